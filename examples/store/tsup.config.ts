@@ -1,10 +1,10 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { index: "src/index.ts" },
+  entry: { index: "src/index.ts", cli: "src/cli.ts", "node-process": "src/node-process.ts" },
   format: ["esm"],
   target: "node20",
-  dts: false,
+  dts: true,
   sourcemap: true,
   clean: true,
 });

@@ -37,7 +37,7 @@ function runProgram(file: string, cwd: string): Promise<{ ended: string; stdout:
     "NODE_OPTIONS",
     "NODE_ENV",
     "FORCE_COLOR",
-    ...Object.keys(env).filter((key) => /^VITEST/.test(key)),
+    ...Object.keys(env).filter((key) => key.startsWith("VITEST")),
   ]) {
     delete env[name];
   }

@@ -7,7 +7,7 @@ import { type Ran, runTool } from "./run.js";
 
 const steps: readonly { readonly name: string; readonly run: () => Promise<Ran> }[] = [
   { name: "format", run: () => runTool("@biomejs/biome", "biome", ["check", "--error-on-warnings", "."]) },
-  { name: "lint", run: () => runTool("oxlint", "oxlint", []) },
+  { name: "lint", run: () => runTool("oxlint", "oxlint", ["--format", "unix"]) },
   { name: "walls", run: () => runTool("tsx", "tsx", ["scripts/walls.ts"]) },
   { name: "types", run: () => turbo("typecheck", "typecheck:scripts") },
   { name: "build", run: () => turbo("build") },
@@ -16,7 +16,7 @@ const steps: readonly { readonly name: string; readonly run: () => Promise<Ran> 
     name: "attw",
     run: () => eachTarball(({ tarball }) => runTool("@arethetypeswrong/cli", "attw", [tarball, "--profile", "node16"])),
   },
-  { name: "knip", run: () => runTool("knip", "knip", []) },
+  { name: "knip", run: () => runTool("knip", "knip", ["--no-config-hints"]) },
 ];
 
 function turbo(...tasks: string[]): Promise<Ran> {

@@ -4,81 +4,14 @@
  * A bench file is compiled as the packages are, and imports them by name as their users do: what is measured is what is published. Each file
  * runs in a process of its own; within a file the subjects take turns (see bench-turns.ts).
  */
-import { fork } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
-import { basename, dirname, join, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { dirname, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "tsup";
-import type { FromBenchFile } from "./bench-file.js";
+import { benchFiles, runBenchFile } from "./bench-run.js";
 import { benchTable } from "./bench-table.js";
-import type { BenchResult, Row } from "./bench-turns.js";
-import { houseRoot, workspacesIn } from "./workspaces.js";
-
-interface BenchFile {
-  readonly package: string;
-  readonly folder: string;
-  readonly path: string;
-}
-
-function benchFiles(): BenchFile[] {
-  return workspacesIn(houseRoot).flatMap(({ name, folder: from }) => {
-    const folder = join(houseRoot, from);
-    const benches = join(folder, "bench");
-    if (!existsSync(benches)) return [];
-    return readdirSync(benches)
-      .filter((file) => file.endsWith(".bench.ts"))
-      .sort()
-      .map((file) => ({ package: name, folder, path: join(benches, file) }));
-  });
-}
-
-/** Compiles one file for Node as the packages are compiled, beside it so that relative URLs in it still hold; returns where it went. */
-async function compiled(entry: string, outDir: string): Promise<string> {
-  const name = basename(entry, ".ts");
-  await build({
-    entry: { [name]: entry },
-    outDir,
-    format: ["esm"],
-    outExtension: () => ({ js: ".mjs" }),
-    target: "node20",
-    config: false,
-    dts: false,
-    clean: false,
-    silent: true,
-    skipNodeModulesBundle: true,
-    sourcemap: "inline",
-  });
-  return join(outDir, `${name}.mjs`);
-}
-
-/** Runs one file to its end; results come in through `onResult`, and what went wrong is returned. */
-function runFile(
-  runner: string,
-  file: string,
-  bench: BenchFile,
-  onResult: (result: BenchResult) => void,
-): Promise<string[]> {
-  return new Promise((resolveRun, reject) => {
-    const failures: string[] = [];
-    const child = fork(runner, [pathToFileURL(file).href, bench.package], {
-      cwd: bench.folder,
-      execArgv: ["--enable-source-maps"],
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    });
-    child.on("message", (message: FromBenchFile) => {
-      if ("turn" in message) progress(message.turn);
-      else if ("result" in message) onResult(message.result);
-      else failures.push(message.failure);
-    });
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      if (code !== 0 && failures.length === 0) failures.push(`ended with ${signal ?? `exit code ${code}`}`);
-      resolveRun(failures);
-    });
-  });
-}
+import type { Row } from "./bench-turns.js";
+import { houseRoot } from "./workspaces.js";
 
 /** One line that is written over, where somebody looks; nothing in a log. */
 function progress(text: string): void {
@@ -88,7 +21,7 @@ function progress(text: string): void {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "string" } } });
-  const all = benchFiles();
+  const all = benchFiles(houseRoot);
   const known = [...new Set(all.map((bench) => bench.package))];
   const unknown = positionals.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
@@ -99,17 +32,16 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   const asides: string[] = [];
   const failures: string[] = [];
-  const runner = await compiled(join(houseRoot, "scripts/bench-file.ts"), join(houseRoot, "scripts/.evenkeel"));
   for (const bench of chosen) {
-    const outDir = join(bench.folder, ".evenkeel");
-    const file = await compiled(bench.path, outDir);
-    const wrong = await runFile(runner, file, bench, (result) => {
+    const path = relative(houseRoot, bench.path);
+    if (!process.stderr.isTTY) console.error(path);
+    const { results, failures: wrong } = await runBenchFile(bench, progress);
+    for (const result of results) {
       rows.push(...result.rows);
       asides.push(...result.notes.map((note) => `${bench.package}: ${note}`));
       asides.push(...result.skips.map((skip) => `${bench.package}: not run: ${skip}`));
-    });
-    failures.push(...wrong.map((text) => `${relative(houseRoot, bench.path)}: ${text}`));
-    rmSync(file, { force: true });
+    }
+    failures.push(...wrong.map((text) => `${path}: ${text}`));
   }
   progress("");
 

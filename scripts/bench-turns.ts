@@ -25,6 +25,7 @@ export interface GoalRow {
 export type Row = FigureRow | GoalRow;
 
 export interface BenchResult {
+  readonly name: string;
   readonly rows: readonly Row[];
   /** What keeps the comparison fair, one sentence a subject. */
   readonly notes: readonly string[];
@@ -90,6 +91,7 @@ export async function runBench(
     for (const subject of opened.reverse()) await subject.close?.();
   }
   return {
+    name: bench.name,
     rows: Object.keys(bench.metrics).flatMap((metric) => rowsOf(packageName, bench, metric, turns)),
     notes: all.flatMap(([name, { note }]) => (note ? [`${name}: ${note}`] : [])),
     skips: all.flatMap(([name, { skip }]) => (skip === undefined ? [] : [`${name}: ${skip}`])),

@@ -1,8 +1,8 @@
 /**
  * `npm run bench [-- NAME...] [--json FILE]`: the benchmarks of every package, or of those named, in one table.
  *
- * A bench file is compiled as the packages are, and imports them by name as their users do: what is measured is what is published. Each file
- * runs in a process of its own; within a file the subjects take turns (see bench-turns.ts).
+ * A bench file is compiled as the packages are, and what it imports by name is their build: what is measured is what is published. Each file runs
+ * in a process of its own; within a file the subjects take turns (see bench-turns.ts).
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
@@ -38,8 +38,9 @@ async function main(): Promise<number> {
     const { results, failures: wrong } = await runBenchFile(bench, progress);
     for (const result of results) {
       rows.push(...result.rows);
-      asides.push(...result.notes.map((note) => `${bench.package}: ${note}`));
-      asides.push(...result.skips.map((skip) => `${bench.package}: not run: ${skip}`));
+      const about = [...result.notes, ...result.skips.map((skip) => `not run: ${skip}`)];
+      if (about.length > 0)
+        asides.push(`${bench.package}: ${result.name}\n${about.map((line) => `  ${line}`).join("\n")}`);
     }
     failures.push(...wrong.map((text) => `${path}: ${text}`));
   }
@@ -49,7 +50,7 @@ async function main(): Promise<number> {
     `Node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model.trim() ?? "unknown processor"}\n`,
   );
   console.log(benchTable(rows));
-  if (asides.length > 0) console.log(`\n${[...new Set(asides)].join("\n")}`);
+  if (asides.length > 0) console.log(`\n${asides.join("\n")}`);
   if (failures.length > 0) console.error(`\nFailed:\n${failures.join("\n")}`);
   if (values.json !== undefined) {
     const target = resolve(process.env.INIT_CWD ?? process.cwd(), values.json);

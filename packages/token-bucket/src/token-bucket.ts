@@ -92,7 +92,10 @@ export class TokenBucket implements Chargeable {
     const never = this.#whyNever(tokens);
     if (never !== undefined) throw never;
     if (this.#line.length >= this.#waitersMax) {
-      throw this.#refuse("ERR_TOKEN_BUCKET_QUEUE_FULL", `${this.#line.length} callers wait already; waitersMax is ${this.#waitersMax}`);
+      throw this.#refuse(
+        "ERR_TOKEN_BUCKET_QUEUE_FULL",
+        `${this.#line.length} callers wait already; waitersMax is ${this.#waitersMax}`,
+      );
     }
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
@@ -211,10 +214,13 @@ export class TokenBucket implements Chargeable {
   #whyNever(tokens: number, count = true): TokenBucketError | undefined {
     const { capacity, ratePerSecond } = this.#level;
     let message: string;
-    if (tokens > capacity) message = `${tokens} tokens were asked for, and the bucket never holds more than ${capacity}`;
+    if (tokens > capacity)
+      message = `${tokens} tokens were asked for, and the bucket never holds more than ${capacity}`;
     else if (ratePerSecond === 0) message = `${tokens} tokens were asked for, and ratePerSecond is 0`;
     else return undefined;
-    return count ? this.#refuse("ERR_TOKEN_BUCKET_NEVER", message) : new TokenBucketError("ERR_TOKEN_BUCKET_NEVER", message);
+    return count
+      ? this.#refuse("ERR_TOKEN_BUCKET_NEVER", message)
+      : new TokenBucketError("ERR_TOKEN_BUCKET_NEVER", message);
   }
 
   #refuse(code: TokenBucketError["code"], message: string): TokenBucketError {

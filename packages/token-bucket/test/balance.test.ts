@@ -80,7 +80,10 @@ describe("all or nothing", () => {
   it("holds one parent under many children to the parent's limit", () => {
     const clock = { now: 0 };
     const parent = new TokenBucket({ ratePerSecond: 1, capacity: 500, now: () => clock.now });
-    const children = Array.from({ length: 1000 }, () => new TokenBucket({ ratePerSecond: 1, capacity: 1, now: () => clock.now }));
+    const children = Array.from(
+      { length: 1000 },
+      () => new TokenBucket({ ratePerSecond: 1, capacity: 1, now: () => clock.now }),
+    );
     expect(children.filter((child) => tryTakeAll([child, parent], 1))).toHaveLength(500);
     expect(children.filter((child) => child.stats().tokens === 0)).toHaveLength(500);
   });
@@ -98,8 +101,17 @@ describe("arguments", () => {
   it.each(wrong)("refuses %s wherever a number is wanted, naming it, and charges nothing", (value) => {
     const { bucket } = still({ ratePerSecond: 1, capacity: 10 });
     const n = value as number;
-    const refusal = expect.objectContaining({ code: "ERR_TOKEN_BUCKET_ARGUMENT", message: expect.stringContaining("tokens must be") });
-    for (const call of [() => bucket.tryTake(n), () => bucket.has(n), () => bucket.debit(n), () => bucket.refund(n), () => bucket.msUntil(n)]) {
+    const refusal = expect.objectContaining({
+      code: "ERR_TOKEN_BUCKET_ARGUMENT",
+      message: expect.stringContaining("tokens must be"),
+    });
+    for (const call of [
+      () => bucket.tryTake(n),
+      () => bucket.has(n),
+      () => bucket.debit(n),
+      () => bucket.refund(n),
+      () => bucket.msUntil(n),
+    ]) {
       expect(call).toThrow(refusal);
     }
     expect(() => new TokenBucket({ ratePerSecond: n, capacity: 1 })).toThrow(/ratePerSecond/);
@@ -110,11 +122,17 @@ describe("arguments", () => {
 
   it("shows the value seen, strings as strings", () => {
     const { bucket } = still({ ratePerSecond: 1, capacity: 10 });
-    expect(() => bucket.tryTake("3" as unknown as number)).toThrow('tokens must be a number from 0 to 1.7976931348623157e+308, but is "3"');
+    expect(() => bucket.tryTake("3" as unknown as number)).toThrow(
+      'tokens must be a number from 0 to 1.7976931348623157e+308, but is "3"',
+    );
   });
 
   it("takes the ends of its ranges: rates 0, 1e-9 and 1e12", () => {
-    for (const [ratePerSecond, afterADay] of [[0, 0], [1e-9, 8.64e-5], [1e12, 1e15]] as const) {
+    for (const [ratePerSecond, afterADay] of [
+      [0, 0],
+      [1e-9, 8.64e-5],
+      [1e12, 1e15],
+    ] as const) {
       const { clock, bucket } = still({ ratePerSecond, capacity: 1e15, tokens: 0 });
       clock.now = 86_400_000;
       expect(bucket.stats().tokens).toBeCloseTo(afterADay, 12);

@@ -4,8 +4,14 @@ import { BucketLevel } from "../src/index.js";
 import { exact, Oracle, toNumber } from "./oracle.js";
 
 /** 1e-9 to 1e12, every order of magnitude alike, rarely a round number. */
-const rate = fc.tuple(fc.integer({ min: -9, max: 11 }), fc.double({ min: 1, max: 10, noNaN: true })).map(([e, m]) => m * 10 ** e);
-const amount = fc.oneof(fc.integer({ min: 0, max: 50 }), fc.double({ min: 0, max: 1e3, noNaN: true }), fc.constantFrom(0.5, 1e6, 1e9));
+const rate = fc
+  .tuple(fc.integer({ min: -9, max: 11 }), fc.double({ min: 1, max: 10, noNaN: true }))
+  .map(([e, m]) => m * 10 ** e);
+const amount = fc.oneof(
+  fc.integer({ min: 0, max: 50 }),
+  fc.double({ min: 0, max: 1e3, noNaN: true }),
+  fc.constantFrom(0.5, 1e6, 1e9),
+);
 const stepMs = fc.oneof(
   { weight: 6, arbitrary: fc.double({ min: 0, max: 50, noNaN: true }) },
   { weight: 3, arbitrary: fc.integer({ min: 0, max: 1000 }) },
@@ -21,31 +27,36 @@ const operation = fc.oneof(
 describe("a bucket against exact arithmetic", () => {
   it("never differs by a thousandth of a token, whatever is done to it and whatever the clock does", () => {
     fc.assert(
-      fc.property(rate, fc.double({ min: 1, max: 1e9, noNaN: true }), fc.array(operation, { maxLength: 150 }), (ratePerSecond, capacity, operations) => {
-        let now = 5_000_000.25;
-        const bucket = new BucketLevel({ ratePerSecond, capacity }, now);
-        const oracle = new Oracle(ratePerSecond, capacity, now);
-        for (const op of operations) {
-          now += op.stepMs;
-          const truth = oracle.at(now);
-          if (op.kind === "take") {
-            const missing = toNumber(truth - exact(op.amount) * 1000n);
-            const taken = bucket.tryTake(op.amount, now);
-            if (Math.abs(missing) > 1) expect(taken).toBe(missing >= 0);
-            if (taken) oracle.spend(op.amount);
-          } else if (op.kind === "debit") {
-            bucket.debit(op.amount, now);
-            oracle.spend(op.amount);
-          } else if (op.kind === "refund") {
-            bucket.refund(op.amount, now);
-            oracle.refund(op.amount);
-          } else {
-            bucket.reconfigure({ ratePerSecond: op.rate, capacity: 1 + op.amount }, now);
-            oracle.reconfigure(op.rate, 1 + op.amount);
+      fc.property(
+        rate,
+        fc.double({ min: 1, max: 1e9, noNaN: true }),
+        fc.array(operation, { maxLength: 150 }),
+        (ratePerSecond, capacity, operations) => {
+          let now = 5_000_000.25;
+          const bucket = new BucketLevel({ ratePerSecond, capacity }, now);
+          const oracle = new Oracle(ratePerSecond, capacity, now);
+          for (const op of operations) {
+            now += op.stepMs;
+            const truth = oracle.at(now);
+            if (op.kind === "take") {
+              const missing = toNumber(truth - exact(op.amount) * 1000n);
+              const taken = bucket.tryTake(op.amount, now);
+              if (Math.abs(missing) > 1) expect(taken).toBe(missing >= 0);
+              if (taken) oracle.spend(op.amount);
+            } else if (op.kind === "debit") {
+              bucket.debit(op.amount, now);
+              oracle.spend(op.amount);
+            } else if (op.kind === "refund") {
+              bucket.refund(op.amount, now);
+              oracle.refund(op.amount);
+            } else {
+              bucket.reconfigure({ ratePerSecond: op.rate, capacity: 1 + op.amount }, now);
+              oracle.reconfigure(op.rate, 1 + op.amount);
+            }
+            expect(Math.abs(bucket.tokens(now) * 1000 - toNumber(oracle.level))).toBeLessThan(1);
           }
-          expect(Math.abs(bucket.tokens(now) * 1000 - toNumber(oracle.level))).toBeLessThan(1);
-        }
-      }),
+        },
+      ),
       { numRuns: 400 },
     );
   });
@@ -68,7 +79,9 @@ describe("a bucket against exact arithmetic", () => {
         while (bucket.tryTake(cost, now)) oracle.spend(cost);
       }
       // One token, where a balance may be 3e14: relative to what flowed through, one part in 1e18.
-      expect(Math.abs(bucket.tokens(now) - toNumber(oracle.at(now)) / 1000)).toBeLessThan(ratePerSecond > 1e9 ? 1 : 1e-3);
+      expect(Math.abs(bucket.tokens(now) - toNumber(oracle.at(now)) / 1000)).toBeLessThan(
+        ratePerSecond > 1e9 ? 1 : 1e-3,
+      );
     },
   );
 

@@ -102,7 +102,10 @@ describe("take", () => {
     const { bucket } = staged({ ratePerSecond: 1, capacity: 5, tokens: 0, waitersMax: 2 });
     await expect(bucket.take(6)).rejects.toMatchObject({ code: "ERR_TOKEN_BUCKET_NEVER" });
     const waiting = [bucket.take(1), bucket.take(1)];
-    await expect(bucket.take(1)).rejects.toMatchObject({ code: "ERR_TOKEN_BUCKET_QUEUE_FULL", message: expect.stringContaining("waitersMax is 2") });
+    await expect(bucket.take(1)).rejects.toMatchObject({
+      code: "ERR_TOKEN_BUCKET_QUEUE_FULL",
+      message: expect.stringContaining("waitersMax is 2"),
+    });
     bucket.refund(2);
     await Promise.all(waiting);
     const dry = staged({ ratePerSecond: 0, capacity: 5, tokens: 1 }).bucket;

@@ -15,7 +15,8 @@ export interface Chargeable {
 export function tryTakeAll(buckets: readonly Chargeable[], tokens: number): boolean {
   for (let i = 0; i < buckets.length; i += 1) {
     const bucket = buckets[i] as Chargeable;
-    if (buckets.indexOf(bucket) !== i) throw argumentError("buckets", "a list of different buckets", `one at ${i} again`);
+    if (buckets.indexOf(bucket) !== i)
+      throw argumentError("buckets", "a list of different buckets", `one at ${i} again`);
     if (!bucket.has(tokens)) return false;
   }
   for (const bucket of buckets) bucket.debit(tokens);

@@ -203,7 +203,10 @@ export class ConstantWorkCache<K, V> {
     if (this.#misses.size >= queueMax + batchMax * (inFlightMax - this.#inFlight.size)) {
       this.#missesDropped++;
       this.#refusing.goesOn();
-      const error = new CacheError("ERR_CACHE_OVERLOADED", `${this.#misses.size} misses wait for the source already; try later`);
+      const error = new CacheError(
+        "ERR_CACHE_OVERLOADED",
+        `${this.#misses.size} misses wait for the source already; try later`,
+      );
       return quietly(Promise.reject(error));
     }
     const miss = new Miss<K, V>(key, signal, (gaveUp) => {
@@ -220,7 +223,10 @@ export class ConstantWorkCache<K, V> {
     this.#turnMs = this.#coarseMs();
     this.#servedAgeMs = 0;
     const { windowMs } = this.#options;
-    if (windowMs === 0) return this.#hurry();
+    if (windowMs === 0) {
+      this.#hurry();
+      return;
+    }
     const timer = setTimeout(this.#flush, windowMs);
     this.#unschedule = () => clearTimeout(timer);
   }
@@ -273,9 +279,12 @@ export class ConstantWorkCache<K, V> {
     this.#inFlight.add(frame);
     // After a stall of the event loop this timer is due before the answers that already lie in the sockets are read: give them one turn.
     frame.timer = setTimeout(() => setImmediate(() => this.#timedOut(frame)), this.#options.timeoutMs).unref();
-    new Promise<Answer<K, V>>((resolve) => resolve(this.#options.source.fetchMany(keys, { signal: frame.controller.signal }))).then(
+    new Promise<Answer<K, V>>((resolve) =>
+      resolve(this.#options.source.fetchMany(keys, { signal: frame.controller.signal })),
+    ).then(
       (answer) => this.#answered(frame, answer),
-      (cause: unknown) => this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause })),
+      (cause: unknown) =>
+        this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause })),
     );
   }
 
@@ -326,7 +335,10 @@ export class ConstantWorkCache<K, V> {
         return new CacheError("ERR_CACHE_SOURCE", `versionOf failed: ${reason(cause)}`, { cause });
       }
       if (!Number.isFinite(version)) {
-        return new CacheError("ERR_CACHE_SOURCE", `the source's answer has the version ${show(version)}, which is not a finite number`);
+        return new CacheError(
+          "ERR_CACHE_SOURCE",
+          `the source's answer has the version ${show(version)}, which is not a finite number`,
+        );
       }
     }
     if (frame.epoch !== this.#epoch) return undefined;

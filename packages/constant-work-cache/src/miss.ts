@@ -28,7 +28,9 @@ export class Miss<K, V> {
   waitAtMost(timeoutMs: number): void {
     this.#timer ??= setTimeout(() => {
       this.#gaveUp(this);
-      this.reject(new CacheError("ERR_CACHE_TIMEOUT", `the source was busy for ${timeoutMs} ms; this look-up was not sent`));
+      this.reject(
+        new CacheError("ERR_CACHE_TIMEOUT", `the source was busy for ${timeoutMs} ms; this look-up was not sent`),
+      );
     }, timeoutMs).unref();
   }
 

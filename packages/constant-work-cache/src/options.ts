@@ -39,7 +39,8 @@ export interface CacheOptions<K, V> {
 export type ResolvedOptions<K, V> = Required<CacheOptions<K, V>>;
 
 export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptions<K, V> {
-  if (typeof options?.source?.fetchMany !== "function") throw bad("source", "an object with fetchMany()", options?.source);
+  if (typeof options?.source?.fetchMany !== "function")
+    throw bad("source", "an object with fetchMany()", options?.source);
   if (typeof options.versionOf !== "function") throw bad("versionOf", "a function", options.versionOf);
   const now = options.now ?? (() => performance.now());
   if (typeof now !== "function") throw bad("now", "a function", now);
@@ -57,7 +58,8 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
 }
 
 function integer(name: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max) throw bad(name, `an integer from ${min} to ${max}`, value);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw bad(name, `an integer from ${min} to ${max}`, value);
   return value;
 }
 

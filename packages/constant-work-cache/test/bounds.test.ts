@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
-import { ConstantWorkCache } from "../src/index.js";
 import { Entries } from "../src/core/entries.js";
+import { ConstantWorkCache } from "../src/index.js";
 import { all, cacheOf, ManualSource, route, turn } from "./helpers.js";
 
 describe("bounds", () => {
@@ -56,12 +56,15 @@ describe("bounds", () => {
     }
   });
 
-  it.each(["", "__proto__", "constructor", "x".repeat(1 << 20), "\ud800", "\udfff\ud800"])("keeps any string as a key", async (key) => {
-    const cache = cacheOf({ source: { fetchMany: async (keys) => all(keys, route(1, key)) } });
-    expect(await cache.get(key)).toEqual(route(1, key));
-    expect(cache.peek(key)).toEqual(route(1, key));
-    expect(cache.peek(`${key}!`)).toBeUndefined();
-  });
+  it.each(["", "__proto__", "constructor", "x".repeat(1 << 20), "\ud800", "\udfff\ud800"])(
+    "keeps any string as a key",
+    async (key) => {
+      const cache = cacheOf({ source: { fetchMany: async (keys) => all(keys, route(1, key)) } });
+      expect(await cache.get(key)).toEqual(route(1, key));
+      expect(cache.peek(key)).toEqual(route(1, key));
+      expect(cache.peek(`${key}!`)).toBeUndefined();
+    },
+  );
 
   it("keeps null as a value like any other", async () => {
     const cache = new ConstantWorkCache<string, null>({
@@ -98,7 +101,9 @@ describe("bounds", () => {
 
   it("tells of failures and of spells of dropping on its channels", async () => {
     const seen: string[] = [];
-    const names = ["source-failed", "refreshes-dropped", "misses-refused"].map((event) => `evenkeel:constant-work-cache:${event}`);
+    const names = ["source-failed", "refreshes-dropped", "misses-refused"].map(
+      (event) => `evenkeel:constant-work-cache:${event}`,
+    );
     const listener = (message: unknown, name: string | symbol) => {
       const { active, keys } = message as { active?: boolean; keys?: number };
       seen.push(`${String(name).split(":")[2]} ${active ?? keys}`);
@@ -140,6 +145,8 @@ describe("bounds", () => {
     [{ now: 12 }, "now"],
   ])("refuses %j and names it", (option, name) => {
     const source = new ManualSource();
-    expect(() => cacheOf({ source, ...(option as object) })).toThrow(expect.objectContaining({ code: "ERR_CACHE_ARGUMENT", message: expect.stringContaining(name) }));
+    expect(() => cacheOf({ source, ...(option as object) })).toThrow(
+      expect.objectContaining({ code: "ERR_CACHE_ARGUMENT", message: expect.stringContaining(name) }),
+    );
   });
 });

@@ -63,23 +63,26 @@ describe("constant work", () => {
     expect(source.calls).toBe(1);
   });
 
-  it.each(["steady", "flush", "cold start", "total miss", "hot key"])("loads the source the same in every turn: %s", async (scene) => {
-    const source = countingSource();
-    const cache = cacheOf({ source, entriesMax: 500 });
-    const perTurn = 200;
-    for (let t = 0; t < 30; t++) {
-      if (scene === "flush" && t % 10 === 5) cache.clear();
-      const before = source.lookups;
-      for (let i = 0; i < perTurn; i++) {
-        const key = scene === "total miss" ? `${t}/${i}` : scene === "hot key" && i % 2 === 0 ? "hot" : String(i);
-        if (scene === "cold start" && t < 3) cache.peek(key);
-        else void cache.get(key);
+  it.each(["steady", "flush", "cold start", "total miss", "hot key"])(
+    "loads the source the same in every turn: %s",
+    async (scene) => {
+      const source = countingSource();
+      const cache = cacheOf({ source, entriesMax: 500 });
+      const perTurn = 200;
+      for (let t = 0; t < 30; t++) {
+        if (scene === "flush" && t % 10 === 5) cache.clear();
+        const before = source.lookups;
+        for (let i = 0; i < perTurn; i++) {
+          const key = scene === "total miss" ? `${t}/${i}` : scene === "hot key" && i % 2 === 0 ? "hot" : String(i);
+          if (scene === "cold start" && t < 3) cache.peek(key);
+          else void cache.get(key);
+        }
+        await turn();
+        expect(source.lookups - before).toBe(perTurn);
       }
-      await turn();
-      expect(source.lookups - before).toBe(perTurn);
-    }
-    expect(cache.stats().amplification).toBe(1);
-  });
+      expect(cache.stats().amplification).toBe(1);
+    },
+  );
 
   it("doubles with its callers and not by more", async () => {
     const source = countingSource();
@@ -96,7 +99,10 @@ describe("constant work", () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant("get" as const), key: fc.integer({ min: 0, max: 20 }) }),
       fc.record({ kind: fc.constant("peek" as const), key: fc.integer({ min: 0, max: 20 }) }),
-      fc.record({ kind: fc.constantFrom("turn" as const, "clear" as const, "answer" as const, "fail" as const), key: fc.nat(3) }),
+      fc.record({
+        kind: fc.constantFrom("turn" as const, "clear" as const, "answer" as const, "fail" as const),
+        key: fc.nat(3),
+      }),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 120 }), fc.integer({ min: 1, max: 4 }), async (steps, bound) => {

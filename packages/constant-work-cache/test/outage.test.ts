@@ -25,14 +25,23 @@ describe("a source that fails", () => {
       expect(cache.get("a")).toEqual(route(1));
       await turn();
     }
-    await expect(cache.get("b")).rejects.toMatchObject({ name: "CacheError", code: "ERR_CACHE_SOURCE", cause: new Error("connection refused") });
+    await expect(cache.get("b")).rejects.toMatchObject({
+      name: "CacheError",
+      code: "ERR_CACHE_SOURCE",
+      cause: new Error("connection refused"),
+    });
     expect(cache.stats()).toMatchObject({ amplification: 1, framesFailed: 51 });
     down = false;
     expect(await cache.get("b")).toEqual(route(1));
   });
 
   it.each([
-    ["throws instead of rejecting", () => { throw new Error("at once"); }],
+    [
+      "throws instead of rejecting",
+      () => {
+        throw new Error("at once");
+      },
+    ],
     ["answers nothing", () => undefined],
     ["answers an array", () => [["a", route(1)]]],
     ["rejects with undefined", () => Promise.reject(undefined)],
@@ -44,7 +53,12 @@ describe("a source that fails", () => {
   });
 
   it("is no unhandled rejection where nobody waits for the miss", async () => {
-    const cache = cacheOf({ source: { fetchMany: () => Promise.reject(new Error("down")) }, queueMax: 0, batchMax: 1, inFlightMax: 1 });
+    const cache = cacheOf({
+      source: { fetchMany: () => Promise.reject(new Error("down")) },
+      queueMax: 0,
+      batchMax: 1,
+      inFlightMax: 1,
+    });
     for (let i = 0; i < 20; i++) void cache.get(`k${i}`);
     await turn(3);
     void cache.get("after", { signal: AbortSignal.abort() });
@@ -111,10 +125,14 @@ describe("a source that hangs", () => {
   });
 
   it("never asks for more than its callers do after an outage", async () => {
-    const source = { hang: false, perTurn: 0, fetchMany: (keys: readonly string[]) => {
-      source.perTurn += keys.length;
-      return source.hang ? new Promise<never>(() => {}) : all(keys, route(1));
-    } };
+    const source = {
+      hang: false,
+      perTurn: 0,
+      fetchMany: (keys: readonly string[]) => {
+        source.perTurn += keys.length;
+        return source.hang ? new Promise<never>(() => {}) : all(keys, route(1));
+      },
+    };
     const cache = cacheOf({ source, timeoutMs: 20, inFlightMax: 2, batchMax: 64, queueMax: 0 });
     const traffic = async () => {
       source.perTurn = 0;
@@ -132,7 +150,10 @@ describe("a source that hangs", () => {
 
   it("does not take a stall of the event loop for a slow source", async () => {
     // The answer comes from another thread, as it would from a socket: it lies ready while this thread does not look.
-    const echo = new Worker("const { parentPort } = require('node:worker_threads'); parentPort.on('message', (m) => parentPort.postMessage(m))", { eval: true });
+    const echo = new Worker(
+      "const { parentPort } = require('node:worker_threads'); parentPort.on('message', (m) => parentPort.postMessage(m))",
+      { eval: true },
+    );
     await once(echo, "online");
     const fetchMany = async (keys: readonly string[]) => {
       echo.postMessage(keys);
@@ -176,7 +197,12 @@ describe("an answer that is not complete", () => {
     const there = cache.get("there");
     cache.get("known");
     await turn();
-    source.call(0).answer(new Map([["there", route(1)], ["unasked", route(1)]]));
+    source.call(0).answer(
+      new Map([
+        ["there", route(1)],
+        ["unasked", route(1)],
+      ]),
+    );
     expect(await there).toEqual(route(1));
     await expect(left).rejects.toMatchObject({ code: "ERR_CACHE_UNANSWERED" });
     expect(cache.peek("known")).toEqual(route(1));
@@ -198,7 +224,12 @@ describe("an answer that is not complete", () => {
     const source = { fetchMany: (keys: readonly string[]) => all(keys, route(Number.NaN)) };
     const cache = cacheOf({ source });
     await expect(cache.get("a")).rejects.toMatchObject({ code: "ERR_CACHE_SOURCE" });
-    const throwing = cacheOf({ source, versionOf: () => { throw new Error("odd value"); } });
+    const throwing = cacheOf({
+      source,
+      versionOf: () => {
+        throw new Error("odd value");
+      },
+    });
     await expect(throwing.get("a")).rejects.toMatchObject({ code: "ERR_CACHE_SOURCE", cause: new Error("odd value") });
     expect(throwing.stats()).toMatchObject({ inFlight: 0, unanswered: 1, entries: 0 });
   });
@@ -230,7 +261,9 @@ describe("clear and close under load", () => {
   it("rejects ten thousand waiting misses on close, aborts the calls, and holds nothing", async () => {
     const source = new ManualSource();
     const cache = cacheOf({ source, batchMax: 100, inFlightMax: 10 });
-    const misses = Array.from({ length: 10_000 }, (_, i) => Promise.resolve(cache.get(`k${i}`)).catch((error: unknown) => error));
+    const misses = Array.from({ length: 10_000 }, (_, i) =>
+      Promise.resolve(cache.get(`k${i}`)).catch((error: unknown) => error),
+    );
     await turn();
     cache.close();
     cache.close();

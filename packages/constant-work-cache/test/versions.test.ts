@@ -55,7 +55,10 @@ describe("versions", () => {
   });
 
   it("lets the later look-up win under one version, whichever answer comes first", async () => {
-    for (const order of [[0, 1], [1, 0]] as const) {
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
       const source = new ManualSource();
       const cache = cacheOf({ source });
       for (let i = 0; i < 2; i++) {
@@ -96,25 +99,29 @@ describe("versions", () => {
 
   it("never goes back, whatever the order of answers", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.nat(50), fc.boolean()), { minLength: 1, maxLength: 30 }), fc.infiniteStream(fc.nat(1000)), async (answers, picks) => {
-        const source = new ManualSource();
-        const cache = cacheOf({ source, inFlightMax: 100 });
-        for (let i = 0; i < answers.length; i++) {
-          cache.peek("a");
-          await turn();
-        }
-        const open = answers.map(([version, absent], i) => ({ call: source.call(i), version, absent }));
-        let highest = -1;
-        while (open.length > 0) {
-          const pick = open.splice((picks.next().value as number) % open.length, 1)[0]!;
-          pick.call.answer(all(["a"], pick.absent ? new Absent(pick.version) : route(pick.version)));
-          await turn();
-          const seen = cache.peek("a");
-          highest = Math.max(highest, pick.version);
-          if (seen !== undefined) expect(seen.version).toBe(highest);
-        }
-        cache.close();
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(50), fc.boolean()), { minLength: 1, maxLength: 30 }),
+        fc.infiniteStream(fc.nat(1000)),
+        async (answers, picks) => {
+          const source = new ManualSource();
+          const cache = cacheOf({ source, inFlightMax: 100 });
+          for (let i = 0; i < answers.length; i++) {
+            cache.peek("a");
+            await turn();
+          }
+          const open = answers.map(([version, absent], i) => ({ call: source.call(i), version, absent }));
+          let highest = -1;
+          while (open.length > 0) {
+            const pick = open.splice((picks.next().value as number) % open.length, 1)[0]!;
+            pick.call.answer(all(["a"], pick.absent ? new Absent(pick.version) : route(pick.version)));
+            await turn();
+            const seen = cache.peek("a");
+            highest = Math.max(highest, pick.version);
+            if (seen !== undefined) expect(seen.version).toBe(highest);
+          }
+          cache.close();
+        },
+      ),
       { numRuns: 40 },
     );
   });

@@ -74,7 +74,7 @@ export function answerQueries(
 
 function exact(tree: RangeTree, key: Uint8Array): Entry | undefined {
   const value = tree.get(key);
-  return value === undefined ? undefined : { key: key.slice(), value };
+  return value === undefined ? undefined : { key: new Uint8Array(key), value };
 }
 
 function entryBytes({ key, value }: Entry): number {

@@ -19,15 +19,18 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#claim(1), value);
+    const at = this.#claim(1);
+    this.#view.setUint8(at, value);
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#claim(2), value, true);
+    const at = this.#claim(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#claim(4), value, true);
+    const at = this.#claim(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** A whole number up to 2^53 - 1. */
@@ -74,7 +77,8 @@ export class Reader {
 
   /** @param code of the error when the bytes end too early or hold what they may not. */
   constructor(bytes: Uint8Array, code: MemdsErrorCode) {
-    this.#bytes = bytes;
+    // A plain Uint8Array, whose slice() copies; that of a Buffer does not.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#code = code;
   }

@@ -100,6 +100,17 @@ export class Log {
     return batch;
   }
 
+  /** Resolves once everything that was appended before is durable. */
+  settled(): Promise<void> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const last = this.#queue.at(-1) ?? this.#committing;
+    if (last === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      last.operations.push({ apply: () => undefined, resolve, reject });
+    });
+  }
+
   /** Resolves as soon as fewer than `bytesInFlightMax` bytes wait for the disk. */
   async room(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();

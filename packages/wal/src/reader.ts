@@ -109,6 +109,7 @@ export async function* readRecords(
       }
       const stop = Math.min(end - 1, to);
       let offset = point.offset;
+      let skip = point.entry;
       while (sequence <= stop && state.truncations === truncations) {
         signal?.throwIfAborted();
         let batch: Awaited<ReturnType<SegmentCursor["batchAt"]>>;
@@ -128,6 +129,10 @@ export async function* readRecords(
           const entry = readEntry(bytes, at, payloadEnd);
           if (entry === undefined) break;
           at = entry.dataTo;
+          if (skip > 0) {
+            skip--;
+            continue;
+          }
           if (entry.stream !== state.id || entry.sequence !== sequence) continue;
           if (entry.type === EntryType.record) {
             const timeMs = header.timeMs + entry.timeDeltaMs;

@@ -100,9 +100,10 @@ export class WalStream {
       for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record, nowMs);
     }
     const count = records?.length ?? 1;
+    const entry = batch.count - count;
     const last = this.#nextAssigned - 1;
     return new Promise((resolve, reject) => {
-      const operation = new AppendOperation(state, truncates ? truncateAfter : undefined, count, last, resolve, reject);
+      const operation = new AppendOperation(state, truncates ? truncateAfter : undefined, entry, count, last, resolve, reject);
       batch.operations.push(operation);
       const signal = options?.signal;
       if (signal !== undefined) operation.abortWith(signal);
@@ -112,7 +113,7 @@ export class WalStream {
   /** Drops every record above `sequence`; the next append continues with `sequence + 1`. Durable when it resolves. */
   truncateAfter(sequence: number): Promise<void> {
     this.#checkTruncateAfter(sequence, "sequence");
-    if (sequence >= this.#nextAssigned - 1) return this.#settled();
+    if (sequence >= this.#nextAssigned - 1) return this.#home.log.settled();
     return this.#control(EntryType.truncateAfter, sequence, (state) => state.truncateAfter(sequence), () => {
       this.#nextAssigned = sequence + 1;
     });
@@ -123,7 +124,7 @@ export class WalStream {
     if (!Number.isSafeInteger(sequence) || sequence < 1 || sequence > this.#nextAssigned) {
       throw badArgument("sequence", `a whole number from 1 to ${this.#nextAssigned}`, sequence);
     }
-    if (sequence <= this.#firstAssigned) return this.#settled();
+    if (sequence <= this.#firstAssigned) return this.#home.log.settled();
     return this.#control(EntryType.truncateBefore, sequence, (state) => state.truncateBefore(sequence), () => {
       this.#firstAssigned = sequence;
     });
@@ -131,7 +132,7 @@ export class WalStream {
 
   /** Deletes the stream with all its records. A later append begins a new one, at sequence 1. */
   remove(): Promise<void> {
-    if (this.#state === undefined) return this.#settled();
+    if (this.#state === undefined) return this.#home.log.settled();
     const { table } = this.#home.log;
     return this.#control(EntryType.remove, 0, (state) => {
       state.remove();
@@ -184,11 +185,6 @@ export class WalStream {
     });
   }
 
-  #settled(): Promise<void> {
-    const refusal = this.#home.log.refusal();
-    return refusal === undefined ? Promise.resolve() : Promise.reject(refusal);
-  }
-
   #checkTruncateAfter(sequence: number, argument: string): void {
     if (Number.isSafeInteger(sequence) && sequence >= this.#firstAssigned - 1) return;
     throw badArgument(argument, `a whole number from ${this.#firstAssigned - 1}`, sequence);
@@ -216,6 +212,7 @@ class DeclareOperation implements Operation {
 class AppendOperation implements Operation {
   readonly #state: StreamState;
   readonly #truncateAfter: number | undefined;
+  readonly #entry: number;
   readonly #count: number;
   readonly #last: number;
   readonly #resolve: (sequence: number) => void;
@@ -225,6 +222,7 @@ class AppendOperation implements Operation {
   constructor(
     state: StreamState,
     truncateAfter: number | undefined,
+    entry: number,
     count: number,
     last: number,
     resolve: (sequence: number) => void,
@@ -232,6 +230,7 @@ class AppendOperation implements Operation {
   ) {
     this.#state = state;
     this.#truncateAfter = truncateAfter;
+    this.#entry = entry;
     this.#count = count;
     this.#last = last;
     this.#resolve = resolve;
@@ -246,7 +245,7 @@ class AppendOperation implements Operation {
 
   apply(segment: SegmentRef, offset: number): void {
     if (this.#truncateAfter !== undefined) this.#state.truncateAfter(this.#truncateAfter);
-    if (this.#count > 0) this.#state.extend(this.#count, segment, offset);
+    if (this.#count > 0) this.#state.extend(this.#count, segment, offset, this.#entry);
   }
 
   resolve(): void {

@@ -198,6 +198,8 @@ async function openLocked(
   const { dir, fileSystem, segmentBytes, now } = settings;
   const files = await asIo(dir, fileSystem.list(dir));
   for (const file of files.filter(isScratch)) await asIo(dir, fileSystem.remove(`${dir}/${file}`));
+  // An owner that was killed between a rename and its sync left names behind that are not durable: before anything is built on them they are.
+  await asIo(dir, fileSystem.syncDirectory(dir));
   const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
   numbers.sort((a, b) => a - b);
   const opened: { close(): Promise<void> }[] = [];

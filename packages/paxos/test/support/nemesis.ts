@@ -56,7 +56,6 @@ export class Nemesis {
     this.world.network.calm();
     for (const replica of this.replicas) {
       replica.node.disk.calm();
-      if (replica.core?.stopped === true) replica.crash();
       if (!replica.node.up) replica.start();
     }
   }

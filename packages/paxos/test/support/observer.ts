@@ -74,10 +74,13 @@ export class Observer {
     }
   }
 
-  /** I6: one lease at a time, and nobody else begins to lead while it runs. Judged now, by the holder's own clock. */
-  onLeading(leader: SimReplica): void {
+  /**
+   * I6: one lease at a time, and no higher ballot begins to lead while it runs. Judged now, by the holder's own clock.
+   * (A lower one may: a candidate that slept through everything, whose ballot is over before its first heartbeat.)
+   */
+  onLeading(leader: SimReplica, ballot: Ballot): void {
     for (const other of this.replicas) {
-      if (other !== leader && other.leaseRemainingMs > 0) {
+      if (other.leaseRemainingMs > 0 && compareBallots(other.core?.accepted ?? ballot, ballot) < 0) {
         throw new Violation(`${leader.name} begins to lead while ${other.name} holds a lease for ${other.leaseRemainingMs} ms`);
       }
     }

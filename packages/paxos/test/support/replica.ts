@@ -203,7 +203,7 @@ export class SimReplica {
       case "leadership":
         if (effect.leading) {
           tally.add("reigns");
-          observer.onLeading(this);
+          observer.onLeading(this, effect.ballot);
         } else this.#lost();
         return;
       case "ship":
@@ -236,12 +236,23 @@ export class SimReplica {
         if (error !== undefined && !this.#mutation.ignoresFailedSync) {
           tally.add("failed writes");
           this.#step({ type: "persistFailed", nowMs: this.node.now });
+          this.#restartLater();
         } else {
           this.#step({ type: "persisted", token, nowMs: this.node.now });
         }
       });
     }
     if (this.#mutation.confirmsEarly) this.node.timer(0, () => this.#step({ type: "persisted", token, nowMs: this.node.now }));
+  }
+
+  /** A supervisor restarts a node that has given up. */
+  #restartLater(): void {
+    const { life } = this.node;
+    this.node.scheduler.timer(100, () => {
+      if (this.node.life !== life || !this.node.up) return;
+      this.crash();
+      this.start();
+    });
   }
 
   #lost(): void {

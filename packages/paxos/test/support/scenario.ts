@@ -12,6 +12,8 @@ export interface ScenarioOptions {
   readonly faultsMs?: number;
   readonly mutation?: Mutation;
   readonly weather?: Partial<Weather>;
+  /** For debugging: a look at the replicas before the first event. */
+  readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
 
 export interface ScenarioReport {
@@ -27,7 +29,7 @@ export const RECOVERY_MAX_MS = 3000;
 const names = ["a1", "b1", "c1"];
 
 /** One world from its seed: three replicas, some clients, bad weather, then calm. Throws at the first thing that must not be. */
-export function runScenario({ seed, faultsMs = 2500, mutation, weather: given }: ScenarioOptions): ScenarioReport {
+export function runScenario({ seed, faultsMs = 2500, mutation, weather: given, onStart }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
   const random = world.random.fork("scenario");
   const tally = new Tally();
@@ -65,6 +67,7 @@ export function runScenario({ seed, faultsMs = 2500, mutation, weather: given }:
     });
   });
 
+  onStart?.(replicas);
   world.run({ untilMs: faultsMs });
   nemesis.stop();
   const before = clients.map(({ succeeded }) => succeeded);

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { checkInteger, PaxosError } from "../errors.js";
+import { checkInteger, PaxosError } from "../core/errors.js";
 
 /*
  * A frame on a connection (numbers little-endian):

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { PaxosError } from "../errors.js";
+import { PaxosError } from "../core/errors.js";
 
 /*
  * Who speaks, before anything else is said. The dialling side D sends messages, the accepting side A receives them; each proves that it holds

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import { PaxosError } from "../errors.js";
+import { PaxosError } from "../core/errors.js";
 import { encodeFrame, FrameReader } from "./frame.js";
 import {
   agreeVersion,

@@ -3,4 +3,4 @@ export { type InProcessNetwork, inProcessNetwork } from "./in-process.js";
 export type { Address } from "./outgoing.js";
 export { type TcpTransport, type TcpTransportOptions, tcpTransport } from "./tcp.js";
 export type { Transport, TransportStats } from "./transport.js";
-export { PaxosError, type PaxosErrorCode } from "../errors.js";
+export { PaxosError, type PaxosErrorCode } from "../core/errors.js";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
-import { PaxosError } from "../errors.js";
+import { PaxosError } from "../core/errors.js";
 import { encodeFrame, FrameReader, frameHeaderBytes, writeFrame } from "./frame.js";
 import {
   decodeChallenge,

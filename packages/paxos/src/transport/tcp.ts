@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { createServer, isIP, type Socket } from "node:net";
-import { badArgument, checkInteger, PaxosError } from "../errors.js";
+import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import { Incoming, type IncomingSettings } from "./incoming.js";
 import { type Address, Outgoing, type OutgoingSettings } from "./outgoing.js";
 import type { Transport, TransportStats } from "./transport.js";

@@ -1,10 +1,10 @@
 import { channel } from "node:diagnostics_channel";
-import { type Ballot, sameBallot } from "../core/ballot.js";
+import { sameBallot } from "../core/ballot.js";
+import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
 import type { CoreEvent, Effect, Entry, Proposal } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
-import type { Core } from "./core.js";
 import type { Group, GroupStatus, Leadership, Submitted } from "./group.js";
 import type { HostSettings } from "./options.js";
 import { Proposals } from "./proposals.js";
@@ -42,13 +42,15 @@ export class Replica<R> implements Group<R> {
   readonly wireId: Buffer;
   readonly #home: ReplicaHome;
   readonly #members: readonly string[];
-  readonly #core: Core;
+  readonly #core: PaxosCore;
   readonly #storage: GroupStorage;
   readonly #machine: StateMachine<R>;
   readonly #proposals: Proposals<R>;
   readonly #reads = new Map<number, PendingRead>();
   readonly #shipping = new Set<string>();
   readonly #listeners = new Set<(leadership: Leadership) => void>();
+  readonly #events: CoreEvent[] = [];
+  #stepping = false;
   #gathered: Proposal[] = [];
   #nextRead = -1;
   /** Slot of the newest command submitted in this ballot. */
@@ -68,7 +70,7 @@ export class Replica<R> implements Group<R> {
       groupId: string;
       wireId: Buffer;
       members: readonly string[];
-      core: Core;
+      core: PaxosCore;
       storage: GroupStorage;
       machine: StateMachine<R>;
       appliedThrough: number;
@@ -84,7 +86,7 @@ export class Replica<R> implements Group<R> {
     this.#appliedThrough = parts.appliedThrough;
     const { outstandingMax, outstandingBytesMax } = home.settings;
     this.#proposals = new Proposals({ countMax: outstandingMax, bytesMax: outstandingBytesMax });
-    this.#leadership = { leading: false, ready: false, ballot: parts.core.status().ballot, leader: undefined };
+    this.#leadership = { leading: false, ready: false, ballot: parts.core.promised, leader: undefined };
   }
 
   get failure(): PaxosError | undefined {
@@ -114,7 +116,7 @@ export class Replica<R> implements Group<R> {
       throw new PaxosError("ERR_PAXOS_OVERLOADED", `group ${this.groupId} has ${this.#proposals.count} commands under way, try later`);
     }
     // The leader appends in the order of the calls and nobody else appends in its ballot: the slot is known before the core is asked.
-    const slot = (this.#proposals.count > 0 ? this.#lastSubmitted : this.#core.status().logEnd) + 1;
+    const slot = (this.#proposals.count > 0 ? this.#lastSubmitted : this.#core.logEnd) + 1;
     this.#lastSubmitted = slot;
     const done = new Promise<R>((resolve, reject) => {
       this.#proposals.add({ slot, ballot, bytes: command.length, resolve, reject });
@@ -147,8 +149,7 @@ export class Replica<R> implements Group<R> {
   }
 
   status(): GroupStatus {
-    const { chosenThrough, leaseRemainingMs } = this.#core.status();
-    const { nodeId, zone } = this.#home.settings;
+    const { nodeId, zone, now } = this.#home.settings;
     const { leading, ready, ballot, leader } = this.#leadership;
     return {
       groupId: this.groupId,
@@ -159,10 +160,10 @@ export class Replica<R> implements Group<R> {
       leading,
       ready,
       ballot,
-      chosenThrough,
+      chosenThrough: this.#core.chosenThrough,
       appliedThrough: this.#appliedThrough,
       trimmedThrough: this.#storage.trimmedThrough,
-      leaseRemainingMs: leading ? leaseRemainingMs : 0,
+      leaseRemainingMs: ready ? this.#core.leaseRemainingMs(now()) : 0,
       outstanding: this.#proposals.count,
       failure: this.#failure,
     };
@@ -203,7 +204,7 @@ export class Replica<R> implements Group<R> {
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    this.#step({ type: "tick", nowMs });
+    if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
   }
 
   receive(from: string, message: Message): void {
@@ -252,10 +253,18 @@ export class Replica<R> implements Group<R> {
 
   #step(event: CoreEvent): void {
     if (this.#failure) return;
+    // A state machine or a listener may call back into the group: its event waits until the effects of this one are done.
+    this.#events.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
     try {
-      for (const effect of this.#core.step(event)) this.#execute(effect);
+      for (let next = this.#events.shift(); next && !this.#failure; next = this.#events.shift()) {
+        for (const effect of this.#core.step(next)) this.#execute(effect);
+      }
     } catch (cause) {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
+    } finally {
+      this.#stepping = false;
     }
   }
 
@@ -460,5 +469,3 @@ async function attempt<T>(signal: AbortSignal | undefined, start: () => Promise<
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
-
-export type { Ballot };

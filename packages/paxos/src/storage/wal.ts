@@ -1,6 +1,7 @@
 import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
-import { badArgument, PaxosError } from "../core/errors.js";
+import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistedState, PersistWrite } from "../core/types.js";
+import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
@@ -24,6 +25,8 @@ export interface WalLike {
 export interface WalStorageOptions {
   /** Put before the group's id to name its stream. `"paxos/"` unless told. */
   readonly prefix?: string;
+  /** Bytes of all groups that may wait in the log; further writes wait here for their turn. Less than the log itself allows: 32 MiB unless told. */
+  readonly bytesInFlightMax?: number;
 }
 
 /** A write with more than this is laid down in several records of one atomic batch. */
@@ -33,14 +36,17 @@ const recordBytesMax = 1024 * 1024;
  * All groups of a node in the node's one log, each a stream of it, so that one sync serves them all. The log's owner opens and closes it.
  * In memory stays an index of about 16 bytes for each 64 KiB of a group's log; entries are read back from the log itself.
  */
-export function walStorage(wal: WalLike, { prefix = "paxos/" }: WalStorageOptions = {}): (groupId: string) => GroupStorage {
+export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (groupId: string) => GroupStorage {
+  const { prefix = "paxos/", bytesInFlightMax = 32 * 1024 * 1024 } = options;
   if (typeof wal?.stream !== "function") throw badArgument("wal", "an open Wal", wal);
-  return (groupId) => new WalGroup(wal.stream(prefix + groupId), groupId);
+  const gate = new Gate(checkInteger("bytesInFlightMax", bytesInFlightMax, 1, Number.MAX_SAFE_INTEGER));
+  return (groupId) => new WalGroup(wal.stream(prefix + groupId), groupId, gate);
 }
 
 class WalGroup implements GroupStorage {
   readonly #stream: WalStreamLike;
   readonly #groupId: string;
+  readonly #gate: Gate;
   #index = new SlotIndex();
   #promised: Ballot = BALLOT_ZERO;
   #accepted: Ballot = BALLOT_ZERO;
@@ -52,9 +58,10 @@ class WalGroup implements GroupStorage {
   #indexedThrough = 0;
   #pending: Promise<unknown> = Promise.resolve();
 
-  constructor(stream: WalStreamLike, groupId: string) {
+  constructor(stream: WalStreamLike, groupId: string, gate: Gate) {
     this.#stream = stream;
     this.#groupId = groupId;
+    this.#gate = gate;
   }
 
   get trimmedThrough(): number {
@@ -154,7 +161,8 @@ class WalGroup implements GroupStorage {
   #append(records: readonly LogRecord[]): Promise<void> {
     const encoded = records.map((record) => encodeRecord(record));
     for (const record of records) this.#note(record, "a write");
-    const appended = this.#stream.append(encoded).then(
+    const bytes = encoded.reduce((sum, data) => sum + data.length, 0);
+    const appended = this.#gate.pass(bytes, () => this.#stream.append(encoded)).then(
       (lastSequence) => {
         for (const [index, record] of records.entries()) {
           this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Buffer).length);

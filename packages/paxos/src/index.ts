@@ -8,5 +8,5 @@ export type { GroupStorage } from "./storage/storage.js";
 export type { Transport, TransportStats } from "./transport/transport.js";
 export { type InProcessNetwork, inProcessNetwork } from "./transport/in-process.js";
 
-// The protocol itself, for those who drive it with something else.
+// The protocol by itself, pure: for those who drive it with their own clock, network and disk.
 export * from "./core/index.js";

@@ -1,1 +1,10 @@
-export {};
+export { World, type WorldOptions, type RunOptions, type AsyncRunOptions, type RunEnd } from "./core/world.js";
+export { SimNode } from "./core/node.js";
+export { SimNetwork, type NetworkFaults, type NetworkCounters, type Deliver } from "./core/network.js";
+export { SimDisk, type DiskFaults, type DiskCounters, type Done, type ReadDone } from "./core/disk.js";
+export { SimJournal } from "./core/journal.js";
+export { Random } from "./core/random.js";
+export type { Scheduler } from "./core/scheduler.js";
+export { forEachSeed, forEachSeedAsync, type SeedRun } from "./core/seeds.js";
+export { eventLoopTurn } from "./event-loop.js";
+export { SimulationError, type SimulationErrorCode } from "./core/errors.js";

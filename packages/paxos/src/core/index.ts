@@ -1,4 +1,6 @@
 export * from "./ballot.js";
+export * from "./core.js";
 export * from "./errors.js";
 export type * from "./messages.js";
+export { coreDefaults } from "./options.js";
 export type * from "./types.js";

@@ -163,7 +163,9 @@ export class Leader {
     if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
     peer.round = Math.max(peer.round, message.round);
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
-    if (message.synced) {
+    // Synced, but what it lacks has left our memory: it catches up like one that is not, from what it knows as chosen.
+    const behindMemory = message.receivedThrough + 1 < this.#replica.log.firstSlot;
+    if (message.synced && !behindMemory) {
       peer.syncedRound = Math.max(peer.syncedRound, message.round);
       if (!peer.synced) {
         peer.synced = true;
@@ -180,7 +182,7 @@ export class Leader {
       this.#stream(peer);
     } else {
       // An answer from before it was synced is old news; one from a later round means that it has restarted.
-      if (peer.synced && message.round > peer.syncedRound) peer.synced = false;
+      if (peer.synced && (behindMemory || message.round > peer.syncedRound)) peer.synced = false;
       if (!peer.synced) this.#catchUp(peer, message.chosenThrough, message.round);
     }
     this.#answerReads();

@@ -92,7 +92,7 @@ class WalGroup implements GroupStorage {
         if ((entries[0]?.slot ?? keepFrom) + 1024 < keepFrom) entries = entries.filter((entry) => entry.slot >= keepFrom);
       }
     }
-    entries = entries.filter((entry) => entry.slot > this.#chosenThrough).map((e) => ({ ...e, command: Uint8Array.from(e.command) }));
+    entries = entries.filter((entry) => entry.slot > this.#chosenThrough);
     this.#indexedThrough = this.#lastSlot;
     if (entries.length !== this.#lastSlot - Math.min(this.#lastSlot, this.#chosenThrough)) {
       throw this.#corrupt("the entries do not reach from what is chosen to the log's end");
@@ -165,7 +165,7 @@ class WalGroup implements GroupStorage {
     const appended = this.#gate.pass(bytes, () => this.#stream.append(encoded)).then(
       (lastSequence) => {
         for (const [index, record] of records.entries()) {
-          this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Buffer).length);
+          this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
         }
       },
       (cause: unknown) => {

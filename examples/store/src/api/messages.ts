@@ -94,9 +94,10 @@ export const messages = {
   expressionEmpty: "The expression can not be empty;",
   expressionTooLong: (size: number) => `Expression size has exceeded the maximum allowed size; expression size: ${size}`,
   expressionTooDeep: "The expression contains too many nested levels;",
-  expressionTooManyOperators: (count: number) => `Too many operators in the expression; operator count: ${count}`,
-  syntaxError: (token: string, near: string) => `Syntax error; token: ${token}, near: "${near}"`,
-  pathTooDeep: "The document path has too many nesting elements;",
+  expressionTooManyOperators: (count: number) => `The expression contains too many operators; operator count: ${count}`,
+  syntaxError: (token: string, near: string) => `Syntax error; token: "${token}", near: "${near}"`,
+  pathTooDeep: (levels: number) => `The document path has too many nesting elements; nesting levels: ${levels}`,
+  listIndexTooLarge: (index: string) => `List index is not within the allowable range; index: [${index}]`,
   nameUndefined: (name: string) =>
     `An expression attribute name used in the document path is not defined; attribute name: ${name}`,
   valueUndefined: (name: string) =>
@@ -104,7 +105,8 @@ export const messages = {
   reservedKeyword: (name: string) => `Attribute name is a reserved keyword; reserved keyword: ${name}`,
   unknownFunction: (name: string) => `Invalid function name; function: ${name}`,
   functionMisplaced: (name: string) => `The function is not allowed to be used this way in an expression; function: ${name}`,
-  functionNotAllowed: (name: string) => `The function is not allowed in an update expression; function: ${name}`,
+  functionNotInCondition: (name: string) => `The function is not allowed in a condition expression; function: ${name}`,
+  functionNotInUpdate: (name: string) => `The function is not allowed in an update expression; function: ${name}`,
   operandCount: (operator: string, count: number) =>
     `Incorrect number of operands for operator or function; operator or function: ${operator}, number of operands: ${count}`,
   operandType: (operator: string, type: string) =>

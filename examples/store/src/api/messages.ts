@@ -14,6 +14,9 @@ export const messages = {
   limitExceeded: "Too many operations for a given subscriber.",
   missingToken: "Request is missing Authentication Token",
   incompleteSignature: "The request signature does not conform to AWS standards.",
+  authorizationParameter: (name: string) => `Authorization header requires '${name}' parameter. `,
+  authorizationDate: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+  authorizationEcho: (header: string) => `Authorization=${header.slice(0, 512)}`,
   noPointInTimeRecovery: "Point in time recovery has not been enabled for this table.",
   throughputExceeded:
     "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
@@ -41,6 +44,7 @@ export const messages = {
   mustBeMax: (n: number) => `Member must have value less than or equal to ${n}`,
   mustMatch: (pattern: string) => `Member must satisfy regular expression pattern: ${pattern}`,
   mustBeOneOf: (values: readonly string[]) => `Member must satisfy enum value set: [${values.join(", ")}]`,
+  mapKeysMust: (rules: readonly string[]) => `Map keys must satisfy constraint: [${rules.join(", ")}]`,
   mapValueMust: (rules: readonly string[]) => `Map value must satisfy constraint: [${rules.join(", ")}]`,
   invalidTableName:
     "Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'",

@@ -178,6 +178,7 @@ export const batchWriteItem: StructureShape = {
       required: true,
       lengthMin: 1,
       lengthMax: BATCH_WRITES_MAX,
+      keys: "table-names",
       valueLengths: { lengthMin: 1, lengthMax: BATCH_WRITES_MAX },
       of: {
         type: "list",
@@ -219,6 +220,7 @@ export const batchGetItem: StructureShape = {
       required: true,
       lengthMin: 1,
       lengthMax: BATCH_KEYS_MAX,
+      keys: "table-names",
       of: {
         type: "structure",
         name: "KeysAndAttributes",

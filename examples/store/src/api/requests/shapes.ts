@@ -27,7 +27,7 @@ export type Shape = Common &
     | { readonly type: "boolean" }
     | StructureShape
     | (Lengths & { readonly type: "list"; readonly of: Shape })
-    | (Lengths & { readonly type: "map"; readonly of: Shape; readonly valueLengths?: Lengths })
+    | (Lengths & { readonly type: "map"; readonly of: Shape; readonly valueLengths?: Lengths; readonly keys?: "table-names" })
     /** Attribute values by name. Only looked at from outside here: `checkItem` walks them, after all limits are known to be kept. */
     | { readonly type: "item" }
     /** A field that the service has and this store has not, unless its value asks for nothing. */
@@ -42,6 +42,11 @@ export interface StructureShape {
 }
 
 const TABLE_NAME = /^[a-zA-Z0-9_.-]+$/;
+const TABLE_NAME_RULES = [
+  messages.mustHaveLengthMax(255),
+  messages.mustHaveLengthMin(3),
+  messages.mustMatch(TABLE_NAME.source.slice(1, -1)),
+];
 const FAILURES_MAX = 10;
 
 /**
@@ -159,6 +164,7 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
       const map = value as Record<string, unknown>;
       const names = Object.keys(map);
       checkLength(shape, names.length, fail);
+      if (shape.keys && names.some((name) => !isTableName(name))) fail(messages.mapKeysMust(TABLE_NAME_RULES));
       if (shape.valueLengths) checkValueLengths(shape.valueLengths, map, fail);
       for (const name of names) check({ ...shape.of, required: true }, map[name], `${at}.${name}.member`, failures);
       return;
@@ -166,6 +172,10 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
     case "structure":
       return checkMembers(shape, value as Record<string, unknown>, `${at}.`, failures);
   }
+}
+
+function isTableName(name: string): boolean {
+  return name.length >= 3 && name.length <= 255 && TABLE_NAME.test(name);
 }
 
 function checkLength({ lengthMin, lengthMax }: Lengths, length: number, fail: (rule: string) => void): void {

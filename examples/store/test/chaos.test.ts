@@ -28,7 +28,7 @@ test("nodes are killed again and again: nothing acknowledged is lost, and the hi
         endpoint: () => dynamo,
         table: "chaos",
         history,
-        random: random.fork(),
+        random: random.fork(`client-${i}`),
         keys,
         running: () => running,
         acknowledged,

@@ -37,7 +37,7 @@ test("everything is killed at once in the middle of writes, twice: nothing ackno
     await createKeyTable(dynamo, "power");
     let running = true;
     const clients = Array.from({ length: 4 }, (_, i) =>
-      runClient(`client-${i}`, { endpoint: () => dynamo, table: "power", history, random: random.fork(), keys, running: () => running, acknowledged }),
+      runClient(`client-${i}`, { endpoint: () => dynamo, table: "power", history, random: random.fork(`client-${i}`), keys, running: () => running, acknowledged }),
     );
     for (let round = 0; round < 2; round++) {
       const before = acknowledged.size;

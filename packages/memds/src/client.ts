@@ -4,9 +4,12 @@ import { type Answer, checkQueries, type Query } from "./core/messages.js";
 import { frameBytesDefault, integer } from "./options.js";
 import { MemdsServer } from "./server.js";
 
+/** A member of the fleet: where it listens, or, in the same process, the server itself, asked without a socket through the same handler. */
+export type MemdsMember = { readonly host: string; readonly port: number } | MemdsServer;
+
 export interface MemdsClientOptions {
-  /** At least one. A `MemdsServer` of this process is asked without a socket, through the same handler. */
-  readonly servers: readonly ({ readonly host: string; readonly port: number } | MemdsServer)[];
+  /** At least one. */
+  readonly servers: readonly MemdsMember[];
   /** How long one `lookup` may take, all servers together. Default 1,000. */
   readonly timeoutMs?: number;
   /** How long a server that failed is asked only after all others. Default 1,000. */
@@ -38,6 +41,7 @@ export interface MemdsClientStats {
 }
 
 interface Member {
+  readonly server: MemdsMember;
   readonly target: Target;
   /** Undefined for a server that answered last time. */
   failedUntilMs: number | undefined;
@@ -48,7 +52,8 @@ interface Member {
  * and comes back to it later. What it answers never goes back in version (the session guarantee "monotonic reads").
  */
 export class MemdsClient {
-  readonly #members: readonly Member[];
+  readonly #connectTo: (server: MemdsMember) => Target;
+  #members: readonly Member[];
   readonly #timeoutMs: number;
   readonly #retryAfterMs: number;
   readonly #now: () => number;
@@ -64,21 +69,33 @@ export class MemdsClient {
 
   /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
   constructor(options: MemdsClientOptions) {
-    if (!Array.isArray(options?.servers) || options.servers.length === 0) {
-      throw new MemdsError(
-        "ERR_MEMDS_ARGUMENT",
-        `servers must be an array of at least one server, not ${String(options?.servers)}`,
-      );
-    }
+    const servers = checkedServers(options?.servers);
     const frameBytesMax = integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30);
     const outstandingMax = integer("outstandingMax", options.outstandingMax ?? 1024, 1, 1_000_000);
     this.#timeoutMs = integer("timeoutMs", options.timeoutMs ?? 1000, 1, 2 ** 31 - 1);
     this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
     this.#now = options.now ?? (() => performance.now());
-    this.#members = (options.servers as MemdsClientOptions["servers"]).map((server) => ({
-      target: server instanceof MemdsServer ? inProcess(server) : overTcp(server, { frameBytesMax, outstandingMax }),
-      failedUntilMs: undefined,
-    }));
+    this.#connectTo = (server) =>
+      server instanceof MemdsServer ? inProcess(server) : overTcp(server, { frameBytesMax, outstandingMax });
+    this.#members = servers.map((server) => this.#member(server));
+  }
+
+  /**
+   * The fleet has changed: a member was replaced, or listens elsewhere since it was started again. Connections to members that stay are kept;
+   * a look-up under way at one that goes is asked elsewhere.
+   * @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`
+   */
+  setServers(servers: readonly MemdsMember[]): void {
+    this.#checkOpen();
+    const kept = new Set<Member>();
+    const former = this.#members;
+    this.#members = checkedServers(servers).map((server) => {
+      const known = former.find((member) => !kept.has(member) && sameServer(member.server, server));
+      const member = known ?? this.#member(server);
+      kept.add(member);
+      return member;
+    });
+    for (const member of former) if (!kept.has(member)) member.target.close();
   }
 
   /**
@@ -135,6 +152,10 @@ export class MemdsClient {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #member(server: MemdsMember): Member {
+    return { server, target: this.#connectTo(server), failedUntilMs: undefined };
   }
 
   async #askInTurn(queries: readonly Query[], signal: AbortSignal, deadlineMs: number): Promise<Answer[]> {
@@ -247,4 +268,16 @@ function overTcp(
   }
   integer("port", address.port, 1, 65_535);
   return new Connection({ host: address.host, port: address.port }, limits);
+}
+
+function checkedServers(servers: unknown): readonly MemdsMember[] {
+  if (!Array.isArray(servers) || servers.length === 0) {
+    throw new MemdsError("ERR_MEMDS_ARGUMENT", `servers must be an array of at least one server, not ${String(servers)}`);
+  }
+  return servers as readonly MemdsMember[];
+}
+
+function sameServer(a: MemdsMember, b: MemdsMember): boolean {
+  if (a instanceof MemdsServer || b instanceof MemdsServer) return a === b;
+  return a.host === b.host && a.port === b.port;
 }

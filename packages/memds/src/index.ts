@@ -1,4 +1,4 @@
-export { MemdsClient, type MemdsClientOptions, type MemdsClientStats } from "./client.js";
+export { MemdsClient, type MemdsClientOptions, type MemdsClientStats, type MemdsMember } from "./client.js";
 export type { Entry } from "./core/block.js";
 export type { Change } from "./core/diff.js";
 export { MemdsError, type MemdsErrorCode } from "./core/errors.js";

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork, type SpawnOptions, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -106,7 +106,7 @@ async function answers(port: number, child: ChildProcess | undefined): Promise<v
 const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const dynalite = resolved("dynalite/cli.js");
 const dynoxide = resolved("@dynoxide/linux-x64/package.json")?.replace("package.json", "dynoxide");
-const quiet = { stdio: ["ignore", "ignore", "inherit"] } as const;
+const quiet: SpawnOptions = { stdio: ["ignore", "ignore", "inherit"] };
 
 export const servers: Readonly<Record<string, ServerUnderTest>> = {
   evenkeel: server(

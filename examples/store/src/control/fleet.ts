@@ -1,11 +1,9 @@
-import type { MemdsServer } from "@evenkeel/memds";
+import type { MemdsMember } from "@evenkeel/memds";
 import type { Caller } from "../rpc/protocol.js";
 
 /** A fixed cluster of three: which node stands in which zone. */
 export const ZONES: Readonly<Record<string, string>> = { a1: "zone-a", b1: "zone-b", c1: "zone-c" };
 export const NODE_IDS: readonly string[] = Object.keys(ZONES);
-
-export type MemdsMember = MemdsServer | { readonly host: string; readonly port: number };
 
 export interface FleetOptions {
   /** Everything durable lies below this directory. */

@@ -1,10 +1,11 @@
+import type { MemdsMember } from "@evenkeel/memds";
 import { inProcessNetwork } from "@evenkeel/paxos/transport";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { localCaller } from "../rpc/local.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import { StorageNode } from "../storage-node/node.js";
-import { archiveDir, type Fleet, type FleetOptions, type MemdsMember, NODE_IDS, nodeDir, ZONES } from "./fleet.js";
+import { archiveDir, type Fleet, type FleetOptions, NODE_IDS, nodeDir, ZONES } from "./fleet.js";
 
 /** All nodes in this process, over the in-process transport: for tests and for embedding. Same code, same files. */
 export class LocalFleet implements Fleet {

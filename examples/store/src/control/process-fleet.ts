@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { MemdsMember } from "@evenkeel/memds";
 import { RpcClient } from "../rpc/client.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
-import { type Fleet, type FleetOptions, type MemdsMember, NODE_IDS } from "./fleet.js";
+import { type Fleet, type FleetOptions, NODE_IDS } from "./fleet.js";
 import type { FromNode, NodeAddresses, NodeSettings, ToNode } from "./node-messages.js";
 
 const HOST = "127.0.0.1";

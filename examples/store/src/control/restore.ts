@@ -2,6 +2,7 @@ import { type ObjectStore, restore } from "@evenkeel/wal/archive";
 import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type PutWrite, type Write } from "../storage-node/command.js";
+import { keyText } from "../storage-node/key-text.js";
 
 const WRITES_PER_ENTRY_MAX = 100;
 const BYTES_PER_ENTRY_MAX = 512 * 1024;
@@ -38,7 +39,7 @@ async function itemsAt(archive: ObjectStore, partition: number, untilMs: number)
     const command = decodeCommand(entry.data);
     if (command.kind !== "writes") continue;
     for (const write of command.writes) {
-      const name = Buffer.from(write.key).latin1Slice();
+      const name = keyText(write.key);
       if (write.op === "put") items.set(name, write);
       else items.delete(name);
     }

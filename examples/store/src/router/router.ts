@@ -20,7 +20,10 @@ export class Router {
   readonly #memds: MemdsClient;
   readonly #admission: Admission;
 
-  private constructor(server: RouterServer, backend: DataPlane, routes: Routes, memds: MemdsClient, admission: Admission) {
+  readonly port: number;
+
+  private constructor(port: number, server: RouterServer, backend: DataPlane, routes: Routes, memds: MemdsClient, admission: Admission) {
+    this.port = port;
     this.#server = server;
     this.backend = backend;
     this.routes = routes;
@@ -34,20 +37,16 @@ export class Router {
     const routes = new Routes(memds);
     const admission = new Admission({ coordinator: memoryCoordinator(), member: "router-1" });
     const backend = new DataPlane({ routes, admission, callerTo: (id) => fleet.callerTo(id), members: NODE_IDS });
-    const server = createRouterServer(backend, {});
+    const server = createRouterServer(backend);
     try {
-      await server.listen({ host, port });
+      const address = await server.listen({ host, port });
+      return new Router(address.port, server, backend, routes, memds, admission);
     } catch (error) {
       routes.close();
       await memds.close();
       await admission.close();
       throw error;
     }
-    return new Router(server, backend, routes, memds, admission);
-  }
-
-  get port(): number {
-    return this.#server.port;
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import BTreeModule from "sorted-btree";
 import type { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
+import { keyText } from "./key-text.js";
 import type { StoredValue } from "./stored-value.js";
 import { assertPartition, type Snapshot, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
 
@@ -29,11 +30,6 @@ export interface MarkedSnapshot {
 
 const SNAPSHOT_KEPT_MS = 60_000;
 const SNAPSHOTS_MAX = 8;
-
-/** Latin-1 keeps one character a byte, so that strings sort as their bytes do. */
-function keyString(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
-}
 
 /**
  * One partition on one node: the state machine of its Paxos group. `apply` is synchronous and in memory (the overlay); the applier moves the
@@ -104,7 +100,7 @@ export class Replica {
       for (const write of command.writes) {
         const value = write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
         const overlay = { key: write.key, slot: entry.slot, value };
-        this.#overlay.set(keyString(write.key), overlay);
+        this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
         observed.push({ key: write.key, json: value?.json });
       }
@@ -125,7 +121,7 @@ export class Replica {
   }
 
   get(key: Uint8Array): StoredValue | undefined {
-    const overlay = this.#overlay.get(keyString(key));
+    const overlay = this.#overlay.get(keyText(key));
     return overlay !== undefined ? overlay.value : this.#tree.get(this.partition, key);
   }
 
@@ -135,7 +131,7 @@ export class Replica {
     const overlay = this.#overlayRange(range);
     let over = overlay.next();
     for (const entry of this.#tree.range(this.partition, range)) {
-      const key = keyString(entry.key);
+      const key = keyText(entry.key);
       while (!over.done && before(over.value[0], key)) {
         if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
         over = overlay.next();
@@ -152,8 +148,8 @@ export class Replica {
   }
 
   *#overlayRange(range: TreeRange): IterableIterator<[string, OverlayEntry]> {
-    const from = range.from === undefined ? undefined : keyString(range.from);
-    const to = range.to === undefined ? undefined : keyString(range.to);
+    const from = range.from === undefined ? undefined : keyText(range.from);
+    const to = range.to === undefined ? undefined : keyText(range.to);
     if (range.reverse) {
       for (const pair of this.#overlay.entriesReversed(to, undefined, true)) {
         if (from !== undefined && pair[0] < from) return;
@@ -190,7 +186,7 @@ export class Replica {
   moved(move: Move): boolean {
     this.#committedThrough = move.through;
     for (const entry of move.entries) {
-      const key = keyString(entry.key);
+      const key = keyText(entry.key);
       if (this.#overlay.get(key) === entry) this.#overlay.delete(key);
     }
     const mark = this.#queuedMarks[0];

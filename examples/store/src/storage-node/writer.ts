@@ -4,6 +4,7 @@ import { itemBytes } from "../api/size.js";
 import { evaluateWrite } from "../api/write.js";
 import { decodeCommand, encodeCommand, type Write } from "./command.js";
 import { StoreError } from "./errors.js";
+import { keyText } from "./key-text.js";
 import { notLeader, storeErrorOf } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
@@ -45,7 +46,7 @@ export class Writer {
 
   async write(key: Uint8Array, op: WriteOp): Promise<WriteResult> {
     this.#assertLeading();
-    const name = Buffer.from(key.buffer, key.byteOffset, key.byteLength).latin1Slice();
+    const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
     const before = current === undefined ? undefined : (JSON.parse(current.text) as Item);
@@ -75,7 +76,7 @@ export class Writer {
     this.#assertLeading();
     const submitted = this.#submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes }));
     for (const write of writes) {
-      const name = Buffer.from(write.key.buffer, write.key.byteOffset, write.key.byteLength).latin1Slice();
+      const name = keyText(write.key);
       const watched = this.#watched.get(name);
       if (watched !== undefined) watched.touched = true;
       const entry = { slot: submitted.slot, write, done: submitted.done };
@@ -102,7 +103,7 @@ export class Writer {
    */
   async repair(key: Uint8Array, asOfSlot: number, expected: { json: Uint8Array; itemSizeBytes: number } | undefined): Promise<boolean> {
     this.#assertLeading();
-    const name = Buffer.from(key).latin1Slice();
+    const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
     this.#watched.set(name, watch);
     try {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 import { open } from "lmdb";
 import type { Bench, Subject } from "../../../scripts/bench-types.js";
-import { Wal } from "../src/index.js";
+import { Wal } from "@evenkeel/wal";
 import { appendLoad } from "./appenders.js";
 import { GroupCommitLoop } from "./group-commit-loop.js";
 

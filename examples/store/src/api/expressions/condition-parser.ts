@@ -81,8 +81,13 @@ function parseNot(p: Parser): Condition {
     return { kind: "not", condition: p.nested(() => parseNot(p)) };
   }
   if (p.isSymbol("(")) return parseParentheses(p);
-  if (p.atFunction() && p.peek().text !== "size") return parseFunction(p);
-  return parseComparison(p);
+  if (!p.atFunction() || p.peek().text === "size") return parseComparison(p, parseOperand(p));
+  const name = p.peek().text;
+  const condition = parseFunction(p);
+  if (!atComparison(p)) return condition;
+  // What a condition answers is no operand; an unknown function has been noted as such.
+  if (Object.hasOwn(FUNCTIONS, name)) p.problems.note("misplaced function", messages.functionMisplaced(name));
+  return parseComparison(p, { kind: "path", path: [] });
 }
 
 function parseParentheses(p: Parser): Condition {
@@ -98,8 +103,12 @@ function parseParentheses(p: Parser): Condition {
   return condition;
 }
 
-function parseComparison(p: Parser): Condition {
-  const left = parseOperand(p);
+function atComparison(p: Parser): boolean {
+  const { kind, text } = p.peek();
+  return (kind === "symbol" && COMPARATORS.has(text)) || p.isKeyword("BETWEEN") || p.isKeyword("IN");
+}
+
+function parseComparison(p: Parser, left: Operand): Condition {
   const { kind, text } = p.peek();
   if (kind === "symbol" && COMPARATORS.has(text)) {
     p.take();
@@ -115,7 +124,7 @@ function parseComparison(p: Parser): Condition {
   if (p.acceptKeyword("BETWEEN")) return parseBetween(p, left);
   if (p.acceptKeyword("IN")) return parseIn(p, left);
   if (left.kind === "size") p.problems.note("misplaced function", messages.functionMisplaced("size"));
-  if (left.kind !== "size" || p.peek().kind !== "end") p.fail();
+  if (left.kind !== "size") p.fail();
   return { kind: "compare", op: "=", left, right: left };
 }
 

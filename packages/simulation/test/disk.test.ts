@@ -13,9 +13,11 @@ function disk(seed: number): { readonly world: World; readonly disk: SimDisk } {
 function written(world: World, target: SimDisk, file: string, offset: number, data: Uint8Array): void {
   let done = false;
   target.write(file, offset, data, () => {
-    target.sync(file, () => target.syncDirectory(() => {
-      done = true;
-    }));
+    target.sync(file, () =>
+      target.syncDirectory(() => {
+        done = true;
+      }),
+    );
   });
   world.run({ until: () => done });
 }
@@ -112,10 +114,12 @@ describe("faults", () => {
       written(world, d, "f", 0, bytes(10, 1));
       d.failSyncs(1);
       const codes: (string | undefined)[] = [];
-      d.write("f", 0, bytes(10, 2), () => d.sync("f", (first) => {
-        codes.push(first?.code);
-        d.sync("f", (second) => codes.push(second?.code));
-      }));
+      d.write("f", 0, bytes(10, 2), () =>
+        d.sync("f", (first) => {
+          codes.push(first?.code);
+          d.sync("f", (second) => codes.push(second?.code));
+        }),
+      );
       world.run();
       expect(codes).toEqual(["ERR_SIMULATION_DISK_IO", undefined]);
       expect(d.peek("f")?.[0]).toBe(2);
@@ -182,10 +186,12 @@ describe("a journal", () => {
       const journal = d.journal<number>("log");
       let acknowledged = 0;
       for (let i = 0; i < 20; i++) {
-        world.timer(i / 2, () => journal.append(i, () => {
-          expect(i).toBe(acknowledged);
-          acknowledged++;
-        }));
+        world.timer(i / 2, () =>
+          journal.append(i, () => {
+            expect(i).toBe(acknowledged);
+            acknowledged++;
+          }),
+        );
       }
       world.run({ untilMs: 5 });
       const appended = journal.records().length;

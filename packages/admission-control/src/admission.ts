@@ -246,12 +246,8 @@ export class Admission {
     if (this.#members.size === 0 && this.#leaving.size === 0) return;
     let delayMs = Math.min(this.#nextMs, this.#nextDelayMs(this.#short ? SHORT_DELAY : 1));
     this.#nextMs = Number.POSITIVE_INFINITY;
-    const nowMs = this.#now();
-    for (const { share } of this.#members.values()) {
-      const mode = share.mode(nowMs);
-      // Twice at least in a lease, however short the coordinator makes it.
-      if (mode === "lease") delayMs = Math.min(delayMs, Math.max(1, share.leaseRemainingMs(nowMs) / 2));
-    }
+    // Twice at least in a lease, however short the coordinator makes it.
+    for (const { share } of this.#members.values()) delayMs = Math.min(delayMs, share.leaseMs / 2);
     this.#schedule(delayMs);
   }
 

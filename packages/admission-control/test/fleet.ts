@@ -26,6 +26,7 @@ export class StagedTime {
 
   /** Lets `ms` pass; timers fire in order, and what they set off has its turns in between. */
   async pass(ms: number): Promise<void> {
+    await turns();
     const endMs = this.nowMs + ms;
     for (;;) {
       let next: { atMs: number; fire: () => void } | undefined;

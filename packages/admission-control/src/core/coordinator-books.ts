@@ -59,7 +59,7 @@ export class CoordinatorBooks {
     };
     const grants: Grant[] = [];
     for (const settlement of settlements) {
-      this.#forgetSome(nowMs, terms.learning);
+      this.#forgetSome(nowMs, terms);
       const grant = this.#settleOne(settlement, nowMs, terms);
       if (grant !== undefined) grants.push(grant);
     }
@@ -82,8 +82,8 @@ export class CoordinatorBooks {
     }
   }
 
-  #forgetSome(nowMs: number, learning: boolean): void {
-    if (learning) return;
+  #forgetSome(nowMs: number, terms: LedgerTerms): void {
+    if (terms.learning) return;
     for (let i = 0; i < SWEPT_PER_SETTLEMENT; i += 1) {
       this.#sweep ??= this.#ledgers.entries();
       const next = this.#sweep.next();
@@ -92,7 +92,7 @@ export class CoordinatorBooks {
         return;
       }
       const [limit, ledger] = next.value;
-      if (ledger.forgettable(nowMs)) this.#ledgers.delete(limit);
+      if (ledger.forgettable(nowMs, terms)) this.#ledgers.delete(limit);
     }
   }
 }

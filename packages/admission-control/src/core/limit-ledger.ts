@@ -1,6 +1,6 @@
 import { BucketLevel, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { allocate } from "./allocation.js";
-import { between, checkLimit, type Grant, type Settlement } from "./protocol.js";
+import { between, checkLimit, type Grant, type Settlement, shareCapacity } from "./protocol.js";
 
 /** What the coordinator knows of one member. */
 interface Lease {
@@ -36,7 +36,7 @@ export interface LedgerTerms {
  *
  * The limit is one token bucket. A lease cuts a slice out of it: of the flow, of the room, and of what is in it. What is not leased is the
  * bank, and the slices never add up to more than the whole: the flow of all slices is at most `ratePerSecond`, the tokens in all of them at most
- * `ratePerSecond * burstSeconds`. So all members together, in any time, spend at most what the one bucket would have let through, without a word between them.
+ * `ratePerSecond * burstSeconds` (and a unit for each member more, where the burst is smaller than the fleet). So all members together, in any time, spend at most what the one bucket would have let through, without a word between them.
  *
  * To hold that at every moment, a share counts as handed out from the moment it is granted until the member settles with a smaller one in hand, gives it back, or its
  * lease has ended. A coordinator that starts with empty books cannot know what is handed out; for one lease it believes what members say they hold, and grants
@@ -71,14 +71,14 @@ export class LimitLedger {
   }
 
   /** Whether these books say nothing that new ones would not: nobody holds anything, and all that can be saved is saved. */
-  forgettable(nowMs: number): boolean {
-    this.#expire(nowMs);
+  forgettable(nowMs: number, terms: LedgerTerms): boolean {
+    this.#expire(nowMs, terms);
     return this.#leases.size === 0 && this.#bank.tokens(nowMs) >= this.#ratePerSecond * this.#burstSeconds;
   }
 
   /** Answers a settlement, or `undefined` when `membersMax` members hold leases already. */
   settle(settlement: Settlement, nowMs: number, terms: LedgerTerms): Grant | undefined {
-    this.#expire(nowMs);
+    this.#expire(nowMs, terms);
     const key = `${settlement.member}\n${settlement.incarnation}`;
     let lease = this.#leases.get(key);
     if (lease?.answer !== undefined && settlement.sequence <= lease.sequence) return lease.answer;
@@ -171,10 +171,12 @@ export class LimitLedger {
 
   /** The bank is the slice that nobody holds. */
   #setBank(nowMs: number, terms: LedgerTerms): void {
+    const limit = { ratePerSecond: this.#ratePerSecond, burstSeconds: this.#burstSeconds };
     const ratePerSecond = this.#room(undefined, terms);
-    const slice = ratePerSecond * this.#burstSeconds;
-    const whole = this.#ratePerSecond * this.#burstSeconds;
-    this.#bank.reconfigure({ ratePerSecond, capacity: terms.learning ? Math.min(whole, Math.max(1, slice)) : slice }, nowMs);
+    let capacity = limit.ratePerSecond * limit.burstSeconds;
+    if (terms.learning) capacity = Math.min(capacity, Math.max(1, ratePerSecond * limit.burstSeconds));
+    else for (const lease of this.#leases.values()) capacity -= shareCapacity(limit, lease.outstandingPerSecond);
+    this.#bank.reconfigure({ ratePerSecond, capacity: Math.max(0, capacity) }, nowMs);
   }
 
   #credit(tokens: number, nowMs: number): void {
@@ -194,9 +196,14 @@ export class LimitLedger {
     this.#burstSeconds = burstSeconds;
   }
 
-  /** A lease that ended takes its tokens with it: nobody can say how many were left. */
-  #expire(nowMs: number): void {
-    for (const [key, lease] of this.#leases) if (lease.expiresAtMs <= nowMs) this.#leases.delete(key);
+  /** A lease that ended takes its tokens with it, nobody can say how many were left; its flow is the bank's from that moment. */
+  #expire(nowMs: number, terms: LedgerTerms): void {
+    const ended = [...this.#leases].filter(([, lease]) => lease.expiresAtMs <= nowMs);
+    ended.sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs);
+    for (const [key, lease] of ended) {
+      this.#leases.delete(key);
+      this.#setBank(lease.expiresAtMs, terms);
+    }
   }
 
   #answer(

@@ -1,5 +1,5 @@
 import { BucketLevel } from "@evenkeel/token-bucket";
-import { checkLimit, type Grant, type LimitOptions, type Settlement } from "./protocol.js";
+import { checkLimit, type Grant, type LimitOptions, type Settlement, shareCapacity } from "./protocol.js";
 
 /** What a member does with a limit whose lease has ended while the coordinator cannot be reached, or has not answered yet. */
 export type AwayPolicy = "safe-share" | "deny" | "allow";
@@ -34,6 +34,7 @@ export class MemberShare {
   #heldPerSecond = 0;
   #evenPerSecond: number;
   #lease = "";
+  #leaseMs = Number.POSITIVE_INFINITY;
   #tokensTotal = 0;
   #returnedTotal = 0;
   #used = 0;
@@ -82,6 +83,11 @@ export class MemberShare {
   mode(nowMs: number): ShareMode {
     this.#watch(nowMs);
     return this.#mode;
+  }
+
+  /** How long the last lease was made for. */
+  get leaseMs(): number {
+    return this.#leaseMs;
   }
 
   leaseRemainingMs(nowMs: number): number {
@@ -206,6 +212,7 @@ export class MemberShare {
     }
     this.#failures = 0;
     this.#untilMs = untilMs;
+    this.#leaseMs = grant.leaseMs;
     this.#evenPerSecond = grant.evenPerSecond;
     const before = this.#heldPerSecond;
     this.#resize(Math.min(grant.ratePerSecond, this.#limit.ratePerSecond), nowMs);
@@ -267,13 +274,11 @@ export class MemberShare {
   #policySlice(): { ratePerSecond: number; capacity: number } {
     if (this.#policy !== "safe-share") return { ratePerSecond: 0, capacity: 0 };
     const ratePerSecond = Math.min(this.#limit.ratePerSecond * this.#safeShare, this.#evenPerSecond);
-    // At least one whole unit, or a small limit could never admit anything.
-    const capacity = Math.min(this.#capacity, Math.max(1, ratePerSecond * this.#limit.burstSeconds));
-    return { ratePerSecond, capacity };
+    return { ratePerSecond, capacity: shareCapacity(this.#limit, ratePerSecond) };
   }
 
   #resize(ratePerSecond: number, nowMs: number): void {
-    const capacity = ratePerSecond * this.#limit.burstSeconds;
+    const capacity = shareCapacity(this.#limit, ratePerSecond);
     const before = this.#level.tokens(nowMs);
     if (before > capacity) this.#returnedTotal += before - capacity;
     this.#heldPerSecond = ratePerSecond;

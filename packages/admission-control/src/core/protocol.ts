@@ -76,3 +76,12 @@ export function checkLimit(options: LimitOptions): LimitOptions {
 export function between(value: number, min: number, max: number): number {
   return value >= min ? Math.min(value, max) : min;
 }
+
+/**
+ * How many tokens a share of `sharePerSecond` may save up: its part of the burst, but one whole unit at least, or a small share could never admit anything.
+ */
+export function shareCapacity(limit: LimitOptions, sharePerSecond: number): number {
+  if (sharePerSecond <= 0) return 0;
+  const whole = limit.ratePerSecond * limit.burstSeconds;
+  return Math.min(whole, Math.max(1, sharePerSecond * limit.burstSeconds));
+}

@@ -5,41 +5,46 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { extractProgram } from "./readme-program.js";
 
-const runMsMax = 60_000;
+const timeoutMs = 60_000;
 
 /**
  * Registers a test that runs the program in a package's README.md against the package's sources, and expects exactly the output that the
  * README shows below it.
- *
- * The program is written to `.evenkeel/` inside the package, so that it finds the package by its own name, as a user's program would.
  */
 export function readmeProgram(packageDir: URL): void {
-  test("the README's program prints what the README says", { timeout: runMsMax + 10_000 }, async () => {
-    const dir = fileURLToPath(packageDir);
-    const { source, output } = extractProgram(readFileSync(join(dir, "README.md"), "utf8"));
-    const scratch = join(dir, ".evenkeel", `readme-${process.pid}`);
-    mkdirSync(scratch, { recursive: true });
-    try {
-      const file = join(scratch, "program.ts");
-      writeFileSync(file, source);
-      const result = await runProgram(file, dir);
-      expect(result, `the program's stderr:\n${result.stderr}`).toMatchObject({ ended: "exit code 0", stdout: output });
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
+  test("the README's program prints what the README says", { timeout: timeoutMs + 10_000 }, async () => {
+    const { expected, stderr, ...seen } = await runReadme(fileURLToPath(packageDir), timeoutMs);
+    expect(seen, `the program's stderr:\n${stderr}`).toEqual({ ended: "exit code 0", stdout: expected });
   });
 }
 
-/** Runs a TypeScript file with the sources of every workspace, as its own process. */
-function runProgram(file: string, cwd: string): Promise<{ ended: string; stdout: string; stderr: string }> {
+/**
+ * Runs the README's program in a process of its own. It is written to `.evenkeel/` inside the package, so that it finds the package by its own
+ * name, as a user's program would.
+ */
+export async function runReadme(dir: string, timeoutMs: number): Promise<Ended & { expected: string }> {
+  const { source, output } = extractProgram(readFileSync(join(dir, "README.md"), "utf8"));
+  const scratch = join(dir, ".evenkeel", `readme-${process.pid}`);
+  mkdirSync(scratch, { recursive: true });
+  try {
+    const file = join(scratch, "program.ts");
+    writeFileSync(file, source);
+    return { expected: output, ...(await runProgram(file, dir, timeoutMs)) };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+interface Ended {
+  readonly ended: string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function runProgram(file: string, cwd: string, timeoutMs: number): Promise<Ended> {
   const env = { ...process.env };
-  for (const name of [
-    "NODE_OPTIONS",
-    "NODE_ENV",
-    "FORCE_COLOR",
-    ...Object.keys(env).filter((key) => key.startsWith("VITEST")),
-  ]) {
-    delete env[name];
+  for (const name of Object.keys(env)) {
+    if (/^(NODE_OPTIONS|NODE_ENV|FORCE_COLOR|VITEST.*)$/.test(name)) delete env[name];
   }
   const args = ["--import", "tsx", "--conditions=@evenkeel/source", file];
   return new Promise((resolve, reject) => {
@@ -52,11 +57,11 @@ function runProgram(file: string, cwd: string): Promise<{ ended: string; stdout:
     const timer = setTimeout(() => {
       late = true;
       child.kill("SIGKILL");
-    }, runMsMax);
+    }, timeoutMs);
     child.on("error", reject);
     child.on("close", (code, signal) => {
       clearTimeout(timer);
-      const ended = late ? `still running after ${runMsMax} ms` : signal ? `signal ${signal}` : `exit code ${code}`;
+      const ended = late ? `still running after ${timeoutMs} ms` : signal ? `signal ${signal}` : `exit code ${code}`;
       resolve({ ended, stdout, stderr });
     });
   });

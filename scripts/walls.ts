@@ -9,9 +9,11 @@ import { isBuiltin } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { firstLineBesideExports, importsOf } from "./imports.js";
+import { houseRoot, type Workspace, workspacesIn } from "./workspaces.js";
 
-/** Folders that decide and encode, and neither read nor write anything; with the few libraries that are as pure as they are. */
+/** Folders that decide and encode, and neither read nor write anything; with the few libraries whose arithmetic they may use. The first match counts. */
 const pureFolders: readonly { readonly folder: RegExp; readonly libraries: readonly string[] }[] = [
+  { folder: /^packages\/admission-control\/src\/core\//, libraries: ["@evenkeel/token-bucket"] },
   { folder: /^packages\/[^/]+\/src\/core\//, libraries: [] },
   { folder: /^packages\/simulation\/src\//, libraries: [] },
   { folder: /^examples\/store\/src\/api\//, libraries: ["decimal.js"] },
@@ -35,45 +37,15 @@ export interface Violation {
   readonly message: string;
 }
 
-interface Manifest {
-  readonly name: string;
-  readonly exports?: Readonly<Record<string, unknown>>;
-  readonly dependencies?: Readonly<Record<string, string>>;
-  readonly devDependencies?: Readonly<Record<string, string>>;
-  readonly optionalDependencies?: Readonly<Record<string, string>>;
-  readonly peerDependencies?: Readonly<Record<string, string>>;
-  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
-}
-
-interface Workspace {
-  /** "packages/wal", with forward slashes, as every path here. */
-  readonly folder: string;
-  readonly published: boolean;
-  readonly manifest: Manifest;
-}
-
 /** Every breach of a wall under `root`, in the order of files. */
 export function findViolations(root: string): Violation[] {
-  const workspaces = ["packages", "examples"].flatMap((group) => workspacesIn(root, group));
+  const workspaces = workspacesIn(root);
   const byName = new Map(workspaces.map((workspace) => [workspace.manifest.name, workspace]));
   return workspaces.flatMap((workspace) => [
     ...manifestViolations(workspace, byName),
     ...sourceFiles(root, workspace.folder).flatMap((file) => fileViolations(root, workspace, byName, file)),
     ...leakedPeers(root, workspace),
   ]);
-}
-
-function workspacesIn(root: string, group: string): Workspace[] {
-  const folder = join(root, group);
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => existsSync(join(folder, name, "package.json")))
-    .sort()
-    .map((name) => ({
-      folder: `${group}/${name}`,
-      published: group === "packages",
-      manifest: JSON.parse(readFileSync(join(folder, name, "package.json"), "utf8")) as Manifest,
-    }));
 }
 
 const passedOver = new Set(["node_modules", "dist", "coverage", "fixtures", ".turbo", ".evenkeel"]);
@@ -227,7 +199,7 @@ function leakedPeers(root: string, { folder, published, manifest }: Workspace): 
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const violations = findViolations(resolve(dirname(fileURLToPath(import.meta.url)), ".."));
+  const violations = findViolations(houseRoot);
   for (const { file, line, message } of violations) console.error(`${file}:${line}: ${message}`);
   if (violations.length > 0) {
     console.error(`\n${violations.length} ${violations.length === 1 ? "import goes" : "imports go"} through a wall.`);

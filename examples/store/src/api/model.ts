@@ -1,0 +1,134 @@
+/**
+ * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
+ * Attribute values stand as in the JSON protocol (numbers as normalized decimal strings, binary as base64).
+ */
+export type AttributeValue =
+  | { S: string }
+  | { N: string }
+  | { B: string }
+  | { SS: string[] }
+  | { NS: string[] }
+  | { BS: string[] }
+  | { BOOL: boolean }
+  | { NULL: true }
+  | { L: AttributeValue[] }
+  | { M: Item };
+
+export interface Item {
+  [name: string]: AttributeValue;
+}
+
+export type KeyAttributeType = "S" | "N" | "B";
+
+export interface KeyAttribute {
+  readonly name: string;
+  readonly type: KeyAttributeType;
+}
+
+export interface KeySchema {
+  readonly partition: KeyAttribute;
+  readonly sort?: KeyAttribute;
+}
+
+/** What a user asked for when the table was created. */
+export interface TableDefinition {
+  readonly name: string;
+  readonly keySchema: KeySchema;
+  readonly billingMode: "PROVISIONED" | "PAY_PER_REQUEST";
+  /** Units a second; 0 under PAY_PER_REQUEST. */
+  readonly readUnitsPerSecond: number;
+  readonly writeUnitsPerSecond: number;
+}
+
+export type TableStatus = "CREATING" | "ACTIVE" | "DELETING";
+
+export interface TableRecord extends TableDefinition {
+  /** Never used again for another table, not even one of the same name. */
+  readonly tableId: string;
+  readonly status: TableStatus;
+  readonly createdAtMs: number;
+  readonly partitions: number;
+}
+
+/**
+ * Where an item lives. `bytes` orders items as the table does: hash of the partition key (4 bytes, big-endian), length of the partition
+ * key (2 bytes), partition key, sort key in an encoding that sorts bytewise as the service sorts values.
+ */
+export interface ItemKey {
+  /** The first four bytes of `bytes`, as an unsigned number: the position on the table's hash ring. */
+  readonly hash: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A path into an item, names already substituted: `["a", 3, "b"]` is `a[3].b`. */
+export type DocumentPath = readonly (string | number)[];
+
+export type Operand =
+  | { readonly kind: "path"; readonly path: DocumentPath }
+  | { readonly kind: "value"; readonly value: AttributeValue }
+  | { readonly kind: "size"; readonly path: DocumentPath };
+
+/** A parsed condition or filter, names and values already substituted. */
+export type Condition =
+  | { readonly kind: "compare"; readonly op: "=" | "<>" | "<" | "<=" | ">" | ">="; readonly left: Operand; readonly right: Operand }
+  | { readonly kind: "between"; readonly value: Operand; readonly low: Operand; readonly high: Operand }
+  | { readonly kind: "in"; readonly value: Operand; readonly among: readonly Operand[] }
+  | { readonly kind: "exists" | "not-exists"; readonly path: DocumentPath }
+  | { readonly kind: "type"; readonly path: DocumentPath; readonly type: string }
+  | { readonly kind: "begins-with" | "contains"; readonly value: Operand; readonly search: Operand }
+  | { readonly kind: "and" | "or"; readonly left: Condition; readonly right: Condition }
+  | { readonly kind: "not"; readonly condition: Condition };
+
+/** The right-hand side of a SET. */
+export type UpdateValue =
+  | Operand
+  | { readonly kind: "plus" | "minus"; readonly left: UpdateValue; readonly right: UpdateValue }
+  | { readonly kind: "if-not-exists"; readonly path: DocumentPath; readonly otherwise: UpdateValue }
+  | { readonly kind: "list-append"; readonly left: UpdateValue; readonly right: UpdateValue };
+
+export type UpdateAction =
+  | { readonly kind: "set"; readonly path: DocumentPath; readonly value: UpdateValue }
+  | { readonly kind: "remove"; readonly path: DocumentPath }
+  | { readonly kind: "add" | "delete"; readonly path: DocumentPath; readonly value: AttributeValue };
+
+export type ReturnValues = "NONE" | "ALL_OLD" | "UPDATED_OLD" | "ALL_NEW" | "UPDATED_NEW";
+
+interface WriteOpBase {
+  readonly condition?: Condition;
+  readonly returnValues: ReturnValues;
+  /** Put the item as it is into the error of a failed condition. */
+  readonly returnOldOnConditionFailure?: boolean;
+}
+
+/** One write to one item, decided at the leader of its partition against the item as it is there. */
+export type WriteOp =
+  | (WriteOpBase & { readonly kind: "put"; readonly item: Item })
+  | (WriteOpBase & { readonly kind: "delete" })
+  | (WriteOpBase & { readonly kind: "update"; readonly keyAttributes: Item; readonly actions: readonly UpdateAction[] });
+
+/** A run of items in key order, from one partition on into the next ones. */
+export interface PageRequest {
+  /** First key, included; absent: from the beginning of the table. */
+  readonly from?: Uint8Array;
+  /** First key no longer wanted; absent: to the end of the table. */
+  readonly to?: Uint8Array;
+  readonly reverse?: boolean;
+  /** Go on behind this key (before it, when `reverse`). */
+  readonly after?: Uint8Array;
+  readonly consistent: boolean;
+  readonly filter?: Condition;
+  /** Items evaluated, before the filter; at least 1. */
+  readonly itemsMax?: number;
+  /** Bytes evaluated, before the filter; the item that crosses the bound is still taken. */
+  readonly bytesMax: number;
+}
+
+export interface Page {
+  /** What passed the filter. */
+  readonly items: readonly Item[];
+  readonly scannedCount: number;
+  /** Bytes evaluated, before the filter: what read capacity is charged by. */
+  readonly scannedBytes: number;
+  /** Present when there may be more: the key of the last item evaluated. */
+  readonly lastKey?: Uint8Array;
+}

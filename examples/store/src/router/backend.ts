@@ -1,0 +1,35 @@
+import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+
+export interface WriteOutcome {
+  /** What `returnValues` asked for; absent when there is nothing to return. */
+  readonly attributes?: Item;
+  /** Write units consumed. */
+  readonly units: number;
+}
+
+export interface GetOutcome {
+  readonly item?: Item;
+  /** Read units consumed. */
+  readonly units: number;
+}
+
+/**
+ * What the protocol side of a router asks of the storage side. Every method may throw an `ApiError` of `api/errors`
+ * (ResourceNotFoundException, ResourceInUseException, ConditionalCheckFailedException, ProvisionedThroughputExceededException,
+ * InternalServerError ...), which goes to the client as it is; any other error is a bug and becomes an InternalServerError.
+ */
+export interface Backend {
+  createTable(definition: TableDefinition): Promise<TableRecord>;
+  deleteTable(name: string): Promise<TableRecord>;
+  /** Reads the metadata itself, not the routing cache. */
+  describeTable(name: string): Promise<TableRecord>;
+  listTables(request: { readonly after?: string; readonly limitMax: number }): Promise<{ names: string[]; more: boolean }>;
+  /** Creates `target` from the archive of `source` as it was at `untilMs` (Unix time). */
+  restoreTable(request: { readonly source: string; readonly target: string; readonly untilMs: number }): Promise<TableRecord>;
+
+  /** The table as the routing cache knows it: the way of every item operation. */
+  table(name: string): Promise<TableRecord>;
+  write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
+  get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
+  page(table: TableRecord, request: PageRequest): Promise<Page & { readonly units: number }>;
+}

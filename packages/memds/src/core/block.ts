@@ -42,20 +42,10 @@ export function encodeBlock(entries: readonly Entry[], from: number, to: number)
   const start = table + 2 * count;
   let at = start;
   for (let i = from; i < to; i++) {
-    const { key, value } = entries[i]!;
     const offset = at - start;
     block[table + 2 * (i - from)] = offset & 255;
     block[table + 2 * (i - from) + 1] = offset >>> 8;
-    const suffix = key.length - prefix;
-    if (suffix < 128) block[at++] = suffix;
-    else {
-      block[at++] = 128 | (suffix >>> 8);
-      block[at++] = suffix & 255;
-    }
-    copyBytes(key, prefix, key.length, block, at);
-    at += suffix;
-    copyBytes(value, 0, value.length, block, at);
-    at += value.length;
+    at = putEntry(block, at, entries[i]!, prefix);
   }
   return block;
 }
@@ -110,6 +100,41 @@ export function searchBlock(block: Block, key: Uint8Array): number {
 }
 
 /**
+ * The block with one entry put or removed at `index`, made by moving bytes; the common prefix must stay what it is. That holds where the first
+ * and the last key stay, and is what most updates of a large tree are.
+ * @param removed how many entries leave at `index`: 0 or 1.
+ */
+export function spliceBlock(block: Block, index: number, removed: 0 | 1, added: Entry | undefined): Block {
+  const count = countOf(block);
+  const prefix = prefixOf(block);
+  const table = headerBytes + prefix;
+  const start = table + 2 * count;
+  const cut = index < count ? entryAt(block, prefix, index) : block.length;
+  const resume = removed === 0 ? cut : index + 1 < count ? entryAt(block, prefix, index + 1) : block.length;
+  const suffix = added === undefined ? 0 : added.key.length - prefix;
+  const addedBytes = added === undefined ? 0 : (suffix < 128 ? 1 : 2) + suffix + added.value.length;
+  const countAfter = count - removed + (added === undefined ? 0 : 1);
+  const startAfter = table + 2 * countAfter;
+  const spliced = new Uint8Array(block.length - start + startAfter - (resume - cut) + addedBytes);
+  copyBytes(block, 0, table, spliced, 0);
+  spliced[0] = countAfter;
+  const shift = addedBytes - (resume - cut);
+  let slot = table;
+  const putOffset = (offset: number) => {
+    spliced[slot++] = offset & 255;
+    spliced[slot++] = offset >>> 8;
+  };
+  for (let i = 0; i < index; i++) putOffset(entryAt(block, prefix, i) - start);
+  if (added !== undefined) putOffset(cut - start);
+  for (let i = index + removed; i < count; i++) putOffset(entryAt(block, prefix, i) - start + shift);
+  copyBytes(block, start, cut, spliced, startAfter);
+  let at = startAfter + cut - start;
+  if (added !== undefined) at = putEntry(spliced, at, added, prefix);
+  copyBytes(block, resume, block.length, spliced, at);
+  return spliced;
+}
+
+/**
  * Whether bytes that came from outside are a block: its lengths and offsets stay inside it. The order of its keys is the reader's to check.
  */
 export function isBlock(block: Block): boolean {
@@ -128,6 +153,19 @@ export function isBlock(block: Block): boolean {
     if (end > block.length) return false;
   }
   return true;
+}
+
+function putEntry(block: Block, start: number, { key, value }: Entry, prefix: number): number {
+  const suffix = key.length - prefix;
+  let at = start;
+  if (suffix < 128) block[at++] = suffix;
+  else {
+    block[at++] = 128 | (suffix >>> 8);
+    block[at++] = suffix & 255;
+  }
+  copyBytes(key, prefix, key.length, block, at);
+  copyBytes(value, 0, value.length, block, at + suffix);
+  return at + suffix + value.length;
 }
 
 function prefixOf(block: Block): number {

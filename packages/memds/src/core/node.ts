@@ -7,6 +7,9 @@ import {
   encodeBlock,
   entryOf,
   keyAt,
+  searchBlock,
+  spliceBlock,
+  valueViewAt,
 } from "./block.js";
 import { bitAt, compareBytes, firstDifference } from "./bytes.js";
 
@@ -109,19 +112,8 @@ export function update(root: Node, key: Uint8Array, value: Uint8Array | undefine
     changed =
       bitAt(key, difference) === 0 ? new Inner(difference, added, neighbour) : new Inner(difference, neighbour, added);
   } else {
-    const entries = entriesOf(node);
-    let at = 0;
-    let order = -1;
-    while (at < entries.length) {
-      order = compareBytes(entries[at]!.key, key);
-      if (order >= 0) break;
-      at++;
-    }
-    const found = at < entries.length && order === 0;
-    if (!found && value === undefined) return root;
-    if (found && value !== undefined && compareBytes(entries[at]!.value, value) === 0) return root;
-    entries.splice(at, found ? 1 : 0, ...(value === undefined ? [] : [{ key, value }]));
-    changed = build(entries);
+    changed = updateLeaf(node, key, value);
+    if (changed === node) return root;
   }
   for (let i = depth - 1; i >= 0; i--) {
     const parent = path[i]!;
@@ -134,6 +126,27 @@ export function update(root: Node, key: Uint8Array, value: Uint8Array | undefine
     }
   }
   return changed;
+}
+
+function updateLeaf(leaf: Leaf, key: Uint8Array, value: Uint8Array | undefined): Node {
+  const { block, count } = leaf;
+  const search = searchBlock(block, key);
+  const found = search >= 0 && (search & 1) === 1;
+  const index = search < 0 ? 0 : found ? search >> 1 : (search >> 1) + 1;
+  if (!found && value === undefined) return leaf;
+  const before = found ? valueViewAt(block, index) : undefined;
+  if (before !== undefined && value !== undefined && compareBytes(before, value) === 0) return leaf;
+  const keepsEnds = found && value !== undefined ? true : index > 0 && index < (found ? count - 1 : count);
+  const removedWeight = before === undefined ? 0 : key.length + before.length;
+  const weight = leaf.weight - removedWeight + (value === undefined ? 0 : key.length + value.length);
+  const removed = found ? 1 : 0;
+  const added = value === undefined ? undefined : { key, value };
+  if (keepsEnds && fitsBlock(count - removed + (added === undefined ? 0 : 1), weight)) {
+    return new Leaf(spliceBlock(block, index, removed, added), weight);
+  }
+  const entries = entriesOf(leaf);
+  entries.splice(index, removed, ...(added === undefined ? [] : [added]));
+  return build(entries);
 }
 
 /** All entries below a node, ascending. */

@@ -1,20 +1,9 @@
+import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Page, PageRequest, TableDefinition, WriteOp } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
 import type { Write } from "../storage-node/command.js";
-
-/** Keys from `from` (included) to `to` (left out); absent: without that bound. */
-export interface RangeParams {
-  readonly from?: Uint8Array | undefined;
-  readonly to?: Uint8Array | undefined;
-}
-
-export interface RawValue {
-  readonly key: Uint8Array;
-  /** The stored value, header and checksum included. */
-  readonly bytes: Uint8Array;
-}
 
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
@@ -32,11 +21,11 @@ export interface NodeMethods {
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
   status: { params: Record<string, never>; result: NodeStatus };
-  mark: { params: { partition: number; markId: number }; result: { slot: number } };
-  digest: { params: { partition: number; markId: number; range: RangeParams }; result: { digest: Uint8Array; count: number; bytes: number } };
-  boundaries: { params: { partition: number; markId: number; range: RangeParams; parts: number }; result: { keys: Uint8Array[] } };
-  values: { params: { partition: number; markId: number; range: RangeParams; limitMax: number }; result: { values: RawValue[]; more: boolean } };
-  releaseMark: { params: { partition: number; markId: number }; result: null };
+  mark: { params: { partition: number }; result: { slot: number } };
+  digests: { params: { partition: number; slot: number; ranges: readonly KeyRange[] }; result: { digests: readonly Digest[] } };
+  splits: { params: { partition: number; slot: number; range: KeyRange; options: SplitOptions }; result: { keys: readonly Uint8Array[] } };
+  entries: { params: { partition: number; slot: number; range: KeyRange; bytesMax: number }; result: { entries: Entry[]; more: boolean } };
+  releaseMark: { params: { partition: number; slot: number }; result: null };
   repair: {
     params: { partition: number; key: Uint8Array; asOfSlot: number; expected?: { json: Uint8Array; itemSizeBytes: number } };
     result: { rewritten: boolean };

@@ -7,7 +7,7 @@ import { StoreError } from "./errors.js";
  * ```
  * u8 version = 1 | u8 kind | f64 time (Unix ms, big-endian) | u32 count
  * kind 1 (writes), count times:  u8 op (1 put, 2 delete) | u16 key length | key | put: u32 item size, u32 length, bytes
- * kind 2 (mark), count = 0:      u64 mark id; applied by taking a snapshot at exactly this slot
+ * kind 2 (mark), count = 0:      applied by taking a snapshot at exactly this slot
  * ```
  * The log's own records carry the checksums.
  */
@@ -29,27 +29,22 @@ export type Write = PutWrite | DeleteWrite;
 
 export type Command =
   | { readonly kind: "writes"; readonly timeMs: number; readonly writes: readonly Write[] }
-  | { readonly kind: "mark"; readonly timeMs: number; readonly markId: number };
+  | { readonly kind: "mark"; readonly timeMs: number };
 
 const VERSION = 1;
 const HEADER_BYTES = 14;
 
 export function encodeCommand(command: Command): Buffer {
   let length = HEADER_BYTES;
-  if (command.kind === "mark") length += 8;
-  else for (const write of command.writes) length += 3 + write.key.length + (write.op === "put" ? 8 + write.bytes.length : 0);
+  const writes = command.kind === "writes" ? command.writes : [];
+  for (const write of writes) length += 3 + write.key.length + (write.op === "put" ? 8 + write.bytes.length : 0);
   const out = Buffer.allocUnsafe(length);
   out[0] = VERSION;
   out[1] = command.kind === "writes" ? 1 : 2;
   out.writeDoubleBE(command.timeMs, 2);
-  if (command.kind === "mark") {
-    out.writeUInt32BE(0, 10);
-    out.writeBigUInt64BE(BigInt(command.markId), HEADER_BYTES);
-    return out;
-  }
-  out.writeUInt32BE(command.writes.length, 10);
+  out.writeUInt32BE(writes.length, 10);
   let at = HEADER_BYTES;
-  for (const write of command.writes) {
+  for (const write of writes) {
     out[at] = write.op === "put" ? 1 : 2;
     out.writeUInt16BE(write.key.length, at + 1);
     out.set(write.key, at + 3);
@@ -71,9 +66,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
     throw new StoreError("ERR_STORE_FORMAT", `a log entry has format version ${view[0]}; this program reads version ${VERSION}`);
   }
   const timeMs = view.readDoubleBE(2);
-  if (view[1] === 2 && view.length === HEADER_BYTES + 8) {
-    return { kind: "mark", timeMs, markId: Number(view.readBigUInt64BE(HEADER_BYTES)) };
-  }
+  if (view[1] === 2 && view.length === HEADER_BYTES) return { kind: "mark", timeMs };
   if (view[1] !== 1) throw new StoreError("ERR_STORE_FORMAT", `a log entry has the unknown kind ${view[1]}`);
   const count = view.readUInt32BE(10);
   const writes: Write[] = [];

@@ -42,7 +42,7 @@ export class Replica {
   readonly #overlay: OverlayTree = new BTree<string, OverlayEntry>() as OverlayTree;
   /** Applied and not yet handed to the tree, in slot order. */
   #queue: OverlayEntry[] = [];
-  #queuedMarks: { slot: number; id: number }[] = [];
+  #queuedMarks: number[] = [];
   #appliedThrough: number;
   #committedThrough: number;
   #durableThrough: number;
@@ -95,7 +95,7 @@ export class Replica {
     const observed: { key: Uint8Array; json: Uint8Array | undefined }[] = [];
     if (command.kind === "mark") {
       // A mark met again while the log is replayed: whoever asked for it is long gone.
-      if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) this.#queuedMarks.push({ slot: entry.slot, id: command.markId });
+      if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) this.#queuedMarks.push(entry.slot);
     } else {
       for (const write of command.writes) {
         const value = write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
@@ -166,7 +166,7 @@ export class Replica {
   /** The applier's side: what to commit next. Stops at a mark, whose snapshot has to see its own slot and nothing after it. */
   takeMove(operationsMax: number): Move | undefined {
     if (this.#closed || (this.#committedThrough === this.#appliedThrough && this.#queue.length === 0)) return undefined;
-    const barrier = this.#queuedMarks[0]?.slot ?? Number.POSITIVE_INFINITY;
+    const barrier = this.#queuedMarks[0] ?? Number.POSITIVE_INFINITY;
     let count = 0;
     while (count < this.#queue.length) {
       const slot = this.#queue[count]?.slot ?? 0;
@@ -190,9 +190,9 @@ export class Replica {
       if (this.#overlay.get(key) === entry) this.#overlay.delete(key);
     }
     const mark = this.#queuedMarks[0];
-    if (mark !== undefined && mark.slot === move.through) {
+    if (mark !== undefined && mark === move.through) {
       this.#queuedMarks.shift();
-      this.#takeMark(mark.slot, mark.id);
+      this.#takeMark(mark);
     }
     void this.#tree.flushed().then(() => {
       this.#durableThrough = Math.max(this.#durableThrough, move.through);
@@ -200,7 +200,7 @@ export class Replica {
     return !this.#closed && this.#committedThrough < this.#appliedThrough;
   }
 
-  #takeMark(slot: number, id: number): void {
+  #takeMark(slot: number): void {
     if (this.#closed) return;
     const snapshot = this.#tree.snapshot();
     const seen = this.#tree.appliedThrough(this.partition, snapshot);
@@ -212,27 +212,32 @@ export class Replica {
       if (this.#marks.size < SNAPSHOTS_MAX) break;
       this.releaseMark(oldest);
     }
-    const timer = setTimeout(() => this.releaseMark(id), SNAPSHOT_KEPT_MS).unref();
+    const timer = setTimeout(() => this.releaseMark(slot), SNAPSHOT_KEPT_MS).unref();
     const marked = { slot, snapshot };
-    this.#marks.set(id, { marked, timer });
-    for (const waiter of this.#markWaiters.get(id) ?? []) waiter(marked);
-    this.#markWaiters.delete(id);
+    this.#marks.set(slot, { marked, timer });
+    for (const waiter of this.#markWaiters.get(slot) ?? []) waiter(marked);
+    this.#markWaiters.delete(slot);
   }
 
-  /** The tree exactly as of the mark's slot. Throws ERR_STORE_BEHIND where the mark is not reached in time. */
-  async marked(id: number, timeoutMs: number): Promise<MarkedSnapshot> {
-    const known = this.#marks.get(id);
+  /**
+   * The tree exactly as of a mark's slot. Throws ERR_STORE_BEHIND where the mark is not reached in time, or its snapshot is gone: released,
+   * too old, or from before a restart.
+   */
+  async marked(slot: number, timeoutMs: number): Promise<MarkedSnapshot> {
+    const known = this.#marks.get(slot);
     if (known !== undefined) {
       known.timer.refresh();
       return known.marked;
     }
+    const behind = (what: string) => new StoreError("ERR_STORE_BEHIND", `partition ${this.partition}: ${what}`);
+    if (this.#committedThrough >= slot) throw behind(`the snapshot at slot ${slot} is gone`);
     return await new Promise<MarkedSnapshot>((resolve, reject) => {
-      const waiters = this.#markWaiters.get(id) ?? new Set();
-      this.#markWaiters.set(id, waiters);
+      const waiters = this.#markWaiters.get(slot) ?? new Set();
+      this.#markWaiters.set(slot, waiters);
       const timer = setTimeout(() => {
         waiters.delete(waiter);
-        if (waiters.size === 0) this.#markWaiters.delete(id);
-        reject(new StoreError("ERR_STORE_BEHIND", `partition ${this.partition} did not reach mark ${id} within ${timeoutMs} ms`));
+        if (waiters.size === 0) this.#markWaiters.delete(slot);
+        reject(behind(`slot ${slot} was not reached within ${timeoutMs} ms`));
       }, timeoutMs);
       const waiter = (marked: MarkedSnapshot) => {
         clearTimeout(timer);
@@ -242,11 +247,11 @@ export class Replica {
     });
   }
 
-  releaseMark(id: number): void {
-    const held = this.#marks.get(id);
+  releaseMark(slot: number): void {
+    const held = this.#marks.get(slot);
     if (held === undefined) return;
     clearTimeout(held.timer);
-    this.#marks.delete(id);
+    this.#marks.delete(slot);
     held.marked.snapshot.transaction.done();
   }
 
@@ -257,7 +262,7 @@ export class Replica {
 
   close(): void {
     this.#closed = true;
-    for (const id of [...this.#marks.keys()]) this.releaseMark(id);
+    for (const slot of [...this.#marks.keys()]) this.releaseMark(slot);
     this.#applier.forget(this);
   }
 }

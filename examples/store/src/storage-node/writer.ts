@@ -92,9 +92,9 @@ export class Writer {
   }
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
-  async mark(markId: number): Promise<number> {
+  async mark(): Promise<number> {
     this.#assertLeading();
-    return await this.#settled(this.#submit(encodeCommand({ kind: "mark", timeMs: this.#timeMs(), markId })).done);
+    return await this.#settled(this.#submit(encodeCommand({ kind: "mark", timeMs: this.#timeMs() })).done);
   }
 
   /**

@@ -10,7 +10,7 @@ import { figure, type Report, until } from "./report.js";
 
 const WRITE_FOR_MS_MAX = 15_000;
 const STEADY_MS = 1_500;
-const keySchema = { partition: { name: "country", type: "S" }, sort: { name: "place", type: "S" } } as const;
+export const keySchema = { partition: { name: "country", type: "S" }, sort: { name: "place", type: "S" } } as const;
 
 /** The partition of the cities' table that holds a city. */
 export async function partitionOf(store: Store, city: City): Promise<number> {

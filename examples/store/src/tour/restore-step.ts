@@ -40,9 +40,9 @@ export async function restoreBeforeMistake(report: Report, store: Store, documen
 
   const archive = new FileObjectStore({ dir: archiveDir(store.dir) });
   const partition = await partitionOf(store, lost[0] as City);
-  const { objects, entries, bytes } = await verifyArchive({ store: archive, stream: groupId(partition) });
+  const { objects, entries, bytes, problems } = await verifyArchive({ store: archive, stream: groupId(partition) });
   report.promise(
-    entries > 0,
+    entries > 0 && problems.length === 0,
     `the archive of that partition: ${figure(objects)} objects, ${figure(entries)} entries without a hole, ${figure(bytes / 1024)} KiB, every checksum holds`,
   );
 }

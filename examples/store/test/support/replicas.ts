@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { expect } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
 import { type Fleet, NODE_IDS } from "../../src/control/fleet.js";
@@ -39,24 +38,25 @@ export async function expectInAllReplicas(fleet: Fleet, acknowledged: ReadonlyMa
   for (const partition of partitions) {
     const leader = all.find((status) => status.partitions.some((found) => found.partition === partition && found.ready))?.nodeId;
     expect(leader, `leader of partition ${partition}`).toBeDefined();
-    const markId = randomInt(2 ** 47);
-    await fleet.callerTo(leader as string).call("mark", { partition, markId });
-    const digests = await Promise.all(NODE_IDS.map((node) => fleet.callerTo(node).call("digest", { partition, markId, range: {} })));
-    const hex = digests.map(({ digest, count }) => `${count} items, ${Buffer.from(digest).toString("hex")}`);
+    const { slot } = await fleet.callerTo(leader as string).call("mark", { partition });
+    const whole = { from: new Uint8Array(0), to: undefined };
+    const digests = await Promise.all(NODE_IDS.map((node) => fleet.callerTo(node).call("digests", { partition, slot, ranges: [whole] })));
+    const hex = digests.map(({ digests: [digest] }) => `${digest?.keys} items, ${Buffer.from(digest?.hash ?? []).toString("hex")}`);
     expect(new Set(hex), `digests of partition ${partition}`).toHaveLength(1);
     if (partition === 0) continue;
     // The digests are equal, so one replica's contents are everybody's.
-    for (let from: Uint8Array | undefined; ; ) {
-      const { values, more } = await fleet.callerTo(leader as string).call("values", { partition, markId, range: { from }, limitMax: 1_000 });
-      for (const { key, bytes } of values) {
+    for (let { from } = whole; ; ) {
+      const params = { partition, slot, range: { from, to: undefined }, bytesMax: 1024 * 1024 };
+      const { entries, more } = await fleet.callerTo(leader as string).call("entries", params);
+      for (const { key, value } of entries) {
         const hexKey = Buffer.from(key).toString("hex");
         const found = wanted.get(hexKey);
         if (found === undefined) continue;
-        expect(JSON.parse(Buffer.from(bytes).subarray(20).toString())).toEqual({ id: { S: found.id }, v: { S: found.value } });
+        expect(JSON.parse(Buffer.from(value).subarray(20).toString())).toEqual({ id: { S: found.id }, v: { S: found.value } });
         wanted.delete(hexKey);
       }
       if (!more) break;
-      from = Buffer.concat([values.at(-1)?.key ?? Buffer.alloc(0), Buffer.alloc(1)]);
+      from = Buffer.concat([entries.at(-1)?.key ?? Buffer.alloc(0), Buffer.alloc(1)]);
     }
   }
   expect([...wanted.values()].map(({ id }) => id), "acknowledged and lost").toEqual([]);

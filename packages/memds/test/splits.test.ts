@@ -112,6 +112,6 @@ it("no reader sees a gap, an overlap or an older version while members are kille
       }
       for (const each of [...clients, ...members]) await each.close();
     }),
-    { numRuns: 6 },
+    { numRuns: 4 },
   );
 });

@@ -90,7 +90,7 @@ it("no reader sees a gap, an overlap or an older version while members are kille
       };
 
       let reads = 0;
-      for (let step = 0; step < 120; step++) {
+      for (let step = 0; step < 80; step++) {
         feeder.splitOrMerge(draw(2 ** 30));
         for (let i = 0; i < 3; i++) if (!paused.has(i)) feed(i);
         const event = draw(20);
@@ -112,6 +112,6 @@ it("no reader sees a gap, an overlap or an older version while members are kille
       }
       for (const each of [...clients, ...members]) await each.close();
     }),
-    { numRuns: 4 },
+    { numRuns: 3 },
   );
 });

@@ -195,7 +195,7 @@ describe("an answer that is not complete", () => {
     cache.learn("known", route(1));
     const left = cache.get("left");
     const there = cache.get("there");
-    cache.get("known");
+    void cache.get("known");
     await turn();
     source.call(0).answer(
       new Map([

@@ -162,6 +162,7 @@ export class MemdsClient {
     const errors: MemdsError[] = [];
     const members = this.#inOrder();
     for (const [tried, member] of members.entries()) {
+      signal.throwIfAborted();
       try {
         // A silent server may not use up the time in which another one could answer.
         const shareMs = (deadlineMs - this.#now()) / (members.length - tried);

@@ -61,7 +61,7 @@ describe("a tree of ranges", () => {
           expect(plain(tree.range(new Uint8Array(0), probe))).toEqual(expected.filter(([key]) => key < at));
         }
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 
@@ -75,7 +75,7 @@ describe("a tree of ranges", () => {
           expect(hex(tree.rootHash)).toBe(hex(fresh.rootHash));
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 
@@ -98,7 +98,7 @@ describe("a tree of ranges", () => {
           expect(order).toEqual([...order].sort());
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 

@@ -41,7 +41,7 @@ describe("a snapshot's bytes", () => {
         damaged[bit >> 3]! ^= 1 << (bit & 7);
         expect(() => decodeSnapshot(damaged, edge)).toThrow(failsWith("ERR_MEMDS_CORRUPT"));
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 
@@ -58,7 +58,7 @@ describe("a snapshot's bytes", () => {
           expect(["ERR_MEMDS_CORRUPT", "ERR_MEMDS_UNSUPPORTED"]).toContain((error as { code?: string }).code);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 

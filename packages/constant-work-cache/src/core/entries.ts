@@ -41,9 +41,9 @@ export class Entries<K, V> {
     return this.#slots.get(key);
   }
 
-  /** Marks the entry as used; it then survives the hand's next pass. */
+  /** Marks an entry as used, so that it survives the hand's next pass. Written only when it changes: a hit on a hot key writes nothing. */
   touch(slot: number): void {
-    this.#visited[slot] = 1;
+    if (this.#visited[slot] === 0) this.#visited[slot] = 1;
   }
 
   valueAt(slot: number): V | undefined {

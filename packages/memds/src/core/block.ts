@@ -65,16 +65,24 @@ export function keyAt(block: Block, index: number): Uint8Array {
   return key;
 }
 
-/** A view into the block, for eyes inside this package only. */
-export function valueViewAt(block: Block, index: number): Uint8Array {
-  const prefix = prefixOf(block);
-  const at = entryAt(block, prefix, index);
-  const end = index + 1 < countOf(block) ? entryAt(block, prefix, index + 1) : block.length;
-  return block.subarray(suffixStart(block, at) + suffixLength(block, at), end);
+export function valueAt(block: Block, index: number): Uint8Array {
+  return block.slice(valueStart(block, index), valueEnd(block, index));
+}
+
+/** Whether the value at `index` is this one. */
+export function hasValue(block: Block, index: number, value: Uint8Array): boolean {
+  const start = valueStart(block, index);
+  if (valueEnd(block, index) - start !== value.length) return false;
+  for (let i = 0; i < value.length; i++) if (block[start + i] !== value[i]) return false;
+  return true;
+}
+
+export function valueBytes(block: Block, index: number): number {
+  return valueEnd(block, index) - valueStart(block, index);
 }
 
 export function entryOf(block: Block, index: number): Entry {
-  return { key: keyAt(block, index), value: valueViewAt(block, index).slice() };
+  return { key: keyAt(block, index), value: valueAt(block, index) };
 }
 
 /** The last entry whose key is not above `key`, as `index * 2 + 1` if it is equal, `index * 2` if below; -1 if there is none. */
@@ -166,6 +174,15 @@ function putEntry(block: Block, start: number, { key, value }: Entry, prefix: nu
   copyBytes(key, prefix, key.length, block, at);
   copyBytes(value, 0, value.length, block, at + suffix);
   return at + suffix + value.length;
+}
+
+function valueStart(block: Block, index: number): number {
+  const at = entryAt(block, prefixOf(block), index);
+  return suffixStart(block, at) + suffixLength(block, at);
+}
+
+function valueEnd(block: Block, index: number): number {
+  return index + 1 < countOf(block) ? entryAt(block, prefixOf(block), index + 1) : block.length;
 }
 
 function prefixOf(block: Block): number {

@@ -6,12 +6,13 @@ import {
   type Entry,
   encodeBlock,
   entryOf,
+  hasValue,
   keyAt,
   searchBlock,
   spliceBlock,
-  valueViewAt,
+  valueBytes,
 } from "./block.js";
-import { bitAt, compareBytes, firstDifference } from "./bytes.js";
+import { bitAt, firstDifference } from "./bytes.js";
 
 /** Digest of some bytes, always of one length; handed in because the core computes nothing that the platform does better. */
 export type Hash = (bytes: Uint8Array) => Uint8Array;
@@ -134,10 +135,9 @@ function updateLeaf(leaf: Leaf, key: Uint8Array, value: Uint8Array | undefined):
   const found = search >= 0 && (search & 1) === 1;
   const index = search < 0 ? 0 : found ? search >> 1 : (search >> 1) + 1;
   if (!found && value === undefined) return leaf;
-  const before = found ? valueViewAt(block, index) : undefined;
-  if (before !== undefined && value !== undefined && compareBytes(before, value) === 0) return leaf;
-  const keepsEnds = found && value !== undefined ? true : index > 0 && index < (found ? count - 1 : count);
-  const removedWeight = before === undefined ? 0 : key.length + before.length;
+  if (found && value !== undefined && hasValue(block, index, value)) return leaf;
+  const keepsEnds = (found && value !== undefined) || (index > 0 && index < (found ? count - 1 : count));
+  const removedWeight = found ? key.length + valueBytes(block, index) : 0;
   const weight = leaf.weight - removedWeight + (value === undefined ? 0 : key.length + value.length);
   const removed = found ? 1 : 0;
   const added = value === undefined ? undefined : { key, value };

@@ -1,4 +1,4 @@
-import { type Entry, entryOf, keyAt, searchBlock, valueViewAt } from "./block.js";
+import { type Entry, entryOf, keyAt, searchBlock, valueAt } from "./block.js";
 import { bitAt, compareBytes, firstDifference } from "./bytes.js";
 import { type Change, diff } from "./diff.js";
 import { MemdsError } from "./errors.js";
@@ -71,7 +71,7 @@ export class RangeTree {
   get(key: Uint8Array): Uint8Array | undefined {
     const { block } = this.#walk(key);
     const found = searchBlock(block, key);
-    return found >= 0 && (found & 1) === 1 ? valueViewAt(block, found >> 1).slice() : undefined;
+    return found >= 0 && (found & 1) === 1 ? valueAt(block, found >> 1) : undefined;
   }
 
   /** The entry with the highest key that is not above `key`. */

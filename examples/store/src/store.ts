@@ -19,8 +19,10 @@ export interface StoreOptions {
   readonly partitionsPerTable?: number;
   /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on. */
   readonly onNodeFailure?: (nodeId: string, reason: string) => void;
-  /** The program of a node's process; absent: the built one. */
+  /** The program of a node's process; absent: the built one, beside this file. */
   readonly nodeProgram?: string;
+  /** Arguments of a node's Node.js, such as its heap's size; absent: those of this process. */
+  readonly nodeExecArgv?: readonly string[];
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -63,6 +65,7 @@ export class Store {
             partitionsPerTable,
             ...(onNodeFailure === undefined ? {} : { onExit: onNodeFailure }),
             ...(options.nodeProgram === undefined ? {} : { program: options.nodeProgram }),
+            ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),
           });
     try {
       return new Store(dir, host, fleet, await Router.listen({ fleet, host, port }));

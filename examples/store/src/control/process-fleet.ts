@@ -17,6 +17,8 @@ const STOP_TIMEOUT_MS = 20_000;
 export interface ProcessFleetOptions extends FleetOptions {
   /** The node's program; absent: beside this one. */
   readonly program?: string;
+  /** Arguments of the node's Node.js; absent: those of this process. */
+  readonly execArgv?: readonly string[];
   /** Told of every exit that nobody asked for. */
   readonly onExit?: (nodeId: string, reason: string) => void;
 }
@@ -129,9 +131,10 @@ export class ProcessFleet implements Fleet {
 
   /** Resolves when the node listens, rejects when it ends before that. */
   #start(node: Supervised): Promise<void> {
-    const { dir, partitionsPerTable, program } = this.#options;
+    const { dir, partitionsPerTable, program, execArgv = process.execArgv } = this.#options;
     const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable };
     const child = fork(program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)), [JSON.stringify(settings)], {
+      execArgv: [...execArgv],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     node.child = child;

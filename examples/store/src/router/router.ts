@@ -35,7 +35,8 @@ export class Router {
     const memds = new MemdsClient({ servers: fleet.memdsMembers() });
     fleet.onMemdsMoved(() => memds.setServers(fleet.memdsMembers()));
     const routes = new Routes(memds);
-    const admission = new Admission({ coordinator: memoryCoordinator(), member: "router-1" });
+    // Coordinator and router are one process: there is nobody whose leases it would have to learn of first.
+    const admission = new Admission({ coordinator: memoryCoordinator({ learnForMs: 0 }), member: "router-1" });
     const backend = new DataPlane({ routes, admission, callerTo: (id) => fleet.callerTo(id), members: NODE_IDS });
     const server = createRouterServer(backend);
     try {

@@ -32,7 +32,7 @@ export async function createKeyTable(dynamo: DynamoDBClient, name: string): Prom
 }
 
 export function openStore(options: StoreOptions): Promise<Store> {
-  return Store.open({ port: 0, nodeProgram, ...options });
+  return Store.open({ port: 0, nodeProgram, nodeExecArgv: [], ...options });
 }
 
 /** Resolves when `holds` does, looking again every 50 ms; rejects, saying what was waited for, at the deadline. */

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Clock, Timer } from "@evenkeel/token-bucket";
+import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
 import { clockFrom, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
-import { type AwayPolicy, MemberShare } from "./core/member-share.js";
-import { checkLimit, type Coordinator, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
+import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
+import { type Coordinator, checkLimit, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
 import { degraded, recovered } from "./events.js";
 import { Limit, type LimitHost } from "./limit.js";
 
@@ -66,7 +66,7 @@ export class Admission {
   readonly #member: string;
   readonly #settleEveryMs: number;
   readonly #settleTimeoutMs: number;
-  readonly #away: { readonly policy: AwayPolicy; readonly safeShare: number };
+  readonly #terms: ShareTerms;
   readonly #limitsMax: number;
   readonly #batchMax: number;
   readonly #now: Clock;
@@ -100,8 +100,17 @@ export class Admission {
     this.#coordinator = coordinator;
     this.#member = checkName("member", options.member);
     this.#settleEveryMs = checkNumber("settleEveryMs", options.settleEveryMs ?? 2000, 10, 3_600_000);
-    this.#settleTimeoutMs = checkNumber("settleTimeoutMs", options.settleTimeoutMs ?? this.#settleEveryMs, 1, 3_600_000);
-    this.#away = { policy: whenAway, safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1) };
+    this.#settleTimeoutMs = checkNumber(
+      "settleTimeoutMs",
+      options.settleTimeoutMs ?? this.#settleEveryMs,
+      1,
+      3_600_000,
+    );
+    this.#terms = {
+      policy: whenAway,
+      safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1),
+      newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
+    };
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
     this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 1000, 1, 100_000));
     this.#now = clockFrom(options.now);
@@ -124,19 +133,28 @@ export class Admission {
   limit(name: string, options: LimitOptions): Limit {
     checkName("name", name);
     const { ratePerSecond, burstSeconds } = checkLimit(options);
-    if (this.#closing !== undefined) throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
+    if (this.#closing !== undefined)
+      throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
     const known = this.#members.get(name);
     if (known !== undefined) {
       const { limit } = known.share;
-      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds) known.limit.reconfigure(options);
+      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds)
+        known.limit.reconfigure(options);
       return known.limit;
     }
     if (this.#members.size >= this.#limitsMax) {
-      throw new AdmissionError("ERR_ADMISSION_LIMITS", `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`);
+      throw new AdmissionError(
+        "ERR_ADMISSION_LIMITS",
+        `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`,
+      );
     }
-    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#away, this.#now());
+    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#terms, this.#now());
     this.#incarnations += 1;
-    const member = { limit: new Limit(name, share, this.#host), share, incarnation: `${this.#life}.${this.#incarnations}` };
+    const member = {
+      limit: new Limit(name, share, this.#host),
+      share,
+      incarnation: `${this.#life}.${this.#incarnations}`,
+    };
     this.#members.set(name, member);
     this.#settleInThisTurn(member);
     this.#schedule(share.mode(this.#now()) === "lease" ? this.#nextDelayMs(1) : 0);
@@ -171,7 +189,7 @@ export class Admission {
   }
 
   async #close(): Promise<void> {
-    for (const { limit } of [...this.#members.values()]) limit.close();
+    for (const { limit } of this.#members.values()) limit.close();
     this.#unschedule();
     await this.#settling;
     await this.#settleBatches([...this.#leaving]);
@@ -278,7 +296,10 @@ export class Admission {
     let cancel: (() => void) | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       cancel = this.#timer(this.#settleTimeoutMs, () => {
-        const error = new AdmissionError("ERR_ADMISSION_TIMEOUT", `the coordinator did not answer in ${this.#settleTimeoutMs} ms`);
+        const error = new AdmissionError(
+          "ERR_ADMISSION_TIMEOUT",
+          `the coordinator did not answer in ${this.#settleTimeoutMs} ms`,
+        );
         reject(error);
         controller.abort(error);
       });
@@ -310,7 +331,10 @@ export class Admission {
       if (grant?.short === true) this.#short = true;
     });
     if (missed.length > 0) {
-      this.#failed(missed, new AdmissionError("ERR_ADMISSION_ANSWER", `no usable answer for ${missed.length} of ${batch.length} limits`));
+      this.#failed(
+        missed,
+        new AdmissionError("ERR_ADMISSION_ANSWER", `no usable answer for ${missed.length} of ${batch.length} limits`),
+      );
     } else {
       this.#lastError = undefined;
       if (this.#degraded && !this.#anyOnPolicy(nowMs)) {

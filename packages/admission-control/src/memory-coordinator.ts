@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "@evenkeel/token-bucket";
+import { BucketLevel, type Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "./clock.js";
 import { CoordinatorBooks } from "./core/coordinator-books.js";
 import { checkNumber } from "./core/errors.js";
@@ -48,6 +48,7 @@ export function memoryCoordinator(options: MemoryCoordinatorOptions = {}): Memor
       limitsMax: checkNumber("limitsMax", options.limitsMax ?? 1_000_000, 1, 2 ** 24),
       membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
       life: randomUUID(),
+      newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
     },
     now(),
   );

@@ -139,7 +139,9 @@ describe("one limit", () => {
     expect(() => new Admission({ coordinator, member: "a", whenAway: "wait" as "deny" })).toThrow(/whenAway.*"wait"/);
     expect(() => new Admission({ coordinator: {} as never, member: "a" })).toThrow(/coordinator/);
     expect(() => memoryCoordinator({ leaseMs: -1 })).toThrow(/leaseMs/);
-    expect(() => new Admission({ coordinator, member: "a" }).limit("t", { ratePerSecond: 1e12, burstSeconds: 86_400 })).toThrow(/burstSeconds/);
+    expect(() =>
+      new Admission({ coordinator, member: "a" }).limit("t", { ratePerSecond: 1e12, burstSeconds: 86_400 }),
+    ).toThrow(/burstSeconds/);
   });
 
   it("is refused after close", async () => {
@@ -156,6 +158,9 @@ it("keeps no process alive", async () => {
     console.log(limit.tryTake(1));
   `;
   const args = ["--import", "tsx", "--conditions=@evenkeel/source", "--input-type=module", "--eval", source];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: new URL("..", import.meta.url), timeout: 20_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    cwd: new URL("..", import.meta.url),
+    timeout: 20_000,
+  });
   expect(stdout.trim()).toBe("true");
 });

@@ -3,7 +3,7 @@
  * less than an even part gets all of it; the rest is divided evenly among the others.
  */
 export function maxMinFair(available: number, wanted: readonly number[]): number[] {
-  const parts = new Array<number>(wanted.length).fill(0);
+  const parts = wanted.map(() => 0);
   const order = wanted.map((_, index) => index).sort((a, b) => (wanted[a] as number) - (wanted[b] as number));
   let left = Math.max(0, available);
   for (let i = 0; i < order.length; i += 1) {

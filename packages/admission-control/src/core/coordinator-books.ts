@@ -1,4 +1,5 @@
 import { AdmissionError } from "./errors.js";
+import type { NewLevel } from "./level.js";
 import { type LedgerTerms, LimitLedger } from "./limit-ledger.js";
 import type { Grant, Settlement } from "./protocol.js";
 
@@ -12,6 +13,7 @@ export interface CoordinatorTerms {
   readonly membersMax: number;
   /** A name that no other coordinator has ever had. */
   readonly life: string;
+  readonly newLevel: NewLevel;
 }
 
 /** Ledgers looked at for each settlement, to see whether they can be forgotten: the sweep costs a little always, and much never. */
@@ -52,6 +54,7 @@ export class CoordinatorBooks {
       learning: this.learning(nowMs),
       learningShare: this.#terms.learningShare,
       membersMax: this.#terms.membersMax,
+      newLevel: this.#terms.newLevel,
       leaseId: () => {
         this.#leases += 1;
         return `${this.#terms.life}.${this.#leases}`;

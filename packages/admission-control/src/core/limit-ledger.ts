@@ -1,6 +1,6 @@
-import { BucketLevel, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { allocate } from "./allocation.js";
-import { between, checkLimit, type Grant, type Settlement, shareCapacity } from "./protocol.js";
+import type { Level, NewLevel } from "./level.js";
+import { between, checkLimit, type Grant, type Settlement, shareCapacity, TOKENS_MAX } from "./protocol.js";
 
 /** What the coordinator knows of one member. */
 interface Lease {
@@ -29,6 +29,7 @@ export interface LedgerTerms {
   readonly membersMax: number;
   /** A name for a new lease, never used before by any coordinator. */
   readonly leaseId: () => string;
+  readonly newLevel: NewLevel;
 }
 
 /**
@@ -45,7 +46,7 @@ export interface LedgerTerms {
 export class LimitLedger {
   #ratePerSecond: number;
   #burstSeconds: number;
-  readonly #bank: BucketLevel;
+  readonly #bank: Level;
   readonly #leases = new Map<string, Lease>();
 
   /** `first`: the settlement that made the limit known; its limit must be valid (see `checkLimit`). */
@@ -56,7 +57,7 @@ export class LimitLedger {
     const capacity = ratePerSecond * burstSeconds;
     // At least one whole token, or a small limit would refuse its very first request.
     const tokens = terms.learning ? Math.min(capacity, Math.max(1, capacity * terms.learningShare)) : capacity;
-    this.#bank = new BucketLevel({ ratePerSecond: 0, capacity, tokens }, nowMs);
+    this.#bank = terms.newLevel({ ratePerSecond: 0, capacity, tokens }, nowMs);
   }
 
   get members(): number {

@@ -1,8 +1,16 @@
-import { BucketLevel } from "@evenkeel/token-bucket";
+import type { Level, NewLevel } from "./level.js";
 import { checkLimit, type Grant, type LimitOptions, type Settlement, shareCapacity } from "./protocol.js";
 
 /** What a member does with a limit whose lease has ended while the coordinator cannot be reached, or has not answered yet. */
 export type AwayPolicy = "safe-share" | "deny" | "allow";
+
+/** What a share is made with, besides its limit. */
+export interface ShareTerms {
+  readonly policy: AwayPolicy;
+  /** The part of the limit that "safe-share" may spend. */
+  readonly safeShare: number;
+  readonly newLevel: NewLevel;
+}
 
 /**
  * - `lease`: spends its share.
@@ -22,7 +30,7 @@ const DEMAND_WINDOW_MS_MIN = 100;
  * milliseconds of the member's own clock, which need not agree with anybody's; one that steps back shortens nothing and lengthens nothing.
  */
 export class MemberShare {
-  readonly #level: BucketLevel;
+  readonly #level: Level;
   readonly #policy: AwayPolicy;
   readonly #safeShare: number;
   #limit: LimitOptions;
@@ -47,16 +55,16 @@ export class MemberShare {
   #surprised = false;
   #surpriseTaken = false;
 
-  constructor(limit: LimitOptions, away: { readonly policy: AwayPolicy; readonly safeShare: number }, nowMs: number) {
+  constructor(limit: LimitOptions, terms: ShareTerms, nowMs: number) {
     this.#limit = checkLimit(limit);
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
-    this.#policy = away.policy;
-    this.#safeShare = away.safeShare;
+    this.#policy = terms.policy;
+    this.#safeShare = terms.safeShare;
     this.#evenPerSecond = limit.ratePerSecond;
     this.#lastMs = nowMs;
     this.#windowMs = nowMs;
     const slice = this.#policySlice();
-    this.#level = new BucketLevel({ ...slice, tokens: slice.capacity }, nowMs);
+    this.#level = terms.newLevel({ ...slice, tokens: slice.capacity }, nowMs);
   }
 
   get limit(): LimitOptions {

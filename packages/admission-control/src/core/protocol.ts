@@ -1,4 +1,3 @@
-import { RATE_MAX, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { checkNumber } from "./errors.js";
 
 /** The whole limit, that all members together keep. */
@@ -63,7 +62,10 @@ export interface Coordinator {
   settleNow?(settlements: readonly Settlement[]): readonly Grant[];
 }
 
-export const BURST_SECONDS_MAX = 86_400;
+/** The ranges of the buckets beneath. */
+const RATE_MAX = 1e12;
+export const TOKENS_MAX = 1e15;
+const BURST_SECONDS_MAX = 86_400;
 
 export function checkLimit(options: LimitOptions): LimitOptions {
   const ratePerSecond = checkNumber("ratePerSecond", options.ratePerSecond, 0, RATE_MAX);

@@ -11,13 +11,19 @@ export interface AdmissionOptions {
   readonly coordinator: Coordinator;
   /** This member's name, for people. Two members with one name do no harm. */
   readonly member: string;
-  /** About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000; default 2,000. */
+  /**
+   * About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000;
+   * default 2,000.
+   */
   readonly settleEveryMs?: number;
   /** After this long without an answer a settlement has failed. Default `settleEveryMs`. */
   readonly settleTimeoutMs?: number;
   /** What to do without a lease: "safe-share" (default), "deny" or "allow". */
   readonly whenAway?: AwayPolicy;
-  /** The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the members last known. */
+  /**
+   * The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the
+   * members last known.
+   */
   readonly safeShare?: number;
   /** One more limit is refused with `ERR_ADMISSION_LIMITS`. Default 100,000. */
   readonly limitsMax?: number;
@@ -58,8 +64,8 @@ const HURRY_DELAY = 0.1;
 const LEAVING_MAX = 100_000;
 
 /**
- * This process's part in any number of global limits: decides locally, settles every `settleEveryMs` with the coordinator. Time and the coordinator's health change what a decision
- * is, never how long it takes.
+ * This process's part in any number of global limits: decides locally, settles every `settleEveryMs` with the
+ * coordinator. Time and the coordinator's health change what a decision is, never how long it takes.
  */
 export class Admission {
   readonly #coordinator: Coordinator;
@@ -121,14 +127,20 @@ export class Admission {
       settleEveryMs: this.#settleEveryMs,
       settleSoon: () => this.#schedule(0),
       hurry: () => this.#schedule(this.#nextDelayMs(HURRY_DELAY)),
+      settleInThisTurn: (limit) => {
+        const member = this.#members.get(limit.name);
+        return member?.limit === limit && this.#settleInThisTurn(member);
+      },
       leave: (limit) => this.#leave(limit),
     };
   }
 
   /**
-   * The limit of that name, for all members together. Asked for again it is the same object, with the limit that was given last.
+   * The limit of that name, for all members together. Asked for again it is the same object, with the limit that was
+   * given last.
    *
-   * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same process the answer is there when this returns.
+   * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same
+   * process the answer is there when this returns.
    */
   limit(name: string, options: LimitOptions): Limit {
     checkName("name", name);
@@ -156,12 +168,14 @@ export class Admission {
       incarnation: `${this.#life}.${this.#incarnations}`,
     };
     this.#members.set(name, member);
-    this.#settleInThisTurn(member);
-    this.#schedule(share.mode(this.#now()) === "lease" ? this.#nextDelayMs(1) : 0);
+    this.#schedule(this.#settleInThisTurn(member) ? this.#nextDelayMs(1) : 0);
     return member.limit;
   }
 
-  /** Settles now, without waiting for the timer. Resolves when every message was answered or has failed; `stats()` tells which. Never rejects. */
+  /**
+   * Settles now, without waiting for the timer. Resolves when every message was answered or has failed; `stats()` tells
+   * which. Never rejects.
+   */
   async settle(): Promise<void> {
     // What runs already may have been sent before the caller's reason to ask.
     await this.#settling;
@@ -178,7 +192,10 @@ export class Admission {
     };
   }
 
-  /** Refuses everything from now on, and gives all leases back; resolves when the coordinator knows, or could not be told in time. May be called twice. */
+  /**
+   * Refuses everything from now on, and gives all leases back; resolves when the coordinator knows, or could not be
+   * told in time. May be called twice.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -204,8 +221,8 @@ export class Admission {
     if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
   }
 
-  #settleInThisTurn(member: Member): void {
-    if (this.#coordinator.settleNow === undefined) return;
+  #settleInThisTurn(member: Member): boolean {
+    if (this.#coordinator.settleNow === undefined) return false;
     const sentMs = this.#now();
     this.#settlements += 1;
     try {
@@ -214,6 +231,7 @@ export class Admission {
     } catch (error) {
       this.#failed([member], error);
     }
+    return member.share.mode(this.#now()) === "lease";
   }
 
   #nextDelayMs(part: number): number {

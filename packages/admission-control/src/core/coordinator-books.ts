@@ -16,12 +16,15 @@ export interface CoordinatorTerms {
   readonly newLevel: NewLevel;
 }
 
-/** Ledgers looked at for each settlement, to see whether they can be forgotten: the sweep costs a little always, and much never. */
+/**
+ * Ledgers looked at for each settlement, to see whether they can be forgotten: the sweep costs a little always, and
+ * much never.
+ */
 const SWEPT_PER_SETTLEMENT = 2;
 
 /**
- * All the books of one coordinator in memory: a ledger a limit, opened by the first settlement that names it, forgotten when it says nothing any more.
- * Time is handed in, and must not step back.
+ * All the books of one coordinator in memory: a ledger a limit, opened by the first settlement that names it, forgotten
+ * when it says nothing any more. Time is handed in, and must not step back.
  */
 export class CoordinatorBooks {
   readonly #terms: CoordinatorTerms;
@@ -47,7 +50,10 @@ export class CoordinatorBooks {
     return nowMs < this.#startedMs + this.#terms.learnForMs;
   }
 
-  /** Answers what it can: settlements that make no sense, or would open more books than `limitsMax` or `membersMax`, are left out. */
+  /**
+   * Answers what it can: settlements that make no sense, or would open more books than `limitsMax` or `membersMax`, are
+   * left out.
+   */
   settle(settlements: readonly Settlement[], nowMs: number): Grant[] {
     const terms: LedgerTerms = {
       leaseMs: this.#terms.leaseMs,

@@ -1,6 +1,6 @@
 /**
- * The token bucket that shares and banks are made of, as far as they need it: exact, and told the time. `BucketLevel` of `@evenkeel/token-bucket` is handed in at the
- * edge; what each method promises is written there.
+ * The token bucket that shares and banks are made of, as far as they need it: exact, and told the time. `BucketLevel`
+ * of `@evenkeel/token-bucket` is handed in at the edge; what each method promises is written there.
  */
 export interface Level {
   readonly capacity: number;

@@ -27,7 +27,7 @@ export interface AdmissionOptions {
   readonly safeShare?: number;
   /** One more limit is refused with `ERR_ADMISSION_LIMITS`. Default 100,000. */
   readonly limitsMax?: number;
-  /** Limits in one settlement message; more go in several, one after the other. Default 1,000. */
+  /** Limits in one settlement message; more go in several, one after the other. Default 250. */
   readonly batchMax?: number;
   /** Milliseconds of a monotonic clock. Default `performance.now`. */
   readonly now?: Clock;
@@ -118,7 +118,7 @@ export class Admission {
       newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
     };
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
-    this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 1000, 1, 100_000));
+    this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
     this.#now = clockFrom(options.now);
     this.#timer = options.timer ?? systemTimer;
     this.#random = options.random ?? Math.random;
@@ -291,6 +291,8 @@ export class Admission {
   async #settleBatches(members: readonly Member[]): Promise<Member[]> {
     const given: Member[] = [];
     for (let start = 0; start < members.length; start += this.#batchMax) {
+      // A coordinator in this process answers in the same turn; thousands of limits must not hold up the requests.
+      if (start > 0 && this.#closing === undefined) await this.#breath();
       const batch = members.slice(start, start + this.#batchMax);
       const settlements = batch.map((member) => this.#settlement(member));
       const sentMs = this.#now();
@@ -302,6 +304,10 @@ export class Admission {
       }
     }
     return given;
+  }
+
+  #breath(): Promise<void> {
+    return new Promise((resolve) => void this.#timer(0, resolve));
   }
 
   #settlement({ limit, share, incarnation }: Member): Settlement {

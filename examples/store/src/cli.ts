@@ -65,6 +65,7 @@ async function main(): Promise<void> {
       port,
       partitionsPerTable,
       mode: single ? "single" : "processes",
+      onFinding: (line) => process.stderr.write(`evenkeel-store: scrub: ${line}\n`),
       onNodeFailure: (nodeId, reason) => process.stderr.write(`evenkeel-store: node ${nodeId}: ${reason}\n`),
     });
   } catch (error) {

@@ -1,9 +1,9 @@
+import { channel } from "node:diagnostics_channel";
 import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
 import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, writeAll } from "./fs/file-system.js";
-import { channel } from "node:diagnostics_channel";
 import type { MarkFile } from "./mark-file.js";
 import { PendingBatch } from "./pending-batch.js";
 import type { Segment } from "./segment.js";
@@ -56,7 +56,14 @@ export class Log {
 
   constructor(
     options: LogOptions,
-    parts: { table: StreamTable; segments: SegmentSet; marks: MarkFile; file: WalFile; batch: number; batchCrc: number },
+    parts: {
+      table: StreamTable;
+      segments: SegmentSet;
+      marks: MarkFile;
+      file: WalFile;
+      batch: number;
+      batchCrc: number;
+    },
   ) {
     this.#options = options;
     this.table = parts.table;
@@ -214,7 +221,8 @@ export class Log {
   /** Keeps zeros written ahead of a growing segment. The next batch's sync makes them durable along with itself. */
   async #fillAhead(segment: Segment): Promise<void> {
     const ahead = segment.filledTo - segment.end;
-    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0) return;
+    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0)
+      return;
     const to = Math.min(segment.filledTo + fillAheadBytes, this.#options.segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
     segment.filledTo = to;

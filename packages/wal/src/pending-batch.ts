@@ -1,7 +1,7 @@
 import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { EntryType, entryHeaderBytes, sealEntry } from "./core/entry.js";
-import { putDeclaration } from "./core/stream-table.js";
 import type { SegmentRef, StreamState } from "./core/stream-state.js";
+import { putDeclaration } from "./core/stream-table.js";
 import { crc } from "./fs/checksum.js";
 
 /** What is to happen in memory once a batch is durable, and who waits for it. */

@@ -1,6 +1,6 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
+import { type SegmentRef, StreamState } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
-import { StreamState, type SegmentRef } from "./core/stream-state.js";
 import { badArgument, WalError } from "./errors.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
@@ -103,7 +103,15 @@ export class WalStream {
     const entry = batch.count - count;
     const last = this.#nextAssigned - 1;
     return new Promise((resolve, reject) => {
-      const operation = new AppendOperation(state, truncates ? truncateAfter : undefined, entry, count, last, resolve, reject);
+      const operation = new AppendOperation(
+        state,
+        truncates ? truncateAfter : undefined,
+        entry,
+        count,
+        last,
+        resolve,
+        reject,
+      );
       batch.operations.push(operation);
       const signal = options?.signal;
       if (signal !== undefined) operation.abortWith(signal);
@@ -114,9 +122,14 @@ export class WalStream {
   truncateAfter(sequence: number): Promise<void> {
     this.#checkTruncateAfter(sequence, "sequence");
     if (sequence >= this.#nextAssigned - 1) return this.#home.log.settled();
-    return this.#control(EntryType.truncateAfter, sequence, (state) => state.truncateAfter(sequence), () => {
-      this.#nextAssigned = sequence + 1;
-    });
+    return this.#control(
+      EntryType.truncateAfter,
+      sequence,
+      (state) => state.truncateAfter(sequence),
+      () => {
+        this.#nextAssigned = sequence + 1;
+      },
+    );
   }
 
   /** Drops every record below `sequence`, which may be one past the last. Segments in which nothing is left alive are freed. */
@@ -125,23 +138,33 @@ export class WalStream {
       throw badArgument("sequence", `a whole number from 1 to ${this.#nextAssigned}`, sequence);
     }
     if (sequence <= this.#firstAssigned) return this.#home.log.settled();
-    return this.#control(EntryType.truncateBefore, sequence, (state) => state.truncateBefore(sequence), () => {
-      this.#firstAssigned = sequence;
-    });
+    return this.#control(
+      EntryType.truncateBefore,
+      sequence,
+      (state) => state.truncateBefore(sequence),
+      () => {
+        this.#firstAssigned = sequence;
+      },
+    );
   }
 
   /** Deletes the stream with all its records. A later append begins a new one, at sequence 1. */
   remove(): Promise<void> {
     if (this.#state === undefined) return this.#home.log.settled();
     const { table } = this.#home.log;
-    return this.#control(EntryType.remove, 0, (state) => {
-      state.remove();
-      table.byId.delete(state.id);
-    }, () => {
-      this.#state = undefined;
-      this.#nextAssigned = 1;
-      this.#firstAssigned = 1;
-    });
+    return this.#control(
+      EntryType.remove,
+      0,
+      (state) => {
+        state.remove();
+        table.byId.delete(state.id);
+      },
+      () => {
+        this.#state = undefined;
+        this.#nextAssigned = 1;
+        this.#firstAssigned = 1;
+      },
+    );
   }
 
   /**
@@ -156,7 +179,8 @@ export class WalStream {
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
     const state = this.#state;
     const last = Math.min(to, this.lastSequence);
-    if (from < this.firstSequence && from <= last) throw truncated({ name: this.name, first: this.firstSequence }, from);
+    if (from < this.firstSequence && from <= last)
+      throw truncated({ name: this.name, first: this.firstSequence }, from);
     if (state === undefined || from > last) return nothing;
     return readRecords(this.#home.fileSystem, state, from, last, signal);
   }

@@ -75,10 +75,6 @@ export class Log {
     this.#scheduleMark();
   }
 
-  get nowMs(): number {
-    return this.#options.nowMs();
-  }
-
   get closed(): boolean {
     return this.#closed;
   }
@@ -95,13 +91,14 @@ export class Log {
   }
 
   /** The batch that takes `bytes` more bytes of entries, all of which are to be put into it before the caller gives up its turn. */
-  gather(bytes: number, nowMs: number): PendingBatch {
+  gather(bytes: number): PendingBatch {
     let batch = this.#queue.at(-1);
     if (batch === undefined || (batch.count > 0 && batch.used + bytes > this.#options.batchBytesMax)) {
       batch = new PendingBatch(this.#pool.pop());
+      batch.timeMs = Math.max(0, this.#options.nowMs());
       this.#queue.push(batch);
     }
-    batch.reserve(bytes, nowMs);
+    batch.reserve(bytes);
     this.bytesInFlight += bytes;
     this.#pump();
     return batch;
@@ -214,7 +211,7 @@ export class Log {
     const { bytes, count } = encodeCheckpoint([...this.table.byId.values()], this.table.nextId, batchHeaderBytes, crc);
     const withTrailer = new Uint8Array(bytes.length + trailerBytes);
     withTrailer.set(bytes);
-    await this.#write(this.segments.active, withTrailer, count, this.nowMs);
+    await this.#write(this.segments.active, withTrailer, count, this.#options.nowMs());
     this.#hasRecords = false;
   }
 
@@ -250,7 +247,7 @@ export class Log {
       batch: this.durableBatch,
       batchCrc: this.#durableCrc,
       segment: this.segments.active.number,
-      writtenMs: this.nowMs,
+      writtenMs: this.#options.nowMs(),
     });
     this.syncs++;
   }

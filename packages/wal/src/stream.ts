@@ -87,17 +87,16 @@ export class WalStream {
     const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
 
-    const nowMs = log.nowMs;
     const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
-    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0), nowMs);
+    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
     if (truncates) {
-      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter, nowMs);
+      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter);
       this.#nextAssigned = truncateAfter + 1;
     }
     if (records === undefined) {
-      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array, nowMs);
+      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
     } else {
-      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record, nowMs);
+      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record);
     }
     const count = records?.length ?? 1;
     const entry = batch.count - count;
@@ -185,12 +184,12 @@ export class WalStream {
     return readRecords(this.#home.fileSystem, state, from, last, signal);
   }
 
-  #gather(bytes: number, nowMs: number): { batch: PendingBatch; state: StreamState } {
+  #gather(bytes: number): { batch: PendingBatch; state: StreamState } {
     const { log } = this.#home;
-    if (this.#state !== undefined) return { batch: log.gather(bytes, nowMs), state: this.#state };
+    if (this.#state !== undefined) return { batch: log.gather(bytes), state: this.#state };
     const state = new StreamState(this.#home.nextStreamId(), this.name);
-    const batch = log.gather(bytes + declarationBytes(this.name), nowMs);
-    batch.putStream(state, nowMs);
+    const batch = log.gather(bytes + declarationBytes(this.name));
+    batch.putStream(state);
     batch.operations.push(new DeclareOperation(log, state));
     this.#state = state;
     return { batch, state };
@@ -200,9 +199,8 @@ export class WalStream {
     const { log } = this.#home;
     const refusal = log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const nowMs = log.nowMs;
-    const { batch, state } = this.#gather(entryHeaderBytes, nowMs);
-    batch.putControl(type, state.id, sequence, nowMs);
+    const { batch, state } = this.#gather(entryHeaderBytes);
+    batch.putControl(type, state.id, sequence);
     assign();
     return new Promise((resolve, reject) => {
       batch.operations.push({ apply: () => apply(state), resolve, reject });

@@ -227,6 +227,16 @@ describe("never a false alarm", () => {
     expect(report).toMatchObject({ complete: false, absent: [{ replica: "b", why: "unreachable" }] });
   });
 
+  it("a replica of another version, whose digests are made differently, is left out", async () => {
+    const { a, b, c } = trio({ k: "v" });
+    const newer = spoiled(b, (snapshot) => ({
+      digests: async (ranges) => (await snapshot.digests(ranges)).map((digest) => ({ ...digest, version: 2 })),
+    }));
+    const report = await new Scrubber({ replicas: [a, newer, c], position: () => 1 }).pass();
+    expect(report).toMatchObject({ complete: true, compared: ["a", "c"], divergences: [], unstable: [] });
+    expect(report.absent).toMatchObject([{ replica: "b", why: "incompatible" }]);
+  });
+
   it("writes that go on during the pass do not show in its snapshots", async () => {
     const sources: ReturnType<typeof trio> = trio(many(2000), undefined, {
       stepBytes: 500,

@@ -15,17 +15,19 @@ for (let i = 0; i < items; i++) {
 const totalBytes = replica.store.bytes;
 
 /** Repeats for a turn; megabytes a second. */
-async function throughput(work: () => Promise<void> | void): Promise<{ MBps: number }> {
+async function throughput(work: () => Promise<void> | void, bytes = totalBytes): Promise<{ MBps: number }> {
   const start = performance.now();
   let rounds = 0;
   do {
     await work();
     rounds++;
   } while (performance.now() - start < turnMs);
-  return { MBps: (rounds * totalBytes) / 1e3 / (performance.now() - start) };
+  return { MBps: (rounds * bytes) / 1e3 / (performance.now() - start) };
 }
 
-const block = Buffer.alloc(64 * 1024, 7);
+/** As much memory as the replica's, in one piece: the limit reads its bytes from where we read ours, not from a cache. */
+const flat = Buffer.concat(replica.store.sorted().map((entry) => entry.value));
+const BLOCK_BYTES = 64 * 1024;
 
 export default {
   name: `digest of a replica in memory, ${items / 1000} k items of ${valueBytes} B`,
@@ -41,13 +43,13 @@ export default {
       },
     },
     limit: {
-      note: "node:crypto SHA-256 over as many bytes in blocks of 64 KiB",
+      note: "node:crypto SHA-256 over the same values in one piece, in blocks of 64 KiB",
       run: () =>
         throughput(() => {
           const hash = createHash("sha256");
-          for (let left = totalBytes; left > 0; left -= block.length) hash.update(block.subarray(0, left));
+          for (let at = 0; at < flat.length; at += BLOCK_BYTES) hash.update(flat.subarray(at, at + BLOCK_BYTES));
           hash.digest();
-        }),
+        }, flat.length),
     },
   },
   runs: 5,

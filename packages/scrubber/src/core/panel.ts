@@ -58,22 +58,26 @@ export class Panel {
     );
   }
 
-  /** From the first source, in the order of `preferred`, that can say where to cut; none when nobody can. */
+  /**
+   * From the first source, in the order of `preferred`, that knows where to cut. One that holds too little in the range to cut it has no
+   * say: the others may hold much. Empty when nobody would cut.
+   */
   async splits(
     range: KeyRange,
     options: SplitOptions,
     preferred: readonly string[] = [],
-  ): Promise<readonly Uint8Array[] | undefined> {
+  ): Promise<readonly Uint8Array[]> {
     const rank = (member: Member): number =>
       (preferred.indexOf(member.name) + preferred.length + 1) % (preferred.length + 1);
     for (const member of [...this.#members].sort((a, b) => rank(a) - rank(b))) {
       try {
-        return await member.snapshot.splits(range, options);
+        const splits = await member.snapshot.splits(range, options);
+        if (splits.length > 0) return splits;
       } catch (error) {
         this.#leaveIfBehind(member, error);
       }
     }
-    return undefined;
+    return [];
   }
 
   /** All entries of a narrow range, from each source; the cause where one cannot read them. */

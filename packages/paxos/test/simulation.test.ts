@@ -26,6 +26,8 @@ const expected = [
   "records lost by crashes",
   "failed writes",
   "slow disks",
+  "leaders cut off while a follower restarts",
+  "answers slow, then none",
   "clocks skewed",
   "pauses",
   "pauses beyond a lease",

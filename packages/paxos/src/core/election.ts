@@ -31,7 +31,7 @@ export class Election {
   #ballot: Ballot | undefined;
   #token = 0;
   #promises = new Map<string, Promised>();
-  #lacking: { from: string; through: number; retryAtMs: number; retried: boolean } | undefined;
+  #lacking: { from: string; through: number; asked: number; retryAtMs: number; retried: boolean } | undefined;
 
   constructor(replica: Replica, acceptor: Acceptor, won: (victory: Victory) => void) {
     this.#replica = replica;
@@ -123,7 +123,8 @@ export class Election {
   onLearned(): void {
     if (this.#lacking === undefined) return;
     if (this.#replica.knownChosen < this.#lacking.through) {
-      this.#fetch(false);
+      // Only a piece that brought something asks for the next: copies of one must not each begin a chain of their own.
+      if (this.#replica.knownChosen >= this.#lacking.asked) this.#fetch(false);
       return;
     }
     this.#lacking = undefined;
@@ -212,7 +213,7 @@ export class Election {
 
   #lack(from: string, through: number): void {
     if (this.#lacking !== undefined && this.#lacking.through >= through) return;
-    this.#lacking = { from, through, retryAtMs: 0, retried: false };
+    this.#lacking = { from, through, asked: 0, retryAtMs: 0, retried: false };
     this.#fetch(false);
   }
 
@@ -222,6 +223,7 @@ export class Election {
     const replica = this.#replica;
     const { voteTimeoutMs } = replica.settings;
     lacking.retried = retried;
+    lacking.asked = replica.knownChosen + 1;
     lacking.retryAtMs = replica.nowMs + voteTimeoutMs;
     // As long as the log comes in, the attempt is not given up.
     if (this.#ballot !== undefined && !retried) this.#atMs = replica.nowMs + 2 * voteTimeoutMs;

@@ -163,28 +163,26 @@ export class Leader {
     if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
     peer.round = Math.max(peer.round, message.round);
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
-    // Synced, but what it lacks has left our memory: it catches up like one that is not, from what it knows as chosen.
-    const behindMemory = message.receivedThrough + 1 < this.#replica.log.firstSlot;
-    if (message.synced && !behindMemory) {
+    // What it still needs may have left our memory; then it must catch up as if it were not synced yet.
+    const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
+    if (message.synced) {
       peer.syncedRound = Math.max(peer.syncedRound, message.round);
-      if (!peer.synced) {
-        peer.synced = true;
-        peer.next = message.receivedThrough + 1;
-      } else if (this.#mustResend(peer, message)) {
+      if (!peer.synced || this.#mustResend(peer, message)) {
+        peer.synced = reachable;
         peer.next = message.receivedThrough + 1;
         peer.gapRound = this.#round;
       }
       if (message.acceptedThrough > peer.acceptedThrough) {
         peer.acceptedThrough = message.acceptedThrough;
-        peer.next = Math.max(peer.next, peer.acceptedThrough + 1);
         this.#countChosen();
       }
-      this.#stream(peer);
-    } else {
+      peer.next = Math.max(peer.next, peer.acceptedThrough + 1);
+    } else if (message.round > peer.syncedRound) {
       // An answer from before it was synced is old news; one from a later round means that it has restarted.
-      if (peer.synced && (behindMemory || message.round > peer.syncedRound)) peer.synced = false;
-      if (!peer.synced) this.#catchUp(peer, message.chosenThrough, message.round);
+      peer.synced = false;
     }
+    if (peer.synced) this.#stream(peer);
+    else this.#catchUp(peer, message.chosenThrough, message.round);
     this.#answerReads();
   }
 
@@ -323,7 +321,7 @@ export class Leader {
 
   #answerReads(): void {
     if (this.#reads.waiting === 0 || !this.ready) return;
-    if (this.leaseHeld()) {
+    if (this.#replica.settings.leaseReads && this.leaseHeld()) {
       this.#reads.answerAll();
       return;
     }

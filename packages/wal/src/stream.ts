@@ -1,6 +1,6 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
+import { type SegmentRef, StreamState } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
-import { StreamState, type SegmentRef } from "./core/stream-state.js";
 import { badArgument, WalError } from "./errors.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
@@ -87,22 +87,30 @@ export class WalStream {
     const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
 
-    const nowMs = log.nowMs;
     const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
-    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0), nowMs);
+    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
     if (truncates) {
-      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter, nowMs);
+      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter);
       this.#nextAssigned = truncateAfter + 1;
     }
     if (records === undefined) {
-      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array, nowMs);
+      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
     } else {
-      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record, nowMs);
+      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record);
     }
     const count = records?.length ?? 1;
+    const entry = batch.count - count;
     const last = this.#nextAssigned - 1;
     return new Promise((resolve, reject) => {
-      const operation = new AppendOperation(state, truncates ? truncateAfter : undefined, count, last, resolve, reject);
+      const operation = new AppendOperation(
+        state,
+        truncates ? truncateAfter : undefined,
+        entry,
+        count,
+        last,
+        resolve,
+        reject,
+      );
       batch.operations.push(operation);
       const signal = options?.signal;
       if (signal !== undefined) operation.abortWith(signal);
@@ -112,10 +120,15 @@ export class WalStream {
   /** Drops every record above `sequence`; the next append continues with `sequence + 1`. Durable when it resolves. */
   truncateAfter(sequence: number): Promise<void> {
     this.#checkTruncateAfter(sequence, "sequence");
-    if (sequence >= this.#nextAssigned - 1) return this.#settled();
-    return this.#control(EntryType.truncateAfter, sequence, (state) => state.truncateAfter(sequence), () => {
-      this.#nextAssigned = sequence + 1;
-    });
+    if (sequence >= this.#nextAssigned - 1) return this.#home.log.settled();
+    return this.#control(
+      EntryType.truncateAfter,
+      sequence,
+      (state) => state.truncateAfter(sequence),
+      () => {
+        this.#nextAssigned = sequence + 1;
+      },
+    );
   }
 
   /** Drops every record below `sequence`, which may be one past the last. Segments in which nothing is left alive are freed. */
@@ -123,24 +136,34 @@ export class WalStream {
     if (!Number.isSafeInteger(sequence) || sequence < 1 || sequence > this.#nextAssigned) {
       throw badArgument("sequence", `a whole number from 1 to ${this.#nextAssigned}`, sequence);
     }
-    if (sequence <= this.#firstAssigned) return this.#settled();
-    return this.#control(EntryType.truncateBefore, sequence, (state) => state.truncateBefore(sequence), () => {
-      this.#firstAssigned = sequence;
-    });
+    if (sequence <= this.#firstAssigned) return this.#home.log.settled();
+    return this.#control(
+      EntryType.truncateBefore,
+      sequence,
+      (state) => state.truncateBefore(sequence),
+      () => {
+        this.#firstAssigned = sequence;
+      },
+    );
   }
 
   /** Deletes the stream with all its records. A later append begins a new one, at sequence 1. */
   remove(): Promise<void> {
-    if (this.#state === undefined) return this.#settled();
+    if (this.#state === undefined) return this.#home.log.settled();
     const { table } = this.#home.log;
-    return this.#control(EntryType.remove, 0, (state) => {
-      state.remove();
-      table.byId.delete(state.id);
-    }, () => {
-      this.#state = undefined;
-      this.#nextAssigned = 1;
-      this.#firstAssigned = 1;
-    });
+    return this.#control(
+      EntryType.remove,
+      0,
+      (state) => {
+        state.remove();
+        table.byId.delete(state.id);
+      },
+      () => {
+        this.#state = undefined;
+        this.#nextAssigned = 1;
+        this.#firstAssigned = 1;
+      },
+    );
   }
 
   /**
@@ -155,17 +178,18 @@ export class WalStream {
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
     const state = this.#state;
     const last = Math.min(to, this.lastSequence);
-    if (from < this.firstSequence && from <= last) throw truncated({ name: this.name, first: this.firstSequence }, from);
+    if (from < this.firstSequence && from <= last)
+      throw truncated({ name: this.name, first: this.firstSequence }, from);
     if (state === undefined || from > last) return nothing;
     return readRecords(this.#home.fileSystem, state, from, last, signal);
   }
 
-  #gather(bytes: number, nowMs: number): { batch: PendingBatch; state: StreamState } {
+  #gather(bytes: number): { batch: PendingBatch; state: StreamState } {
     const { log } = this.#home;
-    if (this.#state !== undefined) return { batch: log.gather(bytes, nowMs), state: this.#state };
+    if (this.#state !== undefined) return { batch: log.gather(bytes), state: this.#state };
     const state = new StreamState(this.#home.nextStreamId(), this.name);
-    const batch = log.gather(bytes + declarationBytes(this.name), nowMs);
-    batch.putStream(state, nowMs);
+    const batch = log.gather(bytes + declarationBytes(this.name));
+    batch.putStream(state);
     batch.operations.push(new DeclareOperation(log, state));
     this.#state = state;
     return { batch, state };
@@ -175,18 +199,12 @@ export class WalStream {
     const { log } = this.#home;
     const refusal = log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const nowMs = log.nowMs;
-    const { batch, state } = this.#gather(entryHeaderBytes, nowMs);
-    batch.putControl(type, state.id, sequence, nowMs);
+    const { batch, state } = this.#gather(entryHeaderBytes);
+    batch.putControl(type, state.id, sequence);
     assign();
     return new Promise((resolve, reject) => {
       batch.operations.push({ apply: () => apply(state), resolve, reject });
     });
-  }
-
-  #settled(): Promise<void> {
-    const refusal = this.#home.log.refusal();
-    return refusal === undefined ? Promise.resolve() : Promise.reject(refusal);
   }
 
   #checkTruncateAfter(sequence: number, argument: string): void {
@@ -216,6 +234,7 @@ class DeclareOperation implements Operation {
 class AppendOperation implements Operation {
   readonly #state: StreamState;
   readonly #truncateAfter: number | undefined;
+  readonly #entry: number;
   readonly #count: number;
   readonly #last: number;
   readonly #resolve: (sequence: number) => void;
@@ -225,6 +244,7 @@ class AppendOperation implements Operation {
   constructor(
     state: StreamState,
     truncateAfter: number | undefined,
+    entry: number,
     count: number,
     last: number,
     resolve: (sequence: number) => void,
@@ -232,6 +252,7 @@ class AppendOperation implements Operation {
   ) {
     this.#state = state;
     this.#truncateAfter = truncateAfter;
+    this.#entry = entry;
     this.#count = count;
     this.#last = last;
     this.#resolve = resolve;
@@ -246,7 +267,7 @@ class AppendOperation implements Operation {
 
   apply(segment: SegmentRef, offset: number): void {
     if (this.#truncateAfter !== undefined) this.#state.truncateAfter(this.#truncateAfter);
-    if (this.#count > 0) this.#state.extend(this.#count, segment, offset);
+    if (this.#count > 0) this.#state.extend(this.#count, segment, offset, this.#entry);
   }
 
   resolve(): void {

@@ -4,11 +4,15 @@ export interface SegmentRef {
   points: number;
 }
 
-/** From `sequence` on, records of the stream are found by walking the segment's batches from `offset`. */
+/**
+ * From `sequence` on, records of the stream are found by walking the segment's batches from `offset`, skipping what stands before `entry` in the
+ * first one: a record may be appended, truncated and replaced within one batch.
+ */
 export interface IndexPoint {
   readonly sequence: number;
   readonly segment: SegmentRef;
   readonly offset: number;
+  readonly entry: number;
 }
 
 /**
@@ -42,11 +46,11 @@ export class StreamState {
     this.next = next;
   }
 
-  /** `count` records starting at `next` stand in the batch at `offset`. */
-  extend(count: number, segment: SegmentRef, offset: number): void {
+  /** `count` records starting at `next` stand in the batch at `offset`, from its entry number `entry` on. */
+  extend(count: number, segment: SegmentRef, offset: number, entry: number): void {
     const last = this.#points.at(-1);
     if (this.#fresh || last === undefined || last.segment !== segment || offset - last.offset >= pointEveryBytes) {
-      this.#points.push({ sequence: this.next, segment, offset });
+      this.#points.push({ sequence: this.next, segment, offset, entry });
       segment.points++;
       this.#fresh = false;
     }
@@ -89,7 +93,7 @@ export class StreamState {
       if (this.#end(at) <= through + 1) continue;
       kept.push(point.sequence > through ? point : { ...point, sequence: through + 1 });
     }
-    const carried = points.filter((point, at) => (points[at + 1]?.sequence ?? through + 1) > this.first);
+    const carried = points.filter((_, at) => (points[at + 1]?.sequence ?? through + 1) > this.first);
     for (const point of carried) point.segment.points++;
     for (const point of kept) point.segment.points++;
     for (const point of this.#points) point.segment.points--;

@@ -29,23 +29,27 @@ export class StreamTable {
       const entry = readEntry(bytes, at, to);
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
-      if (entry.type === EntryType.carried) this.#carried(entry, segment, offset, carried);
-      else this.#apply(bytes, entry, segment, offset);
+      if (entry.type === EntryType.carried)
+        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index }, carried);
+      else this.#apply(bytes, entry, { segment, offset, entry: index });
     }
     if (at !== to) throw new ReplayError(`${to - at} bytes behind the last of ${count} entries`);
     for (const [state, { points, through }] of carried) state.carry(points, through);
   }
 
-  #apply(bytes: Uint8Array, entry: Entry, segment: SegmentRef, offset: number): void {
+  #apply(bytes: Uint8Array, entry: Entry, at: Omit<IndexPoint, "sequence">): void {
     switch (entry.type) {
       case EntryType.record: {
         const state = this.#known(entry);
         if (entry.sequence !== state.next) {
-          throw new ReplayError(`stream ${JSON.stringify(state.name)} continues with ${entry.sequence} instead of ${state.next}`, {
-            stream: state.name,
-          });
+          throw new ReplayError(
+            `stream ${JSON.stringify(state.name)} continues with ${entry.sequence} instead of ${state.next}`,
+            {
+              stream: state.name,
+            },
+          );
         }
-        state.extend(1, segment, offset);
+        state.extend(1, at.segment, at.offset, at.entry);
         return;
       }
       case EntryType.truncateBefore:
@@ -84,14 +88,13 @@ export class StreamTable {
 
   #carried(
     entry: Entry,
-    segment: SegmentRef,
-    offset: number,
+    point: IndexPoint,
     carried: Map<StreamState, { points: IndexPoint[]; through: number }>,
   ): void {
     const state = this.#known(entry);
     const run = carried.get(state);
     if (run === undefined) {
-      carried.set(state, { points: [{ sequence: entry.sequence, segment, offset }], through: entry.sequence });
+      carried.set(state, { points: [point], through: entry.sequence });
     } else if (entry.sequence === run.through + 1) {
       run.through++;
     } else {

@@ -51,14 +51,21 @@ export class MemoryBackend implements Backend {
     return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }
 
-  async listTables({ after, limitMax }: { after?: string; limitMax: number }): Promise<{ names: string[]; more: boolean }> {
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
     const names = [...this.#tables.keys()].sort().filter((name) => after === undefined || name > after);
     return { names: names.slice(0, limitMax), more: names.length > limitMax };
   }
 
   async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
     const source = this.#tables.get(request.source);
-    if (source === undefined) throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
+    if (source === undefined)
+      throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
     if (this.#tables.has(request.target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
     }

@@ -16,7 +16,9 @@ export function equalValues(a: AttributeValue, b: AttributeValue): boolean {
   if ("NS" in a) return "NS" in b && equalSets(a.NS, b.NS);
   if ("BS" in a) return "BS" in b && equalSets(a.BS, b.BS);
   if ("L" in a) {
-    return "L" in b && a.L.length === b.L.length && a.L.every((value, i) => equalValues(value, b.L[i] as AttributeValue));
+    return (
+      "L" in b && a.L.length === b.L.length && a.L.every((value, i) => equalValues(value, b.L[i] as AttributeValue))
+    );
   }
   if (!("M" in b)) return false;
   const names = Object.keys(a.M);

@@ -52,7 +52,10 @@ export interface RouterServer {
    * @param address host: loopback only, default 127.0.0.1; port: default 0, any free one
    * @throws StoreError ERR_STORE_ARGUMENT for a host that is not loopback, ERR_STORE_LISTEN when the port is not to be had
    */
-  listen(address?: { readonly host?: string; readonly port?: number }): Promise<{ readonly host: string; readonly port: number }>;
+  listen(address?: {
+    readonly host?: string;
+    readonly port?: number;
+  }): Promise<{ readonly host: string; readonly port: number }>;
   /** Takes no new request, lets those under way end, then cuts every connection. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -35,7 +35,11 @@ export const batchGetItem: Operation<BatchGetItemRequest> = {
       prepared.push(...prepare(await backend.table(name), of, projections.get(name)));
     }
     const outcomes = await runBatch(
-      prepared.map(({ table, key, of }) => () => backend.get(table, key, { consistent: of.ConsistentRead ?? false })),
+      prepared.map(
+        ({ table, key, of }) =>
+          () =>
+            backend.get(table, key, { consistent: of.ConsistentRead ?? false }),
+      ),
     );
     const found = byTableName<Record<string, Item[]>>();
     const unprocessed = byTableName<Record<string, BatchKeys>>();

@@ -281,7 +281,7 @@ describe("a scan", () => {
         ConsistentRead: true,
       }),
     );
-    expect(answer).toMatchObject({ Count: 6, ScannedCount: 90, ConsumedCapacity: { CapacityUnits: 2 } });
+    expect(answer).toMatchObject({ Count: 6, ScannedCount: 90, ConsumedCapacity: { CapacityUnits: 1 } });
   });
 
   it("stops after a megabyte", async () => {

@@ -106,7 +106,10 @@ describe("an error", () => {
 });
 
 describe("text and bytes", () => {
-  const anyText = fc.string({ unit: "binary", maxLength: 20 });
+  const anyText = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 60 }),
+    fc.tuple(fc.string({ unit: "binary", maxLength: 3 }), fc.nat(8000)).map(([text, times]) => text.repeat(times)),
+  );
 
   it("are counted and ordered as UTF-8", () => {
     fc.assert(

@@ -1,10 +1,11 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compareValues } from "../../src/api/compare.js";
 import { matches } from "../../src/api/condition.js";
 import { hash32 } from "../../src/api/hash.js";
 import { decodeKey, exactKey, itemKey, queryRange, type SortCondition } from "../../src/api/keys.js";
-import type { AttributeValue, Condition, KeySchema } from "../../src/api/model.js";
+import type { AttributeValue, Condition, Item, KeySchema } from "../../src/api/model.js";
 import { compareBytes, utf8 } from "../../src/api/text.js";
 import { keyType, keyValue, schemaOf } from "./arbitraries.js";
 
@@ -128,6 +129,20 @@ describe("keys", () => {
       expect(() => exactKey(schemaOf("S"), key as never)).toThrow("The provided key element does not match the schema");
     },
   );
+
+  it("stand as they stood on the disks of the first version", () => {
+    const golden = JSON.parse(readFileSync(new URL("../fixtures/keys-v1.json", import.meta.url), "utf8")) as {
+      schema: KeySchema;
+      key: Item;
+      hash: number;
+      hex: string;
+    }[];
+    expect(golden).toHaveLength(17);
+    for (const { schema, key, hash, hex } of golden) {
+      expect(itemKey(schema, key)).toEqual({ hash, bytes: new Uint8Array(Buffer.from(hex, "hex")) });
+      expect(decodeKey(schema, Buffer.from(hex, "hex"))).toEqual(key);
+    }
+  });
 
   it("hash as MurmurHash3 does", () => {
     expect(hash32(utf8(""))).toBe(0);

@@ -518,6 +518,31 @@ describe("a server", () => {
     expect(server.stats()).toMatchObject({ requests: 4, refused: 2, serverErrors: 2 });
   });
 
+  it("takes no more work while its answers are not taken", async () => {
+    const backend = new MemoryBackend();
+    await using server = createRouterServer(backend, { answersBytesMax: 1_000_000, closeGraceMs: 1 });
+    const { port } = await server.listen();
+    await call(port, "CreateTable", {
+      TableName: "wide",
+      KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+      AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+      BillingMode: "PAY_PER_REQUEST",
+    });
+    const Key = { id: { S: "x" } };
+    await call(port, "PutItem", { TableName: "wide", Item: { ...Key, data: { S: "x".repeat(400_000) } } });
+    const body = JSON.stringify({ TableName: "wide", Key });
+    const head = { ...SIGNED, "X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Length": body.length, Host: "h" };
+    const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`);
+    const deaf = connect(port, "127.0.0.1");
+    deaf.pause();
+    deaf.write(`POST / HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`.repeat(60));
+    await expect.poll(() => server.stats().answerBytes).toBeGreaterThan(1_000_000);
+    expect((await call(port, "ListTables", {})).status).toBe(503);
+    deaf.destroy();
+    await expect.poll(() => server.stats().answerBytes).toBe(0);
+    expect((await call(port, "ListTables", {})).status).toBe(200);
+  });
+
   it("lets what is under way end before it closes, and keeps no connection", async () => {
     const backend = new MemoryBackend();
     const server = createRouterServer(backend);

@@ -1,8 +1,8 @@
 /** Equality and order of attribute values, as conditions, filters and keys see them. */
-import { base64Bytes, decodeBase64 } from "./base64.js";
+import { base64Bytes, compareBase64 } from "./base64.js";
 import type { AttributeValue } from "./model.js";
 import { compareNumbers } from "./number.js";
-import { compareBytes, compareText, utf8Bytes } from "./text.js";
+import { compareText, utf8Bytes } from "./text.js";
 
 /** Numbers are in normal form and binary is canonical base64, so scalars are equal exactly when their texts are. */
 export function equalValues(a: AttributeValue, b: AttributeValue): boolean {
@@ -38,7 +38,7 @@ function equalSets(a: readonly string[], b: readonly string[]): boolean {
 export function compareValues(a: AttributeValue, b: AttributeValue): number | undefined {
   if ("S" in a) return "S" in b ? compareText(a.S, b.S) : undefined;
   if ("N" in a) return "N" in b ? compareNumbers(a.N, b.N) : undefined;
-  if ("B" in a) return "B" in b ? compareBytes(decodeBase64(a.B), decodeBase64(b.B)) : undefined;
+  if ("B" in a) return "B" in b ? compareBase64(a.B, b.B) : undefined;
   return undefined;
 }
 

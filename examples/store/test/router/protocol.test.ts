@@ -379,6 +379,14 @@ describe("a hostile client", () => {
     expect(answer.json().message).toMatch(/^Invalid ConditionExpression: /);
   });
 
+  it.each(["Item", "Key", "ExpressionAttributeNames", "Anything"])("gains nothing by a bottomless %s", async (name) => {
+    const depth = 1_000_000;
+    const body = `{"TableName":"things","${name}":{"id":${'{"L":['.repeat(depth)}${"]}".repeat(depth)}}}`;
+    const answer = await call(h.port, "PutItem", body);
+    expect(answer.status).toBe(400);
+    expect(answer.text.length).toBeLessThan(1000);
+  });
+
   it("may compare two paths", async () => {
     const answer = await call(h.port, "Scan", { TableName: "things", FilterExpression: "a = b" });
     expect(answer.status).toBe(200);

@@ -1,0 +1,330 @@
+import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import { invariant } from "./errors.js";
+import type { Accept, Heartbeat, Learn, Prepare, PreVote, Sync } from "./messages.js";
+import type { Replica } from "./replica.js";
+import type { Entry } from "./types.js";
+
+/** What an acceptor needs to know of the leader or candidate that lives in the same replica. */
+export interface OwnRoles {
+  /** Whether this replica leads and its lease, by its own careful count, still runs. */
+  leaseHeld(): boolean;
+  /** Somebody else's ballot stands above ours: stop leading or standing. */
+  yield(): void;
+  /** A leader's message came: no reason to stand. */
+  heard(): void;
+}
+
+/**
+ * The voting half of a replica: promises, acceptances, lease grants. It follows at most one leader at a time.
+ *
+ * "Synced" is the pivot: after a `sync` in ballot b this log is a prefix of the log of b's leader through
+ * `#receivedThrough`, and only that much is ever acknowledged in b. Entries above it may be there (learned as chosen
+ * from somebody else) and are never acknowledged in b before b's leader has sent them too.
+ */
+export class Acceptor {
+  /** No promise to anybody, and no candidacy, before this: a grant from before a restart may still run. */
+  readonly quietUntilMs: number;
+  /** Until when the grant that was given last runs, by our clock. */
+  grantUntilMs = Number.NEGATIVE_INFINITY;
+  /** Just promised: no second candidate is encouraged (though none that comes with a `prepare` is refused for this). */
+  patienceUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #replica: Replica;
+  readonly #own: OwnRoles;
+  #grantedTo = "";
+  #following: Ballot | undefined;
+  #round = 0;
+  #sentMs = 0;
+  #synced = false;
+  #receivedThrough = 0;
+  #acknowledgedThrough = 0;
+  #ackWanted = false;
+  #gap = false;
+
+  constructor(replica: Replica, own: OwnRoles) {
+    this.#replica = replica;
+    this.#own = own;
+    // Who never promised anything never granted anything.
+    const granted = replica.promised.round > 0;
+    this.quietUntilMs = granted ? replica.nowMs + replica.settings.leaseMs : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Earliest time at which this replica may stand itself. */
+  get freeAtMs(): number {
+    return Math.max(this.quietUntilMs, this.grantUntilMs);
+  }
+
+  get following(): Ballot | undefined {
+    return this.#following;
+  }
+
+  onPreVote(from: string, message: PreVote): void {
+    const replica = this.#replica;
+    const patient = replica.nowMs < this.patienceUntilMs;
+    const behind = message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
+    replica.send(from, {
+      type: "preVoteReply",
+      attempt: message.attempt,
+      granted: this.#mayVoteFor(from) && !patient && !behind,
+      round: replica.roundMax,
+      chosenThrough: replica.chosenThrough,
+    });
+  }
+
+  onPrepare(from: string, message: Prepare): void {
+    const replica = this.#replica;
+    const { ballot } = message;
+    replica.sawRound(ballot.round);
+    const order = compareBallots(ballot, replica.promised);
+    if (order === 0) return; // A copy. Whoever lost our answer will come back with a higher ballot.
+    if (order < 0 || !this.#mayVoteFor(from)) {
+      replica.send(from, { type: "nack", ballot, promised: replica.promised });
+      return;
+    }
+    this.#own.yield();
+    replica.promise(ballot);
+    this.#stopFollowing();
+    this.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
+    replica.persist({ promised: ballot });
+    const above =
+      compareBallots(replica.accepted, message.accepted) > 0 ||
+      (sameBallot(replica.accepted, message.accepted) && replica.log.end > message.logEnd);
+    const { knownChosen, log } = replica;
+    replica.sendWhenDurable(from, {
+      type: "promised",
+      ballot,
+      accepted: replica.accepted,
+      logEnd: log.end,
+      chosenThrough: knownChosen,
+      chosenBallot: log.ballotAt(knownChosen) ?? BALLOT_ZERO,
+      entries: above ? log.slice(knownChosen + 1, log.end) : [],
+    });
+    replica.sayLeader(undefined);
+  }
+
+  onHeartbeat(from: string, message: Heartbeat): void {
+    if (!this.#hear(from, message)) return;
+    this.#learnThrough(message.chosenThrough);
+    this.#acknowledge();
+  }
+
+  onSync(from: string, message: Sync): void {
+    const before = this.#replica.promised;
+    if (!this.#hear(from, message, true)) return;
+    const replica = this.#replica;
+    const { log, knownChosen } = replica;
+    const { prevSlot, entries, ballot } = message;
+    const promised = sameBallot(before, ballot) ? undefined : ballot;
+    if (prevSlot > knownChosen && !log.matches(prevSlot, message.prevBallot)) {
+      // Too far behind to be synced from there. The answer says from where.
+      if (promised !== undefined) replica.persist({ promised });
+      this.#acknowledge();
+      return;
+    }
+    const already = sameBallot(replica.accepted, ballot);
+    const end = prevSlot + entries.length;
+    const differs = this.#firstDifference(prevSlot, entries);
+    // A leader that contradicts a chosen slot was deposed long ago. Nor may a second sync of one ballot change anything.
+    const within = differs <= end;
+    if (within && (differs <= knownChosen || (already && differs <= log.end))) {
+      if (promised !== undefined) replica.persist({ promised });
+      return;
+    }
+    const fresh = within ? entries.slice(differs - prevSlot - 1) : [];
+    const cutFrom = within ? differs : Math.max(end, knownChosen) + 1;
+    const cut = !already && cutFrom <= log.end;
+    if (cut) log.truncateFrom(cutFrom);
+    log.append(fresh, 0);
+    replica.accepted = ballot;
+    this.#receivedThrough = this.#synced ? Math.max(this.#receivedThrough, end) : end;
+    this.#synced = true;
+    this.#gap = false;
+    if (!already || fresh.length > 0 || promised !== undefined) {
+      replica.persist({
+        ...(promised === undefined ? {} : { promised }),
+        ...(already ? {} : { accepted: ballot }),
+        ...(cut ? { truncateFrom: cutFrom } : {}),
+        ...(fresh.length > 0 ? { entries: fresh } : {}),
+        chosenThrough: replica.chosenThrough,
+      });
+    }
+    this.#learnThrough(message.chosenThrough);
+    this.#acknowledge();
+  }
+
+  onAccept(from: string, message: Accept): void {
+    if (!this.#hear(from, message)) return;
+    const replica = this.#replica;
+    const { prevSlot, entries } = message;
+    if (!this.#synced) {
+      this.#acknowledge();
+      return;
+    }
+    if (prevSlot > this.#receivedThrough) {
+      this.#gap = true;
+      this.#acknowledge();
+      return;
+    }
+    const end = prevSlot + entries.length;
+    if (end > this.#receivedThrough) {
+      const { log } = replica;
+      let next = this.#receivedThrough + 1;
+      for (; next <= Math.min(end, log.end); next++) {
+        const entry = entries[next - prevSlot - 1] as Entry;
+        // What we hold there was learned as chosen: this leader is deposed and does not know.
+        if (next >= log.firstSlot && !log.matches(next, entry.ballot)) return;
+      }
+      this.#receivedThrough = end;
+      this.#gap = false;
+      if (next <= end) {
+        const fresh = next === prevSlot + 1 ? entries : entries.slice(next - prevSlot - 1);
+        log.append(fresh, 0);
+        replica.persist({ entries: fresh, chosenThrough: replica.chosenThrough });
+        this.#learnThrough(message.chosenThrough);
+        this.#ackWanted = true;
+        return;
+      }
+    }
+    this.#learnThrough(message.chosenThrough);
+    this.#acknowledge();
+  }
+
+  /** Chosen entries, from anybody. */
+  onLearn(message: Learn): void {
+    const replica = this.#replica;
+    const { log } = replica;
+    const { entries } = message;
+    const first = entries[0];
+    if (first === undefined || replica.role === "leader") return;
+    const prevSlot = first.slot - 1;
+    const end = prevSlot + entries.length;
+    if (prevSlot > replica.knownChosen || end <= replica.knownChosen) return;
+    const differs = this.#firstDifference(prevSlot, entries);
+    if (differs <= end) {
+      invariant(differs > replica.knownChosen, `two values chosen in slot ${differs}`);
+      const cut = differs <= log.end;
+      if (cut) log.truncateFrom(differs);
+      const fresh = entries.slice(differs - prevSlot - 1);
+      log.append(fresh, 0);
+      if (cut) this.#receivedThrough = Math.min(this.#receivedThrough, differs - 1);
+      // These entries may vouch for themselves: a chosen slot is known as such after a restart too.
+      replica.persist({ ...(cut ? { truncateFrom: differs } : {}), entries: fresh, chosenThrough: end });
+    }
+    replica.learnChosen(end);
+    // The answer asks the leader for the next piece, once this one is durable.
+    if (this.#following === undefined) return;
+    if (replica.chosenThrough >= end) this.#acknowledge();
+    else this.#ackWanted = true;
+  }
+
+  /** The leader gave its ballot up: its lease is over, whatever our grant says. Returns whether that was our leader. */
+  onResign(from: string, ballot: Ballot): boolean {
+    if (this.#following === undefined || from !== ballot.node || !sameBallot(this.#following, ballot)) return false;
+    this.grantUntilMs = this.#replica.nowMs;
+    this.#stopFollowing();
+    this.#replica.sayLeader(undefined);
+    return true;
+  }
+
+  /** Called when writes have become durable: what was accepted may be acknowledged now. */
+  onDurable(): void {
+    if (this.#following === undefined) return;
+    if (this.#ackWanted || this.#durableThrough() > this.#acknowledgedThrough) this.#acknowledge();
+  }
+
+  /** The replica itself stands, or speaks no more. */
+  forgetLeader(): void {
+    this.#stopFollowing();
+  }
+
+  #mayVoteFor(candidate: string): boolean {
+    const { nowMs } = this.#replica;
+    if (nowMs < this.quietUntilMs || this.#own.leaseHeld()) return false;
+    return nowMs >= this.grantUntilMs || this.#grantedTo === candidate;
+  }
+
+  #stopFollowing(): void {
+    this.#following = undefined;
+    this.#synced = false;
+    this.#receivedThrough = 0;
+    this.#acknowledgedThrough = 0;
+    this.#ackWanted = false;
+    this.#gap = false;
+  }
+
+  /**
+   * Common to all that a leader sends. Its ballot has won phase 1, so following it is safe even while a grant to an
+   * older leader runs: a quorum of grants to that one cannot be running any more. False when the ballot is over.
+   */
+  #hear(from: string, message: Heartbeat | Sync | Accept, persistsItself = false): boolean {
+    const replica = this.#replica;
+    const { ballot } = message;
+    if (ballot.node !== from) return false;
+    const order = compareBallots(ballot, replica.promised);
+    if (order < 0) {
+      replica.send(from, { type: "nack", ballot, promised: replica.promised });
+      return false;
+    }
+    if (order > 0) {
+      this.#own.yield();
+      replica.promise(ballot);
+      if (!persistsItself) replica.persist({ promised: ballot });
+    }
+    if (this.#following === undefined || !sameBallot(this.#following, ballot)) {
+      this.#stopFollowing();
+      this.#following = ballot;
+      this.#round = 0;
+      this.#sentMs = message.sentMs;
+    }
+    this.#round = Math.max(this.#round, message.round);
+    this.#sentMs = Math.max(this.#sentMs, message.sentMs);
+    this.#grantedTo = from;
+    this.grantUntilMs = replica.nowMs + replica.settings.leaseMs;
+    this.#own.heard();
+    replica.sayLeader(from);
+    return true;
+  }
+
+  /** First slot after `prevSlot` at which `entries` and our log do not hold the same; one past the last entry when none. */
+  #firstDifference(prevSlot: number, entries: readonly Entry[]): number {
+    const { log, knownChosen } = this.#replica;
+    const end = prevSlot + entries.length;
+    // Below our memory everything is chosen, and so the same as any chosen entry.
+    let slot = Math.max(prevSlot + 1, Math.min(log.firstSlot, knownChosen + 1));
+    while (slot <= end && log.matches(slot, (entries[slot - prevSlot - 1] as Entry).ballot)) slot++;
+    return slot;
+  }
+
+  #learnThrough(leadersChosen: number): void {
+    if (this.#synced) this.#replica.learnChosen(Math.min(leadersChosen, this.#receivedThrough));
+  }
+
+  #durableThrough(): number {
+    const { durableAccepted, durableEnd } = this.#replica;
+    if (!this.#synced || this.#following === undefined || !sameBallot(durableAccepted, this.#following)) return 0;
+    return Math.min(this.#receivedThrough, durableEnd);
+  }
+
+  /** Answers now, or as soon as the promise of this ballot is durable. */
+  #acknowledge(): void {
+    const replica = this.#replica;
+    const ballot = this.#following as Ballot;
+    if (!sameBallot(replica.promised, ballot)) return;
+    this.#ackWanted = true;
+    if (!sameBallot(replica.durablePromised, ballot)) return;
+    const acceptedThrough = this.#durableThrough();
+    replica.send(ballot.node, {
+      type: "ack",
+      ballot,
+      round: this.#round,
+      sentMs: this.#sentMs,
+      synced: this.#synced,
+      acceptedThrough,
+      receivedThrough: this.#receivedThrough,
+      chosenThrough: replica.chosenThrough,
+      gap: this.#gap,
+    });
+    this.#acknowledgedThrough = acceptedThrough;
+    this.#ackWanted = false;
+    this.#gap = false;
+  }
+}

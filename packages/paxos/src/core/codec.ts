@@ -1,0 +1,254 @@
+import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
+import { ByteReader, ByteWriter, corrupt } from "./bytes.js";
+import { PaxosError } from "./errors.js";
+import type { Message } from "./messages.js";
+import type { Entry } from "./types.js";
+
+/** First byte of every message. A reader of a newer version keeps reading this one. */
+export const MESSAGE_VERSION = 1;
+
+/** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
+const TYPES = [
+  "preVote",
+  "preVoteReply",
+  "prepare",
+  "promised",
+  "nack",
+  "heartbeat",
+  "sync",
+  "accept",
+  "ack",
+  "fetch",
+  "learn",
+  "resign",
+] as const satisfies readonly Message["type"][];
+
+const NOOP = 1;
+const SAME_BALLOT = 2;
+
+const shared = new ByteWriter(4096);
+const sharedKept = 256 << 10;
+
+/**
+ * The bytes of one message, without checksum (the frame around it has that). The buffer is the caller's.
+ */
+export function encodeMessage(message: Message): Uint8Array {
+  // One scratch buffer for all: it never leaves this function, and a very large message gets its own.
+  const large = "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
+  const out = large ? new ByteWriter(sharedKept * 2) : shared;
+  out.byte(MESSAGE_VERSION);
+  out.byte(TYPES.indexOf(message.type) + 1);
+  writeBody(out, message);
+  return out.take();
+}
+
+/**
+ * Reads one message. Commands are copied out, so `bytes` may be reused afterwards.
+ *
+ * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
+ */
+export function decodeMessage(bytes: Uint8Array): Message {
+  const input = new ByteReader(bytes);
+  const version = input.byte();
+  if (version !== MESSAGE_VERSION) {
+    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `message version ${version}, this release reads ${MESSAGE_VERSION}`);
+  }
+  const code = input.byte();
+  const type = TYPES[code - 1];
+  if (type === undefined) throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `message type ${code} is unknown`);
+  const message = readBody(input, type);
+  if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
+  return message;
+}
+
+function writeBody(out: ByteWriter, m: Message): void {
+  switch (m.type) {
+    case "preVote":
+      out.varint(m.attempt);
+      out.varint(m.chosenThrough);
+      return;
+    case "preVoteReply":
+      out.varint(m.attempt);
+      out.byte(m.granted ? 1 : 0);
+      out.varint(m.round);
+      out.varint(m.chosenThrough);
+      return;
+    case "prepare":
+      writeBallot(out, m.ballot);
+      writeBallot(out, m.accepted);
+      out.varint(m.logEnd);
+      return;
+    case "promised":
+      writeBallot(out, m.ballot);
+      writeBallot(out, m.accepted);
+      out.varint(m.logEnd);
+      out.varint(m.chosenThrough);
+      writeBallot(out, m.chosenBallot);
+      writeEntries(out, m.entries, m.accepted);
+      return;
+    case "nack":
+      writeBallot(out, m.ballot);
+      writeBallot(out, m.promised);
+      return;
+    case "heartbeat":
+      writeStamp(out, m);
+      return;
+    case "sync":
+      writeStamp(out, m);
+      out.varint(m.prevSlot);
+      writeBallot(out, m.prevBallot);
+      writeEntries(out, m.entries, m.ballot);
+      return;
+    case "accept":
+      writeStamp(out, m);
+      out.varint(m.prevSlot);
+      writeEntries(out, m.entries, m.ballot);
+      return;
+    case "ack":
+      writeBallot(out, m.ballot);
+      out.varint(m.round);
+      out.float64(m.sentMs);
+      out.byte((m.synced ? 1 : 0) | (m.gap ? 2 : 0));
+      out.varint(m.acceptedThrough);
+      out.varint(m.receivedThrough);
+      out.varint(m.chosenThrough);
+      return;
+    case "fetch":
+      out.varint(m.fromSlot);
+      out.varint(m.throughSlot);
+      return;
+    case "learn":
+      writeEntries(out, m.entries, BALLOT_ZERO);
+      return;
+    case "resign":
+      writeBallot(out, m.ballot);
+      return;
+  }
+}
+
+function readBody(input: ByteReader, type: Message["type"]): Message {
+  switch (type) {
+    case "preVote":
+      return { type, attempt: input.varint(), chosenThrough: input.varint() };
+    case "preVoteReply":
+      return {
+        type,
+        attempt: input.varint(),
+        granted: input.byte() === 1,
+        round: input.varint(),
+        chosenThrough: input.varint(),
+      };
+    case "prepare":
+      return { type, ballot: readBallot(input), accepted: readBallot(input), logEnd: input.varint() };
+    case "promised": {
+      const ballot = readBallot(input);
+      const accepted = readBallot(input);
+      const logEnd = input.varint();
+      const chosenThrough = input.varint();
+      const chosenBallot = readBallot(input);
+      return { type, ballot, accepted, logEnd, chosenThrough, chosenBallot, entries: readEntries(input, accepted) };
+    }
+    case "nack":
+      return { type, ballot: readBallot(input), promised: readBallot(input) };
+    case "heartbeat":
+      return { type, ...readStamp(input) };
+    case "sync": {
+      const stamp = readStamp(input);
+      const prevSlot = input.varint();
+      const prevBallot = readBallot(input);
+      return { type, ...stamp, prevSlot, prevBallot, entries: readFollowing(input, stamp.ballot, prevSlot) };
+    }
+    case "accept": {
+      const stamp = readStamp(input);
+      const prevSlot = input.varint();
+      return { type, ...stamp, prevSlot, entries: readFollowing(input, stamp.ballot, prevSlot) };
+    }
+    case "ack": {
+      const ballot = readBallot(input);
+      const round = input.varint();
+      const sentMs = input.float64();
+      const flags = input.byte();
+      return {
+        type,
+        ballot,
+        round,
+        sentMs,
+        synced: (flags & 1) !== 0,
+        acceptedThrough: input.varint(),
+        receivedThrough: input.varint(),
+        chosenThrough: input.varint(),
+        gap: (flags & 2) !== 0,
+      };
+    }
+    case "fetch":
+      return { type, fromSlot: input.varint(), throughSlot: input.varint() };
+    case "learn":
+      return { type, entries: readEntries(input, BALLOT_ZERO) };
+    case "resign":
+      return { type, ballot: readBallot(input) };
+  }
+}
+
+function writeBallot(out: ByteWriter, ballot: Ballot): void {
+  out.varint(ballot.round);
+  out.text(ballot.node);
+}
+
+function readBallot(input: ByteReader): Ballot {
+  return { round: input.varint(), node: input.text() };
+}
+
+interface Stamp {
+  readonly ballot: Ballot;
+  readonly round: number;
+  readonly sentMs: number;
+  readonly chosenThrough: number;
+}
+
+function writeStamp(out: ByteWriter, m: Stamp): void {
+  writeBallot(out, m.ballot);
+  out.varint(m.round);
+  out.float64(m.sentMs);
+  out.varint(m.chosenThrough);
+}
+
+function readStamp(input: ByteReader): Stamp {
+  return { ballot: readBallot(input), round: input.varint(), sentMs: input.float64(), chosenThrough: input.varint() };
+}
+
+/** Count, first slot, then each entry: flags, its ballot unless it is the one before's (`usual` for the first), command. */
+function writeEntries(out: ByteWriter, entries: readonly Entry[], usual: Ballot): void {
+  out.varint(entries.length);
+  if (entries.length === 0) return;
+  out.varint((entries[0] as Entry).slot);
+  let last = usual;
+  for (const { ballot, kind, command } of entries) {
+    const same = ballot === last || sameBallot(ballot, last);
+    out.byte((kind === "noop" ? NOOP : 0) | (same ? SAME_BALLOT : 0));
+    if (!same) writeBallot(out, ballot);
+    last = ballot;
+    out.blob(command);
+  }
+}
+
+function readEntries(input: ByteReader, usual: Ballot): Entry[] {
+  const count = input.varint();
+  // Two bytes an entry at least: an announced count is not believed beyond what is there.
+  if (count * 2 > input.left) throw corrupt(`${count} entries announced`);
+  const entries: Entry[] = [];
+  if (count === 0) return entries;
+  const first = input.varint();
+  let ballot = usual;
+  for (let i = 0; i < count; i++) {
+    const flags = input.byte();
+    if ((flags & SAME_BALLOT) === 0) ballot = readBallot(input);
+    entries.push({ slot: first + i, ballot, kind: (flags & NOOP) === 0 ? "command" : "noop", command: input.blob() });
+  }
+  return entries;
+}
+
+function readFollowing(input: ByteReader, usual: Ballot, prevSlot: number): Entry[] {
+  const entries = readEntries(input, usual);
+  if (entries[0] !== undefined && entries[0].slot !== prevSlot + 1) throw corrupt("its entries do not follow on");
+  return entries;
+}

@@ -1,0 +1,229 @@
+import { Acceptor } from "./acceptor.js";
+import type { Ballot } from "./ballot.js";
+import { sendChosen } from "./catch-up.js";
+import { Election } from "./election.js";
+import { Leader } from "./leader.js";
+import type { Message } from "./messages.js";
+import { settings } from "./options.js";
+import { Replica } from "./replica.js";
+import type { CoreEvent, CoreOptions, Effect, PersistedState } from "./types.js";
+
+/** What a new replica finds on its empty disk. */
+export const EMPTY_STATE: PersistedState = Object.freeze({
+  promised: { round: 0, node: "" },
+  accepted: { round: 0, node: "" },
+  trimmedThrough: 0,
+  chosenThrough: 0,
+  entries: [],
+});
+
+/**
+ * One replica of one group: Multi-Paxos over a contiguous log, with leases. Pure: it has no clock, no entropy and no
+ * I/O of its own, so what the simulator checks is what a socket drives. ARCHITECTURE.md has the argument for its safety.
+ *
+ * The contract with whoever drives it: one event at a time, effects carried out in their order, `persist` effects made
+ * durable in order and each atomically before they are confirmed, `nowMs` read when the event is taken up.
+ * A new instance for every life of the process, from what the disk holds.
+ */
+export class PaxosCore {
+  readonly #replica: Replica;
+  readonly #acceptor: Acceptor;
+  readonly #election: Election;
+  readonly #peers: ReadonlySet<string>;
+  #leader: Leader | undefined;
+
+  /** @throws PaxosError ERR_PAXOS_ARGUMENT */
+  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number) {
+    const replica = new Replica(settings(options), persisted, nowMs);
+    this.#replica = replica;
+    this.#peers = new Set(replica.settings.membership.peers);
+    this.#acceptor = new Acceptor(replica, {
+      leaseHeld: () => this.#leader?.leaseHeld() ?? false,
+      yield: () => {
+        this.#endReign();
+        this.#election.rest(replica.settings.voteTimeoutMs);
+      },
+      heard: () => this.#election.heard(),
+    });
+    this.#election = new Election(replica, this.#acceptor, (victory) => {
+      this.#leader = new Leader(replica, victory);
+      this.#acceptor.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
+    });
+  }
+
+  /**
+   * Takes one event and says what has to be done. The array is the caller's.
+   *
+   * @throws PaxosError ERR_PAXOS_INVARIANT: the replica must stop, nothing of this step may be carried out
+   */
+  step(event: CoreEvent): Effect[] {
+    const replica = this.#replica;
+    if (event.nowMs > replica.nowMs) replica.nowMs = event.nowMs;
+    replica.effects = [];
+    if (replica.role === "stopped") this.#refuse(event);
+    else this.#dispatch(event);
+    return replica.effects;
+  }
+
+  get leading(): boolean {
+    return this.#leader !== undefined;
+  }
+
+  /** Leading, and everything that earlier leaders had chosen is chosen and reported here: reads may begin. */
+  get ready(): boolean {
+    return this.#leader?.ready ?? false;
+  }
+
+  /** Who leads, as far as this replica knows. */
+  get leader(): string | undefined {
+    return this.#replica.leader;
+  }
+
+  get promised(): Ballot {
+    return this.#replica.promised;
+  }
+
+  get accepted(): Ballot {
+    return this.#replica.accepted;
+  }
+
+  get stopped(): boolean {
+    return this.#replica.role === "stopped";
+  }
+
+  /** Chosen, durable here and reported. */
+  get chosenThrough(): number {
+    return this.#replica.chosenThrough;
+  }
+
+  get logEnd(): number {
+    return this.#replica.log.end;
+  }
+
+  get trimmedThrough(): number {
+    return this.#replica.trimmedThrough;
+  }
+
+  /** Bytes of log in memory. */
+  get logBytes(): number {
+    return this.#replica.log.bytes;
+  }
+
+  /** Proposals that wait for room in the pipeline. */
+  get queued(): number {
+    return this.#leader?.queued ?? 0;
+  }
+
+  /** How long, by this node's clock, reads need no message. 0 when there is no lease. */
+  leaseRemainingMs(nowMs: number): number {
+    return Math.max(0, (this.#leader?.leaseUntilMs ?? 0) - Math.max(nowMs, this.#replica.nowMs));
+  }
+
+  /** No tick is needed before this time (as long as no other event comes). */
+  get wakeAtMs(): number {
+    if (this.stopped) return Number.POSITIVE_INFINITY;
+    return this.#leader?.wakeAtMs ?? this.#election.wakeAtMs;
+  }
+
+  #dispatch(event: CoreEvent): void {
+    const replica = this.#replica;
+    switch (event.type) {
+      case "tick":
+        if (this.#leader === undefined) this.#election.tick();
+        else if (!this.#leader.tick()) this.#stepDown(replica.settings.leaseMs);
+        return;
+      case "message":
+        if (this.#peers.has(event.from)) this.#receive(event.from, event.message);
+        return;
+      case "persisted":
+        if (!replica.persisted(event.token)) return;
+        this.#acceptor.onDurable();
+        this.#election.onDurable();
+        this.#leader?.onDurable();
+        return;
+      case "persistFailed":
+        this.#stop();
+        return;
+      case "propose":
+        if (this.#leader !== undefined) this.#leader.propose(event.proposals);
+        else this.#refuse(event);
+        return;
+      case "read":
+        if (this.#leader !== undefined) this.#leader.read(event.id);
+        else this.#refuse(event);
+        return;
+      case "trimmed":
+        replica.trimmedThrough = Math.max(replica.trimmedThrough, Math.min(event.throughSlot, replica.chosenThrough));
+        return;
+      case "resign":
+        this.#stepDown(2 * replica.settings.leaseMs);
+        return;
+    }
+  }
+
+  #receive(from: string, message: Message): void {
+    switch (message.type) {
+      case "preVote":
+        return this.#acceptor.onPreVote(from, message);
+      case "preVoteReply":
+        return this.#election.onPreVoteReply(from, message);
+      case "prepare":
+        return this.#acceptor.onPrepare(from, message);
+      case "promised":
+        return this.#election.onPromised(from, message);
+      case "nack":
+        this.#election.onNack(message);
+        if (this.#leader !== undefined && !this.#leader.onNack(message)) this.#stepDown(0);
+        return;
+      case "heartbeat":
+        return this.#acceptor.onHeartbeat(from, message);
+      case "sync":
+        return this.#acceptor.onSync(from, message);
+      case "accept":
+        return this.#acceptor.onAccept(from, message);
+      case "ack":
+        return this.#leader?.onAck(from, message);
+      case "fetch":
+        return sendChosen(this.#replica, from, message.fromSlot, message.throughSlot);
+      case "learn":
+        this.#acceptor.onLearn(message);
+        return this.#election.onLearned();
+      case "resign":
+        if (this.#acceptor.onResign(from, message.ballot)) this.#election.rest();
+        return;
+    }
+  }
+
+  /** Ends our own reign and says so, so that the others need not wait until the grants have run out. */
+  #stepDown(restMs: number): void {
+    const ballot = this.#leader?.ballot;
+    if (ballot === undefined) return;
+    this.#endReign();
+    this.#replica.broadcast({ type: "resign", ballot });
+    this.#election.rest(restMs);
+  }
+
+  #endReign(): void {
+    const leader = this.#leader;
+    if (leader === undefined) return;
+    this.#leader = undefined;
+    this.#replica.role = "follower";
+    leader.end();
+    this.#replica.sayLeader(undefined);
+  }
+
+  #stop(): void {
+    this.#stepDown(0);
+    this.#election.rest();
+    this.#acceptor.forgetLeader();
+    this.#replica.sayLeader(undefined);
+    this.#replica.role = "stopped";
+  }
+
+  #refuse(event: CoreEvent): void {
+    const { effects } = this.#replica;
+    const leader = this.#replica.leader;
+    const ids = event.type === "propose" ? event.proposals.map(({ id }) => id) : event.type === "read" ? [event.id] : [];
+    for (const id of ids) effects.push({ type: "rejected", id, reason: "not-leader", leader });
+  }
+}

@@ -1,0 +1,232 @@
+import type { Acceptor } from "./acceptor.js";
+import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import type { Nack, PreVoteReply, Promised } from "./messages.js";
+import type { Replica } from "./replica.js";
+import type { Entry } from "./types.js";
+
+/** Phase 1 is won, and the log in memory is the winning one. */
+export interface Victory {
+  readonly ballot: Ballot;
+  readonly promises: ReadonlyMap<string, Promised>;
+  /** What adopting the winning log has changed; to be made durable together with the leader's first entry. */
+  readonly truncateFrom: number | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/**
+ * How a replica comes to lead: it waits until its own grant has run out and a random time more, asks the others whether
+ * they hear a leader (so that one bad link deposes nobody), and only when a quorum does not, takes a ballot and runs
+ * phase 1. What it must learn before it can lead (chosen slots that it lacks) it fetches on the way.
+ */
+export class Election {
+  readonly #replica: Replica;
+  readonly #acceptor: Acceptor;
+  readonly #won: (victory: Victory) => void;
+  /** When to act next, as a follower: stand; as one who asks or stands: give up this attempt. */
+  #atMs: number;
+  /** Whether the random wait is part of `#atMs` already. */
+  #drawn = true;
+  #attempt = 0;
+  #asking: Set<string> | undefined;
+  #ballot: Ballot | undefined;
+  #token = 0;
+  #promises = new Map<string, Promised>();
+  #lacking: { from: string; through: number; asked: number; retryAtMs: number; retried: boolean } | undefined;
+
+  constructor(replica: Replica, acceptor: Acceptor, won: (victory: Victory) => void) {
+    this.#replica = replica;
+    this.#acceptor = acceptor;
+    this.#won = won;
+    this.#atMs = Math.max(replica.nowMs, acceptor.freeAtMs) + replica.jitterMs();
+  }
+
+  get wakeAtMs(): number {
+    return Math.min(this.#atMs, this.#lacking?.retryAtMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  get ballot(): Ballot | undefined {
+    return this.#ballot;
+  }
+
+  /** Stop standing; stand again after `waitMs`, the own grant and a random wait at the earliest. */
+  rest(waitMs = 0): void {
+    const replica = this.#replica;
+    this.#asking = undefined;
+    this.#ballot = undefined;
+    this.#promises.clear();
+    this.#drawn = true;
+    if (replica.role === "candidate") replica.role = "follower";
+    this.#atMs = Math.max(replica.nowMs + waitMs, this.#acceptor.freeAtMs) + replica.jitterMs();
+  }
+
+  /** A leader was heard. The random wait is drawn once, when its grant has run out. */
+  heard(): void {
+    this.#asking = undefined;
+    this.#lacking = undefined;
+    this.#atMs = this.#acceptor.grantUntilMs;
+    this.#drawn = false;
+  }
+
+  tick(): void {
+    const { nowMs } = this.#replica;
+    if (this.#lacking !== undefined && nowMs >= this.#lacking.retryAtMs) {
+      if (this.#lacking.retried) this.#lacking = undefined;
+      else this.#fetch(true);
+    }
+    if (nowMs < this.#atMs) return;
+    if (!this.#drawn) {
+      this.#drawn = true;
+      this.#atMs += this.#replica.jitterMs();
+      if (nowMs < this.#atMs) return;
+    }
+    if (nowMs < this.#acceptor.freeAtMs) this.rest();
+    else if (this.#asking === undefined && this.#ballot === undefined) this.#ask();
+    else this.rest();
+  }
+
+  /** Our own promise has become durable: now the others may be asked. */
+  onDurable(): void {
+    const replica = this.#replica;
+    if (this.#ballot === undefined || this.#token === 0 || !replica.isDurable(this.#token)) return;
+    this.#token = 0;
+    const { accepted, log } = replica;
+    replica.broadcast({ type: "prepare", ballot: this.#ballot, accepted, logEnd: log.end });
+    this.#count();
+  }
+
+  onPreVoteReply(from: string, message: PreVoteReply): void {
+    const replica = this.#replica;
+    replica.sawRound(message.round);
+    if (this.#asking === undefined || message.attempt !== this.#attempt) return;
+    if (message.granted) {
+      this.#asking.add(from);
+      if (this.#asking.size >= replica.settings.membership.quorum) this.#stand();
+    } else if (message.chosenThrough > replica.knownChosen + replica.settings.candidateLagMax) {
+      this.#lack(from, message.chosenThrough);
+    }
+  }
+
+  onPromised(from: string, message: Promised): void {
+    if (this.#ballot === undefined || this.#token !== 0 || !sameBallot(message.ballot, this.#ballot)) return;
+    if (this.#promises.has(from)) return;
+    this.#promises.set(from, message);
+    this.#count();
+  }
+
+  onNack(message: Nack): void {
+    this.#replica.sawRound(message.promised.round);
+    if (this.#ballot === undefined || !sameBallot(message.ballot, this.#ballot)) return;
+    if (compareBallots(message.promised, this.#ballot) > 0) this.rest();
+  }
+
+  /** Chosen entries have come. */
+  onLearned(): void {
+    if (this.#lacking === undefined) return;
+    if (this.#replica.knownChosen < this.#lacking.through) {
+      // Only a piece that brought something asks for the next: copies of one must not each begin a chain of their own.
+      if (this.#replica.knownChosen >= this.#lacking.asked) this.#fetch(false);
+      return;
+    }
+    this.#lacking = undefined;
+    if (this.#ballot !== undefined) this.#count();
+  }
+
+  #ask(): void {
+    const replica = this.#replica;
+    const { membership, voteTimeoutMs } = replica.settings;
+    this.#attempt++;
+    this.#asking = new Set([membership.self]);
+    this.#atMs = replica.nowMs + voteTimeoutMs;
+    replica.sayLeader(undefined);
+    replica.broadcast({ type: "preVote", attempt: this.#attempt, chosenThrough: replica.knownChosen });
+    if (membership.quorum === 1) this.#stand();
+  }
+
+  #stand(): void {
+    const replica = this.#replica;
+    const { membership, voteTimeoutMs } = replica.settings;
+    this.#asking = undefined;
+    this.#acceptor.forgetLeader();
+    this.#ballot = { round: replica.roundMax + 1, node: membership.self };
+    this.#promises.clear();
+    this.#atMs = replica.nowMs + voteTimeoutMs;
+    replica.role = "candidate";
+    replica.promise(this.#ballot);
+    this.#token = replica.persist({ promised: this.#ballot });
+  }
+
+  #count(): void {
+    const replica = this.#replica;
+    const ballot = this.#ballot as Ballot;
+    if (this.#promises.size + 1 < replica.settings.membership.quorum) return;
+    const [from, best] = this.#best();
+    if (best !== undefined && replica.knownChosen < best.chosenThrough) {
+      // The winning log begins above what we know to be final: equal below if it meets ours there, else to be fetched.
+      if (!replica.log.matches(best.chosenThrough, best.chosenBallot)) {
+        this.#lack(from, best.chosenThrough);
+        return;
+      }
+      replica.learnChosen(best.chosenThrough);
+    }
+    if (best !== undefined && best.entries.length !== best.logEnd - best.chosenThrough) {
+      // Our own log was the higher one when we asked, and has been cut since: ask again.
+      this.rest();
+      return;
+    }
+    const promises = new Map(this.#promises);
+    const { truncateFrom, entries } = best === undefined ? { truncateFrom: undefined, entries: [] } : this.#adopt(best);
+    this.#ballot = undefined;
+    this.#promises.clear();
+    this.#lacking = undefined;
+    this.#won({ ballot, promises, truncateFrom, entries });
+  }
+
+  /** The highest (accepted, length) of the quorum; ours when nobody's is above it. */
+  #best(): [string, Promised | undefined] {
+    const { accepted, log, settings } = this.#replica;
+    let from = settings.membership.self;
+    let best: Promised | undefined;
+    let top: { accepted: Ballot; logEnd: number } = { accepted, logEnd: log.end };
+    for (const [node, promised] of this.#promises) {
+      const order = compareBallots(promised.accepted, top.accepted);
+      if (order < 0 || (order === 0 && promised.logEnd <= top.logEnd)) continue;
+      from = node;
+      best = promised;
+      top = promised;
+    }
+    return [from, best];
+  }
+
+  /** Makes our log the winning one, in memory. Slots that we know as chosen stay as they are: they are the same in it. */
+  #adopt(best: Promised): { truncateFrom: number | undefined; entries: readonly Entry[] } {
+    const { log, knownChosen } = this.#replica;
+    const end = Math.max(best.logEnd, knownChosen);
+    let slot = knownChosen + 1;
+    const at = (s: number) => best.entries[s - best.chosenThrough - 1];
+    while (slot <= end && slot <= log.end && log.matches(slot, (at(slot) as Entry).ballot)) slot++;
+    const entries = slot <= end ? best.entries.slice(slot - best.chosenThrough - 1) : [];
+    const cut = slot <= log.end;
+    if (cut) log.truncateFrom(slot);
+    log.append(entries, 0);
+    return { truncateFrom: cut ? slot : undefined, entries };
+  }
+
+  #lack(from: string, through: number): void {
+    if (this.#lacking !== undefined && this.#lacking.through >= through) return;
+    this.#lacking = { from, through, asked: 0, retryAtMs: 0, retried: false };
+    this.#fetch(false);
+  }
+
+  #fetch(retried: boolean): void {
+    const lacking = this.#lacking;
+    if (lacking === undefined) return;
+    const replica = this.#replica;
+    const { voteTimeoutMs } = replica.settings;
+    lacking.retried = retried;
+    lacking.asked = replica.knownChosen + 1;
+    lacking.retryAtMs = replica.nowMs + voteTimeoutMs;
+    // As long as the log comes in, the attempt is not given up.
+    if (this.#ballot !== undefined && !retried) this.#atMs = replica.nowMs + 2 * voteTimeoutMs;
+    replica.send(lacking.from, { type: "fetch", fromSlot: replica.knownChosen + 1, throughSlot: lacking.through });
+  }
+}

@@ -1,0 +1,336 @@
+import { type Ballot, BALLOT_ZERO, compareBallots, sameBallot } from "./ballot.js";
+import { sendChosen } from "./catch-up.js";
+import type { Victory } from "./election.js";
+import { weightOf } from "./log.js";
+import type { Ack, Nack } from "./messages.js";
+import { reachedByQuorum } from "./quorum.js";
+import { Reads } from "./reads.js";
+import type { Replica } from "./replica.js";
+import type { Entry, Proposal } from "./types.js";
+
+const noCommand = new Uint8Array(0);
+
+/** What the leader knows of another replica, all of it from answers in its own ballot. */
+interface Peer {
+  readonly node: string;
+  synced: boolean;
+  /** Next slot to send; everything before it is on its way or there. */
+  next: number;
+  /** Accepted in this ballot and durable there through here. */
+  acceptedThrough: number;
+  /** Newest round answered, and when that answer's question was sent, by our clock. */
+  round: number;
+  sentMs: number;
+  /** Round in which something was last sent that an answer of a later round must show as received. */
+  sentRound: number;
+  /** Last piece of catch-up: not sent again before the peer has moved on or a later round is answered. */
+  triedRound: number;
+  triedChosen: number;
+  /** Newest round in which it said that it is synced. */
+  syncedRound: number;
+  gapRound: number;
+}
+
+/** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
+export class Leader {
+  readonly ballot: Ballot;
+  readonly #replica: Replica;
+  readonly #peers: Peer[];
+  readonly #byNode = new Map<string, Peer>();
+  /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
+  readonly #startSlot: number;
+  readonly #reads: Reads;
+  #round = 0;
+  #beatAtMs: number;
+  #answeredSinceMs: number;
+  #lastTickMs: number;
+  #queue: Proposal[] = [];
+  #queueHead = 0;
+  #queueBytes = 0;
+  /** Weight of what is appended and not chosen, and through which slot the chosen part has been taken off it. */
+  #pipelineBytes = 0;
+  #weighedThrough: number;
+
+  constructor(replica: Replica, victory: Victory) {
+    this.#replica = replica;
+    this.ballot = victory.ballot;
+    const { log, settings, nowMs } = replica;
+    this.#reads = new Reads(replica);
+    this.#peers = settings.membership.peers.map((node) => ({
+      node,
+      synced: false,
+      next: 0,
+      acceptedThrough: 0,
+      round: 0,
+      sentMs: Number.NEGATIVE_INFINITY,
+      sentRound: 0,
+      triedRound: -1,
+      triedChosen: -1,
+      syncedRound: -1,
+      gapRound: -1,
+    }));
+    for (const peer of this.#peers) this.#byNode.set(peer.node, peer);
+    this.#answeredSinceMs = this.#lastTickMs = nowMs;
+    this.#beatAtMs = nowMs;
+    this.#weighedThrough = replica.knownChosen;
+    for (let slot = replica.knownChosen + 1; slot <= log.end; slot++) {
+      this.#pipelineBytes += weightOf(log.at(slot) as Entry);
+    }
+    const noop: Entry = { slot: log.end + 1, ballot: this.ballot, kind: "noop", command: noCommand };
+    this.#startSlot = noop.slot;
+    this.#pipelineBytes += weightOf(noop);
+    log.append([noop], 0);
+    replica.role = "leader";
+    replica.accepted = this.ballot;
+    const { truncateFrom } = victory;
+    replica.persist({
+      accepted: this.ballot,
+      ...(truncateFrom === undefined ? {} : { truncateFrom }),
+      entries: [...victory.entries, noop],
+      chosenThrough: replica.chosenThrough,
+    });
+    replica.sayLeader(settings.membership.self);
+    this.#beat();
+    for (const [node, promised] of victory.promises) {
+      const peer = this.#byNode.get(node);
+      if (peer !== undefined) this.#catchUp(peer, promised.chosenThrough);
+    }
+  }
+
+  get wakeAtMs(): number {
+    return this.#beatAtMs;
+  }
+
+  /** Everything chosen before this reign is chosen and applied here. */
+  get ready(): boolean {
+    return this.#replica.chosenThrough >= this.#startSlot;
+  }
+
+  /**
+   * Until when no other replica can have been elected, by our clock. Counted from when the answered message was *sent*:
+   * the grant began later than that, whatever the network did to the answer.
+   */
+  get leaseUntilMs(): number {
+    const { membership, leaseUsableMs } = this.#replica.settings;
+    const sent = this.#peers.map((peer) => peer.sentMs);
+    return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + leaseUsableMs;
+  }
+
+  leaseHeld(): boolean {
+    return this.#replica.nowMs < this.leaseUntilMs;
+  }
+
+  get queued(): number {
+    return this.#queue.length - this.#queueHead;
+  }
+
+  /** Returns false when this reign must end: no quorum has answered for too long. */
+  tick(): boolean {
+    const { nowMs, settings } = this.#replica;
+    // Time in which this process itself stood still is not held against the others: their answers may be in the queue.
+    if (nowMs - this.#lastTickMs > settings.leaseMs) this.#answeredSinceMs = nowMs;
+    this.#lastTickMs = nowMs;
+    const answered = this.leaseUntilMs - settings.leaseUsableMs;
+    if (nowMs - Math.max(answered, this.#answeredSinceMs) > settings.quorumLostMs) return false;
+    if (nowMs >= this.#beatAtMs) this.#beat();
+    return true;
+  }
+
+  propose(proposals: readonly Proposal[]): void {
+    const { effects, settings } = this.#replica;
+    for (const proposal of proposals) {
+      const { id, command } = proposal;
+      const self = settings.membership.self;
+      if (command.length > settings.commandBytesMax) {
+        effects.push({ type: "rejected", id, reason: "too-large", leader: self });
+      } else if (this.queued >= settings.queueMax + this.#room() || this.#queueBytes > settings.queueBytesMax) {
+        effects.push({ type: "rejected", id, reason: "overloaded", leader: self });
+      } else {
+        this.#queue.push(proposal);
+        this.#queueBytes += command.length;
+      }
+    }
+    this.#append();
+  }
+
+  read(id: number): void {
+    if (!this.#reads.add(id)) return;
+    this.#answerReads();
+  }
+
+  onAck(from: string, message: Ack): void {
+    const peer = this.#byNode.get(from);
+    if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
+    peer.round = Math.max(peer.round, message.round);
+    peer.sentMs = Math.max(peer.sentMs, message.sentMs);
+    // What it still needs may have left our memory; then it must catch up as if it were not synced yet.
+    const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
+    if (message.synced) {
+      peer.syncedRound = Math.max(peer.syncedRound, message.round);
+      if (!peer.synced || this.#mustResend(peer, message)) {
+        peer.synced = reachable;
+        peer.next = message.receivedThrough + 1;
+        peer.gapRound = this.#round;
+      }
+      if (message.acceptedThrough > peer.acceptedThrough) {
+        peer.acceptedThrough = message.acceptedThrough;
+        this.#countChosen();
+      }
+      peer.next = Math.max(peer.next, peer.acceptedThrough + 1);
+    } else if (message.round > peer.syncedRound) {
+      // An answer from before it was synced is old news; one from a later round means that it has restarted.
+      peer.synced = false;
+    }
+    if (peer.synced) this.#stream(peer);
+    else this.#catchUp(peer, message.chosenThrough, message.round);
+    this.#answerReads();
+  }
+
+  /** Returns false when the reign is over. */
+  onNack(message: Nack): boolean {
+    return compareBallots(message.promised, this.ballot) <= 0 || !sameBallot(message.ballot, this.ballot);
+  }
+
+  /** Our own writes have become durable. */
+  onDurable(): void {
+    this.#countChosen();
+    this.#answerReads();
+  }
+
+  /** Whoever still waits is told; what is in the log already has an unknown outcome, which `leadership` says. */
+  end(): void {
+    const { effects } = this.#replica;
+    for (let i = this.#queueHead; i < this.#queue.length; i++) {
+      const { id } = this.#queue[i] as Proposal;
+      effects.push({ type: "rejected", id, reason: "not-leader", leader: undefined });
+    }
+    this.#queue = [];
+    this.#reads.rejectAll();
+  }
+
+  #stamp(): { ballot: Ballot; round: number; sentMs: number; chosenThrough: number } {
+    const { nowMs, knownChosen } = this.#replica;
+    return { ballot: this.ballot, round: this.#round, sentMs: nowMs, chosenThrough: knownChosen };
+  }
+
+  #beat(): void {
+    const { nowMs, settings } = this.#replica;
+    this.#round++;
+    this.#beatAtMs = nowMs + settings.heartbeatMs;
+    this.#replica.broadcast({ type: "heartbeat", ...this.#stamp() });
+  }
+
+  /** How many proposals the pipeline takes at the moment. */
+  #room(): number {
+    const { log, knownChosen, settings } = this.#replica;
+    if (this.#pipelineBytes >= settings.pipelineBytesMax) return 0;
+    return Math.max(0, settings.pipelineSlotsMax - (log.end - knownChosen));
+  }
+
+  /** Moves what fits from the queue into the log: one write, one message for each peer. */
+  #append(): void {
+    const { log, effects, settings } = this.#replica;
+    let room = this.#room();
+    const first = log.end + 1;
+    const entries: Entry[] = [];
+    while (room-- > 0 && this.#queueHead < this.#queue.length && this.#pipelineBytes < settings.pipelineBytesMax) {
+      const { id, command } = this.#queue[this.#queueHead++] as Proposal;
+      const entry: Entry = { slot: first + entries.length, ballot: this.ballot, kind: "command", command };
+      this.#queueBytes -= command.length;
+      this.#pipelineBytes += weightOf(entry);
+      entries.push(entry);
+      effects.push({ type: "proposed", id, slot: entry.slot, ballot: this.ballot });
+    }
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue = [];
+      this.#queueHead = 0;
+    } else if (this.#queueHead > 4096) {
+      this.#queue = this.#queue.slice(this.#queueHead);
+      this.#queueHead = 0;
+    }
+    if (entries.length === 0) return;
+    log.append(entries, 0);
+    for (const peer of this.#peers) this.#stream(peer);
+    this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
+  }
+
+  /** Sends what the peer has not been sent, within its window. */
+  #stream(peer: Peer): void {
+    const { log, settings } = this.#replica;
+    while (peer.synced && peer.next <= log.end && peer.next - peer.acceptedThrough <= settings.pipelineSlotsMax) {
+      if (peer.next < log.firstSlot) {
+        // It has fallen out of memory; back to catching up from what it knows as chosen.
+        peer.synced = false;
+        peer.triedChosen = -1;
+        return;
+      }
+      const entries = log.slice(peer.next, log.end, settings.messageBytesMax);
+      this.#replica.send(peer.node, { type: "accept", ...this.#stamp(), prevSlot: peer.next - 1, entries });
+      peer.next += entries.length;
+      peer.sentRound = this.#round;
+    }
+  }
+
+  /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
+  #mustResend(peer: Peer, message: Ack): boolean {
+    if (message.receivedThrough + 1 >= peer.next) return false;
+    if (message.gap) return message.round > peer.gapRound;
+    return message.round > peer.sentRound && message.round > peer.gapRound;
+  }
+
+  /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
+  #catchUp(peer: Peer, chosenThrough: number, round = 0): void {
+    if (round <= peer.triedRound && chosenThrough <= peer.triedChosen) return;
+    peer.triedRound = this.#round;
+    peer.triedChosen = chosenThrough;
+    const replica = this.#replica;
+    const { log, settings, knownChosen } = replica;
+    const prevSlot = Math.min(chosenThrough, knownChosen);
+    if (prevSlot + 1 < log.firstSlot) {
+      sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
+      return;
+    }
+    let entries = log.slice(prevSlot + 1, log.end, settings.messageBytesMax);
+    if (prevSlot + entries.length < this.#startSlot) {
+      // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
+      if (prevSlot < replica.chosenThrough) {
+        sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
+        return;
+      }
+      entries = log.slice(prevSlot + 1, this.#startSlot);
+    }
+    const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
+    replica.send(peer.node, { type: "sync", ...this.#stamp(), prevSlot, prevBallot, entries });
+    peer.sentRound = this.#round;
+  }
+
+  /** A slot is chosen when a quorum has it, accepted in this ballot and durable; each replica's answer is cumulative. */
+  #countChosen(): void {
+    const replica = this.#replica;
+    const own = sameBallot(replica.durableAccepted, this.ballot) ? replica.durableEnd : 0;
+    const accepted = this.#peers.map((peer) => peer.acceptedThrough);
+    const through = reachedByQuorum(replica.settings.membership, own, accepted);
+    if (through <= replica.knownChosen) return;
+    for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {
+      this.#pipelineBytes -= weightOf(replica.log.at(slot) as Entry);
+    }
+    this.#weighedThrough = through;
+    replica.learnChosen(through);
+    if (this.queued > 0) this.#append();
+  }
+
+  #answerReads(): void {
+    if (this.#reads.waiting === 0 || !this.ready) return;
+    if (this.leaseHeld()) {
+      this.#reads.answerAll();
+      return;
+    }
+    const rounds = this.#peers.map((peer) => peer.round);
+    const confirmed = reachedByQuorum(this.#replica.settings.membership, Number.POSITIVE_INFINITY, rounds);
+    this.#reads.answerThrough(confirmed);
+    if (this.#reads.wantsRound) {
+      this.#beat();
+      this.#reads.askedIn(this.#round);
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
+import { invariant } from "./errors.js";
+import type { Entry } from "./types.js";
+
+/** What an entry weighs in every byte bound: its command and a fixed share for the rest. */
+export function weightOf(entry: Entry): number {
+  return entry.command.length + 32;
+}
+
+/**
+ * The part of the log that is in memory: contiguous slots from `firstSlot` to `end`. Appends at the end, is cut back
+ * from the end by a new leader, and gives up its oldest (chosen) entries once they weigh more than the tail bound.
+ * Every operation costs what it touches, never the length of the log.
+ */
+export class Log {
+  #entries: (Entry | undefined)[] = [];
+  #head = 0;
+  #firstSlot: number;
+  #bytes = 0;
+  /** Ballot of the slot below `firstSlot`, so that the log's edge can be compared after its entry is gone. */
+  #ballotBelow: Ballot = BALLOT_ZERO;
+
+  /** `below`: the slots through it are not in memory. */
+  constructor(below: number, entries: readonly Entry[]) {
+    this.#firstSlot = (entries[0]?.slot ?? below + 1) as number;
+    this.append(entries, 0);
+  }
+
+  /** Oldest slot in memory; end + 1 when there is none. */
+  get firstSlot(): number {
+    return this.#firstSlot;
+  }
+
+  /** Last slot of the log. */
+  get end(): number {
+    return this.#firstSlot + this.#entries.length - this.#head - 1;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  at(slot: number): Entry | undefined {
+    return slot < this.#firstSlot ? undefined : this.#entries[this.#head + slot - this.#firstSlot];
+  }
+
+  /** Undefined where it is not known (older than memory, or beyond the end). */
+  ballotAt(slot: number): Ballot | undefined {
+    if (slot !== this.#firstSlot - 1) return this.at(slot)?.ballot;
+    return this.#ballotBelow === BALLOT_ZERO ? undefined : this.#ballotBelow;
+  }
+
+  /** Whether this log has the very entry `ballot` at `slot`, and therefore the same log up to there. */
+  matches(slot: number, ballot: Ballot): boolean {
+    const mine = this.ballotAt(slot);
+    return mine !== undefined && sameBallot(mine, ballot);
+  }
+
+  append(entries: readonly Entry[], from: number): void {
+    for (let i = from; i < entries.length; i++) {
+      const entry = entries[i] as Entry;
+      invariant(entry.slot === this.end + 1, `slot ${entry.slot} appended after ${this.end}`);
+      this.#entries.push(entry);
+      this.#bytes += weightOf(entry);
+    }
+  }
+
+  truncateFrom(slot: number): void {
+    invariant(slot >= this.#firstSlot, `truncation from ${slot}, below the first slot in memory ${this.#firstSlot}`);
+    for (let s = this.end; s >= slot; s--) this.#bytes -= weightOf(this.#entries.pop() as Entry);
+  }
+
+  /** Slots from `from` through `through`, as many as weigh at most `bytesMax`, but at least one. */
+  slice(from: number, through: number, bytesMax = Number.POSITIVE_INFINITY): Entry[] {
+    const start = this.#head + from - this.#firstSlot;
+    const stop = Math.min(this.#head + through - this.#firstSlot + 1, this.#entries.length);
+    if (bytesMax === Number.POSITIVE_INFINITY) return this.#entries.slice(start, stop) as Entry[];
+    let bytes = 0;
+    let next = start;
+    while (next < stop) {
+      bytes += weightOf(this.#entries[next] as Entry);
+      if (bytes > bytesMax && next > start) break;
+      next++;
+    }
+    return this.#entries.slice(start, next) as Entry[];
+  }
+
+  /** Forgets the oldest entries through `slot` at most, while the log weighs more than `bytesMax`. */
+  shed(slot: number, bytesMax: number): void {
+    while (this.#bytes > bytesMax && this.#firstSlot <= slot) {
+      const entry = this.#entries[this.#head] as Entry;
+      this.#entries[this.#head++] = undefined;
+      this.#bytes -= weightOf(entry);
+      this.#ballotBelow = entry.ballot;
+      this.#firstSlot++;
+    }
+    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import type { Ballot } from "./ballot.js";
+import type { Entry } from "./types.js";
+
+/**
+ * What replicas of one group say to one another. The host adds the group's id and carries them; loss, duplication,
+ * delay and reordering are all allowed. Times in messages are only echoed back to the node whose clock made them.
+ */
+export type Message =
+  | PreVote
+  | PreVoteReply
+  | Prepare
+  | Promised
+  | Nack
+  | Heartbeat
+  | Sync
+  | Accept
+  | Ack
+  | Fetch
+  | Learn
+  | Resign;
+
+/** "I no longer hear a leader. Do you?" Changes nothing at the receiver. */
+export interface PreVote {
+  readonly type: "preVote";
+  /** Number of this question in this life of the sender, so that late answers are not counted for a later one. */
+  readonly attempt: number;
+  readonly chosenThrough: number;
+}
+
+export interface PreVoteReply {
+  readonly type: "preVoteReply";
+  readonly attempt: number;
+  readonly granted: boolean;
+  /** Highest round that the voter knows, so that the candidate's ballot is above it at once. */
+  readonly round: number;
+  /** A candidate too far behind this is refused and fetches from the voter first. */
+  readonly chosenThrough: number;
+}
+
+/** Phase 1a. Sent only after the candidate's own promise is durable. */
+export interface Prepare {
+  readonly type: "prepare";
+  readonly ballot: Ballot;
+  readonly accepted: Ballot;
+  readonly logEnd: number;
+}
+
+/** Phase 1b, sent only after the promise is durable. */
+export interface Promised {
+  readonly type: "promised";
+  readonly ballot: Ballot;
+  readonly accepted: Ballot;
+  readonly logEnd: number;
+  /** Every slot through here is known chosen (and durable) at the sender. */
+  readonly chosenThrough: number;
+  /** Ballot of the sender's entry at `chosenThrough`: equal entries have equal logs below them. */
+  readonly chosenBallot: Ballot;
+  /** Slots chosenThrough + 1 ... logEnd, given only when (accepted, logEnd) is above the candidate's. */
+  readonly entries: readonly Entry[];
+}
+
+/** Refusal of anything in `ballot`. `promised` above it ends that ballot; equal or below it means "not while my lease grant runs". */
+export interface Nack {
+  readonly type: "nack";
+  readonly ballot: Ballot;
+  readonly promised: Ballot;
+}
+
+/** On every message of a leader; `sentMs` is the leader's clock and comes back in the answer, lease time counts from it. */
+interface FromLeader {
+  readonly ballot: Ballot;
+  /** Grows with every round of heartbeats of this ballot; an answer to a round proves that the ballot stood after the round began. */
+  readonly round: number;
+  readonly sentMs: number;
+  readonly chosenThrough: number;
+}
+
+export interface Heartbeat extends FromLeader {
+  readonly type: "heartbeat";
+}
+
+/**
+ * Takes a replica into the ballot: the receiver replaces everything above `prevSlot` by `entries` and raises its
+ * accepted ballot, in one atomic write. The entries reach at least through the end of the log that the leader adopted.
+ */
+export interface Sync extends FromLeader {
+  readonly type: "sync";
+  /** A slot that the leader knows as chosen. */
+  readonly prevSlot: number;
+  readonly prevBallot: Ballot;
+  readonly entries: readonly Entry[];
+}
+
+/** Phase 2a for replicas already synced in this ballot: contiguous entries after `prevSlot`. */
+export interface Accept extends FromLeader {
+  readonly type: "accept";
+  readonly prevSlot: number;
+  readonly entries: readonly Entry[];
+}
+
+/** Phase 2b and the answer to heartbeats; grants the lease. Cumulative, so that loss and duplicates do not matter. */
+export interface Ack {
+  readonly type: "ack";
+  readonly ballot: Ballot;
+  /** Newest round and stamp of this ballot that the sender has received. */
+  readonly round: number;
+  readonly sentMs: number;
+  /** Whether the sender's log has been synced in this ballot. */
+  readonly synced: boolean;
+  /** Accepted in this ballot and durable through here (0 when not synced). */
+  readonly acceptedThrough: number;
+  /** Received in this ballot, perhaps not durable yet. */
+  readonly receivedThrough: number;
+  /** Known chosen and durable at the sender. */
+  readonly chosenThrough: number;
+  /** An accept came that does not follow on what is there: send again from receivedThrough + 1. */
+  readonly gap: boolean;
+}
+
+/** Asks for chosen entries from `fromSlot`; answered by `learn` with as many as fit. */
+export interface Fetch {
+  readonly type: "fetch";
+  readonly fromSlot: number;
+  readonly throughSlot: number;
+}
+
+/** Chosen entries, contiguous. Final whoever sends them, and in whatever ballot. */
+export interface Learn {
+  readonly type: "learn";
+  readonly entries: readonly Entry[];
+}
+
+/** The leader of `ballot` has given up that ballot and its lease for good. */
+export interface Resign {
+  readonly type: "resign";
+  readonly ballot: Ballot;
+}

@@ -1,0 +1,72 @@
+import { badArgument, checkInteger } from "./errors.js";
+import { type Membership, membership } from "./quorum.js";
+import type { CoreOptions } from "./types.js";
+
+/** `CoreOptions` with every default filled in, and what follows from them. */
+export interface Settings extends Required<Omit<CoreOptions, "nodeId" | "members">> {
+  readonly membership: Membership;
+  /** How much of a grant the leader may use, by its own clock, from the moment it sent the message that was answered. */
+  readonly leaseUsableMs: number;
+}
+
+export const coreDefaults = {
+  heartbeatMs: 50,
+  leaseMs: 300,
+  clockDriftMax: 0.1,
+  electionJitterMs: 100,
+  voteTimeoutMs: 150,
+  pipelineSlotsMax: 4096,
+  pipelineBytesMax: 8 << 20,
+  queueMax: 8192,
+  queueBytesMax: 16 << 20,
+  readsMax: 65536,
+  commandBytesMax: 1 << 20,
+  messageBytesMax: 1 << 20,
+  tailBytesMax: 4 << 20,
+  candidateLagMax: 4096,
+} as const;
+
+const hour = 3_600_000;
+const gigabyte = 2 ** 30;
+
+/** @throws PaxosError ERR_PAXOS_ARGUMENT */
+export function settings(options: CoreOptions): Settings {
+  const { nodeId, members, random } = options;
+  if (typeof nodeId !== "string" || nodeId.length === 0) throw badArgument("nodeId", "a non-empty string", nodeId);
+  if (!Array.isArray(members) || members.some((node) => typeof node !== "string" || node.length === 0)) {
+    throw badArgument("members", "an array of node ids", members);
+  }
+  if (!members.includes(nodeId)) throw badArgument("members", `a list with this node (${nodeId}) in it`, members);
+  if (typeof random !== "function") throw badArgument("random", "a function", random);
+  const o = { ...coreDefaults, ...defined(options) };
+  const leaseMs = checkInteger("leaseMs", o.leaseMs, 2, hour);
+  const drift = o.clockDriftMax;
+  if (!(drift >= 0 && drift <= 0.5)) throw badArgument("clockDriftMax", "a fraction from 0 to 0.5", drift);
+  const pipelineBytesMax = checkInteger("pipelineBytesMax", o.pipelineBytesMax, 1, gigabyte);
+  return {
+    membership: membership(nodeId, members),
+    random,
+    // Two beats in a lease at least, or one lost message would cost the lease.
+    heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),
+    leaseMs,
+    clockDriftMax: drift,
+    leaseUsableMs: (leaseMs * (1 - drift)) / (1 + drift),
+    electionJitterMs: checkInteger("electionJitterMs", o.electionJitterMs, 1, hour),
+    voteTimeoutMs: checkInteger("voteTimeoutMs", o.voteTimeoutMs, 1, hour),
+    quorumLostMs: checkInteger("quorumLostMs", o.quorumLostMs ?? 2 * leaseMs, leaseMs, 2 * hour),
+    pipelineSlotsMax: checkInteger("pipelineSlotsMax", o.pipelineSlotsMax, 1, 1 << 20),
+    pipelineBytesMax,
+    queueMax: checkInteger("queueMax", o.queueMax, 0, 1 << 24),
+    queueBytesMax: checkInteger("queueBytesMax", o.queueBytesMax, 0, gigabyte),
+    readsMax: checkInteger("readsMax", o.readsMax, 1, 1 << 24),
+    commandBytesMax: checkInteger("commandBytesMax", o.commandBytesMax, 1, pipelineBytesMax),
+    messageBytesMax: checkInteger("messageBytesMax", o.messageBytesMax, 1, gigabyte),
+    tailBytesMax: checkInteger("tailBytesMax", o.tailBytesMax, 0, gigabyte),
+    candidateLagMax: checkInteger("candidateLagMax", o.candidateLagMax, 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+/** An option that is present but undefined means its default. */
+function defined(options: CoreOptions): CoreOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as CoreOptions;
+}

@@ -1,0 +1,136 @@
+import type { Ballot } from "./ballot.js";
+import type { Message } from "./messages.js";
+
+/**
+ * One slot of the log. `ballot` is the ballot of the leader that first appended it; it never changes afterwards, so
+ * (slot, ballot) identifies the value, and two logs with the same pair at a slot are equal up to there.
+ */
+export interface Entry {
+  readonly slot: number;
+  readonly ballot: Ballot;
+  readonly kind: "command" | "noop";
+  /** Empty for a noop. Owned by the core from the moment it is handed over: never written to again. */
+  readonly command: Uint8Array;
+}
+
+/**
+ * What a replica finds on its disk. A new replica starts with `EMPTY_STATE`.
+ *
+ * `entries` is contiguous, ends at the last slot of the log, and holds at least every slot above `chosenThrough`;
+ * older ones are welcome (they serve laggards without reading the disk) but not needed. Where the state machine's own
+ * durable position is above `chosenThrough`, raise `chosenThrough` to it: an applied slot is a chosen one.
+ */
+export interface PersistedState {
+  readonly promised: Ballot;
+  readonly accepted: Ballot;
+  /** Slots through here are no longer in the log. */
+  readonly trimmedThrough: number;
+  /** Lower bound of what is chosen. The core reports `chosen` from chosenThrough + 1 on; what a state machine lacks below, the host replays from its storage. */
+  readonly chosenThrough: number;
+  readonly entries: readonly Entry[];
+}
+
+/** One atomic change of the durable state, applied in the order of the fields: ballots, truncation, append. */
+export interface PersistWrite {
+  readonly promised?: Ballot;
+  readonly accepted?: Ballot;
+  /** Drop every slot from here on (before `entries` are appended). */
+  readonly truncateFrom?: number;
+  /** Contiguous, following on the log's end (after truncation). */
+  readonly entries?: readonly Entry[];
+  /** Comes along with writes that are made anyway; never causes one. */
+  readonly chosenThrough?: number;
+}
+
+/** A command that a client wants chosen. `id` is the host's and comes back in `proposed` or `rejected`. */
+export interface Proposal {
+  readonly id: number;
+  readonly command: Uint8Array;
+}
+
+/**
+ * What happens to a replica. `nowMs` is this node's monotonic clock, read when the event is taken from its queue
+ * (never an earlier, cached reading: the lease is judged by it). Steps backwards are ignored.
+ */
+export type CoreEvent =
+  | { readonly type: "tick"; readonly nowMs: number }
+  | { readonly type: "message"; readonly from: string; readonly message: Message; readonly nowMs: number }
+  /** Every write up to and including `token` is durable. */
+  | { readonly type: "persisted"; readonly token: number; readonly nowMs: number }
+  /** A write failed: what is on disk is unknown. The core gives up leadership, and never speaks again. */
+  | { readonly type: "persistFailed"; readonly nowMs: number }
+  /** Everything that clients asked for in one turn: one write and one message for each peer. */
+  | { readonly type: "propose"; readonly proposals: readonly Proposal[]; readonly nowMs: number }
+  | { readonly type: "read"; readonly id: number; readonly nowMs: number }
+  /** The host removed slots through `throughSlot` from storage (only ever chosen ones). */
+  | { readonly type: "trimmed"; readonly throughSlot: number; readonly nowMs: number }
+  /** Give up leadership now (planned stop, hand-over). */
+  | { readonly type: "resign"; readonly nowMs: number };
+
+export type RejectReason = "not-leader" | "overloaded" | "too-large";
+
+/** What the host must do, in the order of the array. */
+export type Effect =
+  /** Make durable, in order of tokens, each write atomic; then `persisted`. Several may be under way and may be merged into one sync. */
+  | { readonly type: "persist"; readonly token: number; readonly write: PersistWrite }
+  /** At once; the core has held it back itself until what it promises is durable. May be lost. */
+  | { readonly type: "send"; readonly to: string; readonly message: Message }
+  /** Chosen and durable here, in slot order, each slot exactly once in this life of the core. */
+  | { readonly type: "chosen"; readonly entries: readonly Entry[] }
+  /** Now in the leader's log at this slot. Done when `chosen` brings that slot with that ballot; unknown if leadership is lost before. */
+  | { readonly type: "proposed"; readonly id: number; readonly slot: number; readonly ballot: Ballot }
+  /** A proposal or read that was certainly not carried out. */
+  | { readonly type: "rejected"; readonly id: number; readonly reason: RejectReason; readonly leader: string | undefined }
+  /** The read with this id is linearizable once the state machine has applied through `slot` (already emitted as `chosen`). */
+  | { readonly type: "readable"; readonly id: number; readonly slot: number }
+  /** `leading` false ends every outstanding `proposed` of the ballot before: outcome unknown. */
+  | { readonly type: "leadership"; readonly leading: boolean; readonly ballot: Ballot; readonly leader: string | undefined }
+  /** Read chosen entries from storage, as many as fit into `bytesMax` (at least one), and send them to `to` as a `learn`. */
+  | {
+      readonly type: "ship";
+      readonly to: string;
+      readonly fromSlot: number;
+      readonly throughSlot: number;
+      readonly bytesMax: number;
+    }
+  /** `to` needs slots that are trimmed here: only a snapshot can help it. */
+  | { readonly type: "snapshotNeeded"; readonly to: string; readonly fromSlot: number };
+
+/** All bounds and times of the core. Times in milliseconds of the node's own monotonic clock. */
+export interface CoreOptions {
+  readonly nodeId: string;
+  /** Everyone who votes, this node included. */
+  readonly members: readonly string[];
+  /** Entropy for election waits: uniform in [0, 1). */
+  readonly random: () => number;
+  /** Default 50. */
+  readonly heartbeatMs?: number;
+  /** How long an acceptor's grant runs. Default 300. */
+  readonly leaseMs?: number;
+  /** The most by which any clock's rate may differ from true time, as a fraction. Default 0.1: one clock 20 % faster than another is still safe. */
+  readonly clockDriftMax?: number;
+  /** Random wait on top of the lease before a follower asks around. Default 100. */
+  readonly electionJitterMs?: number;
+  /** How long a candidate waits for answers. Default 150. */
+  readonly voteTimeoutMs?: number;
+  /** A leader without answers from a quorum for this long steps down. Default 2 leases. */
+  readonly quorumLostMs?: number;
+  /** Most slots appended and not yet chosen. Default 4096. */
+  readonly pipelineSlotsMax?: number;
+  /** Most bytes of commands appended and not yet chosen. Default 8 MiB. */
+  readonly pipelineBytesMax?: number;
+  /** Most proposals that wait for the pipeline; more are rejected as overloaded. Default 8192. */
+  readonly queueMax?: number;
+  /** Most bytes of commands that wait for the pipeline. Default 16 MiB. */
+  readonly queueBytesMax?: number;
+  /** Most reads that wait for a quorum round. Default 65536. */
+  readonly readsMax?: number;
+  /** Largest command. Default 1 MiB; at most pipelineBytesMax. */
+  readonly commandBytesMax?: number;
+  /** Most bytes of commands in one message of catch-up or accept. Default 1 MiB. */
+  readonly messageBytesMax?: number;
+  /** Chosen entries kept in memory for laggards. Default 4 MiB. */
+  readonly tailBytesMax?: number;
+  /** A candidate this many slots behind a voter fetches before it stands. Default 4096. */
+  readonly candidateLagMax?: number;
+}

@@ -1,0 +1,57 @@
+import { type Ballot, sameBallot } from "../core/ballot.js";
+import { PaxosError } from "../core/errors.js";
+
+export interface Outstanding<R> {
+  readonly slot: number;
+  readonly ballot: Ballot;
+  readonly bytes: number;
+  readonly resolve: (result: R) => void;
+  readonly reject: (error: PaxosError) => void;
+}
+
+/** Commands that were submitted here and are not yet both chosen and applied, bounded in number and bytes. */
+export class Proposals<R> {
+  readonly #countMax: number;
+  readonly #bytesMax: number;
+  readonly #bySlot = new Map<number, Outstanding<R>>();
+  #bytes = 0;
+
+  constructor({ countMax, bytesMax }: { countMax: number; bytesMax: number }) {
+    this.#countMax = countMax;
+    this.#bytesMax = bytesMax;
+  }
+
+  get count(): number {
+    return this.#bySlot.size;
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#bySlot.size < this.#countMax && this.#bytes + bytes <= this.#bytesMax;
+  }
+
+  add(outstanding: Outstanding<R>): void {
+    this.#bySlot.set(outstanding.slot, outstanding);
+    this.#bytes += outstanding.bytes;
+  }
+
+  /** Takes out what was submitted for this slot, if anything was. */
+  take(slot: number): Outstanding<R> | undefined {
+    const outstanding = this.#bySlot.get(slot);
+    if (!outstanding) return undefined;
+    this.#bySlot.delete(slot);
+    this.#bytes -= outstanding.bytes;
+    return outstanding;
+  }
+
+  expects(slot: number, ballot: Ballot): boolean {
+    const outstanding = this.#bySlot.get(slot);
+    return outstanding !== undefined && sameBallot(outstanding.ballot, ballot);
+  }
+
+  rejectAll(error: PaxosError): void {
+    const all = [...this.#bySlot.values()];
+    this.#bySlot.clear();
+    this.#bytes = 0;
+    for (const outstanding of all) outstanding.reject(error);
+  }
+}

@@ -1,0 +1,51 @@
+import type { Model } from "@evenkeel/simulation";
+import type { Entry } from "../../src/core/index.js";
+
+/** Registers by key. A swap answers what it replaced: a write that is applied twice, or out of order, shows in the next answer. */
+export type Op =
+  | { readonly kind: "swap"; readonly key: number; readonly value: number }
+  | { readonly kind: "read"; readonly key: number };
+
+export type Answer = number;
+
+export const swapModel: Model<number, Op, Answer> = {
+  initial: 0,
+  step: (state, op) => ({ state: op.kind === "swap" ? op.value : state, output: state }),
+  isPure: (op) => op.kind === "read",
+  stateText: String,
+};
+
+export const opKey = (op: Op): string => String(op.key);
+
+/** A byte of key, four of value, then padding. */
+export function encodeSwap(key: number, value: number, padding: number): Uint8Array {
+  const bytes = new Uint8Array(5 + padding);
+  bytes[0] = key;
+  new DataView(bytes.buffer).setUint32(1, value);
+  return bytes;
+}
+
+export class Machine {
+  readonly #values = new Map<number, number>();
+  appliedThrough = 0;
+
+  /** Answers what was there before; undefined for a noop. */
+  apply(entry: Entry): Answer | undefined {
+    if (entry.slot !== this.appliedThrough + 1) throw new Error(`slot ${entry.slot} applied after ${this.appliedThrough}`);
+    this.appliedThrough = entry.slot;
+    if (entry.kind === "noop") return undefined;
+    const view = new DataView(entry.command.buffer, entry.command.byteOffset);
+    const key = view.getUint8(0);
+    const before = this.get(key);
+    this.#values.set(key, view.getUint32(1));
+    return before;
+  }
+
+  get(key: number): Answer {
+    return this.#values.get(key) ?? 0;
+  }
+
+  fingerprint(): string {
+    return JSON.stringify([...this.#values].sort(([a], [b]) => a - b));
+  }
+}

@@ -1,0 +1,37 @@
+import type { CoreOptions, Message, PaxosCore, PersistedState, PersistWrite } from "../../src/core/index.js";
+import type { SimStorage } from "./storage.js";
+
+/**
+ * Where a driver can betray the core. The core itself is always the shipped one; each mutant does around it what a bug
+ * inside it, or in its host, would have done.
+ */
+export interface Mutation {
+  load(storage: SimStorage): PersistedState;
+  options(options: CoreOptions): CoreOptions;
+  /** The time that a new life is told. */
+  bornAtMs(nowMs: number, options: Omit<CoreOptions, "nodeId" | "random">): number;
+  /** The time by which a read is judged. */
+  clock(nowMs: number): number;
+  receive(from: string, message: Message, nowMs: number): readonly (readonly [string, Message])[];
+  writes(write: PersistWrite): readonly PersistWrite[];
+  readsAtOnce(core: PaxosCore, nowMs: number): boolean;
+  readonly confirmsEarly: boolean;
+  readonly ignoresFailedSync: boolean;
+  readonly proposesAgain: boolean;
+  /** The checks on single messages and writes are off: the mutant must be caught by what comes of it. */
+  readonly unobserved: boolean;
+}
+
+export const honest: Mutation = {
+  load: (storage) => storage.load(),
+  options: (options) => options,
+  bornAtMs: (nowMs) => nowMs,
+  clock: (nowMs) => nowMs,
+  receive: (from, message) => [[from, message]],
+  writes: (write) => [write],
+  readsAtOnce: () => false,
+  confirmsEarly: false,
+  ignoresFailedSync: false,
+  proposesAgain: false,
+  unobserved: false,
+};

@@ -1,0 +1,41 @@
+import { checkedNumber, SimulationError } from "./errors.js";
+
+export interface SeedRun {
+  readonly first?: number;
+  readonly count: number;
+  /** The command that replays one seed; it is printed with a failure. */
+  readonly replay?: (seed: number) => string;
+}
+
+/** Runs `body` for each seed in turn. What it throws comes back as ERR_SIMULATION_SEED, with the seed in the message and the cause kept. */
+export function forEachSeed({ first = 1, count, replay }: SeedRun, body: (seed: number) => void): void {
+  checkedNumber("count", count, 1);
+  for (let seed = first; seed < first + count; seed++) {
+    try {
+      body(seed);
+    } catch (error) {
+      throw seedFailure(seed, error, replay);
+    }
+  }
+}
+
+/** As `forEachSeed`, for a body that returns a promise; one seed after the other. */
+export async function forEachSeedAsync(
+  { first = 1, count, replay }: SeedRun,
+  body: (seed: number) => Promise<void>,
+): Promise<void> {
+  checkedNumber("count", count, 1);
+  for (let seed = first; seed < first + count; seed++) {
+    try {
+      await body(seed);
+    } catch (error) {
+      throw seedFailure(seed, error, replay);
+    }
+  }
+}
+
+function seedFailure(seed: number, cause: unknown, replay: SeedRun["replay"]): SimulationError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const how = replay === undefined ? "" : `\nreplay: ${replay(seed)}`;
+  return new SimulationError("ERR_SIMULATION_SEED", `seed ${seed}: ${reason}${how}`, { cause });
+}

@@ -9,6 +9,8 @@ export interface WriteOutcome {
 
 export interface GetOutcome {
   readonly item?: Item;
+  /** Instead of `item`: the same as JSON in UTF-8. A storage side that keeps items so spares the router from parsing what it only hands on. */
+  readonly json?: Uint8Array;
   /** Read units consumed. */
   readonly units: number;
 }

@@ -6,13 +6,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { crc32 } from "node:zlib";
 import { ApiError } from "../api/errors.js";
+import { StoreError } from "../storage-node/errors.js";
 import { AnswerAccounts } from "./answer-accounts.js";
 import type { Backend } from "./backend.js";
 import { dispatch } from "./dispatch.js";
 import type { OperationContext } from "./operations/operation.js";
 import { BodyBudget, readBody } from "./read-body.js";
 import { requestIds } from "./request-id.js";
-import { StoreError } from "./store-error.js";
 
 export interface RouterServerOptions {
   /** Bytes of one request's body; default 16 MiB, the service's limit. More is answered with 413. */
@@ -208,13 +208,18 @@ class HttpRouterServer implements RouterServer {
     this.#send(response, 503, SHORT_ON_ROOM, { "Content-Type": "application/x-amz-json-1.0" });
   }
 
-  #send(response: ServerResponse, status: number, text: string, headers?: Readonly<Record<string, string>>): void {
+  #send(
+    response: ServerResponse,
+    status: number,
+    body: string | Buffer,
+    headers?: Readonly<Record<string, string>>,
+  ): void {
     if (status >= 500) this.#serverErrors++;
     else if (status >= 400) this.#clientErrors++;
     if (response.destroyed) return;
     // While we go down, each answer is its connection's last.
     if (this.#closing !== undefined) response.setHeader("Connection", "close");
-    const bytes = Buffer.from(text, "utf8");
+    const bytes = typeof body === "string" ? Buffer.from(body, "utf8") : body;
     this.#answers.add(response, bytes.length);
     response.writeHead(status, {
       "x-amzn-RequestId": this.#nextId(),

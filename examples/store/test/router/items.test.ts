@@ -39,7 +39,14 @@ const put = (id: string, rest: object = {}) =>
   h.client.send(new PutItemCommand({ TableName, Item: { ...key(id), ...rest } }));
 const get = async (id: string) => (await h.client.send(new GetItemCommand({ TableName, Key: key(id) }))).Item;
 
-describe("put and get", () => {
+describe.each([
+  ["as objects", false],
+  ["as JSON", true],
+])("put and get, items stored %s,", (_, asJson) => {
+  beforeAll(() => {
+    h.backend.asJson = asJson;
+  });
+
   it("carry documents of the document client", async () => {
     const Item = {
       id: "document",

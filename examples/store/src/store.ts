@@ -51,9 +51,18 @@ export class Store {
 
   /** Resolves when it serves. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as `code` when it cannot. */
   static async open(options: StoreOptions): Promise<Store> {
-    const { host = "127.0.0.1", port = 8000, mode = "processes", partitionsPerTable = 4, scrubEveryMs = 3_600_000, onNodeFailure } = options;
+    const {
+      host = "127.0.0.1",
+      port = 8000,
+      mode = "processes",
+      partitionsPerTable = 4,
+      scrubEveryMs = 3_600_000,
+      onNodeFailure,
+    } = options;
     if (!LOOPBACK.has(host)) {
-      throw new RangeError(`host must be a loopback address (127.0.0.1, ::1, localhost): this store checks no credentials; got ${host}`);
+      throw new RangeError(
+        `host must be a loopback address (127.0.0.1, ::1, localhost): this store checks no credentials; got ${host}`,
+      );
     }
     if (!Number.isInteger(partitionsPerTable) || partitionsPerTable < 1 || partitionsPerTable > 256) {
       throw new RangeError(`partitionsPerTable must be a whole number from 1 to 256; got ${partitionsPerTable}`);
@@ -81,7 +90,12 @@ export class Store {
     try {
       const router = await Router.listen({ fleet, host, port });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
-      const scrub = new ScrubSchedule({ fleet, archive, fullPassEveryMs: scrubEveryMs, onFinding: options.onFinding ?? (() => undefined) });
+      const scrub = new ScrubSchedule({
+        fleet,
+        archive,
+        fullPassEveryMs: scrubEveryMs,
+        onFinding: options.onFinding ?? (() => undefined),
+      });
       return new Store(dir, host, fleet, router, scrub);
     } catch (error) {
       await fleet.close();

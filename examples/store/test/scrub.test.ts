@@ -6,7 +6,9 @@ import { flipByteInFile } from "../src/tour/damage.js";
 import { caughtUp, statuses } from "./support/replicas.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
-test("the store scrubs itself: rot in one replica's B-tree is found without being asked, while writes go on", { timeout: 60_000 }, async () => {
+test("the store scrubs itself: rot in one replica's B-tree is found without being asked, while writes go on", {
+  timeout: 60_000,
+}, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
   const store = await openStore({ dir, mode: "single", scrubEveryMs: 1_000, onFinding: (line) => findings.push(line) });
@@ -14,7 +16,8 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
     const dynamo = client(store.endpoint);
     await createKeyTable(dynamo, "scrubbed");
     const documents = DynamoDBDocumentClient.from(dynamo);
-    const put = (i: number) => documents.send(new PutCommand({ TableName: "scrubbed", Item: { id: `item-${i}`, text: `text of item ${i}` } }));
+    const put = (i: number) =>
+      documents.send(new PutCommand({ TableName: "scrubbed", Item: { id: `item-${i}`, text: `text of item ${i}` } }));
     for (let i = 0; i < 50; i++) await put(i);
 
     const { passes } = store.scrub.stats();
@@ -28,7 +31,8 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
     await caughtUp(store.fleet);
     await eventually("everything is in the B-tree's file", async () => {
       const all = await statuses(store.fleet);
-      return all !== undefined && all.every((node) => node.partitions.every((found) => found.durableThrough === found.appliedThrough));
+      if (all === undefined) return false;
+      return all.every((node) => node.partitions.every((found) => found.durableThrough === found.appliedThrough));
     });
     const json = Buffer.from(JSON.stringify({ id: { S: "item-7" }, text: { S: "text of item 7" } }));
     expect(await flipByteInFile(`${nodeDir(dir, "b1")}/tree/data.mdb`, json)).not.toHaveLength(0);

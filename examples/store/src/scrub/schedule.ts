@@ -89,9 +89,12 @@ export class ScrubSchedule {
     if (report.complete && report.absent.length === 0) this.#passes++;
     else this.#incomplete++;
     for (const { key, replica, against, kind } of report.divergences) {
-      this.#find(`partition ${next}: ${replica} differs from the ${against} (${kind}) at key ${Buffer.from(key).toString("hex")}`);
+      this.#find(
+        `partition ${next}: ${replica} differs from the ${against} (${kind}) at key ${Buffer.from(key).toString("hex")}`,
+      );
     }
-    for (const { replica, cause } of report.unreadable) this.#find(`partition ${next}: ${replica} cannot be read: ${String(cause)}`);
+    for (const { replica, cause } of report.unreadable)
+      this.#find(`partition ${next}: ${replica} cannot be read: ${String(cause)}`);
   }
 
   #find(line: string): void {
@@ -118,9 +121,13 @@ export class ScrubSchedule {
   /** Which partitions there are now. */
   async #look(): Promise<void> {
     const { fleet } = this.#options;
-    const status = await fleet.callerTo(NODE_IDS[this.#passes % NODE_IDS.length] as string).call("status", {}, { timeoutMs: 2_000 });
+    const status = await fleet
+      .callerTo(NODE_IDS[this.#passes % NODE_IDS.length] as string)
+      .call("status", {}, { timeoutMs: 2_000 });
     const present = new Set(status.partitions.map(({ partition }) => partition));
-    for (const partition of this.#verifiedAtMs.keys()) if (!present.has(partition)) this.#verifiedAtMs.delete(partition);
-    for (const partition of present) if (!this.#verifiedAtMs.has(partition)) this.#verifiedAtMs.set(partition, performance.now());
+    for (const partition of this.#verifiedAtMs.keys())
+      if (!present.has(partition)) this.#verifiedAtMs.delete(partition);
+    for (const partition of present)
+      if (!this.#verifiedAtMs.has(partition)) this.#verifiedAtMs.set(partition, performance.now());
   }
 }

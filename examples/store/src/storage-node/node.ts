@@ -78,7 +78,12 @@ export class StorageNode {
     const wal = await Wal.open({ dir: `${options.dir}/log` });
     const tree = Tree.open(`${options.dir}/tree`);
     const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
-    const host = await GroupHost.open({ nodeId: options.nodeId, zone: options.zone, transport: options.transport, storage: walStorage(wal, { prefix: STREAM_PREFIX }) });
+    const host = await GroupHost.open({
+      nodeId: options.nodeId,
+      zone: options.zone,
+      transport: options.transport,
+      storage: walStorage(wal, { prefix: STREAM_PREFIX }),
+    });
     const node = new StorageNode(options, wal, tree, host, memds);
     await node.#start();
     return node;
@@ -124,7 +129,8 @@ export class StorageNode {
 
   #partition(partition: number): PartitionHost {
     const host = this.#partitions.get(partition);
-    if (host === undefined) throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `${this.nodeId} has no partition ${partition}`);
+    if (host === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `${this.nodeId} has no partition ${partition}`);
     return host;
   }
 

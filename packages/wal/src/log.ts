@@ -1,9 +1,10 @@
 import { channel } from "node:diagnostics_channel";
+import { Carrier } from "./carry.js";
 import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
 import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
-import { type WalFile, writeAll } from "./fs/file-system.js";
+import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
 import type { MarkFile } from "./mark-file.js";
 import { PendingBatch } from "./pending-batch.js";
 import type { Segment } from "./segment.js";
@@ -15,6 +16,7 @@ export interface LogOptions {
   readonly batchBytesMax: number;
   readonly bytesInFlightMax: number;
   readonly idleMarkMs: number;
+  readonly segmentsBeforeCarry: number;
   readonly nowMs: () => number;
 }
 
@@ -34,6 +36,7 @@ export class Log {
   readonly segments: SegmentSet;
   readonly #options: LogOptions;
   readonly #marks: MarkFile;
+  readonly carrier: Carrier;
   #file: WalFile;
   #queue: PendingBatch[] = [];
   #pool: Uint8Array[] = [];
@@ -61,6 +64,7 @@ export class Log {
       segments: SegmentSet;
       marks: MarkFile;
       file: WalFile;
+      fileSystem: WalFileSystem;
       batch: number;
       batchCrc: number;
     },
@@ -72,6 +76,7 @@ export class Log {
     this.#file = parts.file;
     this.durableBatch = parts.batch;
     this.#durableCrc = parts.batchCrc;
+    this.carrier = new Carrier(this, parts.fileSystem, options);
     this.#scheduleMark();
   }
 
@@ -205,6 +210,7 @@ export class Log {
     await old.close();
     this.segments.list.push(next.segment);
     await this.writeCheckpoint();
+    this.carrier.consider();
   }
 
   async writeCheckpoint(): Promise<void> {
@@ -271,6 +277,7 @@ export class Log {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#markTimer);
+    await this.carrier.stop();
     while (this.#pumping !== undefined) await this.#pumping;
     try {
       if (this.poisoned === undefined) await this.#writeMark();

@@ -47,6 +47,7 @@ const open = (fileSystem: FaultFileSystem) =>
     dir: "log",
     fileSystem: fileSystem.boot(),
     segmentBytes: 65_536,
+    segmentsBeforeCarry: 1,
     batchBytesMax: 20_000,
     now: () => 1_700_000_000_000,
   });
@@ -147,7 +148,7 @@ describe("after power cuts at any write boundary, with any subset of unsynced pa
         }
       }),
       // The example: killed between a rename and the directory's sync, opened again, and only then the power cut.
-      { numRuns: 150, examples: [[1226699598]] },
+      { numRuns: 60, examples: [[1226699598]] },
     );
   });
 });

@@ -30,14 +30,14 @@ export class StreamTable {
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
       if (entry.type === EntryType.carried)
-        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index }, carried);
-      else this.#apply(bytes, entry, { segment, offset, entry: index });
+        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index, bytes: 0 }, carried);
+      else this.#apply(bytes, entry, segment, offset, index);
     }
     if (at !== to) throw new ReplayError(`${to - at} bytes behind the last of ${count} entries`);
     for (const [state, { points, through }] of carried) state.carry(points, through);
   }
 
-  #apply(bytes: Uint8Array, entry: Entry, at: Omit<IndexPoint, "sequence">): void {
+  #apply(bytes: Uint8Array, entry: Entry, segment: SegmentRef, offset: number, index: number): void {
     switch (entry.type) {
       case EntryType.record: {
         const state = this.#known(entry);
@@ -49,7 +49,7 @@ export class StreamTable {
             },
           );
         }
-        state.extend(1, at.segment, at.offset, at.entry);
+        state.extend(1, entryHeaderBytes + entry.dataTo - entry.dataFrom, segment, offset, index);
         return;
       }
       case EntryType.truncateBefore:
@@ -93,13 +93,12 @@ export class StreamTable {
   ): void {
     const state = this.#known(entry);
     const run = carried.get(state);
-    if (run === undefined) {
-      carried.set(state, { points: [point], through: entry.sequence });
-    } else if (entry.sequence === run.through + 1) {
-      run.through++;
-    } else {
+    if (run === undefined) carried.set(state, { points: [point], through: entry.sequence });
+    else if (entry.sequence === run.through + 1) run.through++;
+    else
       throw new ReplayError(`carried record ${entry.sequence} does not follow ${run.through}`, { stream: state.name });
-    }
+    const first = (carried.get(state) as { points: IndexPoint[] }).points[0] as IndexPoint;
+    first.bytes += entryHeaderBytes + entry.dataTo - entry.dataFrom;
   }
 
   #known(entry: Entry): StreamState {

@@ -29,9 +29,18 @@ export class StreamTable {
       const entry = readEntry(bytes, at, to);
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
-      if (entry.type === EntryType.carried)
+      if (entry.type === EntryType.carried) {
         this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index, bytes: 0 }, carried);
-      else this.#apply(bytes, entry, segment, offset, index);
+      } else {
+        // In the order in which things were called: what follows in this batch may cut off or replace what was carried in it.
+        const state = this.byId.get(entry.stream);
+        const run = state === undefined ? undefined : carried.get(state);
+        if (state !== undefined && run !== undefined) {
+          state.carry(run.points, run.through);
+          carried.delete(state);
+        }
+        this.#apply(bytes, entry, segment, offset, index);
+      }
     }
     if (at !== to) throw new ReplayError(`${to - at} bytes behind the last of ${count} entries`);
     for (const [state, { points, through }] of carried) state.carry(points, through);

@@ -20,7 +20,8 @@ export interface LogOptions {
   readonly nowMs: () => number;
 }
 
-const fillAheadBytes = 1024 * 1024;
+const fillAheadBytes = 64 * 1024;
+const fillStepBytesMax = 1024 * 1024;
 const poolBytesMax = 8 * 1024 * 1024;
 const poisonedChannel = channel("evenkeel:wal:poisoned");
 
@@ -182,7 +183,7 @@ export class Log {
     this.#scheduleMark();
     this.segments.dropDead();
     if (segment.end > segmentBytes / 2) this.segments.prepare();
-    await this.#fillAhead(segment);
+    await this.#fillAhead(segment, batch.used);
   }
 
   /** `bytes` = header's place, entries, trailer. Durable when this resolves. */
@@ -221,12 +222,14 @@ export class Log {
     this.#hasRecords = false;
   }
 
-  /** Keeps zeros written ahead of a growing segment. The next batch's sync makes them durable along with itself. */
-  async #fillAhead(segment: Segment): Promise<void> {
-    const ahead = segment.filledTo - segment.end;
-    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0)
-      return;
-    const to = Math.min(segment.filledTo + fillAheadBytes, this.#options.segmentBytes);
+  /**
+   * Keeps zeros written ahead of a growing segment, in steps that grow with it: a sync that also has to record a new file size costs twice. The
+   * next batch's sync makes the zeros durable along with itself.
+   */
+  async #fillAhead(segment: Segment, batchBytes: number): Promise<void> {
+    const { segmentBytes } = this.#options;
+    if (segment.filledTo - segment.end > 2 * batchBytes + fillAheadBytes || segment.filledTo >= segmentBytes) return;
+    const to = Math.min(segment.filledTo + Math.min(segment.filledTo, fillStepBytesMax), segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
     segment.filledTo = to;
   }

@@ -90,6 +90,8 @@ export class Carrier {
     const [first, through] = [records[0]?.sequence, records.at(-1)?.sequence];
     if (first === undefined || through === undefined)
       throw new Error(`stream ${state.name}: no record where ${range.first} should be`);
+    const refusal = this.#log.refusal();
+    if (refusal !== undefined) throw refusal;
     const batch = this.#log.gather(bytes);
     const entry = batch.count;
     for (const { sequence, timeMs, data } of records) batch.putCarried(state.id, sequence, timeMs, data);

@@ -165,6 +165,8 @@ export class Log {
 
   async #commit(batch: PendingBatch): Promise<void> {
     this.#committing = batch;
+    // Whoever gathered it, nothing may be written behind a write that failed.
+    if (this.poisoned !== undefined) throw this.poisoned;
     const { segmentBytes } = this.#options;
     if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
     const segment = this.segments.active;
@@ -264,7 +266,8 @@ export class Log {
   #poison(cause: unknown): void {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `the log takes no more appends since a write to disk failed (${reason}); what was not acknowledged may or may not be on disk: close it and open it again`;
-    const error = new WalError("ERR_WAL_POISONED", message, { file: this.segments.active.path, cause });
+    const error =
+      this.poisoned ?? new WalError("ERR_WAL_POISONED", message, { file: this.segments.active.path, cause });
     this.poisoned = error;
     const waiting = this.#committing === undefined ? this.#queue : [this.#committing, ...this.#queue];
     this.#queue = [];

@@ -36,7 +36,10 @@ function decisions(once: () => boolean): { decisions: number } {
 
 const bare = new BareBucket();
 const flexible = new RateLimiterMemory({ points: RATE, duration: 1 });
-const admission = new Admission({ coordinator: memoryCoordinator({ learnForMs: 0, leaseMs: 60_000 }), member: "bench" });
+const admission = new Admission({
+  coordinator: memoryCoordinator({ learnForMs: 0, leaseMs: 60_000 }),
+  member: "bench",
+});
 const limit = admission.limit("orders:write", { ratePerSecond: RATE, burstSeconds: 5 });
 
 const bench: Bench = {

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Clock, Timer } from "@evenkeel/token-bucket";
+import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
 import { clockFrom, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
-import { type AwayPolicy, MemberShare } from "./core/member-share.js";
-import { checkLimit, type Coordinator, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
+import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
+import { type Coordinator, checkLimit, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
 import { degraded, recovered } from "./events.js";
 import { Limit, type LimitHost } from "./limit.js";
 
@@ -11,17 +11,23 @@ export interface AdmissionOptions {
   readonly coordinator: Coordinator;
   /** This member's name, for people. Two members with one name do no harm. */
   readonly member: string;
-  /** About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000; default 2,000. */
+  /**
+   * About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000;
+   * default 2,000.
+   */
   readonly settleEveryMs?: number;
   /** After this long without an answer a settlement has failed. Default `settleEveryMs`. */
   readonly settleTimeoutMs?: number;
   /** What to do without a lease: "safe-share" (default), "deny" or "allow". */
   readonly whenAway?: AwayPolicy;
-  /** The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the members last known. */
+  /**
+   * The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the
+   * members last known.
+   */
   readonly safeShare?: number;
   /** One more limit is refused with `ERR_ADMISSION_LIMITS`. Default 100,000. */
   readonly limitsMax?: number;
-  /** Limits in one settlement message; more go in several, one after the other. Default 1,000. */
+  /** Limits in one settlement message; more go in several, one after the other. Default 250. */
   readonly batchMax?: number;
   /** Milliseconds of a monotonic clock. Default `performance.now`. */
   readonly now?: Clock;
@@ -58,15 +64,15 @@ const HURRY_DELAY = 0.1;
 const LEAVING_MAX = 100_000;
 
 /**
- * This process's part in any number of global limits: decides locally, settles every `settleEveryMs` with the coordinator. Time and the coordinator's health change what a decision
- * is, never how long it takes.
+ * This process's part in any number of global limits: decides locally, settles every `settleEveryMs` with the
+ * coordinator. Time and the coordinator's health change what a decision is, never how long it takes.
  */
 export class Admission {
   readonly #coordinator: Coordinator;
   readonly #member: string;
   readonly #settleEveryMs: number;
   readonly #settleTimeoutMs: number;
-  readonly #away: { readonly policy: AwayPolicy; readonly safeShare: number };
+  readonly #terms: ShareTerms;
   readonly #limitsMax: number;
   readonly #batchMax: number;
   readonly #now: Clock;
@@ -100,10 +106,19 @@ export class Admission {
     this.#coordinator = coordinator;
     this.#member = checkName("member", options.member);
     this.#settleEveryMs = checkNumber("settleEveryMs", options.settleEveryMs ?? 2000, 10, 3_600_000);
-    this.#settleTimeoutMs = checkNumber("settleTimeoutMs", options.settleTimeoutMs ?? this.#settleEveryMs, 1, 3_600_000);
-    this.#away = { policy: whenAway, safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1) };
+    this.#settleTimeoutMs = checkNumber(
+      "settleTimeoutMs",
+      options.settleTimeoutMs ?? this.#settleEveryMs,
+      1,
+      3_600_000,
+    );
+    this.#terms = {
+      policy: whenAway,
+      safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1),
+      newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
+    };
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
-    this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 1000, 1, 100_000));
+    this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
     this.#now = clockFrom(options.now);
     this.#timer = options.timer ?? systemTimer;
     this.#random = options.random ?? Math.random;
@@ -112,38 +127,55 @@ export class Admission {
       settleEveryMs: this.#settleEveryMs,
       settleSoon: () => this.#schedule(0),
       hurry: () => this.#schedule(this.#nextDelayMs(HURRY_DELAY)),
+      settleInThisTurn: (limit) => {
+        const member = this.#members.get(limit.name);
+        return member?.limit === limit && this.#settleInThisTurn(member);
+      },
       leave: (limit) => this.#leave(limit),
     };
   }
 
   /**
-   * The limit of that name, for all members together. Asked for again it is the same object, with the limit that was given last.
+   * The limit of that name, for all members together. Asked for again it is the same object, with the limit that was
+   * given last.
    *
-   * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same process the answer is there when this returns.
+   * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same
+   * process the answer is there when this returns.
    */
   limit(name: string, options: LimitOptions): Limit {
     checkName("name", name);
     const { ratePerSecond, burstSeconds } = checkLimit(options);
-    if (this.#closing !== undefined) throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
+    if (this.#closing !== undefined)
+      throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
     const known = this.#members.get(name);
     if (known !== undefined) {
       const { limit } = known.share;
-      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds) known.limit.reconfigure(options);
+      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds)
+        known.limit.reconfigure(options);
       return known.limit;
     }
     if (this.#members.size >= this.#limitsMax) {
-      throw new AdmissionError("ERR_ADMISSION_LIMITS", `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`);
+      throw new AdmissionError(
+        "ERR_ADMISSION_LIMITS",
+        `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`,
+      );
     }
-    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#away, this.#now());
+    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#terms, this.#now());
     this.#incarnations += 1;
-    const member = { limit: new Limit(name, share, this.#host), share, incarnation: `${this.#life}.${this.#incarnations}` };
+    const member = {
+      limit: new Limit(name, share, this.#host),
+      share,
+      incarnation: `${this.#life}.${this.#incarnations}`,
+    };
     this.#members.set(name, member);
-    this.#settleInThisTurn(member);
-    this.#schedule(share.mode(this.#now()) === "lease" ? this.#nextDelayMs(1) : 0);
+    this.#schedule(this.#settleInThisTurn(member) ? this.#nextDelayMs(1) : 0);
     return member.limit;
   }
 
-  /** Settles now, without waiting for the timer. Resolves when every message was answered or has failed; `stats()` tells which. Never rejects. */
+  /**
+   * Settles now, without waiting for the timer. Resolves when every message was answered or has failed; `stats()` tells
+   * which. Never rejects.
+   */
   async settle(): Promise<void> {
     // What runs already may have been sent before the caller's reason to ask.
     await this.#settling;
@@ -160,7 +192,10 @@ export class Admission {
     };
   }
 
-  /** Refuses everything from now on, and gives all leases back; resolves when the coordinator knows, or could not be told in time. May be called twice. */
+  /**
+   * Refuses everything from now on, and gives all leases back; resolves when the coordinator knows, or could not be
+   * told in time. May be called twice.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -171,7 +206,7 @@ export class Admission {
   }
 
   async #close(): Promise<void> {
-    for (const { limit } of [...this.#members.values()]) limit.close();
+    for (const { limit } of this.#members.values()) limit.close();
     this.#unschedule();
     await this.#settling;
     await this.#settleBatches([...this.#leaving]);
@@ -186,8 +221,8 @@ export class Admission {
     if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
   }
 
-  #settleInThisTurn(member: Member): void {
-    if (this.#coordinator.settleNow === undefined) return;
+  #settleInThisTurn(member: Member): boolean {
+    if (this.#coordinator.settleNow === undefined) return false;
     const sentMs = this.#now();
     this.#settlements += 1;
     try {
@@ -196,6 +231,7 @@ export class Admission {
     } catch (error) {
       this.#failed([member], error);
     }
+    return member.share.mode(this.#now()) === "lease";
   }
 
   #nextDelayMs(part: number): number {
@@ -255,6 +291,8 @@ export class Admission {
   async #settleBatches(members: readonly Member[]): Promise<Member[]> {
     const given: Member[] = [];
     for (let start = 0; start < members.length; start += this.#batchMax) {
+      // A coordinator in this process answers in the same turn; thousands of limits must not hold up the requests.
+      if (start > 0 && this.#closing === undefined) await this.#breath();
       const batch = members.slice(start, start + this.#batchMax);
       const settlements = batch.map((member) => this.#settlement(member));
       const sentMs = this.#now();
@@ -268,6 +306,10 @@ export class Admission {
     return given;
   }
 
+  #breath(): Promise<void> {
+    return new Promise((resolve) => void this.#timer(0, resolve));
+  }
+
   #settlement({ limit, share, incarnation }: Member): Settlement {
     this.#sequence += 1;
     return { limit: limit.name, member: this.#member, incarnation, ...share.settlement(this.#sequence, this.#now()) };
@@ -278,7 +320,10 @@ export class Admission {
     let cancel: (() => void) | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       cancel = this.#timer(this.#settleTimeoutMs, () => {
-        const error = new AdmissionError("ERR_ADMISSION_TIMEOUT", `the coordinator did not answer in ${this.#settleTimeoutMs} ms`);
+        const error = new AdmissionError(
+          "ERR_ADMISSION_TIMEOUT",
+          `the coordinator did not answer in ${this.#settleTimeoutMs} ms`,
+        );
         reject(error);
         controller.abort(error);
       });
@@ -310,7 +355,10 @@ export class Admission {
       if (grant?.short === true) this.#short = true;
     });
     if (missed.length > 0) {
-      this.#failed(missed, new AdmissionError("ERR_ADMISSION_ANSWER", `no usable answer for ${missed.length} of ${batch.length} limits`));
+      this.#failed(
+        missed,
+        new AdmissionError("ERR_ADMISSION_ANSWER", `no usable answer for ${missed.length} of ${batch.length} limits`),
+      );
     } else {
       this.#lastError = undefined;
       if (this.#degraded && !this.#anyOnPolicy(nowMs)) {

@@ -29,10 +29,15 @@ export interface LimitHost {
   settleSoon(): void;
   /** Settles a good deal sooner than the timer would. */
   hurry(): void;
+  /** Settles one limit without waiting, if the coordinator can; whether it then has a lease. */
+  settleInThisTurn(limit: Limit): boolean;
   leave(limit: Limit): void;
 }
 
-/** One global limit, as this member sees it. Every decision is local and synchronous; none ever waits for the coordinator. */
+/**
+ * One global limit, as this member sees it. Every decision is local and synchronous; none ever waits for the
+ * coordinator.
+ */
 export class Limit implements Chargeable {
   readonly name: string;
   readonly #share: MemberShare;
@@ -51,18 +56,26 @@ export class Limit implements Chargeable {
   tryTake(units = 1): boolean {
     checkUnits(units);
     if (this.#share.tryTake(units, this.#now())) return true;
+    // Slept past the end of the lease: where the answer can be had in this turn, the first request need not suffer for
+    // it.
+    if (this.#share.lapsed && this.#host.settleInThisTurn(this)) return this.#share.tryTake(units, this.#now());
     // The first refusal that is news to the coordinator; the next settlement forgets it.
     if (this.#share.takeSurprise()) this.#host.hurry();
     return false;
   }
 
-  /** Whether `tryTake(units)` would succeed now. With `debit`, lets a limit stand in `tryTakeAll` of `@evenkeel/token-bucket`. */
+  /**
+   * Whether `tryTake(units)` would succeed now. With `debit`, lets a limit stand in `tryTakeAll` of
+   * `@evenkeel/token-bucket`.
+   */
   has(units = 1): boolean {
     checkUnits(units);
     return this.#share.has(units, this.#now());
   }
 
-  /** Charges `units` (0 to 1e15) whose cost is known only now. The balance may fall below zero; it is paid back first. */
+  /**
+   * Charges `units` (0 to 1e15) whose cost is known only now. The balance may fall below zero; it is paid back first.
+   */
   debit(units: number): void {
     checkNumber("units", units, 0, TOKENS_MAX);
     this.#share.debit(units, this.#now());
@@ -75,8 +88,9 @@ export class Limit implements Chargeable {
   }
 
   /**
-   * Milliseconds until `units` can be there, for a `Retry-After`. An estimate: the share may grow or shrink meanwhile. What the present share cannot hold may come
-   * with the next settlement, so that is the answer then; `Infinity` when the whole limit could never hold that much.
+   * Milliseconds until `units` can be there, for a `Retry-After`. An estimate: the share may grow or shrink meanwhile.
+   * What the present share cannot hold may come with the next settlement, so that is the answer then; `Infinity` when
+   * the whole limit could never hold that much.
    */
   msUntil(units = 1): number {
     checkUnits(units);
@@ -86,7 +100,10 @@ export class Limit implements Chargeable {
     return this.#share.mode(this.#now()) === "closed" ? waitMs : this.#host.settleEveryMs;
   }
 
-  /** Changes the whole limit. A cut holds here at once, for all members when each has settled; more is there after the next settlement, which is made soon. */
+  /**
+   * Changes the whole limit. A cut holds here at once, for all members when each has settled; more is there after the
+   * next settlement, which is made soon.
+   */
   reconfigure(change: Partial<LimitOptions>): void {
     this.#share.reconfigure(change, this.#now());
     this.#host.settleSoon();
@@ -108,7 +125,10 @@ export class Limit implements Chargeable {
     };
   }
 
-  /** Gives the share back with the next settlement, and refuses everything from now on. For limits that are no more, such as those of a deleted table. */
+  /**
+   * Gives the share back with the next settlement, and refuses everything from now on. For limits that are no more,
+   * such as those of a deleted table.
+   */
   close(): void {
     if (this.#share.mode(this.#now()) === "closed") return;
     this.#share.close(this.#now());

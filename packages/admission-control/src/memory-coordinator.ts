@@ -1,19 +1,26 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "@evenkeel/token-bucket";
+import { BucketLevel, type Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "./clock.js";
 import { CoordinatorBooks } from "./core/coordinator-books.js";
 import { checkNumber } from "./core/errors.js";
 import type { Coordinator, Grant, Settlement } from "./core/protocol.js";
 
 export interface MemoryCoordinatorOptions {
-  /** How long a share may be spent after the settlement that brought it. 10 to 3,600,000; default 10,000: five settlements of the usual pace. */
+  /**
+   * How long a share may be spent after the settlement that brought it. 10 to 3,600,000; default 10,000: five
+   * settlements of the usual pace.
+   */
   readonly leaseMs?: number;
   /**
-   * For how long after its start the coordinator grants no more than `learningShare` to members that come without a lease, because others may hold leases of a coordinator before it. Default `leaseMs`. Give 0
-   * when that cannot be: coordinator and members begin and end together, as in one process.
+   * For how long after its start the coordinator grants no more than `learningShare` to members that come without a
+   * lease, because others may hold leases of a coordinator before it. Default `leaseMs`. Give 0 when that cannot be:
+   * coordinator and members begin and end together, as in one process.
    */
   readonly learnForMs?: number;
-  /** The part of each limit that newcomers share while it learns. 0 to 1, default 0.05; saved tokens likewise, but at least one. */
+  /**
+   * The part of each limit that newcomers share while it learns. 0 to 1, default 0.05; saved tokens likewise, but at
+   * least one.
+   */
   readonly learningShare?: number;
   /** Limits with books; settlements for more are not answered. Default 1,000,000. */
   readonly limitsMax?: number;
@@ -31,7 +38,10 @@ export interface MemoryCoordinatorStats {
 
 export interface MemoryCoordinator extends Coordinator {
   settleNow(settlements: readonly Settlement[]): readonly Grant[];
-  /** Of one limit: members with leases, and the flow that they hold or may hold; `undefined` when nobody settled for it lately. */
+  /**
+   * Of one limit: members with leases, and the flow that they hold or may hold; `undefined` when nobody settled for it
+   * lately.
+   */
   inspect(limit: string): { readonly members: number; readonly outstandingPerSecond: number } | undefined;
   stats(): MemoryCoordinatorStats;
 }
@@ -48,6 +58,7 @@ export function memoryCoordinator(options: MemoryCoordinatorOptions = {}): Memor
       limitsMax: checkNumber("limitsMax", options.limitsMax ?? 1_000_000, 1, 2 ** 24),
       membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
       life: randomUUID(),
+      newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
     },
     now(),
   );

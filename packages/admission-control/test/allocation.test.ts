@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { allocate, maxMinFair } from "../src/core/allocation.js";
 import { sum } from "./fleet.js";
 
-const wanted = fc.array(fc.oneof(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.constant(0)), { minLength: 1, maxLength: 60 });
+const wanted = fc.array(fc.oneof(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.constant(0)), {
+  minLength: 1,
+  maxLength: 60,
+});
 const available = fc.double({ min: 0, max: 1e6, noNaN: true });
 
 describe("max-min fairness", () => {
@@ -11,7 +14,7 @@ describe("max-min fairness", () => {
     fc.assert(
       fc.property(available, wanted, (rate, wants) => {
         const parts = maxMinFair(rate, wants);
-        parts.forEach((part, i) => expect(part).toBeLessThanOrEqual(wants[i] as number));
+        for (const [i, part] of parts.entries()) expect(part).toBeLessThanOrEqual(wants[i] as number);
         expect(sum(parts)).toBeCloseTo(Math.min(rate, sum(wants)), 4);
       }),
     );
@@ -35,7 +38,7 @@ describe("max-min fairness", () => {
     [10, [1, 1], [1, 1]],
     [0, [1, 2], [0, 0]],
   ])("shares %d among %j as %j", (rate, wants, parts) => {
-    maxMinFair(rate, wants).forEach((part, i) => expect(part).toBeCloseTo(parts[i] as number, 12));
+    for (const [i, part] of maxMinFair(rate, wants).entries()) expect(part).toBeCloseTo(parts[i] as number, 12);
   });
 });
 

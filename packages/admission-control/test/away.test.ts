@@ -6,35 +6,38 @@ import { Fleet } from "./fleet.js";
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
 
 describe("while the coordinator is away", () => {
-  it.each(["down", "hang"] as const)("(%s) a member lives on its last share until the lease ends, then on the policy, then recovers", async (mode) => {
-    const fleet = new Fleet(LIMIT);
-    const { limit, line, admission } = fleet.join();
-    const events: string[] = [];
-    const listen = (name: string) => {
-      const listener = () => void events.push(name);
-      const topic = channel(`evenkeel:admission-control:${name}`);
-      topic.subscribe(listener);
-      return () => topic.unsubscribe(listener);
-    };
-    const stop = [listen("degraded"), listen("recovered")];
-    await fleet.time.pass(2000);
-    line.mode = mode;
-    await fleet.time.pass(7000);
-    expect(limit.stats()).toMatchObject({ mode: "lease", sharePerSecond: 1000 });
-    expect(events).toEqual([]);
-    await fleet.time.pass(60_000);
-    expect(limit.stats()).toMatchObject({ mode: "policy", sharePerSecond: 0, tokens: 50 });
-    expect(limit.tryTake(50)).toBe(true);
-    expect(limit.tryTake(1)).toBe(false);
-    expect(limit.msUntil(1)).toBeCloseTo(20, 6);
-    expect(admission.stats()).toMatchObject({ degraded: true, lastError: expect.any(Error) });
-    line.mode = "up";
-    await fleet.time.pass(5000);
-    expect(limit.stats()).toMatchObject({ mode: "lease", sharePerSecond: 1000 });
-    expect(admission.stats()).toMatchObject({ degraded: false, lastError: undefined });
-    expect(events).toEqual(["degraded", "recovered"]);
-    for (const unsubscribe of stop) unsubscribe();
-  });
+  it.each(["down", "hang"] as const)(
+    "(%s) a member lives on its last share until the lease ends, then on the policy, then recovers",
+    async (mode) => {
+      const fleet = new Fleet(LIMIT);
+      const { limit, line, admission } = fleet.join();
+      const events: string[] = [];
+      const listen = (name: string) => {
+        const listener = () => void events.push(name);
+        const topic = channel(`evenkeel:admission-control:${name}`);
+        topic.subscribe(listener);
+        return () => topic.unsubscribe(listener);
+      };
+      const stop = [listen("degraded"), listen("recovered")];
+      await fleet.time.pass(2000);
+      line.mode = mode;
+      await fleet.time.pass(7000);
+      expect(limit.stats()).toMatchObject({ mode: "lease", sharePerSecond: 1000 });
+      expect(events).toEqual([]);
+      await fleet.time.pass(60_000);
+      expect(limit.stats()).toMatchObject({ mode: "policy", sharePerSecond: 0, tokens: 50 });
+      expect(limit.tryTake(50)).toBe(true);
+      expect(limit.tryTake(1)).toBe(false);
+      expect(limit.msUntil(1)).toBeCloseTo(20, 6);
+      expect(admission.stats()).toMatchObject({ degraded: true, lastError: expect.any(Error) });
+      line.mode = "up";
+      await fleet.time.pass(5000);
+      expect(limit.stats()).toMatchObject({ mode: "lease", sharePerSecond: 1000 });
+      expect(admission.stats()).toMatchObject({ degraded: false, lastError: undefined });
+      expect(events).toEqual(["degraded", "recovered"]);
+      for (const unsubscribe of stop) unsubscribe();
+    },
+  );
 
   it.each([
     ["deny", false],
@@ -82,7 +85,17 @@ describe("while the coordinator is away", () => {
       [null],
       [{}],
       [],
-      [{ limit: "orders:write", sequence: 1, lease: "x", ratePerSecond: Number.NaN, tokensTotal: 0, leaseMs: 1e4, evenPerSecond: 1 }],
+      [
+        {
+          limit: "orders:write",
+          sequence: 1,
+          lease: "x",
+          ratePerSecond: Number.NaN,
+          tokensTotal: 0,
+          leaseMs: 1e4,
+          evenPerSecond: 1,
+        },
+      ],
     ];
     for (const answer of answers) {
       const fleet = new Fleet(LIMIT);

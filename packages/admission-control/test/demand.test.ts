@@ -36,7 +36,9 @@ describe("shares follow demand", () => {
   it("keeps up with a hot spot that moves every five seconds", async () => {
     const fleet = new Fleet(LIMIT);
     for (let i = 0; i < 6; i += 1) fleet.join();
-    const admitted = await fleet.load(60_000, (router, nowMs) => (Math.floor(nowMs / 5000) % 6 === router ? 9000 : 100));
+    const admitted = await fleet.load(60_000, (router, nowMs) =>
+      Math.floor(nowMs / 5000) % 6 === router ? 9000 : 100,
+    );
     expect(sum(admitted.map(sum))).toBeGreaterThan(60 * 9500 * 0.7);
     expect(sum(admitted.map(sum))).toBeLessThanOrEqual(60 * 10_000 + 10_000);
   });
@@ -55,12 +57,31 @@ describe("shares follow demand", () => {
 
   it("takes demands that make no sense for what they can at most mean", async () => {
     const { coordinator } = new Fleet(LIMIT);
-    const settlement = { member: "m", sequence: 1, ...LIMIT, holdsPerSecond: 0, usedTotal: 0, returnedTotal: 0, closing: false };
+    const settlement = {
+      member: "m",
+      sequence: 1,
+      ...LIMIT,
+      holdsPerSecond: 0,
+      usedTotal: 0,
+      returnedTotal: 0,
+      closing: false,
+    };
     const wishes = [Number.NaN, -1, 1e308, Number.POSITIVE_INFINITY, 0];
-    const grants = wishes.map((wantedPerSecond, i) => coordinator.settleNow([{ ...settlement, limit: "l", incarnation: `${i}`, wantedPerSecond }])[0]);
+    const grants = wishes.map(
+      (wantedPerSecond, i) =>
+        coordinator.settleNow([{ ...settlement, limit: "l", incarnation: `${i}`, wantedPerSecond }])[0],
+    );
     expect(sum(grants.map((grant) => grant?.ratePerSecond ?? Number.NaN))).toBeLessThanOrEqual(10_000);
-    expect(coordinator.settleNow([{ ...settlement, limit: "x", incarnation: "a", wantedPerSecond: 1, ratePerSecond: Number.NaN }])).toEqual([]);
-    expect(coordinator.settleNow([{ ...settlement, limit: "x", incarnation: "a", wantedPerSecond: 1, returnedTotal: Number.NaN }])).toEqual([]);
+    expect(
+      coordinator.settleNow([
+        { ...settlement, limit: "x", incarnation: "a", wantedPerSecond: 1, ratePerSecond: Number.NaN },
+      ]),
+    ).toEqual([]);
+    expect(
+      coordinator.settleNow([
+        { ...settlement, limit: "x", incarnation: "a", wantedPerSecond: 1, returnedTotal: Number.NaN },
+      ]),
+    ).toEqual([]);
   });
 });
 

@@ -1,4 +1,11 @@
-import { Admission, type AdmissionOptions, type Coordinator, type Limit, type LimitOptions, memoryCoordinator } from "../src/index.js";
+import {
+  Admission,
+  type AdmissionOptions,
+  type Coordinator,
+  type Limit,
+  type LimitOptions,
+  memoryCoordinator,
+} from "../src/index.js";
 
 /** A small generator of its own, so that a failing run can be repeated from its seed. */
 export function seeded(seed: number): () => number {
@@ -81,7 +88,11 @@ export class Fleet {
   coordinator: ReturnType<typeof memoryCoordinator>;
   #joined = 0;
 
-  constructor(options: LimitOptions, seed = 1, coordinator: Parameters<typeof memoryCoordinator>[0] = { learnForMs: 0 }) {
+  constructor(
+    options: LimitOptions,
+    seed = 1,
+    coordinator: Parameters<typeof memoryCoordinator>[0] = { learnForMs: 0 },
+  ) {
     this.options = options;
     this.random = seeded(seed);
     this.coordinator = memoryCoordinator({ ...coordinator, now: this.time.now });

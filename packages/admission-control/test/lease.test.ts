@@ -112,7 +112,9 @@ describe("settlement is idempotent", () => {
     const [first] = coordinator.settleNow([settlement]);
     expect(first).toMatchObject({ sequence: 5, ratePerSecond: 1000, tokensTotal: 1000 });
     expect(coordinator.settleNow([settlement])).toEqual([first]);
-    expect(coordinator.settleNow([{ ...settlement, sequence: 4, wantedPerSecond: 7, returnedTotal: 900 }])).toEqual([first]);
+    expect(coordinator.settleNow([{ ...settlement, sequence: 4, wantedPerSecond: 7, returnedTotal: 900 }])).toEqual([
+      first,
+    ]);
     expect(coordinator.inspect("l")).toEqual({ members: 1, outstandingPerSecond: 1000 });
   });
 

@@ -55,6 +55,35 @@ describe("a fresh start", () => {
   });
 });
 
+describe("a fleet that starts again under a running coordinator", () => {
+  it("finds its own old leases in the way, and has the whole limit when they have ended", async () => {
+    const fleet = new Fleet(LIMIT);
+    for (let i = 0; i < 4; i += 1) fleet.join();
+    await fleet.load(6000, () => 1000);
+    // Killed, all in one second, and started again under the same names.
+    for (const { line } of fleet.routers) line.mode = "down";
+    fleet.routers.length = 0;
+    for (let i = 0; i < 4; i += 1) fleet.join({ member: `router-${i + 1}`, whenAway: "deny" });
+    const inTheWay = await fleet.load(9000, () => 1000);
+    expect(sum(inTheWay.map(sum))).toBeLessThanOrEqual(9 * 1000 + 1000);
+    await fleet.load(5000, () => 1000);
+    const after = await fleet.load(5000, () => 1000);
+    expect(sum(after.map(sum))).toBeGreaterThan(5 * 990);
+    expect(sum(after.map(sum))).toBeLessThanOrEqual(5 * 1000 + 10);
+  });
+
+  it("serves at once after its process was stopped for a minute, coordinator and all", async () => {
+    const time = new StagedTime();
+    const coordinator = memoryCoordinator({ now: time.now, learnForMs: 0 });
+    const admission = new Admission({ coordinator, member: "only", now: time.now, timer: time.timer });
+    const limit = admission.limit("orders:write", LIMIT);
+    expect(limit.tryTake(1000)).toBe(true);
+    time.nowMs += 60_000;
+    expect(limit.tryTake(1000)).toBe(true);
+    expect(limit.tryTake(1)).toBe(false);
+  });
+});
+
 describe("a coordinator that starts empty under a running fleet", () => {
   it("lets nobody overshoot, and nobody starve", async () => {
     const fleet = new Fleet(LIMIT);
@@ -86,5 +115,19 @@ describe("a coordinator that starts empty under a running fleet", () => {
     expect(old.limit.stats().sharePerSecond).toBeGreaterThan(900);
     await fleet.load(15_000, () => 2000);
     expect(newcomer.limit.stats().sharePerSecond).toBeCloseTo(500, -1);
+  });
+
+  it("adds no more than its small part when two coordinators own one limit for a while", async () => {
+    const fleet = new Fleet(LIMIT);
+    for (let i = 0; i < 4; i += 1) fleet.join();
+    await fleet.load(6000, () => 1000);
+    const second = memoryCoordinator({ now: fleet.time.now });
+    for (const { line } of fleet.routers.slice(2)) line.behind = second;
+    const split = await fleet.load(8000, () => 1000);
+    expect(sum(split.map(sum))).toBeLessThanOrEqual(8 * 1000 * 1.01);
+    for (const { line } of fleet.routers) line.behind = second;
+    const after = await fleet.load(8000, () => 1000);
+    expect(sum(after.map(sum))).toBeLessThanOrEqual(8 * 1000 * 1.01);
+    expect(sum(after.map(sum))).toBeGreaterThan(8 * 1000 * 0.9);
   });
 });

@@ -13,7 +13,10 @@ export interface TokenBucketOptions {
   readonly tokens?: number;
   /** How many `take` calls may wait at once; one more is refused. Default 1,024. */
   readonly waitersMax?: number;
-  /** Whether a waiting `take` keeps the process alive. Default false, as for everything in Evenkeel that is not a request itself. */
+  /**
+   * Whether a waiting `take` keeps the process alive. Default false, as for everything in Evenkeel that is not a
+   * request itself.
+   */
   readonly keepAlive?: boolean;
   /** Milliseconds of a monotonic clock. Default: `performance.now`. */
   readonly now?: Clock;
@@ -35,8 +38,9 @@ export interface TokenBucketStats {
 }
 
 /**
- * A token bucket: `ratePerSecond` tokens flow in until `capacity` is reached, and each piece of work takes some out. Decisions are synchronous and
- * allocate nothing. Exact over any number of calls; see `BucketLevel` for how. A waiting `take` is served before any later taker.
+ * A token bucket: `ratePerSecond` tokens flow in until `capacity` is reached, and each piece of work takes some out.
+ * Decisions are synchronous and allocate nothing. Exact over any number of calls; see `BucketLevel` for how. A waiting
+ * `take` is served before any later taker.
  */
 export class TokenBucket implements Chargeable {
   readonly #now: Clock;
@@ -76,9 +80,11 @@ export class TokenBucket implements Chargeable {
   }
 
   /**
-   * Takes `tokens`, waiting for them if need be, in the order of the calls. Rejects at once with `ERR_TOKEN_BUCKET_NEVER` when they can never be there
-   * (above the capacity, or nothing flows in), with `ERR_TOKEN_BUCKET_QUEUE_FULL` when `waitersMax` wait already; later with the signal's reason, or with
-   * `ERR_TOKEN_BUCKET_CLOSED`. What was not taken is not charged. A wait does not keep the process alive unless `keepAlive` is set.
+   * Takes `tokens`, waiting for them if need be, in the order of the calls. Rejects at once with
+   * `ERR_TOKEN_BUCKET_NEVER` when they can never be there (above the capacity, or nothing flows in), with
+   * `ERR_TOKEN_BUCKET_QUEUE_FULL` when `waitersMax` wait already; later with the signal's reason, or with
+   * `ERR_TOKEN_BUCKET_CLOSED`. What was not taken is not charged. A wait does not keep the process alive unless
+   * `keepAlive` is set.
    */
   async take(tokens = 1, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
@@ -124,8 +130,8 @@ export class TokenBucket implements Chargeable {
   }
 
   /**
-   * Charges `tokens` (0 to 1e15) after the fact, whether or not they are there, also past those who wait. The balance may fall below zero; what flows in pays that
-   * back first.
+   * Charges `tokens` (0 to 1e15) after the fact, whether or not they are there, also past those who wait. The balance
+   * may fall below zero; what flows in pays that back first.
    */
   debit(tokens: number): void {
     this.#level.debit(tokens, this.#now());
@@ -138,7 +144,8 @@ export class TokenBucket implements Chargeable {
   }
 
   /**
-   * Milliseconds until `tryTake(tokens)` can succeed if no others come: counts those that wait now. Rounded so that it is never short. `Infinity` when it never can.
+   * Milliseconds until `tryTake(tokens)` can succeed if no others come: counts those that wait now. Rounded so that it
+   * is never short. `Infinity` when it never can.
    */
   msUntil(tokens = 1): number {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
@@ -151,8 +158,8 @@ export class TokenBucket implements Chargeable {
   }
 
   /**
-   * Changes rate, capacity or both from now on. The balance stays, up to the new capacity; those who wait are served at the new rate, and refused
-   * with `ERR_TOKEN_BUCKET_NEVER` if they wait for what can no longer come.
+   * Changes rate, capacity or both from now on. The balance stays, up to the new capacity; those who wait are served at
+   * the new rate, and refused with `ERR_TOKEN_BUCKET_NEVER` if they wait for what can no longer come.
    */
   reconfigure(change: { readonly ratePerSecond?: number; readonly capacity?: number }): void {
     this.#level.reconfigure(change, this.#now());
@@ -201,7 +208,8 @@ export class TokenBucket implements Chargeable {
       const nowMs = this.#now();
       if (!this.#level.tryTake(waiter.tokens, nowMs)) {
         const waitMs = this.#level.msUntil(waiter.tokens, nowMs);
-        // Longer waits than a timer can hold are slept in pieces; a timer that fires early finds nothing and sleeps again.
+        // Longer waits than a timer can hold are slept in pieces; a timer that fires early finds nothing and sleeps
+        // again.
         const delayMs = Math.max(1, Math.min(waitMs, DELAY_MAX_MS));
         this.#cancelTimer = this.#timer(delayMs, () => this.#serve());
         return;

@@ -70,7 +70,8 @@ describe("a bucket against exact arithmetic", () => {
       const start = 1234.567;
       const bucket = new BucketLevel({ ratePerSecond, capacity }, start);
       const oracle = new Oracle(ratePerSecond, capacity, start);
-      // An irrational-looking share of what flows in, so that no rounding cancels out. Never full after the first steps.
+      // An irrational-looking share of what flows in, so that no rounding cancels out. Never full after the first
+      // steps.
       const cost = Math.max(1e-3, (((days30Ms / steps) * ratePerSecond) / 1000) * 0.618);
       let now = start;
       for (let i = 0; i < steps; i += 1) {

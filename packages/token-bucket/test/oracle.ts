@@ -16,7 +16,10 @@ export function toNumber(value: bigint): number {
   return Number(value >> (FRACTION_BITS - 60n)) / 2 ** 60;
 }
 
-/** The same bucket in exact arithmetic: thousandths of a token, counted in 2^-240. The slow truth that the fast one is held against. */
+/**
+ * The same bucket in exact arithmetic: thousandths of a token, counted in 2^-240. The slow truth that the fast one is
+ * held against.
+ */
 export class Oracle {
   #rate: bigint;
   #capacity: bigint;

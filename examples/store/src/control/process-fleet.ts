@@ -17,6 +17,8 @@ const STOP_TIMEOUT_MS = 20_000;
 export interface ProcessFleetOptions extends FleetOptions {
   /** The node's program; absent: beside this one. */
   readonly program?: string;
+  /** Arguments of the node's Node.js; absent: those of this process. */
+  readonly execArgv?: readonly string[];
   /** Told of every exit that nobody asked for. */
   readonly onExit?: (nodeId: string, reason: string) => void;
 }
@@ -62,7 +64,9 @@ export class ProcessFleet implements Fleet {
   }
 
   memdsMembers(): readonly MemdsMember[] {
-    return [...this.#nodes.values()].flatMap(({ addresses }) => (addresses === undefined ? [] : [{ host: HOST, port: addresses.memdsPort }]));
+    return [...this.#nodes.values()].flatMap(({ addresses }) =>
+      addresses === undefined ? [] : [{ host: HOST, port: addresses.memdsPort }],
+    );
   }
 
   onMemdsMoved(listener: () => void): void {
@@ -85,7 +89,8 @@ export class ProcessFleet implements Fleet {
   release(nodeId: string): void {
     const node = this.#node(nodeId);
     node.held = false;
-    if (node.child === undefined && node.timer === undefined && !this.#closing) void this.#start(node).catch(() => undefined);
+    if (node.child === undefined && node.timer === undefined && !this.#closing)
+      void this.#start(node).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -107,7 +112,8 @@ export class ProcessFleet implements Fleet {
 
   #node(nodeId: string): Supervised {
     const node = this.#nodes.get(nodeId);
-    if (node === undefined) throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
+    if (node === undefined)
+      throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
     return node;
   }
 
@@ -129,11 +135,16 @@ export class ProcessFleet implements Fleet {
 
   /** Resolves when the node listens, rejects when it ends before that. */
   #start(node: Supervised): Promise<void> {
-    const { dir, partitionsPerTable, program } = this.#options;
+    const { dir, partitionsPerTable, program, execArgv = process.execArgv } = this.#options;
     const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable };
-    const child = fork(program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)), [JSON.stringify(settings)], {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    });
+    const child = fork(
+      program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)),
+      [JSON.stringify(settings)],
+      {
+        execArgv: [...execArgv],
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      },
+    );
     node.child = child;
     node.startedAtMs = performance.now();
     return new Promise<void>((resolve, reject) => {
@@ -161,7 +172,10 @@ export class ProcessFleet implements Fleet {
   }
 
   #restart(node: Supervised): void {
-    node.delayMs = performance.now() - node.startedAtMs > STEADY_AFTER_MS ? RESTART_AFTER_MS : Math.min(node.delayMs * 2, RESTART_AFTER_MS_MAX);
+    node.delayMs =
+      performance.now() - node.startedAtMs > STEADY_AFTER_MS
+        ? RESTART_AFTER_MS
+        : Math.min(node.delayMs * 2, RESTART_AFTER_MS_MAX);
     node.timer = setTimeout(() => {
       node.timer = undefined;
       // Its failure is told by the exit that follows, which tries again.

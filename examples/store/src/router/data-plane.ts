@@ -4,8 +4,7 @@ import { ApiError } from "../api/errors.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
-import type { Method, Params, Result } from "../rpc/protocol.js";
-import type { Caller } from "../rpc/protocol.js";
+import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
@@ -45,8 +44,17 @@ export class DataPlane implements Backend {
     return await this.#metadata("createTable", { definition });
   }
 
-  async restoreTable({ source, target, untilMs }: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
-    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond, tableId } = await this.describeTable(source);
+  async restoreTable({
+    source,
+    target,
+    untilMs,
+  }: {
+    source: string;
+    target: string;
+    untilMs: number;
+  }): Promise<TableRecord> {
+    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond, tableId } =
+      await this.describeTable(source);
     for (const record of await this.#partitionsOf(tableId)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
@@ -62,8 +70,16 @@ export class DataPlane implements Backend {
     return await this.#metadata("describeTable", { name });
   }
 
-  async listTables({ after, limitMax }: { after?: string; limitMax: number }): Promise<{ names: string[]; more: boolean }> {
-    return await this.#asked(() => this.#leaders.call(METADATA_PARTITION, this.#options.members, "listTables", { after, limitMax }));
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
+    return await this.#asked(() =>
+      this.#leaders.call(METADATA_PARTITION, this.#options.members, "listTables", { after, limitMax }),
+    );
   }
 
   async table(name: string): Promise<TableRecord> {
@@ -116,7 +132,9 @@ export class DataPlane implements Backend {
       };
       const { page, record } = await this.#atPartition(table, hash, async (found) => {
         const params = { partition: found.partition, request: rest };
-        const page = request.consistent ? await this.#atLeader(found, "page", params) : await this.#atAny(found, "page", params);
+        const page = request.consistent
+          ? await this.#atLeader(found, "page", params)
+          : await this.#atAny(found, "page", params);
         return { page, record: found };
       });
       items.push(...page.items);
@@ -130,7 +148,10 @@ export class DataPlane implements Backend {
     return { items, scannedCount, scannedBytes, units, ...(lastKey === undefined ? {} : { lastKey }) };
   }
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(method: M, params: Params<M>): Promise<TableRecord> {
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(
+    method: M,
+    params: Params<M>,
+  ): Promise<TableRecord> {
     const { members, routes } = this.#options;
     const { table, version } = await this.#asked(() => this.#leaders.call(METADATA_PARTITION, members, method, params));
     routes.learn(table, version);
@@ -156,7 +177,8 @@ export class DataPlane implements Backend {
       const record = await this.#options.routes.partition(tableId, hash);
       if (record !== undefined) return record;
       // The table is known and its partitions are not: this member of the fleet is a moment behind.
-      if (performance.now() > giveUpAt) throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${tableId} is known`);
+      if (performance.now() > giveUpAt)
+        throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${tableId} is known`);
       await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
     }
   }

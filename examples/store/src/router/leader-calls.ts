@@ -27,18 +27,26 @@ export class LeaderCalls {
     return this.#leaders.get(partition);
   }
 
-  async call<M extends Method>(partition: number, members: readonly string[], method: M, params: Params<M>): Promise<Result<M>> {
+  async call<M extends Method>(
+    partition: number,
+    members: readonly string[],
+    method: M,
+    params: Params<M>,
+  ): Promise<Result<M>> {
     const { callerTo, deadlineMs } = this.#options;
     const giveUpAt = performance.now() + deadlineMs;
     let target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
     for (let attempt = 0; ; attempt++) {
       try {
-        const result = await callerTo(target).call(method, params, { timeoutMs: Math.max(1, giveUpAt - performance.now()) });
+        const result = await callerTo(target).call(method, params, {
+          timeoutMs: Math.max(1, giveUpAt - performance.now()),
+        });
         if (this.#leaders.get(partition) !== target) this.#leaders.set(partition, target);
         return result;
       } catch (error) {
         const code = error instanceof StoreError ? error.code : undefined;
-        const again = code === "ERR_STORE_NOT_LEADER" || code === "ERR_STORE_UNREACHABLE" || code === "ERR_STORE_UNKNOWN_PARTITION";
+        const again =
+          code === "ERR_STORE_NOT_LEADER" || code === "ERR_STORE_UNREACHABLE" || code === "ERR_STORE_UNKNOWN_PARTITION";
         if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
         const hint = (error as StoreError).leader;
         this.#leaders.delete(partition);

@@ -22,7 +22,14 @@ export class Router {
 
   readonly port: number;
 
-  private constructor(port: number, server: RouterServer, backend: DataPlane, routes: Routes, memds: MemdsClient, admission: Admission) {
+  private constructor(
+    port: number,
+    server: RouterServer,
+    backend: DataPlane,
+    routes: Routes,
+    memds: MemdsClient,
+    admission: Admission,
+  ) {
     this.port = port;
     this.#server = server;
     this.backend = backend;
@@ -35,7 +42,8 @@ export class Router {
     const memds = new MemdsClient({ servers: fleet.memdsMembers() });
     fleet.onMemdsMoved(() => memds.setServers(fleet.memdsMembers()));
     const routes = new Routes(memds);
-    const admission = new Admission({ coordinator: memoryCoordinator(), member: "router-1" });
+    // Coordinator and router are one process: there is nobody whose leases it would have to learn of first.
+    const admission = new Admission({ coordinator: memoryCoordinator({ learnForMs: 0 }), member: "router-1" });
     const backend = new DataPlane({ routes, admission, callerTo: (id) => fleet.callerTo(id), members: NODE_IDS });
     const server = createRouterServer(backend);
     try {

@@ -1,4 +1,5 @@
 import { AdmissionError } from "./errors.js";
+import type { NewLevel } from "./level.js";
 import { type LedgerTerms, LimitLedger } from "./limit-ledger.js";
 import type { Grant, Settlement } from "./protocol.js";
 
@@ -12,14 +13,18 @@ export interface CoordinatorTerms {
   readonly membersMax: number;
   /** A name that no other coordinator has ever had. */
   readonly life: string;
+  readonly newLevel: NewLevel;
 }
 
-/** Ledgers looked at for each settlement, to see whether they can be forgotten: the sweep costs a little always, and much never. */
+/**
+ * Ledgers looked at for each settlement, to see whether they can be forgotten: the sweep costs a little always, and
+ * much never.
+ */
 const SWEPT_PER_SETTLEMENT = 2;
 
 /**
- * All the books of one coordinator in memory: a ledger a limit, opened by the first settlement that names it, forgotten when it says nothing any more.
- * Time is handed in, and must not step back.
+ * All the books of one coordinator in memory: a ledger a limit, opened by the first settlement that names it, forgotten
+ * when it says nothing any more. Time is handed in, and must not step back.
  */
 export class CoordinatorBooks {
   readonly #terms: CoordinatorTerms;
@@ -45,13 +50,17 @@ export class CoordinatorBooks {
     return nowMs < this.#startedMs + this.#terms.learnForMs;
   }
 
-  /** Answers what it can: settlements that make no sense, or would open more books than `limitsMax` or `membersMax`, are left out. */
+  /**
+   * Answers what it can: settlements that make no sense, or would open more books than `limitsMax` or `membersMax`, are
+   * left out.
+   */
   settle(settlements: readonly Settlement[], nowMs: number): Grant[] {
     const terms: LedgerTerms = {
       leaseMs: this.#terms.leaseMs,
       learning: this.learning(nowMs),
       learningShare: this.#terms.learningShare,
       membersMax: this.#terms.membersMax,
+      newLevel: this.#terms.newLevel,
       leaseId: () => {
         this.#leases += 1;
         return `${this.#terms.life}.${this.#leases}`;

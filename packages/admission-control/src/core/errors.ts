@@ -5,7 +5,10 @@ export type AdmissionErrorCode =
   | "ERR_ADMISSION_LIMITS"
   /** A limit was asked for after `close()`. */
   | "ERR_ADMISSION_CLOSED"
-  /** The coordinator did not answer in `settleTimeoutMs`. Never thrown at a request; seen in `stats().lastError` and in the `degraded` event. */
+  /**
+   * The coordinator did not answer in `settleTimeoutMs`. Never thrown at a request; seen in `stats().lastError` and in
+   * the `degraded` event.
+   */
   | "ERR_ADMISSION_TIMEOUT"
   /** The coordinator's answer leaves a limit out, or makes no sense. Seen where a timeout is. */
   | "ERR_ADMISSION_ANSWER";

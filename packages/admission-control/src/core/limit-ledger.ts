@@ -1,6 +1,6 @@
-import { BucketLevel, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { allocate } from "./allocation.js";
-import { between, checkLimit, type Grant, type Settlement, shareCapacity } from "./protocol.js";
+import type { Level, NewLevel } from "./level.js";
+import { between, checkLimit, type Grant, type Settlement, shareCapacity, TOKENS_MAX } from "./protocol.js";
 
 /** What the coordinator knows of one member. */
 interface Lease {
@@ -10,7 +10,9 @@ interface Lease {
   declaredBurst: number;
   sequence: number;
   wantedPerSecond: number;
-  /** What it may be spending: more than it was granted last until it has confirmed a smaller share by settling with it. */
+  /**
+   * What it may be spending: more than it was granted last until it has confirmed a smaller share by settling with it.
+   */
   outstandingPerSecond: number;
   tokensTotal: number;
   returnedTotal: number;
@@ -29,23 +31,27 @@ export interface LedgerTerms {
   readonly membersMax: number;
   /** A name for a new lease, never used before by any coordinator. */
   readonly leaseId: () => string;
+  readonly newLevel: NewLevel;
 }
 
 /**
  * The books of one limit, held by its coordinator.
  *
- * The limit is one token bucket. A lease cuts a slice out of it: of the flow, of the room, and of what is in it. What is not leased is the
- * bank, and the slices never add up to more than the whole: the flow of all slices is at most `ratePerSecond`, the tokens in all of them at most
- * `ratePerSecond * burstSeconds` (and a unit for each member more, where the burst is smaller than the fleet). So all members together, in any time, spend at most what the one bucket would have let through, without a word between them.
+ * The limit is one token bucket. A lease cuts a slice out of it: of the flow, of the room, and of what is in it. What
+ * is not leased is the bank, and the slices never add up to more than the whole: the flow of all slices is at most
+ * `ratePerSecond`, the tokens in all of them at most `ratePerSecond * burstSeconds` (and a unit for each member more,
+ * where the burst is smaller than the fleet). So all members together, in any time, spend at most what the one bucket
+ * would have let through, without a word between them.
  *
- * To hold that at every moment, a share counts as handed out from the moment it is granted until the member settles with a smaller one in hand, gives it back, or its
- * lease has ended. A coordinator that starts with empty books cannot know what is handed out; for one lease it believes what members say they hold, and grants
- * nothing else but a small part for newcomers (the learning mode of Google's Doorman).
+ * To hold that at every moment, a share counts as handed out from the moment it is granted until the member settles
+ * with a smaller one in hand, gives it back, or its lease has ended. A coordinator that starts with empty books cannot
+ * know what is handed out; for one lease it believes what members say they hold, and grants nothing else but a small
+ * part for newcomers (the learning mode of Google's Doorman).
  */
 export class LimitLedger {
   #ratePerSecond: number;
   #burstSeconds: number;
-  readonly #bank: BucketLevel;
+  readonly #bank: Level;
   readonly #leases = new Map<string, Lease>();
 
   /** `first`: the settlement that made the limit known; its limit must be valid (see `checkLimit`). */
@@ -56,7 +62,7 @@ export class LimitLedger {
     const capacity = ratePerSecond * burstSeconds;
     // At least one whole token, or a small limit would refuse its very first request.
     const tokens = terms.learning ? Math.min(capacity, Math.max(1, capacity * terms.learningShare)) : capacity;
-    this.#bank = new BucketLevel({ ratePerSecond: 0, capacity, tokens }, nowMs);
+    this.#bank = terms.newLevel({ ratePerSecond: 0, capacity, tokens }, nowMs);
   }
 
   get members(): number {
@@ -70,7 +76,9 @@ export class LimitLedger {
     return sum;
   }
 
-  /** Whether these books say nothing that new ones would not: nobody holds anything, and all that can be saved is saved. */
+  /**
+   * Whether these books say nothing that new ones would not: nobody holds anything, and all that can be saved is saved.
+   */
   forgettable(nowMs: number, terms: LedgerTerms): boolean {
     this.#expire(nowMs, terms);
     return this.#leases.size === 0 && this.#bank.tokens(nowMs) >= this.#ratePerSecond * this.#burstSeconds;
@@ -156,7 +164,10 @@ export class LimitLedger {
     return parts[newcomers.indexOf(lease)] as number;
   }
 
-  /** The flow that may be granted to `member` (to somebody new, when left out): the limit less what the others may be spending. */
+  /**
+   * The flow that may be granted to `member` (to somebody new, when left out): the limit less what the others may be
+   * spending.
+   */
   #room(member: Lease | undefined, terms: LedgerTerms): number {
     let room = this.#ratePerSecond;
     let roomForNewcomers = this.#ratePerSecond * terms.learningShare;
@@ -196,7 +207,10 @@ export class LimitLedger {
     this.#burstSeconds = burstSeconds;
   }
 
-  /** A lease that ended takes its tokens with it, nobody can say how many were left; its flow is the bank's from that moment. */
+  /**
+   * A lease that ended takes its tokens with it, nobody can say how many were left; its flow is the bank's from that
+   * moment.
+   */
   #expire(nowMs: number, terms: LedgerTerms): void {
     const ended = [...this.#leases].filter(([, lease]) => lease.expiresAtMs <= nowMs);
     ended.sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs);

@@ -1,8 +1,19 @@
-import { BucketLevel } from "@evenkeel/token-bucket";
+import type { Level, NewLevel } from "./level.js";
 import { checkLimit, type Grant, type LimitOptions, type Settlement, shareCapacity } from "./protocol.js";
 
-/** What a member does with a limit whose lease has ended while the coordinator cannot be reached, or has not answered yet. */
+/**
+ * What a member does with a limit whose lease has ended while the coordinator cannot be reached, or has not answered
+ * yet.
+ */
 export type AwayPolicy = "safe-share" | "deny" | "allow";
+
+/** What a share is made with, besides its limit. */
+export interface ShareTerms {
+  readonly policy: AwayPolicy;
+  /** The part of the limit that "safe-share" may spend. */
+  readonly safeShare: number;
+  readonly newLevel: NewLevel;
+}
 
 /**
  * - `lease`: spends its share.
@@ -12,17 +23,24 @@ export type AwayPolicy = "safe-share" | "deny" | "allow";
  */
 export type ShareMode = "lease" | "policy" | "lapsed" | "closed";
 
-/** How much of a demand that is no longer seen is still reported by the next settlement: enough for a pause, not enough to starve whoever took the traffic over. */
+/**
+ * How much of a demand that is no longer seen is still reported by the next settlement: enough for a pause, not enough
+ * to starve whoever took the traffic over.
+ */
 const DEMAND_KEPT = 0.25;
-/** Demand is not measured over less time than this; a settlement that follows another at once repeats what that one said. */
+/**
+ * Demand is not measured over less time than this; a settlement that follows another at once repeats what that one
+ * said.
+ */
 const DEMAND_WINDOW_MS_MIN = 100;
 
 /**
- * A member's side of one limit: a token bucket as large as its share, and the meters that settlement reports. Pure: every method is told the time in
- * milliseconds of the member's own clock, which need not agree with anybody's; one that steps back shortens nothing and lengthens nothing.
+ * A member's side of one limit: a token bucket as large as its share, and the meters that settlement reports. Pure:
+ * every method is told the time in milliseconds of the member's own clock, which need not agree with anybody's; one
+ * that steps back shortens nothing and lengthens nothing.
  */
 export class MemberShare {
-  readonly #level: BucketLevel;
+  readonly #level: Level;
   readonly #policy: AwayPolicy;
   readonly #safeShare: number;
   #limit: LimitOptions;
@@ -47,16 +65,16 @@ export class MemberShare {
   #surprised = false;
   #surpriseTaken = false;
 
-  constructor(limit: LimitOptions, away: { readonly policy: AwayPolicy; readonly safeShare: number }, nowMs: number) {
+  constructor(limit: LimitOptions, terms: ShareTerms, nowMs: number) {
     this.#limit = checkLimit(limit);
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
-    this.#policy = away.policy;
-    this.#safeShare = away.safeShare;
+    this.#policy = terms.policy;
+    this.#safeShare = terms.safeShare;
     this.#evenPerSecond = limit.ratePerSecond;
     this.#lastMs = nowMs;
     this.#windowMs = nowMs;
     const slice = this.#policySlice();
-    this.#level = new BucketLevel({ ...slice, tokens: slice.capacity }, nowMs);
+    this.#level = terms.newLevel({ ...slice, tokens: slice.capacity }, nowMs);
   }
 
   get limit(): LimitOptions {
@@ -78,6 +96,11 @@ export class MemberShare {
 
   get wantedPerSecond(): number {
     return this.#wantedPerSecond;
+  }
+
+  /** Whether the last decision found the lease ended in its sleep. */
+  get lapsed(): boolean {
+    return this.#mode === "lapsed";
   }
 
   mode(nowMs: number): ShareMode {
@@ -147,7 +170,10 @@ export class MemberShare {
     return this.#allowsAll() ? 0 : this.#level.msUntil(units, nowMs);
   }
 
-  /** The whole limit changes. A smaller one cuts the share at once, a larger one takes effect when the coordinator grants it. */
+  /**
+   * The whole limit changes. A smaller one cuts the share at once, a larger one takes effect when the coordinator
+   * grants it.
+   */
   reconfigure(change: Partial<LimitOptions>, nowMs: number): void {
     this.#watch(nowMs);
     const limit = checkLimit({ ...this.#limit, ...change });
@@ -166,7 +192,8 @@ export class MemberShare {
     if (elapsedMs >= DEMAND_WINDOW_MS_MIN) {
       const units = this.#used + this.#refused;
       const seenPerSecond = (Math.max(0, units - this.#windowUnits) / elapsedMs) * 1000;
-      // What was wanted beyond the share is not remembered: many remembering it at once would leave too little for those who want it now.
+      // What was wanted beyond the share is not remembered: many remembering it at once would leave too little for
+      // those who want it now.
       const keptPerSecond = Math.min(this.#wantedPerSecond, this.#heldPerSecond) * DEMAND_KEPT;
       const wantedPerSecond = Math.max(seenPerSecond, keptPerSecond);
       this.#wantedPerSecond = Math.min(wantedPerSecond, this.#limit.ratePerSecond);
@@ -188,8 +215,9 @@ export class MemberShare {
   }
 
   /**
-   * Takes a grant up. The lease runs from `sentMs`, when the settlement was sent, so it ends here before it ends in the coordinator's books, whatever the way took.
-   * Returns the flow that was given up, or `undefined` when the lease had ended before its grant arrived.
+   * Takes a grant up. The lease runs from `sentMs`, when the settlement was sent, so it ends here before it ends in the
+   * coordinator's books, whatever the way took. Returns the flow that was given up, or `undefined` when the lease had
+   * ended before its grant arrived.
    */
   grant(grant: Grant, sentMs: number, nowMs: number): number | undefined {
     this.#watch(nowMs);
@@ -259,7 +287,8 @@ export class MemberShare {
       this.#enterPolicy(nowMs);
       return;
     }
-    // Nobody could know that the coordinator is away: this member was asleep, and its share may be somebody else's by now.
+    // Nobody could know that the coordinator is away: this member was asleep, and its share may be somebody else's by
+    // now.
     this.#mode = "lapsed";
     this.#returnedTotal += Math.max(0, this.#level.tokens(endedMs));
     this.#empty(nowMs);

@@ -1,4 +1,3 @@
-import { RATE_MAX, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { checkNumber } from "./errors.js";
 
 /** The whole limit, that all members together keep. */
@@ -10,15 +9,20 @@ export interface LimitOptions {
 }
 
 /**
- * What a member tells the coordinator about one limit. All amounts are running totals or present states, never differences, so a settlement
- * that is lost, repeated or late does no harm: the next one says everything again.
+ * What a member tells the coordinator about one limit. All amounts are running totals or present states, never
+ * differences, so a settlement that is lost, repeated or late does no harm: the next one says everything again.
  */
 export interface Settlement {
   readonly limit: string;
   readonly member: string;
-  /** One life of one member's limit. A member that restarts under its old name is somebody else until the old lease ends. */
+  /**
+   * One life of one member's limit. A member that restarts under its old name is somebody else until the old lease
+   * ends.
+   */
   readonly incarnation: string;
-  /** Grows with each settlement of an incarnation. One that was seen already changes nothing and is answered as before. */
+  /**
+   * Grows with each settlement of an incarnation. One that was seen already changes nothing and is answered as before.
+   */
   readonly sequence: number;
   /** The whole limit as this member knows it. */
   readonly ratePerSecond: number;
@@ -35,7 +39,10 @@ export interface Settlement {
   readonly closing: boolean;
 }
 
-/** A lease: for `leaseMs` from when the settlement was sent, the member may spend `ratePerSecond`, and save `burstSeconds` of it. */
+/**
+ * A lease: for `leaseMs` from when the settlement was sent, the member may spend `ratePerSecond`, and save
+ * `burstSeconds` of it.
+ */
 export interface Grant {
   readonly limit: string;
   /** The settlement that this answers. */
@@ -55,15 +62,22 @@ export interface Grant {
 /**
  * Where members settle. What Redis or HTTP does, and `memoryCoordinator` here.
  *
- * Answers with one grant for each settlement that it accepts, in any order; one that it leaves out counts as not answered. May reject, hang or answer late: members go on without it.
+ * Answers with one grant for each settlement that it accepts, in any order; one that it leaves out counts as not
+ * answered. May reject, hang or answer late: members go on without it.
  */
 export interface Coordinator {
   settle(settlements: readonly Settlement[], options: { readonly signal: AbortSignal }): Promise<readonly Grant[]>;
-  /** The same in one turn, for coordinators that live in the process: lets a new limit start with its lease instead of without. */
+  /**
+   * The same in one turn, for coordinators that live in the process: lets a new limit start with its lease instead of
+   * without.
+   */
   settleNow?(settlements: readonly Settlement[]): readonly Grant[];
 }
 
-export const BURST_SECONDS_MAX = 86_400;
+/** The ranges of the buckets beneath. */
+const RATE_MAX = 1e12;
+export const TOKENS_MAX = 1e15;
+const BURST_SECONDS_MAX = 86_400;
 
 export function checkLimit(options: LimitOptions): LimitOptions {
   const ratePerSecond = checkNumber("ratePerSecond", options.ratePerSecond, 0, RATE_MAX);
@@ -78,7 +92,8 @@ export function between(value: number, min: number, max: number): number {
 }
 
 /**
- * How many tokens a share of `sharePerSecond` may save up: its part of the burst, but one whole unit at least, or a small share could never admit anything.
+ * How many tokens a share of `sharePerSecond` may save up: its part of the burst, but one whole unit at least, or a
+ * small share could never admit anything.
  */
 export function shareCapacity(limit: LimitOptions, sharePerSecond: number): number {
   if (sharePerSecond <= 0) return 0;

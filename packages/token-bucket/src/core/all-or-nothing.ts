@@ -9,8 +9,9 @@ export interface Chargeable {
 }
 
 /**
- * Takes `tokens` from every bucket, or from none: a request that its partition allows and its table refuses costs the partition nothing.
- * Synchronous, so nothing comes between the asking and the charging. Each bucket may stand in the list once.
+ * Takes `tokens` from every bucket, or from none: a request that its partition allows and its table refuses costs the
+ * partition nothing. Synchronous, so nothing comes between the asking and the charging. Each bucket may stand in the
+ * list once.
  */
 export function tryTakeAll(buckets: readonly Chargeable[], tokens: number): boolean {
   for (let i = 0; i < buckets.length; i += 1) {

@@ -7,8 +7,8 @@ export const RATE_MAX = 1e12;
 export const TOKENS_MAX = 1e15;
 
 /**
- * The running sums are folded into one exact pair before either grows past this many thousandths, so that what a double cannot hold beside
- * them stays below a thousandth of a token.
+ * The running sums are folded into one exact pair before either grows past this many thousandths, so that what a double
+ * cannot hold beside them stays below a thousandth of a token.
  */
 const FOLD_AT = 2 ** 50;
 const PRODUCT_MAX = 2 ** 900;
@@ -25,18 +25,20 @@ export interface BucketLevelOptions {
 /**
  * The arithmetic of one token bucket, without a clock: the caller says what time it is, in milliseconds of any origin.
  *
- * The usual bucket adds `elapsed * rate` to its balance at every call and rounds every time; over millions of calls the roundings add up, and
- * at rates that move a balance by less than its last binary digit nothing arrives at all. Here the balance is never added to. It is
+ * The usual bucket adds `elapsed * rate` to its balance at every call and rounds every time; over millions of calls the
+ * roundings add up, and at rates that move a balance by less than its last binary digit nothing arrives at all. Here
+ * the balance is never added to. It is
  *
  *     base + (now - anchor) * rate - spent
  *
- * with `anchor` standing still while the bucket is in use: each decision is one multiplication away from the truth, however many went before.
- * The unit is the thousandth of a token, because rate (a second) times time (in ms) then needs no division: whole milliseconds, whole rates
- * and whole costs are computed without any rounding. When a sum grows past 2^50, it is folded into `base + low` by error-free
- * transformations, which lose nothing (see `exact.ts`). A bucket that is full forgets its past and costs nothing.
+ * with `anchor` standing still while the bucket is in use: each decision is one multiplication away from the truth,
+ * however many went before. The unit is the thousandth of a token, because rate (a second) times time (in ms) then
+ * needs no division: whole milliseconds, whole rates and whole costs are computed without any rounding. When a sum
+ * grows past 2^50, it is folded into `base + low` by error-free transformations, which lose nothing (see `exact.ts`). A
+ * bucket that is full forgets its past and costs nothing.
  *
- * A clock that steps back gives nothing and takes nothing: what had been earned stays earned, and the new time goes on from there. A clock that
- * jumps forward (or a process that was suspended) fills the bucket at most to its capacity.
+ * A clock that steps back gives nothing and takes nothing: what had been earned stays earned, and the new time goes on
+ * from there. A clock that jumps forward (or a process that was suspended) fills the bucket at most to its capacity.
  */
 export class BucketLevel {
   #ratePerSecond: number;
@@ -67,7 +69,10 @@ export class BucketLevel {
     return this.#capacity;
   }
 
-  /** Takes `tokens` if they are there, and says so. `tokens`: finite, not negative; more than the capacity is never there. */
+  /**
+   * Takes `tokens` if they are there, and says so. `tokens`: finite, not negative; more than the capacity is never
+   * there.
+   */
   tryTake(tokens: number, nowMs: number): boolean {
     checkCost(tokens);
     const cost = tokens * 1000;
@@ -107,8 +112,8 @@ export class BucketLevel {
   }
 
   /**
-   * Milliseconds, with fractions, until `tokens` will be there if nobody else takes any; 0 when they are, `Infinity` when they never will
-   * be. Never short: at `nowMs + msUntil(tokens, nowMs)` they are there.
+   * Milliseconds, with fractions, until `tokens` will be there if nobody else takes any; 0 when they are, `Infinity`
+   * when they never will be. Never short: at `nowMs + msUntil(tokens, nowMs)` they are there.
    */
   msUntil(tokens: number, nowMs: number): number {
     checkCost(tokens);
@@ -125,7 +130,10 @@ export class BucketLevel {
     return waitMs;
   }
 
-  /** Changes rate or capacity from `nowMs` on. What was earned until then stays, up to the new capacity; a larger one is not filled for free. */
+  /**
+   * Changes rate or capacity from `nowMs` on. What was earned until then stays, up to the new capacity; a larger one is
+   * not filled for free.
+   */
   reconfigure(change: { readonly ratePerSecond?: number; readonly capacity?: number }, nowMs: number): void {
     const { ratePerSecond = this.#ratePerSecond, capacity = this.#capacity } = change;
     checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);

@@ -1,6 +1,7 @@
 /**
- * Error-free transformations (Dekker 1971, Knuth TAOCP 4.2.2): a sum or a product of two doubles as an unevaluated pair `high + low` that
- * is exactly equal to it. `high` is what the processor returns; the functions here return the `low` that it threw away.
+ * Error-free transformations (Dekker 1971, Knuth TAOCP 4.2.2): a sum or a product of two doubles as an unevaluated pair
+ * `high + low` that is exactly equal to it. `high` is what the processor returns; the functions here return the `low`
+ * that it threw away.
  */
 
 /** What `a + b` lost, given `sum = a + b`. */

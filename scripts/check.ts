@@ -5,15 +5,33 @@ import { join } from "node:path";
 import { type Packed, packAll } from "./packing.js";
 import { type Ran, runTool } from "./run.js";
 
-const steps: readonly { readonly name: string; readonly run: () => Promise<Ran> }[] = [
-  { name: "format", run: () => runTool("@biomejs/biome", "biome", ["check", "--error-on-warnings", "."]) },
+interface Step {
+  readonly name: string;
+  readonly run: () => Promise<Ran>;
+  /** Without this other step it says nothing new. */
+  readonly after?: string;
+  /** Said when it fails. */
+  readonly remedy?: string;
+}
+
+const steps: readonly Step[] = [
+  {
+    name: "format",
+    run: () => runTool("@biomejs/biome", "biome", ["check", "--error-on-warnings", "."]),
+    remedy: "`npm run format` puts into shape what has one.",
+  },
   { name: "lint", run: () => runTool("oxlint", "oxlint", ["--format", "unix"]) },
   { name: "walls", run: () => runTool("tsx", "tsx", ["scripts/walls.ts"]) },
   { name: "types", run: () => turbo("typecheck", "typecheck:scripts") },
   { name: "build", run: () => turbo("build") },
-  { name: "publint", run: () => eachTarball(({ tarball }) => runTool("publint", "publint", [tarball, "--strict"])) },
+  {
+    name: "publint",
+    after: "build",
+    run: () => eachTarball(({ tarball }) => runTool("publint", "publint", [tarball, "--strict"])),
+  },
   {
     name: "attw",
+    after: "build",
     run: () => eachTarball(({ tarball }) => runTool("@arethetypeswrong/cli", "attw", [tarball, "--profile", "node16"])),
   },
   { name: "knip", run: () => runTool("knip", "knip", ["--no-config-hints"]) },
@@ -38,16 +56,18 @@ async function eachTarball(tool: (packed: Packed) => Promise<Ran>): Promise<Ran>
 
 const failed: string[] = [];
 try {
-  for (const { name, run } of steps) {
+  for (const { name, run, after, remedy } of steps) {
+    if (after !== undefined && failed.includes(after)) {
+      console.log(`skipped ${name}: it needs ${after}`);
+      continue;
+    }
     const start = performance.now();
     const { ok, output } = await run().catch((error: unknown): Ran => ({ ok: false, output: String(error) }));
-    console.log(
-      `${ok ? "ok    " : "FAILED"}  ${name.padEnd(8)}  ${((performance.now() - start) / 1000).toFixed(1).padStart(5)} s`,
-    );
-    if (!ok) {
-      failed.push(name);
-      console.log(`\n${output.trim()}\n`);
-    }
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(`${ok ? "ok     " : "FAILED "} ${name.padEnd(8)} ${seconds.padStart(5)} s`);
+    if (ok) continue;
+    failed.push(name);
+    console.log(`\n${[output.trim(), remedy].filter(Boolean).join("\n")}\n`);
   }
 } finally {
   rmSync(packFolder, { recursive: true, force: true });

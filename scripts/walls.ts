@@ -11,8 +11,9 @@ import { fileURLToPath } from "node:url";
 import { firstLineBesideExports, importsOf } from "./imports.js";
 import { houseRoot, type Workspace, workspacesIn } from "./workspaces.js";
 
-/** Folders that decide and encode, and neither read nor write anything; with the few libraries that are as pure as they are. */
+/** Folders that decide and encode, and neither read nor write anything; with the few libraries whose arithmetic they may use. The first match counts. */
 const pureFolders: readonly { readonly folder: RegExp; readonly libraries: readonly string[] }[] = [
+  { folder: /^packages\/admission-control\/src\/core\//, libraries: ["@evenkeel/token-bucket"] },
   { folder: /^packages\/[^/]+\/src\/core\//, libraries: [] },
   { folder: /^packages\/simulation\/src\//, libraries: [] },
   { folder: /^examples\/store\/src\/api\//, libraries: ["decimal.js"] },

@@ -25,6 +25,8 @@ const house = {
   "packages/admission-control/src/index.ts": 'export { Admission } from "./admission.js";\n',
   "packages/admission-control/src/admission.ts":
     'import { channel } from "node:diagnostics_channel";\nimport { refill } from "@evenkeel/token-bucket";\nexport class Admission {}\n',
+  "packages/admission-control/src/core/share.ts":
+    'import { refill } from "@evenkeel/token-bucket";\nexport const share = refill;\n',
   "packages/admission-control/test/shares.test.ts":
     'import { World } from "@evenkeel/simulation";\nimport { Admission } from "@evenkeel/admission-control";\nimport "rate-limiter-flexible";\n',
   "packages/wal/package.json": manifest("wal", { exports: { ".": {}, "./archive": {} } }),

@@ -1,2 +1,12 @@
+// Running groups on a node.
+export { GroupHost, type GroupHostStats, type JoinOptions } from "./host/group-host.js";
+export type { GroupHostOptions, GroupTuning } from "./host/options.js";
+export type { Group, GroupStatus, Leadership, Submitted } from "./host/group.js";
+export type { StateMachine } from "./host/state-machine.js";
+export { memoryStorage } from "./storage/memory.js";
+export type { GroupStorage } from "./storage/storage.js";
+export type { Transport, TransportStats } from "./transport/transport.js";
+export { type InProcessNetwork, inProcessNetwork } from "./transport/in-process.js";
+
 // The protocol by itself, pure: for those who drive it with their own clock, network and disk.
 export * from "./core/index.js";

@@ -1,1 +1,7 @@
-export {};
+export { Wal, type WalOptions, type WalStats } from "./wal.js";
+export { type AppendOptions, type ReadOptions, WalStream } from "./stream.js";
+export type { WalRecord } from "./reader.js";
+export type { UncertainTail } from "./recovery.js";
+export { WalError, type WalErrorCode, type WalErrorDetails } from "./errors.js";
+export type { WalFile, WalFileSystem } from "./fs/file-system.js";
+export { nodeFileSystem } from "./fs/node-file-system.js";

@@ -1,0 +1,237 @@
+import { channel } from "node:diagnostics_channel";
+import { decodeMessage, encodeMessage } from "../core/codec.js";
+import { PaxosCore } from "../core/core.js";
+import { badArgument, PaxosError } from "../core/errors.js";
+import type { Message } from "../core/messages.js";
+import type { Transport } from "../transport/transport.js";
+import { groupIdBytesMax, openEnvelope } from "./envelope.js";
+import type { Group } from "./group.js";
+import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
+import { Outbox } from "./outbox.js";
+import { recover } from "./recover.js";
+import { Replica, type ReplicaHome } from "./replica.js";
+import type { StateMachine } from "./state-machine.js";
+
+export interface JoinOptions<R> {
+  /** Names of all nodes that vote in this group, this one among them. The same on every node, for the group's whole life. */
+  readonly members: readonly string[];
+  readonly stateMachine: StateMachine<R>;
+}
+
+export interface GroupHostStats {
+  readonly groups: number;
+  readonly groupsLed: number;
+  readonly outstanding: number;
+  readonly commandsApplied: number;
+  readonly messagesSent: number;
+  readonly envelopesSent: number;
+  readonly messagesReceived: number;
+  /** Messages for groups that are not here. */
+  readonly messagesForNobody: number;
+  /** Envelopes or messages that could not be read. */
+  readonly messagesUnreadable: number;
+}
+
+const unreadable = channel("evenkeel:paxos:message-unreadable");
+
+/** All replicas that live on one node: they share its transport, its timer and the turns of the event loop. */
+export class GroupHost implements AsyncDisposable {
+  readonly nodeId: string;
+  readonly #settings: HostSettings;
+  readonly #transport: Transport;
+  readonly #outbox: Outbox;
+  readonly #home: ReplicaHome;
+  readonly #replicas = new Map<string, Replica<unknown>>();
+  readonly #joining = new Set<string>();
+  readonly #due = new Set<Replica<unknown>>();
+  readonly #timer: NodeJS.Timeout;
+  #turnScheduled = false;
+  #closing: Promise<void> | undefined;
+  #appliedBefore = 0;
+  #messagesReceived = 0;
+  #messagesForNobody = 0;
+  #messagesUnreadable = 0;
+
+  /** @throws PaxosError ERR_PAXOS_ARGUMENT */
+  static async open(options: GroupHostOptions): Promise<GroupHost> {
+    const transport = await options.transport;
+    if (typeof transport?.send !== "function") throw badArgument("transport", "a Transport", transport);
+    return new GroupHost(transport, hostSettings(options, transport));
+  }
+
+  private constructor(transport: Transport, settings: HostSettings) {
+    this.#transport = transport;
+    this.#settings = settings;
+    this.nodeId = settings.nodeId;
+    this.#outbox = new Outbox(transport, encodeMessage);
+    this.#home = {
+      settings,
+      post: (to, replica, message) => {
+        this.#outbox.put(to, replica.wireId, message);
+        this.#schedule();
+      },
+      postNow: () => this.#outbox.flush(),
+      due: (replica) => {
+        this.#due.add(replica);
+        this.#schedule();
+      },
+    };
+    transport.onMessage((from, bytes) => this.#receive(from, bytes));
+    this.#timer = setInterval(() => this.#tick(), settings.tickMs);
+    this.#timer.unref();
+  }
+
+  /**
+   * Opens this node's replica of a group: reads its log, replays into the state machine what that lacks, and takes part from then on.
+   * Rejects with `ERR_PAXOS_STORAGE` or the log's own error when the log cannot be read, with `ERR_PAXOS_CORRUPT` when it lacks slots that the
+   * state machine has applied, with `ERR_PAXOS_TRIMMED` when the state machine lacks slots that the log has let go of.
+   */
+  async join<R>(groupId: string, { members, stateMachine }: JoinOptions<R>): Promise<Group<R>> {
+    const wireId = wireGroupId(groupId);
+    if (!Array.isArray(members) || !members.includes(this.nodeId)) {
+      throw badArgument("members", `node ids, ${this.nodeId} among them`, members);
+    }
+    if (typeof stateMachine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", stateMachine);
+    this.#refuseIfClosed();
+    if (this.#replicas.has(groupId) || this.#joining.has(groupId)) {
+      throw badArgument("groupId", "a group that is not open on this node", groupId);
+    }
+    this.#joining.add(groupId);
+    try {
+      const storage = this.#settings.storage(groupId);
+      const { state, appliedThrough } = await recover(groupId, storage, stateMachine);
+      this.#refuseIfClosed();
+      const { tuning, random, now } = this.#settings;
+      const core = new PaxosCore({ ...tuning, nodeId: this.nodeId, members, random }, state, now());
+      const replica = new Replica<R>(this.#home, {
+        groupId,
+        wireId,
+        members,
+        core,
+        storage,
+        machine: stateMachine,
+        appliedThrough,
+      });
+      this.#replicas.set(groupId, replica as Replica<unknown>);
+      return replica;
+    } finally {
+      this.#joining.delete(groupId);
+    }
+  }
+
+  /** Closes this node's replica and gives up its leadership; its log stays where it is. Nothing happens when it is not open. */
+  async leave(groupId: string): Promise<void> {
+    const replica = this.#replicas.get(groupId);
+    if (!replica) return;
+    replica.stop(new PaxosError("ERR_PAXOS_CLOSED", `group ${groupId} is closed on this node`));
+    this.#outbox.flush();
+    await replica.settled();
+    if (this.#replicas.get(groupId) !== replica) return;
+    this.#replicas.delete(groupId);
+    this.#due.delete(replica);
+    this.#appliedBefore += replica.applied;
+  }
+
+  group(groupId: string): Group | undefined {
+    return this.#replicas.get(groupId);
+  }
+
+  stats(): GroupHostStats {
+    let groupsLed = 0;
+    let outstanding = 0;
+    let commandsApplied = this.#appliedBefore;
+    for (const replica of this.#replicas.values()) {
+      if (replica.leading) groupsLed++;
+      outstanding += replica.outstanding;
+      commandsApplied += replica.applied;
+    }
+    return {
+      groups: this.#replicas.size,
+      groupsLed,
+      outstanding,
+      commandsApplied,
+      messagesSent: this.#outbox.messagesSent,
+      envelopesSent: this.#outbox.envelopesSent,
+      messagesReceived: this.#messagesReceived,
+      messagesForNobody: this.#messagesForNobody,
+      messagesUnreadable: this.#messagesUnreadable,
+    };
+  }
+
+  /** Leaves every group and closes the transport; nobody is left waiting, no write is left under way. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all([...this.#replicas.keys()].map((groupId) => this.leave(groupId)));
+    await this.#transport.close();
+  }
+
+  #schedule(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    // After the sockets of this turn have been read: what they all asked for goes out together.
+    setImmediate(() => {
+      const due = [...this.#due];
+      this.#due.clear();
+      for (const replica of due) replica.turn();
+      this.#turnScheduled = false;
+      this.#outbox.flush();
+      // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
+      if (this.#due.size > 0) this.#schedule();
+    });
+  }
+
+  #tick(): void {
+    const nowMs = this.#settings.now();
+    for (const replica of this.#replicas.values()) replica.tick(nowMs);
+  }
+
+  #receive(from: string, bytes: Uint8Array): void {
+    try {
+      openEnvelope(bytes, (groupId, message) => this.#deliver(from, groupId, message));
+    } catch (problem) {
+      this.#unreadable(from, problem);
+    }
+  }
+
+  #deliver(from: string, groupId: string, bytes: Uint8Array): void {
+    const replica = this.#replicas.get(groupId);
+    if (!replica) {
+      this.#messagesForNobody++;
+      return;
+    }
+    let message: Message;
+    try {
+      message = decodeMessage(bytes);
+    } catch (problem) {
+      this.#unreadable(from, problem);
+      return;
+    }
+    this.#messagesReceived++;
+    replica.receive(from, message);
+  }
+
+  /** A message that cannot be read is a lost message; that it happened is news for who watches (a newer release among the peers, most likely). */
+  #unreadable(from: string, problem: unknown): void {
+    this.#messagesUnreadable++;
+    if (unreadable.hasSubscribers) unreadable.publish({ nodeId: this.nodeId, from, problem });
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing) throw new PaxosError("ERR_PAXOS_CLOSED", `host ${this.nodeId} is closed`);
+  }
+}
+
+function wireGroupId(groupId: string): Buffer {
+  const bytes = typeof groupId === "string" ? Buffer.from(groupId, "utf8") : Buffer.alloc(0);
+  if (bytes.length < 1 || bytes.length > groupIdBytesMax) throw badArgument("groupId", "a name of 1 to 255 bytes", groupId);
+  return Buffer.concat([Buffer.of(bytes.length), bytes]);
+}

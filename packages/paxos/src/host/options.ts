@@ -1,0 +1,73 @@
+import { badArgument, checkInteger } from "../core/errors.js";
+import type { CoreOptions } from "../core/types.js";
+import type { GroupStorage } from "../storage/storage.js";
+import type { Transport } from "../transport/transport.js";
+
+/** Times and bounds of every group's core, see `CoreOptions`. */
+export type GroupTuning = Omit<CoreOptions, "nodeId" | "members" | "random">;
+
+export interface GroupHostOptions extends GroupTuning {
+  /** Name of this node, the transport's unless told. A name is never given to another node, nor to this one with an emptied disk. */
+  readonly nodeId?: string;
+  /** Where the node stands; only said in `status()`. */
+  readonly zone?: string;
+  /** Closed together with the host. */
+  readonly transport: Transport | Promise<Transport>;
+  /** Where each group's log lives, `walStorage(wal)` or `memoryStorage()`. What is behind it is closed by who opened it, after the host. */
+  readonly storage: (groupId: string) => GroupStorage;
+  /** Monotonic, in milliseconds. `performance.now` unless told. */
+  readonly now?: () => number;
+  /** Uniform in [0, 1). `Math.random` unless told. */
+  readonly random?: () => number;
+  /** How often the groups look at the clock, one timer for all. 10 unless told; a fraction of `heartbeatMs`. */
+  readonly tickMs?: number;
+  /** Commands submitted in one group and not yet applied; beyond it `ERR_PAXOS_OVERLOADED`. 8,192 unless told. */
+  readonly outstandingMax?: number;
+  /** Their bytes. 16 MiB unless told. */
+  readonly outstandingBytesMax?: number;
+}
+
+export interface HostSettings {
+  readonly nodeId: string;
+  readonly zone: string | undefined;
+  readonly storage: (groupId: string) => GroupStorage;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly tickMs: number;
+  readonly outstandingMax: number;
+  readonly outstandingBytesMax: number;
+  readonly commandBytesMax: number;
+  readonly tuning: GroupTuning;
+}
+
+export function hostSettings(options: GroupHostOptions, transport: Transport): HostSettings {
+  const {
+    nodeId = transport.nodeId,
+    zone,
+    transport: _,
+    storage,
+    now = () => performance.now(),
+    random = Math.random,
+    tickMs = 10,
+    outstandingMax = 8192,
+    outstandingBytesMax = 16 * 1024 * 1024,
+    ...tuning
+  } = options;
+  if (nodeId !== transport.nodeId) throw badArgument("nodeId", `the transport's, ${transport.nodeId}`, nodeId);
+  if (typeof storage !== "function") throw badArgument("storage", "a function from group id to storage", storage);
+  if (typeof now !== "function") throw badArgument("now", "a function", now);
+  if (typeof random !== "function") throw badArgument("random", "a function", random);
+  return {
+    nodeId,
+    zone,
+    storage,
+    now,
+    random,
+    tickMs: checkInteger("tickMs", tickMs, 1, 60_000),
+    outstandingMax: checkInteger("outstandingMax", outstandingMax, 1, 1 << 20),
+    outstandingBytesMax: checkInteger("outstandingBytesMax", outstandingBytesMax, 1, 2 ** 30),
+    commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
+    // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.
+    tuning: { ...tuning, queueMax: outstandingMax, queueBytesMax: outstandingBytesMax },
+  };
+}

@@ -1,0 +1,122 @@
+import { type Ballot, sameBallot } from "../core/ballot.js";
+import { ByteReader, ByteWriter, corrupt } from "../core/bytes.js";
+import { PaxosError } from "../core/errors.js";
+import type { Entry, PersistWrite } from "../core/types.js";
+
+/*
+ * One write of a group as records of its stream (varint = LEB128, unsigned, at most 2^53-1; ballot = varint round, varint length + utf8 node):
+ *
+ *   version u8 = 1
+ *   flags u8       1 promised | 2 accepted | 4 truncateFrom | 8 chosenThrough | 16 entries | 32 trimmedThrough
+ *   promised       ballot
+ *   accepted       ballot
+ *   truncateFrom   varint
+ *   chosenThrough  varint
+ *   trimmedThrough varint
+ *   entries        varint first slot, varint count, then for each:
+ *                  head u8 (the kind: 0 command, 1 noop; +128: the ballot of the entry before), ballot unless +128,
+ *                  varint length + command
+ *
+ * Checksums, and the atomicity of a write that takes several records, are the log's.
+ */
+export const recordVersion = 1;
+const flag = { promised: 1, accepted: 2, truncateFrom: 4, chosenThrough: 8, entries: 16, trimmedThrough: 32 } as const;
+const knownFlags = 63;
+const kindCodes = ["command", "noop"] as const satisfies readonly Entry["kind"][];
+const sameBallotAsBefore = 128;
+const scratch = new ByteWriter(4096);
+/** What the scratch buffer may grow to; larger records get a buffer of their own. */
+const scratchBytesMax = 512 * 1024;
+
+/** A write, or (with `trimmedThrough`) the whole of a group's small state, written before older records are let go. */
+export interface LogRecord extends PersistWrite {
+  readonly trimmedThrough?: number;
+}
+
+export function encodeRecord(record: LogRecord): Uint8Array {
+  const entries = record.entries ?? [];
+  let bytes = 0;
+  for (const [index, entry] of entries.entries()) {
+    const follows = entry.slot === (entries[0] as Entry).slot + index;
+    if (!follows) throw new PaxosError("ERR_PAXOS_INVARIANT", `slot ${entry.slot} does not follow on the one before it`);
+    bytes += entry.command.length + 64;
+  }
+  const out = bytes > scratchBytesMax / 2 ? new ByteWriter(bytes) : scratch;
+  out.byte(recordVersion);
+  out.byte(
+    (record.promised ? flag.promised : 0) |
+      (record.accepted ? flag.accepted : 0) |
+      (record.truncateFrom !== undefined ? flag.truncateFrom : 0) |
+      (record.chosenThrough !== undefined ? flag.chosenThrough : 0) |
+      (entries.length > 0 ? flag.entries : 0) |
+      (record.trimmedThrough !== undefined ? flag.trimmedThrough : 0),
+  );
+  if (record.promised) writeBallot(out, record.promised);
+  if (record.accepted) writeBallot(out, record.accepted);
+  if (record.truncateFrom !== undefined) out.varint(record.truncateFrom);
+  if (record.chosenThrough !== undefined) out.varint(record.chosenThrough);
+  if (record.trimmedThrough !== undefined) out.varint(record.trimmedThrough);
+  if (entries.length > 0) writeEntries(out, entries);
+  return out.take();
+}
+
+function writeEntries(out: ByteWriter, entries: readonly Entry[]): void {
+  out.varint((entries[0] as Entry).slot);
+  out.varint(entries.length);
+  let before: Ballot | undefined;
+  for (const entry of entries) {
+    const same = before !== undefined && sameBallot(before, entry.ballot);
+    out.byte(kindCodes.indexOf(entry.kind) | (same ? sameBallotAsBefore : 0));
+    if (!same) writeBallot(out, entry.ballot);
+    before = entry.ballot;
+    out.blob(entry.command);
+  }
+}
+
+function writeBallot(out: ByteWriter, ballot: Ballot): void {
+  out.varint(ballot.round);
+  out.text(ballot.node);
+}
+
+function readBallot(input: ByteReader): Ballot {
+  return { round: input.varint(), node: input.text() };
+}
+
+/** The commands are copies: `data` may be reused. */
+export function decodeRecord(data: Uint8Array): LogRecord {
+  const input = new ByteReader(data);
+  const version = input.byte();
+  if (version !== recordVersion) {
+    throw new PaxosError(
+      "ERR_PAXOS_UNSUPPORTED",
+      `a log record of version ${version}, this release reads ${recordVersion}: run the release that wrote it, or a later one`,
+    );
+  }
+  const flags = input.byte();
+  if ((flags & ~knownFlags) !== 0) throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `a log record with unknown flags ${flags}`);
+  const record: { -readonly [K in keyof LogRecord]: LogRecord[K] } = {};
+  if (flags & flag.promised) record.promised = readBallot(input);
+  if (flags & flag.accepted) record.accepted = readBallot(input);
+  if (flags & flag.truncateFrom) record.truncateFrom = input.varint();
+  if (flags & flag.chosenThrough) record.chosenThrough = input.varint();
+  if (flags & flag.trimmedThrough) record.trimmedThrough = input.varint();
+  if (flags & flag.entries) record.entries = readEntries(input);
+  if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
+  return record;
+}
+
+function readEntries(input: ByteReader): Entry[] {
+  const first = input.varint();
+  const count = input.varint();
+  const entries: Entry[] = [];
+  let ballot: Ballot | undefined;
+  for (let index = 0; index < count; index++) {
+    const head = input.byte();
+    const kind = kindCodes[head & 127];
+    if (!kind) throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `a log entry of unknown kind ${head & 127}`);
+    if (!(head & sameBallotAsBefore)) ballot = readBallot(input);
+    if (!ballot) throw corrupt("an entry without a ballot");
+    entries.push({ slot: first + index, ballot, kind, command: input.blob() });
+  }
+  return entries;
+}

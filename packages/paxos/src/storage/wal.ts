@@ -1,0 +1,254 @@
+import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
+import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
+import type { Entry, PersistedState, PersistWrite } from "../core/types.js";
+import { Gate } from "./gate.js";
+import { trimmed } from "./memory.js";
+import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
+import { SlotIndex } from "./slot-index.js";
+import type { GroupStorage } from "./storage.js";
+
+/** What is needed of a `WalStream` of `@evenkeel/wal`. */
+export interface WalStreamLike {
+  /** Durable and atomic when it resolves, with the sequence of the last record; records are copied before it returns. */
+  append(records: readonly Uint8Array[]): Promise<number>;
+  read(range?: { from?: number; to?: number }): AsyncIterable<{ readonly sequence: number; readonly data: Uint8Array }>;
+  truncateBefore(sequence: number): Promise<unknown>;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+/** What is needed of a `Wal` of `@evenkeel/wal`. */
+export interface WalLike {
+  stream(name: string): WalStreamLike;
+}
+
+export interface WalStorageOptions {
+  /** Put before the group's id to name its stream. `"paxos/"` unless told. */
+  readonly prefix?: string;
+  /** Bytes of all groups that may wait in the log; further writes wait here for their turn. Less than the log itself allows: 32 MiB unless told. */
+  readonly bytesInFlightMax?: number;
+}
+
+/** A write with more than this is laid down in several records of one atomic batch. */
+const recordBytesMax = 1024 * 1024;
+
+/**
+ * All groups of a node in the node's one log, each a stream of it, so that one sync serves them all. The log's owner opens and closes it.
+ * In memory stays an index of about 16 bytes for each 64 KiB of a group's log; entries are read back from the log itself.
+ */
+export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (groupId: string) => GroupStorage {
+  const { prefix = "paxos/", bytesInFlightMax = 32 * 1024 * 1024 } = options;
+  if (typeof wal?.stream !== "function") throw badArgument("wal", "an open Wal", wal);
+  const gate = new Gate(checkInteger("bytesInFlightMax", bytesInFlightMax, 1, Number.MAX_SAFE_INTEGER));
+  return (groupId) => new WalGroup(wal.stream(prefix + groupId), groupId, gate);
+}
+
+class WalGroup implements GroupStorage {
+  readonly #stream: WalStreamLike;
+  readonly #groupId: string;
+  readonly #gate: Gate;
+  #index = new SlotIndex();
+  #promised: Ballot = BALLOT_ZERO;
+  #accepted: Ballot = BALLOT_ZERO;
+  #chosenThrough = 0;
+  #trimmedThrough = 0;
+  /** Last slot of the log, of what has been handed to the stream (durable or not). */
+  #lastSlot = 0;
+  /** Last slot that the index knows, so that `read` need not wait for writes that do not concern it. */
+  #indexedThrough = 0;
+  #pending: Promise<unknown> = Promise.resolve();
+
+  constructor(stream: WalStreamLike, groupId: string, gate: Gate) {
+    this.#stream = stream;
+    this.#groupId = groupId;
+    this.#gate = gate;
+  }
+
+  get trimmedThrough(): number {
+    return this.#trimmedThrough;
+  }
+
+  async load(): Promise<PersistedState> {
+    const stream = this.#stream;
+    let entries: Entry[] = [];
+    this.#index = new SlotIndex();
+    this.#lastSlot = 0;
+    let empty = true;
+    if (stream.lastSequence >= stream.firstSequence) {
+      for await (const { sequence, data } of stream.read()) {
+        const record = this.#decode(sequence, data);
+        const first = record.entries?.[0]?.slot;
+        // The first record kept may lie in the middle of the log: what is below was trimmed.
+        if (empty && first !== undefined) this.#lastSlot = first - 1;
+        if (record.truncateFrom !== undefined) while ((entries.at(-1)?.slot ?? -1) >= record.truncateFrom) entries.pop();
+        this.#note(record, `record ${sequence}`);
+        this.#place(record, sequence, data.length);
+        if (first !== undefined) {
+          empty = false;
+          for (const entry of record.entries as readonly Entry[]) entries.push(entry);
+        }
+        // What is known as chosen is read from the log when needed: memory holds little more than the unchosen end.
+        const keepFrom = this.#chosenThrough + 1;
+        if ((entries[0]?.slot ?? keepFrom) + 1024 < keepFrom) entries = entries.filter((entry) => entry.slot >= keepFrom);
+      }
+    }
+    entries = entries.filter((entry) => entry.slot > this.#chosenThrough);
+    this.#indexedThrough = this.#lastSlot;
+    if (entries.length !== this.#lastSlot - Math.min(this.#lastSlot, this.#chosenThrough)) {
+      throw this.#corrupt("the entries do not reach from what is chosen to the log's end");
+    }
+    return {
+      promised: this.#promised,
+      accepted: this.#accepted,
+      trimmedThrough: this.#trimmedThrough,
+      chosenThrough: Math.min(this.#chosenThrough, this.#lastSlot),
+      entries,
+    };
+  }
+
+  write(write: PersistWrite): Promise<void> {
+    return this.#append(splitWrite(write));
+  }
+
+  async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {
+    if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
+    const last = Math.min(through, this.#lastSlot);
+    if (last > this.#indexedThrough) await this.#pending;
+    const entries: Entry[] = [];
+    let bytes = 0;
+    const start = this.#index.seek(from) ?? this.#stream.firstSequence;
+    if (from > last) return entries;
+    try {
+      for await (const { sequence, data } of this.#stream.read({ from: start })) {
+        const record = this.#decode(sequence, data);
+        for (const entry of record.entries ?? []) {
+          if (entry.slot !== from + entries.length || !this.#index.live(entry.slot, sequence)) continue;
+          bytes += entry.command.length;
+          if (entries.length > 0 && bytes > bytesMax) return entries;
+          entries.push(entry);
+          if (entry.slot >= last || bytes >= bytesMax) return entries;
+        }
+      }
+    } catch (cause) {
+      // A trim may take away what is being read; anything else is the log's own trouble.
+      if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
+      throw cause instanceof PaxosError ? cause : this.#failed(cause);
+    }
+    if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
+    throw this.#corrupt(`slots ${from + entries.length} to ${last} are missing from the log`);
+  }
+
+  async trim(throughSlot: number): Promise<void> {
+    if (throughSlot > this.#lastSlot) {
+      throw badArgument("throughSlot", `at most the last slot of the log, ${this.#lastSlot}`, throughSlot);
+    }
+    if (throughSlot <= this.#trimmedThrough) return;
+    // The small state goes in front of the cut: what promised and accepted were must survive the records that first said so.
+    await this.#append([
+      {
+        promised: this.#promised,
+        accepted: this.#accepted,
+        chosenThrough: Math.max(this.#chosenThrough, throughSlot),
+        trimmedThrough: throughSlot,
+      },
+    ]);
+    const cut = this.#index.seek(throughSlot + 1);
+    if (cut === undefined || cut <= this.#stream.firstSequence) return;
+    await this.#stream.truncateBefore(cut);
+    this.#index.dropBefore(cut);
+  }
+
+  #append(records: readonly LogRecord[]): Promise<void> {
+    const encoded = records.map((record) => encodeRecord(record));
+    for (const record of records) this.#note(record, "a write");
+    const bytes = encoded.reduce((sum, data) => sum + data.length, 0);
+    const appended = this.#gate.pass(bytes, () => this.#stream.append(encoded)).then(
+      (lastSequence) => {
+        for (const [index, record] of records.entries()) {
+          this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
+        }
+      },
+      (cause: unknown) => {
+        throw this.#failed(cause);
+      },
+    );
+    // Whoever awaits `pending` sees the failure through the write itself.
+    this.#pending = appended.catch(() => {});
+    return appended;
+  }
+
+  /** What a record means for the small state. Called in the order of the stream. */
+  #note(record: LogRecord, where: string): void {
+    if (record.promised) this.#promised = record.promised;
+    if (record.accepted) this.#accepted = record.accepted;
+    if (record.truncateFrom !== undefined) {
+      if (record.truncateFrom <= this.#trimmedThrough) throw this.#corrupt(`${where} truncates trimmed slots`);
+      this.#lastSlot = Math.min(this.#lastSlot, record.truncateFrom - 1);
+    }
+    if (record.trimmedThrough !== undefined) {
+      this.#trimmedThrough = Math.max(this.#trimmedThrough, record.trimmedThrough);
+      this.#lastSlot = Math.max(this.#lastSlot, this.#trimmedThrough);
+    }
+    const first = record.entries?.[0];
+    if (first && record.entries) {
+      if (first.slot !== this.#lastSlot + 1) {
+        throw this.#corrupt(`${where} begins at slot ${first.slot}, but the log ends at ${this.#lastSlot}`);
+      }
+      this.#lastSlot += record.entries.length;
+    }
+    if (record.chosenThrough !== undefined) this.#chosenThrough = Math.max(this.#chosenThrough, record.chosenThrough);
+  }
+
+  /** Where a record's entries are. Called in the order of the stream, once the record's sequence is known. */
+  #place(record: LogRecord, sequence: number, bytes: number): void {
+    if (record.truncateFrom !== undefined && record.truncateFrom <= this.#indexedThrough) {
+      this.#index.cut(record.truncateFrom, sequence);
+      this.#indexedThrough = record.truncateFrom - 1;
+    }
+    const last = record.entries?.at(-1);
+    if (!last || !record.entries) return;
+    this.#index.add((record.entries[0] as Entry).slot, sequence, bytes);
+    this.#indexedThrough = last.slot;
+  }
+
+  #decode(sequence: number, data: Uint8Array): LogRecord {
+    try {
+      return decodeRecord(data);
+    } catch (cause) {
+      const code = cause instanceof PaxosError ? cause.code : "ERR_PAXOS_CORRUPT";
+      throw new PaxosError(code, `group ${this.#groupId}, record ${sequence}: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  #failed(cause: unknown): PaxosError {
+    return new PaxosError("ERR_PAXOS_STORAGE", `the log of group ${this.#groupId} failed: ${messageOf(cause)}`, { cause });
+  }
+
+  #corrupt(what: string): PaxosError {
+    return new PaxosError("ERR_PAXOS_CORRUPT", `group ${this.#groupId}: ${what}`);
+  }
+}
+
+function splitWrite(write: PersistWrite): LogRecord[] {
+  const entries = write.entries ?? [];
+  const records: LogRecord[] = [];
+  let from = 0;
+  let bytes = 0;
+  for (const [index, entry] of entries.entries()) {
+    if (index > from && bytes + entry.command.length > recordBytesMax) {
+      records.push({ entries: entries.slice(from, index) });
+      from = index;
+      bytes = 0;
+    }
+    bytes += entry.command.length;
+  }
+  if (records.length === 0) return [write];
+  records.push({ entries: entries.slice(from) });
+  const { entries: _, ...rest } = write;
+  records[0] = { ...rest, ...records[0] };
+  return records;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,114 @@
+import { crc32 } from "node:zlib";
+import { checkInteger, PaxosError } from "../core/errors.js";
+
+/*
+ * A frame on a connection (numbers little-endian):
+ *
+ *    0        2         3      4             8          12
+ *   +--------+---------+------+-------------+----------+---------------- - - -+
+ *   | "Ek"   | version | kind | length      | crc32    | payload (length bytes)|
+ *   +--------+---------+------+-------------+----------+---------------- - - -+
+ *
+ * The checksum covers bytes 0..7 and the payload: a flipped bit in `length` cannot make the reader take the next frame for a part of this one
+ * and still believe it. What `kind` means is the connection's own business.
+ */
+export const frameVersion = 1;
+export const frameHeaderBytes = 12;
+const magic = 0x6b45;
+
+export interface Frame {
+  readonly kind: number;
+  /** A view on the bytes as they were received, the taker's own; keeping a small one may keep up to 64 KiB around it alive. */
+  readonly payload: Uint8Array;
+}
+
+/** One frame in a buffer of its own. `kind` from 0 to 255. */
+export function encodeFrame(payload: Uint8Array, kind = 0): Buffer {
+  const out = Buffer.allocUnsafe(frameHeaderBytes + payload.length);
+  writeFrame(out, 0, payload, kind);
+  return out;
+}
+
+/** Writes one frame at `offset` and returns the offset behind it; the caller made room for `frameHeaderBytes + payload.length`. */
+export function writeFrame(out: Buffer, offset: number, payload: Uint8Array, kind: number): number {
+  out.writeUInt16LE(magic, offset);
+  out[offset + 2] = frameVersion;
+  out[offset + 3] = kind;
+  out.writeUInt32LE(payload.length, offset + 4);
+  const crc = crc32(payload, crc32(out.subarray(offset, offset + 8)));
+  out.writeUInt32LE(crc, offset + 8);
+  out.set(payload, offset + frameHeaderBytes);
+  return offset + frameHeaderBytes + payload.length;
+}
+
+/**
+ * Cuts a byte stream into frames. `push` what arrives, then take frames with `next` until it returns undefined. Memory is bounded by what was
+ * pushed and not yet taken: an announced length is believed only up to `frameBytesMax`, and nothing is reserved for it in advance.
+ * After an error (`ERR_PAXOS_FRAME`) the stream cannot be trusted any more; drop the connection.
+ */
+export class FrameReader {
+  /** Largest payload accepted, in bytes. May be raised in the middle of a stream, once the other side has proved who it is. */
+  frameBytesMax: number;
+  #chunks: Buffer[] = [];
+  #length = 0;
+  #offset = 0;
+
+  constructor({ frameBytesMax }: { frameBytesMax: number }) {
+    this.frameBytesMax = checkInteger("frameBytesMax", frameBytesMax, 1, 0xffff_ffff);
+  }
+
+  get bytesBuffered(): number {
+    return this.#length;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    this.#length += chunk.length;
+  }
+
+  next(): Frame | undefined {
+    if (this.#length < frameHeaderBytes) return undefined;
+    const head = this.#front(frameHeaderBytes);
+    const at = this.#offset;
+    if (head.readUInt16LE(at) !== magic) throw new PaxosError("ERR_PAXOS_FRAME", "these bytes are not a frame of ours");
+    if (head[at + 2] !== frameVersion) {
+      throw new PaxosError("ERR_PAXOS_FRAME", `frame version ${head[at + 2]} is unknown, this side speaks ${frameVersion}`);
+    }
+    const length = head.readUInt32LE(at + 4);
+    if (length > this.frameBytesMax) {
+      throw new PaxosError("ERR_PAXOS_FRAME", `a frame of ${length} bytes is announced, at most ${this.frameBytesMax} are taken`);
+    }
+    if (this.#length < frameHeaderBytes + length) return undefined;
+    const whole = this.#front(frameHeaderBytes + length);
+    const start = this.#offset;
+    const payload = whole.subarray(start + frameHeaderBytes, start + frameHeaderBytes + length);
+    if (crc32(payload, crc32(whole.subarray(start, start + 8))) !== whole.readUInt32LE(start + 8)) {
+      throw new PaxosError("ERR_PAXOS_FRAME", `a frame of ${length} bytes does not match its checksum`);
+    }
+    this.#drop(frameHeaderBytes + length);
+    return { kind: whole[start + 3] as number, payload };
+  }
+
+  /** A buffer that holds the next `bytes` in one piece from `#offset` on; joins chunks only when a frame straddles them. */
+  #front(bytes: number): Buffer {
+    const first = this.#chunks[0] as Buffer;
+    if (first.length - this.#offset >= bytes) return first;
+    let joined = 0;
+    let count = 0;
+    while (joined - this.#offset < bytes) joined += (this.#chunks[count++] as Buffer).length;
+    const whole = Buffer.concat(this.#chunks.slice(0, count), joined).subarray(this.#offset);
+    this.#chunks.splice(0, count, whole);
+    this.#offset = 0;
+    return whole;
+  }
+
+  #drop(bytes: number): void {
+    this.#length -= bytes;
+    this.#offset += bytes;
+    if (this.#offset === (this.#chunks[0] as Buffer).length) {
+      this.#chunks.shift();
+      this.#offset = 0;
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** Codes are stable; messages are for people and may change. */
+export type ArchiveErrorCode =
+  | "ERR_ARCHIVE_ARGUMENT"
+  | "ERR_ARCHIVE_CORRUPT"
+  | "ERR_ARCHIVE_DIVERGED"
+  | "ERR_ARCHIVE_EXISTS"
+  | "ERR_ARCHIVE_GAP"
+  | "ERR_ARCHIVE_HOLE"
+  | "ERR_ARCHIVE_RANGE"
+  | "ERR_ARCHIVE_STORE"
+  | "ERR_ARCHIVE_UNSUPPORTED";
+
+export class ArchiveError extends Error {
+  override readonly name = "ArchiveError";
+  readonly code: ArchiveErrorCode;
+  /** The object concerned, where there is one. */
+  readonly key: string | undefined;
+
+  constructor(
+    code: ArchiveErrorCode,
+    message: string,
+    details: { readonly key?: string; readonly cause?: unknown } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.key = details.key;
+  }
+}
+
+export function badArchiveArgument(argument: string, expected: string, seen: unknown): ArchiveError {
+  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
+  return new ArchiveError("ERR_ARCHIVE_ARGUMENT", `${argument} must be ${expected}, got ${shown}`);
+}

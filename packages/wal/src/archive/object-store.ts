@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import { ArchiveError, badArchiveArgument } from "./errors.js";
+
+export interface PutOptions {
+  /** SHA-256 of the bytes, as hex. A store that received something else stores nothing and rejects with `ERR_ARCHIVE_CORRUPT`. */
+  readonly sha256: string;
+  /** Rejects with `ERR_ARCHIVE_EXISTS` when the key is taken, atomically: of several at once one wins and its bytes stay. */
+  readonly createOnly?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Where an archive is kept. Keys are `/`-separated, bytes are stored whole or not at all, and what a `put` resolved for is durable and returned by
+ * the next `get`. `list` may be behind. A `put` that rejects with anything but `ERR_ARCHIVE_EXISTS` may have stored all the same.
+ * The store does not keep the caller's bytes, and what `get` returns is the caller's.
+ */
+export interface ObjectStore {
+  put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
+  /** Undefined when there is no such object; any other trouble rejects. */
+  get(key: string, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array | undefined>;
+  /** Keys that begin with `prefix`, ascending by their UTF-16 code units; only those behind `after`, if that is given. */
+  list(prefix: string, options?: { readonly after?: string; readonly signal?: AbortSignal }): AsyncIterable<string>;
+  /** Fine when there is no such object. */
+  delete(key: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** For implementations: refuses keys that no store should be asked for, and bytes that are not what the caller meant. */
+export function checkPut(key: string, bytes: Uint8Array, options: PutOptions): void {
+  checkKey(key);
+  const seen = sha256(bytes);
+  if (seen === options.sha256) return;
+  throw new ArchiveError(
+    "ERR_ARCHIVE_CORRUPT",
+    `${key}: the bytes have SHA-256 ${seen}, announced was ${options.sha256}`,
+    { key },
+  );
+}
+
+export function checkKey(key: string): void {
+  const parts = typeof key === "string" ? key.split("/") : [];
+  const fine = parts.length > 0 && parts.every((part) => /^[\w%~=+@,-][\w%~=+@,.-]*$/.test(part) && part.length <= 250);
+  if (!fine) throw badArchiveArgument("key", "/-separated names of letters, digits and %~=+@,.-_", key);
+}

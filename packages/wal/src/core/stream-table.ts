@@ -1,0 +1,142 @@
+import { type Crc, getU48, putU48 } from "./bytes.js";
+import { type Entry, EntryType, entryHeaderBytes, readEntry, sealEntry } from "./entry.js";
+import { type IndexPoint, type SegmentRef, StreamState } from "./stream-state.js";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Why a batch whose checksum is right still cannot be: the reason in words, and whether a newer version may know better. */
+export class ReplayError extends Error {
+  readonly unsupported: boolean;
+  readonly stream: string | undefined;
+  constructor(message: string, options: { unsupported?: boolean; stream?: string } = {}) {
+    super(message);
+    this.unsupported = options.unsupported ?? false;
+    this.stream = options.stream;
+  }
+}
+
+/** All streams that exist as of some batch: built by replaying batches in order, by recovery and by nothing else. */
+export class StreamTable {
+  readonly byId = new Map<number, StreamState>();
+  nextId = 1;
+
+  /** Applies a verified batch whose payload is `bytes[from, to)`. */
+  replay(bytes: Uint8Array, from: number, to: number, count: number, segment: SegmentRef, offset: number): void {
+    const carried = new Map<StreamState, { points: IndexPoint[]; through: number }>();
+    let at = from;
+    for (let index = 0; index < count; index++) {
+      const entry = readEntry(bytes, at, to);
+      if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
+      at = entry.dataTo;
+      if (entry.type === EntryType.carried)
+        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index }, carried);
+      else this.#apply(bytes, entry, { segment, offset, entry: index });
+    }
+    if (at !== to) throw new ReplayError(`${to - at} bytes behind the last of ${count} entries`);
+    for (const [state, { points, through }] of carried) state.carry(points, through);
+  }
+
+  #apply(bytes: Uint8Array, entry: Entry, at: Omit<IndexPoint, "sequence">): void {
+    switch (entry.type) {
+      case EntryType.record: {
+        const state = this.#known(entry);
+        if (entry.sequence !== state.next) {
+          throw new ReplayError(
+            `stream ${JSON.stringify(state.name)} continues with ${entry.sequence} instead of ${state.next}`,
+            {
+              stream: state.name,
+            },
+          );
+        }
+        state.extend(1, at.segment, at.offset, at.entry);
+        return;
+      }
+      case EntryType.truncateBefore:
+        this.#known(entry).truncateBefore(entry.sequence);
+        return;
+      case EntryType.truncateAfter:
+        this.#known(entry).truncateAfter(entry.sequence);
+        return;
+      case EntryType.remove:
+        this.#known(entry).remove();
+        this.byId.delete(entry.stream);
+        return;
+      case EntryType.stream:
+        this.#declare(bytes, entry);
+        return;
+      case EntryType.checkpoint:
+        this.nextId = Math.max(this.nextId, entry.sequence);
+        return;
+      default:
+        throw new ReplayError(`entry type ${entry.type} is not known to this version`, { unsupported: true });
+    }
+  }
+
+  #declare(bytes: Uint8Array, entry: Entry): void {
+    const next = getU48(bytes, entry.dataFrom);
+    const name = decoder.decode(bytes.subarray(entry.dataFrom + 6, entry.dataTo));
+    const known = this.byId.get(entry.stream);
+    if (known === undefined) {
+      this.byId.set(entry.stream, new StreamState(entry.stream, name, entry.sequence, next));
+      this.nextId = Math.max(this.nextId, entry.stream + 1);
+    } else if (known.name !== name || known.first !== entry.sequence || known.next !== next) {
+      const message = `stream ${JSON.stringify(name)} should hold ${entry.sequence} up to ${next}, replay found ${known.first} up to ${known.next}`;
+      throw new ReplayError(message, { stream: name });
+    }
+  }
+
+  #carried(
+    entry: Entry,
+    point: IndexPoint,
+    carried: Map<StreamState, { points: IndexPoint[]; through: number }>,
+  ): void {
+    const state = this.#known(entry);
+    const run = carried.get(state);
+    if (run === undefined) {
+      carried.set(state, { points: [point], through: entry.sequence });
+    } else if (entry.sequence === run.through + 1) {
+      run.through++;
+    } else {
+      throw new ReplayError(`carried record ${entry.sequence} does not follow ${run.through}`, { stream: state.name });
+    }
+  }
+
+  #known(entry: Entry): StreamState {
+    const state = this.byId.get(entry.stream);
+    if (state === undefined) throw new ReplayError(`entry of type ${entry.type} for unknown stream id ${entry.stream}`);
+    return state;
+  }
+}
+
+/** Bytes that the entry declaring `name` takes. */
+export function declarationBytes(name: string): number {
+  return entryHeaderBytes + 6 + encoder.encode(name).length;
+}
+
+/** Writes the entry that declares a stream with its bounds; returns where the next entry goes. */
+export function putDeclaration(target: Uint8Array, at: number, state: StreamState, deltaMs: number, crc: Crc): number {
+  const name = encoder.encode(state.name);
+  putU48(target, at + entryHeaderBytes, state.next);
+  target.set(name, at + entryHeaderBytes + 6);
+  sealEntry(target, at, EntryType.stream, state.id, state.first, deltaMs, 6 + name.length, crc);
+  return at + entryHeaderBytes + 6 + name.length;
+}
+
+/**
+ * The payload of a segment's first batch: the state of every live stream. With it, segments in front can be dropped, declarations and
+ * truncations with them, and what remains still says everything.
+ */
+export function encodeCheckpoint(
+  states: readonly StreamState[],
+  nextId: number,
+  reserveBytes: number,
+  crc: Crc,
+): { readonly bytes: Uint8Array; readonly count: number } {
+  const size = states.reduce((sum, state) => sum + declarationBytes(state.name), reserveBytes + entryHeaderBytes);
+  const bytes = new Uint8Array(size);
+  sealEntry(bytes, reserveBytes, EntryType.checkpoint, 0, nextId, 0, 0, crc);
+  let at = reserveBytes + entryHeaderBytes;
+  for (const state of states) at = putDeclaration(bytes, at, state, 0, crc);
+  return { bytes, count: states.length + 1 };
+}

@@ -1,0 +1,283 @@
+import { channel } from "node:diagnostics_channel";
+import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
+import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
+import { WalError } from "./errors.js";
+import { crc } from "./fs/checksum.js";
+import { type WalFile, writeAll } from "./fs/file-system.js";
+import type { MarkFile } from "./mark-file.js";
+import { PendingBatch } from "./pending-batch.js";
+import type { Segment } from "./segment.js";
+import { writeZeros } from "./segment.js";
+import type { SegmentSet } from "./segment-set.js";
+
+export interface LogOptions {
+  readonly segmentBytes: number;
+  readonly batchBytesMax: number;
+  readonly bytesInFlightMax: number;
+  readonly idleMarkMs: number;
+  readonly nowMs: () => number;
+}
+
+const fillAheadBytes = 1024 * 1024;
+const poolBytesMax = 8 * 1024 * 1024;
+const poisonedChannel = channel("evenkeel:wal:poisoned");
+
+/**
+ * Group commit. One batch is written and synced at a time; what arrives meanwhile gathers into the next. So the durable mark of each batch is
+ * its predecessor, at most one batch can be torn, and the cost of a sync is shared by however many wait for it.
+ *
+ * After a write or sync has failed nobody knows what is on disk, and asking again is known to lie (a kernel may drop the dirty pages and
+ * report success). So the log is poisoned: every waiter and every later append is refused, and opening it again tells the truth.
+ */
+export class Log {
+  readonly table: StreamTable;
+  readonly segments: SegmentSet;
+  readonly #options: LogOptions;
+  readonly #marks: MarkFile;
+  #file: WalFile;
+  #queue: PendingBatch[] = [];
+  #pool: Uint8Array[] = [];
+  #pumping: Promise<void> | undefined;
+  #markTimer: NodeJS.Timeout | undefined;
+  #markDue = false;
+  #committing: PendingBatch | undefined;
+  /** Whether the active segment holds more than its checkpoint. A batch larger than a segment gets one of its own, which is then longer. */
+  #hasRecords = true;
+  #closed = false;
+  #room: (() => void)[] = [];
+  poisoned: WalError | undefined;
+  /** Number and name of the last durable batch. */
+  durableBatch: number;
+  #durableCrc: number;
+  bytesInFlight = 0;
+  syncs = 0;
+  bytesWritten = 0;
+  entries = 0;
+
+  constructor(
+    options: LogOptions,
+    parts: {
+      table: StreamTable;
+      segments: SegmentSet;
+      marks: MarkFile;
+      file: WalFile;
+      batch: number;
+      batchCrc: number;
+    },
+  ) {
+    this.#options = options;
+    this.table = parts.table;
+    this.segments = parts.segments;
+    this.#marks = parts.marks;
+    this.#file = parts.file;
+    this.durableBatch = parts.batch;
+    this.#durableCrc = parts.batchCrc;
+    this.#scheduleMark();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Why nothing can be appended, if so. */
+  refusal(): WalError | undefined {
+    if (this.poisoned !== undefined) return this.poisoned;
+    if (this.#closed) return new WalError("ERR_WAL_CLOSED", "the log is closed");
+    if (this.bytesInFlight > this.#options.bytesInFlightMax) {
+      const message = `${this.bytesInFlight} bytes wait for the disk (bytesInFlightMax ${this.#options.bytesInFlightMax}); await room() before appending more`;
+      return new WalError("ERR_WAL_OVERLOADED", message);
+    }
+    return undefined;
+  }
+
+  /** The batch that takes `bytes` more bytes of entries, all of which are to be put into it before the caller gives up its turn. */
+  gather(bytes: number): PendingBatch {
+    let batch = this.#queue.at(-1);
+    if (batch === undefined || (batch.count > 0 && batch.used + bytes > this.#options.batchBytesMax)) {
+      batch = new PendingBatch(this.#pool.pop());
+      batch.timeMs = Math.max(0, this.#options.nowMs());
+      this.#queue.push(batch);
+    }
+    batch.reserve(bytes);
+    this.bytesInFlight += bytes;
+    this.#pump();
+    return batch;
+  }
+
+  /** Resolves once everything that was appended before is durable. */
+  settled(): Promise<void> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const last = this.#queue.at(-1) ?? this.#committing;
+    if (last === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      last.operations.push({ apply: () => undefined, resolve, reject });
+    });
+  }
+
+  /** Resolves as soon as fewer than `bytesInFlightMax` bytes wait for the disk. */
+  async room(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    while (this.bytesInFlight > this.#options.bytesInFlightMax) {
+      await new Promise<void>((resolve, reject) => {
+        const stop = () => {
+          this.#room = this.#room.filter((waiter) => waiter !== wake);
+          reject(signal?.reason);
+        };
+        const wake = () => {
+          signal?.removeEventListener("abort", stop);
+          resolve();
+        };
+        this.#room.push(wake);
+        signal?.addEventListener("abort", stop, { once: true });
+      });
+    }
+  }
+
+  #pump(): void {
+    if (this.#pumping !== undefined) return;
+    this.#pumping = this.#run().finally(() => {
+      this.#pumping = undefined;
+      if (this.#queue.length > 0 || this.#markDue) this.#pump();
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
+        await new Promise((resolve) => setImmediate(resolve));
+        const batch = this.#queue.shift();
+        if (batch !== undefined) await this.#commit(batch);
+        else if (this.#markDue) await this.#writeMark();
+        else return;
+      }
+    } catch (cause) {
+      this.#poison(cause);
+    }
+  }
+
+  async #commit(batch: PendingBatch): Promise<void> {
+    this.#committing = batch;
+    const { segmentBytes } = this.#options;
+    if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
+    const segment = this.segments.active;
+    const offset = segment.end;
+    await this.#write(segment, batch.written(), batch.count, batch.timeMs);
+    this.#hasRecords = true;
+    for (const operation of batch.operations) operation.apply(segment, offset);
+    this.#committing = undefined;
+    this.bytesInFlight -= batch.used - batchHeaderBytes;
+    this.entries += batch.count;
+    for (const operation of batch.operations) operation.resolve();
+    this.#recycle(batch);
+    if (this.bytesInFlight <= this.#options.bytesInFlightMax && this.#room.length > 0) {
+      for (const wake of this.#room.splice(0)) wake();
+    }
+    this.#scheduleMark();
+    this.segments.dropDead();
+    if (segment.end > segmentBytes / 2) this.segments.prepare();
+    await this.#fillAhead(segment);
+  }
+
+  /** `bytes` = header's place, entries, trailer. Durable when this resolves. */
+  async #write(segment: Segment, bytes: Uint8Array, count: number, timeMs: number): Promise<void> {
+    const offset = segment.end;
+    const number = this.durableBatch + 1;
+    const sealed = bytes.subarray(0, bytes.length - trailerBytes);
+    const fields = { number, durableBatch: this.durableBatch, timeMs, count, previousCrc: this.#durableCrc };
+    const name = sealBatch(sealed, fields, segment.place, offset, crc);
+    await writeAll(this.#file, bytes, offset);
+    await this.#file.sync();
+    segment.end = offset + sealed.length;
+    segment.filledTo = Math.max(segment.filledTo, offset + bytes.length);
+    this.durableBatch = number;
+    this.#durableCrc = name;
+    this.syncs++;
+    this.bytesWritten += bytes.length;
+  }
+
+  /** Goes on in the next segment, whose first batch is the state of all streams. */
+  async #rotate(): Promise<void> {
+    const next = await this.segments.takeNext();
+    const old = this.#file;
+    this.#file = next.file;
+    await old.close();
+    this.segments.list.push(next.segment);
+    await this.writeCheckpoint();
+  }
+
+  async writeCheckpoint(): Promise<void> {
+    const { bytes, count } = encodeCheckpoint([...this.table.byId.values()], this.table.nextId, batchHeaderBytes, crc);
+    const withTrailer = new Uint8Array(bytes.length + trailerBytes);
+    withTrailer.set(bytes);
+    await this.#write(this.segments.active, withTrailer, count, this.#options.nowMs());
+    this.#hasRecords = false;
+  }
+
+  /** Keeps zeros written ahead of a growing segment. The next batch's sync makes them durable along with itself. */
+  async #fillAhead(segment: Segment): Promise<void> {
+    const ahead = segment.filledTo - segment.end;
+    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0)
+      return;
+    const to = Math.min(segment.filledTo + fillAheadBytes, this.#options.segmentBytes);
+    await writeZeros(this.#file, segment.filledTo, to);
+    segment.filledTo = to;
+  }
+
+  #recycle(batch: PendingBatch): void {
+    if (this.#pool.length < 2 && batch.bytes.length <= poolBytesMax) this.#pool.push(batch.bytes);
+  }
+
+  #scheduleMark(): void {
+    if (this.#markTimer !== undefined || this.#closed || this.#marks.mark.batch === this.durableBatch) return;
+    this.#markTimer = setTimeout(() => {
+      this.#markTimer = undefined;
+      if (this.#closed || this.poisoned !== undefined) return;
+      this.#markDue = true;
+      this.#pump();
+    }, this.#options.idleMarkMs);
+    this.#markTimer.unref();
+  }
+
+  async #writeMark(): Promise<void> {
+    this.#markDue = false;
+    if (this.#marks.mark.batch === this.durableBatch) return;
+    await this.#marks.write({
+      batch: this.durableBatch,
+      batchCrc: this.#durableCrc,
+      segment: this.segments.active.number,
+      writtenMs: this.#options.nowMs(),
+    });
+    this.syncs++;
+  }
+
+  #poison(cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `the log takes no more appends since a write to disk failed (${reason}); what was not acknowledged may or may not be on disk: close it and open it again`;
+    const error = new WalError("ERR_WAL_POISONED", message, { file: this.segments.active.path, cause });
+    this.poisoned = error;
+    const waiting = this.#committing === undefined ? this.#queue : [this.#committing, ...this.#queue];
+    this.#queue = [];
+    this.#committing = undefined;
+    this.#markDue = false;
+    this.bytesInFlight = 0;
+    for (const batch of waiting) for (const operation of batch.operations) operation.reject(error);
+    for (const wake of this.#room.splice(0)) wake();
+    if (poisonedChannel.hasSubscribers) poisonedChannel.publish({ file: error.file, error });
+  }
+
+  /** Takes nothing more, finishes what waits, and leaves a mark behind that vouches for all of it. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#markTimer);
+    while (this.#pumping !== undefined) await this.#pumping;
+    try {
+      if (this.poisoned === undefined) await this.#writeMark();
+    } finally {
+      await this.segments.close();
+      await this.#file.close();
+      await this.#marks.close();
+    }
+  }
+}

@@ -1,0 +1,212 @@
+import { type BatchHeader, batchHeaderBytes } from "./core/batch.js";
+import { decodeSegmentHeader, type Mark, pageBytes, type SegmentHeader, sameBytes } from "./core/headers.js";
+import { type Expected, endsClean, findVouching, walkSegment } from "./core/scan.js";
+import { ReplayError, StreamTable } from "./core/stream-table.js";
+import { WalError } from "./errors.js";
+import { crc, indexOf } from "./fs/checksum.js";
+import type { WalFileSystem } from "./fs/file-system.js";
+import { unsupported } from "./mark-file.js";
+import { Segment, segmentFile, writeZeros } from "./segment.js";
+
+/** Where a log ends, when its end is in doubt. */
+export interface UncertainTail {
+  readonly file: string;
+  readonly offset: number;
+  /** Number of the batch that would have stood there. It alone may have been acknowledged; everything before it is vouched for. */
+  readonly batch: number;
+}
+
+export interface Recovered {
+  readonly segments: Segment[];
+  /** Made ahead of time for what comes after the last segment, and untouched so far. */
+  readonly prepared: Segment | undefined;
+  /** Files behind the last segment that hold nothing of the log and cannot be used as they are. */
+  readonly discard: readonly string[];
+  readonly table: StreamTable;
+  /** Undefined while the log has no batch at all. */
+  readonly expected: Expected | undefined;
+  readonly uncertainFrom: UncertainTail | undefined;
+}
+
+/**
+ * Reads the whole log and decides where it ends.
+ *
+ * The walk stops at the first batch that does not follow from the one before. If anything vouches for that batch (a later batch's durable mark
+ * or the file `marks`) it was once durable and now is damaged: an error, and nothing on disk is touched. If nothing does, it was never
+ * acknowledged or is the very last one: what is left of it is overwritten with zeros before anything may be appended behind it. An error while
+ * reading is an error, never the end of the log. Holds one segment in memory at a time.
+ */
+export async function recover(
+  fileSystem: WalFileSystem,
+  dir: string,
+  numbers: readonly number[],
+  mark: Mark,
+): Promise<Recovered> {
+  const loader = new SegmentLoader(fileSystem, dir, mark);
+  const table = new StreamTable();
+  const segments: Segment[] = [];
+  let expected: Expected | undefined;
+  const behind: number[] = [];
+  for (const number of numbers) {
+    const previous = segments.at(-1);
+    if (previous !== undefined && number !== previous.number + 1 + behind.length) {
+      const file = `${dir}/${segmentFile(previous.number + 1 + behind.length)}`;
+      throw new WalError("ERR_WAL_CORRUPT", `${file} is missing: there are segments before and behind it`, {
+        file,
+        offset: 0,
+      });
+    }
+    const { segment, bytes } = await loader.load(number);
+    // Without a first batch in the oldest segment nothing behind it can be taken to follow.
+    if (behind.length > 0 || (previous !== undefined && expected === undefined)) {
+      behind.push(number);
+      continue;
+    }
+    const walked = walkSegment(bytes, segment.place, expected, crc, (header, offset) => {
+      checkMark(header, offset, mark, segment);
+      replay(table, bytes, header, offset, segment);
+    });
+    if (walked.end === pageBytes && previous !== undefined) {
+      behind.push(number);
+      continue;
+    }
+    segment.end = walked.end;
+    expected = walked.expected;
+    segments.push(segment);
+  }
+  const last = segments.at(-1);
+  if (last === undefined)
+    return { segments, prepared: undefined, discard: [], table, expected, uncertainFrom: undefined };
+  const { clean, prepared } = await judgeTail(loader, last, behind, expected?.number ?? 1, mark);
+  checkLocated(table, dir);
+  if (!clean) await wipeTail(fileSystem, last);
+  const uncertainFrom = clean ? undefined : { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
+  const discard = behind
+    .filter((number) => number !== prepared?.number)
+    .map((number) => `${dir}/${segmentFile(number)}`);
+  return { segments, prepared, discard, table, expected, uncertainFrom };
+}
+
+class SegmentLoader {
+  readonly #fileSystem: WalFileSystem;
+  readonly #dir: string;
+  readonly #mark: Mark;
+  #buffer = new Uint8Array(0);
+
+  constructor(fileSystem: WalFileSystem, dir: string, mark: Mark) {
+    this.#fileSystem = fileSystem;
+    this.#dir = dir;
+    this.#mark = mark;
+  }
+
+  /** The segment and all its bytes; they are valid until the next call. */
+  async load(number: number): Promise<{ segment: Segment; bytes: Uint8Array }> {
+    const path = `${this.#dir}/${segmentFile(number)}`;
+    let bytes: Uint8Array;
+    try {
+      const file = await this.#fileSystem.open(path, "read");
+      try {
+        const size = await file.size();
+        if (this.#buffer.length < size) this.#buffer = new Uint8Array(size);
+        bytes = this.#buffer.subarray(0, await file.read(this.#buffer.subarray(0, size), 0));
+      } finally {
+        await file.close();
+      }
+    } catch (cause) {
+      throw new WalError("ERR_WAL_IO", `cannot read ${path}: ${String(cause)}`, { file: path, cause });
+    }
+    const segment = new Segment(path, this.#header(path, number, bytes));
+    segment.filledTo = bytes.length;
+    return { segment, bytes };
+  }
+
+  #header(path: string, number: number, bytes: Uint8Array): SegmentHeader {
+    const header = decodeSegmentHeader(bytes, crc);
+    if (!header.ok) {
+      if (header.version !== undefined) throw unsupported(path, header.version);
+      throw new WalError("ERR_WAL_CORRUPT", `${path}: the segment's header is damaged`, { file: path, offset: 0 });
+    }
+    if (header.value.segment !== number || !sameBytes(header.value.logId, this.#mark.logId)) {
+      const message = `${path} is not segment ${number} of this log: it was moved here from elsewhere`;
+      throw new WalError("ERR_WAL_CORRUPT", message, { file: path, offset: 0 });
+    }
+    return header.value;
+  }
+}
+
+function checkMark(header: BatchHeader, offset: number, mark: Mark, segment: Segment): void {
+  if (header.number !== mark.batch || header.crc === mark.batchCrc) return;
+  const message = `${segment.path}: batch ${header.number} at ${offset} is not the one that the file marks vouches for`;
+  throw new WalError("ERR_WAL_CORRUPT", message, { file: segment.path, offset, batch: header.number });
+}
+
+function replay(table: StreamTable, bytes: Uint8Array, header: BatchHeader, offset: number, segment: Segment): void {
+  const from = offset + batchHeaderBytes;
+  try {
+    table.replay(bytes, from, from + header.payloadBytes, header.count, segment, offset);
+  } catch (cause) {
+    if (!(cause instanceof ReplayError)) throw cause;
+    const where = { file: segment.path, offset, batch: header.number, cause };
+    const details = cause.stream === undefined ? where : { ...where, stream: cause.stream };
+    const code = cause.unsupported ? "ERR_WAL_UNSUPPORTED" : "ERR_WAL_CORRUPT";
+    throw new WalError(code, `${segment.path}: batch ${header.number} at ${offset}: ${cause.message}`, details);
+  }
+}
+
+async function judgeTail(
+  loader: SegmentLoader,
+  last: Segment,
+  behind: readonly number[],
+  number: number,
+  mark: Mark,
+): Promise<{ clean: boolean; prepared: Segment | undefined }> {
+  const tail = await loader.load(last.number);
+  const clean = endsClean(tail.bytes, last.end, last.header.recycled);
+  let vouched = mark.batch >= number ? `the file marks vouches for batch ${mark.batch}` : undefined;
+  const later = findVouching(tail.bytes, last.end, number, last.place, crc, indexOf);
+  if (later !== undefined) vouched = `batch ${later.header.number} at ${later.offset} vouches for it`;
+  let damaged = { file: last.path, offset: last.end };
+  let prepared: Segment | undefined;
+  for (const next of behind) {
+    const { segment, bytes } = await loader.load(next);
+    const found = findVouching(bytes, pageBytes, number, segment.place, crc, indexOf);
+    if (found !== undefined) {
+      vouched ??= `batch ${found.header.number} in ${segment.path} at ${found.offset} vouches for it`;
+      // The segment before ends as it should, so what is missing is the first batch of this one.
+      if (clean && found.offset !== pageBytes) damaged = { file: segment.path, offset: pageBytes };
+    } else if (next === last.number + 1 && endsClean(bytes, pageBytes, false)) {
+      prepared = segment;
+    }
+  }
+  if (vouched !== undefined) {
+    const message = `${damaged.file}: batch ${number} at ${damaged.offset} was durable and is damaged: ${vouched}. Nothing was changed on disk`;
+    throw new WalError("ERR_WAL_CORRUPT", message, { ...damaged, batch: number });
+  }
+  return { clean, prepared };
+}
+
+function checkLocated(table: StreamTable, dir: string): void {
+  for (const state of table.byId.values()) {
+    if (state.located) continue;
+    const message = `${dir}: records of stream ${JSON.stringify(state.name)} from ${state.first} on are in a segment that is missing`;
+    throw new WalError("ERR_WAL_CORRUPT", message, { file: dir, stream: state.name });
+  }
+}
+
+/** What a torn batch left behind must be gone, durably, before anything is appended in its place. */
+async function wipeTail(fileSystem: WalFileSystem, last: Segment): Promise<void> {
+  try {
+    const file = await fileSystem.open(last.path, "write");
+    try {
+      await writeZeros(file, last.end, last.filledTo);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new WalError("ERR_WAL_IO", `cannot wipe the torn end of ${last.path}: ${String(cause)}`, {
+      file: last.path,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,282 @@
+import { EntryType, entryHeaderBytes } from "./core/entry.js";
+import { type SegmentRef, StreamState } from "./core/stream-state.js";
+import { declarationBytes } from "./core/stream-table.js";
+import { badArgument, WalError } from "./errors.js";
+import type { WalFileSystem } from "./fs/file-system.js";
+import type { Log } from "./log.js";
+import type { Operation, PendingBatch } from "./pending-batch.js";
+import { readRecords, truncated, type WalRecord } from "./reader.js";
+
+export interface AppendOptions {
+  /** Gives up waiting. The records may be written all the same: an abort cannot call them back. */
+  readonly signal?: AbortSignal;
+  /** First drops every record above this sequence, in the same atomic batch. */
+  readonly truncateAfter?: number;
+}
+
+export interface ReadOptions {
+  /** First sequence wanted. Default: the first one there is. */
+  readonly from?: number;
+  /** Last sequence wanted. Default: the last one that is durable when reading starts. */
+  readonly to?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a stream needs of the log that it lives in. */
+export interface StreamHome {
+  readonly log: Log;
+  readonly fileSystem: WalFileSystem;
+  readonly appendBytesMax: number;
+  readonly streamsMax: number;
+  /** Called with every stream that comes into being; refuses one too many. */
+  nextStreamId(): number;
+}
+
+const none: readonly Uint8Array[] = [];
+
+/** One log among those that share the files: its records are numbered from 1 without holes. */
+export class WalStream {
+  readonly name: string;
+  readonly #home: StreamHome;
+  /** Durable state; undefined until the first append gave the stream its id. */
+  #state: StreamState | undefined;
+  /** Bounds once everything that was called so far will be done. */
+  #nextAssigned: number;
+  #firstAssigned: number;
+
+  /** @internal Use `wal.stream(name)`. */
+  constructor(home: StreamHome, name: string, state: StreamState | undefined) {
+    this.#home = home;
+    this.name = name;
+    this.#state = state;
+    this.#nextAssigned = state?.next ?? 1;
+    this.#firstAssigned = state?.first ?? 1;
+  }
+
+  /** The oldest sequence that can be read; `lastSequence + 1` when there is none. */
+  get firstSequence(): number {
+    return this.#state?.first ?? 1;
+  }
+
+  /** The newest durable sequence; `firstSequence - 1` when there is none. */
+  get lastSequence(): number {
+    return (this.#state?.next ?? 1) - 1;
+  }
+
+  /**
+   * Appends one record or several, all or none. Resolves to the sequence of the last one, once they are on disk. Calls are carried out in the
+   * order in which they were made. The bytes are copied before this returns: the caller may reuse them at once.
+   *
+   * Rejects with `ERR_WAL_OVERLOADED` (nothing was written; await `wal.room()`), `ERR_WAL_POISONED`, `ERR_WAL_CLOSED` or the signal's reason.
+   */
+  append(data: Uint8Array | readonly Uint8Array[], options?: AppendOptions): Promise<number> {
+    const records = data instanceof Uint8Array ? undefined : data;
+    let bytes = records === undefined ? entryHeaderBytes + (data as Uint8Array).length : 0;
+    for (const record of records ?? none) {
+      if (!(record instanceof Uint8Array)) throw badArgument("data", "a Uint8Array or an array of them", record);
+      bytes += entryHeaderBytes + record.length;
+    }
+    const truncateAfter = options?.truncateAfter;
+    if (truncateAfter !== undefined) this.#checkTruncateAfter(truncateAfter, "truncateAfter");
+    else if (bytes === 0) throw badArgument("data", "at least one record", data);
+    if (bytes > this.#home.appendBytesMax) {
+      const message = `an append of ${bytes} bytes with framing is over appendBytesMax (${this.#home.appendBytesMax})`;
+      throw new WalError("ERR_WAL_TOO_LARGE", message, { stream: this.name });
+    }
+    const { log } = this.#home;
+    const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : log.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+
+    const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
+    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
+    if (truncates) {
+      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter);
+      this.#nextAssigned = truncateAfter + 1;
+    }
+    if (records === undefined) {
+      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
+    } else {
+      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record);
+    }
+    const count = records?.length ?? 1;
+    const entry = batch.count - count;
+    const last = this.#nextAssigned - 1;
+    return new Promise((resolve, reject) => {
+      const operation = new AppendOperation(
+        state,
+        truncates ? truncateAfter : undefined,
+        entry,
+        count,
+        last,
+        resolve,
+        reject,
+      );
+      batch.operations.push(operation);
+      const signal = options?.signal;
+      if (signal !== undefined) operation.abortWith(signal);
+    });
+  }
+
+  /** Drops every record above `sequence`; the next append continues with `sequence + 1`. Durable when it resolves. */
+  truncateAfter(sequence: number): Promise<void> {
+    this.#checkTruncateAfter(sequence, "sequence");
+    if (sequence >= this.#nextAssigned - 1) return this.#home.log.settled();
+    return this.#control(
+      EntryType.truncateAfter,
+      sequence,
+      (state) => state.truncateAfter(sequence),
+      () => {
+        this.#nextAssigned = sequence + 1;
+      },
+    );
+  }
+
+  /** Drops every record below `sequence`, which may be one past the last. Segments in which nothing is left alive are freed. */
+  truncateBefore(sequence: number): Promise<void> {
+    if (!Number.isSafeInteger(sequence) || sequence < 1 || sequence > this.#nextAssigned) {
+      throw badArgument("sequence", `a whole number from 1 to ${this.#nextAssigned}`, sequence);
+    }
+    if (sequence <= this.#firstAssigned) return this.#home.log.settled();
+    return this.#control(
+      EntryType.truncateBefore,
+      sequence,
+      (state) => state.truncateBefore(sequence),
+      () => {
+        this.#firstAssigned = sequence;
+      },
+    );
+  }
+
+  /** Deletes the stream with all its records. A later append begins a new one, at sequence 1. */
+  remove(): Promise<void> {
+    if (this.#state === undefined) return this.#home.log.settled();
+    const { table } = this.#home.log;
+    return this.#control(
+      EntryType.remove,
+      0,
+      (state) => {
+        state.remove();
+        table.byId.delete(state.id);
+      },
+      () => {
+        this.#state = undefined;
+        this.#nextAssigned = 1;
+        this.#firstAssigned = 1;
+      },
+    );
+  }
+
+  /**
+   * Reads durable records in order, each verified, holding one block (256 KiB, or one batch if that is larger) in memory. What is appended
+   * after the call is not read. Throws `ERR_WAL_TRUNCATED` when `from` is, or meanwhile comes to be, before `firstSequence`, and
+   * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads.
+   */
+  read(options: ReadOptions = {}): AsyncIterable<WalRecord> {
+    const { from = this.firstSequence, to = this.lastSequence, signal } = options;
+    if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
+    if (!Number.isSafeInteger(to) || to < 0) throw badArgument("to", "a whole number from 0", to);
+    if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
+    const state = this.#state;
+    const last = Math.min(to, this.lastSequence);
+    if (from < this.firstSequence && from <= last)
+      throw truncated({ name: this.name, first: this.firstSequence }, from);
+    if (state === undefined || from > last) return nothing;
+    return readRecords(this.#home.fileSystem, state, from, last, signal);
+  }
+
+  #gather(bytes: number): { batch: PendingBatch; state: StreamState } {
+    const { log } = this.#home;
+    if (this.#state !== undefined) return { batch: log.gather(bytes), state: this.#state };
+    const state = new StreamState(this.#home.nextStreamId(), this.name);
+    const batch = log.gather(bytes + declarationBytes(this.name));
+    batch.putStream(state);
+    batch.operations.push(new DeclareOperation(log, state));
+    this.#state = state;
+    return { batch, state };
+  }
+
+  #control(type: EntryType, sequence: number, apply: (state: StreamState) => void, assign: () => void): Promise<void> {
+    const { log } = this.#home;
+    const refusal = log.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { batch, state } = this.#gather(entryHeaderBytes);
+    batch.putControl(type, state.id, sequence);
+    assign();
+    return new Promise((resolve, reject) => {
+      batch.operations.push({ apply: () => apply(state), resolve, reject });
+    });
+  }
+
+  #checkTruncateAfter(sequence: number, argument: string): void {
+    if (Number.isSafeInteger(sequence) && sequence >= this.#firstAssigned - 1) return;
+    throw badArgument(argument, `a whole number from ${this.#firstAssigned - 1}`, sequence);
+  }
+}
+
+const nothing: AsyncIterable<WalRecord> = {
+  [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }),
+};
+
+class DeclareOperation implements Operation {
+  readonly #log: Log;
+  readonly #state: StreamState;
+  constructor(log: Log, state: StreamState) {
+    this.#log = log;
+    this.#state = state;
+  }
+  apply(): void {
+    this.#log.table.byId.set(this.#state.id, this.#state);
+  }
+  resolve(): void {}
+  reject(): void {}
+}
+
+class AppendOperation implements Operation {
+  readonly #state: StreamState;
+  readonly #truncateAfter: number | undefined;
+  readonly #entry: number;
+  readonly #count: number;
+  readonly #last: number;
+  readonly #resolve: (sequence: number) => void;
+  readonly #reject: (reason: unknown) => void;
+  #stopListening: (() => void) | undefined;
+
+  constructor(
+    state: StreamState,
+    truncateAfter: number | undefined,
+    entry: number,
+    count: number,
+    last: number,
+    resolve: (sequence: number) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#state = state;
+    this.#truncateAfter = truncateAfter;
+    this.#entry = entry;
+    this.#count = count;
+    this.#last = last;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  abortWith(signal: AbortSignal): void {
+    const abort = () => this.#reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    this.#stopListening = () => signal.removeEventListener("abort", abort);
+  }
+
+  apply(segment: SegmentRef, offset: number): void {
+    if (this.#truncateAfter !== undefined) this.#state.truncateAfter(this.#truncateAfter);
+    if (this.#count > 0) this.#state.extend(this.#count, segment, offset, this.#entry);
+  }
+
+  resolve(): void {
+    this.#stopListening?.();
+    this.#resolve(this.#last);
+  }
+
+  reject(error: Error): void {
+    this.#stopListening?.();
+    this.#reject(error);
+  }
+}

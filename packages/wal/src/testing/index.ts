@@ -1,0 +1,1 @@
+export { type ConformanceCase, objectStoreCases } from "./object-store.js";

@@ -1,0 +1,303 @@
+import { randomBytes } from "node:crypto";
+import { logIdBytes, saltBytes } from "./core/headers.js";
+import { badArgument, WalError } from "./errors.js";
+import type { WalFile, WalFileSystem } from "./fs/file-system.js";
+import { nodeFileSystem } from "./fs/node-file-system.js";
+import { Log } from "./log.js";
+import { MarkFile } from "./mark-file.js";
+import { type Recovered, recover, type UncertainTail } from "./recovery.js";
+import { isScratch, segmentFile, segmentNumber } from "./segment.js";
+import { SegmentSet } from "./segment-set.js";
+import { WalStream } from "./stream.js";
+
+export interface WalOptions {
+  /** Directory of the log; made if it is missing. Nothing else may be kept in it. */
+  readonly dir: string;
+  /** Size of a segment file, from 64 KiB to 1 GiB. Default 16 MiB. */
+  readonly segmentBytes?: number;
+  /** Largest append in bytes, framing (22 bytes a record) included; at most 1 GiB. Default 64 MiB. */
+  readonly appendBytesMax?: number;
+  /** How many bytes may wait for the disk before appends are refused with `ERR_WAL_OVERLOADED`. Default 64 MiB. */
+  readonly bytesInFlightMax?: number;
+  /** What gathers beyond this goes into a further batch. Default 4 MiB. */
+  readonly batchBytesMax?: number;
+  /** How many streams may exist. Their names and bounds are kept in memory and at the front of each segment. Default 65,536. */
+  readonly streamsMax?: number;
+  /** Dead segments kept for reuse. Default 2. */
+  readonly sparesMax?: number;
+  /** An idle log vouches for its last batch after this long, 1 to 60,000. Default 500. */
+  readonly idleMarkMs?: number;
+  /** Wall-clock time in milliseconds, stamped on records. Default `Date.now`. */
+  readonly now?: () => number;
+  /** Where the files are. Default: the machine's file system. */
+  readonly fileSystem?: WalFileSystem;
+}
+
+export interface WalStats {
+  readonly streams: number;
+  readonly segments: number;
+  readonly firstSegment: number;
+  readonly lastSegment: number;
+  /** Number of the last durable batch. */
+  readonly durableBatch: number;
+  /** Batches and marks synced since opening. */
+  readonly syncs: number;
+  /** Entries made durable since opening. */
+  readonly entries: number;
+  readonly bytesWritten: number;
+  readonly bytesInFlight: number;
+  readonly segmentsDropped: number;
+  readonly segmentsRecycled: number;
+  readonly poisoned: boolean;
+}
+
+const kib = 1024;
+const mib = 1024 * kib;
+const nameBytesMax = 1024;
+/** What the first segment is zeroed for at once: small, since many logs stay small and opening one should cost next to nothing. */
+const firstFillBytes = 256 * kib;
+
+/**
+ * A write-ahead log in a directory: many streams of records, one `fdatasync` for all that gathered. What `append` resolved for is on disk;
+ * what is damaged is reported and never cut away.
+ */
+export class Wal {
+  readonly #log: Log;
+  readonly #streams = new Map<string, WalStream>();
+  readonly #home: ConstructorParameters<typeof WalStream>[0];
+  readonly #unlock: () => Promise<void>;
+  #closing: Promise<void> | undefined;
+  /**
+   * Not null when the log ended in a batch that was damaged and that nothing vouched for. Nearly always that is an append that was never
+   * acknowledged; but it may have been the very last one that was, and a single log cannot tell. Who has copies elsewhere can.
+   */
+  readonly uncertainFrom: UncertainTail | null;
+
+  private constructor(
+    log: Log,
+    options: { fileSystem: WalFileSystem; appendBytesMax: number; streamsMax: number },
+    uncertainFrom: UncertainTail | undefined,
+    unlock: () => Promise<void>,
+  ) {
+    this.#log = log;
+    this.#unlock = unlock;
+    this.uncertainFrom = uncertainFrom ?? null;
+    let streamIds = log.table.nextId;
+    this.#home = {
+      ...options,
+      log,
+      nextStreamId: () => {
+        if (log.table.byId.size >= options.streamsMax) {
+          throw new WalError("ERR_WAL_TOO_LARGE", `the log holds streamsMax (${options.streamsMax}) streams already`);
+        }
+        log.table.nextId = ++streamIds;
+        return streamIds - 1;
+      },
+    };
+    for (const state of log.table.byId.values())
+      this.#streams.set(state.name, new WalStream(this.#home, state.name, state));
+  }
+
+  /**
+   * Opens the log in `dir`, or makes one; takes the directory for this process, verifies every checksum and decides where the log ends.
+   *
+   * Rejects with `ERR_WAL_LOCKED` (open elsewhere), `ERR_WAL_CORRUPT` (with file, offset and batch; nothing on disk was changed),
+   * `ERR_WAL_UNSUPPORTED` (written by a newer version) or `ERR_WAL_IO` (the disk could not be read: try again or ask the disk).
+   */
+  static async open(options: WalOptions): Promise<Wal> {
+    const settings = checked(options);
+    const { dir, fileSystem } = settings;
+    await asIo(dir, fileSystem.makeDirectory(dir));
+    const unlock = await fileSystem.lock(dir);
+    try {
+      return await openLocked(settings, (log, tail) => new Wal(log, settings, tail, unlock));
+    } catch (error) {
+      await unlock();
+      throw error;
+    }
+  }
+
+  /** The stream of that name (1 to 1,024 bytes of UTF-8); it comes into being with its first append. */
+  stream(name: string): WalStream {
+    const known = this.#streams.get(name);
+    if (known !== undefined) return known;
+    const bytes = typeof name === "string" && !/\p{Surrogate}/u.test(name) ? Buffer.byteLength(name) : 0;
+    if (bytes < 1 || bytes > nameBytesMax) throw badArgument("name", `a string of 1 to ${nameBytesMax} bytes`, name);
+    const stream = new WalStream(this.#home, name, undefined);
+    this.#streams.set(name, stream);
+    return stream;
+  }
+
+  /** Names of the streams that exist. */
+  streams(): string[] {
+    return [...this.#log.table.byId.values()].map((state) => state.name);
+  }
+
+  /** Resolves when fewer than `bytesInFlightMax` bytes wait for the disk. */
+  room({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#log.room(signal);
+  }
+
+  stats(): WalStats {
+    const { segments, table } = this.#log;
+    return {
+      streams: table.byId.size,
+      segments: segments.list.length,
+      firstSegment: segments.list[0]?.number ?? 0,
+      lastSegment: segments.active.number,
+      durableBatch: this.#log.durableBatch,
+      syncs: this.#log.syncs,
+      entries: this.#log.entries,
+      bytesWritten: this.#log.bytesWritten,
+      bytesInFlight: this.#log.bytesInFlight,
+      segmentsDropped: segments.dropped,
+      segmentsRecycled: segments.recycled,
+      poisoned: this.#log.poisoned !== undefined,
+    };
+  }
+
+  /** Finishes what was appended, writes the mark that vouches for it, and gives the directory back. Later calls wait for the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#shut();
+    return this.#closing;
+  }
+
+  async #shut(): Promise<void> {
+    try {
+      await this.#log.close();
+    } finally {
+      await this.#unlock();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+interface Settings extends Required<WalOptions> {}
+
+function checked(options: WalOptions): Settings {
+  if (typeof options?.dir !== "string" || options.dir === "") throw badArgument("dir", "a path", options?.dir);
+  const whole = (name: keyof WalOptions, fallback: number, min: number, max: number): number => {
+    const value = options[name] ?? fallback;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
+      throw badArgument(name, `a whole number from ${min} to ${max}`, value);
+    }
+    return value;
+  };
+  return {
+    dir: options.dir,
+    segmentBytes: whole("segmentBytes", 16 * mib, 64 * kib, 1024 * mib),
+    appendBytesMax: whole("appendBytesMax", 64 * mib, 1, 1024 * mib),
+    bytesInFlightMax: whole("bytesInFlightMax", 64 * mib, 1, 2 ** 40),
+    batchBytesMax: whole("batchBytesMax", 4 * mib, 1, 256 * mib),
+    streamsMax: whole("streamsMax", 65_536, 1, 2 ** 24),
+    sparesMax: whole("sparesMax", 2, 0, 1024),
+    idleMarkMs: whole("idleMarkMs", 500, 1, 60_000),
+    now: options.now ?? Date.now,
+    fileSystem: options.fileSystem ?? nodeFileSystem,
+  };
+}
+
+async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTail | undefined) => Wal): Promise<Wal> {
+  const { dir, fileSystem, segmentBytes, now } = settings;
+  const files = await asIo(dir, fileSystem.list(dir));
+  for (const file of files.filter(isScratch)) await asIo(dir, fileSystem.remove(`${dir}/${file}`));
+  // An owner that was killed between a rename and its sync left names behind that are not durable: before anything is built on them they are.
+  await asIo(dir, fileSystem.syncDirectory(dir));
+  const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
+  numbers.sort((a, b) => a - b);
+  const opened: { close(): Promise<void> }[] = [];
+  try {
+    const marks = await openMarks(settings, files, numbers);
+    opened.push(marks);
+    const logId = marks.mark.logId;
+    const recovered = await recover(fileSystem, dir, numbers, marks.mark);
+    const segments = new SegmentSet({ ...settings, logId, nowMs: now, salt: () => randomBytes(saltBytes) });
+    const log = await asIo(dir, start(settings, recovered, segments, marks, opened));
+    return make(log, recovered.uncertainFrom);
+  } catch (error) {
+    for (const file of opened) await file.close().catch(() => undefined);
+    throw error;
+  }
+
+  async function start(
+    { batchBytesMax, bytesInFlightMax, idleMarkMs }: Settings,
+    recovered: Recovered,
+    segments: SegmentSet,
+    marks: MarkFile,
+    toClose: { close(): Promise<void> }[],
+  ): Promise<Log> {
+    for (const path of recovered.discard) await fileSystem.remove(path);
+    if (recovered.discard.length > 0) await fileSystem.syncDirectory(dir);
+    const file = await openActive(recovered, segments);
+    toClose.push(file);
+    const log = new Log(
+      { segmentBytes, batchBytesMax, bytesInFlightMax, idleMarkMs, nowMs: now },
+      {
+        table: recovered.table,
+        segments,
+        marks,
+        file,
+        batch: (recovered.expected?.number ?? 1) - 1,
+        batchCrc: recovered.expected?.previousCrc ?? 0,
+      },
+    );
+    if (recovered.expected === undefined) await log.writeCheckpoint();
+    return log;
+  }
+
+  async function openActive(recovered: Recovered, segments: SegmentSet): Promise<WalFile> {
+    const { segments: found, prepared } = recovered;
+    const last = found.at(-1);
+    if (last === undefined) {
+      const { segment, file } = await segments.createFirst(Math.min(firstFillBytes, segmentBytes));
+      segments.adopt([segment], undefined);
+      return file;
+    }
+    const ready = prepared && { segment: prepared, file: await fileSystem.open(prepared.path, "write") };
+    segments.adopt(found, ready);
+    const file = await fileSystem.open(last.path, "write");
+    // What was just read may so far be only in the page cache: after this it is what it seems to be.
+    await file.sync();
+    return file;
+  }
+}
+
+async function openMarks(settings: Settings, files: readonly string[], numbers: readonly number[]): Promise<MarkFile> {
+  const { dir, fileSystem, now } = settings;
+  if (MarkFile.present(files)) {
+    const marks = await asIo(dir, MarkFile.open(fileSystem, dir));
+    if (numbers.length > 0 || marks.mark.batch === 0) return marks;
+    await marks.close();
+    throw new WalError("ERR_WAL_CORRUPT", `${dir}: all segments are missing, batch ${marks.mark.batch} was durable`, {
+      file: `${dir}/${segmentFile(marks.mark.segment)}`,
+      offset: 0,
+    });
+  }
+  if (numbers.length > 0) {
+    throw new WalError("ERR_WAL_CORRUPT", `${dir}/marks is missing beside ${numbers.length} segments`, {
+      file: `${dir}/marks`,
+      offset: 0,
+    });
+  }
+  return asIo(dir, MarkFile.create(fileSystem, dir, randomBytes(logIdBytes), now()));
+}
+
+/** Errors of the system become this package's, with the cause kept. */
+async function asIo<T>(dir: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (cause instanceof WalError) throw cause;
+    throw new WalError(
+      "ERR_WAL_IO",
+      `cannot open the log in ${dir}: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        file: dir,
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,243 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Wal, WalError } from "../src/index.js";
+import { collect } from "./collect.js";
+import { FaultFileSystem, seeded } from "./fault-file-system.js";
+
+const segmentBytes = 65_536;
+const open = (fileSystem: FaultFileSystem) =>
+  Wal.open({ dir: "log", fileSystem: fileSystem.boot(), segmentBytes, now: () => 1_700_000_000_000 });
+
+const segment = (number: number) => `log/${String(number).padStart(12, "0")}.wal`;
+const records = async (wal: Wal) =>
+  (await collect(wal.stream("s").read())).map((record) => Buffer.from(record.data).toString());
+const text = (n: number, length = 3000) => `${n}:${"x".repeat(length)}`;
+
+/** Some segments with known records in them, closed (the last batch is vouched for) or left by a power cut (it is not). */
+async function filled(options: { close: boolean; count?: number; length?: number }): Promise<FaultFileSystem> {
+  const fileSystem = new FaultFileSystem();
+  const wal = await open(fileSystem);
+  for (let n = 1; n <= (options.count ?? 60); n++) await wal.stream("s").append(Buffer.from(text(n, options.length)));
+  if (options.close) await wal.close();
+  else fileSystem.crash(() => 0.99);
+  return fileSystem;
+}
+
+async function opened(fileSystem: FaultFileSystem): Promise<{ found: string[]; uncertain: boolean } | WalError> {
+  try {
+    const wal = await open(fileSystem);
+    const found = await records(wal);
+    const uncertain = wal.uncertainFrom !== null;
+    await wal.close();
+    return { found, uncertain };
+  } catch (error) {
+    expect(error).toBeInstanceOf(WalError);
+    return error as WalError;
+  }
+}
+
+describe("damage", () => {
+  it("is reported wherever a bit flips, or makes no difference: nothing durable is ever missing or different", {
+    timeout: 60_000,
+  }, async () => {
+    const fileSystem = await filled({ close: true });
+    const restore = fileSystem.snapshot();
+    const whole = await opened(fileSystem);
+    const files = ["log/marks", segment(1), segment(2), segment(3), segment(4)];
+    expect(fileSystem.files()).toEqual(expect.arrayContaining(files));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...files),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.nat(7),
+        async (file, where, bit) => {
+          restore();
+          fileSystem.damage(file, (bytes) => {
+            const at = Math.min(Math.floor(where * bytes.length), bytes.length - 1);
+            bytes[at] = (bytes[at] as number) ^ (1 << bit);
+          });
+          const result = await opened(fileSystem);
+          if (result instanceof WalError) {
+            expect(["ERR_WAL_CORRUPT", "ERR_WAL_UNSUPPORTED"]).toContain(result.code);
+            expect(result.file).toBe(file);
+          } else {
+            expect(result.found).toEqual((whole as { found: string[] }).found);
+          }
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+
+  it("of the last batch, which a closed log vouches for, is reported with file and offset at every single byte", async () => {
+    const fileSystem = await filled({ close: true, count: 3, length: 10 });
+    const restore = fileSystem.snapshot();
+    const end = lastUsed(fileSystem.contents(segment(1)));
+    for (let at = end; at > end - 40; at--) {
+      restore();
+      fileSystem.damage(segment(1), (bytes) => {
+        bytes[at] = (bytes[at] as number) ^ 0x10;
+      });
+      const files = fileSystem.contents(segment(1)).slice();
+      const result = (await opened(fileSystem)) as WalError;
+      expect(result).toMatchObject({ code: "ERR_WAL_CORRUPT", file: segment(1), batch: 4 });
+      expect(Buffer.compare(fileSystem.contents(segment(1)), files)).toBe(0);
+    }
+  });
+
+  it("of an unvouched last batch is taken for a torn write, at every byte of it, and said to be uncertain", async () => {
+    const fileSystem = await filled({ close: false, count: 3, length: 10 });
+    const restore = fileSystem.snapshot();
+    const end = lastUsed(fileSystem.contents(segment(1)));
+    for (let cut = end; cut > end - 70; cut--) {
+      restore();
+      fileSystem.damage(segment(1), (bytes) => bytes.fill(0, cut, end + 1));
+      expect(await opened(fileSystem)).toEqual({ found: [text(1, 10), text(2, 10)], uncertain: true });
+      // What was torn is gone for good: the second opening finds a clean end.
+      expect(await opened(fileSystem)).toEqual({ found: [text(1, 10), text(2, 10)], uncertain: false });
+    }
+  });
+
+  it("in the middle is rot even when the length field is, and when a whole page is gone", async () => {
+    const fileSystem = await filled({ close: false });
+    const restore = fileSystem.snapshot();
+    const batch = find(fileSystem.contents(segment(2)), "EVB\u0001", 20_000);
+    for (const change of [
+      (bytes: Uint8Array) => bytes.fill(0xff, batch + 26, batch + 30),
+      (bytes: Uint8Array) => bytes.fill(0, batch, batch + 4096),
+      (bytes: Uint8Array) => bytes.fill(0, 4096, 8192),
+      (bytes: Uint8Array) => bytes.fill(0, 4096),
+    ]) {
+      restore();
+      fileSystem.damage(segment(2), change);
+      expect(await opened(fileSystem)).toMatchObject({ code: "ERR_WAL_CORRUPT" });
+    }
+  });
+
+  it("a missing segment is reported, in the middle, at the front and at the end", async () => {
+    for (const number of [1, 2, 3]) {
+      const fileSystem = await filled({ close: true });
+      await fileSystem.remove(segment(number));
+      expect(await opened(fileSystem), `segment ${number}`).toMatchObject({ code: "ERR_WAL_CORRUPT" });
+    }
+    const fileSystem = await filled({ close: true });
+    await fileSystem.remove("log/marks");
+    expect(await opened(fileSystem)).toMatchObject({ code: "ERR_WAL_CORRUPT", file: "log/marks" });
+  });
+
+  it("a segment of another log, or under another number, is refused", async () => {
+    const [one, other] = [await filled({ close: true }), await filled({ close: true })];
+    one.damage(segment(2), (bytes) => bytes.set(other.contents(segment(2)).subarray(0, bytes.length)));
+    expect(await opened(one)).toMatchObject({ code: "ERR_WAL_CORRUPT", file: segment(2), offset: 0 });
+    const moved = await filled({ close: true });
+    moved.damage(segment(2), (bytes) => bytes.set(moved.contents(segment(3)).subarray(0, bytes.length)));
+    expect(await opened(moved)).toMatchObject({ code: "ERR_WAL_CORRUPT", file: segment(2), offset: 0 });
+  });
+
+  it("a record that rots while the log is open is never handed out", async () => {
+    const fileSystem = new FaultFileSystem();
+    const wal = await open(fileSystem);
+    for (let n = 1; n <= 5; n++) await wal.stream("s").append(Buffer.from(text(n, 100)));
+    const at = find(fileSystem.contents(segment(1)), "3:xxx", 0);
+    fileSystem.damage(segment(1), (bytes) => bytes.fill(0x79, at + 10, at + 11));
+    const seen: number[] = [];
+    const reading = (async () => {
+      for await (const record of wal.stream("s").read()) seen.push(record.sequence);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "ERR_WAL_CORRUPT", file: segment(1), batch: 4 });
+    expect(seen).toEqual([1, 2]);
+    await wal.close();
+  });
+
+  it("old records in a segment that is used again are never taken for new ones", async () => {
+    const fileSystem = new FaultFileSystem();
+    const random = seeded(7);
+    let first = 1;
+    let last = 0;
+    for (let life = 0; life < 12; life++) {
+      const wal = await open(fileSystem);
+      const stream = wal.stream("s");
+      expect([stream.firstSequence, stream.lastSequence]).toEqual([first, last]);
+      expect(await records(wal)).toEqual(Array.from({ length: last - first + 1 }, (_, n) => text(first + n)));
+      for (let n = 0; n < 45; n++) last = await stream.append(Buffer.from(text(last + 1)));
+      first = last - 5;
+      await stream.truncateBefore(first);
+      fileSystem.crash(random);
+    }
+  });
+});
+
+describe("failing disks", () => {
+  const eio = () => Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+
+  it("poison the log at the first failing sync; it is never asked again, and reopening tells the truth", async () => {
+    const fileSystem = await filled({ close: true, count: 2, length: 10 });
+    const wal = await open(fileSystem);
+    let syncs = 0;
+    fileSystem.fail = (operation) => (operation === "sync" && syncs++ === 0 ? eio() : undefined);
+    const stream = wal.stream("s");
+    const results = await Promise.allSettled([stream.append(Buffer.from("lost")), stream.truncateBefore(2)]);
+    for (const result of results) {
+      expect(result).toMatchObject({
+        status: "rejected",
+        reason: { code: "ERR_WAL_POISONED", cause: { code: "EIO" } },
+      });
+    }
+    await expect(stream.append(Buffer.from("more"))).rejects.toMatchObject({ code: "ERR_WAL_POISONED" });
+    expect(await records(wal)).toEqual([text(1, 10), text(2, 10)]);
+    await wal.close();
+    expect(syncs).toBe(1);
+    fileSystem.crash(() => 0.99);
+    const result = await opened(fileSystem);
+    expect(result).toMatchObject({ found: [text(1, 10), text(2, 10)] });
+  });
+
+  it("that are full poison it too, also where the next segment finds no room", async () => {
+    for (const operation of ["write", "open create"]) {
+      const fileSystem = await filled({ close: true, count: 2, length: 10 });
+      const wal = await open(fileSystem);
+      const full = Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+      fileSystem.fail = (asked) => (asked === operation ? full : undefined);
+      const failure = (async () => {
+        for (let n = 3; n < 200; n++) await wal.stream("s").append(Buffer.from(text(n)));
+      })();
+      await expect(failure).rejects.toMatchObject({ code: "ERR_WAL_POISONED", cause: full });
+      await wal.close();
+      fileSystem.fail = undefined;
+      const found = ((await opened(fileSystem)) as { found: string[] }).found;
+      expect(found.slice(0, 2)).toEqual([text(1, 10), text(2, 10)]);
+    }
+  });
+
+  it("that write less than asked for are asked to go on", async () => {
+    const fileSystem = new FaultFileSystem();
+    const random = seeded(3);
+    fileSystem.shorten = (length) => 1 + Math.floor(random() * length);
+    const wal = await open(fileSystem);
+    for (let n = 1; n <= 40; n++) await wal.stream("s").append(Buffer.from(text(n)));
+    await wal.close();
+    expect((await opened(fileSystem)) as object).toMatchObject({
+      found: Array.from({ length: 40 }, (_, n) => text(n + 1)),
+    });
+  });
+
+  it("that cannot be read make opening fail; it is not taken for the end of the log", async () => {
+    const fileSystem = await filled({ close: true });
+    fileSystem.fail = (operation, path) => (operation === "read" && path === segment(2) ? eio() : undefined);
+    expect(await opened(fileSystem)).toMatchObject({ code: "ERR_WAL_IO", file: segment(2), cause: { code: "EIO" } });
+    fileSystem.fail = undefined;
+    expect(((await opened(fileSystem)) as { found: string[] }).found).toHaveLength(60);
+  });
+});
+
+function lastUsed(bytes: Uint8Array): number {
+  let at = bytes.length - 1;
+  while (bytes[at] === 0) at--;
+  return at;
+}
+
+function find(bytes: Uint8Array, needle: string, from: number): number {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(needle, from, "latin1");
+  expect(at).toBeGreaterThan(0);
+  return at;
+}

@@ -1,0 +1,172 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Wal, type WalRecord, type WalStream } from "../src/index.js";
+import { collect } from "./collect.js";
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "evenkeel-wal-"));
+});
+afterEach(async () => {
+  await rm(dir, { recursive: true, force: true });
+});
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (record: WalRecord) => new TextDecoder().decode(record.data);
+const all = async (stream: WalStream, options = {}) => (await collect(stream.read(options))).map(text);
+
+describe("a log", () => {
+  it("gives back what was appended, in order, also after it was opened again", async () => {
+    {
+      await using wal = await Wal.open({ dir });
+      const orders = wal.stream("orders");
+      expect(await orders.append(bytes("a"))).toBe(1);
+      expect(await orders.append([bytes("b"), bytes("c")])).toBe(3);
+      expect(await wal.stream("other").append(bytes(""))).toBe(1);
+      expect(await all(orders)).toEqual(["a", "b", "c"]);
+    }
+    await using wal = await Wal.open({ dir });
+    expect(wal.uncertainFrom).toBeNull();
+    expect(wal.streams()).toEqual(["orders", "other"]);
+    expect(await all(wal.stream("orders"))).toEqual(["a", "b", "c"]);
+    expect(await all(wal.stream("orders"), { from: 2, to: 2 })).toEqual(["b"]);
+    expect(await all(wal.stream("other"))).toEqual([""]);
+    expect(await wal.stream("orders").append(bytes("d"))).toBe(4);
+  });
+
+  it("gathers what waits into one sync", async () => {
+    await using wal = await Wal.open({ dir });
+    const stream = wal.stream("s");
+    const before = wal.stats().syncs;
+    const sequences = await Promise.all(Array.from({ length: 1000 }, (_, n) => stream.append(bytes(`${n}`))));
+    expect(sequences).toEqual(Array.from({ length: 1000 }, (_, n) => n + 1));
+    expect(wal.stats().syncs).toBe(before + 1);
+  });
+
+  it("does not look at the caller's bytes again once append has returned", async () => {
+    await using wal = await Wal.open({ dir });
+    const buffer = bytes("kept");
+    const appended = wal.stream("s").append(buffer);
+    buffer.fill(0);
+    await appended;
+    expect(await all(wal.stream("s"))).toEqual(["kept"]);
+  });
+
+  it("truncates at the end, and what is appended then takes the place", async () => {
+    {
+      await using wal = await Wal.open({ dir });
+      const stream = wal.stream("s");
+      await stream.append(["1", "2", "3", "4"].map(bytes));
+      await stream.truncateAfter(2);
+      expect(stream.lastSequence).toBe(2);
+      expect(await stream.append(bytes("three"))).toBe(3);
+      expect(await stream.append(bytes("THREE"), { truncateAfter: 2 })).toBe(3);
+      expect(await all(stream)).toEqual(["1", "2", "THREE"]);
+    }
+    await using wal = await Wal.open({ dir });
+    expect(await all(wal.stream("s"))).toEqual(["1", "2", "THREE"]);
+  });
+
+  it("frees segments at the front, reuses them, and still knows the numbers after a restart", async () => {
+    const block = new Uint8Array(10_000).fill(7);
+    {
+      await using wal = await Wal.open({ dir, segmentBytes: 65_536 });
+      const stream = wal.stream("s");
+      for (let n = 0; n < 60; n++) {
+        const last = await stream.append(block);
+        if (last > 10) await stream.truncateBefore(last - 10);
+      }
+      expect(stream.firstSequence).toBe(50);
+      expect(wal.stats().segments).toBeLessThan(6);
+      expect(wal.stats().segmentsRecycled).toBeGreaterThan(0);
+    }
+    await using wal = await Wal.open({ dir, segmentBytes: 65_536 });
+    const stream = wal.stream("s");
+    expect([stream.firstSequence, stream.lastSequence]).toEqual([50, 60]);
+    expect((await collect(stream.read())).map((record) => record.sequence)).toEqual([
+      50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60,
+    ]);
+    expect(() => stream.read({ from: 49 })).toThrow(expect.objectContaining({ code: "ERR_WAL_TRUNCATED" }));
+  });
+
+  it("takes a record larger than a segment", async () => {
+    const large = new Uint8Array(300_000).fill(9);
+    {
+      await using wal = await Wal.open({ dir, segmentBytes: 65_536 });
+      for (let n = 0; n < 3; n++) await wal.stream("s").append([bytes("small"), large]);
+    }
+    await using wal = await Wal.open({ dir, segmentBytes: 65_536 });
+    const lengths = (await collect(wal.stream("s").read())).map((record) => record.data.length);
+    expect(lengths).toEqual([5, 300_000, 5, 300_000, 5, 300_000]);
+  });
+
+  it("forgets a removed stream and begins a new one under its name", async () => {
+    {
+      await using wal = await Wal.open({ dir });
+      const stream = wal.stream("s");
+      await stream.append([bytes("old"), bytes("older")]);
+      await stream.remove();
+      expect(wal.streams()).toEqual([]);
+      expect(await stream.append(bytes("new"))).toBe(1);
+    }
+    await using wal = await Wal.open({ dir });
+    expect(await all(wal.stream("s"))).toEqual(["new"]);
+  });
+
+  it("lets nobody else in, neither from this process nor by the name of another path", async () => {
+    await using wal = await Wal.open({ dir });
+    await expect(Wal.open({ dir: `${dir}/.` })).rejects.toMatchObject({ code: "ERR_WAL_LOCKED" });
+    await wal.stream("s").append(bytes("fine"));
+    await wal.close();
+    const again = await Wal.open({ dir });
+    await again.close();
+  });
+
+  it("finishes what waits when it is closed, and refuses what comes after", async () => {
+    const wal = await Wal.open({ dir });
+    const stream = wal.stream("s");
+    const waiting = [stream.append(bytes("1")), stream.append(bytes("2"))];
+    await wal.close();
+    expect(await Promise.all(waiting)).toEqual([1, 2]);
+    await expect(stream.append(bytes("3"))).rejects.toMatchObject({ code: "ERR_WAL_CLOSED" });
+    expect(() => stream.read()).toThrow(expect.objectContaining({ code: "ERR_WAL_CLOSED" }));
+  });
+
+  it("refuses more than may wait, and says when there is room again", async () => {
+    await using wal = await Wal.open({ dir, bytesInFlightMax: 100_000 });
+    const stream = wal.stream("s");
+    const first = stream.append(new Uint8Array(150_000));
+    await expect(stream.append(bytes("x"))).rejects.toMatchObject({ code: "ERR_WAL_OVERLOADED" });
+    await wal.room();
+    expect(await first).toBe(1);
+    expect(await stream.append(bytes("x"))).toBe(2);
+  });
+
+  it("gives up waiting when told to, and the record may be there all the same", async () => {
+    await using wal = await Wal.open({ dir });
+    const stream = wal.stream("s");
+    const abort = new AbortController();
+    const appended = stream.append(bytes("x"), { signal: abort.signal });
+    abort.abort(new Error("enough"));
+    await expect(appended).rejects.toThrow("enough");
+    await expect(stream.append(bytes("y"), { signal: abort.signal })).rejects.toThrow("enough");
+    expect(await stream.append(bytes("z"))).toBe(2);
+  });
+
+  it("names a bad argument and shows what it saw", async () => {
+    await using wal = await Wal.open({ dir });
+    const stream = wal.stream("s");
+    const bad = (message: string) => expect.objectContaining({ code: "ERR_WAL_ARGUMENT", message });
+    expect(() => wal.stream("")).toThrow(bad('name must be a string of 1 to 1024 bytes, got ""'));
+    expect(() => stream.append([])).toThrow(bad("data must be at least one record, got []"));
+    expect(() => stream.truncateBefore(2)).toThrow(bad("sequence must be a whole number from 1 to 1, got 2"));
+    expect(() => stream.truncateAfter(-1)).toThrow(bad("sequence must be a whole number from 0, got -1"));
+    expect(() => stream.read({ from: 0.5 })).toThrow(bad("from must be a whole number from 1, got 0.5"));
+    await expect(Wal.open({ dir: `${dir}/x`, segmentBytes: 1 })).rejects.toThrow("segmentBytes must be a whole number");
+    expect(() => stream.append(new Uint8Array(65 * 1024 * 1024))).toThrow(
+      expect.objectContaining({ code: "ERR_WAL_TOO_LARGE" }),
+    );
+  });
+});

@@ -5,7 +5,7 @@ import { Tally } from "./support/tally.js";
 
 const replay = (seed: number) => `PAXOS_SEED=${seed} npx vitest run test/simulation.test.ts`;
 const only = process.env.PAXOS_SEED;
-const count = Number(process.env.PAXOS_SEEDS ?? 400);
+const count = Number(process.env.PAXOS_SEEDS ?? 320);
 
 /** What must have been seen, over all seeds together, for a green run to mean anything. */
 const expected = [

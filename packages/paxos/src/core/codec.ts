@@ -43,7 +43,8 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 /**
- * Reads one message. Commands are copied out, so `bytes` may be reused afterwards.
+ * Reads one message. Nothing in it refers to `bytes`, which may be reused; the commands of one message share one buffer,
+ * so who keeps a single command for long should copy it.
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
  */
@@ -238,6 +239,8 @@ function readEntries(input: ByteReader, usual: Ballot): Entry[] {
   const entries: Entry[] = [];
   if (count === 0) return entries;
   const first = input.varint();
+  // One copy for the whole message: an allocation for each command would cost more than all the rest of the protocol.
+  input.own();
   let ballot = usual;
   for (let i = 0; i < count; i++) {
     const flags = input.byte();

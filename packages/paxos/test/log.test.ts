@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PaxosCore, EMPTY_STATE, PaxosError } from "../src/core/index.js";
-import { membership, reachedByQuorum } from "../src/core/quorum.js";
-import { Log, weightOf } from "../src/core/log.js";
 import type { Entry } from "../src/core/index.js";
+import { EMPTY_STATE, PaxosCore, PaxosError } from "../src/core/index.js";
+import { Log, weightOf } from "../src/core/log.js";
+import { membership, reachedByQuorum } from "../src/core/quorum.js";
 import { TableTop } from "./support/table-top.js";
 
 const entry = (slot: number, round: number, size = 1): Entry => {
@@ -47,7 +47,10 @@ describe("the log in memory", () => {
   });
 
   it("cuts messages to size, but never to nothing", () => {
-    const log = new Log(0, [1, 2, 3].map((slot) => entry(slot, 1, 68)));
+    const log = new Log(
+      0,
+      [1, 2, 3].map((slot) => entry(slot, 1, 68)),
+    );
     expect(log.slice(1, 3, 200).map(({ slot }) => slot)).toEqual([1, 2]);
     expect(log.slice(2, 3, 10).map(({ slot }) => slot)).toEqual([2]);
   });

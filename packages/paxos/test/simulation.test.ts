@@ -67,7 +67,7 @@ describe("three replicas in bad weather", () => {
         operations += report.operations;
       });
       expect(operations).toBeGreaterThan(count * 50);
-      expect(expected.filter((what) => !(tally.counts[what] as number > 0))).toEqual([]);
+      expect(expected.filter((what) => !((tally.counts[what] as number) > 0))).toEqual([]);
     },
     120_000,
   );

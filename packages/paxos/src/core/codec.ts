@@ -34,7 +34,8 @@ const sharedKept = 256 << 10;
  */
 export function encodeMessage(message: Message): Uint8Array {
   // One scratch buffer for all: it never leaves this function, and a very large message gets its own.
-  const large = "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
+  const large =
+    "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
   const out = large ? new ByteWriter(sharedKept * 2) : shared;
   out.byte(MESSAGE_VERSION);
   out.byte(TYPES.indexOf(message.type) + 1);

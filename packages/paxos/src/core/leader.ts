@@ -1,4 +1,4 @@
-import { type Ballot, BALLOT_ZERO, compareBallots, sameBallot } from "./ballot.js";
+import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
 import type { Victory } from "./election.js";
 import { weightOf } from "./log.js";

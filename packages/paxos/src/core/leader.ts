@@ -14,7 +14,10 @@ const noCommand = new Uint8Array(0);
 interface Peer {
   readonly node: string;
   synced: boolean;
-  /** Next slot to send; everything before it is on its way or there. */
+  /**
+   * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
+   * has restarted takes again, slot by slot, what it already has on disk.
+   */
   next: number;
   /** Accepted in this ballot and durable there through here. */
   acceptedThrough: number;
@@ -178,7 +181,6 @@ export class Leader {
         peer.acceptedThrough = message.acceptedThrough;
         this.#countChosen();
       }
-      peer.next = Math.max(peer.next, peer.acceptedThrough + 1);
     } else if (message.round > peer.syncedRound) {
       // An answer from before it was synced is old news; one from a later round means that it has restarted.
       peer.synced = false;

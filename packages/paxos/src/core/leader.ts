@@ -1,8 +1,8 @@
-import { type Ballot, BALLOT_ZERO, compareBallots, sameBallot } from "./ballot.js";
+import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
 import type { Victory } from "./election.js";
 import { weightOf } from "./log.js";
-import type { Ack, Nack } from "./messages.js";
+import type { Accept, Ack, Nack } from "./messages.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
 import type { Replica } from "./replica.js";
@@ -14,7 +14,10 @@ const noCommand = new Uint8Array(0);
 interface Peer {
   readonly node: string;
   synced: boolean;
-  /** Next slot to send; everything before it is on its way or there. */
+  /**
+   * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
+   * has restarted takes again, slot by slot, what it already has on disk.
+   */
   next: number;
   /** Accepted in this ballot and durable there through here. */
   acceptedThrough: number;
@@ -41,6 +44,8 @@ export class Leader {
   readonly #startSlot: number;
   readonly #reads: Reads;
   #round = 0;
+  #lastAccept: Accept | undefined;
+  #lastAcceptEnd = 0;
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
@@ -176,7 +181,6 @@ export class Leader {
         peer.acceptedThrough = message.acceptedThrough;
         this.#countChosen();
       }
-      peer.next = Math.max(peer.next, peer.acceptedThrough + 1);
     } else if (message.round > peer.syncedRound) {
       // An answer from before it was synced is old news; one from a later round means that it has restarted.
       peer.synced = false;
@@ -264,11 +268,35 @@ export class Leader {
         peer.triedChosen = -1;
         return;
       }
-      const entries = log.slice(peer.next, log.end, settings.messageBytesMax);
-      this.#replica.send(peer.node, { type: "accept", ...this.#stamp(), prevSlot: peer.next - 1, entries });
-      peer.next += entries.length;
+      const message = this.#acceptFrom(peer.next, settings.messageBytesMax);
+      this.#replica.send(peer.node, message);
+      peer.next += message.entries.length;
       peer.sentRound = this.#round;
     }
+  }
+
+  /** Peers that stand at the same slot are sent the very same object, so that it need be encoded only once. */
+  #acceptFrom(slot: number, bytesMax: number): Accept {
+    const { log, nowMs, knownChosen } = this.#replica;
+    const last = this.#lastAccept;
+    if (
+      last !== undefined &&
+      last.prevSlot === slot - 1 &&
+      last.round === this.#round &&
+      last.sentMs === nowMs &&
+      last.chosenThrough === knownChosen &&
+      this.#lastAcceptEnd === log.end
+    ) {
+      return last;
+    }
+    this.#lastAcceptEnd = log.end;
+    this.#lastAccept = {
+      type: "accept",
+      ...this.#stamp(),
+      prevSlot: slot - 1,
+      entries: log.slice(slot, log.end, bytesMax),
+    };
+    return this.#lastAccept;
   }
 
   /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */

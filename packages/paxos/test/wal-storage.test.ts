@@ -88,6 +88,8 @@ describe("groups in a real log", () => {
     expect(state).toMatchObject({ trimmedThrough: 370, chosenThrough: 390 });
     expect((await group.read(371, 400, 1)).map(({ slot }) => slot)).toEqual([371]);
     await wal.close();
-    await expect(group.write({ promised: { round: 2, node: "n1" } })).rejects.toMatchObject({ code: "ERR_PAXOS_STORAGE" });
+    await expect(group.write({ promised: { round: 2, node: "n1" } })).rejects.toMatchObject({
+      code: "ERR_PAXOS_STORAGE",
+    });
   });
 });

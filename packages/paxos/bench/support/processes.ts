@@ -29,8 +29,12 @@ export class ThreeProcesses {
   static async open(file: string, kind: string): Promise<ThreeProcesses> {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
     // A CPU profile of each node, when somebody wants to know where the time goes.
-    const execArgv = process.env.EVENKEEL_BENCH_PROF ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`] : [];
-    const children = names.map((name) => fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }));
+    const execArgv = process.env.EVENKEEL_BENCH_PROF
+      ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`]
+      : [];
+    const children = names.map((name) =>
+      fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }),
+    );
     const three = new ThreeProcesses(children, dir);
     const listening = await Promise.all(children.map((child) => told(child, "listening")));
     const ports = Object.fromEntries(names.map((name, index) => [name, listening[index]?.port ?? 0]));

@@ -91,7 +91,8 @@ export class GroupHost implements AsyncDisposable {
     if (!Array.isArray(members) || !members.includes(this.nodeId)) {
       throw badArgument("members", `node ids, ${this.nodeId} among them`, members);
     }
-    if (typeof stateMachine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", stateMachine);
+    if (typeof stateMachine?.apply !== "function")
+      throw badArgument("stateMachine", "an object with apply", stateMachine);
     this.#refuseIfClosed();
     if (this.#replicas.has(groupId) || this.#joining.has(groupId)) {
       throw badArgument("groupId", "a group that is not open on this node", groupId);
@@ -232,6 +233,7 @@ export class GroupHost implements AsyncDisposable {
 
 function wireGroupId(groupId: string): Buffer {
   const bytes = typeof groupId === "string" ? Buffer.from(groupId, "utf8") : Buffer.alloc(0);
-  if (bytes.length < 1 || bytes.length > groupIdBytesMax) throw badArgument("groupId", "a name of 1 to 255 bytes", groupId);
+  if (bytes.length < 1 || bytes.length > groupIdBytesMax)
+    throw badArgument("groupId", "a name of 1 to 255 bytes", groupId);
   return Buffer.concat([Buffer.of(bytes.length), bytes]);
 }

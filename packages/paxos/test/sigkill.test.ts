@@ -123,8 +123,10 @@ describe("three processes whose leader is killed again and again", () => {
     expect(acknowledged.filter((command) => !seen.includes(command))).toEqual([]);
     for (const node of running.values()) {
       let journal: string[] = [];
-      while (journal.length < seen.length)
+      while (journal.length < seen.length) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
         journal = ((await node.ask({ type: "journal" }))?.value as string[] | undefined) ?? [];
+      }
       expect(journal.slice(0, seen.length)).toEqual(seen);
     }
   }, 60_000);

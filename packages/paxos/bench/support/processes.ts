@@ -84,7 +84,8 @@ export function tell(message: FromNode): void {
   process.send?.(message);
 }
 
-export function onTold(listener: (message: ToNode) => void): void {
-  process.on("message", listener);
+export function onTold(listener: (message: ToNode) => Promise<void>): void {
+  // Whatever goes wrong in a node ends it, and its parent says so.
+  process.on("message", (message: ToNode) => void listener(message));
   process.once("disconnect", () => process.exit());
 }

@@ -17,6 +17,8 @@ export interface ReplicaHome {
   post(to: string, replica: Replica<unknown>, message: Message): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
+  /** A write was handed to the log in this turn. */
+  writeBegun(): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }
@@ -328,6 +330,7 @@ export class Replica<R> implements Group<R> {
 
   #persist({ token, write }: Extract<Effect, { type: "persist" }>): void {
     this.#writing++;
+    this.#home.writeBegun();
     this.#storage.write(write).then(
       () => {
         this.#wrote();

@@ -67,6 +67,10 @@ async function compiled(entry: string, outDir: string): Promise<string> {
     dts: false,
     clean: false,
     silent: true,
+    // What is wrong is thrown, and told by who runs this.
+    esbuildOptions: (options) => {
+      options.logLevel = "silent";
+    },
     skipNodeModulesBundle: true,
     sourcemap: "inline",
   });

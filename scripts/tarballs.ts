@@ -38,7 +38,7 @@ function outsidePeers(all: readonly Packed[]): string[] {
 }
 
 /** Imports and requires an entry in a process of its own; both give the same names, or it says why not. */
-async function load(folder: string, entry: string): Promise<void> {
+async function load(folder: string, entry: string, circumstances = ""): Promise<void> {
   const script = `
     import { createRequire } from "node:module";
     import { realpathSync } from "node:fs";
@@ -55,7 +55,7 @@ async function load(folder: string, entry: string): Promise<void> {
   `;
   writeFileSync(join(folder, "load.mjs"), script);
   const { ok, output } = await run(process.execPath, ["load.mjs"], folder);
-  report(ok, `import and require ${entry}`, output);
+  report(ok, `import and require ${entry}${circumstances}`, output);
 }
 
 /** Compiles every entry from an ES module and from a CommonJS one, and the READMEs' programs, with all of the types checked. */
@@ -122,7 +122,7 @@ try {
     const own = Object.keys(workspace.manifest.dependencies ?? {});
     const needed = all.filter((packed) => own.includes(packed.workspace.manifest.name)).map((packed) => packed.tarball);
     const alone = await install(`${workspace.name}-alone`, [tarball, ...needed]);
-    await load(alone, workspace.manifest.name);
+    await load(alone, workspace.manifest.name, ", without its optional peers");
   }
 } finally {
   rmSync(scratch, { recursive: true, force: true });

@@ -28,6 +28,7 @@ export class ThreeProcesses {
 
   static async open(file: string, kind: string): Promise<ThreeProcesses> {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
+    // A CPU profile of each node, when somebody wants to know where the time goes.
     const execArgv = process.env.EVENKEEL_BENCH_PROF ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`] : [];
     const children = names.map((name) => fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }));
     const three = new ThreeProcesses(children, dir);
@@ -47,8 +48,9 @@ export class ThreeProcesses {
   }
 
   async close(): Promise<void> {
-    const gone = this.#children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
-    for (const child of this.#children) child.disconnect();
+    const alive = this.#children.filter((child) => child.connected);
+    const gone = alive.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    for (const child of alive) child.disconnect();
     await Promise.all(gone);
     await rm(this.#dir, { recursive: true, force: true });
   }

@@ -5,7 +5,7 @@ import { Tally } from "./support/tally.js";
 
 const replay = (seed: number) => `PAXOS_SEED=${seed} npx vitest run test/simulation.test.ts`;
 const only = process.env.PAXOS_SEED;
-const count = Number(process.env.PAXOS_SEEDS ?? 320);
+const count = Number(process.env.PAXOS_SEEDS ?? 500);
 
 /** Seeds that have found something. */
 const pinned = [54, 199, 51407];

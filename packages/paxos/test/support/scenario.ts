@@ -26,9 +26,10 @@ export interface ScenarioReport {
 /** Longest time from the end of all faults to three equal replicas and a write for each client. Virtual milliseconds. */
 export const RECOVERY_MAX_MS = 3000;
 
-const names = ["a1", "b1", "c1"];
+const three = ["a1", "b1", "c1"];
+const five = [...three, "d1", "e1"];
 
-/** One world from its seed: three replicas, some clients, bad weather, then calm. Throws at the first thing that must not be. */
+/** One world from its seed: three replicas (sometimes five), some clients, bad weather, then calm. Throws at the first thing that must not be. */
 export function runScenario({
   seed,
   faultsMs = 2500,
@@ -42,6 +43,7 @@ export function runScenario({
   const observer = new Observer();
   const history = new History<Op, Answer>({ now: () => world.now });
   const small = random.chance(0.5);
+  const names = random.fork("size").chance(0.15) ? five : three;
   // In some worlds no read rests on a clock, and the clocks are as wrong as they like.
   const leaseReads = random.chance(0.8);
   const options = {

@@ -9,6 +9,8 @@ import type { Replica } from "./replica.js";
 import type { Entry, Proposal } from "./types.js";
 
 const noCommand = new Uint8Array(0);
+/** Rounds of heartbeats after which a piece of catch-up counts as lost. */
+const pieceRounds = 4;
 
 /** What the leader knows of another replica, all of it from answers in its own ballot. */
 interface Peer {
@@ -26,8 +28,8 @@ interface Peer {
   sentMs: number;
   /** Round in which something was last sent that an answer of a later round must show as received. */
   sentRound: number;
-  /** Last piece of catch-up: not sent again before the peer has moved on or a later round is answered. */
-  triedRound: number;
+  /** Catch-up goes on when the peer has moved on from `triedChosen`, or answers this round without having done so. */
+  retryRound: number;
   triedChosen: number;
   /** Newest round in which it said that it is synced. */
   syncedRound: number;
@@ -69,7 +71,7 @@ export class Leader {
       round: 0,
       sentMs: Number.NEGATIVE_INFINITY,
       sentRound: 0,
-      triedRound: -1,
+      retryRound: 0,
       triedChosen: -1,
       syncedRound: -1,
       gapRound: -1,
@@ -308,8 +310,9 @@ export class Leader {
 
   /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
   #catchUp(peer: Peer, chosenThrough: number, round = 0): void {
-    if (round <= peer.triedRound && chosenThrough <= peer.triedChosen) return;
-    peer.triedRound = this.#round;
+    if (round < peer.retryRound && chosenThrough <= peer.triedChosen) return;
+    // A piece of the log may well take longer than a heartbeat, and sending it again would not make it faster.
+    peer.retryRound = this.#round + pieceRounds;
     peer.triedChosen = chosenThrough;
     const replica = this.#replica;
     const { log, settings, knownChosen } = replica;
@@ -327,6 +330,7 @@ export class Leader {
       }
       entries = log.slice(prevSlot + 1, this.#startSlot);
     }
+    peer.retryRound = this.#round + 1;
     const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
     replica.send(peer.node, { type: "sync", ...this.#stamp(), prevSlot, prevBallot, entries });
     peer.sentRound = this.#round;

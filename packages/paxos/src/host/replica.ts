@@ -17,8 +17,6 @@ export interface ReplicaHome {
   post(to: string, replica: Replica<unknown>, message: Message): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
-  /** A write was handed to the log in this turn. */
-  writeBegun(): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }
@@ -178,17 +176,10 @@ export class Replica<R> implements Group<R> {
     return () => this.#listeners.delete(fn);
   }
 
-  async *entries({
-    from = this.#storage.trimmedThrough + 1,
-    through = this.#appliedThrough,
-  } = {}): AsyncIterable<Entry> {
-    checkInteger("from", from, 1, Number.MAX_SAFE_INTEGER);
-    checkInteger("through", through, 0, this.#appliedThrough);
-    for (let next = from; next <= through; ) {
-      const chunk = await this.#storage.read(next, through, readChunkBytes);
-      yield* chunk;
-      next += chunk.length;
-    }
+  entries(range: { readonly from?: number; readonly through?: number } = {}): AsyncIterable<Entry> {
+    const from = checkInteger("from", range.from ?? this.#storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
+    const through = checkInteger("through", range.through ?? this.#appliedThrough, 0, this.#appliedThrough);
+    return this.#read(from, through);
   }
 
   async trim(throughSlot: number): Promise<void> {
@@ -330,7 +321,6 @@ export class Replica<R> implements Group<R> {
 
   #persist({ token, write }: Extract<Effect, { type: "persist" }>): void {
     this.#writing++;
-    this.#home.writeBegun();
     this.#storage.write(write).then(
       () => {
         this.#wrote();
@@ -445,7 +435,24 @@ export class Replica<R> implements Group<R> {
     if (before.leading !== leadership.leading && led.hasSubscribers) {
       led.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, ...leadership });
     }
-    for (const listener of this.#listeners) listener(leadership);
+    for (const listener of this.#listeners) {
+      try {
+        listener(leadership);
+      } catch (error) {
+        // A listener's mistake is its owner's to hear of, not a reason to stop voting.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  async *#read(from: number, through: number): AsyncGenerator<Entry> {
+    for (let next = from; next <= through; ) {
+      const chunk = await this.#storage.read(next, through, readChunkBytes);
+      yield* chunk;
+      next += chunk.length;
+    }
   }
 
   async #ship({ to, fromSlot, throughSlot, bytesMax }: Extract<Effect, { type: "ship" }>): Promise<void> {

@@ -56,6 +56,21 @@ describe("groups in a real log", () => {
     }
   });
 
+  it("keep their promises when they are trimmed while the next write is under way", async () => {
+    const dir = await directory();
+    const wal = await opened(dir);
+    const group = walStorage(wal)("g");
+    await group.load();
+    await group.write({ promised: ballot, accepted: ballot, entries: entries(1, 1, 100_000) });
+    // The next slot's record stands right behind the trim's own, in the same batch.
+    await Promise.all([group.trim(1), group.write({ entries: entries(2, 2, 100_000), chosenThrough: 1 })]);
+    await wal.close();
+    const again = walStorage(await opened(dir))("g");
+    const state = await again.load();
+    expect(state).toMatchObject({ promised: ballot, accepted: ballot, chosenThrough: 1, trimmedThrough: 1 });
+    expect(await again.read(2, 2, 1)).toEqual(entries(2, 2, 100_000));
+  });
+
   it("are one atomic write whatever its size, and many at once never more than the log takes", async () => {
     const dir = await directory();
     const wal = await opened(dir, { bytesInFlightMax: 200_000 });

@@ -108,8 +108,8 @@ class WalGroup implements GroupStorage {
     };
   }
 
-  write(write: PersistWrite): Promise<void> {
-    return this.#append(splitWrite(write));
+  async write(write: PersistWrite): Promise<void> {
+    await this.#append(splitWrite(write));
   }
 
   async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {
@@ -146,7 +146,7 @@ class WalGroup implements GroupStorage {
     }
     if (throughSlot <= this.#trimmedThrough) return;
     // The small state goes in front of the cut: what promised and accepted were must survive the records that first said so.
-    await this.#append([
+    const state = await this.#append([
       {
         promised: this.#promised,
         accepted: this.#accepted,
@@ -154,13 +154,17 @@ class WalGroup implements GroupStorage {
         trimmedThrough: throughSlot,
       },
     ]);
-    const cut = this.#index.seek(throughSlot + 1);
-    if (cut === undefined || cut <= this.#stream.firstSequence) return;
+    const found = this.#index.seek(throughSlot + 1);
+    if (found === undefined) return;
+    // A write called after this trim may already be placed behind the state: never so far, it is all that remembers the promise.
+    const cut = Math.min(found, state);
+    if (cut <= this.#stream.firstSequence) return;
     await this.#stream.truncateBefore(cut);
     this.#index.dropBefore(cut);
   }
 
-  #append(records: readonly LogRecord[]): Promise<void> {
+  /** Resolves to the sequence of the last record. */
+  #append(records: readonly LogRecord[]): Promise<number> {
     const encoded = records.map((record) => encodeRecord(record));
     for (const record of records) this.#note(record, "a write");
     const bytes = encoded.reduce((sum, data) => sum + data.length, 0);
@@ -171,6 +175,7 @@ class WalGroup implements GroupStorage {
           for (const [index, record] of records.entries()) {
             this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
           }
+          return lastSequence;
         },
         (cause: unknown) => {
           throw this.#failed(cause);

@@ -1,1 +1,1 @@
-export {};
+export { Store, type StoreOptions } from "./store.js";

@@ -1,1 +1,23 @@
-export {};
+// A member: local decisions, settled with a coordinator.
+
+export { Admission, type AdmissionOptions, type AdmissionStats } from "./admission.js";
+export type { AwayPolicy, ShareMode } from "./core/member-share.js";
+export type { LimitOptions } from "./core/protocol.js";
+export type { Limit, LimitStats } from "./limit.js";
+
+// A coordinator.
+
+export {
+  type MemoryCoordinator,
+  type MemoryCoordinatorOptions,
+  type MemoryCoordinatorStats,
+  memoryCoordinator,
+} from "./memory-coordinator.js";
+
+// What both say to each other, for coordinators of your own.
+
+export type { Coordinator, Grant, Settlement } from "./core/protocol.js";
+
+// What can go wrong.
+
+export { AdmissionError, type AdmissionErrorCode } from "./core/errors.js";

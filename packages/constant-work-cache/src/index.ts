@@ -1,1 +1,5 @@
-export {};
+export { ConstantWorkCache } from "./cache.js";
+export { Absent } from "./core/absent.js";
+export { CacheError, type CacheErrorCode } from "./errors.js";
+export type { CacheOptions, Source } from "./options.js";
+export type { CacheStats } from "./stats.js";

@@ -1,1 +1,11 @@
-export {};
+export { MemdsClient, type MemdsClientOptions, type MemdsClientStats, type MemdsMember } from "./client.js";
+export type { Entry } from "./core/block.js";
+export type { Change } from "./core/diff.js";
+export { MemdsError, type MemdsErrorCode } from "./core/errors.js";
+export type { Answer, Query } from "./core/messages.js";
+export type { Hash } from "./core/node.js";
+export { keyBytesMax, RangeTree, valueBytesMax } from "./core/range-tree.js";
+export { decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.js";
+export type { Checksum } from "./core/wire.js";
+export { crc32, sha256 } from "./digest.js";
+export { MemdsServer, type MemdsServerOptions, type MemdsServerStats } from "./server.js";

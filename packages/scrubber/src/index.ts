@@ -1,1 +1,30 @@
-export {};
+export { Scrubber, type ScrubberOptions, type PassRunOptions, type ScrubberStats } from "./scrubber.js";
+export type { PassReport, Divergence, Unreadable, Absent } from "./core/finding.js";
+export type { Repairer, RepairOrder, RepairResult } from "./core/repair.js";
+
+export {
+  sortedReplica,
+  memoryReplica,
+  referenceFrom,
+  type SortedReplicaOptions,
+  type MemoryReplicaOptions,
+  type ReferenceFromOptions,
+} from "./replicas.js";
+export { MemoryStore, MemoryReplica } from "./core/memory.js";
+export { Reference, type ReferenceOptions, type ReferenceEntry, type ReferenceApply } from "./core/reference.js";
+
+export type {
+  ReplicaSource,
+  ReplicaSnapshot,
+  Position,
+  KeyRange,
+  Digest,
+  Entry,
+  SplitOptions,
+} from "./core/source.js";
+export { streamingSnapshot, type StreamingOptions } from "./core/streaming.js";
+export { RangeDigester, DIGEST_VERSION, type CreateHash, type IncrementalHash } from "./core/digest.js";
+export { compareBytes } from "./core/bytes.js";
+export { sha256 } from "./sha256.js";
+
+export { ScrubberError, behind, type ScrubberErrorCode } from "./core/errors.js";

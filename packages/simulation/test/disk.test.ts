@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { forEachSeed, type SimDisk, World } from "../src/index.js";
+import { eventLoopTurn, forEachSeed, PromiseDisk, type SimDisk, World } from "../src/index.js";
 
 const PAGE = 4096;
 const bytes = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
@@ -13,9 +13,11 @@ function disk(seed: number): { readonly world: World; readonly disk: SimDisk } {
 function written(world: World, target: SimDisk, file: string, offset: number, data: Uint8Array): void {
   let done = false;
   target.write(file, offset, data, () => {
-    target.sync(file, () => target.syncDirectory(() => {
-      done = true;
-    }));
+    target.sync(file, () =>
+      target.syncDirectory(() => {
+        done = true;
+      }),
+    );
   });
   world.run({ until: () => done });
 }
@@ -112,10 +114,12 @@ describe("faults", () => {
       written(world, d, "f", 0, bytes(10, 1));
       d.failSyncs(1);
       const codes: (string | undefined)[] = [];
-      d.write("f", 0, bytes(10, 2), () => d.sync("f", (first) => {
-        codes.push(first?.code);
-        d.sync("f", (second) => codes.push(second?.code));
-      }));
+      d.write("f", 0, bytes(10, 2), () =>
+        d.sync("f", (first) => {
+          codes.push(first?.code);
+          d.sync("f", (second) => codes.push(second?.code));
+        }),
+      );
       world.run();
       expect(codes).toEqual(["ERR_SIMULATION_DISK_IO", undefined]);
       expect(d.peek("f")?.[0]).toBe(2);
@@ -182,10 +186,12 @@ describe("a journal", () => {
       const journal = d.journal<number>("log");
       let acknowledged = 0;
       for (let i = 0; i < 20; i++) {
-        world.timer(i / 2, () => journal.append(i, () => {
-          expect(i).toBe(acknowledged);
-          acknowledged++;
-        }));
+        world.timer(i / 2, () =>
+          journal.append(i, () => {
+            expect(i).toBe(acknowledged);
+            acknowledged++;
+          }),
+        );
       }
       world.run({ untilMs: 5 });
       const appended = journal.records().length;
@@ -250,4 +256,25 @@ describe("a journal", () => {
     expect(codes.sort()).toEqual(["ERR_SIMULATION_DISK_FULL", undefined]);
     expect(journal.records()).toEqual(["a"]);
   });
+});
+
+it("can be awaited", async () => {
+  const { world, disk: d } = disk(1);
+  const files = new PromiseDisk(d);
+  const program = (async () => {
+    await files.write("f", 0, bytes(10, 1));
+    await files.sync("f");
+    await files.rename("f", "g");
+    await files.syncDirectory();
+    await files.truncate("g", 4);
+    const head = await files.read("g", 0, 100);
+    await files.remove("g");
+    return head;
+  })();
+  await world.runAsync({ turn: eventLoopTurn });
+  expect(await program).toEqual(bytes(4, 1));
+  expect(d.list()).toEqual([]);
+  const missing = expect(files.read("g", 0, 1)).rejects.toMatchObject({ code: "ERR_SIMULATION_NO_FILE" });
+  await world.runAsync({ turn: eventLoopTurn });
+  await missing;
 });

@@ -52,9 +52,9 @@ describe("histories whose verdict is known", () => {
     expect(verdictOf(call(write(1), 0), call(read, 1, 2, 0), call(read, 3, 4, 1))).toBe("linearizable");
     expect(verdictOf(call(write(1), 0), call(read, 1, 2, 0))).toBe("linearizable");
     expect(verdictOf(call(read, 0, 1, 1), call(write(1), 2))).toBe("violation");
-    expect(
-      verdictOf(call(write(1), 0), call(read, 1, 2, 1), call(write(2), 3, 4), call(read, 5, 6, 1)),
-    ).toBe("violation");
+    expect(verdictOf(call(write(1), 0), call(read, 1, 2, 1), call(write(2), 3, 4), call(read, 5, 6, 1))).toBe(
+      "violation",
+    );
     expect(
       verdictOf(call(write(1), 0), call(write(1), 1), call(read, 2, 3, 1), call(write(2), 4, 5), call(read, 6, 7, 1)),
     ).toBe("linearizable");
@@ -142,9 +142,9 @@ it("agrees with trying every order", () => {
       seen[expected]++;
       expect(checkLinearizable(operations, register).verdict).toBe(expected);
     }),
-    { numRuns: 3000 },
+    { numRuns: 2000 },
   );
-  expect(Math.min(seen.linearizable, seen.violation)).toBeGreaterThan(200);
+  expect(Math.min(seen.linearizable, seen.violation)).toBeGreaterThan(150);
 });
 
 it("gives the shortest beginning that fails, and it does fail", () => {

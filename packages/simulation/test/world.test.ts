@@ -4,7 +4,13 @@ import { eventLoopTurn, forEachSeed, Random, World } from "../src/index.js";
 function chatter(seed: number): { readonly fingerprint: number; readonly heard: string[] } {
   const world = new World<string>({ seed });
   const heard: string[] = [];
-  world.network.setFaults({ lossChance: 0.2, duplicateChance: 0.2, reorderChance: 0.3, lateChance: 0.1, delayMaxMs: 20 });
+  world.network.setFaults({
+    lossChance: 0.2,
+    duplicateChance: 0.2,
+    reorderChance: 0.3,
+    lateChance: 0.1,
+    delayMaxMs: 20,
+  });
   const names = ["a", "b", "c"];
   for (const name of names) {
     const node = world.node(name);

@@ -1,1 +1,16 @@
-export {};
+// The bucket.
+
+export { TokenBucket, type TokenBucketOptions, type TokenBucketStats } from "./token-bucket.js";
+
+// Several buckets as one decision.
+
+export { type Chargeable, tryTakeAll } from "./core/all-or-nothing.js";
+
+// What can go wrong.
+
+export { TokenBucketError, type TokenBucketErrorCode } from "./core/errors.js";
+
+// For those who bring their own time: the arithmetic without a clock, and the shapes of a clock and a timer.
+
+export type { Clock, Timer } from "./clock.js";
+export { BucketLevel, type BucketLevelOptions, RATE_MAX, TOKENS_MAX } from "./core/bucket-level.js";

@@ -75,11 +75,7 @@ export class SimJournal<T> {
   }
 
   /** Puts these records in the place of all before, atomically: a crash before `done` leaves the old ones or the new ones. */
-  replace(
-    records: readonly T[],
-    done: JournalDone,
-    { sizeBytes = 0 }: { readonly sizeBytes?: number } = {},
-  ): void {
+  replace(records: readonly T[], done: JournalDone, { sizeBytes = 0 }: { readonly sizeBytes?: number } = {}): void {
     if (this.#refusedAsFull(sizeBytes - this.#usedBytes, done)) return;
     const next = records.map((record, index) => ({ record, sizeBytes: index === 0 ? sizeBytes : 0, forsaken: false }));
     this.#steps.push({ kind: "replace", count: this.#records.length, next, done });

@@ -83,9 +83,7 @@ export function search<S, I, O>(
     return { ...frame, choices, nextUnknown: 0 };
   };
 
-  const stack: Frame[] = [
-    frameAt(EMPTY_SET, model.initial, new Uint32Array(Math.ceil(unknown.length / 32)), -1, -1),
-  ];
+  const stack: Frame[] = [frameAt(EMPTY_SET, model.initial, new Uint32Array(Math.ceil(unknown.length / 32)), -1, -1)];
   let placedCount = 0;
   let best: BestOrder<I, O> | undefined;
   let bestCount = -1;

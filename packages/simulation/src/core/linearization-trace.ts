@@ -15,7 +15,9 @@ export function traceOf<I, O>(
     (latest, operation) => (latest === undefined || operation.returned > latest.returned ? operation : latest),
     undefined,
   );
-  const lines = [`not linearizable${partition === "" ? "" : `: partition ${partition}`}, ${operations.length} operations`];
+  const lines = [
+    `not linearizable${partition === "" ? "" : `: partition ${partition}`}, ${operations.length} operations`,
+  ];
   if (last !== undefined) lines.push(`no order explains it any more once #${last.id} has returned:`);
   const byCall = [...operations].sort((a, b) => a.invoked - b.invoked);
   const skipped = Math.max(0, byCall.length - LINES_MAX);
@@ -24,9 +26,13 @@ export function traceOf<I, O>(
   if (best !== undefined) {
     const order = best.order.slice(-10).map((operation) => `#${operation.id}`);
     const more = best.order.length > 10 ? "... " : "";
-    lines.push(`the longest order that fits: ${more}${order.join(" ") || "(none)"}; the state after it: ${best.stateText}`);
+    lines.push(
+      `the longest order that fits: ${more}${order.join(" ") || "(none)"}; the state after it: ${best.stateText}`,
+    );
     for (const { operation, expected } of best.refused.slice(0, LINES_MAX)) {
-      lines.push(`  next could be #${operation.id} ${textOf(operation.input)}, which would answer ${expected}, not ${textOf(operation.output)}`);
+      lines.push(
+        `  next could be #${operation.id} ${textOf(operation.input)}, which would answer ${expected}, not ${textOf(operation.output)}`,
+      );
     }
   }
   return lines.join("\n");

@@ -48,7 +48,8 @@ export class SimNode<Message = unknown> {
 
   /** Starts the node: from now on messages reach `deliver`. Throws when it is already up. */
   start(deliver: Deliver<Message>): void {
-    if (this.#up) throw new SimulationError("ERR_SIMULATION_ARGUMENT", `node ${this.name} is already up; crash() it first`);
+    if (this.#up)
+      throw new SimulationError("ERR_SIMULATION_ARGUMENT", `node ${this.name} is already up; crash() it first`);
     this.#up = true;
     const life = ++this.#life;
     this.network.attach(this.name, (from, message) => this.#pass(life, () => deliver(from, message)));

@@ -17,7 +17,8 @@ export function textOf(value: unknown): string {
 
 function textOfObject(value: object): string {
   if (Array.isArray(value)) return `[${value.map(textOf).join(", ")}]`;
-  if (value instanceof Uint8Array) return `0x${Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  if (value instanceof Uint8Array)
+    return `0x${Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   if (value instanceof Map) {
     const entries = [...value].map(([key, held]) => `${textOf(key)} => ${textOf(held)}`);
     return `Map{${entries.sort().join(", ")}}`;

@@ -1,0 +1,154 @@
+import { type ChildProcess, fork, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const HOST = "127.0.0.1";
+export const TABLE = "bench";
+export const ITEMS = 2_000;
+
+/** A server under test: starts on a free port, holds `ITEMS` items, stops. */
+export interface ServerUnderTest {
+  readonly note: string;
+  readonly skip?: string;
+  start(): Promise<void>;
+  load(options: {
+    operation: "PutItem" | "GetItem";
+    clients: number;
+    seconds: number;
+  }): Promise<Record<string, number>>;
+  stop(): Promise<void>;
+}
+
+type Launch = (port: number, dir: string) => ChildProcess;
+
+const require = createRequire(import.meta.url);
+
+function resolved(resolve: () => string): string | undefined {
+  try {
+    return resolve();
+  } catch {
+    return undefined;
+  }
+}
+
+function server(note: string, launch: Launch | undefined, missing: string): ServerUnderTest {
+  let users = 0;
+  let opening: Promise<void> | undefined;
+  let child: ChildProcess | undefined;
+  let loader: ChildProcess | undefined;
+  let dir = "";
+  let port = 0;
+
+  const ask = (message: Record<string, unknown>): Promise<Record<string, number>> =>
+    new Promise((resolve, reject) => {
+      loader?.once("message", (answer: { result?: Record<string, number>; error?: string }) => {
+        if (answer.result === undefined) reject(new Error(answer.error));
+        else resolve(answer.result);
+      });
+      loader?.send({ host: HOST, port, table: TABLE, items: ITEMS, ...message });
+    });
+
+  async function open(): Promise<void> {
+    dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
+    port = await freePort();
+    child = launch?.(port, dir);
+    await answers(port, child);
+    loader = fork(fileURLToPath(new URL("./loader.mjs", import.meta.url)), { execArgv: [] });
+    await ask({ work: "fill" });
+  }
+
+  return {
+    note,
+    ...(launch === undefined ? { skip: missing } : {}),
+    // The benches of one file take turns over the same servers, so that data and caches are as warm for all of them.
+    async start() {
+      users++;
+      opening ??= open();
+      await opening;
+    },
+    load: (options) => ask({ work: "load", ...options }),
+    async stop() {
+      if (--users > 0) return;
+      opening = undefined;
+      loader?.kill();
+      if (child !== undefined) {
+        const gone = new Promise((resolve) => child?.once("exit", resolve));
+        child.kill("SIGTERM");
+        await gone;
+      }
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, HOST, resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+async function answers(port: number, child: ChildProcess | undefined): Promise<void> {
+  const giveUpAt = performance.now() + 20_000;
+  for (;;) {
+    try {
+      await fetch(`http://${HOST}:${port}/`);
+      return;
+    } catch (error) {
+      if (child?.exitCode !== null || performance.now() > giveUpAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+const dynalite = resolved(() => require.resolve("dynalite/cli.js"));
+const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.json"))?.replace(
+  "package.json",
+  "dynoxide",
+);
+const quiet: SpawnOptions = { stdio: ["ignore", "ignore", "inherit"] };
+
+export const servers: Readonly<Record<string, ServerUnderTest>> = {
+  evenkeel: server(
+    "three replicas in three processes, two of which sync (fdatasync) before the answer",
+    existsSync(cli)
+      ? (port, dir) => spawn(process.execPath, [cli, "--port", String(port), "--data", dir], quiet)
+      : undefined,
+    "not built: run `npm run build` first",
+  ),
+  "dynalite (memory)": server(
+    "one copy, in memory, nothing on disk",
+    dynalite === undefined
+      ? undefined
+      : (port) =>
+          spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0"], quiet),
+    "dynalite is not installed",
+  ),
+  "dynalite (disk)": server(
+    "one copy, LevelDB on disk, no sync before the answer",
+    dynalite === undefined
+      ? undefined
+      : (port, dir) =>
+          spawn(
+            process.execPath,
+            [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0", "--path", join(dir, "level")],
+            quiet,
+          ),
+    "dynalite is not installed",
+  ),
+  "dynoxide (disk)": server(
+    "one copy, SQLite on disk, fsync before the answer",
+    dynoxide === undefined || !existsSync(dynoxide)
+      ? undefined
+      : (port, dir) =>
+          spawn(dynoxide, ["--host", HOST, "--port", String(port), "--db-path", join(dir, "dynoxide.db")], quiet),
+    "@dynoxide/linux-x64 is for Linux on x64",
+  ),
+};

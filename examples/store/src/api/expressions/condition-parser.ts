@@ -1,0 +1,236 @@
+/**
+ * Conditions and filters, by recursive descent:
+ *
+ *     or        = and { OR and }
+ *     and       = not { AND not }
+ *     not       = NOT not | "(" or ")" | function | operand ( comparator operand | BETWEEN operand AND operand | IN "(" operand { "," operand } ")" )
+ *     operand   = path | :value | size "(" path ")"
+ */
+import { typeOf } from "../attributes.js";
+import { compareValues } from "../compare.js";
+import { messages } from "../messages.js";
+import type { AttributeValue, Condition, Operand } from "../model.js";
+import { printPath } from "../path.js";
+import { Parser } from "./parser.js";
+import { type Placeholders, printValue } from "./placeholders.js";
+
+type Comparator = (Condition & { kind: "compare" })["op"];
+
+const COMPARATORS: ReadonlySet<string> = new Set<Comparator>(["=", "<>", "<", "<=", ">", ">="]);
+const TYPES: ReadonlySet<string> = new Set(["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M"]);
+const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
+const IN_OPERANDS_MAX = 100;
+
+interface FunctionRule {
+  readonly operands: number;
+  build(p: Parser, name: string, operands: readonly Operand[]): Condition;
+}
+
+/** The functions that are conditions. Each has the right number of operands when it is built. */
+const FUNCTIONS: Readonly<Record<string, FunctionRule>> = {
+  attribute_exists: { operands: 1, build: (p, name, [of]) => ({ kind: "exists", path: pathOf(p, name, of) }) },
+  attribute_not_exists: { operands: 1, build: (p, name, [of]) => ({ kind: "not-exists", path: pathOf(p, name, of) }) },
+  attribute_type: {
+    operands: 2,
+    build: (p, name, [of, type]) => ({ kind: "type", path: pathOf(p, name, of), type: typeNamed(p, name, type) }),
+  },
+  begins_with: {
+    operands: 2,
+    build: (p, name, [value, search]) => {
+      for (const side of [value, search]) literalMustBe(p, name, side, (type) => type === "S" || type === "B");
+      return distinct(p, name, { kind: "begins-with", value: value as Operand, search: search as Operand });
+    },
+  },
+  contains: {
+    operands: 2,
+    build: (p, name, [value, search]) =>
+      distinct(p, name, { kind: "contains", value: value as Operand, search: search as Operand }),
+  },
+};
+const FUNCTIONS_OF_UPDATES: ReadonlySet<string> = new Set(["if_not_exists", "list_append"]);
+
+/** @throws ExpressionError */
+export function parseCondition(expression: string, placeholders: Placeholders): Condition {
+  const p = new Parser(expression, placeholders);
+  const condition = parseOr(p);
+  p.finish();
+  return condition;
+}
+
+function parseOr(p: Parser): Condition {
+  let left = parseAnd(p);
+  while (p.acceptKeyword("OR")) {
+    p.countOperator();
+    left = { kind: "or", left, right: parseAnd(p) };
+  }
+  return left;
+}
+
+function parseAnd(p: Parser): Condition {
+  let left = parseNot(p);
+  while (p.acceptKeyword("AND")) {
+    p.countOperator();
+    left = { kind: "and", left, right: parseNot(p) };
+  }
+  return left;
+}
+
+function parseNot(p: Parser): Condition {
+  if (p.acceptKeyword("NOT")) {
+    p.countOperator();
+    return { kind: "not", condition: p.nested(() => parseNot(p)) };
+  }
+  if (p.isSymbol("(")) return parseParentheses(p);
+  if (!p.atFunction() || p.peek().text === "size") return parseComparison(p, parseOperand(p));
+  const name = p.peek().text;
+  const condition = parseFunction(p);
+  if (!atComparison(p)) return condition;
+  // What a condition answers is no operand; an unknown function has been noted as such.
+  if (Object.hasOwn(FUNCTIONS, name)) p.problems.note("misplaced function", messages.functionMisplaced(name));
+  return parseComparison(p, { kind: "path", path: [] });
+}
+
+function parseParentheses(p: Parser): Condition {
+  p.expectSymbol("(");
+  const inner = p.position;
+  const condition = p.nested(() => parseOr(p));
+  // `((a))`, but not `((a) OR b)`: the last pair inside began right behind this one and has just been closed.
+  if (p.lastPair?.from === inner && p.lastPair.to === p.position) {
+    p.problems.note("parentheses", messages.redundantParentheses);
+  }
+  p.expectSymbol(")");
+  p.lastPair = { from: inner - 1, to: p.position };
+  return condition;
+}
+
+function atComparison(p: Parser): boolean {
+  const { kind, text } = p.peek();
+  return (kind === "symbol" && COMPARATORS.has(text)) || p.isKeyword("BETWEEN") || p.isKeyword("IN");
+}
+
+function parseComparison(p: Parser, left: Operand): Condition {
+  const { kind, text } = p.peek();
+  if (kind === "symbol" && COMPARATORS.has(text)) {
+    p.take();
+    p.countOperator();
+    const op = text as Comparator;
+    const right = parseOperand(p);
+    if (op !== "=" && op !== "<>") {
+      for (const side of [left, right]) literalMustBe(p, op, side, (type) => ORDERED_TYPES.has(type));
+    }
+    checkDistinct(p, op, left, right);
+    return { kind: "compare", op, left, right };
+  }
+  if (p.acceptKeyword("BETWEEN")) return parseBetween(p, left);
+  if (p.acceptKeyword("IN")) return parseIn(p, left);
+  if (left.kind === "size") p.problems.note("misplaced function", messages.functionMisplaced("size"));
+  if (left.kind !== "size") p.fail();
+  return { kind: "compare", op: "=", left, right: left };
+}
+
+function parseBetween(p: Parser, value: Operand): Condition {
+  p.countOperator();
+  const low = parseOperand(p);
+  p.expectKeyword("AND");
+  const high = parseOperand(p);
+  for (const side of [value, low, high]) literalMustBe(p, "BETWEEN", side, (type) => ORDERED_TYPES.has(type));
+  if (low.kind === "value" && high.kind === "value") checkBounds(p, low.value, high.value);
+  return { kind: "between", value, low, high };
+}
+
+function checkBounds(p: Parser, low: AttributeValue, high: AttributeValue): void {
+  if (typeOf(low) !== typeOf(high)) {
+    p.problems.note("operand type", messages.betweenTypes(printValue(low), printValue(high)));
+  } else if ((compareValues(low, high) ?? 0) > 0) {
+    p.problems.note("operand type", messages.betweenOrder(printValue(low), printValue(high)));
+  }
+}
+
+function parseIn(p: Parser, value: Operand): Condition {
+  p.countOperator();
+  const among: Operand[] = [];
+  p.expectSymbol("(");
+  do among.push(parseOperand(p));
+  while (p.acceptSymbol(","));
+  p.expectSymbol(")");
+  if (among.length > IN_OPERANDS_MAX) p.problems.note("operand count", messages.operandCount("IN", among.length + 1));
+  return { kind: "in", value, among };
+}
+
+function parseFunction(p: Parser): Condition {
+  const name = p.take().text;
+  const operands = parseArguments(p);
+  const rule = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
+  if (rule === undefined) p.problems.note("unknown function", unknownFunction(name));
+  else if (operands.length === rule.operands) return rule.build(p, name, operands);
+  else p.problems.note("operand count", messages.operandCount(name, operands.length));
+  return { kind: "exists", path: [] };
+}
+
+function unknownFunction(name: string): string {
+  return FUNCTIONS_OF_UPDATES.has(name) ? messages.functionNotInCondition(name) : messages.unknownFunction(name);
+}
+
+function parseArguments(p: Parser): Operand[] {
+  p.countOperator();
+  const operands: Operand[] = [];
+  p.expectSymbol("(");
+  p.nested(() => {
+    do operands.push(parseOperand(p));
+    while (p.acceptSymbol(","));
+  });
+  p.expectSymbol(")");
+  return operands;
+}
+
+function parseOperand(p: Parser): Operand {
+  if (p.peek().kind === "value") return { kind: "value", value: p.value() };
+  if (!p.atFunction()) return { kind: "path", path: p.path() };
+  const name = p.take().text;
+  const operands = parseArguments(p);
+  if (name !== "size") {
+    const known = Object.hasOwn(FUNCTIONS, name);
+    if (known) p.problems.note("misplaced function", messages.functionMisplaced(name));
+    else p.problems.note("unknown function", unknownFunction(name));
+  } else if (operands.length !== 1) p.problems.note("operand count", messages.operandCount(name, operands.length));
+  return { kind: "size", path: pathOf(p, name, operands[0]) };
+}
+
+function pathOf(p: Parser, operator: string, operand: Operand | undefined): readonly (string | number)[] {
+  if (operand?.kind === "path") return operand.path;
+  if (operand?.kind === "size") p.problems.note("misplaced function", messages.functionMisplaced("size"));
+  else p.problems.note("operand type", messages.needsPath(operator));
+  return [];
+}
+
+function typeNamed(p: Parser, operator: string, operand: Operand | undefined): string {
+  if (operand?.kind !== "value" || !("S" in operand.value)) {
+    const type = operand?.kind === "value" ? typeOf(operand.value) : "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}";
+    p.problems.note("operand type", messages.operandType(operator, type));
+    return "";
+  }
+  if (!TYPES.has(operand.value.S)) p.problems.note("operand type", messages.unknownType(operand.value.S));
+  return operand.value.S;
+}
+
+function literalMustBe(
+  p: Parser,
+  operator: string,
+  operand: Operand | undefined,
+  allowed: (type: string) => boolean,
+): void {
+  if (operand?.kind !== "value" || allowed(typeOf(operand.value))) return;
+  p.problems.note("operand type", messages.operandType(operator, typeOf(operand.value)));
+}
+
+function distinct<C extends Condition & { value: Operand; search: Operand }>(p: Parser, name: string, condition: C): C {
+  checkDistinct(p, name, condition.value, condition.search);
+  return condition;
+}
+
+function checkDistinct(p: Parser, operator: string, left: Operand, right: Operand): void {
+  if (left.kind !== "path" || right.kind !== "path" || left.path.length !== right.path.length) return;
+  if (left.path.every((step, i) => step === right.path[i])) {
+    p.problems.note("same operands", messages.operandsSame(operator, printPath(left.path)));
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Every sentence that a client can be told, in one place, because the service's wording drifts and programs do match on it.
+ * Spelling and spacing are the service's, mistakes included.
+ */
+const INVALID_VALUES = "One or more parameter values were invalid: ";
+
+export const messages = {
+  // Whole answers
+  accessDenied: "You do not have sufficient access to perform this action.",
+  conditionFailed: "The conditional request failed",
+  internal: "The request processing has failed because of an unknown error, exception or failure.",
+  invalidRestoreTime: "An invalid restore time was specified.",
+  itemCollectionTooLarge: "Collection size exceeded.",
+  limitExceeded: "Too many operations for a given subscriber.",
+  missingToken: "Request is missing Authentication Token",
+  incompleteSignature: "The request signature does not conform to AWS standards.",
+  authorizationParameter: (name: string) => `Authorization header requires '${name}' parameter. `,
+  authorizationDate: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+  authorizationEcho: (header: string) => `Authorization=${header.slice(0, 512)}`,
+  noPointInTimeRecovery: "Point in time recovery has not been enabled for this table.",
+  throughputExceeded:
+    "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
+  requestLimitExceeded: "Throughput exceeds the current throughput limit for your account. Please contact AWS Support.",
+  resourceInUse: "The operation conflicts with the resource's availability.",
+  resourceNotFound: "Requested resource not found",
+  unavailable: "The service is currently unavailable or busy.",
+  throttled: "Rate of requests exceeds the allowed throughput.",
+  transactionConflict: "Transaction is ongoing for the item",
+  tableAlreadyExists: "Table already exists",
+  tableNotFound: "Table not found",
+  tableNotFoundNamed: (table: string) => `Requested resource not found: Table: ${table} not found`,
+  tableExistsNamed: (table: string) => `Table already exists: ${table}`,
+  sourceTableNotFound: (table: string) => `Source table not found: ${table}`,
+
+  // Shape of a request
+  required: (name: string) => `The parameter '${name}' is required but was not present in the request`,
+  constraints: (failures: readonly string[]) =>
+    `${failures.length} validation error${failures.length === 1 ? "" : "s"} detected: ${failures.join("; ")}`,
+  constraint: (value: string, at: string, rule: string) =>
+    `Value ${value} at '${at}' failed to satisfy constraint: ${rule}`,
+  mustNotBeNull: "Member must not be null",
+  mustHaveLengthMin: (n: number) => `Member must have length greater than or equal to ${n}`,
+  mustHaveLengthMax: (n: number) => `Member must have length less than or equal to ${n}`,
+  mustBeMin: (n: number) => `Member must have value greater than or equal to ${n}`,
+  mustBeMax: (n: number) => `Member must have value less than or equal to ${n}`,
+  mustMatch: (pattern: string) => `Member must satisfy regular expression pattern: ${pattern}`,
+  mustBeOneOf: (values: readonly string[]) => `Member must satisfy enum value set: [${values.join(", ")}]`,
+  mapKeysMust: (rules: readonly string[]) => `Map keys must satisfy constraint: [${rules.join(", ")}]`,
+  mapValueMust: (rules: readonly string[]) => `Map value must satisfy constraint: [${rules.join(", ")}]`,
+  tableNameLength: (name: string) => `${name} must be at least 3 characters long and at most 255 characters long`,
+  notSupported: (name: string) => `${INVALID_VALUES}${name} is not supported by this store`,
+  useExpressions: (name: string) =>
+    `${INVALID_VALUES}${name} is not supported by this store, use expression parameters instead`,
+
+  // What the deserializer says
+  cannotBeConverted: (token: string, to: string) => `${token} cannot be converted to ${to}`,
+  unexpectedToken: "Unexpected token received from parser",
+  startOfStructure: "Start of structure or map found where not expected",
+  startOfList: (to: string) => `Unrecognized collection type ${to}`,
+  unexpectedFieldType: "Unexpected field type",
+  unexpectedValueType: "Unexpected value type in payload",
+  onlyBase64: "only base-64-encoded strings are convertible to bytes",
+  base64Length: (length: number) => `Base64 encoded length is expected a multiple of 4 bytes but found: ${length}`,
+  base64Character: "Invalid last non-pad Base64 character dectected",
+
+  // Attribute values
+  valueEmpty: "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+  valueAmbiguous:
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+  nullMustBeTrue: `${INVALID_VALUES}Null attribute value types must have the value of true`,
+  stringSetEmpty: `${INVALID_VALUES}An string set  may not be empty`,
+  numberSetEmpty: `${INVALID_VALUES}An number set  may not be empty`,
+  binarySetEmpty: `${INVALID_VALUES}Binary sets should not be empty`,
+  stringSetDuplicates: (values: string) => `${INVALID_VALUES}Input collection ${values} contains duplicates.`,
+  numberSetDuplicates: "Input collection contains duplicates",
+  binarySetDuplicates: (values: string) => `${INVALID_VALUES}Input collection ${values}of type BS contains duplicates.`,
+  nestingTooDeep: "Nesting Levels have exceeded supported limits",
+  notANumberEmpty: "The parameter cannot be converted to a numeric value",
+  notANumber: (text: string) => `The parameter cannot be converted to a numeric value: ${text}`,
+  numberOverflow: "Number overflow. Attempting to store a number with magnitude larger than supported range",
+  numberUnderflow: "Number underflow. Attempting to store a number with magnitude smaller than supported range",
+  numberTooPrecise: "Attempting to store more than 38 significant digits in a Number",
+  itemTooLarge: "Item size has exceeded the maximum allowed size",
+  itemTooLargeAfterUpdate: "Item size to update has exceeded the maximum allowed size",
+
+  // Keys
+  keyMismatch: "The provided key element does not match the schema",
+  keyMissing: (name: string) => `${INVALID_VALUES}Missing the key ${name} in the item`,
+  keyType: (name: string, expected: string, actual: string) =>
+    `${INVALID_VALUES}Type mismatch for key ${name} expected: ${expected} actual: ${actual}`,
+  keyEmpty: (name: string, type: string) =>
+    `One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty ${type === "S" ? "string" : "binary"} value. Key: ${name}`,
+  partitionKeyTooLarge: `${INVALID_VALUES}Size of hashkey has exceeded the maximum size limit of2048 bytes`,
+  sortKeyTooLarge: `${INVALID_VALUES}Aggregated size of all range keys has exceeded the size limit of 1024 bytes`,
+  keyUpdate: (name: string) => `${INVALID_VALUES}Cannot update attribute ${name}. This attribute is part of the key`,
+
+  // Expressions
+  invalidExpression: (parameter: string, problem: string) => `Invalid ${parameter}: ${problem}`,
+  expressionEmpty: "The expression can not be empty;",
+  expressionTooLong: (size: number) =>
+    `Expression size has exceeded the maximum allowed size; expression size: ${size}`,
+  expressionTooDeep: "The expression contains too many nested levels;",
+  expressionTooManyOperators: (count: number) => `The expression contains too many operators; operator count: ${count}`,
+  syntaxError: (token: string, near: string) => `Syntax error; token: "${token}", near: "${near}"`,
+  pathTooDeep: (levels: number) => `The document path has too many nesting elements; nesting levels: ${levels}`,
+  listIndexTooLarge: (index: string) => `List index is not within the allowable range; index: [${index}]`,
+  nameUndefined: (name: string) =>
+    `An expression attribute name used in the document path is not defined; attribute name: ${name}`,
+  valueUndefined: (name: string) =>
+    `An expression attribute value used in expression is not defined; attribute value: ${name}`,
+  reservedKeyword: (name: string) => `Attribute name is a reserved keyword; reserved keyword: ${name}`,
+  unknownFunction: (name: string) => `Invalid function name; function: ${name}`,
+  functionMisplaced: (name: string) =>
+    `The function is not allowed to be used this way in an expression; function: ${name}`,
+  functionNotInCondition: (name: string) => `The function is not allowed in a condition expression; function: ${name}`,
+  functionNotInUpdate: (name: string) => `The function is not allowed in an update expression; function: ${name}`,
+  operandCount: (operator: string, count: number) =>
+    `Incorrect number of operands for operator or function; operator or function: ${operator}, number of operands: ${count}`,
+  operandType: (operator: string, type: string) =>
+    `Incorrect operand type for operator or function; operator or function: ${operator}, operand type: ${type}`,
+  operandTypeOfUpdate: (operator: string, type: string) =>
+    `Incorrect operand type for operator or function; operator: ${operator}, operand type: ${type}`,
+  needsPath: (operator: string) => `Operator or function requires a document path; operator or function: ${operator}`,
+  operandsSame: (operator: string, operand: string) =>
+    `The first operand must be distinct from the remaining operands for this operator or function; operator: ${operator}, first operand: ${operand}`,
+  unknownType: (name: string) =>
+    `Invalid attribute type name found; type: ${name}, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}`,
+  betweenTypes: (low: string, high: string) =>
+    `The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: ${low}, upper bound operand: AttributeValue: ${high}`,
+  betweenOrder: (low: string, high: string) =>
+    `The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: ${low}, upper bound operand: AttributeValue: ${high}`,
+  redundantParentheses: "The expression has redundant parentheses;",
+  sectionTwice: (section: string) => `The "${section}" section can only be used once in an update expression;`,
+  pathsOverlap: (one: string, two: string) =>
+    `Two document paths overlap with each other; must remove or rewrite one of these paths; path one: ${one}, path two: ${two}`,
+  pathsConflict: (one: string, two: string) =>
+    `Two document paths conflict with each other; must remove or rewrite one of these paths; path one: ${one}, path two: ${two}`,
+  updateOperandType: "An operand in the update expression has an incorrect data type",
+  updateOperandMissing: "The provided expression refers to an attribute that does not exist in the item",
+  updatePathInvalid: "The document path provided in the update expression is invalid for update",
+  namesEmpty: "ExpressionAttributeNames must not be empty",
+  valuesEmpty: "ExpressionAttributeValues must not be empty",
+  nameKey: (key: string) => `ExpressionAttributeNames contains invalid key: Syntax error; key: "${key}"`,
+  valueKey: (key: string) => `ExpressionAttributeValues contains invalid key: Syntax error; key: "${key}"`,
+  nameValue: (key: string) => `ExpressionAttributeNames contains invalid value: Empty attribute name for key ${key}`,
+  valueValue: (problem: string, key: string) =>
+    `ExpressionAttributeValues contains invalid value: ${problem} for key ${key}`,
+  namesUnused: (keys: readonly string[]) =>
+    `Value provided in ExpressionAttributeNames unused in expressions: keys: {${keys.join(", ")}}`,
+  valuesUnused: (keys: readonly string[]) =>
+    `Value provided in ExpressionAttributeValues unused in expressions: keys: {${keys.join(", ")}}`,
+  namesWithoutExpression: "ExpressionAttributeNames can only be specified when using expressions",
+  valuesWithoutExpression: (expressions: readonly string[]) =>
+    `ExpressionAttributeValues can only be specified when using expressions: ${expressions.join(" and ")} ${expressions.length > 1 ? "are" : "is"} null`,
+
+  // Writes
+  returnValuesPut: "ReturnValues can only be ALL_OLD or NONE",
+  batchTooMany: (name: string) => `Too many items requested for the ${name} call`,
+  batchDuplicates: "Provided list of item keys contains duplicates",
+
+  // Query and Scan
+  keyConditionMissing: "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+  keyOperator: (operator: string) => `Invalid operator used in KeyConditionExpression: ${operator}`,
+  keyNested: "KeyConditionExpressions cannot contain nested operations",
+  keyNestedPath: "KeyConditionExpressions cannot have conditions on nested attributes",
+  keyFirstOperand: (operator: string) =>
+    `Invalid condition in KeyConditionExpression: ${operator} operator must have the key attribute as its first operand`,
+  keyManyNames: "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+  keyNoName: "Invalid condition in KeyConditionExpression: No key attribute specified",
+  keyTwice: "KeyConditionExpressions must only contain one condition per key",
+  keyConditionCount: "Conditions can be of length 1 or 2 only",
+  keyConditionUnsupported: "Query key condition not supported",
+  keyConditionMissed: (name: string) => `Query condition missed key schema element: ${name}`,
+  keyConditionType: `${INVALID_VALUES}Condition parameter type does not match schema type`,
+  filterOnKey: (name: string) =>
+    `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
+  startKeyInvalid: "The provided starting key is invalid",
+  startKeyInvalidBecause: (problem: string) => `The provided starting key is invalid: ${problem}`,
+  startKeyOutside: "The provided starting key is outside query boundaries based on provided conditions",
+  startKeyPredicate: "The provided starting key does not match the range key predicate",
+  startKeySegment:
+    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
+  noSuchIndex: (name: string) => `The table does not have the specified index: ${name}`,
+  projectionWithSelect: (select: string) => `Cannot specify the ProjectionExpression when choosing to get ${select}`,
+  projectedOnTable: "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+  specificWithoutProjection:
+    "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+  segmentWithoutTotal:
+    "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+  totalWithoutSegment:
+    "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+  segmentTooLarge: (segment: number, total: number) =>
+    `The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`,
+
+  // Tables
+  throughputUnderOnDemand: `${INVALID_VALUES}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST`,
+  throughputMissing: `${INVALID_VALUES}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED`,
+  keyNamesEqual: "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+  firstKeyNotHash: "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
+  secondKeyNotRange: "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+  keyNotDefined: (keys: readonly string[], definitions: readonly string[]) =>
+    `${INVALID_VALUES}Some index key attributes are not defined in AttributeDefinitions. Keys: [${keys.join(", ")}], AttributeDefinitions: [${definitions.join(", ")}]`,
+  keyCountMismatch: `${INVALID_VALUES}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
+  definitionTwice: (name: string) => `${INVALID_VALUES}Duplicate attribute name in AttributeDefinitions: ${name}`,
+  throughputTooHigh: (name: string) => `Given value for ${name} is out of bounds`,
+  restoreTimeChoice: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
+} as const;

@@ -1,0 +1,68 @@
+/** Parses all expressions of one request, in the order in which the service reports what is wrong with them. */
+import { validationError } from "../errors.js";
+import { parseCondition } from "../expressions/condition-parser.js";
+import { Placeholders } from "../expressions/placeholders.js";
+import { ExpressionError } from "../expressions/problems.js";
+import { parseProjection } from "../expressions/projection-parser.js";
+import { parseUpdate } from "../expressions/update-parser.js";
+import { messages } from "../messages.js";
+import type { Condition, DocumentPath, UpdateAction } from "../model.js";
+import type { ExpressionParameters } from "./items.js";
+
+export interface Expressions {
+  readonly update?: readonly UpdateAction[];
+  readonly condition?: Condition;
+  readonly keyCondition?: Condition;
+  readonly filter?: Condition;
+  readonly projection?: readonly DocumentPath[];
+}
+
+type Parameter =
+  | "UpdateExpression"
+  | "ConditionExpression"
+  | "KeyConditionExpression"
+  | "FilterExpression"
+  | "ProjectionExpression";
+
+const NO_EXPRESSIONS: Expressions = {};
+
+/**
+ * @param takesValues the operation's expressions in which values may stand, as an error text lists them
+ * @throws ValidationException
+ */
+export function parseExpressions(request: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
+  const { ExpressionAttributeNames: names, ExpressionAttributeValues: values } = request;
+  const withValues = takesValues.some((parameter) => request[parameter] !== undefined);
+  if (!withValues && request.ProjectionExpression === undefined) {
+    if (names !== undefined) throw validationError(messages.namesWithoutExpression);
+    if (values === undefined) return NO_EXPRESSIONS;
+  }
+  if (!withValues && values !== undefined) throw validationError(messages.valuesWithoutExpression(takesValues));
+  const placeholders = new Placeholders(names, values);
+  const parse = <T>(
+    parameter: Parameter,
+    parser: (expression: string, placeholders: Placeholders) => T,
+  ): T | undefined => {
+    const expression = request[parameter];
+    if (expression === undefined) return undefined;
+    try {
+      return parser(expression, placeholders);
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      throw validationError(messages.invalidExpression(parameter, error.message));
+    }
+  };
+  const update = parse("UpdateExpression", parseUpdate);
+  const condition = parse("ConditionExpression", parseCondition);
+  const keyCondition = parse("KeyConditionExpression", parseCondition);
+  const filter = parse("FilterExpression", parseCondition);
+  const projection = parse("ProjectionExpression", parseProjection);
+  placeholders.assertAllUsed();
+  return {
+    ...(update && { update }),
+    ...(condition && { condition }),
+    ...(keyCondition && { keyCondition }),
+    ...(filter && { filter }),
+    ...(projection && { projection }),
+  };
+}

@@ -1,0 +1,238 @@
+/** What the operations on items take. */
+import type { Item, ReturnValues } from "../model.js";
+import type { Shape, StructureShape } from "./shapes.js";
+
+export type CapacityDetail = "INDEXES" | "TOTAL" | "NONE";
+
+export interface ExpressionParameters {
+  ConditionExpression?: string;
+  FilterExpression?: string;
+  KeyConditionExpression?: string;
+  ProjectionExpression?: string;
+  UpdateExpression?: string;
+  ExpressionAttributeNames?: Record<string, string>;
+  ExpressionAttributeValues?: Item;
+}
+
+interface WriteRequest extends ExpressionParameters {
+  TableName: string;
+  ReturnValues?: ReturnValues;
+  ReturnValuesOnConditionCheckFailure?: "ALL_OLD" | "NONE";
+  ReturnConsumedCapacity?: CapacityDetail;
+}
+
+const tableName: Shape = { type: "table-name", required: true };
+const key: Shape = { type: "item", required: true };
+const expression: Shape = { type: "string" };
+const legacy: Shape = { type: "unsupported", legacy: true };
+const names: Shape = { type: "map", of: { type: "string" } };
+const values: Shape = { type: "item" };
+const capacityDetail: Shape = { type: "string", oneOf: ["INDEXES", "TOTAL", "NONE"] };
+
+const ofWrites: Readonly<Record<string, Shape>> = {
+  ReturnValues: { type: "string", oneOf: ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"] },
+  ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
+  ReturnConsumedCapacity: capacityDetail,
+  ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
+  ConditionExpression: expression,
+  ExpressionAttributeNames: names,
+  ExpressionAttributeValues: values,
+  Expected: legacy,
+  ConditionalOperator: legacy,
+};
+
+export interface PutItemRequest extends WriteRequest {
+  Item: Item;
+}
+
+export const putItem: StructureShape = {
+  type: "structure",
+  name: "PutItemInput",
+  members: { TableName: tableName, Item: key, ...ofWrites },
+};
+
+export interface DeleteItemRequest extends WriteRequest {
+  Key: Item;
+}
+
+export const deleteItem: StructureShape = {
+  type: "structure",
+  name: "DeleteItemInput",
+  members: { TableName: tableName, Key: key, ...ofWrites },
+};
+
+export interface UpdateItemRequest extends WriteRequest {
+  Key: Item;
+}
+
+export const updateItem: StructureShape = {
+  type: "structure",
+  name: "UpdateItemInput",
+  members: { TableName: tableName, Key: key, ...ofWrites, UpdateExpression: expression, AttributeUpdates: legacy },
+};
+
+export interface GetItemRequest extends ExpressionParameters {
+  TableName: string;
+  Key: Item;
+  ConsistentRead?: boolean;
+  ReturnConsumedCapacity?: CapacityDetail;
+}
+
+export const getItem: StructureShape = {
+  type: "structure",
+  name: "GetItemInput",
+  members: {
+    TableName: tableName,
+    Key: key,
+    ConsistentRead: { type: "boolean" },
+    ReturnConsumedCapacity: capacityDetail,
+    ProjectionExpression: expression,
+    ExpressionAttributeNames: names,
+    AttributesToGet: legacy,
+  },
+};
+
+export type Select = "SPECIFIC_ATTRIBUTES" | "COUNT" | "ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES";
+
+interface PageRequestParameters extends ExpressionParameters {
+  TableName: string;
+  IndexName?: string;
+  ConsistentRead?: boolean;
+  ExclusiveStartKey?: Item;
+  Limit?: number;
+  Select?: Select;
+  ReturnConsumedCapacity?: CapacityDetail;
+}
+
+const ofPages: Readonly<Record<string, Shape>> = {
+  TableName: tableName,
+  IndexName: { type: "string", pattern: /^[a-zA-Z0-9_.-]+$/, lengthMin: 3, lengthMax: 255 },
+  ConsistentRead: { type: "boolean" },
+  ExclusiveStartKey: { type: "item" },
+  Limit: { type: "integer", wire: "Integer", min: 1 },
+  Select: {
+    type: "string",
+    oneOf: ["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"],
+  },
+  ReturnConsumedCapacity: capacityDetail,
+  FilterExpression: expression,
+  ProjectionExpression: expression,
+  ExpressionAttributeNames: names,
+  ExpressionAttributeValues: values,
+  AttributesToGet: legacy,
+  ConditionalOperator: legacy,
+};
+
+export interface QueryRequest extends PageRequestParameters {
+  ScanIndexForward?: boolean;
+}
+
+export const query: StructureShape = {
+  type: "structure",
+  name: "QueryInput",
+  members: {
+    ...ofPages,
+    KeyConditionExpression: expression,
+    ScanIndexForward: { type: "boolean" },
+    KeyConditions: legacy,
+    QueryFilter: legacy,
+  },
+};
+
+export const SEGMENTS_MAX = 1_000_000;
+
+export interface ScanRequest extends PageRequestParameters {
+  Segment?: number;
+  TotalSegments?: number;
+}
+
+export const scan: StructureShape = {
+  type: "structure",
+  name: "ScanInput",
+  members: {
+    ...ofPages,
+    Segment: { type: "integer", wire: "Integer", min: 0, max: SEGMENTS_MAX - 1 },
+    TotalSegments: { type: "integer", wire: "Integer", min: 1, max: SEGMENTS_MAX },
+    ScanFilter: legacy,
+  },
+};
+
+export const BATCH_WRITES_MAX = 25;
+
+export interface BatchWrite {
+  PutRequest?: { Item: Item };
+  DeleteRequest?: { Key: Item };
+}
+
+export interface BatchWriteItemRequest {
+  RequestItems: Record<string, BatchWrite[]>;
+  ReturnConsumedCapacity?: CapacityDetail;
+}
+
+export const batchWriteItem: StructureShape = {
+  type: "structure",
+  name: "BatchWriteItemInput",
+  members: {
+    RequestItems: {
+      type: "map",
+      required: true,
+      lengthMin: 1,
+      lengthMax: BATCH_WRITES_MAX,
+      keys: "table-names",
+      valueLengths: { lengthMin: 1, lengthMax: BATCH_WRITES_MAX },
+      of: {
+        type: "list",
+        of: {
+          type: "structure",
+          name: "WriteRequest",
+          members: {
+            PutRequest: { type: "structure", name: "PutRequest", members: { Item: key } },
+            DeleteRequest: { type: "structure", name: "DeleteRequest", members: { Key: key } },
+          },
+        },
+      },
+    },
+    ReturnConsumedCapacity: capacityDetail,
+    ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
+  },
+};
+
+export const BATCH_KEYS_MAX = 100;
+
+export interface BatchKeys {
+  Keys: Item[];
+  ConsistentRead?: boolean;
+  ProjectionExpression?: string;
+  ExpressionAttributeNames?: Record<string, string>;
+}
+
+export interface BatchGetItemRequest {
+  RequestItems: Record<string, BatchKeys>;
+  ReturnConsumedCapacity?: CapacityDetail;
+}
+
+export const batchGetItem: StructureShape = {
+  type: "structure",
+  name: "BatchGetItemInput",
+  members: {
+    RequestItems: {
+      type: "map",
+      required: true,
+      lengthMin: 1,
+      lengthMax: BATCH_KEYS_MAX,
+      keys: "table-names",
+      of: {
+        type: "structure",
+        name: "KeysAndAttributes",
+        members: {
+          Keys: { type: "list", required: true, lengthMin: 1, lengthMax: BATCH_KEYS_MAX, of: { type: "item" } },
+          ConsistentRead: { type: "boolean" },
+          ProjectionExpression: expression,
+          ExpressionAttributeNames: names,
+          AttributesToGet: legacy,
+        },
+      },
+    },
+    ReturnConsumedCapacity: capacityDetail,
+  },
+};

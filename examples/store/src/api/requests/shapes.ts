@@ -1,0 +1,237 @@
+/**
+ * A small language for what a request may look like, and the two passes that the service makes over every request: is each JSON value of
+ * the right type (SerializationException for the first that is not), then do all values keep their limits (one ValidationException that
+ * lists up to ten that do not).
+ */
+import { ApiError, validationError } from "../errors.js";
+import { messages } from "../messages.js";
+import { boolean, conversion, malformed, string } from "../value-check.js";
+
+interface Common {
+  /** Missing or null is an error. */
+  readonly required?: true;
+}
+
+interface Lengths {
+  readonly lengthMin?: number;
+  readonly lengthMax?: number;
+}
+
+export type Shape = Common &
+  (
+    | (Lengths & { readonly type: "string"; readonly pattern?: RegExp; readonly oneOf?: readonly string[] })
+    /** A table's name, with checks (and texts) of its own that come before all others. */
+    | { readonly type: "table-name" }
+    | { readonly type: "integer"; readonly wire: "Integer" | "Long"; readonly min?: number; readonly max?: number }
+    | { readonly type: "timestamp" }
+    | { readonly type: "boolean" }
+    | StructureShape
+    | (Lengths & { readonly type: "list"; readonly of: Shape })
+    | (Lengths & {
+        readonly type: "map";
+        readonly of: Shape;
+        readonly valueLengths?: Lengths;
+        readonly keys?: "table-names";
+      })
+    /** Attribute values by name. Only looked at from outside here: `checkItem` walks them, after all limits are known to be kept. */
+    | { readonly type: "item" }
+    /** A field that the service has and this store has not, unless its value asks for nothing. */
+    | { readonly type: "unsupported"; readonly legacy?: true; readonly unless?: (value: unknown) => boolean }
+  );
+
+export interface StructureShape {
+  readonly type: "structure";
+  /** As the service's deserializer calls it. */
+  readonly name: string;
+  readonly members: Readonly<Record<string, Shape>>;
+}
+
+const TABLE_NAME = /^[a-zA-Z0-9_.-]+$/;
+const TABLE_NAME_RULES = [
+  messages.mustHaveLengthMax(255),
+  messages.mustHaveLengthMin(3),
+  messages.mustMatch(TABLE_NAME.source.slice(1, -1)),
+];
+const FAILURES_MAX = 10;
+
+/**
+ * Checks a request in place: null and unknown members are removed, integers rounded down, as the service does.
+ * @throws ApiError SerializationException or ValidationException
+ */
+export function checkRequest(shape: StructureShape, request: unknown): Record<string, unknown> {
+  const members = deserialize(shape, request) as Record<string, unknown>;
+  checkTableNames(shape, members);
+  const failures: string[] = [];
+  checkMembers(shape, members, "", failures);
+  if (failures.length > 0) throw validationError(messages.constraints(failures.slice(0, FAILURES_MAX)));
+  checkSupported(shape, members);
+  return members;
+}
+
+function deserialize(shape: Shape, value: unknown): unknown {
+  switch (shape.type) {
+    case "string":
+    case "table-name":
+      return string(value);
+    case "boolean":
+      return boolean(value);
+    case "timestamp":
+      if (typeof value === "number") return value;
+      throw malformed(conversion(value, "Date"));
+    case "integer":
+      if (typeof value === "number") return Math.floor(value);
+      throw malformed(conversion(value, shape.wire));
+    case "list": {
+      const list = array(value);
+      for (let i = 0; i < list.length; i++) if (list[i] !== null) list[i] = deserialize(shape.of, list[i]);
+      return list;
+    }
+    case "map": {
+      const map = object(value, "java.util.Map");
+      for (const name in map) if (map[name] !== null) map[name] = deserialize(shape.of, map[name]);
+      return map;
+    }
+    case "item":
+      return object(value, "java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>");
+    case "structure": {
+      const structure = object(value, `class com.amazonaws.dynamodb.v20120810.${shape.name}`);
+      for (const name in structure) {
+        const member = Object.hasOwn(shape.members, name) ? shape.members[name] : undefined;
+        if (member === undefined || structure[name] === null) delete structure[name];
+        else structure[name] = deserialize(member, structure[name]);
+      }
+      return structure;
+    }
+    case "unsupported":
+      return value;
+  }
+}
+
+function array(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value;
+  throw malformed(typeof value === "object" ? messages.startOfStructure : messages.unexpectedFieldType);
+}
+
+function object(value: unknown, type: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null) throw malformed(messages.unexpectedFieldType);
+  if (Array.isArray(value)) throw malformed(messages.startOfList(type));
+  return value as Record<string, unknown>;
+}
+
+function checkTableNames(shape: StructureShape, members: Record<string, unknown>): void {
+  for (const name in shape.members) {
+    const member = shape.members[name] as Shape;
+    if (member.type !== "table-name") continue;
+    const value = members[name];
+    if (value === undefined) {
+      if (member.required) throw validationError(messages.required(name));
+    } else if ((value as string).length < 3 || (value as string).length > 255) {
+      throw validationError(messages.tableNameLength(name));
+    }
+  }
+}
+
+function checkMembers(shape: StructureShape, members: Record<string, unknown>, at: string, failures: string[]): void {
+  for (const name in shape.members) {
+    const member = shape.members[name] as Shape;
+    if (members[name] === undefined && !member.required) continue;
+    check(member, members[name], `${at}${name.charAt(0).toLowerCase()}${name.slice(1)}`, failures);
+  }
+}
+
+function check(shape: Shape, value: unknown, at: string, failures: string[]): void {
+  if (failures.length >= FAILURES_MAX) return;
+  const fail = (rule: string) => failures.push(messages.constraint(printJson(value), at, rule));
+  if (value === undefined || value === null) {
+    if (shape.required) fail(messages.mustNotBeNull);
+    return;
+  }
+  switch (shape.type) {
+    case "table-name":
+      if (!TABLE_NAME.test(value as string)) fail(messages.mustMatch(TABLE_NAME.source.slice(1, -1)));
+      return;
+    case "string":
+      checkLength(shape, (value as string).length, fail);
+      if (shape.pattern && !shape.pattern.test(value as string))
+        fail(messages.mustMatch(shape.pattern.source.slice(1, -1)));
+      if (shape.oneOf && !shape.oneOf.includes(value as string)) fail(messages.mustBeOneOf(shape.oneOf));
+      return;
+    case "integer":
+      if (shape.min !== undefined && (value as number) < shape.min) fail(messages.mustBeMin(shape.min));
+      if (shape.max !== undefined && (value as number) > shape.max) fail(messages.mustBeMax(shape.max));
+      return;
+    case "list":
+      checkLength(shape, (value as unknown[]).length, fail);
+      (value as unknown[]).forEach((element, i) => {
+        check({ ...shape.of, required: true }, element, `${at}.${i + 1}.member`, failures);
+      });
+      return;
+    case "map": {
+      const map = value as Record<string, unknown>;
+      const names = Object.keys(map);
+      checkLength(shape, names.length, fail);
+      if (shape.keys && names.some((name) => !isTableName(name))) fail(messages.mapKeysMust(TABLE_NAME_RULES));
+      if (shape.valueLengths) checkValueLengths(shape.valueLengths, map, fail);
+      for (const name of names) check({ ...shape.of, required: true }, map[name], `${at}.${name}.member`, failures);
+      return;
+    }
+    case "structure":
+      return checkMembers(shape, value as Record<string, unknown>, `${at}.`, failures);
+  }
+}
+
+function isTableName(name: string): boolean {
+  return name.length >= 3 && name.length <= 255 && TABLE_NAME.test(name);
+}
+
+function checkLength({ lengthMin, lengthMax }: Lengths, length: number, fail: (rule: string) => void): void {
+  if (lengthMin !== undefined && length < lengthMin) fail(messages.mustHaveLengthMin(lengthMin));
+  if (lengthMax !== undefined && length > lengthMax) fail(messages.mustHaveLengthMax(lengthMax));
+}
+
+function checkValueLengths(lengths: Lengths, map: Record<string, unknown>, fail: (rule: string) => void): void {
+  const { lengthMin = 0, lengthMax = Number.POSITIVE_INFINITY } = lengths;
+  for (const name in map) {
+    const length = (map[name] as unknown[] | null)?.length ?? 0;
+    if (length >= lengthMin && length <= lengthMax) continue;
+    return fail(messages.mapValueMust([messages.mustHaveLengthMax(lengthMax), messages.mustHaveLengthMin(lengthMin)]));
+  }
+}
+
+function checkSupported(shape: StructureShape, members: Record<string, unknown>): void {
+  for (const name in members) {
+    const member = shape.members[name] as Shape;
+    if (member.type !== "unsupported" || member.unless?.(members[name])) continue;
+    throw new ApiError(
+      "ValidationException",
+      member.legacy ? messages.useExpressions(name) : messages.notSupported(name),
+    );
+  }
+}
+
+const PRINTED_MAX = 1000;
+const PRINTED_DEPTH_MAX = 8;
+
+/** As error texts show what was sent. Bounded: what was sent may be 16 MB. */
+function printJson(value: unknown): string {
+  if (value === undefined || value === null) return "null";
+  const text = print(value, 0);
+  return `'${text.length > PRINTED_MAX ? `${text.slice(0, PRINTED_MAX)}...` : text}'`;
+}
+
+function print(value: unknown, depth: number): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  if (depth >= PRINTED_DEPTH_MAX) return "...";
+  if (Array.isArray(value)) {
+    return `[${value
+      .slice(0, 100)
+      .map((element) => print(element, depth + 1))
+      .join(", ")}]`;
+  }
+  const members: string[] = [];
+  for (const name in value) {
+    if (members.length >= 100) break;
+    members.push(`${name}=${print((value as Record<string, unknown>)[name], depth + 1)}`);
+  }
+  return `{${members.join(", ")}}`;
+}

@@ -1,0 +1,128 @@
+/** What the operations on tables take. */
+import type { Shape, StructureShape } from "./shapes.js";
+
+const tableName: Shape = { type: "table-name", required: true };
+const attributeName: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 255 };
+const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
+
+export interface CreateTableRequest {
+  TableName: string;
+  AttributeDefinitions: { AttributeName: string; AttributeType: "S" | "N" | "B" }[];
+  KeySchema: { AttributeName: string; KeyType: "HASH" | "RANGE" }[];
+  BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
+  ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+}
+
+export const createTable: StructureShape = {
+  type: "structure",
+  name: "CreateTableInput",
+  members: {
+    TableName: tableName,
+    AttributeDefinitions: {
+      type: "list",
+      required: true,
+      of: {
+        type: "structure",
+        name: "AttributeDefinition",
+        members: {
+          AttributeName: attributeName,
+          AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
+        },
+      },
+    },
+    KeySchema: {
+      type: "list",
+      required: true,
+      lengthMin: 1,
+      lengthMax: 2,
+      of: {
+        type: "structure",
+        name: "KeySchemaElement",
+        members: {
+          AttributeName: attributeName,
+          KeyType: { type: "string", required: true, oneOf: ["HASH", "RANGE"] },
+        },
+      },
+    },
+    BillingMode: { type: "string", oneOf: ["PROVISIONED", "PAY_PER_REQUEST"] },
+    ProvisionedThroughput: {
+      type: "structure",
+      name: "ProvisionedThroughput",
+      members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
+    },
+    DeletionProtectionEnabled: { type: "unsupported", unless: (value) => value === false },
+    GlobalSecondaryIndexes: { type: "unsupported" },
+    LocalSecondaryIndexes: { type: "unsupported" },
+    OnDemandThroughput: { type: "unsupported" },
+    ResourcePolicy: { type: "unsupported" },
+    SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
+    StreamSpecification: {
+      type: "unsupported",
+      unless: (value) => (value as { StreamEnabled?: unknown }).StreamEnabled === false,
+    },
+    TableClass: { type: "unsupported", unless: (value) => value === "STANDARD" },
+    Tags: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
+    WarmThroughput: { type: "unsupported" },
+  },
+};
+
+export interface TableNameRequest {
+  TableName: string;
+}
+
+export const describeTable: StructureShape = {
+  type: "structure",
+  name: "DescribeTableInput",
+  members: { TableName: tableName },
+};
+
+export const deleteTable: StructureShape = {
+  type: "structure",
+  name: "DeleteTableInput",
+  members: { TableName: tableName },
+};
+
+export const LIST_TABLES_MAX = 100;
+
+export interface ListTablesRequest {
+  ExclusiveStartTableName?: string;
+  Limit?: number;
+}
+
+export const listTables: StructureShape = {
+  type: "structure",
+  name: "ListTablesInput",
+  members: {
+    ExclusiveStartTableName: { type: "string", pattern: /^[a-zA-Z0-9_.-]+$/, lengthMin: 3, lengthMax: 255 },
+    Limit: { type: "integer", wire: "Integer", min: 1, max: LIST_TABLES_MAX },
+  },
+};
+
+export interface RestoreTableRequest {
+  SourceTableName: string;
+  TargetTableName: string;
+  /** Unix time in seconds, with fractions. */
+  RestoreDateTime?: number;
+  UseLatestRestorableTime?: boolean;
+}
+
+export const restoreTableToPointInTime: StructureShape = {
+  type: "structure",
+  name: "RestoreTableToPointInTimeInput",
+  members: {
+    SourceTableName: tableName,
+    TargetTableName: tableName,
+    RestoreDateTime: { type: "timestamp" },
+    UseLatestRestorableTime: { type: "boolean" },
+    BillingModeOverride: { type: "unsupported" },
+    GlobalSecondaryIndexOverride: {
+      type: "unsupported",
+      unless: (value) => Array.isArray(value) && value.length === 0,
+    },
+    LocalSecondaryIndexOverride: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
+    OnDemandThroughputOverride: { type: "unsupported" },
+    ProvisionedThroughputOverride: { type: "unsupported" },
+    SSESpecificationOverride: { type: "unsupported" },
+    SourceTableArn: { type: "unsupported" },
+  },
+};

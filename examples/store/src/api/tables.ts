@@ -1,0 +1,82 @@
+/** Tables as clients define and see them. */
+import { validationError } from "./errors.js";
+import { messages } from "./messages.js";
+import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
+import type { CreateTableRequest } from "./requests/tables.js";
+
+const UNITS_MAX = 1_000_000_000_000;
+
+/** @param request whose fields have passed their own checks @throws ValidationException where they do not fit together */
+export function tableDefinition(request: CreateTableRequest): TableDefinition {
+  const billingMode = request.BillingMode ?? "PROVISIONED";
+  const throughput = request.ProvisionedThroughput;
+  if (billingMode === "PAY_PER_REQUEST" && throughput !== undefined) {
+    throw validationError(messages.throughputUnderOnDemand);
+  }
+  if (billingMode === "PROVISIONED" && throughput === undefined) throw validationError(messages.throughputMissing);
+  const readUnitsPerSecond = throughput?.ReadCapacityUnits ?? 0;
+  const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
+  if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
+  if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
+  return {
+    name: request.TableName,
+    keySchema: keySchema(request),
+    billingMode,
+    readUnitsPerSecond,
+    writeUnitsPerSecond,
+  };
+}
+
+function keySchema(request: CreateTableRequest): KeySchema {
+  const definitions = new Map<string, KeyAttribute>();
+  for (const { AttributeName: name, AttributeType: type } of request.AttributeDefinitions) {
+    if (definitions.has(name)) throw validationError(messages.definitionTwice(name));
+    definitions.set(name, { name, type });
+  }
+  const [first, second] = request.KeySchema;
+  const keys = request.KeySchema.map(({ AttributeName }) => AttributeName);
+  if (keys.some((key) => !definitions.has(key))) {
+    throw validationError(messages.keyNotDefined([...new Set(keys)], [...definitions.keys()]));
+  }
+  if (first?.AttributeName === second?.AttributeName) throw validationError(messages.keyNamesEqual);
+  if (first?.KeyType !== "HASH") throw validationError(messages.firstKeyNotHash);
+  if (second !== undefined && second.KeyType !== "RANGE") throw validationError(messages.secondKeyNotRange);
+  if (definitions.size !== keys.length) throw validationError(messages.keyCountMismatch);
+  const partition = definitions.get(first.AttributeName) as KeyAttribute;
+  if (second === undefined) return { partition };
+  return { partition, sort: definitions.get(second.AttributeName) as KeyAttribute };
+}
+
+export function tableArn(name: string): string {
+  return `arn:aws:dynamodb:local:000000000000:table/${name}`;
+}
+
+/**
+ * A table as DescribeTable shows it. Size and count are the service's slow figures (it brings them up to date some times a day), and here
+ * they are not kept yet: 0.
+ */
+export function tableDescription(table: TableRecord): Record<string, unknown> {
+  const { partition, sort } = table.keySchema;
+  const keys = sort === undefined ? [partition] : [partition, sort];
+  const createdAt = table.createdAtMs / 1000;
+  return {
+    AttributeDefinitions: keys.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
+    TableName: table.name,
+    KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
+    TableStatus: table.status,
+    CreationDateTime: createdAt,
+    ProvisionedThroughput: {
+      NumberOfDecreasesToday: 0,
+      ReadCapacityUnits: table.readUnitsPerSecond,
+      WriteCapacityUnits: table.writeUnitsPerSecond,
+    },
+    TableSizeBytes: 0,
+    ItemCount: 0,
+    TableArn: tableArn(table.name),
+    TableId: table.tableId,
+    ...(table.billingMode === "PAY_PER_REQUEST" && {
+      BillingModeSummary: { BillingMode: "PAY_PER_REQUEST", LastUpdateToPayPerRequestDateTime: createdAt },
+    }),
+    DeletionProtectionEnabled: false,
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * Checks attribute values as they come out of `JSON.parse`, and brings them into normal form in place (numbers only: everything else is
+ * kept as it came). One walk; nothing is copied.
+ */
+import { isBase64 } from "./base64.js";
+import { ApiError, validationError } from "./errors.js";
+import { messages } from "./messages.js";
+import type { AttributeValue, Item } from "./model.js";
+import { normalizeNumber } from "./number.js";
+import { NESTING_MAX } from "./update.js";
+
+type Json = unknown;
+type Checker = (holder: Record<string, Json>, depth: number) => void;
+
+/** @throws ValidationException, or SerializationException where the JSON itself has the wrong shape */
+export function checkItem(item: Json): asserts item is Item {
+  checkMap(item, 1);
+}
+
+/** @throws as `checkItem` */
+export function checkValue(value: Json): asserts value is AttributeValue {
+  checkAt(value, 1);
+}
+
+function checkMap(map: Json, depth: number): void {
+  const members = structure(map);
+  for (const name in members) checkAt(members[name], depth);
+}
+
+function checkAt(value: Json, depth: number): void {
+  const holder = structure(value, messages.unexpectedValueType);
+  let types = 0;
+  for (const type in holder) {
+    // Fields that the service does not know, and nulls, are as if they were not there.
+    if (holder[type] === null || !Object.hasOwn(CHECKERS, type)) {
+      delete holder[type];
+      continue;
+    }
+    types++;
+    (CHECKERS[type] as Checker)(holder, depth);
+  }
+  if (types !== 1) throw validationError(types === 0 ? messages.valueEmpty : messages.valueAmbiguous);
+}
+
+const CHECKERS: Readonly<Record<string, Checker>> = {
+  S: (holder) => void string(holder.S),
+  N: (holder) => {
+    holder.N = normalizeNumber(string(holder.N));
+  },
+  B: (holder) => void binary(holder.B),
+  SS: (holder) => {
+    const members = list(holder.SS).map(string);
+    if (members.length === 0) throw validationError(messages.stringSetEmpty);
+    if (hasDuplicates(members)) throw validationError(messages.stringSetDuplicates(`[${members.join(", ")}]`));
+  },
+  NS: (holder) => {
+    const members = list(holder.NS).map((member) => normalizeNumber(string(member)));
+    if (members.length === 0) throw validationError(messages.numberSetEmpty);
+    if (hasDuplicates(members)) throw validationError(messages.numberSetDuplicates);
+    holder.NS = members;
+  },
+  BS: (holder) => {
+    const members = list(holder.BS).map(binary);
+    if (members.length === 0) throw validationError(messages.binarySetEmpty);
+    if (hasDuplicates(members)) throw validationError(messages.binarySetDuplicates(`[${members.join(", ")}]`));
+  },
+  BOOL: (holder) => void boolean(holder.BOOL),
+  NULL: (holder) => {
+    if (!boolean(holder.NULL)) throw validationError(messages.nullMustBeTrue);
+  },
+  L: (holder, depth) => {
+    if (depth >= NESTING_MAX) throw validationError(messages.nestingTooDeep);
+    for (const element of list(holder.L)) checkAt(element, depth + 1);
+  },
+  M: (holder, depth) => {
+    if (depth >= NESTING_MAX) throw validationError(messages.nestingTooDeep);
+    checkMap(holder.M, depth + 1);
+  },
+};
+
+function hasDuplicates(members: readonly string[]): boolean {
+  return new Set(members).size !== members.length;
+}
+
+function structure(value: Json, otherwise: string = messages.unexpectedFieldType): Record<string, Json> {
+  if (typeof value !== "object" || value === null) throw malformed(otherwise);
+  if (Array.isArray(value)) {
+    throw malformed(messages.startOfList("class com.amazonaws.dynamodb.v20120810.AttributeValue"));
+  }
+  return value as Record<string, Json>;
+}
+
+function list(value: Json): Json[] {
+  if (Array.isArray(value)) return value;
+  throw malformed(typeof value === "object" ? messages.startOfStructure : messages.unexpectedFieldType);
+}
+
+export function string(value: Json): string {
+  if (typeof value === "string") return value;
+  throw malformed(conversion(value, "String"));
+}
+
+export function boolean(value: Json): boolean {
+  if (typeof value === "boolean") return value;
+  throw malformed(typeof value === "string" ? messages.unexpectedToken : conversion(value, "Boolean"));
+}
+
+function binary(value: Json): string {
+  if (typeof value !== "string") {
+    throw malformed(typeof value === "object" ? conversion(value, "ByteBuffer") : messages.onlyBase64);
+  }
+  if (value.length % 4 !== 0) throw malformed(messages.base64Length(value.length));
+  if (!isBase64(value)) throw malformed(messages.base64Character);
+  return value;
+}
+
+/** Why a JSON token cannot be what the field is. */
+export function conversion(value: Json, to: string): string {
+  if (Array.isArray(value)) return messages.startOfList(`class java.${to === "ByteBuffer" ? "nio" : "lang"}.${to}`);
+  switch (typeof value) {
+    case "string":
+      return messages.cannotBeConverted("STRING_VALUE", to);
+    case "number":
+      return messages.cannotBeConverted(Number.isInteger(value) ? "NUMBER_VALUE" : "DECIMAL_VALUE", to);
+    case "boolean":
+      return messages.cannotBeConverted(value ? "TRUE_VALUE" : "FALSE_VALUE", to);
+    default:
+      return messages.startOfStructure;
+  }
+}
+
+export function malformed(message: string): ApiError {
+  return new ApiError("SerializationException", message);
+}

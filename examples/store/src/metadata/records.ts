@@ -1,0 +1,44 @@
+import type { TableRecord } from "../api/model.js";
+
+/**
+ * How the metadata lies in its own partition, and in memds, which is fed from it:
+ * `t/<table name>` a table, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `n` the next partition number.
+ */
+export interface PartitionRecord {
+  /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
+  readonly partition: number;
+  readonly tableId: string;
+  /** Hashes from `hashFrom` (included) to `hashTo` (left out, at most 2^32). */
+  readonly hashFrom: number;
+  readonly hashTo: number;
+  readonly members: readonly string[];
+}
+
+export interface TableEntry extends TableRecord {
+  /** While the table is being restored: what from. */
+  readonly restore?: { readonly partitions: readonly PartitionRecord[]; readonly untilMs: number };
+}
+
+export const METADATA_PARTITION = 0;
+export const HASH_END = 0x1_0000_0000;
+
+export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
+export const nextPartitionKey = (): Buffer => Buffer.from("n");
+
+const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");
+export const routeKey = (tableId: string, hashFrom: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hashFrom)}`);
+
+/** The smallest key above every route of the table that starts at or below `hash`. */
+export const routeKeyAfter = (tableId: string, hash: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hash)}\0`);
+
+export function groupId(partition: number): string {
+  return `p${partition}`;
+}
+
+/** The ring cut into `count` equal ranges. */
+export function hashRanges(count: number): { hashFrom: number; hashTo: number }[] {
+  return Array.from({ length: count }, (_, i) => ({
+    hashFrom: Math.floor((i * HASH_END) / count),
+    hashTo: Math.floor(((i + 1) * HASH_END) / count),
+  }));
+}

@@ -1,0 +1,165 @@
+import type { Group } from "@evenkeel/paxos";
+import { ApiError } from "../api/errors.js";
+import type { TableDefinition } from "../api/model.js";
+import type { PutWrite, Write } from "../storage-node/command.js";
+import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
+import type { Writer } from "../storage-node/writer.js";
+import { hashRanges, nextPartitionKey, type PartitionRecord, routeKey, type TableEntry, tableKey } from "./records.js";
+import type { MetadataView } from "./view.js";
+
+/** A table, and the metadata's slot at which it was so. */
+export interface VersionedTable {
+  readonly table: TableEntry;
+  readonly version: number;
+}
+
+export interface MetadataServiceOptions {
+  readonly group: Group<number>;
+  readonly writer: Writer;
+  readonly view: MetadataView;
+  /** The members of every new partition. */
+  readonly members: readonly string[];
+  readonly partitionsPerTable: number;
+  readonly newTableId: () => string;
+  readonly nowMs: () => number;
+}
+
+function put(key: Uint8Array, value: unknown): PutWrite {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { op: "put", key, bytes, itemSizeBytes: bytes.length };
+}
+
+/** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
+export class MetadataService {
+  readonly #options: MetadataServiceOptions;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: MetadataServiceOptions) {
+    this.#options = options;
+  }
+
+  get leading(): boolean {
+    return this.#options.group.status().ready;
+  }
+
+  async createTable(
+    definition: TableDefinition,
+    restore?: { source: string; untilMs: number },
+  ): Promise<VersionedTable> {
+    const { members, view, newTableId, nowMs, partitionsPerTable } = this.#options;
+    return await this.#exclusively(async () => {
+      if (view.tables.has(definition.name))
+        throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
+      const source = restore === undefined ? undefined : this.#table(restore.source);
+      const tableId = newTableId();
+      const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
+      const partitions: PartitionRecord[] = ranges.map(({ hashFrom, hashTo }, i) => ({
+        partition: view.nextPartition + i,
+        tableId,
+        hashFrom,
+        hashTo,
+        members,
+      }));
+      const table: TableEntry = {
+        ...definition,
+        tableId,
+        status: "CREATING",
+        createdAtMs: nowMs(),
+        partitions: partitions.length,
+        ...(source === undefined || restore === undefined
+          ? {}
+          : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
+      };
+      await this.#submit([
+        put(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
+        put(tableKey(table.name), table),
+        ...partitions.map((record) => put(routeKey(tableId, record.hashFrom), record)),
+      ]);
+      return this.#versioned(table);
+    });
+  }
+
+  async deleteTable(name: string): Promise<VersionedTable> {
+    return await this.#exclusively(async () => {
+      const table = this.#table(name);
+      if (table.status !== "ACTIVE") {
+        throw new ApiError(
+          "ResourceInUseException",
+          `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
+        );
+      }
+      const deleting: TableEntry = { ...table, status: "DELETING" };
+      await this.#submit([put(tableKey(name), deleting)]);
+      return this.#versioned(deleting);
+    });
+  }
+
+  /** The table is ready for its users. */
+  async activate(table: TableEntry): Promise<void> {
+    await this.#exclusively(async () => {
+      const current = this.#options.view.tables.get(table.name);
+      if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
+      const { restore: _done, ...active } = current;
+      await this.#submit([put(tableKey(table.name), { ...active, status: "ACTIVE" })]);
+    });
+  }
+
+  /** Forgets a table that is being deleted; the nodes then drop its partitions. */
+  async forget(table: TableEntry): Promise<void> {
+    const { view } = this.#options;
+    await this.#exclusively(async () => {
+      if (view.tables.get(table.name)?.tableId !== table.tableId) return;
+      const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
+      for (const record of view.partitionsOf(table.tableId))
+        writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
+      await this.#submit(writes);
+    });
+  }
+
+  async describeTable(name: string): Promise<VersionedTable> {
+    return await this.#read(() => this.#versioned(this.#table(name)));
+  }
+
+  async listTables(after: string | undefined, limitMax: number): Promise<{ names: string[]; more: boolean }> {
+    return await this.#read(() => {
+      const names = [...this.#options.view.tables.keys()].filter((name) => after === undefined || name > after).sort();
+      return { names: names.slice(0, limitMax), more: names.length > limitMax };
+    });
+  }
+
+  #versioned(table: TableEntry): VersionedTable {
+    return { table, version: this.#options.view.appliedThrough };
+  }
+
+  #table(name: string): TableEntry {
+    const table = this.#options.view.tables.get(name);
+    if (table === undefined) {
+      throw new ApiError("ResourceNotFoundException", `Requested resource not found: Table: ${name} not found`);
+    }
+    return table;
+  }
+
+  async #read<T>(read: () => T): Promise<T> {
+    const { group } = this.#options;
+    const status = group.status();
+    if (!status.ready) throw notLeader(status.leader);
+    try {
+      return await group.read(read);
+    } catch (error) {
+      throw storeErrorOf(error);
+    }
+  }
+
+  async #submit(writes: readonly Write[]): Promise<void> {
+    await this.#options.writer.submit(writes);
+  }
+
+  async #exclusively<T>(change: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(async () => {
+      await this.#read(() => undefined);
+      return await change();
+    });
+    this.#turn = mine.catch(() => undefined);
+    return await mine;
+  }
+}

@@ -1,0 +1,53 @@
+import type { Replica } from "../storage-node/replica.js";
+import type { PartitionRecord, TableEntry } from "./records.js";
+
+export interface MetadataChange {
+  readonly key: Uint8Array;
+  /** Absent: deleted. */
+  readonly json: Uint8Array | undefined;
+}
+
+/** The metadata as this node's replica has applied it, as objects. */
+export class MetadataView {
+  readonly tables = new Map<string, TableEntry>();
+  readonly partitions = new Map<number, PartitionRecord>();
+  readonly #routes = new Map<string, PartitionRecord>();
+  nextPartition = 1;
+  appliedThrough: number;
+
+  constructor(replica: Replica, onChange: (slot: number, changes: readonly MetadataChange[]) => void) {
+    this.appliedThrough = replica.appliedThrough;
+    for (const { key, value } of replica.range({})) this.#take({ key, json: value.json });
+    replica.observe((changes, slot) => {
+      for (const change of changes) this.#take(change);
+      this.appliedThrough = slot;
+      onChange(slot, changes);
+    });
+  }
+
+  partitionsOf(tableId: string): PartitionRecord[] {
+    return [...this.partitions.values()]
+      .filter((record) => record.tableId === tableId)
+      .sort((a, b) => a.hashFrom - b.hashFrom);
+  }
+
+  #take({ key, json }: MetadataChange): void {
+    const name = Buffer.from(key).toString();
+    const value: unknown = json === undefined ? undefined : JSON.parse(Buffer.from(json).toString());
+    if (name === "n") {
+      if (value !== undefined) this.nextPartition = (value as { next: number }).next;
+    } else if (name.startsWith("t/")) {
+      if (value === undefined) this.tables.delete(name.slice(2));
+      else this.tables.set(name.slice(2), value as TableEntry);
+    } else if (name.startsWith("r/")) {
+      const old = this.#routes.get(name);
+      if (old !== undefined) this.partitions.delete(old.partition);
+      this.#routes.delete(name);
+      if (value !== undefined) {
+        const record = value as PartitionRecord;
+        this.#routes.set(name, record);
+        this.partitions.set(record.partition, record);
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** One storage node as a process of its own. Started by the supervisor, which hands it its settings and tells it where its peers are. */
+import { tcpTransport } from "@evenkeel/paxos/transport";
+import { FileObjectStore } from "@evenkeel/wal/archive";
+import { archiveDir, NODE_IDS, nodeDir, ZONES } from "./control/fleet.js";
+import type { FromNode, NodeSettings, ToNode } from "./control/node-messages.js";
+import { RpcClient } from "./rpc/client.js";
+import { RpcServer } from "./rpc/server.js";
+import { StorageNode } from "./storage-node/node.js";
+
+const HOST = "127.0.0.1";
+
+function tell(message: FromNode): void {
+  if (process.connected) process.send?.(message);
+}
+
+function fail(error: unknown): void {
+  const { code, message } = error as { code?: string; message?: string };
+  tell({ kind: "failed", code, message: message ?? String(error) });
+  // The log is closed by the kernel; what was acknowledged is on disk, and nothing else was promised.
+  setImmediate(() => process.exit(1));
+}
+
+async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<void> {
+  const transport = await tcpTransport({ nodeId, host: HOST, port: 0, peers: {} });
+  const clients = new Map(NODE_IDS.map((id) => [id, new RpcClient()]));
+  const node = await StorageNode.open({
+    nodeId,
+    zone: ZONES[nodeId] as string,
+    dir: nodeDir(dir, nodeId),
+    members: NODE_IDS,
+    transport,
+    archive: new FileObjectStore({ dir: archiveDir(dir) }),
+    callerTo: (id) => clients.get(id) as RpcClient,
+    partitionsPerTable,
+    onFailure: fail,
+  });
+  const rpc = await RpcServer.listen(node.handlers, { host: HOST });
+
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    await rpc.close();
+    for (const client of clients.values()) await client.close();
+    await node.close();
+    await transport.close();
+    process.exit(0);
+  };
+  process.on("message", (message: ToNode) => {
+    if (message.kind === "stop") stop().catch(fail);
+    else {
+      for (const [id, { paxosPort, rpcPort }] of Object.entries(message.peers)) {
+        clients.get(id)?.setAddress({ host: HOST, port: rpcPort });
+        if (id !== nodeId) transport.setPeer(id, { host: HOST, port: paxosPort });
+      }
+    }
+  });
+  // Without its supervisor a node is an orphan that holds locks and ports.
+  process.on("disconnect", () => void stop().catch(() => process.exit(1)));
+  process.on("SIGTERM", () => void stop().catch(fail));
+  // Ctrl-C reaches the whole process group; the supervisor decides when each node stops.
+  process.on("SIGINT", () => undefined);
+  tell({ kind: "listening", addresses: { paxosPort: transport.port, rpcPort: rpc.port, memdsPort: node.memds.port } });
+}
+
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+main(JSON.parse(process.argv[2] ?? "{}") as NodeSettings).catch(fail);

@@ -1,0 +1,253 @@
+import type { Admission, Limit } from "@evenkeel/admission-control";
+import { readUnits, writeUnits } from "../api/capacity.js";
+import { ApiError } from "../api/errors.js";
+import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import { itemBytes } from "../api/size.js";
+import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
+import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
+import { StoreError } from "../storage-node/errors.js";
+import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
+import { LeaderCalls } from "./leader-calls.js";
+import type { Routes } from "./routes.js";
+
+/** What a table may use under PAY_PER_REQUEST: the service's default quota for a table. */
+const ON_DEMAND_UNITS_PER_SECOND = 40_000;
+/** Seconds of unused capacity that a table may spend at once. */
+const BURST_SECONDS = 300;
+const ROUTE_PAUSE_MS = 20;
+
+export interface DataPlaneOptions {
+  readonly routes: Routes;
+  readonly admission: Admission;
+  readonly callerTo: (nodeId: string) => Caller;
+  /** All nodes: the members of the metadata's group. */
+  readonly members: readonly string[];
+  /** How long a request may look for a leader. */
+  readonly deadlineMs?: number;
+}
+
+/** The storage side of a router: admission, then the route, then the leader (or, for eventual reads, any replica). */
+export class DataPlane implements Backend {
+  readonly #options: DataPlaneOptions;
+  readonly #leaders: LeaderCalls;
+  readonly #limits = new Map<string, Limit>();
+  readonly #deadlineMs: number;
+  #turn = 0;
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
+    this.#deadlineMs = options.deadlineMs ?? 10_000;
+    this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
+  }
+
+  async createTable(definition: TableDefinition): Promise<TableRecord> {
+    return await this.#metadata("createTable", { definition });
+  }
+
+  async restoreTable({
+    source,
+    target,
+    untilMs,
+  }: {
+    source: string;
+    target: string;
+    untilMs: number;
+  }): Promise<TableRecord> {
+    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond, tableId } =
+      await this.describeTable(source);
+    for (const record of await this.#partitionsOf(tableId)) {
+      await this.#atLeader(record, "archive", { partition: record.partition });
+    }
+    const definition = { name: target, keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+    return await this.#metadata("createTable", { definition, restore: { source, untilMs } });
+  }
+
+  async deleteTable(name: string): Promise<TableRecord> {
+    return await this.#metadata("deleteTable", { name });
+  }
+
+  async describeTable(name: string): Promise<TableRecord> {
+    return await this.#metadata("describeTable", { name });
+  }
+
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
+    return await this.#asked(() =>
+      this.#leaders.call(METADATA_PARTITION, this.#options.members, "listTables", { after, limitMax }),
+    );
+  }
+
+  async table(name: string): Promise<TableRecord> {
+    const table = await this.#options.routes.table(name);
+    if (table.status === "CREATING") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    return table;
+  }
+
+  async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
+    const limit = this.#limit(table, "write");
+    const asked = op.kind === "put" ? writeUnits(0, itemBytes(op.item)) : 1;
+    this.#admit(limit, asked);
+    const outcome = await this.#atPartition(table, key.hash, async (record) =>
+      this.#atLeader(record, "write", { partition: record.partition, key: key.bytes, op }),
+    );
+    const units = writeUnits(outcome.beforeBytes, outcome.afterBytes);
+    if (units > asked) limit.debit(units - asked);
+    return outcome.attributes === undefined ? { units } : { attributes: outcome.attributes, units };
+  }
+
+  async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
+    const limit = this.#limit(table, "read");
+    const asked = readUnits(0, consistent);
+    this.#admit(limit, asked);
+    const found = await this.#atPartition(table, key.hash, async (record) => {
+      const params = { partition: record.partition, key: key.bytes, consistent };
+      return consistent ? await this.#atLeader(record, "get", params) : await this.#atAny(record, "get", params);
+    });
+    const units = readUnits(found.itemSizeBytes, consistent);
+    if (units > asked) limit.debit(units - asked);
+    return found.json === undefined ? { units } : { json: found.json, units };
+  }
+
+  async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {
+    const limit = this.#limit(table, "read");
+    const asked = readUnits(0, request.consistent);
+    this.#admit(limit, asked);
+    const items: Item[] = [];
+    let scannedCount = 0;
+    let scannedBytes = 0;
+    let lastKey: Uint8Array | undefined;
+    let hash = firstHash(request);
+    while (hash !== undefined) {
+      const rest: PageRequest = {
+        ...request,
+        bytesMax: request.bytesMax - scannedBytes,
+        ...(request.itemsMax === undefined ? {} : { itemsMax: request.itemsMax - scannedCount }),
+      };
+      const { page, record } = await this.#atPartition(table, hash, async (found) => {
+        const params = { partition: found.partition, request: rest };
+        const page = request.consistent
+          ? await this.#atLeader(found, "page", params)
+          : await this.#atAny(found, "page", params);
+        return { page, record: found };
+      });
+      items.push(...page.items);
+      scannedCount += page.scannedCount;
+      scannedBytes += page.scannedBytes;
+      lastKey = page.lastKey;
+      hash = lastKey === undefined ? nextHash(request, record) : undefined;
+    }
+    const units = readUnits(scannedBytes, request.consistent);
+    if (units > asked) limit.debit(units - asked);
+    return { items, scannedCount, scannedBytes, units, ...(lastKey === undefined ? {} : { lastKey }) };
+  }
+
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(
+    method: M,
+    params: Params<M>,
+  ): Promise<TableRecord> {
+    const { members, routes } = this.#options;
+    const { table, version } = await this.#asked(() => this.#leaders.call(METADATA_PARTITION, members, method, params));
+    routes.learn(table, version);
+    return table;
+  }
+
+  async #partitionsOf(tableId: string): Promise<PartitionRecord[]> {
+    const found: PartitionRecord[] = [];
+    for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
+      found.push(await this.#route(tableId, hash));
+    }
+    return found;
+  }
+
+  /** Runs `use` with the partition that holds the hash; once more with a newer route where a node says that it is not there. */
+  async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+    return await this.#asked(async () => use(await this.#route(table.tableId, hash)));
+  }
+
+  async #route(tableId: string, hash: number): Promise<PartitionRecord> {
+    const giveUpAt = performance.now() + this.#deadlineMs;
+    for (;;) {
+      const record = await this.#options.routes.partition(tableId, hash);
+      if (record !== undefined) return record;
+      // The table is known and its partitions are not: this member of the fleet is a moment behind.
+      if (performance.now() > giveUpAt)
+        throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${tableId} is known`);
+      await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
+    }
+  }
+
+  async #atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    return await this.#leaders.call(record.partition, record.members, method, params);
+  }
+
+  /** Any replica that answers, beginning with another one each time. */
+  async #atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    let failure: unknown;
+    const first = this.#turn++;
+    for (let i = 0; i < record.members.length; i++) {
+      const node = record.members[(first + i) % record.members.length] as string;
+      try {
+        return await this.#options.callerTo(node).call(method, params, { timeoutMs: this.#deadlineMs });
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /** What failed inside becomes what the service would say. */
+  async #asked<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.code === "ERR_STORE_OVERLOADED") {
+        throw new ApiError("ThrottlingException", undefined, { cause: error });
+      }
+      throw new ApiError("InternalServerError", undefined, { cause: error });
+    }
+  }
+
+  #admit(limit: Limit, units: number): void {
+    if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
+  }
+
+  #limit(table: TableRecord, direction: "read" | "write"): Limit {
+    const name = `${table.tableId}:${direction}`;
+    let limit = this.#limits.get(name);
+    if (limit === undefined) {
+      const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
+      const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;
+      limit = this.#options.admission.limit(name, { ratePerSecond, burstSeconds: BURST_SECONDS });
+      this.#limits.set(name, limit);
+    }
+    return limit;
+  }
+}
+
+function hashOfKey(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
+}
+
+/** Where a page begins: behind the last key, or at the end of the range that it comes from. */
+function firstHash({ from, to, after, reverse }: PageRequest): number | undefined {
+  if (after !== undefined) return hashOfKey(after);
+  if (!reverse) return from === undefined ? 0 : hashOfKey(from);
+  return to === undefined ? HASH_END - 1 : hashOfKey(to);
+}
+
+/** The next partition in the direction of the page, if the range reaches it. */
+function nextHash({ from, to, reverse }: PageRequest, record: PartitionRecord): number | undefined {
+  if (reverse) {
+    if (record.hashFrom === 0 || (from !== undefined && hashOfKey(from) >= record.hashFrom)) return undefined;
+    return record.hashFrom - 1;
+  }
+  if (record.hashTo === HASH_END || (to !== undefined && hashOfKey(to) < record.hashTo)) return undefined;
+  return record.hashTo;
+}

@@ -1,0 +1,47 @@
+/** From a request's headers and body to its answer, without sockets. */
+import { channel } from "node:diagnostics_channel";
+import type { IncomingHttpHeaders } from "node:http";
+import { ApiError } from "../api/errors.js";
+import { checkRequest } from "../api/requests/shapes.js";
+import { authenticate } from "./authentication.js";
+import { operations } from "./operations/index.js";
+import type { OperationContext } from "./operations/operation.js";
+
+const TARGET_PREFIX = "DynamoDB_20120810.";
+/** Published with `{ operation, error }` when an operation fails for a reason that is no client's doing. */
+const internalErrors = channel("evenkeel:store:internal-error");
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string | Buffer;
+}
+
+/** Never rejects: whatever goes wrong is an answer. */
+export async function dispatch(headers: IncomingHttpHeaders, body: string, context: OperationContext): Promise<Answer> {
+  const target = headers["x-amz-target"];
+  const name = typeof target === "string" && target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
+  try {
+    const json = parse(body);
+    const operation = operations.get(name);
+    if (operation === undefined) throw new ApiError("UnknownOperationException");
+    authenticate(headers);
+    const request = checkRequest(operation.shape, json);
+    const result = await operation.run(request as never, context);
+    return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
+  } catch (error) {
+    if (error instanceof ApiError) return { status: error.status, body: JSON.stringify(error.body()) };
+    if (internalErrors.hasSubscribers) internalErrors.publish({ operation: name, error });
+    return { status: 500, body: JSON.stringify(new ApiError("InternalServerError").body()) };
+  }
+}
+
+function parse(body: string): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    throw new ApiError("SerializationException");
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new ApiError("SerializationException");
+  return json;
+}

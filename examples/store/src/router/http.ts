@@ -1,0 +1,260 @@
+/**
+ * The router's front door: DynamoDB's JSON protocol 1.0 over node:http. Whatever a client sends, slowly or never, it holds a bounded amount
+ * of memory for a bounded time.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { crc32 } from "node:zlib";
+import { ApiError } from "../api/errors.js";
+import { StoreError } from "../storage-node/errors.js";
+import { AnswerAccounts } from "./answer-accounts.js";
+import type { Backend } from "./backend.js";
+import { dispatch } from "./dispatch.js";
+import type { OperationContext } from "./operations/operation.js";
+import { BodyBudget, readBody } from "./read-body.js";
+import { requestIds } from "./request-id.js";
+
+export interface RouterServerOptions {
+  /** Bytes of one request's body; default 16 MiB, the service's limit. More is answered with 413. */
+  readonly bodyBytesMax?: number;
+  /** Bytes of all bodies that are arriving; default 256 MiB. Past it a request is answered with ServiceUnavailable (503). */
+  readonly bodiesBytesMax?: number;
+  /** Bytes of all answers that their clients have not taken yet; default 256 MiB. Past it a request is answered as above. */
+  readonly answersBytesMax?: number;
+  /** Requests under way; default 4096. Past it a request is answered with ServiceUnavailable (503). */
+  readonly requestsMax?: number;
+  /** Connections; default 10,000. Past it a new one is closed at once. */
+  readonly connectionsMax?: number;
+  /** Time for a request to arrive whole, headers and body; default 30,000 ms. A slower client gets 408 and is cut off. */
+  readonly requestTimeoutMs?: number;
+  /** How long a connection without a request is kept; default 60,000 ms. */
+  readonly keepAliveMs?: number;
+  /** How long nothing may move on a connection while a request is under way, such as an answer nobody reads; default 60,000 ms. */
+  readonly stallTimeoutMs?: number;
+  /** How long `close()` waits for requests under way; default 5,000 ms. */
+  readonly closeGraceMs?: number;
+  /** Wall-clock time; default `Date.now`. */
+  readonly nowMs?: () => number;
+}
+
+export interface RouterServerStats {
+  readonly connections: number;
+  readonly requests: number;
+  readonly underway: number;
+  /** Answers with a status from 400 to 499. */
+  readonly clientErrors: number;
+  /** Answers with a status from 500 on, refusals included. */
+  readonly serverErrors: number;
+  /** Requests refused because a bound was reached. */
+  readonly refused: number;
+  /** Of requests that are arriving. */
+  readonly bodyBytes: number;
+  /** Of answers that are on their way. */
+  readonly answerBytes: number;
+}
+
+export interface RouterServer {
+  /**
+   * @param address host: loopback only, default 127.0.0.1; port: default 0, any free one
+   * @throws StoreError ERR_STORE_ARGUMENT for a host that is not loopback, ERR_STORE_LISTEN when the port is not to be had
+   */
+  listen(address?: {
+    readonly host?: string;
+    readonly port?: number;
+  }): Promise<{ readonly host: string; readonly port: number }>;
+  /** Takes no new request, lets those under way end, then cuts every connection. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  stats(): RouterServerStats;
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
+const JSON_TYPES: ReadonlySet<string> = new Set(["application/json", "application/x-amz-json-1.0"]);
+const HEALTHY = "healthy: dynamodb.local ";
+const NOT_OUR_PROTOCOL = "<UnknownOperationException/>\n";
+const SHORT_ON_ROOM = JSON.stringify(new ApiError("ServiceUnavailable").body());
+
+export function createRouterServer(backend: Backend, options: RouterServerOptions = {}): RouterServer {
+  return new HttpRouterServer(backend, options);
+}
+
+class HttpRouterServer implements RouterServer {
+  readonly #server: Server;
+  readonly #context: OperationContext;
+  readonly #budget: BodyBudget;
+  readonly #bodyBytesMax: number;
+  readonly #answersBytesMax: number;
+  readonly #requestsMax: number;
+  readonly #closeGraceMs: number;
+  readonly #nextId = requestIds();
+  readonly #answers = new AnswerAccounts();
+  #closing: Promise<void> | undefined;
+  #connections = 0;
+  #requests = 0;
+  #underway = 0;
+  #clientErrors = 0;
+  #serverErrors = 0;
+  #refused = 0;
+
+  constructor(backend: Backend, options: RouterServerOptions) {
+    this.#context = { backend, nowMs: options.nowMs ?? Date.now };
+    this.#bodyBytesMax = bound("bodyBytesMax", options.bodyBytesMax, 16 * 1024 * 1024);
+    this.#budget = new BodyBudget(bound("bodiesBytesMax", options.bodiesBytesMax, 256 * 1024 * 1024));
+    this.#answersBytesMax = bound("answersBytesMax", options.answersBytesMax, 256 * 1024 * 1024);
+    this.#requestsMax = bound("requestsMax", options.requestsMax, 4096);
+    this.#closeGraceMs = bound("closeGraceMs", options.closeGraceMs, 5_000);
+    const requestTimeoutMs = bound("requestTimeoutMs", options.requestTimeoutMs, 30_000);
+    this.#server = createServer(
+      {
+        keepAliveTimeout: bound("keepAliveMs", options.keepAliveMs, 60_000),
+        headersTimeout: Math.min(requestTimeoutMs, 10_000),
+        requestTimeout: requestTimeoutMs,
+        // How often the two limits above are looked after.
+        connectionsCheckingInterval: Math.min(requestTimeoutMs, 1_000),
+        noDelay: true,
+      },
+      (request, response) => void this.#exchange(request, response),
+    );
+    this.#server.maxConnections = bound("connectionsMax", options.connectionsMax, 10_000);
+    this.#server.setTimeout(bound("stallTimeoutMs", options.stallTimeoutMs, 60_000));
+    this.#server.on("connection", (socket) => {
+      this.#connections++;
+      this.#answers.open(socket);
+      socket.once("close", () => this.#connections--);
+    });
+  }
+
+  async listen({ host = "127.0.0.1", port = 0 } = {}): Promise<{ host: string; port: number }> {
+    if (!LOOPBACK.has(host)) {
+      const why = "signatures are not verified, so only this machine may connect: use 127.0.0.1, ::1 or localhost";
+      throw new StoreError("ERR_STORE_ARGUMENT", `host: ${why}; got ${host}`);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const onError = (cause: NodeJS.ErrnoException) => {
+        const why = cause.code === "EADDRINUSE" ? "the port is in use" : cause.message;
+        reject(new StoreError("ERR_STORE_LISTEN", `cannot listen on ${host}:${port}: ${why}`, { cause }));
+      };
+      this.#server.once("error", onError);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off("error", onError);
+        resolve();
+      });
+    });
+    return { host, port: (this.#server.address() as AddressInfo).port };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const cutOff = setTimeout(() => this.#server.closeAllConnections(), this.#closeGraceMs);
+    cutOff.unref();
+    this.#server.closeIdleConnections();
+    await closed;
+    clearTimeout(cutOff);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  stats(): RouterServerStats {
+    return {
+      connections: this.#connections,
+      requests: this.#requests,
+      underway: this.#underway,
+      clientErrors: this.#clientErrors,
+      serverErrors: this.#serverErrors,
+      refused: this.#refused,
+      bodyBytes: this.#budget.bytes,
+      answerBytes: this.#answers.bytes,
+    };
+  }
+
+  async #exchange(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#requests++;
+    this.#underway++;
+    // An answer that nobody waits for any more fails without a word.
+    response.on("error", () => {});
+    try {
+      if (this.#underway > this.#requestsMax || this.#answers.bytes > this.#answersBytesMax) this.#refuse(response);
+      else await this.#answer(request, response);
+    } finally {
+      this.#underway--;
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request, this.#bodyBytesMax, this.#budget);
+    if (body.kind === "gone") return;
+    // What is still on its way is read and dropped, within the request's time, so that the client gets to see this answer.
+    if (body.kind === "too-large") return this.#send(response, 413, "");
+    if (body.kind === "no-room") return this.#refuse(response);
+    const cors = crossOrigin(request);
+    if (cors !== undefined && request.method === "OPTIONS") return this.#send(response, 200, "", cors);
+    if (request.method === "GET") return this.#send(response, 200, HEALTHY, { ...cors, "Content-Type": "text/plain" });
+    const type = contentType(request);
+    if (request.method !== "POST" || !JSON_TYPES.has(type)) return this.#send(response, 404, NOT_OUR_PROTOCOL, cors);
+    const answer = await dispatch(request.headers, body.text, this.#context);
+    this.#send(response, answer.status, answer.body, { ...cors, "Content-Type": type });
+  }
+
+  #refuse(response: ServerResponse): void {
+    this.#refused++;
+    this.#send(response, 503, SHORT_ON_ROOM, { "Content-Type": "application/x-amz-json-1.0" });
+  }
+
+  #send(
+    response: ServerResponse,
+    status: number,
+    body: string | Buffer,
+    headers?: Readonly<Record<string, string>>,
+  ): void {
+    if (status >= 500) this.#serverErrors++;
+    else if (status >= 400) this.#clientErrors++;
+    if (response.destroyed) return;
+    // While we go down, each answer is its connection's last.
+    if (this.#closing !== undefined) response.setHeader("Connection", "close");
+    const bytes = typeof body === "string" ? Buffer.from(body, "utf8") : body;
+    this.#answers.add(response, bytes.length);
+    response.writeHead(status, {
+      "x-amzn-RequestId": this.#nextId(),
+      "x-amz-crc32": crc32(bytes),
+      "Content-Length": bytes.length,
+      ...headers,
+    });
+    response.end(bytes);
+  }
+}
+
+function contentType(request: IncomingMessage): string {
+  const header = request.headers["content-type"] ?? "";
+  const end = header.indexOf(";");
+  return (end < 0 ? header : header.slice(0, end)).trim();
+}
+
+/** The headers that let a page of another origin read the answer; undefined when none asks. */
+function crossOrigin({ headers }: IncomingMessage): Record<string, string> | undefined {
+  if (headers.origin === undefined) return undefined;
+  const asked = headers["access-control-request-headers"];
+  const method = headers["access-control-request-method"];
+  return {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "x-amzn-RequestId, x-amz-crc32",
+    ...(asked !== undefined && { "Access-Control-Allow-Headers": asked }),
+    ...(method !== undefined && { "Access-Control-Allow-Methods": method }),
+    "Access-Control-Max-Age": "172800",
+  };
+}
+
+function bound(name: string, value: number | undefined, otherwise: number): number {
+  const chosen = value ?? otherwise;
+  if (!Number.isSafeInteger(chosen) || chosen < 1) {
+    throw new StoreError("ERR_STORE_ARGUMENT", `${name}: expected a whole number from 1 on, got ${String(value)}`);
+  }
+  return chosen;
+}

@@ -1,0 +1,95 @@
+import { validationError } from "../../api/errors.js";
+import { exactKey } from "../../api/keys.js";
+import { messages } from "../../api/messages.js";
+import type { Item, ItemKey, TableRecord } from "../../api/model.js";
+import { type Projection, project, projectionOf } from "../../api/projection.js";
+import { parseExpressions } from "../../api/requests/expressions.js";
+import {
+  BATCH_KEYS_MAX,
+  type BatchGetItemRequest,
+  type BatchKeys,
+  batchGetItem as shape,
+} from "../../api/requests/items.js";
+import { itemBytes } from "../../api/size.js";
+import { checkItem } from "../../api/value-check.js";
+import { itemOf, tableCapacity } from "./answers.js";
+import { byTableName, runBatch } from "./batch.js";
+import type { Operation } from "./operation.js";
+
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+interface Prepared {
+  readonly table: TableRecord;
+  readonly key: ItemKey;
+  readonly asked: Item;
+  readonly of: BatchKeys;
+  readonly projection: Projection | undefined;
+}
+
+export const batchGetItem: Operation<BatchGetItemRequest> = {
+  shape,
+  async run(request, { backend }) {
+    const projections = check(request);
+    const prepared: Prepared[] = [];
+    for (const [name, of] of Object.entries(request.RequestItems)) {
+      prepared.push(...prepare(await backend.table(name), of, projections.get(name)));
+    }
+    const outcomes = await runBatch(
+      prepared.map(
+        ({ table, key, of }) =>
+          () =>
+            backend.get(table, key, { consistent: of.ConsistentRead ?? false }),
+      ),
+    );
+    const found = byTableName<Record<string, Item[]>>();
+    const unprocessed = byTableName<Record<string, BatchKeys>>();
+    const units = new Map<string, number>();
+    let bytes = 0;
+    prepared.forEach(({ table: { name }, asked, of, projection }, i) => {
+      const outcome = outcomes[i];
+      const item = outcome?.done ? itemOf(outcome.value) : undefined;
+      if (item !== undefined) bytes += itemBytes(item);
+      if (!outcome?.done || bytes > ANSWER_BYTES_MAX) {
+        unprocessed[name] ??= { ...of, Keys: [] };
+        unprocessed[name].Keys.push(asked);
+        return;
+      }
+      units.set(name, (units.get(name) ?? 0) + outcome.value.units);
+      found[name] ??= [];
+      if (item !== undefined) found[name].push(projection === undefined ? item : project(item, projection));
+    });
+    const detail = request.ReturnConsumedCapacity ?? "NONE";
+    return {
+      Responses: found,
+      UnprocessedKeys: unprocessed,
+      ...(detail !== "NONE" && {
+        ConsumedCapacity: [...units].map(([name, used]) => tableCapacity(detail, name, used)),
+      }),
+    };
+  },
+};
+
+/** Checks that need no table. Returns what each table's part asks to see. */
+function check(request: BatchGetItemRequest): Map<string, Projection> {
+  const projections = new Map<string, Projection>();
+  let count = 0;
+  for (const [name, of] of Object.entries(request.RequestItems)) {
+    count += of.Keys.length;
+    for (const key of of.Keys) checkItem(key);
+    const { projection } = parseExpressions(of, []);
+    if (projection !== undefined) projections.set(name, projectionOf(projection));
+  }
+  if (count > BATCH_KEYS_MAX) throw validationError(messages.batchTooMany("BatchGetItem"));
+  return projections;
+}
+
+function prepare(table: TableRecord, of: BatchKeys, projection: Projection | undefined): Prepared[] {
+  const seen = new Set<string>();
+  return of.Keys.map((asked) => {
+    const key = exactKey(table.keySchema, asked);
+    const bytes = String.fromCharCode(...key.bytes);
+    if (seen.has(bytes)) throw validationError(messages.batchDuplicates);
+    seen.add(bytes);
+    return { table, key, asked, of, projection };
+  });
+}

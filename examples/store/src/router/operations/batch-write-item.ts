@@ -1,0 +1,81 @@
+import { validationError } from "../../api/errors.js";
+import { exactKey, itemKey } from "../../api/keys.js";
+import { messages } from "../../api/messages.js";
+import type { ItemKey, TableRecord } from "../../api/model.js";
+import {
+  BATCH_WRITES_MAX,
+  type BatchWrite,
+  type BatchWriteItemRequest,
+  batchWriteItem as shape,
+} from "../../api/requests/items.js";
+import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
+import { checkItem } from "../../api/value-check.js";
+import { tableCapacity } from "./answers.js";
+import { byTableName, runBatch } from "./batch.js";
+import type { Operation } from "./operation.js";
+
+interface Prepared {
+  readonly table: TableRecord;
+  readonly key: ItemKey;
+  readonly write: BatchWrite;
+}
+
+export const batchWriteItem: Operation<BatchWriteItemRequest> = {
+  shape,
+  async run(request, { backend }) {
+    const byTable = Object.entries(request.RequestItems);
+    checkWrites(byTable);
+    const prepared: Prepared[] = [];
+    for (const [name, writes] of byTable) prepared.push(...prepare(await backend.table(name), writes));
+    const outcomes = await runBatch(
+      prepared.map(({ table, key, write: { PutRequest: put } }) => () => {
+        const op = put === undefined ? ({ kind: "delete" } as const) : ({ kind: "put", item: put.Item } as const);
+        return backend.write(table, key, { ...op, returnValues: "NONE" });
+      }),
+    );
+    const unprocessed = byTableName<Record<string, BatchWrite[]>>();
+    const units = new Map<string, number>();
+    prepared.forEach(({ table: { name }, write }, i) => {
+      const outcome = outcomes[i];
+      if (outcome?.done) units.set(name, (units.get(name) ?? 0) + outcome.value.units);
+      else {
+        unprocessed[name] ??= [];
+        unprocessed[name].push(write);
+      }
+    });
+    const detail = request.ReturnConsumedCapacity ?? "NONE";
+    return {
+      UnprocessedItems: unprocessed,
+      ...(detail !== "NONE" && {
+        ConsumedCapacity: [...units].map(([name, used]) => tableCapacity(detail, name, used)),
+      }),
+    };
+  },
+};
+
+/** Checks that need no table. */
+function checkWrites(byTable: readonly (readonly [string, readonly BatchWrite[]])[]): void {
+  let count = 0;
+  for (const [, writes] of byTable) {
+    count += writes.length;
+    for (const { PutRequest: put, DeleteRequest: del } of writes) {
+      if (put === undefined && del === undefined) throw validationError(messages.valueAmbiguous);
+      if (put !== undefined && del !== undefined) throw validationError(messages.valueAmbiguous);
+      checkItem(put?.Item ?? del?.Key);
+      if (put !== undefined && itemBytes(put.Item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
+    }
+  }
+  if (count > BATCH_WRITES_MAX) throw validationError(messages.batchTooMany("BatchWriteItem"));
+}
+
+function prepare(table: TableRecord, writes: readonly BatchWrite[]): Prepared[] {
+  const seen = new Set<string>();
+  return writes.map((write) => {
+    const { PutRequest: put, DeleteRequest: del } = write;
+    const key = put === undefined ? exactKey(table.keySchema, del?.Key ?? {}) : itemKey(table.keySchema, put.Item);
+    const bytes = String.fromCharCode(...key.bytes);
+    if (seen.has(bytes)) throw validationError(messages.batchDuplicates);
+    seen.add(bytes);
+    return { table, key, write };
+  });
+}

@@ -1,0 +1,10 @@
+import { describeTable as shape, type TableNameRequest } from "../../api/requests/tables.js";
+import { tableDescription } from "../../api/tables.js";
+import type { Operation } from "./operation.js";
+
+export const describeTable: Operation<TableNameRequest> = {
+  shape,
+  async run({ TableName }, { backend }) {
+    return { Table: tableDescription(await backend.describeTable(TableName)) };
+  },
+};

@@ -1,0 +1,31 @@
+import { batchGetItem } from "./batch-get-item.js";
+import { batchWriteItem } from "./batch-write-item.js";
+import { createTable } from "./create-table.js";
+import { deleteItem } from "./delete-item.js";
+import { deleteTable } from "./delete-table.js";
+import { describeTable } from "./describe-table.js";
+import { getItem } from "./get-item.js";
+import { listTables } from "./list-tables.js";
+import type { AnyOperation } from "./operation.js";
+import { putItem } from "./put-item.js";
+import { query } from "./query.js";
+import { restoreTableToPointInTime } from "./restore-table.js";
+import { scan } from "./scan.js";
+import { updateItem } from "./update-item.js";
+
+/** By the name in the `X-Amz-Target` header. */
+export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, AnyOperation>([
+  ["CreateTable", createTable],
+  ["DescribeTable", describeTable],
+  ["ListTables", listTables],
+  ["DeleteTable", deleteTable],
+  ["RestoreTableToPointInTime", restoreTableToPointInTime],
+  ["PutItem", putItem],
+  ["GetItem", getItem],
+  ["UpdateItem", updateItem],
+  ["DeleteItem", deleteItem],
+  ["Query", query],
+  ["Scan", scan],
+  ["BatchWriteItem", batchWriteItem],
+  ["BatchGetItem", batchGetItem],
+]);

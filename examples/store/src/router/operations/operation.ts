@@ -1,0 +1,21 @@
+import type { StructureShape } from "../../api/requests/shapes.js";
+import type { Backend } from "../backend.js";
+
+export interface OperationContext {
+  readonly backend: Backend;
+  /** Wall-clock time, for what people name moments by. */
+  readonly nowMs: () => number;
+}
+
+/** One operation of the protocol: what it takes, and what it does with a request that has passed those checks. */
+export interface Operation<Request> {
+  readonly shape: StructureShape;
+  /**
+   * Returns the answer, or its JSON as bytes where those are at hand.
+   * @throws ApiError for everything that is the client's to know
+   */
+  run(request: Request, context: OperationContext): Promise<Readonly<Record<string, unknown>> | Buffer>;
+}
+
+/** An operation whose request type only its own file knows. */
+export type AnyOperation = Operation<never>;

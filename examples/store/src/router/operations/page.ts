@@ -1,0 +1,78 @@
+/** What Query and Scan have in common: which attributes to answer with, where to go on, and how a page becomes an answer. */
+import { ApiError, validationError } from "../../api/errors.js";
+import { decodeKey, exactKey } from "../../api/keys.js";
+import { messages } from "../../api/messages.js";
+import type { DocumentPath, Item, KeySchema, Page, PageRequest, TableRecord } from "../../api/model.js";
+import { project, projectionOf } from "../../api/projection.js";
+import type { QueryRequest, ScanRequest } from "../../api/requests/items.js";
+import { checkItem } from "../../api/value-check.js";
+import { consumedCapacity } from "./answers.js";
+
+/** How much one Query or Scan reads before it answers, found or not. */
+const PAGE_BYTES_MAX = 1024 * 1024;
+
+/** Checks that need no table. */
+export function checkPageParameters(request: QueryRequest | ScanRequest): void {
+  if (request.ExclusiveStartKey !== undefined) checkStartItem(request.ExclusiveStartKey);
+  const { Select: select, ProjectionExpression: projection } = request;
+  if (projection !== undefined && select !== undefined && select !== "SPECIFIC_ATTRIBUTES") {
+    throw validationError(messages.projectionWithSelect(select));
+  }
+  if (select === "SPECIFIC_ATTRIBUTES" && projection === undefined) {
+    throw validationError(messages.specificWithoutProjection);
+  }
+  if (select === "ALL_PROJECTED_ATTRIBUTES" && request.IndexName === undefined) {
+    throw validationError(messages.projectedOnTable);
+  }
+}
+
+function checkStartItem(key: unknown): void {
+  try {
+    checkItem(key);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.type !== "ValidationException") throw error;
+    throw validationError(messages.startKeyInvalidBecause(error.message));
+  }
+}
+
+/** @throws ValidationException: this store has no indexes yet, so whatever index is named is not there */
+export function checkIndex({ IndexName }: QueryRequest | ScanRequest): void {
+  if (IndexName !== undefined) throw validationError(messages.noSuchIndex(IndexName));
+}
+
+export function startKey(schema: KeySchema, key: Item): Uint8Array {
+  try {
+    return exactKey(schema, key).bytes;
+  } catch (error) {
+    throw error instanceof ApiError ? validationError(messages.startKeyInvalid) : error;
+  }
+}
+
+/** The part of a page request that the client's parameters give. */
+export function pageBounds(
+  request: QueryRequest | ScanRequest,
+): Pick<PageRequest, "consistent" | "bytesMax" | "itemsMax"> {
+  return {
+    consistent: request.ConsistentRead ?? false,
+    bytesMax: PAGE_BYTES_MAX,
+    ...(request.Limit !== undefined && { itemsMax: request.Limit }),
+  };
+}
+
+export function pageAnswer(
+  request: QueryRequest | ScanRequest,
+  table: TableRecord,
+  page: Page & { readonly units: number },
+  projection: readonly DocumentPath[] | undefined,
+): Record<string, unknown> {
+  const answer: Record<string, unknown> = { Count: page.items.length, ScannedCount: page.scannedCount };
+  if (request.Select !== "COUNT") answer.Items = projected(page.items, projection);
+  if (page.lastKey !== undefined) answer.LastEvaluatedKey = decodeKey(table.keySchema, page.lastKey);
+  return Object.assign(answer, consumedCapacity(request.ReturnConsumedCapacity, request.TableName, page.units));
+}
+
+function projected(items: readonly Item[], paths: readonly DocumentPath[] | undefined): readonly Item[] {
+  if (paths === undefined) return items;
+  const projection = projectionOf(paths);
+  return items.map((item) => project(item, projection));
+}

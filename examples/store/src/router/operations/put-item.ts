@@ -1,0 +1,31 @@
+import { validationError } from "../../api/errors.js";
+import { itemKey } from "../../api/keys.js";
+import { messages } from "../../api/messages.js";
+import { parseExpressions } from "../../api/requests/expressions.js";
+import { type PutItemRequest, putItem as shape } from "../../api/requests/items.js";
+import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
+import { checkItem } from "../../api/value-check.js";
+import { consumedCapacity } from "./answers.js";
+import type { Operation } from "./operation.js";
+import { writeOptions } from "./write-options.js";
+
+export const putItem: Operation<PutItemRequest> = {
+  shape,
+  async run(request, { backend }) {
+    const { Item: item, TableName, ReturnValues: returnValues = "NONE" } = request;
+    checkItem(item);
+    if (returnValues !== "NONE" && returnValues !== "ALL_OLD") throw validationError(messages.returnValuesPut);
+    if (itemBytes(item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
+    const { condition } = parseExpressions(request, ["ConditionExpression"]);
+    const table = await backend.table(TableName);
+    const outcome = await backend.write(table, itemKey(table.keySchema, item), {
+      kind: "put",
+      item,
+      ...writeOptions(request, condition),
+    });
+    return {
+      ...(outcome.attributes && { Attributes: outcome.attributes }),
+      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units),
+    };
+  },
+};

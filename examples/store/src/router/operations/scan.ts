@@ -1,0 +1,56 @@
+import { validationError } from "../../api/errors.js";
+import { messages } from "../../api/messages.js";
+import type { PageRequest } from "../../api/model.js";
+import { parseExpressions } from "../../api/requests/expressions.js";
+import { type ScanRequest, scan as shape } from "../../api/requests/items.js";
+import { compareBytes } from "../../api/text.js";
+import type { Operation } from "./operation.js";
+import { checkIndex, checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
+
+export const scan: Operation<ScanRequest> = {
+  shape,
+  async run(request, { backend }) {
+    checkPageParameters(request);
+    checkSegments(request);
+    const { filter, projection } = parseExpressions(request, ["FilterExpression"]);
+    const table = await backend.table(request.TableName);
+    checkIndex(request);
+    const range = segmentRange(request);
+    let after: Uint8Array | undefined;
+    if (request.ExclusiveStartKey !== undefined) {
+      after = startKey(table.keySchema, request.ExclusiveStartKey);
+      const outside =
+        (range.from && compareBytes(after, range.from) < 0) || (range.to && compareBytes(after, range.to) >= 0);
+      if (outside) throw validationError(messages.startKeySegment);
+    }
+    const page = await backend.page(table, {
+      ...range,
+      ...pageBounds(request),
+      ...(after && { after }),
+      ...(filter && { filter }),
+    });
+    return pageAnswer(request, table, page, projection);
+  },
+};
+
+function checkSegments({ Segment: segment, TotalSegments: total }: ScanRequest): void {
+  if (segment !== undefined && total === undefined) throw validationError(messages.segmentWithoutTotal);
+  if (segment === undefined && total !== undefined) throw validationError(messages.totalWithoutSegment);
+  if (segment !== undefined && total !== undefined && segment >= total) {
+    throw validationError(messages.segmentTooLarge(segment, total));
+  }
+}
+
+/** Segments share the hash ring evenly; item collections are never torn apart. */
+function segmentRange({ Segment: segment, TotalSegments: total }: ScanRequest): Pick<PageRequest, "from" | "to"> {
+  if (segment === undefined || total === undefined) return {};
+  return {
+    ...(segment > 0 && { from: ringPosition(segment / total) }),
+    ...(segment + 1 < total && { to: ringPosition((segment + 1) / total) }),
+  };
+}
+
+function ringPosition(fraction: number): Uint8Array {
+  const hash = Math.ceil(fraction * 2 ** 32);
+  return Uint8Array.of(hash / 2 ** 24, hash >>> 16, hash >>> 8, hash);
+}

@@ -1,0 +1,39 @@
+import { validationError } from "../../api/errors.js";
+import { exactKey } from "../../api/keys.js";
+import { messages } from "../../api/messages.js";
+import type { KeySchema, UpdateAction } from "../../api/model.js";
+import { parseExpressions } from "../../api/requests/expressions.js";
+import { updateItem as shape, type UpdateItemRequest } from "../../api/requests/items.js";
+import { checkItem } from "../../api/value-check.js";
+import { consumedCapacity } from "./answers.js";
+import type { Operation } from "./operation.js";
+import { writeOptions } from "./write-options.js";
+
+export const updateItem: Operation<UpdateItemRequest> = {
+  shape,
+  async run(request, { backend }) {
+    const { Key: key, TableName } = request;
+    checkItem(key);
+    const { update: actions = [], condition } = parseExpressions(request, ["UpdateExpression", "ConditionExpression"]);
+    const table = await backend.table(TableName);
+    const at = exactKey(table.keySchema, key);
+    checkKeyUntouched(actions, table.keySchema);
+    const outcome = await backend.write(table, at, {
+      kind: "update",
+      keyAttributes: key,
+      actions,
+      ...writeOptions(request, condition),
+    });
+    return {
+      ...(outcome.attributes && { Attributes: outcome.attributes }),
+      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units),
+    };
+  },
+};
+
+function checkKeyUntouched(actions: readonly UpdateAction[], { partition, sort }: KeySchema): void {
+  for (const { path } of actions) {
+    const name = path[0] as string;
+    if (name === partition.name || name === sort?.name) throw validationError(messages.keyUpdate(name));
+  }
+}

@@ -1,0 +1,19 @@
+import { randomBytes } from "node:crypto";
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const COUNTER_DIGITS = 12;
+
+/**
+ * Ids shaped as the service's, 52 characters. The first 40 are random for this process, the others count, so that an id costs no
+ * randomness on the hot path and still names one request in the world.
+ */
+export function requestIds(): () => string {
+  const prefix = Array.from(randomBytes(52 - COUNTER_DIGITS), (byte) => ALPHABET[byte & 31]).join("");
+  let count = 0;
+  return () => {
+    let digits = "";
+    for (let rest = count++; digits.length < COUNTER_DIGITS; rest = Math.floor(rest / 32))
+      digits = ALPHABET[rest % 32] + digits;
+    return prefix + digits;
+  };
+}

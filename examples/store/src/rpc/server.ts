@@ -1,0 +1,72 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { encodeFrame, FrameReader } from "@evenkeel/paxos/transport";
+import { StoreError } from "../storage-node/errors.js";
+import { answerOfError, pack, type RequestMessage, unpack } from "./codec.js";
+import type { Handlers, Method } from "./protocol.js";
+import { FRAME_BYTES_MAX, writeCoalesced } from "./socket.js";
+
+/** Requests under way on one connection, past which its socket is not read. */
+const IN_FLIGHT_MAX = 4_096;
+
+/** Answers a node's methods over TCP: length-prefixed, versioned, checksummed frames, any number in flight. */
+export class RpcServer {
+  readonly #server: Server;
+  readonly #sockets: Set<Socket>;
+  readonly port: number;
+
+  private constructor(server: Server, sockets: Set<Socket>, port: number) {
+    this.#server = server;
+    this.#sockets = sockets;
+    this.port = port;
+  }
+
+  static async listen(handlers: Handlers, { host = "127.0.0.1", port = 0 } = {}): Promise<RpcServer> {
+    const sockets = new Set<Socket>();
+    const server = createServer({ noDelay: true }, (socket) => serve(socket, sockets, handlers));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, resolve);
+    });
+    const address = server.address();
+    return new RpcServer(server, sockets, typeof address === "object" && address !== null ? address.port : port);
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+/** One connection: frames in, answers out in the order in which they are ready. */
+function serve(socket: Socket, sockets: Set<Socket>, handlers: Handlers): void {
+  sockets.add(socket);
+  const reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX });
+  const send = writeCoalesced(socket);
+  let inFlight = 0;
+  const answer = async ([id, method, params]: RequestMessage): Promise<void> => {
+    inFlight++;
+    if (inFlight >= IN_FLIGHT_MAX) socket.pause();
+    try {
+      const handler = Object.hasOwn(handlers, method) ? handlers[method as Method] : undefined;
+      if (handler === undefined) throw new StoreError("ERR_STORE_FORMAT", `unknown method ${method}`);
+      send(encodeFrame(pack([id, 0, await handler(params as never)])));
+    } catch (error) {
+      send(encodeFrame(pack(answerOfError(id, error))));
+    } finally {
+      inFlight--;
+      if (inFlight < IN_FLIGHT_MAX && socket.isPaused()) socket.resume();
+    }
+  };
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      reader.push(chunk);
+      for (let frame = reader.next(); frame !== undefined; frame = reader.next())
+        void answer(unpack(frame.payload) as RequestMessage);
+    } catch {
+      // Garbage, a foreign protocol, or a frame over the bound: nothing on this connection can be trusted any more.
+      socket.destroy();
+    }
+  });
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => sockets.delete(socket));
+}

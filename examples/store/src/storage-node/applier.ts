@@ -1,0 +1,106 @@
+import type { Replica } from "./replica.js";
+import type { Tree } from "./tree.js";
+
+const OPERATIONS_PER_COMMIT_MAX = 5_000;
+/** Each transaction costs a sync of the tree's file on the disk that the log syncs on: few large ones, and the log keeps its pace. */
+const COMMIT_EVERY_MS = 100;
+
+/**
+ * Moves what was applied in memory into the B-tree, off the acknowledgement's path: one transaction at a time for all the partitions of the
+ * node, the next one gathering meanwhile. An acknowledged write is already in a quorum's logs; the tree may lag behind it.
+ */
+export class Applier {
+  readonly #tree: Tree;
+  readonly #dirty = new Set<Replica>();
+  readonly #onFailure: (error: unknown) => void;
+  #running: Promise<void> | undefined;
+  #scheduled = 0;
+  #hurried = false;
+  #wake: (() => void) | undefined;
+  #closed = false;
+
+  constructor(tree: Tree, onFailure: (error: unknown) => void) {
+    this.#tree = tree;
+    this.#onFailure = onFailure;
+  }
+
+  /** The replica has something to move; called from its `apply`. */
+  schedule(replica: Replica, operations: number): void {
+    if (this.#closed) return;
+    this.#dirty.add(replica);
+    this.#scheduled += operations;
+    if (this.#scheduled >= OPERATIONS_PER_COMMIT_MAX) this.hurry();
+    this.#running ??= this.#run().catch((error: unknown) => this.#onFailure(error));
+  }
+
+  /** Do not wait for more to gather: somebody waits for a snapshot, or enough has gathered. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#wake?.();
+  }
+
+  forget(replica: Replica): void {
+    this.#dirty.delete(replica);
+  }
+
+  /** Resolves when all that was scheduled before the call is committed. */
+  async drain(): Promise<void> {
+    while (this.#running !== undefined) {
+      this.hurry();
+      await this.#running;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
+    this.#closed = true;
+  }
+
+  /** Lets writes gather; in any case until the end of the turn that applied the first. */
+  async #gather(): Promise<void> {
+    if (!this.#hurried) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, COMMIT_EVERY_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          setImmediate(resolve);
+        };
+      });
+      this.#wake = undefined;
+    }
+    this.#hurried = false;
+    this.#scheduled = 0;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#dirty.size > 0) {
+        await this.#gather();
+        const batch = [...this.#dirty];
+        this.#dirty.clear();
+        let room = OPERATIONS_PER_COMMIT_MAX;
+        const moves = [];
+        for (const replica of batch) {
+          const move = room > 0 ? replica.takeMove(room) : undefined;
+          if (move === undefined) {
+            if (room <= 0) this.#dirty.add(replica);
+            continue;
+          }
+          room -= move.entries.length;
+          moves.push({ replica, move });
+        }
+        if (moves.length === 0) continue;
+        await this.#tree.commit(
+          moves.map(({ replica, move }) => ({
+            partition: replica.partition,
+            appliedThrough: move.through,
+            puts: move.entries,
+          })),
+        );
+        for (const { replica, move } of moves) if (replica.moved(move)) this.#dirty.add(replica);
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+}

@@ -1,0 +1,36 @@
+export type StoreErrorCode =
+  /** This replica does not lead the partition; `leader` may say who does. Nothing was written. */
+  | "ERR_STORE_NOT_LEADER"
+  /** The node has no such partition (yet, or any more). Nothing was written. */
+  | "ERR_STORE_UNKNOWN_PARTITION"
+  /** Leadership or the connection was lost on the way: the write may or may not happen. */
+  | "ERR_STORE_UNKNOWN_OUTCOME"
+  /** A bound was reached; nothing was written. */
+  | "ERR_STORE_OVERLOADED"
+  /** A stored value or page does not match its checksum. */
+  | "ERR_STORE_CORRUPT"
+  /** The peer cannot be reached or did not answer in time. */
+  | "ERR_STORE_UNREACHABLE"
+  /** The replica has not reached the asked-for position yet. */
+  | "ERR_STORE_BEHIND"
+  /** Bytes of a newer format, or not of this store at all. */
+  | "ERR_STORE_FORMAT"
+  /** The address is taken, or not to be had. */
+  | "ERR_STORE_LISTEN"
+  | "ERR_STORE_CLOSED"
+  | "ERR_STORE_CONFLICT"
+  | "ERR_STORE_ARGUMENT";
+
+/** Every failure inside the store that is not an answer of the DynamoDB protocol. Travels between processes with its code. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+  /** With ERR_STORE_NOT_LEADER: the node that leads as far as this one knows. */
+  readonly leader: string | undefined;
+
+  constructor(code: StoreErrorCode, message: string, options: { cause?: unknown; leader?: string | undefined } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "StoreError";
+    this.code = code;
+    this.leader = options.leader;
+  }
+}

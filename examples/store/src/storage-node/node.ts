@@ -1,0 +1,208 @@
+import { randomUUID } from "node:crypto";
+import { MemdsServer } from "@evenkeel/memds";
+import { GroupHost, type Transport } from "@evenkeel/paxos";
+import { walStorage } from "@evenkeel/paxos/storage";
+import { Wal } from "@evenkeel/wal";
+import type { ObjectStore } from "@evenkeel/wal/archive";
+import { Controller } from "../control/controller.js";
+import { MemdsFeed } from "../metadata/feed.js";
+import { groupId, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
+import { MetadataService } from "../metadata/service.js";
+import { MetadataView } from "../metadata/view.js";
+import { localCaller } from "../rpc/local.js";
+import type { Caller, Handlers } from "../rpc/protocol.js";
+import { Applier } from "./applier.js";
+import { StoreError } from "./errors.js";
+import { nodeMethods } from "./methods.js";
+import { PartitionHost } from "./partition-host.js";
+import { Replica } from "./replica.js";
+import type { NodeStatus } from "./status.js";
+import { Tree } from "./tree.js";
+
+/** Each group's log is a stream of the node's one log, under this prefix. */
+const STREAM_PREFIX = "group/";
+
+export interface StorageNodeOptions {
+  readonly nodeId: string;
+  readonly zone: string;
+  /** Holds the node's log and B-tree; one process at a time. */
+  readonly dir: string;
+  /** All nodes: the members of every group. */
+  readonly members: readonly string[];
+  readonly transport: Transport;
+  readonly archive: ObjectStore;
+  /** The way to another node. */
+  readonly callerTo: (nodeId: string) => Caller;
+  readonly partitionsPerTable: number;
+  readonly host?: string;
+  /** The node cannot go on (its log is poisoned, its B-tree refuses to commit): end the process and start it again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** One storage node: a log, a B-tree, a replica of each of its partitions, and a member of the memds fleet. */
+export class StorageNode {
+  readonly nodeId: string;
+  readonly handlers: Handlers;
+  readonly memds: MemdsServer;
+  readonly #options: StorageNodeOptions;
+  readonly #wal: Wal;
+  readonly #tree: Tree;
+  readonly #applier: Applier;
+  readonly #host: GroupHost;
+  readonly #partitions = new Map<number, PartitionHost>();
+  #view!: MetadataView;
+  #metadata!: MetadataService;
+  #controller!: Controller;
+  #reconciling: Promise<void> | undefined;
+  #reconcileAgain = false;
+  #closed = false;
+
+  private constructor(options: StorageNodeOptions, wal: Wal, tree: Tree, host: GroupHost, memds: MemdsServer) {
+    this.nodeId = options.nodeId;
+    this.#options = options;
+    this.#wal = wal;
+    this.#tree = tree;
+    this.#host = host;
+    this.memds = memds;
+    this.#applier = new Applier(tree, options.onFailure);
+    this.handlers = nodeMethods({
+      partitionOf: (partition) => this.#partition(partition),
+      metadata: () => this.#metadata,
+      controller: () => this.#controller,
+      status: () => this.status(),
+    });
+  }
+
+  /** Recovers from the directory and joins every group that this node is a member of. */
+  static async open(options: StorageNodeOptions): Promise<StorageNode> {
+    const wal = await Wal.open({ dir: `${options.dir}/log` });
+    const tree = Tree.open(`${options.dir}/tree`);
+    const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
+    const host = await GroupHost.open({
+      nodeId: options.nodeId,
+      zone: options.zone,
+      transport: options.transport,
+      storage: walStorage(wal, { prefix: STREAM_PREFIX }),
+    });
+    const node = new StorageNode(options, wal, tree, host, memds);
+    await node.#start();
+    return node;
+  }
+
+  async #start(): Promise<void> {
+    const { members, archive, partitionsPerTable, callerTo, nodeId } = this.#options;
+    const replica = new Replica(METADATA_PARTITION, this.#tree, this.#applier);
+    const feed = new MemdsFeed(this.memds, replica);
+    this.#view = new MetadataView(replica, (slot, changes) => {
+      feed.apply(slot, changes);
+      if (changes.length > 0) this.#reconcile();
+    });
+    const group = await this.#host.join(groupId(METADATA_PARTITION), { members, stateMachine: replica });
+    const meta = new PartitionHost(group, replica, archive);
+    this.#partitions.set(METADATA_PARTITION, meta);
+    this.#metadata = new MetadataService({
+      group,
+      writer: meta.writer,
+      view: this.#view,
+      members,
+      partitionsPerTable,
+      newTableId: randomUUID,
+      nowMs: () => Date.now(),
+    });
+    const self = localCaller(this.handlers);
+    this.#controller = new Controller({
+      metadata: this.#metadata,
+      view: this.#view,
+      archive,
+      partitions: () => this.#partitions.values(),
+      members,
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+    });
+    this.#reconcile();
+    await this.#reconciling;
+  }
+
+  status(): NodeStatus {
+    const { nodeId, zone } = this.#options;
+    return { nodeId, zone, partitions: [...this.#partitions.values()].map((partition) => partition.status()) };
+  }
+
+  #partition(partition: number): PartitionHost {
+    const host = this.#partitions.get(partition);
+    if (host === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `${this.nodeId} has no partition ${partition}`);
+    return host;
+  }
+
+  /** Joins and leaves groups until this node has what the metadata says. One run at a time; a change meanwhile starts another. */
+  #reconcile(): void {
+    this.#reconcileAgain = true;
+    this.#reconciling ??= this.#reconcileLoop()
+      .catch((error: unknown) => {
+        if (!this.#closed) this.#options.onFailure(error);
+      })
+      .finally(() => {
+        this.#reconciling = undefined;
+      });
+  }
+
+  async #reconcileLoop(): Promise<void> {
+    while (this.#reconcileAgain && !this.#closed) {
+      this.#reconcileAgain = false;
+      for (const record of this.#view.partitions.values()) {
+        if (!this.#partitions.has(record.partition) && record.members.includes(this.nodeId)) await this.#join(record);
+      }
+      for (const partition of [...this.#partitions.keys()]) {
+        if (partition !== METADATA_PARTITION && !this.#view.partitions.has(partition)) await this.#leave(partition);
+      }
+      await this.#eraseLeftovers();
+    }
+  }
+
+  /** Partitions that were being dropped when the node stopped. Numbers are never used again, so one that was given out and is gone was deleted. */
+  async #eraseLeftovers(): Promise<void> {
+    for (const partition of this.#tree.partitions()) {
+      if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
+      if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
+    }
+  }
+
+  async #join(record: PartitionRecord): Promise<void> {
+    const replica = new Replica(record.partition, this.#tree, this.#applier);
+    const group = await this.#host.join(groupId(record.partition), { members: record.members, stateMachine: replica });
+    this.#partitions.set(record.partition, new PartitionHost(group, replica, this.#options.archive));
+  }
+
+  async #leave(partition: number): Promise<void> {
+    const host = this.#partition(partition);
+    this.#partitions.delete(partition);
+    await this.#host.leave(groupId(partition));
+    host.replica.close();
+    await this.#erase(partition);
+  }
+
+  /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
+  async #erase(partition: number): Promise<void> {
+    await this.#applier.drain();
+    await this.#wal.stream(STREAM_PREFIX + groupId(partition)).remove();
+    await this.#tree.removePartition(partition);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#controller.close();
+    await this.#reconciling;
+    await Promise.all([...this.#partitions.values()].map((partition) => partition.archiving.idle()));
+    await this.#host.close();
+    await this.#applier.close();
+    for (const partition of this.#partitions.values()) partition.replica.close();
+    await this.#tree.close();
+    await this.#wal.close();
+    await this.memds.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

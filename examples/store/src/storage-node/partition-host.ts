@@ -1,0 +1,41 @@
+import type { Group } from "@evenkeel/paxos";
+import type { ObjectStore } from "@evenkeel/wal/archive";
+import { groupId } from "../metadata/records.js";
+import { Archiving } from "./archiving.js";
+import type { Replica } from "./replica.js";
+import type { PartitionStatus } from "./status.js";
+import { Writer } from "./writer.js";
+
+/** One partition as this node runs it: the group, its state machine, the leader's side, the way to the archive. */
+export class PartitionHost {
+  readonly partition: number;
+  readonly group: Group<number>;
+  readonly replica: Replica;
+  readonly writer: Writer;
+  readonly archiving: Archiving;
+
+  constructor(group: Group<number>, replica: Replica, archive: ObjectStore) {
+    this.partition = replica.partition;
+    this.group = group;
+    this.replica = replica;
+    this.writer = new Writer(group, replica);
+    this.archiving = new Archiving(group, archive, groupId(replica.partition));
+  }
+
+  status(): PartitionStatus {
+    const { leading, ready, leader, chosenThrough, trimmedThrough } = this.group.status();
+    const { appliedThrough, durableThrough } = this.replica;
+    const { archivedThrough } = this.archiving;
+    return {
+      partition: this.partition,
+      leading,
+      ready,
+      leader,
+      chosenThrough,
+      appliedThrough,
+      durableThrough,
+      trimmedThrough,
+      archivedThrough,
+    };
+  }
+}

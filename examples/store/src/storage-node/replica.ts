@@ -1,0 +1,281 @@
+import BTreeModule from "sorted-btree";
+import type { Applier } from "./applier.js";
+import { decodeCommand } from "./command.js";
+import { StoreError } from "./errors.js";
+import { keyText } from "./key-text.js";
+import type { StoredValue } from "./stored-value.js";
+import { assertPartition, type Snapshot, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
+
+// sorted-btree is CommonJS; under NodeNext its class is the module's `default`.
+const BTree = ((BTreeModule as unknown as { default?: unknown }).default ??
+  BTreeModule) as typeof import("sorted-btree").default;
+type OverlayTree = import("sorted-btree").default<string, OverlayEntry>;
+
+interface OverlayEntry {
+  readonly key: Uint8Array;
+  readonly slot: number;
+  /** Absent: deleted. */
+  readonly value: StoredValue | undefined;
+}
+
+export interface Move {
+  readonly through: number;
+  readonly entries: readonly OverlayEntry[];
+}
+
+/** A mark that was reached: the tree exactly as of one slot. */
+export interface MarkedSnapshot {
+  readonly slot: number;
+  readonly snapshot: Snapshot;
+}
+
+const SNAPSHOT_KEPT_MS = 60_000;
+const SNAPSHOTS_MAX = 8;
+
+/**
+ * One partition on one node: the state machine of its Paxos group. `apply` is synchronous and in memory (the overlay); the applier moves the
+ * overlay into the B-tree in large transactions. Reads look through the overlay at the tree, so they see every applied slot at once.
+ */
+export class Replica {
+  readonly partition: number;
+  readonly #tree: Tree;
+  readonly #applier: Applier;
+  readonly #overlay: OverlayTree = new BTree<string, OverlayEntry>() as OverlayTree;
+  /** Applied and not yet handed to the tree, in slot order. */
+  #queue: OverlayEntry[] = [];
+  #queuedMarks: number[] = [];
+  #appliedThrough: number;
+  #committedThrough: number;
+  #durableThrough: number;
+  #lastTimeMs = 0;
+  #closed = false;
+  readonly #marks = new Map<number, { marked: MarkedSnapshot; timer: NodeJS.Timeout }>();
+  readonly #markWaiters = new Map<number, Set<(marked: MarkedSnapshot) => void>>();
+  readonly #observers = new Set<
+    (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void
+  >();
+
+  constructor(partition: number, tree: Tree, applier: Applier) {
+    assertPartition(partition);
+    this.partition = partition;
+    this.#tree = tree;
+    this.#applier = applier;
+    this.#appliedThrough = tree.appliedThrough(partition);
+    this.#committedThrough = this.#appliedThrough;
+    this.#durableThrough = this.#appliedThrough;
+  }
+
+  /** Slot through which reads here are up to date. */
+  get appliedThrough(): number {
+    return this.#appliedThrough;
+  }
+
+  /** Slot through which the B-tree is on disk: the log above it must stay. */
+  get durableThrough(): number {
+    return this.#durableThrough;
+  }
+
+  /** Time of the last applied entry, Unix ms; never goes back along the log. */
+  get lastTimeMs(): number {
+    return this.#lastTimeMs;
+  }
+
+  /** Entries applied and not yet in the B-tree. */
+  get backlog(): number {
+    return this.#overlay.size;
+  }
+
+  /** Called with each entry's writes, in slot order, also with the empty ones of no-ops and marks. */
+  observe(
+    observer: (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void,
+  ): void {
+    this.#observers.add(observer);
+  }
+
+  /** The group's state machine: in slot order, exactly once. The command's bytes are kept until they are in the tree. */
+  apply(entry: { readonly slot: number; readonly command: Uint8Array }): number {
+    this.advance(entry.slot - 1);
+    const command = decodeCommand(entry.command);
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, command.timeMs);
+    const observed: { key: Uint8Array; json: Uint8Array | undefined }[] = [];
+    if (command.kind === "mark") {
+      // A mark met again while the log is replayed: whoever asked for it is long gone.
+      if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) this.#queuedMarks.push(entry.slot);
+    } else {
+      for (const write of command.writes) {
+        const value =
+          write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
+        const overlay = { key: write.key, slot: entry.slot, value };
+        this.#overlay.set(keyText(write.key), overlay);
+        this.#queue.push(overlay);
+        observed.push({ key: write.key, json: value?.json });
+      }
+    }
+    this.#advance(entry.slot, observed);
+    return entry.slot;
+  }
+
+  /** Slots through here that had no command change nothing, and count as applied. */
+  advance(slot: number): void {
+    while (this.#appliedThrough < slot) this.#advance(this.#appliedThrough + 1, []);
+  }
+
+  #advance(slot: number, writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[]): void {
+    this.#appliedThrough = slot;
+    this.#applier.schedule(this, writes.length);
+    if (this.#queuedMarks.length > 0) this.#applier.hurry();
+    for (const observer of this.#observers) observer(writes, slot);
+  }
+
+  get(key: Uint8Array): StoredValue | undefined {
+    const overlay = this.#overlay.get(keyText(key));
+    return overlay !== undefined ? overlay.value : this.#tree.get(this.partition, key);
+  }
+
+  /** In key order, the overlay laid over the tree. Use it within one turn: a write in between may or may not be seen. */
+  *range(range: TreeRange): IterableIterator<TreeEntry> {
+    const before = range.reverse ? (a: string, b: string) => a > b : (a: string, b: string) => a < b;
+    const overlay = this.#overlayRange(range);
+    let over = overlay.next();
+    for (const entry of this.#tree.range(this.partition, range)) {
+      const key = keyText(entry.key);
+      while (!over.done && before(over.value[0], key)) {
+        if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
+        over = overlay.next();
+      }
+      if (!over.done && over.value[0] === key) {
+        if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
+        over = overlay.next();
+      } else yield entry;
+    }
+    while (!over.done) {
+      if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
+      over = overlay.next();
+    }
+  }
+
+  *#overlayRange(range: TreeRange): IterableIterator<[string, OverlayEntry]> {
+    const from = range.from === undefined ? undefined : keyText(range.from);
+    const to = range.to === undefined ? undefined : keyText(range.to);
+    if (range.reverse) {
+      for (const pair of this.#overlay.entriesReversed(to, undefined, true)) {
+        if (from !== undefined && pair[0] < from) return;
+        yield [pair[0], pair[1]];
+      }
+      return;
+    }
+    for (const pair of this.#overlay.entries(from)) {
+      if (to !== undefined && pair[0] >= to) return;
+      yield [pair[0], pair[1]];
+    }
+  }
+
+  /** The applier's side: what to commit next. Stops at a mark, whose snapshot has to see its own slot and nothing after it. */
+  takeMove(operationsMax: number): Move | undefined {
+    if (this.#closed || (this.#committedThrough === this.#appliedThrough && this.#queue.length === 0)) return undefined;
+    const barrier = this.#queuedMarks[0] ?? Number.POSITIVE_INFINITY;
+    let count = 0;
+    while (count < this.#queue.length) {
+      const slot = this.#queue[count]?.slot ?? 0;
+      if (slot > barrier) break;
+      // Entries are atomic: a slot's writes go together even past the bound.
+      if (count >= operationsMax && slot !== this.#queue[count - 1]?.slot) break;
+      count++;
+    }
+    const entries = this.#queue.slice(0, count);
+    this.#queue = this.#queue.slice(count);
+    const last = entries.at(-1)?.slot ?? this.#committedThrough;
+    const through =
+      this.#queue.length === 0 || (this.#queue[0]?.slot ?? 0) > barrier
+        ? Math.min(this.#appliedThrough, barrier)
+        : last;
+    return { through, entries };
+  }
+
+  /** The move is committed. True when there is more to move. */
+  moved(move: Move): boolean {
+    this.#committedThrough = move.through;
+    for (const entry of move.entries) {
+      const key = keyText(entry.key);
+      if (this.#overlay.get(key) === entry) this.#overlay.delete(key);
+    }
+    const mark = this.#queuedMarks[0];
+    if (mark !== undefined && mark === move.through) {
+      this.#queuedMarks.shift();
+      this.#takeMark(mark);
+    }
+    void this.#tree.flushed().then(() => {
+      this.#durableThrough = Math.max(this.#durableThrough, move.through);
+    });
+    return !this.#closed && this.#committedThrough < this.#appliedThrough;
+  }
+
+  #takeMark(slot: number): void {
+    if (this.#closed) return;
+    const snapshot = this.#tree.snapshot();
+    const seen = this.#tree.appliedThrough(this.partition, snapshot);
+    if (seen !== slot) {
+      snapshot.transaction.done();
+      throw new StoreError(
+        "ERR_STORE_CONFLICT",
+        `partition ${this.partition}: a snapshot for slot ${slot} shows slot ${seen}`,
+      );
+    }
+    for (const [oldest] of this.#marks) {
+      if (this.#marks.size < SNAPSHOTS_MAX) break;
+      this.releaseMark(oldest);
+    }
+    const timer = setTimeout(() => this.releaseMark(slot), SNAPSHOT_KEPT_MS).unref();
+    const marked = { slot, snapshot };
+    this.#marks.set(slot, { marked, timer });
+    for (const waiter of this.#markWaiters.get(slot) ?? []) waiter(marked);
+    this.#markWaiters.delete(slot);
+  }
+
+  /**
+   * The tree exactly as of a mark's slot. Throws ERR_STORE_BEHIND where the mark is not reached in time, or its snapshot is gone: released,
+   * too old, or from before a restart.
+   */
+  async marked(slot: number, timeoutMs: number): Promise<MarkedSnapshot> {
+    const known = this.#marks.get(slot);
+    if (known !== undefined) {
+      known.timer.refresh();
+      return known.marked;
+    }
+    const behind = (what: string) => new StoreError("ERR_STORE_BEHIND", `partition ${this.partition}: ${what}`);
+    if (this.#committedThrough >= slot) throw behind(`the snapshot at slot ${slot} is gone`);
+    return await new Promise<MarkedSnapshot>((resolve, reject) => {
+      const waiters = this.#markWaiters.get(slot) ?? new Set();
+      this.#markWaiters.set(slot, waiters);
+      const timer = setTimeout(() => {
+        waiters.delete(waiter);
+        if (waiters.size === 0) this.#markWaiters.delete(slot);
+        reject(behind(`slot ${slot} was not reached within ${timeoutMs} ms`));
+      }, timeoutMs);
+      const waiter = (marked: MarkedSnapshot) => {
+        clearTimeout(timer);
+        resolve(marked);
+      };
+      waiters.add(waiter);
+    });
+  }
+
+  releaseMark(slot: number): void {
+    const held = this.#marks.get(slot);
+    if (held === undefined) return;
+    clearTimeout(held.timer);
+    this.#marks.delete(slot);
+    held.marked.snapshot.transaction.done();
+  }
+
+  /** Raw values of a marked snapshot, unverified. */
+  rawRange(range: TreeRange, marked: MarkedSnapshot): IterableIterator<{ key: Buffer; bytes: Buffer }> {
+    return this.#tree.rawRange(this.partition, range, marked.snapshot);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const slot of [...this.#marks.keys()]) this.releaseMark(slot);
+    this.#applier.forget(this);
+  }
+}

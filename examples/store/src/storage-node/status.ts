@@ -1,0 +1,18 @@
+export interface PartitionStatus {
+  readonly partition: number;
+  readonly leading: boolean;
+  readonly ready: boolean;
+  readonly leader?: string | undefined;
+  readonly chosenThrough: number;
+  readonly appliedThrough: number;
+  /** Applied and on disk in the B-tree. */
+  readonly durableThrough: number;
+  readonly trimmedThrough: number;
+  readonly archivedThrough: number;
+}
+
+export interface NodeStatus {
+  readonly nodeId: string;
+  readonly zone: string;
+  readonly partitions: readonly PartitionStatus[];
+}

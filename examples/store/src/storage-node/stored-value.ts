@@ -1,0 +1,52 @@
+import { crc32 } from "node:zlib";
+import { StoreError } from "./errors.js";
+
+/**
+ * A value as it lies in the B-tree, which has no checksums of its own:
+ *
+ * ```
+ * u8 version = 1 | 3 bytes zero | u32 CRC-32 of key, slot, item size and item | u64 slot that wrote it | u32 item size | item (JSON, UTF-8)
+ * ```
+ * The key is in the checksum so that a value found under another key is not believed. All numbers are big-endian.
+ */
+export interface StoredValue {
+  readonly slot: number;
+  readonly itemSizeBytes: number;
+  /** A view into the bytes read. */
+  readonly json: Uint8Array;
+}
+
+const VERSION = 1;
+const HEADER_BYTES = 20;
+
+export function encodeStored(key: Uint8Array, slot: number, itemSizeBytes: number, json: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(HEADER_BYTES + json.length);
+  out.writeUInt32BE(VERSION * 0x1000000, 0);
+  out.writeBigUInt64BE(BigInt(slot), 8);
+  out.writeUInt32BE(itemSizeBytes, 16);
+  out.set(json, HEADER_BYTES);
+  out.writeUInt32BE(crc32(out.subarray(8), crc32(key)), 4);
+  return out;
+}
+
+/** Throws ERR_STORE_CORRUPT where the checksum does not hold. */
+export function decodeStored(key: Uint8Array, bytes: Uint8Array): StoredValue {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.length < HEADER_BYTES || crc32(view.subarray(8), crc32(key)) !== view.readUInt32BE(4)) {
+    throw new StoreError(
+      "ERR_STORE_CORRUPT",
+      `the value under key ${Buffer.from(key).toString("hex")} does not match its checksum`,
+    );
+  }
+  if (view[0] !== VERSION) {
+    throw new StoreError(
+      "ERR_STORE_FORMAT",
+      `a stored value has format version ${view[0]}; this program reads version ${VERSION}`,
+    );
+  }
+  return {
+    slot: Number(view.readBigUInt64BE(8)),
+    itemSizeBytes: view.readUInt32BE(16),
+    json: view.subarray(HEADER_BYTES),
+  };
+}

@@ -1,0 +1,201 @@
+import type { Group } from "@evenkeel/paxos";
+import type { Item, WriteOp } from "../api/model.js";
+import { itemBytes } from "../api/size.js";
+import { evaluateWrite } from "../api/write.js";
+import { decodeCommand, encodeCommand, type Write } from "./command.js";
+import { StoreError } from "./errors.js";
+import { keyText } from "./key-text.js";
+import { notLeader, storeErrorOf } from "./paxos-errors.js";
+import type { Replica } from "./replica.js";
+
+/** Entries applied but not yet in the B-tree, past which the leader takes no more writes. */
+const BACKLOG_MAX = 100_000;
+
+export interface WriteResult {
+  readonly attributes?: Item;
+  /** Bytes as the service counts them: what write capacity is charged by. */
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+}
+
+interface Pending {
+  readonly slot: number;
+  readonly write: Write;
+  readonly done: Promise<unknown>;
+}
+
+/**
+ * The leader's side of a partition. A write is decided here, against the newest state including what is submitted and not yet chosen, and
+ * the log gets the physical outcome. That is sound because the log is contiguous and bound to one ballot: if an earlier entry is not
+ * chosen in this ballot, neither is any later one that was decided upon it. A refusal (a failed condition) reveals what it was decided
+ * upon, so it waits until that is chosen and the leadership is confirmed.
+ */
+export class Writer {
+  readonly #group: Group<number>;
+  readonly #replica: Replica;
+  readonly #pending = new Map<string, Pending>();
+  /** The leadership that `#pending` belongs to; in another one it means nothing. */
+  #round = 0;
+  readonly #watched = new Map<string, { touched: boolean }>();
+  #lastTimeMs = 0;
+
+  constructor(group: Group<number>, replica: Replica) {
+    this.#group = group;
+    this.#replica = replica;
+  }
+
+  async write(key: Uint8Array, op: WriteOp): Promise<WriteResult> {
+    this.#assertLeading();
+    const name = keyText(key);
+    const pending = this.#pending.get(name);
+    const current = this.#current(key, pending);
+    const before = current === undefined ? undefined : (JSON.parse(current.text) as Item);
+    let evaluated: ReturnType<typeof evaluateWrite>;
+    try {
+      evaluated = evaluateWrite(op, before);
+    } catch (refusal) {
+      await this.#confirm(pending);
+      throw refusal;
+    }
+    const beforeBytes = current?.itemSizeBytes ?? 0;
+    if (evaluated.after === undefined && before === undefined) {
+      await this.#confirm(pending);
+      return { beforeBytes: 0, afterBytes: 0 };
+    }
+    const afterBytes = evaluated.after === undefined ? 0 : itemBytes(evaluated.after);
+    const write: Write =
+      evaluated.after === undefined
+        ? { op: "delete", key }
+        : { op: "put", key, bytes: Buffer.from(JSON.stringify(evaluated.after)), itemSizeBytes: afterBytes };
+    await this.submit([write]);
+    return {
+      ...(evaluated.attributes === undefined ? {} : { attributes: evaluated.attributes }),
+      beforeBytes,
+      afterBytes,
+    };
+  }
+
+  /** One atomic entry of physical writes. Resolves with its slot when it is chosen and applied here. */
+  async submit(writes: readonly Write[]): Promise<number> {
+    this.#assertLeading();
+    const submitted = this.#submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes }));
+    for (const write of writes) {
+      const name = keyText(write.key);
+      const watched = this.#watched.get(name);
+      if (watched !== undefined) watched.touched = true;
+      const entry = { slot: submitted.slot, write, done: submitted.done };
+      this.#pending.set(name, entry);
+      submitted.done.then(
+        () => {
+          if (this.#pending.get(name) === entry) this.#pending.delete(name);
+        },
+        () => {},
+      );
+    }
+    return await this.#settled(submitted.done);
+  }
+
+  /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
+  async mark(): Promise<number> {
+    this.#assertLeading();
+    return await this.#settled(this.#submit(encodeCommand({ kind: "mark", timeMs: this.#timeMs() })).done);
+  }
+
+  /**
+   * Puts back what a key held at `asOfSlot`, unless it was written since: then that write has healed it already. Resolves false in that
+   * case. `expected` absent: the key was deleted.
+   */
+  async repair(
+    key: Uint8Array,
+    asOfSlot: number,
+    expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
+  ): Promise<boolean> {
+    this.#assertLeading();
+    const name = keyText(key);
+    const watch = { touched: this.#pending.has(name) };
+    this.#watched.set(name, watch);
+    try {
+      if (await this.#writtenSince(key, asOfSlot)) return false;
+      if (watch.touched) return false;
+      await this.submit([
+        expected === undefined
+          ? { op: "delete", key }
+          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
+      ]);
+      return true;
+    } finally {
+      this.#watched.delete(name);
+    }
+  }
+
+  async #writtenSince(key: Uint8Array, slot: number): Promise<boolean> {
+    const through = this.#group.status().appliedThrough;
+    if (through <= slot) return false;
+    for await (const entry of this.#group.entries({ from: slot + 1, through })) {
+      if (entry.kind !== "command") continue;
+      const command = decodeCommand(entry.command);
+      if (command.kind === "writes" && command.writes.some((write) => Buffer.compare(write.key, key) === 0))
+        return true;
+    }
+    return false;
+  }
+
+  #current(key: Uint8Array, pending: Pending | undefined): { text: string; itemSizeBytes: number } | undefined {
+    if (pending !== undefined) {
+      const { write } = pending;
+      return write.op === "delete"
+        ? undefined
+        : { text: Buffer.from(write.bytes).toString(), itemSizeBytes: write.itemSizeBytes };
+    }
+    const stored = this.#replica.get(key);
+    return stored === undefined
+      ? undefined
+      : { text: Buffer.from(stored.json).toString(), itemSizeBytes: stored.itemSizeBytes };
+  }
+
+  async #confirm(pending: Pending | undefined): Promise<void> {
+    if (pending !== undefined) await this.#settled(pending.done);
+    try {
+      await this.#group.read(() => undefined);
+    } catch (error) {
+      throw storeErrorOf(error);
+    }
+  }
+
+  #assertLeading(): void {
+    const status = this.#group.status();
+    if (!status.ready) throw notLeader(status.leader);
+    if (status.ballot.round !== this.#round) {
+      this.#pending.clear();
+      this.#round = status.ballot.round;
+    }
+    if (this.#replica.backlog > BACKLOG_MAX) {
+      throw new StoreError(
+        "ERR_STORE_OVERLOADED",
+        `partition ${this.#replica.partition}: ${this.#replica.backlog} entries wait for the B-tree`,
+      );
+    }
+  }
+
+  #submit(command: Uint8Array): { slot: number; done: Promise<number> } {
+    try {
+      return this.#group.submit(command);
+    } catch (error) {
+      throw storeErrorOf(error);
+    }
+  }
+
+  async #settled<T>(done: Promise<T>): Promise<T> {
+    try {
+      return await done;
+    } catch (error) {
+      throw storeErrorOf(error);
+    }
+  }
+
+  /** Wall-clock time for archives and people, never going back along the log. */
+  #timeMs(): number {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, this.#replica.lastTimeMs, Date.now());
+    return this.#lastTimeMs;
+  }
+}

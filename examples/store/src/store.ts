@@ -1,0 +1,130 @@
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
+import { FileObjectStore } from "@evenkeel/wal/archive";
+import { archiveDir, type Fleet } from "./control/fleet.js";
+import { LocalFleet } from "./control/local-fleet.js";
+import { ProcessFleet } from "./control/process-fleet.js";
+import { Router } from "./router/router.js";
+import { ScrubSchedule } from "./scrub/schedule.js";
+
+export interface StoreOptions {
+  /** Everything durable lies below this directory; it is created if need be. */
+  readonly dir: string;
+  /** Loopback only: anything else needs credentials, which this store does not check yet. Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 8000; 0: any free port. */
+  readonly port?: number;
+  /** `processes`: each storage node a process of its own (the default). `single`: all in this one. */
+  readonly mode?: "processes" | "single";
+  /** Partitions of a new table, 1 to 256. Default 4. */
+  readonly partitionsPerTable?: number;
+  /** Every partition is scrubbed once in this time. Default one hour. */
+  readonly scrubEveryMs?: number;
+  /** Told what the scrubber finds. Nothing is repaired unasked. */
+  readonly onFinding?: (line: string) => void;
+  /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on. */
+  readonly onNodeFailure?: (nodeId: string, reason: string) => void;
+  /** The program of a node's process; absent: the built one, beside this file. */
+  readonly nodeProgram?: string;
+  /** Arguments of a node's Node.js, such as its heap's size; absent: those of this process. */
+  readonly nodeExecArgv?: readonly string[];
+}
+
+const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
+
+/** A whole store: three storage nodes in three zones and a request router. */
+export class Store {
+  readonly dir: string;
+  readonly fleet: Fleet;
+  readonly router: Router;
+  readonly scrub: ScrubSchedule;
+  readonly #host: string;
+
+  private constructor(dir: string, host: string, fleet: Fleet, router: Router, scrub: ScrubSchedule) {
+    this.dir = dir;
+    this.#host = host;
+    this.fleet = fleet;
+    this.router = router;
+    this.scrub = scrub;
+  }
+
+  /** Resolves when it serves. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as `code` when it cannot. */
+  static async open(options: StoreOptions): Promise<Store> {
+    const {
+      host = "127.0.0.1",
+      port = 8000,
+      mode = "processes",
+      partitionsPerTable = 4,
+      scrubEveryMs = 3_600_000,
+      onNodeFailure,
+    } = options;
+    if (!LOOPBACK.has(host)) {
+      throw new RangeError(
+        `host must be a loopback address (127.0.0.1, ::1, localhost): this store checks no credentials; got ${host}`,
+      );
+    }
+    if (!Number.isInteger(partitionsPerTable) || partitionsPerTable < 1 || partitionsPerTable > 256) {
+      throw new RangeError(`partitionsPerTable must be a whole number from 1 to 256; got ${partitionsPerTable}`);
+    }
+    if (!Number.isFinite(scrubEveryMs) || scrubEveryMs < 1_000 || scrubEveryMs > 2 ** 31 - 1) {
+      throw new RangeError(`scrubEveryMs must be a number from 1000 to 2147483647; got ${scrubEveryMs}`);
+    }
+    const dir = resolve(options.dir);
+    mkdirSync(dir, { recursive: true });
+    await assertFree(host, port);
+    const fleet =
+      mode === "single"
+        ? await LocalFleet.open({
+            dir,
+            partitionsPerTable,
+            onFailure: (error) => onNodeFailure?.("single", error instanceof Error ? error.message : String(error)),
+          })
+        : await ProcessFleet.open({
+            dir,
+            partitionsPerTable,
+            ...(onNodeFailure === undefined ? {} : { onExit: onNodeFailure }),
+            ...(options.nodeProgram === undefined ? {} : { program: options.nodeProgram }),
+            ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),
+          });
+    try {
+      const router = await Router.listen({ fleet, host, port });
+      const archive = new FileObjectStore({ dir: archiveDir(dir) });
+      const scrub = new ScrubSchedule({
+        fleet,
+        archive,
+        fullPassEveryMs: scrubEveryMs,
+        onFinding: options.onFinding ?? (() => undefined),
+      });
+      return new Store(dir, host, fleet, router, scrub);
+    } catch (error) {
+      await fleet.close();
+      throw error;
+    }
+  }
+
+  get endpoint(): string {
+    return `http://${this.#host === "::1" ? "[::1]" : this.#host}:${this.router.port}`;
+  }
+
+  /** Ends requests, then nodes. Everything acknowledged is on disk before and after. */
+  async close(): Promise<void> {
+    await this.scrub.close();
+    await this.router.close();
+    await this.fleet.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Finds a port in use before three nodes are started for nothing. */
+async function assertFree(host: string, port: number): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject);
+    probe.listen(port, host, () => probe.close(() => resolve()));
+  });
+}

@@ -1,0 +1,319 @@
+import { describe, expect, it } from "vitest";
+import { ApiError } from "../../src/api/errors.js";
+import type { Item } from "../../src/api/model.js";
+import { parseExpressions } from "../../src/api/requests/expressions.js";
+import type { ExpressionParameters } from "../../src/api/requests/items.js";
+
+type Kind = "ConditionExpression" | "UpdateExpression" | "ProjectionExpression";
+
+const NAMES = { "#a": "a", "#b": "b.c" };
+const VALUES: Item = {
+  ":n": { N: "1" },
+  ":m": { N: "2" },
+  ":s": { S: "text" },
+  ":l": { L: [] },
+  ":set": { SS: ["x"] },
+  ":bool": { BOOL: true },
+  ":null": { NULL: true },
+};
+
+function request(kind: Kind, expression: string): ExpressionParameters {
+  const used = <T extends object>(all: T) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => new RegExp(`${name}(?![A-Za-z0-9_])`).test(expression)));
+  const names = used(NAMES);
+  const values = structuredClone(used(VALUES)) as Item;
+  return {
+    [kind]: expression,
+    ...(Object.keys(names).length > 0 && { ExpressionAttributeNames: names }),
+    ...(Object.keys(values).length > 0 && { ExpressionAttributeValues: values }),
+  };
+}
+
+function parse(kind: Kind, expression: string) {
+  return parseExpressions(request(kind, expression), ["ConditionExpression", "UpdateExpression"]);
+}
+
+function problem(kind: Kind, expression: string): string {
+  try {
+    parse(kind, expression);
+  } catch (error) {
+    if (error instanceof ApiError && error.type === "ValidationException") return error.message;
+    throw error;
+  }
+  return "taken";
+}
+
+describe("a condition", () => {
+  const condition = (expression: string) => parse("ConditionExpression", expression).condition;
+  const path = (...path: (string | number)[]) => ({ kind: "path", path });
+  const is = (name: string) => ({
+    kind: "compare",
+    op: "=",
+    left: path(name),
+    right: { kind: "value", value: VALUES[":n"] },
+  });
+
+  it("binds NOT before AND before OR", () => {
+    expect(condition("x = :n OR NOT y = :n AND z = :n")).toEqual({
+      kind: "or",
+      left: is("x"),
+      right: { kind: "and", left: { kind: "not", condition: is("y") }, right: is("z") },
+    });
+    expect(condition("(x = :n OR y = :n) and not (z = :n)")).toEqual({
+      kind: "and",
+      left: { kind: "or", left: is("x"), right: is("y") },
+      right: { kind: "not", condition: is("z") },
+    });
+  });
+
+  it("knows names, paths and lists", () => {
+    expect(condition("#a.#b[2][0].x=:n")).toMatchObject({ left: path("a", "b.c", 2, 0, "x") });
+    expect(condition("size ( x ) between :n AND :m")).toMatchObject({
+      kind: "between",
+      value: { kind: "size", path: ["x"] },
+    });
+    expect(condition("x IN (:n,:m, y)")).toMatchObject({ kind: "in", among: [{}, {}, path("y")] });
+  });
+
+  it.each([
+    "(x = :n) OR (y = :n)",
+    "begins_with(x, y)",
+    "contains(x, :n)",
+    "size(x) = size(y)",
+    ":n = x",
+    "x=:n AND(y=:n)",
+  ])("may read %s", (expression) => {
+    expect(problem("ConditionExpression", expression)).toBe("taken");
+  });
+
+  it.each([
+    ["", "The expression can not be empty;"],
+    ["x", 'Syntax error; token: "<EOF>", near: "x"'],
+    ["x = ", 'Syntax error; token: "<EOF>", near: "="'],
+    ["x == :n", 'Syntax error; token: "=", near: "== :n"'],
+    ["x = :n y", 'Syntax error; token: "y", near: ":n y"'],
+    ["x = :n AND", 'Syntax error; token: "<EOF>", near: "AND"'],
+    ["(x = :n", 'Syntax error; token: "<EOF>", near: ":n"'],
+    ["x = :n)", 'Syntax error; token: ")", near: ":n)"'],
+    ["x & :n", 'Syntax error; token: "&", near: "x &"'],
+    ["a. = :n", 'Syntax error; token: "=", near: ". = :n"'],
+    ["a[x] = :n", 'Syntax error; token: "x", near: "[x]"'],
+    ["x IN ()", 'Syntax error; token: ")", near: "()"'],
+    ["x BETWEEN :n", 'Syntax error; token: "<EOF>", near: ":n"'],
+    ["name = :n", "Attribute name is a reserved keyword; reserved keyword: name"],
+    ["x.Size = :n", "Attribute name is a reserved keyword; reserved keyword: Size"],
+    ["#nope = :n", "An expression attribute name used in the document path is not defined; attribute name: #nope"],
+    ["x = :nope", "An expression attribute value used in expression is not defined; attribute value: :nope"],
+    ["nope(x)", "Invalid function name; function: nope"],
+    ["toString(x)", "Invalid function name; function: toString"],
+    ["Contains(x, :n)", "Invalid function name; function: Contains"],
+    ["if_not_exists(x, :n) = :n", "The function is not allowed in a condition expression; function: if_not_exists"],
+    ["contains(x, :n) = :n", "The function is not allowed to be used this way in an expression; function: contains"],
+    [":n = contains(x, :n)", "The function is not allowed to be used this way in an expression; function: contains"],
+    ["size(x)", "The function is not allowed to be used this way in an expression; function: size"],
+    ["attribute_exists(size(x))", "The function is not allowed to be used this way in an expression; function: size"],
+    [
+      "attribute_exists(x, y)",
+      "Incorrect number of operands for operator or function; operator or function: attribute_exists, number of operands: 2",
+    ],
+    [
+      "begins_with(x)",
+      "Incorrect number of operands for operator or function; operator or function: begins_with, number of operands: 1",
+    ],
+    [
+      "size(x, y) = :n",
+      "Incorrect number of operands for operator or function; operator or function: size, number of operands: 2",
+    ],
+    ["attribute_exists(:n)", "Operator or function requires a document path; operator or function: attribute_exists"],
+    ["size(:n) = :n", "Operator or function requires a document path; operator or function: size"],
+    [
+      "begins_with(x, :n)",
+      "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+    ],
+    [
+      "attribute_type(x, :n)",
+      "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N",
+    ],
+    [
+      "attribute_type(x, :s)",
+      "Invalid attribute type name found; type: text, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+    ],
+    ["x < :bool", "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL"],
+    [
+      "x BETWEEN :l AND :n",
+      "Incorrect operand type for operator or function; operator or function: BETWEEN, operand type: L",
+    ],
+    [
+      "x BETWEEN :n AND :s",
+      "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper bound operand: AttributeValue: {S:text}",
+    ],
+    [
+      "x BETWEEN :m AND :n",
+      "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
+    ],
+    [
+      "x.y[1] = x.y[1]",
+      "The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [x, y, [1]]",
+    ],
+    [
+      "begins_with(x, x)",
+      "The first operand must be distinct from the remaining operands for this operator or function; operator: begins_with, first operand: [x]",
+    ],
+    ["((x = :n))", "The expression has redundant parentheses;"],
+    ["y = :n AND ((x = :n))", "The expression has redundant parentheses;"],
+  ])("refuses %s", (expression, message) => {
+    expect(problem("ConditionExpression", expression)).toBe(`Invalid ConditionExpression: ${message}`);
+  });
+
+  it.each(["((x = :n) OR y = :n)", "(y = :n OR (x = :n))", "((x = :n) AND (y = :n))"])("takes %s", (expression) => {
+    expect(problem("ConditionExpression", expression)).toBe("taken");
+  });
+
+  it.each([
+    ["((x = :n)) AND name = :nope (", 'Syntax error; token: "(", near: ":nope ("'],
+    ["((x = :n)) AND nope(x)", "The expression has redundant parentheses;"],
+    ["name = :n AND nope(x)", "Invalid function name; function: nope"],
+    ["x = :nope AND name = :n", "Attribute name is a reserved keyword; reserved keyword: name"],
+    [
+      "begins_with(x, :n) AND x = :nope",
+      "An expression attribute value used in expression is not defined; attribute value: :nope",
+    ],
+  ])("with several mistakes, %s, is told the service's first", (expression, message) => {
+    expect(problem("ConditionExpression", expression)).toBe(`Invalid ConditionExpression: ${message}`);
+  });
+});
+
+describe("an update", () => {
+  it("reads all sections in any order and case", () => {
+    expect(
+      parse("UpdateExpression", "remove x, y[1] Set #a = :n, z = if_not_exists(z, :l) ADD n :n DELETE s :set").update,
+    ).toEqual([
+      { kind: "remove", path: ["x"] },
+      { kind: "remove", path: ["y", 1] },
+      { kind: "set", path: ["a"], value: { kind: "value", value: { N: "1" } } },
+      {
+        kind: "set",
+        path: ["z"],
+        value: { kind: "if-not-exists", path: ["z"], otherwise: { kind: "value", value: { L: [] } } },
+      },
+      { kind: "add", path: ["n"], value: { N: "1" } },
+      { kind: "delete", path: ["s"], value: { SS: ["x"] } },
+    ]);
+  });
+
+  it.each([
+    ["x = :n", 'Syntax error; token: "x", near: "x ="'],
+    ["SET", 'Syntax error; token: "<EOF>", near: "SET"'],
+    ["SET x", 'Syntax error; token: "<EOF>", near: "x"'],
+    ["SET x = :n +", 'Syntax error; token: "<EOF>", near: "+"'],
+    ["SET x = :n + :n + :n", 'Syntax error; token: "+", near: ":n + :n"'],
+    ["SET x = :n,", 'Syntax error; token: "<EOF>", near: ","'],
+    ["ADD x y", 'Syntax error; token: "y", near: "x y"'],
+    ["REMOVE :n", 'Syntax error; token: ":n", near: "REMOVE :n"'],
+    ["SET x = :n SET y = :n", 'The "SET" section can only be used once in an update expression;'],
+    ["SET x = nope(:n)", "Invalid function name; function: nope"],
+    ["SET x = size(y)", "The function is not allowed in an update expression; function: size"],
+    [
+      "SET x = if_not_exists(y)",
+      "Incorrect number of operands for operator or function; operator or function: if_not_exists, number of operands: 1",
+    ],
+    [
+      "SET x = if_not_exists(:n, :n)",
+      "Operator or function requires a document path; operator or function: if_not_exists",
+    ],
+    [
+      "SET x = list_append(y, :n)",
+      "Incorrect operand type for operator or function; operator or function: list_append, operand type: N",
+    ],
+    ["SET x = y + :s", "Incorrect operand type for operator or function; operator or function: +, operand type: S"],
+    ["ADD x :s", "Incorrect operand type for operator or function; operator: ADD, operand type: S"],
+    ["DELETE x :n", "Incorrect operand type for operator or function; operator: DELETE, operand type: N"],
+    [
+      "SET x = :n, x = :n",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x]",
+    ],
+    [
+      "SET x.y = :n REMOVE x",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x]",
+    ],
+    [
+      "SET x = :n REMOVE x.y[1]",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x, y, [1]]",
+    ],
+    [
+      "SET x[1] = :n REMOVE x.y",
+      "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, [1]], path two: [x, y]",
+    ],
+  ])("refuses %s", (expression, message) => {
+    expect(problem("UpdateExpression", expression)).toBe(`Invalid UpdateExpression: ${message}`);
+  });
+});
+
+describe("a projection", () => {
+  it("is a list of paths", () => {
+    expect(parse("ProjectionExpression", "x, #a.y[0] ,#b").projection).toEqual([["x"], ["a", "y", 0], ["b.c"]]);
+  });
+
+  it.each([
+    ["x,", 'Syntax error; token: "<EOF>", near: ","'],
+    ["x y", 'Syntax error; token: "y", near: "x y"'],
+    [
+      "x, x.y",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x, y]",
+    ],
+    [
+      "x.y, x.y",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, y]",
+    ],
+    [
+      "x.y, x[0]",
+      "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, [0]]",
+    ],
+    [Array(33).fill("x").join("."), "The document path has too many nesting elements; nesting levels: 33"],
+  ])("refuses %s", (expression, message) => {
+    expect(problem("ProjectionExpression", expression)).toBe(`Invalid ProjectionExpression: ${message}`);
+  });
+});
+
+describe("placeholders", () => {
+  it.each<[ExpressionParameters, string]>([
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeNames: { "#x": "x" } },
+      "Value provided in ExpressionAttributeNames unused in expressions: keys: {#x}",
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { S: "" }, ":y": { S: "" } } },
+      "Value provided in ExpressionAttributeValues unused in expressions: keys: {:x, :y}",
+    ],
+    [{ ConditionExpression: "a = b", ExpressionAttributeNames: {} }, "ExpressionAttributeNames must not be empty"],
+    [{ ConditionExpression: "a = b", ExpressionAttributeValues: {} }, "ExpressionAttributeValues must not be empty"],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeNames: { x: "x" } },
+      'ExpressionAttributeNames contains invalid key: Syntax error; key: "x"',
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { "#x": { S: "" } } },
+      'ExpressionAttributeValues contains invalid key: Syntax error; key: "#x"',
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { N: "one" } } },
+      "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value: one for key :x",
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { NS: [] } } },
+      "ExpressionAttributeValues contains invalid value: One or more parameter values were invalid: An number set  may not be empty for key :x",
+    ],
+    [
+      { ProjectionExpression: "a", ExpressionAttributeValues: { ":x": { S: "" } } },
+      "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null",
+    ],
+    [
+      { ExpressionAttributeNames: { "#x": "x" } },
+      "ExpressionAttributeNames can only be specified when using expressions",
+    ],
+  ])("refuse %j", (parameters, message) => {
+    expect(() => parseExpressions(parameters, ["UpdateExpression", "ConditionExpression"])).toThrow(
+      expect.objectContaining({ type: "ValidationException", message }),
+    );
+  });
+});

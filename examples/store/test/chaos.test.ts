@@ -1,0 +1,70 @@
+import { assertLinearizable, kvKey, kvModel, Random } from "@evenkeel/simulation";
+import { expect, test } from "vitest";
+import { NODE_IDS } from "../src/control/fleet.js";
+import type { ProcessFleet } from "../src/control/process-fleet.js";
+import { expectInAllReplicas } from "./support/replicas.js";
+import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+import { newHistory, read, runClient } from "./support/workload.js";
+
+const KILLS = 15;
+const CLIENTS = 5;
+/** Between two kills this much has to be acknowledged: an outage that outlasts the kill is a failure of its own. */
+const PROGRESS_OPERATIONS = 30;
+
+test("nodes are killed again and again: nothing acknowledged is lost, and the history is linearizable", {
+  timeout: 120_000,
+}, async () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
+  const random = new Random(seed);
+  const { dir, remove } = await temporaryDir();
+  const store = await openStore({ dir });
+  const fleet = store.fleet as ProcessFleet;
+  try {
+    const dynamo = client(store.endpoint, 1);
+    await createKeyTable(dynamo, "chaos");
+    const history = newHistory();
+    const acknowledged = new Map<string, string>();
+    const keys = Array.from({ length: 12 }, (_, i) => `key-${i}`);
+    let running = true;
+    const clients = Array.from({ length: CLIENTS }, (_, i) =>
+      runClient(`client-${i}`, {
+        endpoint: () => dynamo,
+        table: "chaos",
+        history,
+        random: random.fork(`client-${i}`),
+        keys,
+        running: () => running,
+        acknowledged,
+      }),
+    );
+    for (let kills = 0; kills < KILLS; kills++) {
+      const before = history.stats().ok;
+      const node = random.pick(NODE_IDS);
+      await eventually(`${node} runs`, () => fleet.pidOf(node) !== undefined);
+      fleet.kill(node);
+      await eventually(
+        `operations succeed after kill ${kills + 1}, of ${node}`,
+        () => history.stats().ok > before + PROGRESS_OPERATIONS,
+        20_000,
+      );
+      await new Promise((resolve) => setTimeout(resolve, random.int(500)));
+    }
+    running = false;
+    await Promise.all(clients);
+    await eventually("all nodes run again", () => NODE_IDS.every((node) => fleet.pidOf(node) !== undefined));
+    for (const key of keys) await read(dynamo, "chaos", history, "reader", key);
+
+    const { ok, unknown } = history.stats();
+    console.info(
+      `${KILLS} kills, ${ok} operations, ${unknown} of unknown outcome, ${acknowledged.size} items that must be there`,
+    );
+    expect(ok).toBeGreaterThan(KILLS * PROGRESS_OPERATIONS);
+    expect(acknowledged.size).toBeGreaterThan(10);
+    await expectInAllReplicas(fleet, acknowledged);
+    assertLinearizable(history, kvModel<string>(), { partitionBy: kvKey });
+  } finally {
+    await store.close();
+    await remove();
+  }
+});

@@ -1,0 +1,149 @@
+import { readUnits, writeUnits } from "../src/api/capacity.js";
+import { matches } from "../src/api/condition.js";
+import { ApiError } from "../src/api/errors.js";
+import { messages } from "../src/api/messages.js";
+import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
+import { itemBytes } from "../src/api/size.js";
+import { compareBytes } from "../src/api/text.js";
+import { evaluateWrite } from "../src/api/write.js";
+import type { Backend, GetOutcome, WriteOutcome } from "../src/router/backend.js";
+
+interface Entry {
+  readonly key: Uint8Array;
+  item: Item;
+}
+
+interface Table {
+  record: TableRecord;
+  /** Sorted by key. */
+  readonly entries: Entry[];
+}
+
+/** A whole storage side in one process and no file: sorted arrays. Its `restoreTable` knows only the present. */
+export class MemoryBackend implements Backend {
+  readonly #tables = new Map<string, Table>();
+  #created = 0;
+  /** Whether `get` answers with JSON, as a storage side may. */
+  asJson = false;
+  /** What each call is to wait for, or fail with, before it does its work. */
+  before: (call: "get" | "write" | "page", key?: ItemKey) => void | Promise<void> = () => {};
+
+  async createTable(definition: TableDefinition): Promise<TableRecord> {
+    if (this.#tables.has(definition.name)) {
+      throw new ApiError("ResourceInUseException", messages.tableExistsNamed(definition.name));
+    }
+    const record: TableRecord = {
+      ...definition,
+      tableId: `00000000-0000-4000-8000-${String(++this.#created).padStart(12, "0")}`,
+      status: "ACTIVE",
+      createdAtMs: 1_700_000_000_000,
+      partitions: 1,
+    };
+    this.#tables.set(definition.name, { record, entries: [] });
+    return record;
+  }
+
+  async deleteTable(name: string): Promise<TableRecord> {
+    const { record } = this.#table(name);
+    this.#tables.delete(name);
+    return { ...record, status: "DELETING" };
+  }
+
+  async describeTable(name: string): Promise<TableRecord> {
+    return this.#table(name, messages.tableNotFoundNamed(name)).record;
+  }
+
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
+    const names = [...this.#tables.keys()].sort().filter((name) => after === undefined || name > after);
+    return { names: names.slice(0, limitMax), more: names.length > limitMax };
+  }
+
+  async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
+    const source = this.#tables.get(request.source);
+    if (source === undefined)
+      throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
+    if (this.#tables.has(request.target)) {
+      throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
+    }
+    if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
+    const record = await this.createTable({ ...source.record, name: request.target });
+    this.#table(request.target).entries.push(...structuredClone(source.entries));
+    return { ...record, status: "CREATING" };
+  }
+
+  async table(name: string): Promise<TableRecord> {
+    return this.#table(name).record;
+  }
+
+  async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
+    await this.before("write", key);
+    const { entries } = this.#table(table.name);
+    const at = lowerBound(entries, key.bytes);
+    const entry = entries[at];
+    const there = entry !== undefined && compareBytes(entry.key, key.bytes) === 0;
+    const before = there ? entry.item : undefined;
+    const { after, attributes } = evaluateWrite(op, before);
+    if (after !== undefined) entries.splice(at, there ? 1 : 0, { key: key.bytes, item: after });
+    else if (there) entries.splice(at, 1);
+    const units = writeUnits(before ? itemBytes(before) : 0, after ? itemBytes(after) : 0);
+    return attributes === undefined ? { units } : { attributes, units };
+  }
+
+  async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
+    await this.before("get", key);
+    const { entries } = this.#table(table.name);
+    const entry = entries[lowerBound(entries, key.bytes)];
+    if (entry === undefined || compareBytes(entry.key, key.bytes) !== 0) return { units: readUnits(0, consistent) };
+    const units = readUnits(itemBytes(entry.item), consistent);
+    return this.asJson ? { json: Buffer.from(JSON.stringify(entry.item)), units } : { item: entry.item, units };
+  }
+
+  async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {
+    await this.before("page");
+    const { entries } = this.#table(table.name);
+    const { from, to, after, reverse = false, itemsMax = Number.POSITIVE_INFINITY } = request;
+    let start = from === undefined ? 0 : lowerBound(entries, from);
+    let end = to === undefined ? entries.length : lowerBound(entries, to);
+    if (after !== undefined && reverse) end = Math.min(end, lowerBound(entries, after));
+    if (after !== undefined && !reverse) start = Math.max(start, lowerBound(entries, Uint8Array.of(...after, 0)));
+    const items: Item[] = [];
+    let scannedCount = 0;
+    let scannedBytes = 0;
+    let lastKey: Uint8Array | undefined;
+    const run = entries.slice(start, end);
+    if (reverse) run.reverse();
+    for (const { key, item } of run) {
+      scannedCount++;
+      scannedBytes += itemBytes(item);
+      if (request.filter === undefined || matches(request.filter, item)) items.push(item);
+      if (scannedCount < itemsMax && scannedBytes < request.bytesMax) continue;
+      lastKey = key;
+      break;
+    }
+    const page = { items, scannedCount, scannedBytes, units: readUnits(scannedBytes, request.consistent) };
+    return lastKey === undefined ? page : { ...page, lastKey };
+  }
+
+  #table(name: string, message?: string): Table {
+    const table = this.#tables.get(name);
+    if (table === undefined) throw new ApiError("ResourceNotFoundException", message);
+    return table;
+  }
+}
+
+function lowerBound(entries: readonly Entry[], key: Uint8Array): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareBytes((entries[middle] as Entry).key, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

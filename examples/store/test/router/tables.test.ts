@@ -1,0 +1,225 @@
+import {
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  DeleteTableCommand,
+  DescribeTableCommand,
+  InvalidRestoreTimeException,
+  ListTablesCommand,
+  PutItemCommand,
+  ResourceInUseException,
+  ResourceNotFoundException,
+  RestoreTableToPointInTimeCommand,
+  ScanCommand,
+  TableAlreadyExistsException,
+  TableNotFoundException,
+} from "@aws-sdk/client-dynamodb";
+import { describe, expect, it } from "vitest";
+import { call, harness } from "./harness.js";
+
+const h = harness();
+
+const definition = (TableName: string): CreateTableCommandInput => ({
+  TableName,
+  KeySchema: [
+    { AttributeName: "country", KeyType: "HASH" },
+    { AttributeName: "city", KeyType: "RANGE" },
+  ],
+  AttributeDefinitions: [
+    { AttributeName: "city", AttributeType: "S" },
+    { AttributeName: "country", AttributeType: "N" },
+  ],
+  ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5 },
+});
+const create = (TableName: string) => h.client.send(new CreateTableCommand(definition(TableName)));
+
+describe("tables", () => {
+  it("are created, described, listed and deleted", async () => {
+    const created = (await create("cities")).TableDescription;
+    expect(created).toMatchObject({
+      TableName: "cities",
+      TableStatus: "ACTIVE",
+      KeySchema: definition("cities").KeySchema,
+      ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5, NumberOfDecreasesToday: 0 },
+      CreationDateTime: new Date(1_700_000_000_000),
+      TableArn: "arn:aws:dynamodb:local:000000000000:table/cities",
+    });
+    expect(created?.AttributeDefinitions).toEqual([
+      { AttributeName: "country", AttributeType: "N" },
+      { AttributeName: "city", AttributeType: "S" },
+    ]);
+    expect((await h.client.send(new DescribeTableCommand({ TableName: "cities" }))).Table).toEqual(created);
+    const onDemand = {
+      ...definition("on-demand"),
+      BillingMode: "PAY_PER_REQUEST" as const,
+      ProvisionedThroughput: undefined,
+    };
+    const answer = await h.client.send(new CreateTableCommand(onDemand));
+    expect(answer.TableDescription?.BillingModeSummary?.BillingMode).toBe("PAY_PER_REQUEST");
+    expect((await h.client.send(new ListTablesCommand({}))).TableNames).toEqual(["cities", "on-demand"]);
+    for (const TableName of ["cities", "on-demand"]) {
+      const deleted = await h.client.send(new DeleteTableCommand({ TableName }));
+      expect(deleted.TableDescription?.TableStatus).toBe("DELETING");
+    }
+    expect((await h.client.send(new ListTablesCommand({}))).TableNames).toEqual([]);
+  });
+
+  it("are listed in pages", async () => {
+    for (const name of ["c-c", "a-a", "b-b"]) await create(name);
+    const first = await h.client.send(new ListTablesCommand({ Limit: 2 }));
+    expect(first).toMatchObject({ TableNames: ["a-a", "b-b"], LastEvaluatedTableName: "b-b" });
+    const second = await h.client.send(new ListTablesCommand({ Limit: 2, ExclusiveStartTableName: "b-b" }));
+    expect(second.TableNames).toEqual(["c-c"]);
+    expect(second.LastEvaluatedTableName).toBeUndefined();
+  });
+
+  it("are there once, or not at all", async () => {
+    await create("once");
+    await expect(create("once")).rejects.toBeInstanceOf(ResourceInUseException);
+    const missing = h.client.send(new DescribeTableCommand({ TableName: "nowhere" }));
+    await expect(missing).rejects.toBeInstanceOf(ResourceNotFoundException);
+    await expect(missing).rejects.toThrow("Requested resource not found: Table: nowhere not found");
+    const remove = h.client.send(new DeleteTableCommand({ TableName: "nowhere" }));
+    await expect(remove).rejects.toThrow("Requested resource not found");
+    const scan = h.client.send(new ScanCommand({ TableName: "nowhere" }));
+    await expect(scan).rejects.toBeInstanceOf(ResourceNotFoundException);
+  });
+});
+
+describe("a definition", () => {
+  const invalid = "One or more parameter values were invalid: ";
+  const element = (AttributeName: string, KeyType: string) => ({ AttributeName, KeyType });
+  const attribute = (AttributeName: string, AttributeType: string) => ({ AttributeName, AttributeType });
+  it.each<[string, object, string]>([
+    ["no name", { TableName: undefined }, "The parameter 'TableName' is required but was not present in the request"],
+    [
+      "a short name",
+      { TableName: "ab" },
+      "TableName must be at least 3 characters long and at most 255 characters long",
+    ],
+    [
+      "a name with a space",
+      { TableName: "a b" },
+      "1 validation error detected: Value 'a b' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+    ],
+    [
+      "nothing else",
+      { KeySchema: null, AttributeDefinitions: null },
+      "2 validation errors detected: Value null at 'attributeDefinitions' failed to satisfy constraint: Member must not be null; Value null at 'keySchema' failed to satisfy constraint: Member must not be null",
+    ],
+    [
+      "no key",
+      { KeySchema: [] },
+      "1 validation error detected: Value '[]' at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ],
+    [
+      "an unknown type",
+      { AttributeDefinitions: [attribute("p", "X")] },
+      "1 validation error detected: Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]",
+    ],
+    [
+      "no throughput",
+      { ProvisionedThroughput: undefined },
+      `${invalid}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED`,
+    ],
+    [
+      "zero throughput",
+      { ProvisionedThroughput: { ReadCapacityUnits: 0, WriteCapacityUnits: 1 } },
+      "1 validation error detected: Value '0' at 'provisionedThroughput.readCapacityUnits' failed to satisfy constraint: Member must have value greater than or equal to 1",
+    ],
+    [
+      "both kinds of billing",
+      { BillingMode: "PAY_PER_REQUEST" },
+      `${invalid}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST`,
+    ],
+    [
+      "an undefined key",
+      { KeySchema: [element("q", "HASH")] },
+      `${invalid}Some index key attributes are not defined in AttributeDefinitions. Keys: [q], AttributeDefinitions: [p]`,
+    ],
+    [
+      "one key twice",
+      { KeySchema: [element("p", "HASH"), element("p", "RANGE")] },
+      "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+    ],
+    [
+      "a range key first",
+      { KeySchema: [element("p", "RANGE")] },
+      "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
+    ],
+    [
+      "two hash keys",
+      {
+        KeySchema: [element("p", "HASH"), element("s", "HASH")],
+        AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")],
+      },
+      "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+    ],
+    [
+      "an idle attribute",
+      { AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] },
+      `${invalid}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
+    ],
+    ["an index", { GlobalSecondaryIndexes: [] }, `${invalid}GlobalSecondaryIndexes is not supported by this store`],
+    [
+      "a stream",
+      { StreamSpecification: { StreamEnabled: true } },
+      `${invalid}StreamSpecification is not supported by this store`,
+    ],
+  ])("with %s is refused", async (_, changes, message) => {
+    const answer = await call(h.port, "CreateTable", {
+      TableName: "invalid",
+      KeySchema: [element("p", "HASH")],
+      AttributeDefinitions: [attribute("p", "S")],
+      ProvisionedThroughput: { ReadCapacityUnits: 1, WriteCapacityUnits: 1 },
+      ...changes,
+    });
+    expect(answer.status).toBe(400);
+    expect(answer.json()).toEqual({ __type: "com.amazon.coral.validate#ValidationException", message });
+  });
+});
+
+describe("restoring a table", () => {
+  const restore = (rest: {
+    SourceTableName?: string;
+    TargetTableName?: string;
+    RestoreDateTime?: Date;
+    UseLatestRestorableTime?: boolean;
+  }) =>
+    h.client.send(
+      new RestoreTableToPointInTimeCommand({ SourceTableName: "source", TargetTableName: "target", ...rest }),
+    );
+
+  it("makes a new one of it", async () => {
+    await create("source");
+    const Item = { country: { N: "41" }, city: { S: "Bern" } };
+    await h.client.send(new PutItemCommand({ TableName: "source", Item }));
+    const at = new Date("2026-03-01T12:00:00.250Z");
+    const { TableDescription: restored } = await restore({ RestoreDateTime: at });
+    expect(restored).toMatchObject({
+      TableName: "target",
+      RestoreSummary: { SourceTableArn: "arn:aws:dynamodb:local:000000000000:table/source", RestoreDateTime: at },
+    });
+    expect((await h.client.send(new ScanCommand({ TableName: "target" }))).Items).toEqual([Item]);
+    await restore({ UseLatestRestorableTime: true, TargetTableName: "latest" });
+    expect((await h.client.send(new ScanCommand({ TableName: "latest" }))).Count).toBe(1);
+  });
+
+  it("is refused where it cannot be", async () => {
+    const RestoreDateTime = new Date("2026-01-01");
+    await expect(restore({ RestoreDateTime })).rejects.toBeInstanceOf(TableAlreadyExistsException);
+    await expect(restore({ RestoreDateTime, SourceTableName: "never" })).rejects.toBeInstanceOf(TableNotFoundException);
+    await expect(restore({ RestoreDateTime: new Date("2001-01-01"), TargetTableName: "early" })).rejects.toBeInstanceOf(
+      InvalidRestoreTimeException,
+    );
+    for (const choice of [{}, { RestoreDateTime, UseLatestRestorableTime: true }]) {
+      await expect(restore({ TargetTableName: "undecided", ...choice })).rejects.toMatchObject({
+        name: "ValidationException",
+        message: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
+      });
+    }
+    const beyond = { SourceTableName: "source", TargetTableName: "beyond", RestoreDateTime: 1e300 };
+    expect((await call(h.port, "RestoreTableToPointInTime", beyond)).json().__type).toBe(
+      "com.amazonaws.dynamodb.v20120810#InvalidRestoreTimeException",
+    );
+  });
+});

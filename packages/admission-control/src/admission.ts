@@ -1,0 +1,392 @@
+import { randomUUID } from "node:crypto";
+import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
+import { clockFrom, systemTimer } from "./clock.js";
+import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
+import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
+import { type Coordinator, checkLimit, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
+import { degraded, recovered } from "./events.js";
+import { Limit, type LimitHost } from "./limit.js";
+
+export interface AdmissionOptions {
+  readonly coordinator: Coordinator;
+  /** This member's name, for people. Two members with one name do no harm. */
+  readonly member: string;
+  /**
+   * About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000;
+   * default 2,000.
+   */
+  readonly settleEveryMs?: number;
+  /** After this long without an answer a settlement has failed. Default `settleEveryMs`. */
+  readonly settleTimeoutMs?: number;
+  /** What to do without a lease: "safe-share" (default), "deny" or "allow". */
+  readonly whenAway?: AwayPolicy;
+  /**
+   * The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the
+   * members last known.
+   */
+  readonly safeShare?: number;
+  /** One more limit is refused with `ERR_ADMISSION_LIMITS`. Default 100,000. */
+  readonly limitsMax?: number;
+  /** Limits in one settlement message; more go in several, one after the other. Default 250. */
+  readonly batchMax?: number;
+  /** Milliseconds of a monotonic clock. Default `performance.now`. */
+  readonly now?: Clock;
+  /** Default `setTimeout`. Give both or neither of `now` and `timer` in a simulated world. */
+  readonly timer?: Timer;
+  /** 0 to 1, for the jitter. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+export interface AdmissionStats {
+  readonly limits: number;
+  /** Settlement messages sent, and those of them that failed. */
+  readonly settlements: number;
+  readonly failures: number;
+  /** Whether some limit runs on the policy because the coordinator is away. */
+  readonly degraded: boolean;
+  /** What the last failed settlement failed with, until one succeeds. */
+  readonly lastError: unknown;
+}
+
+interface Member {
+  readonly limit: Limit;
+  readonly share: MemberShare;
+  readonly incarnation: string;
+}
+
+/** A share that lost more of its limit than this tells so at once: others wait for it. */
+const TOLD_AT_ONCE = 0.1;
+/** Part of the usual delay after which a member asks again that others still keep short. */
+const SHORT_DELAY = 0.25;
+/** Part of the usual delay after which a member tells of demand that nobody expected. */
+const HURRY_DELAY = 0.1;
+/** Settlement messages in a row when closing a great many limits at once; what is left then ends with its lease. */
+const LEAVING_MAX = 100_000;
+
+/**
+ * This process's part in any number of global limits: decides locally, settles every `settleEveryMs` with the
+ * coordinator. Time and the coordinator's health change what a decision is, never how long it takes.
+ */
+export class Admission {
+  readonly #coordinator: Coordinator;
+  readonly #member: string;
+  readonly #settleEveryMs: number;
+  readonly #settleTimeoutMs: number;
+  readonly #terms: ShareTerms;
+  readonly #limitsMax: number;
+  readonly #batchMax: number;
+  readonly #now: Clock;
+  readonly #timer: Timer;
+  readonly #random: () => number;
+  readonly #life = randomUUID();
+  readonly #members = new Map<string, Member>();
+  readonly #leaving = new Set<Member>();
+  readonly #host: LimitHost;
+  #incarnations = 0;
+  #sequence = 0;
+  #settlements = 0;
+  #failures = 0;
+  #degraded = false;
+  #lastError: unknown;
+  /** Some grant of this round was short. */
+  #short = false;
+  /** The soonest settlement that was asked for while one ran. */
+  #nextMs = Number.POSITIVE_INFINITY;
+  #cancelTimer: (() => void) | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #settling: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: AdmissionOptions) {
+    const { coordinator, whenAway = "safe-share" } = options;
+    if (typeof coordinator?.settle !== "function") throw argumentError("coordinator", "a Coordinator", coordinator);
+    if (!["safe-share", "deny", "allow"].includes(whenAway)) {
+      throw argumentError("whenAway", '"safe-share", "deny" or "allow"', whenAway);
+    }
+    this.#coordinator = coordinator;
+    this.#member = checkName("member", options.member);
+    this.#settleEveryMs = checkNumber("settleEveryMs", options.settleEveryMs ?? 2000, 10, 3_600_000);
+    this.#settleTimeoutMs = checkNumber(
+      "settleTimeoutMs",
+      options.settleTimeoutMs ?? this.#settleEveryMs,
+      1,
+      3_600_000,
+    );
+    this.#terms = {
+      policy: whenAway,
+      safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1),
+      newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
+    };
+    this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
+    this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
+    this.#now = clockFrom(options.now);
+    this.#timer = options.timer ?? systemTimer;
+    this.#random = options.random ?? Math.random;
+    this.#host = {
+      now: this.#now,
+      settleEveryMs: this.#settleEveryMs,
+      settleSoon: () => this.#schedule(0),
+      hurry: () => this.#schedule(this.#nextDelayMs(HURRY_DELAY)),
+      settleInThisTurn: (limit) => {
+        const member = this.#members.get(limit.name);
+        return member?.limit === limit && this.#settleInThisTurn(member);
+      },
+      leave: (limit) => this.#leave(limit),
+    };
+  }
+
+  /**
+   * The limit of that name, for all members together. Asked for again it is the same object, with the limit that was
+   * given last.
+   *
+   * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same
+   * process the answer is there when this returns.
+   */
+  limit(name: string, options: LimitOptions): Limit {
+    checkName("name", name);
+    const { ratePerSecond, burstSeconds } = checkLimit(options);
+    if (this.#closing !== undefined)
+      throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
+    const known = this.#members.get(name);
+    if (known !== undefined) {
+      const { limit } = known.share;
+      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds)
+        known.limit.reconfigure(options);
+      return known.limit;
+    }
+    if (this.#members.size >= this.#limitsMax) {
+      throw new AdmissionError(
+        "ERR_ADMISSION_LIMITS",
+        `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`,
+      );
+    }
+    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#terms, this.#now());
+    this.#incarnations += 1;
+    const member = {
+      limit: new Limit(name, share, this.#host),
+      share,
+      incarnation: `${this.#life}.${this.#incarnations}`,
+    };
+    this.#members.set(name, member);
+    this.#schedule(this.#settleInThisTurn(member) ? this.#nextDelayMs(1) : 0);
+    return member.limit;
+  }
+
+  /**
+   * Settles now, without waiting for the timer. Resolves when every message was answered or has failed; `stats()` tells
+   * which. Never rejects.
+   */
+  async settle(): Promise<void> {
+    // What runs already may have been sent before the caller's reason to ask.
+    await this.#settling;
+    await this.#settleAll();
+  }
+
+  stats(): AdmissionStats {
+    return {
+      limits: this.#members.size,
+      settlements: this.#settlements,
+      failures: this.#failures,
+      degraded: this.#degraded,
+      lastError: this.#lastError,
+    };
+  }
+
+  /**
+   * Refuses everything from now on, and gives all leases back; resolves when the coordinator knows, or could not be
+   * told in time. May be called twice.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const { limit } of this.#members.values()) limit.close();
+    this.#unschedule();
+    await this.#settling;
+    await this.#settleBatches([...this.#leaving]);
+    this.#leaving.clear();
+    this.#unschedule();
+  }
+
+  #leave(limit: Limit): void {
+    const member = this.#members.get(limit.name);
+    if (member?.limit !== limit) return;
+    this.#members.delete(limit.name);
+    if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
+  }
+
+  #settleInThisTurn(member: Member): boolean {
+    if (this.#coordinator.settleNow === undefined) return false;
+    const sentMs = this.#now();
+    this.#settlements += 1;
+    try {
+      const settlement = this.#settlement(member);
+      this.#takeUp([member], [settlement], this.#coordinator.settleNow([settlement]), sentMs);
+    } catch (error) {
+      this.#failed([member], error);
+    }
+    return member.share.mode(this.#now()) === "lease";
+  }
+
+  #nextDelayMs(part: number): number {
+    return this.#settleEveryMs * part * (0.8 + 0.4 * this.#random());
+  }
+
+  /** Sees to it that a settlement starts within `delayMs`. */
+  #schedule(delayMs: number): void {
+    if (this.#closing !== undefined) return;
+    if (this.#settling !== undefined) {
+      this.#nextMs = Math.min(this.#nextMs, delayMs);
+      return;
+    }
+    const dueMs = this.#now() + delayMs;
+    if (this.#cancelTimer !== undefined && this.#dueMs <= dueMs) return;
+    this.#unschedule();
+    this.#dueMs = dueMs;
+    this.#cancelTimer = this.#timer(delayMs, () => {
+      this.#cancelTimer = undefined;
+      void this.#settleAll();
+    });
+  }
+
+  #unschedule(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #settleAll(): Promise<void> {
+    this.#settling ??= this.#settleOnce().finally(() => {
+      this.#settling = undefined;
+      this.#scheduleNext();
+    });
+    return this.#settling;
+  }
+
+  async #settleOnce(): Promise<void> {
+    this.#unschedule();
+    const leaving = [...this.#leaving];
+    this.#leaving.clear();
+    this.#short = false;
+    const given = await this.#settleBatches([...this.#members.values(), ...leaving]);
+    // Who gave much back says so at once; whoever is to have it need not wait for the next round.
+    await this.#settleBatches(given);
+  }
+
+  #scheduleNext(): void {
+    if (this.#members.size === 0 && this.#leaving.size === 0) return;
+    let delayMs = Math.min(this.#nextMs, this.#nextDelayMs(this.#short ? SHORT_DELAY : 1));
+    this.#nextMs = Number.POSITIVE_INFINITY;
+    // Twice at least in a lease, however short the coordinator makes it.
+    for (const { share } of this.#members.values()) delayMs = Math.min(delayMs, share.leaseMs / 2);
+    this.#schedule(delayMs);
+  }
+
+  /** Settles all of `members`, a message after the other; returns those that gave up a good part of their limit. */
+  async #settleBatches(members: readonly Member[]): Promise<Member[]> {
+    const given: Member[] = [];
+    for (let start = 0; start < members.length; start += this.#batchMax) {
+      // A coordinator in this process answers in the same turn; thousands of limits must not hold up the requests.
+      if (start > 0 && this.#closing === undefined) await this.#breath();
+      const batch = members.slice(start, start + this.#batchMax);
+      const settlements = batch.map((member) => this.#settlement(member));
+      const sentMs = this.#now();
+      this.#settlements += 1;
+      try {
+        given.push(...this.#takeUp(batch, settlements, await this.#ask(settlements), sentMs));
+      } catch (error) {
+        this.#failed(batch, error);
+      }
+    }
+    return given;
+  }
+
+  #breath(): Promise<void> {
+    return new Promise((resolve) => void this.#timer(0, resolve));
+  }
+
+  #settlement({ limit, share, incarnation }: Member): Settlement {
+    this.#sequence += 1;
+    return { limit: limit.name, member: this.#member, incarnation, ...share.settlement(this.#sequence, this.#now()) };
+  }
+
+  async #ask(settlements: readonly Settlement[]): Promise<readonly Grant[]> {
+    const controller = new AbortController();
+    let cancel: (() => void) | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      cancel = this.#timer(this.#settleTimeoutMs, () => {
+        const error = new AdmissionError(
+          "ERR_ADMISSION_TIMEOUT",
+          `the coordinator did not answer in ${this.#settleTimeoutMs} ms`,
+        );
+        reject(error);
+        controller.abort(error);
+      });
+    });
+    try {
+      // The loser of the race may reject later; `race` has taken note of it, so nothing is left unhandled.
+      return await Promise.race([late, this.#coordinator.settle(settlements, { signal: controller.signal })]);
+    } finally {
+      cancel?.();
+    }
+  }
+
+  /** Hands each member its grant; returns those that gave up a good part of their limit by it. */
+  #takeUp(
+    batch: readonly Member[],
+    settlements: readonly Settlement[],
+    grants: readonly Grant[],
+    sentMs: number,
+  ): Member[] {
+    const answers = new Map(grants.filter(isGrant).map((grant) => [grant.sequence, grant]));
+    const nowMs = this.#now();
+    const given: Member[] = [];
+    const missed: Member[] = [];
+    batch.forEach((member, i) => {
+      const grant = answers.get(settlements[i]?.sequence ?? 0);
+      const gaveUp = grant?.limit === member.limit.name ? member.share.grant(grant, sentMs, nowMs) : undefined;
+      if (gaveUp === undefined) missed.push(member);
+      else if (gaveUp > member.share.limit.ratePerSecond * TOLD_AT_ONCE) given.push(member);
+      if (grant?.short === true) this.#short = true;
+    });
+    if (missed.length > 0) {
+      this.#failed(
+        missed,
+        new AdmissionError("ERR_ADMISSION_ANSWER", `no usable answer for ${missed.length} of ${batch.length} limits`),
+      );
+    } else {
+      this.#lastError = undefined;
+      if (this.#degraded && !this.#anyOnPolicy(nowMs)) {
+        this.#degraded = false;
+        recovered.publish({ member: this.#member });
+      }
+    }
+    return given;
+  }
+
+  #failed(batch: readonly Member[], error: unknown): void {
+    this.#failures += 1;
+    this.#lastError = error;
+    const nowMs = this.#now();
+    for (const { share } of batch) share.failed(nowMs);
+    if (!this.#degraded && this.#anyOnPolicy(nowMs)) {
+      this.#degraded = true;
+      degraded.publish({ member: this.#member, error });
+    }
+  }
+
+  #anyOnPolicy(nowMs: number): boolean {
+    for (const { share } of this.#members.values()) if (share.mode(nowMs) === "policy") return true;
+    return false;
+  }
+}
+
+function isGrant(grant: Grant): boolean {
+  const numbers = [grant.ratePerSecond, grant.tokensTotal, grant.leaseMs, grant.evenPerSecond];
+  return typeof grant.lease === "string" && numbers.every((value) => Number.isFinite(value) && value >= 0);
+}

@@ -1,0 +1,45 @@
+export type AdmissionErrorCode =
+  /** An argument is not what it must be; the message names it and the value seen. */
+  | "ERR_ADMISSION_ARGUMENT"
+  /** `limitsMax` limits are open already. */
+  | "ERR_ADMISSION_LIMITS"
+  /** A limit was asked for after `close()`. */
+  | "ERR_ADMISSION_CLOSED"
+  /**
+   * The coordinator did not answer in `settleTimeoutMs`. Never thrown at a request; seen in `stats().lastError` and in
+   * the `degraded` event.
+   */
+  | "ERR_ADMISSION_TIMEOUT"
+  /** The coordinator's answer leaves a limit out, or makes no sense. Seen where a timeout is. */
+  | "ERR_ADMISSION_ANSWER";
+
+/** The one error class of this package; tell the cases apart by `code`. */
+export class AdmissionError extends Error {
+  override readonly name = "AdmissionError";
+  readonly code: AdmissionErrorCode;
+
+  constructor(code: AdmissionErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export function argumentError(name: string, wanted: string, seen: unknown): AdmissionError {
+  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
+  return new AdmissionError("ERR_ADMISSION_ARGUMENT", `${name} must be ${wanted}, but is ${shown}`);
+}
+
+/** A finite number from `min` to `max`; anything else, "3" included, is an error that names the argument. */
+export function checkNumber(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== "number" || !(value >= min && value <= max)) {
+    throw argumentError(name, `a number from ${min} to ${max}`, value);
+  }
+  return value;
+}
+
+export function checkName(name: string, value: unknown): string {
+  if (typeof value !== "string" || value.length === 0 || value.length > 1024) {
+    throw argumentError(name, "a string of 1 to 1024 characters", value);
+  }
+  return value;
+}

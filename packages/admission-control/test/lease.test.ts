@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { Fleet, sum } from "./fleet.js";
+
+const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
+
+describe("leases", () => {
+  it("come back when their member was killed", async () => {
+    const fleet = new Fleet(LIMIT, 1, { learnForMs: 0, leaseMs: 10_000 });
+    const killed = fleet.join();
+    const other = fleet.join();
+    await fleet.load(6000, (router) => (router === 0 ? 2000 : 0));
+    expect(killed.limit.stats().sharePerSecond).toBeGreaterThan(900);
+    killed.line.mode = "down";
+    await fleet.load(13_000, (router) => (router === 1 ? 2000 : 0));
+    expect(other.limit.stats().sharePerSecond).toBe(1000);
+  });
+
+  it("come back at once when their member closes, saved tokens included", async () => {
+    const fleet = new Fleet(LIMIT);
+    const leaving = fleet.join();
+    const staying = fleet.join();
+    await fleet.time.pass(10_000);
+    await leaving.admission.close();
+    expect(fleet.coordinator.inspect("orders:write")).toMatchObject({ members: 1 });
+    await staying.admission.settle();
+    expect(staying.limit.stats()).toMatchObject({ sharePerSecond: 1000 });
+    expect(staying.limit.stats().tokens).toBeCloseTo(1000, 6);
+    expect(leaving.limit.tryTake(1)).toBe(false);
+  });
+
+  it("are gone for a member that was frozen past their end: it spends nothing until it has settled", async () => {
+    const fleet = new Fleet(LIMIT);
+    const frozen = fleet.join();
+    await fleet.time.pass(5000);
+    expect(frozen.limit.tryTake(1)).toBe(true);
+    // SIGSTOP: the clock goes on, its timers do not fire.
+    fleet.time.nowMs += 60_000;
+    expect(frozen.limit.stats().mode).toBe("lapsed");
+    expect(frozen.limit.tryTake(1)).toBe(false);
+    expect(frozen.limit.has(0.001)).toBe(false);
+    frozen.limit.refund(100);
+    expect(frozen.limit.tryTake(1)).toBe(false);
+    await frozen.admission.settle();
+    expect(frozen.limit.stats().mode).toBe("lease");
+    expect(frozen.limit.tryTake(1)).toBe(true);
+  });
+
+  it("are not taken up when their answer comes after their end", async () => {
+    const fleet = new Fleet(LIMIT, 1, { learnForMs: 0, leaseMs: 1000 });
+    const slow = fleet.join({ whenAway: "deny", settleEveryMs: 60_000, settleTimeoutMs: 60_000 });
+    await fleet.time.pass(1);
+    const settle = slow.line.settle.bind(slow.line);
+    slow.line.settle = async (...args) => {
+      const grants = await settle(...args);
+      await new Promise<void>((resolve) => fleet.time.timer(5000, resolve));
+      return grants;
+    };
+    await fleet.time.pass(30_000);
+    expect(slow.admission.stats().failures).toBeGreaterThan(0);
+    expect(slow.limit.tryTake(1)).toBe(false);
+  });
+
+  it("last no longer when the member's clock steps back an hour, and no shorter", async () => {
+    const fleet = new Fleet(LIMIT);
+    let aheadMs = 3_600_000;
+    const router = fleet.join({ now: () => fleet.time.nowMs + aheadMs });
+    await fleet.time.pass(1000);
+    router.line.mode = "down";
+    const remainingMs = router.limit.stats().leaseRemainingMs;
+    aheadMs = 0;
+    expect(router.limit.stats().leaseRemainingMs).toBeCloseTo(remainingMs, 3);
+    await fleet.time.pass(remainingMs - 1);
+    expect(router.limit.stats().mode).toBe("lease");
+    await fleet.time.pass(2);
+    expect(router.limit.stats().mode).toBe("policy");
+  });
+
+  it("agree between clocks that are five seconds, or a year, apart", async () => {
+    const fleet = new Fleet(LIMIT);
+    for (const apartMs of [-5000, 0, 5000, 3.2e10]) fleet.join({ now: () => fleet.time.nowMs + apartMs });
+    await fleet.load(5000, () => 1000);
+    const admitted = await fleet.load(5000, () => 1000);
+    for (const counts of admitted) expect(sum(counts) / 5).toBeCloseTo(250, -1);
+  });
+
+  it("are two when two members have one name", async () => {
+    const fleet = new Fleet(LIMIT);
+    fleet.join({ member: "twin" });
+    fleet.join({ member: "twin" });
+    await fleet.load(5000, () => 2000);
+    const admitted = await fleet.load(5000, () => 2000);
+    for (const counts of admitted) expect(sum(counts) / 5).toBeCloseTo(500, -1);
+  });
+});
+
+describe("settlement is idempotent", () => {
+  const settlement = {
+    limit: "l",
+    member: "m",
+    incarnation: "1",
+    sequence: 5,
+    ...LIMIT,
+    wantedPerSecond: 100,
+    holdsPerSecond: 0,
+    usedTotal: 0,
+    returnedTotal: 0,
+    closing: false,
+  };
+
+  it("answers a settlement that comes twice, or late, as before, and changes nothing", () => {
+    const { coordinator } = new Fleet(LIMIT);
+    const [first] = coordinator.settleNow([settlement]);
+    expect(first).toMatchObject({ sequence: 5, ratePerSecond: 1000, tokensTotal: 1000 });
+    expect(coordinator.settleNow([settlement])).toEqual([first]);
+    expect(coordinator.settleNow([{ ...settlement, sequence: 4, wantedPerSecond: 7, returnedTotal: 900 }])).toEqual([
+      first,
+    ]);
+    expect(coordinator.inspect("l")).toEqual({ members: 1, outstandingPerSecond: 1000 });
+  });
+
+  it("hands saved tokens over once, however many answers are lost", async () => {
+    const fleet = new Fleet(LIMIT);
+    const router = fleet.join({ whenAway: "deny" });
+    router.line.mode = "lose-replies";
+    await fleet.time.pass(9000);
+    expect(router.line.settlements).toBeGreaterThan(3);
+    expect(router.limit.tryTake(1)).toBe(false);
+    router.line.mode = "up";
+    await router.admission.settle();
+    expect(router.limit.stats().tokens).toBeCloseTo(1000, 6);
+    expect(router.limit.tryTake(1000)).toBe(true);
+    await fleet.time.pass(0);
+    await router.admission.settle();
+    expect(router.limit.tryTake(1)).toBe(false);
+  });
+
+  it("does not bring back a share that a settlement older than the last one asked for", () => {
+    const { coordinator } = new Fleet(LIMIT);
+    coordinator.settleNow([settlement]);
+    coordinator.settleNow([{ ...settlement, incarnation: "2" }]);
+    coordinator.settleNow([{ ...settlement, sequence: 6, closing: true }]);
+    expect(coordinator.inspect("l")?.members).toBe(1);
+    // The old one, delayed on its way, looks like a new member; its lease ends by itself.
+    coordinator.settleNow([settlement]);
+    expect(coordinator.inspect("l")?.outstandingPerSecond).toBeLessThanOrEqual(1000);
+  });
+});

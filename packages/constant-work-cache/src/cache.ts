@@ -1,0 +1,389 @@
+import { Absent } from "./core/absent.js";
+import { Entries } from "./core/entries.js";
+import { CacheError } from "./errors.js";
+import { publishSourceFailed, Spell } from "./events.js";
+import { Miss } from "./miss.js";
+import { type CacheOptions, type ResolvedOptions, resolveOptions, show } from "./options.js";
+import type { CacheStats } from "./stats.js";
+
+type Answer<K, V> = ReadonlyMap<K, V | Absent | undefined>;
+
+/** One call of the source. The first `misses.length` keys are those of the misses, in their order; the rest are refreshes. */
+interface Frame<K, V> {
+  keys: readonly K[];
+  misses: readonly Miss<K, V>[];
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly controller: AbortController;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * A cache that does the same work on its worst day as on its best one. Each `get` and `peek`, hit or miss, sends one look-up to the source, so
+ * the source always carries the load that it would carry with an empty cache, and a flush, a cold start or a changed key pattern is no event for
+ * it. The lesson is DynamoDB's ("Lessons learned from 10 years of DynamoDB"): a cache that hides 99.75 % of the traffic turns its own loss into a
+ * 400-fold surge. What the cache gives is latency and availability: a hit never waits for the source and never fails because it fails.
+ *
+ * There is no expiry, no refresh-ahead and no deduplication: each would make the source's load depend on what the cache holds.
+ */
+export class ConstantWorkCache<K, V> {
+  readonly #options: ResolvedOptions<K, V>;
+  readonly #entries: Entries<K, V>;
+  /** Refreshes of this turn. Never more than could be sent if every call were free, so that one endless turn cannot fill memory. */
+  #refreshes: K[] = [];
+  #refreshCount = 0;
+  readonly #refreshMax: number;
+  /** With a window: a whole batch is there, so it goes at the end of the turn. */
+  readonly #hurryAt: number;
+  readonly #misses = new Set<Miss<K, V>>();
+  readonly #inFlight = new Set<Frame<K, V>>();
+  /** Misses of this turn; those that are left when it ends get a time limit. */
+  #fresh: Miss<K, V>[] = [];
+  /** Takes back the flush that is scheduled, if one is. */
+  #unschedule: (() => void) | undefined;
+  #turnMs = 0;
+  #sequence = 0;
+  /** Counts `clear()`: an answer to a question from before it is delivered, but not kept. */
+  #epoch = 0;
+  #closed = false;
+
+  #gets = 0;
+  #peeks = 0;
+  #hits = 0;
+  #lookups = 0;
+  #refreshesDropped = 0;
+  #missesDropped = 0;
+  #framesFailed = 0;
+  #framesTimedOut = 0;
+  #unanswered = 0;
+  #stale = 0;
+  #servedAgeMs = 0;
+  readonly #dropping = new Spell("refreshes-dropped");
+  readonly #refusing = new Spell("misses-refused");
+
+  /** @throws CacheError `ERR_CACHE_ARGUMENT` for an option out of its range. */
+  constructor(options: CacheOptions<K, V>) {
+    this.#options = resolveOptions(options);
+    this.#entries = new Entries(this.#options.entriesMax);
+    this.#refreshMax = this.#options.batchMax * this.#options.inFlightMax;
+    this.#hurryAt = this.#options.windowMs > 0 ? this.#options.batchMax : -1;
+  }
+
+  /**
+   * The value of a key, `undefined` where the source said that there is none. A hit is returned as it is, without a promise; a miss is a promise
+   * of what the source answers. Either way one look-up goes to the source, at the end of this turn.
+   *
+   * A rejected promise that nobody looks at is not an unhandled rejection: who does not await the answer does not want the error.
+   *
+   * @param options `signal` ends the wait of a miss, with its reason; a hit does not look at it.
+   * @returns rejects with `ERR_CACHE_OVERLOADED`, `ERR_CACHE_TIMEOUT`, `ERR_CACHE_SOURCE`, `ERR_CACHE_UNANSWERED` for misses; `ERR_CACHE_CLOSED`.
+   */
+  get(key: K, options?: { readonly signal?: AbortSignal }): V | undefined | Promise<V | undefined> {
+    if (this.#closed) return quietly(Promise.reject(closedError()));
+    const slot = this.#entries.slotOf(key);
+    if (slot === undefined) return this.#miss(key, options?.signal);
+    this.#gets++;
+    this.#refresh(key);
+    return this.#serve(slot);
+  }
+
+  /**
+   * The value of a key if it is held, without waiting; `undefined` otherwise, and for a negative entry. Sends one look-up like `get`, so a key
+   * that was peeked at is soon known.
+   * @throws CacheError `ERR_CACHE_CLOSED`
+   */
+  peek(key: K): V | undefined {
+    if (this.#closed) throw closedError();
+    this.#peeks++;
+    this.#refresh(key);
+    const slot = this.#entries.slotOf(key);
+    return slot === undefined ? undefined : this.#serve(slot);
+  }
+
+  /**
+   * Takes a value that came by another way, such as the redirect of a server that was asked by a stale route. Sends nothing.
+   * @returns whether it was taken: not if a newer version is held, nor after `close()`.
+   * @throws CacheError `ERR_CACHE_ARGUMENT` where `versionOf(value)` is not a finite number.
+   */
+  learn(key: K, value: V | Absent): boolean {
+    if (this.#closed) return false;
+    const version = this.#versionOf(value);
+    if (!Number.isFinite(version)) {
+      throw new CacheError("ERR_CACHE_ARGUMENT", `value must have a finite version, not ${show(version)}`);
+    }
+    const known = value instanceof Absent ? undefined : value;
+    return this.#entries.put(key, known, version, this.#sequence, this.#coarseMs());
+  }
+
+  /**
+   * Forgets every entry, and with them which versions were seen. Misses that wait are answered as if nothing had happened; answers to look-ups
+   * sent before are not kept. The source's load does not change.
+   */
+  clear(): void {
+    this.#epoch++;
+    this.#entries.clear();
+  }
+
+  stats(): CacheStats {
+    const asked = this.#gets + this.#peeks - this.#refreshCount - this.#misses.size;
+    return {
+      gets: this.#gets,
+      peeks: this.#peeks,
+      hits: this.#hits,
+      misses: this.#gets + this.#peeks - this.#hits,
+      lookups: this.#lookups,
+      frames: this.#sequence,
+      amplification: asked === 0 ? 1 : this.#lookups / asked,
+      refreshesDropped: this.#refreshesDropped,
+      missesDropped: this.#missesDropped,
+      framesFailed: this.#framesFailed,
+      framesTimedOut: this.#framesTimedOut,
+      unanswered: this.#unanswered,
+      staleAnswers: this.#stale,
+      entries: this.#entries.size,
+      negativeEntries: this.#entries.negatives,
+      evictions: this.#entries.evictions,
+      inFlight: this.#inFlight.size,
+      queued: this.#misses.size,
+      servedAgeMs: this.#servedAgeMs,
+    };
+  }
+
+  /** Aborts the calls that run, rejects the misses that wait with `ERR_CACHE_CLOSED`, forgets everything. May be called again. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#unschedule?.();
+    this.#unschedule = undefined;
+    const error = closedError();
+    for (const frame of [...this.#inFlight]) {
+      this.#finish(frame);
+      frame.controller.abort(error);
+      for (const miss of frame.misses) miss.reject(error);
+    }
+    this.#missesDropped += this.#misses.size;
+    for (const miss of this.#misses) miss.reject(error);
+    this.#misses.clear();
+    this.#fresh = [];
+    this.#refreshesDropped += this.#refreshCount;
+    this.#refreshCount = 0;
+    this.#refreshes = [];
+    this.#entries.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #serve(slot: number): V | undefined {
+    this.#hits++;
+    this.#entries.touch(slot);
+    const ageMs = this.#entries.ageAt(slot, this.#turnMs);
+    if (ageMs > this.#servedAgeMs) this.#servedAgeMs = ageMs;
+    return this.#entries.valueAt(slot);
+  }
+
+  #refresh(key: K): void {
+    const count = this.#refreshCount;
+    if (count === this.#refreshMax) {
+      this.#refreshesDropped++;
+      this.#dropping.goesOn();
+      return;
+    }
+    this.#refreshes[count] = key;
+    this.#refreshCount = count + 1;
+    if (this.#unschedule === undefined) this.#schedule();
+    else if (count + 1 === this.#hurryAt) this.#hurry();
+  }
+
+  #miss(key: K, signal: AbortSignal | undefined): Promise<V | undefined> {
+    if (signal?.aborted === true) return quietly(Promise.reject(signal.reason));
+    this.#gets++;
+    const { queueMax, batchMax, inFlightMax } = this.#options;
+    if (this.#misses.size >= queueMax + batchMax * (inFlightMax - this.#inFlight.size)) {
+      this.#missesDropped++;
+      this.#refusing.goesOn();
+      const error = new CacheError(
+        "ERR_CACHE_OVERLOADED",
+        `${this.#misses.size} misses wait for the source already; try later`,
+      );
+      return quietly(Promise.reject(error));
+    }
+    const miss = new Miss<K, V>(key, signal, (gaveUp) => {
+      if (this.#misses.delete(gaveUp)) this.#missesDropped++;
+    });
+    this.#misses.add(miss);
+    this.#fresh.push(miss);
+    if (this.#unschedule === undefined) this.#schedule();
+    else if (this.#misses.size === this.#hurryAt) this.#hurry();
+    return quietly(miss.promise);
+  }
+
+  #schedule(): void {
+    this.#turnMs = this.#coarseMs();
+    this.#servedAgeMs = 0;
+    const { windowMs } = this.#options;
+    if (windowMs === 0) {
+      this.#hurry();
+      return;
+    }
+    const timer = setTimeout(this.#flush, windowMs);
+    this.#unschedule = () => clearTimeout(timer);
+  }
+
+  #hurry(): void {
+    this.#unschedule?.();
+    const immediate = setImmediate(this.#flush);
+    this.#unschedule = () => clearImmediate(immediate);
+  }
+
+  /** The end of a turn: misses first, then refreshes, as far as calls are free. Refreshes never wait, or an outage would end in a burst of them. */
+  readonly #flush = (): void => {
+    this.#unschedule = undefined;
+    const { batchMax, inFlightMax, timeoutMs } = this.#options;
+    let sent = 0;
+    while (this.#inFlight.size < inFlightMax && (this.#misses.size > 0 || sent < this.#refreshCount)) {
+      const misses: Miss<K, V>[] = [];
+      for (const miss of this.#misses) {
+        if (misses.length === batchMax) break;
+        this.#misses.delete(miss);
+        miss.sent();
+        misses.push(miss);
+      }
+      const through = Math.min(this.#refreshCount, sent + batchMax - misses.length);
+      const refreshes = this.#refreshes.slice(sent, through);
+      sent = through;
+      this.#send(misses.length === 0 ? refreshes : [...misses.map((miss) => miss.key), ...refreshes], misses);
+    }
+    if (sent < this.#refreshCount) {
+      this.#refreshesDropped += this.#refreshCount - sent;
+      this.#dropping.goesOn();
+    }
+    this.#refreshCount = 0;
+    this.#dropping.turnEnds();
+    this.#refusing.turnEnds();
+    for (const miss of this.#fresh) if (this.#misses.has(miss)) miss.waitAtMost(timeoutMs);
+    this.#fresh = [];
+  };
+
+  #send(keys: readonly K[], misses: readonly Miss<K, V>[]): void {
+    const frame: Frame<K, V> = {
+      keys,
+      misses,
+      sequence: ++this.#sequence,
+      epoch: this.#epoch,
+      controller: new AbortController(),
+      timer: undefined,
+    };
+    this.#lookups += keys.length;
+    this.#inFlight.add(frame);
+    // After a stall of the event loop this timer is due before the answers that already lie in the sockets are read: give them one turn.
+    frame.timer = setTimeout(() => setImmediate(() => this.#timedOut(frame)), this.#options.timeoutMs).unref();
+    new Promise<Answer<K, V>>((resolve) =>
+      resolve(this.#options.source.fetchMany(keys, { signal: frame.controller.signal })),
+    ).then(
+      (answer) => this.#answered(frame, answer),
+      (cause: unknown) =>
+        this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause })),
+    );
+  }
+
+  #timedOut(frame: Frame<K, V>): void {
+    if (!this.#inFlight.has(frame)) return;
+    this.#framesTimedOut++;
+    const error = new CacheError("ERR_CACHE_TIMEOUT", `the source did not answer in ${this.#options.timeoutMs} ms`);
+    this.#failed(frame, error);
+    frame.controller.abort(error);
+  }
+
+  #failed(frame: Frame<K, V>, error: CacheError): void {
+    if (!this.#finish(frame)) return;
+    this.#framesFailed++;
+    // Another look-up may have been answered meanwhile: then this is a hit, and hits do not fail.
+    for (const miss of frame.misses) this.#settle(miss, error);
+    publishSourceFailed(error, frame.keys.length);
+    frame.keys = [];
+    frame.misses = [];
+  }
+
+  #answered(frame: Frame<K, V>, answer: Answer<K, V>): void {
+    if (typeof answer?.get !== "function" || typeof answer.has !== "function") {
+      this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source must answer with a Map, not ${show(answer)}`));
+      return;
+    }
+    if (!this.#finish(frame)) return;
+    const nowMs = this.#coarseMs();
+    const { keys, misses } = frame;
+    for (let i = 0; i < keys.length; i++) {
+      const error = this.#take(frame, keys[i] as K, answer, nowMs);
+      const miss = misses[i];
+      if (miss !== undefined) this.#settle(miss, error, answer);
+      if (error !== undefined) this.#unanswered++;
+    }
+  }
+
+  /** Puts one key's answer into the table; returns what is wrong with it, if anything is. */
+  #take(frame: Frame<K, V>, key: K, answer: Answer<K, V>, nowMs: number): CacheError | undefined {
+    const value = answer.get(key);
+    let version: number | undefined;
+    if (value === undefined) {
+      if (!answer.has(key)) return new CacheError("ERR_CACHE_UNANSWERED", "the source's answer left this key out");
+    } else {
+      try {
+        version = this.#versionOf(value);
+      } catch (cause) {
+        return new CacheError("ERR_CACHE_SOURCE", `versionOf failed: ${reason(cause)}`, { cause });
+      }
+      if (!Number.isFinite(version)) {
+        return new CacheError(
+          "ERR_CACHE_SOURCE",
+          `the source's answer has the version ${show(version)}, which is not a finite number`,
+        );
+      }
+    }
+    if (frame.epoch !== this.#epoch) return undefined;
+    const known = value instanceof Absent ? undefined : value;
+    if (!this.#entries.put(key, known, version, frame.sequence, nowMs)) this.#stale++;
+    return undefined;
+  }
+
+  /** A miss gets the newest that is known, then what was answered for it, then the error. */
+  #settle(miss: Miss<K, V>, error: CacheError | undefined, answer?: Answer<K, V>): void {
+    const slot = this.#entries.slotOf(miss.key);
+    if (slot !== undefined) miss.resolve(this.#entries.valueAt(slot));
+    else if (error !== undefined) miss.reject(error);
+    else {
+      const value = answer?.get(miss.key);
+      miss.resolve(value instanceof Absent ? undefined : value);
+    }
+  }
+
+  /** Frees the call's place; false if it was freed before (timed out, closed), and its answer comes too late to count. */
+  #finish(frame: Frame<K, V>): boolean {
+    if (!this.#inFlight.delete(frame)) return false;
+    clearTimeout(frame.timer);
+    if (this.#misses.size > 0 && this.#unschedule === undefined && !this.#closed) this.#schedule();
+    return true;
+  }
+
+  #versionOf(value: V | Absent): number {
+    return value instanceof Absent ? value.version : this.#options.versionOf(value);
+  }
+
+  #coarseMs(): number {
+    return Math.floor(this.#options.now()) >>> 0;
+  }
+}
+
+function closedError(): CacheError {
+  return new CacheError("ERR_CACHE_CLOSED", "the cache is closed");
+}
+
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : show(cause);
+}

@@ -1,0 +1,75 @@
+import type { Absent } from "./core/absent.js";
+import { CacheError } from "./errors.js";
+
+/** What stands behind the cache. It is asked once for each `get` and `peek`, always, so it must be sized for the traffic, not for the misses. */
+export interface Source<K, V> {
+  /**
+   * @param keys at most `batchMax`, in no particular order; a key that was asked for twice stands there twice. Not to be changed.
+   * @param context `signal` aborts at `timeoutMs` and on `close()`. The cache stops waiting then; a source that does not stop too may have more
+   *   than `inFlightMax` calls running.
+   * @returns an answer for each key: a value, or `Absent` (or `undefined`) where there is none. A key left out counts as not answered: it
+   *   changes nothing, and a miss that waits for it fails. Keys that were not asked for are ignored.
+   */
+  fetchMany(
+    keys: readonly K[],
+    context: { readonly signal: AbortSignal },
+  ): Promise<ReadonlyMap<K, V | Absent | undefined>> | ReadonlyMap<K, V | Absent | undefined>;
+}
+
+export interface CacheOptions<K, V> {
+  readonly source: Source<K, V>;
+  /** A finite number that never falls for a key at the source. A source without versions may give a constant: then the later look-up wins. */
+  readonly versionOf: (value: V) => number;
+  /** Entries kept, negative ones counted in; the least useful one leaves. 1 to 2^31. Default 100,000. */
+  readonly entriesMax?: number;
+  /** Look-ups in one call of the source. Default 512. */
+  readonly batchMax?: number;
+  /** Calls of the source that run at one time. Default 8. */
+  readonly inFlightMax?: number;
+  /** Misses that may wait for a free call; the next one is rejected with `ERR_CACHE_OVERLOADED`. Default 10,000. */
+  readonly queueMax?: number;
+  /** How long a call of the source may take, and how long a miss may wait for its call to begin. Default 1,000. */
+  readonly timeoutMs?: number;
+  /** How long look-ups gather into a batch; 0 is the current turn of the event loop. A miss waits for it. Default 0. */
+  readonly windowMs?: number;
+  /** Milliseconds on a clock that does not go back; only ages are told by it. Default `performance.now`. */
+  readonly now?: () => number;
+}
+
+export type ResolvedOptions<K, V> = Required<CacheOptions<K, V>>;
+
+export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptions<K, V> {
+  if (typeof options?.source?.fetchMany !== "function")
+    throw bad("source", "an object with fetchMany()", options?.source);
+  if (typeof options.versionOf !== "function") throw bad("versionOf", "a function", options.versionOf);
+  const now = options.now ?? (() => performance.now());
+  if (typeof now !== "function") throw bad("now", "a function", now);
+  return {
+    source: options.source,
+    versionOf: options.versionOf,
+    entriesMax: integer("entriesMax", options.entriesMax ?? 100_000, 1, 2 ** 31),
+    batchMax: integer("batchMax", options.batchMax ?? 512, 1, 1_000_000),
+    inFlightMax: integer("inFlightMax", options.inFlightMax ?? 8, 1, 10_000),
+    queueMax: integer("queueMax", options.queueMax ?? 10_000, 0, 100_000_000),
+    timeoutMs: integer("timeoutMs", options.timeoutMs ?? 1000, 1, 2 ** 31 - 1),
+    windowMs: integer("windowMs", options.windowMs ?? 0, 0, 60_000),
+    now,
+  };
+}
+
+function integer(name: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw bad(name, `an integer from ${min} to ${max}`, value);
+  return value;
+}
+
+function bad(name: string, wanted: string, seen: unknown): CacheError {
+  return new CacheError("ERR_CACHE_ARGUMENT", `${name} must be ${wanted}, not ${show(seen)}`);
+}
+
+/** Any value in a few characters; never throws. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return String(value);
+}

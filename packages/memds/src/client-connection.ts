@@ -1,0 +1,151 @@
+import { connect, type Socket } from "node:net";
+import { MemdsError } from "./core/errors.js";
+import { encodeFrame, type Frame, FrameReader, frameType } from "./core/frame.js";
+import { type Answer, decodeAnswers, decodeError, encodeQueries, type Query } from "./core/messages.js";
+import { crc32 } from "./digest.js";
+
+interface Pending {
+  readonly queries: number;
+  resolve(answers: Answer[]): void;
+  reject(error: unknown): void;
+}
+
+/** One server as a client sees it: answers, or throws a MemdsError that says why not. */
+export interface Target {
+  readonly name: string;
+  /** Aborting drops the answer; the server may have worked for it. */
+  ask(queries: readonly Query[], signal: AbortSignal): Promise<Answer[]>;
+  close(): void;
+}
+
+/** A server over TCP: one connection, made when first needed and again after it broke, with any number of requests under way on it. */
+export class Connection implements Target {
+  readonly name: string;
+  readonly #address: { readonly host: string; readonly port: number };
+  readonly #frameBytesMax: number;
+  readonly #outstandingMax: number;
+  readonly #pending = new Map<number, Pending>();
+  #socket: Socket | undefined;
+  #request = 0;
+  /** Counts what arrives. */
+  #heard = 0;
+
+  constructor(address: { host: string; port: number }, limits: { frameBytesMax: number; outstandingMax: number }) {
+    this.name = `${address.host}:${address.port}`;
+    this.#address = address;
+    this.#frameBytesMax = limits.frameBytesMax;
+    this.#outstandingMax = limits.outstandingMax;
+  }
+
+  ask(queries: readonly Query[], signal: AbortSignal): Promise<Answer[]> {
+    if (this.#pending.size >= this.#outstandingMax) {
+      const message = `${this.#outstandingMax} requests to ${this.name} wait for an answer already`;
+      return Promise.reject(new MemdsError("ERR_MEMDS_OVERLOADED", message));
+    }
+    const request = this.#nextRequest();
+    const frame = encodeFrame({ type: frameType.lookup, request, payload: encodeQueries(queries) }, crc32);
+    if (frame.length > this.#frameBytesMax) {
+      return Promise.reject(
+        new MemdsError("ERR_MEMDS_TOO_LARGE", `${queries.length} queries exceed ${this.#frameBytesMax} bytes`),
+      );
+    }
+    if ((this.#socket?.writableLength ?? 0) > this.#frameBytesMax) {
+      return Promise.reject(new MemdsError("ERR_MEMDS_OVERLOADED", `${this.name} does not take what it is sent`));
+    }
+    return new Promise((resolve, reject) => {
+      const heard = this.#heard;
+      const aborted = () => {
+        const waiting = this.#settle(request);
+        waiting?.reject(signal.reason);
+        // Nothing came since this was asked: the connection is dead or the server is stopped. A new one tells sooner, and holds nothing.
+        const isTimeout = signal.reason instanceof MemdsError && signal.reason.code === "ERR_MEMDS_TIMEOUT";
+        if (isTimeout && this.#heard === heard)
+          this.#lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name} is silent`));
+      };
+      this.#pending.set(request, {
+        queries: queries.length,
+        resolve: (answers) => {
+          signal.removeEventListener("abort", aborted);
+          resolve(answers);
+        },
+        reject: (error) => {
+          signal.removeEventListener("abort", aborted);
+          reject(error);
+        },
+      });
+      signal.addEventListener("abort", aborted, { once: true });
+      this.#socket ??= this.#open();
+      this.#socket.ref();
+      this.#socket.write(frame);
+    });
+  }
+
+  close(): void {
+    this.#lost(new MemdsError("ERR_MEMDS_CLOSED", "the client is closed"));
+  }
+
+  #open(): Socket {
+    const socket = connect({ ...this.#address, noDelay: true });
+    const reader = new FrameReader({ frameBytesMax: this.#frameBytesMax, checksum: crc32 });
+    const lost = (error: MemdsError) => {
+      if (this.#socket === socket) this.#lost(error);
+      else socket.destroy();
+    };
+    socket.on("data", (chunk: Buffer) => {
+      this.#heard++;
+      try {
+        for (const frame of reader.push(chunk)) this.#received(frame);
+      } catch (cause) {
+        lost(
+          new MemdsError("ERR_MEMDS_PROTOCOL", `${this.name} broke the protocol: ${(cause as Error).message}`, {
+            cause,
+          }),
+        );
+      }
+    });
+    socket.on("error", (cause) => {
+      lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name}: ${cause.message}`, { cause }));
+    });
+    socket.on("close", () => lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name} closed the connection`)));
+    return socket;
+  }
+
+  #received(frame: Frame): void {
+    // Request 0 is never sent: an error under this number is about the connection.
+    if (frame.type === frameType.error && frame.request === 0) throw decodeError(frame.payload);
+    const waiting = this.#pending.get(frame.request);
+    if (waiting === undefined) return; // given up meanwhile
+    if (frame.type === frameType.error) {
+      const error = decodeError(frame.payload);
+      this.#settle(frame.request)?.reject(new MemdsError(error.code, `${this.name}: ${error.message}`));
+      return;
+    }
+    if (frame.type !== frameType.answer)
+      throw new MemdsError("ERR_MEMDS_PROTOCOL", `an unknown type of frame, ${frame.type}`);
+    const answers = decodeAnswers(frame.payload);
+    if (answers.length !== waiting.queries) {
+      throw new MemdsError("ERR_MEMDS_PROTOCOL", `${answers.length} answers to ${waiting.queries} queries`);
+    }
+    this.#settle(frame.request)?.resolve(answers);
+  }
+
+  #settle(request: number): Pending | undefined {
+    const waiting = this.#pending.get(request);
+    this.#pending.delete(request);
+    // An idle connection keeps no process alive.
+    if (this.#pending.size === 0) this.#socket?.unref();
+    return waiting;
+  }
+
+  #lost(error: MemdsError): void {
+    this.#socket?.destroy();
+    this.#socket = undefined;
+    for (const request of [...this.#pending.keys()]) this.#settle(request)?.reject(error);
+  }
+
+  #nextRequest(): number {
+    do this.#request = (this.#request % 0xffff_ffff) + 1;
+    while (this.#pending.has(this.#request));
+    return this.#request;
+  }
+}

@@ -1,0 +1,287 @@
+import { Connection, type Target } from "./client-connection.js";
+import { MemdsError } from "./core/errors.js";
+import { type Answer, checkQueries, type Query } from "./core/messages.js";
+import { frameBytesDefault, integer } from "./options.js";
+import { MemdsServer } from "./server.js";
+
+/** A member of the fleet: where it listens, or, in the same process, the server itself, asked without a socket through the same handler. */
+export type MemdsMember = { readonly host: string; readonly port: number } | MemdsServer;
+
+export interface MemdsClientOptions {
+  /** At least one. */
+  readonly servers: readonly MemdsMember[];
+  /** How long one `lookup` may take, all servers together. Default 1,000. */
+  readonly timeoutMs?: number;
+  /** How long a server that failed is asked only after all others. Default 1,000. */
+  readonly retryAfterMs?: number;
+  /** Requests to one server that may wait for an answer; past it another server is asked, then `ERR_MEMDS_OVERLOADED`. Default 1,024. */
+  readonly outstandingMax?: number;
+  /** The largest frame sent or taken; as the servers have it. Default 8 MiB. */
+  readonly frameBytesMax?: number;
+  /** Milliseconds on a clock that does not go back. Default `performance.now`. */
+  readonly now?: () => number;
+}
+
+export interface MemdsClientStats {
+  /** The highest version seen; no answer is ever below it. -1 before the first. */
+  readonly version: number;
+  readonly lookups: number;
+  readonly queries: number;
+  /** Look-ups that failed. */
+  readonly failed: number;
+  /** Requests sent to a server. */
+  readonly asked: number;
+  /** Requests that another server had to answer, by why. */
+  readonly passedOver: {
+    readonly unavailable: number;
+    readonly timedOut: number;
+    readonly notReady: number;
+    readonly stale: number;
+  };
+}
+
+interface Member {
+  readonly server: MemdsMember;
+  readonly target: Target;
+  /** Undefined for a server that answered last time. */
+  failedUntilMs: number | undefined;
+}
+
+/**
+ * Asks a fleet of servers as if it were one that is always there: takes them in turn, passes over one that is dead, not ready, behind or silent,
+ * and comes back to it later. What it answers never goes back in version (the session guarantee "monotonic reads").
+ */
+export class MemdsClient {
+  readonly #connectTo: (server: MemdsMember) => Target;
+  #members: readonly Member[];
+  readonly #timeoutMs: number;
+  readonly #retryAfterMs: number;
+  readonly #now: () => number;
+  readonly #waiting = new Set<AbortController>();
+  #closed = false;
+  #turn = 0;
+  #version = -1;
+  #lookups = 0;
+  #queries = 0;
+  #failed = 0;
+  #asked = 0;
+  readonly #passedOver = { unavailable: 0, timedOut: 0, notReady: 0, stale: 0 };
+
+  /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+  constructor(options: MemdsClientOptions) {
+    const servers = checkedServers(options?.servers);
+    const frameBytesMax = integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30);
+    const outstandingMax = integer("outstandingMax", options.outstandingMax ?? 1024, 1, 1_000_000);
+    this.#timeoutMs = integer("timeoutMs", options.timeoutMs ?? 1000, 1, 2 ** 31 - 1);
+    this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
+    this.#now = options.now ?? (() => performance.now());
+    this.#connectTo = (server) =>
+      server instanceof MemdsServer ? inProcess(server) : overTcp(server, { frameBytesMax, outstandingMax });
+    this.#members = servers.map((server) => this.#member(server));
+  }
+
+  /**
+   * The fleet has changed: a member was replaced, or listens elsewhere since it was started again. Connections to members that stay are kept;
+   * a look-up under way at one that goes is asked elsewhere.
+   * @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`
+   */
+  setServers(servers: readonly MemdsMember[]): void {
+    this.#checkOpen();
+    const kept = new Set<Member>();
+    const former = this.#members;
+    this.#members = checkedServers(servers).map((server) => {
+      const known = former.find((member) => !kept.has(member) && sameServer(member.server, server));
+      const member = known ?? this.#member(server);
+      kept.add(member);
+      return member;
+    });
+    for (const member of former) if (!kept.has(member)) member.target.close();
+  }
+
+  /**
+   * Answers to all queries, in their order, from one version unless they had to be split for size.
+   * @param options `signal` ends the wait with its reason.
+   * @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`; `ERR_MEMDS_UNAVAILABLE` when no server answered (`cause` holds each one's error),
+   *   `ERR_MEMDS_STALE` when those that did are older than what this client has seen, `ERR_MEMDS_TIMEOUT`, `ERR_MEMDS_OVERLOADED`.
+   */
+  async lookup(queries: readonly Query[], options: { readonly signal?: AbortSignal } = {}): Promise<Answer[]> {
+    checkQueries(queries);
+    options.signal?.throwIfAborted();
+    this.#checkOpen();
+    this.#lookups++;
+    this.#queries += queries.length;
+    const ended = new AbortController();
+    const end = (reason: unknown) => ended.abort(reason);
+    const byCaller = () => end(options.signal?.reason);
+    const deadlineMs = this.#now() + this.#timeoutMs;
+    const timer = setTimeout(() => {
+      // After a stall of the event loop the answer may lie in the socket already: give it one turn.
+      setImmediate(() => end(new MemdsError("ERR_MEMDS_TIMEOUT", `no server answered in ${this.#timeoutMs} ms`)));
+    }, this.#timeoutMs).unref();
+    options.signal?.addEventListener("abort", byCaller, { once: true });
+    this.#waiting.add(ended);
+    try {
+      return await this.#askInTurn(queries, ended.signal, deadlineMs);
+    } catch (error) {
+      this.#failed++;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener("abort", byCaller);
+      this.#waiting.delete(ended);
+    }
+  }
+
+  stats(): MemdsClientStats {
+    return {
+      version: this.#version,
+      lookups: this.#lookups,
+      queries: this.#queries,
+      failed: this.#failed,
+      asked: this.#asked,
+      passedOver: { ...this.#passedOver },
+    };
+  }
+
+  /** Ends what waits with `ERR_MEMDS_CLOSED` and closes the connections; servers given as objects are not closed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const ended of this.#waiting) ended.abort(closedError());
+    for (const { target } of this.#members) target.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #member(server: MemdsMember): Member {
+    return { server, target: this.#connectTo(server), failedUntilMs: undefined };
+  }
+
+  async #askInTurn(queries: readonly Query[], signal: AbortSignal, deadlineMs: number): Promise<Answer[]> {
+    const errors: MemdsError[] = [];
+    const members = this.#inOrder();
+    for (const [tried, member] of members.entries()) {
+      signal.throwIfAborted();
+      try {
+        // A silent server may not use up the time in which another one could answer.
+        const shareMs = (deadlineMs - this.#now()) / (members.length - tried);
+        const answers = await this.#askOne(member, queries, signal, tried === members.length - 1 ? undefined : shareMs);
+        const version = answers[0]?.version ?? this.#version;
+        if (version < this.#version) {
+          this.#passedOver.stale++;
+          const message = `${member.target.name} is at version ${version}, and version ${this.#version} was seen`;
+          errors.push(new MemdsError("ERR_MEMDS_STALE", message));
+          continue;
+        }
+        this.#version = version;
+        member.failedUntilMs = undefined;
+        return answers;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof MemdsError)) throw error;
+        if (error.code === "ERR_MEMDS_TOO_LARGE" && queries.length > 1) {
+          const half = queries.length >>> 1;
+          const first = await this.#askInTurn(queries.slice(0, half), signal, deadlineMs);
+          return [...first, ...(await this.#askInTurn(queries.slice(half), signal, deadlineMs))];
+        }
+        errors.push(error);
+        if (error.code === "ERR_MEMDS_OVERLOADED") continue;
+        member.failedUntilMs = this.#now() + this.#retryAfterMs;
+        if (error.code === "ERR_MEMDS_TIMEOUT") this.#passedOver.timedOut++;
+        else if (error.code === "ERR_MEMDS_NOT_READY") this.#passedOver.notReady++;
+        else this.#passedOver.unavailable++;
+      }
+    }
+    for (const code of ["ERR_MEMDS_STALE", "ERR_MEMDS_OVERLOADED"] as const) {
+      const told = errors.find((error) => error.code === code);
+      if (told !== undefined) throw new MemdsError(code, told.message, { cause: new AggregateError(errors) });
+    }
+    const message = `no server could answer: ${errors.map((error) => error.message).join("; ")}`;
+    throw new MemdsError("ERR_MEMDS_UNAVAILABLE", message, { cause: new AggregateError(errors) });
+  }
+
+  async #askOne(
+    member: Member,
+    queries: readonly Query[],
+    signal: AbortSignal,
+    shareMs: number | undefined,
+  ): Promise<Answer[]> {
+    this.#asked++;
+    if (shareMs === undefined) return member.target.ask(queries, signal);
+    const attempt = new AbortController();
+    const end = () => attempt.abort(signal.reason);
+    signal.addEventListener("abort", end, { once: true });
+    const timer = setTimeout(
+      () => {
+        const message = `${member.target.name} did not answer in ${Math.round(shareMs)} ms`;
+        setImmediate(() => attempt.abort(new MemdsError("ERR_MEMDS_TIMEOUT", message)));
+      },
+      Math.max(0, shareMs),
+    ).unref();
+    try {
+      return await member.target.ask(queries, attempt.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+    }
+  }
+
+  /** Each look-up begins with the next server; those that failed lately come last. */
+  #inOrder(): Member[] {
+    const count = this.#members.length;
+    const start = this.#turn++ % count;
+    const nowMs = this.#now();
+    const healthy: Member[] = [];
+    const failed: Member[] = [];
+    for (let i = 0; i < count; i++) {
+      const member = this.#members[(start + i) % count]!;
+      if (member.failedUntilMs === undefined) healthy.push(member);
+      else if (member.failedUntilMs > nowMs) failed.push(member);
+      else {
+        // One look-up tries it again; the others keep to the rest until that one has its answer.
+        member.failedUntilMs = nowMs + this.#retryAfterMs;
+        healthy.push(member);
+      }
+    }
+    return [...healthy, ...failed];
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw closedError();
+  }
+}
+
+function closedError(): MemdsError {
+  return new MemdsError("ERR_MEMDS_CLOSED", "the client is closed");
+}
+
+function inProcess(server: MemdsServer): Target {
+  return { name: `in process, port ${server.port}`, ask: async (queries) => server.lookup(queries), close: () => {} };
+}
+
+function overTcp(
+  address: { host: string; port: number },
+  limits: { frameBytesMax: number; outstandingMax: number },
+): Target {
+  if (typeof address?.host !== "string") {
+    throw new MemdsError("ERR_MEMDS_ARGUMENT", `host must be a string, not ${String(address?.host)}`);
+  }
+  integer("port", address.port, 1, 65_535);
+  return new Connection({ host: address.host, port: address.port }, limits);
+}
+
+function checkedServers(servers: unknown): readonly MemdsMember[] {
+  if (!Array.isArray(servers) || servers.length === 0) {
+    throw new MemdsError(
+      "ERR_MEMDS_ARGUMENT",
+      `servers must be an array of at least one server, not ${String(servers)}`,
+    );
+  }
+  return servers as readonly MemdsMember[];
+}
+
+function sameServer(a: MemdsMember, b: MemdsMember): boolean {
+  if (a instanceof MemdsServer || b instanceof MemdsServer) return a === b;
+  return a.host === b.host && a.port === b.port;
+}

@@ -1,0 +1,59 @@
+import { type Entry, keyAt } from "./block.js";
+import { bitAt, compareBytes, firstDifference } from "./bytes.js";
+import { digestOf, entriesOf, firstLeaf, type Hash, Inner, type Node } from "./node.js";
+
+/** A key's new value, or null where the key goes. */
+export interface Change {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+}
+
+/**
+ * What turns `before` into `after`, ascending. Subtrees of equal hash are skipped, so the work follows the number of changes, plus at most a
+ * block at each place where the shape changed.
+ */
+export function diff(before: Node, after: Node, hash: Hash): Change[] {
+  const changes: Change[] = [];
+  const pending: [Node | undefined, Node | undefined][] = [[before, after]];
+  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
+    const [a, b] = pair;
+    if (a === b) continue;
+    if (a === undefined || b === undefined || !(a instanceof Inner) || !(b instanceof Inner)) {
+      merge(a === undefined ? [] : entriesOf(a), b === undefined ? [] : entriesOf(b), changes);
+      continue;
+    }
+    if (digestOf(a, hash) === digestOf(b, hash)) continue;
+    const keyOfA = keyAt(firstLeaf(a).block, 0);
+    const keyOfB = keyAt(firstLeaf(b).block, 0);
+    const apart = firstDifference(keyOfA, keyOfB);
+    const bit = Math.min(a.bit, b.bit);
+    if (apart < bit) {
+      // No key in common: one lies wholly before the other. What is pushed last is visited first.
+      if (bitAt(keyOfA, apart) === 0) pending.push([undefined, b], [a, undefined]);
+      else pending.push([a, undefined], [undefined, b]);
+      continue;
+    }
+    const sides = (node: Inner, key: Uint8Array): [Node | undefined, Node | undefined] => {
+      if (node.bit === bit) return [node.left, node.right];
+      return bitAt(key, bit) === 0 ? [node, undefined] : [undefined, node];
+    };
+    const [aLeft, aRight] = sides(a, keyOfA);
+    const [bLeft, bRight] = sides(b, keyOfB);
+    pending.push([aRight, bRight], [aLeft, bLeft]);
+  }
+  return changes;
+}
+
+function merge(before: readonly Entry[], after: readonly Entry[], into: Change[]): void {
+  let i = 0;
+  let j = 0;
+  while (i < before.length || j < after.length) {
+    const a = before[i];
+    const b = after[j];
+    const order = a === undefined ? 1 : b === undefined ? -1 : compareBytes(a.key, b.key);
+    if (order < 0) into.push({ key: a!.key, value: null });
+    else if (order > 0 || compareBytes(a!.value, b!.value) !== 0) into.push({ key: b!.key, value: b!.value });
+    if (order <= 0) i++;
+    if (order >= 0) j++;
+  }
+}

@@ -1,0 +1,40 @@
+export type MemdsErrorCode =
+  /** An argument or option that cannot be used; thrown at once. */
+  | "ERR_MEMDS_ARGUMENT"
+  /** The server or client was closed. */
+  | "ERR_MEMDS_CLOSED"
+  /** The server holds no snapshot yet. */
+  | "ERR_MEMDS_NOT_READY"
+  /** An update does not follow the version held: something between was lost. Load a snapshot. */
+  | "ERR_MEMDS_GAP"
+  /** Older than what is held or was seen; versions do not go back. */
+  | "ERR_MEMDS_STALE"
+  /** The same version with other content: two feeds disagree. Load a snapshot from the one that is right. */
+  | "ERR_MEMDS_DIVERGED"
+  /** More entries than `entriesMax`; what was held is still served. */
+  | "ERR_MEMDS_FULL"
+  /** Damaged or disordered bytes, named by where they are. */
+  | "ERR_MEMDS_CORRUPT"
+  /** A format version that this code does not know. */
+  | "ERR_MEMDS_UNSUPPORTED"
+  /** A frame or message that breaks the protocol. */
+  | "ERR_MEMDS_PROTOCOL"
+  /** The answer does not fit in one frame; ask for less at a time. */
+  | "ERR_MEMDS_TOO_LARGE"
+  /** Too many requests wait for this server already. */
+  | "ERR_MEMDS_OVERLOADED"
+  /** No answer in time. */
+  | "ERR_MEMDS_TIMEOUT"
+  /** No server could answer; `cause` holds what each one said. */
+  | "ERR_MEMDS_UNAVAILABLE";
+
+/** Everything that this package throws or rejects with, apart from the reason of a caller's own `AbortSignal`. */
+export class MemdsError extends Error {
+  readonly code: MemdsErrorCode;
+
+  constructor(code: MemdsErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "MemdsError";
+    this.code = code;
+  }
+}

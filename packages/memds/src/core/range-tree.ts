@@ -1,0 +1,196 @@
+import { type Entry, entryOf, keyAt, searchBlock, valueAt } from "./block.js";
+import { bitAt, compareBytes, firstDifference } from "./bytes.js";
+import { type Change, diff } from "./diff.js";
+import { MemdsError } from "./errors.js";
+import {
+  build,
+  digestOf,
+  emptyLeaf,
+  type Hash,
+  Inner,
+  type Leaf,
+  lastLeaf,
+  leavesOf,
+  type Node,
+  update,
+} from "./node.js";
+
+const nothing = new Uint8Array(0);
+
+/** Longest key and value, in bytes. */
+export const keyBytesMax = 4096;
+export const valueBytesMax = 65_536;
+
+/**
+ * A sorted map from bytes to bytes that never changes: `apply` makes the next version, which shares all but the changed paths, so a version is
+ * held for as long as somebody reads it and costs nothing beside its changes. Each node carries the Merkle hash of what is below it.
+ */
+export class RangeTree {
+  readonly #root: Node;
+  readonly #hash: Hash;
+
+  private constructor(root: Node, hash: Hash) {
+    this.#root = root;
+    this.#hash = hash;
+  }
+
+  /** @param hash a collision-resistant digest such as SHA-256; members compare trees by it, so all must use the same. */
+  static empty(hash: Hash): RangeTree {
+    return new RangeTree(emptyLeaf(), hash);
+  }
+
+  /**
+   * The tree of some entries, in any order; ascending ones are taken in one pass.
+   * @throws MemdsError `ERR_MEMDS_ARGUMENT` for a key that appears twice, or bytes over `keyBytesMax` or `valueBytesMax`.
+   */
+  static from(entries: Iterable<Entry>, hash: Hash): RangeTree {
+    const sorted = [...entries];
+    let ascending = true;
+    for (let i = 0; i < sorted.length; i++) {
+      checkEntry(sorted[i]!);
+      if (i > 0 && ascending) ascending = compareBytes(sorted[i - 1]!.key, sorted[i]!.key) < 0;
+    }
+    if (!ascending) {
+      sorted.sort((a, b) => compareBytes(a.key, b.key));
+      for (let i = 1; i < sorted.length; i++) {
+        if (compareBytes(sorted[i - 1]!.key, sorted[i]!.key) === 0) throw twice(sorted[i]!.key);
+      }
+    }
+    return new RangeTree(build(sorted), hash);
+  }
+
+  get size(): number {
+    return this.#root.count;
+  }
+
+  /** The Merkle hash of the whole: equal for equal entries, whatever their history. */
+  get rootHash(): Uint8Array {
+    return Uint8Array.from(digestOf(this.#root, this.#hash), (character) => character.charCodeAt(0));
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const { block } = this.#walk(key);
+    const found = searchBlock(block, key);
+    return found >= 0 && (found & 1) === 1 ? valueAt(block, found >> 1) : undefined;
+  }
+
+  /** The entry with the highest key that is not above `key`. */
+  floor(key: Uint8Array): Entry | undefined {
+    const leaf = this.#walk(key);
+    const found = searchBlock(leaf.block, key);
+    if (found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1)) return entryOf(leaf.block, found >> 1);
+    if (leaf.count === 0) return undefined;
+    // Outside this leaf: the key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
+    const apart = firstDifference(key, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
+    let before: Node | undefined;
+    let node = this.#root;
+    while (node instanceof Inner && node.bit < apart) {
+      if (bitAt(key, node.bit) === 0) node = node.left;
+      else {
+        before = node.left;
+        node = node.right;
+      }
+    }
+    if (bitAt(key, apart) === 1) before = node;
+    if (before === undefined) return undefined;
+    const last = lastLeaf(before);
+    return entryOf(last.block, last.count - 1);
+  }
+
+  /** The entry with the lowest key that is not below `key`. */
+  ceiling(key: Uint8Array): Entry | undefined {
+    for (const entry of this.range(key)) return entry;
+    return undefined;
+  }
+
+  /** Entries with `from <= key < to`, ascending; both ends may be left out. */
+  *range(from: Uint8Array = nothing, to?: Uint8Array): Generator<Entry, void, undefined> {
+    const leaf = this.#walk(from);
+    if (leaf.count === 0) return;
+    const found = searchBlock(leaf.block, from);
+    const inside = found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1);
+    const apart = inside
+      ? Number.POSITIVE_INFINITY
+      : firstDifference(from, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
+    const pending: Node[] = [];
+    let node = this.#root;
+    while (node instanceof Inner && node.bit < apart) {
+      if (bitAt(from, node.bit) === 0) {
+        pending.push(node.right);
+        node = node.left;
+      } else node = node.right;
+    }
+    let index = inside ? (found >> 1) + 1 - (found & 1) : 0;
+    if (inside || bitAt(from, apart) === 0) pending.push(node);
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      if (next instanceof Inner) {
+        pending.push(next.right, next.left);
+        continue;
+      }
+      for (; index < next.count; index++) {
+        const entry = entryOf(next.block, index);
+        if (to !== undefined && compareBytes(entry.key, to) >= 0) return;
+        yield entry;
+      }
+      index = 0;
+    }
+  }
+
+  /**
+   * The next version: all of the changes, or an error and none. A removed key need not exist.
+   * @throws MemdsError `ERR_MEMDS_ARGUMENT` for a key that appears twice, or bytes over `keyBytesMax` or `valueBytesMax`.
+   */
+  apply(changes: readonly Change[]): RangeTree {
+    for (const { key, value } of changes) checkEntry({ key, value: value === null ? nothing : value });
+    const sorted = [...changes].sort((a, b) => compareBytes(a.key, b.key));
+    for (let i = 1; i < sorted.length; i++) {
+      if (compareBytes(sorted[i - 1]!.key, sorted[i]!.key) === 0) throw twice(sorted[i]!.key);
+    }
+    let root = this.#root;
+    for (const { key, value } of sorted) root = update(root, key, value ?? undefined);
+    return root === this.#root ? this : new RangeTree(root, this.#hash);
+  }
+
+  /** What a snapshot is written from: packed blocks, ascending. For this package only. @internal */
+  *blocks(): Generator<Uint8Array, void, undefined> {
+    for (const leaf of leavesOf(this.#root)) if (leaf.count > 0) yield leaf.block;
+  }
+
+  /** The changes that turn this version into `after`, ascending, in work that follows their number. Both must use one hash function. */
+  diff(after: RangeTree): Change[] {
+    return diff(this.#root, after.#root, this.#hash);
+  }
+
+  /** The leaf where the key's bits lead; whether the key belongs there is for the caller to see. */
+  #walk(key: Uint8Array): Leaf {
+    let node = this.#root;
+    while (node instanceof Inner) node = bitAt(key, node.bit) === 0 ? node.left : node.right;
+    return node;
+  }
+}
+
+function checkEntry({ key, value }: Entry): void {
+  if (!(key instanceof Uint8Array) || key.length > keyBytesMax) {
+    throw new MemdsError(
+      "ERR_MEMDS_ARGUMENT",
+      `key must be a Uint8Array of at most ${keyBytesMax} bytes, not ${show(key)}`,
+    );
+  }
+  if (!(value instanceof Uint8Array) || value.length > valueBytesMax) {
+    throw new MemdsError(
+      "ERR_MEMDS_ARGUMENT",
+      `value must be a Uint8Array of at most ${valueBytesMax} bytes, not ${show(value)}`,
+    );
+  }
+}
+
+function twice(key: Uint8Array): MemdsError {
+  return new MemdsError("ERR_MEMDS_ARGUMENT", `key ${show(key)} appears twice`);
+}
+
+function show(value: unknown): string {
+  if (!(value instanceof Uint8Array))
+    return typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : String(value);
+  const hex = Array.from(value.subarray(0, 24), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return value.length > 24 ? `0x${hex}… (${value.length} bytes)` : `0x${hex}`;
+}

@@ -1,0 +1,15 @@
+import { MemdsError } from "./core/errors.js";
+
+/** The largest frame that either side sends or takes. Both sides of a fleet should agree. */
+export const frameBytesDefault = 8 * 1024 * 1024;
+
+/** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+export function integer(name: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new MemdsError(
+      "ERR_MEMDS_ARGUMENT",
+      `${name} must be an integer from ${min} to ${max}, not ${String(value)}`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,87 @@
+import { channel } from "node:diagnostics_channel";
+import type { Socket } from "node:net";
+import { MemdsError } from "./core/errors.js";
+import { encodeFrame, type Frame, FrameReader, frameType } from "./core/frame.js";
+import { type Answer, decodeQueries, encodeAnswers, encodeError, type Query } from "./core/messages.js";
+import { crc32 } from "./digest.js";
+
+const protocolErrors = channel("evenkeel:memds:protocol-error");
+
+export interface Service {
+  /** Throws MemdsError for a request that cannot be answered. */
+  lookup(queries: readonly Query[]): { version: number; answers: readonly Answer[] };
+  /** Called once for a connection that is closed for what it sent. */
+  protocolError(): void;
+  readonly frameBytesMax: number;
+  readonly frameTimeoutMs: number;
+}
+
+/**
+ * Serves one connection until it ends. A request is answered before the next one is looked at, and while a client does not read its answers its requests wait
+ * unread, so a connection holds at most one frame that comes in and a frame more than the socket's buffer going out.
+ */
+export function serveConnection(socket: Socket, service: Service): void {
+  const reader = new FrameReader({ frameBytesMax: service.frameBytesMax, checksum: crc32 });
+  let patience: NodeJS.Timeout | undefined;
+
+  const fail = (error: MemdsError, request = 0) => {
+    if (socket.destroyed) return;
+    clearTimeout(patience);
+    service.protocolError();
+    protocolErrors.publish({ error, remote: `${socket.remoteAddress}:${socket.remotePort}` });
+    // Say why, if the other side still listens; nothing that it sends is read any more.
+    socket.removeAllListeners("data");
+    socket.end(encodeFrame({ type: frameType.error, request, payload: encodeError(error) }, crc32));
+    setTimeout(() => socket.destroy(), 1000).unref();
+    socket.resume();
+  };
+
+  const answer = (frame: Frame): boolean => {
+    if (frame.type !== frameType.lookup) {
+      throw new MemdsError("ERR_MEMDS_PROTOCOL", `a server does not take frames of type ${frame.type}`);
+    }
+    const queries = decodeQueries(frame.payload);
+    let reply: Frame;
+    try {
+      const { version, answers } = service.lookup(queries);
+      reply = { type: frameType.answer, request: frame.request, payload: encodeAnswers(version, answers) };
+    } catch (error) {
+      if (!(error instanceof MemdsError)) throw error;
+      reply = { type: frameType.error, request: frame.request, payload: encodeError(error) };
+    }
+    return socket.write(encodeFrame(reply, crc32));
+  };
+
+  /** Answers frames until the client is slower than we are; then goes on where it stopped once the socket has drained. */
+  const serve = (frames: Iterator<Frame>): void => {
+    try {
+      for (let next = frames.next(); next.done !== true; next = frames.next()) {
+        if (answer(next.value)) continue;
+        socket.pause();
+        socket.once("drain", () => serve(frames));
+        return;
+      }
+    } catch (error) {
+      fail(
+        error instanceof MemdsError
+          ? error
+          : new MemdsError("ERR_MEMDS_PROTOCOL", "a request could not be read", { cause: error }),
+      );
+      return;
+    }
+    if (socket.isPaused()) socket.resume();
+    if (!reader.isInside) {
+      clearTimeout(patience);
+      patience = undefined;
+    } else {
+      patience ??= setTimeout(() => {
+        fail(new MemdsError("ERR_MEMDS_PROTOCOL", `the rest of a frame did not come in ${service.frameTimeoutMs} ms`));
+      }, service.frameTimeoutMs).unref();
+    }
+  };
+
+  socket.on("data", (chunk: Buffer) => serve(reader.push(chunk)));
+  // A connection that breaks is the client's to notice; what it had asked is lost with it.
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => clearTimeout(patience));
+}

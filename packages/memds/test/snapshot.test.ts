@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { encodeFrame, FrameReader } from "../src/core/frame.js";
+import { decodeAnswers, decodeQueries, encodeAnswers, encodeQueries } from "../src/core/messages.js";
+import { crc32, decodeSnapshot, encodeSnapshot, RangeTree, sha256 } from "../src/index.js";
+import { bytes, entry, show } from "./helpers.js";
+
+const edge = { hash: sha256, checksum: crc32 };
+const tree = RangeTree.from(
+  Array.from({ length: 200 }, (_, i) => entry(`table-${i % 5}/${i}`, `node-${i % 3}`)),
+  sha256,
+);
+const whole = encodeSnapshot({ version: 2 ** 40 + 1, tree }, crc32);
+const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`fixtures/${name}`, import.meta.url)));
+/** Puts the right checksum under changed bytes, as a program with a mistake would. */
+const sealed = (data: Uint8Array) => {
+  const copy = data.slice();
+  new DataView(copy.buffer).setUint32(copy.length - 4, crc32(copy.subarray(0, copy.length - 4)), true);
+  return copy;
+};
+const failsWith = (code: string) => expect.objectContaining({ code });
+
+describe("a snapshot's bytes", () => {
+  it("come back as the same tree at the same version", () => {
+    const { version, tree: back } = decodeSnapshot(whole, edge);
+    expect(version).toBe(2 ** 40 + 1);
+    expect(back.rootHash).toEqual(tree.rootHash);
+    expect(encodeSnapshot({ version, tree: back }, crc32)).toEqual(whole);
+    const none = decodeSnapshot(encodeSnapshot({ version: 0, tree: RangeTree.empty(sha256) }, crc32), edge);
+    expect(none).toMatchObject({ version: 0, tree: { size: 0 } });
+  });
+
+  it("are refused when cut off anywhere or with any bit flipped", () => {
+    for (let length = 0; length < whole.length; length++) {
+      expect(() => decodeSnapshot(whole.subarray(0, length), edge)).toThrow(failsWith("ERR_MEMDS_CORRUPT"));
+    }
+    fc.assert(
+      fc.property(fc.nat(whole.length * 8 - 1), (bit) => {
+        const damaged = whole.slice();
+        damaged[bit >> 3]! ^= 1 << (bit & 7);
+        expect(() => decodeSnapshot(damaged, edge)).toThrow(failsWith("ERR_MEMDS_CORRUPT"));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("are refused, never misread, when wrong bytes carry a right checksum", () => {
+    fc.assert(
+      fc.property(fc.nat(whole.length - 5), fc.integer({ min: 1, max: 255 }), (at, mask) => {
+        const wrong = whole.slice();
+        wrong[at]! ^= mask;
+        try {
+          const { tree: back } = decodeSnapshot(sealed(wrong), edge);
+          const order = [...back.range()].map(({ key }) => Buffer.from(key).toString("hex"));
+          expect(order).toEqual([...new Set(order)].sort());
+        } catch (error) {
+          expect(["ERR_MEMDS_CORRUPT", "ERR_MEMDS_UNSUPPORTED"]).toContain((error as { code?: string }).code);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("are refused when keys do not ascend, and when they are of a later format", () => {
+    const small = encodeSnapshot(
+      { version: 1, tree: RangeTree.from([entry("a", "1"), entry("b", "2")], sha256) },
+      crc32,
+    );
+    const unsorted = small.map((byte) => (byte === 97 ? 99 : byte)); // "a" becomes "c"
+    expect(() => decodeSnapshot(sealed(unsorted), edge)).toThrow(/keys do not ascend/);
+    const later = small.slice();
+    later[4] = 2;
+    expect(() => decodeSnapshot(sealed(later), edge)).toThrow(failsWith("ERR_MEMDS_UNSUPPORTED"));
+  });
+
+  it.each([Number.NaN, -1, 2 ** 53])("are not written for the version %s", (version) => {
+    expect(() => encodeSnapshot({ version, tree }, crc32)).toThrow(failsWith("ERR_MEMDS_ARGUMENT"));
+  });
+});
+
+describe("formats of released versions stay readable", () => {
+  it("snapshot, format 1", () => {
+    const { version, tree: back } = decodeSnapshot(fixture("snapshot-1.bin"), edge);
+    expect(version).toBe(42);
+    expect([...back.range()].map(show)).toEqual(["orders/=a1", "orders/k=b1", "users/=c1"]);
+    expect(Buffer.from(back.rootHash).toString("hex")).toBe(
+      "a5128fb3394be4dc7da97900f0fe5d24641997c226a10087ad274cedcf1a438e",
+    );
+  });
+
+  it("frames with a request and its answer, format 1", () => {
+    const reader = new FrameReader({ frameBytesMax: 1 << 20, checksum: crc32 });
+    const [request, answer] = [...reader.push(fixture("frames-1.bin"))];
+    expect(request).toMatchObject({ type: 1, request: 7 });
+    const queries = decodeQueries(request!.payload);
+    expect(queries).toEqual([
+      { kind: "exact", key: bytes("a") },
+      { kind: "floor", key: bytes("b") },
+      { kind: "ceiling", key: bytes("c") },
+      { kind: "range", from: bytes("d"), to: bytes("e"), limitMax: 9 },
+      { kind: "range", from: bytes("f"), limitMax: 1 },
+    ]);
+    expect(answer).toMatchObject({ type: 2, request: 7 });
+    const answers = decodeAnswers(answer!.payload);
+    expect(answers.map(({ version, entries, more }) => [version, entries.map(show), more])).toEqual([
+      [42, ["a=1"], false],
+      [42, [], true],
+    ]);
+    // And we still write the same.
+    const again = [
+      encodeFrame({ type: 1, request: 7, payload: encodeQueries(queries) }, crc32),
+      encodeFrame({ type: 2, request: 7, payload: encodeAnswers(42, answers) }, crc32),
+    ];
+    expect(Buffer.concat(again)).toEqual(Buffer.from(fixture("frames-1.bin")));
+  });
+});

@@ -1,0 +1,47 @@
+export type ScrubberErrorCode =
+  | "ERR_SCRUBBER_ARGUMENT"
+  | "ERR_SCRUBBER_BEHIND"
+  | "ERR_SCRUBBER_BUSY"
+  | "ERR_SCRUBBER_CLOSED"
+  | "ERR_SCRUBBER_ORDER"
+  | "ERR_SCRUBBER_REFERENCE_HOLE"
+  | "ERR_SCRUBBER_REFERENCE_APPLY"
+  | "ERR_SCRUBBER_REFERENCE_FULL";
+
+/** Everything that this package throws. `code` is stable; the message says what to do. */
+export class ScrubberError extends Error {
+  override readonly name = "ScrubberError";
+
+  constructor(
+    readonly code: ScrubberErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * What a source throws (or rejects with) when it cannot answer at a position: it has not applied that far yet, or not any more. Any
+ * error whose `code` is ERR_SCRUBBER_BEHIND counts, so that it may come over a wire.
+ */
+export function behind(name: string, at: number, hasMessage: string): ScrubberError {
+  return new ScrubberError("ERR_SCRUBBER_BEHIND", `${name} cannot answer at position ${at}: ${hasMessage}`);
+}
+
+export function isBehind(error: unknown): boolean {
+  return typeof error === "object" && error !== null && (error as { code?: unknown }).code === "ERR_SCRUBBER_BEHIND";
+}
+
+export function badArgument(name: string, expected: string, seen: unknown): ScrubberError {
+  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
+  return new ScrubberError("ERR_SCRUBBER_ARGUMENT", `${name} must be ${expected}, got ${shown}`);
+}
+
+/** An integer of at least `min`, or an error that names the argument. */
+export function checkedInteger(name: string, value: unknown, min: number): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min) {
+    throw badArgument(name, `an integer of at least ${min}`, value);
+  }
+  return value;
+}

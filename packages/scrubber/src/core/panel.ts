@@ -1,0 +1,148 @@
+import { checkOrder } from "./bytes.js";
+import { DIGEST_VERSION } from "./digest.js";
+import { isBehind } from "./errors.js";
+import type { Absent } from "./finding.js";
+import type { Digest, Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource, SplitOptions } from "./source.js";
+
+interface Member {
+  readonly name: string;
+  readonly snapshot: ReplicaSnapshot;
+}
+
+/** What one source says about one range: a digest, or why it cannot. */
+export type Answer = { readonly name: string } & (
+  | { readonly digest: Digest; readonly cause?: undefined }
+  | { readonly digest: undefined; readonly cause: unknown }
+);
+
+/**
+ * The sources of one pass, each with its snapshot. One that turns out to be behind leaves the panel for the rest of the pass; one that
+ * fails to read stays, because that is what the pass is looking for.
+ */
+export class Panel {
+  readonly absent: Absent[] = [];
+  exchanges = 0;
+  #members: Member[] = [];
+
+  private constructor() {}
+
+  static async open(sources: readonly ReplicaSource[], at: Position): Promise<Panel> {
+    const panel = new Panel();
+    const opened = await Promise.allSettled(sources.map(async (source) => source.snapshot(at)));
+    for (const [index, result] of opened.entries()) {
+      const name = (sources[index] as ReplicaSource).name;
+      if (result.status === "fulfilled") panel.#members.push({ name, snapshot: result.value });
+      else
+        panel.absent.push({
+          replica: name,
+          why: isBehind(result.reason) ? "behind" : "unreachable",
+          cause: result.reason,
+        });
+    }
+    return panel;
+  }
+
+  get names(): string[] {
+    return this.#members.map((member) => member.name);
+  }
+
+  /** For each range, what each source says. */
+  async digests(ranges: readonly KeyRange[]): Promise<Answer[][]> {
+    const members = this.#members;
+    const said = await Promise.all(members.map(async (member) => this.#ask(member, ranges)));
+    return ranges.map((_, index) =>
+      said.flatMap((answers, m) => {
+        const answer = answers?.[index];
+        return answer === undefined || !this.#members.includes(members[m] as Member) ? [] : [answer];
+      }),
+    );
+  }
+
+  /**
+   * From the first source, in the order of `preferred`, that knows where to cut. One that holds too little in the range to cut it has no
+   * say: the others may hold much. Empty when nobody would cut.
+   */
+  async splits(
+    range: KeyRange,
+    options: SplitOptions,
+    preferred: readonly string[] = [],
+  ): Promise<readonly Uint8Array[]> {
+    const rank = (member: Member): number =>
+      (preferred.indexOf(member.name) + preferred.length + 1) % (preferred.length + 1);
+    for (const member of [...this.#members].sort((a, b) => rank(a) - rank(b))) {
+      try {
+        const splits = await member.snapshot.splits(range, options);
+        if (splits.length > 0) return splits;
+      } catch (error) {
+        this.#leaveIfBehind(member, error);
+      }
+    }
+    return [];
+  }
+
+  /** All entries of a narrow range, from each source; the cause where one cannot read them. */
+  async entries(range: KeyRange): Promise<{ name: string; entries: Entry[] | undefined; cause: unknown }[]> {
+    const members = this.#members;
+    const read = await Promise.all(
+      members.map(async (member) => {
+        try {
+          const entries: Entry[] = [];
+          for await (const { key, value } of member.snapshot.entries(range)) {
+            checkOrder(entries.at(-1)?.key, key);
+            entries.push({ key: key.slice(), value: value.slice() });
+          }
+          return { name: member.name, entries, cause: undefined };
+        } catch (cause) {
+          this.#leaveIfBehind(member, cause);
+          return { name: member.name, entries: undefined, cause };
+        }
+      }),
+    );
+    return read.filter((_, m) => this.#members.includes(members[m] as Member));
+  }
+
+  async close(): Promise<void> {
+    // A source that cannot even close has nothing to add to the report.
+    await Promise.allSettled(this.#members.map(async (member) => member.snapshot.close()));
+    this.#members = [];
+  }
+
+  async #ask(member: Member, ranges: readonly KeyRange[]): Promise<Answer[] | undefined> {
+    this.exchanges++;
+    try {
+      const digests = await member.snapshot.digests(ranges);
+      if (digests.length !== ranges.length) throw new Error(`${digests.length} digests for ${ranges.length} ranges`);
+      const foreign = digests.find((digest) => digest.version !== DIGEST_VERSION);
+      if (foreign !== undefined) {
+        this.#leave(member, "incompatible", new Error(`digests of version ${foreign.version}, not ${DIGEST_VERSION}`));
+        return undefined;
+      }
+      return digests.map((digest) => ({ name: member.name, digest }));
+    } catch (cause) {
+      if (this.#leaveIfBehind(member, cause)) return undefined;
+      if (ranges.length === 1) return [{ name: member.name, digest: undefined, cause }];
+    }
+    // One bad range fails the whole batch: ask for each alone, to keep what can be read.
+    const answers: Answer[] = [];
+    for (const range of ranges) {
+      const one = await this.#ask(member, [range]);
+      if (one === undefined) return undefined;
+      answers.push(...one);
+    }
+    return answers;
+  }
+
+  #leaveIfBehind(member: Member, cause: unknown): boolean {
+    if (!isBehind(cause)) return false;
+    this.#leave(member, "behind", cause);
+    return true;
+  }
+
+  #leave(member: Member, why: Absent["why"], cause: unknown): void {
+    if (!this.#members.includes(member)) return;
+    this.#members = this.#members.filter((other) => other !== member);
+    this.absent.push({ replica: member.name, why, cause });
+    // Whether it can still close is nobody's concern here.
+    void member.snapshot.close().catch(() => {});
+  }
+}

@@ -1,0 +1,176 @@
+import { cut, equalBytes, joinRange, NO_BYTES } from "./bytes.js";
+import type { Divergence, PassReport, Unreadable } from "./finding.js";
+import { compareEntries } from "./leaf.js";
+import { type Answer, Panel } from "./panel.js";
+import type { Digest, KeyRange, Position, ReplicaSource } from "./source.js";
+
+export interface PassOptions {
+  readonly replicas: readonly ReplicaSource[];
+  readonly reference: ReplicaSource | undefined;
+  readonly at: Position;
+  /** Bytes of one step: what is hashed without a break, and what `take` is asked for at a time. */
+  readonly stepBytes: number;
+  /** Below so many keys a range is read out and compared key by key. */
+  readonly leafKeysMax: number;
+  /** Into how many parts a differing range is cut; each level of narrowing costs one exchange with every source. */
+  readonly fanout: number;
+  readonly findingsMax: number;
+  /** Waits until so many more bytes may be read. */
+  readonly take: (bytes: number) => Promise<void> | void;
+  readonly signal: AbortSignal | undefined;
+  /** Called after each step with the key up to which all is compared; undefined at the end. */
+  readonly onStep:
+    | ((progress: { readonly through: Uint8Array | undefined; readonly bytes: number }) => void)
+    | undefined;
+}
+
+/** Compares all sources over all keys at one position, and narrows every difference to its keys. */
+export async function comparePass(options: PassOptions): Promise<PassReport> {
+  const { replicas, reference, at } = options;
+  const panel = await Panel.open(reference === undefined ? replicas : [...replicas, reference], at);
+  const pass = new Pass(options, panel);
+  try {
+    return await pass.run();
+  } finally {
+    await panel.close();
+  }
+}
+
+class Pass {
+  readonly #options: PassOptions;
+  readonly #panel: Panel;
+  readonly #divergences: Divergence[] = [];
+  readonly #unreadable: Unreadable[] = [];
+  readonly #unexamined: KeyRange[] = [];
+  readonly #unstable: KeyRange[] = [];
+  #guides: readonly string[] = [];
+  #keys = 0;
+  #bytes = 0;
+
+  constructor(options: PassOptions, panel: Panel) {
+    this.#options = options;
+    this.#panel = panel;
+  }
+
+  async run(): Promise<PassReport> {
+    const { stepBytes, take, signal, onStep } = this.#options;
+    let from: Uint8Array | undefined = NO_BYTES;
+    while (from !== undefined && this.#panel.names.length > 1) {
+      signal?.throwIfAborted();
+      await take(stepBytes);
+      const to: Uint8Array | undefined = await this.#stepEnd(from);
+      const bytes = await this.#step({ from, to });
+      from = to;
+      onStep?.({ through: to, bytes });
+    }
+    const compared = this.#panel.names;
+    return {
+      at: this.#options.at,
+      compared: compared.length > 1 ? compared : [],
+      absent: this.#panel.absent,
+      complete: from === undefined && compared.length > 1,
+      divergences: this.#divergences,
+      unreadable: this.#unreadable,
+      unexamined: this.#unexamined,
+      unstable: this.#unstable,
+      keys: this.#keys,
+      bytes: this.#bytes,
+      exchanges: this.#panel.exchanges,
+    };
+  }
+
+  /** Where a step that starts here ends, in the eyes of the source that held most in the step before. */
+  async #stepEnd(from: Uint8Array): Promise<Uint8Array | undefined> {
+    const range: KeyRange = { from, to: undefined };
+    const splits = await this.#panel.splits(range, { bytes: this.#options.stepBytes, splitsMax: 1 }, this.#guides);
+    return cut(range, splits)[0]?.to;
+  }
+
+  async #step(range: KeyRange): Promise<number> {
+    const [answers = []] = await this.#panel.digests([range]);
+    const widest = largest(answers);
+    this.#guides = byKeys(answers);
+    this.#keys += widest?.keys ?? 0;
+    this.#bytes += widest?.bytes ?? 0;
+    if (!agree(answers)) await this.#narrow(range, answers);
+    return widest?.bytes ?? 0;
+  }
+
+  /** Cuts a differing range again and again, each level in one exchange, and reads out what is left. */
+  async #narrow(range: KeyRange, answers: readonly Answer[]): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    if (this.#findings() >= this.#options.findingsMax) {
+      joinRange(this.#unexamined, range);
+      return;
+    }
+    const widest = largest(answers);
+    if (widest === undefined || widest.keys <= this.#options.leafKeysMax) {
+      await this.#readOut(range);
+      return;
+    }
+    await this.#options.take(widest.bytes);
+    const splits = await this.#panel.splits(
+      range,
+      { bytes: Math.ceil(widest.bytes / this.#options.fanout), splitsMax: this.#options.fanout - 1 },
+      byKeys(answers),
+    );
+    const pieces = cut(range, splits);
+    if (pieces.length === 1) {
+      await this.#readOut(range);
+      return;
+    }
+    const said = await this.#panel.digests(pieces);
+    const before = this.#findings() + this.#unexamined.length + this.#unstable.length;
+    for (const [index, piece] of pieces.entries()) {
+      const pieceAnswers = said[index] ?? [];
+      if (!agree(pieceAnswers)) await this.#narrow(piece, pieceAnswers);
+    }
+    if (this.#findings() + this.#unexamined.length + this.#unstable.length === before) joinRange(this.#unstable, range);
+  }
+
+  async #readOut(range: KeyRange): Promise<void> {
+    const read = await this.#panel.entries(range);
+    const readable: { readonly name: string; readonly entries: NonNullable<(typeof read)[number]["entries"]> }[] = [];
+    for (const { name, entries, cause } of read) {
+      if (entries === undefined) this.#addUnreadable(name, range, cause);
+      else readable.push({ name, entries });
+    }
+    const found = compareEntries(readable, this.#options.reference?.name, this.#options.at);
+    this.#divergences.push(...found);
+    if (found.length === 0 && readable.length === read.length && read.length > 1) joinRange(this.#unstable, range);
+  }
+
+  #addUnreadable(replica: string, range: KeyRange, cause: unknown): void {
+    const index = this.#unreadable.findIndex(
+      (other) => other.replica === replica && other.range.to !== undefined && equalBytes(other.range.to, range.from),
+    );
+    const before = this.#unreadable[index];
+    if (before === undefined) this.#unreadable.push({ replica, range, cause });
+    else this.#unreadable[index] = { ...before, range: { from: before.range.from, to: range.to } };
+  }
+
+  #findings(): number {
+    return this.#divergences.length + this.#unreadable.length;
+  }
+}
+
+function agree(answers: readonly Answer[]): boolean {
+  const first = answers[0]?.digest;
+  return answers.every(({ digest }) => digest !== undefined && first !== undefined && sameDigest(digest, first));
+}
+
+function sameDigest(a: Digest, b: Digest): boolean {
+  return a.keys === b.keys && a.bytes === b.bytes && equalBytes(a.hash, b.hash);
+}
+
+/** Names of the sources, the one with most keys first; those that could not read are last. */
+function byKeys(answers: readonly Answer[]): string[] {
+  return [...answers].sort((a, b) => (b.digest?.keys ?? -1) - (a.digest?.keys ?? -1)).map((answer) => answer.name);
+}
+
+function largest(answers: readonly Answer[]): Digest | undefined {
+  return answers.reduce<Digest | undefined>(
+    (most, { digest }) => (digest !== undefined && (most === undefined || digest.keys > most.keys) ? digest : most),
+    undefined,
+  );
+}

@@ -1,0 +1,52 @@
+/** A place in the order of writes that all replicas share: a log's slot or sequence. */
+export type Position = number;
+
+export interface Entry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Keys from `from` on, and below `to` (to the end when undefined), compared byte by byte, unsigned. */
+export interface KeyRange {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array | undefined;
+}
+
+/** What is in a range, in 32 bytes and two counts. Equal contents give equal digests; see `RangeDigester` for how it is made. */
+export interface Digest {
+  /** How the hash was made: DIGEST_VERSION. Digests of different versions say nothing about one another. */
+  readonly version: number;
+  readonly hash: Uint8Array;
+  readonly keys: number;
+  /** Bytes of keys and values. */
+  readonly bytes: number;
+}
+
+export interface SplitOptions {
+  /** About so many bytes of keys and values between one split and the next. */
+  readonly bytes: number;
+  readonly splitsMax: number;
+}
+
+/**
+ * One replica's contents at exactly one position. Writes that come later must not show in it.
+ *
+ * Any call may fail: with ERR_SCRUBBER_BEHIND when the snapshot was lost (a restart, say), which is no finding; with anything else, and
+ * then the range counts as unreadable on this replica, which is one.
+ */
+export interface ReplicaSnapshot {
+  /** One digest for each range, in order. Many at once, so that narrowing costs one exchange a level. */
+  digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
+  /** Keys of entries inside the range, ascending, each greater than `range.from`, where the range can be cut. */
+  splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
+  /** The entries of the range, ascending. Asked only for ranges that have been narrowed to a few keys. */
+  entries(range: KeyRange): AsyncIterable<Entry> | Iterable<Entry>;
+  close(): Promise<void>;
+}
+
+/** A copy of the data, to be compared with others. */
+export interface ReplicaSource {
+  readonly name: string;
+  /** Resolves when the contents at exactly `at` can be read; rejects with ERR_SCRUBBER_BEHIND when they cannot. */
+  snapshot(at: Position): Promise<ReplicaSnapshot>;
+}

@@ -1,0 +1,61 @@
+import { type CreateHash, RangeDigester } from "./digest.js";
+import type { Digest, Entry, KeyRange, ReplicaSnapshot, SplitOptions } from "./source.js";
+
+export interface StreamingOptions {
+  /** Entries of the range in ascending order of their keys' bytes, from a view that later writes do not touch. */
+  readonly entries: (range: KeyRange) => AsyncIterable<Entry> | Iterable<Entry>;
+  readonly createHash: CreateHash;
+  readonly close?: () => Promise<void> | void;
+}
+
+/**
+ * A snapshot of anything that can be read in order. A synchronous source is read without a break for one range at a time; the caller
+ * decides how large those are.
+ */
+export function streamingSnapshot({ entries, createHash, close }: StreamingOptions): ReplicaSnapshot {
+  return {
+    async digests(ranges) {
+      const digests: Digest[] = [];
+      const digester = new RangeDigester(createHash);
+      for (const range of ranges) {
+        const source = entries(range);
+        if (Symbol.iterator in source) for (const { key, value } of source) digester.add(key, value);
+        else for await (const { key, value } of source) digester.add(key, value);
+        digests.push(digester.finish());
+      }
+      return digests;
+    },
+    async splits(range, options) {
+      const splitter = new Splitter(options);
+      const source = entries(range);
+      if (Symbol.iterator in source) {
+        for (const entry of source) if (splitter.add(entry)) break;
+      } else {
+        for await (const entry of source) if (splitter.add(entry)) break;
+      }
+      return splitter.splits;
+    },
+    entries,
+    close: async () => close?.(),
+  };
+}
+
+class Splitter {
+  readonly splits: Uint8Array[] = [];
+  readonly #options: SplitOptions;
+  #bytes = 0;
+
+  constructor(options: SplitOptions) {
+    this.#options = options;
+  }
+
+  /** True when no more splits are wanted. */
+  add({ key, value }: Entry): boolean {
+    if (this.#bytes >= this.#options.bytes) {
+      this.splits.push(key.slice());
+      this.#bytes = 0;
+    }
+    this.#bytes += key.length + value.length;
+    return this.splits.length >= this.#options.splitsMax;
+  }
+}

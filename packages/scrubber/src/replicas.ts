@@ -1,0 +1,52 @@
+import type { CreateHash } from "./core/digest.js";
+import { badArgument } from "./core/errors.js";
+import { MemoryReplica, type MemoryStore } from "./core/memory.js";
+import { Reference, type ReferenceEntry, type ReferenceOptions } from "./core/reference.js";
+import type { Position, ReplicaSource } from "./core/source.js";
+import { type StreamingOptions, streamingSnapshot } from "./core/streaming.js";
+import { sha256 } from "./sha256.js";
+
+export interface SortedReplicaOptions {
+  readonly name: string;
+  /**
+   * Opens a view of the contents at exactly this position. Throws `behind(name, at, why)` when the position is not reached yet, or is
+   * over; any other error counts as unreachable.
+   */
+  readonly open: (at: Position) => Promise<Omit<StreamingOptions, "createHash">> | Omit<StreamingOptions, "createHash">;
+  readonly createHash?: CreateHash;
+}
+
+/** A replica over anything that can be read in order of its keys: a B-tree's cursor, a database's query, a sorted file. */
+export function sortedReplica({ name, open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
+  if (typeof open !== "function") throw badArgument("open", "a function", open);
+  return { name, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
+}
+
+export interface MemoryReplicaOptions {
+  readonly position?: Position;
+  readonly store?: MemoryStore;
+  readonly createHash?: CreateHash;
+}
+
+/** A replica in memory; its owner changes `store` and moves `position` along. */
+export function memoryReplica(
+  name: string,
+  { createHash = sha256, ...rest }: MemoryReplicaOptions = {},
+): MemoryReplica {
+  return new MemoryReplica(name, { createHash, ...rest });
+}
+
+export interface ReferenceFromOptions extends ReferenceOptions {
+  readonly through?: Position;
+  readonly createHash?: CreateHash;
+}
+
+/** Builds a reference out of archived entries, through the app's own apply function. Keep it and `advance` it for the next pass. */
+export async function referenceFrom(
+  entries: AsyncIterable<ReferenceEntry> | Iterable<ReferenceEntry>,
+  { through, createHash = sha256, ...options }: ReferenceFromOptions,
+): Promise<Reference> {
+  const reference = new Reference(options, createHash);
+  await reference.advance(entries, through === undefined ? {} : { through });
+  return reference;
+}

@@ -1,0 +1,174 @@
+import { channel } from "node:diagnostics_channel";
+import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
+import type { Divergence, PassReport } from "./core/finding.js";
+import { comparePass } from "./core/pass.js";
+import { type Repairer, type RepairResult, repairAll } from "./core/repair.js";
+import type { Position, ReplicaSource } from "./core/source.js";
+
+export interface ScrubberOptions {
+  /** The live copies: two or more, with names of their own. */
+  readonly replicas: readonly ReplicaSource[];
+  /** A copy built by other means, whose word is worth more than one replica's. */
+  readonly reference?: ReplicaSource;
+  /** A position that every source can answer at, or will shortly: for a log's replicas, one that is chosen and applied. */
+  readonly position: () => Promise<Position> | Position;
+  /**
+   * The pace: waits until this many more bytes may be read of each source. A token bucket's `take` fits. Without it a pass runs as fast
+   * as it can.
+   */
+  readonly take?: (bytes: number) => Promise<void> | void;
+  /** Bytes compared in one step, and the longest piece of work without a pause. 1 MiB by default. */
+  readonly stepBytes?: number;
+  /** Parts into which a differing range is cut. 16 by default. */
+  readonly fanout?: number;
+  /** Ranges of at most so many keys are read out and compared key by key. 16 by default. */
+  readonly leafKeysMax?: number;
+  /** Findings in one pass; what differs beyond is reported as ranges. 10,000 by default. */
+  readonly findingsMax?: number;
+}
+
+export interface PassRunOptions {
+  /** Instead of asking `position`. */
+  readonly at?: Position;
+  readonly signal?: AbortSignal;
+}
+
+export interface ScrubberStats {
+  readonly passes: number;
+  readonly running: boolean;
+  /** Of the running pass: how far it is. */
+  readonly through: Uint8Array | undefined;
+  readonly bytesCompared: number;
+  readonly divergences: number;
+  readonly unreadable: number;
+  readonly repaired: number;
+}
+
+const divergenceChannel = channel("evenkeel:scrubber:divergence");
+const unreadableChannel = channel("evenkeel:scrubber:unreadable");
+
+/**
+ * Compares replicas with one another and with a reference, names what is wrong, and repairs it when asked.
+ *
+ * "Continuous verification of data at rest" is, in the words of DynamoDB's builders, the most reliable protection against hardware
+ * faults, silent corruption and bugs.
+ */
+export class Scrubber {
+  readonly #options: Required<Omit<ScrubberOptions, "reference">> & { readonly reference: ReplicaSource | undefined };
+  readonly #closing = new AbortController();
+  #running: Promise<unknown> | undefined;
+  #stats: ScrubberStats = {
+    passes: 0,
+    running: false,
+    through: undefined,
+    bytesCompared: 0,
+    divergences: 0,
+    unreadable: 0,
+    repaired: 0,
+  };
+
+  constructor({
+    replicas,
+    reference,
+    position,
+    take = () => {},
+    stepBytes = 1024 * 1024,
+    fanout = 16,
+    leafKeysMax = 16,
+    findingsMax = 10_000,
+  }: ScrubberOptions) {
+    const names = [...replicas, ...(reference === undefined ? [] : [reference])].map((source) => source.name);
+    if (names.length < 2) throw badArgument("replicas", "two sources or more, the reference counted", names.length);
+    if (new Set(names).size < names.length)
+      throw badArgument("replicas", "sources with different names", names.join(", "));
+    if (typeof position !== "function") throw badArgument("position", "a function", position);
+    if (typeof take !== "function") throw badArgument("take", "a function", take);
+    checkedInteger("stepBytes", stepBytes, 1);
+    checkedInteger("fanout", fanout, 2);
+    checkedInteger("leafKeysMax", leafKeysMax, 1);
+    checkedInteger("findingsMax", findingsMax, 1);
+    this.#options = { replicas, reference, position, take, stepBytes, fanout, leafKeysMax, findingsMax };
+  }
+
+  /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
+  async pass({ at, signal }: PassRunOptions = {}): Promise<PassReport> {
+    return this.#alone(async () => {
+      const report = await comparePass({
+        ...this.#options,
+        at: at ?? (await this.#options.position()),
+        signal: this.#signal(signal),
+        onStep: ({ through, bytes }) => {
+          this.#stats = { ...this.#stats, through, bytesCompared: this.#stats.bytesCompared + bytes };
+        },
+      });
+      this.#stats = {
+        ...this.#stats,
+        passes: this.#stats.passes + 1,
+        divergences: this.#stats.divergences + report.divergences.length,
+        unreadable: this.#stats.unreadable + report.unreadable.length,
+      };
+      for (const divergence of report.divergences) divergenceChannel.publish(divergence);
+      for (const unreadable of report.unreadable) unreadableChannel.publish(unreadable);
+      return report;
+    });
+  }
+
+  /**
+   * Repairs what a pass found: each key is looked at anew, judged anew (the reference first, else the majority), handed to `repairer`, and
+   * looked at again. Nothing is repaired where no two sources agree.
+   */
+  async repair(
+    divergences: readonly Divergence[],
+    repairer: Repairer,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<readonly RepairResult[]> {
+    return this.#alone(async () => {
+      const { replicas, reference, position } = this.#options;
+      const results = await repairAll(divergences, {
+        replicas,
+        reference,
+        position,
+        repairer,
+        signal: this.#signal(signal),
+      });
+      const repaired = results.filter((result) => result.outcome === "repaired").length;
+      this.#stats = { ...this.#stats, repaired: this.#stats.repaired + repaired };
+      return results;
+    });
+  }
+
+  stats(): ScrubberStats {
+    return { ...this.#stats, running: this.#running !== undefined };
+  }
+
+  /** Stops what runs, after the step that it is at. */
+  async close(): Promise<void> {
+    this.#closing.abort(new ScrubberError("ERR_SCRUBBER_CLOSED", "the scrubber was closed"));
+    await this.#running?.catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running !== undefined) {
+      throw new ScrubberError(
+        "ERR_SCRUBBER_BUSY",
+        "a pass or a repair is running; wait for it, or use another Scrubber",
+      );
+    }
+    this.#closing.signal.throwIfAborted();
+    const running = work();
+    this.#running = running;
+    try {
+      return await running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+}

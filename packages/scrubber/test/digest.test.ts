@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { memoryReplica, RangeDigester, sha256 } from "../src/index.js";
+import { bytes, many, replica } from "./support.js";
+
+const digestOf = (entries: readonly (readonly [string, string])[]) => {
+  const digester = new RangeDigester(sha256);
+  for (const [key, value] of entries) digester.add(bytes(key), bytes(value));
+  return digester.finish();
+};
+
+const hex = (data: Uint8Array): string => Buffer.from(data).toString("hex");
+
+describe("the digest of a range", () => {
+  it("is what it was in earlier versions: replicas of different versions compare it", () => {
+    expect(hex(digestOf([]).hash)).toBe("00".repeat(32));
+    expect(digestOf([["key", "value"]])).toMatchObject({ keys: 1, bytes: 8 });
+    const oneRun = createHash("sha256").update("\x03\0\0\0\x05\0\0\0keyvalue").digest("hex");
+    expect(hex(digestOf([["key", "value"]]).hash)).toBe(oneRun);
+    expect(hex(digestOf(Object.entries(many(1000))).hash)).toBe(
+      "a55b7e76dbfa0e8defcae86259d5b7079d4f3bd59746bdb38e1026e9039ded2b",
+    );
+  });
+
+  it("changes with any entry", () => {
+    const entry = fc.tuple(fc.string({ maxLength: 5 }), fc.string({ maxLength: 5 }));
+    const sorted = fc
+      .uniqueArray(entry, { selector: ([key]) => key, maxLength: 30 })
+      .map((list) => list.sort(([x], [y]) => Buffer.compare(bytes(x), bytes(y))));
+    fc.assert(
+      fc.property(sorted, sorted, (x, y) => {
+        expect(hex(digestOf(x).hash) === hex(digestOf(y).hash)).toBe(JSON.stringify(x) === JSON.stringify(y));
+      }),
+    );
+  });
+
+  it("adds up from parts that are cut at the ends of runs", async () => {
+    const source = replica("a", many(1000));
+    const snapshot = await source.snapshot(1);
+    const whole = (await snapshot.digests([{ from: bytes(""), to: undefined }]))[0]?.hash as Uint8Array;
+    let fitting = 0;
+    for (let i = 1; i < 400; i++) {
+      const at = bytes(String(i).padStart(8, "0"));
+      const [left, right] = await snapshot.digests([
+        { from: bytes(""), to: at },
+        { from: at, to: undefined },
+      ]);
+      const sum = new Uint8Array(32);
+      const [l, r, s] = [left?.hash, right?.hash, sum].map(
+        (hash) => new DataView((hash as Uint8Array).buffer, (hash as Uint8Array).byteOffset),
+      );
+      for (let lane = 0; lane < 32; lane += 4)
+        s?.setUint32(lane, (l?.getUint32(lane, true) ?? 0) + (r?.getUint32(lane, true) ?? 0), true);
+      if (hex(sum) === hex(whole)) fitting++;
+    }
+    // One key in 64 ends a run.
+    expect(fitting).toBeGreaterThan(1);
+    expect(fitting).toBeLessThan(20);
+  });
+
+  it("refuses keys out of order or twice", () => {
+    expect(() =>
+      digestOf([
+        ["b", ""],
+        ["a", ""],
+      ]),
+    ).toThrow(expect.objectContaining({ code: "ERR_SCRUBBER_ORDER" }));
+    expect(() =>
+      digestOf([
+        ["a", ""],
+        ["a", ""],
+      ]),
+    ).toThrow(/each key once/);
+  });
+
+  it("is the same however long the values are", () => {
+    const long = "x".repeat(200_000);
+    const expected = createHash("sha256");
+    const header = Buffer.alloc(8);
+    header.writeUInt32LE(1, 0);
+    header.writeUInt32LE(long.length, 4);
+    expect(hex(digestOf([["k", long]]).hash)).toBe(expected.update(header).update(`k${long}`).digest("hex"));
+  });
+});
+
+it("a memory replica counts its bytes through puts and deletes", () => {
+  const { store } = memoryReplica("a");
+  store.put(bytes("key"), bytes("value"));
+  expect(store.bytes).toBe(8);
+  store.put(bytes("key"), bytes("v"));
+  expect(store.bytes).toBe(4);
+  expect([store.delete(bytes("key")), store.delete(bytes("key")), store.bytes, store.size]).toEqual([
+    true,
+    false,
+    0,
+    0,
+  ]);
+});

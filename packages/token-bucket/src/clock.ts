@@ -1,0 +1,31 @@
+import { argumentError } from "./core/errors.js";
+
+/** Milliseconds, with fractions if it likes, of any origin; should never step back, may. */
+export type Clock = () => number;
+
+/** Calls `fire` once after about `delayMs`; returns what cancels that. */
+export type Timer = (delayMs: number, fire: () => void) => () => void;
+
+/** The longest delay that `setTimeout` takes; a longer one would fire at once. */
+export const DELAY_MAX_MS = 2 ** 31 - 1;
+
+/** The monotonic clock of the process, or the caller's own. */
+export function clockFrom(now: Clock | undefined): Clock {
+  if (now === undefined) return systemClock;
+  if (typeof now !== "function") throw argumentError("now", "a function that returns milliseconds", now);
+  // `now: performance.now` is what one writes first, and Node refuses to call it without its `performance`.
+  return now === performance.now ? systemClock : now;
+}
+
+function systemClock(): number {
+  return performance.now();
+}
+
+/** `setTimeout`; `keepAlive` says whether the process stays for it. */
+export function systemTimer(keepAlive: boolean): Timer {
+  return (delayMs, fire) => {
+    const timer = setTimeout(fire, Math.min(Math.ceil(delayMs), DELAY_MAX_MS));
+    if (!keepAlive) timer.unref();
+    return () => clearTimeout(timer);
+  };
+}

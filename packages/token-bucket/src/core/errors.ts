@@ -1,0 +1,33 @@
+export type TokenBucketErrorCode =
+  /** An argument is not what it must be; the message names it and the value seen. */
+  | "ERR_TOKEN_BUCKET_ARGUMENT"
+  /** The bucket can never hold that much at its present capacity, or nothing flows into it. */
+  | "ERR_TOKEN_BUCKET_NEVER"
+  /** `waitersMax` callers wait already. */
+  | "ERR_TOKEN_BUCKET_QUEUE_FULL"
+  /** The bucket was closed while the caller waited, or before. */
+  | "ERR_TOKEN_BUCKET_CLOSED";
+
+/** The one error class of this package; tell the cases apart by `code`. */
+export class TokenBucketError extends Error {
+  override readonly name = "TokenBucketError";
+  readonly code: TokenBucketErrorCode;
+
+  constructor(code: TokenBucketErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export function argumentError(name: string, wanted: string, seen: unknown): TokenBucketError {
+  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
+  return new TokenBucketError("ERR_TOKEN_BUCKET_ARGUMENT", `${name} must be ${wanted}, but is ${shown}`);
+}
+
+/** A finite number from `min` to `max`; anything else, "3" included, is an error that names the argument. */
+export function checkNumber(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== "number" || !(value >= min && value <= max)) {
+    throw argumentError(name, `a number from ${min} to ${max}`, value);
+  }
+  return value;
+}

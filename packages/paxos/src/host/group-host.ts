@@ -6,10 +6,11 @@ import type { Message } from "../core/messages.js";
 import type { Transport } from "../transport/transport.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
 import type { Group } from "./group.js";
+import type { ReplicaHome } from "./home.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { recover } from "./recover.js";
-import { Replica, type ReplicaHome } from "./replica.js";
+import { Replica } from "./replica.js";
 import type { StateMachine } from "./state-machine.js";
 
 export interface JoinOptions<R> {

@@ -149,6 +149,38 @@ describe("a group on three nodes", () => {
     expect(old.journal.commands).toEqual(next.journal.commands);
   });
 
+  it("lets the event loop turn however fast its reads are answered and asked again", async () => {
+    const nodes = await three({ leaseMs: 5000 });
+    const leader = await nodes.leader();
+    let turned = false;
+    let answered = 0;
+    setImmediate(() => {
+      turned = true;
+    });
+    const reader = async () => {
+      while (!turned && answered < 100_000) {
+        await leader.group.read(() => undefined);
+        answered++;
+      }
+    };
+    await Promise.all(Array.from({ length: 10 }, reader));
+    expect(turned).toBe(true);
+    expect(answered).toBeLessThan(1000);
+  });
+
+  it("answers many reads at once, and refuses those above the bound", async () => {
+    const nodes = await three({ readsMax: 500, leaseMs: 5000 });
+    const leader = await nodes.leader();
+    const reads = Array.from({ length: 1000 }, (_, i) => leader.group.read(() => i));
+    const outcomes = await Promise.allSettled(reads);
+    const refused = outcomes.filter(({ status }) => status === "rejected");
+    // The first are answered at once, five hundred wait for the end of the turn.
+    expect(refused.length).toBe(1000 - 256 - 500);
+    for (const outcome of refused) expect(outcome).toMatchObject({ reason: { code: "ERR_PAXOS_OVERLOADED" } });
+    expect(outcomes[0]).toMatchObject({ value: 0 });
+    expect(outcomes[755]).toMatchObject({ value: 755 });
+  });
+
   it("hands leadership on quickly when asked to", async () => {
     const nodes = await three();
     const old = await nodes.leader();
@@ -253,6 +285,40 @@ describe("a replica in trouble", () => {
     slow = undefined;
     for (const release of held.splice(0)) release();
     await until(() => lagging.journal.commands.length === 50);
+  });
+
+  it("close waits for a trim under way, and does not wait for ever for a write that threw", async () => {
+    const nodes = new Nodes(["a"]);
+    open.push(() => nodes.close());
+    const memory = memoryStorage()("g");
+    let broken = false;
+    let trimmed: () => void = () => {};
+    nodes.disks.set("a", () => ({
+      load: () => memory.load(),
+      read: (from, through, bytesMax) => memory.read(from, through, bytesMax),
+      write: (write) => {
+        if (broken) throw new Error("EIO");
+        return memory.write(write);
+      },
+      trim: () =>
+        new Promise<void>((resolve) => {
+          trimmed = resolve;
+        }),
+      trimmedThrough: 0,
+    }));
+    await nodes.open();
+    const { group, host } = await nodes.leader();
+    const trim = group.trim(1);
+    broken = true;
+    await expect(group.propose(bytes("x"))).rejects.toMatchObject({ code: "ERR_PAXOS_UNKNOWN_OUTCOME" });
+    let closed = false;
+    const closing = host.close().then(() => {
+      closed = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(closed).toBe(false);
+    trimmed();
+    await Promise.all([trim, closing]);
   });
 
   it("close leaves nobody waiting and nothing running", async () => {

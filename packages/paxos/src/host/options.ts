@@ -37,6 +37,7 @@ export interface HostSettings {
   readonly outstandingMax: number;
   readonly outstandingBytesMax: number;
   readonly commandBytesMax: number;
+  readonly readsMax: number;
   readonly tuning: GroupTuning;
 }
 
@@ -67,6 +68,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     outstandingMax: checkInteger("outstandingMax", outstandingMax, 1, 1 << 20),
     outstandingBytesMax: checkInteger("outstandingBytesMax", outstandingBytesMax, 1, 2 ** 30),
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
+    readsMax: tuning.readsMax ?? 65_536,
     // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.
     tuning: { ...tuning, queueMax: outstandingMax, queueBytesMax: outstandingBytesMax },
   };

@@ -12,6 +12,7 @@ import type { Group, GroupStatus, Leadership, Submitted } from "./group.js";
 import type { ReplicaHome } from "./home.js";
 import { LeadershipNews } from "./leadership.js";
 import { Proposals } from "./proposals.js";
+import { PendingReads } from "./reads.js";
 import { Shipper } from "./shipper.js";
 import type { StateMachine } from "./state-machine.js";
 import { Writer } from "./writer.js";
@@ -21,11 +22,6 @@ const applyAtOnceMax = 64;
 
 const stopped = channel("evenkeel:paxos:stopped");
 const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
-
-interface PendingRead {
-  readonly run: () => void;
-  readonly reject: (error: PaxosError) => void;
-}
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
 export class Replica<R> implements Group<R> {
@@ -39,11 +35,10 @@ export class Replica<R> implements Group<R> {
   readonly #applier: Applier<R>;
   readonly #shipper: Shipper;
   readonly #proposals: Proposals<R>;
-  readonly #reads = new Map<number, PendingRead>();
+  readonly #reads: PendingReads;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   #gathered: Proposal[] = [];
-  #nextRead = -1;
   /** Slot of the newest command submitted in this ballot. */
   #lastSubmitted = 0;
   readonly #leadership: LeadershipNews;
@@ -73,7 +68,8 @@ export class Replica<R> implements Group<R> {
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
     });
-    const { outstandingMax, outstandingBytesMax } = home.settings;
+    const { outstandingMax, outstandingBytesMax, readsMax } = home.settings;
+    this.#reads = new PendingReads(readsMax);
     this.#proposals = new Proposals({ countMax: outstandingMax, bytesMax: outstandingBytesMax });
     const { promised: ballot } = parts.core;
     this.#leadership = new LeadershipNews(ids, { leading: false, ready: false, ballot, leader: undefined });
@@ -137,16 +133,9 @@ export class Replica<R> implements Group<R> {
     if (options?.signal) return interruptible(options.signal, () => this.read(fn));
     return new Promise<T>((resolve, reject) => {
       this.#refuseIfStopped();
-      const id = this.#nextRead--;
-      const run = () => {
-        try {
-          resolve(fn());
-        } catch (error) {
-          reject(error);
-        }
-      };
-      this.#reads.set(id, { run, reject });
-      this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+      const { ask, first } = this.#reads.add(fn, resolve, reject);
+      if (first) this.#home.due(this as Replica<unknown>);
+      if (ask !== undefined) this.#step({ type: "read", id: ask, nowMs: this.#home.settings.now() });
     });
   }
 
@@ -191,7 +180,7 @@ export class Replica<R> implements Group<R> {
     this.#refuseIfStopped();
     if (throughSlot <= this.#storage.trimmedThrough) return;
     try {
-      await this.#storage.trim(throughSlot);
+      await this.#writer.during(this.#storage.trim(throughSlot));
     } catch (cause) {
       const failure = asFailure("ERR_PAXOS_STORAGE", this.groupId, "the log could not be trimmed", cause);
       this.stop(failure);
@@ -215,6 +204,7 @@ export class Replica<R> implements Group<R> {
 
   /** The end of a turn: everything submitted in it becomes one step. */
   turn(): void {
+    for (const id of this.#reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
     if (this.#gathered.length === 0) return;
     const proposals = this.#gathered;
     this.#gathered = [];
@@ -244,8 +234,7 @@ export class Replica<R> implements Group<R> {
         cause: reason,
       }),
     );
-    for (const read of this.#reads.values()) read.reject(reason);
-    this.#reads.clear();
+    this.#reads.rejectAll(reason);
     this.#leadership.end();
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
@@ -344,16 +333,13 @@ export class Replica<R> implements Group<R> {
       reason === "not-leader"
         ? this.#notLeader(leader)
         : new PaxosError("ERR_PAXOS_OVERLOADED", `group ${this.groupId} refused it: ${reason}`);
-    const read = this.#reads.get(id);
-    this.#reads.delete(id);
-    read?.reject(error);
+    this.#reads.take(id)?.reject(error);
     if (id > 0) this.#proposals.take(id)?.reject(error);
   }
 
   #readable(id: number, slot: number): void {
-    const read = this.#reads.get(id);
+    const read = this.#reads.take(id);
     if (!read) return;
-    this.#reads.delete(id);
     if (slot > this.#applier.appliedThrough) {
       throw new PaxosError(
         "ERR_PAXOS_INVARIANT",

@@ -18,10 +18,8 @@ export class Writer {
   }
 
   write({ token, write }: Extract<Effect, { type: "persist" }>): void {
-    this.#under++;
-    this.#storage.write(write).then(
+    this.during(this.#storage.write(write)).then(
       () => {
-        this.#done();
         this.#durable = Math.max(this.#durable, token);
         if (this.#telling) return;
         this.#telling = true;
@@ -30,11 +28,16 @@ export class Writer {
           this.#onDurable(this.#durable);
         });
       },
-      (cause: unknown) => {
-        this.#done();
-        this.#onFailed(cause);
-      },
+      (cause: unknown) => this.#onFailed(cause),
     );
+  }
+
+  /** Counts it among what `settled` waits for. */
+  during<T>(work: Promise<T>): Promise<T> {
+    this.#under++;
+    const done = () => this.#done();
+    work.then(done, done);
+    return work;
   }
 
   /** Resolves when no write is under way. */

@@ -104,6 +104,28 @@ describe("the pipeline", () => {
     expect(table.core("a1").chosenThrough).toBe(5);
   });
 
+  it("is bounded in bytes for each follower too, however far the others have come", () => {
+    const bounds = { pipelineBytesMax: 20_000, commandBytesMax: 2000, messageBytesMax: 5000, tailBytesMax: 1000 };
+    const table = new TableTop(["a1", "b1", "c1"], bounds);
+    table.elect("a1");
+    table.stalled.add("c1");
+    const propose = () => {
+      const proposals = [{ id: 1, command: new Uint8Array(2000) }];
+      table.step("a1", { type: "propose", proposals, nowMs: table.nowMs });
+    };
+    for (let i = 0; i < 100; i++) propose();
+    table.advance(300, ["a1"]);
+    expect(table.core("a1").chosenThrough).toBe(101);
+    // What is on its way to the one whose disk stands still is a pipeline and a piece of catch-up.
+    expect(table.core("c1").logBytes).toBeLessThan(20_000 + 2 * 5000);
+    table.confirmWrites("c1");
+    propose();
+    table.advance(5000, ["a1"]);
+    expect(table.core("c1").chosenThrough).toBe(102);
+    const slots = table.of("c1", "chosen").flatMap(({ entries }) => entries.map(({ slot }) => slot));
+    expect(slots).toEqual(Array.from({ length: 102 }, (_, i) => i + 1));
+  });
+
   it("sends one message a peer and asks for one write for all that came together", () => {
     const table = new TableTop(["a1", "b1", "c1"]);
     table.elect("a1");

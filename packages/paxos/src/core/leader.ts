@@ -23,6 +23,9 @@ interface Peer {
   next: number;
   /** Accepted in this ballot and durable there through here. */
   acceptedThrough: number;
+  /** Accepts that are on their way or not yet durable there, oldest first, and what they weigh together. */
+  sent: { readonly through: number; readonly bytes: number }[];
+  sentBytes: number;
   /** Newest round answered, and when that answer's question was sent, by our clock. */
   round: number;
   sentMs: number;
@@ -48,6 +51,7 @@ export class Leader {
   #round = 0;
   #lastAccept: Accept | undefined;
   #lastAcceptEnd = 0;
+  #lastAcceptBytes = 0;
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
@@ -68,6 +72,8 @@ export class Leader {
       synced: false,
       next: 0,
       acceptedThrough: 0,
+      sent: [],
+      sentBytes: 0,
       round: 0,
       sentMs: Number.NEGATIVE_INFINITY,
       sentRound: 0,
@@ -178,14 +184,19 @@ export class Leader {
         peer.synced = reachable;
         peer.next = message.receivedThrough + 1;
         peer.gapRound = this.#round;
+        forgetSent(peer, message.receivedThrough);
       }
       if (message.acceptedThrough > peer.acceptedThrough) {
         peer.acceptedThrough = message.acceptedThrough;
+        while (peer.sent[0] !== undefined && peer.sent[0].through <= peer.acceptedThrough) {
+          peer.sentBytes -= (peer.sent.shift() as { bytes: number }).bytes;
+        }
         this.#countChosen();
       }
     } else if (message.round > peer.syncedRound) {
       // An answer from before it was synced is old news; one from a later round means that it has restarted.
       peer.synced = false;
+      forgetSent(peer, peer.acceptedThrough);
     }
     if (peer.synced) this.#stream(peer);
     else this.#catchUp(peer, message.chosenThrough, message.round);
@@ -260,10 +271,12 @@ export class Leader {
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
   }
 
-  /** Sends what the peer has not been sent, within its window. */
+  /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
   #stream(peer: Peer): void {
     const { log, settings } = this.#replica;
-    while (peer.synced && peer.next <= log.end && peer.next - peer.acceptedThrough <= settings.pipelineSlotsMax) {
+    const { pipelineSlotsMax, pipelineBytesMax } = settings;
+    while (peer.synced && peer.next <= log.end && peer.next - peer.acceptedThrough <= pipelineSlotsMax) {
+      if (peer.sentBytes >= pipelineBytesMax) return;
       if (peer.next < log.firstSlot) {
         // It has fallen out of memory; back to catching up from what it knows as chosen.
         peer.synced = false;
@@ -274,6 +287,10 @@ export class Leader {
       this.#replica.send(peer.node, message);
       peer.next += message.entries.length;
       peer.sentRound = this.#round;
+      if (peer.next - 1 > peer.acceptedThrough) {
+        peer.sent.push({ through: peer.next - 1, bytes: this.#lastAcceptBytes });
+        peer.sentBytes += this.#lastAcceptBytes;
+      }
     }
   }
 
@@ -298,6 +315,7 @@ export class Leader {
       prevSlot: slot - 1,
       entries: log.slice(slot, log.end, bytesMax),
     };
+    this.#lastAcceptBytes = this.#lastAccept.entries.reduce((sum, entry) => sum + weightOf(entry), 0);
     return this.#lastAccept;
   }
 
@@ -364,5 +382,15 @@ export class Leader {
       this.#beat();
       this.#reads.askedIn(this.#round);
     }
+  }
+}
+
+/** What was sent beyond `through` counts as lost. */
+function forgetSent(peer: Peer, through: number): void {
+  while (peer.sent.length > 0) {
+    const last = peer.sent.at(-1) as { through: number; bytes: number };
+    if (last.through <= through) return;
+    peer.sentBytes -= last.bytes;
+    peer.sent.pop();
   }
 }

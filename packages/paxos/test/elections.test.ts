@@ -54,6 +54,37 @@ describe("elections", () => {
     expect(["b1", "c1"].filter((node) => table.core(node).ready).length).toBe(1);
   });
 
+  it("gives leadership away when its own disk stands still, and the others go on", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.stalled.add("a1");
+    table.propose("a1", 1);
+    // Chosen by the others; but who asked a1 waits for a1's own log.
+    expect(table.core("b1").logEnd).toBe(2);
+    table.advance(2500);
+    expect(table.core("a1").leading).toBe(true);
+    table.advance(1500);
+    const next = ["b1", "c1"].find((node) => table.core(node).ready) as string;
+    expect(next).toBeDefined();
+    table.propose(next, 2);
+    expect(table.of(next, "chosen").flatMap(({ entries }) => entries.map(({ slot }) => slot))).toEqual([1, 2, 3, 4]);
+    table.advance(3000);
+    expect(table.core(next).leading).toBe(true);
+    table.confirmWrites("a1");
+    table.advance(1000);
+    expect(table.core("a1").chosenThrough).toBe(4);
+  });
+
+  it("does not take time in which it was suspended itself for a disk that stands still", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.stalled.add("a1");
+    table.propose("a1", 1);
+    table.nowMs += 10_000;
+    table.step("a1", { type: "tick", nowMs: table.nowMs });
+    expect(table.core("a1").leading).toBe(true);
+  });
+
   it("gives leadership away and falls silent when a write fails", () => {
     const table = new TableTop(three);
     table.elect("a1");

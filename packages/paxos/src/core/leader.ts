@@ -137,7 +137,7 @@ export class Leader {
     return this.#queue.length - this.#queueHead;
   }
 
-  /** Returns false when this reign must end: no quorum has answered for too long. */
+  /** Returns false when this reign must end: no quorum has answered for too long, or the own disk, without which nobody is answered, stands still. */
   tick(): boolean {
     const { nowMs, settings } = this.#replica;
     // Time in which this process itself stood still is not held against the others: their answers may be in the queue.
@@ -145,6 +145,7 @@ export class Leader {
     this.#lastTickMs = nowMs;
     const answered = this.leaseUntilMs - settings.leaseUsableMs;
     if (nowMs - Math.max(answered, this.#answeredSinceMs) > settings.quorumLostMs) return false;
+    if (nowMs - Math.max(this.#replica.writeSinceMs, this.#answeredSinceMs) > settings.diskStallMs) return false;
     if (nowMs >= this.#beatAtMs) this.#beat();
     return true;
   }

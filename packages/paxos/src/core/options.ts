@@ -57,6 +57,7 @@ export function settings(options: CoreOptions): Settings {
     electionJitterMs: checkInteger("electionJitterMs", o.electionJitterMs, 1, hour),
     voteTimeoutMs: checkInteger("voteTimeoutMs", o.voteTimeoutMs, 1, hour),
     quorumLostMs: checkInteger("quorumLostMs", o.quorumLostMs ?? 2 * leaseMs, leaseMs, 2 * hour),
+    diskStallMs: checkInteger("diskStallMs", o.diskStallMs ?? 10 * leaseMs, leaseMs, 24 * hour),
     pipelineSlotsMax: checkInteger("pipelineSlotsMax", o.pipelineSlotsMax, 1, 1 << 20),
     pipelineBytesMax,
     queueMax: checkInteger("queueMax", o.queueMax, 0, 1 << 24),

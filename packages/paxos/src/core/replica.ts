@@ -10,6 +10,7 @@ export type Role = "follower" | "candidate" | "leader" | "stopped";
 /** A write that the host has been asked for and has not confirmed, and the state that it makes durable. */
 interface Pending {
   readonly token: number;
+  readonly askedMs: number;
   readonly promised: Ballot;
   readonly accepted: Ballot;
   /** How far the log *as it is in memory* is durable then; lowered when a later write cuts the log back. */
@@ -80,6 +81,11 @@ export class Replica {
     return this.#pending.length;
   }
 
+  /** Since when the oldest write that is not durable waits; infinite when there is none. */
+  get writeSinceMs(): number {
+    return this.#pending[0]?.askedMs ?? Number.POSITIVE_INFINITY;
+  }
+
   send(to: string, message: Message): void {
     this.effects.push({ type: "send", to, message });
   }
@@ -114,7 +120,8 @@ export class Replica {
       for (const pending of this.#pending) pending.end = Math.min(pending.end, end);
     }
     const token = ++this.#issued;
-    this.#pending.push({ token, promised: this.promised, accepted: this.accepted, end: this.log.end });
+    const { nowMs, promised, accepted } = this;
+    this.#pending.push({ token, askedMs: nowMs, promised, accepted, end: this.log.end });
     this.effects.push({ type: "persist", token, write });
     return token;
   }

@@ -127,6 +127,8 @@ export interface CoreOptions {
   readonly voteTimeoutMs?: number;
   /** A leader without answers from a quorum for this long steps down. Default 2 leases. */
   readonly quorumLostMs?: number;
+  /** A leader whose own write is not durable after this long steps down: a disk that stands still says no error. Default 10 leases. */
+  readonly diskStallMs?: number;
   /** Most slots appended and not yet chosen. Default 4096. */
   readonly pipelineSlotsMax?: number;
   /** Most bytes of commands appended and not yet chosen. Default 8 MiB. */

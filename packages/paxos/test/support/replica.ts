@@ -7,11 +7,12 @@ import {
   encodeMessage,
   type Message,
   PaxosCore,
+  type PersistedState,
   type PersistWrite,
 } from "../../src/core/index.js";
 import { type Answer, encodeSwap, Machine, type Op } from "./machine.js";
 import { honest, type Mutation } from "./mutation.js";
-import type { Observer } from "./observer.js";
+import { type Observer, Violation } from "./observer.js";
 import { SimStorage } from "./storage.js";
 import type { Tally } from "./tally.js";
 
@@ -42,6 +43,7 @@ export class SimReplica {
   readonly node: SimNode<Uint8Array>;
   readonly storage: SimStorage;
   machine = new Machine();
+  trimmedThrough = 0;
   core: PaxosCore | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
@@ -51,6 +53,8 @@ export class SimReplica {
   #proposed = new Map<number, Waiting & { ballot: string }>();
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
+  #machineThrough = 0;
+  readonly #luck: Random;
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts;
@@ -58,6 +62,7 @@ export class SimReplica {
     this.node = parts.node;
     this.name = parts.node.name;
     this.storage = new SimStorage(parts.node);
+    this.#luck = parts.random.fork("recovery");
     parts.observer.replicas.push(this);
   }
 
@@ -68,12 +73,13 @@ export class SimReplica {
 
   start(): void {
     const { tally, options, random } = this.#parts;
-    const state = this.#mutation.load(this.storage);
+    const found = this.#mutation.load(this.storage);
+    const state = this.#recovered(found);
     this.machine = new Machine();
     this.#gathered = [];
     this.#asked.clear();
     this.#proposed.clear();
-    for (const entry of state.entries.slice(0, state.chosenThrough)) this.machine.apply(entry);
+    for (const entry of found.entries.slice(0, state.chosenThrough)) this.machine.apply(entry);
     if (this.node.life > 0) tally.add("restarts");
     this.node.start((from, bytes) => this.#receive(from, bytes));
     const all = { ...options, nodeId: this.name, random: () => random.next() };
@@ -86,6 +92,8 @@ export class SimReplica {
     if (!this.node.up) return;
     if (this.core?.leading) this.#parts.tally.add("leader crashes");
     if (this.leaseRemainingMs > 0) this.#parts.tally.add("crashes with a lease");
+    // The state machine has a disk of its own, and what it had on it at the crash may be less or more than the log knows as chosen.
+    this.#machineThrough = this.#luck.chance(0.5) ? this.machine.appliedThrough - this.#luck.int(10) : 0;
     // Connections break: whoever waits cannot know.
     for (const waiting of [...this.#gathered, ...this.#asked.values(), ...this.#proposed.values()]) {
       waiting.respond({ kind: "unknown" });
@@ -95,6 +103,33 @@ export class SimReplica {
     this.#proposed.clear();
     this.node.crash();
     this.core = undefined;
+  }
+
+  /** What a host makes of it: an applied slot is a chosen one, and the log need not bring along what is known as chosen. */
+  #recovered(found: PersistedState): PersistedState {
+    const { tally, mutation } = this.#parts;
+    const machineThrough = mutation === undefined ? this.#machineThrough : 0;
+    if (machineThrough > found.chosenThrough) tally.add("state machines ahead of the log");
+    if (machineThrough > found.entries.length) throw new Violation(`${this.name} has applied what its log has lost`);
+    const chosenThrough = Math.max(found.chosenThrough, machineThrough);
+    const { trimmedThrough } = this;
+    const whole = this.#luck.chance(0.5);
+    if (!whole) tally.add("logs that bring only what is not chosen");
+    return {
+      ...found,
+      trimmedThrough,
+      chosenThrough,
+      entries: found.entries.slice(whole ? trimmedThrough : chosenThrough),
+    };
+  }
+
+  /** Lets go of the log through this slot, which everybody has as chosen on disk. */
+  trim(throughSlot: number): void {
+    if (!this.node.up || this.node.paused || throughSlot <= this.trimmedThrough) return;
+    if (throughSlot > this.machine.appliedThrough) return;
+    this.#parts.tally.add("trims");
+    this.trimmedThrough = throughSlot;
+    this.#step({ type: "trimmed", throughSlot, nowMs: this.node.now });
   }
 
   /** A request has arrived. Those of one moment are proposed together. */
@@ -209,6 +244,7 @@ export class SimReplica {
         return;
       case "ship":
         tally.add("ships");
+        if (effect.fromSlot <= this.trimmedThrough) throw new Violation(`${this.name} ships what is trimmed`);
         this.storage.read(
           effect.fromSlot,
           this.#mutation.shipsThrough(effect.throughSlot, this.storage),
@@ -219,7 +255,8 @@ export class SimReplica {
         );
         return;
       case "snapshotNeeded":
-        throw new Error("nothing was trimmed, and yet a snapshot is asked for");
+        // An answer from long ago may still ask for it; who lives has it.
+        if (effect.fromSlot > this.trimmedThrough) throw new Violation("a snapshot is asked for in place of the log");
     }
   }
 

@@ -77,6 +77,7 @@ export function runScenario({
     });
   });
 
+  if (mutation === undefined && random.fork("trim").chance(0.5)) keepTrimmed(world, replicas);
   onStart?.(replicas);
   world.run({ untilMs: faultsMs });
   nemesis.stop();
@@ -103,4 +104,15 @@ export function runScenario({
     chosen: observer.chosen.length,
     operations: history.operations().length,
   };
+}
+
+/** Each replica in its turn lets go of what all have on disk as chosen. */
+function keepTrimmed(world: World<Uint8Array>, replicas: readonly SimReplica[]): void {
+  let turn = 0;
+  const next = () => {
+    const through = Math.min(...replicas.map(({ storage }) => storage.durable.chosenThrough));
+    replicas[turn++ % replicas.length]?.trim(through);
+    world.timer(50, next);
+  };
+  world.timer(50, next);
 }

@@ -1,6 +1,13 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, describe, expect, it } from "vitest";
-import { GroupHost, type GroupStorage, inProcessNetwork, type Leadership, memoryStorage } from "../src/index.js";
+import {
+  GroupHost,
+  type GroupStorage,
+  inProcessNetwork,
+  type Leadership,
+  memoryStorage,
+  PaxosError,
+} from "../src/index.js";
 import { bytes, Journal, tuning, until } from "./support/cluster.js";
 import { Nodes } from "./support/in-process.js";
 
@@ -237,6 +244,21 @@ describe("a replica in trouble", () => {
     expect(next.journal.commands).toEqual(["good", "bad", "on"]);
   });
 
+  it("calls it a failure of apply also when apply threw one of our own errors", async () => {
+    const stopped = listen<{ nodeId: string }>("evenkeel:paxos:stopped");
+    const nodes = await three();
+    const leader = await nodes.leader();
+    const [follower] = nodes.others(leader);
+    const elsewhere = new PaxosError("ERR_PAXOS_CLOSED", "another group's host is closed");
+    follower.journal.onApply = () => {
+      throw elsewhere;
+    };
+    await leader.group.propose(bytes("x"));
+    await until(() => follower.group.status().failure !== undefined);
+    expect(follower.group.status().failure).toMatchObject({ code: "ERR_PAXOS_APPLY", cause: elsewhere });
+    expect(stopped.map(({ nodeId }) => nodeId)).toEqual([follower.nodeId]);
+  });
+
   it("steps down when its log fails, and the others go on", async () => {
     const nodes = new Nodes();
     open.push(() => nodes.close());
@@ -394,6 +416,22 @@ describe("a node that comes back", () => {
 });
 
 describe("the log of a group", () => {
+  it("is refused, not kept waiting for ever, by a storage that gives back nothing", async () => {
+    const nodes = new Nodes(["a"]);
+    open.push(() => nodes.close());
+    const memory = memoryStorage()("g");
+    await memory.write({ entries: [{ slot: 1, ballot: { round: 1, node: "a" }, kind: "noop", command: bytes("") }] });
+    await memory.write({ promised: { round: 1, node: "a" }, accepted: { round: 1, node: "a" }, chosenThrough: 1 });
+    nodes.disks.set("a", () => ({
+      load: () => memory.load(),
+      read: () => Promise.resolve([]),
+      write: (write) => memory.write(write),
+      trim: (throughSlot) => memory.trim(throughSlot),
+      trimmedThrough: 0,
+    }));
+    await expect(nodes.open()).rejects.toMatchObject({ code: "ERR_PAXOS_CORRUPT" });
+  });
+
   it("gives back chosen entries until they are trimmed, never beyond what is applied", async () => {
     const nodes = await three();
     const leader = await nodes.leader();

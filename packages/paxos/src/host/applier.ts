@@ -1,6 +1,6 @@
 import { PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
-import { asFailure } from "./failure.js";
+import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** Brings chosen entries to the state machine: every slot once, in order, and not one more after it has thrown. */
@@ -34,7 +34,7 @@ export class Applier<R> {
         try {
           result = this.#machine.apply(entry);
         } catch (cause) {
-          const failure = asFailure("ERR_PAXOS_APPLY", this.#groupId, `apply threw at slot ${slot}`, cause);
+          const failure = applyThrew(this.#groupId, `apply threw at slot ${slot}`, cause);
           answer(entry, undefined, failure);
           throw failure;
         }
@@ -48,7 +48,7 @@ export class Applier<R> {
     try {
       this.#machine.advance?.(last.slot);
     } catch (cause) {
-      throw asFailure("ERR_PAXOS_APPLY", this.#groupId, `advance threw at slot ${last.slot}`, cause);
+      throw applyThrew(this.#groupId, `advance threw at slot ${last.slot}`, cause);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 
@@ -7,6 +8,8 @@ const chunkBytes = 1024 * 1024;
 export async function* storedEntries(storage: GroupStorage, from: number, through: number): AsyncGenerator<Entry> {
   for (let next = from; next <= through; ) {
     const chunk = await storage.read(next, through, chunkBytes);
+    if (chunk.length === 0)
+      throw new PaxosError("ERR_PAXOS_CORRUPT", `slots ${next} to ${through} are missing from the log`);
     yield* chunk;
     next += chunk.length;
   }

@@ -7,6 +7,12 @@ export function asFailure(code: PaxosErrorCode, groupId: string, what: string, c
   return new PaxosError(code, `group ${groupId}: ${what}: ${detail}`, { cause });
 }
 
+/** Whatever a state machine threw, one of our own errors too: that one is about another group, or about another call. */
+export function applyThrew(groupId: string, what: string, cause: unknown): PaxosError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new PaxosError("ERR_PAXOS_APPLY", `group ${groupId}: ${what}: ${detail}`, { cause });
+}
+
 /** Starts what a signal may interrupt; every failure comes as a rejection. */
 export async function interruptible<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();

@@ -2,7 +2,7 @@ import { PaxosError } from "../core/errors.js";
 import type { PersistedState } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { storedEntries } from "./entries.js";
-import { asFailure } from "./failure.js";
+import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
 /**
@@ -35,7 +35,7 @@ export async function recover<R>(
       if (entry.kind === "command") machine.apply(entry);
       machine.advance?.(entry.slot);
     } catch (cause) {
-      throw asFailure("ERR_PAXOS_APPLY", groupId, `replay of slot ${entry.slot} threw`, cause);
+      throw applyThrew(groupId, `replay of slot ${entry.slot} threw`, cause);
     }
     appliedThrough = entry.slot;
   }

@@ -4,8 +4,7 @@ import { ApiError } from "../api/errors.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
-import type { Method, Params, Result } from "../rpc/protocol.js";
-import type { Caller } from "../rpc/protocol.js";
+import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
@@ -45,9 +44,18 @@ export class DataPlane implements Backend {
     return await this.#metadata("createTable", { definition });
   }
 
-  async restoreTable({ source, target, untilMs }: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
-    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond, tableId } = await this.describeTable(source);
-    for (const record of await this.#partitionsOf(tableId)) {
+  async restoreTable({
+    source,
+    target,
+    untilMs,
+  }: {
+    source: string;
+    target: string;
+    untilMs: number;
+  }): Promise<TableRecord> {
+    const table = await this.describeTable(source);
+    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
+    for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
     const definition = { name: target, keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
@@ -62,8 +70,16 @@ export class DataPlane implements Backend {
     return await this.#metadata("describeTable", { name });
   }
 
-  async listTables({ after, limitMax }: { after?: string; limitMax: number }): Promise<{ names: string[]; more: boolean }> {
-    return await this.#asked(() => this.#leaders.call(METADATA_PARTITION, this.#options.members, "listTables", { after, limitMax }));
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
+    return await this.#asked(() =>
+      this.#leaders.call(METADATA_PARTITION, this.#options.members, "listTables", { after, limitMax }),
+    );
   }
 
   async table(name: string): Promise<TableRecord> {
@@ -116,7 +132,9 @@ export class DataPlane implements Backend {
       };
       const { page, record } = await this.#atPartition(table, hash, async (found) => {
         const params = { partition: found.partition, request: rest };
-        const page = request.consistent ? await this.#atLeader(found, "page", params) : await this.#atAny(found, "page", params);
+        const page = request.consistent
+          ? await this.#atLeader(found, "page", params)
+          : await this.#atAny(found, "page", params);
         return { page, record: found };
       });
       items.push(...page.items);
@@ -130,35 +148,55 @@ export class DataPlane implements Backend {
     return { items, scannedCount, scannedBytes, units, ...(lastKey === undefined ? {} : { lastKey }) };
   }
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(method: M, params: Params<M>): Promise<TableRecord> {
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(
+    method: M,
+    params: Params<M>,
+  ): Promise<TableRecord> {
     const { members, routes } = this.#options;
     const { table, version } = await this.#asked(() => this.#leaders.call(METADATA_PARTITION, members, method, params));
     routes.learn(table, version);
     return table;
   }
 
-  async #partitionsOf(tableId: string): Promise<PartitionRecord[]> {
+  async #partitionsOf(table: TableRecord): Promise<PartitionRecord[]> {
     const found: PartitionRecord[] = [];
     for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
-      found.push(await this.#route(tableId, hash));
+      found.push(await this.#atPartition(table, hash, async (record) => record));
     }
     return found;
   }
 
-  /** Runs `use` with the partition that holds the hash; once more with a newer route where a node says that it is not there. */
+  /**
+   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
+   * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
+   */
   async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
-    return await this.#asked(async () => use(await this.#route(table.tableId, hash)));
+    const giveUpAt = performance.now() + this.#deadlineMs;
+    return await this.#asked(async () => {
+      for (;;) {
+        try {
+          return await use(await this.#route(table, hash));
+        } catch (error) {
+          const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
+          if (!unknown || performance.now() > giveUpAt) throw error;
+          await this.#assertStillThere(table);
+          await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
+        }
+      }
+    });
   }
 
-  async #route(tableId: string, hash: number): Promise<PartitionRecord> {
-    const giveUpAt = performance.now() + this.#deadlineMs;
-    for (;;) {
-      const record = await this.#options.routes.partition(tableId, hash);
-      if (record !== undefined) return record;
-      // The table is known and its partitions are not: this member of the fleet is a moment behind.
-      if (performance.now() > giveUpAt) throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${tableId} is known`);
-      await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
-    }
+  async #assertStillThere(table: TableRecord): Promise<void> {
+    const { tableId } = await this.#options.routes.table(table.name);
+    if (tableId !== table.tableId) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+  }
+
+  async #route({ name, tableId }: TableRecord, hash: number): Promise<PartitionRecord> {
+    const record = await this.#options.routes.partition(tableId, hash);
+    // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
+    if (record === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);
+    return record;
   }
 
   async #atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
@@ -167,7 +205,7 @@ export class DataPlane implements Backend {
 
   /** Any replica that answers, beginning with another one each time. */
   async #atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
-    let failure: unknown;
+    let failure: StoreError | undefined;
     const first = this.#turn++;
     for (let i = 0; i < record.members.length; i++) {
       const node = record.members[(first + i) % record.members.length] as string;
@@ -175,10 +213,11 @@ export class DataPlane implements Backend {
         return await this.#options.callerTo(node).call(method, params, { timeoutMs: this.#deadlineMs });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
-        failure = error;
+        // "No such partition" says more than "no answer": the route may be an old one.
+        if (failure?.code !== "ERR_STORE_UNKNOWN_PARTITION") failure = error;
       }
     }
-    throw failure;
+    throw failure ?? new StoreError("ERR_STORE_UNREACHABLE", `partition ${record.partition} has no members`);
   }
 
   /** What failed inside becomes what the service would say. */

@@ -1,6 +1,7 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { readUnits, writeUnits } from "../api/capacity.js";
-import { ApiError } from "../api/errors.js";
+import { ApiError, type ApiErrorType } from "../api/errors.js";
+import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
@@ -53,13 +54,18 @@ export class DataPlane implements Backend {
     target: string;
     untilMs: number;
   }): Promise<TableRecord> {
-    const table = await this.describeTable(source);
+    const table = await this.describeTable(source).catch((error: unknown) => {
+      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
+    });
+    if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
     const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
     for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
     const definition = { name: target, keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
-    return await this.#metadata("createTable", { definition, restore: { source, untilMs } });
+    return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
+      throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
+    });
   }
 
   async deleteTable(name: string): Promise<TableRecord> {
@@ -248,6 +254,11 @@ export class DataPlane implements Backend {
     }
     return limit;
   }
+}
+
+/** A restore has names of its own for what other operations call otherwise. */
+function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {
+  return error instanceof ApiError && error.type === from ? new ApiError(to, message) : error;
 }
 
 function hashOfKey(key: Uint8Array): number {

@@ -23,9 +23,9 @@ export class ArchiveSchedule {
     this.#options = options;
   }
 
-  /** Rejects with the last failure; what failed for one partition has not kept the others waiting, and is tried again in the next round. */
+  /** Rejects when it failed for some; that has not kept the other partitions waiting, and is tried again in the next round. */
   async round(): Promise<void> {
-    let failure: unknown;
+    const failures: unknown[] = [];
     const led = [...this.#options.partitions()].filter((host) => host.group.status().ready);
     for (const host of led) {
       const { appliedThrough, archivedThrough } = host.status();
@@ -41,7 +41,7 @@ export class ArchiveSchedule {
         await host.archiving.archive();
         this.#waitingSince.delete(host.partition);
       } catch (error) {
-        failure = error;
+        failures.push(error);
       }
     }
     const trimmable = led.filter((host) => {
@@ -49,7 +49,8 @@ export class ArchiveSchedule {
       return archivedThrough - SLOTS_KEPT > trimmedThrough + SLOTS_KEPT;
     });
     if (trimmable.length > 0) await this.#trim(trimmable);
-    if (failure !== undefined) throw failure;
+    if (failures.length > 0)
+      throw new AggregateError(failures, `partitions that could not be archived: ${failures.length}`);
   }
 
   /** A slot is forgotten where the archive vouches for it and every member has it on disk in its B-tree. */

@@ -8,4 +8,6 @@ import base from "../../vitest.base.js";
 export default defineConfig({
   ...base,
   ssr: { resolve: { conditions: ["@evenkeel/source", "node", "development|production"] } },
+  // The SDK has a word to say about Node 20 at each start; one line a process would bury what a test prints.
+  test: { ...base.test, env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" } },
 });

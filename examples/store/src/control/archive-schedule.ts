@@ -23,7 +23,9 @@ export class ArchiveSchedule {
     this.#options = options;
   }
 
+  /** Rejects when it failed for some; that has not kept the other partitions waiting, and is tried again in the next round. */
   async round(): Promise<void> {
+    const failures: unknown[] = [];
     const led = [...this.#options.partitions()].filter((host) => host.group.status().ready);
     for (const host of led) {
       const { appliedThrough, archivedThrough } = host.status();
@@ -35,14 +37,20 @@ export class ArchiveSchedule {
       const since = this.#waitingSince.get(host.partition) ?? performance.now();
       this.#waitingSince.set(host.partition, since);
       if (waiting < ARCHIVE_ENTRIES && performance.now() - since < ARCHIVE_AFTER_MS) continue;
-      await host.archiving.archive();
-      this.#waitingSince.delete(host.partition);
+      try {
+        await host.archiving.archive();
+        this.#waitingSince.delete(host.partition);
+      } catch (error) {
+        failures.push(error);
+      }
     }
     const trimmable = led.filter((host) => {
       const { archivedThrough, trimmedThrough } = host.status();
       return archivedThrough - SLOTS_KEPT > trimmedThrough + SLOTS_KEPT;
     });
     if (trimmable.length > 0) await this.#trim(trimmable);
+    if (failures.length > 0)
+      throw new AggregateError(failures, `partitions that could not be archived: ${failures.length}`);
   }
 
   /** A slot is forgotten where the archive vouches for it and every member has it on disk in its B-tree. */

@@ -20,6 +20,8 @@ export interface ControllerOptions {
   readonly partitions: () => Iterable<PartitionHost>;
   readonly members: readonly string[];
   readonly callerTo: (nodeId: string) => Caller;
+  /** A group has stopped on this node (its log is poisoned, an entry could not be applied): told once. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /**
@@ -34,6 +36,7 @@ export class Controller {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
+  #told = false;
   #lastFailure: unknown;
 
   constructor(options: ControllerOptions) {
@@ -43,7 +46,7 @@ export class Controller {
     this.#sleep(PERIOD_MS);
   }
 
-  /** Why the last round failed, if it did; the next one tries again. */
+  /** What last went wrong, if anything did; the next round tries it again. */
   get lastFailure(): unknown {
     return this.#lastFailure;
   }
@@ -73,16 +76,35 @@ export class Controller {
   /** True when there is more to do soon. */
   async #look(): Promise<boolean> {
     const { metadata, view } = this.#options;
-    await this.#schedule.round();
+    this.#tellFailure();
+    // An archive that cannot be written, or a node that is down, must not keep tables from coming and going.
+    await this.#schedule.round().catch((error: unknown) => {
+      this.#lastFailure = error;
+    });
     if (!metadata.leading) return false;
     let busy = false;
     for (const table of [...view.tables.values()]) {
       if (table.status === "ACTIVE") continue;
       busy = true;
-      if (table.status === "DELETING") await metadata.forget(table);
-      else if (await this.#isLed(table)) await this.#finish(table);
+      try {
+        if (table.status === "DELETING") await metadata.forget(table);
+        else if (await this.#isLed(table)) await this.#finish(table);
+      } catch (error) {
+        this.#lastFailure = error;
+      }
     }
     return busy;
+  }
+
+  #tellFailure(): void {
+    if (this.#told) return;
+    for (const { group } of this.#options.partitions()) {
+      const { failure } = group.status();
+      if (failure === undefined) continue;
+      this.#told = true;
+      this.#options.onFailure(failure);
+      return;
+    }
   }
 
   async #finish(table: TableEntry): Promise<void> {

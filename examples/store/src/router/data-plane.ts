@@ -1,6 +1,7 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { readUnits, writeUnits } from "../api/capacity.js";
-import { ApiError } from "../api/errors.js";
+import { ApiError, type ApiErrorType } from "../api/errors.js";
+import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
@@ -53,13 +54,18 @@ export class DataPlane implements Backend {
     target: string;
     untilMs: number;
   }): Promise<TableRecord> {
-    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond, tableId } =
-      await this.describeTable(source);
-    for (const record of await this.#partitionsOf(tableId)) {
+    const table = await this.describeTable(source).catch((error: unknown) => {
+      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
+    });
+    if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
+    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
+    for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
     const definition = { name: target, keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
-    return await this.#metadata("createTable", { definition, restore: { source, untilMs } });
+    return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
+      throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
+    });
   }
 
   async deleteTable(name: string): Promise<TableRecord> {
@@ -156,29 +162,45 @@ export class DataPlane implements Backend {
     return table;
   }
 
-  async #partitionsOf(tableId: string): Promise<PartitionRecord[]> {
+  async #partitionsOf(table: TableRecord): Promise<PartitionRecord[]> {
     const found: PartitionRecord[] = [];
     for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
-      found.push(await this.#route(tableId, hash));
+      found.push(await this.#atPartition(table, hash, async (record) => record));
     }
     return found;
   }
 
-  /** Runs `use` with the partition that holds the hash; once more with a newer route where a node says that it is not there. */
+  /**
+   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
+   * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
+   */
   async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
-    return await this.#asked(async () => use(await this.#route(table.tableId, hash)));
+    const giveUpAt = performance.now() + this.#deadlineMs;
+    return await this.#asked(async () => {
+      for (;;) {
+        try {
+          return await use(await this.#route(table, hash));
+        } catch (error) {
+          const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
+          if (!unknown || performance.now() > giveUpAt) throw error;
+          await this.#assertStillThere(table);
+          await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
+        }
+      }
+    });
   }
 
-  async #route(tableId: string, hash: number): Promise<PartitionRecord> {
-    const giveUpAt = performance.now() + this.#deadlineMs;
-    for (;;) {
-      const record = await this.#options.routes.partition(tableId, hash);
-      if (record !== undefined) return record;
-      // The table is known and its partitions are not: this member of the fleet is a moment behind.
-      if (performance.now() > giveUpAt)
-        throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${tableId} is known`);
-      await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
-    }
+  async #assertStillThere(table: TableRecord): Promise<void> {
+    const { tableId } = await this.#options.routes.table(table.name);
+    if (tableId !== table.tableId) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+  }
+
+  async #route({ name, tableId }: TableRecord, hash: number): Promise<PartitionRecord> {
+    const record = await this.#options.routes.partition(tableId, hash);
+    // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
+    if (record === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);
+    return record;
   }
 
   async #atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
@@ -187,7 +209,7 @@ export class DataPlane implements Backend {
 
   /** Any replica that answers, beginning with another one each time. */
   async #atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
-    let failure: unknown;
+    let failure: StoreError | undefined;
     const first = this.#turn++;
     for (let i = 0; i < record.members.length; i++) {
       const node = record.members[(first + i) % record.members.length] as string;
@@ -195,10 +217,11 @@ export class DataPlane implements Backend {
         return await this.#options.callerTo(node).call(method, params, { timeoutMs: this.#deadlineMs });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
-        failure = error;
+        // "No such partition" says more than "no answer": the route may be an old one.
+        if (failure?.code !== "ERR_STORE_UNKNOWN_PARTITION") failure = error;
       }
     }
-    throw failure;
+    throw failure ?? new StoreError("ERR_STORE_UNREACHABLE", `partition ${record.partition} has no members`);
   }
 
   /** What failed inside becomes what the service would say. */
@@ -229,6 +252,11 @@ export class DataPlane implements Backend {
     }
     return limit;
   }
+}
+
+/** A restore has names of its own for what other operations call otherwise. */
+function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {
+  return error instanceof ApiError && error.type === from ? new ApiError(to, message) : error;
 }
 
 function hashOfKey(key: Uint8Array): number {

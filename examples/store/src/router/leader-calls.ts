@@ -12,7 +12,8 @@ export interface LeaderCallsOptions {
 /**
  * Finds the leader of a group and asks it: the last known one first, then whom a refusal names, then the members in turn. Only refusals that
  * surely did nothing are tried again; what may have happened (ERR_STORE_UNKNOWN_OUTCOME) goes back to the caller, who alone knows whether
- * doing it twice is harmless.
+ * doing it twice is harmless. So does ERR_STORE_UNKNOWN_PARTITION from a majority: nobody can lead what a majority does not have, and the
+ * caller's route may lead to a table that is gone.
  */
 export class LeaderCalls {
   readonly #options: LeaderCallsOptions;
@@ -35,6 +36,7 @@ export class LeaderCalls {
   ): Promise<Result<M>> {
     const { callerTo, deadlineMs } = this.#options;
     const giveUpAt = performance.now() + deadlineMs;
+    const strangers = new Set<string>();
     let target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
     for (let attempt = 0; ; attempt++) {
       try {
@@ -48,6 +50,10 @@ export class LeaderCalls {
         const again =
           code === "ERR_STORE_NOT_LEADER" || code === "ERR_STORE_UNREACHABLE" || code === "ERR_STORE_UNKNOWN_PARTITION";
         if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
+        if (code === "ERR_STORE_UNKNOWN_PARTITION" && strangers.add(target).size > members.length / 2) {
+          this.#leaders.delete(partition);
+          throw error;
+        }
         const hint = (error as StoreError).leader;
         this.#leaders.delete(partition);
         if (hint !== undefined && hint !== target && members.includes(hint) && attempt % 2 === 0) {

@@ -19,6 +19,11 @@ import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
 
+/**
+ * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
+ * an element and is written in fifteen.
+ */
+const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
 
@@ -75,18 +80,31 @@ export class StorageNode {
 
   /** Recovers from the directory and joins every group that this node is a member of. */
   static async open(options: StorageNodeOptions): Promise<StorageNode> {
-    const wal = await Wal.open({ dir: `${options.dir}/log` });
-    const tree = Tree.open(`${options.dir}/tree`);
-    const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
-    const host = await GroupHost.open({
-      nodeId: options.nodeId,
-      zone: options.zone,
-      transport: options.transport,
-      storage: walStorage(wal, { prefix: STREAM_PREFIX }),
-    });
-    const node = new StorageNode(options, wal, tree, host, memds);
-    await node.#start();
-    return node;
+    const opened: (() => Promise<unknown>)[] = [];
+    try {
+      const wal = await Wal.open({ dir: `${options.dir}/log` });
+      opened.push(() => wal.close());
+      const tree = Tree.open(`${options.dir}/tree`);
+      opened.push(() => tree.close());
+      const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
+      opened.push(() => memds.close());
+      const host = await GroupHost.open({
+        nodeId: options.nodeId,
+        zone: options.zone,
+        transport: options.transport,
+        storage: walStorage(wal, { prefix: STREAM_PREFIX }),
+        commandBytesMax: COMMAND_BYTES_MAX,
+      });
+      opened.push(() => host.close());
+      const node = new StorageNode(options, wal, tree, host, memds);
+      opened.push(() => node.#applier.drain());
+      await node.#start();
+      return node;
+    } catch (error) {
+      // Whoever opens it again in this process must not find its lock and port taken.
+      for (const close of opened.reverse()) await close().catch(() => undefined);
+      throw error;
+    }
   }
 
   async #start(): Promise<void> {
@@ -117,6 +135,9 @@ export class StorageNode {
       partitions: () => this.#partitions.values(),
       members,
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      onFailure: (error) => {
+        if (!this.#closed) this.#options.onFailure(error);
+      },
     });
     this.#reconcile();
     await this.#reconciling;

@@ -343,6 +343,36 @@ describe("a replica in trouble", () => {
     await Promise.all([trim, closing]);
   });
 
+  it("close waits for a replay under way, which then is refused", async () => {
+    const memory = memoryStorage()("g");
+    let loaded: () => void = () => {};
+    const host = await GroupHost.open({
+      transport: inProcessNetwork().transport("a"),
+      storage: () => ({
+        load: async () => {
+          await new Promise<void>((resolve) => {
+            loaded = resolve;
+          });
+          return memory.load();
+        },
+        read: (from, through, bytesMax) => memory.read(from, through, bytesMax),
+        write: (write) => memory.write(write),
+        trim: (throughSlot) => memory.trim(throughSlot),
+        trimmedThrough: 0,
+      }),
+    });
+    const ends: string[] = [];
+    const joining = host.join("g", { members: ["a"], stateMachine: new Journal() }).catch((error: PaxosError) => {
+      ends.push(error.code);
+    });
+    const closing = host.close().then(() => ends.push("closed"));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(ends).toEqual([]);
+    loaded();
+    await Promise.all([joining, closing]);
+    expect(ends.sort()).toEqual(["ERR_PAXOS_CLOSED", "closed"]);
+  });
+
   it("close leaves nobody waiting and nothing running", async () => {
     const nodes = await three();
     const leader = await nodes.leader();

@@ -44,6 +44,8 @@ export class GroupHost implements AsyncDisposable {
   readonly #home: ReplicaHome;
   readonly #replicas = new Map<string, Replica<unknown>>();
   readonly #joining = new Set<string>();
+  /** Who waits until nobody is joining. */
+  readonly #joined: (() => void)[] = [];
   readonly #due = new Set<Replica<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #turnScheduled = false;
@@ -118,6 +120,7 @@ export class GroupHost implements AsyncDisposable {
       return replica;
     } finally {
       this.#joining.delete(groupId);
+      if (this.#joining.size === 0) for (const resolve of this.#joined.splice(0)) resolve();
     }
   }
 
@@ -173,6 +176,8 @@ export class GroupHost implements AsyncDisposable {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all([...this.#replicas.keys()].map((groupId) => this.leave(groupId)));
+    // A replay under way still calls its state machine, and reads the log.
+    if (this.#joining.size > 0) await new Promise<void>((resolve) => this.#joined.push(resolve));
     await this.#transport.close();
   }
 

@@ -20,6 +20,8 @@ export class FakeStream implements WalStreamLike {
   firstSequence = 1;
   lastSequence = 0;
   recordsRead = 0;
+  /** The last record there was when records were last let go: no crash finds those gone and less than this. */
+  truncatedAt = 0;
 
   constructor(wal: FakeWal) {
     this.#wal = wal;
@@ -44,6 +46,7 @@ export class FakeStream implements WalStreamLike {
 
   async truncateBefore(sequence: number): Promise<void> {
     this.#records.splice(0, sequence - this.firstSequence);
+    this.truncatedAt = this.lastSequence;
     this.firstSequence = sequence;
   }
 

@@ -24,7 +24,9 @@ for (const operation of ["PutItem", "GetItem"] as const) {
         p50: { unit: "ms", better: "lower" },
         p99: { unit: "ms", better: "lower" },
       },
-      subjects: Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, subject(server, operation, clients)])),
+      subjects: Object.fromEntries(
+        Object.entries(servers).map(([name, server]) => [name, subject(server, operation, clients)]),
+      ),
     });
   }
 }

@@ -45,7 +45,8 @@ function parsed(): { dir: string; port: number; single: boolean; partitionsPerTa
     process.exit(0);
   }
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new RangeError(`--port must be a whole number from 0 to 65535; got ${values.port}`);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new RangeError(`--port must be a whole number from 0 to 65535; got ${values.port}`);
   return { dir: values.data, port, single: values.single, partitionsPerTable: Number(values.partitions) };
 }
 
@@ -65,6 +66,7 @@ async function main(): Promise<void> {
       port,
       partitionsPerTable,
       mode: single ? "single" : "processes",
+      onFinding: (line) => process.stderr.write(`evenkeel-store: scrub: ${line}\n`),
       onNodeFailure: (nodeId, reason) => process.stderr.write(`evenkeel-store: node ${nodeId}: ${reason}\n`),
     });
   } catch (error) {

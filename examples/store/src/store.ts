@@ -1,10 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
-import type { Fleet } from "./control/fleet.js";
+import { FileObjectStore } from "@evenkeel/wal/archive";
+import { archiveDir, type Fleet } from "./control/fleet.js";
 import { LocalFleet } from "./control/local-fleet.js";
 import { ProcessFleet } from "./control/process-fleet.js";
 import { Router } from "./router/router.js";
+import { ScrubSchedule } from "./scrub/schedule.js";
 
 export interface StoreOptions {
   /** Everything durable lies below this directory; it is created if need be. */
@@ -17,6 +19,10 @@ export interface StoreOptions {
   readonly mode?: "processes" | "single";
   /** Partitions of a new table, 1 to 256. Default 4. */
   readonly partitionsPerTable?: number;
+  /** Every partition is scrubbed once in this time. Default one hour. */
+  readonly scrubEveryMs?: number;
+  /** Told what the scrubber finds. Nothing is repaired unasked. */
+  readonly onFinding?: (line: string) => void;
   /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on. */
   readonly onNodeFailure?: (nodeId: string, reason: string) => void;
   /** The program of a node's process; absent: the built one, beside this file. */
@@ -32,23 +38,37 @@ export class Store {
   readonly dir: string;
   readonly fleet: Fleet;
   readonly router: Router;
+  readonly scrub: ScrubSchedule;
   readonly #host: string;
 
-  private constructor(dir: string, host: string, fleet: Fleet, router: Router) {
+  private constructor(dir: string, host: string, fleet: Fleet, router: Router, scrub: ScrubSchedule) {
     this.dir = dir;
     this.#host = host;
     this.fleet = fleet;
     this.router = router;
+    this.scrub = scrub;
   }
 
   /** Resolves when it serves. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as `code` when it cannot. */
   static async open(options: StoreOptions): Promise<Store> {
-    const { host = "127.0.0.1", port = 8000, mode = "processes", partitionsPerTable = 4, onNodeFailure } = options;
+    const {
+      host = "127.0.0.1",
+      port = 8000,
+      mode = "processes",
+      partitionsPerTable = 4,
+      scrubEveryMs = 3_600_000,
+      onNodeFailure,
+    } = options;
     if (!LOOPBACK.has(host)) {
-      throw new RangeError(`host must be a loopback address (127.0.0.1, ::1, localhost): this store checks no credentials; got ${host}`);
+      throw new RangeError(
+        `host must be a loopback address (127.0.0.1, ::1, localhost): this store checks no credentials; got ${host}`,
+      );
     }
     if (!Number.isInteger(partitionsPerTable) || partitionsPerTable < 1 || partitionsPerTable > 256) {
       throw new RangeError(`partitionsPerTable must be a whole number from 1 to 256; got ${partitionsPerTable}`);
+    }
+    if (!Number.isFinite(scrubEveryMs) || scrubEveryMs < 1_000 || scrubEveryMs > 2 ** 31 - 1) {
+      throw new RangeError(`scrubEveryMs must be a number from 1000 to 2147483647; got ${scrubEveryMs}`);
     }
     const dir = resolve(options.dir);
     mkdirSync(dir, { recursive: true });
@@ -68,7 +88,15 @@ export class Store {
             ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),
           });
     try {
-      return new Store(dir, host, fleet, await Router.listen({ fleet, host, port }));
+      const router = await Router.listen({ fleet, host, port });
+      const archive = new FileObjectStore({ dir: archiveDir(dir) });
+      const scrub = new ScrubSchedule({
+        fleet,
+        archive,
+        fullPassEveryMs: scrubEveryMs,
+        onFinding: options.onFinding ?? (() => undefined),
+      });
+      return new Store(dir, host, fleet, router, scrub);
     } catch (error) {
       await fleet.close();
       throw error;
@@ -81,6 +109,7 @@ export class Store {
 
   /** Ends requests, then nodes. Everything acknowledged is on disk before and after. */
   async close(): Promise<void> {
+    await this.scrub.close();
     await this.router.close();
     await this.fleet.close();
   }

@@ -11,7 +11,9 @@ const CLIENTS = 5;
 /** Between two kills this much has to be acknowledged: an outage that outlasts the kill is a failure of its own. */
 const PROGRESS_OPERATIONS = 30;
 
-test("nodes are killed again and again: nothing acknowledged is lost, and the history is linearizable", { timeout: 120_000 }, async () => {
+test("nodes are killed again and again: nothing acknowledged is lost, and the history is linearizable", {
+  timeout: 120_000,
+}, async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
   console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
   const random = new Random(seed);
@@ -41,7 +43,11 @@ test("nodes are killed again and again: nothing acknowledged is lost, and the hi
       const node = random.pick(NODE_IDS);
       await eventually(`${node} runs`, () => fleet.pidOf(node) !== undefined);
       fleet.kill(node);
-      await eventually(`operations succeed after kill ${kills + 1}, of ${node}`, () => history.stats().ok > before + PROGRESS_OPERATIONS, 20_000);
+      await eventually(
+        `operations succeed after kill ${kills + 1}, of ${node}`,
+        () => history.stats().ok > before + PROGRESS_OPERATIONS,
+        20_000,
+      );
       await new Promise((resolve) => setTimeout(resolve, random.int(500)));
     }
     running = false;
@@ -50,7 +56,9 @@ test("nodes are killed again and again: nothing acknowledged is lost, and the hi
     for (const key of keys) await read(dynamo, "chaos", history, "reader", key);
 
     const { ok, unknown } = history.stats();
-    console.info(`${KILLS} kills, ${ok} operations, ${unknown} of unknown outcome, ${acknowledged.size} items that must be there`);
+    console.info(
+      `${KILLS} kills, ${ok} operations, ${unknown} of unknown outcome, ${acknowledged.size} items that must be there`,
+    );
     expect(ok).toBeGreaterThan(KILLS * PROGRESS_OPERATIONS);
     expect(acknowledged.size).toBeGreaterThan(10);
     await expectInAllReplicas(fleet, acknowledged);

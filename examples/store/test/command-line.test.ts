@@ -37,7 +37,9 @@ const stoppedBy: readonly { name: string; args: readonly string[]; stop: (comman
   { name: "Ctrl-C, in one process", args: ["--single"], stop: (command) => command.signalGroup("SIGINT") },
 ];
 
-test("it says where it listens and where its data is, stops cleanly, and finds all data when it is started again", { timeout: 120_000 }, async () => {
+test("it says where it listens and where its data is, stops cleanly, and finds all data when it is started again", {
+  timeout: 120_000,
+}, async () => {
   const data = join(dir, "kept", "deep");
   for (const [life, { name, args, stop }] of stoppedBy.entries()) {
     const command = run(["--data", data, "--port", "0", ...args]);
@@ -49,7 +51,9 @@ test("it says where it listens and where its data is, stops cleanly, and finds a
     const dynamo = client(endpoint);
     if (life === 0) await createKeyTable(dynamo, "kept");
     for (let i = 0; i < life; i++) {
-      const { Item } = await dynamo.send(new GetItemCommand({ TableName: "kept", Key: { id: { S: `life-${i}` } }, ConsistentRead: true }));
+      const { Item } = await dynamo.send(
+        new GetItemCommand({ TableName: "kept", Key: { id: { S: `life-${i}` } }, ConsistentRead: true }),
+      );
       expect(Item, `what was written in life ${i}, in life ${life}`).toBeDefined();
     }
     await dynamo.send(new PutItemCommand({ TableName: "kept", Item: { id: { S: `life-${life}` } } }));
@@ -86,7 +90,10 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
     const { port } = server.address() as { port: number };
     try {
       for (const mode of [[], ["--single"]]) {
-        await refused(["--data", join(dir, "port"), "--port", String(port), ...mode], new RegExp(`port ${port} is in use`));
+        await refused(
+          ["--data", join(dir, "port"), "--port", String(port), ...mode],
+          new RegExp(`port ${port} is in use`),
+        );
       }
     } finally {
       server.close();
@@ -97,7 +104,8 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
     const file = join(dir, "file");
     writeFileSync(file, "a regular file");
     const paths = [file, join(file, "below"), ...(process.platform === "linux" ? ["/proc/store"] : [])];
-    for (const path of paths) await refused(["--data", path, "--port", "0"], /data directory .* choose another one with --data/);
+    for (const path of paths)
+      await refused(["--data", path, "--port", "0"], /data directory .* choose another one with --data/);
     // The directory itself can be, and what a node needs below it cannot.
     for (const mode of [[], ["--single"]]) {
       const blocked = join(dir, `blocked${mode.length}`);
@@ -119,7 +127,9 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
       await refused(["--data", data, "--port", "0", ...second], /is in use by another process/);
       // The one that holds it has not felt anything.
       const dynamo = client(endpoint);
-      await expect(dynamo.send(new GetItemCommand({ TableName: "nowhere", Key: { id: { S: "a" } } }))).rejects.toMatchObject({
+      await expect(
+        dynamo.send(new GetItemCommand({ TableName: "nowhere", Key: { id: { S: "a" } } })),
+      ).rejects.toMatchObject({
         name: "ResourceNotFoundException",
       });
       dynamo.destroy();
@@ -155,7 +165,9 @@ describe("nodes whose supervisor was killed end by themselves,", () => {
     let writing = true;
     const writer = (async () => {
       for (let i = 0; writing; i++) {
-        await dynamo.send(new PutItemCommand({ TableName: "orphans", Item: { id: { S: `item-${i}` } } })).catch(() => undefined);
+        await dynamo
+          .send(new PutItemCommand({ TableName: "orphans", Item: { id: { S: `item-${i}` } } }))
+          .catch(() => undefined);
       }
     })();
     command.signal("SIGKILL");
@@ -193,7 +205,10 @@ test("Ctrl-C while it starts ends it and its nodes", { timeout: 60_000 }, async 
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     command.signalGroup("SIGINT");
     const { code, signal } = await command.ended();
-    expect(code === 0 || signal === "SIGINT", `after ${delayMs} ms: exit code ${code}, signal ${signal}: ${command.stderr}`).toBe(true);
+    expect(
+      code === 0 || signal === "SIGINT",
+      `after ${delayMs} ms: exit code ${code}, signal ${signal}: ${command.stderr}`,
+    ).toBe(true);
   }
 });
 

@@ -23,6 +23,8 @@ interface Table {
 export class MemoryBackend implements Backend {
   readonly #tables = new Map<string, Table>();
   #created = 0;
+  /** Whether `get` answers with JSON, as a storage side may. */
+  asJson = false;
   /** What each call is to wait for, or fail with, before it does its work. */
   before: (call: "get" | "write" | "page", key?: ItemKey) => void | Promise<void> = () => {};
 
@@ -51,14 +53,21 @@ export class MemoryBackend implements Backend {
     return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }
 
-  async listTables({ after, limitMax }: { after?: string; limitMax: number }): Promise<{ names: string[]; more: boolean }> {
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
     const names = [...this.#tables.keys()].sort().filter((name) => after === undefined || name > after);
     return { names: names.slice(0, limitMax), more: names.length > limitMax };
   }
 
   async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
     const source = this.#tables.get(request.source);
-    if (source === undefined) throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
+    if (source === undefined)
+      throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
     if (this.#tables.has(request.target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
     }
@@ -91,7 +100,8 @@ export class MemoryBackend implements Backend {
     const { entries } = this.#table(table.name);
     const entry = entries[lowerBound(entries, key.bytes)];
     if (entry === undefined || compareBytes(entry.key, key.bytes) !== 0) return { units: readUnits(0, consistent) };
-    return { item: entry.item, units: readUnits(itemBytes(entry.item), consistent) };
+    const units = readUnits(itemBytes(entry.item), consistent);
+    return this.asJson ? { json: Buffer.from(JSON.stringify(entry.item)), units } : { item: entry.item, units };
   }
 
   async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {

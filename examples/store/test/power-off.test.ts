@@ -10,7 +10,10 @@ import { newHistory, read, runClient } from "./support/workload.js";
 
 /** The whole store as a user starts it, in a process group of its own. */
 async function start(dir: string): Promise<{ child: ChildProcess; endpoint: string }> {
-  const child = spawn(process.execPath, [cliProgram, "--data", dir, "--port", "0"], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [cliProgram, "--data", dir, "--port", "0"], {
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
     const endpoint = /http:\/\/[\d.:]+/.exec(line)?.[0];
     if (endpoint !== undefined) return { child, endpoint };
@@ -25,7 +28,9 @@ async function cutPower(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-test("everything is killed at once in the middle of writes, twice: nothing acknowledged is lost", { timeout: 120_000 }, async () => {
+test("everything is killed at once in the middle of writes, twice: nothing acknowledged is lost", {
+  timeout: 120_000,
+}, async () => {
   const random = new Random(Date.now() % 1_000_000);
   const { dir, remove } = await temporaryDir();
   const history = newHistory();
@@ -37,7 +42,15 @@ test("everything is killed at once in the middle of writes, twice: nothing ackno
     await createKeyTable(dynamo, "power");
     let running = true;
     const clients = Array.from({ length: 4 }, (_, i) =>
-      runClient(`client-${i}`, { endpoint: () => dynamo, table: "power", history, random: random.fork(`client-${i}`), keys, running: () => running, acknowledged }),
+      runClient(`client-${i}`, {
+        endpoint: () => dynamo,
+        table: "power",
+        history,
+        random: random.fork(`client-${i}`),
+        keys,
+        running: () => running,
+        acknowledged,
+      }),
     );
     for (let round = 0; round < 2; round++) {
       const before = acknowledged.size;

@@ -23,7 +23,7 @@ export type {
   SplitOptions,
 } from "./core/source.js";
 export { streamingSnapshot, type StreamingOptions } from "./core/streaming.js";
-export { RangeDigester, type CreateHash, type IncrementalHash } from "./core/digest.js";
+export { RangeDigester, DIGEST_VERSION, type CreateHash, type IncrementalHash } from "./core/digest.js";
 export { compareBytes } from "./core/bytes.js";
 export { sha256 } from "./sha256.js";
 

@@ -158,6 +158,22 @@ describe("odd contents", () => {
     expect([a.store.size, b.store.size]).toEqual([0, 0]);
   });
 
+  it("everything lost on the first replica: the steps stay small on the others", async () => {
+    const { a, b, c } = trio(many(2000));
+    for (const { key } of a.store.sorted()) a.store.delete(key);
+    let stepBytesSeen = 0;
+    const measured = spoiled(b, (snapshot) => ({
+      digests: async (ranges) => {
+        const digests = await snapshot.digests(ranges);
+        stepBytesSeen = Math.max(stepBytesSeen, ...digests.map((digest) => digest.bytes));
+        return digests;
+      },
+    }));
+    const report = await new Scrubber({ replicas: [a, measured, c], position: () => 1, stepBytes: 1000 }).pass();
+    expect(report.divergences.length).toBe(2000);
+    expect(stepBytesSeen).toBeLessThan(1100);
+  });
+
   it("keys that another collation would take for the same, or order differently", async () => {
     const contents = { a: "1", A: "2", ä: "3", "a\u0308": "4", B: "5", "\u{10000}": "6", "\uffff": "7" };
     const { b, scrubber } = trio(contents, contents, { stepBytes: 1, leafKeysMax: 1 });
@@ -225,6 +241,16 @@ describe("never a false alarm", () => {
     const broken = { name: "b", snapshot: async () => Promise.reject(new Error("connection refused")) };
     const report = await new Scrubber({ replicas: [a, broken], position: () => 1 }).pass();
     expect(report).toMatchObject({ complete: false, absent: [{ replica: "b", why: "unreachable" }] });
+  });
+
+  it("a replica of another version, whose digests are made differently, is left out", async () => {
+    const { a, b, c } = trio({ k: "v" });
+    const newer = spoiled(b, (snapshot) => ({
+      digests: async (ranges) => (await snapshot.digests(ranges)).map((digest) => ({ ...digest, version: 2 })),
+    }));
+    const report = await new Scrubber({ replicas: [a, newer, c], position: () => 1 }).pass();
+    expect(report).toMatchObject({ complete: true, compared: ["a", "c"], divergences: [], unstable: [] });
+    expect(report.absent).toMatchObject([{ replica: "b", why: "incompatible" }]);
   });
 
   it("writes that go on during the pass do not show in its snapshots", async () => {

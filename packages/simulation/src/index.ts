@@ -2,6 +2,7 @@ export { World, type WorldOptions, type RunOptions, type AsyncRunOptions, type R
 export { SimNode } from "./core/node.js";
 export { SimNetwork, type NetworkFaults, type NetworkCounters, type Deliver } from "./core/network.js";
 export { SimDisk, type DiskFaults, type DiskCounters, type Done, type ReadDone } from "./core/disk.js";
+export { PromiseDisk } from "./core/disk-promises.js";
 export { SimJournal } from "./core/journal.js";
 export { Random } from "./core/random.js";
 export type { Scheduler } from "./core/scheduler.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { forEachSeed, type SimDisk, World } from "../src/index.js";
+import { eventLoopTurn, forEachSeed, PromiseDisk, type SimDisk, World } from "../src/index.js";
 
 const PAGE = 4096;
 const bytes = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
@@ -256,4 +256,25 @@ describe("a journal", () => {
     expect(codes.sort()).toEqual(["ERR_SIMULATION_DISK_FULL", undefined]);
     expect(journal.records()).toEqual(["a"]);
   });
+});
+
+it("can be awaited", async () => {
+  const { world, disk: d } = disk(1);
+  const files = new PromiseDisk(d);
+  const program = (async () => {
+    await files.write("f", 0, bytes(10, 1));
+    await files.sync("f");
+    await files.rename("f", "g");
+    await files.syncDirectory();
+    await files.truncate("g", 4);
+    const head = await files.read("g", 0, 100);
+    await files.remove("g");
+    return head;
+  })();
+  await world.runAsync({ turn: eventLoopTurn });
+  expect(await program).toEqual(bytes(4, 1));
+  expect(d.list()).toEqual([]);
+  const missing = expect(files.read("g", 0, 1)).rejects.toMatchObject({ code: "ERR_SIMULATION_NO_FILE" });
+  await world.runAsync({ turn: eventLoopTurn });
+  await missing;
 });

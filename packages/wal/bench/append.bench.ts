@@ -1,17 +1,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Wal } from "@evenkeel/wal";
 import { ClassicLevel } from "classic-level";
 import { open } from "lmdb";
 import type { Bench, Subject } from "../../../scripts/bench-types.js";
-import { Wal } from "@evenkeel/wal";
 import { appendLoad } from "./appenders.js";
 import { GroupCommitLoop } from "./group-commit-loop.js";
 
 /** A subject that appends under a directory of its own, removed afterwards. */
 function appending(
   note: string,
-  start: (dir: string) => Promise<{ append(data: Buffer): Promise<unknown>; close(): Promise<unknown> | void }>,
+  start: (dir: string) => Promise<{ append(data: Buffer): Promise<unknown>; close(): unknown }>,
   load: { appenders: number; bytes: number },
 ): Subject {
   let dir: string;

@@ -1,9 +1,9 @@
+import { channel } from "node:diagnostics_channel";
 import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
 import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, writeAll } from "./fs/file-system.js";
-import { channel } from "node:diagnostics_channel";
 import type { MarkFile } from "./mark-file.js";
 import { PendingBatch } from "./pending-batch.js";
 import type { Segment } from "./segment.js";
@@ -56,7 +56,14 @@ export class Log {
 
   constructor(
     options: LogOptions,
-    parts: { table: StreamTable; segments: SegmentSet; marks: MarkFile; file: WalFile; batch: number; batchCrc: number },
+    parts: {
+      table: StreamTable;
+      segments: SegmentSet;
+      marks: MarkFile;
+      file: WalFile;
+      batch: number;
+      batchCrc: number;
+    },
   ) {
     this.#options = options;
     this.table = parts.table;
@@ -66,10 +73,6 @@ export class Log {
     this.durableBatch = parts.batch;
     this.#durableCrc = parts.batchCrc;
     this.#scheduleMark();
-  }
-
-  get nowMs(): number {
-    return this.#options.nowMs();
   }
 
   get closed(): boolean {
@@ -88,13 +91,14 @@ export class Log {
   }
 
   /** The batch that takes `bytes` more bytes of entries, all of which are to be put into it before the caller gives up its turn. */
-  gather(bytes: number, nowMs: number): PendingBatch {
+  gather(bytes: number): PendingBatch {
     let batch = this.#queue.at(-1);
     if (batch === undefined || (batch.count > 0 && batch.used + bytes > this.#options.batchBytesMax)) {
       batch = new PendingBatch(this.#pool.pop());
+      batch.timeMs = Math.max(0, this.#options.nowMs());
       this.#queue.push(batch);
     }
-    batch.reserve(bytes, nowMs);
+    batch.reserve(bytes);
     this.bytesInFlight += bytes;
     this.#pump();
     return batch;
@@ -207,14 +211,15 @@ export class Log {
     const { bytes, count } = encodeCheckpoint([...this.table.byId.values()], this.table.nextId, batchHeaderBytes, crc);
     const withTrailer = new Uint8Array(bytes.length + trailerBytes);
     withTrailer.set(bytes);
-    await this.#write(this.segments.active, withTrailer, count, this.nowMs);
+    await this.#write(this.segments.active, withTrailer, count, this.#options.nowMs());
     this.#hasRecords = false;
   }
 
   /** Keeps zeros written ahead of a growing segment. The next batch's sync makes them durable along with itself. */
   async #fillAhead(segment: Segment): Promise<void> {
     const ahead = segment.filledTo - segment.end;
-    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0) return;
+    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0)
+      return;
     const to = Math.min(segment.filledTo + fillAheadBytes, this.#options.segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
     segment.filledTo = to;
@@ -242,7 +247,7 @@ export class Log {
       batch: this.durableBatch,
       batchCrc: this.#durableCrc,
       segment: this.segments.active.number,
-      writtenMs: this.nowMs,
+      writtenMs: this.#options.nowMs(),
     });
     this.syncs++;
   }

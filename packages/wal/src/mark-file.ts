@@ -44,10 +44,14 @@ export class MarkFile {
     if (newer !== undefined || newest === undefined) await file.close();
     if (newer !== undefined) throw unsupported(path, newer);
     if (newest === undefined) {
-      throw new WalError("ERR_WAL_CORRUPT", `${path}: both slots are damaged; they are never written at the same time`, {
-        file: path,
-        offset: 0,
-      });
+      throw new WalError(
+        "ERR_WAL_CORRUPT",
+        `${path}: both slots are damaged; they are never written at the same time`,
+        {
+          file: path,
+          offset: 0,
+        },
+      );
     }
     return new MarkFile(file, newest);
   }

@@ -1,7 +1,7 @@
 import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { EntryType, entryHeaderBytes, sealEntry } from "./core/entry.js";
-import { putDeclaration } from "./core/stream-table.js";
 import type { SegmentRef, StreamState } from "./core/stream-state.js";
+import { putDeclaration } from "./core/stream-table.js";
 import { crc } from "./fs/checksum.js";
 
 /** What is to happen in memory once a batch is durable, and who waits for it. */
@@ -12,7 +12,6 @@ export interface Operation {
 }
 
 const initialBytes = 64 * 1024;
-const timeDeltaMax = 0xffff;
 
 /** A batch that is gathering: entries are encoded straight into the bytes that will be written. */
 export class PendingBatch {
@@ -20,6 +19,7 @@ export class PendingBatch {
   /** Header and entries so far. */
   used = batchHeaderBytes;
   count = 0;
+  /** When it began to gather. One reading of the clock for all its records: they become durable in the same instant anyway. */
   timeMs = 0;
   readonly operations: Operation[] = [];
 
@@ -28,8 +28,7 @@ export class PendingBatch {
   }
 
   /** Makes room for `more` bytes of entries besides the trailer. */
-  reserve(more: number, nowMs: number): void {
-    if (this.count === 0) this.timeMs = Math.max(0, nowMs);
+  reserve(more: number): void {
     const needed = this.used + more + trailerBytes;
     if (needed <= this.#bytes.length) return;
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
@@ -37,17 +36,17 @@ export class PendingBatch {
     this.#bytes = grown;
   }
 
-  putRecord(stream: number, sequence: number, data: Uint8Array, nowMs: number): void {
+  putRecord(stream: number, sequence: number, data: Uint8Array): void {
     this.#bytes.set(data, this.used + entryHeaderBytes);
-    this.#seal(EntryType.record, stream, sequence, data.length, nowMs);
+    this.#seal(EntryType.record, stream, sequence, data.length);
   }
 
-  putControl(type: EntryType, stream: number, sequence: number, nowMs: number): void {
-    this.#seal(type, stream, sequence, 0, nowMs);
+  putControl(type: EntryType, stream: number, sequence: number): void {
+    this.#seal(type, stream, sequence, 0);
   }
 
-  putStream(state: StreamState, nowMs: number): void {
-    this.used = putDeclaration(this.#bytes, this.used, state, this.#delta(nowMs), crc);
+  putStream(state: StreamState): void {
+    this.used = putDeclaration(this.#bytes, this.used, state, 0, crc);
     this.count++;
   }
 
@@ -61,13 +60,9 @@ export class PendingBatch {
     return this.#bytes;
   }
 
-  #seal(type: EntryType, stream: number, sequence: number, length: number, nowMs: number): void {
-    sealEntry(this.#bytes, this.used, type, stream, sequence, this.#delta(nowMs), length, crc);
+  #seal(type: EntryType, stream: number, sequence: number, length: number): void {
+    sealEntry(this.#bytes, this.used, type, stream, sequence, 0, length, crc);
     this.used += entryHeaderBytes + length;
     this.count++;
-  }
-
-  #delta(nowMs: number): number {
-    return Math.min(Math.max(nowMs - this.timeMs, 0), timeDeltaMax);
   }
 }

@@ -44,10 +44,12 @@ class SegmentCursor {
   async batchAt(offset: number): Promise<{ header: BatchHeader; from: number }> {
     await this.#ensure(offset, batchHeaderBytes);
     const header = readBatchHeader(this.bytes, offset - this.#base, this.segment.place, offset, crc);
-    if (header === undefined || offset + batchHeaderBytes + header.payloadBytes > this.segment.end) throw this.#damaged(offset);
+    if (header === undefined || offset + batchHeaderBytes + header.payloadBytes > this.segment.end)
+      throw this.#damaged(offset);
     await this.#ensure(offset, batchHeaderBytes + header.payloadBytes);
     const at = offset - this.#base;
-    if (!payloadIsWhole(this.bytes, at, header, this.segment.place, offset, crc)) throw this.#damaged(offset, header.number);
+    if (!payloadIsWhole(this.bytes, at, header, this.segment.place, offset, crc))
+      throw this.#damaged(offset, header.number);
     return { header, from: at + batchHeaderBytes };
   }
 
@@ -60,7 +62,11 @@ class SegmentCursor {
       read = await this.#file.read(block, offset);
     } catch (cause) {
       const { path } = this.segment;
-      throw new WalError("ERR_WAL_IO", `cannot read ${path} at ${offset}: ${String(cause)}`, { file: path, offset, cause });
+      throw new WalError("ERR_WAL_IO", `cannot read ${path} at ${offset}: ${String(cause)}`, {
+        file: path,
+        offset,
+        cause,
+      });
     }
     if (read < length) throw this.#damaged(offset);
     this.bytes = block.subarray(0, read);

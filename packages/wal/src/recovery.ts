@@ -1,6 +1,6 @@
-import { type BatchHeader, BatchPlace, batchHeaderBytes } from "./core/batch.js";
+import { type BatchHeader, batchHeaderBytes } from "./core/batch.js";
 import { decodeSegmentHeader, type Mark, pageBytes, type SegmentHeader, sameBytes } from "./core/headers.js";
-import { endsClean, type Expected, findVouching, walkSegment } from "./core/scan.js";
+import { type Expected, endsClean, findVouching, walkSegment } from "./core/scan.js";
 import { ReplayError, StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
@@ -51,7 +51,10 @@ export async function recover(
     const previous = segments.at(-1);
     if (previous !== undefined && number !== previous.number + 1 + behind.length) {
       const file = `${dir}/${segmentFile(previous.number + 1 + behind.length)}`;
-      throw new WalError("ERR_WAL_CORRUPT", `${file} is missing: there are segments before and behind it`, { file, offset: 0 });
+      throw new WalError("ERR_WAL_CORRUPT", `${file} is missing: there are segments before and behind it`, {
+        file,
+        offset: 0,
+      });
     }
     const { segment, bytes } = await loader.load(number);
     // Without a first batch in the oldest segment nothing behind it can be taken to follow.
@@ -72,7 +75,8 @@ export async function recover(
     segments.push(segment);
   }
   const last = segments.at(-1);
-  if (last === undefined) return { segments, prepared: undefined, discard: [], table, expected, uncertainFrom: undefined };
+  if (last === undefined)
+    return { segments, prepared: undefined, discard: [], table, expected, uncertainFrom: undefined };
   const { clean, prepared } = await judgeTail(loader, last, behind, expected?.number ?? 1, mark);
   checkLocated(table, dir);
   if (!clean) await wipeTail(fileSystem, last);
@@ -200,6 +204,9 @@ async function wipeTail(fileSystem: WalFileSystem, last: Segment): Promise<void>
       await file.close();
     }
   } catch (cause) {
-    throw new WalError("ERR_WAL_IO", `cannot wipe the torn end of ${last.path}: ${String(cause)}`, { file: last.path, cause });
+    throw new WalError("ERR_WAL_IO", `cannot wipe the torn end of ${last.path}: ${String(cause)}`, {
+      file: last.path,
+      cause,
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
+import { type SegmentRef, StreamState } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
-import { StreamState, type SegmentRef } from "./core/stream-state.js";
 import { badArgument, WalError } from "./errors.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
@@ -87,23 +87,30 @@ export class WalStream {
     const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
 
-    const nowMs = log.nowMs;
     const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
-    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0), nowMs);
+    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
     if (truncates) {
-      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter, nowMs);
+      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter);
       this.#nextAssigned = truncateAfter + 1;
     }
     if (records === undefined) {
-      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array, nowMs);
+      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
     } else {
-      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record, nowMs);
+      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record);
     }
     const count = records?.length ?? 1;
     const entry = batch.count - count;
     const last = this.#nextAssigned - 1;
     return new Promise((resolve, reject) => {
-      const operation = new AppendOperation(state, truncates ? truncateAfter : undefined, entry, count, last, resolve, reject);
+      const operation = new AppendOperation(
+        state,
+        truncates ? truncateAfter : undefined,
+        entry,
+        count,
+        last,
+        resolve,
+        reject,
+      );
       batch.operations.push(operation);
       const signal = options?.signal;
       if (signal !== undefined) operation.abortWith(signal);
@@ -114,9 +121,14 @@ export class WalStream {
   truncateAfter(sequence: number): Promise<void> {
     this.#checkTruncateAfter(sequence, "sequence");
     if (sequence >= this.#nextAssigned - 1) return this.#home.log.settled();
-    return this.#control(EntryType.truncateAfter, sequence, (state) => state.truncateAfter(sequence), () => {
-      this.#nextAssigned = sequence + 1;
-    });
+    return this.#control(
+      EntryType.truncateAfter,
+      sequence,
+      (state) => state.truncateAfter(sequence),
+      () => {
+        this.#nextAssigned = sequence + 1;
+      },
+    );
   }
 
   /** Drops every record below `sequence`, which may be one past the last. Segments in which nothing is left alive are freed. */
@@ -125,23 +137,33 @@ export class WalStream {
       throw badArgument("sequence", `a whole number from 1 to ${this.#nextAssigned}`, sequence);
     }
     if (sequence <= this.#firstAssigned) return this.#home.log.settled();
-    return this.#control(EntryType.truncateBefore, sequence, (state) => state.truncateBefore(sequence), () => {
-      this.#firstAssigned = sequence;
-    });
+    return this.#control(
+      EntryType.truncateBefore,
+      sequence,
+      (state) => state.truncateBefore(sequence),
+      () => {
+        this.#firstAssigned = sequence;
+      },
+    );
   }
 
   /** Deletes the stream with all its records. A later append begins a new one, at sequence 1. */
   remove(): Promise<void> {
     if (this.#state === undefined) return this.#home.log.settled();
     const { table } = this.#home.log;
-    return this.#control(EntryType.remove, 0, (state) => {
-      state.remove();
-      table.byId.delete(state.id);
-    }, () => {
-      this.#state = undefined;
-      this.#nextAssigned = 1;
-      this.#firstAssigned = 1;
-    });
+    return this.#control(
+      EntryType.remove,
+      0,
+      (state) => {
+        state.remove();
+        table.byId.delete(state.id);
+      },
+      () => {
+        this.#state = undefined;
+        this.#nextAssigned = 1;
+        this.#firstAssigned = 1;
+      },
+    );
   }
 
   /**
@@ -156,17 +178,18 @@ export class WalStream {
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
     const state = this.#state;
     const last = Math.min(to, this.lastSequence);
-    if (from < this.firstSequence && from <= last) throw truncated({ name: this.name, first: this.firstSequence }, from);
+    if (from < this.firstSequence && from <= last)
+      throw truncated({ name: this.name, first: this.firstSequence }, from);
     if (state === undefined || from > last) return nothing;
     return readRecords(this.#home.fileSystem, state, from, last, signal);
   }
 
-  #gather(bytes: number, nowMs: number): { batch: PendingBatch; state: StreamState } {
+  #gather(bytes: number): { batch: PendingBatch; state: StreamState } {
     const { log } = this.#home;
-    if (this.#state !== undefined) return { batch: log.gather(bytes, nowMs), state: this.#state };
+    if (this.#state !== undefined) return { batch: log.gather(bytes), state: this.#state };
     const state = new StreamState(this.#home.nextStreamId(), this.name);
-    const batch = log.gather(bytes + declarationBytes(this.name), nowMs);
-    batch.putStream(state, nowMs);
+    const batch = log.gather(bytes + declarationBytes(this.name));
+    batch.putStream(state);
     batch.operations.push(new DeclareOperation(log, state));
     this.#state = state;
     return { batch, state };
@@ -176,9 +199,8 @@ export class WalStream {
     const { log } = this.#home;
     const refusal = log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const nowMs = log.nowMs;
-    const { batch, state } = this.#gather(entryHeaderBytes, nowMs);
-    batch.putControl(type, state.id, sequence, nowMs);
+    const { batch, state } = this.#gather(entryHeaderBytes);
+    batch.putControl(type, state.id, sequence);
     assign();
     return new Promise((resolve, reject) => {
       batch.operations.push({ apply: () => apply(state), resolve, reject });

@@ -5,7 +5,7 @@ import type { WalFile, WalFileSystem } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
 import { Log } from "./log.js";
 import { MarkFile } from "./mark-file.js";
-import { recover, type Recovered, type UncertainTail } from "./recovery.js";
+import { type Recovered, recover, type UncertainTail } from "./recovery.js";
 import { isScratch, segmentFile, segmentNumber } from "./segment.js";
 import { SegmentSet } from "./segment-set.js";
 import { WalStream } from "./stream.js";
@@ -94,7 +94,8 @@ export class Wal {
         return streamIds - 1;
       },
     };
-    for (const state of log.table.byId.values()) this.#streams.set(state.name, new WalStream(this.#home, state.name, state));
+    for (const state of log.table.byId.values())
+      this.#streams.set(state.name, new WalStream(this.#home, state.name, state));
   }
 
   /**
@@ -157,8 +158,16 @@ export class Wal {
 
   /** Finishes what was appended, writes the mark that vouches for it, and gives the directory back. Later calls wait for the first. */
   close(): Promise<void> {
-    this.#closing ??= this.#log.close().finally(this.#unlock);
+    this.#closing ??= this.#shut();
     return this.#closing;
+  }
+
+  async #shut(): Promise<void> {
+    try {
+      await this.#log.close();
+    } finally {
+      await this.#unlock();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -191,10 +200,7 @@ function checked(options: WalOptions): Settings {
   };
 }
 
-async function openLocked(
-  settings: Settings,
-  make: (log: Log, tail: UncertainTail | undefined) => Wal,
-): Promise<Wal> {
+async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTail | undefined) => Wal): Promise<Wal> {
   const { dir, fileSystem, segmentBytes, now } = settings;
   const files = await asIo(dir, fileSystem.list(dir));
   for (const file of files.filter(isScratch)) await asIo(dir, fileSystem.remove(`${dir}/${file}`));
@@ -285,9 +291,13 @@ async function asIo<T>(dir: string, work: Promise<T>): Promise<T> {
     return await work;
   } catch (cause) {
     if (cause instanceof WalError) throw cause;
-    throw new WalError("ERR_WAL_IO", `cannot open the log in ${dir}: ${cause instanceof Error ? cause.message : cause}`, {
-      file: dir,
-      cause,
-    });
+    throw new WalError(
+      "ERR_WAL_IO",
+      `cannot open the log in ${dir}: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        file: dir,
+        cause,
+      },
+    );
   }
 }

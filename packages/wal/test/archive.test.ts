@@ -43,7 +43,8 @@ const entry = (sequence: number, mark = ""): ArchiveEntry => ({
 });
 const entries = (first: number, last: number, mark = "") =>
   Array.from({ length: last - first + 1 }, (_, n) => entry(first + n, mark));
-const plain = (list: readonly ArchiveEntry[]) => list.map(({ sequence, timeMs, data }) => [sequence, timeMs, Buffer.from(data).toString()]);
+const plain = (list: readonly ArchiveEntry[]) =>
+  list.map(({ sequence, timeMs, data }) => [sequence, timeMs, Buffer.from(data).toString()]);
 const stream = "orders/7";
 const opened = (store: ObjectStore, bytesPerObjectMax = 100) => Archiver.open({ store, stream, bytesPerObjectMax });
 
@@ -51,7 +52,11 @@ async function keys(store: ObjectStore): Promise<string[]> {
   return collect(store.list(""));
 }
 
-async function change(store: ObjectStore, key: string, edit: (bytes: Uint8Array) => Uint8Array | undefined): Promise<void> {
+async function change(
+  store: ObjectStore,
+  key: string,
+  edit: (bytes: Uint8Array) => Uint8Array | undefined,
+): Promise<void> {
   const changed = edit((await store.get(key)) as Uint8Array);
   if (changed === undefined) await store.delete(key);
   else await store.put(key, changed, { sha256: sha256(changed) });
@@ -83,12 +88,23 @@ describe("an archiver", () => {
       await (await opened(store)).archive(entries(11, 13));
       expect((await opened(store)).archivedThrough).toBe(13);
       expect(plain(await collect(restore({ store, stream })))).toEqual(plain(entries(1, 13)));
-      expect(plain(await collect(restore({ store, stream, from: 3, until: { sequence: 9 } })))).toEqual(plain(entries(3, 9)));
+      expect(plain(await collect(restore({ store, stream, from: 3, until: { sequence: 9 } })))).toEqual(
+        plain(entries(3, 9)),
+      );
       const timeMs = entry(7).timeMs + 500;
       expect(plain(await collect(restore({ store, stream, until: { timeMs } })))).toEqual(plain(entries(1, 7)));
       expect(await collect(restore({ store, stream, until: { timeMs: 0 } }))).toEqual([]);
-      expect(await verifyArchive({ store, stream })).toMatchObject({ wholeThrough: 13, objects: 4, entries: 13, problems: [] });
-      expect(await verifyArchive({ store, stream: "never seen" })).toMatchObject({ wholeThrough: 0, objects: 0, problems: [] });
+      expect(await verifyArchive({ store, stream })).toMatchObject({
+        wholeThrough: 13,
+        objects: 4,
+        entries: 13,
+        problems: [],
+      });
+      expect(await verifyArchive({ store, stream: "never seen" })).toMatchObject({
+        wholeThrough: 0,
+        objects: 0,
+        problems: [],
+      });
     });
   }
 
@@ -109,63 +125,75 @@ describe("an archiver", () => {
     const archiver = await opened(memoryObjectStore());
     await expect(archiver.archive(entries(2, 3))).rejects.toMatchObject({ code: "ERR_ARCHIVE_GAP" });
     await expect(archiver.archive([entry(1), entry(3)])).rejects.toMatchObject({ code: "ERR_ARCHIVE_GAP" });
-    await expect(archiver.archive([{ ...entry(1), timeMs: Number.NaN }])).rejects.toMatchObject({ code: "ERR_ARCHIVE_GAP" });
+    await expect(archiver.archive([{ ...entry(1), timeMs: Number.NaN }])).rejects.toMatchObject({
+      code: "ERR_ARCHIVE_GAP",
+    });
     expect(await archiver.archive(entries(1, 3))).toHaveLength(1);
     await expect(archiver.archive(entries(1, 3))).rejects.toMatchObject({ code: "ERR_ARCHIVE_GAP" });
   });
 
   it("goes on after a failure at any call to the store, also one that stored and then failed, with no hole and no duplicate", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.constantFrom("fine", "before", "after"), { maxLength: 30 }), fc.integer({ min: 1, max: 12 }), async (faults, step) => {
-        const inner = memoryObjectStore();
-        const plan = [...faults];
-        const failing = async <T>(call: () => Promise<T>): Promise<T> => {
-          const fault = plan.shift();
-          if (fault === "before") throw new Error("timed out");
-          const result = await call();
-          if (fault === "after") throw new Error("timed out");
-          return result;
-        };
-        const store: ObjectStore = {
-          ...inner,
-          put: (...args) => failing(() => inner.put(...args)),
-          get: (...args) => failing(() => inner.get(...args)),
-        };
-        for (let tries = 0; ; tries++) {
-          try {
-            const archiver = await opened(store);
-            const from = archiver.archivedThrough + 1;
-            if (from > 30) break;
-            // An interrupted upload may reach further than these entries: a later call with more of them gets it done.
-            await archiver.archive(entries(from, Math.min(30, from + step - 1 + tries)));
-          } catch (error) {
-            expect((error as Error).message).toBe("timed out");
+      fc.asyncProperty(
+        fc.array(fc.constantFrom("fine", "before", "after"), { maxLength: 30 }),
+        fc.integer({ min: 1, max: 12 }),
+        async (faults, step) => {
+          const inner = memoryObjectStore();
+          const plan = [...faults];
+          const failing = async <T>(call: () => Promise<T>): Promise<T> => {
+            const fault = plan.shift();
+            if (fault === "before") throw new Error("timed out");
+            const result = await call();
+            if (fault === "after") throw new Error("timed out");
+            return result;
+          };
+          const store: ObjectStore = {
+            ...inner,
+            put: (...args) => failing(() => inner.put(...args)),
+            get: (...args) => failing(() => inner.get(...args)),
+          };
+          for (let tries = 0; ; tries++) {
+            try {
+              const archiver = await opened(store);
+              const from = archiver.archivedThrough + 1;
+              if (from > 30) break;
+              // An interrupted upload may reach further than these entries: a later call with more of them gets it done.
+              await archiver.archive(entries(from, Math.min(30, from + step - 1 + tries)));
+            } catch (error) {
+              expect((error as Error).message).toBe("timed out");
+            }
+            expect(tries).toBeLessThan(100);
           }
-          expect(tries).toBeLessThan(100);
-        }
-        expect(plain(await collect(restore({ store: inner, stream })))).toEqual(plain(entries(1, 30)));
-        expect((await verifyArchive({ store: inner, stream })).problems).toEqual([]);
-      }),
+          expect(plain(await collect(restore({ store: inner, stream })))).toEqual(plain(entries(1, 30)));
+          expect((await verifyArchive({ store: inner, stream })).problems).toEqual([]);
+        },
+      ),
       { numRuns: 200 },
     );
   });
 
   it("meets another uploader: both end with one archive, whatever size of objects each would make", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 400 }), async (scheduler, one, other) => {
-        const inner = memoryObjectStore();
-        const store: ObjectStore = {
-          ...inner,
-          put: (...args) => scheduler.schedule(Promise.resolve()).then(() => inner.put(...args)),
-          get: (...args) => scheduler.schedule(Promise.resolve()).then(() => inner.get(...args)),
-        };
-        const upload = async (size: number) => (await opened(store, size)).archive(entries(1, 12));
-        const both = Promise.all([upload(one), upload(other)].map((call) => call.catch((error: unknown) => error)));
-        await scheduler.waitFor(both);
-        for (const result of await both) if (result instanceof Error) expect(result).toMatchObject({ code: "ERR_ARCHIVE_GAP" });
-        expect(plain(await collect(restore({ store: inner, stream })))).toEqual(plain(entries(1, 12)));
-        expect((await verifyArchive({ store: inner, stream })).problems).toEqual([]);
-      }),
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.integer({ min: 1, max: 400 }),
+        fc.integer({ min: 1, max: 400 }),
+        async (scheduler, one, other) => {
+          const inner = memoryObjectStore();
+          const store: ObjectStore = {
+            ...inner,
+            put: (...args) => scheduler.schedule(Promise.resolve()).then(() => inner.put(...args)),
+            get: (...args) => scheduler.schedule(Promise.resolve()).then(() => inner.get(...args)),
+          };
+          const upload = async (size: number) => (await opened(store, size)).archive(entries(1, 12));
+          const both = Promise.all([upload(one), upload(other)].map((call) => call.catch((error: unknown) => error)));
+          await scheduler.waitFor(both);
+          for (const result of await both)
+            if (result instanceof Error) expect(result).toMatchObject({ code: "ERR_ARCHIVE_GAP" });
+          expect(plain(await collect(restore({ store: inner, stream })))).toEqual(plain(entries(1, 12)));
+          expect((await verifyArchive({ store: inner, stream })).problems).toEqual([]);
+        },
+      ),
       { numRuns: 100 },
     );
   });
@@ -214,22 +242,27 @@ describe("damage to an archive", () => {
   it("in any byte of any object or manifest is found; restore hands out only what is right", async () => {
     const { store, objects, manifests } = await filled();
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...objects, ...manifests), fc.nat(), fc.integer({ min: 1, max: 255 }), async (key, where, flip) => {
-        const whole = (await store.get(key)) as Uint8Array;
-        const damaged = whole.slice();
-        damaged[where % damaged.length] = (damaged[where % damaged.length] as number) ^ flip;
-        await store.put(key, damaged, { sha256: sha256(damaged) });
-        const seen: ArchiveEntry[] = [];
-        const restoring = (async () => {
-          for await (const one of restore({ store, stream })) seen.push(one);
-        })();
-        await expect(restoring).rejects.toMatchObject({ code: "ERR_ARCHIVE_CORRUPT" });
-        expect(plain(seen)).toEqual(plain(entries(1, seen.length)));
-        const report = await verifyArchive({ store, stream });
-        expect(report.problems.map(({ code }) => code)).toContain("ERR_ARCHIVE_CORRUPT");
-        expect(report.wholeThrough).toBeLessThan(20);
-        await store.put(key, whole, { sha256: sha256(whole) });
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...objects, ...manifests),
+        fc.nat(),
+        fc.integer({ min: 1, max: 255 }),
+        async (key, where, flip) => {
+          const whole = (await store.get(key)) as Uint8Array;
+          const damaged = whole.slice();
+          damaged[where % damaged.length] = (damaged[where % damaged.length] as number) ^ flip;
+          await store.put(key, damaged, { sha256: sha256(damaged) });
+          const seen: ArchiveEntry[] = [];
+          const restoring = (async () => {
+            for await (const one of restore({ store, stream })) seen.push(one);
+          })();
+          await expect(restoring).rejects.toMatchObject({ code: "ERR_ARCHIVE_CORRUPT" });
+          expect(plain(seen)).toEqual(plain(entries(1, seen.length)));
+          const report = await verifyArchive({ store, stream });
+          expect(report.problems.map(({ code }) => code)).toContain("ERR_ARCHIVE_CORRUPT");
+          expect(report.wholeThrough).toBeLessThan(20);
+          await store.put(key, whole, { sha256: sha256(whole) });
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -262,7 +295,9 @@ describe("damage to an archive", () => {
 
   it("asking for what is not archived is an error, not an empty answer", async () => {
     const { store } = await filled();
-    await expect(collect(restore({ store, stream, until: { sequence: 21 } }))).rejects.toMatchObject({ code: "ERR_ARCHIVE_RANGE" });
+    await expect(collect(restore({ store, stream, until: { sequence: 21 } }))).rejects.toMatchObject({
+      code: "ERR_ARCHIVE_RANGE",
+    });
     await expect(collect(restore({ store, stream, from: 22 }))).rejects.toMatchObject({ code: "ERR_ARCHIVE_RANGE" });
   });
 });

@@ -43,12 +43,20 @@ class Model {
 }
 
 const open = (fileSystem: FaultFileSystem) =>
-  Wal.open({ dir: "log", fileSystem: fileSystem.boot(), segmentBytes: 65_536, batchBytesMax: 20_000, now: () => 1_700_000_000_000 });
+  Wal.open({
+    dir: "log",
+    fileSystem: fileSystem.boot(),
+    segmentBytes: 65_536,
+    batchBytesMax: 20_000,
+    now: () => 1_700_000_000_000,
+  });
 
 async function content(wal: Wal, name: string): Promise<Content> {
   const stream = wal.stream(name);
   const records = await collect(stream.read());
-  expect(records.map((record: WalRecord) => record.sequence)).toEqual(records.map((_, at) => stream.firstSequence + at));
+  expect(records.map((record: WalRecord) => record.sequence)).toEqual(
+    records.map((_, at) => stream.firstSequence + at),
+  );
   return { first: stream.firstSequence, records: records.map((record) => Buffer.from(record.data).toString()) };
 }
 
@@ -63,7 +71,10 @@ function operate(wal: Wal, model: Model, random: Random, serial: number): Promis
   let call: Promise<unknown>;
   if (pick < 0.75 || before.records.length === 0) {
     const count = 1 + Math.floor(random() * 4);
-    const records = Array.from({ length: count }, (_, n) => `${serial}.${n}.${"x".repeat(Math.floor(random() ** 4 * 12_000))}`);
+    const records = Array.from(
+      { length: count },
+      (_, n) => `${serial}.${n}.${"x".repeat(Math.floor(random() ** 4 * 12_000))}`,
+    );
     const cut = random() < 0.15 ? before.first - 1 + Math.floor(random() * (before.records.length + 1)) : undefined;
     const kept = cut === undefined ? before.records : before.records.slice(0, cut - before.first + 1);
     after = { first: before.first, records: [...kept, ...records] };
@@ -82,17 +93,27 @@ function operate(wal: Wal, model: Model, random: Random, serial: number): Promis
   return call.then(() => model.acknowledged(name, after));
 }
 
-async function live(wal: Wal, fileSystem: FaultFileSystem, model: Model, random: Random, serial: number): Promise<void> {
+async function live(
+  wal: Wal,
+  fileSystem: FaultFileSystem,
+  model: Model,
+  random: Random,
+  serial: number,
+): Promise<void> {
   fileSystem.countdown = Math.floor(random() * 60);
   for (let round = 0; round < 40 && !wal.stats().poisoned; round++) {
-    const calls = Array.from({ length: 1 + Math.floor(random() * 5) }, (_, n) => operate(wal, model, random, serial + round * 10 + n));
+    const calls = Array.from({ length: 1 + Math.floor(random() * 5) }, (_, n) =>
+      operate(wal, model, random, serial + round * 10 + n),
+    );
     const results = await Promise.allSettled(calls);
     if (results.some((result) => result.status === "rejected")) return;
   }
 }
 
 describe("after power cuts at any write boundary, with any subset of unsynced pages kept", () => {
-  it("each stream is what was acknowledged, or what a call in flight would have made of it", { timeout: 60_000 }, async () => {
+  it("each stream is what was acknowledged, or what a call in flight would have made of it", {
+    timeout: 60_000,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0, max: 0x7fffffff }), async (seed) => {
         const random = seeded(seed);
@@ -112,7 +133,9 @@ describe("after power cuts at any write boundary, with any subset of unsynced pa
           fileSystem.countdown = Number.POSITIVE_INFINITY;
           for (const name of names) {
             const found = await content(wal, name);
-            expect(key(found), `stream ${name}, life ${life}`).toBeOneOf((model.possible.get(name) as Content[]).map(key));
+            expect(key(found), `stream ${name}, life ${life}`).toBeOneOf(
+              (model.possible.get(name) as Content[]).map(key),
+            );
             model.found(name, found);
           }
           await live(wal, fileSystem, model, random, life * 1000);

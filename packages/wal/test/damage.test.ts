@@ -9,7 +9,8 @@ const open = (fileSystem: FaultFileSystem) =>
   Wal.open({ dir: "log", fileSystem: fileSystem.boot(), segmentBytes, now: () => 1_700_000_000_000 });
 
 const segment = (number: number) => `log/${String(number).padStart(12, "0")}.wal`;
-const records = async (wal: Wal) => (await collect(wal.stream("s").read())).map((record) => Buffer.from(record.data).toString());
+const records = async (wal: Wal) =>
+  (await collect(wal.stream("s").read())).map((record) => Buffer.from(record.data).toString());
 const text = (n: number, length = 3000) => `${n}:${"x".repeat(length)}`;
 
 /** Some segments with known records in them, closed (the last batch is vouched for) or left by a power cut (it is not). */
@@ -36,27 +37,34 @@ async function opened(fileSystem: FaultFileSystem): Promise<{ found: string[]; u
 }
 
 describe("damage", () => {
-  it("is reported wherever a bit flips, or makes no difference: nothing durable is ever missing or different", { timeout: 60_000 }, async () => {
+  it("is reported wherever a bit flips, or makes no difference: nothing durable is ever missing or different", {
+    timeout: 60_000,
+  }, async () => {
     const fileSystem = await filled({ close: true });
     const restore = fileSystem.snapshot();
     const whole = await opened(fileSystem);
     const files = ["log/marks", segment(1), segment(2), segment(3), segment(4)];
     expect(fileSystem.files()).toEqual(expect.arrayContaining(files));
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...files), fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(7), async (file, where, bit) => {
-        restore();
-        fileSystem.damage(file, (bytes) => {
-          const at = Math.min(Math.floor(where * bytes.length), bytes.length - 1);
-          bytes[at] = (bytes[at] as number) ^ (1 << bit);
-        });
-        const result = await opened(fileSystem);
-        if (result instanceof WalError) {
-          expect(["ERR_WAL_CORRUPT", "ERR_WAL_UNSUPPORTED"]).toContain(result.code);
-          expect(result.file).toBe(file);
-        } else {
-          expect(result.found).toEqual((whole as { found: string[] }).found);
-        }
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...files),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.nat(7),
+        async (file, where, bit) => {
+          restore();
+          fileSystem.damage(file, (bytes) => {
+            const at = Math.min(Math.floor(where * bytes.length), bytes.length - 1);
+            bytes[at] = (bytes[at] as number) ^ (1 << bit);
+          });
+          const result = await opened(fileSystem);
+          if (result instanceof WalError) {
+            expect(["ERR_WAL_CORRUPT", "ERR_WAL_UNSUPPORTED"]).toContain(result.code);
+            expect(result.file).toBe(file);
+          } else {
+            expect(result.found).toEqual((whole as { found: string[] }).found);
+          }
+        },
+      ),
       { numRuns: 400 },
     );
   });
@@ -170,7 +178,10 @@ describe("failing disks", () => {
     const stream = wal.stream("s");
     const results = await Promise.allSettled([stream.append(Buffer.from("lost")), stream.truncateBefore(2)]);
     for (const result of results) {
-      expect(result).toMatchObject({ status: "rejected", reason: { code: "ERR_WAL_POISONED", cause: { code: "EIO" } } });
+      expect(result).toMatchObject({
+        status: "rejected",
+        reason: { code: "ERR_WAL_POISONED", cause: { code: "EIO" } },
+      });
     }
     await expect(stream.append(Buffer.from("more"))).rejects.toMatchObject({ code: "ERR_WAL_POISONED" });
     expect(await records(wal)).toEqual([text(1, 10), text(2, 10)]);
@@ -205,7 +216,9 @@ describe("failing disks", () => {
     const wal = await open(fileSystem);
     for (let n = 1; n <= 40; n++) await wal.stream("s").append(Buffer.from(text(n)));
     await wal.close();
-    expect((await opened(fileSystem)) as object).toMatchObject({ found: Array.from({ length: 40 }, (_, n) => text(n + 1)) });
+    expect((await opened(fileSystem)) as object).toMatchObject({
+      found: Array.from({ length: 40 }, (_, n) => text(n + 1)),
+    });
   });
 
   it("that cannot be read make opening fail; it is not taken for the end of the log", async () => {

@@ -1,5 +1,5 @@
-import { WalError } from "../src/index.js";
 import type { WalFile, WalFileSystem } from "../src/index.js";
+import { WalError } from "../src/index.js";
 
 const pageBytes = 4096;
 
@@ -103,7 +103,10 @@ export class FaultFileSystem implements WalFileSystem {
       this.kill();
       this.#journal = [];
       this.#names = new Map(
-        [...copy].map(([name, bytes]) => [name, { bytes: bytes.slice(), durable: bytes.slice(), dirty: new Set<number>() }]),
+        [...copy].map(([name, bytes]) => [
+          name,
+          { bytes: bytes.slice(), durable: bytes.slice(), dirty: new Set<number>() },
+        ]),
       );
       this.#durableNames = new Map(this.#names);
     };

@@ -49,7 +49,8 @@ async function load({ host, port, table, operation, clients, seconds, items }) {
       while (performance.now() < endAt) {
         const id = Math.floor(Math.random() * items);
         const begun = performance.now();
-        if (operation === "PutItem") await request(agent, { host, port }, "PutItem", { TableName: table, Item: itemOf(id, times.length) });
+        if (operation === "PutItem")
+          await request(agent, { host, port }, "PutItem", { TableName: table, Item: itemOf(id, times.length) });
         else {
           const answer = await request(agent, { host, port }, "GetItem", {
             TableName: table,

@@ -16,7 +16,11 @@ export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
   start(): Promise<void>;
-  load(options: { operation: "PutItem" | "GetItem"; clients: number; seconds: number }): Promise<Record<string, number>>;
+  load(options: {
+    operation: "PutItem" | "GetItem";
+    clients: number;
+    seconds: number;
+  }): Promise<Record<string, number>>;
   stop(): Promise<void>;
 }
 
@@ -24,9 +28,9 @@ type Launch = (port: number, dir: string) => ChildProcess;
 
 const require = createRequire(import.meta.url);
 
-function resolved(name: string): string | undefined {
+function resolved(resolve: () => string): string | undefined {
   try {
-    return require.resolve(name);
+    return resolve();
   } catch {
     return undefined;
   }
@@ -104,33 +108,47 @@ async function answers(port: number, child: ChildProcess | undefined): Promise<v
 }
 
 const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
-const dynalite = resolved("dynalite/cli.js");
-const dynoxide = resolved("@dynoxide/linux-x64/package.json")?.replace("package.json", "dynoxide");
+const dynalite = resolved(() => require.resolve("dynalite/cli.js"));
+const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.json"))?.replace(
+  "package.json",
+  "dynoxide",
+);
 const quiet: SpawnOptions = { stdio: ["ignore", "ignore", "inherit"] };
 
 export const servers: Readonly<Record<string, ServerUnderTest>> = {
   evenkeel: server(
     "three replicas in three processes, two of which sync (fdatasync) before the answer",
-    existsSync(cli) ? (port, dir) => spawn(process.execPath, [cli, "--port", String(port), "--data", dir], quiet) : undefined,
+    existsSync(cli)
+      ? (port, dir) => spawn(process.execPath, [cli, "--port", String(port), "--data", dir], quiet)
+      : undefined,
     "not built: run `npm run build` first",
   ),
   "dynalite (memory)": server(
     "one copy, in memory, nothing on disk",
-    dynalite === undefined ? undefined : (port) => spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0"], quiet),
+    dynalite === undefined
+      ? undefined
+      : (port) =>
+          spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0"], quiet),
     "dynalite is not installed",
   ),
   "dynalite (disk)": server(
     "one copy, LevelDB on disk, no sync before the answer",
     dynalite === undefined
       ? undefined
-      : (port, dir) => spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0", "--path", join(dir, "level")], quiet),
+      : (port, dir) =>
+          spawn(
+            process.execPath,
+            [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0", "--path", join(dir, "level")],
+            quiet,
+          ),
     "dynalite is not installed",
   ),
   "dynoxide (disk)": server(
     "one copy, SQLite on disk, fsync before the answer",
     dynoxide === undefined || !existsSync(dynoxide)
       ? undefined
-      : (port, dir) => spawn(dynoxide, ["--host", HOST, "--port", String(port), "--db-path", join(dir, "dynoxide.db")], quiet),
+      : (port, dir) =>
+          spawn(dynoxide, ["--host", HOST, "--port", String(port), "--db-path", join(dir, "dynoxide.db")], quiet),
     "@dynoxide/linux-x64 is for Linux on x64",
   ),
 };

@@ -26,6 +26,7 @@ export function setAttribute(item: Item, name: string, value: AttributeValue): v
 export function depthOf(value: AttributeValue): number {
   let deepest = 0;
   if ("L" in value) for (const element of value.L) deepest = Math.max(deepest, depthOf(element));
-  else if ("M" in value) for (const name in value.M) deepest = Math.max(deepest, depthOf(value.M[name] as AttributeValue));
+  else if ("M" in value)
+    for (const name in value.M) deepest = Math.max(deepest, depthOf(value.M[name] as AttributeValue));
   return deepest + 1;
 }

@@ -28,6 +28,18 @@ export function isBase64(text: string): boolean {
   return (sextet(text, end - 1) & (padding === 1 ? 3 : 15)) === 0;
 }
 
+/** Order of the bytes that two canonical texts stand for. Spare bits are zero, so that a prefix never sorts behind what it begins. */
+export function compareBase64(a: string, b: string): number {
+  if (a === b) return 0;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    // Padding, which has no sextet, counts as -1: where one text ends, the other goes on.
+    const difference = sextet(a, i) - sextet(b, i);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
 /** @param text canonical, as `isBase64` says */
 export function decodeBase64(text: string): Uint8Array {
   const bytes = new Uint8Array(base64Bytes(text));

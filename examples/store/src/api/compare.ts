@@ -1,8 +1,8 @@
 /** Equality and order of attribute values, as conditions, filters and keys see them. */
-import { base64Bytes, decodeBase64 } from "./base64.js";
+import { base64Bytes, compareBase64 } from "./base64.js";
 import type { AttributeValue } from "./model.js";
 import { compareNumbers } from "./number.js";
-import { compareBytes, compareText, utf8Bytes } from "./text.js";
+import { compareText, utf8Bytes } from "./text.js";
 
 /** Numbers are in normal form and binary is canonical base64, so scalars are equal exactly when their texts are. */
 export function equalValues(a: AttributeValue, b: AttributeValue): boolean {
@@ -16,7 +16,9 @@ export function equalValues(a: AttributeValue, b: AttributeValue): boolean {
   if ("NS" in a) return "NS" in b && equalSets(a.NS, b.NS);
   if ("BS" in a) return "BS" in b && equalSets(a.BS, b.BS);
   if ("L" in a) {
-    return "L" in b && a.L.length === b.L.length && a.L.every((value, i) => equalValues(value, b.L[i] as AttributeValue));
+    return (
+      "L" in b && a.L.length === b.L.length && a.L.every((value, i) => equalValues(value, b.L[i] as AttributeValue))
+    );
   }
   if (!("M" in b)) return false;
   const names = Object.keys(a.M);
@@ -36,7 +38,7 @@ function equalSets(a: readonly string[], b: readonly string[]): boolean {
 export function compareValues(a: AttributeValue, b: AttributeValue): number | undefined {
   if ("S" in a) return "S" in b ? compareText(a.S, b.S) : undefined;
   if ("N" in a) return "N" in b ? compareNumbers(a.N, b.N) : undefined;
-  if ("B" in a) return "B" in b ? compareBytes(decodeBase64(a.B), decodeBase64(b.B)) : undefined;
+  if ("B" in a) return "B" in b ? compareBase64(a.B, b.B) : undefined;
   return undefined;
 }
 

@@ -4,6 +4,7 @@ import { decodeBase64 } from "./base64.js";
 import { compareValues, equalValues, sizeOfValue } from "./compare.js";
 import type { AttributeValue, Condition, Item, Operand } from "./model.js";
 import { resolvePath } from "./path.js";
+import { includesBytes, includesText } from "./search.js";
 
 /** @param item `{}` stands for an item that is not there */
 export function matches(condition: Condition, item: Item): boolean {
@@ -73,25 +74,20 @@ function beginsWith(value: AttributeValue | undefined, search: AttributeValue | 
   if (value === undefined || search === undefined) return false;
   if ("S" in value) return "S" in search && value.S.startsWith(search.S);
   if (!("B" in value && "B" in search)) return false;
-  return startsWith(decodeBase64(value.B), decodeBase64(search.B), 0);
+  return startsWith(decodeBase64(value.B), decodeBase64(search.B));
 }
 
 function contains(value: AttributeValue | undefined, search: AttributeValue | undefined): boolean {
   if (value === undefined || search === undefined) return false;
-  if ("S" in value) return "S" in search && value.S.includes(search.S);
+  if ("S" in value) return "S" in search && includesText(value.S, search.S);
   if ("SS" in value) return "S" in search && value.SS.includes(search.S);
   if ("NS" in value) return "N" in search && value.NS.includes(search.N);
   if ("BS" in value) return "B" in search && value.BS.includes(search.B);
   if ("L" in value) return value.L.some((element) => equalValues(element, search));
   if (!("B" in value && "B" in search)) return false;
-  const bytes = decodeBase64(value.B);
-  const wanted = decodeBase64(search.B);
-  for (let at = 0; at + wanted.length <= bytes.length; at++) if (startsWith(bytes, wanted, at)) return true;
-  return false;
+  return includesBytes(decodeBase64(value.B), decodeBase64(search.B));
 }
 
-function startsWith(bytes: Uint8Array, wanted: Uint8Array, at: number): boolean {
-  if (at + wanted.length > bytes.length) return false;
-  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
-  return true;
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  return bytes.length >= prefix.length && prefix.every((byte, i) => byte === bytes[i]);
 }

@@ -10,7 +10,11 @@ const errorTypes = {
   ConditionalCheckFailedException: { namespace: SERVICE, status: 400, message: messages.conditionFailed },
   InternalServerError: { namespace: SERVICE, status: 500, message: messages.internal },
   InvalidRestoreTimeException: { namespace: SERVICE, status: 400, message: messages.invalidRestoreTime },
-  ItemCollectionSizeLimitExceededException: { namespace: SERVICE, status: 400, message: messages.itemCollectionTooLarge },
+  ItemCollectionSizeLimitExceededException: {
+    namespace: SERVICE,
+    status: 400,
+    message: messages.itemCollectionTooLarge,
+  },
   LimitExceededException: { namespace: SERVICE, status: 400, message: messages.limitExceeded },
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
@@ -52,7 +56,10 @@ export class ApiError extends Error {
     message?: string,
     options: { readonly extra?: Readonly<Record<string, unknown>>; readonly cause?: unknown } = {},
   ) {
-    super(message ?? errorTypes[type].message ?? "", options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      message ?? errorTypes[type].message ?? "",
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.type = type;
     this.extra = options.extra;
   }

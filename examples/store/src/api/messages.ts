@@ -36,7 +36,8 @@ export const messages = {
   required: (name: string) => `The parameter '${name}' is required but was not present in the request`,
   constraints: (failures: readonly string[]) =>
     `${failures.length} validation error${failures.length === 1 ? "" : "s"} detected: ${failures.join("; ")}`,
-  constraint: (value: string, at: string, rule: string) => `Value ${value} at '${at}' failed to satisfy constraint: ${rule}`,
+  constraint: (value: string, at: string, rule: string) =>
+    `Value ${value} at '${at}' failed to satisfy constraint: ${rule}`,
   mustNotBeNull: "Member must not be null",
   mustHaveLengthMin: (n: number) => `Member must have length greater than or equal to ${n}`,
   mustHaveLengthMax: (n: number) => `Member must have length less than or equal to ${n}`,
@@ -50,7 +51,8 @@ export const messages = {
     "Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'",
   tableNameLength: (name: string) => `${name} must be at least 3 characters long and at most 255 characters long`,
   notSupported: (name: string) => `${INVALID_VALUES}${name} is not supported by this store`,
-  useExpressions: (name: string) => `${INVALID_VALUES}${name} is not supported by this store, use expression parameters instead`,
+  useExpressions: (name: string) =>
+    `${INVALID_VALUES}${name} is not supported by this store, use expression parameters instead`,
 
   // What the deserializer says
   cannotBeConverted: (token: string, to: string) => `${token} cannot be converted to ${to}`,
@@ -65,7 +67,8 @@ export const messages = {
 
   // Attribute values
   valueEmpty: "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
-  valueAmbiguous: "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+  valueAmbiguous:
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
   nullMustBeTrue: `${INVALID_VALUES}Null attribute value types must have the value of true`,
   stringSetEmpty: `${INVALID_VALUES}An string set  may not be empty`,
   numberSetEmpty: `${INVALID_VALUES}An number set  may not be empty`,
@@ -96,7 +99,8 @@ export const messages = {
   // Expressions
   invalidExpression: (parameter: string, problem: string) => `Invalid ${parameter}: ${problem}`,
   expressionEmpty: "The expression can not be empty;",
-  expressionTooLong: (size: number) => `Expression size has exceeded the maximum allowed size; expression size: ${size}`,
+  expressionTooLong: (size: number) =>
+    `Expression size has exceeded the maximum allowed size; expression size: ${size}`,
   expressionTooDeep: "The expression contains too many nested levels;",
   expressionTooManyOperators: (count: number) => `The expression contains too many operators; operator count: ${count}`,
   syntaxError: (token: string, near: string) => `Syntax error; token: "${token}", near: "${near}"`,
@@ -108,7 +112,8 @@ export const messages = {
     `An expression attribute value used in expression is not defined; attribute value: ${name}`,
   reservedKeyword: (name: string) => `Attribute name is a reserved keyword; reserved keyword: ${name}`,
   unknownFunction: (name: string) => `Invalid function name; function: ${name}`,
-  functionMisplaced: (name: string) => `The function is not allowed to be used this way in an expression; function: ${name}`,
+  functionMisplaced: (name: string) =>
+    `The function is not allowed to be used this way in an expression; function: ${name}`,
   functionNotInCondition: (name: string) => `The function is not allowed in a condition expression; function: ${name}`,
   functionNotInUpdate: (name: string) => `The function is not allowed in an update expression; function: ${name}`,
   operandCount: (operator: string, count: number) =>
@@ -120,7 +125,8 @@ export const messages = {
   needsPath: (operator: string) => `Operator or function requires a document path; operator or function: ${operator}`,
   operandsSame: (operator: string, operand: string) =>
     `The first operand must be distinct from the remaining operands for this operator or function; operator: ${operator}, first operand: ${operand}`,
-  unknownType: (name: string) => `Invalid attribute type name found; type: ${name}, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}`,
+  unknownType: (name: string) =>
+    `Invalid attribute type name found; type: ${name}, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}`,
   betweenTypes: (low: string, high: string) =>
     `The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: ${low}, upper bound operand: AttributeValue: ${high}`,
   betweenOrder: (low: string, high: string) =>
@@ -139,7 +145,8 @@ export const messages = {
   nameKey: (key: string) => `ExpressionAttributeNames contains invalid key: Syntax error; key: "${key}"`,
   valueKey: (key: string) => `ExpressionAttributeValues contains invalid key: Syntax error; key: "${key}"`,
   nameValue: (key: string) => `ExpressionAttributeNames contains invalid value: Empty attribute name for key ${key}`,
-  valueValue: (problem: string, key: string) => `ExpressionAttributeValues contains invalid value: ${problem} for key ${key}`,
+  valueValue: (problem: string, key: string) =>
+    `ExpressionAttributeValues contains invalid value: ${problem} for key ${key}`,
   namesUnused: (keys: readonly string[]) =>
     `Value provided in ExpressionAttributeNames unused in expressions: keys: {${keys.join(", ")}}`,
   valuesUnused: (keys: readonly string[]) =>
@@ -174,14 +181,17 @@ export const messages = {
   startKeyInvalidBecause: (problem: string) => `The provided starting key is invalid: ${problem}`,
   startKeyOutside: "The provided starting key is outside query boundaries based on provided conditions",
   startKeyPredicate: "The provided starting key does not match the range key predicate",
-  startKeySegment: "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
+  startKeySegment:
+    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
   noSuchIndex: (name: string) => `The table does not have the specified index: ${name}`,
   projectionWithSelect: (select: string) => `Cannot specify the ProjectionExpression when choosing to get ${select}`,
   projectedOnTable: "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
   specificWithoutProjection:
     "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
-  segmentWithoutTotal: "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
-  totalWithoutSegment: "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+  segmentWithoutTotal:
+    "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+  totalWithoutSegment:
+    "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
   segmentTooLarge: (segment: number, total: number) =>
     `The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: ${segment} is not less than TotalSegments: ${total}`,
 

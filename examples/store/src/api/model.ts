@@ -70,7 +70,12 @@ export type Operand =
 
 /** A parsed condition or filter, names and values already substituted. */
 export type Condition =
-  | { readonly kind: "compare"; readonly op: "=" | "<>" | "<" | "<=" | ">" | ">="; readonly left: Operand; readonly right: Operand }
+  | {
+      readonly kind: "compare";
+      readonly op: "=" | "<>" | "<" | "<=" | ">" | ">=";
+      readonly left: Operand;
+      readonly right: Operand;
+    }
   | { readonly kind: "between"; readonly value: Operand; readonly low: Operand; readonly high: Operand }
   | { readonly kind: "in"; readonly value: Operand; readonly among: readonly Operand[] }
   | { readonly kind: "exists" | "not-exists"; readonly path: DocumentPath }
@@ -104,7 +109,11 @@ interface WriteOpBase {
 export type WriteOp =
   | (WriteOpBase & { readonly kind: "put"; readonly item: Item })
   | (WriteOpBase & { readonly kind: "delete" })
-  | (WriteOpBase & { readonly kind: "update"; readonly keyAttributes: Item; readonly actions: readonly UpdateAction[] });
+  | (WriteOpBase & {
+      readonly kind: "update";
+      readonly keyAttributes: Item;
+      readonly actions: readonly UpdateAction[];
+    });
 
 /** A run of items in key order, from one partition on into the next ones. */
 export interface PageRequest {

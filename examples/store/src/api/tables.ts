@@ -18,7 +18,13 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
   if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
-  return { name: request.TableName, keySchema: keySchema(request), billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+  return {
+    name: request.TableName,
+    keySchema: keySchema(request),
+    billingMode,
+    readUnitsPerSecond,
+    writeUnitsPerSecond,
+  };
 }
 
 function keySchema(request: CreateTableRequest): KeySchema {

@@ -23,7 +23,8 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
   const sets: { path: DocumentPath; value: AttributeValue }[] = [];
   for (const action of actions) {
     if (action.kind === "set") sets.push({ path: action.path, value: evaluate(action.value, before) });
-    else if (action.kind === "add") sets.push({ path: action.path, value: sum(resolvePath(before, action.path), action.value) });
+    else if (action.kind === "add")
+      sets.push({ path: action.path, value: sum(resolvePath(before, action.path), action.value) });
     else if (action.kind === "delete") {
       const rest = difference(resolvePath(before, action.path), action.value);
       if (rest !== undefined) sets.push({ path: action.path, value: rest });
@@ -54,7 +55,8 @@ class Edit {
   }
 
   set(path: DocumentPath, value: AttributeValue): void {
-    if (path.length > 1 && path.length - 1 + depthOf(value) > NESTING_MAX) throw validationError(messages.nestingTooDeep);
+    if (path.length > 1 && path.length - 1 + depthOf(value) > NESTING_MAX)
+      throw validationError(messages.nestingTooDeep);
     const parent = this.#parent(path);
     const last = path[path.length - 1] as string | number;
     if (!Array.isArray(parent)) setAttribute(parent, last as string, value);
@@ -86,7 +88,9 @@ class Edit {
     let container: Item | AttributeValue[] = this.#root;
     for (let i = 0; i + 1 < path.length; i++) {
       const step = path[i] as string | number;
-      const value: AttributeValue | undefined = Array.isArray(container) ? container[step as number] : getAttribute(container, step as string);
+      const value: AttributeValue | undefined = Array.isArray(container)
+        ? container[step as number]
+        : getAttribute(container, step as string);
       const wantsList = typeof path[i + 1] === "number";
       if (value === undefined || !(wantsList ? "L" in value : "M" in value)) {
         throw validationError(messages.updatePathInvalid);

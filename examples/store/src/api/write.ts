@@ -43,7 +43,11 @@ function onlyTakesAway(actions: readonly UpdateAction[]): boolean {
   return actions.length > 0 && actions.every(({ kind }) => kind === "remove" || kind === "delete");
 }
 
-function returned(op: WriteOp & { kind: "update" }, before: Item | undefined, after: Item | undefined): Item | undefined {
+function returned(
+  op: WriteOp & { kind: "update" },
+  before: Item | undefined,
+  after: Item | undefined,
+): Item | undefined {
   if (op.returnValues === "NONE") return undefined;
   const item = op.returnValues.endsWith("_OLD") ? before : after;
   if (item === undefined || op.returnValues.startsWith("ALL")) return item;

@@ -48,12 +48,17 @@ export class ArchiveSchedule {
   /** A slot is forgotten where the archive vouches for it and every member has it on disk in its B-tree. */
   async #trim(hosts: readonly PartitionHost[]): Promise<void> {
     const { members, callerTo } = this.#options;
-    const statuses: NodeStatus[] = await Promise.all(members.map((node) => callerTo(node).call("status", {}, { timeoutMs: 1_000 })));
+    const statuses: NodeStatus[] = await Promise.all(
+      members.map((node) => callerTo(node).call("status", {}, { timeoutMs: 1_000 })),
+    );
     for (const host of hosts) {
-      const durable = statuses.map(({ partitions }) => partitions.find(({ partition }) => partition === host.partition)?.durableThrough ?? 0);
+      const durable = statuses.map(
+        ({ partitions }) => partitions.find(({ partition }) => partition === host.partition)?.durableThrough ?? 0,
+      );
       const throughSlot = Math.min(host.archiving.archivedThrough, ...durable) - SLOTS_KEPT;
       if (throughSlot <= host.group.status().trimmedThrough) continue;
-      for (const node of members) await callerTo(node).call("trim", { partition: host.partition, throughSlot }, { timeoutMs: 30_000 });
+      for (const node of members)
+        await callerTo(node).call("trim", { partition: host.partition, throughSlot }, { timeoutMs: 30_000 });
     }
   }
 }

@@ -110,7 +110,8 @@ export class Controller {
       ),
     );
     const led = new Set<number>();
-    for (const status of statuses) for (const { partition, ready } of status?.partitions ?? []) if (ready) led.add(partition);
+    for (const status of statuses)
+      for (const { partition, ready } of status?.partitions ?? []) if (ready) led.add(partition);
     return view.partitionsOf(table.tableId).every((record: PartitionRecord) => led.has(record.partition));
   }
 

@@ -17,7 +17,11 @@ export class LocalFleet implements Fleet {
     for (const [id, node] of nodes) this.#callers.set(id, localCaller(node.handlers));
   }
 
-  static async open({ dir, partitionsPerTable, onFailure }: FleetOptions & { onFailure: (error: unknown) => void }): Promise<LocalFleet> {
+  static async open({
+    dir,
+    partitionsPerTable,
+    onFailure,
+  }: FleetOptions & { onFailure: (error: unknown) => void }): Promise<LocalFleet> {
     const network = inProcessNetwork();
     const nodes = new Map<string, StorageNode>();
     const callers = new Map<string, Caller>();
@@ -51,7 +55,8 @@ export class LocalFleet implements Fleet {
 
   callerTo(nodeId: string): Caller {
     const caller = this.#callers.get(nodeId);
-    if (caller === undefined) throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
+    if (caller === undefined)
+      throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
     return caller;
   }
 

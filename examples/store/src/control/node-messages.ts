@@ -11,7 +11,9 @@ export interface NodeSettings {
   readonly partitionsPerTable: number;
 }
 
-export type ToNode = { readonly kind: "peers"; readonly peers: Readonly<Record<string, NodeAddresses>> } | { readonly kind: "stop" };
+export type ToNode =
+  | { readonly kind: "peers"; readonly peers: Readonly<Record<string, NodeAddresses>> }
+  | { readonly kind: "stop" };
 
 export type FromNode =
   | { readonly kind: "listening"; readonly addresses: NodeAddresses }

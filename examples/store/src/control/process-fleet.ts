@@ -64,7 +64,9 @@ export class ProcessFleet implements Fleet {
   }
 
   memdsMembers(): readonly MemdsMember[] {
-    return [...this.#nodes.values()].flatMap(({ addresses }) => (addresses === undefined ? [] : [{ host: HOST, port: addresses.memdsPort }]));
+    return [...this.#nodes.values()].flatMap(({ addresses }) =>
+      addresses === undefined ? [] : [{ host: HOST, port: addresses.memdsPort }],
+    );
   }
 
   onMemdsMoved(listener: () => void): void {
@@ -87,7 +89,8 @@ export class ProcessFleet implements Fleet {
   release(nodeId: string): void {
     const node = this.#node(nodeId);
     node.held = false;
-    if (node.child === undefined && node.timer === undefined && !this.#closing) void this.#start(node).catch(() => undefined);
+    if (node.child === undefined && node.timer === undefined && !this.#closing)
+      void this.#start(node).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -109,7 +112,8 @@ export class ProcessFleet implements Fleet {
 
   #node(nodeId: string): Supervised {
     const node = this.#nodes.get(nodeId);
-    if (node === undefined) throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
+    if (node === undefined)
+      throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
     return node;
   }
 
@@ -133,10 +137,14 @@ export class ProcessFleet implements Fleet {
   #start(node: Supervised): Promise<void> {
     const { dir, partitionsPerTable, program, execArgv = process.execArgv } = this.#options;
     const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable };
-    const child = fork(program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)), [JSON.stringify(settings)], {
-      execArgv: [...execArgv],
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    });
+    const child = fork(
+      program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)),
+      [JSON.stringify(settings)],
+      {
+        execArgv: [...execArgv],
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      },
+    );
     node.child = child;
     node.startedAtMs = performance.now();
     return new Promise<void>((resolve, reject) => {
@@ -164,7 +172,10 @@ export class ProcessFleet implements Fleet {
   }
 
   #restart(node: Supervised): void {
-    node.delayMs = performance.now() - node.startedAtMs > STEADY_AFTER_MS ? RESTART_AFTER_MS : Math.min(node.delayMs * 2, RESTART_AFTER_MS_MAX);
+    node.delayMs =
+      performance.now() - node.startedAtMs > STEADY_AFTER_MS
+        ? RESTART_AFTER_MS
+        : Math.min(node.delayMs * 2, RESTART_AFTER_MS_MAX);
     node.timer = setTimeout(() => {
       node.timer = undefined;
       // Its failure is told by the exit that follows, which tries again.

@@ -24,7 +24,8 @@ export interface RestoreRequest {
 export async function restorePartitions({ archive, calls, sources, targets, untilMs }: RestoreRequest): Promise<void> {
   for (const [i, source] of sources.entries()) {
     const target = targets[i];
-    if (target === undefined || target.hashFrom !== source.hashFrom) throw new Error(`no target for partition ${source.partition}`);
+    if (target === undefined || target.hashFrom !== source.hashFrom)
+      throw new Error(`no target for partition ${source.partition}`);
     const items = await itemsAt(archive, source.partition, untilMs);
     for (const writes of entriesOf(items)) {
       await calls.call(target.partition, target.members, "submit", { partition: target.partition, writes });

@@ -23,7 +23,10 @@ export class MemdsFeed {
   }
 
   #load(): void {
-    const entries = [...this.#replica.range({})].map(({ key, value }) => ({ key: Uint8Array.from(key), value: Uint8Array.from(value.json) }));
+    const entries = [...this.#replica.range({})].map(({ key, value }) => ({
+      key: Uint8Array.from(key),
+      value: Uint8Array.from(value.json),
+    }));
     this.#server.load({ version: this.#replica.appliedThrough, entries });
   }
 }

@@ -23,8 +23,6 @@ export const METADATA_PARTITION = 0;
 export const HASH_END = 0x1_0000_0000;
 
 export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
-export const TABLES_FROM = Buffer.from("t/");
-export const TABLES_TO = Buffer.from("t0");
 export const nextPartitionKey = (): Buffer => Buffer.from("n");
 
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");

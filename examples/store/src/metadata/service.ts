@@ -42,10 +42,14 @@ export class MetadataService {
     return this.#options.group.status().ready;
   }
 
-  async createTable(definition: TableDefinition, restore?: { source: string; untilMs: number }): Promise<VersionedTable> {
+  async createTable(
+    definition: TableDefinition,
+    restore?: { source: string; untilMs: number },
+  ): Promise<VersionedTable> {
     const { members, view, newTableId, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
-      if (view.tables.has(definition.name)) throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
+      if (view.tables.has(definition.name))
+        throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
       const source = restore === undefined ? undefined : this.#table(restore.source);
       const tableId = newTableId();
       const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
@@ -79,7 +83,10 @@ export class MetadataService {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
       if (table.status !== "ACTIVE") {
-        throw new ApiError("ResourceInUseException", `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`);
+        throw new ApiError(
+          "ResourceInUseException",
+          `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
+        );
       }
       const deleting: TableEntry = { ...table, status: "DELETING" };
       await this.#submit([put(tableKey(name), deleting)]);
@@ -103,7 +110,8 @@ export class MetadataService {
     await this.#exclusively(async () => {
       if (view.tables.get(table.name)?.tableId !== table.tableId) return;
       const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
-      for (const record of view.partitionsOf(table.tableId)) writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
+      for (const record of view.partitionsOf(table.tableId))
+        writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
       await this.#submit(writes);
     });
   }

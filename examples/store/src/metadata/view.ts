@@ -26,7 +26,9 @@ export class MetadataView {
   }
 
   partitionsOf(tableId: string): PartitionRecord[] {
-    return [...this.partitions.values()].filter((record) => record.tableId === tableId).sort((a, b) => a.hashFrom - b.hashFrom);
+    return [...this.partitions.values()]
+      .filter((record) => record.tableId === tableId)
+      .sort((a, b) => a.hashFrom - b.hashFrom);
   }
 
   #take({ key, json }: MetadataChange): void {

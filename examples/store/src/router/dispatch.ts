@@ -13,7 +13,7 @@ const internalErrors = channel("evenkeel:store:internal-error");
 
 export interface Answer {
   readonly status: number;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** Never rejects: whatever goes wrong is an answer. */
@@ -26,7 +26,8 @@ export async function dispatch(headers: IncomingHttpHeaders, body: string, conte
     if (operation === undefined) throw new ApiError("UnknownOperationException");
     authenticate(headers);
     const request = checkRequest(operation.shape, json);
-    return { status: 200, body: JSON.stringify(await operation.run(request as never, context)) };
+    const result = await operation.run(request as never, context);
+    return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
   } catch (error) {
     if (error instanceof ApiError) return { status: error.status, body: JSON.stringify(error.body()) };
     if (internalErrors.hasSubscribers) internalErrors.publish({ operation: name, error });

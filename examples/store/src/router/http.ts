@@ -6,18 +6,21 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { crc32 } from "node:zlib";
 import { ApiError } from "../api/errors.js";
+import { StoreError } from "../storage-node/errors.js";
+import { AnswerAccounts } from "./answer-accounts.js";
 import type { Backend } from "./backend.js";
 import { dispatch } from "./dispatch.js";
 import type { OperationContext } from "./operations/operation.js";
 import { BodyBudget, readBody } from "./read-body.js";
 import { requestIds } from "./request-id.js";
-import { StoreError } from "./store-error.js";
 
 export interface RouterServerOptions {
   /** Bytes of one request's body; default 16 MiB, the service's limit. More is answered with 413. */
   readonly bodyBytesMax?: number;
   /** Bytes of all bodies that are arriving; default 256 MiB. Past it a request is answered with ServiceUnavailable (503). */
   readonly bodiesBytesMax?: number;
+  /** Bytes of all answers that their clients have not taken yet; default 256 MiB. Past it a request is answered as above. */
+  readonly answersBytesMax?: number;
   /** Requests under way; default 4096. Past it a request is answered with ServiceUnavailable (503). */
   readonly requestsMax?: number;
   /** Connections; default 10,000. Past it a new one is closed at once. */
@@ -44,7 +47,10 @@ export interface RouterServerStats {
   readonly serverErrors: number;
   /** Requests refused because a bound was reached. */
   readonly refused: number;
+  /** Of requests that are arriving. */
   readonly bodyBytes: number;
+  /** Of answers that are on their way. */
+  readonly answerBytes: number;
 }
 
 export interface RouterServer {
@@ -52,7 +58,10 @@ export interface RouterServer {
    * @param address host: loopback only, default 127.0.0.1; port: default 0, any free one
    * @throws StoreError ERR_STORE_ARGUMENT for a host that is not loopback, ERR_STORE_LISTEN when the port is not to be had
    */
-  listen(address?: { readonly host?: string; readonly port?: number }): Promise<{ readonly host: string; readonly port: number }>;
+  listen(address?: {
+    readonly host?: string;
+    readonly port?: number;
+  }): Promise<{ readonly host: string; readonly port: number }>;
   /** Takes no new request, lets those under way end, then cuts every connection. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -74,9 +83,11 @@ class HttpRouterServer implements RouterServer {
   readonly #context: OperationContext;
   readonly #budget: BodyBudget;
   readonly #bodyBytesMax: number;
+  readonly #answersBytesMax: number;
   readonly #requestsMax: number;
   readonly #closeGraceMs: number;
   readonly #nextId = requestIds();
+  readonly #answers = new AnswerAccounts();
   #closing: Promise<void> | undefined;
   #connections = 0;
   #requests = 0;
@@ -89,6 +100,7 @@ class HttpRouterServer implements RouterServer {
     this.#context = { backend, nowMs: options.nowMs ?? Date.now };
     this.#bodyBytesMax = bound("bodyBytesMax", options.bodyBytesMax, 16 * 1024 * 1024);
     this.#budget = new BodyBudget(bound("bodiesBytesMax", options.bodiesBytesMax, 256 * 1024 * 1024));
+    this.#answersBytesMax = bound("answersBytesMax", options.answersBytesMax, 256 * 1024 * 1024);
     this.#requestsMax = bound("requestsMax", options.requestsMax, 4096);
     this.#closeGraceMs = bound("closeGraceMs", options.closeGraceMs, 5_000);
     const requestTimeoutMs = bound("requestTimeoutMs", options.requestTimeoutMs, 30_000);
@@ -107,7 +119,8 @@ class HttpRouterServer implements RouterServer {
     this.#server.setTimeout(bound("stallTimeoutMs", options.stallTimeoutMs, 60_000));
     this.#server.on("connection", (socket) => {
       this.#connections++;
-      socket.on("close", () => this.#connections--);
+      this.#answers.open(socket);
+      socket.once("close", () => this.#connections--);
     });
   }
 
@@ -158,6 +171,7 @@ class HttpRouterServer implements RouterServer {
       serverErrors: this.#serverErrors,
       refused: this.#refused,
       bodyBytes: this.#budget.bytes,
+      answerBytes: this.#answers.bytes,
     };
   }
 
@@ -167,7 +181,7 @@ class HttpRouterServer implements RouterServer {
     // An answer that nobody waits for any more fails without a word.
     response.on("error", () => {});
     try {
-      if (this.#underway > this.#requestsMax) this.#refuse(response);
+      if (this.#underway > this.#requestsMax || this.#answers.bytes > this.#answersBytesMax) this.#refuse(response);
       else await this.#answer(request, response);
     } finally {
       this.#underway--;
@@ -194,13 +208,19 @@ class HttpRouterServer implements RouterServer {
     this.#send(response, 503, SHORT_ON_ROOM, { "Content-Type": "application/x-amz-json-1.0" });
   }
 
-  #send(response: ServerResponse, status: number, text: string, headers?: Readonly<Record<string, string>>): void {
+  #send(
+    response: ServerResponse,
+    status: number,
+    body: string | Buffer,
+    headers?: Readonly<Record<string, string>>,
+  ): void {
     if (status >= 500) this.#serverErrors++;
     else if (status >= 400) this.#clientErrors++;
     if (response.destroyed) return;
     // While we go down, each answer is its connection's last.
     if (this.#closing !== undefined) response.setHeader("Connection", "close");
-    const bytes = Buffer.from(text, "utf8");
+    const bytes = typeof body === "string" ? Buffer.from(body, "utf8") : body;
+    this.#answers.add(response, bytes.length);
     response.writeHead(status, {
       "x-amzn-RequestId": this.#nextId(),
       "x-amz-crc32": crc32(bytes),

@@ -12,7 +12,8 @@ export function requestIds(): () => string {
   let count = 0;
   return () => {
     let digits = "";
-    for (let rest = count++; digits.length < COUNTER_DIGITS; rest = Math.floor(rest / 32)) digits = ALPHABET[rest % 32] + digits;
+    for (let rest = count++; digits.length < COUNTER_DIGITS; rest = Math.floor(rest / 32))
+      digits = ALPHABET[rest % 32] + digits;
     return prefix + digits;
   };
 }

@@ -22,7 +22,14 @@ export class Router {
 
   readonly port: number;
 
-  private constructor(port: number, server: RouterServer, backend: DataPlane, routes: Routes, memds: MemdsClient, admission: Admission) {
+  private constructor(
+    port: number,
+    server: RouterServer,
+    backend: DataPlane,
+    routes: Routes,
+    memds: MemdsClient,
+    admission: Admission,
+  ) {
     this.port = port;
     this.#server = server;
     this.backend = backend;

@@ -30,7 +30,9 @@ export class Routes {
         fetchMany: async (keys, { signal }) => {
           const queries = keys.map(queriesOf);
           const answers = (await memds.lookup(queries.flat(), { signal }))[Symbol.iterator]();
-          return new Map(keys.map((key, i) => [key, routedOf(key, queries[i]?.map(() => answers.next().value as Answer) ?? [])]));
+          return new Map(
+            keys.map((key, i) => [key, routedOf(key, queries[i]?.map(() => answers.next().value as Answer) ?? [])]),
+          );
         },
       },
     });
@@ -83,16 +85,25 @@ function queriesOf(key: string): Query[] {
   const { tableId, first, last } = bucketOf(key);
   return [
     { kind: "floor", key: routeKey(tableId, first) },
-    { kind: "range", from: routeKeyAfter(tableId, first), to: routeKeyAfter(tableId, last), limitMax: PARTITIONS_PER_BUCKET_MAX },
+    {
+      kind: "range",
+      from: routeKeyAfter(tableId, first),
+      to: routeKeyAfter(tableId, last),
+      limitMax: PARTITIONS_PER_BUCKET_MAX,
+    },
   ];
 }
 
 function routedOf(key: string, answers: readonly Answer[]): Routed {
   const version = Math.min(...answers.map((answer) => answer.version));
-  const values = answers.flatMap(({ entries }) => entries.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as unknown));
+  const values = answers.flatMap(({ entries }) =>
+    entries.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as unknown),
+  );
   if (key.startsWith("t/")) return values.length === 0 ? { version } : { version, table: values[0] as TableEntry };
   const { tableId, first } = bucketOf(key);
   // The floor of a table's first bucket may belong to another table, or not be a route at all.
-  const partitions = (values as PartitionRecord[]).filter((record) => record.tableId === tableId && record.hashTo > first);
+  const partitions = (values as PartitionRecord[]).filter(
+    (record) => record.tableId === tableId && record.hashTo > first,
+  );
   return { version, partitions };
 }

@@ -41,7 +41,8 @@ export class RpcClient implements Caller {
 
   async call<M extends Method>(method: M, params: Params<M>, { timeoutMs = CALL_TIMEOUT_MS } = {}): Promise<Result<M>> {
     const connection = await this.#connect();
-    if (connection.waiting.size >= IN_FLIGHT_MAX) throw new StoreError("ERR_STORE_OVERLOADED", "too many requests to one node are under way");
+    if (connection.waiting.size >= IN_FLIGHT_MAX)
+      throw new StoreError("ERR_STORE_OVERLOADED", "too many requests to one node are under way");
     const id = this.#nextId++;
     const frame = encodeFrame(pack([id, method, params]));
     return await new Promise<Result<M>>((resolve, reject) => {
@@ -76,7 +77,10 @@ export class RpcClient implements Caller {
     const socket = connect({ ...address, noDelay: true });
     const waiting = new Map<number, Waiting>();
     const opened = new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS);
+      const timer = setTimeout(
+        () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
+        CONNECT_TIMEOUT_MS,
+      );
       socket.once("connect", () => {
         clearTimeout(timer);
         resolve();
@@ -85,13 +89,17 @@ export class RpcClient implements Caller {
         clearTimeout(timer);
         reject(new StoreError("ERR_STORE_UNREACHABLE", `${address.host}:${address.port} cannot be reached`, { cause }));
       });
-      socket.once("close", () => reject(new StoreError("ERR_STORE_UNREACHABLE", `${address.host}:${address.port} closed the connection`)));
+      socket.once("close", () =>
+        reject(new StoreError("ERR_STORE_UNREACHABLE", `${address.host}:${address.port} closed the connection`)),
+      );
     });
     const gone = () => {
       onGone();
       for (const { reject, timer } of waiting.values()) {
         clearTimeout(timer);
-        reject(new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `the connection to ${address.host}:${address.port} was lost`));
+        reject(
+          new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `the connection to ${address.host}:${address.port} was lost`),
+        );
       }
       waiting.clear();
     };
@@ -99,7 +107,8 @@ export class RpcClient implements Caller {
     socket.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk);
-        for (let frame = reader.next(); frame !== undefined; frame = reader.next()) this.#answered(waiting, unpack(frame.payload) as AnswerMessage);
+        for (let frame = reader.next(); frame !== undefined; frame = reader.next())
+          this.#answered(waiting, unpack(frame.payload) as AnswerMessage);
       } catch (cause) {
         socket.destroy(cause instanceof Error ? cause : undefined);
       }

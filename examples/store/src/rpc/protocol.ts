@@ -1,9 +1,9 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Page, PageRequest, TableDefinition, WriteOp } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
+import type { Write } from "../storage-node/command.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
-import type { Write } from "../storage-node/command.js";
 
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
@@ -15,19 +15,36 @@ export interface NodeMethods {
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
 
-  createTable: { params: { definition: TableDefinition; restore?: { source: string; untilMs: number } }; result: VersionedTable };
+  createTable: {
+    params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };
+    result: VersionedTable;
+  };
   deleteTable: { params: { name: string }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
   status: { params: Record<string, never>; result: NodeStatus };
   mark: { params: { partition: number }; result: { slot: number } };
-  digests: { params: { partition: number; slot: number; ranges: readonly KeyRange[] }; result: { digests: readonly Digest[] } };
-  splits: { params: { partition: number; slot: number; range: KeyRange; options: SplitOptions }; result: { keys: readonly Uint8Array[] } };
-  entries: { params: { partition: number; slot: number; range: KeyRange; bytesMax: number }; result: { entries: Entry[]; more: boolean } };
+  digests: {
+    params: { partition: number; slot: number; ranges: readonly KeyRange[] };
+    result: { digests: readonly Digest[] };
+  };
+  splits: {
+    params: { partition: number; slot: number; range: KeyRange; options: SplitOptions };
+    result: { keys: readonly Uint8Array[] };
+  };
+  entries: {
+    params: { partition: number; slot: number; range: KeyRange; bytesMax: number };
+    result: { entries: Entry[]; more: boolean };
+  };
   releaseMark: { params: { partition: number; slot: number }; result: null };
   repair: {
-    params: { partition: number; key: Uint8Array; asOfSlot: number; expected?: { json: Uint8Array; itemSizeBytes: number } };
+    params: {
+      partition: number;
+      key: Uint8Array;
+      asOfSlot: number;
+      expected?: { json: Uint8Array; itemSizeBytes: number };
+    };
     result: { rewritten: boolean };
   };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };

@@ -2,8 +2,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { encodeFrame, FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
 import { answerOfError, pack, type RequestMessage, unpack } from "./codec.js";
-import { FRAME_BYTES_MAX, writeCoalesced } from "./socket.js";
 import type { Handlers, Method } from "./protocol.js";
+import { FRAME_BYTES_MAX, writeCoalesced } from "./socket.js";
 
 /** Requests under way on one connection, past which its socket is not read. */
 const IN_FLIGHT_MAX = 4_096;
@@ -60,7 +60,8 @@ function serve(socket: Socket, sockets: Set<Socket>, handlers: Handlers): void {
   socket.on("data", (chunk: Buffer) => {
     try {
       reader.push(chunk);
-      for (let frame = reader.next(); frame !== undefined; frame = reader.next()) void answer(unpack(frame.payload) as RequestMessage);
+      for (let frame = reader.next(); frame !== undefined; frame = reader.next())
+        void answer(unpack(frame.payload) as RequestMessage);
     } catch {
       // Garbage, a foreign protocol, or a frame over the bound: nothing on this connection can be trusted any more.
       socket.destroy();

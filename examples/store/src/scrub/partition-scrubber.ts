@@ -1,4 +1,4 @@
-import { type PassReport, type Reference, referenceFrom, type RepairResult, Scrubber } from "@evenkeel/scrubber";
+import { type PassReport, type Reference, type RepairResult, referenceFrom, Scrubber } from "@evenkeel/scrubber";
 import { type ObjectStore, restore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { LeaderCalls } from "../router/leader-calls.js";
@@ -38,7 +38,9 @@ export class PartitionScrubber {
       const { slot } = await this.#calls.call(partition, members, "mark", { partition });
       await this.#calls.call(partition, members, "archive", { partition, throughSlot: slot });
       const stream = groupId(partition);
-      await reference.advance(restore({ store: archive, stream, from: reference.position + 1, until: { sequence: slot } }));
+      await reference.advance(
+        restore({ store: archive, stream, from: reference.position + 1, until: { sequence: slot } }),
+      );
       return slot;
     };
     this.#scrubber = new Scrubber({
@@ -56,7 +58,8 @@ export class PartitionScrubber {
         const command = data.length === 0 ? undefined : decodeCommand(data);
         if (command?.kind !== "writes") return;
         for (const write of command.writes) {
-          if (write.op === "put") store.put(write.key, encodeStored(write.key, sequence, write.itemSizeBytes, write.bytes));
+          if (write.op === "put")
+            store.put(write.key, encodeStored(write.key, sequence, write.itemSizeBytes, write.bytes));
           else store.delete(write.key);
         }
       },

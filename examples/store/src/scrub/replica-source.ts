@@ -23,14 +23,18 @@ export function replicaSource(nodeId: string, caller: () => Caller, partition: n
       // Waits until the node has the snapshot.
       await ask(slot, () => caller().call("digests", { ...target, ranges: [] }, { timeoutMs: TIMEOUT_MS }));
       return {
-        digests: async (ranges) => (await ask(slot, () => caller().call("digests", { ...target, ranges }, { timeoutMs: TIMEOUT_MS }))).digests,
+        digests: async (ranges) =>
+          (await ask(slot, () => caller().call("digests", { ...target, ranges }, { timeoutMs: TIMEOUT_MS }))).digests,
         splits: async (range, options) =>
-          (await ask(slot, () => caller().call("splits", { ...target, range, options }, { timeoutMs: TIMEOUT_MS }))).keys,
+          (await ask(slot, () => caller().call("splits", { ...target, range, options }, { timeoutMs: TIMEOUT_MS })))
+            .keys,
         async *entries(range: KeyRange): AsyncIterable<Entry> {
           let { from } = range;
           for (;;) {
             const params = { ...target, range: { from, to: range.to }, bytesMax: ENTRIES_BYTES_MAX };
-            const { entries, more } = await ask(slot, () => caller().call("entries", params, { timeoutMs: TIMEOUT_MS }));
+            const { entries, more } = await ask(slot, () =>
+              caller().call("entries", params, { timeoutMs: TIMEOUT_MS }),
+            );
             yield* entries;
             const last = entries.at(-1);
             if (!more || last === undefined) return;

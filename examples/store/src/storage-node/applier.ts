@@ -60,7 +60,11 @@ export class Applier {
         }
         if (moves.length === 0) continue;
         await this.#tree.commit(
-          moves.map(({ replica, move }) => ({ partition: replica.partition, appliedThrough: move.through, puts: move.entries })),
+          moves.map(({ replica, move }) => ({
+            partition: replica.partition,
+            appliedThrough: move.through,
+            puts: move.entries,
+          })),
         );
         for (const { replica, move } of moves) if (replica.moved(move)) this.#dirty.add(replica);
       }

@@ -1,5 +1,5 @@
 import type { Group } from "@evenkeel/paxos";
-import { Archiver, type ArchiveEntry, type ObjectStore } from "@evenkeel/wal/archive";
+import { type ArchiveEntry, Archiver, type ObjectStore } from "@evenkeel/wal/archive";
 import { decodeCommand } from "./command.js";
 import { notLeader } from "./paxos-errors.js";
 

@@ -63,7 +63,10 @@ export function encodeCommand(command: Command): Buffer {
 export function decodeCommand(bytes: Uint8Array): Command {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length < HEADER_BYTES || view[0] !== VERSION) {
-    throw new StoreError("ERR_STORE_FORMAT", `a log entry has format version ${view[0]}; this program reads version ${VERSION}`);
+    throw new StoreError(
+      "ERR_STORE_FORMAT",
+      `a log entry has format version ${view[0]}; this program reads version ${VERSION}`,
+    );
   }
   const timeMs = view.readDoubleBE(2);
   if (view[1] === 2 && view.length === HEADER_BYTES) return { kind: "mark", timeMs };
@@ -92,6 +95,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
     if (cause instanceof StoreError) throw cause;
     throw new StoreError("ERR_STORE_FORMAT", "a log entry ends before its writes do", { cause });
   }
-  if (at !== view.length) throw new StoreError("ERR_STORE_FORMAT", `a log entry has ${view.length - at} bytes too many`);
+  if (at !== view.length)
+    throw new StoreError("ERR_STORE_FORMAT", `a log entry has ${view.length - at} bytes too many`);
   return { kind: "writes", timeMs, writes };
 }

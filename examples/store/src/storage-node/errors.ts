@@ -15,6 +15,8 @@ export type StoreErrorCode =
   | "ERR_STORE_BEHIND"
   /** Bytes of a newer format, or not of this store at all. */
   | "ERR_STORE_FORMAT"
+  /** The address is taken, or not to be had. */
+  | "ERR_STORE_LISTEN"
   | "ERR_STORE_CLOSED"
   | "ERR_STORE_CONFLICT"
   | "ERR_STORE_ARGUMENT";

@@ -19,6 +19,9 @@ import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
 
+/** Each group's log is a stream of the node's one log, under this prefix. */
+const STREAM_PREFIX = "group/";
+
 export interface StorageNodeOptions {
   readonly nodeId: string;
   readonly zone: string;
@@ -75,7 +78,12 @@ export class StorageNode {
     const wal = await Wal.open({ dir: `${options.dir}/log` });
     const tree = Tree.open(`${options.dir}/tree`);
     const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
-    const host = await GroupHost.open({ nodeId: options.nodeId, zone: options.zone, transport: options.transport, storage: walStorage(wal) });
+    const host = await GroupHost.open({
+      nodeId: options.nodeId,
+      zone: options.zone,
+      transport: options.transport,
+      storage: walStorage(wal, { prefix: STREAM_PREFIX }),
+    });
     const node = new StorageNode(options, wal, tree, host, memds);
     await node.#start();
     return node;
@@ -121,7 +129,8 @@ export class StorageNode {
 
   #partition(partition: number): PartitionHost {
     const host = this.#partitions.get(partition);
-    if (host === undefined) throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `${this.nodeId} has no partition ${partition}`);
+    if (host === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `${this.nodeId} has no partition ${partition}`);
     return host;
   }
 
@@ -146,6 +155,15 @@ export class StorageNode {
       for (const partition of [...this.#partitions.keys()]) {
         if (partition !== METADATA_PARTITION && !this.#view.partitions.has(partition)) await this.#leave(partition);
       }
+      await this.#eraseLeftovers();
+    }
+  }
+
+  /** Partitions that were being dropped when the node stopped. Numbers are never used again, so one that was given out and is gone was deleted. */
+  async #eraseLeftovers(): Promise<void> {
+    for (const partition of this.#tree.partitions()) {
+      if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
+      if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
     }
   }
 
@@ -160,7 +178,13 @@ export class StorageNode {
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
     host.replica.close();
+    await this.#erase(partition);
+  }
+
+  /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
+  async #erase(partition: number): Promise<void> {
     await this.#applier.drain();
+    await this.#wal.stream(STREAM_PREFIX + groupId(partition)).remove();
     await this.#tree.removePartition(partition);
   }
 

@@ -14,7 +14,9 @@ export function partitionPage(replica: Replica, request: PageRequest): Page {
   for (const { key, value } of replica.range({ from, to, reverse })) {
     scannedCount++;
     scannedBytes += value.itemSizeBytes;
-    const item = JSON.parse(Buffer.from(value.json.buffer, value.json.byteOffset, value.json.byteLength).toString()) as Item;
+    const item = JSON.parse(
+      Buffer.from(value.json.buffer, value.json.byteOffset, value.json.byteLength).toString(),
+    ) as Item;
     if (request.filter === undefined || matches(request.filter, item)) items.push(item);
     if (scannedBytes >= request.bytesMax || scannedCount === request.itemsMax) {
       return { items, scannedCount, scannedBytes, lastKey: Uint8Array.from(key) };

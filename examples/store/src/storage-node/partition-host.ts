@@ -26,6 +26,16 @@ export class PartitionHost {
     const { leading, ready, leader, chosenThrough, trimmedThrough } = this.group.status();
     const { appliedThrough, durableThrough } = this.replica;
     const { archivedThrough } = this.archiving;
-    return { partition: this.partition, leading, ready, leader, chosenThrough, appliedThrough, durableThrough, trimmedThrough, archivedThrough };
+    return {
+      partition: this.partition,
+      leading,
+      ready,
+      leader,
+      chosenThrough,
+      appliedThrough,
+      durableThrough,
+      trimmedThrough,
+      archivedThrough,
+    };
   }
 }

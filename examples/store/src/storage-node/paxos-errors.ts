@@ -1,7 +1,9 @@
 import { StoreError } from "./errors.js";
 
 export function notLeader(leader: string | undefined): StoreError {
-  return new StoreError("ERR_STORE_NOT_LEADER", leader === undefined ? "no leader is known" : `${leader} leads`, { leader });
+  return new StoreError("ERR_STORE_NOT_LEADER", leader === undefined ? "no leader is known" : `${leader} leads`, {
+    leader,
+  });
 }
 
 /** What the group's error means to whoever asked the store. */
@@ -11,11 +13,19 @@ export function storeErrorOf(error: unknown): unknown {
     case "ERR_PAXOS_NOT_LEADER":
       return notLeader(typeof leader === "string" ? leader : undefined);
     case "ERR_PAXOS_OVERLOADED":
-      return new StoreError("ERR_STORE_OVERLOADED", "the replication group has no room for more proposals", { cause: error });
+      return new StoreError("ERR_STORE_OVERLOADED", "the replication group has no room for more proposals", {
+        cause: error,
+      });
     case "ERR_PAXOS_UNKNOWN_OUTCOME":
-      return new StoreError("ERR_STORE_UNKNOWN_OUTCOME", "leadership was lost before the write was known to be chosen", { cause: error });
+      return new StoreError(
+        "ERR_STORE_UNKNOWN_OUTCOME",
+        "leadership was lost before the write was known to be chosen",
+        { cause: error },
+      );
     case "ERR_PAXOS_CLOSED":
-      return new StoreError("ERR_STORE_UNKNOWN_OUTCOME", "the node closed before the write was known to be chosen", { cause: error });
+      return new StoreError("ERR_STORE_UNKNOWN_OUTCOME", "the node closed before the write was known to be chosen", {
+        cause: error,
+      });
     default:
       return error;
   }

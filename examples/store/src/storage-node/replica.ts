@@ -7,7 +7,8 @@ import type { StoredValue } from "./stored-value.js";
 import { assertPartition, type Snapshot, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
 
 // sorted-btree is CommonJS; under NodeNext its class is the module's `default`.
-const BTree = ((BTreeModule as unknown as { default?: unknown }).default ?? BTreeModule) as typeof import("sorted-btree").default;
+const BTree = ((BTreeModule as unknown as { default?: unknown }).default ??
+  BTreeModule) as typeof import("sorted-btree").default;
 type OverlayTree = import("sorted-btree").default<string, OverlayEntry>;
 
 interface OverlayEntry {
@@ -50,7 +51,9 @@ export class Replica {
   #closed = false;
   readonly #marks = new Map<number, { marked: MarkedSnapshot; timer: NodeJS.Timeout }>();
   readonly #markWaiters = new Map<number, Set<(marked: MarkedSnapshot) => void>>();
-  readonly #observers = new Set<(writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void>();
+  readonly #observers = new Set<
+    (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void
+  >();
 
   constructor(partition: number, tree: Tree, applier: Applier) {
     assertPartition(partition);
@@ -83,7 +86,9 @@ export class Replica {
   }
 
   /** Called with each entry's writes, in slot order, also with the empty ones of no-ops and marks. */
-  observe(observer: (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void): void {
+  observe(
+    observer: (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void,
+  ): void {
     this.#observers.add(observer);
   }
 
@@ -98,7 +103,8 @@ export class Replica {
       if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) this.#queuedMarks.push(entry.slot);
     } else {
       for (const write of command.writes) {
-        const value = write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
+        const value =
+          write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
         const overlay = { key: write.key, slot: entry.slot, value };
         this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
@@ -178,7 +184,10 @@ export class Replica {
     const entries = this.#queue.slice(0, count);
     this.#queue = this.#queue.slice(count);
     const last = entries.at(-1)?.slot ?? this.#committedThrough;
-    const through = this.#queue.length === 0 || (this.#queue[0]?.slot ?? 0) > barrier ? Math.min(this.#appliedThrough, barrier) : last;
+    const through =
+      this.#queue.length === 0 || (this.#queue[0]?.slot ?? 0) > barrier
+        ? Math.min(this.#appliedThrough, barrier)
+        : last;
     return { through, entries };
   }
 
@@ -206,7 +215,10 @@ export class Replica {
     const seen = this.#tree.appliedThrough(this.partition, snapshot);
     if (seen !== slot) {
       snapshot.transaction.done();
-      throw new StoreError("ERR_STORE_CONFLICT", `partition ${this.partition}: a snapshot for slot ${slot} shows slot ${seen}`);
+      throw new StoreError(
+        "ERR_STORE_CONFLICT",
+        `partition ${this.partition}: a snapshot for slot ${slot} shows slot ${seen}`,
+      );
     }
     for (const [oldest] of this.#marks) {
       if (this.#marks.size < SNAPSHOTS_MAX) break;

@@ -8,7 +8,11 @@ const MARK_TIMEOUT_MS = 5_000;
 type ScrubMethods = Pick<Handlers, "mark" | "digests" | "splits" | "entries" | "releaseMark" | "repair">;
 
 /** Raw values, header and checksum included: what is compared is what lies on the disk. */
-function* rawEntries(replica: Replica, range: KeyRange, slot: Awaited<ReturnType<Replica["marked"]>>): IterableIterator<Entry> {
+function* rawEntries(
+  replica: Replica,
+  range: KeyRange,
+  slot: Awaited<ReturnType<Replica["marked"]>>,
+): IterableIterator<Entry> {
   for (const { key, bytes } of replica.rawRange(range, slot)) yield { key, value: bytes };
 }
 

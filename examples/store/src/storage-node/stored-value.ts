@@ -33,10 +33,20 @@ export function encodeStored(key: Uint8Array, slot: number, itemSizeBytes: numbe
 export function decodeStored(key: Uint8Array, bytes: Uint8Array): StoredValue {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length < HEADER_BYTES || crc32(view.subarray(8), crc32(key)) !== view.readUInt32BE(4)) {
-    throw new StoreError("ERR_STORE_CORRUPT", `the value under key ${Buffer.from(key).toString("hex")} does not match its checksum`);
+    throw new StoreError(
+      "ERR_STORE_CORRUPT",
+      `the value under key ${Buffer.from(key).toString("hex")} does not match its checksum`,
+    );
   }
   if (view[0] !== VERSION) {
-    throw new StoreError("ERR_STORE_FORMAT", `a stored value has format version ${view[0]}; this program reads version ${VERSION}`);
+    throw new StoreError(
+      "ERR_STORE_FORMAT",
+      `a stored value has format version ${view[0]}; this program reads version ${VERSION}`,
+    );
   }
-  return { slot: Number(view.readBigUInt64BE(8)), itemSizeBytes: view.readUInt32BE(16), json: view.subarray(HEADER_BYTES) };
+  return {
+    slot: Number(view.readBigUInt64BE(8)),
+    itemSizeBytes: view.readUInt32BE(16),
+    json: view.subarray(HEADER_BYTES),
+  };
 }

@@ -26,7 +26,11 @@ export interface TreeRange {
 export interface TreeWrite {
   readonly partition: number;
   readonly appliedThrough: number;
-  readonly puts: Iterable<{ key: Uint8Array; slot: number; value: { json: Uint8Array; itemSizeBytes: number } | undefined }>;
+  readonly puts: Iterable<{
+    key: Uint8Array;
+    slot: number;
+    value: { json: Uint8Array; itemSizeBytes: number } | undefined;
+  }>;
 }
 
 function appliedKey(partition: number): Buffer {
@@ -80,7 +84,8 @@ export class Tree {
   /** Partitions that have something here, from their applied slots. */
   partitions(): number[] {
     const found: number[] = [];
-    for (const key of this.#db.getKeys({ start: Buffer.from([0]), end: Buffer.from([1]) })) found.push(Buffer.from(key).readUInt32BE(1));
+    for (const key of this.#db.getKeys({ start: Buffer.from([0]), end: Buffer.from([1]) }))
+      found.push(Buffer.from(key).readUInt32BE(1));
     return found;
   }
 
@@ -91,7 +96,11 @@ export class Tree {
   }
 
   /** The raw bytes under a key, unverified: for the scrubber. */
-  *rawRange(partition: number, range: TreeRange, snapshot?: Snapshot): IterableIterator<{ key: Buffer; bytes: Buffer }> {
+  *rawRange(
+    partition: number,
+    range: TreeRange,
+    snapshot?: Snapshot,
+  ): IterableIterator<{ key: Buffer; bytes: Buffer }> {
     const low = range.from === undefined ? treeKey(partition, new Uint8Array(0)) : treeKey(partition, range.from);
     const high = range.to === undefined ? partitionEnd(partition) : treeKey(partition, range.to);
     if (low.compare(high) >= 0) return;
@@ -130,7 +139,13 @@ export class Tree {
   /** Removes a partition in bounded transactions; its applied slot goes last, so that a crash half-way is found again. */
   async removePartition(partition: number): Promise<void> {
     for (;;) {
-      const keys = [...this.#db.getKeys({ start: treeKey(partition, new Uint8Array(0)), end: partitionEnd(partition), limit: 5_000 })];
+      const keys = [
+        ...this.#db.getKeys({
+          start: treeKey(partition, new Uint8Array(0)),
+          end: partitionEnd(partition),
+          limit: 5_000,
+        }),
+      ];
       await this.#db.batch(() => {
         for (const key of keys) void this.#db.remove(Buffer.from(key));
         if (keys.length === 0) void this.#db.remove(appliedKey(partition));
@@ -157,6 +172,9 @@ export interface Snapshot {
 
 export function assertPartition(partition: number): void {
   if (!Number.isInteger(partition) || partition < 0 || partition > 0xffffffff) {
-    throw new StoreError("ERR_STORE_ARGUMENT", `partition must be a whole number from 0 to 4294967295; got ${partition}`);
+    throw new StoreError(
+      "ERR_STORE_ARGUMENT",
+      `partition must be a whole number from 0 to 4294967295; got ${partition}`,
+    );
   }
 }

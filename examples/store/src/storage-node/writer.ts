@@ -68,7 +68,11 @@ export class Writer {
         ? { op: "delete", key }
         : { op: "put", key, bytes: Buffer.from(JSON.stringify(evaluated.after)), itemSizeBytes: afterBytes };
     await this.submit([write]);
-    return { ...(evaluated.attributes === undefined ? {} : { attributes: evaluated.attributes }), beforeBytes, afterBytes };
+    return {
+      ...(evaluated.attributes === undefined ? {} : { attributes: evaluated.attributes }),
+      beforeBytes,
+      afterBytes,
+    };
   }
 
   /** One atomic entry of physical writes. Resolves with its slot when it is chosen and applied here. */
@@ -101,7 +105,11 @@ export class Writer {
    * Puts back what a key held at `asOfSlot`, unless it was written since: then that write has healed it already. Resolves false in that
    * case. `expected` absent: the key was deleted.
    */
-  async repair(key: Uint8Array, asOfSlot: number, expected: { json: Uint8Array; itemSizeBytes: number } | undefined): Promise<boolean> {
+  async repair(
+    key: Uint8Array,
+    asOfSlot: number,
+    expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
+  ): Promise<boolean> {
     this.#assertLeading();
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -110,7 +118,9 @@ export class Writer {
       if (await this.#writtenSince(key, asOfSlot)) return false;
       if (watch.touched) return false;
       await this.submit([
-        expected === undefined ? { op: "delete", key } : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
+        expected === undefined
+          ? { op: "delete", key }
+          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
       ]);
       return true;
     } finally {
@@ -124,7 +134,8 @@ export class Writer {
     for await (const entry of this.#group.entries({ from: slot + 1, through })) {
       if (entry.kind !== "command") continue;
       const command = decodeCommand(entry.command);
-      if (command.kind === "writes" && command.writes.some((write) => Buffer.compare(write.key, key) === 0)) return true;
+      if (command.kind === "writes" && command.writes.some((write) => Buffer.compare(write.key, key) === 0))
+        return true;
     }
     return false;
   }
@@ -132,10 +143,14 @@ export class Writer {
   #current(key: Uint8Array, pending: Pending | undefined): { text: string; itemSizeBytes: number } | undefined {
     if (pending !== undefined) {
       const { write } = pending;
-      return write.op === "delete" ? undefined : { text: Buffer.from(write.bytes).toString(), itemSizeBytes: write.itemSizeBytes };
+      return write.op === "delete"
+        ? undefined
+        : { text: Buffer.from(write.bytes).toString(), itemSizeBytes: write.itemSizeBytes };
     }
     const stored = this.#replica.get(key);
-    return stored === undefined ? undefined : { text: Buffer.from(stored.json).toString(), itemSizeBytes: stored.itemSizeBytes };
+    return stored === undefined
+      ? undefined
+      : { text: Buffer.from(stored.json).toString(), itemSizeBytes: stored.itemSizeBytes };
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {
@@ -155,7 +170,10 @@ export class Writer {
       this.#round = status.ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX) {
-      throw new StoreError("ERR_STORE_OVERLOADED", `partition ${this.#replica.partition}: ${this.#replica.backlog} entries wait for the B-tree`);
+      throw new StoreError(
+        "ERR_STORE_OVERLOADED",
+        `partition ${this.#replica.partition}: ${this.#replica.backlog} entries wait for the B-tree`,
+      );
     }
   }
 

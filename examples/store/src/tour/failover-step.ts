@@ -2,8 +2,8 @@ import { type DynamoDBDocumentClient, GetCommand, PutCommand } from "@aws-sdk/li
 import { itemKey } from "../api/keys.js";
 import { NODE_IDS } from "../control/fleet.js";
 import type { ProcessFleet } from "../control/process-fleet.js";
-import type { Store } from "../store.js";
 import type { NodeStatus } from "../storage-node/status.js";
+import type { Store } from "../store.js";
 import type { City } from "./cities.js";
 import { TABLE } from "./load-step.js";
 import { figure, type Report, until } from "./report.js";
@@ -38,7 +38,12 @@ export async function leaderOf(store: Store, partition: number): Promise<string>
   });
 }
 
-export async function killTheLeader(report: Report, store: Store, documents: DynamoDBDocumentClient, cities: readonly City[]): Promise<void> {
+export async function killTheLeader(
+  report: Report,
+  store: Store,
+  documents: DynamoDBDocumentClient,
+  cities: readonly City[],
+): Promise<void> {
   report.step("The leader's process is killed with SIGKILL while a client writes");
   const city = cities.find(({ country }) => country === "CH") as City;
   const partition = await partitionOf(store, city);
@@ -68,7 +73,9 @@ export async function killTheLeader(report: Report, store: Store, documents: Dyn
   }
   const next = await leaderOf(store, partition);
   report.say(`${leader}, which led partition ${partition}, was killed; ${next} leads now`);
-  report.say(`writes were refused for ${figure(longestMs)} ms: the longest time between two acknowledged writes; the client saw no error`);
+  report.say(
+    `writes were refused for ${figure(longestMs)} ms: the longest time between two acknowledged writes; the client saw no error`,
+  );
   report.promise(next !== leader, "another node took over");
 
   for (const i of acknowledged) {
@@ -84,5 +91,8 @@ export async function killTheLeader(report: Report, store: Store, documents: Dyn
     const ahead = (await statusOf(store, next))?.partitions.find((found) => found.partition === partition);
     return back !== undefined && ahead !== undefined && back.appliedThrough === ahead.chosenThrough ? true : undefined;
   });
-  report.promise(true, `${leader} was started again and has caught up, ${figure(performance.now() - started)} ms later`);
+  report.promise(
+    true,
+    `${leader} was started again and has caught up, ${figure(performance.now() - started)} ms later`,
+  );
 }

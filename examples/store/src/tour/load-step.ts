@@ -1,5 +1,11 @@
 import { CreateTableCommand, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
-import { BatchWriteCommand, type DynamoDBDocumentClient, GetCommand, QueryCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
+import {
+  BatchWriteCommand,
+  type DynamoDBDocumentClient,
+  GetCommand,
+  QueryCommand,
+  ScanCommand,
+} from "@aws-sdk/lib-dynamodb";
 import type { City } from "./cities.js";
 import { figure, inParallel, quantile, type Report } from "./report.js";
 
@@ -13,7 +19,11 @@ export async function scanAll(documents: DynamoDBDocumentClient, table: string):
   let start: Record<string, unknown> | undefined;
   do {
     const page = await documents.send(
-      new ScanCommand({ TableName: table, ConsistentRead: true, ...(start === undefined ? {} : { ExclusiveStartKey: start }) }),
+      new ScanCommand({
+        TableName: table,
+        ConsistentRead: true,
+        ...(start === undefined ? {} : { ExclusiveStartKey: start }),
+      }),
     );
     for (const item of page.Items ?? []) found.set(`${item.country}/${item.place}`, item as City);
     start = page.LastEvaluatedKey;
@@ -31,7 +41,11 @@ export function sameCities(found: ReadonlyMap<string, City>, wanted: readonly Ci
   );
 }
 
-export async function loadAndRead(report: Report, documents: DynamoDBDocumentClient, cities: readonly City[]): Promise<void> {
+export async function loadAndRead(
+  report: Report,
+  documents: DynamoDBDocumentClient,
+  cities: readonly City[],
+): Promise<void> {
   report.step("Write and read: real places of sixteen countries, through the unmodified AWS SDK");
   await documents.send(
     new CreateTableCommand({
@@ -47,7 +61,10 @@ export async function loadAndRead(report: Report, documents: DynamoDBDocumentCli
       BillingMode: "PAY_PER_REQUEST",
     }),
   );
-  await waitUntilTableExists({ client: documents, maxWaitTime: 30, minDelay: 0.1, maxDelay: 0.5 }, { TableName: TABLE });
+  await waitUntilTableExists(
+    { client: documents, maxWaitTime: 30, minDelay: 0.1, maxDelay: 0.5 },
+    { TableName: TABLE },
+  );
 
   const batches: City[][] = [];
   for (let i = 0; i < cities.length; i += BATCH_ITEMS) batches.push(cities.slice(i, i + BATCH_ITEMS));
@@ -55,7 +72,9 @@ export async function loadAndRead(report: Report, documents: DynamoDBDocumentCli
   await inParallel(batches, 8, async (batch) => {
     let requests: Record<string, unknown>[] = batch.map((Item) => ({ PutRequest: { Item } }));
     while (requests.length > 0) {
-      const { UnprocessedItems } = await documents.send(new BatchWriteCommand({ RequestItems: { [TABLE]: requests as never } }));
+      const { UnprocessedItems } = await documents.send(
+        new BatchWriteCommand({ RequestItems: { [TABLE]: requests as never } }),
+      );
       requests = (UnprocessedItems?.[TABLE] ?? []) as Record<string, unknown>[];
     }
   });
@@ -74,7 +93,9 @@ export async function loadAndRead(report: Report, documents: DynamoDBDocumentCli
     times.push(performance.now() - start);
     if (Item?.name !== city.name) throw new Error(`${city.country}/${city.place} does not read as it was written`);
   });
-  report.say(`${figure(READS)} consistent reads of single items: p50 ${figure(quantile(times, 0.5))} ms, p99 ${figure(quantile(times, 0.99))} ms (the SDK's own time included)`);
+  report.say(
+    `${figure(READS)} consistent reads of single items: p50 ${figure(quantile(times, 0.5))} ms, p99 ${figure(quantile(times, 0.99))} ms (the SDK's own time included)`,
+  );
 
   const query = new QueryCommand({
     TableName: TABLE,
@@ -83,6 +104,12 @@ export async function loadAndRead(report: Report, documents: DynamoDBDocumentCli
   });
   const names = ((await documents.send(query)).Items ?? []).map((item) => item.name as string);
   const wanted = cities.filter(({ country, place }) => country === "JP" && place.startsWith("Kyo")).length;
-  report.promise(names.length === wanted && wanted > 0, `a query finds the ${wanted} places of Japan that begin with "Kyo": ${names.join(", ")}`);
-  report.promise(sameCities(await scanAll(documents, TABLE), cities), `a scan returns all ${figure(cities.length)} items, each as it was written`);
+  report.promise(
+    names.length === wanted && wanted > 0,
+    `a query finds the ${wanted} places of Japan that begin with "Kyo": ${names.join(", ")}`,
+  );
+  report.promise(
+    sameCities(await scanAll(documents, TABLE), cities),
+    `a scan returns all ${figure(cities.length)} items, each as it was written`,
+  );
 }

@@ -27,7 +27,11 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 /** Runs `work` on every element, `width` at a time. */
-export async function inParallel<T>(elements: readonly T[], width: number, work: (element: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  elements: readonly T[],
+  width: number,
+  work: (element: T) => Promise<void>,
+): Promise<void> {
   let next = 0;
   await Promise.all(
     Array.from({ length: width }, async () => {

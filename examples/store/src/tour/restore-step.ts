@@ -12,7 +12,12 @@ import { figure, inParallel, type Report } from "./report.js";
 const RESTORED = "cities-restored";
 const MISTAKE = "NZ";
 
-export async function restoreBeforeMistake(report: Report, store: Store, documents: DynamoDBDocumentClient, cities: readonly City[]): Promise<void> {
+export async function restoreBeforeMistake(
+  report: Report,
+  store: Store,
+  documents: DynamoDBDocumentClient,
+  cities: readonly City[],
+): Promise<void> {
   report.step("A mistake, and the table as it was a moment before, from the archive");
   const before = await scanAll(documents, TABLE);
   // Archived times are milliseconds: the mistake has to begin in a later one.
@@ -27,16 +32,31 @@ export async function restoreBeforeMistake(report: Report, store: Store, documen
     await documents.send(new BatchWriteCommand({ RequestItems: { [TABLE]: requests } }));
   });
   const after = await scanAll(documents, TABLE);
-  report.promise(after.size === before.size - lost.length, `the mistake: all ${figure(lost.length)} places of New Zealand are deleted from "${TABLE}"`);
+  report.promise(
+    after.size === before.size - lost.length,
+    `the mistake: all ${figure(lost.length)} places of New Zealand are deleted from "${TABLE}"`,
+  );
 
   const startedAt = performance.now();
   await documents.send(
-    new RestoreTableToPointInTimeCommand({ SourceTableName: TABLE, TargetTableName: RESTORED, RestoreDateTime: new Date(moment) }),
+    new RestoreTableToPointInTimeCommand({
+      SourceTableName: TABLE,
+      TargetTableName: RESTORED,
+      RestoreDateTime: new Date(moment),
+    }),
   );
-  await waitUntilTableExists({ client: documents, maxWaitTime: 60, minDelay: 0.1, maxDelay: 0.5 }, { TableName: RESTORED });
+  await waitUntilTableExists(
+    { client: documents, maxWaitTime: 60, minDelay: 0.1, maxDelay: 0.5 },
+    { TableName: RESTORED },
+  );
   const restored = await scanAll(documents, RESTORED);
-  report.say(`"${RESTORED}" was built from the archive as of ${new Date(moment).toISOString()}, in ${figure((performance.now() - startedAt) / 1000)} s`);
-  report.promise(sameCities(restored, [...before.values()]), `it holds all ${figure(before.size)} items as they were, New Zealand included; "${TABLE}" is as it was left`);
+  report.say(
+    `"${RESTORED}" was built from the archive as of ${new Date(moment).toISOString()}, in ${figure((performance.now() - startedAt) / 1000)} s`,
+  );
+  report.promise(
+    sameCities(restored, [...before.values()]),
+    `it holds all ${figure(before.size)} items as they were, New Zealand included; "${TABLE}" is as it was left`,
+  );
 
   const archive = new FileObjectStore({ dir: archiveDir(store.dir) });
   const partition = await partitionOf(store, lost[0] as City);

@@ -8,9 +8,9 @@ import { Store } from "../store.js";
 import { loadCities } from "./cities.js";
 import { damageAndRepair } from "./damage-step.js";
 import { killTheLeader } from "./failover-step.js";
+import { loadAndRead } from "./load-step.js";
 import { figure, Report } from "./report.js";
 import { restoreBeforeMistake } from "./restore-step.js";
-import { loadAndRead } from "./load-step.js";
 
 async function main(): Promise<void> {
   const startedAt = performance.now();

@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { normalizeNumber } from "../../src/api/number.js";
 import type { AttributeValue, Item, KeyAttributeType, KeySchema } from "../../src/api/model.js";
+import { normalizeNumber } from "../../src/api/number.js";
 
 /** A number that the service stores, in any spelling. */
 export const numberText: fc.Arbitrary<string> = fc
@@ -11,7 +11,10 @@ export const numberText: fc.Arbitrary<string> = fc
       fc.integer({ min: 0, max: 100_000 }).map(String),
       fc.stringMatching(/^[0-9]{1,38}$/),
     ),
-    fc.oneof({ weight: 3, arbitrary: fc.integer({ min: -6, max: 6 }) }, { weight: 1, arbitrary: fc.integer({ min: -90, max: 80 }) }),
+    fc.oneof(
+      { weight: 3, arbitrary: fc.integer({ min: -6, max: 6 }) },
+      { weight: 1, arbitrary: fc.integer({ min: -90, max: 80 }) },
+    ),
   )
   .map(([negative, digits, exponent]) => `${negative ? "-" : ""}${digits}e${exponent}`);
 

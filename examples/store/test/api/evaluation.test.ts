@@ -66,7 +66,13 @@ const small: fc.Arbitrary<AttributeValue> = fc.oneof(
 );
 const value = fc.oneof(
   { weight: 3, arbitrary: small },
-  fc.constantFrom<AttributeValue>({ BOOL: true }, { NULL: true }, { SS: ["a", "b"] }, { SS: ["b", "a"] }, { NS: ["1", "2"] }),
+  fc.constantFrom<AttributeValue>(
+    { BOOL: true },
+    { NULL: true },
+    { SS: ["a", "b"] },
+    { SS: ["b", "a"] },
+    { NS: ["1", "2"] },
+  ),
   fc.array(small, { maxLength: 3 }).map((L) => ({ L })),
   fc.record({ a: small, b: small }, { requiredKeys: [] }).map((M) => ({ M: M as Item })),
 );
@@ -163,7 +169,13 @@ const simple: fc.Arbitrary<Piece<boolean>> = fc.oneof(
   fc.tuple(pathOperand, small).map(([of, search]) => ({
     write: (w: Writer) => `contains(${of.write(w)}, ${w.value(search)})`,
     mean: (item: Item) => {
-      const there = (of.mean(item) ?? {}) as { S?: string; B?: string; SS?: string[]; NS?: string[]; L?: AttributeValue[] };
+      const there = (of.mean(item) ?? {}) as {
+        S?: string;
+        B?: string;
+        SS?: string[];
+        NS?: string[];
+        L?: AttributeValue[];
+      };
       const text = (search as { S?: string }).S;
       if (there.L) return there.L.some((one) => canonical(one) === canonical(search));
       if (text !== undefined) return (there.S ?? there.SS)?.includes(text) ?? false;
@@ -188,8 +200,7 @@ const condition: fc.Arbitrary<Piece<boolean>> = fc.letrec<{ any: Piece<boolean> 
     tie("any").map((of) => ({ write: (w: Writer) => `NOT (${of.write(w)})`, mean: (item: Item) => !of.mean(item) })),
     fc.tuple(tie("any"), tie("any"), fc.constantFrom("AND", "or")).map(([left, right, op]) => ({
       write: (w: Writer) => `(${left.write(w)}) ${op} (${right.write(w)})`,
-      mean: (item: Item) =>
-        op === "AND" ? left.mean(item) && right.mean(item) : left.mean(item) || right.mean(item),
+      mean: (item: Item) => (op === "AND" ? left.mean(item) && right.mean(item) : left.mean(item) || right.mean(item)),
     })),
   ),
 })).any;
@@ -222,11 +233,17 @@ const set = fc.uniqueArray(fc.constantFrom("x", "y", "z"), { minLength: 1 });
 
 const step = (name: string): fc.Arbitrary<Step> =>
   fc.oneof(
-    attributeValue.map((v) => ({ section: "SET" as const, name, write: (w: Writer) => `#${name} = ${w.value(v)}`, mean: () => v })),
+    attributeValue.map((v) => ({
+      section: "SET" as const,
+      name,
+      write: (w: Writer) => `#${name} = ${w.value(v)}`,
+      mean: () => v,
+    })),
     n.map((by) => ({
       section: "SET" as const,
       name,
-      write: (w: Writer) => `#${name} = if_not_exists(${w.path(["n"])}, ${w.value({ N: "5" })}) - ${w.value({ N: by })}`,
+      write: (w: Writer) =>
+        `#${name} = if_not_exists(${w.path(["n"])}, ${w.value({ N: "5" })}) - ${w.value({ N: by })}`,
       mean: (before: Item) => ({ N: new Decimal((before.n as { N: string } | undefined)?.N ?? 5).minus(by).toFixed() }),
     })),
     fc.array(small, { maxLength: 2 }).map((L) => ({
@@ -242,16 +259,21 @@ const steps: fc.Arbitrary<Step[]> = fc
   .tuple(
     fc.subarray(["p", "q", "l", "n"]).chain((names) => fc.tuple(...names.map(step))),
     fc.option(
-      fc.tuple(fc.constantFrom("ADD" as const, "DELETE" as const), set).map(([section, SS]): Step => ({
-        section,
-        name: "set",
-        write: (w) => `#set ${w.value({ SS })}`,
-        mean: (before) => {
-          const there = (before.set as { SS: string[] } | undefined)?.SS ?? [];
-          const rest = section === "ADD" ? [...new Set([...there, ...SS])] : there.filter((one) => !(SS as string[]).includes(one));
-          return rest.length === 0 ? undefined : { SS: rest };
-        },
-      })),
+      fc.tuple(fc.constantFrom("ADD" as const, "DELETE" as const), set).map(
+        ([section, SS]): Step => ({
+          section,
+          name: "set",
+          write: (w) => `#set ${w.value({ SS })}`,
+          mean: (before) => {
+            const there = (before.set as { SS: string[] } | undefined)?.SS ?? [];
+            const rest =
+              section === "ADD"
+                ? [...new Set([...there, ...SS])]
+                : there.filter((one) => !(SS as string[]).includes(one));
+            return rest.length === 0 ? undefined : { SS: rest };
+          },
+        }),
+      ),
       { nil: undefined },
     ),
   )

@@ -46,7 +46,12 @@ function problem(kind: Kind, expression: string): string {
 describe("a condition", () => {
   const condition = (expression: string) => parse("ConditionExpression", expression).condition;
   const path = (...path: (string | number)[]) => ({ kind: "path", path });
-  const is = (name: string) => ({ kind: "compare", op: "=", left: path(name), right: { kind: "value", value: VALUES[":n"] } });
+  const is = (name: string) => ({
+    kind: "compare",
+    op: "=",
+    left: path(name),
+    right: { kind: "value", value: VALUES[":n"] },
+  });
 
   it("binds NOT before AND before OR", () => {
     expect(condition("x = :n OR NOT y = :n AND z = :n")).toEqual({
@@ -107,20 +112,53 @@ describe("a condition", () => {
     [":n = contains(x, :n)", "The function is not allowed to be used this way in an expression; function: contains"],
     ["size(x)", "The function is not allowed to be used this way in an expression; function: size"],
     ["attribute_exists(size(x))", "The function is not allowed to be used this way in an expression; function: size"],
-    ["attribute_exists(x, y)", "Incorrect number of operands for operator or function; operator or function: attribute_exists, number of operands: 2"],
-    ["begins_with(x)", "Incorrect number of operands for operator or function; operator or function: begins_with, number of operands: 1"],
-    ["size(x, y) = :n", "Incorrect number of operands for operator or function; operator or function: size, number of operands: 2"],
+    [
+      "attribute_exists(x, y)",
+      "Incorrect number of operands for operator or function; operator or function: attribute_exists, number of operands: 2",
+    ],
+    [
+      "begins_with(x)",
+      "Incorrect number of operands for operator or function; operator or function: begins_with, number of operands: 1",
+    ],
+    [
+      "size(x, y) = :n",
+      "Incorrect number of operands for operator or function; operator or function: size, number of operands: 2",
+    ],
     ["attribute_exists(:n)", "Operator or function requires a document path; operator or function: attribute_exists"],
     ["size(:n) = :n", "Operator or function requires a document path; operator or function: size"],
-    ["begins_with(x, :n)", "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N"],
-    ["attribute_type(x, :n)", "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N"],
-    ["attribute_type(x, :s)", "Invalid attribute type name found; type: text, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}"],
+    [
+      "begins_with(x, :n)",
+      "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+    ],
+    [
+      "attribute_type(x, :n)",
+      "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N",
+    ],
+    [
+      "attribute_type(x, :s)",
+      "Invalid attribute type name found; type: text, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+    ],
     ["x < :bool", "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL"],
-    ["x BETWEEN :l AND :n", "Incorrect operand type for operator or function; operator or function: BETWEEN, operand type: L"],
-    ["x BETWEEN :n AND :s", "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper bound operand: AttributeValue: {S:text}"],
-    ["x BETWEEN :m AND :n", "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}"],
-    ["x.y[1] = x.y[1]", "The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [x, y, [1]]"],
-    ["begins_with(x, x)", "The first operand must be distinct from the remaining operands for this operator or function; operator: begins_with, first operand: [x]"],
+    [
+      "x BETWEEN :l AND :n",
+      "Incorrect operand type for operator or function; operator or function: BETWEEN, operand type: L",
+    ],
+    [
+      "x BETWEEN :n AND :s",
+      "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper bound operand: AttributeValue: {S:text}",
+    ],
+    [
+      "x BETWEEN :m AND :n",
+      "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
+    ],
+    [
+      "x.y[1] = x.y[1]",
+      "The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [x, y, [1]]",
+    ],
+    [
+      "begins_with(x, x)",
+      "The first operand must be distinct from the remaining operands for this operator or function; operator: begins_with, first operand: [x]",
+    ],
     ["((x = :n))", "The expression has redundant parentheses;"],
     ["y = :n AND ((x = :n))", "The expression has redundant parentheses;"],
   ])("refuses %s", (expression, message) => {
@@ -136,7 +174,10 @@ describe("a condition", () => {
     ["((x = :n)) AND nope(x)", "The expression has redundant parentheses;"],
     ["name = :n AND nope(x)", "Invalid function name; function: nope"],
     ["x = :nope AND name = :n", "Attribute name is a reserved keyword; reserved keyword: name"],
-    ["begins_with(x, :n) AND x = :nope", "An expression attribute value used in expression is not defined; attribute value: :nope"],
+    [
+      "begins_with(x, :n) AND x = :nope",
+      "An expression attribute value used in expression is not defined; attribute value: :nope",
+    ],
   ])("with several mistakes, %s, is told the service's first", (expression, message) => {
     expect(problem("ConditionExpression", expression)).toBe(`Invalid ConditionExpression: ${message}`);
   });
@@ -172,16 +213,37 @@ describe("an update", () => {
     ["SET x = :n SET y = :n", 'The "SET" section can only be used once in an update expression;'],
     ["SET x = nope(:n)", "Invalid function name; function: nope"],
     ["SET x = size(y)", "The function is not allowed in an update expression; function: size"],
-    ["SET x = if_not_exists(y)", "Incorrect number of operands for operator or function; operator or function: if_not_exists, number of operands: 1"],
-    ["SET x = if_not_exists(:n, :n)", "Operator or function requires a document path; operator or function: if_not_exists"],
-    ["SET x = list_append(y, :n)", "Incorrect operand type for operator or function; operator or function: list_append, operand type: N"],
+    [
+      "SET x = if_not_exists(y)",
+      "Incorrect number of operands for operator or function; operator or function: if_not_exists, number of operands: 1",
+    ],
+    [
+      "SET x = if_not_exists(:n, :n)",
+      "Operator or function requires a document path; operator or function: if_not_exists",
+    ],
+    [
+      "SET x = list_append(y, :n)",
+      "Incorrect operand type for operator or function; operator or function: list_append, operand type: N",
+    ],
     ["SET x = y + :s", "Incorrect operand type for operator or function; operator or function: +, operand type: S"],
     ["ADD x :s", "Incorrect operand type for operator or function; operator: ADD, operand type: S"],
     ["DELETE x :n", "Incorrect operand type for operator or function; operator: DELETE, operand type: N"],
-    ["SET x = :n, x = :n", "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x]"],
-    ["SET x.y = :n REMOVE x", "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x]"],
-    ["SET x = :n REMOVE x.y[1]", "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x, y, [1]]"],
-    ["SET x[1] = :n REMOVE x.y", "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, [1]], path two: [x, y]"],
+    [
+      "SET x = :n, x = :n",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x]",
+    ],
+    [
+      "SET x.y = :n REMOVE x",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x]",
+    ],
+    [
+      "SET x = :n REMOVE x.y[1]",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x, y, [1]]",
+    ],
+    [
+      "SET x[1] = :n REMOVE x.y",
+      "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, [1]], path two: [x, y]",
+    ],
   ])("refuses %s", (expression, message) => {
     expect(problem("UpdateExpression", expression)).toBe(`Invalid UpdateExpression: ${message}`);
   });
@@ -195,9 +257,18 @@ describe("a projection", () => {
   it.each([
     ["x,", 'Syntax error; token: "<EOF>", near: ","'],
     ["x y", 'Syntax error; token: "y", near: "x y"'],
-    ["x, x.y", "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x, y]"],
-    ["x.y, x.y", "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, y]"],
-    ["x.y, x[0]", "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, [0]]"],
+    [
+      "x, x.y",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x, y]",
+    ],
+    [
+      "x.y, x.y",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, y]",
+    ],
+    [
+      "x.y, x[0]",
+      "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, [0]]",
+    ],
     [Array(33).fill("x").join("."), "The document path has too many nesting elements; nesting levels: 33"],
   ])("refuses %s", (expression, message) => {
     expect(problem("ProjectionExpression", expression)).toBe(`Invalid ProjectionExpression: ${message}`);
@@ -206,16 +277,40 @@ describe("a projection", () => {
 
 describe("placeholders", () => {
   it.each<[ExpressionParameters, string]>([
-    [{ ConditionExpression: "a = b", ExpressionAttributeNames: { "#x": "x" } }, "Value provided in ExpressionAttributeNames unused in expressions: keys: {#x}"],
-    [{ ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { S: "" }, ":y": { S: "" } } }, "Value provided in ExpressionAttributeValues unused in expressions: keys: {:x, :y}"],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeNames: { "#x": "x" } },
+      "Value provided in ExpressionAttributeNames unused in expressions: keys: {#x}",
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { S: "" }, ":y": { S: "" } } },
+      "Value provided in ExpressionAttributeValues unused in expressions: keys: {:x, :y}",
+    ],
     [{ ConditionExpression: "a = b", ExpressionAttributeNames: {} }, "ExpressionAttributeNames must not be empty"],
     [{ ConditionExpression: "a = b", ExpressionAttributeValues: {} }, "ExpressionAttributeValues must not be empty"],
-    [{ ConditionExpression: "a = b", ExpressionAttributeNames: { x: "x" } }, 'ExpressionAttributeNames contains invalid key: Syntax error; key: "x"'],
-    [{ ConditionExpression: "a = b", ExpressionAttributeValues: { "#x": { S: "" } } }, 'ExpressionAttributeValues contains invalid key: Syntax error; key: "#x"'],
-    [{ ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { N: "one" } } }, "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value: one for key :x"],
-    [{ ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { NS: [] } } }, "ExpressionAttributeValues contains invalid value: One or more parameter values were invalid: An number set  may not be empty for key :x"],
-    [{ ProjectionExpression: "a", ExpressionAttributeValues: { ":x": { S: "" } } }, "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null"],
-    [{ ExpressionAttributeNames: { "#x": "x" } }, "ExpressionAttributeNames can only be specified when using expressions"],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeNames: { x: "x" } },
+      'ExpressionAttributeNames contains invalid key: Syntax error; key: "x"',
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { "#x": { S: "" } } },
+      'ExpressionAttributeValues contains invalid key: Syntax error; key: "#x"',
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { N: "one" } } },
+      "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value: one for key :x",
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { NS: [] } } },
+      "ExpressionAttributeValues contains invalid value: One or more parameter values were invalid: An number set  may not be empty for key :x",
+    ],
+    [
+      { ProjectionExpression: "a", ExpressionAttributeValues: { ":x": { S: "" } } },
+      "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null",
+    ],
+    [
+      { ExpressionAttributeNames: { "#x": "x" } },
+      "ExpressionAttributeNames can only be specified when using expressions",
+    ],
   ])("refuse %j", (parameters, message) => {
     expect(() => parseExpressions(parameters, ["UpdateExpression", "ConditionExpression"])).toThrow(
       expect.objectContaining({ type: "ValidationException", message }),

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { base64Bytes, decodeBase64, encodeBase64, isBase64 } from "../../src/api/base64.js";
+import { base64Bytes, compareBase64, decodeBase64, encodeBase64, isBase64 } from "../../src/api/base64.js";
 import { readUnits, writeUnits } from "../../src/api/capacity.js";
 import { ApiError, type ApiErrorType } from "../../src/api/errors.js";
 import type { AttributeValue, Item, WriteOp } from "../../src/api/model.js";
+import { includesBytes, includesText } from "../../src/api/search.js";
 import { itemBytes, valueBytes } from "../../src/api/size.js";
 import { compareText, utf8Bytes } from "../../src/api/text.js";
 import { checkItem } from "../../src/api/value-check.js";
@@ -106,7 +107,10 @@ describe("an error", () => {
 });
 
 describe("text and bytes", () => {
-  const anyText = fc.string({ unit: "binary", maxLength: 20 });
+  const anyText = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 60 }),
+    fc.tuple(fc.string({ unit: "binary", maxLength: 3 }), fc.nat(8000)).map(([text, times]) => text.repeat(times)),
+  );
 
   it("are counted and ordered as UTF-8", () => {
     fc.assert(
@@ -117,6 +121,39 @@ describe("text and bytes", () => {
       { numRuns: 300 },
     );
     expect(utf8Bytes("\ud800x\udc00")).toBe(Buffer.byteLength("\ud800x\udc00"));
+    expect(utf8Bytes("\ud800".repeat(6000))).toBe(18_000);
+  });
+
+  const part = (text: string, from: number, length: number) => {
+    const start = from % (text.length + 1);
+    return text.slice(start, start + (length % 200));
+  };
+
+  it("are found in one another as the engine finds them", () => {
+    const ab = (length: number) => fc.string({ unit: fc.constantFrom("a", "b"), maxLength: length });
+    const long = fc.tuple(ab(3), fc.integer({ min: 20, max: 60 }), ab(3)).map(([a, n, b]) => a.repeat(n) + b);
+    fc.assert(
+      fc.property(
+        fc.oneof(long, ab(300)),
+        fc.oneof(long, ab(6)),
+        fc.nat(),
+        fc.nat(),
+        (haystack, other, from, length) => {
+          for (const needle of [other, part(haystack, from, length)]) {
+            expect(includesText(haystack, needle)).toBe(haystack.includes(needle));
+            expect(includesBytes(Buffer.from(haystack), Buffer.from(needle))).toBe(haystack.includes(needle));
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("are searched for in linear time, however the needle is made", () => {
+    const haystack = "a".repeat(400_000);
+    const needle = `b${"a".repeat(200_000)}`;
+    expect(includesText(haystack, needle)).toBe(false);
+    expect(includesBytes(Buffer.from(haystack), Buffer.from(needle))).toBe(false);
   });
 
   it("travel as canonical base64", () => {
@@ -128,6 +165,14 @@ describe("text and bytes", () => {
         expect(base64Bytes(text)).toBe(bytes.length);
         expect(decodeBase64(text)).toEqual(bytes);
       }),
+    );
+    const few = fc.uint8Array({ max: 3, maxLength: 7 });
+    fc.assert(
+      fc.property(few, few, (a, b) => {
+        const order = compareBase64(encodeBase64(a), encodeBase64(b));
+        expect(Math.sign(order)).toBe(Buffer.compare(a, b));
+      }),
+      { numRuns: 300 },
     );
     fc.assert(
       fc.property(fc.stringMatching(/^[A-Za-z0-9+/=_-]{0,8}$/), (text) => {

@@ -1,10 +1,11 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compareValues } from "../../src/api/compare.js";
+import { matches } from "../../src/api/condition.js";
 import { hash32 } from "../../src/api/hash.js";
 import { decodeKey, exactKey, itemKey, queryRange, type SortCondition } from "../../src/api/keys.js";
-import { matches } from "../../src/api/condition.js";
-import type { AttributeValue, Condition, KeySchema } from "../../src/api/model.js";
+import type { AttributeValue, Condition, Item, KeySchema } from "../../src/api/model.js";
 import { compareBytes, utf8 } from "../../src/api/text.js";
 import { keyType, keyValue, schemaOf } from "./arbitraries.js";
 
@@ -77,12 +78,42 @@ describe("keys", () => {
   const long = (bytes: number) => ({ S: "ä".repeat(bytes / 2) });
   it.each<[string, KeySchema, Record<string, AttributeValue>, string]>([
     ["missing", schemaOf("S"), {}, "One or more parameter values were invalid: Missing the key p in the item"],
-    ["inherited only", { partition: { name: "toString", type: "S" } }, {}, "One or more parameter values were invalid: Missing the key toString in the item"],
-    ["of the wrong type", schemaOf("S"), { p: { N: "1" } }, "One or more parameter values were invalid: Type mismatch for key p expected: S actual: N"],
-    ["empty", schemaOf("S"), { p: { S: "" } }, "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: p"],
-    ["an empty binary", schemaOf("S", "B"), { p: { S: "a" }, s: { B: "" } }, "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: s"],
-    ["of 2,050 bytes", schemaOf("S"), { p: long(2050) }, "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"],
-    ["with a sort key of 1,026 bytes", schemaOf("S", "S"), { p: long(2048), s: long(1026) }, "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes"],
+    [
+      "inherited only",
+      { partition: { name: "toString", type: "S" } },
+      {},
+      "One or more parameter values were invalid: Missing the key toString in the item",
+    ],
+    [
+      "of the wrong type",
+      schemaOf("S"),
+      { p: { N: "1" } },
+      "One or more parameter values were invalid: Type mismatch for key p expected: S actual: N",
+    ],
+    [
+      "empty",
+      schemaOf("S"),
+      { p: { S: "" } },
+      "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: p",
+    ],
+    [
+      "an empty binary",
+      schemaOf("S", "B"),
+      { p: { S: "a" }, s: { B: "" } },
+      "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: s",
+    ],
+    [
+      "of 2,050 bytes",
+      schemaOf("S"),
+      { p: long(2050) },
+      "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
+    ],
+    [
+      "with a sort key of 1,026 bytes",
+      schemaOf("S", "S"),
+      { p: long(2048), s: long(1026) },
+      "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+    ],
   ])("are refused when %s", (_, schema, key, message) => {
     expect(() => itemKey(schema, key)).toThrow(expect.objectContaining({ type: "ValidationException", message }));
   });
@@ -98,6 +129,20 @@ describe("keys", () => {
       expect(() => exactKey(schemaOf("S"), key as never)).toThrow("The provided key element does not match the schema");
     },
   );
+
+  it("stand as they stood on the disks of the first version", () => {
+    const golden = JSON.parse(readFileSync(new URL("../fixtures/keys-v1.json", import.meta.url), "utf8")) as {
+      schema: KeySchema;
+      key: Item;
+      hash: number;
+      hex: string;
+    }[];
+    expect(golden).toHaveLength(17);
+    for (const { schema, key, hash, hex } of golden) {
+      expect(itemKey(schema, key)).toEqual({ hash, bytes: new Uint8Array(Buffer.from(hex, "hex")) });
+      expect(decodeKey(schema, Buffer.from(hex, "hex"))).toEqual(key);
+    }
+  });
 
   it("hash as MurmurHash3 does", () => {
     expect(hash32(utf8(""))).toBe(0);

@@ -40,7 +40,10 @@ describe("normal form", () => {
     ["Infinity", "The parameter cannot be converted to a numeric value: Infinity"],
     ["1E126", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
     ["1E400", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
-    ["-1E99999999999999999999", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
+    [
+      "-1E99999999999999999999",
+      "Number overflow. Attempting to store a number with magnitude larger than supported range",
+    ],
     ["1E-131", "Number underflow. Attempting to store a number with magnitude smaller than supported range"],
     ["1".repeat(39), "Attempting to store more than 38 significant digits in a Number"],
   ])("refuses %j", (text, message) => {
@@ -73,7 +76,21 @@ describe("order", () => {
   });
 
   it("of the encodings separates neighbours", () => {
-    const ascending = ["-9e125", "-100", "-99.5", "-99", "-10", "-9", "-1.01", "-1", "-0.1", "-1e-130", "0", "1e-130", "0.09"];
+    const ascending = [
+      "-9e125",
+      "-100",
+      "-99.5",
+      "-99",
+      "-10",
+      "-9",
+      "-1.01",
+      "-1",
+      "-0.1",
+      "-1e-130",
+      "0",
+      "1e-130",
+      "0.09",
+    ];
     ascending.push("0.1", "0.11", "1", "1.01", "9", "10", "99", "99.5", "100", "101", "9e125");
     const encoded = ascending.map((text) => encodeNumber(text));
     for (let i = 1; i < encoded.length; i++) {

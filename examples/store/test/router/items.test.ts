@@ -39,7 +39,14 @@ const put = (id: string, rest: object = {}) =>
   h.client.send(new PutItemCommand({ TableName, Item: { ...key(id), ...rest } }));
 const get = async (id: string) => (await h.client.send(new GetItemCommand({ TableName, Key: key(id) }))).Item;
 
-describe("put and get", () => {
+describe.each([
+  ["as objects", false],
+  ["as JSON", true],
+])("put and get, items stored %s,", (_, asJson) => {
+  beforeAll(() => {
+    h.backend.asJson = asJson;
+  });
+
   it("carry documents of the document client", async () => {
     const Item = {
       id: "document",
@@ -122,12 +129,9 @@ describe("put and get", () => {
 
   it("return what a put replaced and what a delete removed", async () => {
     await put("old", { v: { N: "1" } });
-    const replaced = await h.client.send(
-      new PutItemCommand({ TableName, Item: key("old"), ReturnValues: "ALL_OLD" }),
-    );
+    const replaced = await h.client.send(new PutItemCommand({ TableName, Item: key("old"), ReturnValues: "ALL_OLD" }));
     expect(replaced.Attributes).toEqual({ ...key("old"), v: { N: "1" } });
-    const remove = () =>
-      h.client.send(new DeleteItemCommand({ TableName, Key: key("old"), ReturnValues: "ALL_OLD" }));
+    const remove = () => h.client.send(new DeleteItemCommand({ TableName, Key: key("old"), ReturnValues: "ALL_OLD" }));
     expect((await remove()).Attributes).toEqual(key("old"));
     expect((await remove()).Attributes).toBeUndefined();
     expect(await get("old")).toBeUndefined();
@@ -219,10 +223,15 @@ describe("updates", () => {
   it("reach into maps and lists", async () => {
     await put("deep", { m: { M: { k: { S: "x" } } }, l: { L: ["0", "1", "2", "3"].map((N) => ({ N })) } });
     expect(
-      await update("deep", "SET m.k = :v, m.#new = :v, l[9] = :last, l[8] = :v, l[0] = :v REMOVE l[1], l[3]", {
-        ":v": { S: "v" },
-        ":last": { S: "last" },
-      }, { ExpressionAttributeNames: { "#new": "n.e.w" } }),
+      await update(
+        "deep",
+        "SET m.k = :v, m.#new = :v, l[9] = :last, l[8] = :v, l[0] = :v REMOVE l[1], l[3]",
+        {
+          ":v": { S: "v" },
+          ":last": { S: "last" },
+        },
+        { ExpressionAttributeNames: { "#new": "n.e.w" } },
+      ),
     ).toEqual({
       ...key("deep"),
       m: { M: { k: { S: "v" }, "n.e.w": { S: "v" } } },
@@ -249,7 +258,10 @@ describe("updates", () => {
       s: { SS: ["a", "b", "c"] },
     });
     expect(await update("sets", "DELETE s :s", { ":s": { SS: ["a", "x"] } })).toMatchObject({ s: { SS: ["b", "c"] } });
-    expect(await update("sets", "DELETE s :s", { ":s": { SS: ["b", "c"] } })).toEqual({ ...key("sets"), n: { N: "-2" } });
+    expect(await update("sets", "DELETE s :s", { ":s": { SS: ["b", "c"] } })).toEqual({
+      ...key("sets"),
+      n: { N: "-2" },
+    });
   });
 
   it("leave no ghost of an item that they only take from", async () => {
@@ -275,7 +287,10 @@ describe("updates", () => {
     ["SET a = absent", "The provided expression refers to an attribute that does not exist in the item"],
     ["SET a = s + :v", "An operand in the update expression has an incorrect data type"],
     ["ADD s :v", "An operand in the update expression has an incorrect data type"],
-    ["SET id = :v", "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key"],
+    [
+      "SET id = :v",
+      "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
+    ],
     ["SET a = big + :big", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
     ["SET a = fine + :v, b = :big", "Attempting to store more than 38 significant digits in a Number"],
   ])("refuse %s", async (expression, message) => {

@@ -12,6 +12,15 @@ const h = harness();
 const CORAL = "com.amazon.coral.service#";
 const TARGET = { "X-Amz-Target": "DynamoDB_20120810.ListTables" };
 
+/** Holds whoever awaits `held` until `release` is called. */
+function barrier(): { held: Promise<void>; release: () => void } {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { held, release };
+}
+
 beforeAll(async () => {
   await h.client.send(
     new CreateTableCommand({
@@ -64,13 +73,52 @@ describe("a request", () => {
     ["without a body", { headers: signedJson }, 400, { __type: `${CORAL}SerializationException` }],
     ["that is a list", { headers: signedJson, body: "[]" }, 400, { __type: `${CORAL}SerializationException` }],
     ["that is null", { headers: signedJson, body: "null" }, 400, { __type: `${CORAL}SerializationException` }],
-    ["in gzip", { headers: { ...signedJson, "Content-Encoding": "gzip" }, body: gzipSync("{}") }, 400, { __type: `${CORAL}SerializationException` }],
-    ["without a target", { headers: without("X-Amz-Target"), body: "{}" }, 400, { __type: `${CORAL}UnknownOperationException` }],
-    ["for an unknown operation", { headers: { ...signedJson, "X-Amz-Target": "DynamoDB_20120810.Nope" }, body: "{}" }, 400, { __type: `${CORAL}UnknownOperationException` }],
-    ["for another service", { headers: { ...signedJson, "X-Amz-Target": "Kinesis_20131202.ListTables" }, body: "{}" }, 400, { __type: `${CORAL}UnknownOperationException` }],
-    ["without a signature", { headers: without("Authorization"), body: "{}" }, 400, { __type: `${CORAL}MissingAuthenticationTokenException`, message: "Request is missing Authentication Token" }],
-    ["with another kind of signature", { headers: { ...signedJson, Authorization: "Basic YTpi" }, body: "{}" }, 400, { __type: `${CORAL}MissingAuthenticationTokenException`, message: "Request is missing Authentication Token" }],
-    ["with half a signature", { headers: { ...without("X-Amz-Date"), Authorization: "AWS4-HMAC-SHA256 Credential=a" }, body: "{}" }, 400, { __type: `${CORAL}IncompleteSignatureException`, message: "Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter. Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization=AWS4-HMAC-SHA256 Credential=a" }],
+    [
+      "in gzip",
+      { headers: { ...signedJson, "Content-Encoding": "gzip" }, body: gzipSync("{}") },
+      400,
+      { __type: `${CORAL}SerializationException` },
+    ],
+    [
+      "without a target",
+      { headers: without("X-Amz-Target"), body: "{}" },
+      400,
+      { __type: `${CORAL}UnknownOperationException` },
+    ],
+    [
+      "for an unknown operation",
+      { headers: { ...signedJson, "X-Amz-Target": "DynamoDB_20120810.Nope" }, body: "{}" },
+      400,
+      { __type: `${CORAL}UnknownOperationException` },
+    ],
+    [
+      "for another service",
+      { headers: { ...signedJson, "X-Amz-Target": "Kinesis_20131202.ListTables" }, body: "{}" },
+      400,
+      { __type: `${CORAL}UnknownOperationException` },
+    ],
+    [
+      "without a signature",
+      { headers: without("Authorization"), body: "{}" },
+      400,
+      { __type: `${CORAL}MissingAuthenticationTokenException`, message: "Request is missing Authentication Token" },
+    ],
+    [
+      "with another kind of signature",
+      { headers: { ...signedJson, Authorization: "Basic YTpi" }, body: "{}" },
+      400,
+      { __type: `${CORAL}MissingAuthenticationTokenException`, message: "Request is missing Authentication Token" },
+    ],
+    [
+      "with half a signature",
+      { headers: { ...without("X-Amz-Date"), Authorization: "AWS4-HMAC-SHA256 Credential=a" }, body: "{}" },
+      400,
+      {
+        __type: `${CORAL}IncompleteSignatureException`,
+        message:
+          "Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter. Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization=AWS4-HMAC-SHA256 Credential=a",
+      },
+    ],
   ])("%s is refused", async (_, init, status, body) => {
     const answer = await raw(h.port, init as never);
     expect(answer.status).toBe(status);
@@ -87,7 +135,12 @@ describe("a request", () => {
   });
 
   it.each<[string, string, object, string]>([
-    ["GetItem", "a list for a map", { TableName: "things", Key: [] }, "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>"],
+    [
+      "GetItem",
+      "a list for a map",
+      { TableName: "things", Key: [] },
+      "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>",
+    ],
     ["GetItem", "a number for a name", { TableName: 5 }, "NUMBER_VALUE cannot be converted to String"],
     ["GetItem", "a fraction for a name", { TableName: 5.5 }, "DECIMAL_VALUE cannot be converted to String"],
     ["GetItem", "a list for a name", { TableName: [] }, "Unrecognized collection type class java.lang.String"],
@@ -98,15 +151,55 @@ describe("a request", () => {
     ["Query", "a string for a number", { Limit: "5" }, "STRING_VALUE cannot be converted to Integer"],
     ["Query", "a boolean for a number", { Limit: true }, "TRUE_VALUE cannot be converted to Integer"],
     ["CreateTable", "a map for a list", { KeySchema: {} }, "Start of structure or map found where not expected"],
-    ["CreateTable", "a list for a structure", { KeySchema: [[]] }, "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.KeySchemaElement"],
+    [
+      "CreateTable",
+      "a list for a structure",
+      { KeySchema: [[]] },
+      "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.KeySchemaElement",
+    ],
     ["PutItem", "a bare value", { TableName: "things", Item: { id: "x" } }, "Unexpected value type in payload"],
-    ["PutItem", "a number in S", { TableName: "things", Item: { id: { S: 5 } } }, "NUMBER_VALUE cannot be converted to String"],
-    ["PutItem", "a number in B", { TableName: "things", Item: { id: { B: 5 } } }, "only base-64-encoded strings are convertible to bytes"],
-    ["PutItem", "short base64", { TableName: "things", Item: { id: { B: "abc" } } }, "Base64 encoded length is expected a multiple of 4 bytes but found: 3"],
-    ["PutItem", "foreign base64", { TableName: "things", Item: { id: { B: "ab-_" } } }, "Invalid last non-pad Base64 character dectected"],
-    ["PutItem", "stray bits in base64", { TableName: "things", Item: { id: { B: "AB==" } } }, "Invalid last non-pad Base64 character dectected"],
-    ["PutItem", "a map for a set", { TableName: "things", Item: { id: { SS: {} } } }, "Start of structure or map found where not expected"],
-    ["PutItem", "a word in a set", { TableName: "things", Item: { id: { SS: [true] } } }, "TRUE_VALUE cannot be converted to String"],
+    [
+      "PutItem",
+      "a number in S",
+      { TableName: "things", Item: { id: { S: 5 } } },
+      "NUMBER_VALUE cannot be converted to String",
+    ],
+    [
+      "PutItem",
+      "a number in B",
+      { TableName: "things", Item: { id: { B: 5 } } },
+      "only base-64-encoded strings are convertible to bytes",
+    ],
+    [
+      "PutItem",
+      "short base64",
+      { TableName: "things", Item: { id: { B: "abc" } } },
+      "Base64 encoded length is expected a multiple of 4 bytes but found: 3",
+    ],
+    [
+      "PutItem",
+      "foreign base64",
+      { TableName: "things", Item: { id: { B: "ab-_" } } },
+      "Invalid last non-pad Base64 character dectected",
+    ],
+    [
+      "PutItem",
+      "stray bits in base64",
+      { TableName: "things", Item: { id: { B: "AB==" } } },
+      "Invalid last non-pad Base64 character dectected",
+    ],
+    [
+      "PutItem",
+      "a map for a set",
+      { TableName: "things", Item: { id: { SS: {} } } },
+      "Start of structure or map found where not expected",
+    ],
+    [
+      "PutItem",
+      "a word in a set",
+      { TableName: "things", Item: { id: { SS: [true] } } },
+      "TRUE_VALUE cannot be converted to String",
+    ],
   ])("to %s with %s does not deserialize", async (operation, _, body, Message) => {
     const answer = await call(h.port, operation, body);
     expect(answer.status).toBe(400);
@@ -117,17 +210,33 @@ describe("a request", () => {
   const nested = (levels: number): object => (levels === 0 ? { S: "" } : { L: [nested(levels - 1)] });
   it.each<[string, unknown, string]>([
     ["no type", {}, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"],
-    ["an unknown type", { X: "1" }, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"],
-    ["two types", { S: "1", N: "1" }, "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"],
+    [
+      "an unknown type",
+      { X: "1" },
+      "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+    ],
+    [
+      "two types",
+      { S: "1", N: "1" },
+      "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+    ],
     ["NULL false", { NULL: false }, `${invalid}Null attribute value types must have the value of true`],
     ["an empty SS", { SS: [] }, `${invalid}An string set  may not be empty`],
     ["an empty NS", { NS: [] }, `${invalid}An number set  may not be empty`],
     ["an empty BS", { BS: [] }, `${invalid}Binary sets should not be empty`],
     ["a double in SS", { SS: ["a", "b", "a"] }, `${invalid}Input collection [a, b, a] contains duplicates.`],
     ["a double in NS", { NS: ["1", "1.0"] }, "Input collection contains duplicates"],
-    ["a double in BS", { BS: ["AQ==", "AQ=="] }, `${invalid}Input collection [AQ==, AQ==]of type BS contains duplicates.`],
+    [
+      "a double in BS",
+      { BS: ["AQ==", "AQ=="] },
+      `${invalid}Input collection [AQ==, AQ==]of type BS contains duplicates.`,
+    ],
     ["a word for a number", { N: "ten" }, "The parameter cannot be converted to a numeric value: ten"],
-    ["1E400", { N: "1E400" }, "Number overflow. Attempting to store a number with magnitude larger than supported range"],
+    [
+      "1E400",
+      { N: "1E400" },
+      "Number overflow. Attempting to store a number with magnitude larger than supported range",
+    ],
     ["33 levels", nested(32), "Nesting Levels have exceeded supported limits"],
     ["1,000 levels in a map", { M: { deep: nested(1000) } }, "Nesting Levels have exceeded supported limits"],
   ])("with a value of %s is refused", async (_, value, message) => {
@@ -137,7 +246,9 @@ describe("a request", () => {
 
   it("may nest 32 levels, and leave fields empty or unknown", async () => {
     const Item = { id: { S: "deep" }, value: nested(31), known: { S: "s", N: null, X: 1 } };
-    expect((await call(h.port, "PutItem", { TableName: "things", Item, Surprise: {}, Expected: null })).text).toBe("{}");
+    expect((await call(h.port, "PutItem", { TableName: "things", Item, Surprise: {}, Expected: null })).text).toBe(
+      "{}",
+    );
     const answer = await call(h.port, "GetItem", { TableName: "things", Key: { id: { S: "deep" } } });
     expect(answer.json().Item).toEqual({ ...Item, known: { S: "s" } });
   });
@@ -145,26 +256,49 @@ describe("a request", () => {
   it.each<[string, object, string]>([
     ["PutItem", { Item: {} }, `${invalid}Missing the key id in the item`],
     ["PutItem", { Item: { id: { N: "1" } } }, `${invalid}Type mismatch for key id expected: S actual: N`],
-    ["PutItem", { Item: { id: { S: "" } } }, "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id"],
+    [
+      "PutItem",
+      { Item: { id: { S: "" } } },
+      "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id",
+    ],
     ["PutItem", { Item: { id: { S: "a" } }, ReturnValues: "ALL_NEW" }, "ReturnValues can only be ALL_OLD or NONE"],
-    ["PutItem", { Item: { id: { S: "a" } }, ReturnValues: "SOME" }, "1 validation error detected: Value 'SOME' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]"],
-    ["PutItem", {}, "1 validation error detected: Value null at 'item' failed to satisfy constraint: Member must not be null"],
+    [
+      "PutItem",
+      { Item: { id: { S: "a" } }, ReturnValues: "SOME" },
+      "1 validation error detected: Value 'SOME' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",
+    ],
+    [
+      "PutItem",
+      {},
+      "1 validation error detected: Value null at 'item' failed to satisfy constraint: Member must not be null",
+    ],
     ["DeleteItem", { Key: { id: { S: "a" }, more: { S: "b" } } }, "The provided key element does not match the schema"],
     ["UpdateItem", { Key: {} }, "The provided key element does not match the schema"],
     ["GetItem", { Key: { id: { N: "1" } } }, "The provided key element does not match the schema"],
     ["GetItem", { Key: { toString: { S: "1" } } }, "The provided key element does not match the schema"],
-    ["GetItem", { Key: { id: { S: "a" } }, AttributesToGet: ["a"] }, `${invalid}AttributesToGet is not supported by this store, use expression parameters instead`],
-    ["PutItem", { Item: { id: { S: "a" } }, Expected: {} }, `${invalid}Expected is not supported by this store, use expression parameters instead`],
+    [
+      "GetItem",
+      { Key: { id: { S: "a" } }, AttributesToGet: ["a"] },
+      `${invalid}AttributesToGet is not supported by this store, use expression parameters instead`,
+    ],
+    [
+      "PutItem",
+      { Item: { id: { S: "a" } }, Expected: {} },
+      `${invalid}Expected is not supported by this store, use expression parameters instead`,
+    ],
   ])("to %s with %j is refused", async (operation, body, message) => {
     const answer = await call(h.port, operation, { TableName: "things", ...body });
     expect(answer.json()).toEqual({ __type: "com.amazon.coral.validate#ValidationException", message });
   });
 
   it("may name things as objects name their own", async () => {
-    const text = '{"TableName":"things","Item":{"id":{"S":"p"},"__proto__":{"S":"x"},"constructor":{"M":{"__proto__":{"N":"01"}}}}}';
+    const text =
+      '{"TableName":"things","Item":{"id":{"S":"p"},"__proto__":{"S":"x"},"constructor":{"M":{"__proto__":{"N":"01"}}}}}';
     expect((await call(h.port, "PutItem", text)).text).toBe("{}");
     const answer = await call(h.port, "GetItem", { TableName: "things", Key: { id: { S: "p" } } });
-    expect(answer.text).toBe('{"Item":{"id":{"S":"p"},"__proto__":{"S":"x"},"constructor":{"M":{"__proto__":{"N":"1"}}}}}');
+    expect(answer.text).toBe(
+      '{"Item":{"id":{"S":"p"},"__proto__":{"S":"x"},"constructor":{"M":{"__proto__":{"N":"1"}}}}}',
+    );
     const batch = '{"RequestItems":{"__proto__":[{"DeleteRequest":{"Key":{"id":{"S":"p"}}}}]}}';
     expect((await call(h.port, "BatchWriteItem", batch)).json()).toMatchObject({
       __type: "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
@@ -245,6 +379,14 @@ describe("a hostile client", () => {
     expect(answer.json().message).toMatch(/^Invalid ConditionExpression: /);
   });
 
+  it.each(["Item", "Key", "ExpressionAttributeNames", "Anything"])("gains nothing by a bottomless %s", async (name) => {
+    const depth = 1_000_000;
+    const body = `{"TableName":"things","${name}":{"id":${'{"L":['.repeat(depth)}${"]}".repeat(depth)}}}`;
+    const answer = await call(h.port, "PutItem", body);
+    expect(answer.status).toBe(400);
+    expect(answer.text.length).toBeLessThan(1000);
+  });
+
   it("may compare two paths", async () => {
     const answer = await call(h.port, "Scan", { TableName: "things", FilterExpression: "a = b" });
     expect(answer.status).toBe(200);
@@ -307,14 +449,8 @@ describe("a hostile client", () => {
   });
 
   it("that goes away leaves nothing behind", async () => {
-    let entered = () => {};
-    const arrived = new Promise<void>((resolve) => {
-      entered = resolve;
-    });
-    let release = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const { held: arrived, release: entered } = barrier();
+    const { held, release } = barrier();
     h.backend.before = () => {
       entered();
       return held;
@@ -374,11 +510,8 @@ describe("a server", () => {
       BillingMode: "PAY_PER_REQUEST",
     });
     expect((await call(port, "PutItem", { data: "x".repeat(2000) })).status).toBe(503);
-    let release = () => {};
-    backend.before = () =>
-      new Promise<void>((resolve) => {
-        release = resolve;
-      });
+    const { held: gate, release } = barrier();
+    backend.before = () => gate;
     const held = call(port, "GetItem", { TableName: "tiny", Key: { id: { S: "x" } } });
     await expect.poll(() => server.stats().underway).toBe(1);
     const refused = await call(port, "ListTables", {});
@@ -387,9 +520,35 @@ describe("a server", () => {
       __type: "com.amazonaws.dynamodb.v20120810#ServiceUnavailable",
       message: "The service is currently unavailable or busy.",
     });
-    await expect.poll(() => (release(), server.stats().underway)).toBe(0);
+    release();
+    await expect.poll(() => server.stats().underway).toBe(0);
     expect((await held).status).toBe(200);
     expect(server.stats()).toMatchObject({ requests: 4, refused: 2, serverErrors: 2 });
+  });
+
+  it("takes no more work while its answers are not taken", async () => {
+    const backend = new MemoryBackend();
+    await using server = createRouterServer(backend, { answersBytesMax: 1_000_000, closeGraceMs: 1 });
+    const { port } = await server.listen();
+    await call(port, "CreateTable", {
+      TableName: "wide",
+      KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+      AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+      BillingMode: "PAY_PER_REQUEST",
+    });
+    const Key = { id: { S: "x" } };
+    await call(port, "PutItem", { TableName: "wide", Item: { ...Key, data: { S: "x".repeat(400_000) } } });
+    const body = JSON.stringify({ TableName: "wide", Key });
+    const head = { ...SIGNED, "X-Amz-Target": "DynamoDB_20120810.GetItem", "Content-Length": body.length, Host: "h" };
+    const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`);
+    const deaf = connect(port, "127.0.0.1");
+    deaf.pause();
+    deaf.write(`POST / HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`.repeat(60));
+    await expect.poll(() => server.stats().answerBytes).toBeGreaterThan(1_000_000);
+    expect((await call(port, "ListTables", {})).status).toBe(503);
+    deaf.destroy();
+    await expect.poll(() => server.stats().answerBytes).toBe(0);
+    expect((await call(port, "ListTables", {})).status).toBe(200);
   });
 
   it("lets what is under way end before it closes, and keeps no connection", async () => {
@@ -402,16 +561,14 @@ describe("a server", () => {
       AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
       BillingMode: "PAY_PER_REQUEST",
     });
-    let release = () => {};
-    backend.before = () =>
-      new Promise<void>((resolve) => {
-        release = resolve;
-      });
+    const { held: gate, release } = barrier();
+    backend.before = () => gate;
     const last = call(port, "GetItem", { TableName: "last", Key: { id: { S: "x" } } });
     await expect.poll(() => server.stats().underway).toBe(1);
     const closing = server.close();
     expect(server.close()).toBe(closing);
-    await expect.poll(() => (release(), server.stats().underway)).toBe(0);
+    release();
+    await expect.poll(() => server.stats().underway).toBe(0);
     expect((await last).status).toBe(200);
     await closing;
     await expect(call(port, "ListTables", {})).rejects.toThrow();

@@ -48,7 +48,11 @@ describe("tables", () => {
       { AttributeName: "city", AttributeType: "S" },
     ]);
     expect((await h.client.send(new DescribeTableCommand({ TableName: "cities" }))).Table).toEqual(created);
-    const onDemand = { ...definition("on-demand"), BillingMode: "PAY_PER_REQUEST" as const, ProvisionedThroughput: undefined };
+    const onDemand = {
+      ...definition("on-demand"),
+      BillingMode: "PAY_PER_REQUEST" as const,
+      ProvisionedThroughput: undefined,
+    };
     const answer = await h.client.send(new CreateTableCommand(onDemand));
     expect(answer.TableDescription?.BillingModeSummary?.BillingMode).toBe("PAY_PER_REQUEST");
     expect((await h.client.send(new ListTablesCommand({}))).TableNames).toEqual(["cities", "on-demand"]);
@@ -87,21 +91,80 @@ describe("a definition", () => {
   const attribute = (AttributeName: string, AttributeType: string) => ({ AttributeName, AttributeType });
   it.each<[string, object, string]>([
     ["no name", { TableName: undefined }, "The parameter 'TableName' is required but was not present in the request"],
-    ["a short name", { TableName: "ab" }, "TableName must be at least 3 characters long and at most 255 characters long"],
-    ["a name with a space", { TableName: "a b" }, "1 validation error detected: Value 'a b' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"],
-    ["nothing else", { KeySchema: null, AttributeDefinitions: null }, "2 validation errors detected: Value null at 'attributeDefinitions' failed to satisfy constraint: Member must not be null; Value null at 'keySchema' failed to satisfy constraint: Member must not be null"],
-    ["no key", { KeySchema: [] }, "1 validation error detected: Value '[]' at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1"],
-    ["an unknown type", { AttributeDefinitions: [attribute("p", "X")] }, "1 validation error detected: Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]"],
-    ["no throughput", { ProvisionedThroughput: undefined }, `${invalid}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED`],
-    ["zero throughput", { ProvisionedThroughput: { ReadCapacityUnits: 0, WriteCapacityUnits: 1 } }, "1 validation error detected: Value '0' at 'provisionedThroughput.readCapacityUnits' failed to satisfy constraint: Member must have value greater than or equal to 1"],
-    ["both kinds of billing", { BillingMode: "PAY_PER_REQUEST" }, `${invalid}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST`],
-    ["an undefined key", { KeySchema: [element("q", "HASH")] }, `${invalid}Some index key attributes are not defined in AttributeDefinitions. Keys: [q], AttributeDefinitions: [p]`],
-    ["one key twice", { KeySchema: [element("p", "HASH"), element("p", "RANGE")] }, "Both the Hash Key and the Range Key element in the KeySchema have the same name"],
-    ["a range key first", { KeySchema: [element("p", "RANGE")] }, "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"],
-    ["two hash keys", { KeySchema: [element("p", "HASH"), element("s", "HASH")], AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] }, "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"],
-    ["an idle attribute", { AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] }, `${invalid}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`],
+    [
+      "a short name",
+      { TableName: "ab" },
+      "TableName must be at least 3 characters long and at most 255 characters long",
+    ],
+    [
+      "a name with a space",
+      { TableName: "a b" },
+      "1 validation error detected: Value 'a b' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+    ],
+    [
+      "nothing else",
+      { KeySchema: null, AttributeDefinitions: null },
+      "2 validation errors detected: Value null at 'attributeDefinitions' failed to satisfy constraint: Member must not be null; Value null at 'keySchema' failed to satisfy constraint: Member must not be null",
+    ],
+    [
+      "no key",
+      { KeySchema: [] },
+      "1 validation error detected: Value '[]' at 'keySchema' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ],
+    [
+      "an unknown type",
+      { AttributeDefinitions: [attribute("p", "X")] },
+      "1 validation error detected: Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]",
+    ],
+    [
+      "no throughput",
+      { ProvisionedThroughput: undefined },
+      `${invalid}ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED`,
+    ],
+    [
+      "zero throughput",
+      { ProvisionedThroughput: { ReadCapacityUnits: 0, WriteCapacityUnits: 1 } },
+      "1 validation error detected: Value '0' at 'provisionedThroughput.readCapacityUnits' failed to satisfy constraint: Member must have value greater than or equal to 1",
+    ],
+    [
+      "both kinds of billing",
+      { BillingMode: "PAY_PER_REQUEST" },
+      `${invalid}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST`,
+    ],
+    [
+      "an undefined key",
+      { KeySchema: [element("q", "HASH")] },
+      `${invalid}Some index key attributes are not defined in AttributeDefinitions. Keys: [q], AttributeDefinitions: [p]`,
+    ],
+    [
+      "one key twice",
+      { KeySchema: [element("p", "HASH"), element("p", "RANGE")] },
+      "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+    ],
+    [
+      "a range key first",
+      { KeySchema: [element("p", "RANGE")] },
+      "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
+    ],
+    [
+      "two hash keys",
+      {
+        KeySchema: [element("p", "HASH"), element("s", "HASH")],
+        AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")],
+      },
+      "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+    ],
+    [
+      "an idle attribute",
+      { AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] },
+      `${invalid}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
+    ],
     ["an index", { GlobalSecondaryIndexes: [] }, `${invalid}GlobalSecondaryIndexes is not supported by this store`],
-    ["a stream", { StreamSpecification: { StreamEnabled: true } }, `${invalid}StreamSpecification is not supported by this store`],
+    [
+      "a stream",
+      { StreamSpecification: { StreamEnabled: true } },
+      `${invalid}StreamSpecification is not supported by this store`,
+    ],
   ])("with %s is refused", async (_, changes, message) => {
     const answer = await call(h.port, "CreateTable", {
       TableName: "invalid",
@@ -116,7 +179,12 @@ describe("a definition", () => {
 });
 
 describe("restoring a table", () => {
-  const restore = (rest: { SourceTableName?: string; TargetTableName?: string; RestoreDateTime?: Date; UseLatestRestorableTime?: boolean }) =>
+  const restore = (rest: {
+    SourceTableName?: string;
+    TargetTableName?: string;
+    RestoreDateTime?: Date;
+    UseLatestRestorableTime?: boolean;
+  }) =>
     h.client.send(
       new RestoreTableToPointInTimeCommand({ SourceTableName: "source", TargetTableName: "target", ...rest }),
     );

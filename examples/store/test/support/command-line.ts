@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { eventually, cliProgram } from "./store.js";
+import { cliProgram, eventually } from "./store.js";
 
 /** Nothing that the command line does takes this long: a bound for a hang, not a measure of speed. */
 const HANGS_AFTER_MS = 30_000;
@@ -12,7 +12,11 @@ export class CommandLine {
   readonly #ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.child = spawn(process.execPath, [cliProgram, ...args], { detached: true, env, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(process.execPath, [cliProgram, ...args], {
+      detached: true,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
     this.#ended = new Promise((resolve, reject) => {
@@ -25,7 +29,8 @@ export class CommandLine {
   /** Resolves with the endpoint when it has printed all that it prints at its start. */
   async serves(): Promise<string> {
     await eventually("the store serves", () => {
-      if (this.child.exitCode !== null) throw new Error(`the store ended with exit code ${this.child.exitCode}: ${this.stderr}`);
+      if (this.child.exitCode !== null)
+        throw new Error(`the store ended with exit code ${this.child.exitCode}: ${this.stderr}`);
       return this.stdout.includes("Ctrl-C");
     });
     return /http:\/\/\S+/.exec(this.stdout)?.[0] ?? "";

@@ -16,7 +16,12 @@ export async function temporaryDir(): Promise<{ dir: string; remove: () => Promi
 
 /** The unmodified SDK, pointed at the store. `maxAttempts: 1` where a test has to see each attempt's own outcome. */
 export function client(endpoint: string, maxAttempts = 3): DynamoDBClient {
-  return new DynamoDBClient({ endpoint, region: "local", credentials: { accessKeyId: "test", secretAccessKey: "test" }, maxAttempts });
+  return new DynamoDBClient({
+    endpoint,
+    region: "local",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    maxAttempts,
+  });
 }
 
 export async function createKeyTable(dynamo: DynamoDBClient, name: string): Promise<void> {
@@ -36,7 +41,11 @@ export function openStore(options: StoreOptions): Promise<Store> {
 }
 
 /** Resolves when `holds` does, looking again every 50 ms; rejects, saying what was waited for, at the deadline. */
-export async function eventually(what: string, holds: () => Promise<boolean> | boolean, deadlineMs = 30_000): Promise<void> {
+export async function eventually(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  deadlineMs = 30_000,
+): Promise<void> {
   const giveUpAt = performance.now() + deadlineMs;
   while (!(await holds())) {
     if (performance.now() > giveUpAt) throw new Error(`not within ${deadlineMs} ms: ${what}`);

@@ -1,4 +1,9 @@
-import { ConditionalCheckFailedException, type DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import {
+  ConditionalCheckFailedException,
+  type DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+} from "@aws-sdk/client-dynamodb";
 import { History, type KvInput, type KvOutput, type Random } from "@evenkeel/simulation";
 
 export type KeyHistory = History<KvInput<string>, KvOutput<string>>;
@@ -19,7 +24,10 @@ export function newHistory(): KeyHistory {
 }
 
 /** One client: puts, conditional puts and consistent reads of shared keys, and now and then an item of its own. */
-export async function runClient(name: string, { endpoint, table, history, random, keys, running, acknowledged }: Workload): Promise<void> {
+export async function runClient(
+  name: string,
+  { endpoint, table, history, random, keys, running, acknowledged }: Workload,
+): Promise<void> {
   for (let i = 0; running(); i++) {
     const key = random.pick(keys);
     const value = `${name}-${i}`;
@@ -31,10 +39,18 @@ export async function runClient(name: string, { endpoint, table, history, random
   }
 }
 
-export async function read(dynamo: DynamoDBClient, table: string, history: KeyHistory, name: string, key: string): Promise<string | undefined> {
+export async function read(
+  dynamo: DynamoDBClient,
+  table: string,
+  history: KeyHistory,
+  name: string,
+  key: string,
+): Promise<string | undefined> {
   const id = history.invoke(name, { kind: "get", key });
   try {
-    const { Item } = await dynamo.send(new GetItemCommand({ TableName: table, Key: { id: { S: key } }, ConsistentRead: true }));
+    const { Item } = await dynamo.send(
+      new GetItemCommand({ TableName: table, Key: { id: { S: key } }, ConsistentRead: true }),
+    );
     history.ok(id, Item?.v?.S);
     return Item?.v?.S;
   } catch {
@@ -45,7 +61,14 @@ export async function read(dynamo: DynamoDBClient, table: string, history: KeyHi
   }
 }
 
-async function put(dynamo: DynamoDBClient, table: string, history: KeyHistory, name: string, key: string, value: string): Promise<void> {
+async function put(
+  dynamo: DynamoDBClient,
+  table: string,
+  history: KeyHistory,
+  name: string,
+  key: string,
+  value: string,
+): Promise<void> {
   const id = history.invoke(name, { kind: "put", key, value });
   try {
     await dynamo.send(new PutItemCommand({ TableName: table, Item: { id: { S: key }, v: { S: value } } }));
@@ -56,7 +79,14 @@ async function put(dynamo: DynamoDBClient, table: string, history: KeyHistory, n
   }
 }
 
-async function compareAndSet(dynamo: DynamoDBClient, table: string, history: KeyHistory, name: string, key: string, to: string): Promise<void> {
+async function compareAndSet(
+  dynamo: DynamoDBClient,
+  table: string,
+  history: KeyHistory,
+  name: string,
+  key: string,
+  to: string,
+): Promise<void> {
   const from = await read(dynamo, table, history, name, key);
   const id = history.invoke(name, { kind: "cas", key, from, to });
   try {
@@ -79,7 +109,13 @@ async function compareAndSet(dynamo: DynamoDBClient, table: string, history: Key
   }
 }
 
-async function putOwn(dynamo: DynamoDBClient, table: string, key: string, value: string, acknowledged: Map<string, string>): Promise<void> {
+async function putOwn(
+  dynamo: DynamoDBClient,
+  table: string,
+  key: string,
+  value: string,
+  acknowledged: Map<string, string>,
+): Promise<void> {
   try {
     await dynamo.send(new PutItemCommand({ TableName: table, Item: { id: { S: key }, v: { S: value } } }));
     acknowledged.set(key, value);

@@ -116,6 +116,7 @@ export class PaxosCore {
 
   /** How long, by this node's clock, reads need no message. 0 when there is no lease. */
   leaseRemainingMs(nowMs: number): number {
+    if (!this.#replica.settings.leaseReads) return 0;
     return Math.max(0, (this.#leader?.leaseUntilMs ?? 0) - Math.max(nowMs, this.#replica.nowMs));
   }
 

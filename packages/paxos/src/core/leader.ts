@@ -321,7 +321,7 @@ export class Leader {
 
   #answerReads(): void {
     if (this.#reads.waiting === 0 || !this.ready) return;
-    if (this.leaseHeld()) {
+    if (this.#replica.settings.leaseReads && this.leaseHeld()) {
       this.#reads.answerAll();
       return;
     }

@@ -12,6 +12,7 @@ export interface Settings extends Required<Omit<CoreOptions, "nodeId" | "members
 export const coreDefaults = {
   heartbeatMs: 50,
   leaseMs: 300,
+  leaseReads: true,
   clockDriftMax: 0.1,
   electionJitterMs: 100,
   voteTimeoutMs: 150,
@@ -40,6 +41,7 @@ export function settings(options: CoreOptions): Settings {
   if (typeof random !== "function") throw badArgument("random", "a function", random);
   const o = { ...coreDefaults, ...defined(options) };
   const leaseMs = checkInteger("leaseMs", o.leaseMs, 2, hour);
+  if (typeof o.leaseReads !== "boolean") throw badArgument("leaseReads", "a boolean", o.leaseReads);
   const drift = o.clockDriftMax;
   if (!(drift >= 0 && drift <= 0.5)) throw badArgument("clockDriftMax", "a fraction from 0 to 0.5", drift);
   const pipelineBytesMax = checkInteger("pipelineBytesMax", o.pipelineBytesMax, 1, gigabyte);
@@ -49,6 +51,7 @@ export function settings(options: CoreOptions): Settings {
     // Two beats in a lease at least, or one lost message would cost the lease.
     heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),
     leaseMs,
+    leaseReads: o.leaseReads,
     clockDriftMax: drift,
     leaseUsableMs: (leaseMs * (1 - drift)) / (1 + drift),
     electionJitterMs: checkInteger("electionJitterMs", o.electionJitterMs, 1, hour),

@@ -107,6 +107,8 @@ export interface CoreOptions {
   readonly heartbeatMs?: number;
   /** How long an acceptor's grant runs. Default 300. */
   readonly leaseMs?: number;
+  /** Whether reads may rest on the lease. False: every read asks a quorum, and no clock can make it stale. Default true. */
+  readonly leaseReads?: boolean;
   /** The most by which any clock's rate may differ from true time, as a fraction. Default 0.1: one clock 20 % faster than another is still safe. */
   readonly clockDriftMax?: number;
   /** Random wait on top of the lease before a follower asks around. Default 100. */

@@ -179,11 +179,13 @@ export class GroupHost implements AsyncDisposable {
     this.#turnScheduled = true;
     // After the sockets of this turn have been read: what they all asked for goes out together.
     setImmediate(() => {
-      this.#turnScheduled = false;
       const due = [...this.#due];
       this.#due.clear();
       for (const replica of due) replica.turn();
+      this.#turnScheduled = false;
       this.#outbox.flush();
+      // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
+      if (this.#due.size > 0) this.#schedule();
     });
   }
 

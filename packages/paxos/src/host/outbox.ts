@@ -26,8 +26,8 @@ export class Outbox {
       peer = { parcels: [], bytes: 0 };
       this.#peers.set(to, peer);
     }
-    // A broadcast hands in the same object for each peer, one after the other.
-    if (message !== this.#lastMessage || !this.#lastEncoded) {
+    // What all peers are told at once, one after the other, is put into bytes once.
+    if (!this.#lastEncoded || !this.#lastMessage || !sayTheSame(message, this.#lastMessage)) {
       this.#lastMessage = message;
       this.#lastEncoded = this.#encode(message);
     }
@@ -52,4 +52,14 @@ export class Outbox {
     this.envelopesSent++;
     this.#transport.send(to, envelope);
   }
+}
+
+/** Whether two messages made in one step are the same one, told to two peers: entries of one log are the same objects. */
+function sayTheSame(a: Message, b: Message): boolean {
+  if (a === b) return true;
+  if (a.type !== "accept" || b.type !== "accept") return false;
+  const same =
+    a.ballot === b.ballot && a.round === b.round && a.sentMs === b.sentMs && a.chosenThrough === b.chosenThrough && a.prevSlot === b.prevSlot;
+  // The first and the last being the same objects, in a contiguous log, all between them are.
+  return same && a.entries.length === b.entries.length && a.entries[0] === b.entries[0] && a.entries.at(-1) === b.entries.at(-1);
 }

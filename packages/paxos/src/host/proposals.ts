@@ -1,12 +1,29 @@
 import { type Ballot, sameBallot } from "../core/ballot.js";
-import { PaxosError } from "../core/errors.js";
+import type { PaxosError } from "../core/errors.js";
 
-export interface Outstanding<R> {
+/** One command under way. Its promise may be left alone: only a failure that somebody awaits is anybody's business. */
+export class Outstanding<R> {
   readonly slot: number;
   readonly ballot: Ballot;
   readonly bytes: number;
-  readonly resolve: (result: R) => void;
-  readonly reject: (error: PaxosError) => void;
+  readonly done: Promise<R>;
+  resolve!: (result: R) => void;
+  #reject!: (error: PaxosError) => void;
+
+  constructor(slot: number, ballot: Ballot, bytes: number) {
+    this.slot = slot;
+    this.ballot = ballot;
+    this.bytes = bytes;
+    this.done = new Promise<R>((resolve, reject) => {
+      this.resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  reject(error: PaxosError): void {
+    this.done.catch(() => {});
+    this.#reject(error);
+  }
 }
 
 /** Commands that were submitted here and are not yet both chosen and applied, bounded in number and bytes. */
@@ -29,9 +46,11 @@ export class Proposals<R> {
     return this.#bySlot.size < this.#countMax && this.#bytes + bytes <= this.#bytesMax;
   }
 
-  add(outstanding: Outstanding<R>): void {
-    this.#bySlot.set(outstanding.slot, outstanding);
-    this.#bytes += outstanding.bytes;
+  add(slot: number, ballot: Ballot, bytes: number): Promise<R> {
+    const outstanding = new Outstanding<R>(slot, ballot, bytes);
+    this.#bySlot.set(slot, outstanding);
+    this.#bytes += bytes;
+    return outstanding.done;
   }
 
   /** Takes out what was submitted for this slot, if anything was. */

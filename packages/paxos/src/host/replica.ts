@@ -101,8 +101,13 @@ export class Replica<R> implements Group<R> {
     return this.#proposals.count;
   }
 
-  propose(command: Uint8Array, { signal }: { readonly signal?: AbortSignal } = {}): Promise<R> {
-    return attempt(signal, () => this.submit(command).done);
+  propose(command: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<R> {
+    if (options?.signal) return interruptible(options.signal, () => this.submit(command).done);
+    try {
+      return this.submit(command).done;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   submit(command: Uint8Array): Submitted<R> {
@@ -118,34 +123,27 @@ export class Replica<R> implements Group<R> {
     // The leader appends in the order of the calls and nobody else appends in its ballot: the slot is known before the core is asked.
     const slot = (this.#proposals.count > 0 ? this.#lastSubmitted : this.#core.logEnd) + 1;
     this.#lastSubmitted = slot;
-    const done = new Promise<R>((resolve, reject) => {
-      this.#proposals.add({ slot, ballot, bytes: command.length, resolve, reject });
-    });
-    // Whoever does not care for the outcome need not handle its failure.
-    done.catch(() => {});
+    const done = this.#proposals.add(slot, ballot, command.length);
     this.#gathered.push({ id: slot, command });
     this.#home.due(this as Replica<unknown>);
     return { slot, ballot, done };
   }
 
-  read<T>(fn: () => T, { signal }: { readonly signal?: AbortSignal } = {}): Promise<T> {
-    return attempt(
-      signal,
-      () =>
-        new Promise<T>((resolve, reject) => {
-          this.#refuseIfStopped();
-          const id = this.#nextRead--;
-          const run = () => {
-            try {
-              resolve(fn());
-            } catch (error) {
-              reject(error);
-            }
-          };
-          this.#reads.set(id, { run, reject });
-          this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
-        }),
-    );
+  read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
+    if (options?.signal) return interruptible(options.signal, () => this.read(fn));
+    return new Promise<T>((resolve, reject) => {
+      this.#refuseIfStopped();
+      const id = this.#nextRead--;
+      const run = () => {
+        try {
+          resolve(fn());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.#reads.set(id, { run, reject });
+      this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    });
   }
 
   status(): GroupStatus {
@@ -459,8 +457,7 @@ function asFailure(code: PaxosError["code"], groupId: string, what: string, caus
 }
 
 /** Starts what a signal may interrupt; every failure comes as a rejection. */
-async function attempt<T>(signal: AbortSignal | undefined, start: () => Promise<T>): Promise<T> {
-  if (!signal) return start();
+async function interruptible<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();
   const work = start();
   return new Promise<T>((resolve, reject) => {

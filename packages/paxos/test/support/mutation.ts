@@ -9,11 +9,12 @@ export interface Mutation {
   load(storage: SimStorage): PersistedState;
   options(options: CoreOptions): CoreOptions;
   /** The time that a new life is told. */
-  bornAtMs(nowMs: number, options: Omit<CoreOptions, "nodeId" | "random">): number;
-  /** The time by which a read is judged. */
+  bornAtMs(nowMs: number): number;
+  /** The time that an event is judged by. */
   clock(nowMs: number): number;
   receive(from: string, message: Message, nowMs: number): readonly (readonly [string, Message])[];
   writes(write: PersistWrite): readonly PersistWrite[];
+  shipsThrough(throughSlot: number, storage: SimStorage): number;
   readsAtOnce(core: PaxosCore, nowMs: number): boolean;
   readonly confirmsEarly: boolean;
   readonly ignoresFailedSync: boolean;
@@ -29,6 +30,7 @@ export const honest: Mutation = {
   clock: (nowMs) => nowMs,
   receive: (from, message) => [[from, message]],
   writes: (write) => [write],
+  shipsThrough: (throughSlot) => throughSlot,
   readsAtOnce: () => false,
   confirmsEarly: false,
   ignoresFailedSync: false,

@@ -70,38 +70,30 @@ export class Nemesis {
 
   #strike(): void {
     const { random, replicas, world, tally } = this;
-    const victim = random.chance(0.4) ? this.#someLeader() : random.pick(replicas);
+    const victim = random.chance(0.5) ? this.#someLeader() : random.pick(replicas);
     const others = replicas.filter((replica) => replica !== victim).map(({ name }) => name);
-    switch (random.int(11)) {
+    switch (random.int(10)) {
       case 0:
-      case 1:
         return this.#crash(victim);
-      case 2: {
+      case 1: {
         const many = random.chance(0.5) ? replicas : random.shuffle(replicas).slice(0, 2);
         tally.add(many.length === replicas.length ? "all crashed at once" : "two crashed at once");
         for (const replica of many) this.#crash(replica);
         return;
       }
-      case 3: {
-        const deaf = random.chance(0.5);
-        tally.add(deaf ? "one-way partitions, deaf" : "one-way partitions, mute");
-        if (deaf) world.network.partition(others, victim.name);
-        else world.network.partition(victim.name, others);
-        return;
-      }
-      case 4:
+      case 2:
+        if (random.chance(0.5)) {
+          tally.add("one-way partitions, deaf");
+          return this.#cut(others, [victim.name]);
+        }
+        tally.add("one-way partitions, mute");
+        return this.#cut([victim.name], others);
+      case 3:
         tally.add("links cut one way");
-        world.network.partition(victim.name, random.pick(others));
-        return;
-      case 5:
-        tally.add("nodes cut off");
-        world.network.partitionBoth(victim.name, others);
-        return;
-      case 6:
-      case 7:
-        world.network.heal();
-        return;
-      case 8: {
+        return this.#cut([victim.name], [random.pick(others)]);
+      case 4:
+        return this.#isolate(victim, others);
+      case 5: {
         if (!victim.node.up) return;
         const durationMs = random.pick([20, 200, 500, 900]);
         tally.add("pauses");
@@ -109,27 +101,64 @@ export class Nemesis {
         victim.node.pause(durationMs);
         return;
       }
-      case 9:
-        if (random.chance(0.3)) victim.node.disk.failSyncs(1);
-        else {
-          tally.add("slow disks");
-          victim.node.disk.setFaults({ syncMs: [5, 60] });
+      case 6:
+        if (random.chance(0.3)) {
+          victim.node.disk.failSyncs(1);
+          return;
         }
+        tally.add("slow disks");
+        victim.node.disk.setFaults({ syncMs: [5, 60] });
+        return this.#afterwards(() => victim.node.disk.setFaults({ syncMs: [0.1, this.weather.syncMaxMs] }));
+      case 7:
+        if (random.chance(0.5)) return this.#skew(victim);
+        tally.add("hand-overs");
+        if (victim.node.up && !victim.node.paused) victim.resign();
         return;
-      case 10:
-        if (random.chance(0.5)) {
-          tally.add("hand-overs");
-          if (victim.node.up && !victim.node.paused) victim.resign();
-        } else this.#skew(victim);
+      case 8:
+        // The moment at which a forgotten grant would hurt.
+        tally.add("leaders cut off while a follower restarts");
+        this.#isolate(victim, others);
+        return this.#crash(random.pick(replicas.filter((replica) => replica !== victim)), random.pick([1, 20]));
+      case 9: {
+        // The moment at which a lease counted from the answers would hurt.
+        tally.add("answers slow, then none");
+        const slow = (delayMinMs: number, delayMaxMs: number) => {
+          for (const from of others) world.network.setFaults({ delayMinMs, delayMaxMs }, { from, to: victim.name });
+        };
+        slow(60, 200);
+        world.timer(random.between(100, 400), () => {
+          if (this.#stopped) return;
+          slow(0.1, this.weather.delayMaxMs);
+          this.#isolate(victim, others);
+        });
         return;
+      }
     }
   }
 
-  #crash(replica: SimReplica): void {
+  #isolate(victim: SimReplica, others: readonly string[]): void {
+    this.tally.add("nodes cut off");
+    this.#cut([victim.name], others);
+    if (this.random.chance(0.5)) this.#cut(others, [victim.name]);
+  }
+
+  #cut(from: readonly string[], to: readonly string[]): void {
+    this.world.network.partition(from, to);
+    this.#afterwards(() => this.world.network.heal(from, to));
+  }
+
+  /** Most troubles pass, or the replicas would spend their lives without a leader and prove nothing. */
+  #afterwards(mend: () => void): void {
+    this.world.timer(this.random.pick([50, 400, 700]), () => {
+      if (!this.#stopped) mend();
+    });
+  }
+
+  #crash(replica: SimReplica, downMs = this.random.pick([1, 50, 250, 700])): void {
     if (!replica.node.up) return;
     this.tally.add("crashes");
     replica.crash();
-    this.world.timer(this.random.pick([1, 50, 250, 700]), () => {
+    this.world.timer(downMs, () => {
       if (replica.node.up) return;
       replica.node.disk.setFaults({ syncMs: [0.1, this.weather.syncMaxMs] });
       replica.start();

@@ -77,7 +77,7 @@ export class SimReplica {
     if (this.node.life > 0) tally.add("restarts");
     this.node.start((from, bytes) => this.#receive(from, bytes));
     const all = { ...options, nodeId: this.name, random: () => random.next() };
-    this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now, options));
+    this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.#wake();
   }
@@ -108,7 +108,7 @@ export class SimReplica {
       }
       this.#asked.set(id, { op, respond });
       if (core.leading && core.leaseRemainingMs(this.node.now) === 0) this.#parts.tally.add("reads without a lease");
-      this.#step({ type: "read", id, nowMs: this.#mutation.clock(this.node.now) });
+      this.#step({ type: "read", id, nowMs: this.node.now });
       return;
     }
     this.#gathered.push({ id, op, respond });
@@ -153,7 +153,8 @@ export class SimReplica {
     const { core } = this;
     if (core === undefined) return;
     const life = this.node.life;
-    for (const effect of core.step(event)) {
+    const nowMs = this.#mutation.clock(event.nowMs);
+    for (const effect of core.step({ ...event, nowMs })) {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
@@ -208,7 +209,7 @@ export class SimReplica {
         return;
       case "ship":
         tally.add("ships");
-        this.storage.read(effect.fromSlot, effect.throughSlot, effect.bytesMax, (entries) => {
+        this.storage.read(effect.fromSlot, this.#mutation.shipsThrough(effect.throughSlot, this.storage), effect.bytesMax, (entries) => {
           this.#send(effect.to, { type: "learn", entries });
         });
         return;

@@ -43,18 +43,24 @@ export class SimStorage {
   /** What a crash now would certainly leave; checked against what the replica says to others. */
   #durable = new Folded();
   #durableCount = 0;
+  readonly #forgotten = new Set<PersistWrite>();
 
   constructor(node: SimNode<Uint8Array>) {
     this.#node = node;
     this.#journal = node.disk.journal<PersistWrite>("log");
   }
 
-  /** Recovery: whatever a crash has left. */
-  load(keep: (records: PersistWrite[]) => PersistWrite[] = (all) => all): PersistedState {
+  /** Recovery: whatever a crash has left, less the newest `forgotten` records (an older copy of the disk). */
+  load(forgotten = 0): PersistedState {
+    const found = this.#journal.records();
+    for (const record of found.slice(found.length - Math.min(forgotten, found.length))) this.#forgotten.add(record);
     this.written = new Folded();
-    for (const record of keep(this.#journal.records())) this.written.apply(record);
     this.#durable = new Folded();
-    this.#durableCount = 0;
+    for (const record of this.#kept(found)) {
+      this.written.apply(record);
+      this.#durable.apply(record);
+    }
+    this.#durableCount = found.length;
     return this.written.state();
   }
 
@@ -66,7 +72,7 @@ export class SimStorage {
   get durable(): Folded {
     const count = this.#journal.durableCount;
     if (count > this.#durableCount) {
-      for (const record of this.#journal.records().slice(this.#durableCount, count)) this.#durable.apply(record);
+      for (const record of this.#kept(this.#journal.records().slice(this.#durableCount, count))) this.#durable.apply(record);
       this.#durableCount = count;
     }
     return this.#durable;
@@ -86,5 +92,9 @@ export class SimStorage {
       }
       done(entries);
     });
+  }
+
+  #kept(records: readonly PersistWrite[]): PersistWrite[] {
+    return records.filter((record) => !this.#forgotten.has(record));
   }
 }

@@ -3,9 +3,6 @@ import type { KeyRange } from "./source.js";
 
 export const NO_BYTES = new Uint8Array(0);
 
-/** Every key there can be. */
-export const WHOLE: KeyRange = { from: NO_BYTES, to: undefined };
-
 /** Order of two keys, byte by byte, unsigned; a prefix comes first. The only collation that is the same everywhere. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);

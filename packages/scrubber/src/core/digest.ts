@@ -9,6 +9,9 @@ export interface IncrementalHash {
 
 export type CreateHash = () => IncrementalHash;
 
+/** Changes with anything that changes a digest: runs, their bytes, how they are summed. */
+export const DIGEST_VERSION = 1;
+
 const LANES = 8;
 const SCRATCH_BYTES = 64 * 1024;
 const ENTRY_HEADER_BYTES = 8;
@@ -66,7 +69,7 @@ export class RangeDigester {
     const hash = new Uint8Array(LANES * 4);
     const view = new DataView(hash.buffer);
     for (let lane = 0; lane < LANES; lane++) view.setUint32(lane * 4, this.#sum[lane] as number, true);
-    const digest = { hash, keys: this.#keys, bytes: this.#bytes };
+    const digest = { version: DIGEST_VERSION, hash, keys: this.#keys, bytes: this.#bytes };
     this.#sum.fill(0);
     this.#last = undefined;
     this.#keys = 0;

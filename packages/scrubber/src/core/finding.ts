@@ -23,8 +23,11 @@ export interface Unreadable {
 /** A source that took no part, or not until the end. Not a finding about its data. */
 export interface Absent {
   readonly replica: string;
-  /** `behind`: it cannot answer at the position (yet, or any more). `unreachable`: it failed to give a snapshot at all. */
-  readonly why: "behind" | "unreachable";
+  /**
+   * `behind`: it cannot answer at the position (yet, or any more). `unreachable`: it failed to give a snapshot at all. `incompatible`: it
+   * makes its digests in another version's way.
+   */
+  readonly why: "behind" | "unreachable" | "incompatible";
   readonly cause: unknown;
 }
 

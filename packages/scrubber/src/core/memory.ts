@@ -74,12 +74,8 @@ export class MemoryReplica implements ReplicaSource {
   }
 }
 
-function* within(sorted: readonly Entry[], { from, to }: KeyRange): Iterable<Entry> {
-  for (let i = lowerBound(sorted, from); i < sorted.length; i++) {
-    const entry = sorted[i] as Entry;
-    if (to !== undefined && compareBytes(entry.key, to) >= 0) return;
-    yield entry;
-  }
+function within(sorted: readonly Entry[], { from, to }: KeyRange): readonly Entry[] {
+  return sorted.slice(lowerBound(sorted, from), to === undefined ? undefined : lowerBound(sorted, to));
 }
 
 function lowerBound(sorted: readonly Entry[], key: Uint8Array): number {

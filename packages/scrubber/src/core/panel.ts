@@ -1,4 +1,5 @@
 import { checkOrder } from "./bytes.js";
+import { DIGEST_VERSION } from "./digest.js";
 import { isBehind } from "./errors.js";
 import type { Absent } from "./finding.js";
 import type { Digest, Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource, SplitOptions } from "./source.js";
@@ -57,22 +58,26 @@ export class Panel {
     );
   }
 
-  /** From the first source, in the order of `preferred`, that can say where to cut; none when nobody can. */
+  /**
+   * From the first source, in the order of `preferred`, that knows where to cut. One that holds too little in the range to cut it has no
+   * say: the others may hold much. Empty when nobody would cut.
+   */
   async splits(
     range: KeyRange,
     options: SplitOptions,
     preferred: readonly string[] = [],
-  ): Promise<readonly Uint8Array[] | undefined> {
+  ): Promise<readonly Uint8Array[]> {
     const rank = (member: Member): number =>
       (preferred.indexOf(member.name) + preferred.length + 1) % (preferred.length + 1);
     for (const member of [...this.#members].sort((a, b) => rank(a) - rank(b))) {
       try {
-        return await member.snapshot.splits(range, options);
+        const splits = await member.snapshot.splits(range, options);
+        if (splits.length > 0) return splits;
       } catch (error) {
         this.#leaveIfBehind(member, error);
       }
     }
-    return undefined;
+    return [];
   }
 
   /** All entries of a narrow range, from each source; the cause where one cannot read them. */
@@ -107,6 +112,11 @@ export class Panel {
     try {
       const digests = await member.snapshot.digests(ranges);
       if (digests.length !== ranges.length) throw new Error(`${digests.length} digests for ${ranges.length} ranges`);
+      const foreign = digests.find((digest) => digest.version !== DIGEST_VERSION);
+      if (foreign !== undefined) {
+        this.#leave(member, "incompatible", new Error(`digests of version ${foreign.version}, not ${DIGEST_VERSION}`));
+        return undefined;
+      }
       return digests.map((digest) => ({ name: member.name, digest }));
     } catch (cause) {
       if (this.#leaveIfBehind(member, cause)) return undefined;
@@ -124,11 +134,15 @@ export class Panel {
 
   #leaveIfBehind(member: Member, cause: unknown): boolean {
     if (!isBehind(cause)) return false;
-    if (this.#members.includes(member)) {
-      this.#members = this.#members.filter((other) => other !== member);
-      this.absent.push({ replica: member.name, why: "behind", cause });
-      void member.snapshot.close().catch(() => {});
-    }
+    this.#leave(member, "behind", cause);
     return true;
+  }
+
+  #leave(member: Member, why: Absent["why"], cause: unknown): void {
+    if (!this.#members.includes(member)) return;
+    this.#members = this.#members.filter((other) => other !== member);
+    this.absent.push({ replica: member.name, why, cause });
+    // Whether it can still close is nobody's concern here.
+    void member.snapshot.close().catch(() => {});
   }
 }

@@ -43,6 +43,7 @@ class Pass {
   readonly #unreadable: Unreadable[] = [];
   readonly #unexamined: KeyRange[] = [];
   readonly #unstable: KeyRange[] = [];
+  #guides: readonly string[] = [];
   #keys = 0;
   #bytes = 0;
 
@@ -78,16 +79,17 @@ class Pass {
     };
   }
 
-  /** Where a step that starts here ends, in the eyes of the first source that can say. */
+  /** Where a step that starts here ends, in the eyes of the source that held most in the step before. */
   async #stepEnd(from: Uint8Array): Promise<Uint8Array | undefined> {
     const range: KeyRange = { from, to: undefined };
-    const splits = await this.#panel.splits(range, { bytes: this.#options.stepBytes, splitsMax: 1 });
-    return cut(range, splits ?? [])[0]?.to;
+    const splits = await this.#panel.splits(range, { bytes: this.#options.stepBytes, splitsMax: 1 }, this.#guides);
+    return cut(range, splits)[0]?.to;
   }
 
   async #step(range: KeyRange): Promise<number> {
     const [answers = []] = await this.#panel.digests([range]);
     const widest = largest(answers);
+    this.#guides = byKeys(answers);
     this.#keys += widest?.keys ?? 0;
     this.#bytes += widest?.bytes ?? 0;
     if (!agree(answers)) await this.#narrow(range, answers);
@@ -107,14 +109,12 @@ class Pass {
       return;
     }
     await this.#options.take(widest.bytes);
-    const readable = answers.filter((answer) => answer.digest !== undefined);
-    const byKeys = [...readable].sort((a, b) => (b.digest?.keys ?? 0) - (a.digest?.keys ?? 0));
     const splits = await this.#panel.splits(
       range,
       { bytes: Math.ceil(widest.bytes / this.#options.fanout), splitsMax: this.#options.fanout - 1 },
-      byKeys.map((answer) => answer.name),
+      byKeys(answers),
     );
-    const pieces = cut(range, splits ?? []);
+    const pieces = cut(range, splits);
     if (pieces.length === 1) {
       await this.#readOut(range);
       return;
@@ -161,6 +161,11 @@ function agree(answers: readonly Answer[]): boolean {
 
 function sameDigest(a: Digest, b: Digest): boolean {
   return a.keys === b.keys && a.bytes === b.bytes && equalBytes(a.hash, b.hash);
+}
+
+/** Names of the sources, the one with most keys first; those that could not read are last. */
+function byKeys(answers: readonly Answer[]): string[] {
+  return [...answers].sort((a, b) => (b.digest?.keys ?? -1) - (a.digest?.keys ?? -1)).map((answer) => answer.name);
 }
 
 function largest(answers: readonly Answer[]): Digest | undefined {

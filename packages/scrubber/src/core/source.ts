@@ -14,6 +14,8 @@ export interface KeyRange {
 
 /** What is in a range, in 32 bytes and two counts. Equal contents give equal digests; see `RangeDigester` for how it is made. */
 export interface Digest {
+  /** How the hash was made: DIGEST_VERSION. Digests of different versions say nothing about one another. */
+  readonly version: number;
   readonly hash: Uint8Array;
   readonly keys: number;
   /** Bytes of keys and values. */

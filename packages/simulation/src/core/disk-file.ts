@@ -30,6 +30,8 @@ export interface Captured {
 /** One file: what is durable, and over it what is only in the page cache. */
 export class DiskFile {
   readonly #pages = new Map<number, Page>();
+  /** Pages that hold images: a sync looks at these alone, however large the file is. */
+  readonly #dirty = new Set<number>();
   #version = 0;
   sizeBytes = 0;
   #durableSizeBytes = 0;
@@ -49,7 +51,7 @@ export class DiskFile {
       if (before !== undefined) image.set(before);
       const from = Math.max(offset, start);
       image.set(bytes.subarray(from - offset, Math.min(end, start + PAGE_BYTES) - offset), from - start);
-      images.push(this.#addImage(page, image));
+      images.push(this.#addImage(index, page, image));
     }
     if (end > this.sizeBytes) this.#resize(end);
     return () => {
@@ -65,7 +67,7 @@ export class DiskFile {
         if (start + PAGE_BYTES <= sizeBytes) continue;
         const image = new Uint8Array(PAGE_BYTES);
         if (start < sizeBytes) image.set((newest(page) ?? image).subarray(0, kept));
-        this.#addImage(page, image).complete = true;
+        this.#addImage(index, page, image).complete = true;
       }
     }
     this.#resize(sizeBytes);
@@ -87,8 +89,8 @@ export class DiskFile {
 
   capture(): Captured {
     const pages = new Map<number, Image>();
-    for (const [index, page] of this.#pages) {
-      const image = page.images.findLast((candidate) => candidate.complete && !candidate.forsaken);
+    for (const index of this.#dirty) {
+      const image = this.#page(index).images.findLast((candidate) => candidate.complete && !candidate.forsaken);
       if (image !== undefined) pages.set(index, image);
     }
     return { pages, sizeBytes: this.sizeBytes, version: this.#version };
@@ -101,6 +103,7 @@ export class DiskFile {
       page.durable = image.bytes;
       page.durableVersion = image.version;
       page.images = page.images.filter((other) => other.version > image.version);
+      if (page.images.length === 0) this.#dirty.delete(index);
     }
     if (captured.version >= this.#durableSizeVersion) {
       this.#durableSizeVersion = captured.version;
@@ -128,11 +131,12 @@ export class DiskFile {
     this.sizeBytes = random.pick([this.#durableSizeBytes, ...this.#sizesSince]);
     this.#durableSizeBytes = this.sizeBytes;
     this.#sizesSince = [];
+    this.#dirty.clear();
     for (const [index, page] of this.#pages) {
       const choices = page.images.filter((image) => !image.forsaken);
       const chosen = random.int(choices.length + 1);
-      if (page.images.length > 0 && chosen < choices.length) lost++;
       const image = choices[chosen - 1];
+      if (image !== page.images.at(-1)) lost++;
       if (image !== undefined) page.durable = image.bytes;
       page.durableVersion = ++this.#version;
       page.images = [];
@@ -168,7 +172,8 @@ export class DiskFile {
     return page;
   }
 
-  #addImage(page: Page, bytes: Uint8Array): Image {
+  #addImage(index: number, page: Page, bytes: Uint8Array): Image {
+    this.#dirty.add(index);
     const image: Image = { version: ++this.#version, bytes, complete: false, forsaken: false };
     page.images.push(image);
     if (page.images.length > IMAGES_MAX) {

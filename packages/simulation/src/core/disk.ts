@@ -235,7 +235,7 @@ export class SimDisk {
     for (const journal of this.#journals.values()) this.counters.lost += journal.crash(this.random);
   }
 
-  /** The disk was replaced: everything is gone. */
+  /** The disk was replaced: everything is gone. Journals must be asked for anew. */
   wipe(): void {
     this.#life++;
     this.#files.clear();

@@ -2,7 +2,16 @@ import { channel } from "node:diagnostics_channel";
 import { type ArchiveEntry, archiveEntryBytes, encodeArchiveObject, entryProblem } from "../core/archive-object.js";
 import { crc } from "../fs/checksum.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
-import { archivedFirsts, encodeManifest, lastManifest, type Manifest, manifestKey, noPrevious, objectKey, readManifest } from "./manifest.js";
+import {
+  archivedFirsts,
+  encodeManifest,
+  lastManifest,
+  type Manifest,
+  manifestKey,
+  noPrevious,
+  objectKey,
+  readManifest,
+} from "./manifest.js";
 import { describeObject, readObject, verifiedObject } from "./object.js";
 import { type ObjectStore, sha256 } from "./object-store.js";
 
@@ -38,7 +47,8 @@ export class Archiver {
 
   static async open(options: ArchiverOptions): Promise<Archiver> {
     const size = options.bytesPerObjectMax ?? 8 * 1024 * 1024;
-    if (!Number.isSafeInteger(size) || size < 1) throw badArchiveArgument("bytesPerObjectMax", "a whole number from 1", size);
+    if (!Number.isSafeInteger(size) || size < 1)
+      throw badArchiveArgument("bytesPerObjectMax", "a whole number from 1", size);
     return new Archiver(options, size, await lastManifest(options.store, options.stream));
   }
 

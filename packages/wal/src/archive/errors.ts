@@ -16,7 +16,11 @@ export class ArchiveError extends Error {
   /** The object concerned, where there is one. */
   readonly key: string | undefined;
 
-  constructor(code: ArchiveErrorCode, message: string, details: { readonly key?: string; readonly cause?: unknown } = {}) {
+  constructor(
+    code: ArchiveErrorCode,
+    message: string,
+    details: { readonly key?: string; readonly cause?: unknown } = {},
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.key = details.key;

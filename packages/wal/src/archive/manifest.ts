@@ -25,7 +25,10 @@ export function streamPrefix(stream: string): string {
   if (typeof stream !== "string" || stream === "" || /\p{Surrogate}/u.test(stream)) {
     throw badArchiveArgument("stream", "a name", stream);
   }
-  const name = encodeURIComponent(stream).replace(/[.~!*'()]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  const name = encodeURIComponent(stream).replace(
+    /[.~!*'()]/g,
+    (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return name.length <= 200 ? `${name}/` : `~${sha256(new TextEncoder().encode(stream))}/`;
 }
 
@@ -46,7 +49,18 @@ export function manifestFirst(key: string): number | undefined {
 /** Canonical: the same manifest gives the same bytes, ending in the SHA-256 of what is before it. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const { format, stream, object, first, last, firstTimeMs, lastTimeMs, bytes, previousSha256 } = manifest;
-  const fields = { format, stream, object, first, last, firstTimeMs, lastTimeMs, bytes, sha256: manifest.sha256, previousSha256 };
+  const fields = {
+    format,
+    stream,
+    object,
+    first,
+    last,
+    firstTimeMs,
+    lastTimeMs,
+    bytes,
+    sha256: manifest.sha256,
+    previousSha256,
+  };
   const text = `${JSON.stringify(fields, null, 1)}\n`;
   return new TextEncoder().encode(`${text}${sha256(new TextEncoder().encode(text))}\n`);
 }
@@ -56,7 +70,8 @@ function decodeManifest(bytes: Uint8Array, stream: string, first: number): Manif
   const text = new TextDecoder().decode(bytes);
   const cut = text.length - 65;
   const corrupt = (why: string) => new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key}: ${why}`, { key });
-  if (cut < 0 || sha256(new TextEncoder().encode(text.slice(0, cut))) !== text.slice(cut, -1)) throw corrupt("the manifest is damaged");
+  if (cut < 0 || sha256(new TextEncoder().encode(text.slice(0, cut))) !== text.slice(cut, -1))
+    throw corrupt("the manifest is damaged");
   const manifest = JSON.parse(text.slice(0, cut)) as Manifest;
   if (manifest.format !== manifestFormat) {
     const message = `${key} has format ${manifest.format}, this version reads ${manifestFormat}; use a newer one`;

@@ -33,7 +33,11 @@ export function checkPut(key: string, bytes: Uint8Array, options: PutOptions): v
   checkKey(key);
   const seen = sha256(bytes);
   if (seen === options.sha256) return;
-  throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key}: the bytes have SHA-256 ${seen}, announced was ${options.sha256}`, { key });
+  throw new ArchiveError(
+    "ERR_ARCHIVE_CORRUPT",
+    `${key}: the bytes have SHA-256 ${seen}, announced was ${options.sha256}`,
+    { key },
+  );
 }
 
 export function checkKey(key: string): void {

@@ -1,4 +1,9 @@
-import { type ArchiveEntry, type ArchiveObject, decodeArchiveObject, UnsupportedArchive } from "../core/archive-object.js";
+import {
+  type ArchiveEntry,
+  type ArchiveObject,
+  decodeArchiveObject,
+  UnsupportedArchive,
+} from "../core/archive-object.js";
 import { crc } from "../fs/checksum.js";
 import { ArchiveError } from "./errors.js";
 import { type Manifest, manifestFormat, objectKey } from "./manifest.js";
@@ -23,7 +28,8 @@ export function verifiedObject(bytes: Uint8Array, stream: string, first: number)
 export async function readObject(store: ObjectStore, manifest: Manifest): Promise<ArchiveObject> {
   const key = manifest.object;
   const bytes = await store.get(key);
-  if (bytes === undefined) throw new ArchiveError("ERR_ARCHIVE_HOLE", `${key} is missing; its manifest is there`, { key });
+  if (bytes === undefined)
+    throw new ArchiveError("ERR_ARCHIVE_HOLE", `${key} is missing; its manifest is there`, { key });
   if (bytes.length !== manifest.bytes || sha256(bytes) !== manifest.sha256) {
     throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} is not what its manifest vouches for`, { key });
   }

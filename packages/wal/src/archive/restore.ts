@@ -1,6 +1,14 @@
 import type { ArchiveEntry } from "../core/archive-object.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
-import { archivedFirsts, lastManifest, type Manifest, manifestKey, noPrevious, objectKey, readManifest } from "./manifest.js";
+import {
+  archivedFirsts,
+  lastManifest,
+  type Manifest,
+  manifestKey,
+  noPrevious,
+  objectKey,
+  readManifest,
+} from "./manifest.js";
 import { readObject } from "./object.js";
 import type { ObjectStore } from "./object-store.js";
 
@@ -28,7 +36,8 @@ export async function* restore(options: RestoreOptions): AsyncGenerator<ArchiveE
   const last = (await lastManifest(store, stream))?.last ?? 0;
   const through = until !== undefined && "sequence" in until ? until.sequence : last;
   const timeMs = until !== undefined && "timeMs" in until ? until.timeMs : Number.POSITIVE_INFINITY;
-  if (!Number.isSafeInteger(through) || through < 0) throw badArchiveArgument("until.sequence", "a whole number", through);
+  if (!Number.isSafeInteger(through) || through < 0)
+    throw badArchiveArgument("until.sequence", "a whole number", through);
   if (Number.isNaN(timeMs)) throw badArchiveArgument("until.timeMs", "a number of milliseconds", timeMs);
   if (through > last || from > last + 1) {
     const message = `stream ${JSON.stringify(stream)} is archived through ${last}; asked for ${from} to ${through}`;
@@ -53,7 +62,8 @@ async function* manifests(store: ObjectStore, stream: string, from: number, last
   while (first <= last) {
     const manifest = await readManifest(store, stream, first);
     const key = objectKey(stream, first);
-    if (manifest === undefined) throw new ArchiveError("ERR_ARCHIVE_HOLE", `the manifest of ${key} is missing`, { key });
+    if (manifest === undefined)
+      throw new ArchiveError("ERR_ARCHIVE_HOLE", `the manifest of ${key} is missing`, { key });
     if (previous !== undefined && manifest.previousSha256 !== previous) {
       throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} does not follow from the object before it`, { key });
     }
@@ -104,7 +114,9 @@ export async function verifyArchive(options: {
         const what = first > due ? `entries ${due} to ${first - 1} are missing` : `it overlaps what ends at ${due - 1}`;
         problems.push(new ArchiveError("ERR_ARCHIVE_HOLE", `before ${key}: ${what}`, { key }));
       } else if (previous !== undefined && manifest.previousSha256 !== previous) {
-        problems.push(new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} does not follow from the object before it`, { key }));
+        problems.push(
+          new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} does not follow from the object before it`, { key }),
+        );
       }
       due = manifest.last + 1;
       previous = manifest.sha256;

@@ -81,7 +81,8 @@ export function decodeArchiveObject(bytes: Uint8Array, crc: Crc): ArchiveObject 
     if (end > bytes.length || crc(bytes.subarray(at + 4, end)) !== getU32(bytes, at)) {
       throw new Error(`entry ${sequence} at ${at} is damaged`);
     }
-    if (getU48(bytes, at + 8) !== sequence) throw new Error(`entry ${getU48(bytes, at + 8)} stands where ${sequence} should`);
+    if (getU48(bytes, at + 8) !== sequence)
+      throw new Error(`entry ${getU48(bytes, at + 8)} stands where ${sequence} should`);
     entries.push({ sequence, timeMs: getU48(bytes, at + 14), data: bytes.subarray(dataFrom, end) });
     at = end;
   }
@@ -95,7 +96,8 @@ export class UnsupportedArchive extends Error {}
 /** Why an entry cannot be archived, if so. */
 export function entryProblem(entry: ArchiveEntry, expected: number): string | undefined {
   if (entry.sequence !== expected) return `sequence ${entry.sequence} came where ${expected} was due`;
-  if (!Number.isSafeInteger(entry.timeMs) || entry.timeMs < 0 || entry.timeMs > u48Max) return `timeMs is ${entry.timeMs}`;
+  if (!Number.isSafeInteger(entry.timeMs) || entry.timeMs < 0 || entry.timeMs > u48Max)
+    return `timeMs is ${entry.timeMs}`;
   return entry.data instanceof Uint8Array ? undefined : "data is no Uint8Array";
 }
 

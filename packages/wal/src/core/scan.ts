@@ -1,4 +1,11 @@
-import { type BatchHeader, type BatchPlace, batchHeaderBytes, payloadIsWhole, readBatchHeader, trailerBytes } from "./batch.js";
+import {
+  type BatchHeader,
+  type BatchPlace,
+  batchHeaderBytes,
+  payloadIsWhole,
+  readBatchHeader,
+  trailerBytes,
+} from "./batch.js";
 import { type Crc, isZero } from "./bytes.js";
 import { pageBytes } from "./headers.js";
 

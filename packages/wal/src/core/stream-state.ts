@@ -93,7 +93,7 @@ export class StreamState {
       if (this.#end(at) <= through + 1) continue;
       kept.push(point.sequence > through ? point : { ...point, sequence: through + 1 });
     }
-    const carried = points.filter((point, at) => (points[at + 1]?.sequence ?? through + 1) > this.first);
+    const carried = points.filter((_, at) => (points[at + 1]?.sequence ?? through + 1) > this.first);
     for (const point of carried) point.segment.points++;
     for (const point of kept) point.segment.points++;
     for (const point of this.#points) point.segment.points--;

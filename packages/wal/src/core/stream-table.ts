@@ -29,7 +29,8 @@ export class StreamTable {
       const entry = readEntry(bytes, at, to);
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
-      if (entry.type === EntryType.carried) this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index }, carried);
+      if (entry.type === EntryType.carried)
+        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index }, carried);
       else this.#apply(bytes, entry, { segment, offset, entry: index });
     }
     if (at !== to) throw new ReplayError(`${to - at} bytes behind the last of ${count} entries`);
@@ -41,9 +42,12 @@ export class StreamTable {
       case EntryType.record: {
         const state = this.#known(entry);
         if (entry.sequence !== state.next) {
-          throw new ReplayError(`stream ${JSON.stringify(state.name)} continues with ${entry.sequence} instead of ${state.next}`, {
-            stream: state.name,
-          });
+          throw new ReplayError(
+            `stream ${JSON.stringify(state.name)} continues with ${entry.sequence} instead of ${state.next}`,
+            {
+              stream: state.name,
+            },
+          );
         }
         state.extend(1, at.segment, at.offset, at.entry);
         return;

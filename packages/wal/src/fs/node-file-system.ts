@@ -79,7 +79,9 @@ export const nodeFileSystem: WalFileSystem = {
 
   open(path, mode) {
     return new Promise((resolve, reject) => {
-      fs.open(path, openFlags[mode], 0o644, (error, fd) => (error === null ? resolve(new NodeFile(fd)) : reject(error)));
+      fs.open(path, openFlags[mode], 0o644, (error, fd) =>
+        error === null ? resolve(new NodeFile(fd)) : reject(error),
+      );
     });
   },
 
@@ -88,7 +90,7 @@ export const nodeFileSystem: WalFileSystem = {
   },
 
   remove(path) {
-    return fs.promises.rm(path);
+    return fs.promises.unlink(path);
   },
 
   async syncDirectory(path) {

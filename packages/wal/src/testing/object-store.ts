@@ -49,7 +49,9 @@ export function objectStoreCases(make: () => ObjectStore | Promise<ObjectStore>)
       strictEqual(await read(store, "k"), "one");
     },
     "lets one of many creators win, and its bytes stay": async (store) => {
-      const results = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => put(store, "race", `writer ${n}`, true)));
+      const results = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, n) => put(store, "race", `writer ${n}`, true)),
+      );
       const winners = results.flatMap((result, n) => (result.status === "fulfilled" ? [n] : []));
       strictEqual(winners.length, 1);
       strictEqual(await read(store, "race"), `writer ${winners[0]}`);

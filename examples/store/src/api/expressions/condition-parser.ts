@@ -213,7 +213,12 @@ function typeNamed(p: Parser, operator: string, operand: Operand | undefined): s
   return operand.value.S;
 }
 
-function literalMustBe(p: Parser, operator: string, operand: Operand | undefined, allowed: (type: string) => boolean): void {
+function literalMustBe(
+  p: Parser,
+  operator: string,
+  operand: Operand | undefined,
+  allowed: (type: string) => boolean,
+): void {
   if (operand?.kind !== "value" || allowed(typeOf(operand.value))) return;
   p.problems.note("operand type", messages.operandType(operator, typeOf(operand.value)));
 }

@@ -30,7 +30,9 @@ export function keyConditionOf(condition: Condition, schema: KeySchema): KeyCond
   if (ofSort === undefined) return { partition: ofPartition.value };
   checkTypes(ofSort, sort as KeyAttribute);
   if (ofSort.op === "begins-with" && (sort as KeyAttribute).type === "N") {
-    throw validationError(messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")));
+    throw validationError(
+      messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")),
+    );
   }
   return { partition: ofPartition.value, sort: ofSort };
 }

@@ -1,6 +1,6 @@
 import type { DocumentPath } from "../model.js";
-import { checkPathsApart } from "./paths-apart.js";
 import { Parser } from "./parser.js";
+import { checkPathsApart } from "./paths-apart.js";
 import type { Placeholders } from "./placeholders.js";
 
 /** `path { "," path }`. @throws ExpressionError */

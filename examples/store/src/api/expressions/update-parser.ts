@@ -9,8 +9,8 @@
 import { typeOf } from "../attributes.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, UpdateAction, UpdateValue } from "../model.js";
-import { checkPathsApart } from "./paths-apart.js";
 import { Parser } from "./parser.js";
+import { checkPathsApart } from "./paths-apart.js";
 import type { Placeholders } from "./placeholders.js";
 
 const SECTIONS = ["SET", "REMOVE", "ADD", "DELETE"] as const;

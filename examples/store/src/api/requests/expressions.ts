@@ -39,7 +39,10 @@ export function parseExpressions(request: ExpressionParameters, takesValues: rea
   }
   if (!withValues && values !== undefined) throw validationError(messages.valuesWithoutExpression(takesValues));
   const placeholders = new Placeholders(names, values);
-  const parse = <T>(parameter: Parameter, parser: (expression: string, placeholders: Placeholders) => T): T | undefined => {
+  const parse = <T>(
+    parameter: Parameter,
+    parser: (expression: string, placeholders: Placeholders) => T,
+  ): T | undefined => {
     const expression = request[parameter];
     if (expression === undefined) return undefined;
     try {

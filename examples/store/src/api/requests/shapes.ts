@@ -27,7 +27,12 @@ export type Shape = Common &
     | { readonly type: "boolean" }
     | StructureShape
     | (Lengths & { readonly type: "list"; readonly of: Shape })
-    | (Lengths & { readonly type: "map"; readonly of: Shape; readonly valueLengths?: Lengths; readonly keys?: "table-names" })
+    | (Lengths & {
+        readonly type: "map";
+        readonly of: Shape;
+        readonly valueLengths?: Lengths;
+        readonly keys?: "table-names";
+      })
     /** Attribute values by name. Only looked at from outside here: `checkItem` walks them, after all limits are known to be kept. */
     | { readonly type: "item" }
     /** A field that the service has and this store has not, unless its value asks for nothing. */
@@ -147,7 +152,8 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
       return;
     case "string":
       checkLength(shape, (value as string).length, fail);
-      if (shape.pattern && !shape.pattern.test(value as string)) fail(messages.mustMatch(shape.pattern.source.slice(1, -1)));
+      if (shape.pattern && !shape.pattern.test(value as string))
+        fail(messages.mustMatch(shape.pattern.source.slice(1, -1)));
       if (shape.oneOf && !shape.oneOf.includes(value as string)) fail(messages.mustBeOneOf(shape.oneOf));
       return;
     case "integer":
@@ -196,7 +202,10 @@ function checkSupported(shape: StructureShape, members: Record<string, unknown>)
   for (const name in members) {
     const member = shape.members[name] as Shape;
     if (member.type !== "unsupported" || member.unless?.(members[name])) continue;
-    throw new ApiError("ValidationException", member.legacy ? messages.useExpressions(name) : messages.notSupported(name));
+    throw new ApiError(
+      "ValidationException",
+      member.legacy ? messages.useExpressions(name) : messages.notSupported(name),
+    );
   }
 }
 

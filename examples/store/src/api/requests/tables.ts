@@ -115,7 +115,10 @@ export const restoreTableToPointInTime: StructureShape = {
     RestoreDateTime: { type: "timestamp" },
     UseLatestRestorableTime: { type: "boolean" },
     BillingModeOverride: { type: "unsupported" },
-    GlobalSecondaryIndexOverride: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
+    GlobalSecondaryIndexOverride: {
+      type: "unsupported",
+      unless: (value) => Array.isArray(value) && value.length === 0,
+    },
     LocalSecondaryIndexOverride: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
     OnDemandThroughputOverride: { type: "unsupported" },
     ProvisionedThroughputOverride: { type: "unsupported" },

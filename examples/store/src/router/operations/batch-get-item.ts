@@ -12,7 +12,7 @@ import {
 } from "../../api/requests/items.js";
 import { itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
-import { tableCapacity } from "./answers.js";
+import { itemOf, tableCapacity } from "./answers.js";
 import { byTableName, runBatch } from "./batch.js";
 import type { Operation } from "./operation.js";
 
@@ -35,7 +35,11 @@ export const batchGetItem: Operation<BatchGetItemRequest> = {
       prepared.push(...prepare(await backend.table(name), of, projections.get(name)));
     }
     const outcomes = await runBatch(
-      prepared.map(({ table, key, of }) => () => backend.get(table, key, { consistent: of.ConsistentRead ?? false })),
+      prepared.map(
+        ({ table, key, of }) =>
+          () =>
+            backend.get(table, key, { consistent: of.ConsistentRead ?? false }),
+      ),
     );
     const found = byTableName<Record<string, Item[]>>();
     const unprocessed = byTableName<Record<string, BatchKeys>>();
@@ -43,7 +47,7 @@ export const batchGetItem: Operation<BatchGetItemRequest> = {
     let bytes = 0;
     prepared.forEach(({ table: { name }, asked, of, projection }, i) => {
       const outcome = outcomes[i];
-      const item = outcome?.done ? outcome.value.item : undefined;
+      const item = outcome?.done ? itemOf(outcome.value) : undefined;
       if (item !== undefined) bytes += itemBytes(item);
       if (!outcome?.done || bytes > ANSWER_BYTES_MAX) {
         unprocessed[name] ??= { ...of, Keys: [] };

@@ -9,7 +9,9 @@ const UNPROCESSED: ReadonlySet<ApiErrorType> = new Set<ApiErrorType>([
   "ThrottlingException",
 ]);
 
-export type Outcome<T> = { readonly done: true; readonly value: T } | { readonly done: false; readonly error: ApiError };
+export type Outcome<T> =
+  | { readonly done: true; readonly value: T }
+  | { readonly done: false; readonly error: ApiError };
 
 /**
  * Runs a batch's requests side by side.

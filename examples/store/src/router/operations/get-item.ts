@@ -3,7 +3,7 @@ import { project, projectionOf } from "../../api/projection.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type GetItemRequest, getItem as shape } from "../../api/requests/items.js";
 import { checkItem } from "../../api/value-check.js";
-import { consumedCapacity } from "./answers.js";
+import { answerWithItem, consumedCapacity, itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";
 
 export const getItem: Operation<GetItemRequest> = {
@@ -13,11 +13,11 @@ export const getItem: Operation<GetItemRequest> = {
     checkItem(key);
     const { projection } = parseExpressions(request, []);
     const table = await backend.table(TableName);
-    const { item, units } = await backend.get(table, exactKey(table.keySchema, key), { consistent });
+    const outcome = await backend.get(table, exactKey(table.keySchema, key), { consistent });
+    const capacity = consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units);
+    if (outcome.json !== undefined && projection === undefined) return answerWithItem(outcome.json, capacity);
+    const item = itemOf(outcome);
     const Item = item !== undefined && projection !== undefined ? project(item, projectionOf(projection)) : item;
-    return {
-      ...(Item && { Item }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, units),
-    };
+    return { ...(Item && { Item }), ...capacity };
   },
 };

@@ -10,8 +10,11 @@ export interface OperationContext {
 /** One operation of the protocol: what it takes, and what it does with a request that has passed those checks. */
 export interface Operation<Request> {
   readonly shape: StructureShape;
-  /** @throws ApiError for everything that is the client's to know */
-  run(request: Request, context: OperationContext): Promise<Readonly<Record<string, unknown>>>;
+  /**
+   * Returns the answer, or its JSON as bytes where those are at hand.
+   * @throws ApiError for everything that is the client's to know
+   */
+  run(request: Request, context: OperationContext): Promise<Readonly<Record<string, unknown>> | Buffer>;
 }
 
 /** An operation whose request type only its own file knows. */

@@ -49,7 +49,9 @@ export function startKey(schema: KeySchema, key: Item): Uint8Array {
 }
 
 /** The part of a page request that the client's parameters give. */
-export function pageBounds(request: QueryRequest | ScanRequest): Pick<PageRequest, "consistent" | "bytesMax" | "itemsMax"> {
+export function pageBounds(
+  request: QueryRequest | ScanRequest,
+): Pick<PageRequest, "consistent" | "bytesMax" | "itemsMax"> {
   return {
     consistent: request.ConsistentRead ?? false,
     bytesMax: PAGE_BYTES_MAX,

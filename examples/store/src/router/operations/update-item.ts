@@ -3,7 +3,7 @@ import { exactKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { KeySchema, UpdateAction } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
-import { type UpdateItemRequest, updateItem as shape } from "../../api/requests/items.js";
+import { updateItem as shape, type UpdateItemRequest } from "../../api/requests/items.js";
 import { checkItem } from "../../api/value-check.js";
 import { consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";

@@ -1,0 +1,42 @@
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+interface Account {
+  bytes: number;
+  closed: boolean;
+}
+
+/**
+ * How many bytes of answers wait for clients to take them. Kept by connection: answers that wait behind others never hear of its end, so
+ * their bytes are written off with it.
+ */
+export class AnswerAccounts {
+  readonly #accounts = new WeakMap<Socket, Account>();
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  open(socket: Socket): void {
+    const account: Account = { bytes: 0, closed: false };
+    this.#accounts.set(socket, account);
+    socket.once("close", () => {
+      this.#bytes -= account.bytes;
+      account.closed = true;
+    });
+  }
+
+  /** Call before the answer is sent. */
+  add(response: ServerResponse, bytes: number): void {
+    const account = this.#accounts.get(response.req.socket);
+    if (account === undefined || account.closed) return;
+    account.bytes += bytes;
+    this.#bytes += bytes;
+    response.once("close", () => {
+      if (account.closed) return;
+      account.bytes -= bytes;
+      this.#bytes -= bytes;
+    });
+  }
+}

@@ -1,0 +1,133 @@
+import type { PassReport } from "@evenkeel/scrubber";
+import { TokenBucket } from "@evenkeel/token-bucket";
+import type { ObjectStore } from "@evenkeel/wal/archive";
+import type { Fleet } from "../control/fleet.js";
+import { NODE_IDS } from "../control/fleet.js";
+import { PartitionScrubber } from "./partition-scrubber.js";
+
+/** What a pass may read of each replica: a small part of what a disk or a core can do, whatever the load. */
+const BYTES_PER_SECOND = 16 * 1024 * 1024;
+const STEP_MS_MIN = 100;
+
+export interface ScrubScheduleOptions {
+  readonly fleet: Fleet;
+  readonly archive: ObjectStore;
+  /** Every partition is compared once in this time, if the pace allows. */
+  readonly fullPassEveryMs: number;
+  readonly onFinding: (line: string) => void;
+}
+
+export interface ScrubScheduleStats {
+  /** Partitions compared completely. */
+  readonly passes: number;
+  /** Passes that could not compare everything, such as when a node was down. */
+  readonly incomplete: number;
+  readonly findings: number;
+  /** Milliseconds since the partition that waits longest was last compared completely, or was first seen. */
+  readonly oldestMs: number;
+}
+
+/** Constant work: one partition after another, evenly spread over the period, for ever. Finds and tells; repairs only when asked. */
+export class ScrubSchedule {
+  readonly #options: ScrubScheduleOptions;
+  readonly #bucket = new TokenBucket({ ratePerSecond: BYTES_PER_SECOND, capacity: BYTES_PER_SECOND });
+  /** When each partition was last compared completely, oldest first. */
+  readonly #verifiedAtMs = new Map<number, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #closed = false;
+  #passes = 0;
+  #incomplete = 0;
+  #findings = 0;
+
+  constructor(options: ScrubScheduleOptions) {
+    this.#options = options;
+    this.#sleep();
+  }
+
+  stats(): ScrubScheduleStats {
+    const [oldest] = this.#verifiedAtMs.values();
+    return {
+      passes: this.#passes,
+      incomplete: this.#incomplete,
+      findings: this.#findings,
+      oldestMs: oldest === undefined ? 0 : performance.now() - oldest,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#bucket.close();
+    await this.#running;
+  }
+
+  #sleep(): void {
+    if (this.#closed) return;
+    const delayMs = Math.max(STEP_MS_MIN, this.#options.fullPassEveryMs / Math.max(1, this.#verifiedAtMs.size));
+    this.#timer = setTimeout(() => {
+      this.#running = this.#step()
+        .catch(() => {
+          this.#incomplete++;
+        })
+        .finally(() => {
+          this.#running = undefined;
+          this.#sleep();
+        });
+    }, delayMs).unref();
+  }
+
+  async #step(): Promise<void> {
+    await this.#look();
+    const [next] = this.#verifiedAtMs.keys();
+    if (next === undefined || this.#closed) return;
+    const report = await this.#pass(next);
+    // To the end of the line, compared or not: one partition that cannot be compared must not keep the others waiting.
+    const verifiedAtMs = this.#verifiedAtMs.get(next) ?? 0;
+    this.#verifiedAtMs.delete(next);
+    this.#verifiedAtMs.set(next, report.complete && report.absent.length === 0 ? performance.now() : verifiedAtMs);
+    if (report.complete && report.absent.length === 0) this.#passes++;
+    else this.#incomplete++;
+    for (const { key, replica, against, kind } of report.divergences) {
+      this.#find(
+        `partition ${next}: ${replica} differs from the ${against} (${kind}) at key ${Buffer.from(key).toString("hex")}`,
+      );
+    }
+    for (const { replica, cause } of report.unreadable)
+      this.#find(`partition ${next}: ${replica} cannot be read: ${String(cause)}`);
+  }
+
+  #find(line: string): void {
+    this.#findings++;
+    this.#options.onFinding(line);
+  }
+
+  async #pass(partition: number): Promise<PassReport> {
+    const { fleet, archive } = this.#options;
+    const scrubber = await PartitionScrubber.open({
+      partition,
+      members: NODE_IDS,
+      callerTo: (node) => fleet.callerTo(node),
+      archive,
+      take: (bytes) => this.#bucket.take(Math.min(bytes, BYTES_PER_SECOND)),
+    });
+    try {
+      return await scrubber.pass();
+    } finally {
+      await scrubber.close();
+    }
+  }
+
+  /** Which partitions there are now. */
+  async #look(): Promise<void> {
+    const { fleet } = this.#options;
+    const status = await fleet
+      .callerTo(NODE_IDS[this.#passes % NODE_IDS.length] as string)
+      .call("status", {}, { timeoutMs: 2_000 });
+    const present = new Set(status.partitions.map(({ partition }) => partition));
+    for (const partition of this.#verifiedAtMs.keys())
+      if (!present.has(partition)) this.#verifiedAtMs.delete(partition);
+    for (const partition of present)
+      if (!this.#verifiedAtMs.has(partition)) this.#verifiedAtMs.set(partition, performance.now());
+  }
+}

@@ -1,0 +1,84 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Load } from "./load.js";
+
+export const names = ["a", "b", "c"] as const;
+
+export type ToNode =
+  | { readonly type: "start"; readonly ports: Readonly<Record<string, number>> }
+  | { readonly type: "load"; readonly what: "write" | "read"; readonly clients: number; readonly ms: number };
+
+export type FromNode =
+  | { readonly type: "listening"; readonly port: number }
+  | { readonly type: "leading" }
+  | { readonly type: "load"; readonly load: Load };
+
+/** Three processes of one kind; the file that forks them runs `kind` when it finds itself forked (see `forkedAs`). */
+export class ThreeProcesses {
+  readonly #children: ChildProcess[];
+  readonly #dir: string;
+  #leader: ChildProcess | undefined;
+
+  private constructor(children: ChildProcess[], dir: string) {
+    this.#children = children;
+    this.#dir = dir;
+  }
+
+  static async open(file: string, kind: string): Promise<ThreeProcesses> {
+    const dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
+    const execArgv = process.env.EVENKEEL_BENCH_PROF ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`] : [];
+    const children = names.map((name) => fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }));
+    const three = new ThreeProcesses(children, dir);
+    const listening = await Promise.all(children.map((child) => told(child, "listening")));
+    const ports = Object.fromEntries(names.map((name, index) => [name, listening[index]?.port ?? 0]));
+    const leading = Promise.race(children.map((child) => told(child, "leading").then(() => child)));
+    for (const child of children) child.send({ type: "start", ports } satisfies ToNode);
+    three.#leader = await leading;
+    return three;
+  }
+
+  async load(what: "write" | "read", clients: number, ms: number): Promise<Load> {
+    const leader = this.#leader as ChildProcess;
+    const answer = told(leader, "load");
+    leader.send({ type: "load", what, clients, ms } satisfies ToNode);
+    return (await answer).load;
+  }
+
+  async close(): Promise<void> {
+    const gone = this.#children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    for (const child of this.#children) child.disconnect();
+    await Promise.all(gone);
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+function told<T extends FromNode["type"]>(child: ChildProcess, type: T): Promise<Extract<FromNode, { type: T }>> {
+  return new Promise((resolve, reject) => {
+    const exited = () => reject(new Error(`a node ended before it said "${type}"`));
+    const listen = (message: FromNode) => {
+      if (message.type !== type) return;
+      child.off("message", listen);
+      child.off("exit", exited);
+      resolve(message as Extract<FromNode, { type: T }>);
+    };
+    child.on("message", listen);
+    child.once("exit", exited);
+  });
+}
+
+/** Which node of which kind this process was forked as, if it was. */
+export function forkedAs(): { kind: string; name: string; dir: string } | undefined {
+  const [mark, kind = "", name = "", dir = ""] = process.argv.slice(2);
+  return mark === "evenkeel-bench-node" ? { kind, name, dir } : undefined;
+}
+
+export function tell(message: FromNode): void {
+  process.send?.(message);
+}
+
+export function onTold(listener: (message: ToNode) => void): void {
+  process.on("message", listener);
+  process.once("disconnect", () => process.exit());
+}

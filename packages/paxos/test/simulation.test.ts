@@ -1,0 +1,81 @@
+import { forEachSeed } from "@evenkeel/simulation";
+import { describe, expect, it } from "vitest";
+import { runScenario } from "./support/scenario.js";
+import { Tally } from "./support/tally.js";
+
+const replay = (seed: number) => `PAXOS_SEED=${seed} npx vitest run test/simulation.test.ts`;
+const only = process.env.PAXOS_SEED;
+const count = Number(process.env.PAXOS_SEEDS ?? 400);
+
+/** What must have been seen, over all seeds together, for a green run to mean anything. */
+const expected = [
+  "messages lost",
+  "messages duplicated",
+  "messages reordered",
+  "messages late",
+  "messages cut",
+  "one-way partitions, deaf",
+  "one-way partitions, mute",
+  "links cut one way",
+  "nodes cut off",
+  "crashes",
+  "two crashed at once",
+  "all crashed at once",
+  "leader crashes",
+  "crashes with a lease",
+  "records lost by crashes",
+  "failed writes",
+  "slow disks",
+  "leaders cut off while a follower restarts",
+  "answers slow, then none",
+  "clocks skewed",
+  "pauses",
+  "pauses beyond a lease",
+  "hand-overs",
+  "reigns",
+  "pre-votes refused",
+  "refused for a running grant",
+  "suffixes cut",
+  "gaps reported",
+  "ships",
+  "sent learn",
+  "sent fetch",
+  "sent resign",
+  "unknown outcomes",
+  "overloaded",
+  "batches",
+  "calls timed out",
+  "reads by lease",
+  "reads by round",
+  "reads without a lease",
+];
+
+describe("three replicas in bad weather", () => {
+  it.runIf(only !== undefined)(`replay of seed ${only}`, () => {
+    const report = runScenario({ seed: Number(only) });
+    expect(report.chosen).toBeGreaterThan(0);
+  });
+
+  it.skipIf(only !== undefined)(
+    `${count} seeds: linearizable, one value a slot, promises kept, one lease, and writes go on afterwards`,
+    () => {
+      const tally = new Tally();
+      let operations = 0;
+      forEachSeed({ count, replay }, (seed) => {
+        const report = runScenario({ seed });
+        tally.merge(report.tally);
+        operations += report.operations;
+      });
+      expect(operations).toBeGreaterThan(count * 50);
+      expect(expected.filter((what) => !(tally.counts[what] as number > 0))).toEqual([]);
+    },
+    120_000,
+  );
+
+  it.skipIf(only !== undefined)("is the same world every time", () => {
+    const [first, second] = [runScenario({ seed: 7 }), runScenario({ seed: 7 })];
+    expect(second.fingerprint).toBe(first.fingerprint);
+    expect(second.chosen).toBe(first.chosen);
+    expect(runScenario({ seed: 8 }).fingerprint).not.toBe(first.fingerprint);
+  });
+});

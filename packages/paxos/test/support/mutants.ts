@@ -1,0 +1,76 @@
+import type { Weather } from "./nemesis.js";
+import { honest, type Mutation } from "./mutation.js";
+
+export interface Mutant {
+  readonly name: string;
+  readonly mutation: Mutation;
+  readonly weather?: Partial<Weather>;
+}
+
+const members = ["a1", "b1", "c1"];
+
+/** Short waits before an election: a lease that runs a little too long is met by another leader sooner. */
+const eager = { electionJitterMs: 5 };
+
+function mutant(name: string, changes: Partial<Mutation>, weather?: Partial<Weather>): Mutant {
+  // Unless it says otherwise, each must be caught by what comes of it, not by a look at the one message that shows it.
+  return { name, mutation: { ...honest, unobserved: true, ...changes }, ...(weather === undefined ? {} : { weather }) };
+}
+
+/** Bugs that consensus systems have shipped with, each done to the shipped core by its driver. */
+export const mutants: readonly Mutant[] = [
+  mutant("answers before its write is durable", { confirmsEarly: true }, { syncMaxMs: 30 }),
+  mutant("answers before its write is durable, watched at the message", { confirmsEarly: true, unobserved: false }),
+  mutant("forgets a promise at a restart", {
+    unobserved: false,
+    load: (storage) => {
+      const state = storage.load();
+      return { ...state, promised: state.accepted };
+    },
+  }),
+  mutant("comes back with an older copy of its disk", { load: (storage) => storage.load(4) }),
+  mutant("goes on after a failed sync", { ignoresFailedSync: true }),
+  mutant(
+    "raises its accepted ballot before the log that belongs to it",
+    {
+      writes: ({ promised, accepted, ...rest }) => {
+        const promise = promised === undefined ? {} : { promised };
+        return accepted === undefined ? [{ ...promise, ...rest }] : [{ ...promise, accepted }, rest];
+      },
+    },
+    { syncMaxMs: 60, strokeMs: 60, lossChance: 0.2 },
+  ),
+  mutant("counts a vote that came twice as two", {
+    receive: (from, message) => {
+      if (message.type !== "promised" && message.type !== "ack") return [[from, message]];
+      const third = members.find((node) => node !== from && node !== message.ballot.node) as string;
+      return [
+        [from, message],
+        [third, message],
+      ];
+    },
+  }),
+  mutant("counts the lease from the answer", {
+    options: (options) => ({ ...options, ...eager }),
+    receive: (from, message, nowMs) => [[from, message.type === "ack" ? { ...message, sentMs: nowMs } : message]],
+  }),
+  mutant("ignores that clocks drift", { options: (options) => ({ ...options, ...eager, clockDriftMax: 0 }) }, { drift: 0.1 }),
+  mutant("forgets at a restart that a grant may run", {
+    bornAtMs: (nowMs) => nowMs - 300,
+    options: (options) => ({ ...options, ...eager }),
+  }),
+  mutant("has one acceptor with a shorter lease than its leader counts on", {
+    options: (options) => ({
+      ...options,
+      ...eager,
+      ...(options.nodeId === "c1" ? { leaseMs: 60, heartbeatMs: 25 } : {}),
+    }),
+  }),
+  mutant("judges leases by a clock reading that is up to 400 ms old", { clock: (nowMs) => Math.floor(nowMs / 400) * 400 }),
+  mutant("reads at a leader before an entry of its own ballot is chosen", {
+    readsAtOnce: (core) => core.leading && !core.ready,
+  }),
+  mutant("reads at whoever believes that it leads", { readsAtOnce: (core) => core.leading }),
+  mutant("proposes again what was lost with the leadership", { proposesAgain: true }),
+  mutant("ships entries that are not chosen", { shipsThrough: (_, storage) => storage.written.end }),
+];

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { tellingCode } from "./control/telling-code.js";
 import { Store } from "./store.js";
 
 const USAGE = `evenkeel-store: a replicated, DynamoDB-compatible store on this machine
@@ -12,28 +13,39 @@ const USAGE = `evenkeel-store: a replicated, DynamoDB-compatible store on this m
   --help`;
 
 function complain(error: unknown, dir: string, port: number): string {
-  const { code, message } = error as { code?: string; message?: string };
-  switch (code) {
+  switch (tellingCode(error)) {
     case "EADDRINUSE":
       return `port ${port} is in use: stop what listens there, or choose another one with --port`;
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return `the data directory ${dir} cannot be written (${code}): choose another one with --data`;
+    case "ENOENT":
+      return `the data directory ${dir} cannot be written (${tellingCode(error)}): choose another one with --data`;
     case "ENOTDIR":
     case "EEXIST":
       return `the data directory ${dir} is not a directory: choose another one with --data`;
     case "ERR_WAL_LOCKED":
       return `the data directory ${dir} is in use by another process: stop that one, or choose another directory with --data`;
     default:
-      return message ?? String(error);
+      return reason(error);
   }
+}
+
+/** In one line, whatever it is. */
+function reason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s*\n\s*/g, " ");
+}
+
+function wholeNumber(option: string, text: string, min: number, max: number): number {
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw new RangeError(`--${option} must be a whole number from ${min} to ${max}; got ${JSON.stringify(text)}`);
 }
 
 function parsed(): { dir: string; port: number; single: boolean; partitionsPerTable: number } {
   const { values } = parseArgs({
     options: {
-      data: { type: "string", default: process.env.EVENKEEL_DATA ?? join(homedir(), ".evenkeel", "store") },
+      data: { type: "string", default: process.env.EVENKEEL_DATA || join(homedir(), ".evenkeel", "store") },
       port: { type: "string", default: "8000" },
       single: { type: "boolean", default: false },
       partitions: { type: "string", default: "4" },
@@ -44,10 +56,14 @@ function parsed(): { dir: string; port: number; single: boolean; partitionsPerTa
     process.stdout.write(`${USAGE}\n`);
     process.exit(0);
   }
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new RangeError(`--port must be a whole number from 0 to 65535; got ${values.port}`);
-  return { dir: values.data, port, single: values.single, partitionsPerTable: Number(values.partitions) };
+  if (values.data === "") throw new RangeError("--data must name a directory; got an empty string");
+  const port = wholeNumber("port", values.port, 0, 65_535);
+  return {
+    dir: values.data,
+    port,
+    single: values.single,
+    partitionsPerTable: wholeNumber("partitions", values.partitions, 1, 256),
+  };
 }
 
 async function main(): Promise<void> {
@@ -55,7 +71,7 @@ async function main(): Promise<void> {
   try {
     options = parsed();
   } catch (error) {
-    process.stderr.write(`evenkeel-store: ${(error as Error).message}\n`);
+    process.stderr.write(`evenkeel-store: ${reason(error)}\n`);
     process.exit(1);
   }
   const { dir, port, single, partitionsPerTable } = options;
@@ -90,7 +106,7 @@ async function main(): Promise<void> {
     store.close().then(
       () => process.exit(0),
       (error: unknown) => {
-        process.stderr.write(`evenkeel-store: ${error instanceof Error ? error.message : String(error)}\n`);
+        process.stderr.write(`evenkeel-store: ${reason(error)}\n`);
         process.exit(1);
       },
     );

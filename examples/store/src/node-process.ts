@@ -3,21 +3,31 @@ import { tcpTransport } from "@evenkeel/paxos/transport";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, NODE_IDS, nodeDir, ZONES } from "./control/fleet.js";
 import type { FromNode, NodeSettings, ToNode } from "./control/node-messages.js";
+import { tellingCode } from "./control/telling-code.js";
 import { RpcClient } from "./rpc/client.js";
 import { RpcServer } from "./rpc/server.js";
 import { StorageNode } from "./storage-node/node.js";
 
 const HOST = "127.0.0.1";
+const ORPHAN_ENDS_WITHIN_MS = 5_000;
 
 function tell(message: FromNode): void {
   if (process.connected) process.send?.(message);
 }
 
 function fail(error: unknown): void {
-  const { code, message } = error as { code?: string; message?: string };
-  tell({ kind: "failed", code, message: message ?? String(error) });
+  tell({ kind: "failed", code: tellingCode(error), message: error instanceof Error ? error.message : String(error) });
   // The log is closed by the kernel; what was acknowledged is on disk, and nothing else was promised.
   setImmediate(() => process.exit(1));
+}
+
+/** Until the node is open there is nothing to close that a crash would not close as well. */
+let stop = async (): Promise<void> => process.exit(0);
+
+/** Without its supervisor a node is an orphan that holds locks and ports. */
+function orphaned(): void {
+  setTimeout(() => process.exit(1), ORPHAN_ENDS_WITHIN_MS).unref();
+  stop().catch(() => process.exit(1));
 }
 
 async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<void> {
@@ -37,7 +47,7 @@ async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<
   const rpc = await RpcServer.listen(node.handlers, { host: HOST });
 
   let stopping = false;
-  const stop = async (): Promise<void> => {
+  stop = async () => {
     if (stopping) return;
     stopping = true;
     await rpc.close();
@@ -55,14 +65,15 @@ async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<
       }
     }
   });
-  // Without its supervisor a node is an orphan that holds locks and ports.
-  process.on("disconnect", () => void stop().catch(() => process.exit(1)));
-  process.on("SIGTERM", () => void stop().catch(fail));
-  // Ctrl-C reaches the whole process group; the supervisor decides when each node stops.
-  process.on("SIGINT", () => undefined);
   tell({ kind: "listening", addresses: { paxosPort: transport.port, rpcPort: rpc.port, memdsPort: node.memds.port } });
 }
 
 process.on("uncaughtException", fail);
 process.on("unhandledRejection", fail);
-main(JSON.parse(process.argv[2] ?? "{}") as NodeSettings).catch(fail);
+process.on("disconnect", orphaned);
+process.on("SIGTERM", () => void stop().catch(fail));
+// Ctrl-C reaches the whole process group; the supervisor decides when each node stops.
+process.on("SIGINT", () => undefined);
+// The supervisor may have died while this program was still being loaded.
+if (process.connected) main(JSON.parse(process.argv[2] ?? "{}") as NodeSettings).catch(fail);
+else orphaned();

@@ -1,9 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, type Fleet } from "./control/fleet.js";
 import { LocalFleet } from "./control/local-fleet.js";
+import { makeDir } from "./control/make-dir.js";
 import { ProcessFleet } from "./control/process-fleet.js";
 import { Router } from "./router/router.js";
 import { ScrubSchedule } from "./scrub/schedule.js";
@@ -71,7 +71,7 @@ export class Store {
       throw new RangeError(`scrubEveryMs must be a number from 1000 to 2147483647; got ${scrubEveryMs}`);
     }
     const dir = resolve(options.dir);
-    mkdirSync(dir, { recursive: true });
+    makeDir(dir);
     await assertFree(host, port);
     const fleet =
       mode === "single"

@@ -29,19 +29,23 @@ export function encodeStored(key: Uint8Array, slot: number, itemSizeBytes: numbe
   return out;
 }
 
-/** Throws ERR_STORE_CORRUPT where the checksum does not hold. */
+/**
+ * Throws ERR_STORE_FORMAT for another version, which may have its checksum elsewhere or of another kind, and ERR_STORE_CORRUPT where this
+ * version's checksum does not hold.
+ */
 export function decodeStored(key: Uint8Array, bytes: Uint8Array): StoredValue {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.length < HEADER_BYTES || crc32(view.subarray(8), crc32(key)) !== view.readUInt32BE(4)) {
-    throw new StoreError(
-      "ERR_STORE_CORRUPT",
-      `the value under key ${Buffer.from(key).toString("hex")} does not match its checksum`,
-    );
-  }
-  if (view[0] !== VERSION) {
+  if (view.length > 0 && view[0] !== VERSION) {
     throw new StoreError(
       "ERR_STORE_FORMAT",
       `a stored value has format version ${view[0]}; this program reads version ${VERSION}`,
+    );
+  }
+  const whole = view.length >= HEADER_BYTES && view.readUInt32BE(0) === VERSION * 0x1000000;
+  if (!whole || crc32(view.subarray(8), crc32(key)) !== view.readUInt32BE(4)) {
+    throw new StoreError(
+      "ERR_STORE_CORRUPT",
+      `the value under key ${Buffer.from(key).toString("hex")} does not match its checksum`,
     );
   }
   return {

@@ -1,0 +1,198 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Applier } from "../src/storage-node/applier.js";
+import { encodeCommand, type Write } from "../src/storage-node/command.js";
+import { Replica } from "../src/storage-node/replica.js";
+import { decodeStored } from "../src/storage-node/stored-value.js";
+import { Tree, type TreeRange } from "../src/storage-node/tree.js";
+import { temporaryDir } from "./support/store.js";
+
+let tree: Tree;
+let applier: Applier;
+let remove: () => Promise<void>;
+let failure: unknown;
+let partitions = 0;
+
+beforeAll(async () => {
+  const temporary = await temporaryDir();
+  remove = temporary.remove;
+  tree = Tree.open(temporary.dir);
+  applier = new Applier(tree, (error) => {
+    failure = error;
+  });
+});
+afterAll(async () => {
+  await applier.close();
+  await tree.close();
+  await remove();
+  expect(failure).toBeUndefined();
+});
+
+type Model = ReadonlyMap<string, string>;
+
+/** The same through a sorted list: keys and values as hexadecimal digits, which sort as their bytes do. */
+function modelRange(model: Model, { from, to, reverse }: TreeRange): [string, string][] {
+  const low = from === undefined ? "" : hex(from);
+  const high = to === undefined ? undefined : hex(to);
+  const found = [...model]
+    .filter(([key]) => key >= low && (high === undefined || key < high))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return reverse ? found.reverse() : found;
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+const rangeOf = (replica: Replica, range: TreeRange): [string, string][] =>
+  [...replica.range(range)].map(({ key, value }) => [hex(key), hex(value.json)]);
+
+// Few keys, of few different bytes, so that writes meet; among them prefixes of one another.
+const key = fc.uint8Array({ minLength: 1, maxLength: 3, max: 2 });
+const write: fc.Arbitrary<Write> = fc.oneof(
+  fc.record({ op: fc.constant("delete" as const), key }),
+  fc.record({ op: fc.constant("put" as const), key, bytes: fc.uint8Array({ maxLength: 3 }), itemSizeBytes: fc.nat(9) }),
+);
+const bound = fc.option(key, { nil: undefined });
+const range: fc.Arbitrary<TreeRange> = fc.record({ from: bound, to: bound, reverse: fc.boolean() });
+
+const action = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant("write" as const), writes: fc.array(write, { maxLength: 4 }) }),
+  },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("range" as const), range }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("get" as const), key }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("noop" as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("turn" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("drain" as const) }) },
+);
+
+test("reads through overlay and tree, in both directions, are what a sorted map says at every moment", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
+      const partition = ++partitions;
+      // A neighbour on either side, which must never be seen.
+      for (const neighbour of [partition + 1_000_000, partition + 1_000_001]) {
+        const other = new Replica(neighbour, tree, applier);
+        other.apply({
+          slot: 1,
+          command: encodeCommand({
+            kind: "writes",
+            timeMs: 1,
+            writes: [{ op: "put", key: Buffer.from([1]), bytes: Buffer.from("no"), itemSizeBytes: 1 }],
+          }),
+        });
+      }
+      const replica = new Replica(partition, tree, applier);
+      const model = new Map<string, string>();
+      let slot = 0;
+      for (const step of actions) {
+        if (step.kind === "write") {
+          slot++;
+          replica.apply({ slot, command: encodeCommand({ kind: "writes", timeMs: slot, writes: step.writes }) });
+          for (const one of step.writes) {
+            if (one.op === "put") model.set(hex(one.key), hex(one.bytes));
+            else model.delete(hex(one.key));
+          }
+        } else if (step.kind === "range") expect(rangeOf(replica, step.range)).toEqual(modelRange(model, step.range));
+        else if (step.kind === "get") {
+          const found = replica.get(step.key);
+          expect(found === undefined ? undefined : hex(found.json)).toBe(model.get(hex(step.key)));
+        } else if (step.kind === "noop") replica.advance(++slot);
+        else if (step.kind === "turn") await new Promise((resolve) => setImmediate(resolve));
+        else await applier.drain();
+        expect(replica.appliedThrough).toBe(slot);
+      }
+      await applier.drain();
+      expect(rangeOf(replica, {})).toEqual(modelRange(model, {}));
+      expect(replica.backlog).toBe(0);
+      // What a restart finds in the tree alone is the same, as of the same slot.
+      const reopened = new Replica(partition, tree, applier);
+      expect(reopened.appliedThrough).toBe(slot);
+      expect(rangeOf(reopened, {})).toEqual(modelRange(model, {}));
+      expect(rangeOf(reopened, { reverse: true })).toEqual(modelRange(model, { reverse: true }));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("a snapshot at a mark shows exactly the mark's slot, while writes go on before and after it", async () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 5, arbitrary: fc.array(write, { minLength: 1, maxLength: 5 }) },
+      { weight: 1, arbitrary: fc.constant("turn" as const) },
+    ),
+    { minLength: 1, maxLength: 20 },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 6 }), async (betweenMarks) => {
+      const replica = new Replica(++partitions, tree, applier);
+      const model = new Map<string, string>();
+      const marks: { slot: number; model: Model }[] = [];
+      let slot = 0;
+      for (const section of betweenMarks) {
+        for (const step of section) {
+          if (step === "turn") await new Promise((resolve) => setImmediate(resolve));
+          else {
+            replica.apply({ slot: ++slot, command: encodeCommand({ kind: "writes", timeMs: slot, writes: step }) });
+            for (const one of step) {
+              if (one.op === "put") model.set(hex(one.key), `${slot}:${hex(one.bytes)}`);
+              else model.delete(hex(one.key));
+            }
+          }
+        }
+        replica.apply({ slot: ++slot, command: encodeCommand({ kind: "mark", timeMs: Date.now() }) });
+        marks.push({ slot, model: new Map(model) });
+      }
+      const seen = await Promise.all(marks.map((mark) => replica.marked(mark.slot, 10_000)));
+      // The tree has gone on meanwhile, and goes on.
+      replica.apply({
+        slot: ++slot,
+        command: encodeCommand({
+          kind: "writes",
+          timeMs: slot,
+          writes: [{ op: "put", key: Buffer.from([9]), bytes: Buffer.from("later"), itemSizeBytes: 1 }],
+        }),
+      });
+      await applier.drain();
+      for (const [i, marked] of seen.entries()) {
+        for (const reverse of [false, true]) {
+          const entries = [...replica.rawRange({ reverse }, marked)].map(({ key, bytes }): [string, string] => {
+            const value = decodeStored(key, bytes);
+            return [hex(key), `${value.slot}:${hex(value.json)}`];
+          });
+          expect(entries).toEqual(modelRange((marks[i] as { model: Model }).model, { reverse }));
+        }
+        replica.releaseMark(marked.slot);
+      }
+      for (const mark of marks)
+        await expect(replica.marked(mark.slot, 10)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+      replica.close();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("a mark that is not reached in time, and one that was met while an old log is replayed, are behind", async () => {
+  const replica = new Replica(++partitions, tree, applier);
+  await expect(replica.marked(5, 20)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+  replica.apply({ slot: 1, command: encodeCommand({ kind: "mark", timeMs: Date.now() - 3_600_000 }) });
+  await applier.drain();
+  await expect(replica.marked(1, 20)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+  // Whoever waited before it was reached gets it.
+  const waiting = replica.marked(2, 10_000);
+  replica.apply({ slot: 2, command: encodeCommand({ kind: "mark", timeMs: Date.now() }) });
+  expect((await waiting).slot).toBe(2);
+  replica.close();
+});
+
+test("only the last eight snapshots are kept", async () => {
+  const replica = new Replica(++partitions, tree, applier);
+  for (let slot = 1; slot <= 10; slot++)
+    replica.apply({ slot, command: encodeCommand({ kind: "mark", timeMs: Date.now() }) });
+  await applier.drain();
+  for (let slot = 1; slot <= 10; slot++) {
+    if (slot <= 2) await expect(replica.marked(slot, 10)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+    else expect((await replica.marked(slot, 10)).slot).toBe(slot);
+  }
+  replica.close();
+});

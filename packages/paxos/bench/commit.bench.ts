@@ -16,7 +16,8 @@ function subject(kind: "evenkeel" | "bare", what: "write" | "read", clients: num
     note,
     async open() {
       three = await ThreeProcesses.open(fileURLToPath(import.meta.url), kind);
-      await three.load(what, clients, turnMs / 2);
+      // Until the code is compiled and the log's segments are used again instead of made: the state in which a service spends its life.
+      await three.load(what, 256, 2 * turnMs);
     },
     run() {
       if (!three) throw new Error("not open");
@@ -32,7 +33,8 @@ const metrics = {
   p99: { unit: "ms", better: "lower" },
 } as const;
 
-const ours = "three processes over TCP, fdatasync on each before it answers, applied on the leader; callers in the leader's process";
+const ours =
+  "three processes over TCP, fdatasync on each before it answers, applied on the leader; callers in the leader's process";
 const bare = "the same three processes without a protocol: gather, write, sync, forward, wait for two of three";
 
 const writes = [1, 64, 512].map(
@@ -47,7 +49,14 @@ const writes = [1, 64, 512].map(
 const reads: Bench = {
   name: "linearizable reads by lease, 64 at a time",
   metrics,
-  subjects: { evenkeel: subject("evenkeel", "read", 64, "from the leader's memory while its lease runs, no message between replicas") },
+  subjects: {
+    evenkeel: subject(
+      "evenkeel",
+      "read",
+      64,
+      "from the leader's memory while its lease runs, no message between replicas",
+    ),
+  },
 };
 
 export default [...writes, reads] satisfies Bench[];

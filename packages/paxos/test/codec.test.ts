@@ -55,7 +55,9 @@ const arbitraryEntries = fc
 
 describe("messages on the wire", () => {
   it("reads the fixture of version 1, byte for byte", () => {
-    const lines = readFileSync(new URL("fixtures/messages-v1.txt", import.meta.url), "utf8").trim().split("\n");
+    const lines = readFileSync(new URL("fixtures/messages-v1.txt", import.meta.url), "utf8")
+      .trim()
+      .split("\n");
     expect(lines.length).toBe(examples.length);
     for (const [i, line] of lines.entries()) {
       const [name, hex] = line.split(" ");
@@ -67,19 +69,34 @@ describe("messages on the wire", () => {
 
   it("brings back whatever was sent", () => {
     fc.assert(
-      fc.property(arbitraryBallot, arbitraryEntries, arbitraryBallot, fc.maxSafeNat(), fc.double({ noNaN: true }), (b, list, other, n, ms) => {
-        const prevSlot = (list[0]?.slot ?? 1) - 1;
-        const from = { ballot: b, round: n, sentMs: ms, chosenThrough: n };
-        const messages: Message[] = [
-          { type: "learn", entries: list },
-          { type: "promised", ballot: b, accepted: other, logEnd: n, chosenThrough: n, chosenBallot: other, entries: list },
-        ];
-        if (prevSlot >= 0) {
-          messages.push({ type: "accept", ...from, prevSlot, entries: list });
-          messages.push({ type: "sync", ...from, prevSlot, prevBallot: other, entries: list });
-        }
-        for (const message of messages) expect(decodeMessage(encodeMessage(message))).toEqual(message);
-      }),
+      fc.property(
+        arbitraryBallot,
+        arbitraryEntries,
+        arbitraryBallot,
+        fc.maxSafeNat(),
+        fc.double({ noNaN: true }),
+        (b, list, other, n, ms) => {
+          const prevSlot = (list[0]?.slot ?? 1) - 1;
+          const from = { ballot: b, round: n, sentMs: ms, chosenThrough: n };
+          const messages: Message[] = [
+            { type: "learn", entries: list },
+            {
+              type: "promised",
+              ballot: b,
+              accepted: other,
+              logEnd: n,
+              chosenThrough: n,
+              chosenBallot: other,
+              entries: list,
+            },
+          ];
+          if (prevSlot >= 0) {
+            messages.push({ type: "accept", ...from, prevSlot, entries: list });
+            messages.push({ type: "sync", ...from, prevSlot, prevBallot: other, entries: list });
+          }
+          for (const message of messages) expect(decodeMessage(encodeMessage(message))).toEqual(message);
+        },
+      ),
     );
   });
 

@@ -34,7 +34,13 @@ describe("a group on three nodes", () => {
       expect(node.journal.commands).toEqual(Array.from({ length: 100 }, (_, i) => `c${i}`));
       expect(new Set(node.journal.slots).size).toBe(100);
     }
-    expect(leader.group.status()).toMatchObject({ leader: leader.nodeId, leading: true, ready: true, outstanding: 0, failure: undefined });
+    expect(leader.group.status()).toMatchObject({
+      leader: leader.nodeId,
+      leading: true,
+      ready: true,
+      outstanding: 0,
+      failure: undefined,
+    });
   });
 
   it("tells a submitted command's slot at once, in the order of the calls", async () => {
@@ -57,8 +63,13 @@ describe("a group on three nodes", () => {
     expect(await leader.group.read(() => leader.journal.commands.at(-1))).toBe("x");
     await expect(leader.group.read(() => Promise.reject(new Error("mine")))).rejects.toThrow("mine");
     const [follower] = nodes.others(leader);
-    await expect(follower.group.read(() => 1)).rejects.toMatchObject({ code: "ERR_PAXOS_NOT_LEADER", leader: leader.nodeId });
-    expect(() => follower.group.submit(bytes("y"))).toThrow(expect.objectContaining({ code: "ERR_PAXOS_NOT_LEADER", leader: leader.nodeId }));
+    await expect(follower.group.read(() => 1)).rejects.toMatchObject({
+      code: "ERR_PAXOS_NOT_LEADER",
+      leader: leader.nodeId,
+    });
+    expect(() => follower.group.submit(bytes("y"))).toThrow(
+      expect.objectContaining({ code: "ERR_PAXOS_NOT_LEADER", leader: leader.nodeId }),
+    );
     await expect(follower.group.propose(bytes("y"))).rejects.toMatchObject({ code: "ERR_PAXOS_NOT_LEADER" });
   });
 
@@ -108,9 +119,13 @@ describe("a group on three nodes", () => {
   it("bounds the bytes under way and the size of one command", async () => {
     const nodes = await three({ outstandingBytesMax: 10_000, commandBytesMax: 4000 });
     const leader = await nodes.leader();
-    expect(() => leader.group.submit(new Uint8Array(4001))).toThrow(expect.objectContaining({ code: "ERR_PAXOS_ARGUMENT" }));
+    expect(() => leader.group.submit(new Uint8Array(4001))).toThrow(
+      expect.objectContaining({ code: "ERR_PAXOS_ARGUMENT" }),
+    );
     const taken = [leader.group.submit(new Uint8Array(4000)).done, leader.group.submit(new Uint8Array(4000)).done];
-    expect(() => leader.group.submit(new Uint8Array(4000))).toThrow(expect.objectContaining({ code: "ERR_PAXOS_OVERLOADED" }));
+    expect(() => leader.group.submit(new Uint8Array(4000))).toThrow(
+      expect.objectContaining({ code: "ERR_PAXOS_OVERLOADED" }),
+    );
     expect(await Promise.all(taken)).toEqual([1, 2]);
   });
 
@@ -178,7 +193,10 @@ describe("a replica in trouble", () => {
     leader.journal.onApply = () => {
       throw new Error("no room");
     };
-    await expect(leader.group.propose(bytes("bad"))).rejects.toMatchObject({ code: "ERR_PAXOS_APPLY", cause: { message: "no room" } });
+    await expect(leader.group.propose(bytes("bad"))).rejects.toMatchObject({
+      code: "ERR_PAXOS_APPLY",
+      cause: { message: "no room" },
+    });
     expect(leader.group.status().failure).toMatchObject({ code: "ERR_PAXOS_APPLY" });
     expect(() => leader.group.submit(bytes("x"))).toThrow(expect.objectContaining({ code: "ERR_PAXOS_APPLY" }));
     expect(stopped.map(({ nodeId, groupId }) => [nodeId, groupId])).toEqual([[leader.nodeId, "g"]]);
@@ -200,7 +218,10 @@ describe("a replica in trouble", () => {
     broken = leader.nodeId;
     // The leader's own log fails; the others may have chosen it all the same.
     await expect(leader.group.propose(bytes("x"))).rejects.toMatchObject({ code: "ERR_PAXOS_UNKNOWN_OUTCOME" });
-    expect(leader.group.status()).toMatchObject({ leading: false, failure: { code: "ERR_PAXOS_STORAGE", cause: { message: "EIO" } } });
+    expect(leader.group.status()).toMatchObject({
+      leading: false,
+      failure: { code: "ERR_PAXOS_STORAGE", cause: { message: "EIO" } },
+    });
     const next = await nodes.leader(nodes.others(leader).map(({ nodeId }) => nodeId));
     await next.group.propose(bytes("y"));
     expect(next.journal.commands.at(-1)).toBe("y");
@@ -241,10 +262,13 @@ describe("a replica in trouble", () => {
     const pending = [leader.group.propose(bytes("x")), leader.group.propose(bytes("y"))];
     const outcomes = Promise.allSettled(pending);
     await Promise.all([leader.host.close(), leader.host.close()]);
-    for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: "rejected", reason: { code: "ERR_PAXOS_UNKNOWN_OUTCOME" } });
+    for (const outcome of await outcomes)
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "ERR_PAXOS_UNKNOWN_OUTCOME" } });
     expect(() => leader.group.submit(bytes("z"))).toThrow(expect.objectContaining({ code: "ERR_PAXOS_CLOSED" }));
     await expect(leader.group.read(() => 1)).rejects.toMatchObject({ code: "ERR_PAXOS_CLOSED" });
-    await expect(leader.host.join("h", { members: nodes.names, stateMachine: new Journal() })).rejects.toMatchObject({ code: "ERR_PAXOS_CLOSED" });
+    await expect(leader.host.join("h", { members: nodes.names, stateMachine: new Journal() })).rejects.toMatchObject({
+      code: "ERR_PAXOS_CLOSED",
+    });
     expect(leader.host.stats()).toMatchObject({ groups: 0, outstanding: 0 });
   });
 });
@@ -285,13 +309,17 @@ describe("a node that comes back", () => {
     open.push(() => host.close());
     const ahead = new Journal();
     ahead.appliedThrough = 7;
-    await expect(host.join("lost", { members: ["a"], stateMachine: ahead })).rejects.toMatchObject({ code: "ERR_PAXOS_CORRUPT" });
+    await expect(host.join("lost", { members: ["a"], stateMachine: ahead })).rejects.toMatchObject({
+      code: "ERR_PAXOS_CORRUPT",
+    });
     const group = await host.join("g", { members: ["a"], stateMachine: new Journal() });
     await until(() => group.status().ready);
     for (let i = 0; i < 10; i++) await group.propose(bytes("x"));
     await group.trim(5);
     await host.leave("g");
-    await expect(host.join("g", { members: ["a"], stateMachine: new Journal() })).rejects.toMatchObject({ code: "ERR_PAXOS_TRIMMED" });
+    await expect(host.join("g", { members: ["a"], stateMachine: new Journal() })).rejects.toMatchObject({
+      code: "ERR_PAXOS_TRIMMED",
+    });
     const good = new Journal();
     good.appliedThrough = 5;
     await host.join("g", { members: ["a"], stateMachine: good });
@@ -307,7 +335,8 @@ describe("the log of a group", () => {
     const { appliedThrough } = leader.group.status();
     const read = async (range: { from?: number; through?: number }) => {
       const texts: string[] = [];
-      for await (const { kind, command } of leader.group.entries(range)) texts.push(kind === "noop" ? "-" : Buffer.from(command).toString("utf8"));
+      for await (const { kind, command } of leader.group.entries(range))
+        texts.push(kind === "noop" ? "-" : Buffer.from(command).toString("utf8"));
       return texts;
     };
     expect((await read({})).filter((text) => text !== "-")).toEqual(leader.journal.commands);
@@ -366,7 +395,12 @@ describe("many groups on three nodes", () => {
     const host = await GroupHost.open({ ...tuning, transport: network.transport("a"), storage: memoryStorage() });
     open.push(() => host.close());
     const stranger = network.transport("b");
-    for (const wrong of [Uint8Array.of(), Uint8Array.of(9, 1, 2), Uint8Array.of(1, 200), Uint8Array.of(1, 1, 103, 255, 255, 255, 255)]) {
+    for (const wrong of [
+      Uint8Array.of(),
+      Uint8Array.of(9, 1, 2),
+      Uint8Array.of(1, 200),
+      Uint8Array.of(1, 1, 103, 255, 255, 255, 255),
+    ]) {
       stranger.send("a", wrong);
     }
     stranger.send("a", Uint8Array.of(1, 1, 103, 0, 0, 0, 0));
@@ -381,15 +415,21 @@ describe("many groups on three nodes", () => {
     const transport = inProcessNetwork().transport("a");
     const storage = memoryStorage();
     for (const wrong of [{ tickMs: 0 }, { outstandingMax: -1 }, { nodeId: "b" }]) {
-      await expect(GroupHost.open({ transport, storage, ...wrong })).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
+      await expect(GroupHost.open({ transport, storage, ...wrong })).rejects.toMatchObject({
+        code: "ERR_PAXOS_ARGUMENT",
+      });
     }
     const host = await GroupHost.open({ transport, storage });
     open.push(() => host.close());
     const stateMachine = new Journal();
     await host.join("g", { members: ["a"], stateMachine });
-    await expect(host.join("g", { members: ["a"], stateMachine })).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
+    await expect(host.join("g", { members: ["a"], stateMachine })).rejects.toMatchObject({
+      code: "ERR_PAXOS_ARGUMENT",
+    });
     await expect(host.join("", { members: ["a"], stateMachine })).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
-    await expect(host.join("x", { members: ["b"], stateMachine })).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
+    await expect(host.join("x", { members: ["b"], stateMachine })).rejects.toMatchObject({
+      code: "ERR_PAXOS_ARGUMENT",
+    });
   });
 });
 

@@ -16,7 +16,8 @@ const entry = (slot: number, round: number, text = `${slot}/${round}`, kind: Ent
 });
 const range = (from: number, through: number, round: number, text?: string) =>
   Array.from({ length: through - from + 1 }, (_, i) => entry(from + i, round, text));
-const plain = (entries: readonly Entry[]) => entries.map((e) => ({ ...e, command: Buffer.from(e.command).toString("utf8") }));
+const plain = (entries: readonly Entry[]) =>
+  entries.map((e) => ({ ...e, command: Buffer.from(e.command).toString("utf8") }));
 
 const kinds: [string, () => (groupId: string) => GroupStorage][] = [
   ["memory", () => memoryStorage()],
@@ -46,7 +47,12 @@ describe.each(kinds)("a group's storage in %s", (_name, make) => {
     ]);
     await storage("other").write({ promised: ballot(9) });
     const state = await storage("g").load();
-    expect(state).toMatchObject({ promised: ballot(5, "n2"), accepted: ballot(5, "n2"), trimmedThrough: 0, chosenThrough: 2 });
+    expect(state).toMatchObject({
+      promised: ballot(5, "n2"),
+      accepted: ballot(5, "n2"),
+      trimmedThrough: 0,
+      chosenThrough: 2,
+    });
     expect(plain(state.entries.filter((e) => e.slot > 2))).toEqual(plain([entry(3, 3), entry(4, 3), entry(5, 5)]));
     expect((await storage("other").load()).promised).toEqual(ballot(9));
   });
@@ -76,7 +82,8 @@ describe.each(kinds)("a group's storage in %s", (_name, make) => {
     const group = storage("g");
     await group.load();
     await group.write({ promised: ballot(7), accepted: ballot(7) });
-    for (let slot = 1; slot <= 50; slot++) await group.write({ entries: [entry(slot, 7, "z".repeat(5000))], chosenThrough: slot - 1 });
+    for (let slot = 1; slot <= 50; slot++)
+      await group.write({ entries: [entry(slot, 7, "z".repeat(5000))], chosenThrough: slot - 1 });
     await group.trim(40);
     await group.trim(20);
     expect(group.trimmedThrough).toBe(40);
@@ -95,7 +102,13 @@ const brief = (entries: readonly Entry[]) => entries.map((e) => [e.slot, e.ballo
 
 /** What the writes mean, applied one after the other to plain memory. */
 function model(writes: readonly PersistWrite[]): PersistedState {
-  let state: PersistedState = { promised: BALLOT_ZERO, accepted: BALLOT_ZERO, trimmedThrough: 0, chosenThrough: 0, entries: [] };
+  let state: PersistedState = {
+    promised: BALLOT_ZERO,
+    accepted: BALLOT_ZERO,
+    trimmedThrough: 0,
+    chosenThrough: 0,
+    entries: [],
+  };
   for (const write of writes) {
     const kept = state.entries.filter((e) => write.truncateFrom === undefined || e.slot < write.truncateFrom);
     state = {
@@ -197,12 +210,17 @@ describe("a group's storage in the log", () => {
     const group = walStorage(wal)("g");
     await group.load();
     wal.failing = new Error("EIO");
-    await expect(group.write({ promised: ballot(1) })).rejects.toMatchObject({ code: "ERR_PAXOS_STORAGE", cause: wal.failing });
+    await expect(group.write({ promised: ballot(1) })).rejects.toMatchObject({
+      code: "ERR_PAXOS_STORAGE",
+      cause: wal.failing,
+    });
   });
 
   it("refuses a log with a hole, and a record of a later version", async () => {
     const wal = new FakeWal();
-    await wal.stream("paxos/hole").append([encodeRecord({ entries: [entry(1, 1)] }), encodeRecord({ entries: [entry(3, 1)] })]);
+    await wal
+      .stream("paxos/hole")
+      .append([encodeRecord({ entries: [entry(1, 1)] }), encodeRecord({ entries: [entry(3, 1)] })]);
     await expect(walStorage(wal)("hole").load()).rejects.toMatchObject({ code: "ERR_PAXOS_CORRUPT" });
     await wal.stream("paxos/new").append([Uint8Array.of(2, 0)]);
     await expect(walStorage(wal)("new").load()).rejects.toMatchObject({ code: "ERR_PAXOS_UNSUPPORTED" });
@@ -229,16 +247,20 @@ describe("the record format", () => {
   it("never throws anything but its own error on damaged bytes, and never reads past them", () => {
     const good = encodeRecord({ promised: ballot(3), entries: [entry(1, 3), entry(2, 3)], chosenThrough: 1 });
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }), fc.nat(good.length), (edits, cut) => {
-        const bad = Buffer.from(good);
-        for (const [at, value] of edits) bad[at] = value;
-        try {
-          const record = decodeRecord(bad.subarray(0, cut));
-          expect((record.entries ?? []).length).toBeLessThanOrEqual(good.length);
-        } catch (error) {
-          expect(error).toMatchObject({ name: "PaxosError" });
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        fc.nat(good.length),
+        (edits, cut) => {
+          const bad = Buffer.from(good);
+          for (const [at, value] of edits) bad[at] = value;
+          try {
+            const record = decodeRecord(bad.subarray(0, cut));
+            expect((record.entries ?? []).length).toBeLessThanOrEqual(good.length);
+          } catch (error) {
+            expect(error).toMatchObject({ name: "PaxosError" });
+          }
+        },
+      ),
     );
   });
 });

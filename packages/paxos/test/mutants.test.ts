@@ -20,6 +20,7 @@ describe("the simulation catches", () => {
   it.each(mutants)("a replica that $name", (mutant) => {
     const found = caught(mutant);
     expect(found, `not caught within ${SEEDS_MAX} seeds`).toBeDefined();
-    if (process.env.PAXOS_MUTANTS !== undefined) process.stdout.write(`${mutant.name}: seed ${found?.seed}, ${found?.how.slice(0, 300)}\n`);
+    if (process.env.PAXOS_MUTANTS !== undefined)
+      process.stdout.write(`${mutant.name}: seed ${found?.seed}, ${found?.how.slice(0, 300)}\n`);
   });
 });

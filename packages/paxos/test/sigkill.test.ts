@@ -37,7 +37,8 @@ class NodeProcess {
 
   /** Undefined when the process died before it answered. */
   ask(ask: Ask): Promise<Answer | undefined> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null || !this.child.connected) return Promise.resolve(undefined);
+    if (this.child.exitCode !== null || this.child.signalCode !== null || !this.child.connected)
+      return Promise.resolve(undefined);
     const id = ++this.#asked;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
@@ -122,7 +123,10 @@ describe("three processes whose leader is killed again and again", () => {
     expect(acknowledged.filter((command) => !seen.includes(command))).toEqual([]);
     for (const node of running.values()) {
       let journal: string[] = [];
-      while (journal.length < seen.length) journal = ((await node.ask({ type: "journal" }))?.value as string[] | undefined) ?? [];
+      while (journal.length < seen.length) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        journal = ((await node.ask({ type: "journal" }))?.value as string[] | undefined) ?? [];
+      }
       expect(journal.slice(0, seen.length)).toEqual(seen);
     }
   }, 60_000);

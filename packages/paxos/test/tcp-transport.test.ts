@@ -9,7 +9,8 @@ afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
 
-const until = (condition: () => boolean) => vi.waitFor(() => expect(condition()).toBe(true), { timeout: 10_000, interval: 5 });
+const until = (condition: () => boolean) =>
+  vi.waitFor(() => expect(condition()).toBe(true), { timeout: 10_000, interval: 5 });
 
 async function node(nodeId: string, options: Partial<TcpTransportOptions> = {}) {
   const transport = await tcpTransport({ nodeId, backoffMinMs: 5, backoffMaxMs: 50, ...options });
@@ -42,7 +43,13 @@ describe("the TCP transport", () => {
     await until(() => b.received.length === 500 && a.received.length === 1);
     expect(b.received.map(([, text]) => text)).toEqual(Array.from({ length: 500 }, (_, i) => `a${i}`));
     expect(a.received).toEqual([["b", "hello"]]);
-    expect(a.stats()).toMatchObject({ connected: 1, messagesSent: 500, messagesReceived: 1, messagesDropped: 0, bytesQueued: 0 });
+    expect(a.stats()).toMatchObject({
+      connected: 1,
+      messagesSent: 500,
+      messagesReceived: 1,
+      messagesDropped: 0,
+      bytesQueued: 0,
+    });
   });
 
   it("delivers a message as large as the bound, and drops a larger one with a count", async () => {
@@ -122,7 +129,12 @@ describe("the TCP transport", () => {
     const a = await node("a");
     const huge = encodeFrame(new Uint8Array(0), 1);
     huge.writeUInt32LE(0xffff_ffff, 4);
-    const garbage = [Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), huge, encodeFrame(bytes("vote"), 16), encodeFrame(bytes(""), 1)];
+    const garbage = [
+      Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+      huge,
+      encodeFrame(bytes("vote"), 16),
+      encodeFrame(bytes(""), 1),
+    ];
     for (const [index, wrong] of garbage.entries()) {
       const socket = await rawConnection(a.port);
       socket.resume();
@@ -157,7 +169,10 @@ describe("the TCP transport", () => {
     // A path to b that swallows everything after the handshake for as long as it is deaf.
     const path = createServer((inner) => {
       const outer = connect({ host: "127.0.0.1", port: b.port });
-      open.push(() => outer.destroy(), () => inner.destroy());
+      open.push(
+        () => outer.destroy(),
+        () => inner.destroy(),
+      );
       inner.on("error", () => {}).on("close", () => outer.destroy());
       outer.on("error", () => {}).on("close", () => inner.destroy());
       outer.pipe(inner);
@@ -204,7 +219,9 @@ describe("the TCP transport", () => {
     }
     const outside = await node("a", { host: "0.0.0.0", secret: new Uint8Array(32).fill(7) });
     expect(outside.port).toBeGreaterThan(0);
-    await expect(tcpTransport({ nodeId: "b", port: outside.port, host: "0.0.0.0", secret: "x".repeat(32) })).rejects.toMatchObject({
+    await expect(
+      tcpTransport({ nodeId: "b", port: outside.port, host: "0.0.0.0", secret: "x".repeat(32) }),
+    ).rejects.toMatchObject({
       code: "EADDRINUSE",
     });
   });

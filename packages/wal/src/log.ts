@@ -1,9 +1,10 @@
 import { channel } from "node:diagnostics_channel";
+import { Carrier } from "./carry.js";
 import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
 import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
-import { type WalFile, writeAll } from "./fs/file-system.js";
+import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
 import type { MarkFile } from "./mark-file.js";
 import { PendingBatch } from "./pending-batch.js";
 import type { Segment } from "./segment.js";
@@ -15,10 +16,12 @@ export interface LogOptions {
   readonly batchBytesMax: number;
   readonly bytesInFlightMax: number;
   readonly idleMarkMs: number;
+  readonly segmentsBeforeCarry: number;
   readonly nowMs: () => number;
 }
 
-const fillAheadBytes = 1024 * 1024;
+const fillAheadBytes = 64 * 1024;
+const fillStepBytesMax = 1024 * 1024;
 const poolBytesMax = 8 * 1024 * 1024;
 const poisonedChannel = channel("evenkeel:wal:poisoned");
 
@@ -34,6 +37,7 @@ export class Log {
   readonly segments: SegmentSet;
   readonly #options: LogOptions;
   readonly #marks: MarkFile;
+  readonly carrier: Carrier;
   #file: WalFile;
   #queue: PendingBatch[] = [];
   #pool: Uint8Array[] = [];
@@ -61,6 +65,7 @@ export class Log {
       segments: SegmentSet;
       marks: MarkFile;
       file: WalFile;
+      fileSystem: WalFileSystem;
       batch: number;
       batchCrc: number;
     },
@@ -72,6 +77,7 @@ export class Log {
     this.#file = parts.file;
     this.durableBatch = parts.batch;
     this.#durableCrc = parts.batchCrc;
+    this.carrier = new Carrier(this, parts.fileSystem, options);
     this.#scheduleMark();
   }
 
@@ -159,6 +165,8 @@ export class Log {
 
   async #commit(batch: PendingBatch): Promise<void> {
     this.#committing = batch;
+    // Whoever gathered it, nothing may be written behind a write that failed.
+    if (this.poisoned !== undefined) throw this.poisoned;
     const { segmentBytes } = this.#options;
     if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
     const segment = this.segments.active;
@@ -177,7 +185,7 @@ export class Log {
     this.#scheduleMark();
     this.segments.dropDead();
     if (segment.end > segmentBytes / 2) this.segments.prepare();
-    await this.#fillAhead(segment);
+    await this.#fillAhead(segment, batch.used);
   }
 
   /** `bytes` = header's place, entries, trailer. Durable when this resolves. */
@@ -205,6 +213,7 @@ export class Log {
     await old.close();
     this.segments.list.push(next.segment);
     await this.writeCheckpoint();
+    this.carrier.consider();
   }
 
   async writeCheckpoint(): Promise<void> {
@@ -215,12 +224,14 @@ export class Log {
     this.#hasRecords = false;
   }
 
-  /** Keeps zeros written ahead of a growing segment. The next batch's sync makes them durable along with itself. */
-  async #fillAhead(segment: Segment): Promise<void> {
-    const ahead = segment.filledTo - segment.end;
-    if (ahead > fillAheadBytes / 2 || segment.filledTo >= this.#options.segmentBytes || this.#queue.length === 0)
-      return;
-    const to = Math.min(segment.filledTo + fillAheadBytes, this.#options.segmentBytes);
+  /**
+   * Keeps zeros written ahead of a growing segment, in steps that grow with it: a sync that also has to record a new file size costs twice. The
+   * next batch's sync makes the zeros durable along with itself.
+   */
+  async #fillAhead(segment: Segment, batchBytes: number): Promise<void> {
+    const { segmentBytes } = this.#options;
+    if (segment.filledTo - segment.end > 2 * batchBytes + fillAheadBytes || segment.filledTo >= segmentBytes) return;
+    const to = Math.min(segment.filledTo + Math.min(segment.filledTo, fillStepBytesMax), segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
     segment.filledTo = to;
   }
@@ -255,7 +266,8 @@ export class Log {
   #poison(cause: unknown): void {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `the log takes no more appends since a write to disk failed (${reason}); what was not acknowledged may or may not be on disk: close it and open it again`;
-    const error = new WalError("ERR_WAL_POISONED", message, { file: this.segments.active.path, cause });
+    const error =
+      this.poisoned ?? new WalError("ERR_WAL_POISONED", message, { file: this.segments.active.path, cause });
     this.poisoned = error;
     const waiting = this.#committing === undefined ? this.#queue : [this.#committing, ...this.#queue];
     this.#queue = [];
@@ -271,6 +283,7 @@ export class Log {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#markTimer);
+    await this.carrier.stop();
     while (this.#pumping !== undefined) await this.#pumping;
     try {
       if (this.poisoned === undefined) await this.#writeMark();

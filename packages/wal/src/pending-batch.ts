@@ -1,4 +1,5 @@
 import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
+import { putU48 } from "./core/bytes.js";
 import { EntryType, entryHeaderBytes, sealEntry } from "./core/entry.js";
 import type { SegmentRef, StreamState } from "./core/stream-state.js";
 import { putDeclaration } from "./core/stream-table.js";
@@ -10,6 +11,9 @@ export interface Operation {
   resolve(): void;
   reject(error: Error): void;
 }
+
+/** In front of a carried record's data. */
+export const carriedTimeBytes = 6;
 
 const initialBytes = 64 * 1024;
 
@@ -39,6 +43,13 @@ export class PendingBatch {
   putRecord(stream: number, sequence: number, data: Uint8Array): void {
     this.#bytes.set(data, this.used + entryHeaderBytes);
     this.#seal(EntryType.record, stream, sequence, data.length);
+  }
+
+  /** A record written again: its own time goes with it. */
+  putCarried(stream: number, sequence: number, timeMs: number, data: Uint8Array): void {
+    putU48(this.#bytes, this.used + entryHeaderBytes, timeMs);
+    this.#bytes.set(data, this.used + entryHeaderBytes + carriedTimeBytes);
+    this.#seal(EntryType.carried, stream, sequence, carriedTimeBytes + data.length);
   }
 
   putControl(type: EntryType, stream: number, sequence: number): void {

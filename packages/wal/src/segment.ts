@@ -11,6 +11,7 @@ export class Segment implements SegmentRef {
   readonly header: SegmentHeader;
   readonly place: BatchPlace;
   points = 0;
+  liveBytes = 0;
   /** Readers that are in it. While there is one the file may be removed, but not be given a second life. */
   readers = 0;
   /** Behind the last durable batch. */

@@ -92,6 +92,7 @@ export class WalStream {
     if (truncates) {
       batch.putControl(EntryType.truncateAfter, state.id, truncateAfter);
       this.#nextAssigned = truncateAfter + 1;
+      state.truncationsCalled++;
     }
     if (records === undefined) {
       batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
@@ -107,6 +108,7 @@ export class WalStream {
         truncates ? truncateAfter : undefined,
         entry,
         count,
+        bytes,
         last,
         resolve,
         reject,
@@ -201,9 +203,14 @@ export class WalStream {
     if (refusal !== undefined) return Promise.reject(refusal);
     const { batch, state } = this.#gather(entryHeaderBytes);
     batch.putControl(type, state.id, sequence);
+    state.truncationsCalled++;
     assign();
     return new Promise((resolve, reject) => {
-      batch.operations.push({ apply: () => apply(state), resolve, reject });
+      const applied = () => {
+        state.truncationsApplied++;
+        apply(state);
+      };
+      batch.operations.push({ apply: applied, resolve, reject });
     });
   }
 
@@ -236,6 +243,7 @@ class AppendOperation implements Operation {
   readonly #truncateAfter: number | undefined;
   readonly #entry: number;
   readonly #count: number;
+  readonly #bytes: number;
   readonly #last: number;
   readonly #resolve: (sequence: number) => void;
   readonly #reject: (reason: unknown) => void;
@@ -246,6 +254,7 @@ class AppendOperation implements Operation {
     truncateAfter: number | undefined,
     entry: number,
     count: number,
+    bytes: number,
     last: number,
     resolve: (sequence: number) => void,
     reject: (reason: unknown) => void,
@@ -254,6 +263,7 @@ class AppendOperation implements Operation {
     this.#truncateAfter = truncateAfter;
     this.#entry = entry;
     this.#count = count;
+    this.#bytes = bytes;
     this.#last = last;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -266,8 +276,11 @@ class AppendOperation implements Operation {
   }
 
   apply(segment: SegmentRef, offset: number): void {
-    if (this.#truncateAfter !== undefined) this.#state.truncateAfter(this.#truncateAfter);
-    if (this.#count > 0) this.#state.extend(this.#count, segment, offset, this.#entry);
+    if (this.#truncateAfter !== undefined) {
+      this.#state.truncationsApplied++;
+      this.#state.truncateAfter(this.#truncateAfter);
+    }
+    if (this.#count > 0) this.#state.extend(this.#count, this.#bytes, segment, offset, this.#entry);
   }
 
   resolve(): void {

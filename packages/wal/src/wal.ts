@@ -23,6 +23,11 @@ export interface WalOptions {
   readonly batchBytesMax?: number;
   /** How many streams may exist. Their names and bounds are kept in memory and at the front of each segment. Default 65,536. */
   readonly streamsMax?: number;
+  /**
+   * Beyond this many segments, and once at least half of the log is dead, live records of the oldest segment are written again at the end so that
+   * it can be freed: a rarely written stream does not keep the whole log. Default 4.
+   */
+  readonly segmentsBeforeCarry?: number;
   /** Dead segments kept for reuse. Default 2. */
   readonly sparesMax?: number;
   /** An idle log vouches for its last batch after this long, 1 to 60,000. Default 500. */
@@ -48,6 +53,8 @@ export interface WalStats {
   readonly bytesInFlight: number;
   readonly segmentsDropped: number;
   readonly segmentsRecycled: number;
+  /** Records written again so that an old segment could be freed. */
+  readonly recordsCarried: number;
   readonly poisoned: boolean;
 }
 
@@ -152,6 +159,7 @@ export class Wal {
       bytesInFlight: this.#log.bytesInFlight,
       segmentsDropped: segments.dropped,
       segmentsRecycled: segments.recycled,
+      recordsCarried: this.#log.carrier.recordsCarried,
       poisoned: this.#log.poisoned !== undefined,
     };
   }
@@ -193,6 +201,7 @@ function checked(options: WalOptions): Settings {
     bytesInFlightMax: whole("bytesInFlightMax", 64 * mib, 1, 2 ** 40),
     batchBytesMax: whole("batchBytesMax", 4 * mib, 1, 256 * mib),
     streamsMax: whole("streamsMax", 65_536, 1, 2 ** 24),
+    segmentsBeforeCarry: whole("segmentsBeforeCarry", 4, 1, 2 ** 20),
     sparesMax: whole("sparesMax", 2, 0, 1024),
     idleMarkMs: whole("idleMarkMs", 500, 1, 60_000),
     now: options.now ?? Date.now,
@@ -223,7 +232,7 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
   }
 
   async function start(
-    { batchBytesMax, bytesInFlightMax, idleMarkMs }: Settings,
+    { batchBytesMax, bytesInFlightMax, idleMarkMs, segmentsBeforeCarry }: Settings,
     recovered: Recovered,
     segments: SegmentSet,
     marks: MarkFile,
@@ -234,12 +243,13 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     const file = await openActive(recovered, segments);
     toClose.push(file);
     const log = new Log(
-      { segmentBytes, batchBytesMax, bytesInFlightMax, idleMarkMs, nowMs: now },
+      { segmentBytes, batchBytesMax, bytesInFlightMax, idleMarkMs, segmentsBeforeCarry, nowMs: now },
       {
         table: recovered.table,
         segments,
         marks,
         file,
+        fileSystem,
         batch: (recovered.expected?.number ?? 1) - 1,
         batchCrc: recovered.expected?.previousCrc ?? 0,
       },

@@ -91,6 +91,28 @@ describe("a log", () => {
     expect(() => stream.read({ from: 49 })).toThrow(expect.objectContaining({ code: "ERR_WAL_TRUNCATED" }));
   });
 
+  it("carries what a rarely written stream holds forward, so that it does not keep all segments for ever", async () => {
+    let times = 1000;
+    const options = { dir, segmentBytes: 65_536, now: () => times++ };
+    let kept: WalRecord[];
+    {
+      await using wal = await Wal.open(options);
+      const [quiet, busy] = [wal.stream("quiet"), wal.stream("busy")];
+      await quiet.append(["1", "2", "3"].map(bytes));
+      kept = await collect(quiet.read());
+      for (let n = 0; n < 120; n++) await busy.truncateBefore(await busy.append(new Uint8Array(10_000)));
+      expect(wal.stats().recordsCarried).toBeGreaterThan(3);
+      expect(wal.stats().segments).toBeLessThan(8);
+      expect(await collect(quiet.read())).toEqual(kept);
+      await quiet.append(bytes("4"));
+      expect(await all(quiet, { from: 2 })).toEqual(["2", "3", "4"]);
+    }
+    await using wal = await Wal.open(options);
+    expect((await collect(wal.stream("quiet").read())).slice(0, 3)).toEqual(kept);
+    expect(await all(wal.stream("quiet"))).toEqual(["1", "2", "3", "4"]);
+    expect(wal.stream("busy").firstSequence).toBe(120);
+  });
+
   it("takes a record larger than a segment", async () => {
     const large = new Uint8Array(300_000).fill(9);
     {

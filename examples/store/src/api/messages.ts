@@ -47,8 +47,6 @@ export const messages = {
   mustBeOneOf: (values: readonly string[]) => `Member must satisfy enum value set: [${values.join(", ")}]`,
   mapKeysMust: (rules: readonly string[]) => `Map keys must satisfy constraint: [${rules.join(", ")}]`,
   mapValueMust: (rules: readonly string[]) => `Map value must satisfy constraint: [${rules.join(", ")}]`,
-  invalidTableName:
-    "Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'",
   tableNameLength: (name: string) => `${name} must be at least 3 characters long and at most 255 characters long`,
   notSupported: (name: string) => `${INVALID_VALUES}${name} is not supported by this store`,
   useExpressions: (name: string) =>
@@ -157,7 +155,6 @@ export const messages = {
 
   // Writes
   returnValuesPut: "ReturnValues can only be ALL_OLD or NONE",
-  batchEmptyList: "The batch write request list for a table cannot be null or empty",
   batchTooMany: (name: string) => `Too many items requested for the ${name} call`,
   batchDuplicates: "Provided list of item keys contains duplicates",
 

@@ -116,9 +116,7 @@ export class DataPlane implements Backend {
     });
     const units = readUnits(found.itemSizeBytes, consistent);
     if (units > asked) limit.debit(units - asked);
-    if (found.json === undefined) return { units };
-    const { json } = found;
-    return { item: JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as Item, units };
+    return found.json === undefined ? { units } : { json: found.json, units };
   }
 
   async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {

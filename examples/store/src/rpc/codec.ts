@@ -1,4 +1,4 @@
-import { Packr } from "msgpackr";
+import { Packr, Unpackr } from "msgpackr";
 import { ApiError } from "../api/errors.js";
 import { StoreError, type StoreErrorCode } from "../storage-node/errors.js";
 
@@ -9,7 +9,22 @@ export type RequestMessage = [id: number, method: string, params: unknown];
 export type AnswerMessage = [id: number, kind: 0 | 1 | 2 | 3, body: unknown];
 
 export const pack = (message: RequestMessage | AnswerMessage): Buffer => packr.pack(message);
-export const unpack = (payload: Uint8Array): unknown => packr.unpack(payload);
+
+/** The packer's reader calls a field `__proto__` `__proto_`, but an attribute's name is the client's own: such payloads are read as maps. */
+const mapReader = new Unpackr({ useRecords: false, copyBuffers: true, mapsAsObjects: false });
+const PROTO = "__proto__";
+
+export function unpack(payload: Uint8Array): unknown {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  return bytes.includes(PROTO) ? objectsOf(mapReader.unpack(payload)) : packr.unpack(payload);
+}
+
+function objectsOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(objectsOf);
+  if (!(value instanceof Map)) return value;
+  // Unlike an assignment, this makes `__proto__` a field like any other.
+  return Object.fromEntries([...value].map(([name, inner]) => [name, objectsOf(inner)]));
+}
 
 export function answerOfError(id: number, error: unknown): AnswerMessage {
   if (error instanceof ApiError) return [id, 1, error.toData()];

@@ -2,6 +2,8 @@ import type { Replica } from "./replica.js";
 import type { Tree } from "./tree.js";
 
 const OPERATIONS_PER_COMMIT_MAX = 5_000;
+/** Each transaction costs a sync of the tree's file on the disk that the log syncs on: few large ones, and the log keeps its pace. */
+const COMMIT_EVERY_MS = 100;
 
 /**
  * Moves what was applied in memory into the B-tree, off the acknowledgement's path: one transaction at a time for all the partitions of the
@@ -12,6 +14,9 @@ export class Applier {
   readonly #dirty = new Set<Replica>();
   readonly #onFailure: (error: unknown) => void;
   #running: Promise<void> | undefined;
+  #scheduled = 0;
+  #hurried = false;
+  #wake: (() => void) | undefined;
   #closed = false;
 
   constructor(tree: Tree, onFailure: (error: unknown) => void) {
@@ -20,10 +25,18 @@ export class Applier {
   }
 
   /** The replica has something to move; called from its `apply`. */
-  schedule(replica: Replica): void {
+  schedule(replica: Replica, operations: number): void {
     if (this.#closed) return;
     this.#dirty.add(replica);
+    this.#scheduled += operations;
+    if (this.#scheduled >= OPERATIONS_PER_COMMIT_MAX) this.hurry();
     this.#running ??= this.#run().catch((error: unknown) => this.#onFailure(error));
+  }
+
+  /** Do not wait for more to gather: somebody waits for a snapshot, or enough has gathered. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#wake?.();
   }
 
   forget(replica: Replica): void {
@@ -32,7 +45,10 @@ export class Applier {
 
   /** Resolves when all that was scheduled before the call is committed. */
   async drain(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    while (this.#running !== undefined) {
+      this.hurry();
+      await this.#running;
+    }
   }
 
   async close(): Promise<void> {
@@ -40,11 +56,26 @@ export class Applier {
     this.#closed = true;
   }
 
+  /** Lets writes gather; in any case until the end of the turn that applied the first. */
+  async #gather(): Promise<void> {
+    if (!this.#hurried) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, COMMIT_EVERY_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          setImmediate(resolve);
+        };
+      });
+      this.#wake = undefined;
+    }
+    this.#hurried = false;
+    this.#scheduled = 0;
+  }
+
   async #run(): Promise<void> {
     try {
-      // Let the turn that applied something finish: its other entries join this transaction.
-      await new Promise<void>((resolve) => setImmediate(resolve));
       while (this.#dirty.size > 0) {
+        await this.#gather();
         const batch = [...this.#dirty];
         this.#dirty.clear();
         let room = OPERATIONS_PER_COMMIT_MAX;

@@ -122,7 +122,8 @@ export class Replica {
 
   #advance(slot: number, writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[]): void {
     this.#appliedThrough = slot;
-    this.#applier.schedule(this);
+    this.#applier.schedule(this, writes.length);
+    if (this.#queuedMarks.length > 0) this.#applier.hurry();
     for (const observer of this.#observers) observer(writes, slot);
   }
 

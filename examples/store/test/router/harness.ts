@@ -1,15 +1,28 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  DynamoDBClient,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll } from "vitest";
 import { createRouterServer, type RouterServer, type RouterServerOptions } from "../../src/router/http.js";
+import { Store } from "../../src/store.js";
 import { MemoryBackend } from "../memory-backend.js";
 
-export interface Harness {
-  backend: MemoryBackend;
-  server: RouterServer;
+/** The unmodified SDK at the real socket of some router. */
+export interface Subject {
   port: number;
   client: DynamoDBClient;
   documents: DynamoDBDocumentClient;
+}
+
+export interface Harness extends Subject {
+  backend: MemoryBackend;
+  server: RouterServer;
 }
 
 export interface RawAnswer {
@@ -19,26 +32,57 @@ export interface RawAnswer {
   json: () => Record<string, unknown>;
 }
 
-/** A router over a memory backend, for all tests of a file, with the unmodified SDK at a real socket. */
+/** A router over a memory backend, for all tests of a file. */
 export function harness(options: RouterServerOptions = {}): Harness {
   const h = {} as Harness;
   beforeAll(async () => {
     h.backend = new MemoryBackend();
     h.server = createRouterServer(h.backend, options);
-    h.port = (await h.server.listen()).port;
-    h.client = new DynamoDBClient({
-      endpoint: `http://127.0.0.1:${h.port}`,
-      region: "local",
-      credentials: { accessKeyId: "any", secretAccessKey: "key" },
-      maxAttempts: 1,
-    });
-    h.documents = DynamoDBDocumentClient.from(h.client);
+    connect(h, (await h.server.listen()).port);
   });
   afterAll(async () => {
     h.client.destroy();
     await h.server.close();
   });
   return h;
+}
+
+/** The whole store in this process, three replicas and all, for all tests of a file. */
+export function wholeStore(): Subject {
+  const subject = {} as Subject;
+  let close = async () => {};
+  beforeAll(async () => {
+    const dir = await mkdtemp(join(tmpdir(), "evenkeel-router-"));
+    const store = await Store.open({ dir, port: 0, mode: "single" });
+    connect(subject, store.router.port);
+    close = async () => {
+      await store.close();
+      await rm(dir, { recursive: true, force: true });
+    };
+  });
+  afterAll(async () => {
+    subject.client?.destroy();
+    await close();
+  });
+  return subject;
+}
+
+function connect(subject: Subject, port: number): void {
+  subject.port = port;
+  subject.client = new DynamoDBClient({
+    endpoint: `http://127.0.0.1:${port}`,
+    region: "local",
+    credentials: { accessKeyId: "any", secretAccessKey: "key" },
+    maxAttempts: 1,
+  });
+  subject.documents = DynamoDBDocumentClient.from(subject.client);
+}
+
+/** Resolves when the table can be used. */
+export async function createTable({ client }: Subject, input: CreateTableCommandInput): Promise<void> {
+  await client.send(new CreateTableCommand(input));
+  const { TableName } = input;
+  await waitUntilTableExists({ client, maxWaitTime: 30, minDelay: 0.05, maxDelay: 0.2 }, { TableName });
 }
 
 export const SIGNED = {

@@ -1,346 +1,46 @@
 import {
   BatchGetItemCommand,
   BatchWriteItemCommand,
-  ConditionalCheckFailedException,
-  CreateTableCommand,
-  DeleteItemCommand,
-  GetItemCommand,
   ProvisionedThroughputExceededException,
-  PutItemCommand,
-  UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
-import { GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
-import fc from "fast-check";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ApiError } from "../../src/api/errors.js";
-import { item as anyItem } from "../api/arbitraries.js";
-import { call, harness } from "./harness.js";
+import { createTable, harness } from "./harness.js";
+import { itemsSuite } from "./suites/items.js";
 
 const h = harness();
-const TableName = "things";
 
-beforeAll(async () => {
-  await h.client.send(
-    new CreateTableCommand({
+describe("items that the storage side keeps as objects", () => {
+  beforeAll(() => {
+    h.backend.asJson = false;
+  });
+  itemsSuite(h, "objects");
+});
+
+describe("items that the storage side keeps as JSON", () => {
+  beforeAll(() => {
+    h.backend.asJson = true;
+  });
+  itemsSuite(h, "json");
+});
+
+describe("batches under throttling", () => {
+  const TableName = "throttled";
+  const key = (id: string) => ({ id: { S: id } });
+  const batch = (...ids: string[]) => ({
+    RequestItems: { [TableName]: ids.map((id) => ({ PutRequest: { Item: key(id) } })) },
+  });
+
+  beforeAll(() =>
+    createTable(h, {
       TableName,
       KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
       AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
       BillingMode: "PAY_PER_REQUEST",
     }),
   );
-});
-
-afterEach(() => {
-  h.backend.before = () => {};
-});
-
-const key = (id: string) => ({ id: { S: id } });
-const put = (id: string, rest: object = {}) =>
-  h.client.send(new PutItemCommand({ TableName, Item: { ...key(id), ...rest } }));
-const get = async (id: string) => (await h.client.send(new GetItemCommand({ TableName, Key: key(id) }))).Item;
-
-describe.each([
-  ["as objects", false],
-  ["as JSON", true],
-])("put and get, items stored %s,", (_, asJson) => {
-  beforeAll(() => {
-    h.backend.asJson = asJson;
-  });
-
-  it("carry documents of the document client", async () => {
-    const Item = {
-      id: "document",
-      text: "grüße 🌍",
-      number: -12.5,
-      yes: true,
-      nothing: null,
-      bytes: Uint8Array.of(0, 255, 7),
-      list: [1, "two", [3]],
-      map: { deep: { deeper: [] } },
-      strings: new Set(["a", "b"]),
-      numbers: new Set([1, 2.5]),
-      empty: "",
-    };
-    await h.documents.send(new PutCommand({ TableName, Item }));
-    for (const ConsistentRead of [true, false]) {
-      const answer = await h.documents.send(new GetCommand({ TableName, Key: { id: "document" }, ConsistentRead }));
-      expect(answer.Item).toEqual(Item);
-    }
-  });
-
-  it("bring any item back as it was", async () => {
-    await fc.assert(
-      fc.asyncProperty(anyItem, async (attributes) => {
-        const Item = { ...attributes, id: { S: "round trip" } };
-        const body = JSON.stringify({ TableName, Item });
-        expect((await call(h.port, "PutItem", body)).text).toBe("{}");
-        const answer = await call(h.port, "GetItem", { TableName, Key: { id: { S: "round trip" } } });
-        expect(answer.json().Item).toEqual(JSON.parse(body).Item);
-      }),
-      { numRuns: 60 },
-    );
-  });
-
-  it("normalize numbers", async () => {
-    await put("numbers", { n: { N: "1.50E1" }, s: { NS: ["007", "0.10"] }, l: { L: [{ N: "-0" }] } });
-    expect(await get("numbers")).toEqual({
-      ...key("numbers"),
-      n: { N: "15" },
-      s: { NS: ["7", "0.1"] },
-      l: { L: [{ N: "0" }] },
-    });
-  });
-
-  it("answer without an item where there is none", async () => {
-    expect(await get("nobody")).toBeUndefined();
-  });
-
-  it("tell what they cost when asked", async () => {
-    const Item = { ...key("large"), data: { S: "x".repeat(5000) } };
-    const written = await h.client.send(new PutItemCommand({ TableName, Item, ReturnConsumedCapacity: "TOTAL" }));
-    expect(written.ConsumedCapacity).toEqual({ TableName, CapacityUnits: 5 });
-    const read = (ConsistentRead: boolean) =>
-      h.client.send(
-        new GetItemCommand({ TableName, Key: key("large"), ConsistentRead, ReturnConsumedCapacity: "INDEXES" }),
-      );
-    expect((await read(true)).ConsumedCapacity).toEqual({ TableName, CapacityUnits: 2, Table: { CapacityUnits: 2 } });
-    expect((await read(false)).ConsumedCapacity?.CapacityUnits).toBe(1);
-  });
-
-  it("project nested paths", async () => {
-    await put("nested", {
-      a: { M: { b: { S: "b" }, c: { S: "c" } } },
-      l: { L: [{ S: "0" }, { S: "1" }, { M: { x: { N: "2" }, y: { N: "3" } } }] },
-      other: { S: "no" },
-    });
-    const answer = await h.client.send(
-      new GetItemCommand({
-        TableName,
-        Key: key("nested"),
-        ProjectionExpression: "#a.b, l[2].x, l[0], absent, l[9]",
-        ExpressionAttributeNames: { "#a": "a" },
-      }),
-    );
-    expect(answer.Item).toEqual({
-      a: { M: { b: { S: "b" } } },
-      l: { L: [{ S: "0" }, { M: { x: { N: "2" } } }] },
-    });
-  });
-
-  it("return what a put replaced and what a delete removed", async () => {
-    await put("old", { v: { N: "1" } });
-    const replaced = await h.client.send(new PutItemCommand({ TableName, Item: key("old"), ReturnValues: "ALL_OLD" }));
-    expect(replaced.Attributes).toEqual({ ...key("old"), v: { N: "1" } });
-    const remove = () => h.client.send(new DeleteItemCommand({ TableName, Key: key("old"), ReturnValues: "ALL_OLD" }));
-    expect((await remove()).Attributes).toEqual(key("old"));
-    expect((await remove()).Attributes).toBeUndefined();
-    expect(await get("old")).toBeUndefined();
-  });
-});
-
-describe("conditions", () => {
-  const once = (rest: object = {}) =>
-    h.client.send(
-      new PutItemCommand({
-        TableName,
-        Item: { ...key("once"), v: { N: "2" } },
-        ConditionExpression: "attribute_not_exists(id)",
-        ...rest,
-      }),
-    );
-
-  it("let the first put through and refuse the second", async () => {
-    await once();
-    const failure = await once().catch((error) => error);
-    expect(failure).toBeInstanceOf(ConditionalCheckFailedException);
-    expect(failure.message).toBe("The conditional request failed");
-    expect(failure.Item).toBeUndefined();
-  });
-
-  it("bring the item along when asked", async () => {
-    const failure = await once({ ReturnValuesOnConditionCheckFailure: "ALL_OLD" }).catch((error) => error);
-    expect(failure.Item).toEqual({ ...key("once"), v: { N: "2" } });
-  });
-
-  it("guard updates and deletes", async () => {
-    await put("guarded", { v: { N: "1" } });
-    const values = { ":one": { N: "1" }, ":two": { N: "2.0" } };
-    const update = () =>
-      h.client.send(
-        new UpdateItemCommand({
-          TableName,
-          Key: key("guarded"),
-          UpdateExpression: "SET v = :two",
-          ConditionExpression: "v = :one",
-          ExpressionAttributeValues: values,
-        }),
-      );
-    await update();
-    await expect(update()).rejects.toBeInstanceOf(ConditionalCheckFailedException);
-    const remove = (v: string) =>
-      h.client.send(
-        new DeleteItemCommand({
-          TableName,
-          Key: key("guarded"),
-          ConditionExpression: "v BETWEEN :v AND :v",
-          ExpressionAttributeValues: { ":v": { N: v } },
-        }),
-      );
-    await expect(remove("1")).rejects.toBeInstanceOf(ConditionalCheckFailedException);
-    await remove("2");
-    expect(await get("guarded")).toBeUndefined();
-  });
-});
-
-describe("updates", () => {
-  const update = async (id: string, UpdateExpression: string, values?: object, rest: object = {}) => {
-    const answer = await h.client.send(
-      new UpdateItemCommand({
-        TableName,
-        Key: key(id),
-        UpdateExpression,
-        ...(values && { ExpressionAttributeValues: values as never }),
-        ReturnValues: "ALL_NEW",
-        ...rest,
-      }),
-    );
-    return answer.Attributes;
-  };
-
-  it("create what is not there, count, and default", async () => {
-    const count = () =>
-      update("count", "SET n = if_not_exists(n, :zero) + :one", { ":zero": { N: "0" }, ":one": { N: "1" } });
-    expect(await count()).toEqual({ ...key("count"), n: { N: "1" } });
-    expect(await count()).toEqual({ ...key("count"), n: { N: "2" } });
-    expect(await update("count", "SET n = n - :x", { ":x": { N: "0.5" } })).toMatchObject({ n: { N: "1.5" } });
-  });
-
-  it("see the item as it was before", async () => {
-    await put("swap", { a: { S: "1" }, b: { S: "2" } });
-    expect(await update("swap", "SET a = b, b = a")).toMatchObject({ a: { S: "2" }, b: { S: "1" } });
-  });
-
-  it("reach into maps and lists", async () => {
-    await put("deep", { m: { M: { k: { S: "x" } } }, l: { L: ["0", "1", "2", "3"].map((N) => ({ N })) } });
-    expect(
-      await update(
-        "deep",
-        "SET m.k = :v, m.#new = :v, l[9] = :last, l[8] = :v, l[0] = :v REMOVE l[1], l[3]",
-        {
-          ":v": { S: "v" },
-          ":last": { S: "last" },
-        },
-        { ExpressionAttributeNames: { "#new": "n.e.w" } },
-      ),
-    ).toEqual({
-      ...key("deep"),
-      m: { M: { k: { S: "v" }, "n.e.w": { S: "v" } } },
-      l: { L: [{ S: "v" }, { N: "2" }, { S: "v" }, { S: "last" }] },
-    });
-  });
-
-  it("append to lists on either side", async () => {
-    await put("append", { l: { L: [{ N: "1" }] } });
-    const values = { ":l": { L: [{ N: "0" }] } };
-    expect(await update("append", "SET l = list_append(:l, l)", values)).toMatchObject({
-      l: { L: [{ N: "0" }, { N: "1" }] },
-    });
-    expect(await update("append", "SET l = list_append(l, :l)", values)).toMatchObject({
-      l: { L: [{ N: "0" }, { N: "1" }, { N: "0" }] },
-    });
-  });
-
-  it("add to numbers and sets, and delete from sets until they are gone", async () => {
-    await update("sets", "ADD n :n, s :s", { ":n": { N: "5" }, ":s": { SS: ["a", "b"] } });
-    expect(await update("sets", "ADD n :n, s :s", { ":n": { N: "-7" }, ":s": { SS: ["b", "c"] } })).toEqual({
-      ...key("sets"),
-      n: { N: "-2" },
-      s: { SS: ["a", "b", "c"] },
-    });
-    expect(await update("sets", "DELETE s :s", { ":s": { SS: ["a", "x"] } })).toMatchObject({ s: { SS: ["b", "c"] } });
-    expect(await update("sets", "DELETE s :s", { ":s": { SS: ["b", "c"] } })).toEqual({
-      ...key("sets"),
-      n: { N: "-2" },
-    });
-  });
-
-  it("leave no ghost of an item that they only take from", async () => {
-    expect(await update("ghost", "REMOVE a")).toBeUndefined();
-    expect(await get("ghost")).toBeUndefined();
-    await h.client.send(new UpdateItemCommand({ TableName, Key: key("touched") }));
-    expect(await get("touched")).toEqual(key("touched"));
-  });
-
-  it("return the parts that they touched", async () => {
-    await put("parts", { a: { M: { b: { N: "1" }, c: { N: "9" } } }, d: { N: "1" }, e: { N: "1" } });
-    const touch = (ReturnValues: string) =>
-      update("parts", "SET a.b = a.b + :one REMOVE d", { ":one": { N: "1" } }, { ReturnValues });
-    expect(await touch("UPDATED_OLD")).toEqual({ a: { M: { b: { N: "1" } } }, d: { N: "1" } });
-    expect(await touch("UPDATED_NEW")).toEqual({ a: { M: { b: { N: "3" } } } });
-    expect(await touch("ALL_OLD")).toMatchObject({ a: { M: { b: { N: "3" } } }, e: { N: "1" } });
-    expect(await touch("NONE")).toBeUndefined();
-  });
-
-  it.each([
-    ["SET a.b = :v", "The document path provided in the update expression is invalid for update"],
-    ["SET s.b = :v", "The document path provided in the update expression is invalid for update"],
-    ["SET a = absent", "The provided expression refers to an attribute that does not exist in the item"],
-    ["SET a = s + :v", "An operand in the update expression has an incorrect data type"],
-    ["ADD s :v", "An operand in the update expression has an incorrect data type"],
-    [
-      "SET id = :v",
-      "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
-    ],
-    ["SET a = big + :big", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
-    ["SET a = fine + :v, b = :big", "Attempting to store more than 38 significant digits in a Number"],
-  ])("refuse %s", async (expression, message) => {
-    await put("refuse", { s: { S: "text" }, big: { N: "9E125" }, fine: { N: "1E-100" } });
-    const values = { ":v": { N: "1" }, ":big": { N: "9E125" } };
-    const used = Object.fromEntries(Object.entries(values).filter(([name]) => expression.includes(`${name}`)));
-    const rest = Object.keys(used).length > 0 ? used : undefined;
-    await expect(update("refuse", expression, rest)).rejects.toMatchObject({ name: "ValidationException", message });
-  });
-
-  it("refuse to grow an item beyond 400 KB, to the byte", async () => {
-    const room = 400 * 1024 - "id".length - "full".length - "data".length;
-    await put("full", { data: { S: "x".repeat(room) } });
-    await expect(put("full", { data: { S: "x".repeat(room + 1) } })).rejects.toMatchObject({
-      name: "ValidationException",
-      message: "Item size has exceeded the maximum allowed size",
-    });
-    await expect(update("full", "SET a = :b", { ":b": { S: "" } })).rejects.toMatchObject({
-      name: "ValidationException",
-      message: "Item size to update has exceeded the maximum allowed size",
-    });
-  });
-});
-
-describe("batches", () => {
-  const batch = (...ids: string[]) => ({
-    RequestItems: { [TableName]: ids.map((id) => ({ PutRequest: { Item: key(id) } })) },
-  });
-
-  it("write and read many items, of any table", async () => {
-    const ids = Array.from({ length: 25 }, (_, i) => `batch ${i}`);
-    await h.client.send(new BatchWriteItemCommand(batch(...ids)));
-    const read = async () => {
-      const answer = await h.client.send(
-        new BatchGetItemCommand({
-          RequestItems: { [TableName]: { Keys: [...ids, "missing"].map(key), ConsistentRead: true } },
-          ReturnConsumedCapacity: "TOTAL",
-        }),
-      );
-      expect(answer.UnprocessedKeys).toEqual({});
-      expect(answer.ConsumedCapacity).toEqual([{ TableName, CapacityUnits: 26 }]);
-      return answer.Responses?.[TableName]?.map(({ id }) => id?.S).sort();
-    };
-    expect(await read()).toEqual([...ids].sort());
-    await h.client.send(
-      new BatchWriteItemCommand({
-        RequestItems: { [TableName]: ids.slice(0, 20).map((id) => ({ DeleteRequest: { Key: key(id) } })) },
-      }),
-    );
-    expect(await read()).toEqual(ids.slice(20).sort());
+  afterEach(() => {
+    h.backend.before = () => {};
   });
 
   it("hand back what was throttled", async () => {
@@ -364,18 +64,5 @@ describe("batches", () => {
     await expect(h.client.send(new BatchWriteItemCommand(batch("x", "y")))).rejects.toBeInstanceOf(
       ProvisionedThroughputExceededException,
     );
-  });
-
-  it.each([
-    [["twice", "twice"], "Provided list of item keys contains duplicates"],
-    [
-      Array.from({ length: 26 }, (_, i) => `${i}`),
-      "failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
-    ],
-  ])("refuse too much and too many of one", async (ids, message) => {
-    await expect(h.client.send(new BatchWriteItemCommand(batch(...ids)))).rejects.toMatchObject({
-      name: "ValidationException",
-      message: expect.stringContaining(message),
-    });
   });
 });

@@ -217,5 +217,9 @@ describe("restoring a table", () => {
         message: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
       });
     }
+    const beyond = { SourceTableName: "source", TargetTableName: "beyond", RestoreDateTime: 1e300 };
+    expect((await call(h.port, "RestoreTableToPointInTime", beyond)).json().__type).toBe(
+      "com.amazonaws.dynamodb.v20120810#InvalidRestoreTimeException",
+    );
   });
 });

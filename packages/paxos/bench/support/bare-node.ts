@@ -77,10 +77,7 @@ export async function bareNode(name: string, dir: string): Promise<void> {
       tell({ type: "leading" });
       return;
     }
-    const b0 = process.cpuUsage();
-    const l = await closedLoop(message.clients, message.ms, write);
-    const c0 = process.cpuUsage(b0);
-    tell({ type: "load", load: { ...l, cpuUsPerOp: (c0.user + c0.system) / (l.throughput * message.ms / 1000) } });
+    tell({ type: "load", load: await closedLoop(message.clients, message.ms, write) });
   });
 }
 

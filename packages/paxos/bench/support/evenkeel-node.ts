@@ -36,10 +36,6 @@ export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
     const group = host.group("bench");
     if (!group) throw new Error("not started");
     const ask = message.what === "write" ? () => group.propose(command) : () => group.read(() => applied);
-    const b = { w: wal.stats(), h: host.stats(), t: transport.stats(), c: process.cpuUsage() };
-    const l = await closedLoop(message.clients, message.ms, ask);
-    const c = process.cpuUsage(b.c);
-    const ops = host.stats().commandsApplied - b.h.commandsApplied;
-    tell({ type: "load", load: { ...l, ops, opsPerSync: ops / (wal.stats().syncs - b.w.syncs), opsPerMsgOut: ops / (host.stats().messagesSent - b.h.messagesSent), opsPerEnvOut: ops / (host.stats().envelopesSent - b.h.envelopesSent), opsPerMsgIn: ops / (host.stats().messagesReceived - b.h.messagesReceived), cpuUsPerOp: (c.user + c.system) / ops } });
+    tell({ type: "load", load: await closedLoop(message.clients, message.ms, ask) });
   });
 }

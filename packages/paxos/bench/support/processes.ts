@@ -28,8 +28,13 @@ export class ThreeProcesses {
 
   static async open(file: string, kind: string): Promise<ThreeProcesses> {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
-    const execArgv = process.env.EVENKEEL_BENCH_PROF ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`] : [];
-    const children = names.map((name) => fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }));
+    // A CPU profile of each node, when somebody wants to know where the time goes.
+    const execArgv = process.env.EVENKEEL_BENCH_PROF
+      ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`]
+      : [];
+    const children = names.map((name) =>
+      fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }),
+    );
     const three = new ThreeProcesses(children, dir);
     const listening = await Promise.all(children.map((child) => told(child, "listening")));
     const ports = Object.fromEntries(names.map((name, index) => [name, listening[index]?.port ?? 0]));
@@ -47,8 +52,9 @@ export class ThreeProcesses {
   }
 
   async close(): Promise<void> {
-    const gone = this.#children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
-    for (const child of this.#children) child.disconnect();
+    const alive = this.#children.filter((child) => child.connected);
+    const gone = alive.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    for (const child of alive) child.disconnect();
     await Promise.all(gone);
     await rm(this.#dir, { recursive: true, force: true });
   }
@@ -78,7 +84,8 @@ export function tell(message: FromNode): void {
   process.send?.(message);
 }
 
-export function onTold(listener: (message: ToNode) => void): void {
-  process.on("message", listener);
+export function onTold(listener: (message: ToNode) => Promise<void>): void {
+  // Whatever goes wrong in a node ends it, and its parent says so.
+  process.on("message", (message: ToNode) => void listener(message));
   process.once("disconnect", () => process.exit());
 }

@@ -43,7 +43,22 @@ export class ByteWriter {
     this.#length += 8;
   }
 
+  /** UTF-8. Node ids are short and mostly ASCII, for which the platform's encoder costs more than it saves. */
   text(value: string): void {
+    const { length } = value;
+    if (length < 0x80) {
+      this.#room(length + 1);
+      const start = this.#length;
+      this.#bytes[this.#length++] = length;
+      let i = 0;
+      for (; i < length; i++) {
+        const code = value.charCodeAt(i);
+        if (code >= 0x80) break;
+        this.#bytes[this.#length++] = code;
+      }
+      if (i === length) return;
+      this.#length = start;
+    }
     this.blob(encoder.encode(value));
   }
 
@@ -66,11 +81,19 @@ export class ByteWriter {
 
 /** Reads what `ByteWriter` wrote; anything that does not fit is ERR_PAXOS_CORRUPT, never a read beyond the end. */
 export class ByteReader {
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+  }
+
+  /** From here on the reader stands on a copy of its own. */
+  own(): void {
+    // Not `slice`: that of a Node Buffer gives a view.
+    const copy = new Uint8Array(this.#bytes.length);
+    copy.set(this.#bytes);
+    this.#bytes = copy;
   }
 
   get left(): number {
@@ -107,6 +130,16 @@ export class ByteReader {
   text(): string {
     const length = this.varint();
     const start = this.#advance(length);
+    if (length <= 32) {
+      let text = "";
+      let i = 0;
+      for (; i < length; i++) {
+        const code = this.#bytes[start + i] as number;
+        if (code >= 0x80) break;
+        text += String.fromCharCode(code);
+      }
+      if (i === length) return text;
+    }
     try {
       return decoder.decode(this.#bytes.subarray(start, start + length));
     } catch (cause) {
@@ -114,14 +147,11 @@ export class ByteReader {
     }
   }
 
-  /** A copy: a small command does not keep the large frame around it alive. */
+  /** A view on the bytes that are read. */
   blob(): Uint8Array {
     const length = this.varint();
     const start = this.#advance(length);
-    // Not `slice`: that of a Node Buffer gives a view.
-    const copy = new Uint8Array(length);
-    copy.set(this.#bytes.subarray(start, start + length));
-    return copy;
+    return this.#bytes.subarray(start, start + length);
   }
 
   #advance(length: number): number {

@@ -34,7 +34,8 @@ const sharedKept = 256 << 10;
  */
 export function encodeMessage(message: Message): Uint8Array {
   // One scratch buffer for all: it never leaves this function, and a very large message gets its own.
-  const large = "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
+  const large =
+    "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
   const out = large ? new ByteWriter(sharedKept * 2) : shared;
   out.byte(MESSAGE_VERSION);
   out.byte(TYPES.indexOf(message.type) + 1);
@@ -43,7 +44,8 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 /**
- * Reads one message. Commands are copied out, so `bytes` may be reused afterwards.
+ * Reads one message. Nothing in it refers to `bytes`, which may be reused; the commands of one message share one buffer,
+ * so who keeps a single command for long should copy it.
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
  */
@@ -238,6 +240,8 @@ function readEntries(input: ByteReader, usual: Ballot): Entry[] {
   const entries: Entry[] = [];
   if (count === 0) return entries;
   const first = input.varint();
+  // One copy for the whole message: an allocation for each command would cost more than all the rest of the protocol.
+  input.own();
   let ballot = usual;
   for (let i = 0; i < count; i++) {
     const flags = input.byte();

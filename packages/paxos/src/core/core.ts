@@ -224,7 +224,8 @@ export class PaxosCore {
   #refuse(event: CoreEvent): void {
     const { effects } = this.#replica;
     const leader = this.#replica.leader;
-    const ids = event.type === "propose" ? event.proposals.map(({ id }) => id) : event.type === "read" ? [event.id] : [];
+    const ids =
+      event.type === "propose" ? event.proposals.map(({ id }) => id) : event.type === "read" ? [event.id] : [];
     for (const id of ids) effects.push({ type: "rejected", id, reason: "not-leader", leader });
   }
 }

@@ -1,20 +1,25 @@
-import { type Ballot, BALLOT_ZERO, compareBallots, sameBallot } from "./ballot.js";
+import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
 import type { Victory } from "./election.js";
 import { weightOf } from "./log.js";
-import type { Ack, Nack } from "./messages.js";
+import type { Accept, Ack, Nack } from "./messages.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Proposal } from "./types.js";
 
 const noCommand = new Uint8Array(0);
+/** Rounds of heartbeats after which a piece of catch-up counts as lost. */
+const pieceRounds = 4;
 
 /** What the leader knows of another replica, all of it from answers in its own ballot. */
 interface Peer {
   readonly node: string;
   synced: boolean;
-  /** Next slot to send; everything before it is on its way or there. */
+  /**
+   * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
+   * has restarted takes again, slot by slot, what it already has on disk.
+   */
   next: number;
   /** Accepted in this ballot and durable there through here. */
   acceptedThrough: number;
@@ -23,8 +28,8 @@ interface Peer {
   sentMs: number;
   /** Round in which something was last sent that an answer of a later round must show as received. */
   sentRound: number;
-  /** Last piece of catch-up: not sent again before the peer has moved on or a later round is answered. */
-  triedRound: number;
+  /** Catch-up goes on when the peer has moved on from `triedChosen`, or answers this round without having done so. */
+  retryRound: number;
   triedChosen: number;
   /** Newest round in which it said that it is synced. */
   syncedRound: number;
@@ -41,6 +46,8 @@ export class Leader {
   readonly #startSlot: number;
   readonly #reads: Reads;
   #round = 0;
+  #lastAccept: Accept | undefined;
+  #lastAcceptEnd = 0;
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
@@ -64,7 +71,7 @@ export class Leader {
       round: 0,
       sentMs: Number.NEGATIVE_INFINITY,
       sentRound: 0,
-      triedRound: -1,
+      retryRound: 0,
       triedChosen: -1,
       syncedRound: -1,
       gapRound: -1,
@@ -176,7 +183,6 @@ export class Leader {
         peer.acceptedThrough = message.acceptedThrough;
         this.#countChosen();
       }
-      peer.next = Math.max(peer.next, peer.acceptedThrough + 1);
     } else if (message.round > peer.syncedRound) {
       // An answer from before it was synced is old news; one from a later round means that it has restarted.
       peer.synced = false;
@@ -264,11 +270,35 @@ export class Leader {
         peer.triedChosen = -1;
         return;
       }
-      const entries = log.slice(peer.next, log.end, settings.messageBytesMax);
-      this.#replica.send(peer.node, { type: "accept", ...this.#stamp(), prevSlot: peer.next - 1, entries });
-      peer.next += entries.length;
+      const message = this.#acceptFrom(peer.next, settings.messageBytesMax);
+      this.#replica.send(peer.node, message);
+      peer.next += message.entries.length;
       peer.sentRound = this.#round;
     }
+  }
+
+  /** Peers that stand at the same slot are sent the very same object, so that it need be encoded only once. */
+  #acceptFrom(slot: number, bytesMax: number): Accept {
+    const { log, nowMs, knownChosen } = this.#replica;
+    const last = this.#lastAccept;
+    if (
+      last !== undefined &&
+      last.prevSlot === slot - 1 &&
+      last.round === this.#round &&
+      last.sentMs === nowMs &&
+      last.chosenThrough === knownChosen &&
+      this.#lastAcceptEnd === log.end
+    ) {
+      return last;
+    }
+    this.#lastAcceptEnd = log.end;
+    this.#lastAccept = {
+      type: "accept",
+      ...this.#stamp(),
+      prevSlot: slot - 1,
+      entries: log.slice(slot, log.end, bytesMax),
+    };
+    return this.#lastAccept;
   }
 
   /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
@@ -280,8 +310,9 @@ export class Leader {
 
   /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
   #catchUp(peer: Peer, chosenThrough: number, round = 0): void {
-    if (round <= peer.triedRound && chosenThrough <= peer.triedChosen) return;
-    peer.triedRound = this.#round;
+    if (round < peer.retryRound && chosenThrough <= peer.triedChosen) return;
+    // A piece of the log may well take longer than a heartbeat, and sending it again would not make it faster.
+    peer.retryRound = this.#round + pieceRounds;
     peer.triedChosen = chosenThrough;
     const replica = this.#replica;
     const { log, settings, knownChosen } = replica;
@@ -299,6 +330,7 @@ export class Leader {
       }
       entries = log.slice(prevSlot + 1, this.#startSlot);
     }
+    peer.retryRound = this.#round + 1;
     const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
     replica.send(peer.node, { type: "sync", ...this.#stamp(), prevSlot, prevBallot, entries });
     peer.sentRound = this.#round;

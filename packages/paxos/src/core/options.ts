@@ -71,5 +71,7 @@ export function settings(options: CoreOptions): Settings {
 
 /** An option that is present but undefined means its default. */
 function defined(options: CoreOptions): CoreOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as CoreOptions;
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as unknown as CoreOptions;
 }

@@ -80,11 +80,21 @@ export type Effect =
   /** Now in the leader's log at this slot. Done when `chosen` brings that slot with that ballot; unknown if leadership is lost before. */
   | { readonly type: "proposed"; readonly id: number; readonly slot: number; readonly ballot: Ballot }
   /** A proposal or read that was certainly not carried out. */
-  | { readonly type: "rejected"; readonly id: number; readonly reason: RejectReason; readonly leader: string | undefined }
+  | {
+      readonly type: "rejected";
+      readonly id: number;
+      readonly reason: RejectReason;
+      readonly leader: string | undefined;
+    }
   /** The read with this id is linearizable once the state machine has applied through `slot` (already emitted as `chosen`). */
   | { readonly type: "readable"; readonly id: number; readonly slot: number }
   /** `leading` false ends every outstanding `proposed` of the ballot before: outcome unknown. */
-  | { readonly type: "leadership"; readonly leading: boolean; readonly ballot: Ballot; readonly leader: string | undefined }
+  | {
+      readonly type: "leadership";
+      readonly leading: boolean;
+      readonly ballot: Ballot;
+      readonly leader: string | undefined;
+    }
   /** Read chosen entries from storage, as many as fit into `bytesMax` (at least one), and send them to `to` as a `learn`. */
   | {
       readonly type: "ship";

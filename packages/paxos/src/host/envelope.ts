@@ -43,7 +43,10 @@ export function encodeEnvelope(parcels: readonly Parcel[], bytes: number): Buffe
 export function openEnvelope(bytes: Uint8Array, take: (groupId: string, message: Uint8Array) => void): void {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view[0] !== envelopeVersion) {
-    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `an envelope of version ${view[0]}, this release reads ${envelopeVersion}`);
+    throw new PaxosError(
+      "ERR_PAXOS_UNSUPPORTED",
+      `an envelope of version ${view[0]}, this release reads ${envelopeVersion}`,
+    );
   }
   let at = 1;
   while (at < view.length) {

@@ -59,7 +59,16 @@ function sayTheSame(a: Message, b: Message): boolean {
   if (a === b) return true;
   if (a.type !== "accept" || b.type !== "accept") return false;
   const same =
-    a.ballot === b.ballot && a.round === b.round && a.sentMs === b.sentMs && a.chosenThrough === b.chosenThrough && a.prevSlot === b.prevSlot;
+    a.ballot === b.ballot &&
+    a.round === b.round &&
+    a.sentMs === b.sentMs &&
+    a.chosenThrough === b.chosenThrough &&
+    a.prevSlot === b.prevSlot;
   // The first and the last being the same objects, in a contiguous log, all between them are.
-  return same && a.entries.length === b.entries.length && a.entries[0] === b.entries[0] && a.entries.at(-1) === b.entries.at(-1);
+  return (
+    same &&
+    a.entries.length === b.entries.length &&
+    a.entries[0] === b.entries[0] &&
+    a.entries.at(-1) === b.entries.at(-1)
+  );
 }

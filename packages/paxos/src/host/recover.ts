@@ -38,7 +38,9 @@ export async function recover<R>(
         machine.advance?.(entry.slot);
       } catch (cause) {
         const detail = cause instanceof Error ? cause.message : String(cause);
-        throw new PaxosError("ERR_PAXOS_APPLY", `group ${groupId}: replay of slot ${entry.slot} threw: ${detail}`, { cause });
+        throw new PaxosError("ERR_PAXOS_APPLY", `group ${groupId}: replay of slot ${entry.slot} threw: ${detail}`, {
+          cause,
+        });
       }
       appliedThrough = entry.slot;
     }

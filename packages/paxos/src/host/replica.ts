@@ -17,6 +17,8 @@ export interface ReplicaHome {
   post(to: string, replica: Replica<unknown>, message: Message): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
+  /** A write was handed to the log in this turn. */
+  writeBegun(): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }
@@ -113,12 +115,16 @@ export class Replica<R> implements Group<R> {
   submit(command: Uint8Array): Submitted<R> {
     if (!(command instanceof Uint8Array)) throw badArgument("command", "a Uint8Array", command);
     const { commandBytesMax } = this.#home.settings;
-    if (command.length > commandBytesMax) throw badArgument("command", `at most ${commandBytesMax} bytes long`, command.length);
+    if (command.length > commandBytesMax)
+      throw badArgument("command", `at most ${commandBytesMax} bytes long`, command.length);
     this.#refuseIfStopped();
     const { leading, ballot } = this.#leadership;
     if (!leading) throw this.#notLeader();
     if (!this.#proposals.hasRoom(command.length)) {
-      throw new PaxosError("ERR_PAXOS_OVERLOADED", `group ${this.groupId} has ${this.#proposals.count} commands under way, try later`);
+      throw new PaxosError(
+        "ERR_PAXOS_OVERLOADED",
+        `group ${this.groupId} has ${this.#proposals.count} commands under way, try later`,
+      );
     }
     // The leader appends in the order of the calls and nobody else appends in its ballot: the slot is known before the core is asked.
     const slot = (this.#proposals.count > 0 ? this.#lastSubmitted : this.#core.logEnd) + 1;
@@ -172,7 +178,10 @@ export class Replica<R> implements Group<R> {
     return () => this.#listeners.delete(fn);
   }
 
-  async *entries({ from = this.#storage.trimmedThrough + 1, through = this.#appliedThrough } = {}): AsyncIterable<Entry> {
+  async *entries({
+    from = this.#storage.trimmedThrough + 1,
+    through = this.#appliedThrough,
+  } = {}): AsyncIterable<Entry> {
     checkInteger("from", from, 1, Number.MAX_SAFE_INTEGER);
     checkInteger("through", through, 0, this.#appliedThrough);
     for (let next = from; next <= through; ) {
@@ -222,7 +231,10 @@ export class Replica<R> implements Group<R> {
     if (this.#failure) return;
     const closing = reason.code === "ERR_PAXOS_CLOSED";
     // What the others can learn at once saves them an election's wait. A core that lost its disk says no more than that.
-    const event: CoreEvent = { type: closing || reason.code === "ERR_PAXOS_APPLY" ? "resign" : "persistFailed", nowMs: this.#home.settings.now() };
+    const event: CoreEvent = {
+      type: closing || reason.code === "ERR_PAXOS_APPLY" ? "resign" : "persistFailed",
+      nowMs: this.#home.settings.now(),
+    };
     try {
       for (const effect of this.#core.step(event)) {
         if (effect.type === "send") this.#home.post(effect.to, this as Replica<unknown>, effect.message);
@@ -232,12 +244,17 @@ export class Replica<R> implements Group<R> {
     }
     this.#failure = reason;
     this.#gathered = [];
-    this.#proposals.rejectAll(new PaxosError("ERR_PAXOS_UNKNOWN_OUTCOME", `group ${this.groupId} stopped: ${reason.message}`, { cause: reason }));
+    this.#proposals.rejectAll(
+      new PaxosError("ERR_PAXOS_UNKNOWN_OUTCOME", `group ${this.groupId} stopped: ${reason.message}`, {
+        cause: reason,
+      }),
+    );
     for (const read of this.#reads.values()) read.reject(reason);
     this.#reads.clear();
     this.#tell({ leading: false, ready: false, ballot: this.#leadership.ballot, leader: undefined });
     this.#listeners.clear();
-    if (!closing && stopped.hasSubscribers) stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
+    if (!closing && stopped.hasSubscribers)
+      stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
 
   /** Resolves when no write of this group is under way any more. */
@@ -280,7 +297,10 @@ export class Replica<R> implements Group<R> {
         break;
       case "proposed":
         if (!this.#proposals.expects(effect.slot, effect.ballot) || effect.id !== effect.slot) {
-          throw new PaxosError("ERR_PAXOS_INVARIANT", `a command submitted for slot ${effect.id} came to slot ${effect.slot}`);
+          throw new PaxosError(
+            "ERR_PAXOS_INVARIANT",
+            `a command submitted for slot ${effect.id} came to slot ${effect.slot}`,
+          );
         }
         break;
       case "rejected":
@@ -297,7 +317,12 @@ export class Replica<R> implements Group<R> {
         break;
       case "snapshotNeeded":
         if (snapshotNeeded.hasSubscribers) {
-          snapshotNeeded.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, to: effect.to, fromSlot: effect.fromSlot });
+          snapshotNeeded.publish({
+            nodeId: this.#home.settings.nodeId,
+            groupId: this.groupId,
+            to: effect.to,
+            fromSlot: effect.fromSlot,
+          });
         }
         break;
     }
@@ -305,6 +330,7 @@ export class Replica<R> implements Group<R> {
 
   #persist({ token, write }: Extract<Effect, { type: "persist" }>): void {
     this.#writing++;
+    this.#home.writeBegun();
     this.#storage.write(write).then(
       () => {
         this.#wrote();
@@ -339,7 +365,10 @@ export class Replica<R> implements Group<R> {
     if (entries.length > applyAtOnceMax) this.#home.postNow();
     for (const entry of entries) {
       if (entry.slot !== this.#appliedThrough + 1) {
-        throw new PaxosError("ERR_PAXOS_INVARIANT", `slot ${entry.slot} is chosen behind applied slot ${this.#appliedThrough}`);
+        throw new PaxosError(
+          "ERR_PAXOS_INVARIANT",
+          `slot ${entry.slot} is chosen behind applied slot ${this.#appliedThrough}`,
+        );
       }
       const waiting = this.#proposals.take(entry.slot);
       if (entry.kind === "command") {
@@ -425,7 +454,8 @@ export class Replica<R> implements Group<R> {
     this.#shipping.add(to);
     try {
       const entries = await this.#storage.read(fromSlot, throughSlot, bytesMax);
-      if (!this.#failure && entries.length > 0) this.#home.post(to, this as Replica<unknown>, { type: "learn", entries });
+      if (!this.#failure && entries.length > 0)
+        this.#home.post(to, this as Replica<unknown>, { type: "learn", entries });
     } catch (cause) {
       // Trimmed meanwhile is no trouble of ours. Anything else is damage that the owner must hear of; voting goes on without those slots.
       const trimmed = cause instanceof PaxosError && cause.code === "ERR_PAXOS_TRIMMED";

@@ -40,7 +40,8 @@ class MemoryGroup implements GroupStorage {
   async write(write: PersistWrite): Promise<void> {
     if (write.promised) this.#promised = write.promised;
     if (write.accepted) this.#accepted = write.accepted;
-    if (write.truncateFrom !== undefined) this.#entries.length = Math.max(0, write.truncateFrom - this.#trimmedThrough - 1);
+    if (write.truncateFrom !== undefined)
+      this.#entries.length = Math.max(0, write.truncateFrom - this.#trimmedThrough - 1);
     if (write.entries) {
       for (const entry of write.entries) {
         if (entry.slot !== this.#trimmedThrough + this.#entries.length + 1) {

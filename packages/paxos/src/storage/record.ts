@@ -38,7 +38,8 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   let bytes = 0;
   for (const [index, entry] of entries.entries()) {
     const follows = entry.slot === (entries[0] as Entry).slot + index;
-    if (!follows) throw new PaxosError("ERR_PAXOS_INVARIANT", `slot ${entry.slot} does not follow on the one before it`);
+    if (!follows)
+      throw new PaxosError("ERR_PAXOS_INVARIANT", `slot ${entry.slot} does not follow on the one before it`);
     bytes += entry.command.length + 64;
   }
   const out = bytes > scratchBytesMax / 2 ? new ByteWriter(bytes) : scratch;
@@ -93,7 +94,8 @@ export function decodeRecord(data: Uint8Array): LogRecord {
     );
   }
   const flags = input.byte();
-  if ((flags & ~knownFlags) !== 0) throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `a log record with unknown flags ${flags}`);
+  if ((flags & ~knownFlags) !== 0)
+    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `a log record with unknown flags ${flags}`);
   const record: { -readonly [K in keyof LogRecord]: LogRecord[K] } = {};
   if (flags & flag.promised) record.promised = readBallot(input);
   if (flags & flag.accepted) record.accepted = readBallot(input);

@@ -80,7 +80,8 @@ class WalGroup implements GroupStorage {
         const first = record.entries?.[0]?.slot;
         // The first record kept may lie in the middle of the log: what is below was trimmed.
         if (empty && first !== undefined) this.#lastSlot = first - 1;
-        if (record.truncateFrom !== undefined) while ((entries.at(-1)?.slot ?? -1) >= record.truncateFrom) entries.pop();
+        if (record.truncateFrom !== undefined)
+          while ((entries.at(-1)?.slot ?? -1) >= record.truncateFrom) entries.pop();
         this.#note(record, `record ${sequence}`);
         this.#place(record, sequence, data.length);
         if (first !== undefined) {
@@ -89,7 +90,8 @@ class WalGroup implements GroupStorage {
         }
         // What is known as chosen is read from the log when needed: memory holds little more than the unchosen end.
         const keepFrom = this.#chosenThrough + 1;
-        if ((entries[0]?.slot ?? keepFrom) + 1024 < keepFrom) entries = entries.filter((entry) => entry.slot >= keepFrom);
+        if ((entries[0]?.slot ?? keepFrom) + 1024 < keepFrom)
+          entries = entries.filter((entry) => entry.slot >= keepFrom);
       }
     }
     entries = entries.filter((entry) => entry.slot > this.#chosenThrough);
@@ -162,16 +164,18 @@ class WalGroup implements GroupStorage {
     const encoded = records.map((record) => encodeRecord(record));
     for (const record of records) this.#note(record, "a write");
     const bytes = encoded.reduce((sum, data) => sum + data.length, 0);
-    const appended = this.#gate.pass(bytes, () => this.#stream.append(encoded)).then(
-      (lastSequence) => {
-        for (const [index, record] of records.entries()) {
-          this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
-        }
-      },
-      (cause: unknown) => {
-        throw this.#failed(cause);
-      },
-    );
+    const appended = this.#gate
+      .pass(bytes, () => this.#stream.append(encoded))
+      .then(
+        (lastSequence) => {
+          for (const [index, record] of records.entries()) {
+            this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
+          }
+        },
+        (cause: unknown) => {
+          throw this.#failed(cause);
+        },
+      );
     // Whoever awaits `pending` sees the failure through the write itself.
     this.#pending = appended.catch(() => {});
     return appended;
@@ -221,7 +225,9 @@ class WalGroup implements GroupStorage {
   }
 
   #failed(cause: unknown): PaxosError {
-    return new PaxosError("ERR_PAXOS_STORAGE", `the log of group ${this.#groupId} failed: ${messageOf(cause)}`, { cause });
+    return new PaxosError("ERR_PAXOS_STORAGE", `the log of group ${this.#groupId} failed: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 
   #corrupt(what: string): PaxosError {

@@ -73,11 +73,17 @@ export class FrameReader {
     const at = this.#offset;
     if (head.readUInt16LE(at) !== magic) throw new PaxosError("ERR_PAXOS_FRAME", "these bytes are not a frame of ours");
     if (head[at + 2] !== frameVersion) {
-      throw new PaxosError("ERR_PAXOS_FRAME", `frame version ${head[at + 2]} is unknown, this side speaks ${frameVersion}`);
+      throw new PaxosError(
+        "ERR_PAXOS_FRAME",
+        `frame version ${head[at + 2]} is unknown, this side speaks ${frameVersion}`,
+      );
     }
     const length = head.readUInt32LE(at + 4);
     if (length > this.frameBytesMax) {
-      throw new PaxosError("ERR_PAXOS_FRAME", `a frame of ${length} bytes is announced, at most ${this.frameBytesMax} are taken`);
+      throw new PaxosError(
+        "ERR_PAXOS_FRAME",
+        `a frame of ${length} bytes is announced, at most ${this.frameBytesMax} are taken`,
+      );
     }
     if (this.#length < frameHeaderBytes + length) return undefined;
     const whole = this.#front(frameHeaderBytes + length);

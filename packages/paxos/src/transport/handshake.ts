@@ -19,7 +19,16 @@ export const nonceBytes = 32;
 const macBytes = 32;
 
 /** Frame kinds on a connection between nodes. */
-export const kinds = { hello: 1, challenge: 2, proof: 3, welcome: 4, refuse: 5, ping: 6, pong: 7, message: 16 } as const;
+export const kinds = {
+  hello: 1,
+  challenge: 2,
+  proof: 3,
+  welcome: 4,
+  refuse: 5,
+  ping: 6,
+  pong: 7,
+  message: 16,
+} as const;
 
 /** The largest payload taken from somebody who has not proved who he is. */
 export const handshakeBytesMax = 1024;

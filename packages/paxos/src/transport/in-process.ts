@@ -23,7 +23,7 @@ export function inProcessNetwork({ messagesMax = 100_000 }: { messagesMax?: numb
       const end: End = new End(nodeId, messagesMax, (to, bytes) => {
         if (cuts.has(key(nodeId, to)) || cuts.has(nodeId) || cuts.has(to) || nodes.get(nodeId) !== end) return false;
         const receiver = nodes.get(to);
-        return receiver !== undefined && receiver.take(nodeId, bytes);
+        return receiver?.take(nodeId, bytes) ?? false;
       });
       void nodes.get(nodeId)?.close();
       nodes.set(nodeId, end);

@@ -64,10 +64,14 @@ export class Incoming {
       while (!this.#socket.destroyed) {
         const frame = this.#reader.next();
         if (!frame) return;
-        if (this.#from !== undefined && frame.kind === kinds.message) this.#settings.onMessage(this.#from, frame.payload);
-        else if (this.#from !== undefined && frame.kind === kinds.ping) this.#socket.write(encodeFrame(empty, kinds.pong));
-        else if (this.#from === undefined && frame.kind === kinds.hello && !this.#hello) this.#greet(decodeHello(frame.payload));
-        else if (this.#from === undefined && frame.kind === kinds.proof && this.#hello) this.#admit(this.#hello, frame.payload);
+        if (this.#from !== undefined && frame.kind === kinds.message)
+          this.#settings.onMessage(this.#from, frame.payload);
+        else if (this.#from !== undefined && frame.kind === kinds.ping)
+          this.#socket.write(encodeFrame(empty, kinds.pong));
+        else if (this.#from === undefined && frame.kind === kinds.hello && !this.#hello)
+          this.#greet(decodeHello(frame.payload));
+        else if (this.#from === undefined && frame.kind === kinds.proof && this.#hello)
+          this.#admit(this.#hello, frame.payload);
         else throw new PaxosError("ERR_PAXOS_FRAME", `a frame of kind ${frame.kind} out of place`);
       }
     } catch (error) {
@@ -79,7 +83,10 @@ export class Incoming {
     const { nodeId, secret, knows } = this.#settings;
     const version = agreeVersion(hello);
     if (version === undefined) {
-      throw new PaxosError("ERR_PAXOS_FRAME", `no common message version (theirs: ${hello.versionMin} to ${hello.versionMax})`);
+      throw new PaxosError(
+        "ERR_PAXOS_FRAME",
+        `no common message version (theirs: ${hello.versionMin} to ${hello.versionMax})`,
+      );
     }
     if (hello.to !== nodeId) throw new PaxosError("ERR_PAXOS_FRAME", "this is not the node that was meant");
     if (!knows(hello.from)) throw new PaxosError("ERR_PAXOS_FRAME", "not a peer of this node");

@@ -149,18 +149,29 @@ export class Outgoing {
     socket.on("connect", () => socket.write(encodeFrame(encodeHello(hello), kinds.hello)));
     socket.on("drain", () => this.#flush());
     socket.on("error", (error) => this.#fail(socket, error));
-    socket.on("close", () => this.#fail(socket, new PaxosError("ERR_PAXOS_CLOSED", `${this.#peer} ended the connection`)));
+    socket.on("close", () =>
+      this.#fail(socket, new PaxosError("ERR_PAXOS_CLOSED", `${this.#peer} ended the connection`)),
+    );
     socket.on("data", (chunk) => {
       try {
         reader.push(chunk);
         for (let frame = reader.next(); frame; frame = reader.next()) {
           if (frame.kind === kinds.refuse) {
-            throw new PaxosError("ERR_PAXOS_FRAME", `${this.#peer} refused: ${Buffer.from(frame.payload).toString("utf8")}`);
+            throw new PaxosError(
+              "ERR_PAXOS_FRAME",
+              `${this.#peer} refused: ${Buffer.from(frame.payload).toString("utf8")}`,
+            );
           }
           if (frame.kind === kinds.challenge && !proved) {
             const challenge = decodeChallenge(frame.payload);
-            if (challenge.version !== messageVersion || !sameProof(challenge.mac, proofOf(secret, "A", hello, challenge))) {
-              throw new PaxosError("ERR_PAXOS_FRAME", `${this.#peer} does not hold our secret, or is not ${this.#peer}`);
+            if (
+              challenge.version !== messageVersion ||
+              !sameProof(challenge.mac, proofOf(secret, "A", hello, challenge))
+            ) {
+              throw new PaxosError(
+                "ERR_PAXOS_FRAME",
+                `${this.#peer} does not hold our secret, or is not ${this.#peer}`,
+              );
             }
             proved = true;
             socket.write(encodeFrame(proofOf(secret, "D", hello, challenge), kinds.proof));

@@ -117,7 +117,10 @@ class Tcp implements TcpTransport {
     };
     server.on("connection", (socket) => this.#accept(socket));
     server.on("error", (problem) => this.#incomingSettings.onRefused(problem));
-    this.#timer = setInterval(() => this.#tick(), Math.max(10, Math.min(settings.stallTimeoutMs, settings.handshakeTimeoutMs) / 4));
+    this.#timer = setInterval(
+      () => this.#tick(),
+      Math.max(10, Math.min(settings.stallTimeoutMs, settings.handshakeTimeoutMs) / 4),
+    );
     this.#timer.unref();
     for (const [nodeId, peer] of Object.entries(settings.peers)) this.setPeer(nodeId, peer);
   }
@@ -222,7 +225,10 @@ function checked(options: TcpTransportOptions) {
   if (secret && secret.length < 16) throw badArgument("secret", "at least 16 bytes long", `${secret.length} bytes`);
   const host = options.host ?? "127.0.0.1";
   if (!secret && !isLoopback(host)) {
-    throw new PaxosError("ERR_PAXOS_ARGUMENT", `host ${host} is reachable from elsewhere: give a secret, or listen on loopback`);
+    throw new PaxosError(
+      "ERR_PAXOS_ARGUMENT",
+      `host ${host} is reachable from elsewhere: give a secret, or listen on loopback`,
+    );
   }
   const backoffMinMs = checkInteger("backoffMinMs", options.backoffMinMs ?? 20, 1, 60_000);
   return {

@@ -59,7 +59,12 @@ export class TcpCluster {
   }
 
   async start(nodeId: string): Promise<TcpNode> {
-    const transport = await tcpTransport({ nodeId, port: this.#ports.get(nodeId) ?? 0, backoffMinMs: 5, backoffMaxMs: 50 });
+    const transport = await tcpTransport({
+      nodeId,
+      port: this.#ports.get(nodeId) ?? 0,
+      backoffMinMs: 5,
+      backoffMaxMs: 50,
+    });
     this.#ports.set(nodeId, transport.port);
     for (const [name, port] of this.#ports) transport.setPeer(name, { host: "127.0.0.1", port });
     for (const node of this.nodes.values()) node.transport.setPeer(nodeId, { host: "127.0.0.1", port: transport.port });

@@ -1,4 +1,11 @@
-import { type Group, GroupHost, type GroupHostOptions, type GroupStorage, inProcessNetwork, memoryStorage } from "../../src/index.js";
+import {
+  type Group,
+  GroupHost,
+  type GroupHostOptions,
+  type GroupStorage,
+  inProcessNetwork,
+  memoryStorage,
+} from "../../src/index.js";
 import { Journal, tuning, until } from "./cluster.js";
 
 export interface Node {
@@ -29,7 +36,12 @@ export class Nodes {
   async start(nodeId: string, journal = new Journal()): Promise<Node> {
     const storage = this.disks.get(nodeId) ?? memoryStorage();
     this.disks.set(nodeId, storage);
-    const host = await GroupHost.open({ ...tuning, ...this.#options, transport: this.network.transport(nodeId), storage });
+    const host = await GroupHost.open({
+      ...tuning,
+      ...this.#options,
+      transport: this.network.transport(nodeId),
+      storage,
+    });
     const group = await host.join("g", { members: this.names, stateMachine: journal });
     const node = { nodeId, host, group, journal };
     this.running.set(nodeId, node);

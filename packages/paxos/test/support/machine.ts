@@ -31,7 +31,8 @@ export class Machine {
 
   /** Answers what was there before; undefined for a noop. */
   apply(entry: Entry): Answer | undefined {
-    if (entry.slot !== this.appliedThrough + 1) throw new Error(`slot ${entry.slot} applied after ${this.appliedThrough}`);
+    if (entry.slot !== this.appliedThrough + 1)
+      throw new Error(`slot ${entry.slot} applied after ${this.appliedThrough}`);
     this.appliedThrough = entry.slot;
     if (entry.kind === "noop") return undefined;
     const view = new DataView(entry.command.buffer, entry.command.byteOffset);

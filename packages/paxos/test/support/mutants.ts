@@ -1,5 +1,5 @@
-import type { Weather } from "./nemesis.js";
 import { honest, type Mutation } from "./mutation.js";
+import type { Weather } from "./nemesis.js";
 
 export interface Mutant {
   readonly name: string;
@@ -54,7 +54,11 @@ export const mutants: readonly Mutant[] = [
     options: (options) => ({ ...options, ...eager }),
     receive: (from, message, nowMs) => [[from, message.type === "ack" ? { ...message, sentMs: nowMs } : message]],
   }),
-  mutant("ignores that clocks drift", { options: (options) => ({ ...options, ...eager, clockDriftMax: 0 }) }, { drift: 0.1 }),
+  mutant(
+    "ignores that clocks drift",
+    { options: (options) => ({ ...options, ...eager, clockDriftMax: 0 }) },
+    { drift: 0.1 },
+  ),
   mutant("forgets at a restart that a grant may run", {
     bornAtMs: (nowMs) => nowMs - 300,
     options: (options) => ({ ...options, ...eager }),
@@ -66,7 +70,9 @@ export const mutants: readonly Mutant[] = [
       ...(options.nodeId === "c1" ? { leaseMs: 60, heartbeatMs: 25 } : {}),
     }),
   }),
-  mutant("judges leases by a clock reading that is up to 400 ms old", { clock: (nowMs) => Math.floor(nowMs / 400) * 400 }),
+  mutant("judges leases by a clock reading that is up to 400 ms old", {
+    clock: (nowMs) => Math.floor(nowMs / 400) * 400,
+  }),
   mutant("reads at a leader before an entry of its own ballot is chosen", {
     readsAtOnce: (core) => core.leading && !core.ready,
   }),

@@ -19,7 +19,13 @@ export interface Answer {
 
 const [nodeId = "", dir = "", port = "0"] = process.argv.slice(2);
 const members = ["a", "b", "c"];
-const transport = await tcpTransport({ nodeId, port: Number(port), backoffMinMs: 5, backoffMaxMs: 50, secret: "sixteen bytes at the least" });
+const transport = await tcpTransport({
+  nodeId,
+  port: Number(port),
+  backoffMinMs: 5,
+  backoffMaxMs: 50,
+  secret: "sixteen bytes at the least",
+});
 const wal = await Wal.open({ dir, segmentBytes: 1024 * 1024 });
 const host = await GroupHost.open({ transport, storage: walStorage(wal) });
 const commands: string[] = [];
@@ -45,7 +51,11 @@ async function answer(ask: Ask): Promise<unknown> {
 process.on("message", (message: { ask: number } & Ask) => {
   answer(message).then(
     (value) => process.send?.({ ask: message.ask, value } satisfies Answer),
-    (error: unknown) => process.send?.({ ask: message.ask, code: error instanceof PaxosError ? error.code : String(error) } satisfies Answer),
+    (error: unknown) =>
+      process.send?.({
+        ask: message.ask,
+        code: error instanceof PaxosError ? error.code : String(error),
+      } satisfies Answer),
   );
 });
 process.once("disconnect", () => process.exit());

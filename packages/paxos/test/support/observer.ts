@@ -1,4 +1,11 @@
-import { type Ballot, compareBallots, type Entry, type Message, type PersistWrite, sameBallot } from "../../src/core/index.js";
+import {
+  type Ballot,
+  compareBallots,
+  type Entry,
+  type Message,
+  type PersistWrite,
+  sameBallot,
+} from "../../src/core/index.js";
 import type { SimReplica } from "./replica.js";
 
 /** Thrown where the run leaves what the protocol promises. */
@@ -23,7 +30,8 @@ export class Observer {
     for (const entry of entries) {
       const known = this.chosen[entry.slot - 1];
       if (known === undefined) {
-        if (entry.slot !== this.chosen.length + 1) throw new Violation(`${by} reports slot ${entry.slot} before the one below`);
+        if (entry.slot !== this.chosen.length + 1)
+          throw new Violation(`${by} reports slot ${entry.slot} before the one below`);
         const holders = this.replicas.filter((replica) => {
           const held = replica.storage.durable.at(entry.slot);
           return held !== undefined && sameBallot(held.ballot, entry.ballot);
@@ -44,7 +52,9 @@ export class Observer {
     const { durable } = replica.storage;
     const { name } = replica;
     if (compareBallots(durable.promised, message.ballot) < 0) {
-      throw new Violation(`${name} sends ${message.type} in ${text(message.ballot)}, durable is ${text(durable.promised)}`);
+      throw new Violation(
+        `${name} sends ${message.type} in ${text(message.ballot)}, durable is ${text(durable.promised)}`,
+      );
     }
     if (message.type === "ack" && message.acceptedThrough > 0) {
       if (!sameBallot(durable.accepted, message.ballot) && compareBallots(durable.accepted, message.ballot) < 0) {
@@ -81,7 +91,9 @@ export class Observer {
   onLeading(leader: SimReplica, ballot: Ballot): void {
     for (const other of this.replicas) {
       if (other.leaseRemainingMs > 0 && compareBallots(other.core?.accepted ?? ballot, ballot) < 0) {
-        throw new Violation(`${leader.name} begins to lead while ${other.name} holds a lease for ${other.leaseRemainingMs} ms`);
+        throw new Violation(
+          `${leader.name} begins to lead while ${other.name} holds a lease for ${other.leaseRemainingMs} ms`,
+        );
       }
     }
   }

@@ -209,9 +209,14 @@ export class SimReplica {
         return;
       case "ship":
         tally.add("ships");
-        this.storage.read(effect.fromSlot, this.#mutation.shipsThrough(effect.throughSlot, this.storage), effect.bytesMax, (entries) => {
-          this.#send(effect.to, { type: "learn", entries });
-        });
+        this.storage.read(
+          effect.fromSlot,
+          this.#mutation.shipsThrough(effect.throughSlot, this.storage),
+          effect.bytesMax,
+          (entries) => {
+            this.#send(effect.to, { type: "learn", entries });
+          },
+        );
         return;
       case "snapshotNeeded":
         throw new Error("nothing was trimmed, and yet a snapshot is asked for");
@@ -243,7 +248,8 @@ export class SimReplica {
         }
       });
     }
-    if (this.#mutation.confirmsEarly) this.node.timer(0, () => this.#step({ type: "persisted", token, nowMs: this.node.now }));
+    if (this.#mutation.confirmsEarly)
+      this.node.timer(0, () => this.#step({ type: "persisted", token, nowMs: this.node.now }));
   }
 
   /** A supervisor restarts a node that has given up. */

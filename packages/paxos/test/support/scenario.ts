@@ -26,16 +26,24 @@ export interface ScenarioReport {
 /** Longest time from the end of all faults to three equal replicas and a write for each client. Virtual milliseconds. */
 export const RECOVERY_MAX_MS = 3000;
 
-const names = ["a1", "b1", "c1"];
+const three = ["a1", "b1", "c1"];
+const five = [...three, "d1", "e1"];
 
-/** One world from its seed: three replicas, some clients, bad weather, then calm. Throws at the first thing that must not be. */
-export function runScenario({ seed, faultsMs = 2500, mutation, weather: given, onStart }: ScenarioOptions): ScenarioReport {
+/** One world from its seed: three replicas (sometimes five), some clients, bad weather, then calm. Throws at the first thing that must not be. */
+export function runScenario({
+  seed,
+  faultsMs = 2500,
+  mutation,
+  weather: given,
+  onStart,
+}: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
   const random = world.random.fork("scenario");
   const tally = new Tally();
   const observer = new Observer();
   const history = new History<Op, Answer>({ now: () => world.now });
   const small = random.chance(0.5);
+  const names = random.fork("size").chance(0.15) ? five : three;
   // In some worlds no read rests on a clock, and the clocks are as wrong as they like.
   const leaseReads = random.chance(0.8);
   const options = {
@@ -48,8 +56,7 @@ export function runScenario({ seed, faultsMs = 2500, mutation, weather: given, o
     ...(small ? { tailBytesMax: random.pick([0, 500]), candidateLagMax: 10 } : {}),
   };
   const replicas = names.map(
-    (name) =>
-      new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally, mutation }),
+    (name) => new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally, mutation }),
   );
   for (const replica of replicas) replica.start();
   const weather = { ...drawWeather(random.fork("weather")), ...(leaseReads ? {} : { drift: 0.5 }), ...given };
@@ -84,10 +91,16 @@ export function runScenario({ seed, faultsMs = 2500, mutation, weather: given, o
   const equal = () => replicas.every((replica) => replica.core?.chosenThrough === observer.chosen.length);
   world.run({ untilMs: quietMs + 1000, until: () => world.now > quietMs + 500 && equal() });
   if (!equal()) throw new Violation("the replicas do not catch up once it is quiet");
-  if (new Set(replicas.map((replica) => replica.machine.fingerprint())).size > 1) throw new Violation("the replicas differ");
+  if (new Set(replicas.map((replica) => replica.machine.fingerprint())).size > 1)
+    throw new Violation("the replicas differ");
   assertLinearizable(history, swapModel, { partitionBy: opKey });
 
   for (const [what, count] of Object.entries(world.network.counters)) tally.add(`messages ${what}`, count);
   for (const replica of replicas) tally.add("records lost by crashes", replica.node.disk.counters.lost);
-  return { tally, fingerprint: world.fingerprint, chosen: observer.chosen.length, operations: history.operations().length };
+  return {
+    tally,
+    fingerprint: world.fingerprint,
+    chosen: observer.chosen.length,
+    operations: history.operations().length,
+  };
 }

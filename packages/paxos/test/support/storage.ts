@@ -1,5 +1,5 @@
 import type { SimJournal, SimNode } from "@evenkeel/simulation";
-import { type Ballot, BALLOT_ZERO, type Entry, type PersistedState, type PersistWrite } from "../../src/core/index.js";
+import { BALLOT_ZERO, type Ballot, type Entry, type PersistedState, type PersistWrite } from "../../src/core/index.js";
 
 /** What a sequence of writes leaves behind, slot by slot. */
 export class Folded {
@@ -72,7 +72,8 @@ export class SimStorage {
   get durable(): Folded {
     const count = this.#journal.durableCount;
     if (count > this.#durableCount) {
-      for (const record of this.#kept(this.#journal.records().slice(this.#durableCount, count))) this.#durable.apply(record);
+      for (const record of this.#kept(this.#journal.records().slice(this.#durableCount, count)))
+        this.#durable.apply(record);
       this.#durableCount = count;
     }
     return this.#durable;

@@ -12,7 +12,8 @@ export class Tally {
     this.add(`sent ${message.type}`);
     if (message.type === "ack" && message.gap) this.add("gaps reported");
     if (message.type === "preVoteReply" && !message.granted) this.add("pre-votes refused");
-    if (message.type === "nack" && message.promised.round <= message.ballot.round) this.add("refused for a running grant");
+    if (message.type === "nack" && message.promised.round <= message.ballot.round)
+      this.add("refused for a running grant");
   }
 
   merge(other: Tally): void {

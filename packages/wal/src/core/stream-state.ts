@@ -1,7 +1,10 @@
-/** A segment as far as the index cares: which one, and how many index points stand in it. No point left: nothing live is in it. */
+/** A segment as far as the index cares: which one, how many index points stand in it, and how much of it they stand for. */
 export interface SegmentRef {
   readonly number: number;
+  /** Zero: nothing live is in it. */
   points: number;
+  /** Bytes of live records, never less than there are. */
+  liveBytes: number;
 }
 
 /**
@@ -13,6 +16,8 @@ export interface IndexPoint {
   readonly segment: SegmentRef;
   readonly offset: number;
   readonly entry: number;
+  /** Bytes of the records that the point leads to. */
+  bytes: number;
 }
 
 /**
@@ -38,6 +43,9 @@ export class StreamState {
   removed = false;
   #points: IndexPoint[] = [];
   #fresh = true;
+  /** Truncations that were called, and those of them that are durable: what is read in between must not be written again behind them. */
+  truncationsCalled = 0;
+  truncationsApplied = 0;
 
   constructor(id: number, name: string, first = 1, next = 1) {
     this.id = id;
@@ -47,13 +55,16 @@ export class StreamState {
   }
 
   /** `count` records starting at `next` stand in the batch at `offset`, from its entry number `entry` on. */
-  extend(count: number, segment: SegmentRef, offset: number, entry: number): void {
-    const last = this.#points.at(-1);
+  extend(count: number, bytes: number, segment: SegmentRef, offset: number, entry: number): void {
+    let last = this.#points.at(-1);
     if (this.#fresh || last === undefined || last.segment !== segment || offset - last.offset >= pointEveryBytes) {
-      this.#points.push({ sequence: this.next, segment, offset, entry });
+      last = { sequence: this.next, segment, offset, entry, bytes: 0 };
+      this.#points.push(last);
       segment.points++;
       this.#fresh = false;
     }
+    last.bytes += bytes;
+    segment.liveBytes += bytes;
     this.next += count;
   }
 
@@ -61,10 +72,7 @@ export class StreamState {
     if (sequence <= this.first) return;
     this.first = Math.min(sequence, this.next);
     this.truncations++;
-    let dead = 0;
-    while (dead < this.#points.length && this.#end(dead) <= this.first) dead++;
-    this.#drop(0, dead);
-    if (this.#points.length === 0) this.#fresh = true;
+    this.#dropDead();
   }
 
   truncateAfter(sequence: number): void {
@@ -75,6 +83,7 @@ export class StreamState {
     let live = this.#points.length;
     while (live > 0 && (this.#points[live - 1] as IndexPoint).sequence >= this.next) live--;
     this.#drop(live, this.#points.length);
+    this.#dropDead();
   }
 
   remove(): void {
@@ -83,32 +92,42 @@ export class StreamState {
     this.#drop(0, this.#points.length);
   }
 
-  /** Records `points[0].sequence` to `through` were written again further on; what stood for them before is forgotten. */
+  /**
+   * Records `points[0].sequence` to `through` were written again further on, and are found there from now on. The points before and behind
+   * stay; one that led to records on both sides of an end of the range is kept or repeated for the part outside.
+   */
   carry(points: readonly IndexPoint[], through: number): void {
     const from = points[0]?.sequence;
     if (from === undefined || through < this.first || from >= this.next) return;
-    const kept: IndexPoint[] = [];
+    const before = this.#points.filter((point) => point.sequence < from);
+    const behind: IndexPoint[] = [];
     for (let at = 0; at < this.#points.length; at++) {
       const point = this.#points[at] as IndexPoint;
       if (this.#end(at) <= through + 1) continue;
-      kept.push(point.sequence > through ? point : { ...point, sequence: through + 1 });
+      const rest = { ...point, sequence: through + 1, bytes: point.sequence < from ? 0 : point.bytes };
+      behind.push(point.sequence > through ? point : rest);
     }
-    const carried = points.filter((_, at) => (points[at + 1]?.sequence ?? through + 1) > this.first);
-    for (const point of carried) point.segment.points++;
-    for (const point of kept) point.segment.points++;
-    for (const point of this.#points) point.segment.points--;
-    this.#points = [...carried, ...kept];
+    const old = this.#points;
+    this.#points = [...before, ...points, ...behind];
+    for (const point of this.#points) count(point, 1);
+    for (const point of old) count(point, -1);
     this.#fresh = true;
     this.truncations++;
+    this.#dropDead();
+  }
+
+  /** The first live records that are found in `segment`: a range without interruption, though there may be another. */
+  rangeIn(segment: SegmentRef): { readonly first: number; readonly last: number } | undefined {
+    const from = this.#points.findIndex((point) => point.segment === segment);
+    if (from < 0) return undefined;
+    let to = from;
+    while (this.#points[to + 1]?.segment === segment) to++;
+    return { first: Math.max((this.#points[from] as IndexPoint).sequence, this.first), last: this.#end(to) - 1 };
   }
 
   /** Whether every live record can be found. False only where a segment that held some is missing. */
   get located(): boolean {
     return this.first === this.next || (this.#points[0]?.sequence ?? Number.POSITIVE_INFINITY) <= this.first;
-  }
-
-  get oldestPoint(): IndexPoint | undefined {
-    return this.#points[0];
   }
 
   /** The point to start from for `sequence`, and the first sequence that the point does not lead to. */
@@ -128,8 +147,19 @@ export class StreamState {
     return this.#points[at + 1]?.sequence ?? this.next;
   }
 
-  #drop(from: number, to: number): void {
-    for (let at = from; at < to; at++) (this.#points[at] as IndexPoint).segment.points--;
-    this.#points.splice(from, to - from);
+  #dropDead(): void {
+    let dead = 0;
+    while (dead < this.#points.length && this.#end(dead) <= this.first) dead++;
+    this.#drop(0, dead);
+    if (this.#points.length === 0) this.#fresh = true;
   }
+
+  #drop(from: number, to: number): void {
+    for (const point of this.#points.splice(from, to - from)) count(point, -1);
+  }
+}
+
+function count(point: IndexPoint, sign: 1 | -1): void {
+  point.segment.points += sign;
+  point.segment.liveBytes += sign * point.bytes;
 }

@@ -29,15 +29,24 @@ export class StreamTable {
       const entry = readEntry(bytes, at, to);
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
-      if (entry.type === EntryType.carried)
-        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index }, carried);
-      else this.#apply(bytes, entry, { segment, offset, entry: index });
+      if (entry.type === EntryType.carried) {
+        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index, bytes: 0 }, carried);
+      } else {
+        // In the order in which things were called: what follows in this batch may cut off or replace what was carried in it.
+        const state = this.byId.get(entry.stream);
+        const run = state === undefined ? undefined : carried.get(state);
+        if (state !== undefined && run !== undefined) {
+          state.carry(run.points, run.through);
+          carried.delete(state);
+        }
+        this.#apply(bytes, entry, segment, offset, index);
+      }
     }
     if (at !== to) throw new ReplayError(`${to - at} bytes behind the last of ${count} entries`);
     for (const [state, { points, through }] of carried) state.carry(points, through);
   }
 
-  #apply(bytes: Uint8Array, entry: Entry, at: Omit<IndexPoint, "sequence">): void {
+  #apply(bytes: Uint8Array, entry: Entry, segment: SegmentRef, offset: number, index: number): void {
     switch (entry.type) {
       case EntryType.record: {
         const state = this.#known(entry);
@@ -49,7 +58,7 @@ export class StreamTable {
             },
           );
         }
-        state.extend(1, at.segment, at.offset, at.entry);
+        state.extend(1, entryHeaderBytes + entry.dataTo - entry.dataFrom, segment, offset, index);
         return;
       }
       case EntryType.truncateBefore:
@@ -93,13 +102,12 @@ export class StreamTable {
   ): void {
     const state = this.#known(entry);
     const run = carried.get(state);
-    if (run === undefined) {
-      carried.set(state, { points: [point], through: entry.sequence });
-    } else if (entry.sequence === run.through + 1) {
-      run.through++;
-    } else {
+    if (run === undefined) carried.set(state, { points: [point], through: entry.sequence });
+    else if (entry.sequence === run.through + 1) run.through++;
+    else
       throw new ReplayError(`carried record ${entry.sequence} does not follow ${run.through}`, { stream: state.name });
-    }
+    const first = (carried.get(state) as { points: IndexPoint[] }).points[0] as IndexPoint;
+    first.bytes += entryHeaderBytes + entry.dataTo - entry.dataFrom;
   }
 
   #known(entry: Entry): StreamState {

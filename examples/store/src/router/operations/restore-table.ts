@@ -1,4 +1,4 @@
-import { validationError } from "../../api/errors.js";
+import { ApiError, validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
 import { type RestoreTableRequest, restoreTableToPointInTime as shape } from "../../api/requests/tables.js";
 import { tableArn, tableDescription } from "../../api/tables.js";
@@ -10,6 +10,7 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
     const latest = request.UseLatestRestorableTime === true;
     if (latest === (request.RestoreDateTime !== undefined)) throw validationError(messages.restoreTimeChoice);
     const untilMs = latest ? nowMs() : Math.round((request.RestoreDateTime as number) * 1000);
+    if (!Number.isSafeInteger(untilMs)) throw new ApiError("InvalidRestoreTimeException");
     const { SourceTableName: source, TargetTableName: target } = request;
     const table = await backend.restoreTable({ source, target, untilMs });
     return {

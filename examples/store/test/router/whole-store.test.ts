@@ -1,0 +1,12 @@
+/** The same suites that pass on sorted arrays, on the whole store: three replicas, four partitions, logs that are synced. */
+import { describe } from "vitest";
+import { wholeStore } from "./harness.js";
+import { itemsSuite } from "./suites/items.js";
+import { queriesSuite } from "./suites/queries.js";
+
+const subject = wholeStore();
+
+describe("on the whole store", () => {
+  itemsSuite(subject, "things");
+  queriesSuite(subject);
+});

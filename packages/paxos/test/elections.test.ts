@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { TableTop } from "./support/table-top.js";
+
+const three = ["a1", "b1", "c1"];
+
+describe("elections", () => {
+  it("leads alone when it is the only member", () => {
+    const table = new TableTop(["a1"]);
+    table.elect("a1");
+    table.propose("a1", 7);
+    expect(table.of("a1", "chosen").flatMap(({ entries }) => entries.map(({ slot, kind }) => [slot, kind]))).toEqual([
+      [1, "noop"],
+      [2, "command"],
+    ]);
+    table.read("a1", 1);
+    expect(table.of("a1", "readable").length).toBe(1);
+  });
+
+  it("does not disturb a leader that the others hear, whichever single link is cut", () => {
+    for (const from of three) {
+      for (const to of three) {
+        if (from === to) continue;
+        const table = new TableTop(three);
+        table.elect("a1");
+        const { promised } = table.core("a1");
+        table.passes = (sent) => sent.from !== from || sent.to !== to;
+        table.advance(3000);
+        expect(table.core("a1").leading, `${from} -> ${to} cut`).toBe(true);
+        expect(table.core("a1").promised).toEqual(promised);
+      }
+    }
+  });
+
+  it("sends nothing in a ballot before its own promise is durable", () => {
+    const table = new TableTop(three);
+    table.stalled.add("a1");
+    table.advance(60, ["a1"]);
+    expect(table.sent.some(({ message }) => message.type === "preVote")).toBe(true);
+    expect(table.sent.some(({ message }) => message.type === "prepare")).toBe(false);
+    table.confirmWrites("a1");
+    expect(table.sent.some(({ message }) => message.type === "prepare")).toBe(true);
+  });
+
+  it("steps down when no quorum answers, and tells the others", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.propose("a1", 1);
+    // Followers hear the leader, the leader hears nobody: without this the group would stand still for ever.
+    table.passes = ({ to }) => to !== "a1";
+    table.propose("a1", 2);
+    table.advance(700, ["a1"]);
+    expect(table.core("a1").leading).toBe(false);
+    table.advance(200, ["b1", "c1"]);
+    expect(["b1", "c1"].filter((node) => table.core(node).ready).length).toBe(1);
+  });
+
+  it("gives leadership away and falls silent when a write fails", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.step("a1", { type: "persistFailed", nowMs: table.nowMs });
+    expect(table.core("a1").stopped).toBe(true);
+    expect(table.of("a1", "leadership").at(-1)?.leading).toBe(false);
+    const sent = table.sent.length;
+    table.advance(100, ["b1", "c1"]);
+    expect(["b1", "c1"].filter((node) => table.core(node).ready).length).toBe(1);
+    expect(table.sent.slice(sent).some(({ from }) => from === "a1")).toBe(false);
+    table.propose("a1", 5);
+    expect(table.of("a1", "rejected").at(-1)).toMatchObject({ id: 5, reason: "not-leader" });
+  });
+
+  it("ignores strangers", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    const effects = (table.effects.get("b1") ?? []).length;
+    const ballot = { round: 99, node: "x9" };
+    const stamp = { ballot, round: 1, sentMs: 0, chosenThrough: 0 };
+    for (const from of ["x9", "c1"]) {
+      table.step("b1", { type: "message", from, message: { type: "heartbeat", ...stamp }, nowMs: table.nowMs });
+    }
+    expect((table.effects.get("b1") ?? []).length).toBe(effects);
+    expect(table.core("b1").leader).toBe("a1");
+  });
+
+  it("brings a candidate that lacks chosen entries up to date before it leads", () => {
+    const table = new TableTop(three, { tailBytesMax: 0, messageBytesMax: 100 });
+    table.elect("a1");
+    table.passes = ({ from, to }) => from !== "c1" && to !== "c1";
+    for (let id = 1; id <= 20; id++) table.propose("a1", id);
+    table.advance(100, ["a1"]);
+    table.passes = ({ from, to }) => from !== "a1" && to !== "a1";
+    table.nowMs += 1000;
+    table.elect("c1");
+    const values = table.of("c1", "chosen").flatMap(({ entries }) => entries.flatMap(({ command }) => [...command]));
+    expect(values).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  });
+});

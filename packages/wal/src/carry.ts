@@ -1,0 +1,105 @@
+import { channel } from "node:diagnostics_channel";
+import { entryHeaderBytes } from "./core/entry.js";
+import type { StreamState } from "./core/stream-state.js";
+import type { WalFileSystem } from "./fs/file-system.js";
+import type { Log } from "./log.js";
+import { carriedTimeBytes } from "./pending-batch.js";
+import { readRecords, type WalRecord } from "./reader.js";
+import type { Segment } from "./segment.js";
+
+const pieceBytesMax = 1024 * 1024;
+const carryFailed = channel("evenkeel:wal:carry-failed");
+
+/**
+ * Segments are freed from the front only, so a stream that is rarely written would hold on to everything behind its oldest record. Once most of
+ * the log is dead, the live records of the oldest segment are written again at the end, with their sequences and times, and the segment is free.
+ *
+ * At most half of the log is live when this is done, so what is carried in one round through the log is at most what was freed in it.
+ */
+export class Carrier {
+  readonly #log: Log;
+  readonly #fileSystem: WalFileSystem;
+  readonly #options: { readonly segmentBytes: number; readonly segmentsBeforeCarry: number };
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  recordsCarried = 0;
+
+  constructor(log: Log, fileSystem: WalFileSystem, options: { segmentBytes: number; segmentsBeforeCarry: number }) {
+    this.#log = log;
+    this.#fileSystem = fileSystem;
+    this.#options = options;
+  }
+
+  /** Called after each new segment: carries in the background if it is time to. */
+  consider(): void {
+    if (this.#running !== undefined || this.#stopped || !this.#isTime()) return;
+    this.#running = this.#carryOldest()
+      .catch((error: unknown) => {
+        // Nothing is lost: the records stay where they are, and the next new segment tries again.
+        if (carryFailed.hasSubscribers) carryFailed.publish({ error });
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  #isTime(): boolean {
+    const { list } = this.#log.segments;
+    const { segmentBytes, segmentsBeforeCarry } = this.#options;
+    if (list.length <= segmentsBeforeCarry) return false;
+    const liveBytes = list.reduce((sum, segment) => sum + segment.liveBytes, 0);
+    return (list[0] as Segment).points > 0 && liveBytes <= (list.length * segmentBytes) / 2;
+  }
+
+  async #carryOldest(): Promise<void> {
+    const oldest = this.#log.segments.list[0] as Segment;
+    for (const state of [...this.#log.table.byId.values()]) {
+      for (;;) {
+        const range = state.removed ? undefined : state.rangeIn(oldest);
+        if (range === undefined) break;
+        if (this.#stopped || this.#log.refusal() !== undefined) return;
+        await this.#carryPiece(state, range);
+      }
+    }
+    this.#log.segments.dropDead();
+  }
+
+  /** Carries records of a stream, as many as fit a piece. Gives up, to be called again, when a truncation comes in between. */
+  async #carryPiece(state: StreamState, range: { readonly first: number; readonly last: number }): Promise<void> {
+    const called = state.truncationsCalled;
+    if (state.truncationsApplied !== called) return this.#log.settled();
+    const records: WalRecord[] = [];
+    let bytes = 0;
+    try {
+      for await (const record of readRecords(this.#fileSystem, state, range.first, range.last, undefined)) {
+        records.push(record);
+        bytes += entryHeaderBytes + carriedTimeBytes + record.data.length;
+        if (bytes >= pieceBytesMax) break;
+      }
+    } catch (error) {
+      if (state.truncationsCalled !== called) return this.#log.settled();
+      throw error;
+    }
+    // From here to the end of this turn nothing can come between the check and the order in which things are written.
+    if (state.truncationsCalled !== called) return this.#log.settled();
+    const [first, through] = [records[0]?.sequence, records.at(-1)?.sequence];
+    if (first === undefined || through === undefined)
+      throw new Error(`stream ${state.name}: no record where ${range.first} should be`);
+    const refusal = this.#log.refusal();
+    if (refusal !== undefined) throw refusal;
+    const batch = this.#log.gather(bytes);
+    const entry = batch.count;
+    for (const { sequence, timeMs, data } of records) batch.putCarried(state.id, sequence, timeMs, data);
+    await new Promise<void>((resolve, reject) => {
+      const apply = (segment: Segment, offset: number) =>
+        state.carry([{ sequence: first, segment, offset, entry, bytes }], through);
+      batch.operations.push({ apply: (segment, offset) => apply(segment as Segment, offset), resolve, reject });
+    });
+    this.recordsCarried += records.length;
+  }
+}

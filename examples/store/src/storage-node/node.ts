@@ -19,6 +19,11 @@ import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
 
+/**
+ * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
+ * an element and is written in fifteen.
+ */
+const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
 
@@ -83,6 +88,7 @@ export class StorageNode {
       zone: options.zone,
       transport: options.transport,
       storage: walStorage(wal, { prefix: STREAM_PREFIX }),
+      commandBytesMax: COMMAND_BYTES_MAX,
     });
     const node = new StorageNode(options, wal, tree, host, memds);
     await node.#start();

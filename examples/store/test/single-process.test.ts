@@ -300,6 +300,14 @@ describe("items", () => {
     expect(await failure(s.documents.send(tooLarge))).toMatchObject({ name: "ValidationException", status: 400 });
     await s.documents.send(new DeleteCommand({ TableName, Key: { pk: "large", sk: "s" } }));
   });
+
+  test("an item within the limit is kept though its JSON is many times as long", async () => {
+    // Two bytes an element by the service's count, fifteen in JSON.
+    const flags = Array.from({ length: 200_000 }, () => false);
+    await s.documents.send(new PutCommand({ TableName, Item: { pk: "flags", sk: "s", flags } }));
+    expect((await get("flags"))?.flags).toHaveLength(flags.length);
+    await s.documents.send(new DeleteCommand({ TableName, Key: { pk: "flags", sk: "s" } }));
+  });
 });
 
 describe("what cannot be done is answered in DynamoDB's own shape", () => {

@@ -1,0 +1,256 @@
+import type { Group } from "@evenkeel/paxos";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Item, WriteOp } from "../src/api/model.js";
+import { Applier } from "../src/storage-node/applier.js";
+import { decodeCommand } from "../src/storage-node/command.js";
+import { Replica } from "../src/storage-node/replica.js";
+import { Tree } from "../src/storage-node/tree.js";
+import { Writer } from "../src/storage-node/writer.js";
+import { temporaryDir } from "./support/store.js";
+
+let tree: Tree;
+let applier: Applier;
+let remove: () => Promise<void>;
+let partition = 0;
+let group: SteeredGroup;
+let replica: Replica;
+let writer: Writer;
+
+beforeAll(async () => {
+  const temporary = await temporaryDir();
+  remove = temporary.remove;
+  tree = Tree.open(temporary.dir);
+  applier = new Applier(tree, () => undefined);
+});
+afterAll(async () => {
+  await applier.close();
+  await tree.close();
+  await remove();
+});
+beforeEach(() => {
+  replica = new Replica(++partition, tree, applier);
+  group = new SteeredGroup(replica);
+  writer = new Writer(group as unknown as Group<number>, replica);
+});
+
+interface Submitted {
+  readonly slot: number;
+  readonly command: Uint8Array;
+  readonly resolve: (slot: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const paxosError = (code: string) => Object.assign(new Error(code), { code });
+
+/** A leader's group whose slots are chosen when the test says so, in order. */
+class SteeredGroup {
+  readonly submitted: Submitted[] = [];
+  reads = 0;
+  round = 1;
+  leaseHolds = true;
+  readonly #replica: Replica;
+  #next = 1;
+
+  constructor(replica: Replica) {
+    this.#replica = replica;
+  }
+
+  status() {
+    return {
+      ready: true,
+      leader: "a1",
+      ballot: { round: this.round, node: "a1" },
+      appliedThrough: this.#replica.appliedThrough,
+    };
+  }
+
+  submit(command: Uint8Array) {
+    const slot = this.#next++;
+    const done = new Promise<number>((resolve, reject) => this.submitted.push({ slot, command, resolve, reject }));
+    done.catch(() => undefined);
+    return { slot, ballot: this.status().ballot, done };
+  }
+
+  async read<T>(fn: () => T): Promise<T> {
+    this.reads++;
+    if (!this.leaseHolds) throw paxosError("ERR_PAXOS_NOT_LEADER");
+    return fn();
+  }
+
+  async *entries({ from, through }: { from: number; through: number }) {
+    for (const { slot, command } of this.#chosen)
+      if (slot >= from && slot <= through) yield { slot, command, kind: "command" };
+  }
+
+  readonly #chosen: Submitted[] = [];
+
+  choose(count = this.submitted.length): void {
+    for (const entry of this.submitted.splice(0, count)) {
+      this.#chosen.push(entry);
+      entry.resolve(this.#replica.apply(entry));
+    }
+  }
+
+  /** Another node leads now; what was not chosen never will be. This one leads again in a later round, from the same slot. */
+  loseLeadership(): void {
+    const lost = this.submitted.splice(0);
+    this.#next -= lost.length;
+    this.round++;
+    for (const { reject } of lost) reject(paxosError("ERR_PAXOS_UNKNOWN_OUTCOME"));
+  }
+}
+
+const KEY = Buffer.from("key");
+const item = (n: number): Item => ({ pk: { S: "key" }, n: { N: String(n) } });
+const put = (n: number, extra: object = {}): WriteOp => ({
+  kind: "put",
+  item: item(n),
+  returnValues: "NONE",
+  ...extra,
+});
+const ifAbsent = { condition: { kind: "not-exists", path: ["pk"] } } as const;
+const raise: WriteOp = {
+  kind: "update",
+  keyAttributes: { pk: { S: "key" } },
+  actions: [
+    {
+      kind: "set",
+      path: ["n"],
+      value: {
+        kind: "plus",
+        left: { kind: "if-not-exists", path: ["n"], otherwise: { kind: "value", value: { N: "0" } } },
+        right: { kind: "value", value: { N: "1" } },
+      },
+    },
+  ],
+  returnValues: "UPDATED_NEW",
+};
+
+/** What a promise has come to so far. */
+async function sofar(promise: Promise<unknown>): Promise<string> {
+  const settled = promise.then(
+    () => "resolved",
+    (error: { type?: string; code?: string }) => `rejected: ${error.type ?? error.code}`,
+  );
+  // Everything that could settle it without the group has had its turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  return await Promise.race([settled, Promise.resolve("pending")]);
+}
+
+const stored = (): Item | undefined => {
+  const value = replica.get(KEY);
+  return value === undefined ? undefined : (JSON.parse(Buffer.from(value.json).toString()) as Item);
+};
+
+test("writes to one item are decided one upon the other, without waiting for each other's slots", async () => {
+  const results = Array.from({ length: 20 }, () => writer.write(KEY, raise));
+  expect(group.submitted).toHaveLength(20);
+  expect(stored()).toBeUndefined();
+  group.choose();
+  const answers = (await Promise.all(results)).map(({ attributes }) => attributes?.n);
+  expect(answers).toEqual(Array.from({ length: 20 }, (_, i) => ({ N: String(i + 1) })));
+  expect(stored()?.n).toEqual({ N: "20" });
+});
+
+test("a refusal waits until the write that it rests on is chosen, and the leadership is confirmed", async () => {
+  const first = writer.write(KEY, put(1, ifAbsent));
+  const second = writer.write(KEY, put(2, ifAbsent));
+  expect(group.submitted).toHaveLength(1);
+  expect(await sofar(second)).toBe("pending");
+  expect(group.reads).toBe(0);
+  group.choose();
+  expect(await Promise.all([sofar(first), sofar(second)])).toEqual([
+    "resolved",
+    "rejected: ConditionalCheckFailedException",
+  ]);
+  expect(group.reads).toBe(1);
+  expect(stored()).toEqual(item(1));
+});
+
+test("a refusal that rests on a write that was lost with the leadership is no refusal", async () => {
+  const first = writer.write(KEY, put(1, ifAbsent));
+  const second = writer.write(KEY, put(2, ifAbsent));
+  group.loseLeadership();
+  const unknown = "rejected: ERR_STORE_UNKNOWN_OUTCOME";
+  expect(await Promise.all([sofar(first), sofar(second)])).toEqual([unknown, unknown]);
+  // In the next round the lost write is not there, and nothing is decided upon it.
+  const third = writer.write(KEY, put(3, ifAbsent));
+  group.choose();
+  expect(await sofar(third)).toBe("resolved");
+  expect(stored()).toEqual(item(3));
+});
+
+test("a refusal by one that no longer leads is no refusal", async () => {
+  const first = writer.write(KEY, put(1));
+  group.choose();
+  await first;
+  group.leaseHolds = false;
+  expect(await sofar(writer.write(KEY, put(2, ifAbsent)))).toBe("rejected: ERR_STORE_NOT_LEADER");
+  // Deleting what is not there writes nothing, and says so only as the leader.
+  expect(await sofar(writer.write(Buffer.from("other"), { kind: "delete", returnValues: "NONE" }))).toBe(
+    "rejected: ERR_STORE_NOT_LEADER",
+  );
+});
+
+test("deleting what is not there writes nothing", async () => {
+  const result = await writer.write(KEY, { kind: "delete", returnValues: "ALL_OLD" });
+  expect(result).toEqual({ beforeBytes: 0, afterBytes: 0 });
+  expect(group.submitted).toEqual([]);
+  expect(group.reads).toBe(1);
+});
+
+test("a delete that is not chosen yet is seen by the writes after it", async () => {
+  const first = writer.write(KEY, put(1));
+  group.choose();
+  await first;
+  const deletion = writer.write(KEY, { kind: "delete", returnValues: "ALL_OLD" });
+  const again = writer.write(KEY, put(2, ifAbsent));
+  expect(group.submitted).toHaveLength(2);
+  group.choose();
+  expect((await deletion).attributes).toEqual(item(1));
+  expect(await again).toMatchObject({ beforeBytes: 0 });
+  expect(stored()).toEqual(item(2));
+});
+
+test("a repair puts back what a key held, unless it was written meanwhile", async () => {
+  const first = writer.write(KEY, put(1));
+  group.choose();
+  await first;
+  const expected = { json: Buffer.from(JSON.stringify(item(1))), itemSizeBytes: 9 };
+
+  const repaired = writer.repair(KEY, 1, expected);
+  await new Promise((resolve) => setImmediate(resolve));
+  group.choose();
+  expect(await repaired).toBe(true);
+
+  // Slot 2 was the repair itself: seen from slot 1, the key has been written since.
+  expect(await writer.repair(KEY, 1, expected)).toBe(false);
+  // A write under way counts as well, chosen or not.
+  const underWay = writer.write(KEY, put(7));
+  expect(await writer.repair(KEY, 2, expected)).toBe(false);
+  // And one that comes while the repair is still looking.
+  group.choose();
+  await underWay;
+  const racing = writer.repair(KEY, 3, expected);
+  const write = writer.write(KEY, put(8));
+  expect(await racing).toBe(false);
+  group.choose();
+  await write;
+  expect(stored()).toEqual(item(8));
+});
+
+test("times never go back along the log, whatever the clock does", async () => {
+  replica.apply({ slot: 1, command: Buffer.from([1, 2, ...timeBytes(Date.now() + 3_600_000), 0, 0, 0, 0]) });
+  const writes = [writer.write(KEY, put(1)), writer.write(KEY, put(2))];
+  const times = group.submitted.map(({ command }) => decodeCommand(command).timeMs);
+  expect(times.every((time) => time >= replica.lastTimeMs)).toBe(true);
+  expect(replica.lastTimeMs).toBeGreaterThan(Date.now() + 3_000_000);
+  group.loseLeadership();
+  await Promise.allSettled(writes);
+});
+
+function timeBytes(timeMs: number): number[] {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(timeMs);
+  return [...bytes];
+}

@@ -270,7 +270,12 @@ describe("items", () => {
         const { Item } = await s.documents.send(new GetCommand({ TableName, Key: { pk, sk }, ConsistentRead: true }));
         expect(Item?.i).toBe(i);
       }
-      const query = { TableName, KeyConditionExpression: "pk = :p", ExpressionAttributeValues: { ":p": pk } };
+      const query = {
+        TableName,
+        ConsistentRead: true,
+        KeyConditionExpression: "pk = :p",
+        ExpressionAttributeValues: { ":p": pk },
+      };
       const { Items = [] } = await s.documents.send(new QueryCommand(query));
       expect(Items.map(({ i }) => i)).toEqual([0, 1, 2]);
       const page = await s.documents.send(new QueryCommand({ ...query, Limit: 2 }));

@@ -273,7 +273,10 @@ function overTcp(
 
 function checkedServers(servers: unknown): readonly MemdsMember[] {
   if (!Array.isArray(servers) || servers.length === 0) {
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `servers must be an array of at least one server, not ${String(servers)}`);
+    throw new MemdsError(
+      "ERR_MEMDS_ARGUMENT",
+      `servers must be an array of at least one server, not ${String(servers)}`,
+    );
   }
   return servers as readonly MemdsMember[];
 }

@@ -1,0 +1,3 @@
+import { readmeProgram } from "../../../scripts/readme.js";
+
+readmeProgram(new URL("..", import.meta.url));

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { MemdsServer } from "@evenkeel/memds";
-import { GroupHost, type Transport } from "@evenkeel/paxos";
+import { type Group, GroupHost, type Transport } from "@evenkeel/paxos";
 import { walStorage } from "@evenkeel/paxos/storage";
 import { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
@@ -60,6 +60,7 @@ export class StorageNode {
   #controller!: Controller;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
+  #failed = false;
   #closed = false;
 
   private constructor(options: StorageNodeOptions, wal: Wal, tree: Tree, host: GroupHost, memds: MemdsServer) {
@@ -69,7 +70,7 @@ export class StorageNode {
     this.#tree = tree;
     this.#host = host;
     this.memds = memds;
-    this.#applier = new Applier(tree, options.onFailure);
+    this.#applier = new Applier(tree, (error) => this.#fail(error));
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
@@ -104,6 +105,7 @@ export class StorageNode {
       if (changes.length > 0) this.#reconcile();
     });
     const group = await this.#host.join(groupId(METADATA_PARTITION), { members, stateMachine: replica });
+    this.#watch(group);
     const meta = new PartitionHost(group, replica, archive);
     this.#partitions.set(METADATA_PARTITION, meta);
     this.#metadata = new MetadataService({
@@ -128,6 +130,22 @@ export class StorageNode {
     await this.#reconciling;
   }
 
+  /** A group that stops unasked (its log failed, its state machine threw) never comes back on its own. */
+  #watch(group: Group<number>): void {
+    group.onLeadership(() => {
+      const { failure } = group.status();
+      if (failure !== undefined && failure.code !== "ERR_PAXOS_CLOSED") this.#fail(failure);
+    });
+  }
+
+  /** A node that is half there is worse than one that is not: it takes no further part, so that the others can go on, until it is started again. */
+  #fail(error: unknown): void {
+    if (this.#failed || this.#closed) return;
+    this.#failed = true;
+    void this.#host.close().catch(() => undefined);
+    this.#options.onFailure(error);
+  }
+
   status(): NodeStatus {
     const { nodeId, zone } = this.#options;
     return { nodeId, zone, partitions: [...this.#partitions.values()].map((partition) => partition.status()) };
@@ -145,15 +163,17 @@ export class StorageNode {
     this.#reconcileAgain = true;
     this.#reconciling ??= this.#reconcileLoop()
       .catch((error: unknown) => {
-        if (!this.#closed) this.#options.onFailure(error);
+        this.#fail(error);
       })
       .finally(() => {
         this.#reconciling = undefined;
+        // A change that came after the loop's last look and before this.
+        if (this.#reconcileAgain && !this.#closed && !this.#failed) this.#reconcile();
       });
   }
 
   async #reconcileLoop(): Promise<void> {
-    while (this.#reconcileAgain && !this.#closed) {
+    while (this.#reconcileAgain && !this.#closed && !this.#failed) {
       this.#reconcileAgain = false;
       for (const record of this.#view.partitions.values()) {
         if (!this.#partitions.has(record.partition) && record.members.includes(this.nodeId)) await this.#join(record);
@@ -176,6 +196,7 @@ export class StorageNode {
   async #join(record: PartitionRecord): Promise<void> {
     const replica = new Replica(record.partition, this.#tree, this.#applier);
     const group = await this.#host.join(groupId(record.partition), { members: record.members, stateMachine: replica });
+    this.#watch(group);
     this.#partitions.set(record.partition, new PartitionHost(group, replica, this.#options.archive));
   }
 
@@ -189,7 +210,7 @@ export class StorageNode {
 
   /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
   async #erase(partition: number): Promise<void> {
-    await this.#applier.drain();
+    await this.#applier.settled();
     await this.#wal.stream(STREAM_PREFIX + groupId(partition)).remove();
     await this.#tree.removePartition(partition);
   }

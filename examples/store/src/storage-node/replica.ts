@@ -204,9 +204,13 @@ export class Replica {
       this.#queuedMarks.shift();
       this.#takeMark(mark);
     }
-    void this.#tree.flushed().then(() => {
-      this.#durableThrough = Math.max(this.#durableThrough, move.through);
-    });
+    this.#tree.flushed().then(
+      () => {
+        this.#durableThrough = Math.max(this.#durableThrough, move.through);
+      },
+      // A later commit failed, and says so itself; this one is not known to be on disk.
+      () => undefined,
+    );
     return !this.#closed && this.#committedThrough < this.#appliedThrough;
   }
 

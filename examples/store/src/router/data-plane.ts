@@ -211,10 +211,12 @@ export class DataPlane implements Backend {
   async #atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
     let failure: StoreError | undefined;
     const first = this.#turn++;
+    // A silent one must leave time for the others.
+    const timeoutMs = this.#deadlineMs / record.members.length;
     for (let i = 0; i < record.members.length; i++) {
       const node = record.members[(first + i) % record.members.length] as string;
       try {
-        return await this.#options.callerTo(node).call(method, params, { timeoutMs: this.#deadlineMs });
+        return await this.#options.callerTo(node).call(method, params, { timeoutMs });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         // "No such partition" says more than "no answer": the route may be an old one.

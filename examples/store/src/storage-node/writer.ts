@@ -36,7 +36,7 @@ export class Writer {
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
-  readonly #watched = new Map<string, { touched: boolean }>();
+  readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   #lastTimeMs = 0;
 
   constructor(group: Group<number>, replica: Replica) {
@@ -81,16 +81,14 @@ export class Writer {
     const submitted = this.#submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes }));
     for (const write of writes) {
       const name = keyText(write.key);
-      const watched = this.#watched.get(name);
-      if (watched !== undefined) watched.touched = true;
+      for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
       const entry = { slot: submitted.slot, write, done: submitted.done };
       this.#pending.set(name, entry);
-      submitted.done.then(
-        () => {
-          if (this.#pending.get(name) === entry) this.#pending.delete(name);
-        },
-        () => {},
-      );
+      // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
+      const settled = () => {
+        if (this.#pending.get(name) === entry) this.#pending.delete(name);
+      };
+      submitted.done.then(settled, settled);
     }
     return await this.#settled(submitted.done);
   }
@@ -111,11 +109,16 @@ export class Writer {
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
     this.#assertLeading();
+    const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
-    this.#watched.set(name, watch);
+    const watches = this.#watched.get(name) ?? new Set();
+    this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
+      this.#assertLeading();
+      // Another leader may have been here while the log was read, and its writes did not come by this watch.
+      if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
       await this.submit([
         expected === undefined
@@ -124,7 +127,8 @@ export class Writer {
       ]);
       return true;
     } finally {
-      this.#watched.delete(name);
+      watches.delete(watch);
+      if (watches.size === 0) this.#watched.delete(name);
     }
   }
 

@@ -49,7 +49,11 @@ export class Store {
     this.scrub = scrub;
   }
 
-  /** Resolves when it serves. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as `code` when it cannot. */
+  /**
+   * Resolves when it serves, which in processes it also does on two of its three nodes: the third one's trouble goes to `onNodeFailure`, and it
+   * is started again and again. In one process all three have to open. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as
+   * `code` when it cannot.
+   */
   static async open(options: StoreOptions): Promise<Store> {
     const {
       host = "127.0.0.1",

@@ -10,11 +10,8 @@ import { StoreError } from "../storage-node/errors.js";
 import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
+import { TableLimits } from "./table-limits.js";
 
-/** What a table may use under PAY_PER_REQUEST: the service's default quota for a table. */
-const ON_DEMAND_UNITS_PER_SECOND = 40_000;
-/** Seconds of unused capacity that a table may spend at once. */
-const BURST_SECONDS = 300;
 const ROUTE_PAUSE_MS = 20;
 
 export interface DataPlaneOptions {
@@ -31,12 +28,13 @@ export interface DataPlaneOptions {
 export class DataPlane implements Backend {
   readonly #options: DataPlaneOptions;
   readonly #leaders: LeaderCalls;
-  readonly #limits = new Map<string, Limit>();
+  readonly #limits: TableLimits;
   readonly #deadlineMs: number;
   #turn = 0;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
+    this.#limits = new TableLimits(options.admission);
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
   }
@@ -95,7 +93,7 @@ export class DataPlane implements Backend {
   }
 
   async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
-    const limit = this.#limit(table, "write");
+    const limit = this.#limits.of(table, "write");
     const asked = op.kind === "put" ? writeUnits(0, itemBytes(op.item)) : 1;
     this.#admit(limit, asked);
     const outcome = await this.#atPartition(table, key.hash, async (record) =>
@@ -107,7 +105,7 @@ export class DataPlane implements Backend {
   }
 
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
-    const limit = this.#limit(table, "read");
+    const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, consistent);
     this.#admit(limit, asked);
     const found = await this.#atPartition(table, key.hash, async (record) => {
@@ -120,7 +118,7 @@ export class DataPlane implements Backend {
   }
 
   async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {
-    const limit = this.#limit(table, "read");
+    const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, request.consistent);
     this.#admit(limit, asked);
     const items: Item[] = [];
@@ -241,18 +239,6 @@ export class DataPlane implements Backend {
 
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
-  }
-
-  #limit(table: TableRecord, direction: "read" | "write"): Limit {
-    const name = `${table.tableId}:${direction}`;
-    let limit = this.#limits.get(name);
-    if (limit === undefined) {
-      const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
-      const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;
-      limit = this.#options.admission.limit(name, { ratePerSecond, burstSeconds: BURST_SECONDS });
-      this.#limits.set(name, limit);
-    }
-    return limit;
   }
 }
 

@@ -26,6 +26,7 @@ import { Tree } from "./tree.js";
 const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
+const DURABLE_PAUSE_MS = 10;
 
 export interface StorageNodeOptions {
   readonly nodeId: string;
@@ -81,19 +82,34 @@ export class StorageNode {
 
   /** Recovers from the directory and joins every group that this node is a member of. */
   static async open(options: StorageNodeOptions): Promise<StorageNode> {
-    const wal = await Wal.open({ dir: `${options.dir}/log` });
-    const tree = Tree.open(`${options.dir}/tree`);
-    const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
-    const host = await GroupHost.open({
-      nodeId: options.nodeId,
-      zone: options.zone,
-      transport: options.transport,
-      storage: walStorage(wal, { prefix: STREAM_PREFIX }),
-      commandBytesMax: COMMAND_BYTES_MAX,
-    });
-    const node = new StorageNode(options, wal, tree, host, memds);
-    await node.#start();
-    return node;
+    // What was opened is closed again, last first, if the rest cannot be.
+    const opened: (() => Promise<void>)[] = [];
+    const close = async (): Promise<void> => {
+      for (const one of opened.reverse()) await one();
+    };
+    try {
+      const wal = await Wal.open({ dir: `${options.dir}/log` });
+      opened.push(() => wal.close());
+      const tree = Tree.open(`${options.dir}/tree`);
+      opened.push(() => tree.close());
+      const memds = await MemdsServer.listen({ host: options.host ?? "127.0.0.1", port: 0 });
+      opened.push(() => memds.close());
+      const host = await GroupHost.open({
+        nodeId: options.nodeId,
+        zone: options.zone,
+        transport: options.transport,
+        storage: walStorage(wal, { prefix: STREAM_PREFIX }),
+        commandBytesMax: COMMAND_BYTES_MAX,
+      });
+      opened.push(() => host.close());
+      const node = new StorageNode(options, wal, tree, host, memds);
+      opened.push(() => node.#applier.close());
+      await node.#start();
+      return node;
+    } catch (error) {
+      await close().catch(() => undefined);
+      throw error;
+    }
   }
 
   async #start(): Promise<void> {
@@ -185,9 +201,15 @@ export class StorageNode {
     }
   }
 
-  /** Partitions that were being dropped when the node stopped. Numbers are never used again, so one that was given out and is gone was deleted. */
+  /**
+   * Partitions that were being dropped when the node stopped: the tree may know of them, or the log alone. Numbers are never used again, so one
+   * that was given out and is gone was deleted.
+   */
   async #eraseLeftovers(): Promise<void> {
-    for (const partition of this.#tree.partitions()) {
+    const prefix = STREAM_PREFIX + groupId(0).slice(0, -1);
+    const logged = this.#wal.streams().filter((name) => name.startsWith(prefix));
+    const found = new Set([...this.#tree.partitions(), ...logged.map((name) => Number(name.slice(prefix.length)))]);
+    for (const partition of found) {
       if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
       if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
     }
@@ -210,9 +232,24 @@ export class StorageNode {
 
   /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
   async #erase(partition: number): Promise<void> {
+    await this.#forgottenForGood();
+    if (this.#closed || this.#failed) return;
     await this.#applier.settled();
     await this.#wal.stream(STREAM_PREFIX + groupId(partition)).remove();
     await this.#tree.removePartition(partition);
+  }
+
+  /**
+   * Until what this node knows of the metadata is on its disk. One that came back and did not remember that a partition is gone would look for
+   * its log, and take it for lost.
+   */
+  async #forgottenForGood(): Promise<void> {
+    const { replica } = this.#partition(METADATA_PARTITION);
+    const slot = replica.appliedThrough;
+    while (replica.durableThrough < slot && !this.#closed && !this.#failed) {
+      this.#applier.hurry();
+      await new Promise<void>((resolve) => setTimeout(resolve, DURABLE_PAUSE_MS));
+    }
   }
 
   async close(): Promise<void> {

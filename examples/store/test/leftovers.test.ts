@@ -1,0 +1,75 @@
+import { mkdir } from "node:fs/promises";
+import { DeleteTableCommand } from "@aws-sdk/client-dynamodb";
+import { Wal } from "@evenkeel/wal";
+import { expect, test, vi } from "vitest";
+import { nodeDir } from "../src/control/fleet.js";
+import { Tree } from "../src/storage-node/tree.js";
+import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+
+test("a partition's log is not removed before this node remembers for good that the partition is gone", async () => {
+  const { dir, remove } = await temporaryDir();
+  const store = await openStore({ dir, mode: "single" });
+  try {
+    const dynamo = client(store.endpoint);
+    await createKeyTable(dynamo, "short");
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    // The disk takes its time: what is committed is not on it yet.
+    const { flushed } = Tree.prototype;
+    vi.spyOn(Tree.prototype, "flushed").mockImplementation(async function (this: Tree) {
+      await gate;
+      await flushed.call(this);
+    });
+    const removed = vi.spyOn(Tree.prototype, "removePartition");
+    await dynamo.send(new DeleteTableCommand({ TableName: "short" }));
+    await eventually("the nodes have left", async () => {
+      const all = await Promise.all(["a1", "b1", "c1"].map((node) => store.fleet.callerTo(node).call("status", {})));
+      return all.every((status) => status.partitions.length <= 4);
+    });
+    expect(removed).not.toHaveBeenCalled();
+    open();
+    await eventually("all are removed", () => removed.mock.calls.length === 12);
+  } finally {
+    vi.restoreAllMocks();
+    await store.close();
+    await remove();
+  }
+});
+
+test("a log that was left behind without a trace in the tree is removed at the next start", async () => {
+  const { dir, remove } = await temporaryDir();
+  const first = await openStore({ dir, mode: "single" });
+  const dynamo = client(first.endpoint);
+  await createKeyTable(dynamo, "short");
+  await dynamo.send(new DeleteTableCommand({ TableName: "short" }));
+  const log = `${nodeDir(dir, "b1")}/log`;
+  await eventually("b1 has dropped it", async () => {
+    const { partitions } = await first.fleet.callerTo("b1").call("status", {});
+    return partitions.length === 1;
+  });
+  await first.close();
+  const logged = async (append?: string): Promise<string[]> => {
+    const wal = await Wal.open({ dir: log });
+    if (append !== undefined) await wal.stream(append).append(Buffer.from("left behind"));
+    const names = wal.streams();
+    await wal.close();
+    return names;
+  };
+  expect(await logged("group/p2")).toEqual(["group/p0", "group/p2"]);
+  await (await openStore({ dir, mode: "single" })).close();
+  expect(await logged()).toEqual(["group/p0"]);
+  await remove();
+});
+
+test("a node that cannot be opened lets go of what it had opened", async () => {
+  const { dir, remove } = await temporaryDir();
+  const tree = `${nodeDir(dir, "a1")}/tree`;
+  await mkdir(tree, { recursive: true });
+  await mkdir(`${tree}/data.mdb`);
+  await expect(openStore({ dir, mode: "single" })).rejects.toThrow();
+  const wal = await Wal.open({ dir: `${nodeDir(dir, "a1")}/log` });
+  await wal.close();
+  await remove();
+});

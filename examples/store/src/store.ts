@@ -50,9 +50,9 @@ export class Store {
   }
 
   /**
-   * Resolves when it serves, which in processes it also does on two of its three nodes: the third one's trouble goes to `onNodeFailure`, and it
-   * is started again and again. In one process all three have to open. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as
-   * `code` when it cannot.
+   * Resolves when it serves, which in processes it also does on two of its three nodes: the third one's trouble (a broken disk, a damaged log)
+   * goes to `onNodeFailure`, and it is started again and again. In one process all three have to open. Rejects with EADDRINUSE, EACCES,
+   * ERR_WAL_LOCKED ... as `code` when it cannot.
    */
   static async open(options: StoreOptions): Promise<Store> {
     const {

@@ -6,10 +6,11 @@ import { eventually, temporaryDir } from "./support/store.js";
 
 /** Listens nowhere, and fails where its directory says so. */
 const PROGRAM = `
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 const { nodeId, dir } = JSON.parse(process.argv[2]);
-if (existsSync(dir + "/broken-" + nodeId)) {
-  process.send({ kind: "failed", code: "EIO", message: "the disk of " + nodeId + " is broken" }, () => process.exit(1));
+const mark = dir + "/broken-" + nodeId;
+if (existsSync(mark)) {
+  process.send({ kind: "failed", code: readFileSync(mark, "utf8"), message: "the disk of " + nodeId + " is broken" }, () => process.exit(1));
 } else {
   process.on("message", ({ kind }) => kind === "stop" && process.exit(0));
   process.on("disconnect", () => process.exit(0));
@@ -28,7 +29,7 @@ beforeEach(async () => {
 });
 afterEach(() => remove());
 
-const broken = (nodeId: string) => writeFile(join(dir, `broken-${nodeId}`), "");
+const broken = (nodeId: string, code = "EIO") => writeFile(join(dir, `broken-${nodeId}`), code);
 const open = () =>
   ProcessFleet.open({
     dir,
@@ -51,5 +52,11 @@ test("without a quorum there is no fleet, and the first reason is told", async (
   await broken("b1");
   await broken("c1");
   await expect(open()).rejects.toMatchObject({ code: "EIO", message: expect.stringMatching(/the disk of [bc]1/) });
+  expect(told).toEqual([]);
+});
+
+test("a directory that cannot be used is for a person to set right: no fleet runs on without it", async () => {
+  await broken("b1", "EACCES");
+  await expect(open()).rejects.toMatchObject({ code: "EACCES" });
   expect(told).toEqual([]);
 });

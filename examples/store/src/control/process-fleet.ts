@@ -27,6 +27,9 @@ export interface ProcessFleetOptions extends FleetOptions {
   readonly onExit?: (nodeId: string, reason: string) => void;
 }
 
+/** What a person has to set right, and would not hear of if the store ran on without the node. */
+const OBSTACLES: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ERR_WAL_LOCKED"]);
+
 interface Supervised {
   readonly nodeId: string;
   readonly client: RpcClient;
@@ -55,7 +58,7 @@ export class ProcessFleet implements Fleet {
 
   /**
    * Resolves when every node listens, or a quorum does and the others have failed or are slow: those are told of, and started again and again.
-   * Rejects, with the first node's reason, when no quorum can be had.
+   * Rejects, with the first node's reason, when no quorum can be had, and where it is a directory that cannot be used at all.
    */
   static async open(options: ProcessFleetOptions): Promise<ProcessFleet> {
     const fleet = new ProcessFleet(options);
@@ -85,7 +88,10 @@ export class ProcessFleet implements Fleet {
         this.#add(nodeId)
           .then(
             () => listening++,
-            (error: unknown) => failures.push(error),
+            (error: unknown) => {
+              failures.push(error);
+              if (OBSTACLES.has((error as { code?: unknown }).code)) reject(error);
+            },
           )
           .then(count, reject);
       }

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, type Fleet } from "./control/fleet.js";
+import { metadataKnown } from "./control/known-metadata.js";
 import { LocalFleet } from "./control/local-fleet.js";
 import { makeDir } from "./control/make-dir.js";
 import { ProcessFleet } from "./control/process-fleet.js";
@@ -92,6 +93,7 @@ export class Store {
             ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),
           });
     try {
+      await metadataKnown(fleet);
       const router = await Router.listen({ fleet, host, port });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
       const scrub = new ScrubSchedule({

@@ -12,6 +12,7 @@ import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
 import { Applier } from "./applier.js";
+import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { nodeMethods } from "./methods.js";
 import { PartitionHost } from "./partition-host.js";
@@ -27,6 +28,7 @@ const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
 const DURABLE_PAUSE_MS = 10;
+const TIMES_LOOKED_AT = 100;
 
 export interface StorageNodeOptions {
   readonly nodeId: string;
@@ -121,7 +123,7 @@ export class StorageNode {
       if (changes.length > 0) this.#reconcile();
     });
     const group = await this.#host.join(groupId(METADATA_PARTITION), { members, stateMachine: replica });
-    this.#watch(group);
+    await this.#opened(group, replica);
     const meta = new PartitionHost(group, replica, archive);
     this.#partitions.set(METADATA_PARTITION, meta);
     this.#metadata = new MetadataService({
@@ -144,6 +146,20 @@ export class StorageNode {
     });
     this.#reconcile();
     await this.#reconciling;
+  }
+
+  async #opened(group: Group<number>, replica: Replica): Promise<void> {
+    this.#watch(group);
+    // Where nothing was left to replay, the log alone knows how late it was; the clock may have been set back since.
+    const { appliedThrough, trimmedThrough } = group.status();
+    if (replica.lastTimeMs > 0 || appliedThrough === 0) return;
+    const from = Math.max(trimmedThrough + 1, appliedThrough - TIMES_LOOKED_AT);
+    try {
+      for await (const { kind, command } of group.entries({ from, through: appliedThrough }))
+        if (kind === "command") replica.noteTime(decodeCommand(command).timeMs);
+    } catch {
+      // Damage in old entries, or none left: that costs nobody more than the right to set the clock back.
+    }
   }
 
   /** A group that stops unasked (its log failed, its state machine threw) never comes back on its own. */
@@ -218,7 +234,7 @@ export class StorageNode {
   async #join(record: PartitionRecord): Promise<void> {
     const replica = new Replica(record.partition, this.#tree, this.#applier);
     const group = await this.#host.join(groupId(record.partition), { members: record.members, stateMachine: replica });
-    this.#watch(group);
+    await this.#opened(group, replica);
     this.#partitions.set(record.partition, new PartitionHost(group, replica, this.#options.archive));
   }
 

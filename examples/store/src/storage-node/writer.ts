@@ -8,8 +8,9 @@ import { keyText } from "./key-text.js";
 import { notLeader, storeErrorOf } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
-/** Entries applied but not yet in the B-tree, past which the leader takes no more writes. */
+/** Writes applied but not yet in the B-tree, past which the leader takes no more. */
 const BACKLOG_MAX = 100_000;
+const BACKLOG_BYTES_MAX = 256 * 1024 * 1024;
 
 export interface WriteResult {
   readonly attributes?: Item;
@@ -173,10 +174,10 @@ export class Writer {
       this.#pending.clear();
       this.#round = status.ballot.round;
     }
-    if (this.#replica.backlog > BACKLOG_MAX) {
+    if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
       throw new StoreError(
         "ERR_STORE_OVERLOADED",
-        `partition ${this.#replica.partition}: ${this.#replica.backlog} entries wait for the B-tree`,
+        `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
   }

@@ -218,7 +218,7 @@ export class StorageNode {
   }
 
   /**
-   * Partitions that were being dropped when the node stopped: the tree may know of them, or the log alone. Numbers are never used again, so one
+   * What partitions left behind that were dropped, now or before the node stopped: the tree may know of them, or the log alone. Numbers are never used again, so one
    * that was given out and is gone was deleted.
    */
   async #eraseLeftovers(): Promise<void> {
@@ -226,6 +226,8 @@ export class StorageNode {
     const logged = this.#wal.streams().filter((name) => name.startsWith(prefix));
     const found = new Set([...this.#tree.partitions(), ...logged.map((name) => Number(name.slice(prefix.length)))]);
     for (const partition of found) {
+      // New partitions first: these are in nobody's way.
+      if (this.#reconcileAgain) return;
       if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
       if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
     }
@@ -243,7 +245,6 @@ export class StorageNode {
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
     host.replica.close();
-    await this.#erase(partition);
   }
 
   /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */

@@ -43,7 +43,7 @@ test("a partition that cannot be archived keeps no other from its turn, and the 
     members,
     callerTo: callerOf(() => undefined),
   });
-  await expect(schedule.round()).rejects.toThrow("the archive is full");
+  await expect(schedule.round()).rejects.toMatchObject({ errors: [new Error("the archive is full")] });
   expect(archived).toEqual([2]);
 });
 
@@ -97,7 +97,11 @@ interface Steered {
   leads: boolean;
 }
 
-function controllerOf(steered: Steered): { controller: Controller; activated: string[] } {
+function controllerOf(steered: Steered): {
+  controller: Controller;
+  activated: string[];
+  tables: ReadonlyMap<string, TableEntry>;
+} {
   const activated: string[] = [];
   const tables = new Map(steered.tables.map((table) => [table.name, table]));
   const controller = new Controller({
@@ -117,10 +121,13 @@ function controllerOf(steered: Steered): { controller: Controller; activated: st
         activated.push(table.name);
         tables.set(table.name, { ...table, status: "ACTIVE" });
       },
-      forget: async () => undefined,
+      async forget({ name }) {
+        if (name === "stuck") throw new Error("stuck");
+        tables.delete(name);
+      },
     },
   });
-  return { controller, activated };
+  return { controller, activated, tables };
 }
 
 const ready = (node: string) => ({
@@ -141,6 +148,18 @@ test("a table becomes ACTIVE while the archive fails and a node is down", async 
   controller.wake();
   await eventually("the table is active", () => activated.includes("orders"));
   await controller.close();
+});
+
+test("a table that cannot be forgotten keeps no other one waiting", async () => {
+  const { controller, tables } = controllerOf({
+    tables: [tableOf("stuck", { status: "DELETING" }), tableOf("free", { status: "DELETING" })],
+    leads: true,
+    answer: ready,
+  });
+  controller.wake();
+  await eventually("the free table is forgotten", () => !tables.has("free"));
+  await controller.close();
+  expect(controller.lastFailure).toEqual(new Error("stuck"));
 });
 
 test("a restore that cannot be done keeps no other table from becoming ACTIVE", async () => {

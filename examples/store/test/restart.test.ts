@@ -108,5 +108,8 @@ test("a restore that cannot be is refused, and creates nothing", async () => {
   expect(await refused("standing", "standing")).toBe("TableAlreadyExistsException");
   expect(await refused("nowhere", "elsewhere")).toBe("TableNotFoundException");
   expect(await refused("standing", "elsewhere", new Date(0))).toBe("InvalidRestoreTimeException");
+  expect(await refused("standing", "elsewhere", new Date(Date.now() + 60_000)), "a time to come").toBe(
+    "InvalidRestoreTimeException",
+  );
   expect((await s.dynamo.send(new ListTablesCommand({}))).TableNames).not.toContain("elsewhere");
 });

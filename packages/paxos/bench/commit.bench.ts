@@ -17,7 +17,7 @@ function subject(kind: "evenkeel" | "bare", what: "write" | "read", clients: num
     async open() {
       three = await ThreeProcesses.open(fileURLToPath(import.meta.url), kind);
       // Until the code is compiled and the log's segments are used again instead of made: the state in which a service spends its life.
-      await three.load(what, 256, 2 * turnMs);
+      await three.load(what, 256, 4 * turnMs);
     },
     run() {
       if (!three) throw new Error("not open");

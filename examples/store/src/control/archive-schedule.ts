@@ -25,7 +25,7 @@ export class ArchiveSchedule {
     this.#options = options;
   }
 
-  /** Each partition for itself: one that fails keeps no other from its turn. Throws at the end what failed first; the next round tries again. */
+  /** Each partition for itself: one that fails keeps no other from its turn. Rejects at the end with what failed; the next round tries again. */
   async round(): Promise<void> {
     const led = [...this.#options.partitions()].filter((host) => host.group.status().ready);
     const ids = new Set(led.map(({ partition }) => partition));
@@ -39,7 +39,7 @@ export class ArchiveSchedule {
       return archivedThrough - SLOTS_KEPT > trimmedThrough + SLOTS_KEPT;
     });
     if (trimmable.length > 0) await this.#trim(trimmable, failures);
-    if (failures.length > 0) throw failures[0];
+    if (failures.length > 0) throw new AggregateError(failures, `could not be archived or trimmed: ${failures.length}`);
   }
 
   async #archive(host: Led): Promise<void> {

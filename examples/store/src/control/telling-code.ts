@@ -1,11 +1,14 @@
-/** The code that says most about why something failed: the operating system's (`ENOTDIR`), where one is among the causes, else the error's own. */
+/**
+ * The code that says why something failed. One that only says that a system call did (`ERR_WAL_IO`) gives way to the operating system's
+ * (`ENOTDIR`) among its causes.
+ */
 export function tellingCode(error: unknown): string | undefined {
-  let own: string | undefined;
+  let told: string | undefined;
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown };
     if (typeof code !== "string") continue;
-    if (/^E[A-Z0-9]+$/.test(code)) return code;
-    own ??= code;
+    told = code;
+    if (!code.endsWith("_IO")) break;
   }
-  return own;
+  return told;
 }

@@ -84,11 +84,7 @@ export class StorageNode {
 
   /** Recovers from the directory and joins every group that this node is a member of. */
   static async open(options: StorageNodeOptions): Promise<StorageNode> {
-    // What was opened is closed again, last first, if the rest cannot be.
-    const opened: (() => Promise<void>)[] = [];
-    const close = async (): Promise<void> => {
-      for (const one of opened.reverse()) await one();
-    };
+    const opened: (() => Promise<unknown>)[] = [];
     try {
       const wal = await Wal.open({ dir: `${options.dir}/log` });
       opened.push(() => wal.close());
@@ -105,11 +101,12 @@ export class StorageNode {
       });
       opened.push(() => host.close());
       const node = new StorageNode(options, wal, tree, host, memds);
-      opened.push(() => node.#applier.close());
+      opened.push(() => node.#applier.drain());
       await node.#start();
       return node;
     } catch (error) {
-      await close().catch(() => undefined);
+      // Whoever opens it again in this process must not find its lock and port taken.
+      for (const close of opened.reverse()) await close().catch(() => undefined);
       throw error;
     }
   }

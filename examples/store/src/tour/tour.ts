@@ -13,6 +13,8 @@ import { figure, Report } from "./report.js";
 import { restoreBeforeMistake } from "./restore-step.js";
 
 async function main(): Promise<void> {
+  // The SDK has a word to say about Node 20 at each start, to its own users: not to who takes this tour.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
   const startedAt = performance.now();
   const report = new Report();
   const dir = await mkdtemp(join(tmpdir(), "evenkeel-tour-"));

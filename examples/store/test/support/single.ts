@@ -15,16 +15,17 @@ export interface SingleStore {
   store: Store;
   dynamo: DynamoDBClient;
   documents: DynamoDBDocumentClient;
-  /** Stops the store and opens it again on the same files. */
-  restart(): Promise<void>;
+  /** Stops the store and opens it again on the same files, to which `meanwhile` may have done something. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
 }
 
 /** One whole store in this process for all tests of a file: three nodes, real files, real sockets in front, the unmodified SDK. */
 export function singleStore(): SingleStore {
   let remove: () => Promise<void>;
   const single = {
-    async restart() {
+    async restart(meanwhile?: () => Promise<void>) {
       await close();
+      await meanwhile?.();
       await open();
     },
   } as SingleStore;

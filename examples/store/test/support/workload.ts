@@ -73,8 +73,8 @@ async function put(
   try {
     await dynamo.send(new PutItemCommand({ TableName: table, Item: { id: { S: key }, v: { S: value } } }));
     history.ok(id, undefined);
-  } catch {
-    history.unknown(id);
+  } catch (error) {
+    failed(history, id, error);
     await pause();
   }
 }
@@ -103,7 +103,7 @@ async function compareAndSet(
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) history.ok(id, false);
     else {
-      history.unknown(id);
+      failed(history, id, error);
       await pause();
     }
   }
@@ -122,6 +122,12 @@ async function putOwn(
   } catch {
     await pause();
   }
+}
+
+/** A connection that was refused carried nothing: that write certainly did not happen. Of any other failure nobody knows. */
+function failed(history: KeyHistory, id: number, error: unknown): void {
+  if ((error as { code?: unknown }).code === "ECONNREFUSED") history.fail(id);
+  else history.unknown(id);
 }
 
 /** A refused connection comes back at once; without a breath the history would fill with nothing else. */

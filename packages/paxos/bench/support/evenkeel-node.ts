@@ -35,7 +35,12 @@ export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
     }
     const group = host.group("bench");
     if (!group) throw new Error("not started");
-    const ask = message.what === "write" ? () => group.propose(command) : () => group.read(() => applied);
+    // A read by lease is answered at once; its callers come from the event loop, or nothing else (no heartbeat) would ever have its turn.
+    const read = async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return group.read(() => applied);
+    };
+    const ask = message.what === "write" ? () => group.propose(command) : read;
     tell({ type: "load", load: await closedLoop(message.clients, message.ms, ask) });
   });
 }

@@ -6,10 +6,11 @@ import type { Message } from "../core/messages.js";
 import type { Transport } from "../transport/transport.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
 import type { Group } from "./group.js";
+import type { ReplicaHome } from "./home.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { recover } from "./recover.js";
-import { Replica, type ReplicaHome } from "./replica.js";
+import { Replica } from "./replica.js";
 import type { StateMachine } from "./state-machine.js";
 
 export interface JoinOptions<R> {
@@ -46,7 +47,6 @@ export class GroupHost implements AsyncDisposable {
   readonly #due = new Set<Replica<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #turnScheduled = false;
-  #writesBegun = false;
   #closing: Promise<void> | undefined;
   #appliedBefore = 0;
   #messagesReceived = 0;
@@ -72,9 +72,6 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
-      writeBegun: () => {
-        this.#writesBegun = true;
-      },
       due: (replica) => {
         this.#due.add(replica);
         this.#schedule();
@@ -186,13 +183,9 @@ export class GroupHost implements AsyncDisposable {
     setImmediate(() => {
       const due = [...this.#due];
       this.#due.clear();
-      this.#writesBegun = false;
       for (const replica of due) replica.turn();
       this.#turnScheduled = false;
-      // The log takes up what it was given at the end of this turn. Sending after that lets our own sync run beside the others' instead of
-      // behind the system calls that wake them; it is the slowest part of a leader's round.
-      if (this.#writesBegun) setImmediate(() => this.#outbox.flush());
-      else this.#outbox.flush();
+      this.#outbox.flush();
       // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
       if (this.#due.size > 0) this.#schedule();
     });

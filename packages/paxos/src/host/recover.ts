@@ -1,9 +1,9 @@
 import { PaxosError } from "../core/errors.js";
 import type { PersistedState } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
+import { storedEntries } from "./entries.js";
+import { asFailure } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
-
-const replayChunkBytes = 1024 * 1024;
 
 /**
  * Brings log and state machine together after a start. An applied slot is a chosen one, so the higher of both positions counts as chosen; what
@@ -30,20 +30,14 @@ export async function recover<R>(
     );
   }
   const chosenThrough = Math.max(loaded.chosenThrough, appliedThrough);
-  while (appliedThrough < chosenThrough) {
-    const entries = await storage.read(appliedThrough + 1, chosenThrough, replayChunkBytes);
-    for (const entry of entries) {
-      try {
-        if (entry.kind === "command") machine.apply(entry);
-        machine.advance?.(entry.slot);
-      } catch (cause) {
-        const detail = cause instanceof Error ? cause.message : String(cause);
-        throw new PaxosError("ERR_PAXOS_APPLY", `group ${groupId}: replay of slot ${entry.slot} threw: ${detail}`, {
-          cause,
-        });
-      }
-      appliedThrough = entry.slot;
+  for await (const entry of storedEntries(storage, appliedThrough + 1, chosenThrough)) {
+    try {
+      if (entry.kind === "command") machine.apply(entry);
+      machine.advance?.(entry.slot);
+    } catch (cause) {
+      throw asFailure("ERR_PAXOS_APPLY", groupId, `replay of slot ${entry.slot} threw`, cause);
     }
+    appliedThrough = entry.slot;
   }
   return { state: { ...loaded, chosenThrough }, appliedThrough };
 }

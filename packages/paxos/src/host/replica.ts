@@ -5,32 +5,22 @@ import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
 import type { CoreEvent, Effect, Entry, Proposal } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
+import { Applier } from "./applier.js";
+import { storedEntries } from "./entries.js";
+import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupStatus, Leadership, Submitted } from "./group.js";
-import type { HostSettings } from "./options.js";
+import type { ReplicaHome } from "./home.js";
+import { LeadershipNews } from "./leadership.js";
 import { Proposals } from "./proposals.js";
+import { Shipper } from "./shipper.js";
 import type { StateMachine } from "./state-machine.js";
-
-/** What a replica needs of its host. */
-export interface ReplicaHome {
-  readonly settings: HostSettings;
-  /** Puts a message into the envelope for `to` that leaves at the end of the turn. */
-  post(to: string, replica: Replica<unknown>, message: Message): void;
-  /** Sends what is gathered now, before something that takes long. */
-  postNow(): void;
-  /** A write was handed to the log in this turn. */
-  writeBegun(): void;
-  /** Has `turn` called at the end of this turn of the event loop. */
-  due(replica: Replica<unknown>): void;
-}
+import { Writer } from "./writer.js";
 
 /** From this many entries on, what others wait for leaves before they are applied. */
 const applyAtOnceMax = 64;
-const readChunkBytes = 1024 * 1024;
 
 const stopped = channel("evenkeel:paxos:stopped");
-const led = channel("evenkeel:paxos:leadership");
 const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
-const damaged = channel("evenkeel:paxos:unreadable");
 
 interface PendingRead {
   readonly run: () => void;
@@ -46,25 +36,19 @@ export class Replica<R> implements Group<R> {
   readonly #members: readonly string[];
   readonly #core: PaxosCore;
   readonly #storage: GroupStorage;
-  readonly #machine: StateMachine<R>;
+  readonly #applier: Applier<R>;
+  readonly #shipper: Shipper;
   readonly #proposals: Proposals<R>;
   readonly #reads = new Map<number, PendingRead>();
-  readonly #shipping = new Set<string>();
-  readonly #listeners = new Set<(leadership: Leadership) => void>();
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   #gathered: Proposal[] = [];
   #nextRead = -1;
   /** Slot of the newest command submitted in this ballot. */
   #lastSubmitted = 0;
-  #leadership: Leadership;
-  #appliedThrough: number;
-  #durable = 0;
-  #durableTold = true;
-  #writing = 0;
-  #idle: (() => void) | undefined;
+  readonly #leadership: LeadershipNews;
+  readonly #writer: Writer;
   #failure: PaxosError | undefined;
-  applied = 0;
 
   constructor(
     home: ReplicaHome,
@@ -84,11 +68,20 @@ export class Replica<R> implements Group<R> {
     this.#members = [...parts.members];
     this.#core = parts.core;
     this.#storage = parts.storage;
-    this.#machine = parts.machine;
-    this.#appliedThrough = parts.appliedThrough;
+    this.#applier = new Applier(parts.groupId, parts.machine, parts.appliedThrough);
+    const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
+    this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
+      if (!this.#failure) home.post(to, this as Replica<unknown>, message);
+    });
     const { outstandingMax, outstandingBytesMax } = home.settings;
     this.#proposals = new Proposals({ countMax: outstandingMax, bytesMax: outstandingBytesMax });
-    this.#leadership = { leading: false, ready: false, ballot: parts.core.promised, leader: undefined };
+    const { promised: ballot } = parts.core;
+    this.#leadership = new LeadershipNews(ids, { leading: false, ready: false, ballot, leader: undefined });
+    this.#writer = new Writer(
+      parts.storage,
+      (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
+      (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
+    );
   }
 
   get failure(): PaxosError | undefined {
@@ -96,7 +89,12 @@ export class Replica<R> implements Group<R> {
   }
 
   get leading(): boolean {
-    return this.#leadership.leading;
+    return this.#leadership.now.leading;
+  }
+
+  /** Commands applied in this life. */
+  get applied(): number {
+    return this.#applier.applied;
   }
 
   get outstanding(): number {
@@ -118,7 +116,7 @@ export class Replica<R> implements Group<R> {
     if (command.length > commandBytesMax)
       throw badArgument("command", `at most ${commandBytesMax} bytes long`, command.length);
     this.#refuseIfStopped();
-    const { leading, ballot } = this.#leadership;
+    const { leading, ballot } = this.#leadership.now;
     if (!leading) throw this.#notLeader();
     if (!this.#proposals.hasRoom(command.length)) {
       throw new PaxosError(
@@ -154,7 +152,7 @@ export class Replica<R> implements Group<R> {
 
   status(): GroupStatus {
     const { nodeId, zone, now } = this.#home.settings;
-    const { leading, ready, ballot, leader } = this.#leadership;
+    const { leading, ready, ballot, leader } = this.#leadership.now;
     return {
       groupId: this.groupId,
       nodeId,
@@ -165,7 +163,7 @@ export class Replica<R> implements Group<R> {
       ready,
       ballot,
       chosenThrough: this.#core.chosenThrough,
-      appliedThrough: this.#appliedThrough,
+      appliedThrough: this.#applier.appliedThrough,
       trimmedThrough: this.#storage.trimmedThrough,
       leaseRemainingMs: ready ? this.#core.leaseRemainingMs(now()) : 0,
       outstanding: this.#proposals.count,
@@ -174,25 +172,22 @@ export class Replica<R> implements Group<R> {
   }
 
   onLeadership(fn: (leadership: Leadership) => void): () => void {
-    this.#listeners.add(fn);
-    return () => this.#listeners.delete(fn);
+    return this.#leadership.listen(fn);
   }
 
-  async *entries({
-    from = this.#storage.trimmedThrough + 1,
-    through = this.#appliedThrough,
-  } = {}): AsyncIterable<Entry> {
-    checkInteger("from", from, 1, Number.MAX_SAFE_INTEGER);
-    checkInteger("through", through, 0, this.#appliedThrough);
-    for (let next = from; next <= through; ) {
-      const chunk = await this.#storage.read(next, through, readChunkBytes);
-      yield* chunk;
-      next += chunk.length;
-    }
+  entries(range: { readonly from?: number; readonly through?: number } = {}): AsyncIterable<Entry> {
+    const from = checkInteger("from", range.from ?? this.#storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
+    const through = checkInteger(
+      "through",
+      range.through ?? this.#applier.appliedThrough,
+      0,
+      this.#applier.appliedThrough,
+    );
+    return storedEntries(this.#storage, from, through);
   }
 
   async trim(throughSlot: number): Promise<void> {
-    checkInteger("throughSlot", throughSlot, 0, this.#appliedThrough);
+    checkInteger("throughSlot", throughSlot, 0, this.#applier.appliedThrough);
     this.#refuseIfStopped();
     if (throughSlot <= this.#storage.trimmedThrough) return;
     try {
@@ -251,19 +246,15 @@ export class Replica<R> implements Group<R> {
     );
     for (const read of this.#reads.values()) read.reject(reason);
     this.#reads.clear();
-    this.#tell({ leading: false, ready: false, ballot: this.#leadership.ballot, leader: undefined });
-    this.#listeners.clear();
+    this.#leadership.end();
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
 
-  /** Resolves when no write of this group is under way any more. */
+  /** Resolves when no write or read of this group's log is under way any more. */
   async settled(): Promise<void> {
-    while (this.#writing > 0 || this.#shipping.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-    }
+    await this.#writer.settled();
+    await this.#shipper.settled();
   }
 
   #step(event: CoreEvent): void {
@@ -287,7 +278,7 @@ export class Replica<R> implements Group<R> {
     if (this.#failure) return;
     switch (effect.type) {
       case "persist":
-        this.#persist(effect);
+        this.#writer.write(effect);
         break;
       case "send":
         this.#home.post(effect.to, this as Replica<unknown>, effect.message);
@@ -313,7 +304,7 @@ export class Replica<R> implements Group<R> {
         this.#changeLeadership(effect);
         break;
       case "ship":
-        void this.#ship(effect);
+        this.#shipper.ship(effect);
         break;
       case "snapshotNeeded":
         if (snapshotNeeded.hasSubscribers) {
@@ -328,77 +319,24 @@ export class Replica<R> implements Group<R> {
     }
   }
 
-  #persist({ token, write }: Extract<Effect, { type: "persist" }>): void {
-    this.#writing++;
-    this.#home.writeBegun();
-    this.#storage.write(write).then(
-      () => {
-        this.#wrote();
-        this.#durable = Math.max(this.#durable, token);
-        if (!this.#durableTold) return;
-        // Writes that one sync made durable are told as one.
-        this.#durableTold = false;
-        queueMicrotask(() => {
-          this.#durableTold = true;
-          this.#step({ type: "persisted", token: this.#durable, nowMs: this.#home.settings.now() });
-        });
-      },
-      (cause: unknown) => {
-        this.#wrote();
-        this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause));
-      },
-    );
-  }
-
-  #wrote(): void {
-    this.#writing--;
-    this.#wakeSettled();
-  }
-
-  #wakeSettled(): void {
-    if (this.#writing > 0 || this.#shipping.size > 0) return;
-    this.#idle?.();
-    this.#idle = undefined;
-  }
-
   #apply(entries: readonly Entry[]): void {
     if (entries.length > applyAtOnceMax) this.#home.postNow();
-    for (const entry of entries) {
-      if (entry.slot !== this.#appliedThrough + 1) {
-        throw new PaxosError(
-          "ERR_PAXOS_INVARIANT",
-          `slot ${entry.slot} is chosen behind applied slot ${this.#appliedThrough}`,
-        );
-      }
-      const waiting = this.#proposals.take(entry.slot);
-      if (entry.kind === "command") {
-        let result: R;
-        try {
-          result = this.#machine.apply(entry);
-        } catch (cause) {
-          const failure = asFailure("ERR_PAXOS_APPLY", this.groupId, `apply threw at slot ${entry.slot}`, cause);
-          waiting?.reject(failure);
-          this.stop(failure);
-          return;
-        }
-        this.applied++;
-        if (waiting && sameBallot(waiting.ballot, entry.ballot)) waiting.resolve(result);
-        else waiting?.reject(this.#notLeader());
-      } else {
-        waiting?.reject(this.#notLeader());
-      }
-      this.#appliedThrough = entry.slot;
-    }
-    const last = entries.at(-1);
-    if (!last) return;
     try {
-      this.#machine.advance?.(last.slot);
+      this.#applier.apply(entries, (entry, result, failure) => {
+        const waiting = this.#proposals.take(entry.slot);
+        if (!waiting) return;
+        if (failure) waiting.reject(failure);
+        else if (entry.kind === "command" && sameBallot(waiting.ballot, entry.ballot)) waiting.resolve(result as R);
+        else waiting.reject(this.#notLeader());
+      });
     } catch (cause) {
-      this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, `advance threw at slot ${last.slot}`, cause));
+      this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, "it could not be applied", cause));
       return;
     }
-    const { leading, ready, ballot } = this.#leadership;
-    if (leading && !ready && sameBallot(last.ballot, ballot)) this.#tell({ ...this.#leadership, ready: true });
+    const { leading, ready, ballot } = this.#leadership.now;
+    const last = entries.at(-1);
+    if (leading && !ready && last && sameBallot(last.ballot, ballot))
+      this.#leadership.tell({ ...this.#leadership.now, ready: true });
   }
 
   #rejected({ id, reason, leader }: Extract<Effect, { type: "rejected" }>): void {
@@ -416,14 +354,17 @@ export class Replica<R> implements Group<R> {
     const read = this.#reads.get(id);
     if (!read) return;
     this.#reads.delete(id);
-    if (slot > this.#appliedThrough) {
-      throw new PaxosError("ERR_PAXOS_INVARIANT", `readable at slot ${slot}, applied through ${this.#appliedThrough}`);
+    if (slot > this.#applier.appliedThrough) {
+      throw new PaxosError(
+        "ERR_PAXOS_INVARIANT",
+        `readable at slot ${slot}, applied through ${this.#applier.appliedThrough}`,
+      );
     }
     read.run();
   }
 
   #changeLeadership({ leading, ballot, leader }: Extract<Effect, { type: "leadership" }>): void {
-    const before = this.#leadership;
+    const before = this.#leadership.now;
     if (before.leading && !(leading && sameBallot(before.ballot, ballot))) {
       const unsent = this.#gathered;
       this.#gathered = [];
@@ -436,36 +377,12 @@ export class Replica<R> implements Group<R> {
         ),
       );
     }
-    this.#tell({ leading, ready: before.ready && leading && sameBallot(before.ballot, ballot), ballot, leader });
-  }
-
-  #tell(leadership: Leadership): void {
-    const before = this.#leadership;
-    this.#leadership = leadership;
-    if (before.leading !== leadership.leading && led.hasSubscribers) {
-      led.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, ...leadership });
-    }
-    for (const listener of this.#listeners) listener(leadership);
-  }
-
-  async #ship({ to, fromSlot, throughSlot, bytesMax }: Extract<Effect, { type: "ship" }>): Promise<void> {
-    // One piece a peer at a time; it asks for the next when it has this one.
-    if (this.#shipping.has(to)) return;
-    this.#shipping.add(to);
-    try {
-      const entries = await this.#storage.read(fromSlot, throughSlot, bytesMax);
-      if (!this.#failure && entries.length > 0)
-        this.#home.post(to, this as Replica<unknown>, { type: "learn", entries });
-    } catch (cause) {
-      // Trimmed meanwhile is no trouble of ours. Anything else is damage that the owner must hear of; voting goes on without those slots.
-      const trimmed = cause instanceof PaxosError && cause.code === "ERR_PAXOS_TRIMMED";
-      if (!trimmed && damaged.hasSubscribers) {
-        damaged.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, fromSlot, throughSlot, cause });
-      }
-    } finally {
-      this.#shipping.delete(to);
-      this.#wakeSettled();
-    }
+    this.#leadership.tell({
+      leading,
+      ready: before.ready && leading && sameBallot(before.ballot, ballot),
+      ballot,
+      leader,
+    });
   }
 
   #refuseIfStopped(): void {
@@ -474,25 +391,8 @@ export class Replica<R> implements Group<R> {
     throw new PaxosError(code, message, { cause: this.#failure });
   }
 
-  #notLeader(leader: string | undefined = this.#leadership.leader): PaxosError {
+  #notLeader(leader: string | undefined = this.#leadership.now.leader): PaxosError {
     const hint = leader === undefined ? "nobody is known to lead" : `${leader} leads`;
     return new PaxosError("ERR_PAXOS_NOT_LEADER", `this node does not lead group ${this.groupId}; ${hint}`, { leader });
   }
-}
-
-function asFailure(code: PaxosError["code"], groupId: string, what: string, cause: unknown): PaxosError {
-  if (cause instanceof PaxosError) return cause;
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  return new PaxosError(code, `group ${groupId}: ${what}: ${detail}`, { cause });
-}
-
-/** Starts what a signal may interrupt; every failure comes as a rejection. */
-async function interruptible<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
-  signal.throwIfAborted();
-  const work = start();
-  return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

@@ -41,7 +41,7 @@ class MemoryGroup implements GroupStorage {
     if (write.promised) this.#promised = write.promised;
     if (write.accepted) this.#accepted = write.accepted;
     if (write.truncateFrom !== undefined)
-      this.#entries.length = Math.max(0, write.truncateFrom - this.#trimmedThrough - 1);
+      this.#entries.splice(Math.max(0, write.truncateFrom - this.#trimmedThrough - 1));
     if (write.entries) {
       for (const entry of write.entries) {
         if (entry.slot !== this.#trimmedThrough + this.#entries.length + 1) {

@@ -76,6 +76,7 @@ export class Outgoing {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     this.#disconnect();
+    if (this.queue.length > 0) this.#dial();
   }
 
   send(payload: Uint8Array): void {

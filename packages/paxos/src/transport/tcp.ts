@@ -14,7 +14,10 @@ export interface TcpTransportOptions {
   readonly port?: number;
   /** Everybody we talk to; nobody else is listened to. `setPeer` adds more. */
   readonly peers?: Readonly<Record<string, Address>>;
-  /** Largest message, in bytes; 16 MiB unless told. A connection that announces more is ended. */
+  /**
+   * Largest message, in bytes; 16 MiB unless told. A connection that announces more is ended. For groups: above their `pipelineBytesMax`,
+   * all of which one message must be able to carry when a new leader takes over.
+   */
   readonly frameBytesMax?: number;
   /** What may wait for one peer, in bytes; 32 MiB unless told. Beyond it the oldest messages are dropped. */
   readonly queueBytesMax?: number;

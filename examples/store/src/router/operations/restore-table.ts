@@ -9,8 +9,10 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
   async run(request, { backend, nowMs }) {
     const latest = request.UseLatestRestorableTime === true;
     if (latest === (request.RestoreDateTime !== undefined)) throw validationError(messages.restoreTimeChoice);
-    const untilMs = latest ? nowMs() : Math.round((request.RestoreDateTime as number) * 1000);
-    if (!Number.isSafeInteger(untilMs)) throw new ApiError("InvalidRestoreTimeException");
+    const latestMs = nowMs();
+    const untilMs = latest ? latestMs : Math.round((request.RestoreDateTime as number) * 1000);
+    // What is yet to come cannot be restored: a table built now would lack the writes of the time until then.
+    if (!Number.isSafeInteger(untilMs) || untilMs > latestMs) throw new ApiError("InvalidRestoreTimeException");
     const { SourceTableName: source, TargetTableName: target } = request;
     const table = await backend.restoreTable({ source, target, untilMs });
     return {

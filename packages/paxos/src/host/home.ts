@@ -1,0 +1,14 @@
+import type { Message } from "../core/messages.js";
+import type { HostSettings } from "./options.js";
+import type { Replica } from "./replica.js";
+
+/** What a replica needs of its host. */
+export interface ReplicaHome {
+  readonly settings: HostSettings;
+  /** Puts a message into the envelope for `to` that leaves at the end of the turn. */
+  post(to: string, replica: Replica<unknown>, message: Message): void;
+  /** Sends what is gathered now, before something that takes long. */
+  postNow(): void;
+  /** Has `turn` called at the end of this turn of the event loop. */
+  due(replica: Replica<unknown>): void;
+}

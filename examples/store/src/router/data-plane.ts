@@ -88,7 +88,8 @@ export class DataPlane implements Backend {
 
   async table(name: string): Promise<TableRecord> {
     const table = await this.#options.routes.table(name);
-    if (table.status === "CREATING") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
+    if (table.status !== "ACTIVE") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
     return table;
   }
 
@@ -189,8 +190,9 @@ export class DataPlane implements Backend {
   }
 
   async #assertStillThere(table: TableRecord): Promise<void> {
-    const { tableId } = await this.#options.routes.table(table.name);
-    if (tableId !== table.tableId) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    const { tableId, status } = await this.#options.routes.table(table.name);
+    if (tableId !== table.tableId || status === "DELETING")
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
   }
 
   async #route({ name, tableId }: TableRecord, hash: number): Promise<PartitionRecord> {

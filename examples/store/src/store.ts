@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, type Fleet } from "./control/fleet.js";
+import { metadataKnown } from "./control/known-metadata.js";
 import { LocalFleet } from "./control/local-fleet.js";
 import { makeDir } from "./control/make-dir.js";
 import { ProcessFleet } from "./control/process-fleet.js";
@@ -49,7 +50,11 @@ export class Store {
     this.scrub = scrub;
   }
 
-  /** Resolves when it serves. Rejects with EADDRINUSE, EACCES, ERR_WAL_LOCKED ... as `code` when it cannot. */
+  /**
+   * Resolves when it serves, which in processes it also does on two of its three nodes: the third one's trouble (a broken disk, a damaged log)
+   * goes to `onNodeFailure`, and it is started again and again. In one process all three have to open. Rejects with EADDRINUSE, EACCES,
+   * ERR_WAL_LOCKED ... as `code` when it cannot.
+   */
   static async open(options: StoreOptions): Promise<Store> {
     const {
       host = "127.0.0.1",
@@ -88,6 +93,7 @@ export class Store {
             ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),
           });
     try {
+      await metadataKnown(fleet);
       const router = await Router.listen({ fleet, host, port });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
       const scrub = new ScrubSchedule({

@@ -1,100 +1,217 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { memoryObjectStore } from "@evenkeel/wal/archive";
+import { Archiver, memoryObjectStore } from "@evenkeel/wal/archive";
 import { expect, test } from "vitest";
-import { ArchiveSchedule } from "../src/control/archive-schedule.js";
+import { ArchiveSchedule, type ArchiveScheduleOptions } from "../src/control/archive-schedule.js";
 import { Controller } from "../src/control/controller.js";
-import type { MetadataService } from "../src/metadata/service.js";
-import type { MetadataView } from "../src/metadata/view.js";
+import type { PartitionRecord, TableEntry } from "../src/metadata/records.js";
 import type { Caller } from "../src/rpc/protocol.js";
-import type { PartitionHost } from "../src/storage-node/partition-host.js";
-import { Store } from "../src/store.js";
-import { eventually, temporaryDir } from "./support/store.js";
+import { encodeCommand } from "../src/storage-node/command.js";
+import { StoreError } from "../src/storage-node/errors.js";
+import { eventually } from "./support/store.js";
 
-/** A partition that leads and has enough to archive at once; what its archive does is the test's to say. */
-function partitionHost(partition: number, archive: () => Promise<number>, failure?: Error): PartitionHost {
+const members = ["a1", "b1", "c1"];
+type Host = ReturnType<ArchiveScheduleOptions["partitions"]> extends Iterable<infer T> ? T : never;
+
+/** A led partition with so much behind its archive that it is archived, and trimmed, in the next round. */
+function hostOf(partition: number, archive: () => Promise<number>, archivedThrough = 0): Host {
+  const status = { ready: true, appliedThrough: 100_000, archivedThrough, trimmedThrough: 0 };
   return {
     partition,
-    group: { status: () => ({ ready: true, trimmedThrough: 0, failure }) },
-    archiving: { archive, archivedThrough: 0 },
-    status: () => ({ appliedThrough: 50_000, archivedThrough: 0, trimmedThrough: 0 }),
-  } as unknown as PartitionHost;
+    group: { status: () => status },
+    archiving: { archive, archivedThrough },
+    status: () => status,
+  } as unknown as Host;
 }
 
-test("a partition whose archive fails keeps no other one waiting", async () => {
+const unreachable = new StoreError("ERR_STORE_UNREACHABLE", "down");
+const failing = async () => {
+  throw new Error("the archive is full");
+};
+
+function callerOf(answer: (node: string, method: string) => unknown): (node: string) => Caller {
+  return (node) =>
+    ({
+      call: async (method: string) => answer(node, method),
+      close: async () => undefined,
+    }) as unknown as Caller;
+}
+
+test("a partition that cannot be archived keeps no other from its turn, and the failure is told", async () => {
   const archived: number[] = [];
-  const partitions = [
-    partitionHost(1, () => Promise.reject(new Error("no room"))),
-    partitionHost(2, async () => archived.push(2)),
-    partitionHost(3, async () => archived.push(3)),
-  ];
-  const schedule = new ArchiveSchedule({ partitions: () => partitions, members: [], callerTo: () => ({}) as Caller });
-  await expect(schedule.round()).rejects.toThrow("could not be archived: 1");
-  expect(archived).toEqual([2, 3]);
-  await expect(schedule.round()).rejects.toThrow("could not be archived: 1");
+  const good = hostOf(2, async () => archived.push(2));
+  const schedule = new ArchiveSchedule({
+    partitions: () => [hostOf(1, failing), good],
+    members,
+    callerTo: callerOf(() => undefined),
+  });
+  await expect(schedule.round()).rejects.toMatchObject({ errors: [new Error("the archive is full")] });
+  expect(archived).toEqual([2]);
 });
 
-test("a group that has stopped is told of, once", async () => {
-  const told: unknown[] = [];
-  let rounds = 0;
-  const failure = new Error("the log is poisoned");
+test("nothing is trimmed while one member is away, which is no failure", async () => {
+  const trims: string[] = [];
+  let away = true;
+  const schedule = new ArchiveSchedule({
+    partitions: () => [hostOf(1, async () => 0, 100_000)],
+    members,
+    callerTo: callerOf((node, method) => {
+      if (method === "trim") return trims.push(node);
+      if (away && node === "c1") throw unreachable;
+      return { nodeId: node, partitions: [{ partition: 1, durableThrough: 90_000 }] };
+    }),
+  });
+  await schedule.round();
+  expect(trims).toEqual([]);
+  away = false;
+  await schedule.round();
+  expect(trims).toEqual(members);
+});
+
+const record = (partition: number, tableId: string): PartitionRecord => ({
+  partition,
+  tableId,
+  hashFrom: 0,
+  hashTo: 2 ** 32,
+  members,
+});
+
+function tableOf(name: string, more: Partial<TableEntry> = {}): TableEntry {
+  return {
+    name,
+    tableId: name,
+    keySchema: { partition: { name: "id", type: "S" } },
+    billingMode: "PAY_PER_REQUEST",
+    readUnitsPerSecond: 0,
+    writeUnitsPerSecond: 0,
+    status: "CREATING",
+    createdAtMs: 0,
+    partitions: 1,
+    ...more,
+  };
+}
+
+interface Steered {
+  readonly tables: TableEntry[];
+  readonly answer: (node: string, method: string) => unknown;
+  readonly hosts?: readonly Host[];
+  readonly archive?: ReturnType<typeof memoryObjectStore>;
+  leads: boolean;
+}
+
+function controllerOf(steered: Steered): {
+  controller: Controller;
+  activated: string[];
+  tables: ReadonlyMap<string, TableEntry>;
+} {
+  const activated: string[] = [];
+  const tables = new Map(steered.tables.map((table) => [table.name, table]));
   const controller = new Controller({
+    archive: steered.archive ?? memoryObjectStore(),
+    members,
+    partitions: () => (steered.hosts ?? []) as never,
+    callerTo: callerOf(steered.answer),
+    view: { tables, partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)] },
     metadata: {
       get leading() {
-        rounds++;
-        return false;
+        return steered.leads;
       },
-    } as MetadataService,
-    view: { tables: new Map() } as unknown as MetadataView,
-    archive: memoryObjectStore(),
-    partitions: () => [partitionHost(1, async () => 0), partitionHost(2, async () => 0, failure)],
-    members: [],
-    callerTo: () => ({}) as Caller,
-    onFailure: (error) => told.push(error),
+      get leadsAlone() {
+        return steered.leads;
+      },
+      async activate(table) {
+        activated.push(table.name);
+        tables.set(table.name, { ...table, status: "ACTIVE" });
+      },
+      async forget({ name }) {
+        if (name === "stuck") throw new Error("stuck");
+        tables.delete(name);
+      },
+    },
   });
-  for (let round = 1; round <= 3; round++) {
-    controller.wake();
-    await eventually(`round ${round}`, () => rounds >= round);
-  }
-  await controller.close();
-  expect(told).toEqual([failure]);
+  return { controller, activated, tables };
+}
+
+const ready = (node: string) => ({
+  nodeId: node,
+  partitions: [1, 2].map((partition) => ({ partition, ready: node === "a1" })),
 });
 
-test("tables come and go while the archive cannot be written, and one that is stuck keeps no other one waiting", async () => {
-  const deleting = (name: string) => ({ name, status: "DELETING", tableId: name });
-  const forgotten: string[] = [];
-  const controller = new Controller({
-    metadata: {
-      leading: true,
-      async forget({ name }: { name: string }) {
-        if (name === "stuck") throw new Error("stuck");
-        forgotten.push(name);
-      },
-    } as unknown as MetadataService,
-    view: {
-      tables: new Map([deleting("stuck"), deleting("free")].map((table) => [table.name, table])),
-    } as unknown as MetadataView,
-    archive: memoryObjectStore(),
-    partitions: () => [partitionHost(1, () => Promise.reject(new Error("no room")))],
-    members: [],
-    callerTo: () => ({}) as Caller,
-    onFailure: () => undefined,
+test("a table becomes ACTIVE while the archive fails and a node is down", async () => {
+  const { controller, activated } = controllerOf({
+    tables: [tableOf("orders")],
+    hosts: [hostOf(1, failing)],
+    leads: true,
+    answer: (node) => {
+      if (node === "c1") throw unreachable;
+      return ready(node);
+    },
   });
   controller.wake();
-  await eventually("the free table is forgotten", () => forgotten.includes("free"));
+  await eventually("the table is active", () => activated.includes("orders"));
+  await controller.close();
+});
+
+test("a table that cannot be forgotten keeps no other one waiting", async () => {
+  const { controller, tables } = controllerOf({
+    tables: [tableOf("stuck", { status: "DELETING" }), tableOf("free", { status: "DELETING" })],
+    leads: true,
+    answer: ready,
+  });
+  controller.wake();
+  await eventually("the free table is forgotten", () => !tables.has("free"));
   await controller.close();
   expect(controller.lastFailure).toEqual(new Error("stuck"));
 });
 
-test("a store that could not be opened has let go of everything: the next attempt, in the same process, succeeds", async () => {
-  const { dir, remove } = await temporaryDir();
-  // The third node's B-tree cannot be, after its log was opened and the other two nodes were.
-  mkdirSync(join(dir, "nodes", "c1"), { recursive: true });
-  writeFileSync(join(dir, "nodes", "c1", "tree"), "a regular file");
-  const open = () => Store.open({ dir, port: 0, mode: "single" });
-  await expect(open()).rejects.toMatchObject({ code: "EEXIST" });
-  rmSync(join(dir, "nodes", "c1", "tree"));
-  const store = await open();
-  await store.close();
-  await remove();
+test("a restore that cannot be done keeps no other table from becoming ACTIVE", async () => {
+  const archive = memoryObjectStore();
+  archive.list = () => {
+    throw new Error("the archive is away");
+  };
+  const { controller, activated } = controllerOf({
+    archive,
+    tables: [tableOf("restored", { restore: { partitions: [record(9, "source")], untilMs: 5 } }), tableOf("orders")],
+    leads: true,
+    answer: ready,
+  });
+  controller.wake();
+  await eventually("the other table is active", () => activated.includes("orders"));
+  await eventually("the failure is told", () => String(controller.lastFailure).includes("the archive is away"));
+  expect(activated).toEqual(["orders"]);
+  await controller.close();
+});
+
+test("a controller that leads no more writes no more of a restore", async () => {
+  const archive = memoryObjectStore();
+  const archiver = await Archiver.open({ store: archive, stream: "p9" });
+  const bytes = Buffer.alloc(300 * 1024, 32);
+  await archiver.archive(
+    Array.from({ length: 8 }, (_, i) => ({
+      sequence: i + 1,
+      timeMs: 1,
+      data: encodeCommand({
+        kind: "writes",
+        timeMs: 1,
+        writes: [{ op: "put", key: Uint8Array.of(0, 0, 0, i), bytes, itemSizeBytes: bytes.length }],
+      }),
+    })),
+  );
+  let submits = 0;
+  const steered: Steered = {
+    archive,
+    tables: [tableOf("restored", { restore: { partitions: [record(9, "source")], untilMs: 5 } })],
+    leads: true,
+    answer: (node, method) => {
+      if (method !== "submit") return ready(node);
+      submits++;
+      // Deposed, as it may happen at any moment; the successor restores, and users write.
+      steered.leads = false;
+      return { slot: submits };
+    },
+  };
+  const { controller, activated } = controllerOf(steered);
+  controller.wake();
+  await eventually("the first write", () => submits > 0);
+  await controller.close();
+  expect(submits).toBe(1);
+  expect(activated).toEqual([]);
 });

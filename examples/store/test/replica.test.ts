@@ -196,3 +196,22 @@ test("only the last eight snapshots are kept", async () => {
   }
   replica.close();
 });
+
+test("what waits for the tree is counted by write and by byte, also where all writes are to one key", async () => {
+  const replica = new Replica(++partitions, tree, applier);
+  const bytes = Buffer.alloc(100);
+  const write: Write = { op: "put", key: Buffer.from("hot"), bytes, itemSizeBytes: 100 };
+  for (let slot = 1; slot <= 50; slot++)
+    replica.apply({ slot, command: encodeCommand({ kind: "writes", timeMs: 1, writes: [write] }) });
+  expect([replica.backlog, replica.backlogBytes]).toEqual([50, 50 * 103]);
+  await applier.drain();
+  expect([replica.backlog, replica.backlogBytes]).toEqual([0, 0]);
+});
+
+test("whoever waits for a snapshot is told when the replica is closed", async () => {
+  const replica = new Replica(++partitions, tree, applier);
+  const waiting = replica.marked(5, 60_000);
+  replica.close();
+  await expect(waiting).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+  await expect(replica.marked(5, 60_000)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+});

@@ -2,7 +2,7 @@ import type { Group } from "@evenkeel/paxos";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Item, WriteOp } from "../src/api/model.js";
 import { Applier } from "../src/storage-node/applier.js";
-import { decodeCommand } from "../src/storage-node/command.js";
+import { decodeCommand, encodeCommand } from "../src/storage-node/command.js";
 import { Replica } from "../src/storage-node/replica.js";
 import { Tree } from "../src/storage-node/tree.js";
 import { Writer } from "../src/storage-node/writer.js";
@@ -237,6 +237,38 @@ test("a repair puts back what a key held, unless it was written meanwhile", asyn
   group.choose();
   await write;
   expect(stored()).toEqual(item(8));
+});
+
+test("a repair that was begun in an earlier leadership writes nothing: another leader's writes did not pass by here", async () => {
+  const first = writer.write(KEY, put(1));
+  group.choose();
+  await first;
+  const repairing = writer.repair(KEY, 1, { json: Buffer.from(JSON.stringify(item(1))), itemSizeBytes: 9 });
+  group.loseLeadership();
+  replica.apply({
+    slot: 2,
+    command: encodeCommand({
+      kind: "writes",
+      timeMs: Date.now(),
+      writes: [{ op: "put", key: KEY, bytes: Buffer.from(JSON.stringify(item(2))), itemSizeBytes: 9 }],
+    }),
+  });
+  await expect(repairing).rejects.toMatchObject({ code: "ERR_STORE_NOT_LEADER" });
+  expect(group.submitted).toEqual([]);
+  expect(stored()).toEqual(item(2));
+});
+
+test("of two repairs of one key at once, the one that still looks sees what the other wrote", async () => {
+  const writes = [writer.write(KEY, put(1))];
+  for (let i = 2; i <= 50; i++) writes.push(writer.write(Buffer.from(`other-${i}`), put(i)));
+  group.choose();
+  await Promise.all(writes);
+  const expected = { json: Buffer.from(JSON.stringify(item(1))), itemSizeBytes: 9 };
+  const slow = writer.repair(KEY, 1, expected);
+  const fast = writer.repair(KEY, 50, expected);
+  await new Promise((resolve) => setImmediate(resolve));
+  group.choose();
+  expect(await Promise.all([slow, fast])).toEqual([false, true]);
 });
 
 test("times never go back along the log, whatever the clock does", async () => {

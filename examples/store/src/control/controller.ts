@@ -4,143 +4,128 @@ import type { MetadataService } from "../metadata/service.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
+import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
-import type { NodeStatus } from "../storage-node/status.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { reachableStatuses } from "./reachable-statuses.js";
 import { restorePartitions } from "./restore.js";
-
-const PERIOD_MS = 1_000;
-/** While a table is on its way somewhere. */
-const BUSY_PERIOD_MS = 50;
+import { Rounds } from "./rounds.js";
 
 export interface ControllerOptions {
-  readonly metadata: MetadataService;
-  readonly view: MetadataView;
+  readonly metadata: Pick<MetadataService, "leading" | "leadsAlone" | "activate" | "forget">;
+  readonly view: Pick<MetadataView, "tables" | "partitionsOf">;
   readonly archive: ObjectStore;
   readonly partitions: () => Iterable<PartitionHost>;
   readonly members: readonly string[];
   readonly callerTo: (nodeId: string) => Caller;
-  /** A group has stopped on this node (its log is poisoned, an entry could not be applied): told once. */
-  readonly onFailure: (error: unknown) => void;
+}
+
+interface Restoring {
+  /** Never rejects. */
+  readonly done: Promise<void>;
+  failure?: unknown;
 }
 
 /**
  * What nobody asks for and must happen all the same. Runs on every node: each looks after the archive of the partitions that it leads; the
  * leader of the metadata brings tables from CREATING to ACTIVE and from DELETING to nothing. Every step may be repeated, so a controller
- * that dies half-way is simply followed by another one.
+ * that dies half-way is simply followed by another one. Nothing waits for anything else: not a table for the archive, nor for another table.
  */
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #calls: LeaderCalls;
   readonly #schedule: ArchiveSchedule;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
-  #closed = false;
-  #told = false;
-  #lastFailure: unknown;
+  readonly #tables: Rounds;
+  readonly #archive: Rounds;
+  /** Restores under way, by the new table's id: they take as long as their data are large. */
+  readonly #restores = new Map<string, Restoring>();
+  readonly #closing = new AbortController();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#calls = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: 10_000 });
+    this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
     this.#schedule = new ArchiveSchedule(options);
-    this.#sleep(PERIOD_MS);
+    this.#tables = new Rounds(() => this.#tableRound());
+    this.#archive = new Rounds(async () => {
+      await this.#schedule.round();
+      return false;
+    });
   }
 
-  /** What last went wrong, if anything did; the next round tries it again. */
+  /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return this.#lastFailure;
+    return this.#tables.lastFailure ?? this.#archive.lastFailure;
   }
 
-  /** Something changed: look now instead of at the next turn. */
+  /** A table changed: look now instead of at the next turn. */
   wake(): void {
-    this.#sleep(0);
-  }
-
-  #sleep(delayMs: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => this.#round(), delayMs).unref();
-  }
-
-  #round(): void {
-    this.#running ??= this.#look()
-      .catch((error: unknown) => {
-        this.#lastFailure = error;
-        return true;
-      })
-      .then((busy) => {
-        this.#running = undefined;
-        this.#sleep(busy ? BUSY_PERIOD_MS : PERIOD_MS);
-      });
+    this.#tables.wake();
   }
 
   /** True when there is more to do soon. */
-  async #look(): Promise<boolean> {
+  async #tableRound(): Promise<boolean> {
     const { metadata, view } = this.#options;
-    this.#tellFailure();
-    // An archive that cannot be written, or a node that is down, must not keep tables from coming and going.
-    await this.#schedule.round().catch((error: unknown) => {
-      this.#lastFailure = error;
-    });
     if (!metadata.leading) return false;
-    let busy = false;
-    for (const table of [...view.tables.values()]) {
-      if (table.status === "ACTIVE") continue;
-      busy = true;
-      try {
-        if (table.status === "DELETING") await metadata.forget(table);
-        else if (await this.#isLed(table)) await this.#finish(table);
-      } catch (error) {
-        this.#lastFailure = error;
-      }
-    }
-    return busy;
+    const onTheirWay = [...view.tables.values()].filter(({ status }) => status !== "ACTIVE");
+    const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
+    for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
+    return onTheirWay.length > 0;
   }
 
-  #tellFailure(): void {
-    if (this.#told) return;
-    for (const { group } of this.#options.partitions()) {
-      const { failure } = group.status();
-      if (failure === undefined) continue;
-      this.#told = true;
-      this.#options.onFailure(failure);
-      return;
-    }
+  async #advance(table: TableEntry): Promise<void> {
+    const { metadata } = this.#options;
+    if (table.status === "DELETING") await metadata.forget(table);
+    else if (!(await this.#isLed(table))) return;
+    else if (table.restore === undefined) await metadata.activate(table);
+    else await this.#restored(table, table.restore);
   }
 
-  async #finish(table: TableEntry): Promise<void> {
+  /** Begins a restore, or looks how it goes; throws, and has it begin anew in the next round, when it failed. */
+  async #restored(table: TableEntry, { partitions, untilMs }: NonNullable<TableEntry["restore"]>): Promise<void> {
     const { archive, metadata, view } = this.#options;
-    if (table.restore !== undefined) {
-      await restorePartitions({
-        archive,
-        calls: this.#calls,
-        sources: table.restore.partitions,
-        targets: view.partitionsOf(table.tableId),
-        untilMs: table.restore.untilMs,
-      });
+    const { tableId } = table;
+    const known = this.#restores.get(tableId);
+    if (known !== undefined) {
+      if (known.failure === undefined) return;
+      this.#restores.delete(tableId);
+      throw known.failure;
     }
-    await metadata.activate(table);
+    const targets = view.partitionsOf(tableId);
+    const { signal } = this.#closing;
+    const restoring: Restoring = {
+      done: restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal })
+        .then(() => metadata.activate(table))
+        .then(
+          () => void this.#restores.delete(tableId),
+          (error: unknown) => {
+            restoring.failure = error ?? new Error("the restore failed");
+          },
+        ),
+    };
+    this.#restores.set(tableId, restoring);
+  }
+
+  /**
+   * Asked before each attempt of each write of a restore. A controller that leads no more must write no more: its successor restores too, and
+   * opens the table to users, whose writes would be written over.
+   */
+  #callerForRestore(node: string): Caller {
+    if (!this.#options.metadata.leadsAlone)
+      throw new StoreError("ERR_STORE_CLOSED", "another node may lead the metadata by now: its controller restores");
+    return this.#options.callerTo(node);
   }
 
   /** Every partition of the table has a leader that takes writes. */
   async #isLed(table: TableEntry): Promise<boolean> {
-    const { members, callerTo, view } = this.#options;
-    const statuses = await Promise.all(
-      members.map((node) =>
-        callerTo(node)
-          .call("status", {}, { timeoutMs: 1_000 })
-          .catch((): NodeStatus | undefined => undefined),
-      ),
-    );
     const led = new Set<number>();
-    for (const status of statuses)
-      for (const { partition, ready } of status?.partitions ?? []) if (ready) led.add(partition);
-    return view.partitionsOf(table.tableId).every((record: PartitionRecord) => led.has(record.partition));
+    for (const { partitions } of (await reachableStatuses(this.#options)).values())
+      for (const { partition, ready } of partitions) if (ready) led.add(partition);
+    return this.#options.view.partitionsOf(table.tableId).every((record: PartitionRecord) => led.has(record.partition));
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#running;
-    clearTimeout(this.#timer);
+    this.#closing.abort();
+    await Promise.all([this.#tables.close(), this.#archive.close()]);
+    await Promise.all([...this.#restores.values()].map(({ done }) => done));
   }
 }

@@ -13,6 +13,10 @@ const RESTART_AFTER_MS_MAX = 5_000;
 /** A node that ran this long before it died starts again without delay. */
 const STEADY_AFTER_MS = 10_000;
 const STOP_TIMEOUT_MS = 20_000;
+/** With this many nodes every partition can be led and written. */
+const QUORUM = Math.floor(NODE_IDS.length / 2) + 1;
+/** How long a start waits for a node that neither listens nor has failed, once a quorum listens. */
+const STRAGGLER_MS = 5_000;
 
 export interface ProcessFleetOptions extends FleetOptions {
   /** The node's program; absent: beside this one. */
@@ -22,6 +26,9 @@ export interface ProcessFleetOptions extends FleetOptions {
   /** Told of every exit that nobody asked for. */
   readonly onExit?: (nodeId: string, reason: string) => void;
 }
+
+/** What a person has to set right, and would not hear of if the store ran on without the node. */
+const OBSTACLES: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ERR_WAL_LOCKED"]);
 
 interface Supervised {
   readonly nodeId: string;
@@ -41,22 +48,54 @@ export class ProcessFleet implements Fleet {
   readonly #options: ProcessFleetOptions;
   readonly #nodes = new Map<string, Supervised>();
   readonly #moved = new Set<() => void>();
+  /** Exits during the start: told when it has succeeded. Where it fails, its own reason says it all. */
+  #untold: [nodeId: string, reason: string][] | undefined = [];
   #closing = false;
 
   private constructor(options: ProcessFleetOptions) {
     this.#options = options;
   }
 
-  /** Resolves when every node listens; rejects with the first node's reason otherwise. */
+  /**
+   * Resolves when every node listens, or a quorum does and the others have failed or are slow: those are told of, and started again and again.
+   * Rejects, with the first node's reason, when no quorum can be had, and where it is a directory that cannot be used at all.
+   */
   static async open(options: ProcessFleetOptions): Promise<ProcessFleet> {
     const fleet = new ProcessFleet(options);
     try {
-      await Promise.all(NODE_IDS.map((nodeId) => fleet.#add(nodeId)));
+      await fleet.#quorum();
+      const untold = fleet.#untold ?? [];
+      fleet.#untold = undefined;
+      for (const [nodeId, reason] of untold) options.onExit?.(nodeId, reason);
     } catch (error) {
       await fleet.close();
       throw error;
     }
     return fleet;
+  }
+
+  async #quorum(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    let listening = 0;
+    const failures: unknown[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const count = (): void => {
+        if (failures.length > NODE_IDS.length - QUORUM) reject(failures[0]);
+        else if (listening + failures.length === NODE_IDS.length) resolve();
+        else if (listening >= QUORUM) timer ??= setTimeout(resolve, STRAGGLER_MS);
+      };
+      for (const nodeId of NODE_IDS) {
+        this.#add(nodeId)
+          .then(
+            () => listening++,
+            (error: unknown) => {
+              failures.push(error);
+              if (OBSTACLES.has((error as { code?: unknown }).code)) reject(error);
+            },
+          )
+          .then(count, reject);
+      }
+    }).finally(() => clearTimeout(timer));
   }
 
   callerTo(nodeId: string): Caller {
@@ -159,14 +198,21 @@ export class ProcessFleet implements Fleet {
           resolve();
         }
       });
-      child.once("exit", (code, signal) => {
-        const reason = node.lastFailure ?? `exit ${signal ?? code}`;
+      const ended = (how: string): void => {
+        if (node.child !== child) return;
+        const reason = node.lastFailure ?? how;
         reject(new Error(`node ${node.nodeId} ended: ${reason}`));
         node.child = undefined;
         node.lastFailure = undefined;
         if (this.#closing) return;
-        this.#options.onExit?.(node.nodeId, reason);
+        if (this.#untold === undefined) this.#options.onExit?.(node.nodeId, reason);
+        else this.#untold.push([node.nodeId, reason]);
         this.#restart(node);
+      };
+      child.once("exit", (code, signal) => ended(`exit ${signal ?? code}`));
+      // No process came of it (too many, no memory): there is no exit to wait for.
+      child.on("error", (error) => {
+        if (child.pid === undefined) ended(error.message);
       });
     });
   }

@@ -15,27 +15,34 @@ export interface RestoreRequest {
   readonly targets: readonly PartitionRecord[];
   /** Unix time; entries up to and with this moment are taken. */
   readonly untilMs: number;
+  readonly signal: AbortSignal;
 }
 
 /**
  * Fills new partitions with what others held at a moment in the past, from the archive alone. A partition's items are held in memory
  * meanwhile. Doing it again writes the same items again.
  */
-export async function restorePartitions({ archive, calls, sources, targets, untilMs }: RestoreRequest): Promise<void> {
+export async function restorePartitions(request: RestoreRequest): Promise<void> {
+  const { calls, sources, targets, signal } = request;
   for (const [i, source] of sources.entries()) {
     const target = targets[i];
     if (target === undefined || target.hashFrom !== source.hashFrom)
       throw new Error(`no target for partition ${source.partition}`);
-    const items = await itemsAt(archive, source.partition, untilMs);
+    const items = await itemsAt(request, source.partition);
     for (const writes of entriesOf(items)) {
+      signal.throwIfAborted();
       await calls.call(target.partition, target.members, "submit", { partition: target.partition, writes });
     }
   }
 }
 
-async function itemsAt(archive: ObjectStore, partition: number, untilMs: number): Promise<Map<string, PutWrite>> {
+async function itemsAt(
+  { archive, untilMs, signal }: RestoreRequest,
+  partition: number,
+): Promise<Map<string, PutWrite>> {
   const items = new Map<string, PutWrite>();
-  for await (const entry of restore({ store: archive, stream: groupId(partition), until: { timeMs: untilMs } })) {
+  const stream = groupId(partition);
+  for await (const entry of restore({ store: archive, stream, until: { timeMs: untilMs }, signal })) {
     if (entry.data.length === 0 || entry.timeMs > untilMs) continue;
     const command = decodeCommand(entry.data);
     if (command.kind !== "writes") continue;

@@ -42,6 +42,11 @@ export class MetadataService {
     return this.#options.group.status().ready;
   }
 
+  /** The lease still runs: nobody else can have been elected. */
+  get leadsAlone(): boolean {
+    return this.#options.group.status().leaseRemainingMs > 0;
+  }
+
   async createTable(
     definition: TableDefinition,
     restore?: { source: string; untilMs: number },

@@ -10,11 +10,8 @@ import { StoreError } from "../storage-node/errors.js";
 import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
+import { TableLimits } from "./table-limits.js";
 
-/** What a table may use under PAY_PER_REQUEST: the service's default quota for a table. */
-const ON_DEMAND_UNITS_PER_SECOND = 40_000;
-/** Seconds of unused capacity that a table may spend at once. */
-const BURST_SECONDS = 300;
 const ROUTE_PAUSE_MS = 20;
 
 export interface DataPlaneOptions {
@@ -31,12 +28,13 @@ export interface DataPlaneOptions {
 export class DataPlane implements Backend {
   readonly #options: DataPlaneOptions;
   readonly #leaders: LeaderCalls;
-  readonly #limits = new Map<string, Limit>();
+  readonly #limits: TableLimits;
   readonly #deadlineMs: number;
   #turn = 0;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
+    this.#limits = new TableLimits(options.admission);
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
   }
@@ -90,12 +88,13 @@ export class DataPlane implements Backend {
 
   async table(name: string): Promise<TableRecord> {
     const table = await this.#options.routes.table(name);
-    if (table.status === "CREATING") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
+    if (table.status !== "ACTIVE") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
     return table;
   }
 
   async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
-    const limit = this.#limit(table, "write");
+    const limit = this.#limits.of(table, "write");
     const asked = op.kind === "put" ? writeUnits(0, itemBytes(op.item)) : 1;
     this.#admit(limit, asked);
     const outcome = await this.#atPartition(table, key.hash, async (record) =>
@@ -107,7 +106,7 @@ export class DataPlane implements Backend {
   }
 
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
-    const limit = this.#limit(table, "read");
+    const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, consistent);
     this.#admit(limit, asked);
     const found = await this.#atPartition(table, key.hash, async (record) => {
@@ -120,7 +119,7 @@ export class DataPlane implements Backend {
   }
 
   async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {
-    const limit = this.#limit(table, "read");
+    const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, request.consistent);
     this.#admit(limit, asked);
     const items: Item[] = [];
@@ -191,8 +190,9 @@ export class DataPlane implements Backend {
   }
 
   async #assertStillThere(table: TableRecord): Promise<void> {
-    const { tableId } = await this.#options.routes.table(table.name);
-    if (tableId !== table.tableId) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    const { tableId, status } = await this.#options.routes.table(table.name);
+    if (tableId !== table.tableId || status === "DELETING")
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
   }
 
   async #route({ name, tableId }: TableRecord, hash: number): Promise<PartitionRecord> {
@@ -211,10 +211,12 @@ export class DataPlane implements Backend {
   async #atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
     let failure: StoreError | undefined;
     const first = this.#turn++;
+    // A silent one must leave time for the others.
+    const timeoutMs = this.#deadlineMs / record.members.length;
     for (let i = 0; i < record.members.length; i++) {
       const node = record.members[(first + i) % record.members.length] as string;
       try {
-        return await this.#options.callerTo(node).call(method, params, { timeoutMs: this.#deadlineMs });
+        return await this.#options.callerTo(node).call(method, params, { timeoutMs });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         // "No such partition" says more than "no answer": the route may be an old one.
@@ -239,18 +241,6 @@ export class DataPlane implements Backend {
 
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
-  }
-
-  #limit(table: TableRecord, direction: "read" | "write"): Limit {
-    const name = `${table.tableId}:${direction}`;
-    let limit = this.#limits.get(name);
-    if (limit === undefined) {
-      const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
-      const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;
-      limit = this.#options.admission.limit(name, { ratePerSecond, burstSeconds: BURST_SECONDS });
-      this.#limits.set(name, limit);
-    }
-    return limit;
   }
 }
 

@@ -2,6 +2,12 @@ import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 
 const PAUSE_MS = 20;
+/** How long the first attempt of what may be repeated waits for a node that was reached and says nothing; twice as long each time. */
+const SILENCE_MS = 2_000;
+/** Leaders remembered; past it the one remembered longest is forgotten, and found again when asked for. */
+const LEADERS_MAX = 10_000;
+/** What changes nothing may be asked again elsewhere, whatever became of the first attempt. */
+const REPEATABLE: ReadonlySet<Method> = new Set<Method>(["get", "page", "describeTable", "listTables"]);
 
 export interface LeaderCallsOptions {
   readonly callerTo: (nodeId: string) => Caller;
@@ -11,9 +17,10 @@ export interface LeaderCallsOptions {
 
 /**
  * Finds the leader of a group and asks it: the last known one first, then whom a refusal names, then the members in turn. Only refusals that
- * surely did nothing are tried again; what may have happened (ERR_STORE_UNKNOWN_OUTCOME) goes back to the caller, who alone knows whether
- * doing it twice is harmless. So does ERR_STORE_UNKNOWN_PARTITION from a majority: nobody can lead what a majority does not have, and the
- * caller's route may lead to a table that is gone.
+ * surely did nothing are tried again, and reads; a write that may have happened (ERR_STORE_UNKNOWN_OUTCOME) goes back to the caller, who alone
+ * knows whether doing it twice is harmless. A node that was silent (stopped, cut off) is asked again after the others. To
+ * the caller goes also ERR_STORE_UNKNOWN_PARTITION from a majority: nobody can lead what a majority does not have, and the caller's route may
+ * lead to a table that is gone.
  */
 export class LeaderCalls {
   readonly #options: LeaderCallsOptions;
@@ -37,38 +44,67 @@ export class LeaderCalls {
     const { callerTo, deadlineMs } = this.#options;
     const giveUpAt = performance.now() + deadlineMs;
     const strangers = new Set<string>();
+    /** Until which attempt a node that was silent lets the others go first. */
+    const silentUntil = new Map<string, number>();
+    let silences = 0;
+    const repeatable = REPEATABLE.has(method);
     let target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
     for (let attempt = 0; ; attempt++) {
+      const leftMs = Math.max(1, giveUpAt - performance.now());
       try {
         const result = await callerTo(target).call(method, params, {
-          timeoutMs: Math.max(1, giveUpAt - performance.now()),
+          timeoutMs: repeatable ? Math.min(leftMs, SILENCE_MS * 2 ** silences) : leftMs,
         });
-        if (this.#leaders.get(partition) !== target) this.#leaders.set(partition, target);
+        this.#remember(partition, target);
         return result;
       } catch (error) {
         const code = error instanceof StoreError ? error.code : undefined;
+        if (code === "ERR_STORE_UNKNOWN_OUTCOME") {
+          silentUntil.set(target, attempt + members.length);
+          silences++;
+          // Whoever asks next begins with somebody else, unless it is known by now who leads.
+          if ((this.#leaders.get(partition) ?? target) === target)
+            this.#remember(partition, following(members, target));
+        }
         const again =
-          code === "ERR_STORE_NOT_LEADER" || code === "ERR_STORE_UNREACHABLE" || code === "ERR_STORE_UNKNOWN_PARTITION";
+          code === "ERR_STORE_NOT_LEADER" ||
+          code === "ERR_STORE_UNREACHABLE" ||
+          code === "ERR_STORE_UNKNOWN_PARTITION" ||
+          (code === "ERR_STORE_UNKNOWN_OUTCOME" && repeatable);
         if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
         if (code === "ERR_STORE_UNKNOWN_PARTITION" && strangers.add(target).size > members.length / 2) {
           this.#leaders.delete(partition);
           throw error;
         }
+        const isSilent = (member: string) => (silentUntil.get(member) ?? 0) > attempt + 1;
         const hint = (error as StoreError).leader;
-        this.#leaders.delete(partition);
-        if (hint !== undefined && hint !== target && members.includes(hint) && attempt % 2 === 0) {
+        if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
+        const hinted = hint !== undefined && hint !== target && members.includes(hint) && !isSilent(hint);
+        if (hinted && attempt % 2 === 0) {
           target = hint;
           continue;
         }
-        target = members[(members.indexOf(target) + 1) % members.length] as string;
-        if (attempt % members.length === members.length - 1 || hint !== undefined) {
+        target = following(members, target, isSilent);
+        const round = attempt % members.length === members.length - 1;
+        if (round || hint !== undefined) {
           await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
         }
       }
     }
   }
 
-  forget(partition: number): void {
-    this.#leaders.delete(partition);
+  #remember(partition: number, leader: string): void {
+    if (this.#leaders.get(partition) === leader) return;
+    this.#leaders.set(partition, leader);
+    if (this.#leaders.size <= LEADERS_MAX) return;
+    const [oldest] = this.#leaders.keys();
+    this.#leaders.delete(oldest as number);
   }
+}
+
+/** The member after `target`, past those that are silent; the very next one where all are. */
+function following(members: readonly string[], target: string, isSilent = (_: string): boolean => false): string {
+  const at = members.indexOf(target);
+  const inTurn = members.map((_, i) => members[(at + 1 + i) % members.length] as string);
+  return inTurn.find((member) => !isSilent(member)) ?? (inTurn[0] as string);
 }

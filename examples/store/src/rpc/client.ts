@@ -41,6 +41,8 @@ export class RpcClient implements Caller {
 
   async call<M extends Method>(method: M, params: Params<M>, { timeoutMs = CALL_TIMEOUT_MS } = {}): Promise<Result<M>> {
     const connection = await this.#connect();
+    if (connection.socket.destroyed)
+      throw new StoreError("ERR_STORE_UNREACHABLE", "the connection was lost before the request was sent");
     if (connection.waiting.size >= IN_FLIGHT_MAX)
       throw new StoreError("ERR_STORE_OVERLOADED", "too many requests to one node are under way");
     const id = this.#nextId++;

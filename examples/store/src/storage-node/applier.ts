@@ -17,6 +17,7 @@ export class Applier {
   #scheduled = 0;
   #hurried = false;
   #wake: (() => void) | undefined;
+  #committing: Promise<void> | undefined;
   #closed = false;
 
   constructor(tree: Tree, onFailure: (error: unknown) => void) {
@@ -30,7 +31,7 @@ export class Applier {
     this.#dirty.add(replica);
     this.#scheduled += operations;
     if (this.#scheduled >= OPERATIONS_PER_COMMIT_MAX) this.hurry();
-    this.#running ??= this.#run().catch((error: unknown) => this.#onFailure(error));
+    this.#running ??= this.#run().catch((error: unknown) => this.#fail(error));
   }
 
   /** Do not wait for more to gather: somebody waits for a snapshot, or enough has gathered. */
@@ -43,7 +44,12 @@ export class Applier {
     this.#dirty.delete(replica);
   }
 
-  /** Resolves when all that was scheduled before the call is committed. */
+  /** Resolves when the transaction that is under way, if one is, has ended. What a forgotten replica had in it is then in the tree for good. */
+  async settled(): Promise<void> {
+    await this.#committing?.catch(() => undefined);
+  }
+
+  /** Resolves when nothing is left to commit, or can be any more. While writes go on, that may be never. */
   async drain(): Promise<void> {
     while (this.#running !== undefined) {
       this.hurry();
@@ -54,6 +60,16 @@ export class Applier {
   async close(): Promise<void> {
     await this.drain();
     this.#closed = true;
+  }
+
+  /**
+   * The end: what was taken for the failed transaction is nowhere but in memory, and a later one would record a slot that covers it. A restart
+   * takes it from the log again.
+   */
+  #fail(error: unknown): void {
+    this.#closed = true;
+    this.#dirty.clear();
+    this.#onFailure(error);
   }
 
   /** Lets writes gather; in any case until the end of the turn that applied the first. */
@@ -90,13 +106,14 @@ export class Applier {
           moves.push({ replica, move });
         }
         if (moves.length === 0) continue;
-        await this.#tree.commit(
+        this.#committing = this.#tree.commit(
           moves.map(({ replica, move }) => ({
             partition: replica.partition,
             appliedThrough: move.through,
             puts: move.entries,
           })),
         );
+        await this.#committing;
         for (const { replica, move } of moves) if (replica.moved(move)) this.#dirty.add(replica);
       }
     } finally {

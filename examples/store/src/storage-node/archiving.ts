@@ -1,6 +1,7 @@
 import type { Group } from "@evenkeel/paxos";
 import { type ArchiveEntry, Archiver, type ObjectStore } from "@evenkeel/wal/archive";
 import { decodeCommand } from "./command.js";
+import { StoreError } from "./errors.js";
 import { notLeader } from "./paxos-errors.js";
 
 const BYTES_PER_OBJECT_MAX = 4 * 1024 * 1024;
@@ -40,6 +41,14 @@ export class Archiving {
       const target = Math.min(throughSlot ?? status.appliedThrough, status.appliedThrough);
       while (done < target) {
         await archiver.archive(this.#entries(done + 1, Math.min(target, done + ENTRIES_PER_RUN_MAX)));
+        // No further: another leader died between an object and its manifest, and the object reaches past what was asked for.
+        if (archiver.archivedThrough === done) await archiver.archive(this.#entries(done + 1, status.appliedThrough));
+        if (archiver.archivedThrough === done) {
+          throw new StoreError(
+            "ERR_STORE_BEHIND",
+            `the archive's next object reaches past slot ${status.appliedThrough}`,
+          );
+        }
         done = archiver.archivedThrough;
       }
       this.#archivedThrough = done;
@@ -56,7 +65,8 @@ export class Archiving {
       const from = Math.max(this.#comparedThrough, status.trimmedThrough) + 1;
       const through = Math.min(throughSlot, archiver.archivedThrough, status.appliedThrough);
       if (from > through) return this.#comparedThrough;
-      this.#comparedThrough = await archiver.compare(this.#entries(from, through));
+      // 0 where no whole object lies in what was compared.
+      this.#comparedThrough = Math.max(this.#comparedThrough, await archiver.compare(this.#entries(from, through)));
       this.#archivedThrough = Math.max(this.#archivedThrough, archiver.archivedThrough);
       return this.#comparedThrough;
     });

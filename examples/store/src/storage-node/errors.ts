@@ -9,6 +9,8 @@ export type StoreErrorCode =
   | "ERR_STORE_OVERLOADED"
   /** A stored value or page does not match its checksum. */
   | "ERR_STORE_CORRUPT"
+  /** The B-tree's file could not be written. */
+  | "ERR_STORE_TREE"
   /** The peer cannot be reached or did not answer in time. */
   | "ERR_STORE_UNREACHABLE"
   /** The replica has not reached the asked-for position yet. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { MemdsServer } from "@evenkeel/memds";
-import { GroupHost, type Transport } from "@evenkeel/paxos";
+import { type Group, GroupHost, type Transport } from "@evenkeel/paxos";
 import { walStorage } from "@evenkeel/paxos/storage";
 import { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
@@ -12,6 +12,7 @@ import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
 import { Applier } from "./applier.js";
+import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { nodeMethods } from "./methods.js";
 import { PartitionHost } from "./partition-host.js";
@@ -26,6 +27,8 @@ import { Tree } from "./tree.js";
 const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
+const DURABLE_PAUSE_MS = 10;
+const TIMES_LOOKED_AT = 100;
 
 export interface StorageNodeOptions {
   readonly nodeId: string;
@@ -60,6 +63,7 @@ export class StorageNode {
   #controller!: Controller;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
+  #failed = false;
   #closed = false;
 
   private constructor(options: StorageNodeOptions, wal: Wal, tree: Tree, host: GroupHost, memds: MemdsServer) {
@@ -69,7 +73,7 @@ export class StorageNode {
     this.#tree = tree;
     this.#host = host;
     this.memds = memds;
-    this.#applier = new Applier(tree, options.onFailure);
+    this.#applier = new Applier(tree, (error) => this.#fail(error));
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
@@ -116,6 +120,7 @@ export class StorageNode {
       if (changes.length > 0) this.#reconcile();
     });
     const group = await this.#host.join(groupId(METADATA_PARTITION), { members, stateMachine: replica });
+    await this.#opened(group, replica);
     const meta = new PartitionHost(group, replica, archive);
     this.#partitions.set(METADATA_PARTITION, meta);
     this.#metadata = new MetadataService({
@@ -135,12 +140,39 @@ export class StorageNode {
       partitions: () => this.#partitions.values(),
       members,
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
-      onFailure: (error) => {
-        if (!this.#closed) this.#options.onFailure(error);
-      },
     });
     this.#reconcile();
     await this.#reconciling;
+  }
+
+  async #opened(group: Group<number>, replica: Replica): Promise<void> {
+    this.#watch(group);
+    // Where nothing was left to replay, the log alone knows how late it was; the clock may have been set back since.
+    const { appliedThrough, trimmedThrough } = group.status();
+    if (replica.lastTimeMs > 0 || appliedThrough === 0) return;
+    const from = Math.max(trimmedThrough + 1, appliedThrough - TIMES_LOOKED_AT);
+    try {
+      for await (const { kind, command } of group.entries({ from, through: appliedThrough }))
+        if (kind === "command") replica.noteTime(decodeCommand(command).timeMs);
+    } catch {
+      // Damage in old entries, or none left: that costs nobody more than the right to set the clock back.
+    }
+  }
+
+  /** A group that stops unasked (its log failed, its state machine threw) never comes back on its own. */
+  #watch(group: Group<number>): void {
+    group.onLeadership(() => {
+      const { failure } = group.status();
+      if (failure !== undefined && failure.code !== "ERR_PAXOS_CLOSED") this.#fail(failure);
+    });
+  }
+
+  /** A node that is half there is worse than one that is not: it takes no further part, so that the others can go on, until it is started again. */
+  #fail(error: unknown): void {
+    if (this.#failed || this.#closed) return;
+    this.#failed = true;
+    void this.#host.close().catch(() => undefined);
+    this.#options.onFailure(error);
   }
 
   status(): NodeStatus {
@@ -160,15 +192,17 @@ export class StorageNode {
     this.#reconcileAgain = true;
     this.#reconciling ??= this.#reconcileLoop()
       .catch((error: unknown) => {
-        if (!this.#closed) this.#options.onFailure(error);
+        this.#fail(error);
       })
       .finally(() => {
         this.#reconciling = undefined;
+        // A change that came after the loop's last look and before this.
+        if (this.#reconcileAgain && !this.#closed && !this.#failed) this.#reconcile();
       });
   }
 
   async #reconcileLoop(): Promise<void> {
-    while (this.#reconcileAgain && !this.#closed) {
+    while (this.#reconcileAgain && !this.#closed && !this.#failed) {
       this.#reconcileAgain = false;
       for (const record of this.#view.partitions.values()) {
         if (!this.#partitions.has(record.partition) && record.members.includes(this.nodeId)) await this.#join(record);
@@ -180,9 +214,17 @@ export class StorageNode {
     }
   }
 
-  /** Partitions that were being dropped when the node stopped. Numbers are never used again, so one that was given out and is gone was deleted. */
+  /**
+   * What partitions left behind that were dropped, now or before the node stopped: the tree may know of them, or the log alone. Numbers are never used again, so one
+   * that was given out and is gone was deleted.
+   */
   async #eraseLeftovers(): Promise<void> {
-    for (const partition of this.#tree.partitions()) {
+    const prefix = STREAM_PREFIX + groupId(0).slice(0, -1);
+    const logged = this.#wal.streams().filter((name) => name.startsWith(prefix));
+    const found = new Set([...this.#tree.partitions(), ...logged.map((name) => Number(name.slice(prefix.length)))]);
+    for (const partition of found) {
+      // New partitions first: these are in nobody's way.
+      if (this.#reconcileAgain) return;
       if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
       if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
     }
@@ -191,6 +233,7 @@ export class StorageNode {
   async #join(record: PartitionRecord): Promise<void> {
     const replica = new Replica(record.partition, this.#tree, this.#applier);
     const group = await this.#host.join(groupId(record.partition), { members: record.members, stateMachine: replica });
+    await this.#opened(group, replica);
     this.#partitions.set(record.partition, new PartitionHost(group, replica, this.#options.archive));
   }
 
@@ -199,14 +242,28 @@ export class StorageNode {
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
     host.replica.close();
-    await this.#erase(partition);
   }
 
   /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
   async #erase(partition: number): Promise<void> {
-    await this.#applier.drain();
+    await this.#forgottenForGood();
+    if (this.#closed || this.#failed) return;
+    await this.#applier.settled();
     await this.#wal.stream(STREAM_PREFIX + groupId(partition)).remove();
     await this.#tree.removePartition(partition);
+  }
+
+  /**
+   * Until what this node knows of the metadata is on its disk. One that came back and did not remember that a partition is gone would look for
+   * its log, and take it for lost.
+   */
+  async #forgottenForGood(): Promise<void> {
+    const { replica } = this.#partition(METADATA_PARTITION);
+    const slot = replica.appliedThrough;
+    while (replica.durableThrough < slot && !this.#closed && !this.#failed) {
+      this.#applier.hurry();
+      await new Promise<void>((resolve) => setTimeout(resolve, DURABLE_PAUSE_MS));
+    }
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,8 @@ interface OverlayEntry {
   readonly value: StoredValue | undefined;
 }
 
+const bytesOf = ({ key, value }: OverlayEntry): number => key.length + (value?.json.length ?? 0);
+
 export interface Move {
   readonly through: number;
   readonly entries: readonly OverlayEntry[];
@@ -48,9 +50,11 @@ export class Replica {
   #committedThrough: number;
   #durableThrough: number;
   #lastTimeMs = 0;
+  #backlog = 0;
+  #backlogBytes = 0;
   #closed = false;
   readonly #marks = new Map<number, { marked: MarkedSnapshot; timer: NodeJS.Timeout }>();
-  readonly #markWaiters = new Map<number, Set<(marked: MarkedSnapshot) => void>>();
+  readonly #markWaiters = new Map<number, Set<(marked: MarkedSnapshot | undefined) => void>>();
   readonly #observers = new Set<
     (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void
   >();
@@ -80,9 +84,18 @@ export class Replica {
     return this.#lastTimeMs;
   }
 
-  /** Entries applied and not yet in the B-tree. */
+  /** Writes applied and not yet in the B-tree, those to one key each for itself. */
   get backlog(): number {
-    return this.#overlay.size;
+    return this.#backlog;
+  }
+
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
+  /** What the clock said when something applied before was written: a leader's times do not go back behind it. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
   /** Called with each entry's writes, in slot order, also with the empty ones of no-ops and marks. */
@@ -108,6 +121,8 @@ export class Replica {
         const overlay = { key: write.key, slot: entry.slot, value };
         this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
+        this.#backlog++;
+        this.#backlogBytes += bytesOf(overlay);
         observed.push({ key: write.key, json: value?.json });
       }
     }
@@ -196,6 +211,8 @@ export class Replica {
   moved(move: Move): boolean {
     this.#committedThrough = move.through;
     for (const entry of move.entries) {
+      this.#backlog--;
+      this.#backlogBytes -= bytesOf(entry);
       const key = keyText(entry.key);
       if (this.#overlay.get(key) === entry) this.#overlay.delete(key);
     }
@@ -204,9 +221,13 @@ export class Replica {
       this.#queuedMarks.shift();
       this.#takeMark(mark);
     }
-    void this.#tree.flushed().then(() => {
-      this.#durableThrough = Math.max(this.#durableThrough, move.through);
-    });
+    this.#tree.flushed().then(
+      () => {
+        this.#durableThrough = Math.max(this.#durableThrough, move.through);
+      },
+      // A later commit failed, and says so itself; this one is not known to be on disk.
+      () => undefined,
+    );
     return !this.#closed && this.#committedThrough < this.#appliedThrough;
   }
 
@@ -243,6 +264,7 @@ export class Replica {
       return known.marked;
     }
     const behind = (what: string) => new StoreError("ERR_STORE_BEHIND", `partition ${this.partition}: ${what}`);
+    if (this.#closed) throw behind("it is closed on this node");
     if (this.#committedThrough >= slot) throw behind(`the snapshot at slot ${slot} is gone`);
     return await new Promise<MarkedSnapshot>((resolve, reject) => {
       const waiters = this.#markWaiters.get(slot) ?? new Set();
@@ -252,9 +274,10 @@ export class Replica {
         if (waiters.size === 0) this.#markWaiters.delete(slot);
         reject(behind(`slot ${slot} was not reached within ${timeoutMs} ms`));
       }, timeoutMs);
-      const waiter = (marked: MarkedSnapshot) => {
+      const waiter = (marked: MarkedSnapshot | undefined) => {
         clearTimeout(timer);
-        resolve(marked);
+        if (marked === undefined) reject(behind("it is closed on this node"));
+        else resolve(marked);
       };
       waiters.add(waiter);
     });
@@ -275,6 +298,8 @@ export class Replica {
 
   close(): void {
     this.#closed = true;
+    for (const waiters of this.#markWaiters.values()) for (const waiter of waiters) waiter(undefined);
+    this.#markWaiters.clear();
     for (const slot of [...this.#marks.keys()]) this.releaseMark(slot);
     this.#applier.forget(this);
   }

@@ -33,6 +33,14 @@ export interface TreeWrite {
   }>;
 }
 
+/** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */
+async function refused(error: unknown): Promise<never> {
+  const { commitError } = error as { commitError?: Promise<unknown> };
+  const soon = new Promise<unknown>((resolve) => setImmediate(resolve, error));
+  const cause = await Promise.race([commitError?.catch((reason: unknown) => reason) ?? error, soon]);
+  throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
+}
+
 function appliedKey(partition: number): Buffer {
   const key = Buffer.alloc(5);
   key.writeUInt32BE(partition, 1);
@@ -118,7 +126,7 @@ export class Tree {
 
   /** One transaction; resolves when it is visible. What is durable follows from `flushed()`. */
   async commit(writes: readonly TreeWrite[]): Promise<void> {
-    await this.#db.batch(() => {
+    const committed = this.#db.batch(() => {
       for (const { partition, appliedThrough, puts } of writes) {
         for (const { key, slot, value } of puts) {
           if (value === undefined) void this.#db.remove(treeKey(partition, key));
@@ -129,6 +137,7 @@ export class Tree {
         void this.#db.put(appliedKey(partition), applied);
       }
     });
+    await committed.catch(refused);
   }
 
   /** Resolves when everything committed so far is on disk. */

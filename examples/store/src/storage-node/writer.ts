@@ -8,8 +8,9 @@ import { keyText } from "./key-text.js";
 import { notLeader, storeErrorOf } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
-/** Entries applied but not yet in the B-tree, past which the leader takes no more writes. */
+/** Writes applied but not yet in the B-tree, past which the leader takes no more. */
 const BACKLOG_MAX = 100_000;
+const BACKLOG_BYTES_MAX = 256 * 1024 * 1024;
 
 export interface WriteResult {
   readonly attributes?: Item;
@@ -36,7 +37,7 @@ export class Writer {
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
-  readonly #watched = new Map<string, { touched: boolean }>();
+  readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   #lastTimeMs = 0;
 
   constructor(group: Group<number>, replica: Replica) {
@@ -81,16 +82,14 @@ export class Writer {
     const submitted = this.#submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes }));
     for (const write of writes) {
       const name = keyText(write.key);
-      const watched = this.#watched.get(name);
-      if (watched !== undefined) watched.touched = true;
+      for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
       const entry = { slot: submitted.slot, write, done: submitted.done };
       this.#pending.set(name, entry);
-      submitted.done.then(
-        () => {
-          if (this.#pending.get(name) === entry) this.#pending.delete(name);
-        },
-        () => {},
-      );
+      // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
+      const settled = () => {
+        if (this.#pending.get(name) === entry) this.#pending.delete(name);
+      };
+      submitted.done.then(settled, settled);
     }
     return await this.#settled(submitted.done);
   }
@@ -111,11 +110,16 @@ export class Writer {
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
     this.#assertLeading();
+    const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
-    this.#watched.set(name, watch);
+    const watches = this.#watched.get(name) ?? new Set();
+    this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
+      this.#assertLeading();
+      // Another leader may have been here while the log was read, and its writes did not come by this watch.
+      if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
       await this.submit([
         expected === undefined
@@ -124,7 +128,8 @@ export class Writer {
       ]);
       return true;
     } finally {
-      this.#watched.delete(name);
+      watches.delete(watch);
+      if (watches.size === 0) this.#watched.delete(name);
     }
   }
 
@@ -169,10 +174,10 @@ export class Writer {
       this.#pending.clear();
       this.#round = status.ballot.round;
     }
-    if (this.#replica.backlog > BACKLOG_MAX) {
+    if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
       throw new StoreError(
         "ERR_STORE_OVERLOADED",
-        `partition ${this.#replica.partition}: ${this.#replica.backlog} entries wait for the B-tree`,
+        `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
   }

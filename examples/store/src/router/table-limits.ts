@@ -1,0 +1,44 @@
+import type { Admission, Limit } from "@evenkeel/admission-control";
+import type { TableRecord } from "../api/model.js";
+
+/** What a table may use under PAY_PER_REQUEST: the service's default quota for a table. */
+const ON_DEMAND_UNITS_PER_SECOND = 40_000;
+/** Seconds of unused capacity that a table may spend at once. */
+const BURST_SECONDS = 300;
+/** Far more than tables in use: one that is given up and asked for again has nothing until its share has come back. */
+const LIMITS_MAX = 20_000;
+
+/** One limit for each table and direction. Those of deleted tables are given up in time: past the bound, the one that was unused longest goes. */
+export class TableLimits {
+  readonly #admission: Admission;
+  readonly #limitsMax: number;
+  /** In the order of their last use. */
+  readonly #limits = new Map<string, Limit>();
+
+  constructor(admission: Admission, { limitsMax = LIMITS_MAX } = {}) {
+    this.#admission = admission;
+    this.#limitsMax = limitsMax;
+  }
+
+  of(table: TableRecord, direction: "read" | "write"): Limit {
+    const name = `${table.tableId}:${direction}`;
+    let limit = this.#limits.get(name);
+    if (limit === undefined) {
+      const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
+      const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;
+      limit = this.#admission.limit(name, { ratePerSecond, burstSeconds: BURST_SECONDS });
+    }
+    this.#limits.delete(name);
+    this.#limits.set(name, limit);
+    if (this.#limits.size > this.#limitsMax) this.#giveUpOldest();
+    return limit;
+  }
+
+  #giveUpOldest(): void {
+    for (const [name, limit] of this.#limits) {
+      this.#limits.delete(name);
+      limit.close();
+      return;
+    }
+  }
+}

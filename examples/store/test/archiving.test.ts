@@ -1,0 +1,44 @@
+import type { Group } from "@evenkeel/paxos";
+import { Archiver, memoryObjectStore } from "@evenkeel/wal/archive";
+import { expect, test } from "vitest";
+import { Archiving } from "../src/storage-node/archiving.js";
+import { encodeCommand } from "../src/storage-node/command.js";
+
+const SLOTS = 10;
+const command = encodeCommand({ kind: "mark", timeMs: 1 });
+
+const group = {
+  status: () => ({ ready: true, appliedThrough: SLOTS, trimmedThrough: 0 }),
+  async *entries({ from, through }: { from: number; through: number }) {
+    for (let slot = from; slot <= through; slot++) yield { slot, command, kind: "command" };
+  },
+} as unknown as Group<number>;
+
+const entries = Array.from({ length: SLOTS }, (_, i) => ({ sequence: i + 1, timeMs: 1, data: command }));
+
+test("an object whose uploader died before its manifest, and that reaches past what is asked for, is vouched for", async () => {
+  const store = memoryObjectStore();
+  const { put } = store;
+  let puts = 0;
+  store.put = async (...args) => {
+    if (++puts > 1) throw new Error("the uploader died");
+    return await put.apply(store, args);
+  };
+  const died = await Archiver.open({ store, stream: "p1" });
+  await expect(died.archive(entries)).rejects.toThrow("the uploader died");
+  store.put = put;
+  const archiving = new Archiving(group, store, "p1");
+  expect(await archiving.archive(6)).toBe(SLOTS);
+  expect(await archiving.archive()).toBe(SLOTS);
+});
+
+test("how far the archive was compared does not go back where the next piece ends within an object", async () => {
+  const store = memoryObjectStore();
+  const archiver = await Archiver.open({ store, stream: "p1" });
+  await archiver.archive(entries.slice(0, 4));
+  await archiver.archive(entries.slice(4));
+  const archiving = new Archiving(group, store, "p1");
+  expect(await archiving.compare(4)).toBe(4);
+  expect(await archiving.compare(7)).toBe(4);
+  expect(await archiving.compare(SLOTS)).toBe(SLOTS);
+});

@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { LeaderCalls } from "../src/router/leader-calls.js";
+import type { Caller } from "../src/rpc/protocol.js";
+import { StoreError, type StoreErrorCode } from "../src/storage-node/errors.js";
+
+const members = ["a1", "b1", "c1"];
+const error = (code: StoreErrorCode, leader?: string) => new StoreError(code, code, { leader });
+const write = { partition: 0, key: new Uint8Array(0), op: { kind: "delete", returnValues: "NONE" } } as never;
+const get = { partition: 0, key: new Uint8Array(0), consistent: true };
+
+/** Calls over nodes that answer as told; `asked` says in which order. */
+function callsOver(answer: (node: string, method: string) => unknown): { calls: LeaderCalls; asked: string[] } {
+  const asked: string[] = [];
+  const calls = new LeaderCalls({
+    deadlineMs: 2_000,
+    callerTo: (node) =>
+      ({
+        call: async (method: string) => {
+          asked.push(node);
+          return answer(node, method);
+        },
+      }) as unknown as Caller,
+  });
+  return { calls, asked };
+}
+
+/** a1 leads and was stopped: it is reached, and says nothing. Later b1 leads. */
+function silentLeader(): { calls: LeaderCalls; asked: string[]; elect: () => void } {
+  let leader = "a1";
+  const over = callsOver((node) => {
+    if (node === "a1") throw error("ERR_STORE_UNKNOWN_OUTCOME");
+    if (node !== leader) throw error("ERR_STORE_NOT_LEADER", leader);
+    return { itemSizeBytes: 1 };
+  });
+  return {
+    ...over,
+    elect: () => {
+      leader = "b1";
+    },
+  };
+}
+
+test("a write of unknown outcome is not done twice, and the next one begins with another node", async () => {
+  const { calls, asked, elect } = silentLeader();
+  await expect(calls.call(0, members, "write", write)).rejects.toMatchObject({ code: "ERR_STORE_UNKNOWN_OUTCOME" });
+  expect(asked).toEqual(["a1"]);
+  elect();
+  await calls.call(0, members, "write", write);
+  expect(asked).toEqual(["a1", "b1"]);
+});
+
+test("a read goes on to the next leader past one that is silent", async () => {
+  const { calls, asked, elect } = silentLeader();
+  setTimeout(elect, 100);
+  await calls.call(0, members, "get", get);
+  expect(
+    asked.some((node, i) => node === "a1" && asked.slice(i + 1, i + 3).includes("a1")),
+    asked.join(),
+  ).toBe(false);
+  expect(calls.leaderOf(0)).toBe("b1");
+});
+
+test("a leader whose connection was lost, and that leads still, is asked again after the others", async () => {
+  let answers = 0;
+  const { calls } = callsOver((node) => {
+    if (node !== "a1") throw error("ERR_STORE_NOT_LEADER", "a1");
+    if (++answers < 2) throw error("ERR_STORE_UNKNOWN_OUTCOME");
+    return { itemSizeBytes: 1 };
+  });
+  expect(await calls.call(0, members, "get", get)).toEqual({ itemSizeBytes: 1 });
+});

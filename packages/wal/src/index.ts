@@ -1,5 +1,5 @@
 export { Wal, type WalOptions, type WalStats } from "./wal.js";
-export { type AppendOptions, type ReadOptions, WalStream } from "./stream.js";
+export { type AppendOptions, type FollowOptions, type ReadOptions, WalStream } from "./stream.js";
 export type { WalRecord } from "./reader.js";
 export type { UncertainTail } from "./recovery.js";
 export { WalError, type WalErrorCode, type WalErrorDetails } from "./errors.js";

@@ -49,6 +49,8 @@ export class Log {
   #hasRecords = true;
   #closed = false;
   #room: (() => void)[] = [];
+  /** Called when nothing more will become durable: the log was poisoned, or closed. */
+  readonly stopped = new Set<() => void>();
   poisoned: WalError | undefined;
   /** Number and name of the last durable batch. */
   durableBatch: number;
@@ -273,7 +275,7 @@ export class Log {
     this.#markDue = false;
     this.bytesInFlight = 0;
     for (const batch of waiting) batch.reject(error);
-    for (const wake of this.#room.splice(0)) wake();
+    for (const wake of [...this.#room.splice(0), ...this.stopped]) wake();
     if (poisonedChannel.hasSubscribers) poisonedChannel.publish({ file: error.file, error });
   }
 
@@ -289,6 +291,7 @@ export class Log {
       await this.segments.close();
       await this.#file.close();
       await this.#marks.close();
+      for (const wake of this.stopped) wake();
     }
   }
 }

@@ -1,11 +1,12 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
-import { StreamState } from "./core/stream-state.js";
+import { StreamState, type StreamWatcher } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
 import { badArgument, WalError } from "./errors.js";
+import { followRecords } from "./follow.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
 import { AppendRun, type PendingBatch } from "./pending-batch.js";
-import { readRecords, truncated, type WalRecord } from "./reader.js";
+import { readRecords, readRecordsBackwards, truncated, type WalRecord } from "./reader.js";
 
 export interface AppendOptions {
   /** Gives up waiting. The records may be written all the same: an abort cannot call them back. */
@@ -19,6 +20,14 @@ export interface ReadOptions {
   readonly from?: number;
   /** Last sequence wanted. Default: the last one that is durable when reading starts. */
   readonly to?: number;
+  /** From the last one wanted down to the first. Default false. */
+  readonly backwards?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface FollowOptions {
+  /** First sequence wanted, which may still be to come. Default: the first one there is. */
+  readonly from?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -44,6 +53,7 @@ export class WalStream {
   #nextAssigned: number;
   #firstAssigned: number;
   #run: AppendRun | undefined;
+  readonly #watchers = new Set<StreamWatcher>();
 
   /** @internal Use `wal.stream(name)`. */
   constructor(home: StreamHome, name: string, state: StreamState | undefined) {
@@ -52,6 +62,7 @@ export class WalStream {
     this.#state = state;
     this.#nextAssigned = state?.next ?? 1;
     this.#firstAssigned = state?.first ?? 1;
+    if (state !== undefined) state.watchers = this.#watchers;
   }
 
   /** The oldest sequence that can be read; `lastSequence + 1` when there is none. */
@@ -164,10 +175,10 @@ export class WalStream {
   /**
    * Reads durable records in order, each verified, holding one block (256 KiB, or one batch if that is larger) in memory. What is appended
    * after the call is not read. Throws `ERR_WAL_TRUNCATED` when `from` is, or meanwhile comes to be, before `firstSequence`, and
-   * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads.
+   * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads (backwards: `ERR_WAL_TRUNCATED`).
    */
   read(options: ReadOptions = {}): AsyncIterable<WalRecord> {
-    const { from = this.firstSequence, to = this.lastSequence, signal } = options;
+    const { from = this.firstSequence, to = this.lastSequence, backwards = false, signal } = options;
     if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
     if (!Number.isSafeInteger(to) || to < 0) throw badArgument("to", "a whole number from 0", to);
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
@@ -176,7 +187,25 @@ export class WalStream {
     if (from < this.firstSequence && from <= last)
       throw truncated({ name: this.name, first: this.firstSequence }, from);
     if (state === undefined || from > last) return nothing;
-    return readRecords(this.#home.fileSystem, state, from, last, signal);
+    const read = backwards ? readRecordsBackwards : readRecords;
+    return read(this.#home.fileSystem, state, from, last, signal);
+  }
+
+  /**
+   * Reads durable records in order and then waits for what becomes durable, until the log is closed (ends) or the signal aborts (throws its
+   * reason). Each is verified as it is read from the file. Holds what `read` holds, however far it is behind.
+   *
+   * Throws `ERR_WAL_TRUNCATED` when it is overtaken by `truncateBefore`, or when the end is cut back below what it was already given;
+   * `ERR_WAL_CORRUPT` at damage; `ERR_WAL_POISONED` once it has given out what was durable before a write failed.
+   */
+  follow(options: FollowOptions = {}): AsyncIterable<WalRecord> {
+    const { from = this.firstSequence, signal } = options;
+    if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
+    const { log, fileSystem } = this.#home;
+    if (log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
+    if (from < this.firstSequence) throw truncated({ name: this.name, first: this.firstSequence }, from);
+    const followed = { name: this.name, log, fileSystem, watchers: this.#watchers, state: () => this.#state };
+    return followRecords(followed, from, signal);
   }
 
   /** The batch for `bytes` more bytes; with the stream's declaration, if it has none yet. */
@@ -184,6 +213,7 @@ export class WalStream {
     const { log } = this.#home;
     if (this.#state !== undefined) return log.gather(bytes);
     const state = new StreamState(this.#home.nextStreamId(), this.name);
+    state.watchers = this.#watchers;
     const batch = log.gather(bytes + declarationBytes(this.name));
     batch.putStream(state);
     batch.control(() => log.table.byId.set(state.id, state));

@@ -89,8 +89,3 @@ export function readEntry(bytes: Uint8Array, at: number, end: number): Entry | u
     dataTo,
   };
 }
-
-export function entryIsWhole(bytes: Uint8Array, entry: Entry, crc: Crc): boolean {
-  const at = entry.dataFrom - entryHeaderBytes;
-  return crc(bytes.subarray(at + 4, entry.dataTo)) === getU32(bytes, at);
-}

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Crc } from "../core/bytes.js";
-import * as entries from "../core/entry.js";
+import { sealEntries as sealEach } from "../core/entry.js";
 import { compiledCrc, scratchBytes } from "./compiled-crc.js";
 
 /** CRC-32 as zlib computes it: 4.5 GB/s on large blocks, built in since Node 20.15. */
@@ -17,7 +17,7 @@ export function sealEntries(target: Uint8Array, from: number, to: number, count:
     count >= compiledEntriesMin && length <= scratchBytes && length < count * compiledEntryBytesMax
       ? compiledCrc()
       : undefined;
-  if (compiled === undefined) entries.sealEntries(target, from, to, crc);
+  if (compiled === undefined) sealEach(target, from, to, crc);
   else compiled.sealEntries(target, from, to);
 }
 

@@ -1,3 +1,8 @@
 import { library } from "../../tsup.base.js";
 
-export default library({ index: "src/index.ts", archive: "src/archive/index.ts", testing: "src/testing/index.ts" });
+export default library({
+  index: "src/index.ts",
+  archive: "src/archive/index.ts",
+  testing: "src/testing/index.ts",
+  "evenkeel-wal": "src/evenkeel-wal.ts",
+});

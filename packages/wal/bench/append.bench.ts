@@ -8,6 +8,9 @@ import type { Bench, Subject } from "../../../scripts/bench-types.js";
 import { appendLoad } from "./appenders.js";
 import { GroupCommitLoop } from "./group-commit-loop.js";
 
+const truncateEvery = 4096;
+const keptRecords = 20_000;
+
 /** A subject that appends under a directory of its own, removed afterwards. */
 function appending(
   note: string,
@@ -41,18 +44,21 @@ function appends(appenders: number, bytes: number): Bench {
     },
     subjects: {
       evenkeel: appending(
-        "fdatasync before each answer; old records truncated as a log's user does, segments recycled",
+        "fdatasync before each answer; in its steady state: old records truncated as a log's user does, segments recycled",
         async (dir) => {
           const wal = await Wal.open({ dir });
           const stream = wal.stream("bench");
-          let truncated = 0;
-          const append = async (data: Buffer) => {
-            const sequence = await stream.append(data);
-            if (sequence - truncated > 200_000) {
-              truncated = sequence - 100_000;
-              await stream.truncateBefore(truncated);
+          let calls = 0;
+          const append = (data: Buffer) => {
+            const appended = stream.append(data);
+            if (++calls % truncateEvery === 0 && stream.lastSequence > keptRecords) {
+              void stream.truncateBefore(stream.lastSequence - keptRecords);
             }
+            return appended;
           };
+          // The limit starts with a file that was written before; so does this, once its first segments have been through their first life.
+          const data = Buffer.alloc(bytes);
+          while (wal.stats().segmentsRecycled < 2) await Promise.all(Array.from({ length: 1000 }, () => append(data)));
           return { append, close: () => wal.close() };
         },
         load,

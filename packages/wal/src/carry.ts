@@ -95,11 +95,10 @@ export class Carrier {
     const batch = this.#log.gather(bytes);
     const entry = batch.count;
     for (const { sequence, timeMs, data } of records) batch.putCarried(state.id, sequence, timeMs, data);
-    await new Promise<void>((resolve, reject) => {
-      const apply = (segment: Segment, offset: number) =>
-        state.carry([{ sequence: first, segment, offset, entry, bytes }], through);
-      batch.operations.push({ apply: (segment, offset) => apply(segment as Segment, offset), resolve, reject });
-    });
+    batch.control((segment, offset) =>
+      state.carry([{ sequence: first, segment: segment as Segment, offset, entry, bytes }], through),
+    );
+    await new Promise<unknown>((resolve, reject) => batch.wait(resolve, reject, through));
     this.recordsCarried += records.length;
   }
 }

@@ -49,6 +49,8 @@ export class Log {
   #hasRecords = true;
   #closed = false;
   #room: (() => void)[] = [];
+  /** Called when nothing more will become durable: the log was poisoned, or closed. */
+  readonly stopped = new Set<() => void>();
   poisoned: WalError | undefined;
   /** Number and name of the last durable batch. */
   durableBatch: number;
@@ -116,9 +118,7 @@ export class Log {
     if (refusal !== undefined) return Promise.reject(refusal);
     const last = this.#queue.at(-1) ?? this.#committing;
     if (last === undefined) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      last.operations.push({ apply: () => undefined, resolve, reject });
-    });
+    return new Promise((resolve, reject) => last.wait(() => resolve(), reject, 0));
   }
 
   /** Resolves as soon as fewer than `bytesInFlightMax` bytes wait for the disk. */
@@ -177,7 +177,7 @@ export class Log {
     this.#committing = undefined;
     this.bytesInFlight -= batch.used - batchHeaderBytes;
     this.entries += batch.count;
-    for (const operation of batch.operations) operation.resolve();
+    batch.answer(batch.waiting);
     this.#recycle(batch);
     if (this.bytesInFlight <= this.#options.bytesInFlightMax && this.#room.length > 0) {
       for (const wake of this.#room.splice(0)) wake();
@@ -274,8 +274,8 @@ export class Log {
     this.#committing = undefined;
     this.#markDue = false;
     this.bytesInFlight = 0;
-    for (const batch of waiting) for (const operation of batch.operations) operation.reject(error);
-    for (const wake of this.#room.splice(0)) wake();
+    for (const batch of waiting) batch.reject(error);
+    for (const wake of [...this.#room.splice(0), ...this.stopped]) wake();
     if (poisonedChannel.hasSubscribers) poisonedChannel.publish({ file: error.file, error });
   }
 
@@ -291,6 +291,7 @@ export class Log {
       await this.segments.close();
       await this.#file.close();
       await this.#marks.close();
+      for (const wake of this.stopped) wake();
     }
   }
 }

@@ -1,15 +1,46 @@
 import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { putU48 } from "./core/bytes.js";
-import { EntryType, entryHeaderBytes, sealEntry } from "./core/entry.js";
+import { EntryType, entryHeaderBytes, putEntryHeader } from "./core/entry.js";
 import type { SegmentRef, StreamState } from "./core/stream-state.js";
 import { putDeclaration } from "./core/stream-table.js";
-import { crc } from "./fs/checksum.js";
+import { crc, sealEntries } from "./fs/checksum.js";
 
-/** What is to happen in memory once a batch is durable, and who waits for it. */
+/** What is to happen in memory once a batch is durable, and stands at `offset` of `segment`. */
 export interface Operation {
   apply(segment: SegmentRef, offset: number): void;
-  resolve(): void;
-  reject(error: Error): void;
+}
+
+/** Records of one stream in one batch: however many appends they came from, the index learns of them at once. */
+export class AppendRun implements Operation {
+  readonly #state: StreamState;
+  readonly #entry: number;
+  /** `controls` of the batch when the run began: what is called in between ends it. */
+  readonly #controls: number;
+  readonly #batch: PendingBatch;
+  #count = 0;
+  #bytes = 0;
+
+  constructor(state: StreamState, batch: PendingBatch) {
+    this.#state = state;
+    this.#batch = batch;
+    this.#entry = batch.count;
+    this.#controls = batch.controls;
+    batch.operations.push(this);
+  }
+
+  /** Whether what is put into `batch` next goes on with this run. */
+  continuesIn(batch: PendingBatch, state: StreamState): boolean {
+    return batch === this.#batch && batch.controls === this.#controls && state === this.#state;
+  }
+
+  add(count: number, bytes: number): void {
+    this.#count += count;
+    this.#bytes += bytes;
+  }
+
+  apply(segment: SegmentRef, offset: number): void {
+    this.#state.extend(this.#count, this.#bytes, segment, offset, this.#entry);
+  }
 }
 
 /** In front of a carried record's data. */
@@ -26,9 +57,48 @@ export class PendingBatch {
   /** When it began to gather. One reading of the clock for all its records: they become durable in the same instant anyway. */
   timeMs = 0;
   readonly operations: Operation[] = [];
+  /** How many of them are not runs of appends. */
+  controls = 0;
+  /** Who waits, in the order of the calls: plain arrays, because at a million appends a second an object for each is felt. */
+  readonly #resolves: ((value: number) => void)[] = [];
+  readonly #rejects: ((reason: unknown) => void)[] = [];
+  readonly #values: number[] = [];
+  #answered = 0;
 
   constructor(bytes: Uint8Array = new Uint8Array(initialBytes)) {
     this.#bytes = bytes;
+  }
+
+  /** To happen behind what was called before, and before what is called from now on. */
+  control(apply: Operation["apply"]): void {
+    this.controls++;
+    this.operations.push({ apply });
+  }
+
+  /** `resolve(value)` is called once the batch is durable. */
+  wait(resolve: (value: number) => void, reject: (reason: unknown) => void, value: number): void {
+    this.#resolves.push(resolve);
+    this.#rejects.push(reject);
+    this.#values.push(value);
+  }
+
+  /** How many wait and were not answered yet. */
+  get waiting(): number {
+    return this.#resolves.length - this.#answered;
+  }
+
+  /** Answers the next `countMax` of those who wait. */
+  answer(countMax: number): void {
+    const to = Math.min(this.#resolves.length, this.#answered + countMax);
+    while (this.#answered < to) {
+      const at = this.#answered++;
+      (this.#resolves[at] as (value: number) => void)(this.#values[at] as number);
+    }
+  }
+
+  reject(error: Error): void {
+    for (const reject of this.#rejects.slice(this.#answered)) reject(error);
+    this.#answered = this.#rejects.length;
   }
 
   /** Makes room for `more` bytes of entries besides the trailer. */
@@ -42,18 +112,18 @@ export class PendingBatch {
 
   putRecord(stream: number, sequence: number, data: Uint8Array): void {
     this.#bytes.set(data, this.used + entryHeaderBytes);
-    this.#seal(EntryType.record, stream, sequence, data.length);
+    this.#put(EntryType.record, stream, sequence, data.length);
   }
 
   /** A record written again: its own time goes with it. */
   putCarried(stream: number, sequence: number, timeMs: number, data: Uint8Array): void {
     putU48(this.#bytes, this.used + entryHeaderBytes, timeMs);
     this.#bytes.set(data, this.used + entryHeaderBytes + carriedTimeBytes);
-    this.#seal(EntryType.carried, stream, sequence, carriedTimeBytes + data.length);
+    this.#put(EntryType.carried, stream, sequence, carriedTimeBytes + data.length);
   }
 
   putControl(type: EntryType, stream: number, sequence: number): void {
-    this.#seal(type, stream, sequence, 0);
+    this.#put(type, stream, sequence, 0);
   }
 
   putStream(state: StreamState): void {
@@ -61,8 +131,9 @@ export class PendingBatch {
     this.count++;
   }
 
-  /** The header's place, the entries, and zeros for the trailer: what is written to the file. */
+  /** The header's place, the entries with their checksums, and zeros for the trailer: what is written to the file. */
   written(): Uint8Array {
+    sealEntries(this.#bytes, batchHeaderBytes, this.used, this.count);
     return this.#bytes.fill(0, this.used, this.used + trailerBytes).subarray(0, this.used + trailerBytes);
   }
 
@@ -71,8 +142,8 @@ export class PendingBatch {
     return this.#bytes;
   }
 
-  #seal(type: EntryType, stream: number, sequence: number, length: number): void {
-    sealEntry(this.#bytes, this.used, type, stream, sequence, 0, length, crc);
+  #put(type: EntryType, stream: number, sequence: number, length: number): void {
+    putEntryHeader(this.#bytes, this.used, type, stream, sequence, 0, length);
     this.used += entryHeaderBytes + length;
     this.count++;
   }

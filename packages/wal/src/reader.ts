@@ -157,6 +157,33 @@ export async function* readRecords(
   }
 }
 
+/**
+ * The same from `to` down to `from`. Goes back from one point of the index to the one before, holding what lies between two of them: 64 KiB, or
+ * one batch if that is larger. Throws `ERR_WAL_TRUNCATED` when what comes next was truncated meanwhile, at either end.
+ */
+export async function* readRecordsBackwards(
+  fileSystem: WalFileSystem,
+  state: StreamState,
+  from: number,
+  to: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WalRecord, void, undefined> {
+  for (let last = to; last >= from; ) {
+    const live = last >= state.first && last < state.next && !state.removed;
+    const found = live ? state.find(last) : undefined;
+    if (found === undefined) throw truncated(state, last);
+    const first = Math.max(found.point.sequence, state.first, from);
+    const piece: WalRecord[] = [];
+    for await (const record of readRecords(fileSystem, state, first, last, signal)) piece.push(record);
+    if (piece.length < last - first + 1) throw truncated(state, last);
+    for (let record = piece.pop(); record !== undefined; record = piece.pop()) {
+      signal?.throwIfAborted();
+      yield record;
+    }
+    last = first - 1;
+  }
+}
+
 export function truncated(state: { readonly name: string; readonly first: number }, sequence: number): WalError {
   const message = `record ${sequence} of stream ${JSON.stringify(state.name)} was truncated; the first one left is ${state.first}`;
   return new WalError("ERR_WAL_TRUNCATED", message, { stream: state.name });

@@ -1,11 +1,12 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
-import { type SegmentRef, StreamState } from "./core/stream-state.js";
+import { StreamState, type StreamWatcher } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
 import { badArgument, WalError } from "./errors.js";
+import { followRecords } from "./follow.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
-import type { Operation, PendingBatch } from "./pending-batch.js";
-import { readRecords, truncated, type WalRecord } from "./reader.js";
+import { AppendRun, type PendingBatch } from "./pending-batch.js";
+import { readRecords, readRecordsBackwards, truncated, type WalRecord } from "./reader.js";
 
 export interface AppendOptions {
   /** Gives up waiting. The records may be written all the same: an abort cannot call them back. */
@@ -19,6 +20,14 @@ export interface ReadOptions {
   readonly from?: number;
   /** Last sequence wanted. Default: the last one that is durable when reading starts. */
   readonly to?: number;
+  /** From the last one wanted down to the first. Default false. */
+  readonly backwards?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface FollowOptions {
+  /** First sequence wanted, which may still be to come. Default: the first one there is. */
+  readonly from?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -43,6 +52,8 @@ export class WalStream {
   /** Bounds once everything that was called so far will be done. */
   #nextAssigned: number;
   #firstAssigned: number;
+  #run: AppendRun | undefined;
+  readonly #watchers = new Set<StreamWatcher>();
 
   /** @internal Use `wal.stream(name)`. */
   constructor(home: StreamHome, name: string, state: StreamState | undefined) {
@@ -51,6 +62,7 @@ export class WalStream {
     this.#state = state;
     this.#nextAssigned = state?.next ?? 1;
     this.#firstAssigned = state?.first ?? 1;
+    if (state !== undefined) state.watchers = this.#watchers;
   }
 
   /** The oldest sequence that can be read; `lastSequence + 1` when there is none. */
@@ -83,39 +95,31 @@ export class WalStream {
       const message = `an append of ${bytes} bytes with framing is over appendBytesMax (${this.#home.appendBytesMax})`;
       throw new WalError("ERR_WAL_TOO_LARGE", message, { stream: this.name });
     }
-    const { log } = this.#home;
-    const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : log.refusal();
+    const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : this.#home.log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
 
     const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
-    const { batch, state } = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
+    const batch = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
+    const state = this.#state as StreamState;
     if (truncates) {
-      batch.putControl(EntryType.truncateAfter, state.id, truncateAfter);
+      putControl(batch, state, EntryType.truncateAfter, truncateAfter, () => state.truncateAfter(truncateAfter));
       this.#nextAssigned = truncateAfter + 1;
-      state.truncationsCalled++;
+    }
+    if (bytes > 0) {
+      let run = this.#run;
+      if (run?.continuesIn(batch, state) !== true) this.#run = run = new AppendRun(state, batch);
+      run.add(records?.length ?? 1, bytes);
     }
     if (records === undefined) {
       batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
     } else {
       for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record);
     }
-    const count = records?.length ?? 1;
-    const entry = batch.count - count;
     const last = this.#nextAssigned - 1;
+    const signal = options?.signal;
     return new Promise((resolve, reject) => {
-      const operation = new AppendOperation(
-        state,
-        truncates ? truncateAfter : undefined,
-        entry,
-        count,
-        bytes,
-        last,
-        resolve,
-        reject,
-      );
-      batch.operations.push(operation);
-      const signal = options?.signal;
-      if (signal !== undefined) operation.abortWith(signal);
+      if (signal === undefined) batch.wait(resolve, reject, last);
+      else waitWith(signal, batch, resolve, reject, last);
     });
   }
 
@@ -171,10 +175,10 @@ export class WalStream {
   /**
    * Reads durable records in order, each verified, holding one block (256 KiB, or one batch if that is larger) in memory. What is appended
    * after the call is not read. Throws `ERR_WAL_TRUNCATED` when `from` is, or meanwhile comes to be, before `firstSequence`, and
-   * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads.
+   * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads (backwards: `ERR_WAL_TRUNCATED`).
    */
   read(options: ReadOptions = {}): AsyncIterable<WalRecord> {
-    const { from = this.firstSequence, to = this.lastSequence, signal } = options;
+    const { from = this.firstSequence, to = this.lastSequence, backwards = false, signal } = options;
     if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
     if (!Number.isSafeInteger(to) || to < 0) throw badArgument("to", "a whole number from 0", to);
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
@@ -183,35 +187,48 @@ export class WalStream {
     if (from < this.firstSequence && from <= last)
       throw truncated({ name: this.name, first: this.firstSequence }, from);
     if (state === undefined || from > last) return nothing;
-    return readRecords(this.#home.fileSystem, state, from, last, signal);
+    const read = backwards ? readRecordsBackwards : readRecords;
+    return read(this.#home.fileSystem, state, from, last, signal);
   }
 
-  #gather(bytes: number): { batch: PendingBatch; state: StreamState } {
+  /**
+   * Reads durable records in order and then waits for what becomes durable, until the log is closed (ends) or the signal aborts (throws its
+   * reason). Each is verified as it is read from the file. Holds what `read` holds, however far it is behind.
+   *
+   * Throws `ERR_WAL_TRUNCATED` when it is overtaken by `truncateBefore`, or when the end is cut back below what it was already given;
+   * `ERR_WAL_CORRUPT` at damage; `ERR_WAL_POISONED` once it has given out what was durable before a write failed.
+   */
+  follow(options: FollowOptions = {}): AsyncIterable<WalRecord> {
+    const { from = this.firstSequence, signal } = options;
+    if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
+    const { log, fileSystem } = this.#home;
+    if (log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
+    if (from < this.firstSequence) throw truncated({ name: this.name, first: this.firstSequence }, from);
+    const followed = { name: this.name, log, fileSystem, watchers: this.#watchers, state: () => this.#state };
+    return followRecords(followed, from, signal);
+  }
+
+  /** The batch for `bytes` more bytes; with the stream's declaration, if it has none yet. */
+  #gather(bytes: number): PendingBatch {
     const { log } = this.#home;
-    if (this.#state !== undefined) return { batch: log.gather(bytes), state: this.#state };
+    if (this.#state !== undefined) return log.gather(bytes);
     const state = new StreamState(this.#home.nextStreamId(), this.name);
+    state.watchers = this.#watchers;
     const batch = log.gather(bytes + declarationBytes(this.name));
     batch.putStream(state);
-    batch.operations.push(new DeclareOperation(log, state));
+    batch.control(() => log.table.byId.set(state.id, state));
     this.#state = state;
-    return { batch, state };
+    return batch;
   }
 
   #control(type: EntryType, sequence: number, apply: (state: StreamState) => void, assign: () => void): Promise<void> {
-    const { log } = this.#home;
-    const refusal = log.refusal();
+    const refusal = this.#home.log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const { batch, state } = this.#gather(entryHeaderBytes);
-    batch.putControl(type, state.id, sequence);
-    state.truncationsCalled++;
+    const batch = this.#gather(entryHeaderBytes);
+    const state = this.#state as StreamState;
+    putControl(batch, state, type, sequence, apply);
     assign();
-    return new Promise((resolve, reject) => {
-      const applied = () => {
-        state.truncationsApplied++;
-        apply(state);
-      };
-      batch.operations.push({ apply: applied, resolve, reject });
-    });
+    return new Promise((resolve, reject) => batch.wait(() => resolve(), reject, sequence));
   }
 
   #checkTruncateAfter(sequence: number, argument: string): void {
@@ -224,72 +241,38 @@ const nothing: AsyncIterable<WalRecord> = {
   [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }),
 };
 
-class DeclareOperation implements Operation {
-  readonly #log: Log;
-  readonly #state: StreamState;
-  constructor(log: Log, state: StreamState) {
-    this.#log = log;
-    this.#state = state;
-  }
-  apply(): void {
-    this.#log.table.byId.set(this.#state.id, this.#state);
-  }
-  resolve(): void {}
-  reject(): void {}
+function putControl(
+  batch: PendingBatch,
+  state: StreamState,
+  type: EntryType,
+  sequence: number,
+  apply: (state: StreamState) => void,
+): void {
+  batch.putControl(type, state.id, sequence);
+  state.truncationsCalled++;
+  batch.control(() => {
+    state.truncationsApplied++;
+    apply(state);
+  });
 }
 
-class AppendOperation implements Operation {
-  readonly #state: StreamState;
-  readonly #truncateAfter: number | undefined;
-  readonly #entry: number;
-  readonly #count: number;
-  readonly #bytes: number;
-  readonly #last: number;
-  readonly #resolve: (sequence: number) => void;
-  readonly #reject: (reason: unknown) => void;
-  #stopListening: (() => void) | undefined;
-
-  constructor(
-    state: StreamState,
-    truncateAfter: number | undefined,
-    entry: number,
-    count: number,
-    bytes: number,
-    last: number,
-    resolve: (sequence: number) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.#state = state;
-    this.#truncateAfter = truncateAfter;
-    this.#entry = entry;
-    this.#count = count;
-    this.#bytes = bytes;
-    this.#last = last;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  abortWith(signal: AbortSignal): void {
-    const abort = () => this.#reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    this.#stopListening = () => signal.removeEventListener("abort", abort);
-  }
-
-  apply(segment: SegmentRef, offset: number): void {
-    if (this.#truncateAfter !== undefined) {
-      this.#state.truncationsApplied++;
-      this.#state.truncateAfter(this.#truncateAfter);
-    }
-    if (this.#count > 0) this.#state.extend(this.#count, this.#bytes, segment, offset, this.#entry);
-  }
-
-  resolve(): void {
-    this.#stopListening?.();
-    this.#resolve(this.#last);
-  }
-
-  reject(error: Error): void {
-    this.#stopListening?.();
-    this.#reject(error);
-  }
+function waitWith(
+  signal: AbortSignal,
+  batch: PendingBatch,
+  resolve: (sequence: number) => void,
+  reject: (reason: unknown) => void,
+  last: number,
+): void {
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  const stop = () => signal.removeEventListener("abort", abort);
+  const answered = (sequence: number) => {
+    stop();
+    resolve(sequence);
+  };
+  const rejected = (reason: unknown) => {
+    stop();
+    reject(reason);
+  };
+  batch.wait(answered, rejected, last);
 }

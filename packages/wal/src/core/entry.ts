@@ -32,7 +32,25 @@ export interface Entry {
   readonly dataTo: number;
 }
 
-/** Writes the header for `length` bytes of data that already stand at `at + entryHeaderBytes`, and the checksum over both. */
+/** Writes the header, all but its checksum, for `length` bytes of data that stand at `at + entryHeaderBytes`. */
+export function putEntryHeader(
+  target: Uint8Array,
+  at: number,
+  type: EntryType,
+  stream: number,
+  sequence: number,
+  timeDeltaMs: number,
+  length: number,
+): void {
+  target[at + 4] = type;
+  target[at + 5] = 0;
+  putU16(target, at + 6, timeDeltaMs);
+  putU32(target, at + 8, length);
+  putU32(target, at + 12, stream);
+  putU48(target, at + 16, sequence);
+}
+
+/** The same, and the checksum over header and data. */
 export function sealEntry(
   target: Uint8Array,
   at: number,
@@ -43,13 +61,17 @@ export function sealEntry(
   length: number,
   crc: Crc,
 ): void {
-  target[at + 4] = type;
-  target[at + 5] = 0;
-  putU16(target, at + 6, timeDeltaMs);
-  putU32(target, at + 8, length);
-  putU32(target, at + 12, stream);
-  putU48(target, at + 16, sequence);
+  putEntryHeader(target, at, type, stream, sequence, timeDeltaMs, length);
   putU32(target, at, crc(target.subarray(at + 4, at + entryHeaderBytes + length)));
+}
+
+/** Fills in the checksums of the entries that stand in `target[from, to)` with the rest of their headers written. */
+export function sealEntries(target: Uint8Array, from: number, to: number, crc: Crc): void {
+  for (let at = from; at < to; ) {
+    const end = at + entryHeaderBytes + getU32(target, at + 8);
+    putU32(target, at, crc(target.subarray(at + 4, end)));
+    at = end;
+  }
 }
 
 /** The entry at `at` of a payload whose batch was verified, or undefined when it does not fit before `end`. */

@@ -26,6 +26,13 @@ export interface IndexPoint {
  */
 export const pointEveryBytes = 64 * 1024;
 
+/** Told of what became durable. */
+export interface StreamWatcher {
+  grown(): void;
+  /** Records from `next` on are gone. */
+  cut(next: number): void;
+}
+
 /**
  * What is durable of one stream: its bounds and a sparse index.
  *
@@ -41,6 +48,7 @@ export class StreamState {
   /** Raised by truncations, so that a reader on its way notices that its plan is stale. */
   truncations = 0;
   removed = false;
+  watchers: ReadonlySet<StreamWatcher> = nobody;
   #points: IndexPoint[] = [];
   #fresh = true;
   /** Truncations that were called, and those of them that are durable: what is read in between must not be written again behind them. */
@@ -66,6 +74,7 @@ export class StreamState {
     last.bytes += bytes;
     segment.liveBytes += bytes;
     this.next += count;
+    for (const watcher of this.watchers) watcher.grown();
   }
 
   truncateBefore(sequence: number): void {
@@ -84,12 +93,14 @@ export class StreamState {
     while (live > 0 && (this.#points[live - 1] as IndexPoint).sequence >= this.next) live--;
     this.#drop(live, this.#points.length);
     this.#dropDead();
+    for (const watcher of this.watchers) watcher.cut(this.next);
   }
 
   remove(): void {
     this.removed = true;
     this.truncations++;
     this.#drop(0, this.#points.length);
+    for (const watcher of this.watchers) watcher.cut(1);
   }
 
   /**
@@ -158,6 +169,8 @@ export class StreamState {
     for (const point of this.#points.splice(from, to - from)) count(point, -1);
   }
 }
+
+const nobody: ReadonlySet<StreamWatcher> = new Set();
 
 function count(point: IndexPoint, sign: 1 | -1): void {
   point.segment.points += sign;

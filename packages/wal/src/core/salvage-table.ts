@@ -1,0 +1,143 @@
+import { type BatchHeader, batchHeaderBytes } from "./batch.js";
+import { getU48 } from "./bytes.js";
+import { EntryType, readEntry } from "./entry.js";
+
+const decoder = new TextDecoder();
+
+/** Records `from` to `to` of a stream stand in the batch at `offset` of segment `segment`. */
+export interface Piece {
+  readonly from: number;
+  readonly to: number;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+export interface SequenceRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What is left of one stream. Unlike the index of a whole log it lives with holes. */
+export class SalvagedState {
+  readonly id: number;
+  /** Undefined while no declaration of the stream was found. */
+  name: string | undefined;
+  first: number;
+  next: number;
+  pieces: Piece[] = [];
+
+  /** What was before `sequence`, nobody knows until a declaration is found. */
+  constructor(id: number, sequence: number) {
+    this.id = id;
+    this.first = sequence;
+    this.next = sequence;
+  }
+
+  add(piece: Piece): void {
+    // A sequence that was there already: the truncation in between was lost with the batch that held it.
+    if (piece.from < this.next) this.cutAfter(piece.from - 1);
+    const last = this.pieces.at(-1);
+    if (
+      last !== undefined &&
+      last.segment === piece.segment &&
+      last.offset === piece.offset &&
+      last.to + 1 === piece.from
+    ) {
+      this.pieces[this.pieces.length - 1] = { ...last, to: piece.to };
+    } else this.pieces.push(piece);
+    this.next = piece.to + 1;
+  }
+
+  /** Found again further on. Where it stood first may be damaged or gone. */
+  carried(piece: Piece): void {
+    if (piece.from < this.first) return;
+    this.pieces.push(piece);
+    this.next = Math.max(this.next, piece.to + 1);
+  }
+
+  cutAfter(sequence: number): void {
+    this.next = Math.min(this.next, sequence + 1);
+    this.#clip();
+  }
+
+  cutBefore(sequence: number): void {
+    this.first = Math.max(this.first, sequence);
+    this.next = Math.max(this.next, this.first);
+    this.#clip();
+  }
+
+  /** The bounds as a segment's checkpoint has them: the truth as of there, whatever was lost before. */
+  declare(name: string, first: number, next: number): void {
+    this.name = name;
+    this.first = first;
+    this.next = next;
+    this.#clip();
+  }
+
+  #clip(): void {
+    this.pieces = this.pieces
+      .map((piece) => ({ ...piece, from: Math.max(piece.from, this.first), to: Math.min(piece.to, this.next - 1) }))
+      .filter((piece) => piece.from <= piece.to);
+  }
+
+  /** The pieces in the order of their sequences, none twice. */
+  ordered(): Piece[] {
+    const ordered: Piece[] = [];
+    let next = this.first;
+    for (const piece of [...this.pieces].sort((a, b) => a.from - b.from)) {
+      if (piece.to < next) continue;
+      ordered.push({ ...piece, from: Math.max(piece.from, next) });
+      next = piece.to + 1;
+    }
+    return ordered;
+  }
+
+  /** Sequences between `first` and `next` that were not found anywhere. */
+  missing(): SequenceRange[] {
+    const missing: SequenceRange[] = [];
+    let next = this.first;
+    for (const { from, to } of this.ordered()) {
+      if (from > next) missing.push({ from: next, to: from - 1 });
+      next = to + 1;
+    }
+    if (next < this.next) missing.push({ from: next, to: this.next - 1 });
+    return missing;
+  }
+}
+
+/** All streams, as far as the batches that are whole tell. Batches are handed to it in their order; what is between them may be lost. */
+export class SalvageTable {
+  readonly byId = new Map<number, SalvagedState>();
+
+  apply(bytes: Uint8Array, header: BatchHeader, segment: number, offset: number): void {
+    const end = offset + batchHeaderBytes + header.payloadBytes;
+    for (let at = offset + batchHeaderBytes; at < end; ) {
+      const entry = readEntry(bytes, at, end);
+      if (entry === undefined) return;
+      at = entry.dataTo;
+      if (entry.type === EntryType.checkpoint) continue;
+      if (entry.type === EntryType.remove) {
+        this.byId.delete(entry.stream);
+        continue;
+      }
+      const state = this.#state(entry.stream, entry.sequence);
+      const piece = { from: entry.sequence, to: entry.sequence, segment, offset };
+      if (entry.type === EntryType.record) state.add(piece);
+      else if (entry.type === EntryType.carried) state.carried(piece);
+      else if (entry.type === EntryType.truncateBefore) state.cutBefore(entry.sequence);
+      else if (entry.type === EntryType.truncateAfter) state.cutAfter(entry.sequence);
+      else if (entry.type === EntryType.stream) {
+        const name = decoder.decode(bytes.subarray(entry.dataFrom + 6, entry.dataTo));
+        state.declare(name, entry.sequence, getU48(bytes, entry.dataFrom));
+      }
+    }
+  }
+
+  #state(id: number, sequence: number): SalvagedState {
+    const known = this.byId.get(id);
+    if (known !== undefined) return known;
+    const state = new SalvagedState(id, sequence);
+    this.byId.set(id, state);
+    return state;
+  }
+}

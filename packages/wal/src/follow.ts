@@ -1,0 +1,70 @@
+import type { StreamState, StreamWatcher } from "./core/stream-state.js";
+import { WalError } from "./errors.js";
+import type { WalFileSystem } from "./fs/file-system.js";
+import type { Log } from "./log.js";
+import { readRecords, truncated, type WalRecord } from "./reader.js";
+
+export interface Followed {
+  readonly name: string;
+  readonly log: Log;
+  readonly fileSystem: WalFileSystem;
+  readonly watchers: Set<StreamWatcher>;
+  /** Undefined before the stream's first append. */
+  readonly state: () => StreamState | undefined;
+}
+
+/**
+ * Records from `from` on as they become durable, for as long as the log is open. What was handed out must never turn out not to be: when the end
+ * of the stream is truncated below it, the follower is told by an error and has to go back itself.
+ */
+export async function* followRecords(
+  followed: Followed,
+  from: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WalRecord, void, undefined> {
+  const { name, log, fileSystem, watchers } = followed;
+  let sequence = from;
+  let handedOut = 0;
+  let takenBack: WalError | undefined;
+  let wake: () => void = () => undefined;
+  const woken = () => wake();
+  const watcher: StreamWatcher = {
+    grown: woken,
+    cut(next) {
+      if (next <= handedOut) {
+        const message = `stream ${JSON.stringify(name)} was cut back to ${next - 1}; this reader was already given ${handedOut}`;
+        takenBack ??= new WalError("ERR_WAL_TRUNCATED", message, { stream: name });
+      }
+      wake();
+    },
+  };
+  watchers.add(watcher);
+  log.stopped.add(woken);
+  signal?.addEventListener("abort", woken);
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      if (takenBack !== undefined) throw takenBack;
+      const state = followed.state();
+      if (state !== undefined && sequence < state.next) {
+        if (sequence < state.first) throw truncated(state, sequence);
+        for await (const record of readRecords(fileSystem, state, sequence, state.next - 1, signal)) {
+          if (takenBack !== undefined) throw takenBack;
+          handedOut = record.sequence;
+          sequence = handedOut + 1;
+          yield record;
+        }
+        continue;
+      }
+      if (log.poisoned !== undefined) throw log.poisoned;
+      if (log.closed) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    watchers.delete(watcher);
+    log.stopped.delete(woken);
+    signal?.removeEventListener("abort", woken);
+  }
+}

@@ -1,0 +1,264 @@
+import { type BatchHeader, BatchPlace, batchHeaderBytes, payloadIsWhole, readBatchHeader } from "./core/batch.js";
+import { getU48 } from "./core/bytes.js";
+import { EntryType, readEntry } from "./core/entry.js";
+import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
+import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
+import { endsClean } from "./core/scan.js";
+import { badArgument, WalError } from "./errors.js";
+import { crc, indexOf } from "./fs/checksum.js";
+import type { WalFileSystem } from "./fs/file-system.js";
+import { nodeFileSystem } from "./fs/node-file-system.js";
+import { MarkFile } from "./mark-file.js";
+import type { WalRecord } from "./reader.js";
+import { segmentFile, segmentNumber } from "./segment.js";
+
+/** A part of the log that cannot be believed. */
+export interface Damage {
+  readonly file: string;
+  /** Bytes `from` to `to` of the file (`to` not included). */
+  readonly from: number;
+  readonly to: number;
+  /** Numbers of the batches that were lost there, as far as their neighbours or the file `marks` tell. */
+  readonly batches: SequenceRange | undefined;
+  /** What is wrong, for people. */
+  readonly reason: string;
+  /** False only for the very end of the log: nothing says that what stood there was ever acknowledged. */
+  readonly wasDurable: boolean;
+}
+
+/** Bytes that do not make sense, until what follows tells what was lost there. */
+interface Gap extends Pick<Damage, "file" | "from" | "to" | "reason"> {
+  /** A segment in which no batch was found: most likely it was made ahead of time and holds what its file held before. */
+  readonly unused?: boolean;
+}
+
+export interface SalvagedStream {
+  /** `#<id>` when no batch that tells the name is left. */
+  readonly name: string;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** Records between them that are lost. Records behind `lastSequence` may be lost as well where the last damage is behind it. */
+  readonly missing: readonly SequenceRange[];
+  /** What is left, in order, each verified; jumps over what is missing. */
+  read(): AsyncIterable<WalRecord>;
+}
+
+export interface Salvage {
+  /** In the order of the log; empty when it is whole. */
+  readonly damages: readonly Damage[];
+  readonly streams: readonly SalvagedStream[];
+  /** Batches that were believed. */
+  readonly batches: number;
+}
+
+export interface SalvageOptions {
+  /** Directory of the log. */
+  readonly dir: string;
+  readonly fileSystem?: WalFileSystem;
+}
+
+/**
+ * Reads what is left of a log that `Wal.open` refuses, and says what is not: damage by file, offset and batch, and the missing records of each
+ * stream by sequence. Changes nothing. A batch counts only where it was written and with all its checksums; the search goes on byte by byte
+ * behind damage. A truncation that was lost with a batch is made up for by the next segment's checkpoint; up to there, records that were
+ * truncated may be among those found.
+ *
+ * Holds one segment in memory, and a few dozen bytes for each batch. Rejects with `ERR_WAL_LOCKED` while the log is open.
+ */
+export async function salvage(options: SalvageOptions): Promise<Salvage> {
+  const { dir, fileSystem = nodeFileSystem } = options;
+  if (typeof dir !== "string" || dir === "") throw badArgument("dir", "a path", dir);
+  const unlock = await fileSystem.lock(dir);
+  try {
+    return await new Salvager(dir, fileSystem).run();
+  } finally {
+    await unlock();
+  }
+}
+
+const notABatch = "not a batch that was written here";
+
+class Salvager {
+  readonly #dir: string;
+  readonly #fileSystem: WalFileSystem;
+  readonly #table = new SalvageTable();
+  readonly #damages: Damage[] = [];
+  #batches = 0;
+  #lastNumber: number | undefined;
+
+  constructor(dir: string, fileSystem: WalFileSystem) {
+    this.#dir = dir;
+    this.#fileSystem = fileSystem;
+  }
+
+  async run(): Promise<Salvage> {
+    const numbers = (await this.#fileSystem.list(this.#dir))
+      .map(segmentNumber)
+      .filter((number) => number !== undefined);
+    numbers.sort((a, b) => a - b);
+    if (numbers[0] === 1) this.#lastNumber = 0;
+    const durable = await this.#durableBatch();
+    let gap: Gap | undefined;
+    for (const [at, number] of numbers.entries()) {
+      const before = numbers[at - 1];
+      for (let lost = (before ?? number - 1) + 1; lost < number; lost++) {
+        gap ??= { file: this.#path(lost), from: 0, to: 0, reason: "the segment's file is missing" };
+      }
+      gap = await this.#segment(number, gap);
+    }
+    const last = this.#lastNumber ?? 0;
+    if ((gap !== undefined && gap.unused !== true) || durable > last) {
+      const where = gap ?? {
+        file: this.#path(numbers.at(-1) ?? 1),
+        from: 0,
+        to: 0,
+        reason: "durable batches are missing",
+      };
+      const wasDurable = durable > last;
+      this.#damaged(where, wasDurable ? { from: last + 1, to: durable } : undefined, wasDurable);
+    }
+    const streams = [...this.#table.byId.values()].map((state) => this.#stream(state));
+    return { damages: this.#damages, streams, batches: this.#batches };
+  }
+
+  /** How far the file `marks` vouches for the log; 0 when it cannot be read either, which is damage of its own. */
+  async #durableBatch(): Promise<number> {
+    try {
+      const marks = await MarkFile.open(this.#fileSystem, this.#dir);
+      await marks.close();
+      return marks.mark.batch;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#damages.push({ file: `${this.#dir}/marks`, from: 0, to: 0, batches: undefined, reason, wasDurable: true });
+      return 0;
+    }
+  }
+
+  /** Walks one segment. What is wrong is held back until the next batch that is right tells whether, and which, batches are missing. */
+  async #segment(number: number, before: Gap | undefined): Promise<typeof before> {
+    const file = this.#path(number);
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#load(file);
+    } catch (error) {
+      return before ?? { file, from: 0, to: 0, reason: `the file cannot be read: ${String(error)}` };
+    }
+    const header = decodeSegmentHeader(bytes, crc);
+    if (!header.ok) return before ?? { file, from: 0, to: bytes.length, reason: "the segment's header is damaged" };
+    const place = new BatchPlace(header.value.salt, crc);
+    let gap = before;
+    let end = pageBytes;
+    for (;;) {
+      let found = batchAt(bytes, end, place);
+      if (found === undefined) {
+        const next = nextBatch(bytes, end + 1, place, this.#lastNumber ?? 0);
+        if (next === undefined) break;
+        gap ??= { file, from: end, to: next.offset, reason: notABatch };
+        end = next.offset;
+        found = next.header;
+      }
+      const last = this.#lastNumber;
+      if (last !== undefined && found.number > last + 1) {
+        const where = gap ?? { file, from: end, to: end, reason: "batches are missing in between" };
+        this.#damaged(where, { from: last + 1, to: found.number - 1 }, true);
+      } else if (gap !== undefined && gap.unused !== true) this.#damaged(gap, undefined, true);
+      gap = undefined;
+      this.#table.apply(bytes, found, number, end);
+      this.#batches++;
+      this.#lastNumber = found.number;
+      end += batchHeaderBytes + found.payloadBytes;
+    }
+    if (gap !== undefined || endsClean(bytes, end, header.value.recycled)) return gap;
+    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes };
+  }
+
+  #damaged({ file, from, to, reason }: Gap, batches: SequenceRange | undefined, wasDurable: boolean): void {
+    this.#damages.push({ file, from, to, batches, reason, wasDurable });
+  }
+
+  async #load(file: string): Promise<Uint8Array> {
+    const handle = await this.#fileSystem.open(file, "read");
+    try {
+      const bytes = new Uint8Array(await handle.size());
+      return bytes.subarray(0, await handle.read(bytes, 0));
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #stream(state: SalvagedState): SalvagedStream {
+    return {
+      name: state.name ?? `#${state.id}`,
+      firstSequence: state.first,
+      lastSequence: state.next - 1,
+      missing: state.missing(),
+      read: () => this.#read(state.id, state.ordered()),
+    };
+  }
+
+  async *#read(id: number, pieces: readonly Piece[]): AsyncGenerator<WalRecord, void, undefined> {
+    let loaded: { segment: number; bytes: Uint8Array; place: BatchPlace } | undefined;
+    for (const { from, to, segment, offset } of pieces) {
+      if (loaded?.segment !== segment) {
+        const bytes = await this.#load(this.#path(segment));
+        const header = decodeSegmentHeader(bytes, crc);
+        if (!header.ok) throw this.#changed(segment, 0);
+        loaded = { segment, bytes, place: new BatchPlace(header.value.salt, crc) };
+      }
+      const { bytes, place } = loaded;
+      const batch = batchAt(bytes, offset, place);
+      if (batch === undefined) throw this.#changed(segment, offset);
+      // From the back: of a record that was truncated and replaced within one batch, the later one is meant.
+      const records = new Map<number, WalRecord>();
+      const end = offset + batchHeaderBytes + batch.payloadBytes;
+      for (let at = offset + batchHeaderBytes; at < end; ) {
+        const entry = readEntry(bytes, at, end);
+        if (entry === undefined) break;
+        at = entry.dataTo;
+        const { sequence, dataFrom, dataTo } = entry;
+        if (entry.stream !== id || sequence < from || sequence > to) continue;
+        if (entry.type === EntryType.record) {
+          const timeMs = batch.timeMs + entry.timeDeltaMs;
+          records.set(sequence, { sequence, timeMs, data: bytes.slice(dataFrom, dataTo) });
+        } else if (entry.type === EntryType.carried) {
+          records.set(sequence, { sequence, timeMs: getU48(bytes, dataFrom), data: bytes.slice(dataFrom + 6, dataTo) });
+        }
+      }
+      for (let sequence = from; sequence <= to; sequence++) {
+        const record = records.get(sequence);
+        if (record !== undefined) yield record;
+      }
+    }
+  }
+
+  #changed(segment: number, offset: number): WalError {
+    const file = this.#path(segment);
+    const message = `${file}: what was whole at ${offset} a moment ago is damaged now`;
+    return new WalError("ERR_WAL_CORRUPT", message, { file, offset });
+  }
+
+  #path(segment: number): string {
+    return `${this.#dir}/${segmentFile(segment)}`;
+  }
+}
+
+/** The whole batch at `offset`, if one was written for this place. */
+function batchAt(bytes: Uint8Array, offset: number, place: BatchPlace): BatchHeader | undefined {
+  const header = readBatchHeader(bytes, offset, place, offset, crc);
+  if (header === undefined || offset + batchHeaderBytes + header.payloadBytes > bytes.length) return undefined;
+  return payloadIsWhole(bytes, offset, header, place, offset, crc) ? header : undefined;
+}
+
+function nextBatch(
+  bytes: Uint8Array,
+  from: number,
+  place: BatchPlace,
+  above: number,
+): { readonly offset: number; readonly header: BatchHeader } | undefined {
+  const prefix = place.prefix();
+  for (let at = indexOf(bytes, prefix, from); at >= 0; at = indexOf(bytes, prefix, at + 1)) {
+    const header = batchAt(bytes, at, place);
+    if (header !== undefined && header.number > above) return { offset: at, header };
+  }
+  return undefined;
+}

@@ -160,13 +160,22 @@ export class MemdsClient {
 
   async #askInTurn(queries: readonly Query[], signal: AbortSignal, deadlineMs: number): Promise<Answer[]> {
     const errors: MemdsError[] = [];
-    const members = this.#inOrder();
-    for (const [tried, member] of members.entries()) {
+    const tried = new Set<Member>();
+    let fleet = this.#members;
+    let left = this.#inOrder();
+    for (;;) {
+      if (fleet !== this.#members) {
+        fleet = this.#members;
+        left = this.#inOrder().filter((member) => !tried.has(member));
+      }
+      const member = left.shift();
+      if (member === undefined) break;
+      tried.add(member);
       signal.throwIfAborted();
       try {
         // A silent server may not use up the time in which another one could answer.
-        const shareMs = (deadlineMs - this.#now()) / (members.length - tried);
-        const answers = await this.#askOne(member, queries, signal, tried === members.length - 1 ? undefined : shareMs);
+        const shareMs = left.length === 0 ? undefined : (deadlineMs - this.#now()) / (left.length + 1);
+        const answers = await this.#askOne(member, queries, signal, shareMs);
         const version = answers[0]?.version ?? this.#version;
         if (version < this.#version) {
           this.#passedOver.stale++;
@@ -273,7 +282,10 @@ function overTcp(
 
 function checkedServers(servers: unknown): readonly MemdsMember[] {
   if (!Array.isArray(servers) || servers.length === 0) {
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `servers must be an array of at least one server, not ${String(servers)}`);
+    throw new MemdsError(
+      "ERR_MEMDS_ARGUMENT",
+      `servers must be an array of at least one server, not ${String(servers)}`,
+    );
   }
   return servers as readonly MemdsMember[];
 }

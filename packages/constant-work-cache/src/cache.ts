@@ -30,8 +30,10 @@ export class ConstantWorkCache<K, V> {
   readonly #options: ResolvedOptions<K, V>;
   readonly #entries: Entries<K, V>;
   /** Refreshes of this turn. Never more than could be sent if every call were free, so that one endless turn cannot fill memory. */
-  #refreshes: K[] = [];
+  readonly #refreshes: K[] = [];
   #refreshCount = 0;
+  /** The count at which there is more to do than to note the key: the first one, a whole batch, and the bound. */
+  #refreshMark = 0;
   readonly #refreshMax: number;
   /** With a window: a whole batch is there, so it goes at the end of the turn. */
   readonly #hurryAt: number;
@@ -41,15 +43,16 @@ export class ConstantWorkCache<K, V> {
   #fresh: Miss<K, V>[] = [];
   /** Takes back the flush that is scheduled, if one is. */
   #unschedule: (() => void) | undefined;
-  #turnMs = 0;
   #sequence = 0;
   /** Counts `clear()`: an answer to a question from before it is delivered, but not kept. */
   #epoch = 0;
   #closed = false;
 
-  #gets = 0;
+  /** Refreshes of earlier turns, sent or dropped. A hit is counted by its refresh alone: these, and those of this turn, less the misses among peeks. */
+  #refreshesBefore = 0;
+  #getMisses = 0;
   #peeks = 0;
-  #hits = 0;
+  #peekMisses = 0;
   #lookups = 0;
   #refreshesDropped = 0;
   #missesDropped = 0;
@@ -57,7 +60,6 @@ export class ConstantWorkCache<K, V> {
   #framesTimedOut = 0;
   #unanswered = 0;
   #stale = 0;
-  #servedAgeMs = 0;
   readonly #dropping = new Spell("refreshes-dropped");
   readonly #refusing = new Spell("misses-refused");
 
@@ -79,12 +81,10 @@ export class ConstantWorkCache<K, V> {
    * @returns rejects with `ERR_CACHE_OVERLOADED`, `ERR_CACHE_TIMEOUT`, `ERR_CACHE_SOURCE`, `ERR_CACHE_UNANSWERED` for misses; `ERR_CACHE_CLOSED`.
    */
   get(key: K, options?: { readonly signal?: AbortSignal }): V | undefined | Promise<V | undefined> {
-    if (this.#closed) return quietly(Promise.reject(closedError()));
     const slot = this.#entries.slotOf(key);
     if (slot === undefined) return this.#miss(key, options?.signal);
-    this.#gets++;
     this.#refresh(key);
-    return this.#serve(slot);
+    return this.#entries.serve(slot);
   }
 
   /**
@@ -97,7 +97,9 @@ export class ConstantWorkCache<K, V> {
     this.#peeks++;
     this.#refresh(key);
     const slot = this.#entries.slotOf(key);
-    return slot === undefined ? undefined : this.#serve(slot);
+    if (slot !== undefined) return this.#entries.serve(slot);
+    this.#peekMisses++;
+    return undefined;
   }
 
   /**
@@ -125,12 +127,13 @@ export class ConstantWorkCache<K, V> {
   }
 
   stats(): CacheStats {
-    const asked = this.#gets + this.#peeks - this.#refreshCount - this.#misses.size;
+    const refreshes = this.#refreshesBefore + this.#refreshCount;
+    const asked = this.#refreshesBefore + this.#getMisses - this.#misses.size;
     return {
-      gets: this.#gets,
+      gets: refreshes - this.#peeks + this.#getMisses,
       peeks: this.#peeks,
-      hits: this.#hits,
-      misses: this.#gets + this.#peeks - this.#hits,
+      hits: refreshes - this.#peekMisses,
+      misses: this.#getMisses + this.#peekMisses,
       lookups: this.#lookups,
       frames: this.#sequence,
       amplification: asked === 0 ? 1 : this.#lookups / asked,
@@ -145,7 +148,7 @@ export class ConstantWorkCache<K, V> {
       evictions: this.#entries.evictions,
       inFlight: this.#inFlight.size,
       queued: this.#misses.size,
-      servedAgeMs: this.#servedAgeMs,
+      servedAgeMs: this.#entries.servedAgeMs,
     };
   }
 
@@ -166,8 +169,8 @@ export class ConstantWorkCache<K, V> {
     this.#misses.clear();
     this.#fresh = [];
     this.#refreshesDropped += this.#refreshCount;
-    this.#refreshCount = 0;
-    this.#refreshes = [];
+    this.#forgetRefreshes();
+    this.#refreshes.length = 0;
     this.#entries.clear();
   }
 
@@ -175,30 +178,38 @@ export class ConstantWorkCache<K, V> {
     this.close();
   }
 
-  #serve(slot: number): V | undefined {
-    this.#hits++;
-    this.#entries.touch(slot);
-    const ageMs = this.#entries.ageAt(slot, this.#turnMs);
-    if (ageMs > this.#servedAgeMs) this.#servedAgeMs = ageMs;
-    return this.#entries.valueAt(slot);
-  }
-
+  /** All that a hit pays beside its look-up: one comparison and one write into an array. */
   #refresh(key: K): void {
     const count = this.#refreshCount;
-    if (count === this.#refreshMax) {
-      this.#refreshesDropped++;
-      this.#dropping.goesOn();
-      return;
-    }
+    if (count === this.#refreshMark && !this.#hasRoom(count)) return;
     this.#refreshes[count] = key;
     this.#refreshCount = count + 1;
+  }
+
+  /** A refresh that is the first, fills a batch, or finds the bound reached: then it is dropped. */
+  #hasRoom(count: number): boolean {
+    if (count === this.#refreshMax) {
+      this.#refreshesBefore++;
+      this.#refreshesDropped++;
+      this.#dropping.goesOn();
+      return false;
+    }
     if (this.#unschedule === undefined) this.#schedule();
-    else if (count + 1 === this.#hurryAt) this.#hurry();
+    if (count + 1 === this.#hurryAt) this.#hurry();
+    this.#refreshMark = count + 1 < this.#hurryAt ? this.#hurryAt - 1 : this.#refreshMax;
+    return true;
+  }
+
+  #forgetRefreshes(): void {
+    this.#refreshesBefore += this.#refreshCount;
+    this.#refreshCount = 0;
+    this.#refreshMark = 0;
   }
 
   #miss(key: K, signal: AbortSignal | undefined): Promise<V | undefined> {
+    if (this.#closed) return quietly(Promise.reject(closedError()));
     if (signal?.aborted === true) return quietly(Promise.reject(signal.reason));
-    this.#gets++;
+    this.#getMisses++;
     const { queueMax, batchMax, inFlightMax } = this.#options;
     if (this.#misses.size >= queueMax + batchMax * (inFlightMax - this.#inFlight.size)) {
       this.#missesDropped++;
@@ -220,8 +231,7 @@ export class ConstantWorkCache<K, V> {
   }
 
   #schedule(): void {
-    this.#turnMs = this.#coarseMs();
-    this.#servedAgeMs = 0;
+    this.#entries.beginTurn(this.#coarseMs());
     const { windowMs } = this.#options;
     if (windowMs === 0) {
       this.#hurry();
@@ -259,7 +269,7 @@ export class ConstantWorkCache<K, V> {
       this.#refreshesDropped += this.#refreshCount - sent;
       this.#dropping.goesOn();
     }
-    this.#refreshCount = 0;
+    this.#forgetRefreshes();
     this.#dropping.turnEnds();
     this.#refusing.turnEnds();
     for (const miss of this.#fresh) if (this.#misses.has(miss)) miss.waitAtMost(timeoutMs);

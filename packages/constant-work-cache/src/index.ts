@@ -1,5 +1,6 @@
 export { ConstantWorkCache } from "./cache.js";
 export { Absent } from "./core/absent.js";
+export { ConstantWorkPoller, type PollerOptions, type PollerStats } from "./poller.js";
 export { CacheError, type CacheErrorCode } from "./errors.js";
 export type { CacheOptions, Source } from "./options.js";
 export type { CacheStats } from "./stats.js";

@@ -20,7 +20,7 @@ export interface CacheOptions<K, V> {
   readonly source: Source<K, V>;
   /** A finite number that never falls for a key at the source. A source without versions may give a constant: then the later look-up wins. */
   readonly versionOf: (value: V) => number;
-  /** Entries kept, negative ones counted in; the least useful one leaves. 1 to 2^31. Default 100,000. */
+  /** Entries kept, negative ones counted in; the least useful one leaves. 1 to 2^23 (what a Map holds). Default 100,000. */
   readonly entriesMax?: number;
   /** Look-ups in one call of the source. Default 512. */
   readonly batchMax?: number;
@@ -47,7 +47,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
   return {
     source: options.source,
     versionOf: options.versionOf,
-    entriesMax: integer("entriesMax", options.entriesMax ?? 100_000, 1, 2 ** 31),
+    entriesMax: integer("entriesMax", options.entriesMax ?? 100_000, 1, 2 ** 23),
     batchMax: integer("batchMax", options.batchMax ?? 512, 1, 1_000_000),
     inFlightMax: integer("inFlightMax", options.inFlightMax ?? 8, 1, 10_000),
     queueMax: integer("queueMax", options.queueMax ?? 10_000, 0, 100_000_000),
@@ -57,13 +57,13 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
   };
 }
 
-function integer(name: string, value: number, min: number, max: number): number {
+export function integer(name: string, value: number, min: number, max: number): number {
   if (!Number.isInteger(value) || value < min || value > max)
     throw bad(name, `an integer from ${min} to ${max}`, value);
   return value;
 }
 
-function bad(name: string, wanted: string, seen: unknown): CacheError {
+export function bad(name: string, wanted: string, seen: unknown): CacheError {
   return new CacheError("ERR_CACHE_ARGUMENT", `${name} must be ${wanted}, not ${show(seen)}`);
 }
 

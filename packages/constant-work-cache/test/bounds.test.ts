@@ -35,7 +35,7 @@ describe("bounds", () => {
   it("evicts like SIEVE does: the bit saves once, the hand goes on from where it stopped", () => {
     const entries = new Entries<string, number>(3);
     for (const key of ["a", "b", "c"]) entries.put(key, 1, 1, 1, 0);
-    entries.touch(entries.slotOf("a")!);
+    entries.serve(entries.slotOf("a")!);
     entries.put("d", 1, 1, 1, 0); // spares a, evicts b
     entries.put("e", 1, 1, 1, 0); // evicts c, where the hand stood
     expect(["a", "b", "c", "d", "e"].filter((key) => entries.slotOf(key) !== undefined)).toEqual(["a", "d", "e"]);
@@ -47,7 +47,7 @@ describe("bounds", () => {
     for (let round = 0; round < 3; round++) {
       for (let i = 0; i < 10; i++) {
         entries.put(`k${i}`, i % 2 === 0 ? undefined : i, 1, 1, 0);
-        entries.touch(entries.slotOf(`k${i}`)!);
+        entries.serve(entries.slotOf(`k${i}`)!);
         expect(entries.size).toBe(1);
         expect(entries.negatives).toBe(i % 2 === 0 ? 1 : 0);
       }

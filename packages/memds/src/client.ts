@@ -12,6 +12,11 @@ export interface MemdsClientOptions {
   readonly servers: readonly MemdsMember[];
   /** How long one `lookup` may take, all servers together. Default 1,000. */
   readonly timeoutMs?: number;
+  /**
+   * A look-up that has no answer after so long is asked of one more server too, and the first answer counts. At most one look-up in twenty, so
+   * that a fleet that is slow as a whole is not asked for twice the work. Default 20.
+   */
+  readonly hedgeAfterMs?: number;
   /** How long a server that failed is asked only after all others. Default 1,000. */
   readonly retryAfterMs?: number;
   /** Requests to one server that may wait for an answer; past it another server is asked, then `ERR_MEMDS_OVERLOADED`. Default 1,024. */
@@ -31,6 +36,8 @@ export interface MemdsClientStats {
   readonly failed: number;
   /** Requests sent to a server. */
   readonly asked: number;
+  /** Look-ups that were asked of a second server because the first one was slow. */
+  readonly hedged: number;
   /** Requests that another server had to answer, by why. */
   readonly passedOver: {
     readonly unavailable: number;
@@ -47,6 +54,20 @@ interface Member {
   failedUntilMs: number | undefined;
 }
 
+/** A server that is being asked. `outcome` never rejects. */
+interface Attempt {
+  readonly member: Member;
+  readonly outcome: Promise<{ readonly attempt: Attempt; readonly answers?: Answer[]; readonly error?: unknown }>;
+  /** Whether it ends by itself when its server has used up its share of the time. */
+  readonly isLimited: boolean;
+  /** Nobody needs it any more; this says nothing about the server. */
+  end(): void;
+}
+
+/** What each look-up adds to the right to hedge, and how much of it is kept. */
+const hedgeShare = 1 / 20;
+const hedgesKeptMax = 10;
+
 /**
  * Asks a fleet of servers as if it were one that is always there: takes them in turn, passes over one that is dead, not ready, behind or silent,
  * and comes back to it later. What it answers never goes back in version (the session guarantee "monotonic reads").
@@ -55,6 +76,7 @@ export class MemdsClient {
   readonly #connectTo: (server: MemdsMember) => Target;
   #members: readonly Member[];
   readonly #timeoutMs: number;
+  readonly #hedgeAfterMs: number;
   readonly #retryAfterMs: number;
   readonly #now: () => number;
   readonly #waiting = new Set<AbortController>();
@@ -65,6 +87,8 @@ export class MemdsClient {
   #queries = 0;
   #failed = 0;
   #asked = 0;
+  #hedged = 0;
+  #hedgesLeft = hedgesKeptMax;
   readonly #passedOver = { unavailable: 0, timedOut: 0, notReady: 0, stale: 0 };
 
   /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
@@ -73,6 +97,7 @@ export class MemdsClient {
     const frameBytesMax = integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30);
     const outstandingMax = integer("outstandingMax", options.outstandingMax ?? 1024, 1, 1_000_000);
     this.#timeoutMs = integer("timeoutMs", options.timeoutMs ?? 1000, 1, 2 ** 31 - 1);
+    this.#hedgeAfterMs = integer("hedgeAfterMs", options.hedgeAfterMs ?? 20, 1, 2 ** 31 - 1);
     this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
     this.#now = options.now ?? (() => performance.now());
     this.#connectTo = (server) =>
@@ -110,6 +135,7 @@ export class MemdsClient {
     this.#checkOpen();
     this.#lookups++;
     this.#queries += queries.length;
+    this.#hedgesLeft = Math.min(hedgesKeptMax, this.#hedgesLeft + hedgeShare);
     const ended = new AbortController();
     const end = (reason: unknown) => ended.abort(reason);
     const byCaller = () => end(options.signal?.reason);
@@ -139,6 +165,7 @@ export class MemdsClient {
       queries: this.#queries,
       failed: this.#failed,
       asked: this.#asked,
+      hedged: this.#hedged,
       passedOver: { ...this.#passedOver },
     };
   }
@@ -160,38 +187,52 @@ export class MemdsClient {
 
   async #askInTurn(queries: readonly Query[], signal: AbortSignal, deadlineMs: number): Promise<Answer[]> {
     const errors: MemdsError[] = [];
-    const members = this.#inOrder();
-    for (const [tried, member] of members.entries()) {
+    const tried = new Set<Member>();
+    const running = new Set<Attempt>();
+    let fleet = this.#members;
+    let left = this.#inOrder();
+    let isSlow = false;
+    for (;;) {
+      if (fleet !== this.#members) {
+        fleet = this.#members;
+        left = this.#inOrder().filter((member) => !tried.has(member));
+      }
       signal.throwIfAborted();
-      try {
+      const member = running.size === 0 || isSlow ? left.shift() : undefined;
+      if (member !== undefined) {
+        tried.add(member);
         // A silent server may not use up the time in which another one could answer.
-        const shareMs = (deadlineMs - this.#now()) / (members.length - tried);
-        const answers = await this.#askOne(member, queries, signal, tried === members.length - 1 ? undefined : shareMs);
+        const shareMs = left.length === 0 ? undefined : (deadlineMs - this.#now()) / (left.length + 1);
+        running.add(this.#ask(member, queries, signal, shareMs));
+      } else if (running.size === 0) break;
+      const outcome = await this.#firstOf(running, left.length > 0 && !isSlow);
+      isSlow = outcome === undefined;
+      if (outcome === undefined) continue;
+      const { attempt, answers, error } = outcome;
+      running.delete(attempt);
+      if (answers !== undefined) {
         const version = answers[0]?.version ?? this.#version;
         if (version < this.#version) {
           this.#passedOver.stale++;
-          const message = `${member.target.name} is at version ${version}, and version ${this.#version} was seen`;
+          const message = `${attempt.member.target.name} is at version ${version}, and version ${this.#version} was seen`;
           errors.push(new MemdsError("ERR_MEMDS_STALE", message));
           continue;
         }
         this.#version = version;
-        member.failedUntilMs = undefined;
+        attempt.member.failedUntilMs = undefined;
+        this.#leave(running);
         return answers;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof MemdsError)) throw error;
-        if (error.code === "ERR_MEMDS_TOO_LARGE" && queries.length > 1) {
-          const half = queries.length >>> 1;
-          const first = await this.#askInTurn(queries.slice(0, half), signal, deadlineMs);
-          return [...first, ...(await this.#askInTurn(queries.slice(half), signal, deadlineMs))];
-        }
-        errors.push(error);
-        if (error.code === "ERR_MEMDS_OVERLOADED") continue;
-        member.failedUntilMs = this.#now() + this.#retryAfterMs;
-        if (error.code === "ERR_MEMDS_TIMEOUT") this.#passedOver.timedOut++;
-        else if (error.code === "ERR_MEMDS_NOT_READY") this.#passedOver.notReady++;
-        else this.#passedOver.unavailable++;
       }
+      signal.throwIfAborted();
+      if (!(error instanceof MemdsError)) throw error;
+      if (error.code === "ERR_MEMDS_TOO_LARGE" && queries.length > 1) {
+        this.#leave(running);
+        const half = queries.length >>> 1;
+        const first = await this.#askInTurn(queries.slice(0, half), signal, deadlineMs);
+        return [...first, ...(await this.#askInTurn(queries.slice(half), signal, deadlineMs))];
+      }
+      errors.push(error);
+      this.#failedWith(attempt.member, error);
     }
     for (const code of ["ERR_MEMDS_STALE", "ERR_MEMDS_OVERLOADED"] as const) {
       const told = errors.find((error) => error.code === code);
@@ -201,30 +242,83 @@ export class MemdsClient {
     throw new MemdsError("ERR_MEMDS_UNAVAILABLE", message, { cause: new AggregateError(errors) });
   }
 
-  async #askOne(
-    member: Member,
-    queries: readonly Query[],
-    signal: AbortSignal,
-    shareMs: number | undefined,
-  ): Promise<Answer[]> {
+  #ask(member: Member, queries: readonly Query[], signal: AbortSignal, shareMs: number | undefined): Attempt {
     this.#asked++;
-    if (shareMs === undefined) return member.target.ask(queries, signal);
-    const attempt = new AbortController();
-    const end = () => attempt.abort(signal.reason);
+    const ended = new AbortController();
+    const end = () => ended.abort(signal.reason);
     signal.addEventListener("abort", end, { once: true });
-    const timer = setTimeout(
-      () => {
-        const message = `${member.target.name} did not answer in ${Math.round(shareMs)} ms`;
-        setImmediate(() => attempt.abort(new MemdsError("ERR_MEMDS_TIMEOUT", message)));
-      },
-      Math.max(0, shareMs),
-    ).unref();
-    try {
-      return await member.target.ask(queries, attempt.signal);
-    } finally {
+    const timer =
+      shareMs === undefined
+        ? undefined
+        : setTimeout(
+            () => {
+              const message = `${member.target.name} did not answer in ${Math.round(shareMs)} ms`;
+              setImmediate(() => ended.abort(new MemdsError("ERR_MEMDS_TIMEOUT", message)));
+            },
+            Math.max(0, shareMs),
+          ).unref();
+    const release = () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", end);
+    };
+    const attempt: Attempt = {
+      member,
+      outcome: member.target.ask(queries, ended.signal).then(
+        (answers) => {
+          release();
+          return { attempt, answers };
+        },
+        (error: unknown) => {
+          release();
+          return { attempt, error };
+        },
+      ),
+      isLimited: shareMs !== undefined,
+      end: () => ended.abort(),
+    };
+    return attempt;
+  }
+
+  /** The first outcome; undefined if it is time to ask another server too. */
+  async #firstOf(running: ReadonlySet<Attempt>, mayHedge: boolean): Promise<Awaited<Attempt["outcome"]> | undefined> {
+    const outcomes = Array.from(running, ({ outcome }) => outcome);
+    if (!mayHedge) return Promise.race(outcomes);
+    let isOver = false;
+    let timer: NodeJS.Timeout | undefined;
+    const slow = new Promise<undefined>((resolve) => {
+      const hedge = () => {
+        if (isOver || this.#hedgesLeft < 1) return;
+        this.#hedgesLeft--;
+        this.#hedged++;
+        resolve(undefined);
+      };
+      // After a stall of the event loop the answer may lie in the socket already: give it one turn.
+      timer = setTimeout(() => setImmediate(hedge), this.#hedgeAfterMs).unref();
+    });
+    try {
+      return await Promise.race([...outcomes, slow]);
+    } finally {
+      isOver = true;
+      clearTimeout(timer);
     }
+  }
+
+  /** What lost against a faster server: one with a share of the time left may use it, so that a silent server is found out; the last one is ended. */
+  #leave(running: ReadonlySet<Attempt>): void {
+    for (const { member, outcome, isLimited, end } of running) {
+      void outcome.then(({ error }) => {
+        if (error instanceof MemdsError) this.#failedWith(member, error);
+      });
+      if (!isLimited) end();
+    }
+  }
+
+  #failedWith(member: Member, error: MemdsError): void {
+    if (error.code === "ERR_MEMDS_OVERLOADED" || error.code === "ERR_MEMDS_TOO_LARGE") return;
+    member.failedUntilMs = this.#now() + this.#retryAfterMs;
+    if (error.code === "ERR_MEMDS_TIMEOUT") this.#passedOver.timedOut++;
+    else if (error.code === "ERR_MEMDS_NOT_READY") this.#passedOver.notReady++;
+    else this.#passedOver.unavailable++;
   }
 
   /** Each look-up begins with the next server; those that failed lately come last. */

@@ -4,27 +4,24 @@
  * may arrive in any order and a reader still never goes back.
  *
  * Eviction is SIEVE (Zhang et al., NSDI 2024): a hit sets one bit and moves nothing, and a flood of keys that are asked once leaves before
- * what is asked again. An LRU would write four links on each hit, which is most of what a hit costs.
+ * what is asked again. An LRU would write four links on each hit, which is most of what a hit costs. SIEVE's queue is the order in which entries
+ * came, which is the order that a Map keeps anyway, so its hand is nothing but an iterator over the Map, and there are no links at all.
  *
- * Entries live in parallel arrays (45 bytes each beside the Map) that grow by doubling; a slot is reused by the entry that evicts it.
+ * Entries lie in packed arrays (28 bytes each beside the Map) that grow by doubling; a slot is reused by the entry that evicts it. Not one object an
+ * entry: that takes 24 bytes before it holds anything, and a version above 2^31 would be one more object.
  */
-const NONE = 0xffff_ffff;
-
 export class Entries<K, V> {
   readonly #entriesMax: number;
   #slots = new Map<K, number>();
-  #keys: K[] = [];
   #values: (V | undefined)[] = [];
   #versions = new Float64Array(0);
   #sequences = new Float64Array(0);
-  /** Milliseconds modulo 2^32: ages below 49 days are right, which is more than an entry that is refreshed on each read will see. */
-  #answeredAt = new Uint32Array(0);
-  #visited = new Uint8Array(0);
-  #newer = new Uint32Array(0);
-  #older = new Uint32Array(0);
-  #head = NONE;
-  #tail = NONE;
-  #hand = NONE;
+  /** When it was answered, in milliseconds modulo 2^31, times two; plus one if it was used since the hand last came by. */
+  #marks = new Uint32Array(0);
+  #hand: Iterator<[K, number]> | undefined;
+  #turnMs = 0;
+  /** The greatest age that was served in this turn. */
+  servedAgeMs = 0;
   negatives = 0;
   evictions = 0;
 
@@ -36,24 +33,29 @@ export class Entries<K, V> {
     return this.#slots.size;
   }
 
+  /** Ages are told as of this time, so that no hit reads a clock. */
+  beginTurn(nowMs: number): void {
+    this.#turnMs = nowMs;
+    this.servedAgeMs = 0;
+  }
+
   /** The slot of a key, or undefined. A slot is valid until the next `put` or `clear`. */
   slotOf(key: K): number | undefined {
     return this.#slots.get(key);
-  }
-
-  /** Marks an entry as used, so that it survives the hand's next pass. Written only when it changes: a hit on a hot key writes nothing. */
-  touch(slot: number): void {
-    if (this.#visited[slot] === 0) this.#visited[slot] = 1;
   }
 
   valueAt(slot: number): V | undefined {
     return this.#values[slot];
   }
 
-  ageAt(slot: number, nowMs: number): number {
-    const age = (nowMs - this.#answeredAt[slot]!) >>> 0;
-    // A clock that was set back shows as an age of nearly 49 days: say zero instead.
-    return age > 0x7fff_ffff ? 0 : age;
+  /** The value, used: it survives the hand's next pass. The bit is written only when it changes, so a hit on a hot key writes nothing here. */
+  serve(slot: number): V | undefined {
+    const mark = this.#marks[slot]!;
+    if ((mark & 1) === 0) this.#marks[slot] = mark | 1;
+    const ageMs = (this.#turnMs - (mark >>> 1)) & 0x7fff_ffff;
+    // Beyond twelve days it is a clock that was set back; an entry that is refreshed on each read does not get that old.
+    if (ageMs > this.servedAgeMs && ageMs <= 0x3fff_ffff) this.servedAgeMs = ageMs;
+    return this.#values[slot];
   }
 
   /**
@@ -62,39 +64,31 @@ export class Entries<K, V> {
    * @returns whether it was taken.
    */
   put(key: K, value: V | undefined, version: number | undefined, sequence: number, nowMs: number): boolean {
-    const known = this.#slots.get(key);
-    if (known === undefined) {
-      const slot = this.#claim();
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      slot = this.#claim();
       this.#slots.set(key, slot);
-      this.#keys[slot] = key;
-      this.#values[slot] = value;
       this.#versions[slot] = version ?? Number.NEGATIVE_INFINITY;
-      this.#sequences[slot] = sequence;
-      this.#answeredAt[slot] = nowMs;
+      this.#marks[slot] = nowMs << 1;
       if (value === undefined) this.negatives++;
-      this.#pushHead(slot);
-      return true;
+    } else {
+      const held = this.#versions[slot]!;
+      const given = version ?? held;
+      if (given < held || (given === held && sequence < this.#sequences[slot]!)) return false;
+      const before = this.#values[slot];
+      if ((before === undefined) !== (value === undefined)) this.negatives += value === undefined ? 1 : -1;
+      this.#versions[slot] = given;
+      this.#marks[slot] = (nowMs << 1) | (this.#marks[slot]! & 1);
     }
-    const held = this.#versions[known]!;
-    const given = version ?? held;
-    if (given < held || (given === held && sequence < this.#sequences[known]!)) return false;
-    const before = this.#values[known];
-    if ((before === undefined) !== (value === undefined)) this.negatives += value === undefined ? 1 : -1;
-    this.#values[known] = value;
-    this.#versions[known] = given;
-    this.#sequences[known] = sequence;
-    this.#answeredAt[known] = nowMs;
+    this.#values[slot] = value;
+    this.#sequences[slot] = sequence;
     return true;
   }
 
   clear(): void {
     this.#slots = new Map();
-    this.#keys = [];
     this.#values = [];
-    this.#visited.fill(0);
-    this.#head = NONE;
-    this.#tail = NONE;
-    this.#hand = NONE;
+    this.#hand = undefined;
     this.negatives = 0;
   }
 
@@ -107,44 +101,33 @@ export class Entries<K, V> {
 
   /** The hand walks from the oldest towards the newest, clearing bits, and stops at the first entry that nobody used since it last came by. */
   #evict(): number {
-    let slot = this.#hand === NONE ? this.#tail : this.#hand;
-    while (this.#visited[slot] === 1) {
-      this.#visited[slot] = 0;
-      slot = this.#newer[slot]!;
-      if (slot === NONE) slot = this.#tail;
+    for (;;) {
+      this.#hand ??= this.#slots.entries();
+      const next = this.#hand.next();
+      if (next.done === true) {
+        this.#hand = undefined;
+        continue;
+      }
+      const [key, slot] = next.value;
+      const mark = this.#marks[slot]!;
+      if ((mark & 1) === 1) {
+        this.#marks[slot] = mark - 1;
+        continue;
+      }
+      if (this.#values[slot] === undefined) this.negatives--;
+      this.#slots.delete(key);
+      this.evictions++;
+      return slot;
     }
-    const newer = this.#newer[slot]!;
-    const older = this.#older[slot]!;
-    this.#hand = newer;
-    if (newer === NONE) this.#head = older;
-    else this.#older[newer] = older;
-    if (older === NONE) this.#tail = newer;
-    else this.#newer[older] = newer;
-    if (this.#values[slot] === undefined) this.negatives--;
-    this.#slots.delete(this.#keys[slot] as K);
-    this.evictions++;
-    return slot;
-  }
-
-  #pushHead(slot: number): void {
-    this.#visited[slot] = 0;
-    this.#newer[slot] = NONE;
-    this.#older[slot] = this.#head;
-    if (this.#head === NONE) this.#tail = slot;
-    else this.#newer[this.#head] = slot;
-    this.#head = slot;
   }
 
   #grow(length: number): void {
-    const copy = <A extends Float64Array | Uint32Array | Uint8Array>(to: A, from: A): A => {
+    const copy = <A extends Float64Array | Uint32Array>(to: A, from: A): A => {
       to.set(from);
       return to;
     };
     this.#versions = copy(new Float64Array(length), this.#versions);
     this.#sequences = copy(new Float64Array(length), this.#sequences);
-    this.#answeredAt = copy(new Uint32Array(length), this.#answeredAt);
-    this.#visited = copy(new Uint8Array(length), this.#visited);
-    this.#newer = copy(new Uint32Array(length), this.#newer);
-    this.#older = copy(new Uint32Array(length), this.#older);
+    this.#marks = copy(new Uint32Array(length), this.#marks);
   }
 }

@@ -127,7 +127,7 @@ export function decodeQueries(payload: Uint8Array): Query[] {
   const reader = new Reader(payload, "ERR_MEMDS_PROTOCOL");
   const bytes = (length: number) => {
     if (length > keyBytesMax) throw reader.fault(`a key of ${length} bytes`);
-    return reader.raw(length);
+    return reader.copy(length);
   };
   const queries: Query[] = [];
   for (let count = reader.u16(); count > 0; count--) {
@@ -174,8 +174,8 @@ export function decodeAnswers(payload: Uint8Array): Answer[] {
     const more = (reader.u8() & 1) === 1;
     const entries: Entry[] = [];
     for (let left = reader.u32(); left > 0; left--) {
-      const key = reader.raw(reader.u16()).slice();
-      const value = reader.raw(reader.u32()).slice();
+      const key = reader.copy(reader.u16());
+      const value = reader.copy(reader.u32());
       entries.push({ key, value });
     }
     answers.push({ version, entries, more });

@@ -164,8 +164,9 @@ export class RangeTree {
   /** The leaf where the key's bits lead; whether the key belongs there is for the caller to see. */
   #walk(key: Uint8Array): Leaf {
     let node = this.#root;
-    while (node instanceof Inner) node = bitAt(key, node.bit) === 0 ? node.left : node.right;
-    return node;
+    // A leaf's bit is -1, which is cheaper to ask for than its class.
+    while (node.bit >= 0) node = bitAt(key, node.bit) === 0 ? (node as Inner).left : (node as Inner).right;
+    return node as Leaf;
   }
 }
 

@@ -3,6 +3,9 @@ import { MemdsError, type MemdsErrorCode } from "./errors.js";
 /** CRC-32 (the one of zlib) of some bytes, as an unsigned integer; handed in, since the platform has it in native code. */
 export type Checksum = (bytes: Uint8Array) => number;
 
+/** Bytes up to here are copied faster by hand than by a call into the platform. */
+const shortMax = 64;
+
 /** Little-endian bytes, growing as needed. */
 export class Writer {
   #bytes: Uint8Array;
@@ -42,7 +45,8 @@ export class Writer {
 
   raw(bytes: Uint8Array): void {
     const at = this.#claim(bytes.length);
-    this.#bytes.set(bytes, at);
+    if (bytes.length > shortMax) this.#bytes.set(bytes, at);
+    else for (let i = 0; i < bytes.length; i++) this.#bytes[at + i] = bytes[i]!;
   }
 
   /** Overwrites a u32 written before. */
@@ -110,6 +114,15 @@ export class Reader {
   raw(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
+  }
+
+  /** The receiver's own. */
+  copy(length: number): Uint8Array {
+    const at = this.#take(length);
+    if (length > shortMax) return this.#bytes.slice(at, at + length);
+    const copy = new Uint8Array(length);
+    for (let i = 0; i < length; i++) copy[i] = this.#bytes[at + i]!;
+    return copy;
   }
 
   end(): void {

@@ -44,12 +44,12 @@ export async function* followRecords(
   try {
     for (;;) {
       signal?.throwIfAborted();
-      if (takenBack !== undefined) throw takenBack;
+      if (takenBack !== undefined) throw takenBack as Error;
       const state = followed.state();
       if (state !== undefined && sequence < state.next) {
         if (sequence < state.first) throw truncated(state, sequence);
         for await (const record of readRecords(fileSystem, state, sequence, state.next - 1, signal)) {
-          if (takenBack !== undefined) throw takenBack;
+          if (takenBack !== undefined) throw takenBack as Error;
           handedOut = record.sequence;
           sequence = handedOut + 1;
           yield record;

@@ -88,7 +88,7 @@ export class Controller {
     if (known !== undefined) {
       if (known.failure === undefined) return;
       this.#restores.delete(tableId);
-      throw known.failure;
+      throw known.failure as Error;
     }
     const targets = view.partitionsOf(tableId);
     const { signal } = this.#closing;

@@ -103,7 +103,11 @@ export class LeaderCalls {
 }
 
 /** The member after `target`, past those that are silent; the very next one where all are. */
-function following(members: readonly string[], target: string, isSilent = (_: string): boolean => false): string {
+function following(
+  members: readonly string[],
+  target: string,
+  isSilent: (member: string) => boolean = () => false,
+): string {
   const at = members.indexOf(target);
   const inTurn = members.map((_, i) => members[(at + 1 + i) % members.length] as string);
   return inTurn.find((member) => !isSilent(member)) ?? (inTurn[0] as string);

@@ -165,7 +165,7 @@ function functionBody(locals: number, code: readonly Code[]): Code {
 
 function moduleBytes(): Uint8Array {
   const section = (id: number, ...content: Code[]): Code => [id, ...counted(content.flat())];
-  const name = (text: string): Code => counted([...text].map((letter) => letter.charCodeAt(0)));
+  const name = (text: string): Code => counted(Array.from(text, (letter) => letter.charCodeAt(0)));
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
     ...section(1, [2], [0x60, 2, i32, i32, 1, i32], [0x60, 2, i32, i32, 0]), // types: (i32, i32) -> i32 and (i32, i32) -> ()

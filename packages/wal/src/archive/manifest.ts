@@ -70,7 +70,8 @@ function decodeManifest(bytes: Uint8Array, stream: string, first: number): Manif
   const text = new TextDecoder().decode(bytes);
   const cut = text.length - 65;
   const corrupt = (why: string) => new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key}: ${why}`, { key });
-  if (cut < 0 || sha256(new TextEncoder().encode(text.slice(0, cut))) !== text.slice(cut, -1))
+  // To the last byte: also the line's end behind the sum is as it was written.
+  if (cut < 0 || `${sha256(new TextEncoder().encode(text.slice(0, cut)))}\n` !== text.slice(cut))
     throw corrupt("the manifest is damaged");
   const manifest = JSON.parse(text.slice(0, cut)) as Manifest;
   if (manifest.format !== manifestFormat) {

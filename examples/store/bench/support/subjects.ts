@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const HOST = "127.0.0.1";
@@ -27,6 +27,14 @@ export interface ServerUnderTest {
 type Launch = (port: number, dir: string) => ChildProcess;
 
 const require = createRequire(import.meta.url);
+const root = storeRoot();
+
+/** The store's folder, wherever below it this was compiled to. */
+function storeRoot(): string {
+  let dir = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(dir, "package.json"))) dir = dirname(dir);
+  return dir;
+}
 
 function resolved(resolve: () => string): string | undefined {
   try {
@@ -46,7 +54,10 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
 
   const ask = (message: Record<string, unknown>): Promise<Record<string, number>> =>
     new Promise((resolve, reject) => {
+      const ended = (code: number | null) => reject(new Error(`the loader ended with ${code}`));
+      loader?.once("exit", ended);
       loader?.once("message", (answer: { result?: Record<string, number>; error?: string }) => {
+        loader?.off("exit", ended);
         if (answer.result === undefined) reject(new Error(answer.error));
         else resolve(answer.result);
       });
@@ -58,7 +69,7 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
     port = await freePort();
     child = launch?.(port, dir);
     await answers(port, child);
-    loader = fork(fileURLToPath(new URL("./loader.mjs", import.meta.url)), { execArgv: [] });
+    loader = fork(join(root, "bench/support/loader.mjs"), { execArgv: [] });
     await ask({ work: "fill" });
   }
 
@@ -107,7 +118,7 @@ async function answers(port: number, child: ChildProcess | undefined): Promise<v
   }
 }
 
-const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+const cli = join(root, "dist/cli.js");
 const dynalite = resolved(() => require.resolve("dynalite/cli.js"));
 const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.json"))?.replace(
   "package.json",

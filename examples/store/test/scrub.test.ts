@@ -1,7 +1,9 @@
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb";
 import { expect, test } from "vitest";
 import { itemKey } from "../src/api/keys.js";
-import { nodeDir } from "../src/control/fleet.js";
+import { archiveDir, nodeDir } from "../src/control/fleet.js";
 import { flipByteInFile } from "../src/tour/damage.js";
 import { caughtUp, statuses } from "./support/replicas.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
@@ -40,6 +42,33 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
     await eventually("the finding", () => findings.length > 0);
     expect(findings[0]).toContain("b1 differs from the reference (different)");
     expect(findings[0]).toContain(Buffer.from(key.bytes).toString("hex"));
+  } finally {
+    await store.close();
+    await remove();
+  }
+});
+
+test("a partition that cannot be compared does not keep the others waiting", { timeout: 60_000 }, async () => {
+  const { dir, remove } = await temporaryDir();
+  const store = await openStore({ dir, mode: "single", scrubEveryMs: 1_000, onFinding: () => undefined });
+  try {
+    const dynamo = client(store.endpoint);
+    await createKeyTable(dynamo, "scrubbed");
+    await eventually("a pass over every partition, which archives each", () => store.scrub.stats().passes > 10);
+    const archive = archiveDir(dir);
+    const [stream] = (await readdir(archive)).filter((name) => !name.startsWith("."));
+    const [object] = (await readdir(join(archive, stream as string))).filter((name) => name.endsWith(".manifest"));
+    await writeFile(join(archive, stream as string, object as string), "rotten");
+
+    const { incomplete } = store.scrub.stats();
+    await eventually(
+      "the pass over the partition whose archive is damaged",
+      () => store.scrub.stats().incomplete > incomplete,
+    );
+    const { passes } = store.scrub.stats();
+    await eventually("passes over the others", () => store.scrub.stats().passes > passes + 10);
+    await eventually("the damaged one again", () => store.scrub.stats().incomplete > incomplete + 1);
+    expect(store.scrub.stats().oldestMs, "the age of the one that was not compared").toBeGreaterThan(1_000);
   } finally {
     await store.close();
     await remove();

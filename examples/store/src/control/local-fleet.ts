@@ -10,11 +10,11 @@ import { archiveDir, type Fleet, type FleetOptions, NODE_IDS, nodeDir, ZONES } f
 /** All nodes in this process, over the in-process transport: for tests and for embedding. Same code, same files. */
 export class LocalFleet implements Fleet {
   readonly nodes: ReadonlyMap<string, StorageNode>;
-  readonly #callers = new Map<string, Caller>();
+  readonly #callers: ReadonlyMap<string, Caller>;
 
-  private constructor(nodes: ReadonlyMap<string, StorageNode>) {
+  private constructor(nodes: ReadonlyMap<string, StorageNode>, callers: ReadonlyMap<string, Caller>) {
     this.nodes = nodes;
-    for (const [id, node] of nodes) this.#callers.set(id, localCaller(node.handlers));
+    this.#callers = callers;
   }
 
   static async open({
@@ -50,7 +50,7 @@ export class LocalFleet implements Fleet {
       for (const node of nodes.values()) await node.close();
       throw error;
     }
-    return new LocalFleet(nodes);
+    return new LocalFleet(nodes, callers);
   }
 
   callerTo(nodeId: string): Caller {

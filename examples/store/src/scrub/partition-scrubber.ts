@@ -7,7 +7,7 @@ import { decodeCommand } from "../storage-node/command.js";
 import { decodeStored, encodeStored } from "../storage-node/stored-value.js";
 import { replicaSource } from "./replica-source.js";
 
-/** Past it a pass goes on without the reference. */
+/** A partition that holds more cannot be compared: the pass fails with ERR_SCRUBBER_REFERENCE_FULL and counts as incomplete. */
 const REFERENCE_BYTES_MAX = 256 * 1024 * 1024;
 const DEADLINE_MS = 10_000;
 

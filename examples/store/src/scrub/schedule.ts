@@ -1,8 +1,8 @@
 import type { PassReport } from "@evenkeel/scrubber";
 import { TokenBucket } from "@evenkeel/token-bucket";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import type { Fleet } from "../control/fleet.js";
-import { NODE_IDS } from "../control/fleet.js";
+import { type Fleet, NODE_IDS } from "../control/fleet.js";
+import { reachableStatuses } from "../control/reachable-statuses.js";
 import { PartitionScrubber } from "./partition-scrubber.js";
 
 /** What a pass may read of each replica: a small part of what a disk or a core can do, whatever the load. */
@@ -31,7 +31,7 @@ export interface ScrubScheduleStats {
 export class ScrubSchedule {
   readonly #options: ScrubScheduleOptions;
   readonly #bucket = new TokenBucket({ ratePerSecond: BYTES_PER_SECOND, capacity: BYTES_PER_SECOND });
-  /** When each partition was last compared completely, oldest first. */
+  /** When each partition was last compared completely, or first seen; in the order in which they will be compared next. */
   readonly #verifiedAtMs = new Map<number, number>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
@@ -46,12 +46,12 @@ export class ScrubSchedule {
   }
 
   stats(): ScrubScheduleStats {
-    const [oldest] = this.#verifiedAtMs.values();
+    const oldest = Math.min(...this.#verifiedAtMs.values());
     return {
       passes: this.#passes,
       incomplete: this.#incomplete,
       findings: this.#findings,
-      oldestMs: oldest === undefined ? 0 : performance.now() - oldest,
+      oldestMs: this.#verifiedAtMs.size === 0 ? 0 : performance.now() - oldest,
     };
   }
 
@@ -79,22 +79,24 @@ export class ScrubSchedule {
 
   async #step(): Promise<void> {
     await this.#look();
-    const [next] = this.#verifiedAtMs.keys();
+    const [next] = this.#verifiedAtMs;
     if (next === undefined || this.#closed) return;
-    const report = await this.#pass(next);
-    // To the end of the line, compared or not: one partition that cannot be compared must not keep the others waiting.
-    const verifiedAtMs = this.#verifiedAtMs.get(next) ?? 0;
-    this.#verifiedAtMs.delete(next);
-    this.#verifiedAtMs.set(next, report.complete && report.absent.length === 0 ? performance.now() : verifiedAtMs);
-    if (report.complete && report.absent.length === 0) this.#passes++;
-    else this.#incomplete++;
+    const [partition, sinceMs] = next;
+    // To the end of the line before it is compared: one that cannot be must not keep the others waiting.
+    this.#verifiedAtMs.delete(partition);
+    this.#verifiedAtMs.set(partition, sinceMs);
+    const report = await this.#pass(partition);
+    if (report.complete && report.absent.length === 0) {
+      this.#verifiedAtMs.set(partition, performance.now());
+      this.#passes++;
+    } else this.#incomplete++;
     for (const { key, replica, against, kind } of report.divergences) {
       this.#find(
-        `partition ${next}: ${replica} differs from the ${against} (${kind}) at key ${Buffer.from(key).toString("hex")}`,
+        `partition ${partition}: ${replica} differs from the ${against} (${kind}) at key ${Buffer.from(key).toString("hex")}`,
       );
     }
     for (const { replica, cause } of report.unreadable)
-      this.#find(`partition ${next}: ${replica} cannot be read: ${String(cause)}`);
+      this.#find(`partition ${partition}: ${replica} cannot be read: ${String(cause)}`);
   }
 
   #find(line: string): void {
@@ -118,13 +120,14 @@ export class ScrubSchedule {
     }
   }
 
-  /** Which partitions there are now. */
+  /** Which partitions there are now, as far as the nodes that answer know. */
   async #look(): Promise<void> {
     const { fleet } = this.#options;
-    const status = await fleet
-      .callerTo(NODE_IDS[this.#passes % NODE_IDS.length] as string)
-      .call("status", {}, { timeoutMs: 2_000 });
-    const present = new Set(status.partitions.map(({ partition }) => partition));
+    const statuses = await reachableStatuses({ members: NODE_IDS, callerTo: (node) => fleet.callerTo(node) });
+    if (statuses.size === 0) return;
+    const present = new Set(
+      [...statuses.values()].flatMap((node) => node.partitions.map(({ partition }) => partition)),
+    );
     for (const partition of this.#verifiedAtMs.keys())
       if (!present.has(partition)) this.#verifiedAtMs.delete(partition);
     for (const partition of present)

@@ -3,7 +3,7 @@ import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
-import { notLeader, storeErrorOf } from "./paxos-errors.js";
+import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
 
@@ -18,11 +18,7 @@ export interface NodeParts {
 async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
   const status = host.group.status();
   if (!status.leading) throw notLeader(status.leader);
-  try {
-    return await host.group.read(read);
-  } catch (error) {
-    throw storeErrorOf(error);
-  }
+  return await settled(host.group.read(read));
 }
 
 /** What a node answers to routers and to other nodes. */

@@ -30,3 +30,12 @@ export function storeErrorOf(error: unknown): unknown {
       return error;
   }
 }
+
+/** What the group promised, with its errors in the store's terms. */
+export async function settled<T>(promised: Promise<T>): Promise<T> {
+  try {
+    return await promised;
+  } catch (error) {
+    throw storeErrorOf(error);
+  }
+}

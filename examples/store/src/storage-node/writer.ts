@@ -5,7 +5,7 @@ import { evaluateWrite } from "../api/write.js";
 import { decodeCommand, encodeCommand, type Write } from "./command.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
-import { notLeader, storeErrorOf } from "./paxos-errors.js";
+import { notLeader, settled, storeErrorOf } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
 /** Writes applied but not yet in the B-tree, past which the leader takes no more. */
@@ -68,7 +68,7 @@ export class Writer {
       evaluated.after === undefined
         ? { op: "delete", key }
         : { op: "put", key, bytes: Buffer.from(JSON.stringify(evaluated.after)), itemSizeBytes: afterBytes };
-    await this.submit([write]);
+    await this.#append([write]);
     return {
       ...(evaluated.attributes === undefined ? {} : { attributes: evaluated.attributes }),
       beforeBytes,
@@ -79,6 +79,10 @@ export class Writer {
   /** One atomic entry of physical writes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
     this.#assertLeading();
+    return await this.#append(writes);
+  }
+
+  async #append(writes: readonly Write[]): Promise<number> {
     const submitted = this.#submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes }));
     for (const write of writes) {
       const name = keyText(write.key);
@@ -86,18 +90,18 @@ export class Writer {
       const entry = { slot: submitted.slot, write, done: submitted.done };
       this.#pending.set(name, entry);
       // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
-      const settled = () => {
+      const forget = () => {
         if (this.#pending.get(name) === entry) this.#pending.delete(name);
       };
-      submitted.done.then(settled, settled);
+      submitted.done.then(forget, forget);
     }
-    return await this.#settled(submitted.done);
+    return await settled(submitted.done);
   }
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
   async mark(): Promise<number> {
     this.#assertLeading();
-    return await this.#settled(this.#submit(encodeCommand({ kind: "mark", timeMs: this.#timeMs() })).done);
+    return await settled(this.#submit(encodeCommand({ kind: "mark", timeMs: this.#timeMs() })).done);
   }
 
   /**
@@ -159,12 +163,8 @@ export class Writer {
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {
-    if (pending !== undefined) await this.#settled(pending.done);
-    try {
-      await this.#group.read(() => undefined);
-    } catch (error) {
-      throw storeErrorOf(error);
-    }
+    if (pending !== undefined) await settled(pending.done);
+    await settled(this.#group.read(() => undefined));
   }
 
   #assertLeading(): void {
@@ -185,14 +185,6 @@ export class Writer {
   #submit(command: Uint8Array): { slot: number; done: Promise<number> } {
     try {
       return this.#group.submit(command);
-    } catch (error) {
-      throw storeErrorOf(error);
-    }
-  }
-
-  async #settled<T>(done: Promise<T>): Promise<T> {
-    try {
-      return await done;
     } catch (error) {
       throw storeErrorOf(error);
     }

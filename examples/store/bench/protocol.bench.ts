@@ -1,5 +1,6 @@
 import type { Bench, Subject } from "../../../scripts/bench-types.js";
-import { ITEMS, type ServerUnderTest, servers } from "./support/subjects.js";
+import { ITEMS } from "./support/loader.js";
+import { type ServerUnderTest, servers } from "./support/subjects.js";
 
 const SECONDS = 1.5;
 

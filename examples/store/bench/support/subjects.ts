@@ -1,40 +1,24 @@
-import { type ChildProcess, fork, type SpawnOptions, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const HOST = "127.0.0.1";
-export const TABLE = "bench";
-export const ITEMS = 2_000;
+import { join } from "node:path";
+import { HOST, type Load, Loader, storeRoot } from "./loader.js";
 
 /** A server under test: starts on a free port, holds `ITEMS` items, stops. */
 export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
   start(): Promise<void>;
-  load(options: {
-    operation: "PutItem" | "GetItem";
-    clients: number;
-    seconds: number;
-  }): Promise<Record<string, number>>;
+  load(load: Load): Promise<Record<string, number>>;
   stop(): Promise<void>;
 }
 
 type Launch = (port: number, dir: string) => ChildProcess;
 
 const require = createRequire(import.meta.url);
-const root = storeRoot();
-
-/** The store's folder, wherever below it this was compiled to. */
-function storeRoot(): string {
-  let dir = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(dir, "package.json"))) dir = dirname(dir);
-  return dir;
-}
 
 function resolved(resolve: () => string): string | undefined {
   try {
@@ -48,29 +32,16 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
   let users = 0;
   let opening: Promise<void> | undefined;
   let child: ChildProcess | undefined;
-  let loader: ChildProcess | undefined;
+  let loader: Loader | undefined;
   let dir = "";
-  let port = 0;
-
-  const ask = (message: Record<string, unknown>): Promise<Record<string, number>> =>
-    new Promise((resolve, reject) => {
-      const ended = (code: number | null) => reject(new Error(`the loader ended with ${code}`));
-      loader?.once("exit", ended);
-      loader?.once("message", (answer: { result?: Record<string, number>; error?: string }) => {
-        loader?.off("exit", ended);
-        if (answer.result === undefined) reject(new Error(answer.error));
-        else resolve(answer.result);
-      });
-      loader?.send({ host: HOST, port, table: TABLE, items: ITEMS, ...message });
-    });
 
   async function open(): Promise<void> {
     dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
-    port = await freePort();
+    const port = await freePort();
     child = launch?.(port, dir);
     await answers(port, child);
-    loader = fork(join(root, "bench/support/loader.mjs"), { execArgv: [] });
-    await ask({ work: "fill" });
+    loader = new Loader(port);
+    await loader.fill();
   }
 
   return {
@@ -82,11 +53,11 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
       opening ??= open();
       await opening;
     },
-    load: (options) => ask({ work: "load", ...options }),
+    load: (load) => (loader as Loader).load(load),
     async stop() {
       if (--users > 0) return;
       opening = undefined;
-      loader?.kill();
+      loader?.stop();
       if (child !== undefined) {
         const gone = new Promise((resolve) => child?.once("exit", resolve));
         child.kill("SIGTERM");
@@ -118,7 +89,7 @@ async function answers(port: number, child: ChildProcess | undefined): Promise<v
   }
 }
 
-const cli = join(root, "dist/cli.js");
+const cli = join(storeRoot, "dist/cli.js");
 const dynalite = resolved(() => require.resolve("dynalite/cli.js"));
 const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.json"))?.replace(
   "package.json",

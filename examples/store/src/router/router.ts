@@ -57,6 +57,11 @@ export class Router {
     }
   }
 
+  /** What its routing cache sees, and what that asks of the memds fleet. */
+  stats(): { readonly routes: ReturnType<Routes["stats"]>; readonly memds: ReturnType<MemdsClient["stats"]> } {
+    return { routes: this.routes.stats(), memds: this.#memds.stats() };
+  }
+
   async close(): Promise<void> {
     await this.#server.close();
     this.routes.close();

@@ -4,7 +4,7 @@ import { EntryType, readEntry } from "./core/entry.js";
 import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
 import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
 import { endsClean } from "./core/scan.js";
-import { badArgument, WalError } from "./errors.js";
+import { asIo, badArgument, WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
@@ -63,12 +63,13 @@ export interface SalvageOptions {
  * behind damage. A truncation that was lost with a batch is made up for by the next segment's checkpoint; up to there, records that were
  * truncated may be among those found.
  *
- * Holds one segment in memory, and a few dozen bytes for each batch. Rejects with `ERR_WAL_LOCKED` while the log is open.
+ * Holds one segment in memory, and a few dozen bytes for each batch. The directory may be on a read-only file system. Rejects with
+ * `ERR_WAL_LOCKED` while the log is open, and with `ERR_WAL_IO` when the directory cannot be read.
  */
 export async function salvage(options: SalvageOptions): Promise<Salvage> {
   const { dir, fileSystem = nodeFileSystem } = options;
   if (typeof dir !== "string" || dir === "") throw badArgument("dir", "a path", dir);
-  const unlock = await fileSystem.lock(dir);
+  const unlock = await asIo(`cannot read the log in ${dir}`, dir, fileSystem.lock(dir));
   try {
     return await new Salvager(dir, fileSystem).run();
   } finally {
@@ -92,18 +93,16 @@ class Salvager {
   }
 
   async run(): Promise<Salvage> {
-    const numbers = (await this.#fileSystem.list(this.#dir))
-      .map(segmentNumber)
-      .filter((number) => number !== undefined);
+    const files = await asIo(`cannot read the log in ${this.#dir}`, this.#dir, this.#fileSystem.list(this.#dir));
+    const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
     numbers.sort((a, b) => a - b);
     if (numbers[0] === 1) this.#lastNumber = 0;
     const durable = await this.#durableBatch();
     let gap: Gap | undefined;
     for (const [at, number] of numbers.entries()) {
       const before = numbers[at - 1];
-      for (let lost = (before ?? number - 1) + 1; lost < number; lost++) {
-        gap ??= { file: this.#path(lost), from: 0, to: 0, reason: "the segment's file is missing" };
-      }
+      const due = (before ?? number - 1) + 1;
+      if (due < number) gap ??= { file: this.#path(due), from: 0, to: 0, reason: "the segment's file is missing" };
       gap = await this.#segment(number, gap);
     }
     const last = this.#lastNumber ?? 0;
@@ -124,7 +123,7 @@ class Salvager {
   /** How far the file `marks` vouches for the log; 0 when it cannot be read either, which is damage of its own. */
   async #durableBatch(): Promise<number> {
     try {
-      const marks = await MarkFile.open(this.#fileSystem, this.#dir);
+      const marks = await MarkFile.open(this.#fileSystem, this.#dir, "read");
       await marks.close();
       return marks.mark.batch;
     } catch (error) {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { logIdBytes, saltBytes } from "./core/headers.js";
-import { badArgument, WalError } from "./errors.js";
+import { asIo, badArgument, WalError } from "./errors.js";
 import type { WalFile, WalFileSystem } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
 import { Log } from "./log.js";
@@ -61,6 +61,7 @@ export interface WalStats {
 const kib = 1024;
 const mib = 1024 * kib;
 const nameBytesMax = 1024;
+const u32Max = 2 ** 32 - 1;
 /** What the first segment is zeroed for at once: small, since many logs stay small and opening one should cost next to nothing. */
 const firstFillBytes = 256 * kib;
 
@@ -90,15 +91,25 @@ export class Wal {
     this.#unlock = unlock;
     this.uncertainFrom = uncertainFrom ?? null;
     let streamIds = log.table.nextId;
+    // Those whose declaration still waits for the disk included.
+    let streams = log.table.byId.size;
     this.#home = {
       ...options,
       log,
-      nextStreamId: () => {
-        if (log.table.byId.size >= options.streamsMax) {
-          throw new WalError("ERR_WAL_TOO_LARGE", `the log holds streamsMax (${options.streamsMax}) streams already`);
+      streamRefusal: () => {
+        const tooMany = (message: string) => new WalError("ERR_WAL_TOO_LARGE", message);
+        if (streams >= options.streamsMax) {
+          return tooMany(`the log holds streamsMax (${options.streamsMax}) streams already`);
         }
+        return streamIds > u32Max ? tooMany("the log has given out all of its four billion stream ids") : undefined;
+      },
+      nextStreamId: () => {
+        streams++;
         log.table.nextId = ++streamIds;
         return streamIds - 1;
+      },
+      streamRemoved: () => {
+        streams--;
       },
     };
     for (const state of log.table.byId.values())
@@ -114,8 +125,8 @@ export class Wal {
   static async open(options: WalOptions): Promise<Wal> {
     const settings = checked(options);
     const { dir, fileSystem } = settings;
-    await asIo(dir, fileSystem.makeDirectory(dir));
-    const unlock = await fileSystem.lock(dir);
+    await openingIo(dir, fileSystem.makeDirectory(dir));
+    const unlock = await openingIo(dir, fileSystem.lock(dir));
     try {
       return await openLocked(settings, (log, tail) => new Wal(log, settings, tail, unlock));
     } catch (error) {
@@ -211,10 +222,10 @@ function checked(options: WalOptions): Settings {
 
 async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTail | undefined) => Wal): Promise<Wal> {
   const { dir, fileSystem, segmentBytes, now } = settings;
-  const files = await asIo(dir, fileSystem.list(dir));
-  for (const file of files.filter(isScratch)) await asIo(dir, fileSystem.remove(`${dir}/${file}`));
+  const files = await openingIo(dir, fileSystem.list(dir));
+  for (const file of files.filter(isScratch)) await openingIo(dir, fileSystem.remove(`${dir}/${file}`));
   // An owner that was killed between a rename and its sync left names behind that are not durable: before anything is built on them they are.
-  await asIo(dir, fileSystem.syncDirectory(dir));
+  await openingIo(dir, fileSystem.syncDirectory(dir));
   const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
   numbers.sort((a, b) => a - b);
   const opened: { close(): Promise<void> }[] = [];
@@ -224,7 +235,7 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     const logId = marks.mark.logId;
     const recovered = await recover(fileSystem, dir, numbers, marks.mark);
     const segments = new SegmentSet({ ...settings, logId, nowMs: now, salt: () => randomBytes(saltBytes) });
-    const log = await asIo(dir, start(settings, recovered, segments, marks, opened));
+    const log = await openingIo(dir, start(settings, recovered, segments, marks, opened));
     return make(log, recovered.uncertainFrom);
   } catch (error) {
     for (const file of opened) await file.close().catch(() => undefined);
@@ -266,11 +277,15 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
       segments.adopt([segment], undefined);
       return file;
     }
-    const ready = prepared && { segment: prepared, file: await fileSystem.open(prepared.path, "write") };
-    segments.adopt(found, ready);
     const file = await fileSystem.open(last.path, "write");
-    // What was just read may so far be only in the page cache: after this it is what it seems to be.
-    await file.sync();
+    try {
+      // What was just read may so far be only in the page cache: after this it is what it seems to be.
+      await file.sync();
+      segments.adopt(found, prepared && { segment: prepared, file: await fileSystem.open(prepared.path, "write") });
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
     return file;
   }
 }
@@ -278,7 +293,7 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
 async function openMarks(settings: Settings, files: readonly string[], numbers: readonly number[]): Promise<MarkFile> {
   const { dir, fileSystem, now } = settings;
   if (MarkFile.present(files)) {
-    const marks = await asIo(dir, MarkFile.open(fileSystem, dir));
+    const marks = await openingIo(dir, MarkFile.open(fileSystem, dir));
     if (numbers.length > 0 || marks.mark.batch === 0) return marks;
     await marks.close();
     throw new WalError("ERR_WAL_CORRUPT", `${dir}: all segments are missing, batch ${marks.mark.batch} was durable`, {
@@ -292,22 +307,10 @@ async function openMarks(settings: Settings, files: readonly string[], numbers: 
       offset: 0,
     });
   }
-  return asIo(dir, MarkFile.create(fileSystem, dir, randomBytes(logIdBytes), now()));
+  return openingIo(dir, MarkFile.create(fileSystem, dir, randomBytes(logIdBytes), now()));
 }
 
 /** Errors of the system become this package's, with the cause kept. */
-async function asIo<T>(dir: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (cause) {
-    if (cause instanceof WalError) throw cause;
-    throw new WalError(
-      "ERR_WAL_IO",
-      `cannot open the log in ${dir}: ${cause instanceof Error ? cause.message : cause}`,
-      {
-        file: dir,
-        cause,
-      },
-    );
-  }
+function openingIo<T>(dir: string, work: Promise<T>): Promise<T> {
+  return asIo(`cannot open the log in ${dir}`, dir, work);
 }

@@ -116,6 +116,8 @@ export class SalvageTable {
       if (entry === undefined) return;
       at = entry.dataTo;
       if (entry.type === EntryType.checkpoint) continue;
+      const prefixed = entry.type === EntryType.stream || entry.type === EntryType.carried;
+      if (prefixed && entry.dataTo - entry.dataFrom < 6) continue;
       if (entry.type === EntryType.remove) {
         this.byId.delete(entry.stream);
         continue;

@@ -20,23 +20,28 @@ const blockBytes = 256 * 1024;
 /** Batches of one segment, verified, read in blocks. */
 class SegmentCursor {
   readonly segment: Segment;
+  readonly #stream: string;
   readonly #file: WalFile;
   bytes = new Uint8Array(0);
   /** File offset of `bytes[0]`. */
   #base = 0;
 
-  private constructor(segment: Segment, file: WalFile) {
+  /** Where the next batch stands, and its number, once one was read. */
+  #next: { readonly offset: number; readonly batch: number } | undefined;
+
+  private constructor(segment: Segment, stream: string, file: WalFile) {
     this.segment = segment;
+    this.#stream = stream;
     this.#file = file;
   }
 
-  static async open(fileSystem: WalFileSystem, segment: Segment): Promise<SegmentCursor> {
+  static async open(fileSystem: WalFileSystem, segment: Segment, stream: string): Promise<SegmentCursor> {
     segment.readers++;
     try {
-      return new SegmentCursor(segment, await fileSystem.open(segment.path, "read"));
-    } catch (error) {
+      return new SegmentCursor(segment, stream, await fileSystem.open(segment.path, "read"));
+    } catch (cause) {
       segment.readers--;
-      throw error;
+      throw new WalError("ERR_WAL_IO", `cannot open ${segment.path}: ${String(cause)}`, { file: segment.path, cause });
     }
   }
 
@@ -50,6 +55,7 @@ class SegmentCursor {
     const at = offset - this.#base;
     if (!payloadIsWhole(this.bytes, at, header, this.segment.place, offset, crc))
       throw this.#damaged(offset, header.number);
+    this.#next = { offset: offset + batchHeaderBytes + header.payloadBytes, batch: header.number + 1 };
     return { header, from: at + batchHeaderBytes };
   }
 
@@ -65,6 +71,7 @@ class SegmentCursor {
       throw new WalError("ERR_WAL_IO", `cannot read ${path} at ${offset}: ${String(cause)}`, {
         file: path,
         offset,
+        stream: this.#stream,
         cause,
       });
     }
@@ -73,9 +80,10 @@ class SegmentCursor {
     this.#base = offset;
   }
 
-  #damaged(offset: number, batch?: number): WalError {
+  #damaged(offset: number, found?: number): WalError {
     const { path } = this.segment;
-    const details = { file: path, offset };
+    const details = { file: path, offset, stream: this.#stream };
+    const batch = found ?? (this.#next?.offset === offset ? this.#next.batch : undefined);
     const message = `${path}: the durable batch at ${offset} is damaged`;
     return new WalError("ERR_WAL_CORRUPT", message, batch === undefined ? details : { ...details, batch });
   }
@@ -107,7 +115,7 @@ export async function* readRecords(
         await cursor?.close();
         cursor = undefined;
         try {
-          cursor = await SegmentCursor.open(fileSystem, segment);
+          cursor = await SegmentCursor.open(fileSystem, segment, state.name);
         } catch (error) {
           if (state.truncations !== truncations) continue;
           throw error;

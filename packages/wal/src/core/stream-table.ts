@@ -83,6 +83,7 @@ export class StreamTable {
   }
 
   #declare(bytes: Uint8Array, entry: Entry): void {
+    if (entry.dataTo - entry.dataFrom < 6) throw new ReplayError("the declaration of a stream is too short");
     const next = getU48(bytes, entry.dataFrom);
     const name = decoder.decode(bytes.subarray(entry.dataFrom + 6, entry.dataTo));
     const known = this.byId.get(entry.stream);
@@ -101,6 +102,9 @@ export class StreamTable {
     carried: Map<StreamState, { points: IndexPoint[]; through: number }>,
   ): void {
     const state = this.#known(entry);
+    if (entry.dataTo - entry.dataFrom < 6) {
+      throw new ReplayError(`carried record ${entry.sequence} is too short`, { stream: state.name });
+    }
     const run = carried.get(state);
     if (run === undefined) carried.set(state, { points: [point], through: entry.sequence });
     else if (entry.sequence === run.through + 1) run.through++;

@@ -24,6 +24,8 @@ export interface Recovered {
   /** Files behind the last segment that hold nothing of the log and cannot be used as they are. */
   readonly discard: readonly string[];
   readonly table: StreamTable;
+  /** Where the last batch stands in the last segment. */
+  readonly lastOffset: number;
   /** Undefined while the log has no batch at all. */
   readonly expected: Expected | undefined;
   readonly uncertainFrom: UncertainTail | undefined;
@@ -47,6 +49,7 @@ export async function recover(
   const table = new StreamTable();
   const segments: Segment[] = [];
   let expected: Expected | undefined;
+  let lastOffset = pageBytes;
   const behind: number[] = [];
   for (const number of numbers) {
     const previous = segments.at(-1);
@@ -63,6 +66,7 @@ export async function recover(
     }
     const walked = walkSegment(bytes, segment.place, expected, crc, (header, offset) => {
       checkMark(header, offset, mark, segment);
+      lastOffset = offset;
       replay(table, bytes, header, offset, segment);
     });
     if (walked.end === pageBytes && previous !== undefined) {
@@ -75,20 +79,21 @@ export async function recover(
   }
   const last = segments.at(-1);
   if (last === undefined)
-    return { segments, prepared: undefined, discard: [], table, expected, uncertainFrom: undefined };
+    return { segments, prepared: undefined, discard: [], table, lastOffset, expected, uncertainFrom: undefined };
   if (expected === undefined && last.number > 1) {
     const { path, number } = last;
     const message = `${path}: the first batch at ${pageBytes} is damaged; segments before ${number} were dropped only once it was durable`;
     throw new WalError("ERR_WAL_CORRUPT", message, { file: path, offset: pageBytes });
   }
   const { clean, prepared } = await judgeTail(loader, table, last, behind, expected?.number ?? 1, mark);
-  checkLocated(table, dir);
+  const end = { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
+  checkLocated(table, dir, clean ? undefined : end);
   if (!clean) await wipeTail(fileSystem, last);
-  const uncertainFrom = clean ? undefined : { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
+  const uncertainFrom = clean ? undefined : end;
   const discard = behind
     .filter((number) => number !== prepared?.number)
     .map((number) => `${dir}/${segmentFile(number)}`);
-  return { segments, prepared, discard, table, expected, uncertainFrom };
+  return { segments, prepared, discard, table, lastOffset, expected, uncertainFrom };
 }
 
 class SegmentLoader {
@@ -216,11 +221,20 @@ function damagedStream(table: StreamTable, bytes: Uint8Array, segment: Segment, 
   return state !== undefined && entry !== undefined && entry.sequence >= state.first ? state.name : undefined;
 }
 
-function checkLocated(table: StreamTable, dir: string): void {
+/**
+ * Segments are dropped only once what replaces them (a truncation, records carried forward) is durable. So where live records are in none of
+ * the segments, and the end of the log is damaged, that end was durable.
+ */
+function checkLocated(table: StreamTable, dir: string, damagedEnd: UncertainTail | undefined): void {
   for (const state of table.byId.values()) {
-    if (state.located) continue;
-    const message = `${dir}: records of stream ${JSON.stringify(state.name)} from ${state.first} on are in a segment that is missing`;
-    throw new WalError("ERR_WAL_CORRUPT", message, { file: dir, stream: state.name });
+    const { lost, name } = state;
+    if (lost === undefined) continue;
+    const where = damagedEnd ?? { file: dir };
+    const what = damagedEnd
+      ? `batch ${damagedEnd.batch} at ${damagedEnd.offset} was durable and is damaged: what it held was dropped elsewhere`
+      : "they are in a segment that is missing";
+    const message = `${where.file}: records of stream ${JSON.stringify(name)} from ${lost} on are lost: ${what}`;
+    throw new WalError("ERR_WAL_CORRUPT", message, { ...where, stream: name });
   }
 }
 

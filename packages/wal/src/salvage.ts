@@ -3,7 +3,7 @@ import { getU48 } from "./core/bytes.js";
 import { EntryType, readEntry } from "./core/entry.js";
 import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
 import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
-import { endsClean } from "./core/scan.js";
+import { endsClean, findVouching } from "./core/scan.js";
 import { asIo, badArgument, WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
 import type { WalFileSystem } from "./fs/file-system.js";
@@ -86,6 +86,8 @@ class Salvager {
   readonly #damages: Damage[] = [];
   #batches = 0;
   #lastNumber: number | undefined;
+  /** Through which batch the log was durable, as far as anything says. */
+  #durable = 0;
 
   constructor(dir: string, fileSystem: WalFileSystem) {
     this.#dir = dir;
@@ -97,7 +99,7 @@ class Salvager {
     const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
     numbers.sort((a, b) => a - b);
     if (numbers[0] === 1) this.#lastNumber = 0;
-    const durable = await this.#durableBatch();
+    this.#durable = await this.#durableBatch();
     let gap: Gap | undefined;
     for (const [at, number] of numbers.entries()) {
       const before = numbers[at - 1];
@@ -106,6 +108,7 @@ class Salvager {
       gap = await this.#segment(number, gap);
     }
     const last = this.#lastNumber ?? 0;
+    const durable = this.#durable;
     if ((gap !== undefined && gap.unused !== true) || durable > last) {
       const where = gap ?? {
         file: this.#path(numbers.at(-1) ?? 1),
@@ -167,8 +170,11 @@ class Salvager {
       this.#lastNumber = found.number;
       end += batchHeaderBytes + found.payloadBytes;
     }
+    // The header of a batch that is torn itself still vouches for the one before it.
+    const torn = findVouching(bytes, end, (this.#lastNumber ?? 0) + 1, place, crc, indexOf);
+    if (torn !== undefined) this.#durable = Math.max(this.#durable, torn.header.durableBatch);
     if (gap !== undefined || endsClean(bytes, end, header.value.recycled)) return gap;
-    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes };
+    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes && torn === undefined };
   }
 
   #damaged({ file, from, to, reason }: Gap, batches: SequenceRange | undefined, wasDurable: boolean): void {

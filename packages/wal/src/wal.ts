@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { logIdBytes, saltBytes } from "./core/headers.js";
 import { asIo, badArgument, WalError } from "./errors.js";
-import type { WalFile, WalFileSystem } from "./fs/file-system.js";
+import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
 import { Log } from "./log.js";
 import { MarkFile } from "./mark-file.js";
@@ -223,11 +223,13 @@ function checked(options: WalOptions): Settings {
 async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTail | undefined) => Wal): Promise<Wal> {
   const { dir, fileSystem, segmentBytes, now } = settings;
   const files = await openingIo(dir, fileSystem.list(dir));
-  for (const file of files.filter(isScratch)) await openingIo(dir, fileSystem.remove(`${dir}/${file}`));
   // An owner that was killed between a rename and its sync left names behind that are not durable: before anything is built on them they are.
   await openingIo(dir, fileSystem.syncDirectory(dir));
   const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
   numbers.sort((a, b) => a - b);
+  const scratch = files.filter(isScratch).map((name) => `${dir}/${name}`);
+  // Nothing was ever appended here: what is in the way is half of an earlier birth.
+  if (numbers.length === 0 && !MarkFile.present(files)) await openingIo(dir, discard(scratch.splice(0)));
   const opened: { close(): Promise<void> }[] = [];
   try {
     const marks = await openMarks(settings, files, numbers);
@@ -242,6 +244,11 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     throw error;
   }
 
+  async function discard(paths: readonly string[]): Promise<void> {
+    for (const path of paths) await fileSystem.remove(path);
+    if (paths.length > 0) await fileSystem.syncDirectory(dir);
+  }
+
   async function start(
     { batchBytesMax, bytesInFlightMax, idleMarkMs, segmentsBeforeCarry }: Settings,
     recovered: Recovered,
@@ -249,8 +256,8 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     marks: MarkFile,
     toClose: { close(): Promise<void> }[],
   ): Promise<Log> {
-    for (const path of recovered.discard) await fileSystem.remove(path);
-    if (recovered.discard.length > 0) await fileSystem.syncDirectory(dir);
+    // Only now, when the log was found to be sound: of a damaged one nothing is changed, not even what is left over.
+    await discard([...recovered.discard, ...scratch]);
     const file = await openActive(recovered, segments);
     toClose.push(file);
     const log = new Log(
@@ -279,7 +286,9 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     }
     const file = await fileSystem.open(last.path, "write");
     try {
-      // What was just read may so far be only in the page cache: after this it is what it seems to be.
+      // What was just read may so far be only in the page cache: after this it is what it seems to be. Where an earlier owner's sync failed,
+      // the kernel may hold the last batch for written although it is not (PostgreSQL's fsyncgate): so that one is written again.
+      await rewrite(file, recovered.lastOffset, last.end);
       await file.sync();
       segments.adopt(found, prepared && { segment: prepared, file: await fileSystem.open(prepared.path, "write") });
     } catch (error) {
@@ -287,6 +296,15 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
       throw error;
     }
     return file;
+  }
+}
+
+/** The same bytes in the same place: whatever part of it a crash keeps, nothing changes. */
+async function rewrite(file: WalFile, from: number, to: number): Promise<void> {
+  const block = new Uint8Array(Math.min(to - from, mib));
+  for (let at = from; at < to; at += block.length) {
+    const length = await file.read(block.subarray(0, Math.min(block.length, to - at)), at);
+    await writeAll(file, block.subarray(0, length), at);
   }
 }
 

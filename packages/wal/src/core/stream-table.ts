@@ -30,7 +30,8 @@ export class StreamTable {
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
       if (entry.type === EntryType.carried) {
-        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index, bytes: 0 }, carried);
+        const { sequence } = entry;
+        this.#carried(entry, { sequence, segment, offset, entry: index, end: sequence + 1, bytes: 0 }, carried);
       } else {
         // In the order in which things were called: what follows in this batch may cut off or replace what was carried in it.
         const state = this.byId.get(entry.stream);
@@ -111,6 +112,7 @@ export class StreamTable {
     else
       throw new ReplayError(`carried record ${entry.sequence} does not follow ${run.through}`, { stream: state.name });
     const first = (carried.get(state) as { points: IndexPoint[] }).points[0] as IndexPoint;
+    first.end = entry.sequence + 1;
     first.bytes += entryHeaderBytes + entry.dataTo - entry.dataFrom;
   }
 

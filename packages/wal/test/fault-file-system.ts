@@ -207,7 +207,13 @@ export class FaultFileSystem implements WalFileSystem {
       },
       sync: async () => {
         alive();
-        await this.#enter("sync", path, true);
+        try {
+          await this.#enter("sync", path, true);
+        } catch (error) {
+          // As Linux does: pages that could not be written count as clean from now on. The next sync succeeds, and they are lost all the same.
+          if (!(error instanceof CrashError)) inode.dirty.clear();
+          throw error;
+        }
         alive();
         for (const page of inode.dirty) this.#flush(inode, page * pageBytes, pageBytes);
         inode.dirty.clear();

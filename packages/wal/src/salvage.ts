@@ -1,5 +1,5 @@
 import { type BatchHeader, BatchPlace, batchHeaderBytes, payloadIsWhole, readBatchHeader } from "./core/batch.js";
-import { getU48 } from "./core/bytes.js";
+import { getU32, getU48 } from "./core/bytes.js";
 import { EntryType, readEntry } from "./core/entry.js";
 import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
 import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
@@ -165,7 +165,10 @@ class Salvager {
         this.#damaged(where, { from: last + 1, to: found.number - 1 }, true);
       } else if (gap !== undefined && gap.unused !== true) this.#damaged(gap, undefined, true);
       gap = undefined;
-      this.#table.apply(bytes, found, number, end);
+      for (const { sequence, dataFrom, dataTo } of this.#table.apply(bytes, found, number, end, crc)) {
+        const reason = `record ${sequence} in batch ${found.number} has a wrong checksum of its own`;
+        this.#damaged({ file, from: dataFrom, to: dataTo, reason }, undefined, true);
+      }
       this.#batches++;
       this.#lastNumber = found.number;
       end += batchHeaderBytes + found.payloadBytes;
@@ -219,7 +222,9 @@ class Salvager {
       for (let at = offset + batchHeaderBytes; at < end; ) {
         const entry = readEntry(bytes, at, end);
         if (entry === undefined) break;
+        const whole = crc(bytes.subarray(at + 4, entry.dataTo)) === getU32(bytes, at);
         at = entry.dataTo;
+        if (!whole) continue;
         const { sequence, dataFrom, dataTo } = entry;
         if (entry.stream !== id || sequence < from || sequence > to) continue;
         if (entry.type === EntryType.record) {

@@ -107,6 +107,13 @@ export class FaultFileSystem implements WalFileSystem {
     change(inode.durable);
   }
 
+  /** A file with these bytes, durable. */
+  put(path: string, bytes: Uint8Array): void {
+    const inode: Inode = { bytes: bytes.slice(), durable: bytes.slice(), dirty: new Set() };
+    this.#names.set(path, inode);
+    this.#durableNames.set(path, inode);
+  }
+
   contents(path: string): Uint8Array {
     return this.#inode(path).bytes;
   }

@@ -176,7 +176,7 @@ export class Log {
     this.#committing = undefined;
     this.bytesInFlight -= batch.used - batchHeaderBytes;
     this.entries += batch.count;
-    batch.answer(batch.waiting);
+    batch.answer();
     batch.release();
     if (this.bytesInFlight <= this.#options.bytesInFlightMax && this.#room.length > 0) {
       for (const wake of this.#room.splice(0)) wake();

@@ -61,11 +61,11 @@ export class PendingBatch {
   readonly operations: Operation[] = [];
   /** How many of them are not runs of appends. */
   controls = 0;
-  /** Who waits, in the order of the calls: plain arrays, because at a million appends a second an object for each is felt. */
-  readonly #resolves: ((value: number) => void)[] = [];
-  readonly #rejects: ((reason: unknown) => void)[] = [];
-  readonly #values: number[] = [];
-  #answered = 0;
+  /**
+   * Who waits, in the order of the calls: what to resolve, what to reject and the value, one behind the other, because at a million appends a second an
+   * object for each is felt, and so are three arrays.
+   */
+  readonly #waiters: unknown[] = [];
 
   constructor() {
     this.#memory = takeMemory();
@@ -80,28 +80,22 @@ export class PendingBatch {
 
   /** `resolve(value)` is called once the batch is durable. */
   wait(resolve: (value: number) => void, reject: (reason: unknown) => void, value: number): void {
-    this.#resolves.push(resolve);
-    this.#rejects.push(reject);
-    this.#values.push(value);
+    this.#waiters.push(resolve, reject, value);
   }
 
-  /** How many wait and were not answered yet. */
-  get waiting(): number {
-    return this.#resolves.length - this.#answered;
-  }
-
-  /** Answers the next `countMax` of those who wait. */
-  answer(countMax: number): void {
-    const to = Math.min(this.#resolves.length, this.#answered + countMax);
-    while (this.#answered < to) {
-      const at = this.#answered++;
-      (this.#resolves[at] as (value: number) => void)(this.#values[at] as number);
+  /** Answers all who wait. */
+  answer(): void {
+    const waiters = this.#waiters;
+    for (let at = 0; at < waiters.length; at += 3) {
+      (waiters[at] as (value: number) => void)(waiters[at + 2] as number);
     }
+    waiters.length = 0;
   }
 
   reject(error: Error): void {
-    for (const reject of this.#rejects.slice(this.#answered)) reject(error);
-    this.#answered = this.#rejects.length;
+    const waiters = this.#waiters;
+    for (let at = 0; at < waiters.length; at += 3) (waiters[at + 1] as (reason: unknown) => void)(error);
+    waiters.length = 0;
   }
 
   /** Makes room for `more` bytes of entries besides the trailer. */

@@ -165,6 +165,7 @@ export class Log {
     this.#committing = batch;
     // Whoever gathered it, nothing may be written behind a write that failed.
     if (this.poisoned !== undefined) throw this.poisoned;
+    if (this.segments.failure !== undefined) throw this.segments.failure as Error;
     const { segmentBytes } = this.#options;
     if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
     const segment = this.segments.active;
@@ -292,13 +293,14 @@ export class Log {
     clearTimeout(this.#markTimer);
     await this.carrier.stop();
     while (this.#pumping !== undefined) await this.#pumping;
-    try {
-      if (this.poisoned === undefined) await this.#writeMark();
-    } finally {
-      await this.segments.close();
-      await this.#file.close();
-      await this.#marks.close();
-      for (const wake of this.stopped) wake();
-    }
+    const failures: unknown[] = [];
+    const parts = [() => this.segments.close(), () => this.#file.close(), () => this.#marks.close()];
+    if (this.poisoned === undefined) parts.unshift(() => this.#writeMark());
+    for (const part of parts) await part().catch((error: unknown) => failures.push(error));
+    for (const wake of this.stopped) wake();
+    if (failures.length === 0) return;
+    const [cause] = failures;
+    const message = `all that was acknowledged is on disk, but closing the log failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new WalError("ERR_WAL_IO", message, { file: this.segments.active.path, cause });
   }
 }

@@ -213,7 +213,7 @@ class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
     await this.#cursor?.close();
     this.#cursor = undefined;
     try {
-      this.#cursor = await SegmentCursor.open(this.#fileSystem, segment);
+      this.#cursor = await SegmentCursor.open(this.#fileSystem, segment, state.name);
     } catch (error) {
       this.#unlessTruncated(error);
     }

@@ -24,6 +24,7 @@ interface Ahead {
  */
 export class SegmentCursor {
   readonly segment: Segment;
+  readonly #stream: string;
   readonly #file: WalFile;
   bytes: Uint8Array = new Uint8Array(0);
   /** File offset of `bytes[0]`. */
@@ -31,19 +32,23 @@ export class SegmentCursor {
   #verifiedFrom = 0;
   #verifiedTo = 0;
   #ahead: Ahead | undefined;
+  /** Where the next batch stands, and its number, once one was read. */
+  #next: { readonly offset: number; readonly batch: number } | undefined;
 
-  private constructor(segment: Segment, file: WalFile) {
+  private constructor(segment: Segment, stream: string, file: WalFile) {
     this.segment = segment;
+    this.#stream = stream;
     this.#file = file;
   }
 
-  static async open(fileSystem: WalFileSystem, segment: Segment): Promise<SegmentCursor> {
+  /** `stream`: whose records are read, for the errors. */
+  static async open(fileSystem: WalFileSystem, segment: Segment, stream: string): Promise<SegmentCursor> {
     segment.readers++;
     try {
-      return new SegmentCursor(segment, await fileSystem.open(segment.path, "read"));
-    } catch (error) {
+      return new SegmentCursor(segment, stream, await fileSystem.open(segment.path, "read"));
+    } catch (cause) {
       segment.readers--;
-      throw error;
+      throw new WalError("ERR_WAL_IO", `cannot open ${segment.path}: ${String(cause)}`, { file: segment.path, cause });
     }
   }
 
@@ -63,6 +68,7 @@ export class SegmentCursor {
       if (offset !== this.#verifiedTo) this.#verifiedFrom = offset;
       this.#verifiedTo = offset + length;
     }
+    this.#next = { offset: offset + length, batch: header.number + 1 };
     return { header, from: at + batchHeaderBytes };
   }
 
@@ -126,14 +132,16 @@ export class SegmentCursor {
       throw new WalError("ERR_WAL_IO", `cannot read ${path} at ${offset}: ${String(cause)}`, {
         file: path,
         offset,
+        stream: this.#stream,
         cause,
       });
     }
   }
 
-  #damaged(offset: number, batch?: number): WalError {
+  #damaged(offset: number, found?: number): WalError {
     const { path } = this.segment;
-    const details = { file: path, offset };
+    const details = { file: path, offset, stream: this.#stream };
+    const batch = found ?? (this.#next?.offset === offset ? this.#next.batch : undefined);
     const message = `${path}: the durable batch at ${offset} is damaged`;
     return new WalError("ERR_WAL_CORRUPT", message, batch === undefined ? details : { ...details, batch });
   }

@@ -41,7 +41,11 @@ class NodeFile implements WalFile {
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
-      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+      fs.fdatasync(this.#fd, (error) => {
+        if (error !== null) reject(error);
+        else if (isDeleted(this.#fd)) reject(new Error("the file was deleted while it was in use"));
+        else resolve();
+      });
     });
   }
 
@@ -55,6 +59,15 @@ class NodeFile implements WalFile {
     return new Promise((resolve, reject) => {
       fs.close(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error)));
     });
+  }
+}
+
+/** A deleted file can still be written and synced, and nobody will ever read it again. Asking costs a microsecond. */
+function isDeleted(fd: number): boolean {
+  try {
+    return fs.fstatSync(fd).nlink === 0;
+  } catch {
+    return false;
   }
 }
 

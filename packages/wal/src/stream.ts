@@ -179,7 +179,7 @@ export class WalStream {
   }
 
   /**
-   * Reads durable records in order, each verified, holding one block (256 KiB, or one batch if that is larger) in memory. What is appended
+   * Reads durable records in order, each verified, holding two blocks (256 KiB each, or one batch if that is larger) in memory. What is appended
    * after the call is not read. Throws `ERR_WAL_TRUNCATED` when `from` is, or meanwhile comes to be, before `firstSequence`, and
    * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads (backwards: `ERR_WAL_TRUNCATED`).
    */

@@ -4,7 +4,7 @@ import { lockDirectory } from "./directory-lock.js";
 import type { WalFile, WalFileSystem } from "./file-system.js";
 
 /** Writes up to this size only copy into the page cache and are done at once: a trip through the thread pool would cost more. */
-const synchronousWriteMax = 1024 * 1024;
+const synchronousWriteMax = 4 * 1024 * 1024;
 
 class NodeFile implements WalFile {
   readonly #fd: number;

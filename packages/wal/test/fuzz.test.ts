@@ -3,7 +3,7 @@ import { seeded } from "./fault-file-system.js";
 import { fuzz, type Outcome, seedLog } from "./support/fuzz.js";
 
 const only = process.env.WAL_FUZZ_SEED;
-const runs = 1500;
+const runs = 500;
 
 describe("a log with wrong structure and right checksums, or wrong bytes", () => {
   it("is refused with a typed error or makes sense, for whatever reads it, in bounded memory", {

@@ -18,6 +18,8 @@ process.stdout.write("open\n");
 for (;;) {
   const next = stream.lastSequence + 1;
   const count = 1 + Math.floor(Math.random() * 5);
-  const sequence = await stream.append(Array.from({ length: count }, (_, n) => Buffer.alloc((next + n) % 900, `${next + n} `)));
+  const sequence = await stream.append(
+    Array.from({ length: count }, (_, n) => Buffer.alloc((next + n) % 900, `${next + n} `)),
+  );
   process.stdout.write(`${sequence}\n`);
 }

@@ -95,7 +95,7 @@ export class Archiver {
         options.signal,
       );
       try {
-        for await (const entry of entries) await run.add(entry);
+        await addAll(run, entries);
         return await run.finish();
       } finally {
         await run.settled();
@@ -119,6 +119,21 @@ export class Archiver {
       return await work();
     } finally {
       this.#working = false;
+    }
+  }
+}
+
+/** An entry that closes no object costs no turn of the event loop. */
+async function addAll(run: ArchiveRun, entries: EntriesToArchive): Promise<void> {
+  if (Symbol.iterator in entries) {
+    for (const entry of entries) {
+      run.add(entry);
+      if (run.isDue) await run.upload();
+    }
+  } else {
+    for await (const entry of entries) {
+      run.add(entry);
+      if (run.isDue) await run.upload();
     }
   }
 }
@@ -153,6 +168,8 @@ class ArchiveRun {
   #wantedThrough = 0;
   #inFlight: { readonly draft: Draft; readonly settled: Promise<Settled> } | undefined;
   #vouching: Promise<void> = Promise.resolve();
+  /** Of the object in flight, last, and of the one before it, which nobody reads any more. */
+  readonly #memory: Uint8Array[] = [];
 
   constructor(
     store: ObjectStore,
@@ -174,16 +191,22 @@ class ArchiveRun {
     this.#gathered = new ArchiveObjectBuilder(stream, crc);
   }
 
-  async add(entry: EntryToArchive): Promise<void> {
+  add(entry: EntryToArchive): void {
     const problem = entryProblem(entry, this.#stream, this.#expected, crc);
     if (problem !== undefined) {
       throw new ArchiveError("ERR_ARCHIVE_GAP", `stream ${JSON.stringify(this.#stream)}: ${problem}`);
     }
     this.#expected++;
     this.#gathered.add(entry, this.#bytesPerObjectMax);
-    while (this.#gathered.entriesBytes >= this.#bytesPerObjectMax && this.#expected > this.#wantedThrough) {
-      await this.#upload();
-    }
+  }
+
+  /** An object's worth is gathered. */
+  get isDue(): boolean {
+    return this.#gathered.entriesBytes >= this.#bytesPerObjectMax && this.#expected > this.#wantedThrough;
+  }
+
+  async upload(): Promise<void> {
+    while (this.isDue) await this.#upload();
   }
 
   async finish(): Promise<Manifest[]> {
@@ -213,7 +236,9 @@ class ArchiveRun {
     settled.catch(() => undefined);
     this.#inFlight = { draft, settled };
     this.#tip = draft.after;
-    this.#gathered = new ArchiveObjectBuilder(this.#stream, crc);
+    this.#memory.push(gathered.memory);
+    const spare = this.#memory.length > 2 ? this.#memory.shift() : undefined;
+    this.#gathered = new ArchiveObjectBuilder(this.#stream, crc, spare);
   }
 
   /** Waits for the object in flight and has its manifest written behind those before it. */

@@ -36,8 +36,7 @@ export async function draftOf(
 ): Promise<Draft> {
   const { bytes } = builder.finish(before.sha256);
   const hash = sha256(bytes);
-  // After the hash: what is damaged on its way into the object, or in memory since, is noticed before it is vouched for.
-  const object = verifyCanonical(bytes, stream, before.last + 1);
+  const object = verifyCanonical(bytes, stream, before.last + 1, undefined, true);
   const { compression, stored } = await pack(bytes, hash, wanted, false);
   const storedSha256 = stored === bytes ? hash : sha256(stored);
   const after = { last: object.last, sha256: hash, timeMaxMs: Math.max(before.timeMaxMs, object.timeMaxMs) };

@@ -192,10 +192,10 @@ function fromLog(): Subject {
       await mkdir(dir, { recursive: true });
       await using wal = await Wal.open({ dir: join(dir, "log") });
       const stream = wal.stream("s");
-      const noise = randomBytes(recordBytes * 256);
-      for (let n = 0; n < totalBytes / recordBytes; n += 256) {
+      const bytes = randomBytes(totalBytes);
+      for (let from = 0; from < totalBytes; from += 256 * recordBytes) {
         await stream.append(
-          Array.from({ length: 256 }, (_, m) => noise.subarray(m * recordBytes, (m + 1) * recordBytes)),
+          Array.from({ length: 256 }, (_, n) => bytes.subarray(from + n * recordBytes, from + (n + 1) * recordBytes)),
         );
       }
       const store = new FileObjectStore({ dir: join(dir, "archive") });

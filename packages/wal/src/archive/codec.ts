@@ -117,6 +117,14 @@ export async function unpack(
   return { compression, content, sha256: contentSha256 };
 }
 
+/** Whether what is stored unpacks to `content`, byte for byte. */
+export async function unpacksTo(stored: Uint8Array, content: Uint8Array): Promise<boolean> {
+  const { compression, contentBytes } = readStoredBodyHeader(stored, crc);
+  if (contentBytes !== content.length) return false;
+  const unpacked = await unzips[compression](stored.subarray(storedBodyHeaderBytes), contentBytes);
+  return Buffer.compare(unpacked, content) === 0;
+}
+
 async function zipWorthwhile(content: Uint8Array, zip: Zip): Promise<Uint8Array | undefined> {
   if (content.length > judgedWholeBytes) {
     const sample = sampleOf(content);

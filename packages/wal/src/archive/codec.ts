@@ -38,7 +38,12 @@ const inflate = promisify<Uint8Array, zlib.ZlibOptions, Uint8Array>(zlib.inflate
 /** One trip to the thread pool instead of one for each 16 KiB: most content shrinks to less than half. */
 const zipChunk = (bytes: Uint8Array) => ({ chunkSize: Math.max(1024, bytes.length >>> 1) });
 /** One more byte, so that what is longer than announced is noticed in the same trip. */
-const unzipChunk = (bytesMax: number) => ({ chunkSize: Math.max(1024, bytesMax + 1), maxOutputLength: bytesMax });
+const unzipChunk = (bytesMax: number) => ({
+  chunkSize: Math.max(1024, Math.min(bytesMax + 1, unzipChunkMax)),
+  maxOutputLength: bytesMax,
+});
+/** What a header announces is not allocated before there is something to put into it. */
+const unzipChunkMax = 32 * 1024 * 1024;
 
 /** The fast end of each: what they are measured at in the README. They run off the event loop. */
 const zips: Readonly<Record<Compression, Zip>> = {

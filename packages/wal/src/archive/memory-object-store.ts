@@ -1,7 +1,7 @@
 import { ArchiveError } from "./errors.js";
 import { checkKey, checkPut, type ObjectStore } from "./object-store.js";
 
-/** An object store in memory, for tests and trials: durable for as long as the process lives. */
+/** An object store in memory, for tests and trials: durable for as long as the process lives, and without a bound of its own. */
 export function memoryObjectStore(): ObjectStore {
   const objects = new Map<string, Uint8Array>();
   return {
@@ -19,9 +19,11 @@ export function memoryObjectStore(): ObjectStore {
       return objects.get(key)?.slice();
     },
     async *list(prefix, options) {
+      options?.signal?.throwIfAborted();
       for (const key of [...objects.keys()].sort()) {
+        if (!key.startsWith(prefix) || (options?.after !== undefined && key <= options.after)) continue;
+        yield key;
         options?.signal?.throwIfAborted();
-        if (key.startsWith(prefix) && (options?.after === undefined || key > options.after)) yield key;
       }
     },
     async delete(key, options) {

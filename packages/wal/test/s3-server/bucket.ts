@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { Refusal } from "./refusal.js";
 
+const knownChecksums = ["x-amz-checksum-algorithm", "x-amz-checksum-crc32", "x-amz-checksum-sha256"];
+
 export interface StoredObject {
   readonly bytes: Buffer;
   readonly metadata: Readonly<Record<string, string>>;
@@ -93,7 +95,7 @@ export function storedObject(
   const metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (name.startsWith("x-amz-meta-")) metadata[name.slice("x-amz-meta-".length)] = String(value);
-    if (name.startsWith("x-amz-checksum-") && !["x-amz-checksum-sha256", "x-amz-checksum-crc32"].includes(name))
+    if (name.startsWith("x-amz-checksum-") && !knownChecksums.includes(name))
       throw new Refusal(501, "NotImplemented", name);
   }
   const sum = digest("sha256", bytes).toString("base64");

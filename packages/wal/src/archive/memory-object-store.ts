@@ -11,7 +11,8 @@ export function memoryObjectStore(): ObjectStore {
       if (options.createOnly === true && objects.has(key)) {
         throw new ArchiveError("ERR_ARCHIVE_EXISTS", `${key} exists already`, { key });
       }
-      objects.set(key, bytes.slice());
+      // Not `slice`: a Buffer's is a view of the same memory.
+      objects.set(key, new Uint8Array(bytes));
     },
     async get(key, options) {
       options?.signal?.throwIfAborted();

@@ -64,7 +64,8 @@ function patient(plan: Fault[], options: ConstructorParameters<typeof PatientObj
 const waits = (time: Timeline) => time.delays.filter((delayMs) => delayMs < 30_000);
 
 describe("a PatientObjectStore keeps the contract: it", () => {
-  for (const { name, run } of objectStoreCases(() => new PatientObjectStore(memoryObjectStore()))) it(name, run);
+  const make = () => new PatientObjectStore(memoryObjectStore());
+  for (const { name, run } of objectStoreCases(make, { largeBytes: 100_000 })) it(name, run);
 });
 
 describe("over a store that fails every third time, before or after it stored, a PatientObjectStore still", () => {
@@ -129,7 +130,8 @@ describe("trying again", () => {
     const { store, time, state } = patient(plan, { attemptsMax: 99, backoffMs: 100, deadlineMs: 1000 });
     const startedAt = time.now();
     await expect(time.run(store.get("k"))).rejects.toMatchObject({ retryable: true });
-    expect(waits(time)).toEqual([1000, 50, 950, 100, 850, 200, 650, 400, 250].filter((ms) => ms !== 0));
+    // Each attempt may last as long as there is time left; between them the waits.
+    expect(time.delays).toEqual([1000, 50, 950, 100, 850, 200, 650, 400, 250]);
     expect(state.calls).toBe(5);
     expect(time.now() - startedAt).toBe(750);
   });

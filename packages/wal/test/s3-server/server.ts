@@ -39,6 +39,11 @@ export class StrictS3 {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** What a client needs to come in. */
+  get access() {
+    return { endpoint: this.endpoint, credentials: this.credentials, forcePathStyle: true };
+  }
+
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));

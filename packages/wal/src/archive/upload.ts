@@ -1,0 +1,46 @@
+import { divergence } from "./alarm.js";
+import { type Draft, describe } from "./draft.js";
+import { manifestKey, objectKey } from "./keys.js";
+import { decodeManifest, encodeManifest, type Manifest, sameManifest } from "./manifest.js";
+import { verifyStored } from "./object.js";
+import { type ObjectStore, sha256 } from "./object-store.js";
+import { createObject, getExisting, sameBytes } from "./sealed-json.js";
+
+/** What became of a draft. */
+export type Settled =
+  /** It is there, by whomever, and was read back: this is what may be said of it. */
+  | { readonly kind: "stored"; readonly manifest: Manifest }
+  /** Another's object stands there and ends elsewhere. */
+  | { readonly kind: "other"; readonly through: number };
+
+/** Stores the object where nothing is, and reads back what is there then. */
+export async function storeObject(store: ObjectStore, draft: Draft, signal: AbortSignal | undefined): Promise<Settled> {
+  const { stream, first, last } = draft.object;
+  const key = objectKey(stream, first);
+  await createObject(store, key, draft.stored, draft.storedSha256, signal);
+  const stored = await getExisting(store, key, signal);
+  if (stored.length === draft.stored.length && sameBytes(stored, draft.stored)) {
+    // Whether they can be unpacked again is part of the question, and nobody else will ask before the local copy is gone.
+    if (draft.compression !== "none") await verifyStored(stored, stream, first, undefined, draft.bytes.length);
+    const { compression, storedSha256 } = draft;
+    return { kind: "stored", manifest: describe(draft, { compression, storedBytes: stored.length, storedSha256 }) };
+  }
+  const theirs = await verifyStored(stored, stream, first);
+  if (theirs.object.last !== last) return { kind: "other", through: theirs.object.last };
+  if (theirs.sha256 !== draft.sha256 || !sameBytes(theirs.bytes, draft.bytes)) {
+    throw divergence(stream, key, "what is archived is not what this replica has");
+  }
+  const as = { compression: theirs.compression, storedBytes: stored.length, storedSha256: sha256(stored) };
+  return { kind: "stored", manifest: describe(draft, as) };
+}
+
+/** Writes the manifest where nothing is, and makes sure that the one which is there then says the same. */
+export async function vouchFor(store: ObjectStore, manifest: Manifest, signal: AbortSignal | undefined): Promise<void> {
+  const key = manifestKey(manifest.stream, manifest.first);
+  const bytes = encodeManifest(manifest);
+  await createObject(store, key, bytes, sha256(bytes), signal);
+  const stored = await getExisting(store, key, signal);
+  if (sameBytes(stored, bytes)) return;
+  if (sameManifest(decodeManifest(stored, manifest.stream, manifest.first), manifest)) return;
+  throw divergence(manifest.stream, key, "what is archived is not what this replica has");
+}

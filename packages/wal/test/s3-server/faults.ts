@@ -29,6 +29,8 @@ export type Fault =
   | { readonly kind: "short" }
   /** Half of the body, then nothing more. */
   | { readonly kind: "stalled" }
+  /** Answered as done, and gone the next moment. */
+  | { readonly kind: "lost" }
   /** Status 200, and an error in the body. S3 does that when it joins parts. */
   | { readonly kind: "error in 200"; readonly code: string };
 

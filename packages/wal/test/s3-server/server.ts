@@ -53,6 +53,11 @@ export class StrictS3 {
     this.#stage.add(staged);
   }
 
+  /** Nothing is staged any more; what is stored stays. */
+  clearFaults(): void {
+    this.#stage.clear();
+  }
+
   /** Empty, and nothing staged: for the next test. */
   reset(): void {
     this.#stage.clear();
@@ -65,6 +70,11 @@ export class StrictS3 {
   /** From now on listings show what is there now. */
   freezeListing(): void {
     this.#listing = [...this.bucket.objects.keys()];
+  }
+
+  /** Listings show what is there again. */
+  thawListing(): void {
+    this.#listing = undefined;
   }
 
   count(operation: Operation): number {
@@ -90,6 +100,7 @@ export class StrictS3 {
       if (fault?.kind === "damaged request" && body.length > 0) body[0] = (body[0] as number) ^ 1;
       verifyPayload(request, body);
       const answer = this.#do(operation, key, url.searchParams, request, body, since);
+      if (fault?.kind === "lost") this.bucket.delete(key);
       this.requests.push({ operation, key, status: answer.status });
       this.#send(request, response, answer, fault);
     } catch (error) {

@@ -3,7 +3,7 @@ import { PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { ArchiveError } from "../errors.js";
 import { isConflict, isPreconditionFailed } from "./s3-errors.js";
 
-const conflictAttemptsMax = 8;
+const conflictAttemptsMax = 6;
 const backoffMs = 25;
 
 /**

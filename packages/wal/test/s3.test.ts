@@ -132,12 +132,12 @@ describe("errors say whether to ask again:", () => {
   });
 
   it("the SDK's own attempts come first", async () => {
-    stage("PutObject", refuse(503, "SlowDown"), 2);
-    stage("GetObject", refuse(503, "SlowDown"), 2);
+    stage("PutObject", refuse(500, "InternalError"), 2);
+    stage("GetObject", { kind: "cut" }, 2);
     const store = trusting();
     await put(store, "k", bytes("one"));
     expect(Buffer.from((await store.get("k")) ?? []).toString()).toBe("one");
-    expect(statuses("PutObject")).toEqual([503, 503, 200]);
+    expect(statuses("PutObject")).toEqual([500, 500, 200]);
   });
 
   it("a conflict that ends is nobody's concern", async () => {
@@ -252,7 +252,7 @@ describe("an upload in parts", () => {
   }
 
   it("tries a part again by itself", async () => {
-    stage("UploadPart", { kind: "refuse", status: 503, code: "SlowDown" }, 2);
+    stage("UploadPart", { kind: "refuse", status: 500, code: "InternalError" }, 2);
     await put(inParts({ attemptsMax: 3 }), "k", data);
     expect(server.count("CreateMultipartUpload")).toBe(1);
   });
@@ -349,6 +349,17 @@ describe("a listing", () => {
     }
     expect(await collect(open().list(""))).toEqual(["a/b"]);
   });
+});
+
+it("counts what it does", async () => {
+  const store = open();
+  await put(store, "k", bytes("one"));
+  await put(store, "k", bytes("two")).catch(() => undefined);
+  await store.get("k");
+  await store.get("none");
+  await collect(store.list(""));
+  await store.delete("k");
+  expect(store.stats()).toEqual({ puts: 1, gets: 2, pages: 1, deletes: 1, failures: 1, bytesPut: 3, bytesGot: 3 });
 });
 
 describe("options", () => {

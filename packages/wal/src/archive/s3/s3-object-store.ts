@@ -20,7 +20,21 @@ import { resolveOptions, type S3ObjectStoreOptions } from "./s3-options.js";
  */
 const sumName = "evenkeel-sha256";
 
+export interface S3ObjectStoreStats {
+  /** Calls that succeeded. Of a listing each page counts. */
+  readonly puts: number;
+  readonly gets: number;
+  readonly pages: number;
+  readonly deletes: number;
+  /** Calls that failed, for whatever reason but a signal; that a key is taken counts too. */
+  readonly failures: number;
+  readonly bytesPut: number;
+  readonly bytesGot: number;
+}
+
 type Wanted = { readonly signal?: AbortSignal } | undefined;
+type Doing = "puts" | "gets" | "pages" | "deletes";
+const words: Readonly<Record<Doing, string>> = { puts: "put", gets: "get", pages: "list", deletes: "delete" };
 
 /**
  * An object store in S3, or in whatever speaks its language. `put` is atomic and create-only by `If-None-Match`; the server checks what arrived
@@ -29,10 +43,15 @@ type Wanted = { readonly signal?: AbortSignal } | undefined;
  */
 export class S3ObjectStore implements ObjectStore {
   readonly #options: ReturnType<typeof resolveOptions>;
+  readonly #counted = { puts: 0, gets: 0, pages: 0, deletes: 0, failures: 0, bytesPut: 0, bytesGot: 0 };
   #proof: Promise<void> | undefined;
 
   constructor(options: S3ObjectStoreOptions) {
     this.#options = resolveOptions(options);
+  }
+
+  stats(): S3ObjectStoreStats {
+    return { ...this.#counted };
   }
 
   /** Frees the connections, unless the client was handed in. Calls under way fail. */
@@ -48,17 +67,18 @@ export class S3ObjectStore implements ObjectStore {
     options.signal?.throwIfAborted();
     checkPut(key, bytes, options);
     if (bytes.length > this.#options.objectBytesMax) throw this.#tooLarge(key, bytes.length);
-    await this.#under(options, "put", key, async () => {
+    await this.#under(options, "puts", key, async () => {
       if (options.createOnly === true) await this.#createOnlyProven(options.signal);
       const doubt = { mayBeStored: false };
       await settleConflicts(options.signal, () => this.#write(key, bytes, options, doubt));
+      this.#counted.bytesPut += bytes.length;
     });
   }
 
   async get(key: string, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array | undefined> {
     options?.signal?.throwIfAborted();
     checkKey(key);
-    return this.#under(options, "get", key, async () => {
+    return this.#under(options, "gets", key, async () => {
       const command = new GetObjectCommand(this.#named(key));
       let answer: GetObjectCommandOutput;
       try {
@@ -68,6 +88,7 @@ export class S3ObjectStore implements ObjectStore {
         throw error;
       }
       const bytes = await this.#body(key, answer);
+      this.#counted.bytesGot += bytes.length;
       const sum = answer.Metadata?.[sumName];
       if (sum === undefined || sum === sha256(bytes)) return bytes;
       throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key}: what came back is not what was stored`, { key });
@@ -82,7 +103,7 @@ export class S3ObjectStore implements ObjectStore {
     let token: string | undefined;
     do {
       options?.signal?.throwIfAborted();
-      const page = await this.#under(options, "list", prefix, () => this.#page(prefix, options, token));
+      const page = await this.#under(options, "pages", prefix, () => this.#page(prefix, options, token));
       for (const { Key: name = "" } of page.Contents ?? []) {
         const key = name.slice(this.#options.prefix.length);
         if (!isKey(key)) continue;
@@ -100,7 +121,7 @@ export class S3ObjectStore implements ObjectStore {
   async delete(key: string, options?: { readonly signal?: AbortSignal }): Promise<void> {
     options?.signal?.throwIfAborted();
     checkKey(key);
-    await this.#under(options, "delete", key, async () => {
+    await this.#under(options, "deletes", key, async () => {
       try {
         await this.#client.send(new DeleteObjectCommand(this.#named(key)), sendOptions(options?.signal));
       } catch (error) {
@@ -222,12 +243,15 @@ export class S3ObjectStore implements ObjectStore {
     await unlessAborted(this.#proof, signal);
   }
 
-  async #under<T>(options: Wanted, doing: string, key: string, work: () => Promise<T>): Promise<T> {
+  async #under<T>(options: Wanted, doing: Doing, key: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      const result = await work();
+      this.#counted[doing]++;
+      return result;
     } catch (error) {
       options?.signal?.throwIfAborted();
-      throw s3Error(doing, key, error);
+      this.#counted.failures++;
+      throw s3Error(words[doing], key, error);
     }
   }
 

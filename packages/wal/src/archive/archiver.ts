@@ -223,7 +223,7 @@ class ArchiveRun {
     const result = await settled;
     this.#inFlight = undefined;
     const through = result.kind === "stored" ? draft.object.last : result.through;
-    if (result.kind === "stored") await this.#vouch(draft.after, result.manifest);
+    if (result.kind === "stored") await this.#vouch(draft.after, result);
     else if (through > draft.object.last) this.#wantedThrough = through;
     if (through === draft.object.last) return;
     // Another uploader's object begins here and ends elsewhere: its range is taken over.
@@ -248,13 +248,14 @@ class ArchiveRun {
       throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} ends elsewhere each time it is read`, { key });
     }
     this.#tip = draft.after;
-    await this.#vouch(draft.after, result.manifest);
+    await this.#vouch(draft.after, result);
   }
 
   /** Begins with the manifest once the one before it is there. */
-  async #vouch(after: Tip, manifest: Manifest): Promise<void> {
+  async #vouch(after: Tip, { manifest, isVouchedFor }: Extract<Settled, { kind: "stored" }>): Promise<void> {
     await this.#vouching;
-    this.#vouching = vouchFor(this.#store, manifest, this.#signal).then(() => {
+    const vouching = isVouchedFor ? Promise.resolve() : vouchFor(this.#store, manifest, this.#signal);
+    this.#vouching = vouching.then(() => {
       this.#manifests.push(manifest);
       this.#vouched(after);
     });

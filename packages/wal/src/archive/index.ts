@@ -1,4 +1,11 @@
 export { Archiver, type ArchiverOptions } from "./archiver.js";
+export {
+  type ArchivableStream,
+  type ArchiveStreamOptions,
+  archiveStream,
+  StreamArchiving,
+  type StreamArchivingStats,
+} from "./archive-stream.js";
 export { type ArchivePoint, type RestoreOptions, restore } from "./restore.js";
 export { type SnapshotOptions, writeSnapshot } from "./snapshot.js";
 export { type Restoration, type RestoreStateOptions, restoreState, type SnapshotToRestore } from "./restore-state.js";

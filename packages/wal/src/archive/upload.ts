@@ -1,7 +1,8 @@
+import type { Compression } from "../core/stored-body.js";
 import { divergence } from "./alarm.js";
 import { type Draft, describe } from "./draft.js";
 import { manifestKey, objectKey } from "./keys.js";
-import { decodeManifest, encodeManifest, type Manifest, sameManifest } from "./manifest.js";
+import { decodeManifest, encodeManifest, type Manifest, readManifest, sameManifest } from "./manifest.js";
 import { verifyStored } from "./object.js";
 import { type ObjectStore, sha256 } from "./object-store.js";
 import { createObject, getExisting, sameBytes } from "./sealed-json.js";
@@ -9,29 +10,41 @@ import { createObject, getExisting, sameBytes } from "./sealed-json.js";
 /** What became of a draft. */
 export type Settled =
   /** It is there, by whomever, and was read back: this is what may be said of it. */
-  | { readonly kind: "stored"; readonly manifest: Manifest }
+  | { readonly kind: "stored"; readonly manifest: Manifest; readonly isVouchedFor: boolean }
   /** Another's object stands there and ends elsewhere. */
   | { readonly kind: "other"; readonly through: number };
 
-/** Stores the object where nothing is, and reads back what is there then. */
+/**
+ * Stores the object where nothing is, and reads back what is there then. Where another replica's is vouched for already, its manifest is compared and
+ * nothing is uploaded.
+ */
 export async function storeObject(store: ObjectStore, draft: Draft, signal: AbortSignal | undefined): Promise<Settled> {
   const { stream, first, last } = draft.object;
   const key = objectKey(stream, first);
+  const known = await readManifest(store, stream, first, signal);
+  if (known !== undefined) {
+    if (known.last !== last) return { kind: "other", through: known.last };
+    if (sameManifest(describe(draft, known), known)) return { kind: "stored", manifest: known, isVouchedFor: true };
+    throw divergence(stream, key, "what is archived is not what this replica has");
+  }
   await createObject(store, key, draft.stored, draft.storedSha256, signal);
   const stored = await getExisting(store, key, signal);
   if (stored.length === draft.stored.length && sameBytes(stored, draft.stored)) {
     // Whether they can be unpacked again is part of the question, and nobody else will ask before the local copy is gone.
     if (draft.compression !== "none") await verifyStored(stored, stream, first, undefined, draft.bytes.length);
-    const { compression, storedSha256 } = draft;
-    return { kind: "stored", manifest: describe(draft, { compression, storedBytes: stored.length, storedSha256 }) };
+    return settled(draft, draft.compression, stored.length, draft.storedSha256);
   }
   const theirs = await verifyStored(stored, stream, first);
   if (theirs.object.last !== last) return { kind: "other", through: theirs.object.last };
   if (theirs.sha256 !== draft.sha256 || !sameBytes(theirs.bytes, draft.bytes)) {
     throw divergence(stream, key, "what is archived is not what this replica has");
   }
-  const as = { compression: theirs.compression, storedBytes: stored.length, storedSha256: sha256(stored) };
-  return { kind: "stored", manifest: describe(draft, as) };
+  return settled(draft, theirs.compression, stored.length, sha256(stored));
+}
+
+function settled(draft: Draft, compression: Compression, storedBytes: number, storedSha256: string): Settled {
+  const manifest = describe(draft, { compression, storedBytes, storedSha256 });
+  return { kind: "stored", manifest, isVouchedFor: false };
 }
 
 /** Writes the manifest where nothing is, and makes sure that the one which is there then says the same. */

@@ -63,7 +63,7 @@ describe("an answer that never came", () => {
     for (const kind of ["cut after", "silent after"] as const) {
       server.reset();
       stage("PutObject", { kind });
-      await put(trusting({ idleTimeoutMs: 300 }), "k", bytes("one"));
+      await put(trusting({ idleTimeoutMs: kind === "cut after" ? 30_000 : 1000 }), "k", bytes("one"));
       expect(statuses("PutObject")).toEqual([200, 412]);
       expect(stored("k")).toBe("one");
     }
@@ -113,7 +113,7 @@ describe("errors say whether to ask again:", () => {
   for (const [what, fault, code, retryable] of cases) {
     it(`${what}: ${code}, ${retryable ? "yes" : "no"}`, async () => {
       stage("PutObject", fault, 20);
-      const store = trusting({ idleTimeoutMs: 200, attemptsMax: 1 });
+      const store = trusting({ idleTimeoutMs: fault.kind === "silent" ? 200 : 30_000, attemptsMax: 1 });
       const error = await put(store, "k", bytes("one")).catch((caught: unknown) => caught);
       expect(error).toMatchObject({ name: "ArchiveError", code, retryable, key: "k" });
       expect((error as Error).cause).toBeInstanceOf(Error);
@@ -149,7 +149,7 @@ describe("errors say whether to ask again:", () => {
 
 describe("a read", () => {
   const clients: Record<string, () => S3ObjectStore> = {
-    "the store's own client": () => trusting({ idleTimeoutMs: 300, attemptsMax: 1 }),
+    "the store's own client": () => trusting({ attemptsMax: 1 }),
     "a client that checks by itself": () =>
       trusting({ client: new S3Client({ ...server.access, region: "us-east-1", maxAttempts: 1 }) }),
   };
@@ -162,10 +162,18 @@ describe("a read", () => {
         ["k1", 3],
         ["k2", 5_500_000],
       ] as const) {
-        stage("GetObject", { kind: "rot", at });
+        stage("GetObject", { kind: "rot", at }, 2);
         await expect(store.get(key)).rejects.toMatchObject({ code: "ERR_ARCHIVE_CORRUPT", retryable: false, key });
         expect((await store.get(key))?.length).toBeGreaterThan(0);
       }
+    });
+
+    it(`damaged on the way is read again (${title})`, async () => {
+      const store = make();
+      await put(store, "k", bytes("one"));
+      stage("GetObject", { kind: "rot" });
+      expect(Buffer.from((await store.get("k")) ?? []).toString()).toBe("one");
+      expect(server.count("GetObject")).toBe(2);
     });
 
     it(`that ends early is no object (${title})`, async () => {
@@ -177,10 +185,12 @@ describe("a read", () => {
   }
 
   it("that stands still is given up, and ends at once when told to", async () => {
-    const store = trusting({ idleTimeoutMs: 300 });
-    await put(store, "k", Buffer.alloc(100_000, 1));
+    await put(trusting(), "k", Buffer.alloc(100_000, 1));
     stage("GetObject", { kind: "stalled" }, 2);
-    await expect(store.get("k")).rejects.toMatchObject({ code: "ERR_ARCHIVE_STORE", retryable: true });
+    await expect(trusting({ idleTimeoutMs: 300 }).get("k")).rejects.toMatchObject({
+      code: "ERR_ARCHIVE_STORE",
+      retryable: true,
+    });
     const stop = new AbortController();
     const patient = trusting();
     const reading = patient.get("k", { signal: stop.signal });
@@ -206,14 +216,14 @@ describe("a read", () => {
 describe("an upload in parts", () => {
   const inParts = (options: Partial<S3ObjectStoreOptions> = {}) =>
     trusting({ multipartBytes: 5 * MiB, partBytes: 5 * MiB, attemptsMax: 1, ...options });
-  const data = Buffer.alloc(17 * MiB, 5);
+  const data = Buffer.alloc(11 * MiB, 5);
 
   it("is what a large object takes, and a small one does not", async () => {
     await put(inParts(), "k/large", data);
-    expect(server.count("UploadPart")).toBe(4);
-    expect(server.bucket.objects.get("k/large")?.checksum).toMatch(/-4$/);
+    expect(server.count("UploadPart")).toBe(3);
+    expect(server.bucket.objects.get("k/large")?.checksum).toMatch(/-3$/);
     await put(inParts(), "k/small", data.subarray(0, 5 * MiB));
-    expect(server.count("UploadPart")).toBe(4);
+    expect(server.count("UploadPart")).toBe(3);
   });
 
   it("that exists already is noticed before anything is sent", async () => {

@@ -5,6 +5,7 @@ import type { WalRecord } from "../reader.js";
 import { Archiver } from "./archiver.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
 import type { ObjectStore } from "./object-store.js";
+import { isRetryable } from "./patience.js";
 import { Tail } from "./tail.js";
 
 /** What is archived: a `WalStream` is one. */
@@ -184,7 +185,8 @@ export class StreamArchiving {
       throw new ArchiveError("ERR_ARCHIVE_DIVERGED", message, { cause: error });
     }
     const isFinal = typeof code === "string" && (code.startsWith("ERR_WAL_") || finalCodes.includes(code));
-    if (isFinal) throw error;
+    // What was damaged on its way to the store says of itself that it may be sent again.
+    if (isFinal && !isRetryable(error)) throw error;
   }
 
   /** Until the log is closed, or something fails. */

@@ -79,19 +79,13 @@ export class S3ObjectStore implements ObjectStore {
     options?.signal?.throwIfAborted();
     checkKey(key);
     return this.#under(options, "gets", key, async () => {
-      const command = new GetObjectCommand(this.#named(key));
-      let answer: GetObjectCommandOutput;
       try {
-        answer = await this.#client.send(command, sendOptions(options?.signal));
+        return await this.#read(key, options?.signal);
       } catch (error) {
-        if (isNoSuchObject(error)) return undefined;
-        throw error;
+        // A second look tells damage on the way from rot in the store, which is a matter for people.
+        if (!(error instanceof ArchiveError) || error.code !== "ERR_ARCHIVE_CORRUPT") throw error;
+        return await this.#read(key, options?.signal);
       }
-      const bytes = await this.#body(key, answer);
-      this.#counted.bytesGot += bytes.length;
-      const sum = answer.Metadata?.[sumName];
-      if (sum === undefined || sum === sha256(bytes)) return bytes;
-      throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key}: what came back is not what was stored`, { key });
     });
   }
 
@@ -194,6 +188,21 @@ export class S3ObjectStore implements ObjectStore {
       if (httpStatus(error) === 404) return undefined;
       throw error;
     }
+  }
+
+  async #read(key: string, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+    let answer: GetObjectCommandOutput;
+    try {
+      answer = await this.#client.send(new GetObjectCommand(this.#named(key)), sendOptions(signal));
+    } catch (error) {
+      if (isNoSuchObject(error)) return undefined;
+      throw error;
+    }
+    const bytes = await this.#body(key, answer);
+    this.#counted.bytesGot += bytes.length;
+    const sum = answer.Metadata?.[sumName];
+    if (sum === undefined || sum === sha256(bytes)) return bytes;
+    throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key}: what came back is not what was stored`, { key });
   }
 
   async #body(key: string, answer: GetObjectCommandOutput): Promise<Uint8Array> {

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import S3rver from "s3rver";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Archiver, restore, sha256, verifyArchive } from "../src/archive/index.js";
 import { S3ObjectStore, type S3ObjectStoreOptions } from "../src/archive/s3/index.js";
@@ -11,18 +11,12 @@ import { collect } from "./collect.js";
 
 const MiB = 1024 * 1024;
 
-interface S3rver {
-  run(): Promise<{ readonly port: number }>;
-  close(): Promise<void>;
-}
-const S3rverClass = createRequire(import.meta.url)("s3rver") as new (options: object) => S3rver;
-
 let directory: string;
 let server: S3rver;
 let port: number;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "evenkeel-s3rver-"));
-  server = new S3rverClass({
+  server = new S3rver({
     address: "127.0.0.1",
     port: 0,
     silent: true,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { ArchiveError } from "../errors.js";
@@ -25,17 +26,33 @@ export async function settleConflicts<T>(signal: AbortSignal | undefined, write:
 /** No key of an archive begins with a dot, so this one is nobody's, and no listing shows it. */
 export const probeKey = ".evenkeel/create-only";
 
+const probeText = "Shows whether this server honours If-None-Match. Never overwritten; may be deleted.\n";
+/** All wait for it, so it must end also with a client that has no time-outs. */
+const probeTimeoutMs = 30_000;
+
 /**
  * Many a server that speaks S3 ignores `If-None-Match` and overwrites. That shows only when it is too late, so it is tried on an object of no
  * value: one that exists must not be created. The object stays, so that the next process needs a single request.
  */
-export async function proveCreateOnly(client: S3Client, bucket: string, prefix: string): Promise<void> {
-  const Key = `${prefix}${probeKey}`;
-  const Body = "Shows whether this server honours If-None-Match. Never overwritten; may be deleted.\n";
+export async function proveCreateOnly(target: {
+  readonly client: S3Client;
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly checksums: boolean;
+}): Promise<void> {
+  const { client, bucket } = target;
+  const command = {
+    Bucket: bucket,
+    Key: `${target.prefix}${probeKey}`,
+    Body: probeText,
+    IfNoneMatch: "*",
+    // A bucket with object lock takes nothing without one.
+    ...(target.checksums ? { ChecksumSHA256: createHash("sha256").update(probeText).digest("base64") } : {}),
+  };
   const created = () =>
     settleConflicts(undefined, async () => {
       try {
-        await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body, IfNoneMatch: "*" }));
+        await client.send(new PutObjectCommand(command), { abortSignal: AbortSignal.timeout(probeTimeoutMs) });
         return true;
       } catch (error) {
         if (isPreconditionFailed(error)) return false;

@@ -12,6 +12,8 @@ const damagedOnTheWay = new Set(["BadDigest", "XAmzContentSHA256Mismatch", "XAmz
 const denied = new Set(["ExpiredToken", "CredentialsProviderError"]);
 const full = new Set(["QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"]);
 const transient = new Set([
+  // The caller's signal is heard before: this is a time limit of the store's own.
+  "AbortError",
   "RequestTimeout",
   "TimeoutError",
   "SlowDown",

@@ -243,9 +243,8 @@ export class S3ObjectStore implements ObjectStore {
 
   /** One proof for all who wait; none of them can abort it for the others. What it could not find out is asked again. */
   async #createOnlyProven(signal: AbortSignal | undefined): Promise<void> {
-    const { createOnly, bucket, prefix } = this.#options;
-    if (createOnly === "trust") return;
-    this.#proof ??= proveCreateOnly(this.#client, bucket, prefix).catch((error: unknown) => {
+    if (this.#options.createOnly === "trust") return;
+    this.#proof ??= proveCreateOnly({ ...this.#options, client: this.#client }).catch((error: unknown) => {
       this.#proof = undefined;
       throw error;
     });

@@ -5,7 +5,7 @@ export interface S3ObjectStoreOptions {
   readonly bucket: string;
   /** Stands before every key: `"backup/"`. Default none. */
   readonly prefix?: string;
-  /** A client of your own, which stays yours to destroy. Without one, the store makes its own from the next five options. */
+  /** A client of your own, which stays yours to destroy. Without one, the store makes its own from the next seven options. */
   readonly client?: S3Client;
   /** Any S3-compatible server: `"http://127.0.0.1:9000"`. Default: AWS. */
   readonly endpoint?: string;
@@ -15,7 +15,7 @@ export interface S3ObjectStoreOptions {
   readonly region?: string;
   /** Default: what the SDK finds (environment, profile, instance). */
   readonly credentials?: S3ClientConfig["credentials"];
-  /** How often each request is tried before the call fails. Default 3, 1 to 100. */
+  /** How often the SDK tries each request before the call fails; a `PatientObjectStore` around it tries the call again. Default 3, 1 to 100. */
   readonly attemptsMax?: number;
   /** A connection that takes longer is given up, and tried again. Default 5,000. */
   readonly connectTimeoutMs?: number;

@@ -75,7 +75,8 @@ function storeWith(
       const half = new Uint8Array(bytes.subarray(0, bytes.length >> 1));
       if (is("writes in two steps") || is("leaves half when stopped")) {
         objects.set(name, half);
-        for (let n = 0; n < 20; n++) await turn();
+        const { signal } = options;
+        for (let n = 0; n < 20 || (is("leaves half when stopped") && signal?.aborted === false); n++) await turn();
         listen(options.signal);
       }
       objects.set(name, is("keeps the caller's memory") ? bytes : new Uint8Array(bytes));

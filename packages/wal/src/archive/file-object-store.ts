@@ -153,7 +153,8 @@ const transient = new Set(["EAGAIN", "EBUSY", "EMFILE", "ENFILE", "ENOMEM", "EST
 
 function storeError(doing: string, key: string, cause: unknown): ArchiveError {
   if (cause instanceof ArchiveError) return cause;
-  const { code = "", message = String(cause) } = cause as NodeJS.ErrnoException;
+  const code = String((cause as NodeJS.ErrnoException).code);
+  const message = cause instanceof Error ? cause.message : String(cause);
   if (code === "EISDIR" || code === "ENOTDIR") return isFolder(key, cause);
   const retryable = transient.has(code);
   return new ArchiveError(codes[code] ?? "ERR_ARCHIVE_STORE", `cannot ${doing} ${key}: ${message}`, {

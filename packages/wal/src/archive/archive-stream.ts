@@ -191,7 +191,7 @@ export class StreamArchiving {
 
   /** Until the log is closed, or something fails. */
   async #session(): Promise<void> {
-    const { stream, store, bytesPerObjectMax, compression } = this.#options;
+    const { stream, store, bytesPerObjectMax, ageMaxMs, compression } = this.#options;
     const { signal } = this.#stop;
     const archiver = await Archiver.open({
       store,
@@ -205,18 +205,26 @@ export class StreamArchiving {
       const message = `stream ${JSON.stringify(this.#name)} begins at ${firstSequence}, the archive ends at ${archiver.archivedThrough}`;
       throw new ArchiveError("ERR_ARCHIVE_GAP", message);
     }
-    const follow = (until: AbortSignal) => stream.follow({ from: firstSequence, signal: until });
-    const tail = new Tail(follow, this.#options, signal);
+    const tail = new Tail(
+      {
+        bytesPerObjectMax,
+        ageMaxMs,
+        follow: (until) => stream.follow({ from: firstSequence, signal: until }),
+        lastSequence: () => stream.lastSequence,
+        entryOf: (record) => this.#entryOf(record),
+      },
+      signal,
+    );
     this.#tail = tail;
     try {
       for (const { through } of this.#flushes) tail.closeBy(through);
       if (firstSequence <= archiver.archivedThrough) {
-        const compared = await archiver.compare(this.#entries(tail.through(archiver.archivedThrough)), { signal });
+        const compared = await archiver.compare(tail.through(archiver.archivedThrough), { signal });
         if (compared > 0) await this.#vouchedThrough(compared);
         if (tail.ended) return;
       }
       while (await tail.hasNext()) {
-        const entries = this.#entries(tail.until(bytesPerObjectMax * objectsPerRun));
+        const entries = tail.until(bytesPerObjectMax * objectsPerRun);
         this.#objects += (await archiver.archive(entries, { signal })).length;
         await this.#vouchedThrough(archiver.archivedThrough);
       }
@@ -226,14 +234,11 @@ export class StreamArchiving {
     }
   }
 
-  async *#entries(records: AsyncIterable<WalRecord>): AsyncGenerator<EntryToArchive, void, undefined> {
+  #entryOf(record: WalRecord): EntryToArchive {
     const { stream, entryOf } = this.#options;
-    for await (const record of records) {
-      const { timeMs, data } = entryOf?.(record) ?? record;
-      yield stream.name === this.#name
-        ? { sequence: record.sequence, timeMs, data, stream: stream.name }
-        : { sequence: record.sequence, timeMs, data };
-    }
+    const { timeMs, data } = entryOf?.(record) ?? record;
+    const { sequence } = record;
+    return stream.name === this.#name ? { sequence, timeMs, data, stream: stream.name } : { sequence, timeMs, data };
   }
 
   async #vouchedThrough(sequence: number): Promise<void> {

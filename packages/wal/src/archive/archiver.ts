@@ -4,7 +4,7 @@ import { crc } from "../fs/checksum.js";
 import { lastManifest, manifestChain } from "./chain.js";
 import { checkedCompression } from "./codec.js";
 import { compareEntries } from "./compare.js";
-import { type Draft, draftOf, noTip, type Tip } from "./draft.js";
+import { type Draft, draftOf, noTip, packDraft, type Tip } from "./draft.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
 import { objectKey } from "./keys.js";
@@ -33,7 +33,7 @@ export type EntriesToArchive = Iterable<EntryToArchive> | AsyncIterable<EntryToA
  * compared after, and only then gets its manifest; both are created only where nothing is. What exists already is compared: equal is done (an upload
  * that was interrupted, or another replica's), different is an alarm and never an overwrite.
  *
- * Three objects are under way at most: one is gathered, one is stored and read back, one gets its manifest. The next one is stored only once the one
+ * Three objects are under way at most: one is gathered or packed, one is stored and read back, one gets its manifest. The next one is stored only once the one
  * before it was read back: what an interruption leaves behind is always whole up to its end, so whoever goes on takes it over.
  */
 export class Archiver {
@@ -95,7 +95,7 @@ export class Archiver {
         options.signal,
       );
       try {
-        for await (const entry of entries) await run.add(entry);
+        await addAll(run, entries);
         return await run.finish();
       } finally {
         await run.settled();
@@ -119,6 +119,21 @@ export class Archiver {
       return await work();
     } finally {
       this.#working = false;
+    }
+  }
+}
+
+/** An entry that closes no object costs no turn of the event loop. */
+async function addAll(run: ArchiveRun, entries: EntriesToArchive): Promise<void> {
+  if (Symbol.iterator in entries) {
+    for (const entry of entries) {
+      run.add(entry);
+      if (run.isDue) await run.upload();
+    }
+  } else {
+    for await (const entry of entries) {
+      run.add(entry);
+      if (run.isDue) await run.upload();
     }
   }
 }
@@ -153,6 +168,8 @@ class ArchiveRun {
   #wantedThrough = 0;
   #inFlight: { readonly draft: Draft; readonly settled: Promise<Settled> } | undefined;
   #vouching: Promise<void> = Promise.resolve();
+  /** Of the object in flight, last, and of the one before it, which nobody reads any more. */
+  readonly #memory: Uint8Array[] = [];
 
   constructor(
     store: ObjectStore,
@@ -174,16 +191,22 @@ class ArchiveRun {
     this.#gathered = new ArchiveObjectBuilder(stream, crc);
   }
 
-  async add(entry: EntryToArchive): Promise<void> {
+  add(entry: EntryToArchive): void {
     const problem = entryProblem(entry, this.#stream, this.#expected, crc);
     if (problem !== undefined) {
       throw new ArchiveError("ERR_ARCHIVE_GAP", `stream ${JSON.stringify(this.#stream)}: ${problem}`);
     }
     this.#expected++;
     this.#gathered.add(entry, this.#bytesPerObjectMax);
-    while (this.#gathered.entriesBytes >= this.#bytesPerObjectMax && this.#expected > this.#wantedThrough) {
-      await this.#upload();
-    }
+  }
+
+  /** An object's worth is gathered. */
+  get isDue(): boolean {
+    return this.#gathered.entriesBytes >= this.#bytesPerObjectMax && this.#expected > this.#wantedThrough;
+  }
+
+  async upload(): Promise<void> {
+    while (this.isDue) await this.#upload();
   }
 
   async finish(): Promise<Manifest[]> {
@@ -205,15 +228,25 @@ class ArchiveRun {
   async #upload(): Promise<void> {
     this.#signal?.throwIfAborted();
     const gathered = this.#gathered;
-    const draft = await draftOf(gathered, this.#stream, this.#tip, this.#compression);
-    await this.#land();
+    const draft = draftOf(gathered, this.#stream, this.#tip);
+    // On another thread, while what is before it is stored.
+    const packing = packDraft(draft, this.#compression);
+    packing.catch(() => undefined);
+    try {
+      await this.#land();
+    } catch (error) {
+      await packing.catch(() => undefined);
+      throw error;
+    }
     // What was in flight turned out to be another's object with another end: then this one begins elsewhere too.
     if (this.#gathered !== gathered) return;
-    const settled = storeObject(this.#store, draft, this.#signal);
+    const settled = storeObject(this.#store, draft, packing, this.#signal);
     settled.catch(() => undefined);
     this.#inFlight = { draft, settled };
     this.#tip = draft.after;
-    this.#gathered = new ArchiveObjectBuilder(this.#stream, crc);
+    this.#memory.push(gathered.memory);
+    const spare = this.#memory.length > 2 ? this.#memory.shift() : undefined;
+    this.#gathered = new ArchiveObjectBuilder(this.#stream, crc, spare);
   }
 
   /** Waits for the object in flight and has its manifest written behind those before it. */
@@ -241,8 +274,8 @@ class ArchiveRun {
   /** `entries` are what the other's object holds, if it is right. */
   async #takeOver(entries: readonly ArchiveEntry[]): Promise<void> {
     const builder = builderOf(this.#stream, entries, this.#bytesPerObjectMax);
-    const draft = await draftOf(builder, this.#stream, this.#tip, "none");
-    const result = await storeObject(this.#store, draft, this.#signal);
+    const draft = draftOf(builder, this.#stream, this.#tip);
+    const result = await storeObject(this.#store, draft, packDraft(draft, "none"), this.#signal);
     if (result.kind !== "stored") {
       const key = objectKey(this.#stream, draft.object.first);
       throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} ends elsewhere each time it is read`, { key });

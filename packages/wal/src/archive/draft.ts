@@ -15,33 +15,34 @@ export interface Tip {
 
 export const noTip: Tip = { last: 0, sha256: noPrevious, timeMaxMs: 0 };
 
-/** An object as this replica would archive it: complete, verified, packed. */
+/** An object as this replica would archive it: complete and verified. */
 export interface Draft {
   readonly object: ArchiveObject;
   /** Canonical form. */
   readonly bytes: Uint8Array;
   readonly sha256: string;
-  readonly compression: Compression;
-  readonly stored: Uint8Array;
-  readonly storedSha256: string;
   readonly before: Tip;
   readonly after: Tip;
 }
 
-export async function draftOf(
-  builder: ArchiveObjectBuilder,
-  stream: string,
-  before: Tip,
-  wanted: Compression,
-): Promise<Draft> {
+export function draftOf(builder: ArchiveObjectBuilder, stream: string, before: Tip): Draft {
   const { bytes } = builder.finish(before.sha256);
   const hash = sha256(bytes);
-  // After the hash: what is damaged on its way into the object, or in memory since, is noticed before it is vouched for.
-  const object = verifyCanonical(bytes, stream, before.last + 1);
-  const { compression, stored } = await pack(bytes, hash, wanted, false);
-  const storedSha256 = stored === bytes ? hash : sha256(stored);
+  const object = verifyCanonical(bytes, stream, before.last + 1, undefined, true);
   const after = { last: object.last, sha256: hash, timeMaxMs: Math.max(before.timeMaxMs, object.timeMaxMs) };
-  return { object, bytes, sha256: hash, compression, stored, storedSha256, before, after };
+  return { object, bytes, sha256: hash, before, after };
+}
+
+/** What is to be stored for a draft. */
+export interface PackedDraft {
+  readonly compression: Compression;
+  readonly stored: Uint8Array;
+  readonly storedSha256: string;
+}
+
+export async function packDraft(draft: Draft, wanted: Compression): Promise<PackedDraft> {
+  const { compression, stored } = await pack(draft.bytes, draft.sha256, wanted, false);
+  return { compression, stored, storedSha256: stored === draft.bytes ? draft.sha256 : sha256(stored) };
 }
 
 /** What is stored for the canonical bytes of `draft`, by us or by another. */

@@ -29,9 +29,10 @@ export function verifyCanonical(
   stream: string,
   first: number,
   visit?: (entry: ArchiveEntry) => void,
+  sealedHere = false,
 ): ArchiveObject {
   const key = objectKey(stream, first);
-  const object = plainly(key, () => walkArchiveObject(bytes, crc, visit));
+  const object = plainly(key, () => walkArchiveObject(bytes, crc, visit, sealedHere));
   if (object.stream === stream && object.first === first) return object;
   const message = `${key} holds stream ${JSON.stringify(object.stream)} from ${object.first}`;
   throw new ArchiveError("ERR_ARCHIVE_CORRUPT", message, { key });

@@ -1,24 +1,28 @@
-import { archiveEntryBytes } from "../core/archive-object.js";
+import { archiveEntryBytes, type EntryToArchive } from "../core/archive-object.js";
 import type { WalRecord } from "../reader.js";
 
 export interface TailOptions {
   readonly bytesPerObjectMax: number;
   readonly ageMaxMs: number;
+  follow(signal: AbortSignal): AsyncIterable<WalRecord>;
+  /** The newest record that is durable: what is below is had without waiting. */
+  lastSequence(): number;
+  entryOf(record: WalRecord): EntryToArchive;
 }
 
 /** Long enough for a follower to read its next block. */
 const lingerMs = 20;
 
-type Follow = (signal: AbortSignal) => AsyncIterable<WalRecord>;
-
-/** A follower's records, in runs that end when what was gathered last gets too old, when enough were had, or when somebody asks for it. */
+/** A follower's records as entries, in runs that end when what was gathered last gets too old, when enough were had, or when somebody asks for it. */
 export class Tail {
-  readonly #records: AsyncIterator<WalRecord>;
   readonly #options: TailOptions;
+  readonly #records: AsyncIterator<WalRecord>;
   readonly #stop = new AbortController();
   readonly #unlink: () => void;
-  #pending: Promise<IteratorResult<WalRecord>> | undefined;
-  #isHere = false;
+  /** The next record, where somebody has begun to wait for it. */
+  #pending: Promise<void> | undefined;
+  #arrived: IteratorResult<WalRecord> | undefined;
+  #failure: unknown;
   /** Every record up to here is wanted in the archive as soon as it is had. */
   #closeBy = 0;
   #last = 0;
@@ -26,13 +30,13 @@ export class Tail {
   #woken: () => void = () => undefined;
   ended = false;
 
-  constructor(follow: Follow, options: TailOptions, signal: AbortSignal) {
+  constructor(options: TailOptions, signal: AbortSignal) {
     const abort = () => this.#stop.abort(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) abort();
     this.#unlink = () => signal.removeEventListener("abort", abort);
-    this.#records = follow(this.#stop.signal)[Symbol.asyncIterator]();
     this.#options = options;
+    this.#records = options.follow(this.#stop.signal)[Symbol.asyncIterator]();
   }
 
   closeBy(sequence: number): void {
@@ -42,17 +46,18 @@ export class Tail {
 
   /** Waits for the next record; false when there will be none. */
   async hasNext(): Promise<boolean> {
-    this.ended = (await this.#peek()).done === true;
+    if (this.#arrived === undefined) await this.#await();
+    if (this.#failure !== undefined) throw this.#failure;
     return !this.ended;
   }
 
-  /** Records up to and including `sequence`. */
-  async *through(sequence: number): AsyncGenerator<WalRecord, void, undefined> {
-    while (this.#last < sequence && (await this.hasNext())) yield await this.#take();
+  /** Entries up to and including `sequence`. */
+  async *through(sequence: number): AsyncGenerator<EntryToArchive, void, undefined> {
+    while (this.#last < sequence && (await this.hasNext())) yield this.#take();
   }
 
-  /** Records of `bytesMax`, or fewer when the oldest of those that make up no whole object yet has waited for `ageMaxMs`. Begins with one that is there. */
-  async *until(bytesMax: number): AsyncGenerator<WalRecord, void, undefined> {
+  /** Entries of `bytesMax`, or fewer when the oldest of those that make up no whole object yet has waited for `ageMaxMs`. Begins with one that is there. */
+  async *until(bytesMax: number): AsyncGenerator<EntryToArchive, void, undefined> {
     const { bytesPerObjectMax, ageMaxMs } = this.#options;
     let inObject = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -67,8 +72,8 @@ export class Tail {
     try {
       for (let total = 0; total < bytesMax; ) {
         if (total > 0 && !(await this.#nextInTime())) return;
-        const record = await this.#take();
-        const bytes = archiveEntryBytes + record.data.length;
+        const entry = this.#take();
+        const bytes = archiveEntryBytes + entry.data.length;
         total += bytes;
         if (inObject === 0) endIn(ageMaxMs);
         inObject += bytes;
@@ -76,7 +81,7 @@ export class Tail {
           inObject = 0;
           clearTimeout(timer);
         }
-        yield record;
+        yield entry;
         // What is in whole objects is not kept waiting for a next record that may take long.
         if (inObject === 0) endIn(Math.min(ageMaxMs, lingerMs));
       }
@@ -88,42 +93,56 @@ export class Tail {
   async close(): Promise<void> {
     this.#unlink();
     this.#stop.abort();
-    await this.#pending?.catch(() => undefined);
+    await this.#pending;
     await this.#records.return?.();
   }
 
-  #peek(): Promise<IteratorResult<WalRecord>> {
-    if (this.#pending === undefined) {
-      this.#isHere = false;
-      this.#pending = this.#records.next();
-      const here = () => {
-        this.#isHere = true;
-        this.#woken();
-      };
-      this.#pending.then(here, here);
-    }
+  /** Waits for the next record however long it takes, or for what keeps it from coming. */
+  #await(): Promise<void> {
+    this.#pending ??= this.#records.next().then(
+      (arrived) =>
+        this.#settle(() => {
+          this.#arrived = arrived;
+          this.ended = arrived.done === true;
+        }),
+      (error: unknown) =>
+        this.#settle(() => {
+          this.#failure = error;
+        }),
+    );
     return this.#pending;
   }
 
-  /** The record that was peeked at. */
-  async #take(): Promise<WalRecord> {
-    const { value } = await this.#peek();
+  #settle(how: () => void): void {
     this.#pending = undefined;
-    this.#last = (value as WalRecord).sequence;
-    return value as WalRecord;
+    how();
+    this.#woken();
+  }
+
+  /** The record that has arrived. */
+  #take(): EntryToArchive {
+    const { value } = this.#arrived as { readonly value: WalRecord };
+    this.#arrived = undefined;
+    this.#last = value.sequence;
+    return this.#options.entryOf(value);
   }
 
   /** Whether the next record comes before the run is overdue, or before what was asked for is complete. */
   async #nextInTime(): Promise<boolean> {
-    const next = this.#peek();
-    while (!this.#isHere) {
-      if (this.#overdue || this.#isComplete()) return false;
-      await new Promise<void>((resolve) => {
-        this.#woken = resolve;
-      });
+    if (this.#overdue || this.#isComplete()) return false;
+    if (this.#arrived === undefined) {
+      const coming = this.#await();
+      if (this.#last < this.#options.lastSequence()) await coming;
+      else {
+        while (this.#pending !== undefined && !this.#overdue && !this.#isComplete()) {
+          await new Promise<void>((resolve) => {
+            this.#woken = resolve;
+          });
+        }
+      }
     }
-    this.ended = (await next).done === true;
-    return !this.ended && !this.#overdue && !this.#isComplete();
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#arrived !== undefined && !this.ended;
   }
 
   #isComplete(): boolean {

@@ -1,6 +1,8 @@
 import type { Compression } from "../core/stored-body.js";
 import { divergence } from "./alarm.js";
-import { type Draft, describe } from "./draft.js";
+import { unpacksTo } from "./codec.js";
+import { type Draft, describe, type PackedDraft } from "./draft.js";
+import { ArchiveError } from "./errors.js";
 import { manifestKey, objectKey } from "./keys.js";
 import { decodeManifest, encodeManifest, type Manifest, readManifest, sameManifest } from "./manifest.js";
 import { verifyStored } from "./object.js";
@@ -18,7 +20,12 @@ export type Settled =
  * Stores the object where nothing is, and reads back what is there then. Where another replica's is vouched for already, its manifest is compared and
  * nothing is uploaded.
  */
-export async function storeObject(store: ObjectStore, draft: Draft, signal: AbortSignal | undefined): Promise<Settled> {
+export async function storeObject(
+  store: ObjectStore,
+  draft: Draft,
+  packing: Promise<PackedDraft>,
+  signal: AbortSignal | undefined,
+): Promise<Settled> {
   const { stream, first, last } = draft.object;
   const key = objectKey(stream, first);
   const known = await readManifest(store, stream, first, signal);
@@ -27,12 +34,15 @@ export async function storeObject(store: ObjectStore, draft: Draft, signal: Abor
     if (sameManifest(describe(draft, known), known)) return { kind: "stored", manifest: known, isVouchedFor: true };
     throw divergence(stream, key, "what is archived is not what this replica has");
   }
-  await createObject(store, key, draft.stored, draft.storedSha256, signal);
+  const packed = await packing;
+  await createObject(store, key, packed.stored, packed.storedSha256, signal);
   const stored = await getExisting(store, key, signal);
-  if (stored.length === draft.stored.length && sameBytes(stored, draft.stored)) {
+  if (stored.length === packed.stored.length && sameBytes(stored, packed.stored)) {
     // Whether they can be unpacked again is part of the question, and nobody else will ask before the local copy is gone.
-    if (draft.compression !== "none") await verifyStored(stored, stream, first, undefined, draft.bytes.length);
-    return settled(draft, draft.compression, stored.length, draft.storedSha256);
+    if (packed.compression !== "none" && !(await unpacksTo(stored, draft.bytes))) {
+      throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} does not unpack to what was packed`, { key });
+    }
+    return settled(draft, packed.compression, stored.length, packed.storedSha256);
   }
   const theirs = await verifyStored(stored, stream, first);
   if (theirs.object.last !== last) return { kind: "other", through: theirs.object.last };

@@ -56,12 +56,13 @@ export class ArchiveObjectBuilder {
   #lastTimeMs = 0;
   #timeMaxMs = 0;
 
-  constructor(stream: string, crc: Crc) {
+  /** `memory`: bytes that nobody needs any more, of whatever length; they save the pages of new ones. */
+  constructor(stream: string, crc: Crc, memory?: Uint8Array) {
     this.#stream = stream;
     this.#name = new TextEncoder().encode(stream);
     this.#headerBytes = fixedHeaderBytes + this.#name.length + 4;
     this.#crc = crc;
-    this.#bytes = new Uint8Array(firstBytes);
+    this.#bytes = memory !== undefined && memory.length >= firstBytes ? memory : new Uint8Array(firstBytes);
     this.#used = this.#headerBytes;
   }
 
@@ -89,7 +90,12 @@ export class ArchiveObjectBuilder {
     this.#timeMaxMs = Math.max(this.#timeMaxMs, timeMs);
   }
 
-  /** The object: at least one entry is in it. A view of the builder's own bytes, which are the caller's from now on. */
+  /** Everything that was allocated for the object: memory for another, once nothing reads this one any more. */
+  get memory(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** The object: at least one entry is in it. A view of `memory`. */
   finish(previousSha256: string): { readonly bytes: Uint8Array; readonly object: ArchiveObject } {
     const bytes = this.#bytes.subarray(0, this.#used);
     const headerBytes = this.#headerBytes;
@@ -121,9 +127,8 @@ export class ArchiveObjectBuilder {
 
   /** At once to where the object will end, if it has got past the beginning; past that by doubling. */
   #grow(needed: number, hint: number): void {
-    const closedAt = this.#headerBytes + hint + archiveEntryBytes;
-    const doubled = this.#bytes.length * 2;
-    const grown = new Uint8Array(Math.max(needed, needed <= closedAt ? Math.min(closedAt, doubled * 8) : doubled));
+    const closedAt = this.#headerBytes + hint + Math.ceil(hint / 64);
+    const grown = new Uint8Array(Math.max(needed, needed <= closedAt ? closedAt : this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = grown;
   }
@@ -131,9 +136,15 @@ export class ArchiveObjectBuilder {
 
 /**
  * Verifies everything that an object can say about itself and calls `visit` with each entry, whose data are views of `bytes`. Throws a plain Error that
- * says what is wrong; what was visited until then was right.
+ * says what is wrong; what was visited until then was right. `sealedHere`: the entries' checksums were computed from these very bytes a moment ago, by
+ * a builder in this process, and are not computed again.
  */
-export function walkArchiveObject(bytes: Uint8Array, crc: Crc, visit?: (entry: ArchiveEntry) => void): ArchiveObject {
+export function walkArchiveObject(
+  bytes: Uint8Array,
+  crc: Crc,
+  visit?: (entry: ArchiveEntry) => void,
+  sealedHere = false,
+): ArchiveObject {
   if (bytes.length < fixedHeaderBytes + 4 || getU32(bytes, 0) !== magic) throw new Error("not an archived object");
   const headerBytes = fixedHeaderBytes + getU16(bytes, 6) + 4;
   if (bytes.length < headerBytes || crc(bytes.subarray(0, headerBytes - 4)) !== getU32(bytes, headerBytes - 4)) {
@@ -157,7 +168,7 @@ export function walkArchiveObject(bytes: Uint8Array, crc: Crc, visit?: (entry: A
   for (let sequence = first; sequence <= last; sequence++) {
     const dataFrom = at + archiveEntryBytes;
     const end = dataFrom <= bytes.length ? dataFrom + getU32(bytes, at + 4) : Number.POSITIVE_INFINITY;
-    if (end > bytes.length || crc(bytes.subarray(at + 4, end)) !== getU32(bytes, at)) {
+    if (end > bytes.length || (!sealedHere && crc(bytes.subarray(at + 4, end)) !== getU32(bytes, at))) {
       throw new Error(`entry ${sequence} at ${at} is damaged`);
     }
     const found = getU48(bytes, at + 8);

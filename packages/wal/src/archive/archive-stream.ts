@@ -5,6 +5,7 @@ import type { WalRecord } from "../reader.js";
 import { Archiver } from "./archiver.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
 import type { ObjectStore } from "./object-store.js";
+import { isRetryable } from "./patience.js";
 import { Tail } from "./tail.js";
 
 /** What is archived: a `WalStream` is one. */
@@ -81,6 +82,7 @@ export class StreamArchiving {
   readonly #flushes = new Set<{ through: number; resolve: () => void; reject: (error: Error) => void }>();
   #tail: Tail | undefined;
   #archivedThrough = 0;
+  #wantedThrough = 0;
   #objects = 0;
   #retries = 0;
   #failure: Error | undefined;
@@ -150,8 +152,7 @@ export class StreamArchiving {
       while (!this.#stop.signal.aborted) {
         const before = this.#archivedThrough;
         try {
-          await this.#session();
-          return;
+          if (await this.#session()) return;
         } catch (error) {
           if (this.#stop.signal.aborted || (error as { readonly code?: unknown }).code === "ERR_WAL_CLOSED") return;
           this.#refuseFinal(error);
@@ -184,11 +185,12 @@ export class StreamArchiving {
       throw new ArchiveError("ERR_ARCHIVE_DIVERGED", message, { cause: error });
     }
     const isFinal = typeof code === "string" && (code.startsWith("ERR_WAL_") || finalCodes.includes(code));
-    if (isFinal) throw error;
+    // What was damaged on its way to the store says of itself that it may be sent again.
+    if (isFinal && !isRetryable(error)) throw error;
   }
 
-  /** Until the log is closed, or something fails. */
-  async #session(): Promise<void> {
+  /** Until the log is closed, or something fails: true. False when some records have to be had once more. */
+  async #session(): Promise<boolean> {
     const { stream, store, bytesPerObjectMax, ageMaxMs, compression } = this.#options;
     const { signal } = this.#stop;
     const archiver = await Archiver.open({
@@ -219,13 +221,17 @@ export class StreamArchiving {
       if (firstSequence <= archiver.archivedThrough) {
         const compared = await archiver.compare(tail.through(archiver.archivedThrough), { signal });
         if (compared > 0) await this.#vouchedThrough(compared);
-        if (tail.ended) return;
+        if (tail.ended) return true;
       }
       while (await tail.hasNext()) {
-        const entries = tail.until(bytesPerObjectMax * objectsPerRun);
+        const entries = tail.until(bytesPerObjectMax * objectsPerRun, this.#wantedThrough);
         this.#objects += (await archiver.archive(entries, { signal })).length;
         await this.#vouchedThrough(archiver.archivedThrough);
+        // An object that somebody left without a manifest reaches further than this run did: it takes all of its entries together.
+        this.#wantedThrough = archiver.unfinishedThrough;
+        if (archiver.archivedThrough < tail.last) return tail.ended;
       }
+      return true;
     } finally {
       this.#tail = undefined;
       await tail.close();

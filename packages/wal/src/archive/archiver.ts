@@ -43,6 +43,7 @@ export class Archiver {
   readonly #compression: Compression;
   readonly #floor: Floor;
   #tip: Tip;
+  #unfinishedThrough = 0;
   #working = false;
 
   private constructor(options: Required<Omit<ArchiverOptions, "signal">>, floor: Floor, tip: Tip) {
@@ -76,6 +77,14 @@ export class Archiver {
   }
 
   /**
+   * How far an object reaches that another uploader, or an interrupted one, left without a manifest, where the last call of `archive` had too few entries
+   * to take it over: the next call needs them through here, from `archivedThrough + 1` again. 0 when there is none.
+   */
+  get unfinishedThrough(): number {
+    return this.#unfinishedThrough;
+  }
+
+  /**
    * Archives entries, which begin at `archivedThrough + 1` and have no holes. Resolves to the manifests that now vouch for them, in order. What
    * could not be archived yet (an unfinished object of another uploader reaches further than these entries) is left for the next call.
    * Data are copied as they come. One call at a time. Whatever it rejects with, nothing of it goes on afterwards, and the same call may be made
@@ -96,7 +105,9 @@ export class Archiver {
       );
       try {
         await addAll(run, entries);
-        return await run.finish();
+        const manifests = await run.finish();
+        this.#unfinishedThrough = run.leftThrough;
+        return manifests;
       } finally {
         await run.settled();
       }
@@ -216,6 +227,11 @@ class ArchiveRun {
     } while (this.#gathered.count > 0 && this.#expected > this.#wantedThrough);
     await this.#vouching;
     return this.#manifests;
+  }
+
+  /** Once finished: how far the object reaches that was in the way of what is left. */
+  get leftThrough(): number {
+    return this.#gathered.count > 0 ? this.#wantedThrough : 0;
   }
 
   /** Nothing of this call is under way any more. */

@@ -12,8 +12,10 @@ export { type Restoration, type RestoreStateOptions, restoreState, type Snapshot
 export { type RetainOptions, type RetentionReport, retain } from "./retain.js";
 export { type ArchiveReport, type VerifyOptions, verifyArchive } from "./verify.js";
 export { FileObjectStore } from "./file-object-store.js";
+export { PatientObjectStore, type PatientObjectStoreStats } from "./patient-object-store.js";
+export type { PatienceOptions, Throttle } from "./patience.js";
 export { memoryObjectStore } from "./memory-object-store.js";
-export { checkKey, checkPut, type ObjectStore, type PutOptions, sha256 } from "./object-store.js";
+export { checkKey, checkPut, isKey, type ObjectStore, type PutOptions, sha256 } from "./object-store.js";
 export type { ArchiveEntry, EntryToArchive } from "../core/archive-object.js";
 export type { Compression } from "../core/stored-body.js";
 export type { Manifest } from "./manifest.js";

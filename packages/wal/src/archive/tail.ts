@@ -56,8 +56,16 @@ export class Tail {
     while (this.#last < sequence && (await this.hasNext())) yield this.#take();
   }
 
-  /** Entries of `bytesMax`, or fewer when the oldest of those that make up no whole object yet has waited for `ageMaxMs`. Begins with one that is there. */
-  async *until(bytesMax: number): AsyncGenerator<EntryToArchive, void, undefined> {
+  /** The sequence of the last record that was handed out. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /**
+   * Entries of `bytesMax`, or fewer when the oldest of those that make up no whole object yet has waited for `ageMaxMs`. Begins with one that is there,
+   * and does not end before `atLeastThrough`, however long that takes.
+   */
+  async *until(bytesMax: number, atLeastThrough = 0): AsyncGenerator<EntryToArchive, void, undefined> {
     const { bytesPerObjectMax, ageMaxMs } = this.#options;
     let inObject = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -70,8 +78,8 @@ export class Tail {
     };
     this.#overdue = false;
     try {
-      for (let total = 0; total < bytesMax; ) {
-        if (total > 0 && !(await this.#nextInTime())) return;
+      for (let total = 0; total < bytesMax || this.#last < atLeastThrough; ) {
+        if (total > 0 && !(await (this.#last < atLeastThrough ? this.hasNext() : this.#nextInTime()))) return;
         const entry = this.#take();
         const bytes = archiveEntryBytes + entry.data.length;
         total += bytes;

@@ -153,7 +153,7 @@ const restoring = async (store: FileObjectStore): Promise<number> => {
 
 const verifying = async (store: FileObjectStore): Promise<number> => {
   const { entries, problems } = await verifyArchive({ store, stream: "s" });
-  if (problems.length > 0) throw problems[0];
+  if (problems.length > 0) throw new Error(`${problems.length} problems: ${problems[0]?.message}`);
   return entries;
 };
 

@@ -22,7 +22,7 @@ export class Tail {
   /** The next record, where somebody has begun to wait for it. */
   #pending: Promise<void> | undefined;
   #arrived: IteratorResult<WalRecord> | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
   /** Every record up to here is wanted in the archive as soon as it is had. */
   #closeBy = 0;
   #last = 0;
@@ -115,7 +115,7 @@ export class Tail {
         }),
       (error: unknown) =>
         this.#settle(() => {
-          this.#failure = error;
+          this.#failure = error as Error;
         }),
     );
     return this.#pending;

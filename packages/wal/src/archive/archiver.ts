@@ -134,17 +134,19 @@ export class Archiver {
   }
 }
 
-/** An entry that closes no object costs no turn of the event loop. */
+/** So much is gathered before others get a turn: whoever else lives on this thread, and the object that is being stored. */
+const bytesPerTurn = 256 * 1024;
+
 async function addAll(run: ArchiveRun, entries: EntriesToArchive): Promise<void> {
   if (Symbol.iterator in entries) {
     for (const entry of entries) {
       run.add(entry);
-      if (run.isDue) await run.upload();
+      if (run.isDue) await run.advance();
     }
   } else {
     for await (const entry of entries) {
       run.add(entry);
-      if (run.isDue) await run.upload();
+      if (run.isDue) await run.advance();
     }
   }
 }
@@ -179,6 +181,7 @@ class ArchiveRun {
   #wantedThrough = 0;
   #inFlight: { readonly draft: Draft; readonly settled: Promise<Settled> } | undefined;
   #vouching: Promise<void> = Promise.resolve();
+  #nextTurnAt = bytesPerTurn;
   /** Of the object in flight, last, and of the one before it, which nobody reads any more. */
   readonly #memory: Uint8Array[] = [];
 
@@ -211,13 +214,19 @@ class ArchiveRun {
     this.#gathered.add(entry, this.#bytesPerObjectMax);
   }
 
-  /** An object's worth is gathered. */
+  /** An object's worth is gathered, or somebody else's turn has come. */
   get isDue(): boolean {
-    return this.#gathered.entriesBytes >= this.#bytesPerObjectMax && this.#expected > this.#wantedThrough;
+    return this.#isWhole || this.#gathered.entriesBytes >= this.#nextTurnAt;
   }
 
-  async upload(): Promise<void> {
-    while (this.isDue) await this.#upload();
+  async advance(): Promise<void> {
+    if (!this.#isWhole) await new Promise(setImmediate);
+    while (this.#isWhole) await this.#upload();
+    this.#nextTurnAt = this.#gathered.entriesBytes + bytesPerTurn;
+  }
+
+  get #isWhole(): boolean {
+    return this.#gathered.entriesBytes >= this.#bytesPerObjectMax && this.#expected > this.#wantedThrough;
   }
 
   async finish(): Promise<Manifest[]> {

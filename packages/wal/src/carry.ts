@@ -96,7 +96,7 @@ export class Carrier {
     const entry = batch.count;
     for (const { sequence, timeMs, data } of records) batch.putCarried(state.id, sequence, timeMs, data);
     batch.control((segment, offset) =>
-      state.carry([{ sequence: first, segment: segment as Segment, offset, entry, bytes }], through),
+      state.carry([{ sequence: first, segment: segment as Segment, offset, entry, end: through + 1, bytes }], through),
     );
     await new Promise<unknown>((resolve, reject) => batch.wait(resolve, reject, through));
     this.recordsCarried += records.length;

@@ -1,10 +1,10 @@
 import { type BatchHeader, BatchPlace, batchHeaderBytes, payloadIsWhole, readBatchHeader } from "./core/batch.js";
-import { getU48 } from "./core/bytes.js";
+import { getU32, getU48 } from "./core/bytes.js";
 import { EntryType, readEntry } from "./core/entry.js";
 import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
 import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
-import { endsClean } from "./core/scan.js";
-import { badArgument, WalError } from "./errors.js";
+import { endsClean, findVouching } from "./core/scan.js";
+import { asIo, badArgument, WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
@@ -63,12 +63,13 @@ export interface SalvageOptions {
  * behind damage. A truncation that was lost with a batch is made up for by the next segment's checkpoint; up to there, records that were
  * truncated may be among those found.
  *
- * Holds one segment in memory, and a few dozen bytes for each batch. Rejects with `ERR_WAL_LOCKED` while the log is open.
+ * Holds one segment in memory, and a few dozen bytes for each batch. The directory may be on a read-only file system. Rejects with
+ * `ERR_WAL_LOCKED` while the log is open, and with `ERR_WAL_IO` when the directory cannot be read.
  */
 export async function salvage(options: SalvageOptions): Promise<Salvage> {
   const { dir, fileSystem = nodeFileSystem } = options;
   if (typeof dir !== "string" || dir === "") throw badArgument("dir", "a path", dir);
-  const unlock = await fileSystem.lock(dir);
+  const unlock = await asIo(`cannot read the log in ${dir}`, dir, fileSystem.lock(dir));
   try {
     return await new Salvager(dir, fileSystem).run();
   } finally {
@@ -85,6 +86,8 @@ class Salvager {
   readonly #damages: Damage[] = [];
   #batches = 0;
   #lastNumber: number | undefined;
+  /** Through which batch the log was durable, as far as anything says. */
+  #durable = 0;
 
   constructor(dir: string, fileSystem: WalFileSystem) {
     this.#dir = dir;
@@ -92,21 +95,20 @@ class Salvager {
   }
 
   async run(): Promise<Salvage> {
-    const numbers = (await this.#fileSystem.list(this.#dir))
-      .map(segmentNumber)
-      .filter((number) => number !== undefined);
+    const files = await asIo(`cannot read the log in ${this.#dir}`, this.#dir, this.#fileSystem.list(this.#dir));
+    const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
     numbers.sort((a, b) => a - b);
     if (numbers[0] === 1) this.#lastNumber = 0;
-    const durable = await this.#durableBatch();
+    this.#durable = await this.#durableBatch();
     let gap: Gap | undefined;
     for (const [at, number] of numbers.entries()) {
       const before = numbers[at - 1];
-      for (let lost = (before ?? number - 1) + 1; lost < number; lost++) {
-        gap ??= { file: this.#path(lost), from: 0, to: 0, reason: "the segment's file is missing" };
-      }
+      const due = (before ?? number - 1) + 1;
+      if (due < number) gap ??= { file: this.#path(due), from: 0, to: 0, reason: "the segment's file is missing" };
       gap = await this.#segment(number, gap);
     }
     const last = this.#lastNumber ?? 0;
+    const durable = this.#durable;
     if ((gap !== undefined && gap.unused !== true) || durable > last) {
       const where = gap ?? {
         file: this.#path(numbers.at(-1) ?? 1),
@@ -124,7 +126,7 @@ class Salvager {
   /** How far the file `marks` vouches for the log; 0 when it cannot be read either, which is damage of its own. */
   async #durableBatch(): Promise<number> {
     try {
-      const marks = await MarkFile.open(this.#fileSystem, this.#dir);
+      const marks = await MarkFile.open(this.#fileSystem, this.#dir, "read");
       await marks.close();
       return marks.mark.batch;
     } catch (error) {
@@ -163,13 +165,19 @@ class Salvager {
         this.#damaged(where, { from: last + 1, to: found.number - 1 }, true);
       } else if (gap !== undefined && gap.unused !== true) this.#damaged(gap, undefined, true);
       gap = undefined;
-      this.#table.apply(bytes, found, number, end);
+      for (const { sequence, dataFrom, dataTo } of this.#table.apply(bytes, found, number, end, crc)) {
+        const reason = `record ${sequence} in batch ${found.number} has a wrong checksum of its own`;
+        this.#damaged({ file, from: dataFrom, to: dataTo, reason }, undefined, true);
+      }
       this.#batches++;
       this.#lastNumber = found.number;
       end += batchHeaderBytes + found.payloadBytes;
     }
+    // The header of a batch that is torn itself still vouches for the one before it.
+    const torn = findVouching(bytes, end, (this.#lastNumber ?? 0) + 1, place, crc, indexOf);
+    if (torn !== undefined) this.#durable = Math.max(this.#durable, torn.header.durableBatch);
     if (gap !== undefined || endsClean(bytes, end, header.value.recycled)) return gap;
-    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes };
+    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes && torn === undefined };
   }
 
   #damaged({ file, from, to, reason }: Gap, batches: SequenceRange | undefined, wasDurable: boolean): void {
@@ -214,7 +222,9 @@ class Salvager {
       for (let at = offset + batchHeaderBytes; at < end; ) {
         const entry = readEntry(bytes, at, end);
         if (entry === undefined) break;
+        const whole = crc(bytes.subarray(at + 4, entry.dataTo)) === getU32(bytes, at);
         at = entry.dataTo;
+        if (!whole) continue;
         const { sequence, dataFrom, dataTo } = entry;
         if (entry.stream !== id || sequence < from || sequence > to) continue;
         if (entry.type === EntryType.record) {

@@ -1,6 +1,6 @@
 import { type BatchHeader, batchHeaderBytes } from "./batch.js";
-import { getU48 } from "./bytes.js";
-import { EntryType, readEntry } from "./entry.js";
+import { type Crc, getU32, getU48 } from "./bytes.js";
+import { type Entry, EntryType, readEntry } from "./entry.js";
 
 const decoder = new TextDecoder();
 
@@ -109,13 +109,22 @@ export class SalvagedState {
 export class SalvageTable {
   readonly byId = new Map<number, SalvagedState>();
 
-  apply(bytes: Uint8Array, header: BatchHeader, segment: number, offset: number): void {
+  /** Returns the entries whose own checksum is wrong although the batch's is right: damaged in the writer's memory, before they were written. */
+  apply(bytes: Uint8Array, header: BatchHeader, segment: number, offset: number, crc: Crc): Entry[] {
+    const damaged: Entry[] = [];
     const end = offset + batchHeaderBytes + header.payloadBytes;
     for (let at = offset + batchHeaderBytes; at < end; ) {
       const entry = readEntry(bytes, at, end);
-      if (entry === undefined) return;
+      if (entry === undefined) break;
+      const wrong = crc(bytes.subarray(at + 4, entry.dataTo)) !== getU32(bytes, at);
       at = entry.dataTo;
+      if (wrong) {
+        damaged.push(entry);
+        continue;
+      }
       if (entry.type === EntryType.checkpoint) continue;
+      const prefixed = entry.type === EntryType.stream || entry.type === EntryType.carried;
+      if (prefixed && entry.dataTo - entry.dataFrom < 6) continue;
       if (entry.type === EntryType.remove) {
         this.byId.delete(entry.stream);
         continue;
@@ -131,6 +140,7 @@ export class SalvageTable {
         state.declare(name, entry.sequence, getU48(bytes, entry.dataFrom));
       }
     }
+    return damaged;
   }
 
   #state(id: number, sequence: number): SalvagedState {

@@ -30,7 +30,8 @@ export class StreamTable {
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
       if (entry.type === EntryType.carried) {
-        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index, bytes: 0 }, carried);
+        const { sequence } = entry;
+        this.#carried(entry, { sequence, segment, offset, entry: index, end: sequence + 1, bytes: 0 }, carried);
       } else {
         // In the order in which things were called: what follows in this batch may cut off or replace what was carried in it.
         const state = this.byId.get(entry.stream);
@@ -83,6 +84,7 @@ export class StreamTable {
   }
 
   #declare(bytes: Uint8Array, entry: Entry): void {
+    if (entry.dataTo - entry.dataFrom < 6) throw new ReplayError("the declaration of a stream is too short");
     const next = getU48(bytes, entry.dataFrom);
     const name = decoder.decode(bytes.subarray(entry.dataFrom + 6, entry.dataTo));
     const known = this.byId.get(entry.stream);
@@ -101,12 +103,16 @@ export class StreamTable {
     carried: Map<StreamState, { points: IndexPoint[]; through: number }>,
   ): void {
     const state = this.#known(entry);
+    if (entry.dataTo - entry.dataFrom < 6) {
+      throw new ReplayError(`carried record ${entry.sequence} is too short`, { stream: state.name });
+    }
     const run = carried.get(state);
     if (run === undefined) carried.set(state, { points: [point], through: entry.sequence });
     else if (entry.sequence === run.through + 1) run.through++;
     else
       throw new ReplayError(`carried record ${entry.sequence} does not follow ${run.through}`, { stream: state.name });
     const first = (carried.get(state) as { points: IndexPoint[] }).points[0] as IndexPoint;
+    first.end = entry.sequence + 1;
     first.bytes += entryHeaderBytes + entry.dataTo - entry.dataFrom;
   }
 

@@ -55,6 +55,22 @@ describe("a stream that is archived as it grows", () => {
     expect(await texts(store)).toEqual(expected(102));
   });
 
+  it("is restored to a time in whole appends, whose records have one time, and to a sequence in parts of one", async () => {
+    let time = 1000;
+    const dir = join(work, `log-${logs++}`);
+    await using wal = await Wal.open({ dir, now: () => time++ });
+    const stream = wal.stream("s");
+    const store = memoryObjectStore();
+    await using archiving = archiveStream({ stream, store, bytesPerObjectMax: 70 });
+    for (let n = 1; n <= 30; n += 3) await stream.append([record(n), record(n + 1), record(n + 2)]);
+    await archiving.flush();
+    const until = async (point: { timeMs: number } | { sequence: number }) =>
+      (await collect(restore({ store, stream: "s", until: point }))).length;
+    for (let timeMs = 999; timeMs <= time; timeMs++) expect((await until({ timeMs })) % 3).toBe(0);
+    expect(await until({ timeMs: time })).toBe(30);
+    expect(await until({ sequence: 17 })).toBe(17);
+  });
+
   it("is archived when its records get old, without a flush", async () => {
     await using wal = await opened();
     const stream = wal.stream("s");

@@ -116,8 +116,8 @@ export class Archiver {
 
   /**
    * Compares a replica's own entries with what is archived, without uploading anything. They may begin and end anywhere; objects that they only
-   * partly cover at the end are left for a later call, and what retention has let go is passed over. Resolves to the last sequence compared and found equal, 0 if none. A difference is
-   * `ERR_ARCHIVE_DIVERGED`. Holds one object, or two where the first one is covered in part.
+   * partly cover at the end are left for a later call, and what retention has let go is passed over. Resolves to the last sequence compared and
+   * found equal, 0 if none. A difference is `ERR_ARCHIVE_DIVERGED`. Holds one object, or two where the first one is covered in part.
    */
   async compare(entries: EntriesToArchive, options: { readonly signal?: AbortSignal } = {}): Promise<number> {
     return this.#alone(() => compareEntries(this.#store, this.#stream, this.#floor, entries, options.signal));

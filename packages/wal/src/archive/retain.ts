@@ -40,8 +40,8 @@ export interface RetentionReport {
 export async function retain(options: RetainOptions): Promise<RetentionReport> {
   const { store, stream, dryRun = false, signal } = options;
   const isCovered = coverage(options.promise);
-  const problems: ArchiveError[] = [];
   for (;;) {
+    const problems: ArchiveError[] = [];
     const floor = await readFloor(store, stream, signal);
     const base = await newestSound(store, stream, floor, isCovered, problems, signal);
     const next = base === undefined ? floor : floorAt(floor, base);

@@ -53,6 +53,7 @@ function decodeSnapshotManifest(encoded: Uint8Array, stream: string, sequence: n
   if (manifest.sequence !== sequence) throw corrupt(`it speaks of sequence ${manifest.sequence}`);
   const isHash = (value: unknown) => typeof value === "string" && /^[\da-f]{64}$/.test(value);
   const isWhole = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (!Array.isArray(manifest.parts)) throw corrupt("it names no parts");
   let bytes = 0;
   for (const [index, part] of manifest.parts.entries()) {
     const isSound =

@@ -37,10 +37,10 @@ const interesting = [
   2 ** 48 - 1,
 ];
 
-const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+export const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
 
 /** A number near the one that was there, or one that is interesting anywhere. */
-function number(random: Random, was: number, max: number): number {
+export function changedNumber(random: Random, was: number, max: number): number {
   const value = random() < 0.5 ? was + pick(random, [-2, -1, 1, 2]) : pick(random, interesting);
   return Math.max(0, Math.min(value, max));
 }
@@ -77,16 +77,16 @@ function mutateMarks({ marks, segments }: LogImage, random: Random): void {
   const last = segments.at(-1)?.batches.at(-1)?.number ?? 1;
   const changes = [
     () => {
-      mark.generation = number(random, mark.generation, u48);
+      mark.generation = changedNumber(random, mark.generation, u48);
     },
     () => {
-      mark.batch = number(random, last, u48);
+      mark.batch = changedNumber(random, last, u48);
     },
     () => {
-      mark.segment = number(random, mark.segment, u48);
+      mark.segment = changedNumber(random, mark.segment, u48);
     },
     () => {
-      mark.version = number(random, 1, u16);
+      mark.version = changedNumber(random, 1, u16);
     },
     () => {
       mark.batchCrcSaid = 1;
@@ -103,16 +103,16 @@ function mutateSegments({ segments }: LogImage, segment: SegmentImage | undefine
   const changes = [
     () => segments.splice(segments.indexOf(segment), 1),
     () => {
-      segment.number = number(random, segment.number, 10 ** 15 - 1);
+      segment.number = changedNumber(random, segment.number, 10 ** 15 - 1);
     },
     () => {
-      segment.version = number(random, 1, u16);
+      segment.version = changedNumber(random, 1, u16);
     },
     () => {
       segment.flags ^= 1;
     },
     () => {
-      segment.bytes = number(random, segment.bytes, 300_000);
+      segment.bytes = changedNumber(random, segment.bytes, 300_000);
     },
     () => {
       segment.batches = [];
@@ -133,22 +133,22 @@ function mutateBatch(batches: BatchImage[], batch: BatchImage, random: Random): 
   const payload = batch.entries.reduce((sum, entry) => sum + 22 + entry.data.length, 0);
   const changes = [
     () => {
-      batch.number = number(random, batch.number, u48);
+      batch.number = changedNumber(random, batch.number, u48);
     },
     () => {
-      batch.durableDelta = number(random, 1, u16);
+      batch.durableDelta = changedNumber(random, 1, u16);
     },
     () => {
-      batch.timeMs = number(random, batch.timeMs, u48);
+      batch.timeMs = changedNumber(random, batch.timeMs, u48);
     },
     () => {
-      batch.countSaid = number(random, batch.entries.length, u32);
+      batch.countSaid = changedNumber(random, batch.entries.length, u32);
     },
     () => {
-      batch.payloadBytesSaid = number(random, payload, u32);
+      batch.payloadBytesSaid = changedNumber(random, payload, u32);
     },
     () => {
-      batch.previousCrcSaid = number(random, 0, u32);
+      batch.previousCrcSaid = changedNumber(random, 0, u32);
     },
     () => batches.splice(at, 1),
     () => batches.splice(at, 0, structuredClone(batch)),
@@ -175,19 +175,19 @@ function mutateEntry(entries: EntryImage[], random: Random, image: LogImage): vo
       entry.type = pick(random, [0, 1, 2, 3, 4, 5, 6, 7, 8, 255]);
     },
     () => {
-      entry.stream = number(random, entry.stream, u32);
+      entry.stream = changedNumber(random, entry.stream, u32);
     },
     () => {
-      entry.sequence = number(random, entry.sequence, u48);
+      entry.sequence = changedNumber(random, entry.sequence, u48);
     },
     () => {
-      entry.deltaMs = number(random, entry.deltaMs, u16);
+      entry.deltaMs = changedNumber(random, entry.deltaMs, u16);
     },
     () => {
-      entry.lengthSaid = number(random, entry.data.length, u32);
+      entry.lengthSaid = changedNumber(random, entry.data.length, u32);
     },
     () => {
-      entry.data = entry.data.slice(0, number(random, entry.data.length, entry.data.length));
+      entry.data = entry.data.slice(0, changedNumber(random, entry.data.length, entry.data.length));
     },
     () => {
       entry.data = entry.data.map(() => Math.floor(random() * 256));

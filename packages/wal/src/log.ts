@@ -151,10 +151,11 @@ export class Log {
       for (;;) {
         // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
         await new Promise((resolve) => setImmediate(resolve));
+        // Also while there is always more to do: each batch vouches for those before it, but not once the whole end of the file is gone.
+        if (this.#markDue) await this.#writeMark();
         const batch = this.#queue.shift();
-        if (batch !== undefined) await this.#commit(batch);
-        else if (this.#markDue) await this.#writeMark();
-        else return;
+        if (batch === undefined) return;
+        await this.#commit(batch);
       }
     } catch (cause) {
       this.#poison(cause);

@@ -30,7 +30,7 @@ export interface WalOptions {
   readonly segmentsBeforeCarry?: number;
   /** Dead segments kept for reuse. Default 2. */
   readonly sparesMax?: number;
-  /** An idle log vouches for its last batch after this long, 1 to 60,000. Default 500. */
+  /** The file `marks` vouches for the last batch this long after it, 1 to 60,000, whether the log is idle by then or not. Default 500. */
   readonly idleMarkMs?: number;
   /** Wall-clock time in milliseconds, stamped on records. Default `Date.now`. */
   readonly now?: () => number;

@@ -131,6 +131,28 @@ describe("time", () => {
   });
 });
 
+describe("a log that is never idle", () => {
+  it("marks itself as well, so that not even the loss of its whole end passes for a torn batch", async () => {
+    const fileSystem = new FaultFileSystem();
+    const wal = await Wal.open({ dir, fileSystem, idleMarkMs: 20 });
+    const stream = wal.stream("s");
+    let marked = 0;
+    fileSystem.before = (operation, path) => {
+      if (operation === "sync" && path.includes("marks")) marked = stream.lastSequence;
+      return undefined;
+    };
+    const load = [1, 2, 3].map(async () => {
+      while (marked < 50) await stream.append(bytes("more"));
+    });
+    await Promise.all(load);
+    fileSystem.before = undefined;
+    fileSystem.crash(() => 0.99);
+    fileSystem.damage("log/000000000001.wal", (held) => held.fill(0, Buffer.from(held).indexOf("more")));
+    await expect(Wal.open({ dir, fileSystem })).rejects.toMatchObject({ code: "ERR_WAL_CORRUPT" });
+    await wal.close().catch(() => undefined);
+  });
+});
+
 describe("who gives up", () => {
   it("a reader that stops half-way, or is aborted, leaves no file open", async () => {
     const fileSystem = new FaultFileSystem();

@@ -75,6 +75,11 @@ export class SegmentSet {
       });
   }
 
+  /** Resolves once the dropping that is under way is done. */
+  housekept(): Promise<void> {
+    return this.#housekeeping;
+  }
+
   async #dropAll(): Promise<void> {
     const { fileSystem, dir, sparesMax } = this.#options;
     while (this.list.length > 1) {

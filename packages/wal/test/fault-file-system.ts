@@ -222,6 +222,8 @@ export class FaultFileSystem implements WalFileSystem {
           throw error;
         }
         alive();
+        const end = Math.min((lastOf(inode.dirty) + 1) * pageBytes, inode.bytes.length);
+        if (end > inode.durable.length) inode.durable = grown(inode.durable, end);
         for (const page of inode.dirty) this.#flush(inode, page * pageBytes, pageBytes);
         inode.dirty.clear();
       },
@@ -262,6 +264,12 @@ export class FaultFileSystem implements WalFileSystem {
     change(this.#names);
     this.#journal.push(change);
   }
+}
+
+function lastOf(pages: ReadonlySet<number>): number {
+  let last = -1;
+  for (const page of pages) last = Math.max(last, page);
+  return last;
 }
 
 function grown(bytes: Uint8Array, length: number): Uint8Array {

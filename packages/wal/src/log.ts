@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { Carrier } from "./carry.js";
 import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
-import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
+import type { StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
@@ -225,12 +225,15 @@ export class Log {
   }
 
   async writeCheckpoint(): Promise<void> {
-    const { bytes, count } = encodeCheckpoint([...this.table.byId.values()], this.table.nextId, batchHeaderBytes, crc);
-    const withTrailer = new Uint8Array(bytes.length + trailerBytes);
-    withTrailer.set(bytes);
     const segment = this.segments.active;
-    const payloadCrc = crc(bytes.subarray(batchHeaderBytes), segment.place.seed(segment.end));
-    await this.#write(segment, withTrailer, payloadCrc, count, this.#options.nowMs());
+    const batch = new PendingBatch();
+    try {
+      batch.putCheckpoint(this.table);
+      const payloadCrc = batch.seal(segment.place.seed(segment.end));
+      await this.#write(segment, batch.written(), payloadCrc, batch.count, this.#options.nowMs());
+    } finally {
+      batch.release();
+    }
     this.#hasRecords = false;
   }
 

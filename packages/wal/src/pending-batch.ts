@@ -2,9 +2,8 @@ import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { putU48 } from "./core/bytes.js";
 import { EntryType, entryHeaderBytes, putEntryHeader } from "./core/entry.js";
 import type { SegmentRef, StreamState } from "./core/stream-state.js";
-import { putDeclaration } from "./core/stream-table.js";
+import { declarationBytes, putDeclaration, type StreamTable } from "./core/stream-table.js";
 import { giveBackMemory, larger, takeMemory } from "./fs/batch-memory.js";
-import { crc } from "./fs/checksum.js";
 import type { SealingMemory } from "./fs/compiled-crc.js";
 
 /** What is to happen in memory once a batch is durable, and stands at `offset` of `segment`. */
@@ -123,8 +122,20 @@ export class PendingBatch {
   }
 
   putStream(state: StreamState): void {
-    this.used = putDeclaration(this.#bytes, this.used, state, 0, crc);
+    this.used = putDeclaration(this.#bytes, this.used, state);
     this.count++;
+  }
+
+  /**
+   * The state of every live stream, as the first batch of a segment has it. With it, segments in front can be dropped, declarations and truncations
+   * with them, and what remains still says everything.
+   */
+  putCheckpoint({ byId, nextId }: StreamTable): void {
+    let bytes = entryHeaderBytes;
+    for (const { name } of byId.values()) bytes += declarationBytes(name);
+    this.reserve(bytes);
+    this.putControl(EntryType.checkpoint, 0, nextId);
+    for (const state of byId.values()) this.putStream(state);
   }
 
   /** Fills in the checksums of the entries; returns that of all of them, continued from `seed`. */

@@ -1,6 +1,6 @@
 import { type BatchHeader, batchHeaderBytes } from "./batch.js";
 import { type Crc, getU32, getU48 } from "./bytes.js";
-import { type Entry, EntryType, readEntry } from "./entry.js";
+import { type Entry, EntryType, entryHeaderBytes, readEntry } from "./entry.js";
 
 const decoder = new TextDecoder();
 
@@ -10,11 +10,18 @@ export interface Piece {
   readonly to: number;
   readonly segment: number;
   readonly offset: number;
+  /** What the records take there, with their framing. An estimate for a piece of which a part was truncated. */
+  readonly bytes: number;
 }
 
 export interface SequenceRange {
   readonly from: number;
   readonly to: number;
+}
+
+function part(piece: Piece, from: number, to: number): Piece {
+  const share = (to - from + 1) / (piece.to - piece.from + 1);
+  return share === 1 ? piece : { ...piece, from, to, bytes: Math.round(piece.bytes * share) };
 }
 
 /** What is left of one stream. Unlike the index of a whole log it lives with holes. */
@@ -43,7 +50,7 @@ export class SalvagedState {
       last.offset === piece.offset &&
       last.to + 1 === piece.from
     ) {
-      this.pieces[this.pieces.length - 1] = { ...last, to: piece.to };
+      this.pieces[this.pieces.length - 1] = { ...last, to: piece.to, bytes: last.bytes + piece.bytes };
     } else this.pieces.push(piece);
     this.next = piece.to + 1;
   }
@@ -76,7 +83,7 @@ export class SalvagedState {
 
   #clip(): void {
     this.pieces = this.pieces
-      .map((piece) => ({ ...piece, from: Math.max(piece.from, this.first), to: Math.min(piece.to, this.next - 1) }))
+      .map((piece) => part(piece, Math.max(piece.from, this.first), Math.min(piece.to, this.next - 1)))
       .filter((piece) => piece.from <= piece.to);
   }
 
@@ -86,7 +93,7 @@ export class SalvagedState {
     let next = this.first;
     for (const piece of [...this.pieces].sort((a, b) => a.from - b.from)) {
       if (piece.to < next) continue;
-      ordered.push({ ...piece, from: Math.max(piece.from, next) });
+      ordered.push(part(piece, Math.max(piece.from, next), piece.to));
       next = piece.to + 1;
     }
     return ordered;
@@ -130,7 +137,8 @@ export class SalvageTable {
         continue;
       }
       const state = this.#state(entry.stream, entry.sequence);
-      const piece = { from: entry.sequence, to: entry.sequence, segment, offset };
+      const bytesOfEntry = entryHeaderBytes + entry.dataTo - entry.dataFrom;
+      const piece = { from: entry.sequence, to: entry.sequence, segment, offset, bytes: bytesOfEntry };
       if (entry.type === EntryType.record) state.add(piece);
       else if (entry.type === EntryType.carried) state.carried(piece);
       else if (entry.type === EntryType.truncateBefore) state.cutBefore(entry.sequence);

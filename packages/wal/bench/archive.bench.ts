@@ -16,7 +16,7 @@ import {
 import type { Bench, Subject } from "../../../scripts/bench-types.js";
 
 const mib = 1024 * 1024;
-const totalBytes = 64 * mib;
+const totalBytes = 128 * mib;
 const recordBytes = 1024;
 const objectBytes = 8 * mib;
 const timeMs = 1_700_000_000_000;
@@ -42,7 +42,7 @@ const contents: Readonly<Record<string, () => Buffer>> = {
     ),
 };
 
-/** One after the other, as a log's reader gives them: nobody holds 64 MiB of small buffers. */
+/** One after the other, as a log's reader gives them: nobody holds 128 MiB of small buffers. */
 function* entriesOf(content: Buffer): Iterable<ArchiveEntry> {
   for (let n = 0; n < totalBytes / recordBytes; n++) {
     yield { sequence: n + 1, timeMs: timeMs + n, data: content.subarray(n * recordBytes, (n + 1) * recordBytes) };
@@ -211,13 +211,13 @@ function fromLog(): Subject {
 
 export default [
   {
-    name: "verified upload of 64 MiB to files, random records of 1 KiB",
+    name: "verified upload of 128 MiB to files, random records of 1 KiB",
     metrics,
     subjects: { evenkeel: uploading("random", "brotli"), limit: plainUploading("random") },
     goals: [{ metric: "MB/s", atLeast: 300 }],
   },
   {
-    name: "verified upload of 64 MiB to files, JSON records of 1 KiB",
+    name: "verified upload of 128 MiB to files, JSON records of 1 KiB",
     metrics,
     subjects: {
       evenkeel: uploading("JSON", "brotli"),
@@ -228,18 +228,18 @@ export default [
     goals: [{ metric: "MB/s", atLeast: 300 }],
   },
   {
-    name: "a log of 64 MiB archived and truncated, random records of 1 KiB",
+    name: "a log of 128 MiB archived and truncated, random records of 1 KiB",
     metrics,
     subjects: { evenkeel: fromLog() },
   },
   {
-    name: "restore of 64 MiB from files, random records of 1 KiB",
+    name: "restore of 128 MiB from files, random records of 1 KiB",
     metrics,
     subjects: { evenkeel: reading("random", "brotli", restoring), limit: plainReading() },
     goals: [{ metric: "MB/s", atLeast: 200 }],
   },
   {
-    name: "restore of 64 MiB from files, JSON records of 1 KiB",
+    name: "restore of 128 MiB from files, JSON records of 1 KiB",
     metrics,
     subjects: {
       evenkeel: reading("JSON", "brotli", restoring),
@@ -250,7 +250,7 @@ export default [
     goals: [{ metric: "MB/s", atLeast: 200 }],
   },
   {
-    name: "verification of 64 MiB in files, random records of 1 KiB",
+    name: "verification of 128 MiB in files, random records of 1 KiB",
     metrics,
     subjects: { evenkeel: reading("random", "brotli", verifying), limit: plainReading() },
   },

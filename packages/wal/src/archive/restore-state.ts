@@ -74,7 +74,7 @@ export async function restoreState(options: RestoreStateOptions): Promise<Restor
       chunks: () => snapshotChunks(store, manifest, signal),
     },
     archivedThrough: last,
-    entries: () => entriesBetween({ store, stream, from, last, floor, signal, ...limits }),
+    entries: () => entriesBetween(() => ({ store, stream, from, last, floor, signal, ...limits })),
   };
 }
 

@@ -27,16 +27,18 @@ export interface RestoreOptions {
  * The archived entries, in order. Everything read is verified: manifests, objects, entries, and that each object follows from the one before. Throws
  * `ERR_ARCHIVE_HOLE` or `ERR_ARCHIVE_CORRUPT` where it cannot go on, and `ERR_ARCHIVE_RANGE` at once when what is asked for is not in the archive.
  *
- * Holds two objects, the one whose entries are handed out and the one that is read ahead. Data are views of an object's bytes, which are the
+ * Bad arguments throw at once. Holds two objects, the one whose entries are handed out and the one that is read ahead. Data are views of an object's bytes, which are the
  * caller's.
  */
-export async function* restore(options: RestoreOptions): AsyncGenerator<ArchiveEntry, void, undefined> {
+export function restore(options: RestoreOptions): AsyncGenerator<ArchiveEntry, void, undefined> {
   const { store, stream, from = 1, until, signal } = options;
   if (!Number.isSafeInteger(from) || from < 1) throw badArchiveArgument("from", "a whole number from 1", from);
   const limits = limitsOf(until);
-  const floor = await readFloor(store, stream, signal);
-  const last = (await lastManifest(store, stream, floor, signal))?.last ?? 0;
-  yield* entriesBetween({ store, stream, from, last, floor, signal, ...limits });
+  return entriesBetween(async () => {
+    const floor = await readFloor(store, stream, signal);
+    const last = (await lastManifest(store, stream, floor, signal))?.last ?? 0;
+    return { store, stream, from, last, floor, signal, ...limits };
+  });
 }
 
 export interface Limits {
@@ -66,7 +68,11 @@ export interface Wanted extends Limits {
   readonly signal: AbortSignal | undefined;
 }
 
-export async function* entriesBetween(wanted: Wanted): AsyncGenerator<ArchiveEntry, void, undefined> {
+/** One generator, not several on top of each other: at a million small entries a second each layer is felt. */
+export async function* entriesBetween(
+  plan: () => Wanted | Promise<Wanted>,
+): AsyncGenerator<ArchiveEntry, void, undefined> {
+  const wanted = await plan();
   const { store, stream, from, last, floor, timeMs, signal } = wanted;
   const through = wanted.through ?? last;
   if (through > last || from > last + 1 || (from < floor.first && from <= through)) {

@@ -60,7 +60,7 @@ describeWith(missing(), "on a file system that forgets what was not synced", () 
     const random = seeded(1);
     const dirs = Array.from({ length: 6 }, (_, log) => join(mount, `log-${log}`));
     const testimonies = dirs.map(() => new Testimony());
-    for (let cut = 0; cut < 15; cut++) {
+    for (let cut = 0; cut < 12; cut++) {
       let wait = Math.floor(random() ** 2 * 600);
       await testify(program, dirs, testimonies, {}, (_, child) => {
         if (wait-- === 0) child.kill("SIGKILL");

@@ -4,7 +4,7 @@ import { fuzz, seedLog } from "./support/fuzz.js";
 import { fuzzArchive, seedArchive } from "./support/fuzz-archive.js";
 
 const only = process.env.WAL_FUZZ_SEED;
-const runs = 500;
+const runs = 400;
 
 /** Runs `once` for each seed, counts how it ended, and says how to replay what should not have happened. */
 async function outcomes(once: (seed: number) => Promise<string>): Promise<Map<string, number>> {
@@ -28,7 +28,7 @@ describe("wrong structure under right checksums, or wrong bytes,", () => {
     const counts = await outcomes((seed) => fuzz(seed, whole));
     if (only !== undefined) return;
     expect([...counts.keys()].sort()).toEqual(["ERR_WAL_CORRUPT", "ERR_WAL_UNSUPPORTED", "opened"]);
-    for (const [outcome, times] of counts) expect(times, outcome).toBeGreaterThan(10);
+    for (const [outcome, times] of counts) expect(times, outcome).toBeGreaterThan(5);
   });
 
   it("in an archive: is refused with a typed error, or is restored without a hole", { timeout: 60_000 }, async () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, open, rm, stat } from "node:fs/promises";
@@ -11,12 +11,14 @@ import { describeWith, missingCommand } from "../../../scripts/needs.js";
 import { seeded } from "./fault-file-system.js";
 import { builtProgram, endWitnesses, examine, Testimony, testify } from "./support/witness.js";
 
+const shell = (command: string) => spawnSync("sh", ["-c", command], { encoding: "utf8" });
+
 function missing(): string | undefined {
   if (process.platform !== "linux") return "needs Linux: FUSE";
   const command = missingCommand("cc", "gcc") ?? missingCommand("fusermount3", "fuse3");
   if (command !== undefined) return command;
   if (!existsSync("/dev/fuse")) return "/dev/fuse is not there: FUSE is not allowed here";
-  const found = spawnSync("pkg-config", ["--exists", "fuse3"], { stdio: "ignore" }).status === 0;
+  const found = shell("pkg-config --exists fuse3").status === 0;
   return found ? undefined : "the headers of FUSE are not installed (Debian: libfuse3-dev, pkg-config)";
 }
 
@@ -30,7 +32,7 @@ describeWith(missing(), "on a file system that forgets what was not synced", () 
     mount = join(work, "mount");
     await mkdir(mount);
     const source = fileURLToPath(new URL("./programs/forgetful-fs.c", import.meta.url));
-    const flags = execFileSync("pkg-config", ["--cflags", "--libs", "fuse3"]).toString().trim().split(/\s+/);
+    const flags = shell("pkg-config --cflags --libs fuse3").stdout.trim().split(/\s+/);
     await promisify(execFile)("cc", ["-O1", "-o", join(work, "forgetful-fs"), source, ...flags]);
     program = await builtProgram("witness", work);
     server = spawn(join(work, "forgetful-fs"), ["-f", "-s", mount], {
@@ -47,7 +49,7 @@ describeWith(missing(), "on a file system that forgets what was not synced", () 
     endWitnesses();
     if (server !== undefined && server.exitCode === null) {
       const ended = once(server, "exit");
-      spawnSync("fusermount3", ["-u", "-z", mount]);
+      shell(`fusermount3 -u -z "${mount}"`);
       server.kill();
       await ended;
     }

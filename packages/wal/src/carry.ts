@@ -33,7 +33,7 @@ export class Carrier {
   /** Called after each new segment: carries in the background if it is time to. */
   consider(): void {
     if (this.#running !== undefined || this.#stopped || !this.#isTime()) return;
-    this.#running = this.#carryOldest()
+    this.#running = this.#carry()
       .catch((error: unknown) => {
         // Nothing is lost: the records stay where they are, and the next new segment tries again.
         if (carryFailed.hasSubscribers) carryFailed.publish({ error });
@@ -56,8 +56,17 @@ export class Carrier {
     return (list[0] as Segment).points > 0 && liveBytes <= (list.length * segmentBytes) / 2;
   }
 
-  async #carryOldest(): Promise<void> {
-    const oldest = this.#log.segments.list[0] as Segment;
+  /** One segment after the other, for as long as it is time: one for each new segment would keep up, but never catch up. */
+  async #carry(): Promise<void> {
+    for (let times = this.#log.segments.list.length; times > 0 && this.#isTime(); times--) {
+      const oldest = this.#log.segments.list[0] as Segment;
+      await this.#carryFrom(oldest);
+      await this.#log.segments.housekept();
+      if (this.#stopped || this.#log.refusal() !== undefined) return;
+    }
+  }
+
+  async #carryFrom(oldest: Segment): Promise<void> {
     for (const state of [...this.#log.table.byId.values()]) {
       for (;;) {
         const range = state.removed ? undefined : state.rangeIn(oldest);
@@ -96,7 +105,7 @@ export class Carrier {
     const entry = batch.count;
     for (const { sequence, timeMs, data } of records) batch.putCarried(state.id, sequence, timeMs, data);
     batch.control((segment, offset) =>
-      state.carry([{ sequence: first, segment: segment as Segment, offset, entry, bytes }], through),
+      state.carry([{ sequence: first, segment: segment as Segment, offset, entry, end: through + 1, bytes }], through),
     );
     await new Promise<unknown>((resolve, reject) => batch.wait(resolve, reject, through));
     this.recordsCarried += records.length;

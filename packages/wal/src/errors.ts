@@ -39,6 +39,17 @@ export class WalError extends Error {
   }
 }
 
+/** Errors of the system become this package's, with the cause kept: `doing` says what could not be done. */
+export async function asIo<T>(doing: string, file: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (cause instanceof WalError) throw cause;
+    const message = `${doing}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new WalError("ERR_WAL_IO", message, { file, cause });
+  }
+}
+
 /** A bad argument: names it and shows the value seen. */
 export function badArgument(argument: string, expected: string, seen: unknown): WalError {
   const shown = typeof seen === "string" || Array.isArray(seen) ? JSON.stringify(seen) : String(seen);

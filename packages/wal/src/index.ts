@@ -4,6 +4,7 @@ export type { WalRecord } from "./reader.js";
 export {
   type Damage,
   type Salvage,
+  type SalvagedSegment,
   type SalvagedStream,
   type SalvageOptions,
   salvage,

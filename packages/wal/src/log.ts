@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { Carrier } from "./carry.js";
 import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
-import { encodeCheckpoint, type StreamTable } from "./core/stream-table.js";
+import type { StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
@@ -22,7 +22,6 @@ export interface LogOptions {
 
 const fillAheadBytes = 64 * 1024;
 const fillStepBytesMax = 1024 * 1024;
-const poolBytesMax = 8 * 1024 * 1024;
 const poisonedChannel = channel("evenkeel:wal:poisoned");
 
 /**
@@ -40,7 +39,6 @@ export class Log {
   readonly carrier: Carrier;
   #file: WalFile;
   #queue: PendingBatch[] = [];
-  #pool: Uint8Array[] = [];
   #pumping: Promise<void> | undefined;
   #markTimer: NodeJS.Timeout | undefined;
   #markDue = false;
@@ -102,7 +100,7 @@ export class Log {
   gather(bytes: number): PendingBatch {
     let batch = this.#queue.at(-1);
     if (batch === undefined || (batch.count > 0 && batch.used + bytes > this.#options.batchBytesMax)) {
-      batch = new PendingBatch(this.#pool.pop());
+      batch = new PendingBatch();
       batch.timeMs = Math.max(0, this.#options.nowMs());
       this.#queue.push(batch);
     }
@@ -153,10 +151,11 @@ export class Log {
       for (;;) {
         // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
         await new Promise((resolve) => setImmediate(resolve));
+        // Also while there is always more to do: each batch vouches for those before it, but not once the whole end of the file is gone.
+        if (this.#markDue) await this.#writeMark();
         const batch = this.#queue.shift();
-        if (batch !== undefined) await this.#commit(batch);
-        else if (this.#markDue) await this.#writeMark();
-        else return;
+        if (batch === undefined) return;
+        await this.#commit(batch);
       }
     } catch (cause) {
       this.#poison(cause);
@@ -167,18 +166,20 @@ export class Log {
     this.#committing = batch;
     // Whoever gathered it, nothing may be written behind a write that failed.
     if (this.poisoned !== undefined) throw this.poisoned;
+    if (this.segments.failure !== undefined) throw this.segments.failure as Error;
     const { segmentBytes } = this.#options;
     if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
     const segment = this.segments.active;
     const offset = segment.end;
-    await this.#write(segment, batch.written(), batch.count, batch.timeMs);
+    const payloadCrc = batch.seal(segment.place.seed(offset));
+    await this.#write(segment, batch.written(), payloadCrc, batch.count, batch.timeMs);
     this.#hasRecords = true;
     for (const operation of batch.operations) operation.apply(segment, offset);
     this.#committing = undefined;
     this.bytesInFlight -= batch.used - batchHeaderBytes;
     this.entries += batch.count;
-    batch.answer(batch.waiting);
-    this.#recycle(batch);
+    batch.answer();
+    batch.release();
     if (this.bytesInFlight <= this.#options.bytesInFlightMax && this.#room.length > 0) {
       for (const wake of this.#room.splice(0)) wake();
     }
@@ -189,11 +190,18 @@ export class Log {
   }
 
   /** `bytes` = header's place, entries, trailer. Durable when this resolves. */
-  async #write(segment: Segment, bytes: Uint8Array, count: number, timeMs: number): Promise<void> {
+  async #write(segment: Segment, bytes: Uint8Array, payloadCrc: number, count: number, timeMs: number): Promise<void> {
     const offset = segment.end;
     const number = this.durableBatch + 1;
     const sealed = bytes.subarray(0, bytes.length - trailerBytes);
-    const fields = { number, durableBatch: this.durableBatch, timeMs, count, previousCrc: this.#durableCrc };
+    const fields = {
+      number,
+      durableBatch: this.durableBatch,
+      timeMs,
+      count,
+      previousCrc: this.#durableCrc,
+      payloadCrc,
+    };
     const name = sealBatch(sealed, fields, segment.place, offset, crc);
     await writeAll(this.#file, bytes, offset);
     await this.#file.sync();
@@ -217,10 +225,15 @@ export class Log {
   }
 
   async writeCheckpoint(): Promise<void> {
-    const { bytes, count } = encodeCheckpoint([...this.table.byId.values()], this.table.nextId, batchHeaderBytes, crc);
-    const withTrailer = new Uint8Array(bytes.length + trailerBytes);
-    withTrailer.set(bytes);
-    await this.#write(this.segments.active, withTrailer, count, this.#options.nowMs());
+    const segment = this.segments.active;
+    const batch = new PendingBatch();
+    try {
+      batch.putCheckpoint(this.table);
+      const payloadCrc = batch.seal(segment.place.seed(segment.end));
+      await this.#write(segment, batch.written(), payloadCrc, batch.count, this.#options.nowMs());
+    } finally {
+      batch.release();
+    }
     this.#hasRecords = false;
   }
 
@@ -234,10 +247,6 @@ export class Log {
     const to = Math.min(segment.filledTo + Math.min(segment.filledTo, fillStepBytesMax), segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
     segment.filledTo = to;
-  }
-
-  #recycle(batch: PendingBatch): void {
-    if (this.#pool.length < 2 && batch.bytes.length <= poolBytesMax) this.#pool.push(batch.bytes);
   }
 
   #scheduleMark(): void {
@@ -274,7 +283,10 @@ export class Log {
     this.#committing = undefined;
     this.#markDue = false;
     this.bytesInFlight = 0;
-    for (const batch of waiting) batch.reject(error);
+    for (const batch of waiting) {
+      batch.reject(error);
+      batch.release();
+    }
     for (const wake of [...this.#room.splice(0), ...this.stopped]) wake();
     if (poisonedChannel.hasSubscribers) poisonedChannel.publish({ file: error.file, error });
   }
@@ -285,13 +297,14 @@ export class Log {
     clearTimeout(this.#markTimer);
     await this.carrier.stop();
     while (this.#pumping !== undefined) await this.#pumping;
-    try {
-      if (this.poisoned === undefined) await this.#writeMark();
-    } finally {
-      await this.segments.close();
-      await this.#file.close();
-      await this.#marks.close();
-      for (const wake of this.stopped) wake();
-    }
+    const failures: unknown[] = [];
+    const parts = [() => this.segments.close(), () => this.#file.close(), () => this.#marks.close()];
+    if (this.poisoned === undefined) parts.unshift(() => this.#writeMark());
+    for (const part of parts) await part().catch((error: unknown) => failures.push(error));
+    for (const wake of this.stopped) wake();
+    if (failures.length === 0) return;
+    const [cause] = failures;
+    const message = `all that was acknowledged is on disk, but closing the log failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new WalError("ERR_WAL_IO", message, { file: this.segments.active.path, cause });
   }
 }

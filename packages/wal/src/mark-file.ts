@@ -22,38 +22,29 @@ export class MarkFile {
     const path = `${dir}/${name}`;
     const mark: Mark = { logId, generation: 0, batch: 0, batchCrc: 0, segment: 0, writtenMs: nowMs };
     const file = await fileSystem.open(`${path}.tmp`, "create");
-    for (let slot = 0; slot < markSlots; slot++) await writeAll(file, encodeMark(mark, crc), slot * pageBytes);
-    await file.sync();
-    await fileSystem.rename(`${path}.tmp`, path);
-    await fileSystem.syncDirectory(dir);
-    return new MarkFile(file, mark);
+    try {
+      for (let slot = 0; slot < markSlots; slot++) await writeAll(file, encodeMark(mark, crc), slot * pageBytes);
+      await file.sync();
+      await fileSystem.rename(`${path}.tmp`, path);
+      await fileSystem.syncDirectory(dir);
+      return new MarkFile(file, mark);
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
   }
 
-  static async open(fileSystem: WalFileSystem, dir: string): Promise<MarkFile> {
+  /** `mode` "read" for who only looks, maybe on a file system that cannot be written. */
+  static async open(fileSystem: WalFileSystem, dir: string, mode: "read" | "write" = "write"): Promise<MarkFile> {
     const path = `${dir}/${name}`;
-    const file = await fileSystem.open(path, "write");
-    const bytes = new Uint8Array(markSlots * pageBytes);
-    const length = await file.read(bytes, 0);
-    let newest: Mark | undefined;
-    let newer: number | undefined;
-    for (let at = 0; at + pageBytes <= length; at += pageBytes) {
-      const slot = decodeMark(bytes.subarray(at, at + pageBytes), crc);
-      if (slot.ok && (newest === undefined || slot.value.generation > newest.generation)) newest = slot.value;
-      if (!slot.ok) newer = slot.version ?? newer;
+    const file = await fileSystem.open(path, mode);
+    try {
+      const bytes = new Uint8Array(markSlots * pageBytes);
+      return new MarkFile(file, newestMark(path, bytes.subarray(0, await file.read(bytes, 0))));
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
     }
-    if (newer !== undefined || newest === undefined) await file.close();
-    if (newer !== undefined) throw unsupported(path, newer);
-    if (newest === undefined) {
-      throw new WalError(
-        "ERR_WAL_CORRUPT",
-        `${path}: both slots are damaged; they are never written at the same time`,
-        {
-          file: path,
-          offset: 0,
-        },
-      );
-    }
-    return new MarkFile(file, newest);
   }
 
   async write(fields: Omit<Mark, "logId" | "generation">): Promise<void> {
@@ -70,6 +61,18 @@ export class MarkFile {
   static present(files: readonly string[]): boolean {
     return files.includes(name);
   }
+}
+
+function newestMark(path: string, bytes: Uint8Array): Mark {
+  let newest: Mark | undefined;
+  for (let at = 0; at + pageBytes <= bytes.length; at += pageBytes) {
+    const slot = decodeMark(bytes.subarray(at, at + pageBytes), crc);
+    if (!slot.ok && slot.version !== undefined) throw unsupported(path, slot.version);
+    if (slot.ok && (newest === undefined || slot.value.generation > newest.generation)) newest = slot.value;
+  }
+  if (newest !== undefined) return newest;
+  const message = `${path}: both slots are damaged; they are never written at the same time`;
+  throw new WalError("ERR_WAL_CORRUPT", message, { file: path, offset: 0 });
 }
 
 export function unsupported(path: string, version: number): WalError {

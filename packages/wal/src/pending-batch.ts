@@ -2,8 +2,9 @@ import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { putU48 } from "./core/bytes.js";
 import { EntryType, entryHeaderBytes, putEntryHeader } from "./core/entry.js";
 import type { SegmentRef, StreamState } from "./core/stream-state.js";
-import { putDeclaration } from "./core/stream-table.js";
-import { crc, sealEntries } from "./fs/checksum.js";
+import { declarationBytes, putDeclaration, type StreamTable } from "./core/stream-table.js";
+import { giveBackMemory, larger, takeMemory } from "./fs/batch-memory.js";
+import type { SealingMemory } from "./fs/compiled-crc.js";
 
 /** What is to happen in memory once a batch is durable, and stands at `offset` of `segment`. */
 export interface Operation {
@@ -46,10 +47,10 @@ export class AppendRun implements Operation {
 /** In front of a carried record's data. */
 export const carriedTimeBytes = 6;
 
-const initialBytes = 64 * 1024;
-
 /** A batch that is gathering: entries are encoded straight into the bytes that will be written. */
 export class PendingBatch {
+  #memory: SealingMemory;
+  /** Of the memory. */
   #bytes: Uint8Array;
   /** Header and entries so far. */
   used = batchHeaderBytes;
@@ -59,14 +60,15 @@ export class PendingBatch {
   readonly operations: Operation[] = [];
   /** How many of them are not runs of appends. */
   controls = 0;
-  /** Who waits, in the order of the calls: plain arrays, because at a million appends a second an object for each is felt. */
-  readonly #resolves: ((value: number) => void)[] = [];
-  readonly #rejects: ((reason: unknown) => void)[] = [];
-  readonly #values: number[] = [];
-  #answered = 0;
+  /**
+   * Who waits, in the order of the calls: what to resolve, what to reject and the value, one behind the other, because at a million appends a second an
+   * object for each is felt, and so are three arrays.
+   */
+  readonly #waiters: unknown[] = [];
 
-  constructor(bytes: Uint8Array = new Uint8Array(initialBytes)) {
-    this.#bytes = bytes;
+  constructor() {
+    this.#memory = takeMemory();
+    this.#bytes = this.#memory.bytes;
   }
 
   /** To happen behind what was called before, and before what is called from now on. */
@@ -77,37 +79,30 @@ export class PendingBatch {
 
   /** `resolve(value)` is called once the batch is durable. */
   wait(resolve: (value: number) => void, reject: (reason: unknown) => void, value: number): void {
-    this.#resolves.push(resolve);
-    this.#rejects.push(reject);
-    this.#values.push(value);
+    this.#waiters.push(resolve, reject, value);
   }
 
-  /** How many wait and were not answered yet. */
-  get waiting(): number {
-    return this.#resolves.length - this.#answered;
-  }
-
-  /** Answers the next `countMax` of those who wait. */
-  answer(countMax: number): void {
-    const to = Math.min(this.#resolves.length, this.#answered + countMax);
-    while (this.#answered < to) {
-      const at = this.#answered++;
-      (this.#resolves[at] as (value: number) => void)(this.#values[at] as number);
+  /** Answers all who wait. */
+  answer(): void {
+    const waiters = this.#waiters;
+    for (let at = 0; at < waiters.length; at += 3) {
+      (waiters[at] as (value: number) => void)(waiters[at + 2] as number);
     }
+    waiters.length = 0;
   }
 
   reject(error: Error): void {
-    for (const reject of this.#rejects.slice(this.#answered)) reject(error);
-    this.#answered = this.#rejects.length;
+    const waiters = this.#waiters;
+    for (let at = 0; at < waiters.length; at += 3) (waiters[at + 1] as (reason: unknown) => void)(error);
+    waiters.length = 0;
   }
 
   /** Makes room for `more` bytes of entries besides the trailer. */
   reserve(more: number): void {
     const needed = this.used + more + trailerBytes;
     if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes.subarray(0, this.used));
-    this.#bytes = grown;
+    this.#memory = larger(this.#memory, needed, this.used);
+    this.#bytes = this.#memory.bytes;
   }
 
   putRecord(stream: number, sequence: number, data: Uint8Array): void {
@@ -127,19 +122,35 @@ export class PendingBatch {
   }
 
   putStream(state: StreamState): void {
-    this.used = putDeclaration(this.#bytes, this.used, state, 0, crc);
+    this.used = putDeclaration(this.#bytes, this.used, state);
     this.count++;
   }
 
-  /** The header's place, the entries with their checksums, and zeros for the trailer: what is written to the file. */
+  /**
+   * The state of every live stream, as the first batch of a segment has it. With it, segments in front can be dropped, declarations and truncations
+   * with them, and what remains still says everything.
+   */
+  putCheckpoint({ byId, nextId }: StreamTable): void {
+    let bytes = entryHeaderBytes;
+    for (const { name } of byId.values()) bytes += declarationBytes(name);
+    this.reserve(bytes);
+    this.putControl(EntryType.checkpoint, 0, nextId);
+    for (const state of byId.values()) this.putStream(state);
+  }
+
+  /** Fills in the checksums of the entries; returns that of all of them, continued from `seed`. */
+  seal(seed: number): number {
+    return this.#memory.sealEntries(batchHeaderBytes, this.used, seed);
+  }
+
+  /** The header's place, the entries, and zeros for the trailer: what is written to the file. */
   written(): Uint8Array {
-    sealEntries(this.#bytes, batchHeaderBytes, this.used, this.count);
     return this.#bytes.fill(0, this.used, this.used + trailerBytes).subarray(0, this.used + trailerBytes);
   }
 
-  /** The bytes for another batch, once nothing reads them any more. */
-  get bytes(): Uint8Array {
-    return this.#bytes;
+  /** Lets another batch have the memory. Nothing may use the bytes any more. */
+  release(): void {
+    giveBackMemory(this.#memory);
   }
 
   #put(type: EntryType, stream: number, sequence: number, length: number): void {

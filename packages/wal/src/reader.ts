@@ -1,160 +1,243 @@
-import { type BatchHeader, batchHeaderBytes, payloadIsWhole, readBatchHeader } from "./core/batch.js";
+import { type BatchHeader, batchHeaderBytes } from "./core/batch.js";
 import { getU48 } from "./core/bytes.js";
 import { EntryType, readEntry } from "./core/entry.js";
 import type { StreamState } from "./core/stream-state.js";
 import { WalError } from "./errors.js";
-import { crc } from "./fs/checksum.js";
-import type { WalFile, WalFileSystem } from "./fs/file-system.js";
+import type { WalFileSystem } from "./fs/file-system.js";
 import type { Segment } from "./segment.js";
+import { SegmentCursor } from "./segment-cursor.js";
 
 export interface WalRecord {
   readonly sequence: number;
   /** Wall-clock time of the append, in milliseconds since 1970: for people and archives, not for decisions. */
   readonly timeMs: number;
-  /** The reader's own copy. */
+  /**
+   * The receiver's own: nobody else reads or writes these bytes. Records that were read together are views of one block, at least 256 KiB, which stays
+   * in memory for as long as any of them does: who keeps few out of many for long copies those (`data.slice()`).
+   */
   readonly data: Uint8Array;
 }
 
-const blockBytes = 256 * 1024;
-
-/** Batches of one segment, verified, read in blocks. */
-class SegmentCursor {
-  readonly segment: Segment;
-  readonly #file: WalFile;
-  bytes = new Uint8Array(0);
-  /** File offset of `bytes[0]`. */
-  #base = 0;
-
-  private constructor(segment: Segment, file: WalFile) {
-    this.segment = segment;
-    this.#file = file;
-  }
-
-  static async open(fileSystem: WalFileSystem, segment: Segment): Promise<SegmentCursor> {
-    segment.readers++;
-    try {
-      return new SegmentCursor(segment, await fileSystem.open(segment.path, "read"));
-    } catch (error) {
-      segment.readers--;
-      throw error;
-    }
-  }
-
-  /** The verified batch at `offset` and where its payload stands in `bytes`. */
-  async batchAt(offset: number): Promise<{ header: BatchHeader; from: number }> {
-    await this.#ensure(offset, batchHeaderBytes);
-    const header = readBatchHeader(this.bytes, offset - this.#base, this.segment.place, offset, crc);
-    if (header === undefined || offset + batchHeaderBytes + header.payloadBytes > this.segment.end)
-      throw this.#damaged(offset);
-    await this.#ensure(offset, batchHeaderBytes + header.payloadBytes);
-    const at = offset - this.#base;
-    if (!payloadIsWhole(this.bytes, at, header, this.segment.place, offset, crc))
-      throw this.#damaged(offset, header.number);
-    return { header, from: at + batchHeaderBytes };
-  }
-
-  async #ensure(offset: number, length: number): Promise<void> {
-    if (offset >= this.#base && offset + length <= this.#base + this.bytes.length) return;
-    const wanted = Math.max(length, Math.min(blockBytes, this.segment.end - offset));
-    const block = new Uint8Array(wanted);
-    let read: number;
-    try {
-      read = await this.#file.read(block, offset);
-    } catch (cause) {
-      const { path } = this.segment;
-      throw new WalError("ERR_WAL_IO", `cannot read ${path} at ${offset}: ${String(cause)}`, {
-        file: path,
-        offset,
-        cause,
-      });
-    }
-    if (read < length) throw this.#damaged(offset);
-    this.bytes = block.subarray(0, read);
-    this.#base = offset;
-  }
-
-  #damaged(offset: number, batch?: number): WalError {
-    const { path } = this.segment;
-    const details = { file: path, offset };
-    const message = `${path}: the durable batch at ${offset} is damaged`;
-    return new WalError("ERR_WAL_CORRUPT", message, batch === undefined ? details : { ...details, batch });
-  }
-
-  async close(): Promise<void> {
-    this.segment.readers--;
-    await this.#file.close();
-  }
-}
-
 /** Records `from` to `to` of a stream, both live when this is called. Ends early where the end was truncated meanwhile. */
-export async function* readRecords(
+export function readRecords(
   fileSystem: WalFileSystem,
   state: StreamState,
   from: number,
   to: number,
   signal: AbortSignal | undefined,
-): AsyncGenerator<WalRecord, void, undefined> {
-  let cursor: SegmentCursor | undefined;
-  let sequence = from;
-  try {
-    while (sequence <= to && sequence < state.next) {
-      const found = state.first <= sequence && !state.removed ? state.find(sequence) : undefined;
-      if (found === undefined) throw truncated(state, sequence);
-      const { point, end } = found;
-      const { truncations } = state;
-      const segment = point.segment as Segment;
-      if (cursor?.segment !== segment) {
-        await cursor?.close();
-        cursor = undefined;
-        try {
-          cursor = await SegmentCursor.open(fileSystem, segment);
-        } catch (error) {
-          if (state.truncations !== truncations) continue;
+): AsyncIterableIterator<WalRecord> {
+  return new RecordReader(fileSystem, state, from, to, signal);
+}
+
+const done: IteratorResult<WalRecord, undefined> = { done: true, value: undefined };
+
+/**
+ * An iterator by hand: what is in memory is handed out without waiting for anything, at half of what a generator costs. Follows the index from one run
+ * of records to the next; a truncation makes the run stale, and the next one is looked up again.
+ */
+class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
+  readonly #fileSystem: WalFileSystem;
+  readonly #state: StreamState;
+  readonly #to: number;
+  readonly #signal: AbortSignal | undefined;
+  /** The next one to hand out. */
+  #sequence: number;
+  #cursor: SegmentCursor | undefined;
+  /** The run: valid for as long as the stream has seen so many truncations, its last sequence, the next batch, and the entries to pass over in it. */
+  #truncations = Number.NaN;
+  #stop = 0;
+  #offset = 0;
+  #skip = 0;
+  /** The batch at hand, and how many of its entries are left. */
+  #header: BatchHeader | undefined;
+  #at = 0;
+  #end = 0;
+  #left = 0;
+  /** Set while a call waits: calls that come meanwhile take their turn behind it. */
+  #pending: Promise<unknown> | undefined;
+  #over = false;
+
+  constructor(
+    fileSystem: WalFileSystem,
+    state: StreamState,
+    from: number,
+    to: number,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#fileSystem = fileSystem;
+    this.#state = state;
+    this.#sequence = from;
+    this.#to = to;
+    this.#signal = signal;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<WalRecord, undefined>> {
+    if (this.#pending === undefined && !this.#over) {
+      try {
+        const value = this.#take();
+        if (value !== undefined) return Promise.resolve({ done: false, value });
+      } catch (error) {
+        return this.#inTurn(async () => {
+          await this.#close();
           throw error;
-        }
-      }
-      const stop = Math.min(end - 1, to);
-      let offset = point.offset;
-      let skip = point.entry;
-      while (sequence <= stop && state.truncations === truncations) {
-        signal?.throwIfAborted();
-        let batch: Awaited<ReturnType<SegmentCursor["batchAt"]>>;
-        try {
-          batch = await cursor.batchAt(offset);
-        } catch (error) {
-          // Truncated meanwhile: the file may have been given a second life before it was opened here.
-          if (state.truncations !== truncations) break;
-          throw error;
-        }
-        const { header, from: payload } = batch;
-        const payloadEnd = payload + header.payloadBytes;
-        offset += batchHeaderBytes + header.payloadBytes;
-        const { bytes } = cursor;
-        let at = payload;
-        for (let index = 0; index < header.count && sequence <= stop; index++) {
-          const entry = readEntry(bytes, at, payloadEnd);
-          if (entry === undefined) break;
-          at = entry.dataTo;
-          if (skip > 0) {
-            skip--;
-            continue;
-          }
-          if (entry.stream !== state.id || entry.sequence !== sequence) continue;
-          if (entry.type === EntryType.record) {
-            const timeMs = header.timeMs + entry.timeDeltaMs;
-            yield { sequence, timeMs, data: bytes.slice(entry.dataFrom, entry.dataTo) };
-          } else if (entry.type === EntryType.carried) {
-            const timeMs = getU48(bytes, entry.dataFrom);
-            yield { sequence, timeMs, data: bytes.slice(entry.dataFrom + 6, entry.dataTo) };
-          } else continue;
-          sequence++;
-          if (state.truncations !== truncations) break;
-        }
+        });
       }
     }
-  } finally {
+    return this.#inTurn(() => this.#wait());
+  }
+
+  return(): Promise<IteratorResult<WalRecord, undefined>> {
+    return this.#inTurn(async () => {
+      await this.#close();
+      return done;
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#pending;
+    const inTurn = async () => {
+      try {
+        await before?.catch(() => undefined);
+        return await work();
+      } finally {
+        if (this.#pending === turn) this.#pending = undefined;
+      }
+    };
+    const turn: Promise<T> = inTurn();
+    this.#pending = turn;
+    return turn;
+  }
+
+  async #wait(): Promise<IteratorResult<WalRecord, undefined>> {
+    try {
+      for (;;) {
+        if (this.#over) return done;
+        const value = this.#take();
+        if (value !== undefined) return { done: false, value };
+        if (this.#cursor !== undefined && this.#running) await this.#load(this.#cursor);
+        else if (this.#sequence <= this.#to && this.#sequence < this.#state.next) await this.#nextRun();
+        else break;
+      }
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+    await this.#close();
+    return done;
+  }
+
+  get #running(): boolean {
+    return this.#truncations === this.#state.truncations && this.#sequence <= this.#stop;
+  }
+
+  /** The next record, if it is in memory. */
+  #take(): WalRecord | undefined {
+    const cursor = this.#cursor;
+    while (cursor !== undefined && this.#running) {
+      if (this.#left === 0) {
+        this.#signal?.throwIfAborted();
+        let batch: ReturnType<SegmentCursor["batchAt"]>;
+        try {
+          batch = cursor.batchAt(this.#offset);
+        } catch (error) {
+          this.#unlessTruncated(error);
+          return undefined;
+        }
+        if (batch === undefined) return undefined;
+        const { header, from } = batch;
+        this.#header = header;
+        this.#at = from;
+        this.#end = from + header.payloadBytes;
+        this.#left = header.count;
+        this.#offset += batchHeaderBytes + header.payloadBytes;
+      }
+      const record = this.#nextInBatch(cursor.bytes, this.#header as BatchHeader);
+      if (record !== undefined) return record;
+    }
+    return undefined;
+  }
+
+  #nextInBatch(bytes: Uint8Array, header: BatchHeader): WalRecord | undefined {
+    const { id } = this.#state;
+    while (this.#left > 0) {
+      this.#left--;
+      const entry = readEntry(bytes, this.#at, this.#end);
+      if (entry === undefined) {
+        this.#left = 0;
+        return undefined;
+      }
+      this.#at = entry.dataTo;
+      if (this.#skip > 0) {
+        this.#skip--;
+        continue;
+      }
+      if (entry.stream !== id || entry.sequence !== this.#sequence) continue;
+      const { type, dataFrom, dataTo } = entry;
+      if (type === EntryType.record) {
+        const timeMs = header.timeMs + entry.timeDeltaMs;
+        return { sequence: this.#sequence++, timeMs, data: view(bytes, dataFrom, dataTo) };
+      }
+      if (type === EntryType.carried) {
+        const timeMs = getU48(bytes, dataFrom);
+        return { sequence: this.#sequence++, timeMs, data: view(bytes, dataFrom + 6, dataTo) };
+      }
+    }
+    return undefined;
+  }
+
+  async #load(cursor: SegmentCursor): Promise<void> {
+    try {
+      await cursor.load(this.#offset);
+    } catch (error) {
+      this.#unlessTruncated(error);
+    }
+  }
+
+  /** Looks up where to go on. */
+  async #nextRun(): Promise<void> {
+    const state = this.#state;
+    const found = state.first <= this.#sequence && !state.removed ? state.find(this.#sequence) : undefined;
+    if (found === undefined) throw truncated(state, this.#sequence);
+    const { point, end } = found;
+    this.#truncations = state.truncations;
+    this.#stop = Math.min(end - 1, this.#to);
+    this.#offset = point.offset;
+    this.#skip = point.entry;
+    this.#left = 0;
+    const segment = point.segment as Segment;
+    if (this.#cursor?.segment === segment) return;
+    await this.#cursor?.close();
+    this.#cursor = undefined;
+    try {
+      this.#cursor = await SegmentCursor.open(this.#fileSystem, segment, state.name);
+    } catch (error) {
+      this.#unlessTruncated(error);
+    }
+  }
+
+  /** Truncated meanwhile: the file may have been removed, or given a second life, before it was read here. */
+  #unlessTruncated(error: unknown): void {
+    if (this.#state.truncations === this.#truncations) throw error;
+  }
+
+  async #close(): Promise<void> {
+    this.#over = true;
+    const cursor = this.#cursor;
+    this.#cursor = undefined;
     await cursor?.close();
   }
+}
+
+/** What V8 keeps beside the object anyway is copied at no cost, and does not hold on to the block. */
+const copiedBytesMax = 64;
+
+function view(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  if (to - from <= copiedBytesMax) return bytes.slice(from, to);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
 }
 
 /**

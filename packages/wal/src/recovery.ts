@@ -1,6 +1,7 @@
-import { type BatchHeader, batchHeaderBytes } from "./core/batch.js";
+import { type BatchHeader, batchHeaderBytes, readBatchHeader } from "./core/batch.js";
+import { EntryType } from "./core/entry.js";
 import { decodeSegmentHeader, type Mark, pageBytes, type SegmentHeader, sameBytes } from "./core/headers.js";
-import { type Expected, endsClean, findVouching, walkSegment } from "./core/scan.js";
+import { type Expected, endsClean, findVouching, firstDamagedEntry, walkSegment } from "./core/scan.js";
 import { ReplayError, StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
@@ -23,6 +24,8 @@ export interface Recovered {
   /** Files behind the last segment that hold nothing of the log and cannot be used as they are. */
   readonly discard: readonly string[];
   readonly table: StreamTable;
+  /** Where the last batch stands in the last segment. */
+  readonly lastOffset: number;
   /** Undefined while the log has no batch at all. */
   readonly expected: Expected | undefined;
   readonly uncertainFrom: UncertainTail | undefined;
@@ -46,17 +49,16 @@ export async function recover(
   const table = new StreamTable();
   const segments: Segment[] = [];
   let expected: Expected | undefined;
+  let lastOffset = pageBytes;
   const behind: number[] = [];
   for (const number of numbers) {
     const previous = segments.at(-1);
     if (previous !== undefined && number !== previous.number + 1 + behind.length) {
       const file = `${dir}/${segmentFile(previous.number + 1 + behind.length)}`;
-      throw new WalError("ERR_WAL_CORRUPT", `${file} is missing: there are segments before and behind it`, {
-        file,
-        offset: 0,
-      });
+      const where = { file, offset: 0, ...(expected && { batch: expected.number }) };
+      throw new WalError("ERR_WAL_CORRUPT", `${file} is missing: there are segments before and behind it`, where);
     }
-    const { segment, bytes } = await loader.load(number);
+    const { segment, bytes } = await loader.load(number, expected?.number);
     // Without a first batch in the oldest segment nothing behind it can be taken to follow.
     if (behind.length > 0 || (previous !== undefined && expected === undefined)) {
       behind.push(number);
@@ -64,6 +66,7 @@ export async function recover(
     }
     const walked = walkSegment(bytes, segment.place, expected, crc, (header, offset) => {
       checkMark(header, offset, mark, segment);
+      lastOffset = offset;
       replay(table, bytes, header, offset, segment);
     });
     if (walked.end === pageBytes && previous !== undefined) {
@@ -76,15 +79,21 @@ export async function recover(
   }
   const last = segments.at(-1);
   if (last === undefined)
-    return { segments, prepared: undefined, discard: [], table, expected, uncertainFrom: undefined };
-  const { clean, prepared } = await judgeTail(loader, last, behind, expected?.number ?? 1, mark);
-  checkLocated(table, dir);
+    return { segments, prepared: undefined, discard: [], table, lastOffset, expected, uncertainFrom: undefined };
+  if (expected === undefined && last.number > 1) {
+    const { path, number } = last;
+    const message = `${path}: the first batch at ${pageBytes} is damaged; segments before ${number} were dropped only once it was durable`;
+    throw new WalError("ERR_WAL_CORRUPT", message, { file: path, offset: pageBytes });
+  }
+  const { clean, prepared } = await judgeTail(loader, table, last, behind, expected?.number ?? 1, mark);
+  const end = { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
+  checkLocated(table, dir, clean ? undefined : end);
   if (!clean) await wipeTail(fileSystem, last);
-  const uncertainFrom = clean ? undefined : { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
+  const uncertainFrom = clean ? undefined : end;
   const discard = behind
     .filter((number) => number !== prepared?.number)
     .map((number) => `${dir}/${segmentFile(number)}`);
-  return { segments, prepared, discard, table, expected, uncertainFrom };
+  return { segments, prepared, discard, table, lastOffset, expected, uncertainFrom };
 }
 
 class SegmentLoader {
@@ -99,8 +108,8 @@ class SegmentLoader {
     this.#mark = mark;
   }
 
-  /** The segment and all its bytes; they are valid until the next call. */
-  async load(number: number): Promise<{ segment: Segment; bytes: Uint8Array }> {
+  /** The segment and all its bytes; they are valid until the next call. `batch`: the first that is to be in it, where that is known. */
+  async load(number: number, batch?: number): Promise<{ segment: Segment; bytes: Uint8Array }> {
     const path = `${this.#dir}/${segmentFile(number)}`;
     let bytes: Uint8Array;
     try {
@@ -115,20 +124,21 @@ class SegmentLoader {
     } catch (cause) {
       throw new WalError("ERR_WAL_IO", `cannot read ${path}: ${String(cause)}`, { file: path, cause });
     }
-    const segment = new Segment(path, this.#header(path, number, bytes));
+    const segment = new Segment(path, this.#header(path, number, bytes, batch));
     segment.filledTo = bytes.length;
     return { segment, bytes };
   }
 
-  #header(path: string, number: number, bytes: Uint8Array): SegmentHeader {
+  #header(path: string, number: number, bytes: Uint8Array, batch: number | undefined): SegmentHeader {
     const header = decodeSegmentHeader(bytes, crc);
+    const where = { file: path, offset: 0, ...(batch !== undefined && { batch }) };
     if (!header.ok) {
       if (header.version !== undefined) throw unsupported(path, header.version);
-      throw new WalError("ERR_WAL_CORRUPT", `${path}: the segment's header is damaged`, { file: path, offset: 0 });
+      throw new WalError("ERR_WAL_CORRUPT", `${path}: the segment's header is damaged`, where);
     }
     if (header.value.segment !== number || !sameBytes(header.value.logId, this.#mark.logId)) {
       const message = `${path} is not segment ${number} of this log: it was moved here from elsewhere`;
-      throw new WalError("ERR_WAL_CORRUPT", message, { file: path, offset: 0 });
+      throw new WalError("ERR_WAL_CORRUPT", message, where);
     }
     return header.value;
   }
@@ -155,6 +165,7 @@ function replay(table: StreamTable, bytes: Uint8Array, header: BatchHeader, offs
 
 async function judgeTail(
   loader: SegmentLoader,
+  table: StreamTable,
   last: Segment,
   behind: readonly number[],
   number: number,
@@ -165,31 +176,65 @@ async function judgeTail(
   let vouched = mark.batch >= number ? `the file marks vouches for batch ${mark.batch}` : undefined;
   const later = findVouching(tail.bytes, last.end, number, last.place, crc, indexOf);
   if (later !== undefined) vouched = `batch ${later.header.number} at ${later.offset} vouches for it`;
+  let stream = damagedStream(table, tail.bytes, last, number);
   let damaged = { file: last.path, offset: last.end };
+  // The segment ends as it should and later ones were in use: then what is missing is the first batch of the next one, unless that is whole.
+  let inNext = clean && mark.batch >= number && mark.segment > last.number;
+  let next: { damaged: typeof damaged; stream: string | undefined } | undefined;
   let prepared: Segment | undefined;
-  for (const next of behind) {
-    const { segment, bytes } = await loader.load(next);
+  for (const after of behind) {
+    const { segment, bytes } = await loader.load(after);
+    const isNext = after === last.number + 1;
+    if (isNext && !beginsAfter(bytes, segment, number)) {
+      next = {
+        damaged: { file: segment.path, offset: pageBytes },
+        stream: damagedStream(table, bytes, segment, number),
+      };
+    }
     const found = findVouching(bytes, pageBytes, number, segment.place, crc, indexOf);
     if (found !== undefined) {
       vouched ??= `batch ${found.header.number} in ${segment.path} at ${found.offset} vouches for it`;
-      // The segment before ends as it should, so what is missing is the first batch of this one.
-      if (clean && found.offset !== pageBytes) damaged = { file: segment.path, offset: pageBytes };
-    } else if (next === last.number + 1 && endsClean(bytes, pageBytes, false)) {
-      prepared = segment;
-    }
+      inNext ||= clean;
+    } else if (isNext && endsClean(bytes, pageBytes, false)) prepared = segment;
   }
+  if (inNext && next !== undefined) ({ damaged, stream } = next);
   if (vouched !== undefined) {
     const message = `${damaged.file}: batch ${number} at ${damaged.offset} was durable and is damaged: ${vouched}. Nothing was changed on disk`;
-    throw new WalError("ERR_WAL_CORRUPT", message, { ...damaged, batch: number });
+    throw new WalError("ERR_WAL_CORRUPT", message, { ...damaged, batch: number, ...(stream && { stream }) });
   }
   return { clean, prepared };
 }
 
-function checkLocated(table: StreamTable, dir: string): void {
+function beginsAfter(bytes: Uint8Array, segment: Segment, number: number): boolean {
+  const header = readBatchHeader(bytes, pageBytes, segment.place, pageBytes, crc);
+  return header !== undefined && header.number > number;
+}
+
+/** The stream whose record is damaged in batch `number`, where what is left of the batch tells. */
+function damagedStream(table: StreamTable, bytes: Uint8Array, segment: Segment, number: number): string | undefined {
+  const header = readBatchHeader(bytes, segment.end, segment.place, segment.end, crc);
+  if (header?.number !== number) return undefined;
+  const entry = firstDamagedEntry(bytes, segment.end, header, crc);
+  const isRecord = entry?.type === EntryType.record || entry?.type === EntryType.carried;
+  const state = isRecord ? table.byId.get(entry.stream) : undefined;
+  // The fields themselves may be what is damaged: believed only where they make sense.
+  return state !== undefined && entry !== undefined && entry.sequence >= state.first ? state.name : undefined;
+}
+
+/**
+ * Segments are dropped only once what replaces them (a truncation, records carried forward) is durable. So where live records are in none of
+ * the segments, and the end of the log is damaged, that end was durable.
+ */
+function checkLocated(table: StreamTable, dir: string, damagedEnd: UncertainTail | undefined): void {
   for (const state of table.byId.values()) {
-    if (state.located) continue;
-    const message = `${dir}: records of stream ${JSON.stringify(state.name)} from ${state.first} on are in a segment that is missing`;
-    throw new WalError("ERR_WAL_CORRUPT", message, { file: dir, stream: state.name });
+    const { lost, name } = state;
+    if (lost === undefined) continue;
+    const where = damagedEnd ?? { file: dir };
+    const what = damagedEnd
+      ? `batch ${damagedEnd.batch} at ${damagedEnd.offset} was durable and is damaged: what it held was dropped elsewhere`
+      : "they are in a segment that is missing";
+    const message = `${where.file}: records of stream ${JSON.stringify(name)} from ${lost} on are lost: ${what}`;
+    throw new WalError("ERR_WAL_CORRUPT", message, { ...where, stream: name });
   }
 }
 

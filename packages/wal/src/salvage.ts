@@ -1,10 +1,10 @@
 import { type BatchHeader, BatchPlace, batchHeaderBytes, payloadIsWhole, readBatchHeader } from "./core/batch.js";
-import { getU48 } from "./core/bytes.js";
+import { getU32, getU48 } from "./core/bytes.js";
 import { EntryType, readEntry } from "./core/entry.js";
 import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
 import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
-import { endsClean } from "./core/scan.js";
-import { badArgument, WalError } from "./errors.js";
+import { endsClean, findVouching } from "./core/scan.js";
+import { asIo, badArgument, WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
@@ -43,18 +43,45 @@ export interface SalvagedStream {
   read(): AsyncIterable<WalRecord>;
 }
 
+/** One file of the log, as far as it could be read. */
+export interface SalvagedSegment {
+  readonly number: number;
+  readonly file: string;
+  readonly bytes: number;
+  /** Undefined where it is damaged, or the file could not be read. `salt` in hexadecimal. */
+  readonly header:
+    | { readonly version: number; readonly salt: string; readonly createdMs: number; readonly recycled: boolean }
+    | undefined;
+  /** Where its last batch ends. */
+  readonly end: number;
+  /** Numbers of the first and the last batch that were believed, how many they are, and when they were written. */
+  readonly batches:
+    | (SequenceRange & { readonly count: number; readonly fromMs: number; readonly toMs: number })
+    | undefined;
+  /** Records that are found here and were not truncated, and what they take, to within a batch. */
+  readonly liveRecords: number;
+  readonly liveBytes: number;
+}
+
 export interface Salvage {
   /** In the order of the log; empty when it is whole. */
   readonly damages: readonly Damage[];
   readonly streams: readonly SalvagedStream[];
   /** Batches that were believed. */
   readonly batches: number;
+  readonly segments: readonly SalvagedSegment[];
+  /** What the file `marks` says; undefined where it is missing or damaged. `logId` in hexadecimal. */
+  readonly mark:
+    | { readonly logId: string; readonly batch: number; readonly segment: number; readonly writtenMs: number }
+    | undefined;
 }
 
 export interface SalvageOptions {
   /** Directory of the log. */
   readonly dir: string;
   readonly fileSystem?: WalFileSystem;
+  /** Called after each segment with the bytes that were verified so far, of how many. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
 /**
@@ -63,14 +90,15 @@ export interface SalvageOptions {
  * behind damage. A truncation that was lost with a batch is made up for by the next segment's checkpoint; up to there, records that were
  * truncated may be among those found.
  *
- * Holds one segment in memory, and a few dozen bytes for each batch. Rejects with `ERR_WAL_LOCKED` while the log is open.
+ * Holds one segment in memory, and a few dozen bytes for each batch. The directory may be on a read-only file system. Rejects with
+ * `ERR_WAL_LOCKED` while the log is open, and with `ERR_WAL_IO` when the directory cannot be read.
  */
 export async function salvage(options: SalvageOptions): Promise<Salvage> {
-  const { dir, fileSystem = nodeFileSystem } = options;
+  const { dir, fileSystem = nodeFileSystem, onProgress } = options;
   if (typeof dir !== "string" || dir === "") throw badArgument("dir", "a path", dir);
-  const unlock = await fileSystem.lock(dir);
+  const unlock = await asIo(`cannot read the log in ${dir}`, dir, fileSystem.lock(dir));
   try {
-    return await new Salvager(dir, fileSystem).run();
+    return await new Salvager(dir, fileSystem).run(onProgress);
   } finally {
     await unlock();
   }
@@ -83,30 +111,38 @@ class Salvager {
   readonly #fileSystem: WalFileSystem;
   readonly #table = new SalvageTable();
   readonly #damages: Damage[] = [];
+  readonly #segments: SalvagedSegment[] = [];
+  #mark: Salvage["mark"];
   #batches = 0;
   #lastNumber: number | undefined;
+  /** Through which batch the log was durable, as far as anything says. */
+  #durable = 0;
 
   constructor(dir: string, fileSystem: WalFileSystem) {
     this.#dir = dir;
     this.#fileSystem = fileSystem;
   }
 
-  async run(): Promise<Salvage> {
-    const numbers = (await this.#fileSystem.list(this.#dir))
-      .map(segmentNumber)
-      .filter((number) => number !== undefined);
+  async run(onProgress: SalvageOptions["onProgress"]): Promise<Salvage> {
+    const files = await asIo(`cannot read the log in ${this.#dir}`, this.#dir, this.#fileSystem.list(this.#dir));
+    const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
     numbers.sort((a, b) => a - b);
     if (numbers[0] === 1) this.#lastNumber = 0;
-    const durable = await this.#durableBatch();
+    this.#durable = await this.#durableBatch();
+    const totalBytes = onProgress === undefined ? 0 : await this.#sizeOf(numbers);
     let gap: Gap | undefined;
     for (const [at, number] of numbers.entries()) {
       const before = numbers[at - 1];
-      for (let lost = (before ?? number - 1) + 1; lost < number; lost++) {
-        gap ??= { file: this.#path(lost), from: 0, to: 0, reason: "the segment's file is missing" };
-      }
+      const due = (before ?? number - 1) + 1;
+      if (due < number) gap ??= { file: this.#path(due), from: 0, to: 0, reason: "the segment's file is missing" };
       gap = await this.#segment(number, gap);
+      onProgress?.(
+        this.#segments.reduce((sum, { bytes }) => sum + bytes, 0),
+        totalBytes,
+      );
     }
     const last = this.#lastNumber ?? 0;
+    const durable = this.#durable;
     if ((gap !== undefined && gap.unused !== true) || durable > last) {
       const where = gap ?? {
         file: this.#path(numbers.at(-1) ?? 1),
@@ -118,20 +154,52 @@ class Salvager {
       this.#damaged(where, wasDurable ? { from: last + 1, to: durable } : undefined, wasDurable);
     }
     const streams = [...this.#table.byId.values()].map((state) => this.#stream(state));
-    return { damages: this.#damages, streams, batches: this.#batches };
+    return {
+      damages: this.#damages,
+      streams,
+      batches: this.#batches,
+      segments: this.#withLive(this.#segments),
+      mark: this.#mark,
+    };
   }
 
   /** How far the file `marks` vouches for the log; 0 when it cannot be read either, which is damage of its own. */
   async #durableBatch(): Promise<number> {
     try {
-      const marks = await MarkFile.open(this.#fileSystem, this.#dir);
+      const marks = await MarkFile.open(this.#fileSystem, this.#dir, "read");
       await marks.close();
-      return marks.mark.batch;
+      const { batch, segment, writtenMs, logId } = marks.mark;
+      this.#mark = { logId: hex(logId), batch, segment, writtenMs };
+      return batch;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#damages.push({ file: `${this.#dir}/marks`, from: 0, to: 0, batches: undefined, reason, wasDurable: true });
       return 0;
     }
+  }
+
+  async #sizeOf(numbers: readonly number[]): Promise<number> {
+    let total = 0;
+    for (const number of numbers) {
+      // What cannot be opened is reported when it is its turn.
+      const file = await this.#fileSystem.open(this.#path(number), "read").catch(() => undefined);
+      total += (await file?.size()) ?? 0;
+      await file?.close();
+    }
+    return total;
+  }
+
+  #withLive(segments: readonly SalvagedSegment[]): SalvagedSegment[] {
+    const live = new Map(segments.map(({ number }) => [number, { liveRecords: 0, liveBytes: 0 }]));
+    for (const state of this.#table.byId.values()) {
+      for (const { from, to, segment, bytes } of state.ordered()) {
+        const sums = live.get(segment);
+        if (sums === undefined) continue;
+        sums.liveRecords += to - from + 1;
+        sums.liveBytes += bytes;
+      }
+    }
+    return segments.map((segment) => ({ ...segment, ...live.get(segment.number) }));
   }
 
   /** Walks one segment. What is wrong is held back until the next batch that is right tells whether, and which, batches are missing. */
@@ -141,13 +209,16 @@ class Salvager {
     try {
       bytes = await this.#load(file);
     } catch (error) {
+      this.#segments.push({ ...unread, number, file });
       return before ?? { file, from: 0, to: 0, reason: `the file cannot be read: ${String(error)}` };
     }
     const header = decodeSegmentHeader(bytes, crc);
+    if (!header.ok) this.#segments.push({ ...unread, number, file, bytes: bytes.length });
     if (!header.ok) return before ?? { file, from: 0, to: bytes.length, reason: "the segment's header is damaged" };
     const place = new BatchPlace(header.value.salt, crc);
     let gap = before;
     let end = pageBytes;
+    let batches: SalvagedSegment["batches"];
     for (;;) {
       let found = batchAt(bytes, end, place);
       if (found === undefined) {
@@ -163,13 +234,24 @@ class Salvager {
         this.#damaged(where, { from: last + 1, to: found.number - 1 }, true);
       } else if (gap !== undefined && gap.unused !== true) this.#damaged(gap, undefined, true);
       gap = undefined;
-      this.#table.apply(bytes, found, number, end);
+      for (const { sequence, dataFrom, dataTo } of this.#table.apply(bytes, found, number, end, crc)) {
+        const reason = `record ${sequence} in batch ${found.number} has a wrong checksum of its own`;
+        this.#damaged({ file, from: dataFrom, to: dataTo, reason }, undefined, true);
+      }
       this.#batches++;
       this.#lastNumber = found.number;
+      const { from, fromMs, count } = batches ?? { from: found.number, fromMs: found.timeMs, count: 0 };
+      batches = { from, to: found.number, count: count + 1, fromMs, toMs: found.timeMs };
       end += batchHeaderBytes + found.payloadBytes;
     }
+    const { version, salt, createdMs, recycled } = header.value;
+    const fields = { version, salt: hex(salt), createdMs, recycled };
+    this.#segments.push({ ...unread, number, file, bytes: bytes.length, header: fields, end, batches });
+    // The header of a batch that is torn itself still vouches for the one before it.
+    const torn = findVouching(bytes, end, (this.#lastNumber ?? 0) + 1, place, crc, indexOf);
+    if (torn !== undefined) this.#durable = Math.max(this.#durable, torn.header.durableBatch);
     if (gap !== undefined || endsClean(bytes, end, header.value.recycled)) return gap;
-    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes };
+    return { file, from: end, to: bytes.length, reason: notABatch, unused: end === pageBytes && torn === undefined };
   }
 
   #damaged({ file, from, to, reason }: Gap, batches: SequenceRange | undefined, wasDurable: boolean): void {
@@ -214,7 +296,9 @@ class Salvager {
       for (let at = offset + batchHeaderBytes; at < end; ) {
         const entry = readEntry(bytes, at, end);
         if (entry === undefined) break;
+        const whole = crc(bytes.subarray(at + 4, entry.dataTo)) === getU32(bytes, at);
         at = entry.dataTo;
+        if (!whole) continue;
         const { sequence, dataFrom, dataTo } = entry;
         if (entry.stream !== id || sequence < from || sequence > to) continue;
         if (entry.type === EntryType.record) {
@@ -240,6 +324,13 @@ class Salvager {
   #path(segment: number): string {
     return `${this.#dir}/${segmentFile(segment)}`;
   }
+}
+
+/** A segment of which nothing is known yet. */
+const unread = { bytes: 0, header: undefined, end: 0, batches: undefined, liveRecords: 0, liveBytes: 0 } as const;
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 /** The whole batch at `offset`, if one was written for this place. */

@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import { pageBytes } from "./core/headers.js";
 import type { WalFile, WalFileSystem } from "./fs/file-system.js";
 import { createSegment, type Segment, spareFile } from "./segment.js";
 
@@ -22,6 +23,8 @@ export class SegmentSet {
   readonly #spares: { path: string; filledTo: number }[] = [];
   #housekeeping: Promise<void> = Promise.resolve();
   #dropping = false;
+  /** A sync of the directory that failed: what is renamed or created from now on may never become durable, whatever later syncs say. */
+  failure: unknown;
   dropped = 0;
   recycled = 0;
 
@@ -72,17 +75,26 @@ export class SegmentSet {
       });
   }
 
+  /** Resolves once the dropping that is under way is done. */
+  housekept(): Promise<void> {
+    return this.#housekeeping;
+  }
+
   async #dropAll(): Promise<void> {
     const { fileSystem, dir, sparesMax } = this.#options;
     while (this.list.length > 1) {
-      const oldest = this.list[0] as Segment;
-      if (oldest.points > 0) return;
+      const [oldest, successor] = this.list as [Segment, Segment];
+      // What the dead segment says of its streams has to be durable in the next one's checkpoint, which may be on its way just now.
+      if (oldest.points > 0 || successor.end === pageBytes) return;
       const reusable = oldest.readers === 0 && this.#spares.length < sparesMax;
       if (reusable) await fileSystem.rename(oldest.path, `${dir}/${spareFile(oldest.number)}`);
       else await fileSystem.remove(oldest.path);
       this.list.shift();
       // Synced one by one, front to back: a crash must never leave a segment behind whose successor is gone.
-      await fileSystem.syncDirectory(dir);
+      await fileSystem.syncDirectory(dir).catch((error: unknown) => {
+        this.failure = error;
+        throw error;
+      });
       if (reusable) this.#spares.push({ path: `${dir}/${spareFile(oldest.number)}`, filledTo: oldest.filledTo });
       this.dropped++;
     }

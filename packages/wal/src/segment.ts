@@ -36,7 +36,8 @@ export function segmentFile(number: number): string {
 }
 
 export function segmentNumber(file: string): number | undefined {
-  return /^\d{12,15}\.wal$/.test(file) ? Number(file.slice(0, -suffix.length)) : undefined;
+  const number = /^\d{12,15}\.wal$/.test(file) ? Number(file.slice(0, -suffix.length)) : 0;
+  return segmentFile(number) === file ? number : undefined;
 }
 
 export function isScratch(file: string): boolean {

@@ -37,8 +37,11 @@ export interface StreamHome {
   readonly fileSystem: WalFileSystem;
   readonly appendBytesMax: number;
   readonly streamsMax: number;
-  /** Called with every stream that comes into being; refuses one too many. */
+  /** Why there may not be one stream more, if so. */
+  streamRefusal(): WalError | undefined;
+  /** The id of a stream that comes into being. */
   nextStreamId(): number;
+  streamRemoved(): void;
 }
 
 const none: readonly Uint8Array[] = [];
@@ -79,7 +82,8 @@ export class WalStream {
    * Appends one record or several, all or none. Resolves to the sequence of the last one, once they are on disk. Calls are carried out in the
    * order in which they were made. The bytes are copied before this returns: the caller may reuse them at once.
    *
-   * Rejects with `ERR_WAL_OVERLOADED` (nothing was written; await `wal.room()`), `ERR_WAL_POISONED`, `ERR_WAL_CLOSED` or the signal's reason.
+   * Rejects with `ERR_WAL_OVERLOADED` (nothing was written; await `wal.room()`), `ERR_WAL_POISONED`, `ERR_WAL_CLOSED`, `ERR_WAL_TOO_LARGE` (the
+   * first append of a stream that would be one over `streamsMax`) or the signal's reason.
    */
   append(data: Uint8Array | readonly Uint8Array[], options?: AppendOptions): Promise<number> {
     const records = data instanceof Uint8Array ? undefined : data;
@@ -95,7 +99,8 @@ export class WalStream {
       const message = `an append of ${bytes} bytes with framing is over appendBytesMax (${this.#home.appendBytesMax})`;
       throw new WalError("ERR_WAL_TOO_LARGE", message, { stream: this.name });
     }
-    const refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : this.#home.log.refusal();
+    let refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : this.#home.log.refusal();
+    if (this.#state === undefined) refusal ??= this.#home.streamRefusal();
     if (refusal !== undefined) return Promise.reject(refusal);
 
     const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
@@ -163,6 +168,7 @@ export class WalStream {
       (state) => {
         state.remove();
         table.byId.delete(state.id);
+        this.#home.streamRemoved();
       },
       () => {
         this.#state = undefined;
@@ -173,7 +179,7 @@ export class WalStream {
   }
 
   /**
-   * Reads durable records in order, each verified, holding one block (256 KiB, or one batch if that is larger) in memory. What is appended
+   * Reads durable records in order, each verified, holding two blocks (256 KiB each, or one batch if that is larger) in memory. What is appended
    * after the call is not read. Throws `ERR_WAL_TRUNCATED` when `from` is, or meanwhile comes to be, before `firstSequence`, and
    * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads (backwards: `ERR_WAL_TRUNCATED`).
    */

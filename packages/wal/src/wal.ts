@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { logIdBytes, saltBytes } from "./core/headers.js";
-import { badArgument, WalError } from "./errors.js";
-import type { WalFile, WalFileSystem } from "./fs/file-system.js";
+import { asIo, badArgument, WalError } from "./errors.js";
+import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
 import { Log } from "./log.js";
 import { MarkFile } from "./mark-file.js";
@@ -30,7 +30,7 @@ export interface WalOptions {
   readonly segmentsBeforeCarry?: number;
   /** Dead segments kept for reuse. Default 2. */
   readonly sparesMax?: number;
-  /** An idle log vouches for its last batch after this long, 1 to 60,000. Default 500. */
+  /** The file `marks` vouches for the last batch this long after it, 1 to 60,000, whether the log is idle by then or not. Default 500. */
   readonly idleMarkMs?: number;
   /** Wall-clock time in milliseconds, stamped on records. Default `Date.now`. */
   readonly now?: () => number;
@@ -61,6 +61,7 @@ export interface WalStats {
 const kib = 1024;
 const mib = 1024 * kib;
 const nameBytesMax = 1024;
+const u32Max = 2 ** 32 - 1;
 /** What the first segment is zeroed for at once: small, since many logs stay small and opening one should cost next to nothing. */
 const firstFillBytes = 256 * kib;
 
@@ -90,15 +91,25 @@ export class Wal {
     this.#unlock = unlock;
     this.uncertainFrom = uncertainFrom ?? null;
     let streamIds = log.table.nextId;
+    // Those whose declaration still waits for the disk included.
+    let streams = log.table.byId.size;
     this.#home = {
       ...options,
       log,
-      nextStreamId: () => {
-        if (log.table.byId.size >= options.streamsMax) {
-          throw new WalError("ERR_WAL_TOO_LARGE", `the log holds streamsMax (${options.streamsMax}) streams already`);
+      streamRefusal: () => {
+        const tooMany = (message: string) => new WalError("ERR_WAL_TOO_LARGE", message);
+        if (streams >= options.streamsMax) {
+          return tooMany(`the log holds streamsMax (${options.streamsMax}) streams already`);
         }
+        return streamIds > u32Max ? tooMany("the log has given out all of its four billion stream ids") : undefined;
+      },
+      nextStreamId: () => {
+        streams++;
         log.table.nextId = ++streamIds;
         return streamIds - 1;
+      },
+      streamRemoved: () => {
+        streams--;
       },
     };
     for (const state of log.table.byId.values())
@@ -114,8 +125,8 @@ export class Wal {
   static async open(options: WalOptions): Promise<Wal> {
     const settings = checked(options);
     const { dir, fileSystem } = settings;
-    await asIo(dir, fileSystem.makeDirectory(dir));
-    const unlock = await fileSystem.lock(dir);
+    await openingIo(dir, fileSystem.makeDirectory(dir));
+    const unlock = await openingIo(dir, fileSystem.lock(dir));
     try {
       return await openLocked(settings, (log, tail) => new Wal(log, settings, tail, unlock));
     } catch (error) {
@@ -211,12 +222,14 @@ function checked(options: WalOptions): Settings {
 
 async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTail | undefined) => Wal): Promise<Wal> {
   const { dir, fileSystem, segmentBytes, now } = settings;
-  const files = await asIo(dir, fileSystem.list(dir));
-  for (const file of files.filter(isScratch)) await asIo(dir, fileSystem.remove(`${dir}/${file}`));
+  const files = await openingIo(dir, fileSystem.list(dir));
   // An owner that was killed between a rename and its sync left names behind that are not durable: before anything is built on them they are.
-  await asIo(dir, fileSystem.syncDirectory(dir));
+  await openingIo(dir, fileSystem.syncDirectory(dir));
   const numbers = files.map(segmentNumber).filter((number) => number !== undefined);
   numbers.sort((a, b) => a - b);
+  const scratch = files.filter(isScratch).map((name) => `${dir}/${name}`);
+  // Nothing was ever appended here: what is in the way is half of an earlier birth.
+  if (numbers.length === 0 && !MarkFile.present(files)) await openingIo(dir, discard(scratch.splice(0)));
   const opened: { close(): Promise<void> }[] = [];
   try {
     const marks = await openMarks(settings, files, numbers);
@@ -224,11 +237,16 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     const logId = marks.mark.logId;
     const recovered = await recover(fileSystem, dir, numbers, marks.mark);
     const segments = new SegmentSet({ ...settings, logId, nowMs: now, salt: () => randomBytes(saltBytes) });
-    const log = await asIo(dir, start(settings, recovered, segments, marks, opened));
+    const log = await openingIo(dir, start(settings, recovered, segments, marks, opened));
     return make(log, recovered.uncertainFrom);
   } catch (error) {
     for (const file of opened) await file.close().catch(() => undefined);
     throw error;
+  }
+
+  async function discard(paths: readonly string[]): Promise<void> {
+    for (const path of paths) await fileSystem.remove(path);
+    if (paths.length > 0) await fileSystem.syncDirectory(dir);
   }
 
   async function start(
@@ -238,8 +256,8 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     marks: MarkFile,
     toClose: { close(): Promise<void> }[],
   ): Promise<Log> {
-    for (const path of recovered.discard) await fileSystem.remove(path);
-    if (recovered.discard.length > 0) await fileSystem.syncDirectory(dir);
+    // Only now, when the log was found to be sound: of a damaged one nothing is changed, not even what is left over.
+    await discard([...recovered.discard, ...scratch]);
     const file = await openActive(recovered, segments);
     toClose.push(file);
     const log = new Log(
@@ -266,19 +284,34 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
       segments.adopt([segment], undefined);
       return file;
     }
-    const ready = prepared && { segment: prepared, file: await fileSystem.open(prepared.path, "write") };
-    segments.adopt(found, ready);
     const file = await fileSystem.open(last.path, "write");
-    // What was just read may so far be only in the page cache: after this it is what it seems to be.
-    await file.sync();
+    try {
+      // What was just read may so far be only in the page cache: after this it is what it seems to be. Where an earlier owner's sync failed,
+      // the kernel may hold the last batch for written although it is not (PostgreSQL's fsyncgate): so that one is written again.
+      await rewrite(file, recovered.lastOffset, last.end);
+      await file.sync();
+      segments.adopt(found, prepared && { segment: prepared, file: await fileSystem.open(prepared.path, "write") });
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
     return file;
+  }
+}
+
+/** The same bytes in the same place: whatever part of it a crash keeps, nothing changes. */
+async function rewrite(file: WalFile, from: number, to: number): Promise<void> {
+  const block = new Uint8Array(Math.min(to - from, mib));
+  for (let at = from; at < to; at += block.length) {
+    const length = await file.read(block.subarray(0, Math.min(block.length, to - at)), at);
+    await writeAll(file, block.subarray(0, length), at);
   }
 }
 
 async function openMarks(settings: Settings, files: readonly string[], numbers: readonly number[]): Promise<MarkFile> {
   const { dir, fileSystem, now } = settings;
   if (MarkFile.present(files)) {
-    const marks = await asIo(dir, MarkFile.open(fileSystem, dir));
+    const marks = await openingIo(dir, MarkFile.open(fileSystem, dir));
     if (numbers.length > 0 || marks.mark.batch === 0) return marks;
     await marks.close();
     throw new WalError("ERR_WAL_CORRUPT", `${dir}: all segments are missing, batch ${marks.mark.batch} was durable`, {
@@ -292,22 +325,10 @@ async function openMarks(settings: Settings, files: readonly string[], numbers: 
       offset: 0,
     });
   }
-  return asIo(dir, MarkFile.create(fileSystem, dir, randomBytes(logIdBytes), now()));
+  return openingIo(dir, MarkFile.create(fileSystem, dir, randomBytes(logIdBytes), now()));
 }
 
 /** Errors of the system become this package's, with the cause kept. */
-async function asIo<T>(dir: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (cause) {
-    if (cause instanceof WalError) throw cause;
-    throw new WalError(
-      "ERR_WAL_IO",
-      `cannot open the log in ${dir}: ${cause instanceof Error ? cause.message : cause}`,
-      {
-        file: dir,
-        cause,
-      },
-    );
-  }
+function openingIo<T>(dir: string, work: Promise<T>): Promise<T> {
+  return asIo(`cannot open the log in ${dir}`, dir, work);
 }

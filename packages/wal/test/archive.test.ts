@@ -13,7 +13,6 @@ import {
   sha256,
   verifyArchive,
 } from "../src/archive/index.js";
-import { objectStoreCases } from "../src/testing/index.js";
 import { collect } from "./collect.js";
 
 let work: string;
@@ -29,12 +28,6 @@ const makers: Record<string, () => ObjectStore> = {
   memoryObjectStore,
   FileObjectStore: () => new FileObjectStore({ dir: join(work, `store-${stores++}`) }),
 };
-
-for (const [name, make] of Object.entries(makers)) {
-  describe(`${name} keeps the contract: it`, () => {
-    for (const { name: behaviour, run } of objectStoreCases(make)) it(behaviour, run);
-  });
-}
 
 const entry = (sequence: number, mark = ""): ArchiveEntry => ({
   sequence,

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decodeMark, encodeMark } from "../src/core/headers.js";
+import { crc } from "../src/fs/checksum.js";
 import { Wal, WalError } from "../src/index.js";
 import { collect } from "./collect.js";
 import { FaultFileSystem, seeded } from "./fault-file-system.js";
@@ -111,6 +113,88 @@ describe("damage", () => {
       restore();
       fileSystem.damage(segment(2), change);
       expect(await opened(fileSystem)).toMatchObject({ code: "ERR_WAL_CORRUPT" });
+    }
+  });
+
+  it("is reported with file, offset, batch, and the stream where what is left tells: in each field and each part of the log", async () => {
+    const fileSystem = await filled({ close: true });
+    const restore = fileSystem.snapshot();
+    const held = fileSystem.contents(segment(2));
+    const first = 4096;
+    const batch = find(held, "EVB\u0001", 20_000);
+    const record = find(held, "xxxx", batch);
+    const number = (at: number) => Buffer.from(held).readUIntLE(at + 8, 6);
+    const next = number(first);
+    type Expected = { offset: number; batch?: number; stream?: string };
+    const cases: [string, string, (bytes: Uint8Array) => void, Expected][] = [
+      ["the header of a segment", segment(2), flip(10), { offset: 0, batch: next }],
+      ["the first batch of a segment", segment(2), flip(first + 5), { offset: first, batch: next }],
+      ["the header of a batch", segment(2), flip(batch + 9), { offset: batch, batch: number(batch) }],
+      [
+        "the length of a batch",
+        segment(2),
+        (b) => b.fill(255, batch + 26, batch + 30),
+        { offset: batch, batch: number(batch) },
+      ],
+      ["the stream of a record", segment(2), flip(batch + 42 + 13), { offset: batch, batch: number(batch) }],
+      [
+        "the length of a record",
+        segment(2),
+        flip(batch + 42 + 8),
+        { offset: batch, batch: number(batch), stream: "s" },
+      ],
+      ["the data of a record", segment(2), flip(record + 50), { offset: batch, batch: number(batch), stream: "s" }],
+      [
+        "a zeroed page",
+        segment(2),
+        (b) => b.fill(0, 8192, 12_288),
+        { offset: expect.any(Number) as number, stream: "s" },
+      ],
+      ["a whole segment", segment(2), (b) => b.fill(0), { offset: 0, batch: next }],
+      ["everything behind a segment's header", segment(2), (b) => b.fill(0, 4096), { offset: first, batch: next }],
+      ["both slots of the marks", "log/marks", (b) => b.fill(1), { offset: 0 }],
+    ];
+    for (const [what, file, change, expected] of cases) {
+      restore();
+      fileSystem.damage(file, change);
+      const error = await opened(fileSystem);
+      expect(error, what).toMatchObject({ code: "ERR_WAL_CORRUPT", file, ...expected });
+    }
+    restore();
+    await fileSystem.remove(segment(2));
+    expect(await opened(fileSystem)).toMatchObject({
+      code: "ERR_WAL_CORRUPT",
+      file: segment(2),
+      offset: 0,
+      batch: next,
+    });
+  });
+
+  it("of all that the oldest segment holds is never taken for an empty log, whatever the marks say", async () => {
+    const fileSystem = new FaultFileSystem();
+    const wal = await open(fileSystem);
+    for (let n = 1; n <= 60; n++) await wal.stream("s").append(Buffer.from(text(n)));
+    await wal.stream("s").truncateBefore(61);
+    await wal.stream("s").append(Buffer.from("x"));
+    await wal.close();
+    const files = fileSystem.files().filter((name) => name.endsWith(".wal"));
+    expect(files).not.toContain(segment(1));
+    for (const name of files) fileSystem.damage(name, (bytes) => bytes.fill(0, 4096));
+    const never = encodeMark({ ...markOf(fileSystem), generation: 9, batch: 0, batchCrc: 0, segment: 0 }, crc);
+    fileSystem.damage("log/marks", (bytes) => bytes.set(Buffer.concat([never, never])));
+    expect(await opened(fileSystem)).toMatchObject({ code: "ERR_WAL_CORRUPT", offset: 4096 });
+  });
+
+  it("of a batch whose first page was lost and whose later pages were kept, unsynced, is a torn end", async () => {
+    const fileSystem = await filled({ close: false, count: 3, length: 20_000 });
+    const restore = fileSystem.snapshot();
+    const at = find(fileSystem.contents(segment(1)), "3:xxx", 0) - 64;
+    for (const pages of [1, 2, 3]) {
+      restore();
+      const page = Math.floor(at / 4096) * 4096;
+      fileSystem.damage(segment(1), (bytes) => bytes.fill(0, at, page + pages * 4096));
+      expect(await opened(fileSystem)).toMatchObject({ found: [text(1, 20_000), text(2, 20_000)], uncertain: true });
+      expect(await opened(fileSystem)).toMatchObject({ found: [text(1, 20_000), text(2, 20_000)], uncertain: false });
     }
   });
 
@@ -229,6 +313,16 @@ describe("failing disks", () => {
     expect(((await opened(fileSystem)) as { found: string[] }).found).toHaveLength(60);
   });
 });
+
+const flip = (at: number) => (bytes: Uint8Array) => {
+  bytes[at] = (bytes[at] as number) ^ 2;
+};
+
+function markOf(fileSystem: FaultFileSystem) {
+  const slot = decodeMark(fileSystem.contents("log/marks").subarray(0, 4096), crc);
+  if (!slot.ok) throw new Error("the mark is damaged already");
+  return slot.value;
+}
 
 function lastUsed(bytes: Uint8Array): number {
   let at = bytes.length - 1;

@@ -2,6 +2,8 @@ import type { WalFile, WalFileSystem } from "../src/index.js";
 import { WalError } from "../src/index.js";
 
 const pageBytes = 4096;
+/** What a disk writes as one. */
+const sectorBytes = 512;
 
 interface Inode {
   /** What a reader sees now. */
@@ -21,8 +23,8 @@ export class CrashError extends Error {
 
 /**
  * A file system in memory that loses what was not synced. `crash()` keeps any subset of the dirty pages and any prefix of the directory
- * operations since the directory's last sync (ext4, xfs and APFS journal them in order); `countdown` stops the machine in the middle of any
- * write boundary; `fail` injects errors.
+ * operations since the directory's last sync (ext4, xfs and APFS journal them in order), and now and then tears a page between two sectors;
+ * `countdown` stops the machine at any write boundary; `fail` injects errors.
  */
 export class FaultFileSystem implements WalFileSystem {
   #names = new Map<string, Inode>();
@@ -34,12 +36,19 @@ export class FaultFileSystem implements WalFileSystem {
   countdown = Number.POSITIVE_INFINITY;
   /** Asked before each operation; what it returns is thrown. */
   fail: ((operation: string, path: string) => Error | undefined) | undefined;
+  /** Awaited before each operation: what holds one up while others go on. */
+  before: ((operation: string, path: string) => Promise<void> | undefined) | undefined;
+  /** Handles that are open in this life. */
+  handles = 0;
+  /** The largest read that was asked for, in bytes. */
+  readBytesMax = 0;
   /** How much of a write is done, from 1 byte to all. */
   shorten: ((length: number) => number) | undefined;
 
   /** Power off: what is not durable may be lost. Handles of before are dead, locks are gone. */
   crash(random: Random): void {
     this.#life++;
+    this.handles = 0;
     this.#locks.clear();
     this.countdown = Number.POSITIVE_INFINITY;
     const kept = Math.floor(random() * (this.#journal.length + 1));
@@ -49,7 +58,12 @@ export class FaultFileSystem implements WalFileSystem {
     for (const inode of this.#names.values()) {
       const mode = random();
       for (const page of inode.dirty) {
-        if (mode < 0.2 || (mode < 0.8 && random() < 0.5)) this.#flushPage(inode, page);
+        if (mode < 0.2 || (mode < 0.8 && random() < 0.5)) this.#flush(inode, page * pageBytes, pageBytes);
+        else if (mode > 0.95 && random() < 0.5) {
+          for (let sector = 0; sector < pageBytes; sector += sectorBytes) {
+            if (random() < 0.5) this.#flush(inode, page * pageBytes + sector, sectorBytes);
+          }
+        }
       }
       inode.dirty.clear();
       inode.bytes = inode.durable.slice();
@@ -59,6 +73,7 @@ export class FaultFileSystem implements WalFileSystem {
   /** The process dies and the machine lives: nothing written is lost. */
   kill(): void {
     this.#life++;
+    this.handles = 0;
     this.#locks.clear();
     this.countdown = Number.POSITIVE_INFINITY;
   }
@@ -90,6 +105,13 @@ export class FaultFileSystem implements WalFileSystem {
     const inode = this.#inode(path);
     change(inode.bytes);
     change(inode.durable);
+  }
+
+  /** A file with these bytes, durable. */
+  put(path: string, bytes: Uint8Array): void {
+    const inode: Inode = { bytes: bytes.slice(), durable: bytes.slice(), dirty: new Set() };
+    this.#names.set(path, inode);
+    this.#durableNames.set(path, inode);
   }
 
   contents(path: string): Uint8Array {
@@ -155,6 +177,7 @@ export class FaultFileSystem implements WalFileSystem {
   }
 
   async lock(path: string): Promise<() => Promise<void>> {
+    await this.#enter("lock", path, false);
     if (this.#locks.has(path)) throw new WalError("ERR_WAL_LOCKED", `${path} is open`);
     this.#locks.add(path);
     const life = this.#life;
@@ -168,9 +191,11 @@ export class FaultFileSystem implements WalFileSystem {
     const alive = () => {
       if (life !== this.#life) throw new CrashError("this process is dead");
     };
+    this.handles++;
     return {
       read: async (into, position) => {
         alive();
+        this.readBytesMax = Math.max(this.readBytesMax, into.length);
         await this.#enter("read", path, false);
         const bytes = inode.bytes.subarray(position, position + into.length);
         into.set(bytes);
@@ -189,26 +214,40 @@ export class FaultFileSystem implements WalFileSystem {
       },
       sync: async () => {
         alive();
-        await this.#enter("sync", path, true);
+        try {
+          await this.#enter("sync", path, true);
+        } catch (error) {
+          // As Linux does: pages that could not be written count as clean from now on. The next sync succeeds, and they are lost all the same.
+          if (!(error instanceof CrashError)) inode.dirty.clear();
+          throw error;
+        }
         alive();
-        for (const page of inode.dirty) this.#flushPage(inode, page);
+        const end = Math.min((lastOf(inode.dirty) + 1) * pageBytes, inode.bytes.length);
+        if (end > inode.durable.length) inode.durable = grown(inode.durable, end);
+        for (const page of inode.dirty) this.#flush(inode, page * pageBytes, pageBytes);
         inode.dirty.clear();
       },
-      size: async () => inode.bytes.length,
-      close: async () => {},
+      size: async () => {
+        alive();
+        return inode.bytes.length;
+      },
+      close: async () => {
+        if (life === this.#life) this.handles--;
+        await this.#enter("close", path, false);
+      },
     };
   }
 
-  #flushPage(inode: Inode, page: number): void {
-    const from = page * pageBytes;
-    const bytes = inode.bytes.subarray(from, from + pageBytes);
+  #flush(inode: Inode, from: number, length: number): void {
+    const bytes = inode.bytes.subarray(from, from + length);
+    if (bytes.length === 0) return;
     if (from + bytes.length > inode.durable.length) inode.durable = grown(inode.durable, from + bytes.length);
     inode.durable.set(bytes, from);
   }
 
   async #enter(operation: string, path: string, changes: boolean): Promise<void> {
     const life = this.#life;
-    await Promise.resolve();
+    await this.before?.(operation, path);
     if (life !== this.#life) throw new CrashError("this process is dead");
     if (changes && this.countdown-- <= 0) throw new CrashError("the machine stopped");
     const error = this.fail?.(operation, path);
@@ -225,6 +264,12 @@ export class FaultFileSystem implements WalFileSystem {
     change(this.#names);
     this.#journal.push(change);
   }
+}
+
+function lastOf(pages: ReadonlySet<number>): number {
+  let last = -1;
+  for (const page of pages) last = Math.max(last, page);
+  return last;
 }
 
 function grown(bytes: Uint8Array, length: number): Uint8Array {

@@ -1,70 +1,53 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { build } from "tsup";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Wal } from "../src/index.js";
-import { collect } from "./collect.js";
+import { seeded } from "./fault-file-system.js";
+import { builtProgram, endWitnesses, examine, Testimony, testify } from "./support/witness.js";
 
-const here = fileURLToPath(new URL(".", import.meta.url));
 let work: string;
 let program: string;
 beforeAll(async () => {
   work = await mkdtemp(join(tmpdir(), "evenkeel-sigkill-"));
-  program = join(work, "appender.mjs");
-  await build({
-    entry: { appender: join(here, "programs/appender.mjs") },
-    outDir: work,
-    format: ["esm"],
-    outExtension: () => ({ js: ".mjs" }),
-    platform: "node",
-    esbuildOptions: (options) => {
-      options.alias = { "@evenkeel/wal": join(here, "../src/index.ts") };
-    },
-    config: false,
-    silent: true,
-  });
+  program = await builtProgram("witness", work);
 });
 afterAll(async () => {
+  endWitnesses();
   await rm(work, { recursive: true, force: true });
 });
 
-/** Starts an appender and kills it after it has acknowledged `count` more; resolves to the last sequence that it acknowledged. */
-async function killedAfter(dir: string, count: number, whileOpen: () => Promise<void>): Promise<number> {
-  const child: ChildProcess = spawn(process.execPath, [program, dir], { stdio: ["ignore", "pipe", "inherit"] });
-  const exited = once(child, "exit");
-  let acknowledged = 0;
-  let seen = 0;
-  try {
-    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-      if (line === "open") await whileOpen();
-      else acknowledged = Math.max(acknowledged, Number(line));
-      if (seen++ === count) child.kill("SIGKILL");
-    }
-  } finally {
-    child.kill("SIGKILL");
-  }
-  expect(await exited).toEqual([null, "SIGKILL"]);
-  return acknowledged;
-}
-
 describe("a process that is killed with SIGKILL", () => {
-  it("keeps others out while it lives and leaves no lock behind, and all that it acknowledged is there", async () => {
-    const dir = join(work, "log");
-    for (let kill = 0; kill < 12; kill++) {
-      const acknowledged = await killedAfter(dir, Math.floor(Math.random() * 400), async () => {
-        await expect(Wal.open({ dir })).rejects.toMatchObject({ code: "ERR_WAL_LOCKED" });
-      });
-      await using wal = await Wal.open({ dir, segmentBytes: 65_536 });
-      const stream = wal.stream("s");
-      expect(stream.lastSequence).toBeGreaterThanOrEqual(acknowledged);
-      const sequences = (await collect(stream.read())).map((record) => record.sequence);
-      expect(sequences).toEqual(sequences.map((_, n) => stream.firstSequence + n));
-      expect(sequences.at(-1) ?? 0).toBe(stream.lastSequence);
-    }
+  it("keeps others out while it lives, leaves no lock behind, and all that it acknowledged is there, over a hundred times", {
+    timeout: 120_000,
+  }, async () => {
+    // One process owns several logs, each at another point of its work when the process dies: a kill ends the lives of all of them.
+    const logs = 8;
+    const kills = 8;
+    let lives = 0;
+    const lane = async (number: number) => {
+      const random = seeded(number);
+      const dirs = Array.from({ length: logs }, (_, log) => join(work, `log-${number}-${log}`));
+      const testimonies = dirs.map(() => new Testimony());
+      for (let kill = 0; kill < kills; kill++) {
+        let wait = Math.floor(random() ** 2 * 1500);
+        let opened = 0;
+        await testify(program, dirs, testimonies, {}, async (line, child) => {
+          if (line.endsWith(" open") && ++opened === logs && !child.killed) {
+            await expect(Wal.open({ dir: dirs[kill % logs] as string })).rejects.toMatchObject({
+              code: "ERR_WAL_LOCKED",
+            });
+          }
+          if (wait-- === 0) child.kill("SIGKILL");
+        });
+        for (const [log, dir] of dirs.entries()) {
+          await examine(dir, testimonies[log] as Testimony);
+          lives++;
+        }
+      }
+      for (const testimony of testimonies) expect(testimony.acknowledged.get("a")).toBeGreaterThan(50);
+    };
+    await Promise.all([1, 2].map(lane));
+    expect(lives).toBe(2 * kills * logs);
   });
 });

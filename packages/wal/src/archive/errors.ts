@@ -2,10 +2,14 @@
 export type ArchiveErrorCode =
   | "ERR_ARCHIVE_ARGUMENT"
   | "ERR_ARCHIVE_CORRUPT"
+  | "ERR_ARCHIVE_DENIED"
   | "ERR_ARCHIVE_DIVERGED"
   | "ERR_ARCHIVE_EXISTS"
+  | "ERR_ARCHIVE_FULL"
   | "ERR_ARCHIVE_GAP"
   | "ERR_ARCHIVE_HOLE"
+  | "ERR_ARCHIVE_OVERLOADED"
+  | "ERR_ARCHIVE_OVERLAP"
   | "ERR_ARCHIVE_RANGE"
   | "ERR_ARCHIVE_STORE"
   | "ERR_ARCHIVE_UNSUPPORTED";
@@ -15,15 +19,18 @@ export class ArchiveError extends Error {
   readonly code: ArchiveErrorCode;
   /** The object concerned, where there is one. */
   readonly key: string | undefined;
+  /** Whether the same call may succeed later without anybody doing anything: the way to the store failed, or it was busy. */
+  readonly retryable: boolean;
 
   constructor(
     code: ArchiveErrorCode,
     message: string,
-    details: { readonly key?: string; readonly cause?: unknown } = {},
+    details: { readonly key?: string; readonly cause?: unknown; readonly retryable?: boolean } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.key = details.key;
+    this.retryable = details.retryable ?? false;
   }
 }
 

@@ -1,7 +1,7 @@
 import { ArchiveError } from "./errors.js";
 import { checkKey, checkPut, type ObjectStore } from "./object-store.js";
 
-/** An object store in memory, for tests and trials: durable for as long as the process lives. */
+/** An object store in memory, for tests and trials: durable for as long as the process lives, and without a bound of its own. */
 export function memoryObjectStore(): ObjectStore {
   const objects = new Map<string, Uint8Array>();
   return {
@@ -11,7 +11,8 @@ export function memoryObjectStore(): ObjectStore {
       if (options.createOnly === true && objects.has(key)) {
         throw new ArchiveError("ERR_ARCHIVE_EXISTS", `${key} exists already`, { key });
       }
-      objects.set(key, bytes.slice());
+      // Not `slice`: a Buffer's is a view of the same memory.
+      objects.set(key, new Uint8Array(bytes));
     },
     async get(key, options) {
       options?.signal?.throwIfAborted();
@@ -19,9 +20,11 @@ export function memoryObjectStore(): ObjectStore {
       return objects.get(key)?.slice();
     },
     async *list(prefix, options) {
+      options?.signal?.throwIfAborted();
       for (const key of [...objects.keys()].sort()) {
+        if (!key.startsWith(prefix) || (options?.after !== undefined && key <= options.after)) continue;
+        yield key;
         options?.signal?.throwIfAborted();
-        if (key.startsWith(prefix) && (options?.after === undefined || key > options.after)) yield key;
       }
     },
     async delete(key, options) {

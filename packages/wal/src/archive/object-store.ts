@@ -11,8 +11,11 @@ export interface PutOptions {
 
 /**
  * Where an archive is kept. Keys are `/`-separated, bytes are stored whole or not at all, and what a `put` resolved for is durable and returned by
- * the next `get`. `list` may be behind. A `put` that rejects with anything but `ERR_ARCHIVE_EXISTS` may have stored all the same.
- * The store does not keep the caller's bytes, and what `get` returns is the caller's.
+ * the next `get`. `list` may be behind. A `put` that rejects with anything but `ERR_ARCHIVE_EXISTS` may have stored all the same, also later.
+ * The store does not keep the caller's bytes, which must not change before `put` resolves; what `get` returns is the caller's.
+ *
+ * Errors are `ArchiveError`s; `retryable` says whether asking again may help. A call whose signal aborts rejects with the signal's reason.
+ * No key is another one's folder: with `a/b` in the store, `a` is refused or kept apart, never mixed up with it.
  */
 export interface ObjectStore {
   put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
@@ -40,8 +43,17 @@ export function checkPut(key: string, bytes: Uint8Array, options: PutOptions): v
   );
 }
 
+/** What S3 (1,024 bytes) and file systems (4,096) take, with room for a prefix in front. */
+const keyLengthMax = 900;
+
 export function checkKey(key: string): void {
-  const parts = typeof key === "string" ? key.split("/") : [];
-  const fine = parts.length > 0 && parts.every((part) => /^[\w%~=+@,-][\w%~=+@,.-]*$/.test(part) && part.length <= 250);
-  if (!fine) throw badArchiveArgument("key", "/-separated names of letters, digits and %~=+@,.-_", key);
+  if (isKey(key)) return;
+  const expected = `/-separated names of letters, digits and %~=+@,.-_, up to ${keyLengthMax} characters, none beginning with a dot`;
+  throw badArchiveArgument("key", expected, key);
+}
+
+/** For implementations: whether a name found in a store is a key, or something that does not belong to the archive. */
+export function isKey(key: string): boolean {
+  if (typeof key !== "string" || key.length > keyLengthMax) return false;
+  return key.split("/").every((part) => /^[\w%~=+@,-][\w%~=+@,.-]*$/.test(part) && part.length <= 250);
 }

@@ -1,60 +1,104 @@
+import { constants } from "node:buffer";
 import {
   type ArchiveEntry,
   type ArchiveObject,
-  decodeArchiveObject,
   UnsupportedArchive,
+  walkArchiveObject,
 } from "../core/archive-object.js";
+import type { Compression } from "../core/stored-body.js";
 import { crc } from "../fs/checksum.js";
+import { unpack } from "./codec.js";
 import { ArchiveError } from "./errors.js";
-import { type Manifest, manifestFormat, objectKey } from "./manifest.js";
+import { objectKey } from "./keys.js";
+import type { Manifest } from "./manifest.js";
 import { type ObjectStore, sha256 } from "./object-store.js";
+import { withSignal } from "./sealed-json.js";
 
-/** The object at `key`, every checksum verified, and that it is what the key says. */
-export function verifiedObject(bytes: Uint8Array, stream: string, first: number): ArchiveObject {
+/** An object as it was read: its canonical form, verified. */
+export interface VerifiedObject {
+  readonly object: ArchiveObject;
+  /** Canonical form. */
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+  readonly compression: Compression;
+}
+
+/** Verifies canonical bytes: every checksum, and that they are what the key says. */
+export function verifyCanonical(
+  bytes: Uint8Array,
+  stream: string,
+  first: number,
+  visit?: (entry: ArchiveEntry) => void,
+  sealedHere = false,
+): ArchiveObject {
   const key = objectKey(stream, first);
-  let object: ArchiveObject;
-  try {
-    object = decodeArchiveObject(bytes, crc);
-  } catch (cause) {
-    const code = cause instanceof UnsupportedArchive ? "ERR_ARCHIVE_UNSUPPORTED" : "ERR_ARCHIVE_CORRUPT";
-    throw new ArchiveError(code, `${key}: ${(cause as Error).message}`, { key, cause });
-  }
+  const object = plainly(key, () => walkArchiveObject(bytes, crc, visit, sealedHere));
   if (object.stream === stream && object.first === first) return object;
   const message = `${key} holds stream ${JSON.stringify(object.stream)} from ${object.first}`;
   throw new ArchiveError("ERR_ARCHIVE_CORRUPT", message, { key });
 }
 
-/** Reads the object of a manifest and verifies both against each other. */
-export async function readObject(store: ObjectStore, manifest: Manifest): Promise<ArchiveObject> {
-  const key = manifest.object;
-  const bytes = await store.get(key);
-  if (bytes === undefined)
-    throw new ArchiveError("ERR_ARCHIVE_HOLE", `${key} is missing; its manifest is there`, { key });
-  if (bytes.length !== manifest.bytes || sha256(bytes) !== manifest.sha256) {
-    throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} is not what its manifest vouches for`, { key });
-  }
-  const object = verifiedObject(bytes, manifest.stream, manifest.first);
-  if (object.last === manifest.last && object.previousSha256 === manifest.previousSha256) return object;
-  throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} and its manifest contradict each other`, { key });
+/** The same for what is stored at the key, packed or not. */
+export async function verifyStored(
+  stored: Uint8Array,
+  stream: string,
+  first: number,
+  visit?: (entry: ArchiveEntry) => void,
+  contentBytesMax: number = constants.MAX_LENGTH,
+): Promise<VerifiedObject> {
+  const key = objectKey(stream, first);
+  const unpacked = await unpack(stored, contentBytesMax).catch((cause: unknown) => plainly(key, () => raise(cause)));
+  const object = verifyCanonical(unpacked.content, stream, first, visit);
+  return { object, bytes: unpacked.content, sha256: unpacked.sha256, compression: unpacked.compression };
 }
 
-export function describeObject(
-  stream: string,
-  entries: readonly ArchiveEntry[],
-  bytes: Uint8Array,
-  previousSha256: string,
-): Manifest {
-  const [first, last] = [entries[0] as ArchiveEntry, entries.at(-1) as ArchiveEntry];
-  return {
-    format: manifestFormat,
-    stream,
-    object: objectKey(stream, first.sequence),
-    first: first.sequence,
-    last: last.sequence,
-    firstTimeMs: first.timeMs,
-    lastTimeMs: last.timeMs,
-    bytes: bytes.length,
-    sha256: sha256(bytes),
-    previousSha256,
-  };
+/** Reads the object of a manifest and verifies both against each other; nothing is unpacked that is not what was stored. */
+export async function readObject(
+  store: ObjectStore,
+  manifest: Manifest,
+  visit?: (entry: ArchiveEntry) => void,
+  signal?: AbortSignal,
+): Promise<VerifiedObject> {
+  const key = manifest.object;
+  const stored = await store.get(key, withSignal(signal));
+  if (stored === undefined) {
+    throw new ArchiveError("ERR_ARCHIVE_HOLE", `${key} is missing; its manifest is there`, { key });
+  }
+  const corrupt = (why: string) => new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} ${why}`, { key });
+  // Where nothing is packed the content's hash, taken below, is the stored one's too.
+  const isPacked = manifest.compression !== "none";
+  const storedIsRight =
+    stored.length === manifest.storedBytes && (!isPacked || sha256(stored) === manifest.storedSha256);
+  if (!storedIsRight) throw corrupt("is not what its manifest vouches for");
+  const unpacked = await unpack(stored, manifest.bytes).catch((cause: unknown) => plainly(key, () => raise(cause)));
+  const { content, compression } = unpacked;
+  if (content.length !== manifest.bytes || unpacked.sha256 !== manifest.sha256) {
+    throw corrupt("is not what its manifest vouches for");
+  }
+  const object = verifyCanonical(content, manifest.stream, manifest.first, visit);
+  const agree =
+    object.last === manifest.last &&
+    object.count === manifest.count &&
+    object.firstTimeMs === manifest.firstTimeMs &&
+    object.lastTimeMs === manifest.lastTimeMs &&
+    object.timeMaxMs <= (manifest.timeMaxMs ?? object.timeMaxMs) &&
+    object.previousSha256 === manifest.previousSha256 &&
+    compression === manifest.compression;
+  if (!agree) throw corrupt("and its manifest contradict each other");
+  return { object, bytes: content, sha256: unpacked.sha256, compression };
+}
+
+/** The format's plain errors with the key and a code. */
+export function plainly<T>(key: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof ArchiveError) throw cause;
+    const code = cause instanceof UnsupportedArchive ? "ERR_ARCHIVE_UNSUPPORTED" : "ERR_ARCHIVE_CORRUPT";
+    throw new ArchiveError(code, `${key}: ${(cause as Error).message}`, { key, cause });
+  }
+}
+
+export function raise(error: unknown): never {
+  throw error;
 }

@@ -55,6 +55,8 @@ export interface BatchToSeal {
   readonly timeMs: number;
   readonly count: number;
   readonly previousCrc: number;
+  /** Of the entries, continued from the place's seed. */
+  readonly payloadCrc: number;
 }
 
 /** Fills in the header in front of a payload that already stands at `batchHeaderBytes`; returns the checksum that names the batch. */
@@ -68,7 +70,7 @@ export function sealBatch(bytes: Uint8Array, batch: BatchToSeal, place: BatchPla
   putU32(bytes, 22, batch.count);
   putU32(bytes, 26, bytes.length - batchHeaderBytes);
   putU32(bytes, 30, batch.previousCrc);
-  putU32(bytes, 34, crc(bytes.subarray(batchHeaderBytes), seed));
+  putU32(bytes, 34, batch.payloadCrc);
   const name = crc(bytes.subarray(0, 38), seed);
   putU32(bytes, 38, name);
   return name;

@@ -36,8 +36,20 @@ function byte(source: Uint8Array, at: number): number {
   return source[at] as number;
 }
 
+/** Word by word where words begin: the end of a log is looked over to the end of its segment. */
 export function isZero(source: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (source[at] !== 0) return false;
+  const firstWord = from + (-(source.byteOffset + from) & 3);
+  if (to - firstWord < 8) return areZero(source, from, to);
+  const words = new Uint32Array(source.buffer, source.byteOffset + firstWord, (to - firstWord) >>> 2);
+  return (
+    areZero(source, from, firstWord) &&
+    areZero(words, 0, words.length) &&
+    areZero(source, firstWord + words.byteLength, to)
+  );
+}
+
+function areZero(values: Uint8Array | Uint32Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (values[at] !== 0) return false;
   return true;
 }
 

@@ -50,21 +50,6 @@ export function putEntryHeader(
   putU48(target, at + 16, sequence);
 }
 
-/** The same, and the checksum over header and data. */
-export function sealEntry(
-  target: Uint8Array,
-  at: number,
-  type: EntryType,
-  stream: number,
-  sequence: number,
-  timeDeltaMs: number,
-  length: number,
-  crc: Crc,
-): void {
-  putEntryHeader(target, at, type, stream, sequence, timeDeltaMs, length);
-  putU32(target, at, crc(target.subarray(at + 4, at + entryHeaderBytes + length)));
-}
-
 /** Fills in the checksums of the entries that stand in `target[from, to)` with the rest of their headers written. */
 export function sealEntries(target: Uint8Array, from: number, to: number, crc: Crc): void {
   for (let at = from; at < to; ) {

@@ -1,6 +1,6 @@
 import { type BatchHeader, batchHeaderBytes } from "./batch.js";
-import { getU48 } from "./bytes.js";
-import { EntryType, readEntry } from "./entry.js";
+import { type Crc, getU32, getU48 } from "./bytes.js";
+import { type Entry, EntryType, entryHeaderBytes, readEntry } from "./entry.js";
 
 const decoder = new TextDecoder();
 
@@ -10,11 +10,18 @@ export interface Piece {
   readonly to: number;
   readonly segment: number;
   readonly offset: number;
+  /** What the records take there, with their framing. An estimate for a piece of which a part was truncated. */
+  readonly bytes: number;
 }
 
 export interface SequenceRange {
   readonly from: number;
   readonly to: number;
+}
+
+function part(piece: Piece, from: number, to: number): Piece {
+  const share = (to - from + 1) / (piece.to - piece.from + 1);
+  return share === 1 ? piece : { ...piece, from, to, bytes: Math.round(piece.bytes * share) };
 }
 
 /** What is left of one stream. Unlike the index of a whole log it lives with holes. */
@@ -43,7 +50,7 @@ export class SalvagedState {
       last.offset === piece.offset &&
       last.to + 1 === piece.from
     ) {
-      this.pieces[this.pieces.length - 1] = { ...last, to: piece.to };
+      this.pieces[this.pieces.length - 1] = { ...last, to: piece.to, bytes: last.bytes + piece.bytes };
     } else this.pieces.push(piece);
     this.next = piece.to + 1;
   }
@@ -76,7 +83,7 @@ export class SalvagedState {
 
   #clip(): void {
     this.pieces = this.pieces
-      .map((piece) => ({ ...piece, from: Math.max(piece.from, this.first), to: Math.min(piece.to, this.next - 1) }))
+      .map((piece) => part(piece, Math.max(piece.from, this.first), Math.min(piece.to, this.next - 1)))
       .filter((piece) => piece.from <= piece.to);
   }
 
@@ -86,7 +93,7 @@ export class SalvagedState {
     let next = this.first;
     for (const piece of [...this.pieces].sort((a, b) => a.from - b.from)) {
       if (piece.to < next) continue;
-      ordered.push({ ...piece, from: Math.max(piece.from, next) });
+      ordered.push(part(piece, Math.max(piece.from, next), piece.to));
       next = piece.to + 1;
     }
     return ordered;
@@ -109,19 +116,29 @@ export class SalvagedState {
 export class SalvageTable {
   readonly byId = new Map<number, SalvagedState>();
 
-  apply(bytes: Uint8Array, header: BatchHeader, segment: number, offset: number): void {
+  /** Returns the entries whose own checksum is wrong although the batch's is right: damaged in the writer's memory, before they were written. */
+  apply(bytes: Uint8Array, header: BatchHeader, segment: number, offset: number, crc: Crc): Entry[] {
+    const damaged: Entry[] = [];
     const end = offset + batchHeaderBytes + header.payloadBytes;
     for (let at = offset + batchHeaderBytes; at < end; ) {
       const entry = readEntry(bytes, at, end);
-      if (entry === undefined) return;
+      if (entry === undefined) break;
+      const wrong = crc(bytes.subarray(at + 4, entry.dataTo)) !== getU32(bytes, at);
       at = entry.dataTo;
+      if (wrong) {
+        damaged.push(entry);
+        continue;
+      }
       if (entry.type === EntryType.checkpoint) continue;
+      const prefixed = entry.type === EntryType.stream || entry.type === EntryType.carried;
+      if (prefixed && entry.dataTo - entry.dataFrom < 6) continue;
       if (entry.type === EntryType.remove) {
         this.byId.delete(entry.stream);
         continue;
       }
       const state = this.#state(entry.stream, entry.sequence);
-      const piece = { from: entry.sequence, to: entry.sequence, segment, offset };
+      const bytesOfEntry = entryHeaderBytes + entry.dataTo - entry.dataFrom;
+      const piece = { from: entry.sequence, to: entry.sequence, segment, offset, bytes: bytesOfEntry };
       if (entry.type === EntryType.record) state.add(piece);
       else if (entry.type === EntryType.carried) state.carried(piece);
       else if (entry.type === EntryType.truncateBefore) state.cutBefore(entry.sequence);
@@ -131,6 +148,7 @@ export class SalvageTable {
         state.declare(name, entry.sequence, getU48(bytes, entry.dataFrom));
       }
     }
+    return damaged;
   }
 
   #state(id: number, sequence: number): SalvagedState {

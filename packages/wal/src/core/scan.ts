@@ -6,7 +6,8 @@ import {
   readBatchHeader,
   trailerBytes,
 } from "./batch.js";
-import { type Crc, isZero } from "./bytes.js";
+import { type Crc, getU32, isZero } from "./bytes.js";
+import { type Entry, readEntry } from "./entry.js";
 import { pageBytes } from "./headers.js";
 
 /** What the next batch must be: its number and the checksum of the one before it. Undefined at the front of the oldest segment. */
@@ -58,6 +59,17 @@ export function findVouching(
     if (header !== undefined && header.number > number && header.durableBatch >= number) return { offset: at, header };
   }
   return undefined;
+}
+
+/** Where in a batch with a right header and a wrong payload the damage begins, as far as the entries' own checksums tell. */
+export function firstDamagedEntry(bytes: Uint8Array, offset: number, header: BatchHeader, crc: Crc): Entry | undefined {
+  const end = offset + batchHeaderBytes + header.payloadBytes;
+  if (end > bytes.length) return undefined;
+  for (let at = offset + batchHeaderBytes; ; ) {
+    const entry = readEntry(bytes, at, end);
+    if (entry === undefined || crc(bytes.subarray(at + 4, entry.dataTo)) !== getU32(bytes, at)) return entry;
+    at = entry.dataTo;
+  }
 }
 
 /**

@@ -16,6 +16,8 @@ export interface IndexPoint {
   readonly segment: SegmentRef;
   readonly offset: number;
   readonly entry: number;
+  /** The first sequence that the point does not lead to, as long as nothing was truncated or carried. */
+  end: number;
   /** Bytes of the records that the point leads to. */
   bytes: number;
 }
@@ -66,7 +68,7 @@ export class StreamState {
   extend(count: number, bytes: number, segment: SegmentRef, offset: number, entry: number): void {
     let last = this.#points.at(-1);
     if (this.#fresh || last === undefined || last.segment !== segment || offset - last.offset >= pointEveryBytes) {
-      last = { sequence: this.next, segment, offset, entry, bytes: 0 };
+      last = { sequence: this.next, segment, offset, entry, end: this.next, bytes: 0 };
       this.#points.push(last);
       segment.points++;
       this.#fresh = false;
@@ -74,6 +76,7 @@ export class StreamState {
     last.bytes += bytes;
     segment.liveBytes += bytes;
     this.next += count;
+    last.end = this.next;
     for (const watcher of this.watchers) watcher.grown();
   }
 
@@ -136,9 +139,15 @@ export class StreamState {
     return { first: Math.max((this.#points[from] as IndexPoint).sequence, this.first), last: this.#end(to) - 1 };
   }
 
-  /** Whether every live record can be found. False only where a segment that held some is missing. */
-  get located(): boolean {
-    return this.first === this.next || (this.#points[0]?.sequence ?? Number.POSITIVE_INFINITY) <= this.first;
+  /** The first live record that no point leads to: it was in a segment, or a batch, that is missing. */
+  get lost(): number | undefined {
+    let found = this.first;
+    for (let at = 0; at < this.#points.length && found < this.next; at++) {
+      const point = this.#points[at] as IndexPoint;
+      if (point.sequence > found) return found;
+      found = Math.max(found, Math.min(point.end, this.#end(at)));
+    }
+    return found < this.next ? found : undefined;
   }
 
   /** The point to start from for `sequence`, and the first sequence that the point does not lead to. */

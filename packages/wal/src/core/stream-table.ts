@@ -1,5 +1,5 @@
-import { type Crc, getU48, putU48 } from "./bytes.js";
-import { type Entry, EntryType, entryHeaderBytes, readEntry, sealEntry } from "./entry.js";
+import { getU48, putU48 } from "./bytes.js";
+import { type Entry, EntryType, entryHeaderBytes, putEntryHeader, readEntry } from "./entry.js";
 import { type IndexPoint, type SegmentRef, StreamState } from "./stream-state.js";
 
 const encoder = new TextEncoder();
@@ -30,7 +30,8 @@ export class StreamTable {
       if (entry === undefined) throw new ReplayError(`entry ${index} of ${count} does not fit its batch`);
       at = entry.dataTo;
       if (entry.type === EntryType.carried) {
-        this.#carried(entry, { sequence: entry.sequence, segment, offset, entry: index, bytes: 0 }, carried);
+        const { sequence } = entry;
+        this.#carried(entry, { sequence, segment, offset, entry: index, end: sequence + 1, bytes: 0 }, carried);
       } else {
         // In the order in which things were called: what follows in this batch may cut off or replace what was carried in it.
         const state = this.byId.get(entry.stream);
@@ -83,6 +84,7 @@ export class StreamTable {
   }
 
   #declare(bytes: Uint8Array, entry: Entry): void {
+    if (entry.dataTo - entry.dataFrom < 6) throw new ReplayError("the declaration of a stream is too short");
     const next = getU48(bytes, entry.dataFrom);
     const name = decoder.decode(bytes.subarray(entry.dataFrom + 6, entry.dataTo));
     const known = this.byId.get(entry.stream);
@@ -101,12 +103,16 @@ export class StreamTable {
     carried: Map<StreamState, { points: IndexPoint[]; through: number }>,
   ): void {
     const state = this.#known(entry);
+    if (entry.dataTo - entry.dataFrom < 6) {
+      throw new ReplayError(`carried record ${entry.sequence} is too short`, { stream: state.name });
+    }
     const run = carried.get(state);
     if (run === undefined) carried.set(state, { points: [point], through: entry.sequence });
     else if (entry.sequence === run.through + 1) run.through++;
     else
       throw new ReplayError(`carried record ${entry.sequence} does not follow ${run.through}`, { stream: state.name });
     const first = (carried.get(state) as { points: IndexPoint[] }).points[0] as IndexPoint;
+    first.end = entry.sequence + 1;
     first.bytes += entryHeaderBytes + entry.dataTo - entry.dataFrom;
   }
 
@@ -119,32 +125,31 @@ export class StreamTable {
 
 /** Bytes that the entry declaring `name` takes. */
 export function declarationBytes(name: string): number {
-  return entryHeaderBytes + 6 + encoder.encode(name).length;
+  return entryHeaderBytes + nextBytes + utf8Bytes(name);
 }
 
-/** Writes the entry that declares a stream with its bounds; returns where the next entry goes. */
-export function putDeclaration(target: Uint8Array, at: number, state: StreamState, deltaMs: number, crc: Crc): number {
-  const name = encoder.encode(state.name);
-  putU48(target, at + entryHeaderBytes, state.next);
-  target.set(name, at + entryHeaderBytes + 6);
-  sealEntry(target, at, EntryType.stream, state.id, state.first, deltaMs, 6 + name.length, crc);
-  return at + entryHeaderBytes + 6 + name.length;
+/** Writes the entry that declares a stream with its bounds, all but its checksum; returns where the next entry goes. */
+export function putDeclaration(target: Uint8Array, at: number, state: StreamState): number {
+  const dataFrom = at + entryHeaderBytes;
+  const dataTo = dataFrom + nextBytes + utf8Bytes(state.name);
+  putU48(target, dataFrom, state.next);
+  putUtf8(target, dataFrom + nextBytes, dataTo, state.name);
+  putEntryHeader(target, at, EntryType.stream, state.id, state.first, 0, dataTo - dataFrom);
+  return dataTo;
 }
 
-/**
- * The payload of a segment's first batch: the state of every live stream. With it, segments in front can be dropped, declarations and
- * truncations with them, and what remains still says everything.
- */
-export function encodeCheckpoint(
-  states: readonly StreamState[],
-  nextId: number,
-  reserveBytes: number,
-  crc: Crc,
-): { readonly bytes: Uint8Array; readonly count: number } {
-  const size = states.reduce((sum, state) => sum + declarationBytes(state.name), reserveBytes + entryHeaderBytes);
-  const bytes = new Uint8Array(size);
-  sealEntry(bytes, reserveBytes, EntryType.checkpoint, 0, nextId, 0, 0, crc);
-  let at = reserveBytes + entryHeaderBytes;
-  for (const state of states) at = putDeclaration(bytes, at, state, 0, crc);
-  return { bytes, count: states.length + 1 };
+const nextBytes = 6;
+
+/** Ten thousand names are written at the front of each segment: an array for each would be felt. */
+function utf8Bytes(text: string): number {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return encoder.encode(text).length;
+  return text.length;
+}
+
+function putUtf8(target: Uint8Array, from: number, to: number, text: string): void {
+  if (to - from !== text.length) {
+    target.set(encoder.encode(text), from);
+    return;
+  }
+  for (let at = 0; at < text.length; at++) target[from + at] = text.charCodeAt(at);
 }

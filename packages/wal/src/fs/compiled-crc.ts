@@ -1,19 +1,63 @@
 import { entryHeaderBytes } from "../core/entry.js";
+import {
+  add,
+  and,
+  type Code,
+  call,
+  constant,
+  get,
+  i32,
+  i64,
+  isLess,
+  isNotLess,
+  load,
+  loadByte,
+  set,
+  shiftLeft,
+  shiftRight,
+  store,
+  sub,
+  until,
+  type WasmFunction,
+  wasmModule,
+  when,
+  wide,
+  xor,
+} from "./wasm.js";
 
 /**
- * The checksums of many small entries at once. zlib's CRC is the fastest there is for large blocks, but calling it costs 0.2 us, three times what
- * the bytes of a small record take. So a batch is copied next to a loop in WebAssembly that checksums all its entries in one call: slicing by 16
- * (Kounavis and Berry, 2005), half the cost at 256 bytes, the same at a kilobyte.
+ * A piece of memory in which a batch gathers, beside a loop in WebAssembly that fills in the checksums of all its entries, and works out that of
+ * the whole, in one call and one pass over the bytes. zlib's CRC is as fast on large blocks, but calling it for each small record costs three times
+ * what its bytes take, and it would go over them once for the entry and once for the batch.
  *
- * The module is put together here, instruction by instruction, since it is 600 bytes and nobody should have to believe a blob.
+ * Three known pieces of arithmetic do it, all over polynomials modulo CRC-32's own:
+ * - Long runs go word by word without tables (Russell, "Chorba", 2024): x^300 + x^155 + x^117 + x^89 + 1 is a multiple of the CRC's polynomial, so a
+ *   word may be taken away where it stands and added again 145, 183, 211 and 300 bits further on. Distances of two words and more keep the processor busy.
+ * - The last 40 bytes, and what is shorter, go by tables, eight bytes at a time (Kounavis and Berry, 2005).
+ * - The batch's checksum follows from its entries' (zlib's crc32_combine): that of what came before, times x^(8 n), and that of n bytes added.
+ *
+ * The module is put together here, instruction by instruction, since it is 700 bytes and nobody should have to believe a blob.
  */
-const tablesBytes = 16 * 1024;
-const pages = 17;
-export const scratchBytes = pages * 65_536 - tablesBytes;
-
-export interface CompiledCrc {
-  sealEntries(target: Uint8Array, from: number, to: number): void;
+export interface SealingMemory {
+  /** Where a batch gathers. Another array after `grow`. */
+  readonly bytes: Uint8Array;
+  /** Makes room for `length` bytes, what is there is kept; or returns false. Nobody may be using `bytes` meanwhile. */
+  grow(length: number): boolean;
+  /** Fills in the checksums of the entries in `bytes[from, to)`. Returns the checksum of all of it, continued from `previous`. */
+  sealEntries(from: number, to: number, previous: number): number;
 }
+
+const wasmPageBytes = 65_536;
+/** A megabyte to begin with; only what is touched takes memory. */
+const initialPages = 17;
+/** More than a batch of ordinary size, and less than what the tables of powers reach. */
+export const sealingBytesMax = 8 * 1024 * 1024;
+
+/** Tables in the first page: eight for slicing, then x^(8 n) and x^(8 * 4,096 n). */
+const powersAt = 8 * 1024;
+const powers = 4096;
+const highPowersAt = powersAt + 4 * powers;
+const highPowers = sealingBytesMax / powers;
 
 /** What is used of `WebAssembly`, whose types come only with those of browsers. */
 interface WebAssemblyLike {
@@ -22,168 +66,231 @@ interface WebAssemblyLike {
     module: object,
   ) => {
     readonly exports: {
-      readonly memory: { readonly buffer: ArrayBuffer };
-      seal(at: number, end: number): void;
+      readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+      seal(at: number, end: number, previous: number): number;
     };
   };
 }
 
-let compiled: CompiledCrc | undefined;
+let compiled: { readonly module: object; readonly tables: Uint32Array } | undefined;
 let missing = false;
 
-/** Undefined where there is no WebAssembly (`--jitless`, say): then zlib does it all. */
-export function compiledCrc(): CompiledCrc | undefined {
-  if (compiled === undefined && !missing) {
-    try {
-      compiled = compile();
-    } catch {
-      missing = true;
-    }
+/** Undefined where there is no WebAssembly (`--jitless`, say), or no address space left for it: then zlib does it all. */
+export function sealingMemory(): SealingMemory | undefined {
+  if (missing) return undefined;
+  try {
+    const { Instance, Module } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyLike }).WebAssembly;
+    compiled ??= { module: new Module(moduleBytes()), tables: allTables() };
+    const { seal, memory } = new Instance(compiled.module).exports;
+    new Uint32Array(memory.buffer).set(compiled.tables);
+    return new CompiledMemory(seal, memory);
+  } catch {
+    missing = true;
+    return undefined;
   }
-  return compiled;
 }
 
-function compile(): CompiledCrc {
-  const { Instance, Module } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyLike }).WebAssembly;
-  const { seal, memory } = new Instance(new Module(moduleBytes())).exports;
-  const { buffer } = memory;
-  new Uint32Array(buffer, 0, tablesBytes / 4).set(slicingTables());
-  const scratch = new Uint8Array(buffer, tablesBytes);
-  return {
-    sealEntries(target, from, to) {
-      const length = to - from;
-      scratch.set(target.subarray(from, to));
-      seal(tablesBytes, tablesBytes + length);
-      target.set(scratch.subarray(0, length), from);
-    },
-  };
+class CompiledMemory implements SealingMemory {
+  readonly #seal: (at: number, end: number, previous: number) => number;
+  readonly #memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  bytes: Uint8Array;
+
+  constructor(seal: CompiledMemory["sealEntries"], memory: { buffer: ArrayBuffer; grow(pages: number): number }) {
+    this.#seal = seal;
+    this.#memory = memory;
+    this.bytes = new Uint8Array(memory.buffer, wasmPageBytes);
+  }
+
+  grow(length: number): boolean {
+    if (length > sealingBytesMax) return false;
+    const pages = Math.ceil((length - this.bytes.length) / wasmPageBytes);
+    if (pages <= 0) return true;
+    try {
+      this.#memory.grow(pages);
+    } catch {
+      return false;
+    }
+    this.bytes = new Uint8Array(this.#memory.buffer, wasmPageBytes);
+    return true;
+  }
+
+  sealEntries(from: number, to: number, previous: number): number {
+    return this.#seal(wasmPageBytes + from, wasmPageBytes + to, previous) >>> 0;
+  }
 }
 
-/** Table k holds the CRC of each byte followed by k zeros. */
-function slicingTables(): Uint32Array {
-  const tables = new Uint32Array(16 * 256);
+const polynomial = 0xedb88320;
+
+function allTables(): Uint32Array {
+  const tables = new Uint32Array((highPowersAt + 4 * highPowers) / 4);
+  // Table k holds the CRC of each byte followed by k zeros.
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) === 1 ? 0xedb88320 : 0);
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) === 1 ? polynomial : 0);
     tables[byte] = crc;
   }
-  for (let at = 256; at < tables.length; at++) {
-    const crc = tables[at - 256] as number;
-    tables[at] = (crc >>> 8) ^ (tables[crc & 255] as number);
-  }
+  const byteFurther = (value: number) => (value >>> 8) ^ (tables[value & 255] as number);
+  for (let at = 256; at < powersAt / 4; at++) tables[at] = byteFurther(tables[at - 256] as number);
+  // The highest bit stands for x^0.
+  const low = tables.subarray(powersAt / 4, highPowersAt / 4);
+  low[0] = 0x8000_0000;
+  for (let n = 1; n < powers; n++) low[n] = byteFurther(low[n - 1] as number);
+  const high = tables.subarray(highPowersAt / 4);
+  const step = byteFurther(low[powers - 1] as number);
+  high[0] = 0x8000_0000;
+  for (let n = 1; n < highPowers; n++) high[n] = product(high[n - 1] as number, step);
   return tables;
 }
 
-type Code = readonly number[];
+function product(a: number, b: number): number {
+  let sum = 0;
+  for (let bit = 31, term = a; bit >= 0; bit--) {
+    if (((b >>> bit) & 1) === 1) sum ^= term;
+    term = (term >>> 1) ^ ((term & 1) === 1 ? polynomial : 0);
+  }
+  return sum;
+}
 
-const i32 = 0x7f;
-const op = {
-  end: 0x0b,
-  branch: 0x0c,
-  branchIf: 0x0d,
-  call: 0x10,
-  and: 0x71,
-  or: 0x72,
-  xor: 0x73,
-  add: 0x6a,
-  sub: 0x6b,
-} as const;
-const lessSigned = 0x48;
-const notLess = 0x4f;
-const get = (local: number): Code => [0x20, local];
-const set = (local: number, value: Code): Code => [...value, 0x21, local];
-const constant = (value: number): Code => [0x41, ...signedLeb(value)];
-const binary = (code: number, left: Code, right: Code): Code => [...left, ...right, code];
-const shiftRight = (value: Code, bits: number): Code => (bits === 0 ? value : [...value, ...constant(bits), 0x76]);
-const load = (address: Code, offset = 0): Code => [...address, 0x28, 0, ...leb(offset)];
-const loadByte = (address: Code): Code => [...address, 0x2d, 0, 0];
-const store = (address: Code, value: Code): Code => [...address, ...value, 0x36, 0, 0];
-const block = (...body: Code[]): Code => [0x02, 0x40, ...body.flat(), op.end];
-const loop = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(), op.end];
-const branchIf = (condition: Code, depth: number): Code => [...condition, op.branchIf, depth];
-/** While `condition` is not met. */
-const until = (condition: Code, ...body: Code[]): Code => block(loop(branchIf(condition, 1), ...body, [op.branch, 0]));
+const xorAll = (terms: readonly Code[]): Code => terms.reduce((sum, term) => xor(sum, term));
+/** Entry `byte` of table `table`, four bytes each. */
+const lookUp = (table: number, byte: Code): Code => load(shiftLeft(byte, 2), table * 1024);
 
-/** Entry `byte` of table `table`; four bytes each. */
-const lookUp = (table: number, byte: Code): Code => load([...byte, ...constant(2), 0x74], table * 1024);
-const byteOf = (local: number, bits: number): Code =>
-  bits === 24 ? shiftRight(get(local), 24) : binary(op.and, shiftRight(get(local), bits), constant(255));
+/** (state): the register after four more zero bytes; or, with four bytes already added to it, after those. */
+function fourFurther(): WasmFunction {
+  const state = 0;
+  const bytes = [0, 1, 2, 3].map((n) => lookUp(3 - n, and(shiftRight(get(state), 8 * n), constant(255))));
+  return { parameters: [i32], locals: [], body: [xorAll(bytes)] };
+}
 
-/** (at, end): the CRC of the bytes in between. */
-function crcFunction(): Code {
-  const [at, end, crc, first, second, third, fourth] = [0, 1, 2, 3, 4, 5, 6] as const;
-  const words = [first, second, third, fourth];
-  const terms = words.flatMap((word, n) =>
-    [0, 8, 16, 24].map((bits, byte) => lookUp(15 - 4 * n - byte, byteOf(word, bits))),
-  );
-  // The words that do not wait for the round before come first.
-  const folded = terms.reverse().reduce((sum, term) => binary(op.xor, sum, term));
-  return functionBody(5, [
-    set(crc, constant(-1)),
-    until(
-      binary(lessSigned, binary(op.sub, get(end), get(at)), constant(16)),
-      set(first, binary(op.xor, get(crc), load(get(at)))),
-      set(second, load(get(at), 4)),
-      set(third, load(get(at), 8)),
-      set(fourth, load(get(at), 12)),
-      set(crc, folded),
-      set(at, binary(op.add, get(at), constant(16))),
-    ),
-    until(
-      binary(notLess, get(at), get(end)),
+/**
+ * (a, b): their product modulo the polynomial. Every fourth bit of each is multiplied by every fourth of the other as if they were numbers: the sums of
+ * up to eight bits in a column do not reach the next column, and their lowest bits are what a multiplication without carries gives (Pornin, BearSSL).
+ */
+function productFunction(): WasmFunction {
+  const [a, b, whole] = [0, 1, 10] as const;
+  const every = 0x1111_1111_1111_1111n;
+  const [fourthsOfA, fourthsOfB] = [
+    [2, 3, 4, 5],
+    [6, 7, 8, 9],
+  ] as const;
+  const fourths = (of: number, into: readonly number[]) =>
+    into.map((local, n) =>
+      set(local, wide.and(wide.from(get(of)), wide.constant((every << BigInt(n)) & 0xffff_ffffn))),
+    );
+  const columns = [0, 1, 2, 3].map((column) => {
+    const products = fourthsOfA.map((left, n) =>
+      wide.multiply(get(left), get(fourthsOfB[(column - n + 4) % 4] as number)),
+    );
+    return wide.and(
+      products.reduce((sum, term) => wide.xor(sum, term)),
+      wide.constant(every << BigInt(column)),
+    );
+  });
+  return {
+    parameters: [i32, i32],
+    locals: Array<number>(9).fill(i64),
+    body: [
+      ...fourths(a, fourthsOfA),
+      ...fourths(b, fourthsOfB),
+      // The highest bit stands for x^0 on both sides, so 63 bits of product begin one further down.
       set(
-        crc,
-        binary(
-          op.xor,
-          shiftRight(get(crc), 8),
-          lookUp(0, binary(op.and, binary(op.xor, get(crc), loadByte(get(at))), constant(255))),
+        whole,
+        wide.shiftLeft(
+          columns.reduce((sum, column) => wide.or(sum, column)),
+          1,
         ),
       ),
-      set(at, binary(op.add, get(at), constant(1))),
-    ),
-    binary(op.xor, get(crc), constant(-1)),
-  ]);
+      xor(wide.low(wide.shiftRight(get(whole), 32)), call(functions.fourFurther, wide.low(get(whole)))),
+    ],
+  };
 }
 
-/** (at, end): the checksum of each entry in between, which covers all of it but itself. */
-function sealFunction(): Code {
-  const [at, end, next] = [0, 1, 2] as const;
-  const nextEntry = binary(op.add, binary(op.add, get(at), constant(entryHeaderBytes)), load(get(at), 8));
-  return functionBody(1, [
-    until(
-      binary(notLess, get(at), get(end)),
-      set(next, nextEntry),
-      store(get(at), [...binary(op.add, get(at), constant(4)), ...get(next), op.call, 0]),
-      set(at, get(next)),
-    ),
-  ]);
+/** (at, end): the CRC of the bytes in between. */
+function crcFunction(): WasmFunction {
+  const [at, end, word, state, first, second, third, fourth, fifth] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
+  const left = sub(get(end), get(at));
+  const step = (bytes: number) => set(at, add(get(at), constant(bytes)));
+  const carries = [first, second, third, fourth, fifth] as const;
+  const carry = (n: number) => carries[n % 5] as number;
+  /** Takes `count` words away and adds them again further on; where the next word's sum stands has then moved on by as many. */
+  const words = (count: number) =>
+    Array.from({ length: count }, (_, n) => [
+      set(word, wide.xor(wide.load(get(at), 8 * n), get(carry(n)))),
+      set(carry(n + 2), sum(get(carry(n + 2)), up(17), up(55))),
+      set(carry(n + 3), sum(get(carry(n + 3)), down(47), down(9), up(19))),
+      set(carry(n + 4), sum(get(carry(n + 4)), down(45), up(44))),
+      set(carry(n), down(20)),
+    ]).flat();
+  const rotate = [
+    set(word, get(first)),
+    set(first, get(second)),
+    set(second, get(third)),
+    set(third, get(fourth)),
+    set(fourth, get(fifth)),
+    set(fifth, get(word)),
+  ];
+  const up = (bits: number) => wide.shiftLeft(get(word), bits);
+  const down = (bits: number) => wide.shiftRight(get(word), bits);
+  const sum = (...terms: Code[]) => terms.reduce((all, term) => wide.xor(all, term));
+  const bytesOfWord = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
+    lookUp(7 - n, wide.low(wide.and(down(8 * n), wide.constant(255n)))),
+  );
+  return {
+    parameters: [i32, i32],
+    locals: [i64, i32, i64, i64, i64, i64, i64],
+    body: [
+      // What is still to be added to each of the next five words; to the first, the register's initial ones.
+      set(first, wide.constant(0xffff_ffffn)),
+      until(isLess(left, constant(88)), ...words(5), step(40)),
+      until(isLess(left, constant(48)), ...words(1), ...rotate, step(8)),
+      until(
+        isLess(left, constant(8)),
+        set(word, sum(wide.load(get(at)), get(first), wide.from(get(state)))),
+        set(state, xorAll(bytesOfWord)),
+        set(first, wide.constant(0n)),
+        ...rotate,
+        step(8),
+      ),
+      until(
+        isNotLess(get(at), get(end)),
+        set(state, xor(shiftRight(get(state), 8), lookUp(0, and(xor(get(state), loadByte(get(at))), constant(255))))),
+        step(1),
+      ),
+      xor(get(state), constant(-1)),
+    ],
+  };
 }
 
-function functionBody(locals: number, code: readonly Code[]): Code {
-  return counted([1, locals, i32, ...code.flat(), op.end]);
+/** (at, end, previous): fills in the checksum of each entry in between, which covers all of it but itself; returns that of all, after `previous`. */
+function sealFunction(): WasmFunction {
+  const [at, end, sum, next, length, own, power] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const lowPower = load(shiftLeft(and(get(length), constant(powers - 1)), 2), powersAt);
+  const highPower = load(shiftLeft(shiftRight(get(length), 12), 2), highPowersAt);
+  return {
+    parameters: [i32, i32, i32],
+    locals: [i32, i32, i32, i32],
+    body: [
+      until(
+        isNotLess(get(at), get(end)),
+        set(length, add(constant(entryHeaderBytes - checksumBytes), load(get(at), 8))),
+        set(next, add(add(get(at), constant(checksumBytes)), get(length))),
+        set(own, call(functions.crc, add(get(at), constant(checksumBytes)), get(next))),
+        store(get(at), get(own)),
+        set(power, lowPower),
+        when(shiftRight(get(length), 12), set(power, call(functions.product, get(power), highPower))),
+        // The four bytes of the checksum itself, and then the bytes that it is the checksum of.
+        set(sum, xor(call(functions.fourFurther, xor(xor(get(sum), constant(-1)), get(own))), constant(-1))),
+        set(sum, xor(call(functions.product, get(sum), get(power)), get(own))),
+        set(at, get(next)),
+      ),
+      get(sum),
+    ],
+  };
 }
+
+const checksumBytes = 4;
+const functions = { fourFurther: 0, product: 1, crc: 2 } as const;
 
 function moduleBytes(): Uint8Array {
-  const section = (id: number, ...content: Code[]): Code => [id, ...counted(content.flat())];
-  const name = (text: string): Code => counted(Array.from(text, (letter) => letter.charCodeAt(0)));
-  return Uint8Array.from([
-    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // "\0asm", version 1
-    ...section(1, [2], [0x60, 2, i32, i32, 1, i32], [0x60, 2, i32, i32, 0]), // types: (i32, i32) -> i32 and (i32, i32) -> ()
-    ...section(3, [2, 0, 1]),
-    ...section(5, [1, 1, pages, pages]),
-    ...section(7, [2], name("memory"), [2, 0], name("seal"), [0, 1]),
-    ...section(10, [2], crcFunction(), sealFunction()),
-  ]);
-}
-
-function counted(bytes: Code): Code {
-  return [...leb(bytes.length), ...bytes];
-}
-
-function leb(value: number): Code {
-  return value < 128 ? [value] : [(value & 127) | 128, ...leb(value >>> 7)];
-}
-
-function signedLeb(value: number): Code {
-  return value >= -64 && value < 64 ? [value & 127] : [(value & 127) | 128, ...signedLeb(value >> 7)];
+  return wasmModule([fourFurther(), productFunction(), crcFunction(), sealFunction()], "seal", initialPages);
 }

@@ -4,7 +4,7 @@ import { lockDirectory } from "./directory-lock.js";
 import type { WalFile, WalFileSystem } from "./file-system.js";
 
 /** Writes up to this size only copy into the page cache and are done at once: a trip through the thread pool would cost more. */
-const synchronousWriteMax = 1024 * 1024;
+const synchronousWriteMax = 4 * 1024 * 1024;
 
 class NodeFile implements WalFile {
   readonly #fd: number;
@@ -41,7 +41,11 @@ class NodeFile implements WalFile {
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
-      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+      fs.fdatasync(this.#fd, (error) => {
+        if (error !== null) reject(error);
+        else if (isDeleted(this.#fd)) reject(new Error("the file was deleted while it was in use"));
+        else resolve();
+      });
     });
   }
 
@@ -55,6 +59,15 @@ class NodeFile implements WalFile {
     return new Promise((resolve, reject) => {
       fs.close(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error)));
     });
+  }
+}
+
+/** A deleted file can still be written and synced, and nobody will ever read it again. Asking costs a microsecond. */
+function isDeleted(fd: number): boolean {
+  try {
+    return fs.fstatSync(fd).nlink === 0;
+  } catch {
+    return false;
   }
 }
 

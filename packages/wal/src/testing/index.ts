@@ -1,1 +1,1 @@
-export { type ConformanceCase, objectStoreCases } from "./object-store.js";
+export { type ConformanceCase, type ObjectStoreCasesOptions, objectStoreCases } from "./object-store.js";

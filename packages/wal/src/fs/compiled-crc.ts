@@ -102,9 +102,10 @@ class CompiledMemory implements SealingMemory {
   }
 
   grow(length: number): boolean {
+    if (length <= this.bytes.length) return true;
     if (length > sealingBytesMax) return false;
-    const pages = Math.ceil((length - this.bytes.length) / wasmPageBytes);
-    if (pages <= 0) return true;
+    const wanted = Math.min(sealingBytesMax, Math.max(length, 2 * this.bytes.length));
+    const pages = Math.ceil((wanted - this.bytes.length) / wasmPageBytes);
     try {
       this.#memory.grow(pages);
     } catch {

@@ -6,8 +6,12 @@ import type { WalFile, WalFileSystem } from "./file-system.js";
 /** Writes up to this size only copy into the page cache and are done at once: a trip through the thread pool would cost more. */
 const synchronousWriteMax = 4 * 1024 * 1024;
 
+/** How soon it is noticed that the file was deleted. */
+const askEveryMs = 100;
+
 class NodeFile implements WalFile {
   readonly #fd: number;
+  #askAtMs = 0;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -43,10 +47,25 @@ class NodeFile implements WalFile {
     return new Promise((resolve, reject) => {
       fs.fdatasync(this.#fd, (error) => {
         if (error !== null) reject(error);
-        else if (isDeleted(this.#fd)) reject(new Error("the file was deleted while it was in use"));
+        else if (this.#isDeleted()) reject(new Error("the file was deleted while it was in use"));
         else resolve();
       });
     });
+  }
+
+  /**
+   * A deleted file can still be written and synced, and nobody will ever read it again; what was acknowledged before is as lost as what is acknowledged
+   * now. So it is enough to notice soon: asking for each sync cost 40 us of the 150 that one takes.
+   */
+  #isDeleted(): boolean {
+    const now = performance.now();
+    if (now < this.#askAtMs) return false;
+    this.#askAtMs = now + askEveryMs;
+    try {
+      return fs.fstatSync(this.#fd).nlink === 0;
+    } catch {
+      return false;
+    }
   }
 
   size(): Promise<number> {
@@ -59,15 +78,6 @@ class NodeFile implements WalFile {
     return new Promise((resolve, reject) => {
       fs.close(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error)));
     });
-  }
-}
-
-/** A deleted file can still be written and synced, and nobody will ever read it again. Asking costs a microsecond. */
-function isDeleted(fd: number): boolean {
-  try {
-    return fs.fstatSync(fd).nlink === 0;
-  } catch {
-    return false;
   }
 }
 

@@ -245,6 +245,7 @@ describe("an upload in parts", () => {
     ["UploadPart", { kind: "cut after" }],
     ["UploadPart", { kind: "damaged request" }],
     ["CompleteMultipartUpload", { kind: "refuse", status: 503, code: "SlowDown" }],
+    ["CompleteMultipartUpload", { kind: "refuse", status: 404, code: "NoSuchUpload" }],
     ["CompleteMultipartUpload", { kind: "error in 200", code: "InternalError" }],
   ];
   for (const [operation, fault] of faults) {

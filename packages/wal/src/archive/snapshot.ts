@@ -42,7 +42,7 @@ const partsMax = 100_000;
  * vouches for them. After an interruption the same call goes on: parts that are there are compared. A snapshot that exists is compared as a whole,
  * nothing is uploaded, and a difference is `ERR_ARCHIVE_DIVERGED`. `ERR_ARCHIVE_RANGE` when the archive does not reach `sequence`, or has let it go.
  *
- * Holds four parts: one is gathered while one is packed, stored and read back.
+ * Holds five parts at most: one is gathered while one is packed, stored, read back and unpacked.
  */
 export async function writeSnapshot(options: SnapshotOptions): Promise<SnapshotManifest> {
   const { store, stream, sequence, chunks, bytesPerObjectMax = 8 * 1024 * 1024, signal } = options;

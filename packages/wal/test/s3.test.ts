@@ -245,6 +245,7 @@ describe("an upload in parts", () => {
     ["UploadPart", { kind: "cut after" }],
     ["UploadPart", { kind: "damaged request" }],
     ["CompleteMultipartUpload", { kind: "refuse", status: 503, code: "SlowDown" }],
+    ["CompleteMultipartUpload", { kind: "refuse", status: 404, code: "NoSuchUpload" }],
     ["CompleteMultipartUpload", { kind: "error in 200", code: "InternalError" }],
   ];
   for (const [operation, fault] of faults) {
@@ -291,16 +292,50 @@ describe("an upload in parts", () => {
   });
 });
 
-describe("whether the server honours create-only", () => {
-  const withServer = async (options: StrictS3Options, work: (other: StrictS3) => Promise<void>) => {
-    const other = await StrictS3.start(options);
-    try {
-      await work(other);
-    } finally {
-      await other.close();
-    }
+const withServer = async (options: StrictS3Options, work: (other: StrictS3) => Promise<void>) => {
+  const other = await StrictS3.start(options);
+  try {
+    await work(other);
+  } finally {
+    await other.close();
+  }
+};
+
+describe("a server that does not know", () => {
+  const all = async (store: ObjectStore) => {
+    const large = Buffer.alloc(6 * MiB, 3);
+    await put(store, "k/small", bytes("one"));
+    await put(store, "k/large", large);
+    expect(Buffer.from((await store.get("k/small")) ?? []).toString()).toBe("one");
+    expect(Buffer.from((await store.get("k/large")) ?? []).equals(large)).toBe(true);
+    expect(await collect(store.list(""))).toEqual(["k/large", "k/small"]);
+    await store.delete("k/large");
   };
 
+  it("the SDK's own checksums is served: the store's client never sends any", () =>
+    withServer(
+      {
+        unknownHeaders: [
+          "x-amz-checksum-crc32",
+          "x-amz-sdk-checksum-algorithm",
+          "x-amz-checksum-mode",
+          "x-amz-trailer",
+        ],
+      },
+      (other) => all(open({ multipartBytes: 5 * MiB }, other)),
+    ));
+
+  it("any checksum is served where that is asked for, and says what it refuses where not", () =>
+    withServer({ unknownHeaders: ["x-amz-checksum-sha256", "x-amz-checksum-algorithm"] }, async (other) => {
+      await expect(put(open({}, other), "k", bytes("one"))).rejects.toMatchObject({
+        code: "ERR_ARCHIVE_UNSUPPORTED",
+        message: expect.stringContaining("x-amz-checksum-sha256"),
+      });
+      await all(open({ multipartBytes: 5 * MiB, checksums: false }, other));
+    }));
+});
+
+describe("whether the server honours create-only", () => {
   it("is tried once before the first one that matters: two small requests, one where somebody did before", async () => {
     const first = open();
     await first.put("k0", bytes("zero"), { sha256: sha256(bytes("zero")) });

@@ -8,6 +8,8 @@ import { type Credentials, verifyPayload, verifySignature } from "./signature.js
 export interface StrictS3Options {
   /** `"ignore"` overwrites in spite of `If-None-Match`; `"refuse"` does not know the header. Default "honour". */
   readonly createOnly?: "honour" | "ignore" | "refuse";
+  /** Headers that it does not know, and says so, as a number of S3-compatible servers do with the newer checksums. */
+  readonly unknownHeaders?: readonly string[];
 }
 
 /**
@@ -93,6 +95,8 @@ export class StrictS3 {
       const body = await bodyOf(request);
       verifySignature(request, this.credentials, Date.now());
       if (bucketName !== this.bucketName) throw new Refusal(404, "NoSuchBucket");
+      const unknown = this.#options.unknownHeaders?.find((name) => name in request.headers);
+      if (unknown !== undefined) throw new Refusal(501, "NotImplemented", unknown);
       fault = this.#stage.take(operation, key || (url.searchParams.get("prefix") ?? ""));
       if (fault?.kind === "refuse") throw new Refusal(fault.status, fault.code);
       if (fault?.kind === "cut") return void request.socket.destroy();

@@ -11,14 +11,19 @@ interface Failure {
 const damagedOnTheWay = new Set(["BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"]);
 const denied = new Set(["ExpiredToken", "CredentialsProviderError"]);
 const full = new Set(["QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"]);
+/** By name, because an error may come late, in the body of an answer that began as 200. */
 const transient = new Set([
   // The caller's signal is heard before: this is a time limit of the store's own.
   "AbortError",
+  "InternalError",
+  // Somebody cleared it away under our hands; a new upload is a new chance.
+  "NoSuchUpload",
+  "RequestLimitExceeded",
   "RequestTimeout",
-  "TimeoutError",
+  "ServiceUnavailable",
   "SlowDown",
   "ThrottlingException",
-  "RequestLimitExceeded",
+  "TimeoutError",
 ]);
 const transientStatus = new Set([408, 409, 429, 500, 502, 503, 504]);
 const transientSystem = new Set([

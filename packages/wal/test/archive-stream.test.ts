@@ -27,7 +27,9 @@ const record = (n: number) => Buffer.from(`record ${n}`);
 const texts = async (store: ObjectStore, stream = "s") =>
   (await collect(restore({ store, stream }))).map(({ data }) => Buffer.from(data).toString());
 const expected = (last: number) => Array.from({ length: last }, (_, n) => `record ${n + 1}`);
-/** Rejects after its n-th call to put, for as long as `broken` says. */
+/** A busy machine may take long; nothing here depends on how long. */
+const eventually = <T>(seen: () => T) => expect.poll(seen, { timeout: 25_000, interval: 5 });
+/** Refuses to store anything for as long as `broken` says. */
 const failing = (inner: ObjectStore, broken: () => boolean): ObjectStore => ({
   ...inner,
   put: async (...args) => {
@@ -49,7 +51,7 @@ describe("a stream that is archived as it grows", () => {
     const { problems, objects } = await verifyArchive({ store, stream: "s" });
     expect(problems).toEqual([]);
     expect(objects).toBeGreaterThanOrEqual(Math.ceil(100 / 7));
-    await expect.poll(() => stream.firstSequence).toBe(101);
+    await eventually(() => stream.firstSequence).toBe(101);
     await stream.append([record(101), record(102)]);
     expect(await archiving.flush()).toBe(102);
     expect(await texts(store)).toEqual(expected(102));
@@ -77,9 +79,9 @@ describe("a stream that is archived as it grows", () => {
     const store = memoryObjectStore();
     await using archiving = archiveStream({ stream, store, ageMaxMs: 5 });
     await stream.append([record(1), record(2)]);
-    await expect.poll(() => archiving.archivedThrough).toBe(2);
+    await eventually(() => archiving.archivedThrough).toBe(2);
     await stream.append(record(3));
-    await expect.poll(() => archiving.archivedThrough).toBe(3);
+    await eventually(() => archiving.archivedThrough).toBe(3);
     expect(await texts(store)).toEqual(expected(3));
   });
 
@@ -91,11 +93,11 @@ describe("a stream that is archived as it grows", () => {
     await using archiving = archiveStream({ stream, store, keepFrom: () => keepFrom });
     await stream.append(Array.from({ length: 10 }, (_, n) => record(n + 1)));
     await archiving.flush();
-    await expect.poll(() => stream.firstSequence).toBe(4);
+    await eventually(() => stream.firstSequence).toBe(4);
     keepFrom = 100;
     await stream.append(record(11));
     await archiving.flush();
-    await expect.poll(() => stream.firstSequence).toBe(12);
+    await eventually(() => stream.firstSequence).toBe(12);
   });
 
   it("waits out a store that is away: nothing is dropped meanwhile, and then all is archived", async () => {
@@ -106,7 +108,7 @@ describe("a stream that is archived as it grows", () => {
     const store = failing(inner, () => away);
     await using archiving = archiveStream({ stream, store, retryAfterMs: 1, ageMaxMs: 1 });
     await stream.append(Array.from({ length: 10 }, (_, n) => record(n + 1)));
-    await expect.poll(() => archiving.stats().retries).toBeGreaterThan(2);
+    await eventually(() => archiving.stats().retries).toBeGreaterThan(2);
     expect(stream.firstSequence).toBe(1);
     away = false;
     expect(await archiving.flush()).toBe(10);
@@ -164,7 +166,7 @@ describe("a stream that is archived as it grows", () => {
     }
     for (const { archiving } of both) expect(await archiving.flush()).toBe(60);
     for (const { archiving, stream } of both) {
-      await expect.poll(() => stream.firstSequence).toBe(61);
+      await eventually(() => stream.firstSequence).toBe(61);
       await archiving.close();
     }
     expect(await texts(store)).toEqual(expected(60));

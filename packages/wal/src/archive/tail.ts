@@ -79,7 +79,14 @@ export class Tail {
     this.#overdue = false;
     try {
       for (let total = 0; total < bytesMax || this.#last < atLeastThrough; ) {
-        if (total > 0 && !(await (this.#last < atLeastThrough ? this.hasNext() : this.#nextInTime()))) return;
+        if (this.#isAtHand()) {
+          // The common case, at the price of one promise.
+          this.#arrived = await this.#records.next();
+          this.ended = this.#arrived.done === true;
+          if (this.ended) return;
+        } else if (total > 0) {
+          if (!(await (this.#last < atLeastThrough ? this.hasNext() : this.#nextInTime()))) return;
+        }
         const entry = this.#take();
         const bytes = archiveEntryBytes + entry.data.length;
         total += bytes;
@@ -133,6 +140,13 @@ export class Tail {
     this.#arrived = undefined;
     this.#last = value.sequence;
     return this.#options.entryOf(value);
+  }
+
+  /** Whether the next record is durable, nobody waits for it yet, and the run is to go on. */
+  #isAtHand(): boolean {
+    if (this.#arrived !== undefined || this.#pending !== undefined || this.#overdue) return false;
+    const isComplete = this.#closeBy > 0 && this.#last >= this.#closeBy;
+    return !isComplete && this.#last > 0 && this.#last < this.#options.lastSequence();
   }
 
   /** Whether the next record comes before the run is overdue, or before what was asked for is complete. */

@@ -1,12 +1,14 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
+import { encodeConfiguration, following, type MemberRole, roleIn } from "./configuration.js";
 import type { Victory } from "./election.js";
 import { weightOf } from "./log.js";
+import { refusal } from "./members.js";
 import type { Accept, Ack, Nack } from "./messages.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
 import type { Replica } from "./replica.js";
-import type { Entry, Proposal } from "./types.js";
+import type { Entry, Learner, Members, Proposal } from "./types.js";
 
 const noCommand = new Uint8Array(0);
 /** Rounds of heartbeats after which a piece of catch-up counts as lost. */
@@ -15,7 +17,14 @@ const pieceRounds = 4;
 /** What the leader knows of another replica, all of it from answers in its own ballot. */
 interface Peer {
   readonly node: string;
+  role: MemberRole;
   synced: boolean;
+  /** Known chosen and durable there. */
+  chosenThrough: number;
+  /** Has no state machine at its applied slot. Nothing is believed before it has answered. */
+  lacksState: boolean;
+  /** What it was last told that it may let go of. */
+  releasedThrough: number;
   /**
    * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
    * has restarted takes again, slot by slot, what it already has on disk.
@@ -39,12 +48,24 @@ interface Peer {
   gapRound: number;
 }
 
+/** How a node stands that the leader feeds. */
+export interface Progress {
+  /** Holds the log in this ballot, but for what is on its way. */
+  readonly holdsTail: boolean;
+  readonly lacksState: boolean;
+  readonly acceptedThrough: number;
+  readonly chosenThrough: number;
+}
+
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader {
   readonly ballot: Ballot;
   readonly #replica: Replica;
-  readonly #peers: Peer[];
-  readonly #byNode = new Map<string, Peer>();
+  /** Everyone who is sent the log; `#voters` are those of them who decide. */
+  #peers: Peer[] = [];
+  #voters: Peer[] = [];
+  #learners: readonly Learner[] = [];
+  #byNode = new Map<string, Peer>();
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
   readonly #startSlot: number;
   readonly #reads: Reads;
@@ -65,24 +86,8 @@ export class Leader {
   constructor(replica: Replica, victory: Victory) {
     this.#replica = replica;
     this.ballot = victory.ballot;
-    const { log, settings, nowMs } = replica;
+    const { log, nowMs } = replica;
     this.#reads = new Reads(replica);
-    this.#peers = settings.membership.peers.map((node) => ({
-      node,
-      synced: false,
-      next: 0,
-      acceptedThrough: 0,
-      sent: [],
-      sentBytes: 0,
-      round: 0,
-      sentMs: Number.NEGATIVE_INFINITY,
-      sentRound: 0,
-      retryRound: 0,
-      triedChosen: -1,
-      syncedRound: -1,
-      gapRound: -1,
-    }));
-    for (const peer of this.#peers) this.#byNode.set(peer.node, peer);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
@@ -92,7 +97,8 @@ export class Leader {
     const noop: Entry = { slot: log.end + 1, ballot: this.ballot, kind: "noop", command: noCommand };
     this.#startSlot = noop.slot;
     this.#pipelineBytes += weightOf(noop);
-    log.append([noop], 0);
+    replica.append([noop]);
+    this.#seat();
     replica.role = "leader";
     replica.accepted = this.ballot;
     const { truncateFrom } = victory;
@@ -102,7 +108,7 @@ export class Leader {
       entries: [...victory.entries, noop],
       chosenThrough: replica.chosenThrough,
     });
-    replica.sayLeader(settings.membership.self);
+    replica.sayLeader(replica.self);
     this.#beat();
     for (const [node, promised] of victory.promises) {
       const peer = this.#byNode.get(node);
@@ -121,12 +127,13 @@ export class Leader {
 
   /**
    * Until when no other replica can have been elected, by our clock. Counted from when the answered message was *sent*:
-   * the grant began later than that, whatever the network did to the answer.
+   * the grant began later than that, whatever the network did to the answer. A change of members changes at once whose
+   * grants count; what an earlier configuration granted is forgotten.
    */
   get leaseUntilMs(): number {
-    const { membership, leaseUsableMs } = this.#replica.settings;
-    const sent = this.#peers.map((peer) => peer.sentMs);
-    return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + leaseUsableMs;
+    const { membership, settings } = this.#replica;
+    const sent = this.#voters.map((peer) => peer.sentMs);
+    return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + settings.leaseUsableMs;
   }
 
   leaseHeld(): boolean {
@@ -151,10 +158,9 @@ export class Leader {
   }
 
   propose(proposals: readonly Proposal[]): void {
-    const { effects, settings } = this.#replica;
+    const { effects, settings, self } = this.#replica;
     for (const proposal of proposals) {
       const { id, command } = proposal;
-      const self = settings.membership.self;
       if (command.length > settings.commandBytesMax) {
         effects.push({ type: "rejected", id, reason: "too-large", leader: self });
       } else if (this.queued >= settings.queueMax + this.#room() || this.#queueBytes > settings.queueBytesMax) {
@@ -177,6 +183,8 @@ export class Leader {
     if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
     peer.round = Math.max(peer.round, message.round);
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
+    peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
+    peer.lacksState = message.lacksState ?? false;
     // What it still needs may have left our memory; then it must catch up as if it were not synced yet.
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
     if (message.synced) {
@@ -235,7 +243,79 @@ export class Leader {
     const { nowMs, settings } = this.#replica;
     this.#round++;
     this.#beatAtMs = nowMs + settings.heartbeatMs;
-    this.#replica.broadcast({ type: "heartbeat", ...this.#stamp() });
+    const heartbeat = { type: "heartbeat", ...this.#stamp() } as const;
+    const held = this.#heldByTwo();
+    for (const peer of this.#peers) {
+      this.#replica.send(peer.node, heartbeat);
+      if (peer.role === "storage" || held <= peer.releasedThrough) continue;
+      peer.releasedThrough = held;
+      this.#replica.send(peer.node, { type: "releasable", throughSlot: held });
+    }
+  }
+
+  /** Everyone whom the configuration in force, or the host, wants to be sent the log. */
+  #seat(): void {
+    const { membership, self } = this.#replica;
+    const { configuration } = membership;
+    const seats = new Map<string, Peer>();
+    for (const node of membership.peers) seats.set(node, this.#peer(node, roleIn(configuration, node) as MemberRole));
+    this.#voters = [...seats.values()];
+    for (const { node, role } of this.#learners) {
+      if (node !== self && !seats.has(node)) seats.set(node, this.#peer(node, role));
+    }
+    this.#byNode = seats;
+    this.#peers = [...seats.values()];
+  }
+
+  #peer(node: string, role: MemberRole): Peer {
+    const known = this.#byNode.get(node);
+    if (known !== undefined) {
+      known.role = role;
+      return known;
+    }
+    return {
+      node,
+      role,
+      synced: false,
+      chosenThrough: 0,
+      lacksState: true,
+      releasedThrough: 0,
+      next: 0,
+      acceptedThrough: 0,
+      sent: [],
+      sentBytes: 0,
+      round: 0,
+      sentMs: Number.NEGATIVE_INFINITY,
+      sentRound: 0,
+      retryRound: 0,
+      triedChosen: -1,
+      syncedRound: -1,
+      gapRound: -1,
+    };
+  }
+
+  setLearners(learners: readonly Learner[]): void {
+    this.#learners = [...learners];
+    this.#seat();
+    this.#beat();
+  }
+
+  progressOf(node: string): Progress | undefined {
+    const peer = this.#byNode.get(node);
+    if (peer === undefined) return undefined;
+    const { log, settings } = this.#replica;
+    const { acceptedThrough, chosenThrough, lacksState } = peer;
+    const holdsTail = peer.synced && log.end - acceptedThrough <= Math.ceil(settings.pipelineSlotsMax / 2);
+    return { holdsTail, lacksState, acceptedThrough, chosenThrough };
+  }
+
+  /** The highest slot through which two storage replicas, we among them, durably hold everything: in the log or as state. */
+  #heldByTwo(): number {
+    let second = 0;
+    for (const { role, lacksState, chosenThrough } of this.#voters) {
+      if (role === "storage" && !lacksState) second = Math.max(second, chosenThrough);
+    }
+    return Math.min(second, this.#replica.chosenThrough);
   }
 
   /** How many proposals the pipeline takes at the moment. */
@@ -247,17 +327,34 @@ export class Leader {
 
   /** Moves what fits from the queue into the log: one write, one message for each peer. */
   #append(): void {
+    while (this.#appendBatch());
+  }
+
+  /** Returns whether another batch is wanted at once: a change of members ends one, what follows is under the new ones. */
+  #appendBatch(): boolean {
     const { log, effects, settings } = this.#replica;
     let room = this.#room();
     const first = log.end + 1;
     const entries: Entry[] = [];
-    while (room-- > 0 && this.#queueHead < this.#queue.length && this.#pipelineBytes < settings.pipelineBytesMax) {
-      const { id, command } = this.#queue[this.#queueHead++] as Proposal;
-      const entry: Entry = { slot: first + entries.length, ballot: this.ballot, kind: "command", command };
+    let changed = false;
+    while (
+      !changed &&
+      room-- > 0 &&
+      this.#queueHead < this.#queue.length &&
+      this.#pipelineBytes < settings.pipelineBytesMax
+    ) {
+      const proposal = this.#queue[this.#queueHead++] as Proposal;
+      const { id, command } = proposal;
+      const slot = first + entries.length;
+      const entry: Entry =
+        proposal.members === undefined
+          ? { slot, ballot: this.ballot, kind: "command", command }
+          : this.#change(proposal, slot);
+      changed = entry.kind === "config";
       this.#queueBytes -= command.length;
       this.#pipelineBytes += weightOf(entry);
       entries.push(entry);
-      effects.push({ type: "proposed", id, slot: entry.slot, ballot: this.ballot });
+      if (entry.kind !== "noop") effects.push({ type: "proposed", id, slot, ballot: this.ballot });
     }
     if (this.#queueHead === this.#queue.length) {
       this.#queue = [];
@@ -266,10 +363,41 @@ export class Leader {
       this.#queue = this.#queue.slice(this.#queueHead);
       this.#queueHead = 0;
     }
-    if (entries.length === 0) return;
-    log.append(entries, 0);
+    if (entries.length === 0) return false;
+    this.#replica.append(entries);
+    // Who has left is told of it: the rest of its log, this entry the last.
     for (const peer of this.#peers) this.#stream(peer);
+    if (changed) {
+      this.#seat();
+      for (const peer of this.#peers) this.#stream(peer);
+    }
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
+    if (changed) this.#countChosen();
+    return changed && this.queued > 0;
+  }
+
+  /** The entry of a change of members, or the noop that takes its slot when a guard forbids it. */
+  #change({ id, members }: Proposal, slot: number): Entry {
+    const { membership, effects, self, knownChosen } = this.#replica;
+    const { configuration } = membership;
+    const next = following(configuration, members as Members, slot);
+    const reason = refusal({
+      self,
+      before: configuration,
+      next,
+      // G1: two changes that are both undecided could leave quorums two steps apart, which need not meet.
+      // G2: a rival's undecided change of an earlier ballot can come back until a quorum has taken over our log.
+      settled: configuration.slot <= knownChosen && knownChosen >= this.#startSlot,
+      // G4: a member that lacks the log's end would stop every write until it has it.
+      ready: (node, role) => {
+        if (node === self) return true;
+        const progress = this.progressOf(node);
+        return progress?.holdsTail === true && !(role === "storage" && progress.lacksState);
+      },
+    });
+    if (reason === undefined) return { slot, ballot: this.ballot, kind: "config", command: encodeConfiguration(next) };
+    effects.push({ type: "rejected", id, reason, leader: self });
+    return { slot, ballot: this.ballot, kind: "noop", command: noCommand };
   }
 
   /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
@@ -336,6 +464,10 @@ export class Leader {
     const replica = this.#replica;
     const { log, settings, knownChosen } = replica;
     const prevSlot = Math.min(chosenThrough, knownChosen);
+    if (prevSlot < replica.trimmedThrough && peer.role === "log") {
+      this.#sendBase(peer);
+      return;
+    }
     if (prevSlot + 1 < log.firstSlot) {
       sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
       return;
@@ -355,12 +487,23 @@ export class Leader {
     peer.sentRound = this.#round;
   }
 
+  /**
+   * A log replica needs no state to go on from: it may begin where our log begins, provided that what is below is held by
+   * two storage replicas. So it comes to hold all of the log that is kept here, and a write quorum needs no snapshot.
+   */
+  #sendBase(peer: Peer): void {
+    const replica = this.#replica;
+    const position = replica.positionFrom(replica.trimmedThrough);
+    if (position === undefined || position.slot > this.#heldByTwo()) return;
+    replica.send(peer.node, { type: "base", ...this.#stamp(), position });
+  }
+
   /** A slot is chosen when a quorum has it, accepted in this ballot and durable; each replica's answer is cumulative. */
   #countChosen(): void {
     const replica = this.#replica;
     const own = sameBallot(replica.durableAccepted, this.ballot) ? replica.durableEnd : 0;
-    const accepted = this.#peers.map((peer) => peer.acceptedThrough);
-    const through = reachedByQuorum(replica.settings.membership, own, accepted);
+    const accepted = this.#voters.map((peer) => peer.acceptedThrough);
+    const through = reachedByQuorum(replica.membership, own, accepted);
     if (through <= replica.knownChosen) return;
     for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {
       this.#pipelineBytes -= weightOf(replica.log.at(slot) as Entry);
@@ -376,8 +519,8 @@ export class Leader {
       this.#reads.answerAll();
       return;
     }
-    const rounds = this.#peers.map((peer) => peer.round);
-    const confirmed = reachedByQuorum(this.#replica.settings.membership, Number.POSITIVE_INFINITY, rounds);
+    const rounds = this.#voters.map((peer) => peer.round);
+    const confirmed = reachedByQuorum(this.#replica.membership, Number.POSITIVE_INFINITY, rounds);
     this.#reads.answerThrough(confirmed);
     if (this.#reads.wantsRound) {
       this.#beat();

@@ -1,0 +1,421 @@
+import { type ExploreModel, Interner } from "@evenkeel/simulation";
+import type { CoreOptions, Members, Message } from "../../../src/core/index.js";
+import type { Betrayal } from "./betrayal.js";
+import { ballotsOrder, ballotText, Nodes, type NodeState, type Reaction, sameBallot } from "./nodes.js";
+
+export interface GroupModelOptions {
+  readonly founders?: readonly string[];
+  readonly logReplicas?: readonly string[];
+  /** How often each node may stand. */
+  readonly stands: readonly number[];
+  /** Most proposals, crashes, rounds of heartbeats beyond those of an election, resignations, in all. */
+  readonly proposals?: number;
+  readonly crashes?: number;
+  readonly beats?: number;
+  readonly resigns?: number;
+  /** Changes of members that a leader may be asked for, in this order. */
+  readonly changes?: readonly Members[];
+  /** Refusals arrive. False: they are lost, as any message may be; then what a deposed ballot has said can be forgotten early. */
+  readonly nacks?: boolean;
+  /** Most nodes that have writes under way at once; what a further one writes is durable at once. Default: all. */
+  readonly lagging?: number;
+  /** Clocks: each node's rate, in units of time a tick, and how many ticks there are. Without it time means nothing: see `explore` in ARCHITECTURE.md. */
+  readonly clocks?: { readonly rates: readonly (readonly number[])[]; readonly ticksMax: number };
+  readonly options?: Partial<CoreOptions>;
+  readonly betrayal?: Betrayal;
+  /** What happens first, so that the search begins where it is interesting. Each must be possible. */
+  readonly prelude?: readonly string[];
+}
+
+/** What is chosen, seen from outside, and in which ballot it was when it was first seen. */
+interface Chosen {
+  readonly wrong?: string;
+  readonly entries: readonly { readonly entry: number; readonly ballot: { round: number; node: string } }[];
+}
+
+type State = readonly number[];
+
+const DELIVER = 0;
+const SYNC = 1;
+const CRASH = 2;
+const TICK = 3;
+const PROPOSE = 4;
+const RESIGN = 5;
+const CHANGE = 6;
+const TIME = 7;
+const KINDS = 8;
+
+/**
+ * The group as a model for `explore`: the shipped cores, their disks and what they have said to one another. A state is: clock rates, time, what is left of each budget,
+ * what is chosen, a number for each node, and the letters that may yet arrive, sorted.
+ *
+ * Letters are never used up: whatever was sent may arrive, again and in any order, or never. So there is no step that loses or doubles one.
+ */
+export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & { readonly nodes: Nodes } {
+  const founders = o.founders ?? ["a", "b", "c"];
+  const logReplicas = o.logReplicas ?? [];
+  const names = [...founders, ...logReplicas];
+  const count = names.length;
+  const timeless = o.clocks === undefined;
+  const rates = o.clocks?.rates ?? [names.map(() => 0)];
+  const nodes = new Nodes({
+    founders,
+    nodes: names,
+    logReplicas,
+    timeless,
+    options: { ...o.options },
+    ...(o.betrayal === undefined ? {} : { betrayal: o.betrayal }),
+  });
+  const lagging = o.lagging ?? count;
+  const nacks = o.nacks ?? false;
+  const changes = o.changes ?? [];
+  const ghosts = new Interner<Chosen>();
+  const ghostNumber = (chosen: Chosen) =>
+    ghosts.number(chosen, `${chosen.wrong ?? ""}|${chosen.entries.map(({ entry, ballot }) => `${entry}@${ballotText(ballot)}`)}`);
+
+  const RATES = 0;
+  const NOW = 1;
+  const CRASHES = 2;
+  const PROPOSALS = 3;
+  const BEATS = 4;
+  const RESIGNS = 5;
+  const CHANGES = 6;
+  const GHOST = 7;
+  const STANDS = 8;
+  const NODES = STANDS + count;
+  const LETTERS = NODES + count;
+
+  const nowOf = (state: State, node: number) =>
+    timeless ? 0 : ((rates[state[RATES] as number] as readonly number[])[node] as number) * (state[NOW] as number);
+
+  const memo = new Map<number, Reaction | null>();
+  /** A reaction; none for one that changes nothing and says nothing. */
+  function reaction(state: State, kind: number, node: number, arg: number, work: (from: number, nowMs: number) => Reaction | undefined) {
+    const from = state[NODES + node] as number;
+    const clock = timeless ? 0 : (state[RATES] as number) * 64 + (state[NOW] as number);
+    const key = ((from * KINDS + kind) * (timeless ? 1 : 4096) + clock) * 0x40_0000 + arg;
+    const known = memo.get(key);
+    if (known !== undefined) return known ?? undefined;
+    const made = work(from, nowOf(state, node));
+    const idle = made === undefined || (made.next === from && made.sent.length === 0 && made.chosen.length === 0);
+    memo.set(key, idle ? null : made);
+    return idle ? undefined : made;
+  }
+
+  const spentMemo = new Map<number, boolean>();
+  function isSpent(letter: number, receiver: number): boolean {
+    const key = receiver * 0x40_0000 + letter;
+    let spent = spentMemo.get(key);
+    if (spent === undefined) {
+      spent = canNeverMatter(nodes.letters.value(letter).message, nodes.states.value(receiver), names, nacks);
+      spentMemo.set(key, spent);
+    }
+    return spent;
+  }
+
+  /** The state after `node` has become `made.next`: letters that can no longer matter go, new ones come, what is chosen is looked at. */
+  function after(state: State, node: number, made: Reaction): number[] {
+    const next: number[] = [];
+    for (let i = 0; i < LETTERS; i++) next.push(state[i] as number);
+    next[NODES + node] = made.next;
+    const changed = state[NODES + node] !== made.next;
+    const { letters } = nodes;
+    for (let i = LETTERS; i < state.length; i++) {
+      const letter = state[i] as number;
+      if (changed && letters.value(letter).to === node && isSpent(letter, made.next)) continue;
+      next.push(letter);
+    }
+    for (const letter of made.sent) {
+      const { to, message } = letters.value(letter);
+      if (!nacks && message.type === "nack") continue;
+      if (!isSpent(letter, next[NODES + to] as number)) insert(next, letter, LETTERS);
+    }
+    return next;
+  }
+
+  function looked(next: number[], node: number, made: Reaction): number[] {
+    const { wrong, leading, storage } = nodes.states.value(made.next);
+    let ghost = ghosts.value(next[GHOST] as number);
+    const name = names[node] as string;
+    if (wrong !== undefined) ghost = { ...ghost, wrong: `${name}: ${wrong}` };
+    for (const [slot, entry] of made.chosen) ghost = withChosen(ghost, slot, entry, nodes.states.value(made.next), `${name} reports`);
+    if (logReplicas.length === 0) ghost = seenOnDisks(ghost, next);
+    if (leading !== undefined && !storage.includes(name)) ghost = { ...ghost, wrong: `${name} leads and is no storage replica` };
+    next[GHOST] = ghostNumber(ghost);
+    return next;
+  }
+
+  function withChosen(ghost: Chosen, slot: number, entry: number, by: NodeState, who: string): Chosen {
+    const known = ghost.entries[slot - 1];
+    if (known !== undefined) {
+      if (known.entry === entry) return ghost;
+      return { ...ghost, wrong: `${nodes.entries.value(known.entry - 1)} is chosen, ${who} ${nodes.entries.value(entry - 1)}` };
+    }
+    if (slot !== ghost.entries.length + 1) return { ...ghost, wrong: `${who} slot ${slot} before the one below` };
+    return { ...ghost, entries: [...ghost.entries, { entry, ballot: by.disk.state.accepted }] };
+  }
+
+  /** A slot is chosen when a majority has accepted it in one ballot, on disk, whether anybody knows it or not. */
+  function seenOnDisks(before: Chosen, state: State): Chosen {
+    let ghost = before;
+    for (let i = 0; i < count; i++) {
+      const one = nodes.states.value(state[NODES + i] as number);
+      const { accepted } = one.disk.state;
+      if (accepted.round === 0) continue;
+      for (let slot = 1; slot <= one.durableLog.length; slot++) {
+        let holders = 0;
+        for (let j = 0; j < count; j++) {
+          const other = nodes.states.value(state[NODES + j] as number);
+          if (sameBallot(other.disk.state.accepted, accepted) && other.durableLog[slot - 1] === one.durableLog[slot - 1]) holders++;
+        }
+        if (2 * holders <= count) break;
+        ghost = withChosen(ghost, slot, one.durableLog[slot - 1] as number, one, `a quorum in ${ballotText(accepted)} holds`);
+      }
+    }
+    return ghost;
+  }
+
+  function lags(state: State): number {
+    let lag = 0;
+    for (let i = 0; i < count; i++) if (nodes.states.value(state[NODES + i] as number).disk.pending.length > 0) lag++;
+    return lag;
+  }
+
+  /** With a bound of how many disks may lag, the one too many writes at once. */
+  function settle(before: State, node: number, made: Reaction): number[] {
+    let next = looked(after(before, node, made), node, made);
+    if (lagging >= count) return next;
+    while (lags(next) > lagging && nodes.states.value(next[NODES + node] as number).disk.pending.length > 0) {
+      const more = reaction(next, SYNC, node, 0, (from, now) => nodes.sync(from, now));
+      if (more === undefined) break;
+      next = looked(after(next, node, more), node, more);
+    }
+    return next;
+  }
+
+  function steps(state: State, to: (action: number, next: State) => void): void {
+    if (ghosts.value(state[GHOST] as number).wrong !== undefined) return;
+    for (let i = LETTERS; i < state.length; i++) {
+      const letter = state[i] as number;
+      const node = nodes.letters.value(letter).to;
+      const made = reaction(state, DELIVER, node, letter, (from, now) => nodes.deliver(from, letter, now));
+      if (made !== undefined) to(DELIVER + KINDS * letter, settle(state, node, made));
+    }
+    for (let node = 0; node < count; node++) {
+      const one = nodes.states.value(state[NODES + node] as number);
+      if (one.disk.pending.length > 0) {
+        const made = reaction(state, SYNC, node, 0, (from, now) => nodes.sync(from, now));
+        if (made !== undefined) to(SYNC + KINDS * node, looked(after(state, node, made), node, made));
+      }
+      const spend = (budget: number, kind: number, made: Reaction | undefined) => {
+        if (made === undefined || made.refused) return;
+        const next = settle(state, node, made);
+        next[budget] = (next[budget] as number) - 1;
+        to(kind + KINDS * node, next);
+      };
+      if ((state[CRASHES] as number) > 0 && (one.disk.pending.length > 0 || one.spoken.round > 0)) {
+        spend(CRASHES, CRASH, reaction(state, CRASH, node, 0, (from, now) => nodes.crash(from, now)));
+      }
+      if (one.leading !== undefined) {
+        const command = (state[PROPOSALS] as number) + 1;
+        if ((state[PROPOSALS] as number) > 0) {
+          spend(PROPOSALS, PROPOSE, reaction(state, PROPOSE, node, command, (from, now) => nodes.propose(from, command, now)));
+        }
+        if ((state[BEATS] as number) > 0) spend(BEATS, TICK, reaction(state, TICK, node, 0, (from, now) => nodes.tick(from, now)));
+        if ((state[RESIGNS] as number) > 0) {
+          spend(RESIGNS, RESIGN, reaction(state, RESIGN, node, 0, (from, now) => nodes.resign(from, now)));
+        }
+        const change = changes[changes.length - (state[CHANGES] as number)];
+        if (change !== undefined) {
+          spend(
+            CHANGES,
+            CHANGE,
+            reaction(state, CHANGE, node, changes.indexOf(change), (from, now) => {
+              const fed = nodes.learners(from, now);
+              const made = nodes.propose(fed.next, 0, now, change);
+              // A leader that cannot change the members yet begins to feed the new one; that costs no change.
+              if (made.refused) return { ...fed, refused: false };
+              return { ...made, sent: [...fed.sent, ...made.sent] };
+            }),
+          );
+        }
+      } else if ((state[STANDS + node] as number) > 0) {
+        const made = reaction(state, TICK, node, 0, (from, now) => nodes.tick(from, now));
+        if (made !== undefined) {
+          const next = settle(state, node, made);
+          const stood = nodes.states.value(made.next).standing;
+          if (stood !== undefined && (one.standing === undefined || !sameBallot(one.standing, stood))) {
+            next[STANDS + node] = (next[STANDS + node] as number) - 1;
+          }
+          to(TICK + KINDS * node, next);
+        }
+      }
+    }
+    if (o.clocks !== undefined && (state[NOW] as number) < o.clocks.ticksMax) {
+      const next = state.slice();
+      next[NOW] = (next[NOW] as number) + 1;
+      to(TIME, next);
+    }
+  }
+
+  function leadersLack(state: State): boolean | string {
+    const { entries } = ghosts.value(state[GHOST] as number);
+    for (let i = 0; i < count; i++) {
+      const { leading, log } = nodes.states.value(state[NODES + i] as number);
+      if (leading === undefined) continue;
+      for (const [index, { entry, ballot }] of entries.entries()) {
+        if (ballotsOrder(leading, ballot) <= 0 || log[index] === 0 || log[index] === entry) continue;
+        return `${names[i]} leads in ${ballotText(leading)} without ${nodes.entries.value(entry - 1)}`;
+      }
+    }
+    return true;
+  }
+
+  function leases(state: State): boolean | string {
+    for (let i = 0; i < count; i++) {
+      const holder = nodes.states.value(state[NODES + i] as number);
+      if (holder.leading === undefined || holder.leaseUntilMs <= nowOf(state, i)) continue;
+      for (let j = 0; j < count; j++) {
+        const { leading } = nodes.states.value(state[NODES + j] as number);
+        if (j === i || leading === undefined || ballotsOrder(leading, holder.leading) < 0) continue;
+        return `${names[j]} leads in ${ballotText(leading)} while ${names[i]} holds a lease`;
+      }
+    }
+    return true;
+  }
+
+  function show(action: number): string {
+    const kind = action % KINDS;
+    const arg = Math.floor(action / KINDS);
+    const name = names[arg] as string;
+    switch (kind) {
+      case DELIVER: {
+        const { from, to, message } = nodes.letters.value(arg);
+        return `${names[from]} -> ${names[to]}: ${messageText(message)}`;
+      }
+      case SYNC:
+        return `${name}: a write becomes durable`;
+      case CRASH:
+        return `${name} crashes and comes back`;
+      case TICK:
+        return `${name}: the timer`;
+      case PROPOSE:
+        return `${name} is asked for a command`;
+      case RESIGN:
+        return `${name} gives up leading`;
+      case CHANGE:
+        return `${name} is asked for the next members`;
+      default:
+        return "time passes";
+    }
+  }
+
+  function showState(state: State): string {
+    const ghost = ghosts.value(state[GHOST] as number);
+    const parts = names.map((name, i) => {
+      const { leading, standing, disk, log } = nodes.states.value(state[NODES + i] as number);
+      const role = leading ? ` leads ${ballotText(leading)}` : standing ? ` stands ${ballotText(standing)}` : "";
+      const { promised, accepted, entries } = disk.state;
+      const held = entries.map((entry) => ballotText(entry.ballot)).join(" ");
+      const more = disk.pending.length > 0 ? `, ${disk.pending.length} not durable, log end ${log.length}` : "";
+      return `${name}${role} {promised ${ballotText(promised)}, accepted ${ballotText(accepted)}, log [${held}]${more}}`;
+    });
+    const chosen = ghost.entries.map(({ entry }) => nodes.entries.value(entry - 1)).join("; ");
+    return `${parts.join(" ")}${chosen === "" ? "" : ` chosen: ${chosen}`}`;
+  }
+
+  const initial = rates.map((_, i) => {
+    const head = [i, 0, o.crashes ?? 0, o.proposals ?? 0, o.beats ?? 0, o.resigns ?? 0, changes.length, ghostNumber({ entries: [] })];
+    return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
+  });
+
+  const leadersIn = (state: State) =>
+    names.filter((_, i) => nodes.states.value(state[NODES + i] as number).leading !== undefined).length;
+  const chosenIn = (state: State) => ghosts.value(state[GHOST] as number).entries;
+  const clocked = o.clocks !== undefined;
+  return {
+    nodes,
+    initial: o.prelude === undefined ? initial : initial.map((state) => played(state, o.prelude as readonly string[])),
+    steps,
+    encode: (state) => state,
+    decode: (numbers) => numbers,
+    showAction: show,
+    showState,
+    invariants: {
+      "one value a slot, chosen for ever, promises kept": (state) => ghosts.value(state[GHOST] as number).wrong ?? true,
+      "a leader holds what is chosen": leadersLack,
+      ...(clocked ? { "one lease at a time": leases } : {}),
+    },
+    goals: {
+      "two lead at once": (state) => leadersIn(state) > 1,
+      "chosen in two ballots": (state) => new Set(chosenIn(state).map(({ ballot }) => ballotText(ballot))).size > 1,
+      ...(o.proposals ? { "a command is chosen": (state) => chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("command")) } : {}),
+      ...(changes.length > 0
+        ? { "the members have changed": (state: State) => chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("config")) }
+        : {}),
+      ...(clocked
+        ? {
+            "a lease runs": (state: State) =>
+              names.some((_, i) => nodes.states.value(state[NODES + i] as number).leaseUntilMs > nowOf(state, i)),
+          }
+        : {}),
+    },
+  };
+
+  function played(from: State, prelude: readonly string[]): State {
+    let state = from;
+    for (const wanted of prelude) {
+      let found: State | undefined;
+      const possible: string[] = [];
+      steps(state, (action, next) => {
+        const text = show(action);
+        possible.push(text);
+        if (found === undefined && text.startsWith(wanted)) found = next;
+      });
+      if (found === undefined) throw new Error(`"${wanted}" cannot happen, only: ${possible.join("; ")}`);
+      state = found;
+    }
+    return state;
+  }
+}
+
+/**
+ * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
+ * twice in one ballot). The refusal that it might still earn is lost.
+ */
+function canNeverMatter(message: Message, { disk, leading, standing }: NodeState, _: readonly string[], nacks: boolean): boolean {
+  const { promised } = disk.state;
+  switch (message.type) {
+    case "promised":
+      return standing === undefined || !sameBallot(standing, message.ballot);
+    case "ack":
+      return leading === undefined || !sameBallot(leading, message.ballot);
+    case "prepare":
+      return !nacks && ballotsOrder(promised, message.ballot) >= 0;
+    case "heartbeat":
+    case "sync":
+    case "accept":
+    case "base":
+    case "resign":
+      return !nacks && ballotsOrder(promised, message.ballot) > 0;
+    default:
+      return false;
+  }
+}
+
+function insert(state: number[], letter: number, from: number): void {
+  let at = state.length;
+  while (at > from && (state[at - 1] as number) > letter) at--;
+  if (at > from && state[at - 1] === letter) return;
+  state.splice(at, 0, letter);
+}
+
+function messageText(message: Message): string {
+  const { type, ...rest } = message;
+  const fields = Object.entries(rest).map(([key, value]) => {
+    if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
+    if (Array.isArray(value)) return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
+    return `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
+  });
+  return `${type} (${fields.join(", ")})`;
+}

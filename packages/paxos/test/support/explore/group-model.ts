@@ -1,6 +1,7 @@
 import { type ExploreModel, Interner } from "@evenkeel/simulation";
 import type { CoreOptions, Members, Message } from "../../../src/core/index.js";
 import type { Betrayal } from "./betrayal.js";
+import { PairTable } from "./pair-table.js";
 import { ballotsOrder, ballotText, Nodes, type NodeState, type Reaction, sameBallot } from "./nodes.js";
 
 export interface GroupModelOptions {
@@ -44,6 +45,8 @@ const RESIGN = 5;
 const CHANGE = 6;
 const TIME = 7;
 const KINDS = 8;
+/** More than there are ticks. */
+const CLOCKS = 64;
 
 /**
  * The group as a model for `explore`: the shipped cores, their disks and what they have said to one another. A state is: clock rates, time, what is left of each budget,
@@ -88,29 +91,53 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const nowOf = (state: State, node: number) =>
     timeless ? 0 : ((rates[state[RATES] as number] as readonly number[])[node] as number) * (state[NOW] as number);
 
-  const memo = new Map<number, Reaction | null>();
-  /** A reaction; none for one that changes nothing and says nothing. */
-  function reaction(state: State, kind: number, node: number, arg: number, work: (from: number, nowMs: number) => Reaction | undefined) {
+  const made: Reaction[] = [];
+  const memo = new PairTable();
+  /** What `node` does; nothing where that changes nothing and says nothing. */
+  function reaction(state: State, kind: number, node: number, arg: number): Reaction | undefined {
     const from = state[NODES + node] as number;
-    const clock = timeless ? 0 : (state[RATES] as number) * 64 + (state[NOW] as number);
-    const key = ((from * KINDS + kind) * (timeless ? 1 : 4096) + clock) * 0x40_0000 + arg;
-    const known = memo.get(key);
-    if (known !== undefined) return known ?? undefined;
-    const made = work(from, nowOf(state, node));
-    const idle = made === undefined || (made.next === from && made.sent.length === 0 && made.chosen.length === 0);
-    memo.set(key, idle ? null : made);
-    return idle ? undefined : made;
+    const clock = timeless ? 0 : (state[RATES] as number) * CLOCKS + (state[NOW] as number);
+    const what = (arg * (timeless ? 1 : CLOCKS * rates.length) + clock) * KINDS + kind;
+    const known = memo.get(from, what);
+    if (known >= 0) return made[known - 1];
+    const reacted = work(kind, from, arg, nowOf(state, node));
+    const idle = reacted === undefined || (reacted.next === from && reacted.sent.length === 0 && !reacted.notable);
+    memo.set(from, what, idle ? 0 : made.push(reacted));
+    return idle ? undefined : reacted;
   }
 
-  const spentMemo = new Map<number, boolean>();
-  function isSpent(letter: number, receiver: number): boolean {
-    const key = receiver * 0x40_0000 + letter;
-    let spent = spentMemo.get(key);
-    if (spent === undefined) {
-      spent = canNeverMatter(nodes.letters.value(letter).message, nodes.states.value(receiver), names, nacks);
-      spentMemo.set(key, spent);
+  function work(kind: number, from: number, arg: number, nowMs: number): Reaction | undefined {
+    switch (kind) {
+      case DELIVER:
+        return nodes.deliver(from, arg, nowMs);
+      case SYNC:
+        return nodes.sync(from, nowMs);
+      case CRASH:
+        return nodes.crash(from, nowMs);
+      case TICK:
+        return nodes.tick(from, nowMs);
+      case PROPOSE:
+        return nodes.propose(from, arg, nowMs);
+      case RESIGN:
+        return nodes.resign(from, nowMs);
+      default: {
+        const fed = nodes.learners(from, nowMs);
+        const asked = nodes.propose(fed.next, 0, nowMs, changes[arg]);
+        // A leader that must not change the members yet begins to feed the new one, once.
+        if (asked.refused) return fed.next === from ? undefined : { ...fed, unpaid: true };
+        return { ...asked, sent: [...fed.sent, ...asked.sent] };
+      }
     }
-    return spent;
+  }
+
+  const spentMemo = new PairTable();
+  function isSpent(letter: number, receiver: number): boolean {
+    let spent = spentMemo.get(receiver, letter);
+    if (spent < 0) {
+      spent = canNeverMatter(nodes.letters.value(letter).message, nodes.states.value(receiver), nacks) ? 1 : 0;
+      spentMemo.set(receiver, letter, spent);
+    }
+    return spent === 1;
   }
 
   /** The state after `node` has become `made.next`: letters that can no longer matter go, new ones come, what is chosen is looked at. */
@@ -119,21 +146,21 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     for (let i = 0; i < LETTERS; i++) next.push(state[i] as number);
     next[NODES + node] = made.next;
     const changed = state[NODES + node] !== made.next;
-    const { letters } = nodes;
     for (let i = LETTERS; i < state.length; i++) {
       const letter = state[i] as number;
-      if (changed && letters.value(letter).to === node && isSpent(letter, made.next)) continue;
+      if (changed && nodes.receivers[letter] === node && isSpent(letter, made.next)) continue;
       next.push(letter);
     }
     for (const letter of made.sent) {
-      const { to, message } = letters.value(letter);
-      if (!nacks && message.type === "nack") continue;
+      const to = nodes.receivers[letter] as number;
       if (!isSpent(letter, next[NODES + to] as number)) insert(next, letter, LETTERS);
     }
+    if (made.notable) look(next, node, made);
     return next;
   }
 
-  function looked(next: number[], node: number, made: Reaction): number[] {
+  /** Keeps the books of what is chosen, and checks it. */
+  function look(next: number[], node: number, made: Reaction): void {
     const { wrong, leading, storage } = nodes.states.value(made.next);
     let ghost = ghosts.value(next[GHOST] as number);
     const name = names[node] as string;
@@ -142,7 +169,6 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     if (logReplicas.length === 0) ghost = seenOnDisks(ghost, next);
     if (leading !== undefined && !storage.includes(name)) ghost = { ...ghost, wrong: `${name} leads and is no storage replica` };
     next[GHOST] = ghostNumber(ghost);
-    return next;
   }
 
   function withChosen(ghost: Chosen, slot: number, entry: number, by: NodeState, who: string): Chosen {
@@ -177,18 +203,22 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
 
   function lags(state: State): number {
     let lag = 0;
-    for (let i = 0; i < count; i++) if (nodes.states.value(state[NODES + i] as number).disk.pending.length > 0) lag++;
+    for (let i = 0; i < count; i++) if (isLagging(state[NODES + i] as number)) lag++;
     return lag;
   }
 
+  function isLagging(node: number): boolean {
+    return nodes.states.value(node).disk.pending.length > 0;
+  }
+
   /** With a bound of how many disks may lag, the one too many writes at once. */
-  function settle(before: State, node: number, made: Reaction): number[] {
-    let next = looked(after(before, node, made), node, made);
+  function settled(before: State, node: number, made: Reaction): number[] {
+    let next = after(before, node, made);
     if (lagging >= count) return next;
-    while (lags(next) > lagging && nodes.states.value(next[NODES + node] as number).disk.pending.length > 0) {
-      const more = reaction(next, SYNC, node, 0, (from, now) => nodes.sync(from, now));
+    while (lags(next) > lagging && isLagging(next[NODES + node] as number)) {
+      const more = reaction(next, SYNC, node, 0);
       if (more === undefined) break;
-      next = looked(after(next, node, more), node, more);
+      next = after(next, node, more);
     }
     return next;
   }
@@ -197,58 +227,29 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     if (ghosts.value(state[GHOST] as number).wrong !== undefined) return;
     for (let i = LETTERS; i < state.length; i++) {
       const letter = state[i] as number;
-      const node = nodes.letters.value(letter).to;
-      const made = reaction(state, DELIVER, node, letter, (from, now) => nodes.deliver(from, letter, now));
-      if (made !== undefined) to(DELIVER + KINDS * letter, settle(state, node, made));
+      const node = nodes.receivers[letter] as number;
+      const made = reaction(state, DELIVER, node, letter);
+      if (made !== undefined) to(DELIVER + KINDS * letter, settled(state, node, made));
     }
     for (let node = 0; node < count; node++) {
       const one = nodes.states.value(state[NODES + node] as number);
-      if (one.disk.pending.length > 0) {
-        const made = reaction(state, SYNC, node, 0, (from, now) => nodes.sync(from, now));
-        if (made !== undefined) to(SYNC + KINDS * node, looked(after(state, node, made), node, made));
-      }
-      const spend = (budget: number, kind: number, made: Reaction | undefined) => {
-        if (made === undefined || made.refused) return;
-        const next = settle(state, node, made);
-        next[budget] = (next[budget] as number) - 1;
-        to(kind + KINDS * node, next);
-      };
-      if ((state[CRASHES] as number) > 0 && (one.disk.pending.length > 0 || one.spoken.round > 0)) {
-        spend(CRASHES, CRASH, reaction(state, CRASH, node, 0, (from, now) => nodes.crash(from, now)));
-      }
+      if (one.disk.pending.length > 0) attempt(state, SYNC, node, 0, undefined, to);
+      if ((state[CRASHES] as number) > 0 && one.spoken.round > 0) attempt(state, CRASH, node, 0, CRASHES, to);
       if (one.leading !== undefined) {
-        const command = (state[PROPOSALS] as number) + 1;
-        if ((state[PROPOSALS] as number) > 0) {
-          spend(PROPOSALS, PROPOSE, reaction(state, PROPOSE, node, command, (from, now) => nodes.propose(from, command, now)));
-        }
-        if ((state[BEATS] as number) > 0) spend(BEATS, TICK, reaction(state, TICK, node, 0, (from, now) => nodes.tick(from, now)));
-        if ((state[RESIGNS] as number) > 0) {
-          spend(RESIGNS, RESIGN, reaction(state, RESIGN, node, 0, (from, now) => nodes.resign(from, now)));
-        }
-        const change = changes[changes.length - (state[CHANGES] as number)];
-        if (change !== undefined) {
-          spend(
-            CHANGES,
-            CHANGE,
-            reaction(state, CHANGE, node, changes.indexOf(change), (from, now) => {
-              const fed = nodes.learners(from, now);
-              const made = nodes.propose(fed.next, 0, now, change);
-              // A leader that cannot change the members yet begins to feed the new one; that costs no change.
-              if (made.refused) return { ...fed, refused: false };
-              return { ...made, sent: [...fed.sent, ...made.sent] };
-            }),
-          );
-        }
+        const proposals = state[PROPOSALS] as number;
+        if (proposals > 0) attempt(state, PROPOSE, node, proposals, PROPOSALS, to);
+        if ((state[BEATS] as number) > 0) attempt(state, TICK, node, 0, BEATS, to);
+        if ((state[RESIGNS] as number) > 0) attempt(state, RESIGN, node, 0, RESIGNS, to);
+        const left = state[CHANGES] as number;
+        if (left > 0) attempt(state, CHANGE, node, changes.length - left, CHANGES, to);
       } else if ((state[STANDS + node] as number) > 0) {
-        const made = reaction(state, TICK, node, 0, (from, now) => nodes.tick(from, now));
-        if (made !== undefined) {
-          const next = settle(state, node, made);
-          const stood = nodes.states.value(made.next).standing;
-          if (stood !== undefined && (one.standing === undefined || !sameBallot(one.standing, stood))) {
-            next[STANDS + node] = (next[STANDS + node] as number) - 1;
-          }
-          to(TICK + KINDS * node, next);
-        }
+        const made = reaction(state, TICK, node, 0);
+        if (made === undefined) continue;
+        const next = settled(state, node, made);
+        const { standing } = nodes.states.value(made.next);
+        const stands = standing !== undefined && !(one.standing && sameBallot(one.standing, standing));
+        if (stands) next[STANDS + node] = (next[STANDS + node] as number) - 1;
+        to(TICK + KINDS * node, next);
       }
     }
     if (o.clocks !== undefined && (state[NOW] as number) < o.clocks.ticksMax) {
@@ -258,8 +259,24 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     }
   }
 
+  function attempt(
+    state: State,
+    kind: number,
+    node: number,
+    arg: number,
+    budget: number | undefined,
+    to: (action: number, next: State) => void,
+  ): void {
+    const made = reaction(state, kind, node, arg);
+    if (made === undefined || made.refused) return;
+    const next = settled(state, node, made);
+    if (budget !== undefined && made.unpaid !== true) next[budget] = (next[budget] as number) - 1;
+    to(kind + KINDS * node, next);
+  }
+
   function leadersLack(state: State): boolean | string {
     const { entries } = ghosts.value(state[GHOST] as number);
+    if (entries.length === 0) return true;
     for (let i = 0; i < count; i++) {
       const { leading, log } = nodes.states.value(state[NODES + i] as number);
       if (leading === undefined) continue;
@@ -383,9 +400,11 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
  * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
  * twice in one ballot). The refusal that it might still earn is lost.
  */
-function canNeverMatter(message: Message, { disk, leading, standing }: NodeState, _: readonly string[], nacks: boolean): boolean {
+function canNeverMatter(message: Message, { disk, leading, standing }: NodeState, nacks: boolean): boolean {
   const { promised } = disk.state;
   switch (message.type) {
+    case "nack":
+      return !nacks;
     case "promised":
       return standing === undefined || !sameBallot(standing, message.ballot);
     case "ack":

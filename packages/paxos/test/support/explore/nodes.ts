@@ -58,6 +58,10 @@ export interface Reaction {
   readonly chosen: readonly (readonly [number, number])[];
   /** Of a proposal: not taken. */
   readonly refused: boolean;
+  /** The disk, or who leads, is another than before; or something is reported, or wrong. */
+  readonly notable: boolean;
+  /** Costs nothing of what the model allows of its kind. */
+  readonly unpaid?: boolean;
 }
 
 export interface NodesOptions {
@@ -83,6 +87,8 @@ const PreVoteAnswers = "preVote";
  */
 export class Nodes {
   readonly letters = new Interner<Letter>();
+  /** Of each letter. */
+  readonly receivers: number[] = [];
   readonly states = new Interner<NodeState>();
   readonly entries = new Interner<string>();
   /** Steps of the core that were really made. */
@@ -109,7 +115,7 @@ export class Nodes {
     const { node, disk, spoken } = this.states.value(from);
     const state = this.#betrayal.load(disk.state);
     const next = this.#start(node, { state, pending: [] }, spoken, this.#betrayal.bornAtMs(nowMs));
-    return { next, sent: [], chosen: [], refused: false };
+    return { next, sent: [], chosen: [], refused: false, notable: true };
   }
 
   deliver(from: number, letter: number, nowMs: number): Reaction {
@@ -232,13 +238,18 @@ export class Nodes {
     };
     happen(step);
     const next = this.#number(node, vessel, disk, spoken, wrong);
-    return { next, sent: [...new Set(sent)], chosen, refused };
+    const now = this.states.value(next);
+    const notable =
+      chosen.length > 0 || wrong !== undefined || disk.state !== before.disk.state || now.leading !== before.leading;
+    return { next, sent: [...new Set(sent)], chosen, refused, notable };
   }
 
   #letter(from: number, to: number, message: Message): number {
     const timeless = this.#o.timeless && "sentMs" in message ? { ...message, sentMs: 0 } : message;
     const text = `${from} ${to} ${plain(timeless)}`;
-    return this.letters.number({ from, to, message: timeless }, text);
+    const number = this.letters.number({ from, to, message: timeless }, text);
+    this.receivers[number] = to;
+    return number;
   }
 
   #entry(entry: Entry): number {

@@ -386,8 +386,9 @@ export class Leader {
       before: configuration,
       next,
       // G1: two changes that are both undecided could leave quorums two steps apart, which need not meet.
+      currentChosen: configuration.slot <= knownChosen,
       // G2: a rival's undecided change of an earlier ballot can come back until a quorum has taken over our log.
-      settled: configuration.slot <= knownChosen && knownChosen >= this.#startSlot,
+      reignBegun: knownChosen >= this.#startSlot,
       // G4: a member that lacks the log's end would stop every write until it has it.
       ready: (node, role) => {
         if (node === self) return true;

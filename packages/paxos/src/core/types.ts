@@ -29,8 +29,8 @@ export interface Position {
 /**
  * What a replica finds on its disk. A new replica starts with `EMPTY_STATE`.
  *
- * `entries` is contiguous, ends at the last slot of the log, and holds at least every slot above `chosenThrough`;
- * older ones are welcome (they serve laggards without reading the disk) but not needed. Where the state machine's own
+ * `entries` is contiguous, ends at the last slot of the log, and holds at least every slot from `chosenThrough` on that is
+ * not trimmed; older ones are welcome (they serve laggards without reading the disk) but not needed. Where the state machine's own
  * durable position is above `chosenThrough`, raise `chosenThrough` to it: an applied slot is a chosen one.
  */
 export interface PersistedState {

@@ -69,8 +69,7 @@ class MemoryGroup implements GroupStorage {
       }
     }
     if (write.chosenThrough !== undefined) this.#chosenThrough = Math.max(this.#chosenThrough, write.chosenThrough);
-    const end = this.#trimmedThrough + this.#entries.length;
-    if (this.#installing && end >= this.#installing.slot) this.#installing = undefined;
+    if (this.#installing && this.#chosenThrough >= this.#installing.slot) this.#installing = undefined;
   }
 
   async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {

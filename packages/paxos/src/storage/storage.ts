@@ -3,7 +3,7 @@ import type { Entry, PersistedState, PersistWrite, Position } from "../core/type
 
 /** What a log held when it was opened. */
 export interface LoadedState extends PersistedState {
-  /** What `markInstall` said last, unless the log has come past it since. */
+  /** What `markInstall` said last, unless the log has since known that slot as chosen. */
   readonly installing?: Position;
 }
 

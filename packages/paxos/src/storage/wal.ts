@@ -103,18 +103,20 @@ class WalGroup implements GroupStorage {
           for (const entry of record.entries as readonly Entry[]) entries.push(entry);
         }
         // What is known as chosen is read from the log when needed: memory holds little more than the unchosen end.
-        const keepFrom = this.#chosenThrough + 1;
+        const keepFrom = this.#chosenThrough;
         if ((entries[0]?.slot ?? keepFrom) + 1024 < keepFrom)
           entries = entries.filter((entry) => entry.slot >= keepFrom);
       }
     }
-    entries = entries.filter((entry) => entry.slot > this.#chosenThrough);
+    // The last chosen one comes along where it is still there: its ballot is what a snapshot of that slot has to tell.
+    const first = Math.max(this.#trimmedThrough + 1, Math.min(this.#chosenThrough, this.#lastSlot + 1));
+    entries = entries.filter((entry) => entry.slot >= first);
     this.#indexedThrough = this.#lastSlot;
-    if (entries.length !== this.#lastSlot - Math.min(this.#lastSlot, this.#chosenThrough)) {
+    if (entries.length !== this.#lastSlot - first + 1) {
       throw this.#corrupt("the entries do not reach from what is chosen to the log's end");
     }
     const { base } = this;
-    const configuration = this.#configurations.at(Math.min(this.#chosenThrough, this.#lastSlot));
+    const configuration = this.#configurations.at(first - 1);
     return {
       ...(base === undefined ? {} : { base }),
       ...(configuration === undefined ? {} : { configuration }),
@@ -263,10 +265,10 @@ class WalGroup implements GroupStorage {
       this.#configurations.appended(record.entries);
     }
     if (record.base) this.#configurations.beginsAt(record.base);
-    if (record.installing) this.#installing = record.installing;
-    // A log that has come this far needs no explanation for a state machine that has.
-    if (this.#installing && this.#lastSlot >= this.#installing.slot) this.#installing = undefined;
     if (record.chosenThrough !== undefined) this.#chosenThrough = Math.max(this.#chosenThrough, record.chosenThrough);
+    if (record.installing) this.#installing = record.installing;
+    // A log that knows as chosen what it holds there needs no explanation any more.
+    if (this.#installing && this.#chosenThrough >= this.#installing.slot) this.#installing = undefined;
   }
 
   /** Where a record's entries are. Called in the order of the stream, once the record's sequence is known. */

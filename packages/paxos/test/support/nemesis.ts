@@ -56,7 +56,7 @@ export class Nemesis {
     this.world.network.calm();
     for (const replica of this.replicas) {
       replica.node.disk.calm();
-      if (!replica.node.up) replica.start();
+      if (!replica.node.up && replica.born) replica.start();
     }
   }
 
@@ -159,7 +159,7 @@ export class Nemesis {
     this.tally.add("crashes");
     replica.crash();
     this.world.timer(downMs, () => {
-      if (replica.node.up) return;
+      if (replica.node.up || !replica.born) return;
       replica.node.disk.setFaults({ syncMs: [0.1, this.weather.syncMaxMs] });
       replica.start();
     });

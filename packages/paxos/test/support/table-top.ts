@@ -112,7 +112,8 @@ export class TableTop {
         this.disk(node).apply(effect.write);
         if (!this.stalled.has(node)) this.#only(node, { type: "persisted", token: effect.token, nowMs: this.nowMs });
       } else if (effect.type === "ship") {
-        const entries = this.disk(node).entries.slice(effect.fromSlot - 1, effect.throughSlot);
+        const disk = this.disk(node);
+        const entries = disk.entries.slice(effect.fromSlot - 1 - disk.below, effect.throughSlot - disk.below);
         this.#post({ from: node, to: effect.to, message: { type: "learn", entries } });
       }
     }

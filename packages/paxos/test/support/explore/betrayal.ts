@@ -1,8 +1,8 @@
 import type { CoreOptions, Message, PersistedState, PersistWrite } from "../../../src/core/index.js";
 
 /**
- * Where the explorer's driver can betray the core, as `Mutation` is for the simulator's. The core is always the shipped one; each mutant does
- * around it what a bug inside it, or in its host, would have done.
+ * Where the explorer's driver can betray the core, as `Mutation` is for the simulator's. A mutant does around the core what a bug in
+ * its host would have done, or reads it with one line changed.
  */
 export interface Betrayal {
   load(state: PersistedState): PersistedState;
@@ -11,6 +11,8 @@ export interface Betrayal {
   clock(nowMs: number): number;
   receive(from: string, message: Message, nowMs: number): readonly (readonly [string, Message])[];
   writes(write: PersistWrite): readonly PersistWrite[];
+  /** A file of the core as it is read. */
+  source(file: string, text: string): string;
   readonly confirmsEarly: boolean;
   /** The checks on single messages are off: it must be caught by what comes of it. */
   readonly unobserved: boolean;
@@ -23,6 +25,7 @@ export const faithful: Betrayal = {
   clock: (nowMs) => nowMs,
   receive: (from, message) => [[from, message]],
   writes: (write) => [write],
+  source: (_, text) => text,
   confirmsEarly: false,
   unobserved: false,
 };

@@ -120,13 +120,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         return nodes.propose(from, arg, nowMs);
       case RESIGN:
         return nodes.resign(from, nowMs);
-      default: {
-        const fed = nodes.learners(from, nowMs);
-        const asked = nodes.propose(fed.next, 0, nowMs, changes[arg]);
-        // A leader that must not change the members yet begins to feed the new one, once.
-        if (asked.refused) return fed.next === from ? undefined : { ...fed, unpaid: true };
-        return { ...asked, sent: [...fed.sent, ...asked.sent] };
-      }
+      default:
+        return nodes.change(from, nowMs, changes[arg] as Members);
     }
   }
 
@@ -165,8 +160,12 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     let ghost = ghosts.value(next[GHOST] as number);
     const name = names[node] as string;
     if (wrong !== undefined) ghost = { ...ghost, wrong: `${name}: ${wrong}` };
-    for (const [slot, entry] of made.chosen) ghost = withChosen(ghost, slot, entry, nodes.states.value(made.next), `${name} reports`);
-    if (logReplicas.length === 0) ghost = seenOnDisks(ghost, next);
+    const fixed = logReplicas.length === 0;
+    if (fixed) ghost = seenOnDisks(ghost, next);
+    for (const [slot, entry] of made.chosen) {
+      if (fixed && ghost.entries.length < slot) ghost = { ...ghost, wrong: `${name} reports slot ${slot}, which no quorum holds` };
+      else ghost = withChosen(ghost, slot, entry, nodes.states.value(made.next), `${name} reports`);
+    }
     if (leading !== undefined && !storage.includes(name)) ghost = { ...ghost, wrong: `${name} leads and is no storage replica` };
     next[GHOST] = ghostNumber(ghost);
   }
@@ -368,7 +367,10 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       "chosen in two ballots": (state) => new Set(chosenIn(state).map(({ ballot }) => ballotText(ballot))).size > 1,
       ...(o.proposals ? { "a command is chosen": (state) => chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("command")) } : {}),
       ...(changes.length > 0
-        ? { "the members have changed": (state: State) => chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("config")) }
+        ? {
+            "the members have changed, as often as asked": (state: State) =>
+              chosenIn(state).filter(({ entry }) => nodes.entries.value(entry - 1).includes("config")).length === changes.length,
+          }
         : {}),
       ...(clocked
         ? {

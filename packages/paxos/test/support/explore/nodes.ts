@@ -93,7 +93,7 @@ export class Nodes {
   readonly entries = new Interner<string>();
   /** Steps of the core that were really made. */
   worked = 0;
-  readonly #core = openedCore();
+  readonly #core: ReturnType<typeof openedCore>;
   readonly #vessels: PaxosCore[] = [];
   readonly #graphs: Graphs;
   readonly #o: NodesOptions;
@@ -102,6 +102,7 @@ export class Nodes {
   constructor(options: NodesOptions) {
     this.#o = options;
     this.#betrayal = options.betrayal ?? faithful;
+    this.#core = openedCore(this.#betrayal.source);
     this.#graphs = new Graphs([], options.timeless);
   }
 
@@ -160,14 +161,23 @@ export class Nodes {
     });
   }
 
-  propose(from: number, command: number, nowMs: number, members?: Members): Reaction {
-    const proposal = { id: 1, command: new Uint8Array(members === undefined ? [command] : []), ...(members && { members }) };
-    return this.#react(from, nowMs, (step) => step({ type: "propose", proposals: [proposal], nowMs }));
+  propose(from: number, command: number, nowMs: number): Reaction {
+    const proposals = [{ id: 1, command: new Uint8Array([command]) }];
+    return this.#react(from, nowMs, (step) => step({ type: "propose", proposals, nowMs }));
   }
 
-  learners(from: number, nowMs: number): Reaction {
-    const learners = this.#o.logReplicas.map((node) => ({ node, role: "log" as const }));
-    return this.#react(from, nowMs, (step) => step({ type: "learners", learners, nowMs }));
+  /** As the host does it: a leader that does not feed the coming members yet begins to; then it is asked for the change. */
+  change(from: number, nowMs: number, members: Members): Reaction {
+    const coming = this.#o.logReplicas.filter((node) => members.log.includes(node));
+    const learners = coming.map((node) => ({ node, role: "log" as const }));
+    let unpaid = false;
+    const made = this.#react(from, nowMs, (step) => {
+      const vessel = this.#vessels[this.states.value(from).node] as PaxosCore;
+      unpaid = coming.some((node) => vessel.progressOf(node) === undefined);
+      if (unpaid) step({ type: "learners", learners, nowMs });
+      else step({ type: "propose", proposals: [{ id: 1, command: new Uint8Array(0), members }], nowMs });
+    });
+    return unpaid ? { ...made, unpaid } : made;
   }
 
   resign(from: number, nowMs: number): Reaction {

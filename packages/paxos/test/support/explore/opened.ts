@@ -8,7 +8,7 @@ type Core = typeof import("../../../src/core/index.js");
  * The shipped core, from its source, with one thing changed: its private fields can be seen (`#log` is read as `$log`). So its state can be taken out
  * and put back by walking all there is, and no list of fields has to be kept that could lack one.
  */
-export function openedCore(): Core {
+export function openedCore(changed: (file: string, text: string) => string = (_, text) => text): Core {
   const folder = new URL("../../../src/core/", import.meta.url);
   const modules = new Map<string, object>();
   const load = (file: string): object => {
@@ -16,7 +16,7 @@ export function openedCore(): Core {
     if (known !== undefined) return known;
     const exports = {};
     modules.set(file, exports);
-    const source = readFileSync(new URL(file, folder), "utf8").replace(/#([a-z]\w*)/gi, "$$$1");
+    const source = changed(file, readFileSync(new URL(file, folder), "utf8")).replace(/#([a-z]\w*)/gi, "$$$1");
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, verbatimModuleSyntax: false },
     });

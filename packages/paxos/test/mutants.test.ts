@@ -39,7 +39,13 @@ vi.mock("../src/core/quorum.js", async (original) => {
 });
 
 /** The first seed whose run fails, and how. */
-function caught({ mutation, weather, members, hooks, firstSeed = 1 }: Mutant): { seed: number; how: string } | undefined {
+function caught({
+  mutation,
+  weather,
+  members,
+  hooks,
+  firstSeed = 1,
+}: Mutant): { seed: number; how: string } | undefined {
   broken.hooks = hooks ?? {};
   for (let seed = firstSeed; seed < firstSeed + SEEDS_MAX; seed++) {
     try {

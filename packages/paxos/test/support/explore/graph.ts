@@ -14,6 +14,7 @@ const SET = 10;
 const OBJECT = 11;
 const TIME = 12;
 const ODD = 13;
+const FRACTION = 14;
 
 interface Shape {
   readonly prototype: object;
@@ -99,6 +100,8 @@ export class Graphs {
           return -(numbers[at++] as number);
         case ODD:
           return [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY][numbers[at++] as number];
+        case FRACTION:
+          return Number(this.#texts.value(numbers[at++] as number));
         case TIME:
           return 0;
         case TEXT:
@@ -153,7 +156,7 @@ export class Graphs {
       out.push(value < 0 ? NEGATIVE : NUMBER, Math.abs(value));
     } else if (value === Number.POSITIVE_INFINITY) out.push(ODD, 0);
     else if (value === Number.NEGATIVE_INFINITY) out.push(ODD, 1);
-    else throw new Error(`the explorer keeps no number like ${value}`);
+    else out.push(FRACTION, this.#texts.number(String(value), String(value)));
   }
 
   #shape(object: object, keys: readonly string[]): number {
@@ -194,5 +197,9 @@ function isFixed(value: unknown): boolean {
 function isValue(object: object): boolean {
   if (object instanceof Uint8Array) return true;
   if (Object.getPrototypeOf(object) !== Object.prototype) return false;
-  return "type" in object || ("ballot" in object && "slot" in object) || ("round" in object && Object.keys(object).length === 2);
+  return (
+    "type" in object ||
+    ("ballot" in object && "slot" in object) ||
+    ("round" in object && Object.keys(object).length === 2)
+  );
 }

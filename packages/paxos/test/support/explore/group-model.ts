@@ -1,8 +1,8 @@
 import { type ExploreModel, Interner } from "@evenkeel/simulation";
 import type { CoreOptions, Members, Message } from "../../../src/core/index.js";
 import type { Betrayal } from "./betrayal.js";
+import { ballotsOrder, ballotText, type NodeState, Nodes, type Reaction, sameBallot } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
-import { ballotsOrder, ballotText, Nodes, type NodeState, type Reaction, sameBallot } from "./nodes.js";
 
 export interface GroupModelOptions {
   readonly founders?: readonly string[];
@@ -47,6 +47,9 @@ const TIME = 7;
 const KINDS = 8;
 /** More than there are ticks. */
 const CLOCKS = 64;
+/** In a prelude: all that is written becomes durable. */
+export const SETTLE = "all becomes durable";
+const WRITTEN = (text: string) => text.endsWith(": a write becomes durable");
 
 /**
  * The group as a model for `explore`: the shipped cores, their disks and what they have said to one another. A state is: clock rates, time, what is left of each budget,
@@ -74,7 +77,10 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const changes = o.changes ?? [];
   const ghosts = new Interner<Chosen>();
   const ghostNumber = (chosen: Chosen) =>
-    ghosts.number(chosen, `${chosen.wrong ?? ""}|${chosen.entries.map(({ entry, ballot }) => `${entry}@${ballotText(ballot)}`)}`);
+    ghosts.number(
+      chosen,
+      `${chosen.wrong ?? ""}|${chosen.entries.map(({ entry, ballot }) => `${entry}@${ballotText(ballot)}`)}`,
+    );
 
   const RATES = 0;
   const NOW = 1;
@@ -160,13 +166,16 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     let ghost = ghosts.value(next[GHOST] as number);
     const name = names[node] as string;
     if (wrong !== undefined) ghost = { ...ghost, wrong: `${name}: ${wrong}` };
-    const fixed = logReplicas.length === 0;
+    const fixed = changes.length === 0;
     if (fixed) ghost = seenOnDisks(ghost, next);
     for (const [slot, entry] of made.chosen) {
-      if (fixed && ghost.entries.length < slot) ghost = { ...ghost, wrong: `${name} reports slot ${slot}, which no quorum holds` };
-      else ghost = withChosen(ghost, slot, entry, nodes.states.value(made.next), `${name} reports`);
+      const reporter = nodes.states.value(made.next);
+      if (fixed && !onQuorum(next, slot, entry))
+        ghost = { ...ghost, wrong: `${name} reports slot ${slot}, which no quorum has on disk` };
+      else ghost = withChosen(ghost, slot, entry, reporter, `${name} reports`);
     }
-    if (leading !== undefined && !storage.includes(name)) ghost = { ...ghost, wrong: `${name} leads and is no storage replica` };
+    if (leading !== undefined && !storage.includes(name))
+      ghost = { ...ghost, wrong: `${name} leads and is no storage replica` };
     next[GHOST] = ghostNumber(ghost);
   }
 
@@ -174,7 +183,10 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     const known = ghost.entries[slot - 1];
     if (known !== undefined) {
       if (known.entry === entry) return ghost;
-      return { ...ghost, wrong: `${nodes.entries.value(known.entry - 1)} is chosen, ${who} ${nodes.entries.value(entry - 1)}` };
+      return {
+        ...ghost,
+        wrong: `${nodes.entries.value(known.entry - 1)} is chosen, ${who} ${nodes.entries.value(entry - 1)}`,
+      };
     }
     if (slot !== ghost.entries.length + 1) return { ...ghost, wrong: `${who} slot ${slot} before the one below` };
     return { ...ghost, entries: [...ghost.entries, { entry, ballot: by.disk.state.accepted }] };
@@ -191,13 +203,31 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         let holders = 0;
         for (let j = 0; j < count; j++) {
           const other = nodes.states.value(state[NODES + j] as number);
-          if (sameBallot(other.disk.state.accepted, accepted) && other.durableLog[slot - 1] === one.durableLog[slot - 1]) holders++;
+          if (
+            sameBallot(other.disk.state.accepted, accepted) &&
+            other.durableLog[slot - 1] === one.durableLog[slot - 1]
+          )
+            holders++;
         }
         if (2 * holders <= count) break;
-        ghost = withChosen(ghost, slot, one.durableLog[slot - 1] as number, one, `a quorum in ${ballotText(accepted)} holds`);
+        ghost = withChosen(
+          ghost,
+          slot,
+          one.durableLog[slot - 1] as number,
+          one,
+          `a quorum in ${ballotText(accepted)} holds`,
+        );
       }
     }
     return ghost;
+  }
+
+  function onQuorum(state: State, slot: number, entry: number): boolean {
+    let holders = 0;
+    for (let i = 0; i < count; i++) {
+      if (nodes.states.value(state[NODES + i] as number).durableLog[slot - 1] === entry) holders++;
+    }
+    return 2 * holders > count;
   }
 
   function lags(state: State): number {
@@ -341,7 +371,16 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   }
 
   const initial = rates.map((_, i) => {
-    const head = [i, 0, o.crashes ?? 0, o.proposals ?? 0, o.beats ?? 0, o.resigns ?? 0, changes.length, ghostNumber({ entries: [] })];
+    const head = [
+      i,
+      0,
+      o.crashes ?? 0,
+      o.proposals ?? 0,
+      o.beats ?? 0,
+      o.resigns ?? 0,
+      changes.length,
+      ghostNumber({ entries: [] }),
+    ];
     return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
   });
 
@@ -365,11 +404,17 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     goals: {
       "two lead at once": (state) => leadersIn(state) > 1,
       "chosen in two ballots": (state) => new Set(chosenIn(state).map(({ ballot }) => ballotText(ballot))).size > 1,
-      ...(o.proposals ? { "a command is chosen": (state) => chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("command")) } : {}),
+      ...(o.proposals
+        ? {
+            "a command is chosen": (state) =>
+              chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("command")),
+          }
+        : {}),
       ...(changes.length > 0
         ? {
             "the members have changed, as often as asked": (state: State) =>
-              chosenIn(state).filter(({ entry }) => nodes.entries.value(entry - 1).includes("config")).length === changes.length,
+              chosenIn(state).filter(({ entry }) => nodes.entries.value(entry - 1).includes("config")).length ===
+              changes.length,
           }
         : {}),
       ...(clocked
@@ -384,17 +429,23 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   function played(from: State, prelude: readonly string[]): State {
     let state = from;
     for (const wanted of prelude) {
-      let found: State | undefined;
-      const possible: string[] = [];
-      steps(state, (action, next) => {
-        const text = show(action);
-        possible.push(text);
-        if (found === undefined && text.startsWith(wanted)) found = next;
-      });
-      if (found === undefined) throw new Error(`"${wanted}" cannot happen, only: ${possible.join("; ")}`);
-      state = found;
+      if (wanted === SETTLE) {
+        for (let next = taken(state, WRITTEN); next !== undefined; next = taken(state, WRITTEN)) state = next;
+        continue;
+      }
+      const next = taken(state, (text) => text.startsWith(wanted));
+      if (next === undefined) throw new Error(`"${wanted}" cannot happen after ${showState(state)}`);
+      state = next;
     }
     return state;
+  }
+
+  function taken(state: State, fits: (text: string) => boolean): State | undefined {
+    let found: State | undefined;
+    steps(state, (action, next) => {
+      if (found === undefined && fits(show(action))) found = next;
+    });
+    return found;
   }
 }
 
@@ -435,7 +486,8 @@ function messageText(message: Message): string {
   const { type, ...rest } = message;
   const fields = Object.entries(rest).map(([key, value]) => {
     if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
-    if (Array.isArray(value)) return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
+    if (Array.isArray(value))
+      return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
     return `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
   });
   return `${type} (${fields.join(", ")})`;

@@ -147,10 +147,14 @@ export class Nodes {
   /** The timer. A follower asks around and is told by all that nobody leads: what it is told changes nobody but itself, so any answer is possible. */
   tick(from: number, nowMs: number): Reaction {
     return this.#react(from, nowMs, (step) => {
-      let asked = step({ type: "tick", nowMs }).filter((effect) => effect.type === "send" && effect.message.type === PreVoteAnswers);
+      let asked = step({ type: "tick", nowMs }).filter(
+        (effect) => effect.type === "send" && effect.message.type === PreVoteAnswers,
+      );
       // A follower of a leader draws its wait first.
       if (asked.length === 0) {
-        asked = step({ type: "tick", nowMs }).filter((effect) => effect.type === "send" && effect.message.type === PreVoteAnswers);
+        asked = step({ type: "tick", nowMs }).filter(
+          (effect) => effect.type === "send" && effect.message.type === PreVoteAnswers,
+        );
       }
       for (const effect of asked) {
         if (effect.type !== "send" || effect.message.type !== "preVote") continue;
@@ -294,7 +298,8 @@ export class Nodes {
     const numbers = this.#graphs.save(vessel);
     const text = `${node}|${numbers}|${plain(moved)}|${ballotText(spoken)}|${wrong ?? ""}`;
     const inMemory: number[] = [];
-    for (let slot = 1; slot <= log.end; slot++) inMemory.push(slot < log.firstSlot ? 0 : this.#entry(log.at(slot) as Entry));
+    for (let slot = 1; slot <= log.end; slot++)
+      inMemory.push(slot < log.firstSlot ? 0 : this.#entry(log.at(slot) as Entry));
     const durable: number[] = [];
     for (const entry of disk.state.entries) durable[entry.slot - 1] = this.#entry(entry);
     const { configuration } = vessel;
@@ -329,7 +334,9 @@ function saidTooMuch(message: Message, disk: PersistedState, spoken: Ballot): st
   if (message.type !== "ack" || message.acceptedThrough === 0) return undefined;
   if (ballotsOrder(disk.accepted, ballot) < 0) return `${ballotText(ballot)} is acknowledged and not durable`;
   const end = disk.entries.at(-1)?.slot ?? disk.trimmedThrough;
-  return end < message.acceptedThrough ? `slot ${message.acceptedThrough} is acknowledged, durable is ${end}` : undefined;
+  return end < message.acceptedThrough
+    ? `slot ${message.acceptedThrough} is acknowledged, durable is ${end}`
+    : undefined;
 }
 
 function spokenWith(spoken: Ballot, message: Message): Ballot {

@@ -33,6 +33,11 @@ describe("every interleaving", { timeout: 120_000 }, () => {
     expect(look("members", 500_000)).toMatchObject({ verdict: "holds", states: 309_306 });
   });
 
+  it("of the same with a crash, and of hand-overs with refusals: the nearest 100,000 states each", () => {
+    expect(look("turmoil", 100_000).verdict).toBe("bound");
+    expect(look("handovers", 100_000).verdict).toBe("bound");
+  });
+
   it("of leases on clocks as fast and as slow as is allowed: the nearest 150,000 states", () => {
     expect(look("leases", 150_000).verdict).toBe("bound");
   });

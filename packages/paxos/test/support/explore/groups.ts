@@ -15,6 +15,17 @@ const feeding = [
   "a is asked for the next members",
 ];
 
+const members = {
+  logReplicas: ["l"],
+  stands: [1, 1, 0, 0],
+  lagging: 0,
+  changes: [
+    { storage: ["a", "b", "c"], log: ["l"] },
+    { storage: ["a", "b"], log: ["l"] },
+  ],
+  prelude: feeding,
+} as const;
+
 /** The groups that are explored, small enough to be looked at whole or deep enough to be worth a look. */
 export const groups = {
   /** Two of three replicas stand, every disk as slow as it likes, one crash anywhere. */
@@ -26,16 +37,11 @@ export const groups = {
   /**
    * A log replica takes the place of a storage replica, in two changes, while another stands. The leader that began may do so at any point of it.
    */
-  members: {
-    logReplicas: ["l"],
-    stands: [1, 1, 0, 0],
-    lagging: 0,
-    changes: [
-      { storage: ["a", "b", "c"], log: ["l"] },
-      { storage: ["a", "b"], log: ["l"] },
-    ],
-    prelude: feeding,
-  },
+  members,
+  /** The same with a crash anywhere and a round of heartbeats more. Far too much to look at whole. */
+  turmoil: { ...members, crashes: 1, beats: 1 },
+  /** Leaders give up on request, and refusals arrive. */
+  handovers: { stands: [2, 1, 0], resigns: 2, proposals: 1, crashes: 1, lagging: 0, nacks: true },
   /**
    * Leases. A lease is 24 units long; a slow clock runs at 4 a tick and a fast one at 12, the most that a drift bound of one half allows. So a grant ends after two
    * ticks of a fast clock, and the leader's count of it after two of a slow one: to the tick, nothing to spare.

@@ -251,3 +251,55 @@ describe("members", () => {
     for (const [options, named] of wrong) await expect(host.join("h", options)).rejects.toThrow(named);
   });
 });
+
+describe("a disk that was replaced", () => {
+  it("never votes under the old name again, and takes part under a new one", async () => {
+    const { nodes, leader, stays, fails } = await three();
+    await propose(leader, 10);
+    await nodes.drop(fails);
+    nodes.disks.delete(fails);
+    nodes.diskOf.delete(fails);
+    const back = await nodes.begin(fails);
+    expect(back.group.status().voting).toBe(false);
+    await until(() => back.group.status().failure !== undefined);
+    expect(back.group.status().failure).toMatchObject({ code: "ERR_PAXOS_AMNESIA" });
+    // Two are left of three: had it a vote, the next loss would not have stopped them, and would have cost what was written.
+    await propose(leader, 1, "with the one that stays");
+    await nodes.begin("new", { role: "storage" });
+    await leader.group.addStorageReplica({ node: "new", replaces: fails });
+    await propose(leader, 1, "three again");
+    await nodes.equal(leader.nodeId, stays, "new");
+  });
+
+  it("is not believed when only those are there who have never voted", async () => {
+    const { nodes, leader, stays, fails } = await three();
+    await propose(leader, 3);
+    await nodes.drop(leader.nodeId);
+    await nodes.drop(fails);
+    await nodes.drop(stays);
+    nodes.disks.delete(fails);
+    nodes.diskOf.delete(fails);
+    const [survivor, wiped] = [await nodes.begin(stays), await nodes.begin(fails)];
+    await until(() => wiped.group.status().failure !== undefined);
+    expect(survivor.group.status()).toMatchObject({ leading: false, voting: true });
+    // The two that remember go on by themselves.
+    await nodes.begin(leader.nodeId);
+    await propose(await nodes.leader([leader.nodeId, stays]), 1, "again");
+  });
+
+  it("is asked about after every restart, and remembered when the log was let go", async () => {
+    const { nodes, leader, stays, fails } = await three();
+    await propose(leader, 10);
+    for (const name of [leader.nodeId, stays]) {
+      (nodes.node(name).journal as DurableJournal).checkpoint();
+      await nodes.node(name).group.trim(Math.min(5, nodes.node(name).group.status().appliedThrough));
+    }
+    for (const name of [leader.nodeId, stays, fails]) await nodes.drop(name);
+    for (const name of [leader.nodeId, stays]) await nodes.begin(name);
+    await propose(await nodes.leader([leader.nodeId, stays]), 1, "two of three");
+    nodes.disks.delete(fails);
+    nodes.diskOf.delete(fails);
+    const wiped = await nodes.begin(fails);
+    await until(() => wiped.group.status().failure?.code === "ERR_PAXOS_AMNESIA");
+  });
+});

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { encodeHostMessage } from "../src/host/host-messages.js";
 import { recover } from "../src/host/recover.js";
-import { encodeSnapshotMessage } from "../src/host/snapshot-messages.js";
 import { type Entry, memoryStorage, type Position, type Transport } from "../src/index.js";
 import { bytes, until } from "./support/cluster.js";
 import { DurableJournal, type JournalDisk } from "./support/durable-journal.js";
@@ -198,7 +198,7 @@ describe("a replica that has fallen behind the log", () => {
       { type: "gone", id: "old" },
       { type: "fetch", id: "nobody's", offset: 7 },
     ] as const) {
-      stray.send(follower.nodeId, parcel(encodeSnapshotMessage(message)));
+      stray.send(follower.nodeId, parcel(encodeHostMessage(message)));
     }
     await until(() => follower.host.stats().messagesReceived >= seen + 4);
     await propose(leader, 5, "more");

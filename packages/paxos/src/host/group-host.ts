@@ -8,17 +8,12 @@ import type { Transport } from "../transport/transport.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
 import type { Group } from "./group.js";
 import type { ReplicaHome } from "./home.js";
+import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
 import { recover } from "./recover.js";
 import { Replica } from "./replica.js";
-import {
-  decodeSnapshotMessage,
-  encodeSnapshotMessage,
-  isSnapshotMessage,
-  type SnapshotMessage,
-} from "./snapshot-messages.js";
 import type { StateMachine } from "./state-machine.js";
 
 export interface JoinOptions<R> {
@@ -98,8 +93,8 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       pace: this.#pace,
-      postSnapshot: (to, replica, message) => {
-        this.#outbox.putBytes(to, replica.wireId, encodeSnapshotMessage(message));
+      postHost: (to, replica, message) => {
+        this.#outbox.putBytes(to, replica.wireId, encodeHostMessage(message));
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
@@ -139,7 +134,9 @@ export class GroupHost implements AsyncDisposable {
       this.#refuseIfClosed();
       const { tuning, random, now } = this.#settings;
       const awaitsState = recovered.behind;
-      const own = { nodeId: this.nodeId, members, role, awaitsState, random };
+      // An empty log may be one that has forgotten: it votes only after it has asked.
+      const mute = recovered.state.promised.round === 0;
+      const own = { nodeId: this.nodeId, members, role, awaitsState, mute, random };
       const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now());
       const replica = new Replica<R>(this.#home, {
         groupId,
@@ -252,8 +249,8 @@ export class GroupHost implements AsyncDisposable {
       return;
     }
     let message: Message;
-    if (isSnapshotMessage(bytes)) {
-      this.#deliverSnapshot(from, replica, bytes);
+    if (isHostMessage(bytes)) {
+      this.#deliverHost(from, replica, bytes);
       return;
     }
     try {
@@ -266,16 +263,16 @@ export class GroupHost implements AsyncDisposable {
     replica.receive(from, message);
   }
 
-  #deliverSnapshot(from: string, replica: Replica<unknown>, bytes: Uint8Array): void {
-    let message: SnapshotMessage;
+  #deliverHost(from: string, replica: Replica<unknown>, bytes: Uint8Array): void {
+    let message: HostMessage;
     try {
-      message = decodeSnapshotMessage(bytes);
+      message = decodeHostMessage(bytes);
     } catch (problem) {
       this.#unreadable(from, problem);
       return;
     }
     this.#messagesReceived++;
-    replica.receiveSnapshot(from, message);
+    replica.receiveHost(from, message);
   }
 
   /** A message that cannot be read is a lost message; that it happened is news for who watches (a newer release among the peers, most likely). */

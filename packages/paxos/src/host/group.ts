@@ -26,6 +26,8 @@ export interface GroupStatus {
   readonly outstanding: number;
   /** The state machine lacks what the log has let go of, here or where it came from: it waits for a snapshot, and does not lead meanwhile. */
   readonly awaitsSnapshot: boolean;
+  /** False on a disk that is empty, until most of the others have said that they do not know another one of this node. */
+  readonly voting: boolean;
   /** This node is no member any more, and never will be again under this name. */
   readonly departed: boolean;
   /** Why the group has stopped on this node, if it has. */

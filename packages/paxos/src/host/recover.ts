@@ -1,14 +1,14 @@
 import { sameBallot } from "../core/ballot.js";
 import type { MemberRole } from "../core/configuration.js";
 import { PaxosError } from "../core/errors.js";
-import type { PersistedState, Position } from "../core/types.js";
+import type { Position } from "../core/types.js";
 import type { GroupStorage, LoadedState } from "../storage/storage.js";
 import { storedEntries } from "./entries.js";
 import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
 export interface Recovered {
-  readonly state: PersistedState;
+  readonly state: LoadedState;
   readonly appliedThrough: number;
   /** The state machine lacks what the log has let go of: it has to wait for a snapshot. */
   readonly behind: boolean;

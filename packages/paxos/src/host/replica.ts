@@ -7,16 +7,17 @@ import type { Message } from "../core/messages.js";
 import type { CoreEvent, Effect, Entry, Members } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
+import { Births } from "./births.js";
 import { Changes } from "./changes.js";
 import { storedEntries } from "./entries.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./group.js";
 import type { ReplicaHome } from "./home.js";
+import type { HostMessage } from "./host-messages.js";
 import { LeadershipNews } from "./leadership.js";
 import { PendingReads } from "./reads.js";
 import type { Recovered } from "./recover.js";
 import { Shipper } from "./shipper.js";
-import type { SnapshotMessage } from "./snapshot-messages.js";
 import { Snapshots } from "./snapshots.js";
 import type { StateMachine } from "./state-machine.js";
 import { Submissions } from "./submissions.js";
@@ -45,6 +46,7 @@ export class Replica<R> implements Group<R> {
   readonly #applier: Applier<R>;
   readonly #shipper: Shipper;
   readonly #submissions: Submissions<R>;
+  readonly #births: Births;
   readonly #snapshots: Snapshots<R>;
   readonly #changes: Changes;
   readonly #trimmer: Trimmer;
@@ -84,6 +86,19 @@ export class Replica<R> implements Group<R> {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
     });
     const { outstandingMax, outstandingBytesMax, readsMax, logKeptBytesMax } = home.settings;
+    this.#births = new Births({
+      ids,
+      storage,
+      births: parts.recovered.state.births ?? new Map(),
+      blank: () => core.promised.round === 0,
+      members: () => nodesOf(core.configuration),
+      random: home.settings.random,
+      post: (to, message) => {
+        if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
+      },
+      voice: () => this.#step({ type: "voice", nowMs: home.settings.now() }),
+      fail: (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
+    });
     this.#snapshots = new Snapshots({
       ids,
       home,
@@ -92,7 +107,7 @@ export class Replica<R> implements Group<R> {
       machine,
       applier: this.#applier,
       post: (to, message) => {
-        if (!this.#failure) home.postSnapshot(to, this as Replica<unknown>, message);
+        if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
       },
       step: (event) => this.#step(event),
       fail: (cause) =>
@@ -202,6 +217,7 @@ export class Replica<R> implements Group<R> {
       trimmedThrough: this.#storage.trimmedThrough,
       leaseRemainingMs: ready ? this.#core.leaseRemainingMs(now()) : 0,
       awaitsSnapshot: this.#applier.behind,
+      voting: this.#core.voting,
       departed: this.#core.departed,
       outstanding: this.#submissions.under.count,
       failure: this.#failure,
@@ -293,6 +309,7 @@ export class Replica<R> implements Group<R> {
   tick(nowMs: number): void {
     if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
+    this.#births.tick(nowMs);
     this.#snapshots.tick(nowMs, this.#leadership.now.leader);
     this.#changes.tick();
   }
@@ -301,8 +318,11 @@ export class Replica<R> implements Group<R> {
     this.#step({ type: "message", from, message, nowMs: this.#home.settings.now() });
   }
 
-  receiveSnapshot(from: string, message: SnapshotMessage): void {
-    if (!this.#failure) this.#snapshots.receive(from, message);
+  receiveHost(from: string, message: HostMessage): void {
+    if (this.#failure) return;
+    if (message.type === "knock") this.#births.onKnock(from, message.birth);
+    else if (message.type === "known") this.#births.onKnown(from, message.birth, message.blank);
+    else this.#snapshots.receive(from, message);
   }
 
   /** The end of a turn: everything submitted in it becomes one step. */
@@ -330,6 +350,7 @@ export class Replica<R> implements Group<R> {
       // It stopped for a reason that it cannot step over.
     }
     this.#failure = reason;
+    this.#births.close();
     this.#snapshots.close();
     this.#changes.tick();
     this.#submissions.take();

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
 import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
-import type { SnapshotMessage } from "./snapshot-messages.js";
+import type { HostMessage } from "./host-messages.js";
 import type { StateMachine } from "./state-machine.js";
 
 const snapshotFailed = channel("evenkeel:paxos:snapshot-failed");
@@ -12,8 +12,8 @@ const snapshotInstalled = channel("evenkeel:paxos:snapshot-installed");
 const retryMs = 500;
 const triesMax = 20;
 
-type Offer = Extract<SnapshotMessage, { type: "offer" }>;
-type Piece = Extract<SnapshotMessage, { type: "piece" }>;
+type Offer = Extract<HostMessage, { type: "offer" }>;
+type Piece = Extract<HostMessage, { type: "piece" }>;
 
 interface Asking {
   readonly from: string;
@@ -31,7 +31,7 @@ export interface ReceiverParts {
   readonly now: () => number;
   /** Whether a snapshot of this slot would still bring the state machine forward. */
   readonly wants: (slot: number) => boolean;
-  readonly post: (to: string, message: SnapshotMessage) => void;
+  readonly post: (to: string, message: HostMessage) => void;
   /** Durable when it resolves: the state machine is about to be at this position. From here on nothing is applied. */
   readonly prepare: (position: Position) => Promise<void>;
   /** The state machine is at this position, durably; or, undefined, it stays where it was. */

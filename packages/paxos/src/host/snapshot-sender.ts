@@ -1,8 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
 import type { Position } from "../core/types.js";
+import type { HostMessage } from "./host-messages.js";
 import type { Pace } from "./pace.js";
-import type { SnapshotMessage } from "./snapshot-messages.js";
 import type { Snapshot, StateMachine } from "./state-machine.js";
 
 const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
@@ -20,7 +20,7 @@ interface Session {
   readonly hash: Hash;
   /** Where the newest piece begins, and itself: it may have been lost. */
   offset: number;
-  piece: SnapshotMessage | undefined;
+  piece: HostMessage | undefined;
   next: number;
   reading: boolean;
   activeMs: number;
@@ -35,7 +35,7 @@ export interface SenderParts {
   readonly random: () => number;
   /** Everything known of this slot, when it is. */
   readonly positionOf: (slot: number) => Position | undefined;
-  readonly post: (to: string, message: SnapshotMessage) => void;
+  readonly post: (to: string, message: HostMessage) => void;
 }
 
 /** Hands snapshots of the state machine out, piece by piece as they are asked for. One session a receiver. */
@@ -147,7 +147,7 @@ export class SnapshotSender {
     }
   }
 
-  #send(to: string, piece: SnapshotMessage): void {
+  #send(to: string, piece: HostMessage): void {
     const bytes = piece.type === "piece" ? piece.bytes.length : 0;
     this.bytesSent += bytes;
     this.#parts.pace.pass(bytes, () => {

@@ -4,7 +4,7 @@ import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import { storedEntries } from "./entries.js";
 import type { ReplicaHome } from "./home.js";
-import type { SnapshotMessage } from "./snapshot-messages.js";
+import type { HostMessage, SnapshotMessage } from "./host-messages.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import type { StateMachine } from "./state-machine.js";
@@ -20,7 +20,7 @@ export interface SnapshotParts<R> {
   readonly storage: GroupStorage;
   readonly machine: StateMachine<R>;
   readonly applier: Applier<R>;
-  readonly post: (to: string, message: SnapshotMessage) => void;
+  readonly post: (to: string, message: HostMessage) => void;
   readonly step: (event: CoreEvent) => void;
   readonly fail: (error: unknown) => void;
 }

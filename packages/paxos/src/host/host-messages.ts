@@ -4,10 +4,10 @@ import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
 
 /**
- * How a snapshot travels. Beside the protocol, in the same envelopes: the second byte of a message, from 64 on, tells
+ * What hosts say to one another about a group: how a snapshot travels, and whose log is whose. Beside the protocol, in the same envelopes: the second byte of a message, from 64 on, tells
  * these from the core's. Any of them may be lost, doubled or late; the receiver asks again.
  */
-export type SnapshotMessage =
+export type HostMessage =
   /** "Give me a snapshot of this slot or a later one": of a replica whose state machine is behind its own log. */
   | { readonly type: "ask"; readonly fromSlot: number }
   | { readonly type: "offer"; readonly id: string; readonly position: Position; readonly sizeBytes: number }
@@ -21,24 +21,39 @@ export type SnapshotMessage =
       readonly digest: Uint8Array;
     }
   /** That snapshot is not to be had here any more. */
-  | { readonly type: "gone"; readonly id: string };
+  | { readonly type: "gone"; readonly id: string }
+  /** "My log was born under this mark; do you know another of mine?" */
+  | { readonly type: "knock"; readonly birth: string }
+  /** The answer: the mark under which the asker is remembered now. `blank`: the one who answers has never voted itself. */
+  | { readonly type: "known"; readonly birth: string; readonly blank: boolean };
 
-export const snapshotMessageVersion = 1;
+export type SnapshotMessage = Exclude<HostMessage, { readonly type: "knock" | "known" }>;
+
+export const hostMessageVersion = 1;
 const typeMin = 64;
 /** Numbers on the wire: 64 and so on, never renumbered. */
-const TYPES = ["ask", "offer", "fetch", "piece", "gone"] as const satisfies readonly SnapshotMessage["type"][];
+const TYPES = [
+  "ask",
+  "offer",
+  "fetch",
+  "piece",
+  "gone",
+  "knock",
+  "known",
+] as const satisfies readonly HostMessage["type"][];
 
 /** Whether these bytes are one of ours. Nothing else is checked. */
-export function isSnapshotMessage(bytes: Uint8Array): boolean {
+export function isHostMessage(bytes: Uint8Array): boolean {
   return bytes.length >= 2 && (bytes[1] as number) >= typeMin;
 }
 
-export function encodeSnapshotMessage(message: SnapshotMessage): Uint8Array {
+export function encodeHostMessage(message: HostMessage): Uint8Array {
   const out = new ByteWriter(message.type === "piece" ? message.bytes.length + 128 : 256);
-  out.byte(snapshotMessageVersion);
+  out.byte(hostMessageVersion);
   out.byte(typeMin + TYPES.indexOf(message.type));
   if (message.type === "ask") out.varint(message.fromSlot);
-  else out.text(message.id);
+  else out.text("id" in message ? message.id : message.birth);
+  if (message.type === "known") out.byte(message.blank ? 1 : 0);
   if (message.type === "offer") {
     writePosition(out, message.position);
     out.varint(message.sizeBytes);
@@ -56,24 +71,28 @@ export function encodeSnapshotMessage(message: SnapshotMessage): Uint8Array {
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED, ERR_PAXOS_CORRUPT
  */
-export function decodeSnapshotMessage(bytes: Uint8Array): SnapshotMessage {
+export function decodeHostMessage(bytes: Uint8Array): HostMessage {
   const input = new ByteReader(bytes);
   const version = input.byte();
   const code = input.byte();
   const type = TYPES[code - typeMin];
-  if (version !== snapshotMessageVersion || type === undefined) {
-    const what = `a snapshot message of version ${version} and type ${code}`;
-    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `${what}, this release reads version ${snapshotMessageVersion}`);
+  if (version !== hostMessageVersion || type === undefined) {
+    const what = `a host's message of version ${version} and type ${code}`;
+    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `${what}, this release reads version ${hostMessageVersion}`);
   }
   const message = readBody(input, type);
   if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
   return message;
 }
 
-function readBody(input: ByteReader, type: SnapshotMessage["type"]): SnapshotMessage {
+function readBody(input: ByteReader, type: HostMessage["type"]): HostMessage {
   if (type === "ask") return { type, fromSlot: input.varint() };
   const id = input.text();
   switch (type) {
+    case "knock":
+      return { type, birth: id };
+    case "known":
+      return { type, birth: id, blank: input.byte() === 1 };
     case "offer":
       return { type, id, position: readPosition(input), sizeBytes: input.varint() };
     case "fetch":

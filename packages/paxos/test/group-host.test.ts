@@ -327,6 +327,7 @@ describe("a replica in trouble", () => {
           trimmed = resolve;
         }),
       markInstall: (position) => memory.markInstall(position),
+      remember: (node, birth) => memory.remember(node, birth),
       trimmedThrough: 0,
       base: undefined,
     }));
@@ -361,6 +362,7 @@ describe("a replica in trouble", () => {
         write: (write) => memory.write(write),
         trim: (throughSlot, founders) => memory.trim(throughSlot, founders),
         markInstall: (position) => memory.markInstall(position),
+        remember: (node, birth) => memory.remember(node, birth),
         get base() {
           return memory.base;
         },
@@ -464,6 +466,7 @@ describe("the log of a group", () => {
       write: (write) => memory.write(write),
       trim: (throughSlot, founders) => memory.trim(throughSlot, founders),
       markInstall: (position) => memory.markInstall(position),
+      remember: (node, birth) => memory.remember(node, birth),
       get base() {
         return memory.base;
       },
@@ -587,6 +590,7 @@ function breakable(storage: GroupStorage, isBroken: () => boolean): GroupStorage
     read: (from, through, bytesMax) => storage.read(from, through, bytesMax),
     trim: (throughSlot, founders) => storage.trim(throughSlot, founders),
     markInstall: (position) => storage.markInstall(position),
+    remember: (node, birth) => storage.remember(node, birth),
     get base() {
       return storage.base;
     },

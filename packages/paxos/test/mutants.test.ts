@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Membership } from "../src/core/quorum.js";
 import type { CoreHooks } from "./support/core-hooks.js";
 import { type Mutant, mutants } from "./support/mutants.js";
+import { rivalChanges } from "./support/rival-changes.js";
 import { runScenario } from "./support/scenario.js";
 
 const SEEDS_MAX = Number(process.env.PAXOS_SEEDS ?? 400);
@@ -63,5 +64,14 @@ describe("the simulation catches", () => {
     expect(found, `not caught within ${SEEDS_MAX} seeds`).toBeDefined();
     if (process.env.PAXOS_MUTANTS !== undefined)
       process.stdout.write(`${mutant.name}: seed ${found?.seed}, ${found?.how.slice(0, 300)}\n`);
+  });
+});
+
+describe("a staged encounter catches", () => {
+  it("a replica that 'changes members before anything of its own reign is chosen (no G2)'", () => {
+    broken.hooks = { refusal: (change, shipped) => shipped({ ...change, reignBegun: true }) };
+    expect(rivalChanges().contradictions.length).toBeGreaterThan(0);
+    broken.hooks = {};
+    expect(rivalChanges()).toEqual({ refusals: ["unchosen"], contradictions: [] });
   });
 });

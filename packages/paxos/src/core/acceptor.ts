@@ -336,6 +336,7 @@ export class Acceptor {
     const ballot = this.#following as Ballot;
     if (!sameBallot(replica.promised, ballot)) return;
     this.#ackWanted = true;
+    if (replica.mute) return;
     if (!sameBallot(replica.durablePromised, ballot)) return;
     const acceptedThrough = this.#durableThrough();
     replica.send(ballot.node, {

@@ -106,6 +106,11 @@ export class PaxosCore {
     return this.#replica.membership.configuration;
   }
 
+  /** Whether what this replica says counts. */
+  get voting(): boolean {
+    return !this.#replica.mute && !this.#replica.departed;
+  }
+
   /** No member any more; nothing that this replica says counts. */
   get departed(): boolean {
     return this.#replica.departed;
@@ -187,6 +192,9 @@ export class PaxosCore {
       case "stateful":
         if (replica.settings.role === "storage") replica.awaitsState = false;
         return;
+      case "voice":
+        replica.mute = false;
+        return;
       case "learners":
         this.#leader?.setLearners(event.learners);
         return;
@@ -199,12 +207,12 @@ export class PaxosCore {
   #receive(from: string, message: Message): void {
     switch (message.type) {
       case "preVote":
-        if (!this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
+        if (!this.#replica.mute && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
         return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
-        if (!this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
+        if (!this.#replica.mute && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
         return;
       case "promised":
         return this.#election.onPromised(from, message);

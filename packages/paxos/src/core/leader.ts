@@ -65,6 +65,7 @@ export class Leader {
   #peers: Peer[] = [];
   #voters: Peer[] = [];
   #learners: readonly Learner[] = [];
+  #leaving: readonly string[] = [];
   #byNode = new Map<string, Peer>();
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
   readonly #startSlot: number;
@@ -368,7 +369,9 @@ export class Leader {
     // Who has left is told of it: the rest of its log, this entry the last.
     for (const peer of this.#peers) this.#stream(peer);
     if (changed) {
+      const before = this.#voters;
       this.#seat();
+      this.#leaving = before.filter((peer) => !this.#voters.includes(peer)).map(({ node }) => node);
       for (const peer of this.#peers) this.#stream(peer);
     }
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
@@ -511,7 +514,17 @@ export class Leader {
     }
     this.#weighedThrough = through;
     replica.learnChosen(through);
+    this.#sayFarewell();
     if (this.queued > 0) this.#append();
+  }
+
+  /** Who has left hears no more of us. Once that is final it is told, so that it need not find out by wanting to be elected. */
+  #sayFarewell(): void {
+    const { membership, knownChosen } = this.#replica;
+    const { slot } = membership.configuration;
+    if (this.#leaving.length === 0 || slot > knownChosen) return;
+    for (const node of this.#leaving) this.#replica.send(node, { type: "departed", slot });
+    this.#leaving = [];
   }
 
   #answerReads(): void {

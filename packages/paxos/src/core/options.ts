@@ -55,6 +55,7 @@ export function settings(options: CoreOptions): Settings {
     founders: { slot: 0, storage: [...new Set(members)].sort(), log: [], departed: [] },
     role,
     awaitsState,
+    mute: options.mute ?? false,
     random,
     // Two beats in a lease at least, or one lost message would cost the lease.
     heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),

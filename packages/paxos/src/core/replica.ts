@@ -34,6 +34,8 @@ export class Replica {
   readonly configurations: Configurations;
   /** The state machine is behind the log's beginning; never standing, never counted as a copy of the state. */
   awaitsState: boolean;
+  /** Says nothing that counts: it may have forgotten what it said before. */
+  mute: boolean;
   /** No member any more, for good. */
   departed = false;
   /** Chosen, and in our log, though perhaps not durable here. */
@@ -60,6 +62,7 @@ export class Replica {
   constructor(settings: Settings, persisted: PersistedState, nowMs: number) {
     const { promised, accepted, trimmedThrough, chosenThrough, entries, base } = persisted;
     this.settings = settings;
+    this.mute = settings.mute;
     this.awaitsState = settings.awaitsState || settings.role === "log";
     this.nowMs = nowMs;
     const below = entries[0] === undefined ? Math.max(trimmedThrough, chosenThrough) : entries[0].slot - 1;
@@ -96,7 +99,7 @@ export class Replica {
 
   /** Whether this replica may stand: a storage replica of its own log's configuration, with a state machine to lead with. */
   get mayLead(): boolean {
-    return this.membership.mayLead && !this.awaitsState && !this.departed;
+    return this.membership.mayLead && !this.awaitsState && !this.departed && !this.mute;
   }
 
   /** Appends in memory; the caller persists it in the same step. */

@@ -98,6 +98,8 @@ export type CoreEvent =
   | { readonly type: "installed"; readonly position: Position; readonly nowMs: number }
   /** The state machine of a replica that was opened with `awaitsState` has caught up with what is chosen. */
   | { readonly type: "stateful"; readonly nowMs: number }
+  /** A replica that was opened with `mute` has nothing to have forgotten: it may vote. */
+  | { readonly type: "voice"; readonly nowMs: number }
   /** Leader only: these nodes are to be sent the log although they do not vote, all others of their kind no longer. */
   | { readonly type: "learners"; readonly learners: readonly Learner[]; readonly nowMs: number }
   /** Give up leadership now (planned stop, hand-over). */
@@ -166,6 +168,8 @@ export interface CoreOptions {
   readonly members: readonly string[];
   /** What this node is fit to be. A log replica has no state machine and takes over the log from where others need no longer keep it. Default "storage". */
   readonly role?: MemberRole;
+  /** Neither votes nor acknowledges before `voice`: it is not sure yet that this empty disk is its first one. Default false. */
+  readonly mute?: boolean;
   /** The state machine is behind the log's beginning: this replica does not stand before `stateful`. Default false. */
   readonly awaitsState?: boolean;
   /** Entropy for election waits: uniform in [0, 1). */

@@ -25,6 +25,7 @@ class MemoryGroup implements GroupStorage {
   #chosenThrough = 0;
   #entries: Entry[] = [];
   #installing: Position | undefined;
+  readonly #births = new Map<string, string>();
   readonly #configurations = new ConfigurationLog();
 
   get trimmedThrough(): number {
@@ -40,6 +41,7 @@ class MemoryGroup implements GroupStorage {
     const { base } = this;
     const configuration = this.#configurations.at(this.#trimmedThrough);
     return {
+      ...(this.#births.size === 0 ? {} : { births: new Map(this.#births) }),
       ...(configuration === undefined ? {} : { configuration }),
       ...(base === undefined ? {} : { base }),
       ...(this.#installing === undefined ? {} : { installing: this.#installing }),
@@ -82,6 +84,10 @@ class MemoryGroup implements GroupStorage {
       entries.push(entry);
     }
     return entries;
+  }
+
+  async remember(nodeId: string, birth: string): Promise<void> {
+    this.#births.set(nodeId, birth);
   }
 
   async markInstall(position: Position): Promise<void> {

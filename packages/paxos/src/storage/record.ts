@@ -9,7 +9,7 @@ import type { Entry, PersistWrite, Position } from "../core/types.js";
  *
  *   version u8 = 1
  *   flags u8       1 promised | 2 accepted | 4 truncateFrom | 8 chosenThrough | 16 entries | 32 trimmedThrough | 128 a second byte of flags follows
- *   flags2 u8      1 reset | 2 base | 4 installing
+ *   flags2 u8      1 reset | 2 base | 4 installing | 8 births
  *   promised       ballot
  *   accepted       ballot
  *   truncateFrom   varint
@@ -18,6 +18,7 @@ import type { Entry, PersistWrite, Position } from "../core/types.js";
  *   reset          position
  *   base           position
  *   installing     position
+ *   births         varint count, then for each: varint length + utf8 node, varint length + utf8 mark
  *   entries        varint first slot, varint count, then for each:
  *                  head u8 (the kind: 0 command, 1 noop, 2 config; +128: the ballot of the entry before), ballot unless +128,
  *                  varint length + command
@@ -30,9 +31,9 @@ export const recordVersion = 1;
 const flag = { promised: 1, accepted: 2, truncateFrom: 4, chosenThrough: 8, entries: 16, trimmedThrough: 32 } as const;
 const moreFlags = 128;
 const knownFlags = 63 | moreFlags;
-const flag2 = { reset: 1, base: 2, installing: 4 } as const;
+const flag2 = { reset: 1, base: 2, installing: 4, births: 8 } as const;
 const positions = ["reset", "base", "installing"] as const;
-const knownFlags2 = 7;
+const knownFlags2 = 15;
 const kindCodes = ["command", "noop", "config"] as const satisfies readonly Entry["kind"][];
 const sameBallotAsBefore = 128;
 const scratch = new ByteWriter(4096);
@@ -46,6 +47,8 @@ export interface LogRecord extends PersistWrite {
   readonly base?: Position;
   /** The state machine is about to become durable at this slot, ahead of the log. */
   readonly installing?: Position;
+  /** Under which marks the logs of this group's nodes were born. */
+  readonly births?: ReadonlyMap<string, string>;
 }
 
 export function encodeRecord(record: LogRecord): Uint8Array {
@@ -59,7 +62,9 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   }
   const out = bytes > scratchBytesMax / 2 ? new ByteWriter(bytes) : scratch;
   out.byte(recordVersion);
-  const second = positions.reduce((flags, name) => flags | (record[name] ? flag2[name] : 0), 0);
+  const births = [...(record.births ?? [])];
+  const jumps = positions.reduce((flags, name) => flags | (record[name] ? flag2[name] : 0), 0);
+  const second = jumps | (births.length > 0 ? flag2.births : 0);
   out.byte(
     (second !== 0 ? moreFlags : 0) |
       (record.promised ? flag.promised : 0) |
@@ -76,6 +81,13 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   if (record.chosenThrough !== undefined) out.varint(record.chosenThrough);
   if (record.trimmedThrough !== undefined) out.varint(record.trimmedThrough);
   for (const name of positions) if (record[name]) writePosition(out, record[name]);
+  if (births.length > 0) {
+    out.varint(births.length);
+    for (const [node, birth] of births) {
+      out.text(node);
+      out.text(birth);
+    }
+  }
   if (entries.length > 0) writeEntries(out, entries);
   return out.take();
 }
@@ -125,6 +137,11 @@ export function decodeRecord(data: Uint8Array): LogRecord {
   if (flags & flag.chosenThrough) record.chosenThrough = input.varint();
   if (flags & flag.trimmedThrough) record.trimmedThrough = input.varint();
   for (const name of positions) if (second & flag2[name]) record[name] = readPosition(input);
+  if (second & flag2.births) {
+    const births = new Map<string, string>();
+    for (let left = input.varint(); left > 0; left--) births.set(input.text(), input.text());
+    record.births = births;
+  }
   if (flags & flag.entries) record.entries = readEntries(input);
   if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
   return record;

@@ -3,6 +3,8 @@ import type { Entry, PersistedState, PersistWrite, Position } from "../core/type
 
 /** What a log held when it was opened. */
 export interface LoadedState extends PersistedState {
+  /** What `remember` was told. */
+  readonly births?: ReadonlyMap<string, string>;
   /** What `markInstall` said last, unless the log has since known that slot as chosen. */
   readonly installing?: Position;
 }
@@ -36,6 +38,11 @@ export interface GroupStorage {
    * After a crash between the two, this tells such a state machine from one whose log has lost records.
    */
   markInstall(position: Position): Promise<void>;
+  /**
+   * Resolves when it is durable that this node's log in this group was born under that mark. Survives everything that is let go; told once a
+   * node.
+   */
+  remember(nodeId: string, birth: string): Promise<void>;
   /** Slots through here are gone. */
   readonly trimmedThrough: number;
   /** Slot `trimmedThrough`, where it is known. */

@@ -60,6 +60,7 @@ class WalGroup implements GroupStorage {
   #indexedThrough = 0;
   #pending: Promise<unknown> = Promise.resolve();
   #installing: Position | undefined;
+  #births: ReadonlyMap<string, string> = new Map();
   readonly #configurations = new ConfigurationLog();
 
   constructor(stream: WalStreamLike, groupId: string, gate: Gate) {
@@ -118,6 +119,7 @@ class WalGroup implements GroupStorage {
     const { base } = this;
     const configuration = this.#configurations.at(first - 1);
     return {
+      ...(this.#births.size === 0 ? {} : { births: this.#births }),
       ...(base === undefined ? {} : { base }),
       ...(configuration === undefined ? {} : { configuration }),
       ...(this.#installing === undefined ? {} : { installing: this.#installing }),
@@ -134,6 +136,10 @@ class WalGroup implements GroupStorage {
     else await this.#append(splitWrite(write));
   }
 
+  async remember(nodeId: string, birth: string): Promise<void> {
+    await this.#append([{ births: new Map([[nodeId, birth]]) }]);
+  }
+
   async markInstall(position: Position): Promise<void> {
     await this.#append([{ installing: position }]);
   }
@@ -142,7 +148,10 @@ class WalGroup implements GroupStorage {
   async #beginAnew(write: PersistWrite, reset: Position): Promise<void> {
     const { promised = this.#promised, accepted = this.#accepted } = write;
     const [first, ...rest] = splitWrite({ ...write, promised, accepted });
-    const last = await this.#append([{ ...first, reset, trimmedThrough: reset.slot, base: reset }, ...rest]);
+    const last = await this.#append([
+      { ...first, reset, trimmedThrough: reset.slot, base: reset, births: this.#births },
+      ...rest,
+    ]);
     await this.#cutBefore(last - rest.length);
   }
 
@@ -191,6 +200,7 @@ class WalGroup implements GroupStorage {
         trimmedThrough: throughSlot,
         ...(configuration ? { base: { slot: throughSlot, ballot: last.ballot, configuration } } : {}),
         ...(this.#installing === undefined ? {} : { installing: this.#installing }),
+        births: this.#births,
       },
     ]);
     const found = this.#index.seek(throughSlot + 1);
@@ -266,6 +276,7 @@ class WalGroup implements GroupStorage {
     }
     if (record.base) this.#configurations.beginsAt(record.base);
     if (record.chosenThrough !== undefined) this.#chosenThrough = Math.max(this.#chosenThrough, record.chosenThrough);
+    if (record.births) this.#births = new Map([...this.#births, ...record.births]);
     if (record.installing) this.#installing = record.installing;
     // A log that knows as chosen what it holds there needs no explanation any more.
     if (this.#installing && this.#chosenThrough >= this.#installing.slot) this.#installing = undefined;

@@ -8,6 +8,7 @@ import {
   type PersistWrite,
   sameBallot,
 } from "../../src/core/index.js";
+import { Machine } from "./machine.js";
 import type { SimReplica } from "./replica.js";
 
 /** Thrown where the run leaves what the protocol promises. */
@@ -28,6 +29,18 @@ export class Observer {
   readonly chosen: Entry[] = [];
   /** Highest ballot that each node has answered in, over all its lives. */
   readonly #spoken = new Map<string, Ballot>();
+
+  /** What every state machine must be, slot by slot; index 0 is before slot 1. */
+  readonly #reference = new Machine();
+  readonly #states: string[] = [this.#reference.fingerprint()];
+
+  /** I14: a state machine is what the log makes of it, at the slot at which it says it is: old or new, never a mixture. */
+  onState(replica: SimReplica): void {
+    const { appliedThrough } = replica.machine;
+    if (replica.role === "storage" && replica.machine.fingerprint() !== this.#states[appliedThrough]) {
+      throw new Violation(`${replica.name} has a state at slot ${appliedThrough} that never was`);
+    }
+  }
 
   constructor(founders: readonly string[]) {
     this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
@@ -52,6 +65,8 @@ export class Observer {
           throw new Violation(`${by} reports slot ${entry.slot} as chosen, durable on ${holders} only`);
         }
         this.chosen.push(entry);
+        this.#reference.apply(entry);
+        this.#states.push(this.#reference.fingerprint());
         if (entry.kind === "config") this.#onConfiguration(decodeConfiguration(entry.command, entry.slot));
       } else if (!sameBallot(known.ballot, entry.ballot) || Buffer.compare(known.command, entry.command) !== 0) {
         throw new Violation(`slot ${entry.slot}: ${text(known.ballot)} chosen, ${by} reports ${text(entry.ballot)}`);

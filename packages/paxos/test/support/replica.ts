@@ -103,6 +103,7 @@ export class SimReplica {
         if (entry.slot > this.machine.appliedThrough && entry.slot <= state.chosenThrough) this.machine.apply(entry);
       }
     }
+    this.#parts.observer.onState(this);
     const all = { ...options, nodeId: this.name, role: this.role, random: () => random.next() };
     this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
@@ -164,6 +165,13 @@ export class SimReplica {
     const { promised, accepted } = found;
     const from = Math.max(trimmedThrough, Math.min(whole ? 0 : chosenThrough - 1, written.end));
     return { ...written.state(from, trimmedThrough, this.#founders), promised, accepted, chosenThrough };
+  }
+
+  #crashBriefly(): void {
+    this.crash();
+    this.node.scheduler.timer(50, () => {
+      if (!this.node.up) this.start();
+    });
   }
 
   get #founders(): Configuration {
@@ -266,7 +274,8 @@ export class SimReplica {
       const torn = snapshot.copy();
       torn.appliedThrough = this.checkpoint.appliedThrough;
       this.checkpoint = torn;
-      this.node.timer(20, () => this.#switched(position, snapshot));
+      if (this.#luck.chance(0.3)) this.#crashBriefly();
+      else this.node.timer(20, () => this.#switched(position, snapshot));
     } else this.#switched(position, snapshot);
   }
 
@@ -274,12 +283,10 @@ export class SimReplica {
     this.#parts.tally.add("snapshots installed");
     this.checkpoint = snapshot.copy();
     this.machine = snapshot.copy();
+    this.#parts.observer.onState(this);
     if (this.#luck.chance(0.1)) {
       // The state machine is new, the log does not know it yet.
-      this.crash();
-      this.node.scheduler.timer(50, () => {
-        if (!this.node.up) this.start();
-      });
+      this.#crashBriefly();
       return;
     }
     this.node.timer(this.#luck.pick([0.01, 10]), () => {

@@ -106,10 +106,22 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     const what = (arg * (timeless ? 1 : CLOCKS * rates.length) + clock) * KINDS + kind;
     const known = memo.get(from, what);
     if (known >= 0) return made[known - 1];
-    const reacted = work(kind, from, arg, nowOf(state, node));
+    const nowMs = nowOf(state, node);
+    const first = work(kind, from, arg, nowMs);
+    const reacted = first === undefined || lagging > 0 ? first : promptly(first, nowMs);
     const idle = reacted === undefined || (reacted.next === from && reacted.sent.length === 0 && !reacted.notable);
     memo.set(from, what, idle ? 0 : made.push(reacted));
     return idle ? undefined : reacted;
+  }
+
+  /** With disks that are never behind, an event and the writes that it leads to are one step of the node. */
+  function promptly(first: Reaction, nowMs: number): Reaction {
+    let made = first;
+    for (let more = nodes.sync(made.next, nowMs); more !== undefined; more = nodes.sync(made.next, nowMs)) {
+      const sent = [...new Set([...made.sent, ...more.sent])];
+      made = { ...made, next: more.next, sent, chosen: [...made.chosen, ...more.chosen], notable: true };
+    }
+    return made;
   }
 
   function work(kind: number, from: number, arg: number, nowMs: number): Reaction | undefined {
@@ -243,7 +255,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   /** With a bound of how many disks may lag, the one too many writes at once. */
   function settled(before: State, node: number, made: Reaction): number[] {
     let next = after(before, node, made);
-    if (lagging >= count) return next;
+    if (lagging >= count || lagging === 0) return next;
     while (lags(next) > lagging && isLagging(next[NODES + node] as number)) {
       const more = reaction(next, SYNC, node, 0);
       if (more === undefined) break;

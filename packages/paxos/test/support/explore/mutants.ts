@@ -199,8 +199,8 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     { ...groups.members, stands: [1, 0, 0, 1] },
     line(
       "replica.ts",
-      "return this.membership.mayLead && !this.awaitsState && !this.departed;",
-      "return true;",
+      "return this.membership.mayLead &&",
+      "return true ||",
       line("quorum.ts", "mayLead: configuration.storage.includes(self),", "mayLead: true,"),
     ),
   ),

@@ -11,7 +11,7 @@ import { Reads } from "./reads.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Learner, Proposal } from "./types.js";
 
-/** Rounds of heartbeats after which a piece of catch-up counts as lost. */
+/** Heartbeats after which a piece of catch-up counts as lost. */
 const pieceRounds = 4;
 
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
@@ -130,8 +130,7 @@ export class Leader {
   }
 
   read(id: number): void {
-    if (!this.#reads.add(id)) return;
-    this.#answerReads();
+    if (this.#reads.add(id)) this.#answerReads();
   }
 
   onAck(from: string, message: Ack): void {
@@ -252,12 +251,9 @@ export class Leader {
     }
     if (entries.length === 0) return false;
     this.#replica.append(entries);
-    // Who has left is told of it: the rest of its log, this entry the last.
+    // Who leaves with this entry is sent it like everybody: who comes with it was fed before.
     for (const peer of this.#peers.all) this.#stream(peer);
-    if (changed) {
-      this.#leaving = this.#peers.seat(this.#replica.membership);
-      for (const peer of this.#peers.all) this.#stream(peer);
-    }
+    if (changed) this.#leaving = this.#peers.seat(this.#replica.membership);
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
     if (changed) this.#countChosen();
     return changed && this.queued > 0;

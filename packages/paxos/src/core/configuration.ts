@@ -26,6 +26,11 @@ export const departedMax = 64;
 
 const version = 1;
 
+/** The configuration with which a group begins: storage replicas only. */
+export function founded(members: readonly string[]): Configuration {
+  return { slot: 0, storage: nodesOf({ storage: [...new Set(members)], log: [] }), log: [], departed: [] };
+}
+
 export function nodesOf({ storage, log }: Pick<Configuration, "storage" | "log">): readonly string[] {
   return [...storage, ...log].sort();
 }
@@ -44,8 +49,8 @@ export function following(
   const left = nodesOf(before).filter((node) => !nodes.includes(node));
   return {
     slot,
-    storage: [...next.storage].sort(),
-    log: [...next.log].sort(),
+    storage: nodesOf({ storage: next.storage, log: [] }),
+    log: nodesOf({ storage: [], log: next.log }),
     departed: [...before.departed, ...left].slice(-departedMax),
   };
 }

@@ -1,72 +1,25 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
-import { encodeConfiguration, following, type MemberRole, roleIn } from "./configuration.js";
+import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
-import { weightOf } from "./log.js";
-import { refusal } from "./members.js";
+import { noopEntry, weightOf } from "./log.js";
 import type { Accept, Ack, Nack } from "./messages.js";
+import { forgetSent, type Peer, Peers, type Progress } from "./peers.js";
+import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
 import type { Replica } from "./replica.js";
-import type { Entry, Learner, Members, Proposal } from "./types.js";
+import type { Entry, Learner, Proposal } from "./types.js";
 
-const noCommand = new Uint8Array(0);
-/** Rounds of heartbeats after which a piece of catch-up counts as lost. */
+/** Heartbeats after which a piece of catch-up counts as lost. */
 const pieceRounds = 4;
-
-/** What the leader knows of another replica, all of it from answers in its own ballot. */
-interface Peer {
-  readonly node: string;
-  role: MemberRole;
-  synced: boolean;
-  /** Known chosen and durable there. */
-  chosenThrough: number;
-  /** Has no state machine at its applied slot. Nothing is believed before it has answered. */
-  lacksState: boolean;
-  /** What it was last told that it may let go of. */
-  releasedThrough: number;
-  /**
-   * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
-   * has restarted takes again, slot by slot, what it already has on disk.
-   */
-  next: number;
-  /** Accepted in this ballot and durable there through here. */
-  acceptedThrough: number;
-  /** Accepts that are on their way or not yet durable there, oldest first, and what they weigh together. */
-  sent: { readonly through: number; readonly bytes: number }[];
-  sentBytes: number;
-  /** Newest round answered, and when that answer's question was sent, by our clock. */
-  round: number;
-  sentMs: number;
-  /** Round in which something was last sent that an answer of a later round must show as received. */
-  sentRound: number;
-  /** Catch-up goes on when the peer has moved on from `triedChosen`, or answers this round without having done so. */
-  retryRound: number;
-  triedChosen: number;
-  /** Newest round in which it said that it is synced. */
-  syncedRound: number;
-  gapRound: number;
-}
-
-/** How a node stands that the leader feeds. */
-export interface Progress {
-  /** Holds the log in this ballot, but for what is on its way. */
-  readonly holdsTail: boolean;
-  readonly lacksState: boolean;
-  readonly acceptedThrough: number;
-  readonly chosenThrough: number;
-}
 
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader {
   readonly ballot: Ballot;
   readonly #replica: Replica;
-  /** Everyone who is sent the log; `#voters` are those of them who decide. */
-  #peers: Peer[] = [];
-  #voters: Peer[] = [];
-  #learners: readonly Learner[] = [];
+  readonly #peers = new Peers();
   #leaving: readonly string[] = [];
-  #byNode = new Map<string, Peer>();
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
   readonly #startSlot: number;
   readonly #reads: Reads;
@@ -77,9 +30,7 @@ export class Leader {
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
-  #queue: Proposal[] = [];
-  #queueHead = 0;
-  #queueBytes = 0;
+  readonly #queue = new ProposalQueue();
   /** Weight of what is appended and not chosen, and through which slot the chosen part has been taken off it. */
   #pipelineBytes = 0;
   #weighedThrough: number;
@@ -95,11 +46,11 @@ export class Leader {
     for (let slot = replica.knownChosen + 1; slot <= log.end; slot++) {
       this.#pipelineBytes += weightOf(log.at(slot) as Entry);
     }
-    const noop: Entry = { slot: log.end + 1, ballot: this.ballot, kind: "noop", command: noCommand };
+    const noop = noopEntry(log.end + 1, this.ballot);
     this.#startSlot = noop.slot;
     this.#pipelineBytes += weightOf(noop);
     replica.append([noop]);
-    this.#seat();
+    this.#peers.seat(replica.membership);
     replica.role = "leader";
     replica.accepted = this.ballot;
     const { truncateFrom } = victory;
@@ -112,9 +63,14 @@ export class Leader {
     replica.sayLeader(replica.self);
     this.#beat();
     for (const [node, promised] of victory.promises) {
-      const peer = this.#byNode.get(node);
+      const peer = this.#peers.get(node);
       if (peer !== undefined) this.#catchUp(peer, promised.chosenThrough);
     }
+  }
+
+  /** Whether anything of this reign is chosen. */
+  get begun(): boolean {
+    return this.#replica.knownChosen >= this.#startSlot;
   }
 
   get wakeAtMs(): number {
@@ -133,7 +89,7 @@ export class Leader {
    */
   get leaseUntilMs(): number {
     const { membership, settings } = this.#replica;
-    const sent = this.#voters.map((peer) => peer.sentMs);
+    const sent = this.#peers.voters.map((peer) => peer.sentMs);
     return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + settings.leaseUsableMs;
   }
 
@@ -142,7 +98,7 @@ export class Leader {
   }
 
   get queued(): number {
-    return this.#queue.length - this.#queueHead;
+    return this.#queue.length;
   }
 
   /** Returns false when this reign must end: no quorum has answered for too long, or the own disk, without which nobody is answered, stands still. */
@@ -164,29 +120,27 @@ export class Leader {
       const { id, command } = proposal;
       if (command.length > settings.commandBytesMax) {
         effects.push({ type: "rejected", id, reason: "too-large", leader: self });
-      } else if (this.queued >= settings.queueMax + this.#room() || this.#queueBytes > settings.queueBytesMax) {
+      } else if (this.queued >= settings.queueMax + this.#room() || this.#queue.bytes > settings.queueBytesMax) {
         effects.push({ type: "rejected", id, reason: "overloaded", leader: self });
       } else {
         this.#queue.push(proposal);
-        this.#queueBytes += command.length;
       }
     }
     this.#append();
   }
 
   read(id: number): void {
-    if (!this.#reads.add(id)) return;
-    this.#answerReads();
+    if (this.#reads.add(id)) this.#answerReads();
   }
 
   onAck(from: string, message: Ack): void {
-    const peer = this.#byNode.get(from);
+    const peer = this.#peers.get(from);
     if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
     peer.round = Math.max(peer.round, message.round);
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
     peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
     peer.lacksState = message.lacksState ?? false;
-    // What it still needs may have left our memory; then it must catch up as if it were not synced yet.
+    // What it needs may have left our memory; then it must catch up as if it were not synced yet.
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
     if (message.synced) {
       peer.syncedRound = Math.max(peer.syncedRound, message.round);
@@ -227,17 +181,15 @@ export class Leader {
   /** Whoever still waits is told; what is in the log already has an unknown outcome, which `leadership` says. */
   end(): void {
     const { effects } = this.#replica;
-    for (let i = this.#queueHead; i < this.#queue.length; i++) {
-      const { id } = this.#queue[i] as Proposal;
-      effects.push({ type: "rejected", id, reason: "not-leader", leader: undefined });
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      effects.push({ type: "rejected", id: next.id, reason: "not-leader", leader: undefined });
     }
-    this.#queue = [];
     this.#reads.rejectAll();
   }
 
-  #stamp(): { ballot: Ballot; round: number; sentMs: number; chosenThrough: number } {
-    const { nowMs, knownChosen } = this.#replica;
-    return { ballot: this.ballot, round: this.#round, sentMs: nowMs, chosenThrough: knownChosen };
+  #stamp() {
+    const { nowMs: sentMs, knownChosen: chosenThrough } = this.#replica;
+    return { ballot: this.ballot, round: this.#round, sentMs, chosenThrough };
   }
 
   #beat(): void {
@@ -245,8 +197,8 @@ export class Leader {
     this.#round++;
     this.#beatAtMs = nowMs + settings.heartbeatMs;
     const heartbeat = { type: "heartbeat", ...this.#stamp() } as const;
-    const held = this.#heldByTwo();
-    for (const peer of this.#peers) {
+    const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
+    for (const peer of this.#peers.all) {
       this.#replica.send(peer.node, heartbeat);
       if (peer.role === "storage" || held <= peer.releasedThrough) continue;
       peer.releasedThrough = held;
@@ -254,69 +206,15 @@ export class Leader {
     }
   }
 
-  /** Everyone whom the configuration in force, or the host, wants to be sent the log. */
-  #seat(): void {
-    const { membership, self } = this.#replica;
-    const { configuration } = membership;
-    const seats = new Map<string, Peer>();
-    for (const node of membership.peers) seats.set(node, this.#peer(node, roleIn(configuration, node) as MemberRole));
-    this.#voters = [...seats.values()];
-    for (const { node, role } of this.#learners) {
-      if (node !== self && !seats.has(node)) seats.set(node, this.#peer(node, role));
-    }
-    this.#byNode = seats;
-    this.#peers = [...seats.values()];
-  }
-
-  #peer(node: string, role: MemberRole): Peer {
-    const known = this.#byNode.get(node);
-    if (known !== undefined) {
-      known.role = role;
-      return known;
-    }
-    return {
-      node,
-      role,
-      synced: false,
-      chosenThrough: 0,
-      lacksState: true,
-      releasedThrough: 0,
-      next: 0,
-      acceptedThrough: 0,
-      sent: [],
-      sentBytes: 0,
-      round: 0,
-      sentMs: Number.NEGATIVE_INFINITY,
-      sentRound: 0,
-      retryRound: 0,
-      triedChosen: -1,
-      syncedRound: -1,
-      gapRound: -1,
-    };
-  }
-
   setLearners(learners: readonly Learner[]): void {
-    this.#learners = [...learners];
-    this.#seat();
+    this.#peers.learners = [...learners];
+    this.#peers.seat(this.#replica.membership);
     this.#beat();
   }
 
   progressOf(node: string): Progress | undefined {
-    const peer = this.#byNode.get(node);
-    if (peer === undefined) return undefined;
     const { log, settings } = this.#replica;
-    const { acceptedThrough, chosenThrough, lacksState } = peer;
-    const holdsTail = peer.synced && log.end - acceptedThrough <= Math.ceil(settings.pipelineSlotsMax / 2);
-    return { holdsTail, lacksState, acceptedThrough, chosenThrough };
-  }
-
-  /** The highest slot through which two storage replicas, we among them, durably hold everything: in the log or as state. */
-  #heldByTwo(): number {
-    let second = 0;
-    for (const { role, lacksState, chosenThrough } of this.#voters) {
-      if (role === "storage" && !lacksState) second = Math.max(second, chosenThrough);
-    }
-    return Math.min(second, this.#replica.chosenThrough);
+    return this.#peers.progressOf(node, log.end, Math.ceil(settings.pipelineSlotsMax / 2));
   }
 
   /** How many proposals the pipeline takes at the moment. */
@@ -338,70 +236,27 @@ export class Leader {
     const first = log.end + 1;
     const entries: Entry[] = [];
     let changed = false;
-    while (
-      !changed &&
-      room-- > 0 &&
-      this.#queueHead < this.#queue.length &&
-      this.#pipelineBytes < settings.pipelineBytesMax
-    ) {
-      const proposal = this.#queue[this.#queueHead++] as Proposal;
+    while (!changed && room-- > 0 && this.queued > 0 && this.#pipelineBytes < settings.pipelineBytesMax) {
+      const proposal = this.#queue.shift() as Proposal;
       const { id, command } = proposal;
       const slot = first + entries.length;
       const entry: Entry =
         proposal.members === undefined
           ? { slot, ballot: this.ballot, kind: "command", command }
-          : this.#change(proposal, slot);
+          : changeEntry(this.#replica, this, proposal, slot);
       changed = entry.kind === "config";
-      this.#queueBytes -= command.length;
       this.#pipelineBytes += weightOf(entry);
       entries.push(entry);
       if (entry.kind !== "noop") effects.push({ type: "proposed", id, slot, ballot: this.ballot });
     }
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 4096) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
-    }
     if (entries.length === 0) return false;
     this.#replica.append(entries);
-    // Who has left is told of it: the rest of its log, this entry the last.
-    for (const peer of this.#peers) this.#stream(peer);
-    if (changed) {
-      const before = this.#voters;
-      this.#seat();
-      this.#leaving = before.filter((peer) => !this.#voters.includes(peer)).map(({ node }) => node);
-      for (const peer of this.#peers) this.#stream(peer);
-    }
+    // Who leaves with this entry is sent it like everybody: who comes with it was fed before.
+    for (const peer of this.#peers.all) this.#stream(peer);
+    if (changed) this.#leaving = this.#peers.seat(this.#replica.membership);
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
     if (changed) this.#countChosen();
     return changed && this.queued > 0;
-  }
-
-  /** The entry of a change of members, or the noop that takes its slot when a guard forbids it. */
-  #change({ id, members }: Proposal, slot: number): Entry {
-    const { membership, effects, self, knownChosen } = this.#replica;
-    const { configuration } = membership;
-    const next = following(configuration, members as Members, slot);
-    const reason = refusal({
-      self,
-      before: configuration,
-      next,
-      // G1: two changes that are both undecided could leave quorums two steps apart, which need not meet.
-      currentChosen: configuration.slot <= knownChosen,
-      // G2: a rival's undecided change of an earlier ballot can come back until a quorum has taken over our log.
-      reignBegun: knownChosen >= this.#startSlot,
-      // G4: a member that lacks the log's end would stop every write until it has it.
-      ready: (node, role) => {
-        if (node === self) return true;
-        const progress = this.progressOf(node);
-        return progress?.holdsTail === true && !(role === "storage" && progress.lacksState);
-      },
-    });
-    if (reason === undefined) return { slot, ballot: this.ballot, kind: "config", command: encodeConfiguration(next) };
-    effects.push({ type: "rejected", id, reason, leader: self });
-    return { slot, ballot: this.ballot, kind: "noop", command: noCommand };
   }
 
   /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
@@ -498,7 +353,7 @@ export class Leader {
   #sendBase(peer: Peer): void {
     const replica = this.#replica;
     const position = replica.positionFrom(replica.trimmedThrough);
-    if (position === undefined || position.slot > this.#heldByTwo()) return;
+    if (position === undefined || position.slot > this.#peers.heldByTwo(replica.chosenThrough)) return;
     replica.send(peer.node, { type: "base", ...this.#stamp(), position });
   }
 
@@ -506,7 +361,7 @@ export class Leader {
   #countChosen(): void {
     const replica = this.#replica;
     const own = sameBallot(replica.durableAccepted, this.ballot) ? replica.durableEnd : 0;
-    const accepted = this.#voters.map((peer) => peer.acceptedThrough);
+    const accepted = this.#peers.voters.map((peer) => peer.acceptedThrough);
     const through = reachedByQuorum(replica.membership, own, accepted);
     if (through <= replica.knownChosen) return;
     for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {
@@ -533,22 +388,12 @@ export class Leader {
       this.#reads.answerAll();
       return;
     }
-    const rounds = this.#voters.map((peer) => peer.round);
+    const rounds = this.#peers.voters.map((peer) => peer.round);
     const confirmed = reachedByQuorum(this.#replica.membership, Number.POSITIVE_INFINITY, rounds);
     this.#reads.answerThrough(confirmed);
     if (this.#reads.wantsRound) {
       this.#beat();
       this.#reads.askedIn(this.#round);
     }
-  }
-}
-
-/** What was sent beyond `through` counts as lost. */
-function forgetSent(peer: Peer, through: number): void {
-  while (peer.sent.length > 0) {
-    const last = peer.sent.at(-1) as { through: number; bytes: number };
-    if (last.through <= through) return;
-    peer.sentBytes -= last.bytes;
-    peer.sent.pop();
   }
 }

@@ -7,6 +7,11 @@ export function weightOf(entry: Entry): number {
   return entry.command.length + 32;
 }
 
+/** An entry that does nothing but take its slot. */
+export function noopEntry(slot: number, ballot: Ballot): Entry {
+  return { slot, ballot, kind: "noop", command: new Uint8Array(0) };
+}
+
 /**
  * The part of the log that is in memory: contiguous slots from `firstSlot` to `end`. Appends at the end, is cut back
  * from the end by a new leader, and gives up its oldest (chosen) entries once they weigh more than the tail bound.

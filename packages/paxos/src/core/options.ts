@@ -1,4 +1,4 @@
-import type { Configuration } from "./configuration.js";
+import { type Configuration, founded } from "./configuration.js";
 import { badArgument, checkInteger } from "./errors.js";
 import type { CoreOptions } from "./types.js";
 
@@ -52,7 +52,7 @@ export function settings(options: CoreOptions): Settings {
   const pipelineBytesMax = checkInteger("pipelineBytesMax", o.pipelineBytesMax, 1, gigabyte);
   return {
     nodeId,
-    founders: { slot: 0, storage: [...new Set(members)].sort(), log: [], departed: [] },
+    founders: founded(members),
     role,
     awaitsState,
     mute: options.mute ?? false,

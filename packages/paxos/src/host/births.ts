@@ -1,5 +1,4 @@
 import { PaxosError } from "../core/errors.js";
-import type { GroupStorage } from "../storage/storage.js";
 import type { HostMessage } from "./host-messages.js";
 
 /** How often who has not answered is asked again. */
@@ -7,10 +6,11 @@ const askMs = 100;
 
 export interface BirthParts {
   readonly ids: { readonly nodeId: string; readonly groupId: string };
-  readonly storage: GroupStorage;
   readonly births: ReadonlyMap<string, string>;
   /** Whether this log has never held a promise, until now. */
   readonly blank: () => boolean;
+  /** Resolves when it is durable. */
+  readonly remember: (nodeId: string, birth: string) => Promise<void>;
   readonly members: () => readonly string[];
   readonly random: () => number;
   readonly post: (to: string, message: HostMessage) => void;
@@ -84,12 +84,12 @@ export class Births {
   }
 
   async #begin(): Promise<void> {
-    const { ids, storage, random, fail } = this.#parts;
+    const { ids, remember, random, fail } = this.#parts;
     try {
       let own = this.#known.get(ids.nodeId);
       if (own === undefined) {
         own = `${Math.floor(random() * 2 ** 48).toString(36)}${Math.floor(random() * 2 ** 48).toString(36)}`;
-        await storage.remember(ids.nodeId, own);
+        await remember(ids.nodeId, own);
         this.#known.set(ids.nodeId, own);
       }
       this.#own = own;
@@ -100,10 +100,10 @@ export class Births {
   }
 
   async #answer(from: string, birth: string): Promise<void> {
-    const { storage, post } = this.#parts;
+    const { remember, post } = this.#parts;
     if (!this.#known.has(from)) {
       this.#known.set(from, birth);
-      await storage.remember(from, birth);
+      await remember(from, birth);
     }
     if (!this.#ended) post(from, { type: "known", birth: this.#known.get(from) as string, blank: this.#parts.blank() });
   }

@@ -1,7 +1,7 @@
 import { type Configuration, type MemberRole, roleIn } from "../core/configuration.js";
-import { PaxosError } from "../core/errors.js";
-import type { Progress } from "../core/leader.js";
+import { badArgument, PaxosError } from "../core/errors.js";
 import { stepTowards } from "../core/members.js";
+import type { Progress } from "../core/peers.js";
 import type { Learner, Members } from "../core/types.js";
 
 export interface ChangeParts {
@@ -36,7 +36,46 @@ export class Changes {
     wake?.();
   }
 
-  async lead(wanted: (current: Configuration) => Members, signal: AbortSignal | undefined): Promise<void> {
+  replaceWithLogReplica(self: string, { failed, by, signal }: { failed: string; by: string; signal?: AbortSignal }) {
+    return this.#without("failed", failed, self, signal, (current) => {
+      if (roleIn(current, by) === "storage") throw badArgument("by", "a node that is no storage replica", by);
+      const { storage, log } = current;
+      return { storage: except(storage, failed), log: [...except(log, failed, by), by] };
+    });
+  }
+
+  addStorageReplica(self: string, change: { node: string; replaces?: string; signal?: AbortSignal }) {
+    const { node, replaces, signal } = change;
+    return this.#without("replaces", replaces, self, signal, ({ storage, log }) => ({
+      storage: [...except(storage, replaces, node), node],
+      log: except(log, replaces, node),
+    }));
+  }
+
+  promote(self: string, { node, signal }: { node: string; signal?: AbortSignal }) {
+    if (roleIn(this.#parts.configuration(), node) === undefined) throw badArgument("node", "a member", node);
+    return this.addStorageReplica(self, { node, ...(signal && { signal }) });
+  }
+
+  remove(self: string, { node, signal }: { node: string; signal?: AbortSignal }) {
+    return this.#without("node", node, self, signal, ({ storage, log }) => ({
+      storage: except(storage, node),
+      log: except(log, node),
+    }));
+  }
+
+  #without(
+    argument: string,
+    leaving: string | undefined,
+    self: string,
+    signal: AbortSignal | undefined,
+    wanted: (current: Configuration) => Members,
+  ): Promise<void> {
+    if (leaving === self) throw badArgument(argument, "another node than the leader: have it resign first", leaving);
+    return this.#lead(wanted, signal);
+  }
+
+  async #lead(wanted: (current: Configuration) => Members, signal: AbortSignal | undefined): Promise<void> {
     const { refuseIfNotLeading, configuration, groupId, setLearners } = this.#parts;
     refuseIfNotLeading();
     if (this.#under)
@@ -87,6 +126,10 @@ export class Changes {
       this.#wake = resolve;
     });
   }
+}
+
+function except(nodes: readonly string[], ...those: readonly (string | undefined)[]): string[] {
+  return nodes.filter((node) => !those.includes(node));
 }
 
 function learnersOf(nodes: readonly string[], role: MemberRole, current: Configuration): Learner[] {

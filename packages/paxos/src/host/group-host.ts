@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { decodeMessage, encodeMessage } from "../core/codec.js";
-import type { MemberRole } from "../core/configuration.js";
+import { founded, type MemberRole } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
@@ -142,7 +142,7 @@ export class GroupHost implements AsyncDisposable {
         groupId,
         wireId,
         role,
-        founders: { slot: 0, storage: [...new Set(members)].sort(), log: [], departed: [] },
+        founders: founded(members),
         core,
         storage,
         machine,

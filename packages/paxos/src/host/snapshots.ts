@@ -22,6 +22,7 @@ export interface SnapshotParts<R> {
   readonly applier: Applier<R>;
   readonly post: (to: string, message: HostMessage) => void;
   readonly step: (event: CoreEvent) => void;
+  readonly markInstall: (position: Position) => Promise<void>;
   readonly fail: (error: unknown) => void;
 }
 
@@ -52,7 +53,7 @@ export class Snapshots<R> {
       wants: (slot) => slot > applier.appliedThrough && slot >= storage.trimmedThrough,
       prepare: async (position) => {
         applier.hold();
-        await storage.markInstall(position);
+        await parts.markInstall(position);
       },
       done: (position) => this.#installed(position),
     });

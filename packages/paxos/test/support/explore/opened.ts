@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { compileFunction } from "node:vm";
 import ts from "typescript";
 import type { PaxosCore } from "../../../src/core/index.js";
 
@@ -21,7 +22,7 @@ export function openedCore(changed: (file: string, text: string) => string = (_,
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, verbatimModuleSyntax: false },
     });
     const require = (name: string) => load(name.replace(/^\.\//, "").replace(/\.js$/, ".ts"));
-    new Function("exports", "require", `"use strict";${outputText}`)(exports, require);
+    compileFunction(outputText, ["exports", "require"], { filename: `opened/${file}` })(exports, require);
     return exports;
   };
   return load("index.ts") as Core;

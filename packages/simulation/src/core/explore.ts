@@ -78,7 +78,7 @@ class Search<S, A> {
     }
     this.#model = model;
     this.#options = options;
-    this.#statesMax = checkedNumber("statesMax", options.statesMax ?? STATES_MAX, 1, 1e9);
+    this.#statesMax = checkedNumber("statesMax", options.statesMax ?? STATES_MAX, 1, 8e8);
     this.#depthMax = checkedNumber("depthMax", options.depthMax ?? Number.MAX_SAFE_INTEGER, 0);
     this.#frontierBytesMax = checkedNumber("frontierBytesMax", options.frontierBytesMax ?? FRONTIER_BYTES_MAX, 0);
     this.#progressEvery = checkedNumber("progressEvery", options.progressEvery ?? 1_000_000, 1);

@@ -1,7 +1,9 @@
-import { type ExploreModel, Interner } from "@evenkeel/simulation";
-import type { CoreOptions, Members, Message } from "../../../src/core/index.js";
+import type { ExploreModel } from "@evenkeel/simulation";
+import type { CoreOptions, Members } from "../../../src/core/index.js";
 import type { Betrayal } from "./betrayal.js";
-import { ballotsOrder, ballotText, type NodeState, Nodes, type Reaction, sameBallot } from "./nodes.js";
+import { Books } from "./books.js";
+import { canNeverMatter, insert, messageText } from "./letters.js";
+import { ballotsOrder, ballotText, Nodes, type Reaction, sameBallot } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export interface GroupModelOptions {
@@ -20,18 +22,12 @@ export interface GroupModelOptions {
   readonly nacks?: boolean;
   /** Most nodes that have writes under way at once; what a further one writes is durable at once. Default: all. */
   readonly lagging?: number;
-  /** Clocks: each node's rate, in units of time a tick, and how many ticks there are. Without it time means nothing: see `explore` in ARCHITECTURE.md. */
+  /** Clocks: each node's rate, in units of time a tick, and how many ticks there are. Without it time means nothing: see ARCHITECTURE.md. */
   readonly clocks?: { readonly rates: readonly (readonly number[])[]; readonly ticksMax: number };
   readonly options?: Partial<CoreOptions>;
   readonly betrayal?: Betrayal;
   /** What happens first, so that the search begins where it is interesting. Each must be possible. */
   readonly prelude?: readonly string[];
-}
-
-/** What is chosen, seen from outside, and in which ballot it was when it was first seen. */
-interface Chosen {
-  readonly wrong?: string;
-  readonly entries: readonly { readonly entry: number; readonly ballot: { round: number; node: string } }[];
 }
 
 type State = readonly number[];
@@ -69,18 +65,13 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     nodes: names,
     logReplicas,
     timeless,
-    options: { ...o.options },
+    options: o.options ?? {},
     ...(o.betrayal === undefined ? {} : { betrayal: o.betrayal }),
   });
   const lagging = o.lagging ?? count;
   const nacks = o.nacks ?? false;
   const changes = o.changes ?? [];
-  const ghosts = new Interner<Chosen>();
-  const ghostNumber = (chosen: Chosen) =>
-    ghosts.number(
-      chosen,
-      `${chosen.wrong ?? ""}|${chosen.entries.map(({ entry, ballot }) => `${entry}@${ballotText(ballot)}`)}`,
-    );
+  const books = new Books(nodes, names, changes.length === 0);
 
   const RATES = 0;
   const NOW = 1;
@@ -97,7 +88,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const nowOf = (state: State, node: number) =>
     timeless ? 0 : ((rates[state[RATES] as number] as readonly number[])[node] as number) * (state[NOW] as number);
 
-  const made: Reaction[] = [];
+  const reactions: Reaction[] = [];
   const memo = new PairTable();
   /** What `node` does; nothing where that changes nothing and says nothing. */
   function reaction(state: State, kind: number, node: number, arg: number): Reaction | undefined {
@@ -105,12 +96,12 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     const clock = timeless ? 0 : (state[RATES] as number) * CLOCKS + (state[NOW] as number);
     const what = (arg * (timeless ? 1 : CLOCKS * rates.length) + clock) * KINDS + kind;
     const known = memo.get(from, what);
-    if (known >= 0) return made[known - 1];
+    if (known >= 0) return reactions[known - 1];
     const nowMs = nowOf(state, node);
     const first = work(kind, from, arg, nowMs);
     const reacted = first === undefined || lagging > 0 ? first : promptly(first, nowMs);
     const idle = reacted === undefined || (reacted.next === from && reacted.sent.length === 0 && !reacted.notable);
-    memo.set(from, what, idle ? 0 : made.push(reacted));
+    memo.set(from, what, idle ? 0 : reactions.push(reacted));
     return idle ? undefined : reacted;
   }
 
@@ -168,78 +159,14 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       const to = nodes.receivers[letter] as number;
       if (!isSpent(letter, next[NODES + to] as number)) insert(next, letter, LETTERS);
     }
-    if (made.notable) look(next, node, made);
+    if (made.notable)
+      next[GHOST] = books.after(
+        next[GHOST] as number,
+        (i) => nodes.states.value(next[NODES + i] as number),
+        node,
+        made,
+      );
     return next;
-  }
-
-  /** Keeps the books of what is chosen, and checks it. */
-  function look(next: number[], node: number, made: Reaction): void {
-    const { wrong, leading, storage } = nodes.states.value(made.next);
-    let ghost = ghosts.value(next[GHOST] as number);
-    const name = names[node] as string;
-    if (wrong !== undefined) ghost = { ...ghost, wrong: `${name}: ${wrong}` };
-    const fixed = changes.length === 0;
-    if (fixed) ghost = seenOnDisks(ghost, next);
-    for (const [slot, entry] of made.chosen) {
-      const reporter = nodes.states.value(made.next);
-      if (fixed && !onQuorum(next, slot, entry))
-        ghost = { ...ghost, wrong: `${name} reports slot ${slot}, which no quorum has on disk` };
-      else ghost = withChosen(ghost, slot, entry, reporter, `${name} reports`);
-    }
-    if (leading !== undefined && !storage.includes(name))
-      ghost = { ...ghost, wrong: `${name} leads and is no storage replica` };
-    next[GHOST] = ghostNumber(ghost);
-  }
-
-  function withChosen(ghost: Chosen, slot: number, entry: number, by: NodeState, who: string): Chosen {
-    const known = ghost.entries[slot - 1];
-    if (known !== undefined) {
-      if (known.entry === entry) return ghost;
-      return {
-        ...ghost,
-        wrong: `${nodes.entries.value(known.entry - 1)} is chosen, ${who} ${nodes.entries.value(entry - 1)}`,
-      };
-    }
-    if (slot !== ghost.entries.length + 1) return { ...ghost, wrong: `${who} slot ${slot} before the one below` };
-    return { ...ghost, entries: [...ghost.entries, { entry, ballot: by.disk.state.accepted }] };
-  }
-
-  /** A slot is chosen when a majority has accepted it in one ballot, on disk, whether anybody knows it or not. */
-  function seenOnDisks(before: Chosen, state: State): Chosen {
-    let ghost = before;
-    for (let i = 0; i < count; i++) {
-      const one = nodes.states.value(state[NODES + i] as number);
-      const { accepted } = one.disk.state;
-      if (accepted.round === 0) continue;
-      for (let slot = 1; slot <= one.durableLog.length; slot++) {
-        let holders = 0;
-        for (let j = 0; j < count; j++) {
-          const other = nodes.states.value(state[NODES + j] as number);
-          if (
-            sameBallot(other.disk.state.accepted, accepted) &&
-            other.durableLog[slot - 1] === one.durableLog[slot - 1]
-          )
-            holders++;
-        }
-        if (2 * holders <= count) break;
-        ghost = withChosen(
-          ghost,
-          slot,
-          one.durableLog[slot - 1] as number,
-          one,
-          `a quorum in ${ballotText(accepted)} holds`,
-        );
-      }
-    }
-    return ghost;
-  }
-
-  function onQuorum(state: State, slot: number, entry: number): boolean {
-    let holders = 0;
-    for (let i = 0; i < count; i++) {
-      if (nodes.states.value(state[NODES + i] as number).durableLog[slot - 1] === entry) holders++;
-    }
-    return 2 * holders > count;
   }
 
   function lags(state: State): number {
@@ -265,7 +192,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   }
 
   function steps(state: State, to: (action: number, next: State) => void): void {
-    if (ghosts.value(state[GHOST] as number).wrong !== undefined) return;
+    if (books.value(state[GHOST] as number).wrong !== undefined) return;
     for (let i = LETTERS; i < state.length; i++) {
       const letter = state[i] as number;
       const node = nodes.receivers[letter] as number;
@@ -316,7 +243,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   }
 
   function leadersLack(state: State): boolean | string {
-    const { entries } = ghosts.value(state[GHOST] as number);
+    const { entries } = books.value(state[GHOST] as number);
     if (entries.length === 0) return true;
     for (let i = 0; i < count; i++) {
       const { leading, log } = nodes.states.value(state[NODES + i] as number);
@@ -369,7 +296,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   }
 
   function showState(state: State): string {
-    const ghost = ghosts.value(state[GHOST] as number);
+    const ghost = books.value(state[GHOST] as number);
     const parts = names.map((name, i) => {
       const { leading, standing, disk, log } = nodes.states.value(state[NODES + i] as number);
       const role = leading ? ` leads ${ballotText(leading)}` : standing ? ` stands ${ballotText(standing)}` : "";
@@ -383,22 +310,13 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   }
 
   const initial = rates.map((_, i) => {
-    const head = [
-      i,
-      0,
-      o.crashes ?? 0,
-      o.proposals ?? 0,
-      o.beats ?? 0,
-      o.resigns ?? 0,
-      changes.length,
-      ghostNumber({ entries: [] }),
-    ];
+    const head = [i, 0, o.crashes ?? 0, o.proposals ?? 0, o.beats ?? 0, o.resigns ?? 0, changes.length, books.empty];
     return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
   });
 
   const leadersIn = (state: State) =>
     names.filter((_, i) => nodes.states.value(state[NODES + i] as number).leading !== undefined).length;
-  const chosenIn = (state: State) => ghosts.value(state[GHOST] as number).entries;
+  const chosenIn = (state: State) => books.value(state[GHOST] as number).entries;
   const clocked = o.clocks !== undefined;
   return {
     nodes,
@@ -409,7 +327,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     showAction: show,
     showState,
     invariants: {
-      "one value a slot, chosen for ever, promises kept": (state) => ghosts.value(state[GHOST] as number).wrong ?? true,
+      "one value a slot, chosen for ever, promises kept": (state) => books.value(state[GHOST] as number).wrong ?? true,
       "a leader holds what is chosen": leadersLack,
       ...(clocked ? { "one lease at a time": leases } : {}),
     },
@@ -459,48 +377,4 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     });
     return found;
   }
-}
-
-/**
- * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
- * twice in one ballot). The refusal that it might still earn is lost.
- */
-function canNeverMatter(message: Message, { disk, leading, standing }: NodeState, nacks: boolean): boolean {
-  const { promised } = disk.state;
-  switch (message.type) {
-    case "nack":
-      return !nacks;
-    case "promised":
-      return standing === undefined || !sameBallot(standing, message.ballot);
-    case "ack":
-      return leading === undefined || !sameBallot(leading, message.ballot);
-    case "prepare":
-      return !nacks && ballotsOrder(promised, message.ballot) >= 0;
-    case "heartbeat":
-    case "sync":
-    case "accept":
-    case "base":
-    case "resign":
-      return !nacks && ballotsOrder(promised, message.ballot) > 0;
-    default:
-      return false;
-  }
-}
-
-function insert(state: number[], letter: number, from: number): void {
-  let at = state.length;
-  while (at > from && (state[at - 1] as number) > letter) at--;
-  if (at > from && state[at - 1] === letter) return;
-  state.splice(at, 0, letter);
-}
-
-function messageText(message: Message): string {
-  const { type, ...rest } = message;
-  const fields = Object.entries(rest).map(([key, value]) => {
-    if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
-    if (Array.isArray(value))
-      return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
-    return `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
-  });
-  return `${type} (${fields.join(", ")})`;
 }

@@ -36,14 +36,15 @@ export interface NodeState {
   readonly node: number;
   readonly core: readonly number[];
   readonly disk: Disk;
+  /** The ballot in which it leads, and the one in which it stands. */
   readonly leading: Ballot | undefined;
   readonly standing: Ballot | undefined;
-  /** A follower that nobody leads or that has lost patience may stand; only who may lead does. */
+  /** Numbers of its entries, slot 1 first; 0 for one that it holds no longer. In memory, and on disk. */
   readonly log: readonly number[];
   readonly durableLog: readonly number[];
   readonly leaseUntilMs: number;
+  /** The storage replicas by its own log. */
   readonly storage: readonly string[];
-  readonly voters: readonly string[];
   /** The ballot of the highest promise or acknowledgement that was ever said, in any life. */
   readonly spoken: Ballot;
   /** Set when what the node did is wrong by itself. */
@@ -79,7 +80,6 @@ export const ballotsOrder = (a: Ballot, b: Ballot) =>
   a.round - b.round || (a.node === b.node ? 0 : a.node < b.node ? -1 : 1);
 export const ballotText = (ballot: Ballot) => `${ballot.round}.${ballot.node}`;
 const ZERO: Ballot = { round: 0, node: "" };
-const PreVoteAnswers = "preVote";
 
 /**
  * The nodes of a group, each as a number, and what they do, worked out once for each pair of a node's state and an event by the shipped core and looked up
@@ -147,16 +147,8 @@ export class Nodes {
   /** The timer. A follower asks around and is told by all that nobody leads: what it is told changes nobody but itself, so any answer is possible. */
   tick(from: number, nowMs: number): Reaction {
     return this.#react(from, nowMs, (step) => {
-      let asked = step({ type: "tick", nowMs }).filter(
-        (effect) => effect.type === "send" && effect.message.type === PreVoteAnswers,
-      );
-      // A follower of a leader draws its wait first.
-      if (asked.length === 0) {
-        asked = step({ type: "tick", nowMs }).filter(
-          (effect) => effect.type === "send" && effect.message.type === PreVoteAnswers,
-        );
-      }
-      for (const effect of asked) {
+      // A follower of a leader draws its wait first: then the second ring of the timer asks.
+      for (const effect of [...step({ type: "tick", nowMs }), ...step({ type: "tick", nowMs })]) {
         if (effect.type !== "send" || effect.message.type !== "preVote") continue;
         const { attempt } = effect.message;
         const message = { type: "preVoteReply", attempt, granted: true, round: 0, chosenThrough: 0 } as const;
@@ -302,7 +294,6 @@ export class Nodes {
       inMemory.push(slot < log.firstSlot ? 0 : this.#entry(log.at(slot) as Entry));
     const durable: number[] = [];
     for (const entry of disk.state.entries) durable[entry.slot - 1] = this.#entry(entry);
-    const { configuration } = vessel;
     const state: NodeState = {
       node,
       core: numbers,
@@ -312,8 +303,7 @@ export class Nodes {
       log: inMemory,
       durableLog: Array.from(durable, (entry) => entry ?? 0),
       leaseUntilMs: this.#o.timeless ? Number.NEGATIVE_INFINITY : (leader?.leaseUntilMs ?? Number.NEGATIVE_INFINITY),
-      storage: configuration.storage,
-      voters: [...configuration.storage, ...configuration.log],
+      storage: vessel.configuration.storage,
       spoken,
       wrong,
     };

@@ -1,8 +1,9 @@
 import { PaxosError } from "../core/errors.js";
 import type { HostMessage } from "./host-messages.js";
 
-/** How often who has not answered is asked again. */
+/** How often who has not answered is asked again: while this replica waits for it, and at longest when it does not. */
 const askMs = 100;
+const askMaxMs = 60_000;
 
 export interface BirthParts {
   readonly ids: { readonly nodeId: string; readonly groupId: string };
@@ -34,6 +35,7 @@ export class Births {
   readonly #blank = new Set<string>();
   #voting: boolean;
   #askAtMs = Number.NEGATIVE_INFINITY;
+  #pauseMs = askMs;
   #ended = false;
 
   constructor(parts: BirthParts) {
@@ -50,11 +52,13 @@ export class Births {
   /** Asks those who have not answered in this life. Nothing is left to do once all have. */
   tick(nowMs: number): void {
     if (this.#ended || this.#own === undefined || nowMs < this.#askAtMs) return;
-    this.#askAtMs = nowMs + askMs;
     const { post } = this.#parts;
-    for (const node of this.#others()) {
-      if (!this.#answered.has(node)) post(node, { type: "knock", birth: this.#own });
-    }
+    const silent = this.#others().filter((node) => !this.#answered.has(node));
+    for (const node of silent) post(node, { type: "knock", birth: this.#own });
+    // A member that is gone for good is not worth a message each moment for ever; one that comes back knocks itself.
+    this.#pauseMs = this.#voting ? Math.min(2 * this.#pauseMs, askMaxMs) : askMs;
+    this.#askAtMs = nowMs + this.#pauseMs;
+    if (this.#voting && silent.length === 0) this.#ended = true;
   }
 
   onKnock(from: string, birth: string): void {

@@ -42,6 +42,7 @@ const messages: Message[] = [
   { type: "base", ...stamp, position },
   { type: "releasable", throughSlot: 299 },
   { type: "departed", slot: 301 },
+  { type: "takeOver", ballot },
 ];
 
 const hostMessages: HostMessage[] = [
@@ -95,7 +96,7 @@ describe("what members, snapshots and births look like in bytes", () => {
 
   it("say nothing new to a release that does not know them, unless they must", () => {
     // Only a message that holds a change of members is of the second version.
-    expect(messages.map((message) => encodeMessage(message)[0])).toEqual([2, 1, 1, 1, 1]);
+    expect(messages.map((message) => encodeMessage(message)[0])).toEqual([2, 1, 1, 1, 1, 1]);
     const plain = entries.filter(({ kind }) => kind !== "config").slice(0, 1);
     expect(encodeMessage({ type: "learn", entries: plain })[0]).toBe(1);
     expect(encodeRecord({ entries: plain })[1]).toBe(16);

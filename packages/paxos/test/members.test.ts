@@ -303,3 +303,52 @@ describe("a disk that was replaced", () => {
     await until(() => wiped.group.status().failure?.code === "ERR_PAXOS_AMNESIA");
   });
 });
+
+describe("a planned hand-over", () => {
+  it("leaves no command in doubt, and the heir leads", async () => {
+    const { nodes, leader, stays } = await three();
+    await propose(leader, 5);
+    const outcomes: string[] = [];
+    let running = true;
+    const writing = (async () => {
+      while (running) {
+        const to = [...nodes.running.values()].find(({ group }) => group.status().leading) ?? leader;
+        const outcome = await to.group.propose(bytes("under way")).then(
+          () => "done",
+          (error: { code: string }) => error.code,
+        );
+        outcomes.push(outcome);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    await until(() => outcomes.length > 5);
+    await leader.group.handOver(stays);
+    await until(() => nodes.node(stays).group.status().ready);
+    const so = outcomes.length;
+    await until(() => outcomes.length > so + 5);
+    running = false;
+    await writing;
+    expect(new Set(outcomes)).not.toContain("ERR_PAXOS_UNKNOWN_OUTCOME");
+    expect(outcomes.at(-1)).toBe("done");
+    expect(nodes.node(stays).group.status().leading).toBe(true);
+  });
+
+  it("is refused by who cannot take over, and the leader goes on", async () => {
+    const { nodes, leader, stays } = await replaced();
+    for (const to of ["l", "nobody"]) {
+      await expect(leader.group.handOver(to)).rejects.toMatchObject({ code: "ERR_PAXOS_OVERLOADED" });
+    }
+    await expect(leader.group.handOver(leader.nodeId)).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
+    await expect(nodes.node(stays).group.handOver(leader.nodeId)).rejects.toMatchObject({
+      code: "ERR_PAXOS_NOT_LEADER",
+    });
+    await propose(leader, 2, "afterwards");
+    // One that does not answer any more is given up after a lease.
+    nodes.network.cut(stays, leader.nodeId);
+    const passed = leader.group.handOver(stays);
+    const late = propose(leader, 1, "meanwhile");
+    await Promise.allSettled([passed, late]);
+    nodes.network.heal();
+    await until(() => [...nodes.running.values()].some(({ group }) => group.status().ready));
+  });
+});

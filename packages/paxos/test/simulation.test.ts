@@ -75,6 +75,7 @@ const expected = [
   "sent base",
   "sent releasable",
   "sent departed",
+  "sent takeOver",
 ];
 
 describe("three replicas in bad weather", () => {

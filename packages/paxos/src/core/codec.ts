@@ -29,6 +29,7 @@ const TYPES = [
   "base",
   "releasable",
   "departed",
+  "takeOver",
 ] as const satisfies readonly Message["type"][];
 
 const NOOP = 1;
@@ -134,6 +135,7 @@ function writeBody(out: ByteWriter, m: Message): void {
       writeEntries(out, m.entries, BALLOT_ZERO);
       return;
     case "resign":
+    case "takeOver":
       writeBallot(out, m.ballot);
       return;
     case "base":
@@ -209,6 +211,7 @@ function readBody(input: ByteReader, type: Message["type"]): Message {
     case "learn":
       return { type, entries: readEntries(input, BALLOT_ZERO) };
     case "resign":
+    case "takeOver":
       return { type, ballot: readBallot(input) };
     case "base":
       return { type, ...readStamp(input), position: readPosition(input) };

@@ -68,6 +68,7 @@ export class PaxosCore {
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
     this.#noticeDeparture();
+    this.#passOn();
     return replica.effects;
   }
 
@@ -115,6 +116,11 @@ export class PaxosCore {
   /** No member any more; nothing that this replica says counts. */
   get departed(): boolean {
     return this.#replica.departed;
+  }
+
+  /** Leading, and about to give that up to this node. */
+  get heir(): string | undefined {
+    return this.#leader?.heir.node;
   }
 
   /** Leading: how far this node holds the log in this ballot, and whether it has the state; undefined for who is not fed by us. */
@@ -202,6 +208,9 @@ export class PaxosCore {
       case "resign":
         this.#stepDown(2 * replica.settings.leaseMs);
         return;
+      case "handOver":
+        this.#leader?.heir.name(event.to);
+        return;
     }
   }
 
@@ -246,10 +255,22 @@ export class PaxosCore {
           this.#replica.effects.push({ type: "releasable", throughSlot });
         }
         return;
+      case "takeOver":
+        if (this.#acceptor.onResign(from, message.ballot)) this.#election.standNow();
+        return;
       case "departed":
         if (message.slot > this.#membership.configuration.slot) this.#depart();
         return;
     }
+  }
+
+  /** The lease ends before the heir hears that it may stand: both happen in this one step. */
+  #passOn(): void {
+    const leader = this.#leader;
+    const heir = leader?.heir.ready;
+    if (leader === undefined || heir === undefined) return;
+    this.#replica.send(heir, { type: "takeOver", ballot: leader.ballot });
+    this.#stepDown(2 * this.#replica.settings.leaseMs);
   }
 
   #installed(position: Position): void {

@@ -71,6 +71,13 @@ export class Election {
     this.#drawn = false;
   }
 
+  /** The leader has given up in our favour: nobody need be asked whether there is one. */
+  standNow(): void {
+    const replica = this.#replica;
+    if (replica.mayLead && replica.nowMs >= this.#acceptor.freeAtMs && this.#ballot === undefined) this.#stand();
+    else this.rest();
+  }
+
   tick(): void {
     const { nowMs } = this.#replica;
     if (this.#lacking !== undefined && nowMs >= this.#lacking.retryAtMs) {

@@ -2,9 +2,10 @@ import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.j
 import { sendChosen } from "./catch-up.js";
 import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
+import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
 import type { Accept, Ack, Nack } from "./messages.js";
-import { forgetSent, type Peer, Peers, type Progress } from "./peers.js";
+import { forgetSent, mustResend, type Peer, Peers, type Progress } from "./peers.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
@@ -17,6 +18,7 @@ const pieceRounds = 4;
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader {
   readonly ballot: Ballot;
+  readonly heir: Heir;
   readonly #replica: Replica;
   readonly #peers = new Peers();
   #leaving: readonly string[] = [];
@@ -40,6 +42,7 @@ export class Leader {
     this.ballot = victory.ballot;
     const { log, nowMs } = replica;
     this.#reads = new Reads(replica);
+    this.heir = new Heir(replica, this.#peers);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
@@ -111,6 +114,7 @@ export class Leader {
     if (nowMs - Math.max(answered, this.#answeredSinceMs) > settings.quorumLostMs) return false;
     if (nowMs - Math.max(this.#replica.writeSinceMs, this.#answeredSinceMs) > settings.diskStallMs) return false;
     if (nowMs >= this.#beatAtMs) this.#beat();
+    if (this.heir.expired()) this.#append();
     return true;
   }
 
@@ -144,7 +148,7 @@ export class Leader {
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
     if (message.synced) {
       peer.syncedRound = Math.max(peer.syncedRound, message.round);
-      if (!peer.synced || this.#mustResend(peer, message)) {
+      if (!peer.synced || mustResend(peer, message)) {
         peer.synced = reachable;
         peer.next = message.receivedThrough + 1;
         peer.gapRound = this.#round;
@@ -220,7 +224,7 @@ export class Leader {
   /** How many proposals the pipeline takes at the moment. */
   #room(): number {
     const { log, knownChosen, settings } = this.#replica;
-    if (this.#pipelineBytes >= settings.pipelineBytesMax) return 0;
+    if (this.#pipelineBytes >= settings.pipelineBytesMax || this.heir.node !== undefined) return 0;
     return Math.max(0, settings.pipelineSlotsMax - (log.end - knownChosen));
   }
 
@@ -305,13 +309,6 @@ export class Leader {
     };
     this.#lastAcceptBytes = this.#lastAccept.entries.reduce((sum, entry) => sum + weightOf(entry), 0);
     return this.#lastAccept;
-  }
-
-  /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
-  #mustResend(peer: Peer, message: Ack): boolean {
-    if (message.receivedThrough + 1 >= peer.next) return false;
-    if (message.gap) return message.round > peer.gapRound;
-    return message.round > peer.sentRound && message.round > peer.gapRound;
   }
 
   /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */

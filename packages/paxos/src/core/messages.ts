@@ -20,7 +20,8 @@ export type Message =
   | Resign
   | Base
   | Releasable
-  | Departed;
+  | Departed
+  | TakeOver;
 
 /** "I no longer hear a leader. Do you?" Changes nothing at the receiver. */
 export interface PreVote {
@@ -157,4 +158,10 @@ export interface Releasable {
 export interface Departed {
   readonly type: "departed";
   readonly slot: number;
+}
+
+/** To the heir of a leader that has given up this ballot, and whose whole log the heir holds: stand now, without asking around. */
+export interface TakeOver {
+  readonly type: "takeOver";
+  readonly ballot: Ballot;
 }

@@ -1,4 +1,5 @@
 import { type MemberRole, roleIn } from "./configuration.js";
+import type { Ack } from "./messages.js";
 import type { Membership } from "./quorum.js";
 import type { Learner } from "./types.js";
 
@@ -114,6 +115,13 @@ export class Peers {
       gapRound: -1,
     };
   }
+}
+
+/** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
+export function mustResend(peer: Peer, message: Ack): boolean {
+  if (message.receivedThrough + 1 >= peer.next) return false;
+  if (message.gap) return message.round > peer.gapRound;
+  return message.round > peer.sentRound && message.round > peer.gapRound;
 }
 
 /** What was sent beyond `through` counts as lost. */

@@ -102,8 +102,10 @@ export type CoreEvent =
   | { readonly type: "voice"; readonly nowMs: number }
   /** Leader only: these nodes are to be sent the log although they do not vote, all others of their kind no longer. */
   | { readonly type: "learners"; readonly learners: readonly Learner[]; readonly nowMs: number }
-  /** Give up leadership now (planned stop, hand-over). */
-  | { readonly type: "resign"; readonly nowMs: number };
+  /** Give up leadership now (planned stop). */
+  | { readonly type: "resign"; readonly nowMs: number }
+  /** Give up leadership to this storage replica, as soon as everything appended is chosen and it holds all of it; within a lease, or not at all. */
+  | { readonly type: "handOver"; readonly to: string; readonly nowMs: number };
 
 /** A node that is being brought up to be a member. */
 export interface Learner {

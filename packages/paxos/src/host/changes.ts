@@ -23,7 +23,7 @@ export interface ChangeParts {
 export class Changes {
   readonly #parts: ChangeParts;
   #under = false;
-  #wake: (() => void) | undefined;
+  #waiting: (() => void)[] = [];
 
   constructor(parts: ChangeParts) {
     this.#parts = parts;
@@ -31,9 +31,7 @@ export class Changes {
 
   /** Something may have moved: look again. */
   tick(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+    if (this.#waiting.length > 0) for (const wake of this.#waiting.splice(0)) wake();
   }
 
   replaceWithLogReplica(self: string, { failed, by, signal }: { failed: string; by: string; signal?: AbortSignal }) {
@@ -123,8 +121,13 @@ export class Changes {
 
   #moment(): Promise<void> {
     return new Promise<void>((resolve) => {
-      this.#wake = resolve;
+      this.#waiting.push(resolve);
     });
+  }
+
+  /** Looks again at each of the group's moments. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.#moment();
   }
 }
 

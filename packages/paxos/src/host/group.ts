@@ -100,6 +100,12 @@ export interface Group<R = unknown> {
   entries(range?: { readonly from?: number; readonly through?: number }): AsyncIterable<Entry>;
   /** Lets go of the log through this slot: at most the applied one. What a lagging replica still needs from it, it can then get by snapshot only. */
   trim(throughSlot: number): Promise<void>;
+  /**
+   * Leader only. Hands leadership to this storage replica, for deployments: takes no further commands into the log, and as soon as all before them are
+   * chosen, applied here and held there, gives up the lease and has it elected. Resolves when this node does not lead any more; no command is in doubt, those that came
+   * meanwhile reject with `ERR_PAXOS_NOT_LEADER`. Rejects with `ERR_PAXOS_OVERLOADED` when it has not come to that within a lease: then this node goes on.
+   */
+  handOver(to: string): Promise<void>;
   /** Gives up leadership, if this node has it: for planned stops. */
   resign(): void;
 }

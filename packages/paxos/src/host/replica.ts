@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import { sameBallot } from "../core/ballot.js";
 import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
@@ -229,6 +230,21 @@ export class Replica<R> implements Group<R> {
     }
     const { base } = this.#storage;
     this.#step({ type: "trimmed", throughSlot, nowMs: this.#home.settings.now(), ...(base && { base }) });
+  }
+
+  async handOver(to: string): Promise<void> {
+    this.#refuseIfNotLeading();
+    if (to === this.#nodeId) throw badArgument("to", "another node", to);
+    const { ballot } = this.#callers.leadership.now;
+    this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() });
+    await this.#upkeep.changes.until(() => {
+      const { leading, ballot: now } = this.#callers.leadership.now;
+      return !leading || !sameBallot(now, ballot) || this.#core.heir === undefined;
+    });
+    if (this.leading && sameBallot(this.#callers.leadership.now.ballot, ballot)) {
+      const message = `group ${this.groupId}: ${to} could not take over, is it a storage replica that keeps up?`;
+      throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
+    }
   }
 
   resign(): void {

@@ -112,7 +112,9 @@ export class Nemesis {
       case 7:
         if (random.chance(0.5)) return this.#skew(victim);
         tally.add("hand-overs");
-        if (victim.node.up && !victim.node.paused) victim.resign();
+        if (!victim.node.up || victim.node.paused) return;
+        if (random.chance(0.5)) victim.resign();
+        else victim.handOver(random.pick(others));
         return;
       case 8:
         // The moment at which a forgotten grant would hurt.

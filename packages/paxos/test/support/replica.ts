@@ -317,6 +317,10 @@ export class SimReplica {
     if (this.core?.leading) this.#step({ type: "resign", nowMs: this.node.now });
   }
 
+  handOver(to: string): void {
+    if (this.core?.leading) this.#step({ type: "handOver", to, nowMs: this.node.now });
+  }
+
   #propose(): void {
     const proposals = this.#gathered.map(({ id, op, respond }) => {
       this.#asked.set(id, { op, respond });

@@ -1,10 +1,10 @@
 // Running groups on a node.
 export { GroupHost, type GroupHostStats, type JoinOptions } from "./host/group-host.js";
 export type { GroupHostOptions, GroupTuning } from "./host/options.js";
-export type { Group, GroupStatus, Leadership, Submitted } from "./host/group.js";
-export type { StateMachine } from "./host/state-machine.js";
+export type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./host/group.js";
+export { collect, type IncomingSnapshot, type Snapshot, snapshotOf, type StateMachine } from "./host/state-machine.js";
 export { memoryStorage } from "./storage/memory.js";
-export type { GroupStorage } from "./storage/storage.js";
+export type { GroupStorage, LoadedState } from "./storage/storage.js";
 export type { Transport, TransportStats } from "./transport/transport.js";
 export { type InProcessNetwork, inProcessNetwork } from "./transport/in-process.js";
 

@@ -99,17 +99,29 @@ describe("elections", () => {
     expect(table.of("a1", "rejected").at(-1)).toMatchObject({ id: 5, reason: "not-leader" });
   });
 
-  it("ignores strangers", () => {
+  it("lets nobody speak in another's name", () => {
     const table = new TableTop(three);
     table.elect("a1");
     const effects = (table.effects.get("b1") ?? []).length;
-    const ballot = { round: 99, node: "x9" };
-    const stamp = { ballot, round: 1, sentMs: 0, chosenThrough: 0 };
-    for (const from of ["x9", "c1"]) {
-      table.step("b1", { type: "message", from, message: { type: "heartbeat", ...stamp }, nowMs: table.nowMs });
-    }
+    const stamp = { ballot: { round: 99, node: "x9" }, round: 1, sentMs: 0, chosenThrough: 0 };
+    table.step("b1", { type: "message", from: "c1", message: { type: "heartbeat", ...stamp }, nowMs: table.nowMs });
     expect((table.effects.get("b1") ?? []).length).toBe(effects);
     expect(table.core("b1").leader).toBe("a1");
+  });
+
+  it("elects no stranger: who is not in our log's members must bring a log that goes further", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.propose("a1", 1);
+    table.advance(100);
+    // It believes to be one of a group of three.
+    table.add("x9", { members: ["b1", "c1", "x9"] });
+    table.passes = ({ from, to }) => from !== "a1" && to !== "a1";
+    table.advance(3000, ["x9"]);
+    expect(table.sent.some(({ from, message }) => from === "x9" && message.type === "prepare")).toBe(true);
+    expect(table.of("x9", "leadership").some(({ leading }) => leading)).toBe(false);
+    table.advance(3000, ["b1", "c1"]);
+    expect(["b1", "c1"].some((node) => table.core(node).ready)).toBe(true);
   });
 
   it("brings a candidate that lacks chosen entries up to date before it leads", () => {

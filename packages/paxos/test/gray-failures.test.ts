@@ -13,7 +13,7 @@ describe("one link that fails, one way or both, for good or flapping", () => {
       const world = new World<Uint8Array>({ seed });
       const random = world.random.fork("gray");
       const tally = new Tally();
-      const observer = new Observer();
+      const observer = new Observer(["a1", "b1", "c1"]);
       const replicas = names.map((name) => {
         const options = { members: names };
         return new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally });

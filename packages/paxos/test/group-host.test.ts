@@ -326,7 +326,10 @@ describe("a replica in trouble", () => {
         new Promise<void>((resolve) => {
           trimmed = resolve;
         }),
+      markInstall: (position) => memory.markInstall(position),
+      remember: (node, birth) => memory.remember(node, birth),
       trimmedThrough: 0,
+      base: undefined,
     }));
     await nodes.open();
     const { group, host } = await nodes.leader();
@@ -357,7 +360,12 @@ describe("a replica in trouble", () => {
         },
         read: (from, through, bytesMax) => memory.read(from, through, bytesMax),
         write: (write) => memory.write(write),
-        trim: (throughSlot) => memory.trim(throughSlot),
+        trim: (throughSlot, founders) => memory.trim(throughSlot, founders),
+        markInstall: (position) => memory.markInstall(position),
+        remember: (node, birth) => memory.remember(node, birth),
+        get base() {
+          return memory.base;
+        },
         trimmedThrough: 0,
       }),
     });
@@ -456,7 +464,12 @@ describe("the log of a group", () => {
       load: () => memory.load(),
       read: () => Promise.resolve([]),
       write: (write) => memory.write(write),
-      trim: (throughSlot) => memory.trim(throughSlot),
+      trim: (throughSlot, founders) => memory.trim(throughSlot, founders),
+      markInstall: (position) => memory.markInstall(position),
+      remember: (node, birth) => memory.remember(node, birth),
+      get base() {
+        return memory.base;
+      },
       trimmedThrough: 0,
     }));
     await expect(nodes.open()).rejects.toMatchObject({ code: "ERR_PAXOS_CORRUPT" });
@@ -575,7 +588,12 @@ function breakable(storage: GroupStorage, isBroken: () => boolean): GroupStorage
       return storage.write(write);
     },
     read: (from, through, bytesMax) => storage.read(from, through, bytesMax),
-    trim: (throughSlot) => storage.trim(throughSlot),
+    trim: (throughSlot, founders) => storage.trim(throughSlot, founders),
+    markInstall: (position) => storage.markInstall(position),
+    remember: (node, birth) => storage.remember(node, birth),
+    get base() {
+      return storage.base;
+    },
     get trimmedThrough() {
       return storage.trimmedThrough;
     },

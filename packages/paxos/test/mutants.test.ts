@@ -1,14 +1,56 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import type { Membership } from "../src/core/quorum.js";
+import type { CoreHooks } from "./support/core-hooks.js";
 import { type Mutant, mutants } from "./support/mutants.js";
+import { rivalChanges } from "./support/rival-changes.js";
 import { runScenario } from "./support/scenario.js";
 
-const SEEDS_MAX = 400;
+const SEEDS_MAX = Number(process.env.PAXOS_SEEDS ?? 400);
+
+/** What the mutant at hand has broken inside the core. */
+const broken = vi.hoisted(() => ({ hooks: {} as Partial<CoreHooks> }));
+
+vi.mock("../src/core/members.js", async (original) => {
+  const shipped = await original<typeof import("../src/core/members.js")>();
+  return {
+    ...shipped,
+    refusal: (change: Parameters<typeof shipped.refusal>[0]) =>
+      broken.hooks.refusal === undefined ? shipped.refusal(change) : broken.hooks.refusal(change, shipped.refusal),
+  };
+});
+
+vi.mock("../src/core/quorum.js", async (original) => {
+  const shipped = await original<typeof import("../src/core/quorum.js")>();
+  let counted: ReadonlySet<string> | undefined;
+  return {
+    ...shipped,
+    quorumsMeet: (...pair: Parameters<typeof shipped.quorumsMeet>) =>
+      (broken.hooks.quorumsMeet ?? shipped.quorumsMeet)(...pair),
+    membership: (...given: Parameters<typeof shipped.membership>): Membership => {
+      const one = shipped.membership(...given);
+      return broken.hooks.everybodyLeads ? { ...one, mayLead: one.members.includes(one.self) } : one;
+    },
+    isQuorum: (members: Membership, nodes: ReadonlySet<string>) => {
+      // A candidate counts one set of promises twice: under its own log, then under the one that it adopts.
+      const again = counted === nodes && nodes.size > 1;
+      counted = nodes;
+      return (broken.hooks.countsAgain === false && again) || shipped.isQuorum(members, nodes);
+    },
+  };
+});
 
 /** The first seed whose run fails, and how. */
-function caught({ mutation, weather }: Mutant): { seed: number; how: string } | undefined {
-  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+function caught({
+  mutation,
+  weather,
+  members,
+  hooks,
+  firstSeed = 1,
+}: Mutant): { seed: number; how: string } | undefined {
+  broken.hooks = hooks ?? {};
+  for (let seed = firstSeed; seed < firstSeed + SEEDS_MAX; seed++) {
     try {
-      runScenario({ seed, mutation, ...(weather === undefined ? {} : { weather }) });
+      runScenario({ seed, mutation, ...(weather && { weather }), ...(members && { members }) });
     } catch (error) {
       return { seed, how: error instanceof Error ? error.message : String(error) };
     }
@@ -22,5 +64,14 @@ describe("the simulation catches", () => {
     expect(found, `not caught within ${SEEDS_MAX} seeds`).toBeDefined();
     if (process.env.PAXOS_MUTANTS !== undefined)
       process.stdout.write(`${mutant.name}: seed ${found?.seed}, ${found?.how.slice(0, 300)}\n`);
+  });
+});
+
+describe("a staged encounter catches", () => {
+  it("a replica that 'changes members before anything of its own reign is chosen (no G2)'", () => {
+    broken.hooks = { refusal: (change, shipped) => shipped({ ...change, reignBegun: true }) };
+    expect(rivalChanges().contradictions.length).toBeGreaterThan(0);
+    broken.hooks = {};
+    expect(rivalChanges()).toEqual({ refusals: ["unchosen"], contradictions: [] });
   });
 });

@@ -51,7 +51,7 @@ describe("groups in a real log", () => {
       const group = again(`t/${i}`);
       const state = await group.load();
       expect(state).toMatchObject({ promised: ballot, accepted: ballot, chosenThrough: 9, trimmedThrough: 0 });
-      expect(state.entries).toEqual(entries(10, 15, 100 + i));
+      expect(state.entries).toEqual(entries(9, 15, 100 + i));
       expect(await group.read(1, 12, 1_000_000)).toEqual(entries(1, 12, 100 + i));
     }
   });

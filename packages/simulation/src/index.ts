@@ -19,5 +19,15 @@ export {
   type KvInput,
   type KvOutput,
 } from "./core/model.js";
+export { explore, assertHolds } from "./core/explore.js";
+export type {
+  ExploreModel,
+  ExploreOptions,
+  ExploreCounts,
+  ExplorePath,
+  ExploreStep,
+  Exploration,
+} from "./core/explore-model.js";
+export { Interner } from "./core/interner.js";
 export { eventLoopTurn } from "./event-loop.js";
 export { SimulationError, type SimulationErrorCode } from "./core/errors.js";

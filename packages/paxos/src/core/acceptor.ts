@@ -1,8 +1,8 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { invariant } from "./errors.js";
-import type { Accept, Heartbeat, Learn, Prepare, PreVote, Sync } from "./messages.js";
+import type { Accept, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sync } from "./messages.js";
 import type { Replica } from "./replica.js";
-import type { Entry } from "./types.js";
+import type { Entry, Position } from "./types.js";
 
 /** What an acceptor needs to know of the leader or candidate that lives in the same replica. */
 export interface OwnRoles {
@@ -60,7 +60,10 @@ export class Acceptor {
   onPreVote(from: string, message: PreVote): void {
     const replica = this.#replica;
     const patient = replica.nowMs < this.patienceUntilMs;
-    const behind = message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
+    // Further than a snapshot behind, or further than it should fetch while nobody leads.
+    const behind =
+      message.chosenThrough < replica.trimmedThrough ||
+      message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
     replica.send(from, {
       type: "preVoteReply",
       attempt: message.attempt,
@@ -76,6 +79,9 @@ export class Acceptor {
     replica.sawRound(ballot.round);
     const order = compareBallots(ballot, replica.promised);
     if (order === 0) return; // A copy. Whoever lost our answer will come back with a higher ballot.
+    // Whom our log does not know may have become a member since; but then its log goes further than ours. Else it is a stranger.
+    const ahead = compareBallots(message.accepted, replica.accepted) || message.logEnd - replica.log.end;
+    if (ahead < 0 && !replica.membership.members.includes(from)) return;
     if (order < 0 || !this.#mayVoteFor(from)) {
       replica.send(from, { type: "nack", ballot, promised: replica.promised });
       return;
@@ -132,8 +138,8 @@ export class Acceptor {
     const fresh = within ? entries.slice(differs - prevSlot - 1) : [];
     const cutFrom = within ? differs : Math.max(end, knownChosen) + 1;
     const cut = !already && cutFrom <= log.end;
-    if (cut) log.truncateFrom(cutFrom);
-    log.append(fresh, 0);
+    if (cut) replica.truncateFrom(cutFrom);
+    replica.append(fresh);
     replica.accepted = ballot;
     this.#receivedThrough = this.#synced ? Math.max(this.#receivedThrough, end) : end;
     this.#synced = true;
@@ -177,7 +183,7 @@ export class Acceptor {
       this.#gap = false;
       if (next <= end) {
         const fresh = next === prevSlot + 1 ? entries : entries.slice(next - prevSlot - 1);
-        log.append(fresh, 0);
+        replica.append(fresh);
         replica.persist({ entries: fresh, chosenThrough: replica.chosenThrough });
         this.#learnThrough(message.chosenThrough);
         this.#ackWanted = true;
@@ -202,9 +208,9 @@ export class Acceptor {
     if (differs <= end) {
       invariant(differs > replica.knownChosen, `two values chosen in slot ${differs}`);
       const cut = differs <= log.end;
-      if (cut) log.truncateFrom(differs);
+      if (cut) replica.truncateFrom(differs);
       const fresh = entries.slice(differs - prevSlot - 1);
-      log.append(fresh, 0);
+      replica.append(fresh);
       if (cut) this.#receivedThrough = Math.min(this.#receivedThrough, differs - 1);
       // These entries may vouch for themselves: a chosen slot is known as such after a restart too.
       replica.persist({ ...(cut ? { truncateFrom: differs } : {}), entries: fresh, chosenThrough: end });
@@ -214,6 +220,22 @@ export class Acceptor {
     if (this.#following === undefined) return;
     if (replica.chosenThrough >= end) this.#acknowledge();
     else this.#ackWanted = true;
+  }
+
+  /** A log replica takes over the log from here on: what is below is chosen, and held by two storage replicas. */
+  onBase(from: string, message: Base): void {
+    const replica = this.#replica;
+    if (!this.#hear(from, message)) return;
+    const { position } = message;
+    const takes = replica.settings.role === "log" && position.slot > replica.knownChosen && position.ballot.round > 0;
+    if (takes) this.jump(position);
+    this.#follow(message);
+    this.#acknowledge();
+  }
+
+  /** See `Replica.jump`. Where the log begins anew, the leader has to say again what follows. */
+  jump(position: Position): void {
+    if (this.#replica.jump(position)) this.#stopFollowing();
   }
 
   /** The leader gave its ballot up: its lease is over, whatever our grant says. Returns whether that was our leader. */
@@ -255,7 +277,7 @@ export class Acceptor {
    * Common to all that a leader sends. Its ballot has won phase 1, so following it is safe even while a grant to an
    * older leader runs: a quorum of grants to that one cannot be running any more. False when the ballot is over.
    */
-  #hear(from: string, message: Heartbeat | Sync | Accept, persistsItself = false): boolean {
+  #hear(from: string, message: FromLeader, persistsItself = false): boolean {
     const replica = this.#replica;
     const { ballot } = message;
     if (ballot.node !== from) return false;
@@ -269,19 +291,23 @@ export class Acceptor {
       replica.promise(ballot);
       if (!persistsItself) replica.persist({ promised: ballot });
     }
-    if (this.#following === undefined || !sameBallot(this.#following, ballot)) {
-      this.#stopFollowing();
-      this.#following = ballot;
-      this.#round = 0;
-      this.#sentMs = message.sentMs;
-    }
-    this.#round = Math.max(this.#round, message.round);
-    this.#sentMs = Math.max(this.#sentMs, message.sentMs);
+    this.#follow(message);
     this.#grantedTo = from;
     this.grantUntilMs = replica.nowMs + replica.settings.leaseMs;
     this.#own.heard();
     replica.sayLeader(from);
     return true;
+  }
+
+  #follow({ ballot, round, sentMs }: FromLeader): void {
+    if (this.#following === undefined || !sameBallot(this.#following, ballot)) {
+      this.#stopFollowing();
+      this.#following = ballot;
+      this.#round = 0;
+      this.#sentMs = sentMs;
+    }
+    this.#round = Math.max(this.#round, round);
+    this.#sentMs = Math.max(this.#sentMs, sentMs);
   }
 
   /** First slot after `prevSlot` at which `entries` and our log do not hold the same; one past the last entry when none. */
@@ -310,6 +336,7 @@ export class Acceptor {
     const ballot = this.#following as Ballot;
     if (!sameBallot(replica.promised, ballot)) return;
     this.#ackWanted = true;
+    if (replica.mute) return;
     if (!sameBallot(replica.durablePromised, ballot)) return;
     const acceptedThrough = this.#durableThrough();
     replica.send(ballot.node, {
@@ -322,6 +349,7 @@ export class Acceptor {
       receivedThrough: this.#receivedThrough,
       chosenThrough: replica.chosenThrough,
       gap: this.#gap,
+      ...(replica.awaitsState ? { lacksState: true } : {}),
     });
     this.#acknowledgedThrough = acceptedThrough;
     this.#ackWanted = false;

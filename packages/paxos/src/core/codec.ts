@@ -1,11 +1,16 @@
 import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.js";
+import { readPosition, writePosition } from "./configuration.js";
 import { PaxosError } from "./errors.js";
 import type { Message } from "./messages.js";
-import type { Entry } from "./types.js";
+import type { Entry, EntryKind } from "./types.js";
 
-/** First byte of every message. A reader of a newer version keeps reading this one. */
-export const MESSAGE_VERSION = 1;
+/**
+ * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
+ * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry.
+ */
+export const MESSAGE_VERSION = 2;
+const MESSAGE_VERSION_MIN = 1;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
 const TYPES = [
@@ -21,10 +26,15 @@ const TYPES = [
   "fetch",
   "learn",
   "resign",
+  "base",
+  "releasable",
+  "departed",
+  "takeOver",
 ] as const satisfies readonly Message["type"][];
 
 const NOOP = 1;
 const SAME_BALLOT = 2;
+const CONFIG = 4;
 
 const shared = new ByteWriter(4096);
 const sharedKept = 256 << 10;
@@ -37,7 +47,8 @@ export function encodeMessage(message: Message): Uint8Array {
   const large =
     "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
   const out = large ? new ByteWriter(sharedKept * 2) : shared;
-  out.byte(MESSAGE_VERSION);
+  const changesMembers = "entries" in message && message.entries.some(({ kind }) => kind === "config");
+  out.byte(changesMembers ? 2 : 1);
   out.byte(TYPES.indexOf(message.type) + 1);
   writeBody(out, message);
   return out.take();
@@ -52,8 +63,9 @@ export function encodeMessage(message: Message): Uint8Array {
 export function decodeMessage(bytes: Uint8Array): Message {
   const input = new ByteReader(bytes);
   const version = input.byte();
-  if (version !== MESSAGE_VERSION) {
-    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `message version ${version}, this release reads ${MESSAGE_VERSION}`);
+  if (version < MESSAGE_VERSION_MIN || version > MESSAGE_VERSION) {
+    const known = `${MESSAGE_VERSION_MIN} to ${MESSAGE_VERSION}`;
+    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `message version ${version}, this release reads ${known}`);
   }
   const code = input.byte();
   const type = TYPES[code - 1];
@@ -110,7 +122,7 @@ function writeBody(out: ByteWriter, m: Message): void {
       writeBallot(out, m.ballot);
       out.varint(m.round);
       out.float64(m.sentMs);
-      out.byte((m.synced ? 1 : 0) | (m.gap ? 2 : 0));
+      out.byte((m.synced ? 1 : 0) | (m.gap ? 2 : 0) | (m.lacksState === true ? 4 : 0));
       out.varint(m.acceptedThrough);
       out.varint(m.receivedThrough);
       out.varint(m.chosenThrough);
@@ -123,7 +135,18 @@ function writeBody(out: ByteWriter, m: Message): void {
       writeEntries(out, m.entries, BALLOT_ZERO);
       return;
     case "resign":
+    case "takeOver":
       writeBallot(out, m.ballot);
+      return;
+    case "base":
+      writeStamp(out, m);
+      writePosition(out, m.position);
+      return;
+    case "releasable":
+      out.varint(m.throughSlot);
+      return;
+    case "departed":
+      out.varint(m.slot);
       return;
   }
 }
@@ -180,6 +203,7 @@ function readBody(input: ByteReader, type: Message["type"]): Message {
         receivedThrough: input.varint(),
         chosenThrough: input.varint(),
         gap: (flags & 2) !== 0,
+        ...((flags & 4) !== 0 ? { lacksState: true } : {}),
       };
     }
     case "fetch":
@@ -187,7 +211,14 @@ function readBody(input: ByteReader, type: Message["type"]): Message {
     case "learn":
       return { type, entries: readEntries(input, BALLOT_ZERO) };
     case "resign":
+    case "takeOver":
       return { type, ballot: readBallot(input) };
+    case "base":
+      return { type, ...readStamp(input), position: readPosition(input) };
+    case "releasable":
+      return { type, throughSlot: input.varint() };
+    case "departed":
+      return { type, slot: input.varint() };
   }
 }
 
@@ -226,7 +257,7 @@ function writeEntries(out: ByteWriter, entries: readonly Entry[], usual: Ballot)
   let last = usual;
   for (const { ballot, kind, command } of entries) {
     const same = ballot === last || sameBallot(ballot, last);
-    out.byte((kind === "noop" ? NOOP : 0) | (same ? SAME_BALLOT : 0));
+    out.byte((kind === "noop" ? NOOP : kind === "config" ? CONFIG : 0) | (same ? SAME_BALLOT : 0));
     if (!same) writeBallot(out, ballot);
     last = ballot;
     out.blob(command);
@@ -246,9 +277,16 @@ function readEntries(input: ByteReader, usual: Ballot): Entry[] {
   for (let i = 0; i < count; i++) {
     const flags = input.byte();
     if ((flags & SAME_BALLOT) === 0) ballot = readBallot(input);
-    entries.push({ slot: first + i, ballot, kind: (flags & NOOP) === 0 ? "command" : "noop", command: input.blob() });
+    entries.push({ slot: first + i, ballot, kind: kindOf(flags & ~SAME_BALLOT), command: input.blob() });
   }
   return entries;
+}
+
+function kindOf(flags: number): EntryKind {
+  if (flags === 0) return "command";
+  if (flags === NOOP) return "noop";
+  if (flags === CONFIG) return "config";
+  throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `an entry of unknown kind ${flags}`);
 }
 
 function readFollowing(input: ByteReader, usual: Ballot, prevSlot: number): Entry[] {

@@ -1,12 +1,15 @@
 import { Acceptor } from "./acceptor.js";
 import type { Ballot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
+import type { Configuration } from "./configuration.js";
 import { Election } from "./election.js";
 import { Leader } from "./leader.js";
 import type { Message } from "./messages.js";
 import { settings } from "./options.js";
+import type { Progress } from "./peers.js";
+import type { Membership } from "./quorum.js";
 import { Replica } from "./replica.js";
-import type { CoreEvent, CoreOptions, Effect, PersistedState } from "./types.js";
+import type { CoreEvent, CoreOptions, Effect, PersistedState, Position } from "./types.js";
 
 /** What a new replica finds on its empty disk. */
 export const EMPTY_STATE: PersistedState = Object.freeze({
@@ -29,14 +32,16 @@ export class PaxosCore {
   readonly #replica: Replica;
   readonly #acceptor: Acceptor;
   readonly #election: Election;
-  readonly #peers: ReadonlySet<string>;
   #leader: Leader | undefined;
+  /** Of what is chosen; looked at again only when it changes. */
+  #membership: Membership;
 
   /** @throws PaxosError ERR_PAXOS_ARGUMENT */
   constructor(options: CoreOptions, persisted: PersistedState, nowMs: number) {
     const replica = new Replica(settings(options), persisted, nowMs);
     this.#replica = replica;
-    this.#peers = new Set(replica.settings.membership.peers);
+    this.#membership = replica.configurations.at(replica.knownChosen);
+    replica.departed = this.#membership.configuration.departed.includes(replica.self);
     this.#acceptor = new Acceptor(replica, {
       leaseHeld: () => this.#leader?.leaseHeld() ?? false,
       yield: () => {
@@ -62,6 +67,8 @@ export class PaxosCore {
     replica.effects = [];
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
+    this.#noticeDeparture();
+    this.#passOn();
     return replica.effects;
   }
 
@@ -94,6 +101,36 @@ export class PaxosCore {
   /** Chosen, durable here and reported. */
   get chosenThrough(): number {
     return this.#replica.chosenThrough;
+  }
+
+  /** The members in force: those of the newest configuration in this log, chosen or not. */
+  get configuration(): Configuration {
+    return this.#replica.membership.configuration;
+  }
+
+  /** Whether what this replica says counts. */
+  get voting(): boolean {
+    return !this.#replica.mute && !this.#replica.departed;
+  }
+
+  /** No member any more; nothing that this replica says counts. */
+  get departed(): boolean {
+    return this.#replica.departed;
+  }
+
+  /** Leading, and about to give that up to this node. */
+  get heir(): string | undefined {
+    return this.#leader?.heir.node;
+  }
+
+  /** Leading: how far this node holds the log in this ballot, and whether it has the state; undefined for who is not fed by us. */
+  progressOf(node: string): Progress | undefined {
+    return this.#leader?.progressOf(node);
+  }
+
+  /** A chosen slot at or above this one of which ballot and configuration are known; undefined while there is none. */
+  positionFrom(slot: number): Position | undefined {
+    return this.#replica.positionFrom(slot);
   }
 
   get logEnd(): number {
@@ -134,7 +171,7 @@ export class PaxosCore {
         else if (!this.#leader.tick()) this.#stepDown(replica.settings.leaseMs);
         return;
       case "message":
-        if (this.#peers.has(event.from)) this.#receive(event.from, event.message);
+        if (event.from !== replica.self) this.#receive(event.from, event.message);
         return;
       case "persisted":
         if (!replica.persisted(event.token)) return;
@@ -154,10 +191,25 @@ export class PaxosCore {
         else this.#refuse(event);
         return;
       case "trimmed":
-        replica.trimmedThrough = Math.max(replica.trimmedThrough, Math.min(event.throughSlot, replica.chosenThrough));
+        replica.trimmed(Math.min(event.throughSlot, replica.chosenThrough), event.base);
+        return;
+      case "installed":
+        this.#installed(event.position);
+        return;
+      case "stateful":
+        if (replica.settings.role === "storage") replica.awaitsState = false;
+        return;
+      case "voice":
+        replica.mute = false;
+        return;
+      case "learners":
+        this.#leader?.setLearners(event.learners);
         return;
       case "resign":
         this.#stepDown(2 * replica.settings.leaseMs);
+        return;
+      case "handOver":
+        this.#leader?.heir.name(event.to);
         return;
     }
   }
@@ -165,11 +217,13 @@ export class PaxosCore {
   #receive(from: string, message: Message): void {
     switch (message.type) {
       case "preVote":
-        return this.#acceptor.onPreVote(from, message);
+        if (!this.#replica.mute && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
+        return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
-        return this.#acceptor.onPrepare(from, message);
+        if (!this.#replica.mute && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
+        return;
       case "promised":
         return this.#election.onPromised(from, message);
       case "nack":
@@ -192,7 +246,70 @@ export class PaxosCore {
       case "resign":
         if (this.#acceptor.onResign(from, message.ballot)) this.#election.rest();
         return;
+      case "base":
+        this.#acceptor.onBase(from, message);
+        return this.#election.onLearned();
+      case "releasable":
+        if (this.#replica.settings.role === "log" && this.#acceptor.following?.node === from) {
+          const throughSlot = Math.min(message.throughSlot, this.#replica.chosenThrough);
+          this.#replica.effects.push({ type: "releasable", throughSlot });
+        }
+        return;
+      case "takeOver":
+        if (this.#acceptor.onResign(from, message.ballot)) this.#election.standNow();
+        return;
+      case "departed":
+        if (message.slot > this.#membership.configuration.slot) this.#depart();
+        return;
     }
+  }
+
+  /** The lease ends before the heir hears that it may stand: both happen in this one step. */
+  #passOn(): void {
+    const leader = this.#leader;
+    const heir = leader?.heir.ready;
+    if (leader === undefined || heir === undefined) return;
+    this.#replica.send(heir, { type: "takeOver", ballot: leader.ballot });
+    this.#stepDown(2 * this.#replica.settings.leaseMs);
+  }
+
+  #installed(position: Position): void {
+    const replica = this.#replica;
+    if (position.slot > replica.knownChosen) {
+      // Others have chosen what we do not know of: whatever we lead or stand for is over.
+      this.#stepDown(0);
+      if (replica.role === "candidate") this.#election.rest();
+    }
+    this.#acceptor.jump(position);
+    this.#election.onLearned();
+  }
+
+  /**
+   * Who has left is told so instead of answered: it may have slept through its departure, and would go on standing. Only
+   * what is chosen counts; and a name never comes back, so this cannot hit a member of whom we have not heard yet.
+   */
+  #refersAway(from: string): boolean {
+    const { slot, departed } = this.#membership.configuration;
+    if (!departed.includes(from)) return false;
+    this.#replica.send(from, { type: "departed", slot });
+    return true;
+  }
+
+  #noticeDeparture(): void {
+    const { configurations, knownChosen, self } = this.#replica;
+    const chosen = configurations.at(knownChosen);
+    if (chosen === this.#membership) return;
+    this.#membership = chosen;
+    if (chosen.configuration.departed.includes(self)) this.#depart();
+  }
+
+  #depart(): void {
+    const replica = this.#replica;
+    if (replica.departed) return;
+    replica.departed = true;
+    this.#stepDown(0);
+    this.#election.rest();
+    replica.effects.push({ type: "departed" });
   }
 
   /** Ends our own reign and says so, so that the others need not wait until the grants have run out. */

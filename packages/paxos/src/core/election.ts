@@ -1,6 +1,8 @@
 import type { Acceptor } from "./acceptor.js";
 import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import { configurationOf } from "./configuration.js";
 import type { Nack, PreVoteReply, Promised } from "./messages.js";
+import { isQuorum, type Membership, membership } from "./quorum.js";
 import type { Replica } from "./replica.js";
 import type { Entry } from "./types.js";
 
@@ -31,6 +33,8 @@ export class Election {
   #ballot: Ballot | undefined;
   #token = 0;
   #promises = new Map<string, Promised>();
+  /** Whom `prepare` was sent to in this ballot. */
+  #prepared = new Set<string>();
   #lacking: { from: string; through: number; asked: number; retryAtMs: number; retried: boolean } | undefined;
 
   constructor(replica: Replica, acceptor: Acceptor, won: (victory: Victory) => void) {
@@ -67,6 +71,13 @@ export class Election {
     this.#drawn = false;
   }
 
+  /** The leader has given up in our favour: nobody need be asked whether there is one. */
+  standNow(): void {
+    const replica = this.#replica;
+    if (replica.mayLead && replica.nowMs >= this.#acceptor.freeAtMs && this.#ballot === undefined) this.#stand();
+    else this.rest();
+  }
+
   tick(): void {
     const { nowMs } = this.#replica;
     if (this.#lacking !== undefined && nowMs >= this.#lacking.retryAtMs) {
@@ -80,7 +91,10 @@ export class Election {
       if (nowMs < this.#atMs) return;
     }
     if (nowMs < this.#acceptor.freeAtMs) this.rest();
-    else if (this.#asking === undefined && this.#ballot === undefined) this.#ask();
+    else if (!this.#replica.mayLead) {
+      this.#replica.sayLeader(undefined);
+      this.rest(this.#replica.settings.leaseMs);
+    } else if (this.#asking === undefined && this.#ballot === undefined) this.#ask();
     else this.rest();
   }
 
@@ -89,8 +103,7 @@ export class Election {
     const replica = this.#replica;
     if (this.#ballot === undefined || this.#token === 0 || !replica.isDurable(this.#token)) return;
     this.#token = 0;
-    const { accepted, log } = replica;
-    replica.broadcast({ type: "prepare", ballot: this.#ballot, accepted, logEnd: log.end });
+    this.#prepare(replica.membership.peers);
     this.#count();
   }
 
@@ -100,7 +113,7 @@ export class Election {
     if (this.#asking === undefined || message.attempt !== this.#attempt) return;
     if (message.granted) {
       this.#asking.add(from);
-      if (this.#asking.size >= replica.settings.membership.quorum) this.#stand();
+      if (isQuorum(replica.membership, this.#asking)) this.#stand();
     } else if (message.chosenThrough > replica.knownChosen + replica.settings.candidateLagMax) {
       this.#lack(from, message.chosenThrough);
     }
@@ -133,32 +146,42 @@ export class Election {
 
   #ask(): void {
     const replica = this.#replica;
-    const { membership, voteTimeoutMs } = replica.settings;
     this.#attempt++;
-    this.#asking = new Set([membership.self]);
-    this.#atMs = replica.nowMs + voteTimeoutMs;
+    this.#asking = new Set([replica.self]);
+    this.#atMs = replica.nowMs + replica.settings.voteTimeoutMs;
     replica.sayLeader(undefined);
     replica.broadcast({ type: "preVote", attempt: this.#attempt, chosenThrough: replica.knownChosen });
-    if (membership.quorum === 1) this.#stand();
+    if (isQuorum(replica.membership, this.#asking)) this.#stand();
   }
 
   #stand(): void {
     const replica = this.#replica;
-    const { membership, voteTimeoutMs } = replica.settings;
     this.#asking = undefined;
     this.#acceptor.forgetLeader();
-    this.#ballot = { round: replica.roundMax + 1, node: membership.self };
+    this.#ballot = { round: replica.roundMax + 1, node: replica.self };
     this.#promises.clear();
-    this.#atMs = replica.nowMs + voteTimeoutMs;
+    this.#prepared.clear();
+    this.#atMs = replica.nowMs + replica.settings.voteTimeoutMs;
     replica.role = "candidate";
     replica.promise(this.#ballot);
     this.#token = replica.persist({ promised: this.#ballot });
   }
 
+  #prepare(nodes: readonly string[]): void {
+    const { accepted, log } = this.#replica;
+    for (const node of nodes) {
+      if (this.#prepared.has(node)) continue;
+      this.#prepared.add(node);
+      const ballot = this.#ballot as Ballot;
+      this.#replica.send(node, { type: "prepare", ballot, accepted, logEnd: log.end });
+    }
+  }
+
   #count(): void {
     const replica = this.#replica;
     const ballot = this.#ballot as Ballot;
-    if (this.#promises.size + 1 < replica.settings.membership.quorum) return;
+    const promised = new Set([replica.self, ...this.#promises.keys()]);
+    if (!isQuorum(replica.membership, promised)) return;
     const [from, best] = this.#best();
     if (best !== undefined && replica.knownChosen < best.chosenThrough) {
       // The winning log begins above what we know to be final: equal below if it meets ours there, else to be fetched.
@@ -173,6 +196,16 @@ export class Election {
       this.rest();
       return;
     }
+    // The winning log may hold members that ours did not know: a quorum of those it must be, too.
+    const winning = this.#membershipOf(best);
+    if (!winning.mayLead) {
+      this.rest();
+      return;
+    }
+    if (!isQuorum(winning, promised)) {
+      this.#prepare(winning.peers);
+      return;
+    }
     const promises = new Map(this.#promises);
     const { truncateFrom, entries } = best === undefined ? { truncateFrom: undefined, entries: [] } : this.#adopt(best);
     this.#ballot = undefined;
@@ -181,10 +214,18 @@ export class Election {
     this.#won({ ballot, promises, truncateFrom, entries });
   }
 
+  /** Who decides by the winning log. Called when everything chosen below its entries is known here. */
+  #membershipOf(best: Promised | undefined): Membership {
+    const { configurations, knownChosen, self } = this.#replica;
+    if (best === undefined) return configurations.current;
+    const newest = best.entries.findLast(({ kind }) => kind === "config");
+    return newest === undefined ? configurations.at(knownChosen) : membership(self, configurationOf(newest));
+  }
+
   /** The highest (accepted, length) of the quorum; ours when nobody's is above it. */
   #best(): [string, Promised | undefined] {
-    const { accepted, log, settings } = this.#replica;
-    let from = settings.membership.self;
+    const { accepted, log, self } = this.#replica;
+    let from = self;
     let best: Promised | undefined;
     let top: { accepted: Ballot; logEnd: number } = { accepted, logEnd: log.end };
     for (const [node, promised] of this.#promises) {
@@ -206,8 +247,8 @@ export class Election {
     while (slot <= end && slot <= log.end && log.matches(slot, (at(slot) as Entry).ballot)) slot++;
     const entries = slot <= end ? best.entries.slice(slot - best.chosenThrough - 1) : [];
     const cut = slot <= log.end;
-    if (cut) log.truncateFrom(slot);
-    log.append(entries, 0);
+    if (cut) this.#replica.truncateFrom(slot);
+    this.#replica.append(entries);
     return { truncateFrom: cut ? slot : undefined, entries };
   }
 

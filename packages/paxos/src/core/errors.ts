@@ -8,6 +8,9 @@
  * - `ERR_PAXOS_APPLY`: the state machine threw; the group has stopped on this node.
  * - `ERR_PAXOS_STORAGE`: the group's log failed; the group has stopped on this node.
  * - `ERR_PAXOS_TRIMMED`: the entries asked for are no longer kept here.
+ * - `ERR_PAXOS_SNAPSHOT`: a snapshot did not come whole; its sender is gone, or the log has come past it. Another will be offered.
+ * - `ERR_PAXOS_MEMBERS`: a change of members that must not be made, or not while another is under way; nothing was changed.
+ * - `ERR_PAXOS_AMNESIA`: another disk has voted under this node's name before; it must come back under a name of its own.
  * - `ERR_PAXOS_CLOSED`: the group, the host or the transport is closed.
  * - `ERR_PAXOS_FRAME`: bytes on a connection that are not a frame, or one too large, or of an unknown version.
  * - `ERR_PAXOS_CORRUPT`: a record in the log that cannot be what was written.
@@ -22,6 +25,9 @@ export type PaxosErrorCode =
   | "ERR_PAXOS_APPLY"
   | "ERR_PAXOS_STORAGE"
   | "ERR_PAXOS_TRIMMED"
+  | "ERR_PAXOS_SNAPSHOT"
+  | "ERR_PAXOS_MEMBERS"
+  | "ERR_PAXOS_AMNESIA"
   | "ERR_PAXOS_CLOSED"
   | "ERR_PAXOS_FRAME"
   | "ERR_PAXOS_CORRUPT"

@@ -1,7 +1,10 @@
 export * from "./ballot.js";
 export { decodeMessage, encodeMessage, MESSAGE_VERSION } from "./codec.js";
+export { type Configuration, decodeConfiguration, type MemberRole } from "./configuration.js";
 export * from "./core.js";
 export * from "./errors.js";
+export type { Progress } from "./peers.js";
 export type * from "./messages.js";
 export { coreDefaults } from "./options.js";
+export { quorumsMeet } from "./quorum.js";
 export type * from "./types.js";

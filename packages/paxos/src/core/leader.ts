@@ -1,50 +1,27 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
+import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
-import { weightOf } from "./log.js";
+import { Heir } from "./heir.js";
+import { noopEntry, weightOf } from "./log.js";
 import type { Accept, Ack, Nack } from "./messages.js";
+import { forgetSent, mustResend, type Peer, Peers, type Progress } from "./peers.js";
+import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
 import type { Replica } from "./replica.js";
-import type { Entry, Proposal } from "./types.js";
+import type { Entry, Learner, Proposal } from "./types.js";
 
-const noCommand = new Uint8Array(0);
-/** Rounds of heartbeats after which a piece of catch-up counts as lost. */
+/** Heartbeats after which a piece of catch-up counts as lost. */
 const pieceRounds = 4;
-
-/** What the leader knows of another replica, all of it from answers in its own ballot. */
-interface Peer {
-  readonly node: string;
-  synced: boolean;
-  /**
-   * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
-   * has restarted takes again, slot by slot, what it already has on disk.
-   */
-  next: number;
-  /** Accepted in this ballot and durable there through here. */
-  acceptedThrough: number;
-  /** Accepts that are on their way or not yet durable there, oldest first, and what they weigh together. */
-  sent: { readonly through: number; readonly bytes: number }[];
-  sentBytes: number;
-  /** Newest round answered, and when that answer's question was sent, by our clock. */
-  round: number;
-  sentMs: number;
-  /** Round in which something was last sent that an answer of a later round must show as received. */
-  sentRound: number;
-  /** Catch-up goes on when the peer has moved on from `triedChosen`, or answers this round without having done so. */
-  retryRound: number;
-  triedChosen: number;
-  /** Newest round in which it said that it is synced. */
-  syncedRound: number;
-  gapRound: number;
-}
 
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader {
   readonly ballot: Ballot;
+  readonly heir: Heir;
   readonly #replica: Replica;
-  readonly #peers: Peer[];
-  readonly #byNode = new Map<string, Peer>();
+  readonly #peers = new Peers();
+  #leaving: readonly string[] = [];
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
   readonly #startSlot: number;
   readonly #reads: Reads;
@@ -55,9 +32,7 @@ export class Leader {
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
-  #queue: Proposal[] = [];
-  #queueHead = 0;
-  #queueBytes = 0;
+  readonly #queue = new ProposalQueue();
   /** Weight of what is appended and not chosen, and through which slot the chosen part has been taken off it. */
   #pipelineBytes = 0;
   #weighedThrough: number;
@@ -65,34 +40,20 @@ export class Leader {
   constructor(replica: Replica, victory: Victory) {
     this.#replica = replica;
     this.ballot = victory.ballot;
-    const { log, settings, nowMs } = replica;
+    const { log, nowMs } = replica;
     this.#reads = new Reads(replica);
-    this.#peers = settings.membership.peers.map((node) => ({
-      node,
-      synced: false,
-      next: 0,
-      acceptedThrough: 0,
-      sent: [],
-      sentBytes: 0,
-      round: 0,
-      sentMs: Number.NEGATIVE_INFINITY,
-      sentRound: 0,
-      retryRound: 0,
-      triedChosen: -1,
-      syncedRound: -1,
-      gapRound: -1,
-    }));
-    for (const peer of this.#peers) this.#byNode.set(peer.node, peer);
+    this.heir = new Heir(replica, this.#peers);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
     for (let slot = replica.knownChosen + 1; slot <= log.end; slot++) {
       this.#pipelineBytes += weightOf(log.at(slot) as Entry);
     }
-    const noop: Entry = { slot: log.end + 1, ballot: this.ballot, kind: "noop", command: noCommand };
+    const noop = noopEntry(log.end + 1, this.ballot);
     this.#startSlot = noop.slot;
     this.#pipelineBytes += weightOf(noop);
-    log.append([noop], 0);
+    replica.append([noop]);
+    this.#peers.seat(replica.membership);
     replica.role = "leader";
     replica.accepted = this.ballot;
     const { truncateFrom } = victory;
@@ -102,12 +63,17 @@ export class Leader {
       entries: [...victory.entries, noop],
       chosenThrough: replica.chosenThrough,
     });
-    replica.sayLeader(settings.membership.self);
+    replica.sayLeader(replica.self);
     this.#beat();
     for (const [node, promised] of victory.promises) {
-      const peer = this.#byNode.get(node);
+      const peer = this.#peers.get(node);
       if (peer !== undefined) this.#catchUp(peer, promised.chosenThrough);
     }
+  }
+
+  /** Whether anything of this reign is chosen. */
+  get begun(): boolean {
+    return this.#replica.knownChosen >= this.#startSlot;
   }
 
   get wakeAtMs(): number {
@@ -121,12 +87,13 @@ export class Leader {
 
   /**
    * Until when no other replica can have been elected, by our clock. Counted from when the answered message was *sent*:
-   * the grant began later than that, whatever the network did to the answer.
+   * the grant began later than that, whatever the network did to the answer. A change of members changes at once whose
+   * grants count; what an earlier configuration granted is forgotten.
    */
   get leaseUntilMs(): number {
-    const { membership, leaseUsableMs } = this.#replica.settings;
-    const sent = this.#peers.map((peer) => peer.sentMs);
-    return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + leaseUsableMs;
+    const { membership, settings } = this.#replica;
+    const sent = this.#peers.voters.map((peer) => peer.sentMs);
+    return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + settings.leaseUsableMs;
   }
 
   leaseHeld(): boolean {
@@ -134,7 +101,7 @@ export class Leader {
   }
 
   get queued(): number {
-    return this.#queue.length - this.#queueHead;
+    return this.#queue.length;
   }
 
   /** Returns false when this reign must end: no quorum has answered for too long, or the own disk, without which nobody is answered, stands still. */
@@ -147,41 +114,41 @@ export class Leader {
     if (nowMs - Math.max(answered, this.#answeredSinceMs) > settings.quorumLostMs) return false;
     if (nowMs - Math.max(this.#replica.writeSinceMs, this.#answeredSinceMs) > settings.diskStallMs) return false;
     if (nowMs >= this.#beatAtMs) this.#beat();
+    if (this.heir.expired()) this.#append();
     return true;
   }
 
   propose(proposals: readonly Proposal[]): void {
-    const { effects, settings } = this.#replica;
+    const { effects, settings, self } = this.#replica;
     for (const proposal of proposals) {
       const { id, command } = proposal;
-      const self = settings.membership.self;
       if (command.length > settings.commandBytesMax) {
         effects.push({ type: "rejected", id, reason: "too-large", leader: self });
-      } else if (this.queued >= settings.queueMax + this.#room() || this.#queueBytes > settings.queueBytesMax) {
+      } else if (this.queued >= settings.queueMax + this.#room() || this.#queue.bytes > settings.queueBytesMax) {
         effects.push({ type: "rejected", id, reason: "overloaded", leader: self });
       } else {
         this.#queue.push(proposal);
-        this.#queueBytes += command.length;
       }
     }
     this.#append();
   }
 
   read(id: number): void {
-    if (!this.#reads.add(id)) return;
-    this.#answerReads();
+    if (this.#reads.add(id)) this.#answerReads();
   }
 
   onAck(from: string, message: Ack): void {
-    const peer = this.#byNode.get(from);
+    const peer = this.#peers.get(from);
     if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
     peer.round = Math.max(peer.round, message.round);
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
-    // What it still needs may have left our memory; then it must catch up as if it were not synced yet.
+    peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
+    peer.lacksState = message.lacksState ?? false;
+    // What it needs may have left our memory; then it must catch up as if it were not synced yet.
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
     if (message.synced) {
       peer.syncedRound = Math.max(peer.syncedRound, message.round);
-      if (!peer.synced || this.#mustResend(peer, message)) {
+      if (!peer.synced || mustResend(peer, message)) {
         peer.synced = reachable;
         peer.next = message.receivedThrough + 1;
         peer.gapRound = this.#round;
@@ -218,58 +185,82 @@ export class Leader {
   /** Whoever still waits is told; what is in the log already has an unknown outcome, which `leadership` says. */
   end(): void {
     const { effects } = this.#replica;
-    for (let i = this.#queueHead; i < this.#queue.length; i++) {
-      const { id } = this.#queue[i] as Proposal;
-      effects.push({ type: "rejected", id, reason: "not-leader", leader: undefined });
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      effects.push({ type: "rejected", id: next.id, reason: "not-leader", leader: undefined });
     }
-    this.#queue = [];
     this.#reads.rejectAll();
   }
 
-  #stamp(): { ballot: Ballot; round: number; sentMs: number; chosenThrough: number } {
-    const { nowMs, knownChosen } = this.#replica;
-    return { ballot: this.ballot, round: this.#round, sentMs: nowMs, chosenThrough: knownChosen };
+  #stamp() {
+    const { nowMs: sentMs, knownChosen: chosenThrough } = this.#replica;
+    return { ballot: this.ballot, round: this.#round, sentMs, chosenThrough };
   }
 
   #beat(): void {
     const { nowMs, settings } = this.#replica;
     this.#round++;
     this.#beatAtMs = nowMs + settings.heartbeatMs;
-    this.#replica.broadcast({ type: "heartbeat", ...this.#stamp() });
+    const heartbeat = { type: "heartbeat", ...this.#stamp() } as const;
+    const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
+    for (const peer of this.#peers.all) {
+      this.#replica.send(peer.node, heartbeat);
+      if (peer.role === "storage" || held <= peer.releasedThrough) continue;
+      peer.releasedThrough = held;
+      this.#replica.send(peer.node, { type: "releasable", throughSlot: held });
+    }
+  }
+
+  setLearners(learners: readonly Learner[]): void {
+    this.#peers.learners = [...learners];
+    this.#peers.seat(this.#replica.membership);
+    this.#beat();
+  }
+
+  progressOf(node: string): Progress | undefined {
+    const { log, settings } = this.#replica;
+    return this.#peers.progressOf(node, log.end, Math.ceil(settings.pipelineSlotsMax / 2));
   }
 
   /** How many proposals the pipeline takes at the moment. */
   #room(): number {
     const { log, knownChosen, settings } = this.#replica;
-    if (this.#pipelineBytes >= settings.pipelineBytesMax) return 0;
+    if (this.#pipelineBytes >= settings.pipelineBytesMax || this.heir.node !== undefined) return 0;
     return Math.max(0, settings.pipelineSlotsMax - (log.end - knownChosen));
   }
 
   /** Moves what fits from the queue into the log: one write, one message for each peer. */
   #append(): void {
+    while (this.#appendBatch());
+  }
+
+  /** Returns whether another batch is wanted at once: a change of members ends one, what follows is under the new ones. */
+  #appendBatch(): boolean {
     const { log, effects, settings } = this.#replica;
     let room = this.#room();
     const first = log.end + 1;
     const entries: Entry[] = [];
-    while (room-- > 0 && this.#queueHead < this.#queue.length && this.#pipelineBytes < settings.pipelineBytesMax) {
-      const { id, command } = this.#queue[this.#queueHead++] as Proposal;
-      const entry: Entry = { slot: first + entries.length, ballot: this.ballot, kind: "command", command };
-      this.#queueBytes -= command.length;
+    let changed = false;
+    while (!changed && room-- > 0 && this.queued > 0 && this.#pipelineBytes < settings.pipelineBytesMax) {
+      const proposal = this.#queue.shift() as Proposal;
+      const { id, command } = proposal;
+      const slot = first + entries.length;
+      const entry: Entry =
+        proposal.members === undefined
+          ? { slot, ballot: this.ballot, kind: "command", command }
+          : changeEntry(this.#replica, this, proposal, slot);
+      changed = entry.kind === "config";
       this.#pipelineBytes += weightOf(entry);
       entries.push(entry);
-      effects.push({ type: "proposed", id, slot: entry.slot, ballot: this.ballot });
+      if (entry.kind !== "noop") effects.push({ type: "proposed", id, slot, ballot: this.ballot });
     }
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 4096) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
-    }
-    if (entries.length === 0) return;
-    log.append(entries, 0);
-    for (const peer of this.#peers) this.#stream(peer);
+    if (entries.length === 0) return false;
+    this.#replica.append(entries);
+    // Who leaves with this entry is sent it like everybody: who comes with it was fed before.
+    for (const peer of this.#peers.all) this.#stream(peer);
+    if (changed) this.#leaving = this.#peers.seat(this.#replica.membership);
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
+    if (changed) this.#countChosen();
+    return changed && this.queued > 0;
   }
 
   /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
@@ -320,13 +311,6 @@ export class Leader {
     return this.#lastAccept;
   }
 
-  /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
-  #mustResend(peer: Peer, message: Ack): boolean {
-    if (message.receivedThrough + 1 >= peer.next) return false;
-    if (message.gap) return message.round > peer.gapRound;
-    return message.round > peer.sentRound && message.round > peer.gapRound;
-  }
-
   /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
   #catchUp(peer: Peer, chosenThrough: number, round = 0): void {
     if (round < peer.retryRound && chosenThrough <= peer.triedChosen) return;
@@ -336,6 +320,10 @@ export class Leader {
     const replica = this.#replica;
     const { log, settings, knownChosen } = replica;
     const prevSlot = Math.min(chosenThrough, knownChosen);
+    if (prevSlot < replica.trimmedThrough && peer.role === "log") {
+      this.#sendBase(peer);
+      return;
+    }
     if (prevSlot + 1 < log.firstSlot) {
       sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
       return;
@@ -355,19 +343,40 @@ export class Leader {
     peer.sentRound = this.#round;
   }
 
+  /**
+   * A log replica needs no state to go on from: it may begin where our log begins, provided that what is below is held by
+   * two storage replicas. So it comes to hold all of the log that is kept here, and a write quorum needs no snapshot.
+   */
+  #sendBase(peer: Peer): void {
+    const replica = this.#replica;
+    const position = replica.positionFrom(replica.trimmedThrough);
+    if (position === undefined || position.slot > this.#peers.heldByTwo(replica.chosenThrough)) return;
+    replica.send(peer.node, { type: "base", ...this.#stamp(), position });
+  }
+
   /** A slot is chosen when a quorum has it, accepted in this ballot and durable; each replica's answer is cumulative. */
   #countChosen(): void {
     const replica = this.#replica;
     const own = sameBallot(replica.durableAccepted, this.ballot) ? replica.durableEnd : 0;
-    const accepted = this.#peers.map((peer) => peer.acceptedThrough);
-    const through = reachedByQuorum(replica.settings.membership, own, accepted);
+    const accepted = this.#peers.voters.map((peer) => peer.acceptedThrough);
+    const through = reachedByQuorum(replica.membership, own, accepted);
     if (through <= replica.knownChosen) return;
     for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {
       this.#pipelineBytes -= weightOf(replica.log.at(slot) as Entry);
     }
     this.#weighedThrough = through;
     replica.learnChosen(through);
+    this.#sayFarewell();
     if (this.queued > 0) this.#append();
+  }
+
+  /** Who has left hears no more of us. Once that is final it is told, so that it need not find out by wanting to be elected. */
+  #sayFarewell(): void {
+    const { membership, knownChosen } = this.#replica;
+    const { slot } = membership.configuration;
+    if (this.#leaving.length === 0 || slot > knownChosen) return;
+    for (const node of this.#leaving) this.#replica.send(node, { type: "departed", slot });
+    this.#leaving = [];
   }
 
   #answerReads(): void {
@@ -376,22 +385,12 @@ export class Leader {
       this.#reads.answerAll();
       return;
     }
-    const rounds = this.#peers.map((peer) => peer.round);
-    const confirmed = reachedByQuorum(this.#replica.settings.membership, Number.POSITIVE_INFINITY, rounds);
+    const rounds = this.#peers.voters.map((peer) => peer.round);
+    const confirmed = reachedByQuorum(this.#replica.membership, Number.POSITIVE_INFINITY, rounds);
     this.#reads.answerThrough(confirmed);
     if (this.#reads.wantsRound) {
       this.#beat();
       this.#reads.askedIn(this.#round);
     }
-  }
-}
-
-/** What was sent beyond `through` counts as lost. */
-function forgetSent(peer: Peer, through: number): void {
-  while (peer.sent.length > 0) {
-    const last = peer.sent.at(-1) as { through: number; bytes: number };
-    if (last.through <= through) return;
-    peer.sentBytes -= last.bytes;
-    peer.sent.pop();
   }
 }

@@ -7,6 +7,11 @@ export function weightOf(entry: Entry): number {
   return entry.command.length + 32;
 }
 
+/** An entry that does nothing but take its slot. */
+export function noopEntry(slot: number, ballot: Ballot): Entry {
+  return { slot, ballot, kind: "noop", command: new Uint8Array(0) };
+}
+
 /**
  * The part of the log that is in memory: contiguous slots from `firstSlot` to `end`. Appends at the end, is cut back
  * from the end by a new leader, and gives up its oldest (chosen) entries once they weigh more than the tail bound.
@@ -20,10 +25,20 @@ export class Log {
   /** Ballot of the slot below `firstSlot`, so that the log's edge can be compared after its entry is gone. */
   #ballotBelow: Ballot = BALLOT_ZERO;
 
-  /** `below`: the slots through it are not in memory. */
-  constructor(below: number, entries: readonly Entry[]) {
+  /** `below`: the slots through it are not in memory; `ballotBelow`: of the last of them, where it is known. */
+  constructor(below: number, entries: readonly Entry[], ballotBelow: Ballot = BALLOT_ZERO) {
     this.#firstSlot = (entries[0]?.slot ?? below + 1) as number;
+    if (this.#firstSlot === below + 1) this.#ballotBelow = ballotBelow;
     this.append(entries, 0);
+  }
+
+  /** Forgets everything: the log begins behind `below`. */
+  reset(below: number, ballotBelow: Ballot): void {
+    this.#entries = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#firstSlot = below + 1;
+    this.#ballotBelow = ballotBelow;
   }
 
   /** Oldest slot in memory; end + 1 when there is none. */
@@ -47,7 +62,7 @@ export class Log {
   /** Undefined where it is not known (older than memory, or beyond the end). */
   ballotAt(slot: number): Ballot | undefined {
     if (slot !== this.#firstSlot - 1) return this.at(slot)?.ballot;
-    return this.#ballotBelow === BALLOT_ZERO ? undefined : this.#ballotBelow;
+    return this.#ballotBelow.round === 0 ? undefined : this.#ballotBelow;
   }
 
   /** Whether this log has the very entry `ballot` at `slot`, and therefore the same log up to there. */

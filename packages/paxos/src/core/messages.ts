@@ -1,5 +1,5 @@
 import type { Ballot } from "./ballot.js";
-import type { Entry } from "./types.js";
+import type { Entry, Position } from "./types.js";
 
 /**
  * What replicas of one group say to one another. The host adds the group's id and carries them; loss, duplication,
@@ -17,7 +17,11 @@ export type Message =
   | Ack
   | Fetch
   | Learn
-  | Resign;
+  | Resign
+  | Base
+  | Releasable
+  | Departed
+  | TakeOver;
 
 /** "I no longer hear a leader. Do you?" Changes nothing at the receiver. */
 export interface PreVote {
@@ -67,7 +71,7 @@ export interface Nack {
 }
 
 /** On every message of a leader; `sentMs` is the leader's clock and comes back in the answer, lease time counts from it. */
-interface FromLeader {
+export interface FromLeader {
   readonly ballot: Ballot;
   /** Grows with every round of heartbeats of this ballot; an answer to a round proves that the ballot stood after the round began. */
   readonly round: number;
@@ -115,6 +119,8 @@ export interface Ack {
   readonly chosenThrough: number;
   /** An accept came that does not follow on what is there: send again from receivedThrough + 1. */
   readonly gap: boolean;
+  /** The sender has no state machine at its applied slot: it is a log replica, or waits for a snapshot. */
+  readonly lacksState?: boolean;
 }
 
 /** Asks for chosen entries from `fromSlot`; answered by `learn` with as many as fit. */
@@ -133,5 +139,29 @@ export interface Learn {
 /** The leader of `ballot` has given up that ballot and its lease for good. */
 export interface Resign {
   readonly type: "resign";
+  readonly ballot: Ballot;
+}
+
+/** To a log replica that is to begin, or has fallen behind the leader's log: this slot is chosen, take over the log from here. */
+export interface Base extends FromLeader {
+  readonly type: "base";
+  readonly position: Position;
+}
+
+/** To a log replica: two storage replicas hold everything through here. */
+export interface Releasable {
+  readonly type: "releasable";
+  readonly throughSlot: number;
+}
+
+/** To one who wants to be elected and is no member any more: the chosen configuration of this slot says so. */
+export interface Departed {
+  readonly type: "departed";
+  readonly slot: number;
+}
+
+/** To the heir of a leader that has given up this ballot, and whose whole log the heir holds: stand now, without asking around. */
+export interface TakeOver {
+  readonly type: "takeOver";
   readonly ballot: Ballot;
 }

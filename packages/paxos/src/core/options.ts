@@ -1,10 +1,11 @@
+import { type Configuration, founded } from "./configuration.js";
 import { badArgument, checkInteger } from "./errors.js";
-import { type Membership, membership } from "./quorum.js";
 import type { CoreOptions } from "./types.js";
 
 /** `CoreOptions` with every default filled in, and what follows from them. */
 export interface Settings extends Required<Omit<CoreOptions, "nodeId" | "members">> {
-  readonly membership: Membership;
+  readonly nodeId: string;
+  readonly founders: Configuration;
   /** How much of a grant the leader may use, by its own clock, from the moment it sent the message that was answered. */
   readonly leaseUsableMs: number;
 }
@@ -37,7 +38,11 @@ export function settings(options: CoreOptions): Settings {
   if (!Array.isArray(members) || members.some((node) => typeof node !== "string" || node.length === 0)) {
     throw badArgument("members", "an array of node ids", members);
   }
-  if (!members.includes(nodeId)) throw badArgument("members", `a list with this node (${nodeId}) in it`, members);
+  if (members.length === 0) throw badArgument("members", "the group's founders, one at least", members);
+  const role = options.role ?? "storage";
+  if (role !== "storage" && role !== "log") throw badArgument("role", '"storage" or "log"', role);
+  const awaitsState = options.awaitsState ?? false;
+  if (typeof awaitsState !== "boolean") throw badArgument("awaitsState", "a boolean", awaitsState);
   if (typeof random !== "function") throw badArgument("random", "a function", random);
   const o = { ...coreDefaults, ...defined(options) };
   const leaseMs = checkInteger("leaseMs", o.leaseMs, 2, hour);
@@ -46,7 +51,11 @@ export function settings(options: CoreOptions): Settings {
   if (!(drift >= 0 && drift <= 0.5)) throw badArgument("clockDriftMax", "a fraction from 0 to 0.5", drift);
   const pipelineBytesMax = checkInteger("pipelineBytesMax", o.pipelineBytesMax, 1, gigabyte);
   return {
-    membership: membership(nodeId, members),
+    nodeId,
+    founders: founded(members),
+    role,
+    awaitsState,
+    mute: options.mute ?? false,
     random,
     // Two beats in a lease at least, or one lost message would cost the lease.
     heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),

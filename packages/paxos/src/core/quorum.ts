@@ -1,30 +1,48 @@
+import { type Configuration, nodesOf } from "./configuration.js";
+
 /**
- * Which sets of members decide. Everything that counts votes, acceptances or lease grants asks here, so that a change
- * of the rule (weights, a configuration per part of the log) has one place. Today: any majority of the members.
+ * Which sets of nodes decide under one configuration, as this node sees it. Everything that counts votes, acceptances or
+ * lease grants asks here: any majority of all acceptors, storage and log replicas alike.
  */
 export interface Membership {
   readonly self: string;
-  /** Everyone who votes, sorted, this node included. */
+  readonly configuration: Configuration;
+  /** Everyone who votes, sorted. */
   readonly members: readonly string[];
-  /** Everyone but this node. */
+  /** Everyone who votes, but this node. */
   readonly peers: readonly string[];
   /** Size of the smallest quorum. */
   readonly quorum: number;
+  /** Whether this node is a storage replica here: only those lead. */
+  readonly mayLead: boolean;
 }
 
-export function membership(self: string, members: readonly string[]): Membership {
-  const sorted = [...new Set(members)].sort();
+export function membership(self: string, configuration: Configuration): Membership {
+  const members = nodesOf(configuration);
   return {
     self,
-    members: sorted,
-    peers: sorted.filter((node) => node !== self),
-    quorum: Math.floor(sorted.length / 2) + 1,
+    configuration,
+    members,
+    peers: members.filter((node) => node !== self),
+    quorum: majority(members.length),
+    mayLead: configuration.storage.includes(self),
   };
+}
+
+function majority(size: number): number {
+  return Math.floor(size / 2) + 1;
+}
+
+/** Whether these nodes hold a quorum. Names that do not vote, or come twice, count for nothing. */
+export function isQuorum({ members, quorum }: Membership, nodes: ReadonlySet<string>): boolean {
+  let count = 0;
+  for (const node of members) if (nodes.has(node)) count++;
+  return count >= quorum;
 }
 
 /**
  * The highest value that a quorum has reached, each member's own standing for all below it. `self` is this node's value,
- * `peers` the others' (in any order, one value a peer: this is why an answer that comes twice cannot count twice).
+ * `peers` the other voters' (in any order, one value a peer: this is why an answer that comes twice cannot count twice).
  */
 export function reachedByQuorum(members: Membership, self: number, peers: readonly number[]): number {
   // Selection without sorting: groups have three to seven members, and this runs for every answer.
@@ -37,4 +55,13 @@ export function reachedByQuorum(members: Membership, self: number, peers: readon
     if (reached >= members.quorum) best = candidate;
   }
   return best;
+}
+
+/** Whether every quorum of the one meets every quorum of the other: no two of them fit side by side. */
+export function quorumsMeet(a: Configuration, b: Configuration): boolean {
+  const [left, right] = [nodesOf(a), nodesOf(b)];
+  const shared = left.filter((node) => right.includes(node)).length;
+  // Each quorum takes what it can from the nodes that the other does not have; the rest has to come out of the shared ones.
+  const need = (size: number) => Math.max(0, majority(size) - (size - shared));
+  return need(left.length) + need(right.length) > shared;
 }

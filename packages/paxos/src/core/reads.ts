@@ -21,9 +21,9 @@ export class Reads {
   }
 
   add(id: number): boolean {
-    const { effects, settings } = this.#replica;
+    const { effects, settings, self } = this.#replica;
     if (this.waiting >= settings.readsMax) {
-      effects.push({ type: "rejected", id, reason: "overloaded", leader: settings.membership.self });
+      effects.push({ type: "rejected", id, reason: "overloaded", leader: self });
       return false;
     }
     this.#next.push(id);

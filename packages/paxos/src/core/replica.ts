@@ -1,9 +1,11 @@
-import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import { Configurations } from "./configurations.js";
 import { badArgument, invariant } from "./errors.js";
 import { Log } from "./log.js";
 import type { Message } from "./messages.js";
 import type { Settings } from "./options.js";
-import type { Effect, PersistedState, PersistWrite } from "./types.js";
+import type { Membership } from "./quorum.js";
+import type { Effect, Entry, PersistedState, PersistWrite, Position } from "./types.js";
 
 export type Role = "follower" | "candidate" | "leader" | "stopped";
 
@@ -29,11 +31,20 @@ export class Replica {
   /** The ballot whose leader's log this log has taken over. */
   accepted: Ballot;
   readonly log: Log;
+  readonly configurations: Configurations;
+  /** The state machine is behind the log's beginning; never standing, never counted as a copy of the state. */
+  awaitsState: boolean;
+  /** Says nothing that counts: it may have forgotten what it said before. */
+  mute: boolean;
+  /** No member any more, for good. */
+  departed = false;
   /** Chosen, and in our log, though perhaps not durable here. */
   knownChosen: number;
   /** Chosen, durable and reported. */
   chosenThrough: number;
   trimmedThrough: number;
+  /** Slot `trimmedThrough`, when storage knew it. */
+  base: Position | undefined;
   /** Highest round seen anywhere. */
   roundMax: number;
 
@@ -49,14 +60,19 @@ export class Replica {
   #said: Extract<Effect, { type: "leadership" }>;
 
   constructor(settings: Settings, persisted: PersistedState, nowMs: number) {
-    const { promised, accepted, trimmedThrough, chosenThrough, entries } = persisted;
+    const { promised, accepted, trimmedThrough, chosenThrough, entries, base } = persisted;
     this.settings = settings;
+    this.mute = settings.mute;
+    this.awaitsState = settings.awaitsState || settings.role === "log";
     this.nowMs = nowMs;
     const below = entries[0] === undefined ? Math.max(trimmedThrough, chosenThrough) : entries[0].slot - 1;
     if (below > Math.max(trimmedThrough, chosenThrough)) {
       throw badArgument("persisted.entries", `to begin at slot ${chosenThrough + 1} or before`, below + 1);
     }
-    this.log = new Log(below, entries);
+    this.log = new Log(below, entries, base?.slot === below ? base.ballot : BALLOT_ZERO);
+    this.base = base?.slot === trimmedThrough ? base : undefined;
+    this.configurations = new Configurations(settings.nodeId, persisted.configuration ?? settings.founders);
+    this.configurations.appended(entries);
     if (compareBallots(accepted, promised) > 0) {
       throw badArgument("persisted.accepted", "no higher than promised", JSON.stringify({ accepted, promised }));
     }
@@ -70,6 +86,96 @@ export class Replica {
     this.durableEnd = this.log.end;
     this.roundMax = promised.round;
     this.#said = { type: "leadership", leading: false, ballot: promised, leader: undefined };
+  }
+
+  get self(): string {
+    return this.settings.nodeId;
+  }
+
+  /** Who decides, by the log as it is in memory. */
+  get membership(): Membership {
+    return this.configurations.current;
+  }
+
+  /** Whether this replica may stand: a storage replica of its own log's configuration, with a state machine to lead with. */
+  get mayLead(): boolean {
+    return this.membership.mayLead && !this.awaitsState && !this.departed && !this.mute;
+  }
+
+  /** Appends in memory; the caller persists it in the same step. */
+  append(entries: readonly Entry[]): void {
+    const before = this.membership;
+    this.log.append(entries, 0);
+    this.configurations.appended(entries);
+    this.#sayMembers(before);
+  }
+
+  /** Cuts in memory; the caller persists it in the same step. */
+  truncateFrom(slot: number): void {
+    const before = this.membership;
+    this.log.truncateFrom(slot);
+    this.configurations.truncatedFrom(slot);
+    this.#sayMembers(before);
+  }
+
+  #sayMembers(before: Membership): void {
+    const now = this.membership;
+    if (now !== before) this.effects.push({ type: "configured", configuration: now.configuration });
+  }
+
+  /**
+   * The slots through that of `position` are chosen, and their outcome is durable here (or does not concern this replica).
+   * What the log holds above them stays if it follows on them, else it was never chosen. Returns whether the log begins anew.
+   */
+  jump(position: Position): boolean {
+    const { slot, ballot } = position;
+    invariant(ballot.round > 0, `slot ${slot} without its ballot cannot be told from another that we hold there`);
+    if (slot <= this.knownChosen) {
+      this.#vouchedThrough(slot);
+      return false;
+    }
+    const { log } = this;
+    if (slot <= log.end && log.matches(slot, ballot)) {
+      this.knownChosen = slot;
+      this.#vouchedThrough(slot);
+      this.#report();
+      return false;
+    }
+    const before = this.membership;
+    log.reset(slot, ballot);
+    this.configurations.reset(position.configuration);
+    this.#sayMembers(before);
+    this.base = position;
+    this.knownChosen = this.chosenThrough = this.trimmedThrough = slot;
+    this.durableEnd = Math.min(this.durableEnd, slot);
+    for (const pending of this.#pending) pending.end = Math.min(pending.end, slot);
+    this.persist({ reset: position, chosenThrough: slot });
+    return true;
+  }
+
+  /** Storage has let go of these chosen slots. */
+  trimmed(throughSlot: number, base: Position | undefined): void {
+    if (throughSlot <= this.trimmedThrough) return;
+    this.trimmedThrough = throughSlot;
+    this.base = base?.slot === throughSlot ? base : undefined;
+  }
+
+  /** Chosen slots through `slot` need not be reported any more: the state machine is there already. */
+  #vouchedThrough(slot: number): void {
+    this.chosenThrough = Math.max(this.chosenThrough, slot);
+  }
+
+  /** A chosen slot from `slot` on of which everything is known; undefined while there is none. */
+  positionFrom(slot: number): Position | undefined {
+    const { base, log } = this;
+    if (base !== undefined && base.slot >= slot) return base;
+    const at = Math.max(slot, log.firstSlot - 1);
+    for (const candidate of [at, at + 1]) {
+      const ballot = log.ballotAt(candidate);
+      if (ballot === undefined || candidate > this.chosenThrough) continue;
+      return { slot: candidate, ballot, configuration: this.configurations.at(candidate).configuration };
+    }
+    return undefined;
   }
 
   /** Token of the newest write, durable or not. */
@@ -97,7 +203,7 @@ export class Replica {
   }
 
   broadcast(message: Message): void {
-    for (const peer of this.settings.membership.peers) this.send(peer, message);
+    for (const peer of this.membership.peers) this.send(peer, message);
   }
 
   /** Raises the promise in memory; the caller persists it in the same step. */
@@ -169,11 +275,12 @@ export class Replica {
     this.effects.push({ type: "chosen", entries: this.log.slice(this.chosenThrough + 1, through) });
     this.chosenThrough = through;
     this.log.shed(through, this.settings.tailBytesMax);
+    this.configurations.forgetBelow(Math.min(this.chosenThrough, this.log.firstSlot - 1));
   }
 
   /** Tells the host who leads, when that has changed. */
   sayLeader(leader: string | undefined): void {
-    const leading = leader === this.settings.membership.self;
+    const leading = leader === this.self;
     const said = this.#said;
     if (said.leading === leading && said.leader === leader && sameBallot(said.ballot, this.promised)) return;
     this.#said = { type: "leadership", leading, ballot: this.promised, leader };

@@ -1,4 +1,5 @@
 import type { Ballot } from "./ballot.js";
+import type { Configuration, MemberRole } from "./configuration.js";
 import type { Message } from "./messages.js";
 
 /**
@@ -8,16 +9,28 @@ import type { Message } from "./messages.js";
 export interface Entry {
   readonly slot: number;
   readonly ballot: Ballot;
-  readonly kind: "command" | "noop";
-  /** Empty for a noop. Owned by the core from the moment it is handed over: never written to again. */
+  readonly kind: EntryKind;
+  /** Empty for a noop; `config` entries hold an encoded `Configuration`. Owned by the core from the moment it is handed over: never written to again. */
   readonly command: Uint8Array;
+}
+
+export type EntryKind = "command" | "noop" | "config";
+
+/**
+ * A chosen slot, as who holds nothing below it needs to know it: enough to go on from there. The ballot is the entry's,
+ * `BALLOT_ZERO` where it is not known any more; the configuration is the one in force there.
+ */
+export interface Position {
+  readonly slot: number;
+  readonly ballot: Ballot;
+  readonly configuration: Configuration;
 }
 
 /**
  * What a replica finds on its disk. A new replica starts with `EMPTY_STATE`.
  *
- * `entries` is contiguous, ends at the last slot of the log, and holds at least every slot above `chosenThrough`;
- * older ones are welcome (they serve laggards without reading the disk) but not needed. Where the state machine's own
+ * `entries` is contiguous, ends at the last slot of the log, and holds at least every slot from `chosenThrough` on that is
+ * not trimmed; older ones are welcome (they serve laggards without reading the disk) but not needed. Where the state machine's own
  * durable position is above `chosenThrough`, raise `chosenThrough` to it: an applied slot is a chosen one.
  */
 export interface PersistedState {
@@ -28,12 +41,18 @@ export interface PersistedState {
   /** Lower bound of what is chosen. The core reports `chosen` from chosenThrough + 1 on; what a state machine lacks below, the host replays from its storage. */
   readonly chosenThrough: number;
   readonly entries: readonly Entry[];
+  /** The newest configuration in the log below `entries`. Absent: that of `CoreOptions`, with which the group was founded. */
+  readonly configuration?: Configuration;
+  /** Where the log begins, when it does not begin at slot 1: of slot `trimmedThrough`. Absent where an older release has trimmed. */
+  readonly base?: Position;
 }
 
-/** One atomic change of the durable state, applied in the order of the fields: ballots, truncation, append. */
+/** One atomic change of the durable state, applied in the order of the fields: ballots, a new beginning, truncation, append. */
 export interface PersistWrite {
   readonly promised?: Ballot;
   readonly accepted?: Ballot;
+  /** Everything in the log is let go, trimmed or not: it begins anew behind this slot, which is chosen. */
+  readonly reset?: Position;
   /** Drop every slot from here on (before `entries` are appended). */
   readonly truncateFrom?: number;
   /** Contiguous, following on the log's end (after truncation). */
@@ -45,7 +64,18 @@ export interface PersistWrite {
 /** A command that a client wants chosen. `id` is the host's and comes back in `proposed` or `rejected`. */
 export interface Proposal {
   readonly id: number;
+  /** Ignored for a change of members. */
   readonly command: Uint8Array;
+  /**
+   * The members that the group is to have from this slot on. Where a guard forbids it the slot is spent on a noop, and
+   * `rejected` says why: the slots of later proposals do not depend on the outcome.
+   */
+  readonly members?: Members;
+}
+
+export interface Members {
+  readonly storage: readonly string[];
+  readonly log: readonly string[];
 }
 
 /**
@@ -62,12 +92,33 @@ export type CoreEvent =
   /** Everything that clients asked for in one turn: one write and one message for each peer. */
   | { readonly type: "propose"; readonly proposals: readonly Proposal[]; readonly nowMs: number }
   | { readonly type: "read"; readonly id: number; readonly nowMs: number }
-  /** The host removed slots through `throughSlot` from storage (only ever chosen ones). */
-  | { readonly type: "trimmed"; readonly throughSlot: number; readonly nowMs: number }
-  /** Give up leadership now (planned stop, hand-over). */
-  | { readonly type: "resign"; readonly nowMs: number };
+  /** The host removed slots through `throughSlot` from storage (only ever chosen ones). `base`: that slot, where storage knows it. */
+  | { readonly type: "trimmed"; readonly throughSlot: number; readonly base?: Position; readonly nowMs: number }
+  /** The state machine is durable at this chosen slot, which may lie far above the log: it took over a snapshot. */
+  | { readonly type: "installed"; readonly position: Position; readonly nowMs: number }
+  /** The state machine of a replica that was opened with `awaitsState` has caught up with what is chosen. */
+  | { readonly type: "stateful"; readonly nowMs: number }
+  /** A replica that was opened with `mute` has nothing to have forgotten: it may vote. */
+  | { readonly type: "voice"; readonly nowMs: number }
+  /** Leader only: these nodes are to be sent the log although they do not vote, all others of their kind no longer. */
+  | { readonly type: "learners"; readonly learners: readonly Learner[]; readonly nowMs: number }
+  /** Give up leadership now (planned stop). */
+  | { readonly type: "resign"; readonly nowMs: number }
+  /** Give up leadership to this storage replica, as soon as everything appended is chosen and it holds all of it; within a lease, or not at all. */
+  | { readonly type: "handOver"; readonly to: string; readonly nowMs: number };
 
-export type RejectReason = "not-leader" | "overloaded" | "too-large";
+/** A node that is being brought up to be a member. */
+export interface Learner {
+  readonly node: string;
+  readonly role: MemberRole;
+}
+
+/**
+ * Why a proposal was not taken. The last three are about changes of members: `unchosen`, the change before, or anything in
+ * this reign, is not chosen yet: try again; `behind`, a new member does not hold the log's end yet: try again;
+ * `unsafe`, quorums before and after need not meet, or a rule about names and roles forbids it: never in this way.
+ */
+export type RejectReason = "not-leader" | "overloaded" | "too-large" | "unchosen" | "behind" | "unsafe";
 
 /** What the host must do, in the order of the array. */
 export type Effect =
@@ -104,13 +155,25 @@ export type Effect =
       readonly bytesMax: number;
     }
   /** `to` needs slots that are trimmed here: only a snapshot can help it. */
-  | { readonly type: "snapshotNeeded"; readonly to: string; readonly fromSlot: number };
+  | { readonly type: "snapshotNeeded"; readonly to: string; readonly fromSlot: number }
+  /** The members have changed, as far as this log goes: chosen or not. */
+  | { readonly type: "configured"; readonly configuration: Configuration }
+  /** Two storage replicas hold everything through here: a log replica may let go of it. */
+  | { readonly type: "releasable"; readonly throughSlot: number }
+  /** This node is no member any more, and never will be again under this name. */
+  | { readonly type: "departed" };
 
 /** All bounds and times of the core. Times in milliseconds of the node's own monotonic clock. */
 export interface CoreOptions {
   readonly nodeId: string;
-  /** Everyone who votes, this node included. */
+  /** The storage replicas with which the group was founded; what the log says about members since then counts. A node that is not among them waits to be made a member. */
   readonly members: readonly string[];
+  /** What this node is fit to be. A log replica has no state machine and takes over the log from where others need no longer keep it. Default "storage". */
+  readonly role?: MemberRole;
+  /** Neither votes nor acknowledges before `voice`: it is not sure yet that this empty disk is its first one. Default false. */
+  readonly mute?: boolean;
+  /** The state machine is behind the log's beginning: this replica does not stand before `stateful`. Default false. */
+  readonly awaitsState?: boolean;
   /** Entropy for election waits: uniform in [0, 1). */
   readonly random: () => number;
   /** Default 50. */

@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { decodeMessage, encodeMessage } from "../core/codec.js";
+import { founded, type MemberRole } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
@@ -7,16 +8,24 @@ import type { Transport } from "../transport/transport.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
 import type { Group } from "./group.js";
 import type { ReplicaHome } from "./home.js";
+import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
+import { Pace } from "./pace.js";
 import { recover } from "./recover.js";
 import { Replica } from "./replica.js";
 import type { StateMachine } from "./state-machine.js";
 
 export interface JoinOptions<R> {
-  /** Names of all nodes that vote in this group, this one among them. The same on every node, for the group's whole life. */
+  /**
+   * The nodes with which the group was founded, the same on every node for the group's whole life: who is a member today stands in its log. This
+   * node is among them, unless `role` is given: then it waits until the leader makes it a member.
+   */
   readonly members: readonly string[];
-  readonly stateMachine: StateMachine<R>;
+  /** "storage" votes, holds the state machine and may lead; "log" votes and keeps the recent log, nothing else. "storage" unless told. */
+  readonly role?: MemberRole;
+  /** None for a log replica. */
+  readonly stateMachine?: StateMachine<R>;
 }
 
 export interface GroupHostStats {
@@ -33,6 +42,14 @@ export interface GroupHostStats {
   readonly messagesUnreadable: number;
 }
 
+/** A log replica's. */
+const stateless: StateMachine<never> = {
+  appliedThrough: 0,
+  apply: () => {
+    throw new PaxosError("ERR_PAXOS_INVARIANT", "a log replica applies nothing");
+  },
+};
+
 const unreadable = channel("evenkeel:paxos:message-unreadable");
 
 /** All replicas that live on one node: they share its transport, its timer and the turns of the event loop. */
@@ -42,6 +59,7 @@ export class GroupHost implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #outbox: Outbox;
   readonly #home: ReplicaHome;
+  readonly #pace: Pace;
   readonly #replicas = new Map<string, Replica<unknown>>();
   readonly #joining = new Set<string>();
   /** Who waits until nobody is joining. */
@@ -67,10 +85,16 @@ export class GroupHost implements AsyncDisposable {
     this.#settings = settings;
     this.nodeId = settings.nodeId;
     this.#outbox = new Outbox(transport, encodeMessage);
+    this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#home = {
       settings,
       post: (to, replica, message) => {
         this.#outbox.put(to, replica.wireId, message);
+        this.#schedule();
+      },
+      pace: this.#pace,
+      postHost: (to, replica, message) => {
+        this.#outbox.putBytes(to, replica.wireId, encodeHostMessage(message));
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
@@ -87,15 +111,18 @@ export class GroupHost implements AsyncDisposable {
   /**
    * Opens this node's replica of a group: reads its log, replays into the state machine what that lacks, and takes part from then on.
    * Rejects with `ERR_PAXOS_STORAGE` or the log's own error when the log cannot be read, with `ERR_PAXOS_CORRUPT` when it lacks slots that the
-   * state machine has applied, with `ERR_PAXOS_TRIMMED` when the state machine lacks slots that the log has let go of.
+   * state machine has applied, with `ERR_PAXOS_TRIMMED` when the state machine lacks slots that the log has let go of and cannot install a snapshot.
    */
-  async join<R>(groupId: string, { members, stateMachine }: JoinOptions<R>): Promise<Group<R>> {
+  async join<R>(groupId: string, options: JoinOptions<R>): Promise<Group<R>> {
     const wireId = wireGroupId(groupId);
-    if (!Array.isArray(members) || !members.includes(this.nodeId)) {
+    const { members, role = "storage" } = options;
+    if (!Array.isArray(members) || (options.role === undefined && !members.includes(this.nodeId))) {
       throw badArgument("members", `node ids, ${this.nodeId} among them`, members);
     }
-    if (typeof stateMachine?.apply !== "function")
-      throw badArgument("stateMachine", "an object with apply", stateMachine);
+    if (role !== "storage" && role !== "log") throw badArgument("role", '"storage" or "log"', role);
+    const machine: StateMachine<R> | undefined = role === "log" ? stateless : options.stateMachine;
+    if (role === "log" && options.stateMachine) throw badArgument("stateMachine", "absent with role log", "one");
+    if (typeof machine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", machine);
     this.#refuseIfClosed();
     if (this.#replicas.has(groupId) || this.#joining.has(groupId)) {
       throw badArgument("groupId", "a group that is not open on this node", groupId);
@@ -103,18 +130,23 @@ export class GroupHost implements AsyncDisposable {
     this.#joining.add(groupId);
     try {
       const storage = this.#settings.storage(groupId);
-      const { state, appliedThrough } = await recover(groupId, storage, stateMachine);
+      const recovered = await recover(groupId, storage, machine, role);
       this.#refuseIfClosed();
       const { tuning, random, now } = this.#settings;
-      const core = new PaxosCore({ ...tuning, nodeId: this.nodeId, members, random }, state, now());
+      const awaitsState = recovered.behind;
+      // An empty log may be one that has forgotten: it votes only after it has asked.
+      const mute = recovered.state.promised.round === 0;
+      const own = { nodeId: this.nodeId, members, role, awaitsState, mute, random };
+      const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now());
       const replica = new Replica<R>(this.#home, {
         groupId,
         wireId,
-        members,
+        role,
+        founders: founded(members),
         core,
         storage,
-        machine: stateMachine,
-        appliedThrough,
+        machine,
+        recovered,
       });
       this.#replicas.set(groupId, replica as Replica<unknown>);
       return replica;
@@ -175,6 +207,7 @@ export class GroupHost implements AsyncDisposable {
 
   async #close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#pace.close();
     await Promise.all([...this.#replicas.keys()].map((groupId) => this.leave(groupId)));
     // A replay under way still calls its state machine, and reads the log.
     if (this.#joining.size > 0) await new Promise<void>((resolve) => this.#joined.push(resolve));
@@ -216,6 +249,10 @@ export class GroupHost implements AsyncDisposable {
       return;
     }
     let message: Message;
+    if (isHostMessage(bytes)) {
+      this.#deliverHost(from, replica, bytes);
+      return;
+    }
     try {
       message = decodeMessage(bytes);
     } catch (problem) {
@@ -224,6 +261,18 @@ export class GroupHost implements AsyncDisposable {
     }
     this.#messagesReceived++;
     replica.receive(from, message);
+  }
+
+  #deliverHost(from: string, replica: Replica<unknown>, bytes: Uint8Array): void {
+    let message: HostMessage;
+    try {
+      message = decodeHostMessage(bytes);
+    } catch (problem) {
+      this.#unreadable(from, problem);
+      return;
+    }
+    this.#messagesReceived++;
+    replica.receiveHost(from, message);
   }
 
   /** A message that cannot be read is a lost message; that it happened is news for who watches (a newer release among the peers, most likely). */

@@ -1,4 +1,5 @@
 import type { Ballot } from "../core/ballot.js";
+import type { MemberRole } from "../core/configuration.js";
 import type { PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
 
@@ -6,7 +7,10 @@ export interface GroupStatus {
   readonly groupId: string;
   readonly nodeId: string;
   readonly zone: string | undefined;
+  /** Who votes: storage and log replicas of the newest configuration in this node's log. */
   readonly members: readonly string[];
+  /** What this node joined as. */
+  readonly role: MemberRole;
   /** The node last known to lead, this one included; undefined while nobody is. */
   readonly leader: string | undefined;
   readonly leading: boolean;
@@ -20,8 +24,21 @@ export interface GroupStatus {
   readonly leaseRemainingMs: number;
   /** Commands submitted here and not yet applied. */
   readonly outstanding: number;
+  /** The state machine lacks what the log has let go of, here or where it came from: it waits for a snapshot, and does not lead meanwhile. */
+  readonly awaitsSnapshot: boolean;
+  /** False on a disk that is empty, until most of the others have said that they do not know another one of this node. */
+  readonly voting: boolean;
+  /** This node is no member any more, and never will be again under this name. */
+  readonly departed: boolean;
   /** Why the group has stopped on this node, if it has. */
   readonly failure: PaxosError | undefined;
+}
+
+export interface GroupMembers {
+  readonly storage: readonly string[];
+  readonly log: readonly string[];
+  /** Whether these members are known to be final; they count from the moment at which they stand in the log. */
+  readonly chosen: boolean;
 }
 
 export interface Leadership {
@@ -61,12 +78,34 @@ export interface Group<R = unknown> {
    */
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T>;
   status(): GroupStatus;
+  members(): GroupMembers;
+  /**
+   * Leader only. Restores the number of copies of the log, and with it the write quorum, in about the time that it takes to send the kept log: feeds
+   * the log replica on `by` (which has joined with role "log") until it holds the log's end, makes it a member, then takes `failed` out. Resolves when
+   * that is chosen; calling it again after a failure goes on from wherever it is. A name that was taken out never comes back.
+   *
+   * Rejects with `ERR_PAXOS_MEMBERS` where it must not be, or another change is under way; with `ERR_PAXOS_NOT_LEADER` or `ERR_PAXOS_UNKNOWN_OUTCOME`
+   * when leadership is lost first; with the signal's reason. Waits for as long as `by` does not answer.
+   */
+  replaceWithLogReplica(change: { failed: string; by: string; signal?: AbortSignal }): Promise<void>;
+  /** Leader only. The same with a storage replica: it gets a snapshot first, when the log does not reach back. `replaces` (a log replica, say) then leaves. */
+  addStorageReplica(change: { node: string; replaces?: string; signal?: AbortSignal }): Promise<void>;
+  /** Leader only. Makes a log replica a storage replica, once its node has left the group and joined again with role "storage" and a state machine. */
+  promote(change: { node: string; signal?: AbortSignal }): Promise<void>;
+  /** Leader only. Takes a member out. */
+  remove(change: { node: string; signal?: AbortSignal }): Promise<void>;
   /** Calls `fn` at each change of leadership and when a new leader has become ready. Returns how to stop. */
   onLeadership(fn: (leadership: Leadership) => void): () => void;
   /** Chosen and applied entries in slot order, read from the log in bounded pieces. `through` is the applied slot unless told. */
   entries(range?: { readonly from?: number; readonly through?: number }): AsyncIterable<Entry>;
   /** Lets go of the log through this slot: at most the applied one. What a lagging replica still needs from it, it can then get by snapshot only. */
   trim(throughSlot: number): Promise<void>;
+  /**
+   * Leader only. Hands leadership to this storage replica, for deployments: takes no further commands into the log, and as soon as all before them are
+   * chosen, applied here and held there, gives up the lease and has it elected. Resolves when this node does not lead any more; no command is in doubt, those that came
+   * meanwhile reject with `ERR_PAXOS_NOT_LEADER`. Rejects with `ERR_PAXOS_OVERLOADED` when it has not come to that within a lease: then this node goes on.
+   */
+  handOver(to: string): Promise<void>;
   /** Gives up leadership, if this node has it: for planned stops. */
   resign(): void;
 }

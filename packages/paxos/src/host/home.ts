@@ -1,12 +1,18 @@
 import type { Message } from "../core/messages.js";
+import type { HostMessage } from "./host-messages.js";
 import type { HostSettings } from "./options.js";
+import type { Pace } from "./pace.js";
 import type { Replica } from "./replica.js";
 
 /** What a replica needs of its host. */
 export interface ReplicaHome {
   readonly settings: HostSettings;
+  /** What all groups together send of snapshots. */
+  readonly pace: Pace;
   /** Puts a message into the envelope for `to` that leaves at the end of the turn. */
   post(to: string, replica: Replica<unknown>, message: Message): void;
+  /** The same for a part of a snapshot. */
+  postHost(to: string, replica: Replica<unknown>, message: HostMessage): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
   /** Has `turn` called at the end of this turn of the event loop. */

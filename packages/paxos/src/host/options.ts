@@ -4,7 +4,7 @@ import type { GroupStorage } from "../storage/storage.js";
 import type { Transport } from "../transport/transport.js";
 
 /** Times and bounds of every group's core, see `CoreOptions`. */
-export type GroupTuning = Omit<CoreOptions, "nodeId" | "members" | "random">;
+export type GroupTuning = Omit<CoreOptions, "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute">;
 
 export interface GroupHostOptions extends GroupTuning {
   /** Name of this node, the transport's unless told. A name is never given to another node, nor to this one with an emptied disk. */
@@ -25,6 +25,15 @@ export interface GroupHostOptions extends GroupTuning {
   readonly outstandingMax?: number;
   /** Their bytes. 16 MiB unless told. */
   readonly outstandingBytesMax?: number;
+  /**
+   * Log that is kept for replicas that lag, in each group that lets go of its log by itself (see `StateMachine.durableThrough`; log replicas always do).
+   * Whoever lags further gets a snapshot. 256 MiB unless told.
+   */
+  readonly logKeptBytesMax?: number;
+  /** What all groups of this node together send of snapshots, in bytes a second. 64 MiB unless told. */
+  readonly snapshotBytesPerSecondMax?: number;
+  /** One piece of a snapshot on the wire. 256 KiB unless told. */
+  readonly snapshotPieceBytes?: number;
 }
 
 export interface HostSettings {
@@ -36,6 +45,9 @@ export interface HostSettings {
   readonly tickMs: number;
   readonly outstandingMax: number;
   readonly outstandingBytesMax: number;
+  readonly logKeptBytesMax: number;
+  readonly snapshotBytesPerSecondMax: number;
+  readonly snapshotPieceBytes: number;
   readonly commandBytesMax: number;
   readonly readsMax: number;
   readonly tuning: GroupTuning;
@@ -52,6 +64,9 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     tickMs = 10,
     outstandingMax = 8192,
     outstandingBytesMax = 16 * 1024 * 1024,
+    logKeptBytesMax = 256 * 1024 * 1024,
+    snapshotBytesPerSecondMax = 64 * 1024 * 1024,
+    snapshotPieceBytes = 256 * 1024,
     ...tuning
   } = options;
   if (nodeId !== transport.nodeId) throw badArgument("nodeId", `the transport's, ${transport.nodeId}`, nodeId);
@@ -67,6 +82,9 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     tickMs: checkInteger("tickMs", tickMs, 1, 60_000),
     outstandingMax: checkInteger("outstandingMax", outstandingMax, 1, 1 << 20),
     outstandingBytesMax: checkInteger("outstandingBytesMax", outstandingBytesMax, 1, 2 ** 30),
+    logKeptBytesMax: checkInteger("logKeptBytesMax", logKeptBytesMax, 0, Number.MAX_SAFE_INTEGER),
+    snapshotBytesPerSecondMax: checkInteger("snapshotBytesPerSecondMax", snapshotBytesPerSecondMax, 1, 2 ** 40),
+    snapshotPieceBytes: checkInteger("snapshotPieceBytes", snapshotPieceBytes, 1, 2 ** 24),
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
     readsMax: tuning.readsMax ?? 65_536,
     // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.

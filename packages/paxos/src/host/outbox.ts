@@ -21,17 +21,21 @@ export class Outbox {
   }
 
   put(to: string, group: Buffer, message: Message): void {
-    let peer = this.#peers.get(to);
-    if (!peer) {
-      peer = { parcels: [], bytes: 0 };
-      this.#peers.set(to, peer);
-    }
     // What all peers are told at once, one after the other, is put into bytes once.
     if (!this.#lastEncoded || !this.#lastMessage || !sayTheSame(message, this.#lastMessage)) {
       this.#lastMessage = message;
       this.#lastEncoded = this.#encode(message);
     }
-    const parcel = { group, message: this.#lastEncoded };
+    this.putBytes(to, group, this.#lastEncoded);
+  }
+
+  putBytes(to: string, group: Buffer, message: Uint8Array): void {
+    let peer = this.#peers.get(to);
+    if (!peer) {
+      peer = { parcels: [], bytes: 0 };
+      this.#peers.set(to, peer);
+    }
+    const parcel = { group, message };
     const bytes = parcelBytes(parcel);
     if (peer.bytes > 0 && peer.bytes + bytes > envelopeBytesSoftMax) this.#send(to, peer);
     peer.parcels.push(parcel);

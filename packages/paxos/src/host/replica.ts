@@ -1,27 +1,29 @@
 import { channel } from "node:diagnostics_channel";
 import { sameBallot } from "../core/ballot.js";
+import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Effect, Entry, Proposal } from "../core/types.js";
+import type { CoreEvent, Effect, Entry, Members } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
+import { Callers } from "./callers.js";
 import { storedEntries } from "./entries.js";
 import { asFailure, interruptible } from "./failure.js";
-import type { Group, GroupStatus, Leadership, Submitted } from "./group.js";
+import type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./group.js";
 import type { ReplicaHome } from "./home.js";
-import { LeadershipNews } from "./leadership.js";
-import { Proposals } from "./proposals.js";
-import { PendingReads } from "./reads.js";
+import type { HostMessage } from "./host-messages.js";
+import type { Recovered } from "./recover.js";
 import { Shipper } from "./shipper.js";
 import type { StateMachine } from "./state-machine.js";
+import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
 /** From this many entries on, what others wait for leaves before they are applied. */
 const applyAtOnceMax = 64;
 
 const stopped = channel("evenkeel:paxos:stopped");
-const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
+const departed = channel("evenkeel:paxos:departed");
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
 export class Replica<R> implements Group<R> {
@@ -29,19 +31,16 @@ export class Replica<R> implements Group<R> {
   /** The id as it stands in envelopes. */
   readonly wireId: Buffer;
   readonly #home: ReplicaHome;
-  readonly #members: readonly string[];
+  readonly #role: MemberRole;
+  readonly #founders: Configuration;
   readonly #core: PaxosCore;
   readonly #storage: GroupStorage;
   readonly #applier: Applier<R>;
   readonly #shipper: Shipper;
-  readonly #proposals: Proposals<R>;
-  readonly #reads: PendingReads;
+  readonly #callers: Callers<R>;
+  readonly #upkeep: Upkeep<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
-  #gathered: Proposal[] = [];
-  /** Slot of the newest command submitted in this ballot. */
-  #lastSubmitted = 0;
-  readonly #leadership: LeadershipNews;
   readonly #writer: Writer;
   #failure: PaxosError | undefined;
 
@@ -50,34 +49,48 @@ export class Replica<R> implements Group<R> {
     parts: {
       groupId: string;
       wireId: Buffer;
-      members: readonly string[];
+      role: MemberRole;
+      founders: Configuration;
       core: PaxosCore;
       storage: GroupStorage;
       machine: StateMachine<R>;
-      appliedThrough: number;
+      recovered: Recovered;
     },
   ) {
     this.#home = home;
     this.groupId = parts.groupId;
     this.wireId = parts.wireId;
-    this.#members = [...parts.members];
-    this.#core = parts.core;
-    this.#storage = parts.storage;
-    this.#applier = new Applier(parts.groupId, parts.machine, parts.appliedThrough);
+    const { core, storage, machine, role } = parts;
+    this.#role = role;
+    this.#founders = parts.founders;
+    this.#core = core;
+    this.#storage = storage;
+    this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, role });
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
     });
-    const { outstandingMax, outstandingBytesMax, readsMax } = home.settings;
-    this.#reads = new PendingReads(readsMax);
-    this.#proposals = new Proposals({ countMax: outstandingMax, bytesMax: outstandingBytesMax });
-    const { promised: ballot } = parts.core;
-    this.#leadership = new LeadershipNews(ids, { leading: false, ready: false, ballot, leader: undefined });
+    this.#callers = new Callers(ids, home.settings, core.promised);
     this.#writer = new Writer(
-      parts.storage,
+      storage,
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );
+    this.#upkeep = new Upkeep({
+      ...parts,
+      ids,
+      home,
+      writer: this.#writer,
+      applier: this.#applier,
+      post: (to, message) => {
+        if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
+      },
+      step: (event) => this.#step(event),
+      fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
+      refuseIfNotLeading: () => this.#refuseIfNotLeading(),
+      propose: (members) => this.#submit(new Uint8Array(0), members).done,
+      trim: (throughSlot) => this.trim(throughSlot),
+    });
   }
 
   get failure(): PaxosError | undefined {
@@ -85,7 +98,7 @@ export class Replica<R> implements Group<R> {
   }
 
   get leading(): boolean {
-    return this.#leadership.now.leading;
+    return this.#callers.leadership.now.leading;
   }
 
   /** Commands applied in this life. */
@@ -94,7 +107,7 @@ export class Replica<R> implements Group<R> {
   }
 
   get outstanding(): number {
-    return this.#proposals.count;
+    return this.#callers.submissions.under.count;
   }
 
   propose(command: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<R> {
@@ -111,29 +124,29 @@ export class Replica<R> implements Group<R> {
     const { commandBytesMax } = this.#home.settings;
     if (command.length > commandBytesMax)
       throw badArgument("command", `at most ${commandBytesMax} bytes long`, command.length);
-    this.#refuseIfStopped();
-    const { leading, ballot } = this.#leadership.now;
-    if (!leading) throw this.#notLeader();
-    if (!this.#proposals.hasRoom(command.length)) {
+    return this.#submit(command);
+  }
+
+  #submit(command: Uint8Array, members?: Members): Submitted<R> {
+    this.#refuseIfNotLeading();
+    const { under } = this.#callers.submissions;
+    if (!under.hasRoom(command.length)) {
       throw new PaxosError(
         "ERR_PAXOS_OVERLOADED",
-        `group ${this.groupId} has ${this.#proposals.count} commands under way, try later`,
+        `group ${this.groupId} has ${under.count} commands under way, try later`,
       );
     }
-    // The leader appends in the order of the calls and nobody else appends in its ballot: the slot is known before the core is asked.
-    const slot = (this.#proposals.count > 0 ? this.#lastSubmitted : this.#core.logEnd) + 1;
-    this.#lastSubmitted = slot;
-    const done = this.#proposals.add(slot, ballot, command.length);
-    this.#gathered.push({ id: slot, command });
+    const { ballot } = this.#callers.leadership.now;
+    const submitted = this.#callers.submissions.add(command, { logEnd: this.#core.logEnd, ballot }, members);
     this.#home.due(this as Replica<unknown>);
-    return { slot, ballot, done };
+    return submitted;
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
     if (options?.signal) return interruptible(options.signal, () => this.read(fn));
     return new Promise<T>((resolve, reject) => {
       this.#refuseIfStopped();
-      const { ask, first } = this.#reads.add(fn, resolve, reject);
+      const { ask, first } = this.#callers.reads.add(fn, resolve, reject);
       if (first) this.#home.due(this as Replica<unknown>);
       if (ask !== undefined) this.#step({ type: "read", id: ask, nowMs: this.#home.settings.now() });
     });
@@ -141,12 +154,13 @@ export class Replica<R> implements Group<R> {
 
   status(): GroupStatus {
     const { nodeId, zone, now } = this.#home.settings;
-    const { leading, ready, ballot, leader } = this.#leadership.now;
+    const { leading, ready, ballot, leader } = this.#callers.leadership.now;
     return {
       groupId: this.groupId,
       nodeId,
       zone,
-      members: this.#members,
+      members: nodesOf(this.#core.configuration),
+      role: this.#role,
       leader,
       leading,
       ready,
@@ -155,13 +169,41 @@ export class Replica<R> implements Group<R> {
       appliedThrough: this.#applier.appliedThrough,
       trimmedThrough: this.#storage.trimmedThrough,
       leaseRemainingMs: ready ? this.#core.leaseRemainingMs(now()) : 0,
-      outstanding: this.#proposals.count,
+      awaitsSnapshot: this.#applier.behind,
+      voting: this.#core.voting,
+      departed: this.#core.departed,
+      outstanding: this.#callers.submissions.under.count,
       failure: this.#failure,
     };
   }
 
+  members(): GroupMembers {
+    const { slot, storage, log } = this.#core.configuration;
+    return { storage, log, chosen: slot <= this.#core.chosenThrough };
+  }
+
+  replaceWithLogReplica(change: { failed: string; by: string; signal?: AbortSignal }): Promise<void> {
+    return this.#upkeep.changes.replaceWithLogReplica(this.#nodeId, change);
+  }
+
+  addStorageReplica(change: { node: string; replaces?: string; signal?: AbortSignal }): Promise<void> {
+    return this.#upkeep.changes.addStorageReplica(this.#nodeId, change);
+  }
+
+  promote(change: { node: string; signal?: AbortSignal }): Promise<void> {
+    return this.#upkeep.changes.promote(this.#nodeId, change);
+  }
+
+  remove(change: { node: string; signal?: AbortSignal }): Promise<void> {
+    return this.#upkeep.changes.remove(this.#nodeId, change);
+  }
+
+  get #nodeId(): string {
+    return this.#home.settings.nodeId;
+  }
+
   onLeadership(fn: (leadership: Leadership) => void): () => void {
-    return this.#leadership.listen(fn);
+    return this.#callers.leadership.listen(fn);
   }
 
   entries(range: { readonly from?: number; readonly through?: number } = {}): AsyncIterable<Entry> {
@@ -180,13 +222,29 @@ export class Replica<R> implements Group<R> {
     this.#refuseIfStopped();
     if (throughSlot <= this.#storage.trimmedThrough) return;
     try {
-      await this.#writer.during(this.#storage.trim(throughSlot));
+      await this.#writer.during(this.#storage.trim(throughSlot, this.#founders));
     } catch (cause) {
       const failure = asFailure("ERR_PAXOS_STORAGE", this.groupId, "the log could not be trimmed", cause);
       this.stop(failure);
       throw failure;
     }
-    this.#step({ type: "trimmed", throughSlot, nowMs: this.#home.settings.now() });
+    const { base } = this.#storage;
+    this.#step({ type: "trimmed", throughSlot, nowMs: this.#home.settings.now(), ...(base && { base }) });
+  }
+
+  async handOver(to: string): Promise<void> {
+    this.#refuseIfNotLeading();
+    if (to === this.#nodeId) throw badArgument("to", "another node", to);
+    const { ballot } = this.#callers.leadership.now;
+    this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() });
+    await this.#upkeep.changes.until(() => {
+      const { leading, ballot: now } = this.#callers.leadership.now;
+      return !leading || !sameBallot(now, ballot) || this.#core.heir === undefined;
+    });
+    if (this.leading && sameBallot(this.#callers.leadership.now.ballot, ballot)) {
+      const message = `group ${this.groupId}: ${to} could not take over, is it a storage replica that keeps up?`;
+      throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
+    }
   }
 
   resign(): void {
@@ -196,18 +254,23 @@ export class Replica<R> implements Group<R> {
   /** The host's timer. */
   tick(nowMs: number): void {
     if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (this.#failure) return;
+    this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
   }
 
   receive(from: string, message: Message): void {
     this.#step({ type: "message", from, message, nowMs: this.#home.settings.now() });
   }
 
+  receiveHost(from: string, message: HostMessage): void {
+    if (!this.#failure) this.#upkeep.receive(from, message);
+  }
+
   /** The end of a turn: everything submitted in it becomes one step. */
   turn(): void {
-    for (const id of this.#reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
-    if (this.#gathered.length === 0) return;
-    const proposals = this.#gathered;
-    this.#gathered = [];
+    for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    const proposals = this.#callers.submissions.take();
+    if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
   }
 
@@ -228,14 +291,8 @@ export class Replica<R> implements Group<R> {
       // It stopped for a reason that it cannot step over.
     }
     this.#failure = reason;
-    this.#gathered = [];
-    this.#proposals.rejectAll(
-      new PaxosError("ERR_PAXOS_UNKNOWN_OUTCOME", `group ${this.groupId} stopped: ${reason.message}`, {
-        cause: reason,
-      }),
-    );
-    this.#reads.rejectAll(reason);
-    this.#leadership.end();
+    this.#upkeep.close();
+    this.#callers.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
@@ -244,6 +301,7 @@ export class Replica<R> implements Group<R> {
   async settled(): Promise<void> {
     await this.#writer.settled();
     await this.#shipper.settled();
+    await this.#upkeep.settled();
   }
 
   #step(event: CoreEvent): void {
@@ -276,33 +334,31 @@ export class Replica<R> implements Group<R> {
         this.#apply(effect.entries);
         break;
       case "proposed":
-        if (!this.#proposals.expects(effect.slot, effect.ballot) || effect.id !== effect.slot) {
-          throw new PaxosError(
-            "ERR_PAXOS_INVARIANT",
-            `a command submitted for slot ${effect.id} came to slot ${effect.slot}`,
-          );
-        }
+        this.#callers.proposed(effect);
         break;
       case "rejected":
-        this.#rejected(effect);
+        this.#callers.rejected(effect);
         break;
       case "readable":
-        this.#readable(effect.id, effect.slot);
+        this.#callers.readable(effect, this.#applier.appliedThrough);
         break;
       case "leadership":
-        this.#changeLeadership(effect);
+        this.#callers.leadershipChanged(effect);
         break;
       case "ship":
         this.#shipper.ship(effect);
         break;
       case "snapshotNeeded":
-        if (snapshotNeeded.hasSubscribers) {
-          snapshotNeeded.publish({
-            nodeId: this.#home.settings.nodeId,
-            groupId: this.groupId,
-            to: effect.to,
-            fromSlot: effect.fromSlot,
-          });
+        this.#upkeep.snapshots.sender.needed(effect.to, effect.fromSlot);
+        break;
+      case "releasable":
+        this.#upkeep.releasable(effect.throughSlot);
+        break;
+      case "configured":
+        break;
+      case "departed":
+        if (departed.hasSubscribers) {
+          departed.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId });
         }
         break;
     }
@@ -311,74 +367,23 @@ export class Replica<R> implements Group<R> {
   #apply(entries: readonly Entry[]): void {
     if (entries.length > applyAtOnceMax) this.#home.postNow();
     try {
-      this.#applier.apply(entries, (entry, result, failure) => {
-        const waiting = this.#proposals.take(entry.slot);
-        if (!waiting) return;
-        if (failure) waiting.reject(failure);
-        else if (entry.kind === "command" && sameBallot(waiting.ballot, entry.ballot)) waiting.resolve(result as R);
-        else waiting.reject(this.#notLeader());
-      });
+      this.#applier.chosen(entries, (entry, result, failure) => this.#callers.applied(entry, result, failure));
     } catch (cause) {
       this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, "it could not be applied", cause));
       return;
     }
-    const { leading, ready, ballot } = this.#leadership.now;
-    const last = entries.at(-1);
-    if (leading && !ready && last && sameBallot(last.ballot, ballot))
-      this.#leadership.tell({ ...this.#leadership.now, ready: true });
+    this.#upkeep.chosen(entries);
+    this.#callers.appliedThrough(entries.at(-1));
   }
 
-  #rejected({ id, reason, leader }: Extract<Effect, { type: "rejected" }>): void {
-    const error =
-      reason === "not-leader"
-        ? this.#notLeader(leader)
-        : new PaxosError("ERR_PAXOS_OVERLOADED", `group ${this.groupId} refused it: ${reason}`);
-    this.#reads.take(id)?.reject(error);
-    if (id > 0) this.#proposals.take(id)?.reject(error);
-  }
-
-  #readable(id: number, slot: number): void {
-    const read = this.#reads.take(id);
-    if (!read) return;
-    if (slot > this.#applier.appliedThrough) {
-      throw new PaxosError(
-        "ERR_PAXOS_INVARIANT",
-        `readable at slot ${slot}, applied through ${this.#applier.appliedThrough}`,
-      );
-    }
-    read.run();
-  }
-
-  #changeLeadership({ leading, ballot, leader }: Extract<Effect, { type: "leadership" }>): void {
-    const before = this.#leadership.now;
-    if (before.leading && !(leading && sameBallot(before.ballot, ballot))) {
-      const unsent = this.#gathered;
-      this.#gathered = [];
-      for (const { id } of unsent) this.#proposals.take(id)?.reject(this.#notLeader(leader));
-      this.#proposals.rejectAll(
-        new PaxosError(
-          "ERR_PAXOS_UNKNOWN_OUTCOME",
-          `leadership of group ${this.groupId} was lost before the command was known to be chosen; it may or may not be carried out`,
-          { leader },
-        ),
-      );
-    }
-    this.#leadership.tell({
-      leading,
-      ready: before.ready && leading && sameBallot(before.ballot, ballot),
-      ballot,
-      leader,
-    });
+  #refuseIfNotLeading(): void {
+    this.#refuseIfStopped();
+    if (!this.leading) throw this.#callers.notLeader();
   }
 
   #refuseIfStopped(): void {
     if (!this.#failure) return;
     const { code, message } = this.#failure;
     throw new PaxosError(code, message, { cause: this.#failure });
-  }
-
-  #notLeader(leader: string | undefined = this.#leadership.now.leader): PaxosError {
-    const hint = leader === undefined ? "nobody is known to lead" : `${leader} leads`;
-    return new PaxosError("ERR_PAXOS_NOT_LEADER", `this node does not lead group ${this.groupId}; ${hint}`, { leader });
   }
 }

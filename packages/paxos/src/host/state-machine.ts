@@ -10,4 +10,58 @@ export interface StateMachine<R = unknown> {
   apply(entry: { readonly slot: number; readonly command: Uint8Array }): R;
   /** Everything through `slot` is applied, among it slots without a command. Called after each run of `apply`. */
   advance?(slot: number): void;
+  /**
+   * The slot through which its state is durable now. A group whose state machine tells lets go of its log by itself: what is durable here and
+   * beyond `logKeptBytesMax`. Of one that does not, the log is let go only by `trim`.
+   */
+  readonly durableThrough?: number;
+  /**
+   * The state at one moment, for a replica that has fallen behind the log. Called between two `apply`s; commands applied afterwards must not show
+   * in it. A state machine without it cannot help others; without `install` it cannot be helped.
+   */
+  snapshot?(): Snapshot | Promise<Snapshot>;
+  /**
+   * Takes the place of the whole state by that of `snapshot.slot`, atomically and durably:
+   *
+   * - Read `chunks` to the end, into a place of your own beside the state. `apply` may be called meanwhile, and is about the state as it is.
+   * - When `chunks` throws (the sender died, a checksum is wrong, the log came past it), drop what you have, and reject with anything.
+   * - When `chunks` ends, all of it was right. From then on until you resolve `apply` is not called. Make it durable, then switch by one durable step
+   *   (a rename and a sync of its directory, a transaction) that sets state and `appliedThrough` = `slot` together, and resolve.
+   * - A crash at any point must leave the old state with the old `appliedThrough`, or the new one with the new. Leftovers are yours to clear away.
+   * - Rejecting says that the old state stands: the group goes on and will try again. Resolving before the end stops the group.
+   */
+  install?(snapshot: IncomingSnapshot): Promise<void>;
+}
+
+export interface Snapshot {
+  /** Everything through this slot is in it, nothing above. */
+  readonly slot: number;
+  readonly sizeBytes: number;
+  /** `length` bytes from `offset` on (never beyond `sizeBytes`). Called in ascending order, one call at a time, each piece once. */
+  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** Called once, when nobody will read it any more. */
+  close?(): void | Promise<void>;
+}
+
+export interface IncomingSnapshot {
+  readonly slot: number;
+  readonly sizeBytes: number;
+  /** Once, in order; each chunk is the reader's own. The next one is asked for when the last one was taken: read at your own pace. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** A snapshot that lies in memory as a whole. The bytes must not change afterwards. */
+export function snapshotOf(slot: number, bytes: Uint8Array): Snapshot {
+  return { slot, sizeBytes: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
+}
+
+/** Reads an incoming snapshot into memory as a whole. */
+export async function collect({ sizeBytes, chunks }: IncomingSnapshot): Promise<Uint8Array> {
+  const bytes = new Uint8Array(sizeBytes);
+  let offset = 0;
+  for await (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
 }

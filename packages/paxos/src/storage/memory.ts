@@ -1,7 +1,9 @@
 import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
+import type { Configuration } from "../core/configuration.js";
 import { PaxosError } from "../core/errors.js";
-import type { Entry, PersistedState, PersistWrite } from "../core/types.js";
-import type { GroupStorage } from "./storage.js";
+import type { Entry, PersistWrite, Position } from "../core/types.js";
+import { ConfigurationLog } from "./configuration-log.js";
+import type { GroupStorage, LoadedState } from "./storage.js";
 
 /**
  * A group's state in memory only: for tests and for trying things out. It survives the host being closed and opened again (call the result
@@ -22,13 +24,27 @@ class MemoryGroup implements GroupStorage {
   #trimmedThrough = 0;
   #chosenThrough = 0;
   #entries: Entry[] = [];
+  #installing: Position | undefined;
+  readonly #births = new Map<string, string>();
+  readonly #configurations = new ConfigurationLog();
 
   get trimmedThrough(): number {
     return this.#trimmedThrough;
   }
 
-  async load(): Promise<PersistedState> {
+  get base(): Position | undefined {
+    const { base } = this.#configurations;
+    return base?.slot === this.#trimmedThrough ? base : undefined;
+  }
+
+  async load(): Promise<LoadedState> {
+    const { base } = this;
+    const configuration = this.#configurations.at(this.#trimmedThrough);
     return {
+      ...(this.#births.size === 0 ? {} : { births: new Map(this.#births) }),
+      ...(configuration === undefined ? {} : { configuration }),
+      ...(base === undefined ? {} : { base }),
+      ...(this.#installing === undefined ? {} : { installing: this.#installing }),
       promised: this.#promised,
       accepted: this.#accepted,
       trimmedThrough: this.#trimmedThrough,
@@ -40,9 +56,13 @@ class MemoryGroup implements GroupStorage {
   async write(write: PersistWrite): Promise<void> {
     if (write.promised) this.#promised = write.promised;
     if (write.accepted) this.#accepted = write.accepted;
-    if (write.truncateFrom !== undefined)
+    if (write.reset) this.#reset(write.reset);
+    if (write.truncateFrom !== undefined) {
+      this.#configurations.truncatedFrom(write.truncateFrom);
       this.#entries.splice(Math.max(0, write.truncateFrom - this.#trimmedThrough - 1));
+    }
     if (write.entries) {
+      this.#configurations.appended(write.entries);
       for (const entry of write.entries) {
         if (entry.slot !== this.#trimmedThrough + this.#entries.length + 1) {
           throw new PaxosError("ERR_PAXOS_STORAGE", `slot ${entry.slot} does not follow on the log's end`);
@@ -51,6 +71,7 @@ class MemoryGroup implements GroupStorage {
       }
     }
     if (write.chosenThrough !== undefined) this.#chosenThrough = Math.max(this.#chosenThrough, write.chosenThrough);
+    if (this.#installing && this.#chosenThrough >= this.#installing.slot) this.#installing = undefined;
   }
 
   async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {
@@ -65,8 +86,27 @@ class MemoryGroup implements GroupStorage {
     return entries;
   }
 
-  async trim(throughSlot: number): Promise<void> {
+  async remember(nodeId: string, birth: string): Promise<void> {
+    this.#births.set(nodeId, birth);
+  }
+
+  async markInstall(position: Position): Promise<void> {
+    this.#installing = position;
+  }
+
+  #reset(position: Position): void {
+    this.#entries = [];
+    this.#trimmedThrough = position.slot;
+    this.#configurations.clear();
+    this.#configurations.beginsAt(position);
+    this.#installing = undefined;
+  }
+
+  async trim(throughSlot: number, founders?: Configuration): Promise<void> {
     if (throughSlot <= this.#trimmedThrough) return;
+    const last = this.#entries[throughSlot - this.#trimmedThrough - 1] as Entry;
+    const configuration = this.#configurations.at(throughSlot) ?? founders;
+    if (configuration) this.#configurations.beginsAt({ slot: throughSlot, ballot: last.ballot, configuration });
     this.#entries.splice(0, throughSlot - this.#trimmedThrough);
     this.#trimmedThrough = throughSlot;
     this.#chosenThrough = Math.max(this.#chosenThrough, throughSlot);

@@ -1,28 +1,40 @@
 import { type Ballot, sameBallot } from "../core/ballot.js";
 import { ByteReader, ByteWriter, corrupt } from "../core/bytes.js";
+import { readPosition, writePosition } from "../core/configuration.js";
 import { PaxosError } from "../core/errors.js";
-import type { Entry, PersistWrite } from "../core/types.js";
+import type { Entry, PersistWrite, Position } from "../core/types.js";
 
 /*
  * One write of a group as records of its stream (varint = LEB128, unsigned, at most 2^53-1; ballot = varint round, varint length + utf8 node):
  *
  *   version u8 = 1
- *   flags u8       1 promised | 2 accepted | 4 truncateFrom | 8 chosenThrough | 16 entries | 32 trimmedThrough
+ *   flags u8       1 promised | 2 accepted | 4 truncateFrom | 8 chosenThrough | 16 entries | 32 trimmedThrough | 128 a second byte of flags follows
+ *   flags2 u8      1 reset | 2 base | 4 installing | 8 births
  *   promised       ballot
  *   accepted       ballot
  *   truncateFrom   varint
  *   chosenThrough  varint
  *   trimmedThrough varint
+ *   reset          position
+ *   base           position
+ *   installing     position
+ *   births         varint count, then for each: varint length + utf8 node, varint length + utf8 mark
  *   entries        varint first slot, varint count, then for each:
- *                  head u8 (the kind: 0 command, 1 noop; +128: the ballot of the entry before), ballot unless +128,
+ *                  head u8 (the kind: 0 command, 1 noop, 2 config; +128: the ballot of the entry before), ballot unless +128,
  *                  varint length + command
+ *
+ * position = varint slot, ballot, varint slot of the configuration, varint length + configuration as in a config entry
  *
  * Checksums, and the atomicity of a write that takes several records, are the log's.
  */
 export const recordVersion = 1;
 const flag = { promised: 1, accepted: 2, truncateFrom: 4, chosenThrough: 8, entries: 16, trimmedThrough: 32 } as const;
-const knownFlags = 63;
-const kindCodes = ["command", "noop"] as const satisfies readonly Entry["kind"][];
+const moreFlags = 128;
+const knownFlags = 63 | moreFlags;
+const flag2 = { reset: 1, base: 2, installing: 4, births: 8 } as const;
+const positions = ["reset", "base", "installing"] as const;
+const knownFlags2 = 15;
+const kindCodes = ["command", "noop", "config"] as const satisfies readonly Entry["kind"][];
 const sameBallotAsBefore = 128;
 const scratch = new ByteWriter(4096);
 /** What the scratch buffer may grow to; larger records get a buffer of their own. */
@@ -31,6 +43,12 @@ const scratchBytesMax = 512 * 1024;
 /** A write, or (with `trimmedThrough`) the whole of a group's small state, written before older records are let go. */
 export interface LogRecord extends PersistWrite {
   readonly trimmedThrough?: number;
+  /** Slot `trimmedThrough`. */
+  readonly base?: Position;
+  /** The state machine is about to become durable at this slot, ahead of the log. */
+  readonly installing?: Position;
+  /** Under which marks the logs of this group's nodes were born. */
+  readonly births?: ReadonlyMap<string, string>;
 }
 
 export function encodeRecord(record: LogRecord): Uint8Array {
@@ -44,19 +62,32 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   }
   const out = bytes > scratchBytesMax / 2 ? new ByteWriter(bytes) : scratch;
   out.byte(recordVersion);
+  const births = [...(record.births ?? [])];
+  const jumps = positions.reduce((flags, name) => flags | (record[name] ? flag2[name] : 0), 0);
+  const second = jumps | (births.length > 0 ? flag2.births : 0);
   out.byte(
-    (record.promised ? flag.promised : 0) |
+    (second !== 0 ? moreFlags : 0) |
+      (record.promised ? flag.promised : 0) |
       (record.accepted ? flag.accepted : 0) |
       (record.truncateFrom !== undefined ? flag.truncateFrom : 0) |
       (record.chosenThrough !== undefined ? flag.chosenThrough : 0) |
       (entries.length > 0 ? flag.entries : 0) |
       (record.trimmedThrough !== undefined ? flag.trimmedThrough : 0),
   );
+  if (second !== 0) out.byte(second);
   if (record.promised) writeBallot(out, record.promised);
   if (record.accepted) writeBallot(out, record.accepted);
   if (record.truncateFrom !== undefined) out.varint(record.truncateFrom);
   if (record.chosenThrough !== undefined) out.varint(record.chosenThrough);
   if (record.trimmedThrough !== undefined) out.varint(record.trimmedThrough);
+  for (const name of positions) if (record[name]) writePosition(out, record[name]);
+  if (births.length > 0) {
+    out.varint(births.length);
+    for (const [node, birth] of births) {
+      out.text(node);
+      out.text(birth);
+    }
+  }
   if (entries.length > 0) writeEntries(out, entries);
   return out.take();
 }
@@ -96,12 +127,21 @@ export function decodeRecord(data: Uint8Array): LogRecord {
   const flags = input.byte();
   if ((flags & ~knownFlags) !== 0)
     throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `a log record with unknown flags ${flags}`);
+  const second = flags & moreFlags ? input.byte() : 0;
+  if ((second & ~knownFlags2) !== 0)
+    throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `a log record with unknown flags ${second}`);
   const record: { -readonly [K in keyof LogRecord]: LogRecord[K] } = {};
   if (flags & flag.promised) record.promised = readBallot(input);
   if (flags & flag.accepted) record.accepted = readBallot(input);
   if (flags & flag.truncateFrom) record.truncateFrom = input.varint();
   if (flags & flag.chosenThrough) record.chosenThrough = input.varint();
   if (flags & flag.trimmedThrough) record.trimmedThrough = input.varint();
+  for (const name of positions) if (second & flag2[name]) record[name] = readPosition(input);
+  if (second & flag2.births) {
+    const births = new Map<string, string>();
+    for (let left = input.varint(); left > 0; left--) births.set(input.text(), input.text());
+    record.births = births;
+  }
   if (flags & flag.entries) record.entries = readEntries(input);
   if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
   return record;

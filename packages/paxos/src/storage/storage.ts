@@ -1,4 +1,13 @@
-import type { Entry, PersistedState, PersistWrite } from "../core/types.js";
+import type { Configuration } from "../core/configuration.js";
+import type { Entry, PersistedState, PersistWrite, Position } from "../core/types.js";
+
+/** What a log held when it was opened. */
+export interface LoadedState extends PersistedState {
+  /** What `remember` was told. */
+  readonly births?: ReadonlyMap<string, string>;
+  /** What `markInstall` said last, unless the log has since known that slot as chosen. */
+  readonly installing?: Position;
+}
 
 /**
  * Where one group's acceptor state and log live. One caller, which awaits `load` before anything else and `close`s nothing: the owner of the
@@ -6,7 +15,7 @@ import type { Entry, PersistedState, PersistWrite } from "../core/types.js";
  */
 export interface GroupStorage {
   /** Reads everything back; what was never written is the empty state. */
-  load(): Promise<PersistedState>;
+  load(): Promise<LoadedState>;
   /**
    * Resolves when the write, as a whole, is durable. Calls may overlap; they take effect in the order of the calls, and the bytes are
    * copied or encoded before the call returns. After a crash the storage holds a prefix of the writes, none of them torn.
@@ -18,8 +27,24 @@ export interface GroupStorage {
    * @throws PaxosError ERR_PAXOS_TRIMMED when `from` is no longer there
    */
   read(from: number, through: number, bytesMax: number): Promise<Entry[]>;
-  /** Lets go of slots through `throughSlot` (chosen and applied ones). Ballots and positions stay. Durable in order with the writes. */
-  trim(throughSlot: number): Promise<void>;
+  /**
+   * Lets go of slots through `throughSlot` (chosen and applied ones). Ballots and positions stay, and what that last slot was.
+   * Durable in order with the writes. `founders`: the group's first configuration, in force where the log says nothing else; without
+   * it the log does not know what its beginning was, and nobody can begin there.
+   */
+  trim(throughSlot: number, founders?: Configuration): Promise<void>;
+  /**
+   * Resolves when it is durable that the state machine is about to become durable at this slot, ahead of the log: a `reset` to it follows.
+   * After a crash between the two, this tells such a state machine from one whose log has lost records.
+   */
+  markInstall(position: Position): Promise<void>;
+  /**
+   * Resolves when it is durable that this node's log in this group was born under that mark. Survives everything that is let go; told once a
+   * node.
+   */
+  remember(nodeId: string, birth: string): Promise<void>;
   /** Slots through here are gone. */
   readonly trimmedThrough: number;
+  /** Slot `trimmedThrough`, where it is known. */
+  readonly base: Position | undefined;
 }

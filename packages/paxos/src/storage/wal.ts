@@ -1,11 +1,13 @@
 import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
+import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
-import type { Entry, PersistedState, PersistWrite } from "../core/types.js";
+import type { Entry, PersistWrite, Position } from "../core/types.js";
+import { ConfigurationLog } from "./configuration-log.js";
 import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
-import type { GroupStorage } from "./storage.js";
+import type { GroupStorage, LoadedState } from "./storage.js";
 
 /** What is needed of a `WalStream` of `@evenkeel/wal`. */
 export interface WalStreamLike {
@@ -57,6 +59,9 @@ class WalGroup implements GroupStorage {
   /** Last slot that the index knows, so that `read` need not wait for writes that do not concern it. */
   #indexedThrough = 0;
   #pending: Promise<unknown> = Promise.resolve();
+  #installing: Position | undefined;
+  #births: ReadonlyMap<string, string> = new Map();
+  readonly #configurations = new ConfigurationLog();
 
   constructor(stream: WalStreamLike, groupId: string, gate: Gate) {
     this.#stream = stream;
@@ -68,11 +73,17 @@ class WalGroup implements GroupStorage {
     return this.#trimmedThrough;
   }
 
-  async load(): Promise<PersistedState> {
+  get base(): Position | undefined {
+    const { base } = this.#configurations;
+    return base?.slot === this.#trimmedThrough ? base : undefined;
+  }
+
+  async load(): Promise<LoadedState> {
     const stream = this.#stream;
     let entries: Entry[] = [];
     this.#index = new SlotIndex();
     this.#lastSlot = 0;
+    this.#configurations.clear();
     let empty = true;
     if (stream.lastSequence >= stream.firstSequence) {
       for await (const { sequence, data } of stream.read()) {
@@ -82,6 +93,10 @@ class WalGroup implements GroupStorage {
         if (empty && first !== undefined) this.#lastSlot = first - 1;
         if (record.truncateFrom !== undefined)
           while ((entries.at(-1)?.slot ?? -1) >= record.truncateFrom) entries.pop();
+        if (record.reset) {
+          entries = [];
+          empty = false;
+        }
         this.#note(record, `record ${sequence}`);
         this.#place(record, sequence, data.length);
         if (first !== undefined) {
@@ -89,17 +104,25 @@ class WalGroup implements GroupStorage {
           for (const entry of record.entries as readonly Entry[]) entries.push(entry);
         }
         // What is known as chosen is read from the log when needed: memory holds little more than the unchosen end.
-        const keepFrom = this.#chosenThrough + 1;
+        const keepFrom = this.#chosenThrough;
         if ((entries[0]?.slot ?? keepFrom) + 1024 < keepFrom)
           entries = entries.filter((entry) => entry.slot >= keepFrom);
       }
     }
-    entries = entries.filter((entry) => entry.slot > this.#chosenThrough);
+    // The last chosen one comes along where it is still there: its ballot is what a snapshot of that slot has to tell.
+    const first = Math.max(this.#trimmedThrough + 1, Math.min(this.#chosenThrough, this.#lastSlot + 1));
+    entries = entries.filter((entry) => entry.slot >= first);
     this.#indexedThrough = this.#lastSlot;
-    if (entries.length !== this.#lastSlot - Math.min(this.#lastSlot, this.#chosenThrough)) {
+    if (entries.length !== this.#lastSlot - first + 1) {
       throw this.#corrupt("the entries do not reach from what is chosen to the log's end");
     }
+    const { base } = this;
+    const configuration = this.#configurations.at(first - 1);
     return {
+      ...(this.#births.size === 0 ? {} : { births: this.#births }),
+      ...(base === undefined ? {} : { base }),
+      ...(configuration === undefined ? {} : { configuration }),
+      ...(this.#installing === undefined ? {} : { installing: this.#installing }),
       promised: this.#promised,
       accepted: this.#accepted,
       trimmedThrough: this.#trimmedThrough,
@@ -109,7 +132,27 @@ class WalGroup implements GroupStorage {
   }
 
   async write(write: PersistWrite): Promise<void> {
-    await this.#append(splitWrite(write));
+    if (write.reset) await this.#beginAnew(write, write.reset);
+    else await this.#append(splitWrite(write));
+  }
+
+  async remember(nodeId: string, birth: string): Promise<void> {
+    await this.#append([{ births: new Map([[nodeId, birth]]) }]);
+  }
+
+  async markInstall(position: Position): Promise<void> {
+    await this.#append([{ installing: position }]);
+  }
+
+  /** One record says everything that has to survive; all before it can go. */
+  async #beginAnew(write: PersistWrite, reset: Position): Promise<void> {
+    const { promised = this.#promised, accepted = this.#accepted } = write;
+    const [first, ...rest] = splitWrite({ ...write, promised, accepted });
+    const last = await this.#append([
+      { ...first, reset, trimmedThrough: reset.slot, base: reset, births: this.#births },
+      ...rest,
+    ]);
+    await this.#cutBefore(last - rest.length);
   }
 
   async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {
@@ -140,11 +183,14 @@ class WalGroup implements GroupStorage {
     throw this.#corrupt(`slots ${from + entries.length} to ${last} are missing from the log`);
   }
 
-  async trim(throughSlot: number): Promise<void> {
+  async trim(throughSlot: number, founders?: Configuration): Promise<void> {
     if (throughSlot > this.#lastSlot) {
       throw badArgument("throughSlot", `at most the last slot of the log, ${this.#lastSlot}`, throughSlot);
     }
     if (throughSlot <= this.#trimmedThrough) return;
+    const last = await this.#lastBefore(throughSlot);
+    if (!last) return;
+    const configuration = this.#configurations.at(throughSlot) ?? founders;
     // The small state goes in front of the cut: what promised and accepted were must survive the records that first said so.
     const state = await this.#append([
       {
@@ -152,15 +198,32 @@ class WalGroup implements GroupStorage {
         accepted: this.#accepted,
         chosenThrough: Math.max(this.#chosenThrough, throughSlot),
         trimmedThrough: throughSlot,
+        ...(configuration ? { base: { slot: throughSlot, ballot: last.ballot, configuration } } : {}),
+        ...(this.#installing === undefined ? {} : { installing: this.#installing }),
+        births: this.#births,
       },
     ]);
     const found = this.#index.seek(throughSlot + 1);
     if (found === undefined) return;
     // A write called after this trim may already be placed behind the state: never so far, it is all that remembers the promise.
-    const cut = Math.min(found, state);
-    if (cut <= this.#stream.firstSequence) return;
-    await this.#stream.truncateBefore(cut);
-    this.#index.dropBefore(cut);
+    await this.#cutBefore(Math.min(found, state));
+  }
+
+  /** The entry that a trim would leave as the last one gone; undefined when it is gone already. */
+  async #lastBefore(slot: number): Promise<Entry | undefined> {
+    try {
+      const [entry] = await this.read(slot, slot, 1);
+      return slot <= this.#trimmedThrough ? undefined : entry;
+    } catch (cause) {
+      if (slot <= this.#trimmedThrough) return undefined;
+      throw cause;
+    }
+  }
+
+  async #cutBefore(sequence: number): Promise<void> {
+    if (sequence <= this.#stream.firstSequence) return;
+    await this.#stream.truncateBefore(sequence);
+    this.#index.dropBefore(sequence);
   }
 
   /** Resolves to the sequence of the last record. */
@@ -190,7 +253,12 @@ class WalGroup implements GroupStorage {
   #note(record: LogRecord, where: string): void {
     if (record.promised) this.#promised = record.promised;
     if (record.accepted) this.#accepted = record.accepted;
+    if (record.reset) {
+      this.#configurations.clear();
+      this.#lastSlot = record.reset.slot;
+    }
     if (record.truncateFrom !== undefined) {
+      this.#configurations.truncatedFrom(record.truncateFrom);
       if (record.truncateFrom <= this.#trimmedThrough) throw this.#corrupt(`${where} truncates trimmed slots`);
       this.#lastSlot = Math.min(this.#lastSlot, record.truncateFrom - 1);
     }
@@ -204,12 +272,22 @@ class WalGroup implements GroupStorage {
         throw this.#corrupt(`${where} begins at slot ${first.slot}, but the log ends at ${this.#lastSlot}`);
       }
       this.#lastSlot += record.entries.length;
+      this.#configurations.appended(record.entries);
     }
+    if (record.base) this.#configurations.beginsAt(record.base);
     if (record.chosenThrough !== undefined) this.#chosenThrough = Math.max(this.#chosenThrough, record.chosenThrough);
+    if (record.births) this.#births = new Map([...this.#births, ...record.births]);
+    if (record.installing) this.#installing = record.installing;
+    // A log that knows as chosen what it holds there needs no explanation any more.
+    if (this.#installing && this.#chosenThrough >= this.#installing.slot) this.#installing = undefined;
   }
 
   /** Where a record's entries are. Called in the order of the stream, once the record's sequence is known. */
   #place(record: LogRecord, sequence: number, bytes: number): void {
+    if (record.reset) {
+      this.#index.cut(0, sequence);
+      this.#indexedThrough = record.reset.slot;
+    }
     if (record.truncateFrom !== undefined && record.truncateFrom <= this.#indexedThrough) {
       this.#index.cut(record.truncateFrom, sequence);
       this.#indexedThrough = record.truncateFrom - 1;

@@ -4,7 +4,9 @@ import {
   type GroupHostOptions,
   type GroupStorage,
   inProcessNetwork,
+  type JoinOptions,
   memoryStorage,
+  type Transport,
 } from "../../src/index.js";
 import { Journal, tuning, until } from "./cluster.js";
 
@@ -28,21 +30,41 @@ export class Nodes {
     this.#options = options;
   }
 
+  readonly transports = new Map<string, Transport>();
+
+  transportOf(nodeId: string): Transport {
+    const transport = this.network.transport(nodeId);
+    this.transports.set(nodeId, transport);
+    return transport;
+  }
+
+  /** As a kill would: its disk stays. */
+  async drop(nodeId: string): Promise<void> {
+    const node = this.running.get(nodeId);
+    this.running.delete(nodeId);
+    await node?.host.close();
+  }
+
   async open(): Promise<this> {
     for (const name of this.names) await this.start(name);
     return this;
   }
 
-  async start(nodeId: string, journal = new Journal()): Promise<Node> {
+  async start(
+    nodeId: string,
+    journal: Journal = new Journal(),
+    join: Partial<JoinOptions<number>> = {},
+  ): Promise<Node> {
     const storage = this.disks.get(nodeId) ?? memoryStorage();
     this.disks.set(nodeId, storage);
     const host = await GroupHost.open({
       ...tuning,
       ...this.#options,
-      transport: this.network.transport(nodeId),
+      transport: this.transportOf(nodeId),
       storage,
     });
-    const group = await host.join("g", { members: this.names, stateMachine: journal });
+    const machine = join.role === "log" ? {} : { stateMachine: journal };
+    const group = await host.join("g", { members: this.names, ...machine, ...join });
     const node = { nodeId, host, group, journal };
     this.running.set(nodeId, node);
     return node;

@@ -26,15 +26,23 @@ export function encodeSwap(key: number, value: number, padding: number): Uint8Ar
 }
 
 export class Machine {
-  readonly #values = new Map<number, number>();
+  #values = new Map<number, number>();
   appliedThrough = 0;
+
+  /** The state as it is now, for a checkpoint or a snapshot. */
+  copy(): Machine {
+    const copy = new Machine();
+    copy.#values = new Map(this.#values);
+    copy.appliedThrough = this.appliedThrough;
+    return copy;
+  }
 
   /** Answers what was there before; undefined for a noop. */
   apply(entry: Entry): Answer | undefined {
     if (entry.slot !== this.appliedThrough + 1)
       throw new Error(`slot ${entry.slot} applied after ${this.appliedThrough}`);
     this.appliedThrough = entry.slot;
-    if (entry.kind === "noop") return undefined;
+    if (entry.kind !== "command") return undefined;
     const view = new DataView(entry.command.buffer, entry.command.byteOffset);
     const key = view.getUint8(0);
     const before = this.get(key);

@@ -1,3 +1,4 @@
+import type { CoreHooks } from "./core-hooks.js";
 import { honest, type Mutation } from "./mutation.js";
 import type { Weather } from "./nemesis.js";
 
@@ -5,6 +6,12 @@ export interface Mutant {
   readonly name: string;
   readonly mutation: Mutation;
   readonly weather?: Partial<Weather>;
+  /** With members that come and go, logs kept short and snapshots. */
+  readonly members?: boolean;
+  /** Where to begin looking, for what only a rare coincidence shows: the search stays short, and stays a search. */
+  readonly firstSeed?: number;
+  /** What is broken inside the core. */
+  readonly hooks?: Partial<CoreHooks>;
 }
 
 const members = ["a1", "b1", "c1"];
@@ -15,6 +22,23 @@ const eager = { electionJitterMs: 5 };
 function mutant(name: string, changes: Partial<Mutation>, weather?: Partial<Weather>): Mutant {
   // Unless it says otherwise, each must be caught by what comes of it, not by a look at the one message that shows it.
   return { name, mutation: { ...honest, unobserved: true, ...changes }, ...(weather === undefined ? {} : { weather }) };
+}
+
+/** Storms, so that two who believe that they lead change members at once. */
+const stormy = { strokeMs: 60, lossChance: 0.1, delayMaxMs: 3 };
+
+function changing(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks> = {}, firstSeed = 1): Mutant {
+  return { ...mutant(name, changes, stormy), members: true, hooks, firstSeed };
+}
+
+/** Wiped once: the disk was replaced, the name was not. */
+function wipedOnce(): Mutation["load"] {
+  const wiped = new Set<unknown>();
+  return (storage) => {
+    if (storage.written.end < 8 || wiped.has(storage)) return storage.load();
+    wiped.add(storage);
+    return storage.load(Number.MAX_SAFE_INTEGER);
+  };
 }
 
 /** Bugs that consensus systems have shipped with, each done to the shipped core by its driver. */
@@ -79,4 +103,24 @@ export const mutants: readonly Mutant[] = [
   mutant("reads at whoever believes that it leads", { readsAtOnce: (core) => core.leading }),
   mutant("proposes again what was lost with the leadership", { proposesAgain: true }),
   mutant("ships entries that are not chosen", { shipsThrough: (_, storage) => storage.written.end }),
+  mutant("votes under its old name with an empty disk", { load: wipedOnce() }),
+  changing(
+    "changes members while the change before is not chosen (no G1)",
+    {},
+    {
+      refusal: (change, shipped) => shipped({ ...change, currentChosen: true }),
+    },
+  ),
+  changing("swaps members in one step (no G3)", {}, { quorumsMeet: () => true }),
+  changing("does not count again under the log that it adopts", {}, { countsAgain: false }, 1850),
+  changing(
+    "is a log replica and leads",
+    { options: (options) => ({ ...options, role: "storage" }) },
+    { everybodyLeads: true },
+  ),
+  changing("lets go of a log replica's log as soon as it is chosen", { releasesEverything: true }),
+  changing("takes a snapshot over in two halves", { tearsInstalls: true }),
+  changing("sends snapshots without their members", {
+    position: (position, founders) => ({ ...position, configuration: founders }),
+  }),
 ];

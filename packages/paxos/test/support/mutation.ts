@@ -1,4 +1,12 @@
-import type { CoreOptions, Message, PaxosCore, PersistedState, PersistWrite } from "../../src/core/index.js";
+import type {
+  Configuration,
+  CoreOptions,
+  Message,
+  PaxosCore,
+  PersistedState,
+  PersistWrite,
+  Position,
+} from "../../src/core/index.js";
 import type { SimStorage } from "./storage.js";
 
 /**
@@ -16,6 +24,10 @@ export interface Mutation {
   writes(write: PersistWrite): readonly PersistWrite[];
   shipsThrough(throughSlot: number, storage: SimStorage): number;
   readsAtOnce(core: PaxosCore, nowMs: number): boolean;
+  /** What a snapshot says of its slot. */
+  position(position: Position, founders: Configuration): Position;
+  readonly tearsInstalls: boolean;
+  readonly releasesEverything: boolean;
   readonly confirmsEarly: boolean;
   readonly ignoresFailedSync: boolean;
   readonly proposesAgain: boolean;
@@ -32,6 +44,9 @@ export const honest: Mutation = {
   writes: (write) => [write],
   shipsThrough: (throughSlot) => throughSlot,
   readsAtOnce: () => false,
+  position: (position) => position,
+  tearsInstalls: false,
+  releasesEverything: false,
   confirmsEarly: false,
   ignoresFailedSync: false,
   proposesAgain: false,

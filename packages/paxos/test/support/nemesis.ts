@@ -56,7 +56,7 @@ export class Nemesis {
     this.world.network.calm();
     for (const replica of this.replicas) {
       replica.node.disk.calm();
-      if (!replica.node.up) replica.start();
+      if (!replica.node.up && replica.born) replica.start();
     }
   }
 
@@ -112,7 +112,9 @@ export class Nemesis {
       case 7:
         if (random.chance(0.5)) return this.#skew(victim);
         tally.add("hand-overs");
-        if (victim.node.up && !victim.node.paused) victim.resign();
+        if (!victim.node.up || victim.node.paused) return;
+        if (random.chance(0.5)) victim.resign();
+        else victim.handOver(random.pick(others));
         return;
       case 8:
         // The moment at which a forgotten grant would hurt.
@@ -159,7 +161,7 @@ export class Nemesis {
     this.tally.add("crashes");
     replica.crash();
     this.world.timer(downMs, () => {
-      if (replica.node.up) return;
+      if (replica.node.up || !replica.born) return;
       replica.node.disk.setFaults({ syncMs: [0.1, this.weather.syncMaxMs] });
       replica.start();
     });

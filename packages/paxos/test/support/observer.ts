@@ -1,11 +1,14 @@
 import {
   type Ballot,
+  type Configuration,
   compareBallots,
+  decodeConfiguration,
   type Entry,
   type Message,
   type PersistWrite,
   sameBallot,
 } from "../../src/core/index.js";
+import { Machine } from "./machine.js";
 import type { SimReplica } from "./replica.js";
 
 /** Thrown where the run leaves what the protocol promises. */
@@ -21,9 +24,32 @@ const text = (ballot: Ballot) => `${ballot.round}.${ballot.node}`;
  */
 export class Observer {
   readonly replicas: SimReplica[] = [];
+  /** Those that are chosen, oldest first. */
+  readonly configurations: Configuration[];
   readonly chosen: Entry[] = [];
   /** Highest ballot that each node has answered in, over all its lives. */
   readonly #spoken = new Map<string, Ballot>();
+
+  /** What every state machine must be, slot by slot; index 0 is before slot 1. */
+  readonly #reference = new Machine();
+  readonly #states: string[] = [this.#reference.fingerprint()];
+
+  /** I14: a state machine is what the log makes of it, at the slot at which it says it is: old or new, never a mixture. */
+  onState(replica: SimReplica): void {
+    const { appliedThrough } = replica.machine;
+    if (replica.role === "storage" && replica.machine.fingerprint() !== this.#states[appliedThrough]) {
+      throw new Violation(`${replica.name} has a state at slot ${appliedThrough} that never was`);
+    }
+  }
+
+  constructor(founders: readonly string[]) {
+    this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
+  }
+
+  /** The chosen configuration in force at this slot. */
+  configurationAt(slot: number): Configuration {
+    return this.configurations.findLast((one) => one.slot <= slot) as Configuration;
+  }
 
   /** I1, I2: one value a slot, whoever reports it and whenever; and a quorum has it on disk. */
   onChosen(by: string, entries: readonly Entry[]): void {
@@ -32,18 +58,27 @@ export class Observer {
       if (known === undefined) {
         if (entry.slot !== this.chosen.length + 1)
           throw new Violation(`${by} reports slot ${entry.slot} before the one below`);
-        const holders = this.replicas.filter((replica) => {
-          const held = replica.storage.durable.at(entry.slot);
-          return held !== undefined && sameBallot(held.ballot, entry.ballot);
-        });
-        if (holders.length * 2 <= this.replicas.length) {
-          throw new Violation(`${by} reports slot ${entry.slot} as chosen, durable on ${holders.length} only`);
+        // A slot below a change of members may be counted by the new ones already: their quorums meet the old.
+        const counts = [this.configurationAt(entry.slot), ...this.replicas.map(({ core }) => core?.configuration)];
+        const holders = this.replicas.filter((replica) => replica.holds(entry)).map(({ name }) => name);
+        if (!counts.some((one) => one !== undefined && isQuorumOf(one, holders))) {
+          throw new Violation(`${by} reports slot ${entry.slot} as chosen, durable on ${holders} only`);
         }
         this.chosen.push(entry);
+        this.#reference.apply(entry);
+        this.#states.push(this.#reference.fingerprint());
+        if (entry.kind === "config") this.#onConfiguration(decodeConfiguration(entry.command, entry.slot));
       } else if (!sameBallot(known.ballot, entry.ballot) || Buffer.compare(known.command, entry.command) !== 0) {
         throw new Violation(`slot ${entry.slot}: ${text(known.ballot)} chosen, ${by} reports ${text(entry.ballot)}`);
       }
     }
+  }
+
+  /** I10: the quorums of two configurations that follow on one another meet. */
+  #onConfiguration(next: Configuration): void {
+    const before = this.configurations.at(-1) as Configuration;
+    if (!meet(before, next)) throw new Violation(`quorums need not meet: ${show(before)}, then ${show(next)}`);
+    this.configurations.push(next);
   }
 
   /** I3: what a node says to others is on its disk; I4: and never falls back behind what it said before. */
@@ -71,8 +106,18 @@ export class Observer {
     this.#spoken.set(name, message.ballot);
   }
 
-  /** I5: no acceptor gives up a chosen entry that it holds. */
+  /**
+   * I5: no acceptor gives up a chosen entry that it holds, unless its state has come past it, or it is a log replica and two
+   * storage replicas hold it (I12).
+   */
   onWrite(replica: SimReplica, write: PersistWrite): void {
+    if (write.reset !== undefined) {
+      const { slot } = write.reset;
+      if (replica.role === "log") this.onLogReplicaForgets(replica, slot);
+      else if (replica.checkpoint.appliedThrough < slot) {
+        throw new Violation(`${replica.name} begins its log at ${slot}, its state machine is at less`);
+      }
+    }
     if (write.truncateFrom === undefined) return;
     const { written } = replica.storage;
     for (let slot = write.truncateFrom; slot <= written.end; slot++) {
@@ -84,11 +129,50 @@ export class Observer {
     }
   }
 
+  /** I12: what a log replica lets go of, two storage replicas hold durably. */
+  onLogReplicaForgets(replica: SimReplica, throughSlot: number): void {
+    const entry = this.chosen[throughSlot - 1];
+    if (entry === undefined) throw new Violation(`${replica.name} lets go of slot ${throughSlot}, which is not chosen`);
+    const holders = this.replicas.filter((other) => other.role === "storage" && other.holds(entry));
+    if (holders.length < 2) {
+      throw new Violation(`${replica.name} lets go of slot ${throughSlot}, held by ${holders.map(({ name }) => name)}`);
+    }
+  }
+
+  /** I11: who leads is a storage replica of its own configuration, and has not left. */
+  #mayLead(leader: SimReplica): void {
+    const { core } = leader;
+    if (core === undefined) return;
+    if (leader.role === "log") throw new Violation(`${leader.name} leads, and is a log replica`);
+    if (!core.configuration.storage.includes(leader.name)) {
+      throw new Violation(`${leader.name} leads, and is no storage replica of ${show(core.configuration)}`);
+    }
+    if (this.configurationAt(Number.MAX_SAFE_INTEGER).departed.includes(leader.name) && leader.ready) {
+      throw new Violation(`${leader.name} leads, and has left`);
+    }
+  }
+
+  /** I13: two replicas that know the same slots as chosen know the same members. */
+  #knowsMembers(replica: SimReplica): void {
+    const { core } = replica;
+    if (core === undefined || core.configuration === replica.configurationSeen) return;
+    replica.configurationSeen = core.configuration;
+    const { slot } = core.configuration;
+    if (slot > core.chosenThrough) return;
+    const agreed = this.configurationAt(core.chosenThrough);
+    if (agreed.slot !== slot || show(agreed) !== show(core.configuration)) {
+      throw new Violation(
+        `${replica.name} knows ${show(core.configuration)} at ${core.chosenThrough}, chosen is ${show(agreed)}`,
+      );
+    }
+  }
+
   /**
    * I6: one lease at a time, and no higher ballot begins to lead while it runs. Judged now, by the holder's own clock.
    * (A lower one may: a candidate that slept through everything, whose ballot is over before its first heartbeat.)
    */
   onLeading(leader: SimReplica, ballot: Ballot): void {
+    this.#mayLead(leader);
     for (const other of this.replicas) {
       if (other.leaseRemainingMs > 0 && compareBallots(other.core?.accepted ?? ballot, ballot) < 0) {
         throw new Violation(
@@ -98,9 +182,30 @@ export class Observer {
     }
   }
 
-  afterStep(): void {
+  afterStep(stepped: SimReplica): void {
+    this.#knowsMembers(stepped);
     let holders = 0;
     for (const replica of this.replicas) if (replica.leaseRemainingMs > 0) holders++;
     if (holders > 1) throw new Violation("two leases run at once");
   }
+}
+
+function isQuorumOf({ storage, log }: Configuration, nodes: readonly string[]): boolean {
+  const members = [...storage, ...log];
+  return members.filter((node) => nodes.includes(node)).length * 2 > members.length;
+}
+
+function show({ slot, storage, log }: Configuration): string {
+  return `${slot}: [${storage}] + [${log}]`;
+}
+
+/** By trying them all: the observer does not trust the rule that it checks. */
+function meet(a: Configuration, b: Configuration): boolean {
+  const nodes = [...new Set([...a.storage, ...a.log, ...b.storage, ...b.log])];
+  for (let mask = 0; mask < 1 << nodes.length; mask++) {
+    const inside = nodes.filter((_, i) => mask & (1 << i));
+    const outside = nodes.filter((_, i) => !(mask & (1 << i)));
+    if (isQuorumOf(a, inside) && isQuorumOf(b, outside)) return false;
+  }
+  return true;
 }

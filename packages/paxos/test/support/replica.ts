@@ -1,14 +1,22 @@
 import type { Random, SimNode } from "@evenkeel/simulation";
 import {
+  BALLOT_ZERO,
+  type Configuration,
   type CoreEvent,
   type CoreOptions,
   decodeMessage,
   type Effect,
+  type Entry,
   encodeMessage,
+  type Learner,
+  type MemberRole,
+  type Members,
   type Message,
   PaxosCore,
   type PersistedState,
   type PersistWrite,
+  type Position,
+  sameBallot,
 } from "../../src/core/index.js";
 import { type Answer, encodeSwap, Machine, type Op } from "./machine.js";
 import { honest, type Mutation } from "./mutation.js";
@@ -35,6 +43,7 @@ export interface ReplicaParts {
   readonly observer: Observer;
   readonly tally: Tally;
   readonly mutation?: Mutation | undefined;
+  readonly role?: MemberRole | undefined;
 }
 
 /** Drives the shipped core on a simulated node as the host does on a real one: the same events, the same effects. */
@@ -43,7 +52,14 @@ export class SimReplica {
   readonly node: SimNode<Uint8Array>;
   readonly storage: SimStorage;
   machine = new Machine();
-  trimmedThrough = 0;
+  /** The state machine's own disk: what it begins with in its next life, unless that crash came later than it tells. */
+  checkpoint = new Machine();
+  /** The observer's: what it has looked at. */
+  configurationSeen: Configuration | undefined;
+  /** Whether this node was ever started. */
+  born = false;
+  #trimmed = 0;
+  #installing = false;
   core: PaxosCore | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
@@ -53,7 +69,6 @@ export class SimReplica {
   #proposed = new Map<number, Waiting & { ballot: string }>();
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
-  #machineThrough = 0;
   readonly #luck: Random;
 
   constructor(parts: ReplicaParts) {
@@ -73,16 +88,23 @@ export class SimReplica {
 
   start(): void {
     const { tally, options, random } = this.#parts;
+    this.born = true;
+    this.#installing = false;
     const found = this.#mutation.load(this.storage);
+    if (this.node.life > 0) tally.add("restarts");
+    this.node.start((from, bytes) => this.#receive(from, bytes));
     const state = this.#recovered(found);
-    this.machine = new Machine();
+    this.machine = this.checkpoint.copy();
     this.#gathered = [];
     this.#asked.clear();
     this.#proposed.clear();
-    for (const entry of found.entries.slice(0, state.chosenThrough)) this.machine.apply(entry);
-    if (this.node.life > 0) tally.add("restarts");
-    this.node.start((from, bytes) => this.#receive(from, bytes));
-    const all = { ...options, nodeId: this.name, random: () => random.next() };
+    if (this.role === "storage") {
+      for (const entry of found.entries) {
+        if (entry.slot > this.machine.appliedThrough && entry.slot <= state.chosenThrough) this.machine.apply(entry);
+      }
+    }
+    this.#parts.observer.onState(this);
+    const all = { ...options, nodeId: this.name, role: this.role, random: () => random.next() };
     this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.#wake();
@@ -93,7 +115,7 @@ export class SimReplica {
     if (this.core?.leading) this.#parts.tally.add("leader crashes");
     if (this.leaseRemainingMs > 0) this.#parts.tally.add("crashes with a lease");
     // The state machine has a disk of its own, and what it had on it at the crash may be less or more than the log knows as chosen.
-    this.#machineThrough = this.#luck.chance(0.5) ? this.machine.appliedThrough - this.#luck.int(10) : 0;
+    if (this.#luck.chance(0.5) && this.#parts.mutation === undefined) this.#checkpointThrough(this.#luck.int(10));
     // Connections break: whoever waits cannot know.
     for (const waiting of [...this.#gathered, ...this.#asked.values(), ...this.#proposed.values()]) {
       waiting.respond({ kind: "unknown" });
@@ -105,31 +127,172 @@ export class SimReplica {
     this.core = undefined;
   }
 
+  /** The state machine's disk is written on its own time: as of now, less the newest `lag` slots. */
+  #checkpointThrough(lag: number): void {
+    const through = this.machine.appliedThrough - lag;
+    if (through <= this.checkpoint.appliedThrough) return;
+    if (lag === 0) this.checkpoint = this.machine.copy();
+    else {
+      for (let slot = this.checkpoint.appliedThrough + 1; slot <= through; slot++) {
+        this.checkpoint.apply(this.storage.written.at(slot) as Entry);
+      }
+    }
+  }
+
   /** What a host makes of it: an applied slot is a chosen one, and the log need not bring along what is known as chosen. */
   #recovered(found: PersistedState): PersistedState {
-    const { tally, mutation } = this.#parts;
-    const machineThrough = mutation === undefined ? this.#machineThrough : 0;
-    if (machineThrough > found.chosenThrough) tally.add("state machines ahead of the log");
-    if (machineThrough > found.entries.length) throw new Violation(`${this.name} has applied what its log has lost`);
-    const chosenThrough = Math.max(found.chosenThrough, machineThrough);
+    const { tally } = this.#parts;
+    const applied = this.role === "log" ? 0 : this.checkpoint.appliedThrough;
+    const { written } = this.storage;
+    if (applied > found.chosenThrough) tally.add("state machines ahead of the log");
+    const { installing } = written;
+    const jumped = installing?.slot === applied && applied > found.chosenThrough;
+    if (jumped && !sameBallot(written.at(applied)?.ballot ?? BALLOT_ZERO, installing.ballot)) {
+      // The crash came between the state machine's switch and the log's new beginning. What the log holds there is not what was chosen.
+      tally.add("installs finished after a crash");
+      if (applied <= written.end) tally.add("installs finished over another log");
+      this.storage.append({ reset: installing, chosenThrough: applied }, (error) => {
+        if (error !== undefined) this.#diskFailed();
+      });
+    } else if (applied > written.end) throw new Violation(`${this.name} has applied what its log has lost`);
+    if (this.role === "storage" && applied < this.trimmedThrough) {
+      throw new Violation(`${this.name} has let go of log that its state machine lacks`);
+    }
+    const chosenThrough = Math.max(written.chosenThrough, applied);
     const { trimmedThrough } = this;
     const whole = this.#luck.chance(0.5);
     if (!whole) tally.add("logs that bring only what is not chosen");
-    return {
-      ...found,
-      trimmedThrough,
-      chosenThrough,
-      entries: found.entries.slice(whole ? trimmedThrough : chosenThrough),
-    };
+    const { promised, accepted } = found;
+    const from = Math.max(trimmedThrough, Math.min(whole ? 0 : chosenThrough - 1, written.end));
+    return { ...written.state(from, trimmedThrough, this.#founders), promised, accepted, chosenThrough };
   }
 
-  /** Lets go of the log through this slot, which everybody has as chosen on disk. */
+  #crashBriefly(): void {
+    this.crash();
+    this.node.scheduler.timer(50, () => {
+      if (!this.node.up) this.start();
+    });
+  }
+
+  get #founders(): Configuration {
+    return { slot: 0, storage: this.#parts.options.members, log: [], departed: [] };
+  }
+
+  /** Slots through here are not to be read from this node's log. */
+  get trimmedThrough(): number {
+    return Math.max(this.#trimmed, this.storage.written.below);
+  }
+
+  get ready(): boolean {
+    return this.core?.ready ?? false;
+  }
+
+  get role(): MemberRole {
+    return this.#parts.role ?? "storage";
+  }
+
+  /** Whether this slot's outcome is on this node's disks, as state or as log. */
+  holds(entry: Entry): boolean {
+    if (this.role === "storage" && this.checkpoint.appliedThrough >= entry.slot) return true;
+    const held = this.storage.durable.at(entry.slot);
+    return held !== undefined && sameBallot(held.ballot, entry.ballot);
+  }
+
+  /** Lets go of the log through this slot; the state machine is brought to disk first. */
   trim(throughSlot: number): void {
     if (!this.node.up || this.node.paused || throughSlot <= this.trimmedThrough) return;
-    if (throughSlot > this.machine.appliedThrough) return;
+    const { durable } = this.storage;
+    if (throughSlot > durable.end || throughSlot < durable.below) return;
+    if (this.role === "storage") {
+      if (throughSlot > this.machine.appliedThrough) return;
+      this.#checkpointThrough(0);
+    } else {
+      if (throughSlot > (this.core as PaxosCore).chosenThrough) return;
+      this.#parts.observer.onLogReplicaForgets(this, throughSlot);
+    }
     this.#parts.tally.add("trims");
-    this.trimmedThrough = throughSlot;
-    this.#step({ type: "trimmed", throughSlot, nowMs: this.node.now });
+    this.#trimmed = throughSlot;
+    const base = this.storage.written.base(throughSlot, this.#founders);
+    this.#step({ type: "trimmed", throughSlot, nowMs: this.node.now, ...(base === undefined ? {} : { base }) });
+  }
+
+  /** The leader is to feed these nodes, and to propose these members. */
+  change(learners: readonly Learner[], members: Members | undefined): void {
+    this.#step({ type: "learners", learners, nowMs: this.node.now });
+    if (members === undefined) return;
+    const proposal = { id: ++this.#ids, command: new Uint8Array(0), members };
+    this.#step({ type: "propose", proposals: [proposal], nowMs: this.node.now });
+  }
+
+  /** Hands a snapshot of the state over; it may get lost, or come long after. */
+  #offer(to: string): void {
+    const { core } = this;
+    const receiver = this.#parts.observer.replicas.find(({ name }) => name === to);
+    if (this.role === "log" || core === undefined || receiver === undefined || receiver.role === "log") return;
+    const position = core.positionFrom(this.machine.appliedThrough);
+    if (position === undefined || position.slot !== this.machine.appliedThrough) return;
+    const { tally } = this.#parts;
+    tally.add("snapshots offered");
+    const said = this.#mutation.position(position, this.#founders);
+    const snapshot = this.machine.copy();
+    const takes = this.#luck.pick([1, 10, 100, 300]);
+    this.node.scheduler.timer(takes, () => {
+      // The sender may have died on the way, or nobody may be there to take it.
+      if (this.node.up && receiver.node.up && !receiver.node.paused) receiver.install(said, snapshot);
+      else tally.add("snapshots lost on the way");
+    });
+  }
+
+  install(position: Position, snapshot: Machine): void {
+    const { tally } = this.#parts;
+    if (this.#installing) return;
+    if (position.slot <= this.machine.appliedThrough) {
+      tally.add("snapshots below what is applied");
+      return;
+    }
+    this.#installing = true;
+    const { life } = this.node;
+    this.storage.append({ installing: position }, (error) => {
+      if (life !== this.node.life || !this.node.up) return;
+      if (error !== undefined) {
+        this.#diskFailed();
+        return;
+      }
+      this.node.timer(this.#luck.pick([0.1, 5, 20]), () => this.#switch(position, snapshot));
+    });
+  }
+
+  /** One moment in which the state machine's disk is the old one, and the next in which it is the new one. */
+  #switch(position: Position, snapshot: Machine): void {
+    const { tally } = this.#parts;
+    if (position.slot <= this.machine.appliedThrough) {
+      tally.add("snapshots overtaken by the log");
+      this.#installing = false;
+      return;
+    }
+    if (this.#mutation.tearsInstalls && this.checkpoint.appliedThrough < position.slot) {
+      const torn = snapshot.copy();
+      torn.appliedThrough = this.checkpoint.appliedThrough;
+      this.checkpoint = torn;
+      if (this.#luck.chance(0.3)) this.#crashBriefly();
+      else this.node.timer(20, () => this.#switched(position, snapshot));
+    } else this.#switched(position, snapshot);
+  }
+
+  #switched(position: Position, snapshot: Machine): void {
+    this.#parts.tally.add("snapshots installed");
+    this.checkpoint = snapshot.copy();
+    this.machine = snapshot.copy();
+    this.#parts.observer.onState(this);
+    if (this.#luck.chance(0.1)) {
+      // The state machine is new, the log does not know it yet.
+      this.#crashBriefly();
+      return;
+    }
+    this.node.timer(this.#luck.pick([0.01, 10]), () => {
+      this.#installing = false;
+      this.#step({ type: "installed", position, nowMs: this.node.now });
+    });
   }
 
   /** A request has arrived. Those of one moment are proposed together. */
@@ -152,6 +315,10 @@ export class SimReplica {
 
   resign(): void {
     if (this.core?.leading) this.#step({ type: "resign", nowMs: this.node.now });
+  }
+
+  handOver(to: string): void {
+    if (this.core?.leading) this.#step({ type: "handOver", to, nowMs: this.node.now });
   }
 
   #propose(): void {
@@ -193,7 +360,7 @@ export class SimReplica {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
-    this.#parts.observer.afterStep();
+    this.#parts.observer.afterStep(this);
     this.#wake();
   }
 
@@ -207,6 +374,8 @@ export class SimReplica {
       case "chosen":
         observer.onChosen(this.name, effect.entries);
         for (const entry of effect.entries) {
+          // What a snapshot has brought, and the log brings after it.
+          if (this.role === "log" || entry.slot <= this.machine.appliedThrough) continue;
           const answer = this.machine.apply(entry);
           const waiting = this.#proposed.get(entry.slot);
           if (waiting === undefined) continue;
@@ -216,7 +385,8 @@ export class SimReplica {
         }
         return;
       case "proposed": {
-        const waiting = this.#asked.get(effect.id) as Waiting;
+        const waiting = this.#asked.get(effect.id);
+        if (waiting === undefined) return;
         this.#asked.delete(effect.id);
         this.#proposed.set(effect.slot, { ...waiting, ballot: JSON.stringify(effect.ballot) });
         return;
@@ -225,6 +395,7 @@ export class SimReplica {
         const waiting = this.#asked.get(effect.id);
         this.#asked.delete(effect.id);
         if (effect.reason === "overloaded") tally.add("overloaded");
+        if (waiting === undefined) tally.add(`changes refused, ${effect.reason}`);
         waiting?.respond({ kind: "refused", leader: effect.leader });
         return;
       }
@@ -255,8 +426,17 @@ export class SimReplica {
         );
         return;
       case "snapshotNeeded":
-        // An answer from long ago may still ask for it; who lives has it.
         if (effect.fromSlot > this.trimmedThrough) throw new Violation("a snapshot is asked for in place of the log");
+        this.#offer(effect.to);
+        return;
+      case "releasable":
+        this.trim(this.#mutation.releasesEverything ? (this.core?.chosenThrough ?? 0) : effect.throughSlot);
+        return;
+      case "departed":
+        tally.add("departures noticed");
+        return;
+      case "configured":
+        tally.add("configurations appended or cut");
     }
   }
 
@@ -270,6 +450,7 @@ export class SimReplica {
   #persist(token: number, write: PersistWrite): void {
     const { observer, tally } = this.#parts;
     if (write.truncateFrom !== undefined) tally.add("suffixes cut");
+    if (write.reset !== undefined) tally.add(this.role === "log" ? "logs begun at a base" : "logs begun at a snapshot");
     if (!this.#mutation.unobserved) observer.onWrite(this, write);
     const life = this.node.life;
     const writes = this.#mutation.writes(write);
@@ -277,9 +458,7 @@ export class SimReplica {
       this.storage.append(part, (error) => {
         if (life !== this.node.life || index < writes.length - 1) return;
         if (error !== undefined && !this.#mutation.ignoresFailedSync) {
-          tally.add("failed writes");
-          this.#step({ type: "persistFailed", nowMs: this.node.now });
-          this.#restartLater();
+          this.#diskFailed();
         } else {
           this.#step({ type: "persisted", token, nowMs: this.node.now });
         }
@@ -290,7 +469,9 @@ export class SimReplica {
   }
 
   /** A supervisor restarts a node that has given up. */
-  #restartLater(): void {
+  #diskFailed(): void {
+    this.#parts.tally.add("failed writes");
+    this.#step({ type: "persistFailed", nowMs: this.node.now });
     const { life } = this.node;
     this.node.scheduler.timer(100, () => {
       if (this.node.life !== life || !this.node.up) return;

@@ -1,9 +1,11 @@
 import { assertLinearizable, History, World } from "@evenkeel/simulation";
+import type { Configuration, MemberRole } from "../../src/core/index.js";
 import { Client } from "./clients.js";
 import { type Answer, type Op, opKey, swapModel } from "./machine.js";
 import type { Mutation } from "./mutation.js";
 import { drawWeather, Nemesis, type Weather } from "./nemesis.js";
 import { Observer, Violation } from "./observer.js";
+import { Operator } from "./operator.js";
 import { SimReplica } from "./replica.js";
 import { Tally } from "./tally.js";
 
@@ -12,6 +14,8 @@ export interface ScenarioOptions {
   readonly faultsMs?: number;
   readonly mutation?: Mutation;
   readonly weather?: Partial<Weather>;
+  /** Whether members come and go; drawn from the seed unless told. */
+  readonly members?: boolean;
   /** For debugging: a look at the replicas before the first event. */
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
@@ -28,6 +32,8 @@ export const RECOVERY_MAX_MS = 3000;
 
 const three = ["a1", "b1", "c1"];
 const five = [...three, "d1", "e1"];
+const spareLogs = ["l1", "l2", "l3", "l4"];
+const spareStorage = ["s1", "s2", "s3", "s4"];
 
 /** One world from its seed: three replicas (sometimes five), some clients, bad weather, then calm. Throws at the first thing that must not be. */
 export function runScenario({
@@ -35,12 +41,12 @@ export function runScenario({
   faultsMs = 2500,
   mutation,
   weather: given,
+  members,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
   const random = world.random.fork("scenario");
   const tally = new Tally();
-  const observer = new Observer();
   const history = new History<Op, Answer>({ now: () => world.now });
   const small = random.chance(0.5);
   const names = random.fork("size").chance(0.15) ? five : three;
@@ -55,10 +61,16 @@ export function runScenario({
       : {}),
     ...(small ? { tailBytesMax: random.pick([0, 500]), candidateLagMax: 10 } : {}),
   };
-  const replicas = names.map(
-    (name) => new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally, mutation }),
-  );
-  for (const replica of replicas) replica.start();
+  const changing = members ?? (mutation === undefined && random.fork("members").chance(0.5));
+  const observer = new Observer(names);
+  const replica = (name: string, role?: MemberRole) =>
+    new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally, mutation, role });
+  const founders = names.map((name) => replica(name));
+  for (const founder of founders) founder.start();
+  const spares = changing
+    ? [...spareLogs.map((name) => replica(name, "log")), ...spareStorage.map((name) => replica(name))]
+    : [];
+  const replicas = [...founders, ...spares];
   const weather = { ...drawWeather(random.fork("weather")), ...(leaseReads ? {} : { drift: 0.5 }), ...given };
   const nemesis = new Nemesis(world, replicas, random.fork("nemesis"), weather, tally);
   let values = 0;
@@ -77,23 +89,33 @@ export function runScenario({
     });
   });
 
-  if (mutation === undefined && random.fork("trim").chance(0.5)) keepTrimmed(world, replicas);
+  const operator = changing
+    ? new Operator({ world, replicas, spares, random: random.fork("operator"), tally })
+    : undefined;
+  const trims = random.fork("trim");
+  if (changing && trims.chance(0.7)) keepShort(world, replicas, trims.pick([5, 30]));
+  else if (mutation === undefined && trims.chance(0.5)) keepTrimmed(world, founders);
   onStart?.(replicas);
   world.run({ untilMs: faultsMs });
+  if (operator !== undefined) operator.stopped = true;
   nemesis.stop();
   const before = clients.map(({ succeeded }) => succeeded);
+  const current = () => {
+    const { storage, log } = observer.configurations.at(-1) as Configuration;
+    return replicas.filter(({ name }) => storage.includes(name) || log.includes(name));
+  };
   const recovered = () =>
     clients.every((client, index) => client.succeeded > (before[index] as number) + 2) &&
-    replicas.every((replica) => replica.core?.leader !== undefined);
+    current().every((replica) => replica.core?.leader !== undefined);
   world.run({ untilMs: faultsMs + RECOVERY_MAX_MS, until: recovered });
   if (!recovered()) throw new Violation(`no progress within ${RECOVERY_MAX_MS} ms after the faults ended`);
   for (const client of clients) client.stopped = true;
   const quietMs = world.now;
-  const equal = () => replicas.every((replica) => replica.core?.chosenThrough === observer.chosen.length);
+  const equal = () => current().every((replica) => replica.core?.chosenThrough === observer.chosen.length);
   world.run({ untilMs: quietMs + 1000, until: () => world.now > quietMs + 500 && equal() });
   if (!equal()) throw new Violation("the replicas do not catch up once it is quiet");
-  if (new Set(replicas.map((replica) => replica.machine.fingerprint())).size > 1)
-    throw new Violation("the replicas differ");
+  const states = current().filter(({ role }) => role === "storage");
+  if (new Set(states.map(({ machine }) => machine.fingerprint())).size > 1) throw new Violation("the replicas differ");
   assertLinearizable(history, swapModel, { partitionBy: opKey });
 
   for (const [what, count] of Object.entries(world.network.counters)) tally.add(`messages ${what}`, count);
@@ -104,6 +126,17 @@ export function runScenario({
     chosen: observer.chosen.length,
     operations: history.operations().length,
   };
+}
+
+/** Each storage replica keeps no more than the newest few slots, whoever may still need the others. */
+function keepShort(world: World<Uint8Array>, replicas: readonly SimReplica[], slots: number): void {
+  let turn = 0;
+  const next = () => {
+    const replica = replicas[turn++ % replicas.length] as SimReplica;
+    if (replica.role === "storage") replica.trim(replica.machine.appliedThrough - slots);
+    world.timer(20, next);
+  };
+  world.timer(20, next);
 }
 
 /** Each replica in its turn lets go of what all have on disk as chosen. */

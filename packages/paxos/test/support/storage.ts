@@ -1,53 +1,101 @@
 import type { SimJournal, SimNode } from "@evenkeel/simulation";
-import { BALLOT_ZERO, type Ballot, type Entry, type PersistedState, type PersistWrite } from "../../src/core/index.js";
+import {
+  BALLOT_ZERO,
+  type Ballot,
+  type Configuration,
+  type Entry,
+  type PersistedState,
+  type PersistWrite,
+  type Position,
+} from "../../src/core/index.js";
+import { ConfigurationLog } from "../../src/storage/configuration-log.js";
+
+/** A write of the core's, or the host's note that its state machine is about to jump. */
+export type SimWrite = PersistWrite & { readonly installing?: Position };
 
 /** What a sequence of writes leaves behind, slot by slot. */
 export class Folded {
   promised: Ballot = BALLOT_ZERO;
   accepted: Ballot = BALLOT_ZERO;
   chosenThrough = 0;
-  /** Index 0 is slot 1. */
+  installing: Position | undefined;
+  readonly configurations = new ConfigurationLog();
+  /** From slot `below` + 1 on. */
   readonly entries: Entry[] = [];
 
-  apply(write: PersistWrite): void {
+  apply(write: SimWrite): void {
     if (write.promised !== undefined) this.promised = write.promised;
     if (write.accepted !== undefined) this.accepted = write.accepted;
-    if (write.truncateFrom !== undefined) this.entries.length = Math.min(this.entries.length, write.truncateFrom - 1);
+    if (write.installing !== undefined) this.installing = write.installing;
+    if (write.reset !== undefined) {
+      this.entries.length = 0;
+      this.configurations.clear();
+      this.configurations.beginsAt(write.reset);
+    }
+    if (write.truncateFrom !== undefined) {
+      this.entries.length = Math.min(this.entries.length, write.truncateFrom - 1 - this.below);
+      this.configurations.truncatedFrom(write.truncateFrom);
+    }
     for (const entry of write.entries ?? []) {
-      if (entry.slot !== this.entries.length + 1) throw new Error(`write leaves a hole before slot ${entry.slot}`);
+      if (entry.slot !== this.end + 1) throw new Error(`write leaves a hole before slot ${entry.slot}`);
       this.entries.push(entry);
     }
+    this.configurations.appended(write.entries ?? []);
     if (write.chosenThrough !== undefined) this.chosenThrough = Math.max(this.chosenThrough, write.chosenThrough);
   }
 
   at(slot: number): Entry | undefined {
-    return this.entries[slot - 1];
+    return this.entries[slot - 1 - this.below];
+  }
+
+  /** Slots through here are not in the log at all. */
+  get below(): number {
+    return this.configurations.base?.slot ?? 0;
   }
 
   get end(): number {
-    return this.entries.length;
+    return this.below + this.entries.length;
   }
 
-  state(): PersistedState {
-    const { promised, accepted, chosenThrough } = this;
-    return { promised, accepted, trimmedThrough: 0, chosenThrough, entries: [...this.entries] };
+  /** As a host hands it to the core, with the entries behind `from` only, trimmed through `trimmedThrough`. */
+  state(from = this.below, trimmedThrough = this.below, founders?: Configuration): PersistedState {
+    const { promised, accepted, chosenThrough, configurations } = this;
+    const configuration = configurations.at(from);
+    const base = this.base(trimmedThrough, founders);
+    return {
+      promised,
+      accepted,
+      trimmedThrough,
+      chosenThrough,
+      entries: this.entries.slice(Math.max(0, from - this.below)),
+      ...(configuration === undefined ? {} : { configuration }),
+      ...(base === undefined ? {} : { base }),
+    };
+  }
+
+  base(slot: number, founders?: Configuration): Position | undefined {
+    const { base } = this.configurations;
+    if (base?.slot === slot) return base;
+    const ballot = this.at(slot)?.ballot;
+    const configuration = this.configurations.at(slot) ?? founders;
+    return ballot === undefined || configuration === undefined ? undefined : { slot, ballot, configuration };
   }
 }
 
 /** An acceptor's log on a simulated disk: one journal record an atomic write. */
 export class SimStorage {
   readonly #node: SimNode<Uint8Array>;
-  readonly #journal: SimJournal<PersistWrite>;
+  readonly #journal: SimJournal<SimWrite>;
   /** As read back by this life: written, perhaps not durable. */
   written = new Folded();
   /** What a crash now would certainly leave; checked against what the replica says to others. */
   #durable = new Folded();
   #durableCount = 0;
-  readonly #forgotten = new Set<PersistWrite>();
+  readonly #forgotten = new Set<SimWrite>();
 
   constructor(node: SimNode<Uint8Array>) {
     this.#node = node;
-    this.#journal = node.disk.journal<PersistWrite>("log");
+    this.#journal = node.disk.journal<SimWrite>("log");
   }
 
   /** Recovery: whatever a crash has left, less the newest `forgotten` records (an older copy of the disk). */
@@ -64,7 +112,7 @@ export class SimStorage {
     return this.written.state();
   }
 
-  append(write: PersistWrite, done: (error: unknown) => void): void {
+  append(write: SimWrite, done: (error: unknown) => void): void {
     this.written.apply(write);
     this.#journal.append(write, done, { sizeBytes: 64 });
   }
@@ -95,7 +143,7 @@ export class SimStorage {
     });
   }
 
-  #kept(records: readonly PersistWrite[]): PersistWrite[] {
+  #kept(records: readonly SimWrite[]): SimWrite[] {
     return records.filter((record) => !this.#forgotten.has(record));
   }
 }

@@ -29,6 +29,7 @@ export class TableTop {
   readonly stalled = new Set<string>();
   readonly #options: Partial<CoreOptions>;
   readonly #members: readonly string[];
+  readonly #own = new Map<string, Partial<CoreOptions>>();
   #queue: Sent[] = [];
 
   constructor(members: readonly string[], options: Partial<CoreOptions> = {}) {
@@ -40,9 +41,17 @@ export class TableTop {
     }
   }
 
+  /** One more node, with an empty disk. */
+  add(node: string, options: Partial<CoreOptions>): void {
+    this.disks.set(node, new Folded());
+    this.#own.set(node, options);
+    this.start(node, EMPTY_STATE);
+  }
+
   /** (Re)starts a node from what its disk holds. */
   start(node: string, state: PersistedState = this.disk(node).state()): void {
-    const options = { random: () => 0.5, ...this.#options, nodeId: node, members: this.#members };
+    const own = this.#own.get(node);
+    const options = { random: () => 0.5, members: this.#members, ...this.#options, ...own, nodeId: node };
     this.cores.set(node, new PaxosCore(options, state, this.nowMs));
     this.effects.set(node, []);
   }
@@ -103,7 +112,8 @@ export class TableTop {
         this.disk(node).apply(effect.write);
         if (!this.stalled.has(node)) this.#only(node, { type: "persisted", token: effect.token, nowMs: this.nowMs });
       } else if (effect.type === "ship") {
-        const entries = this.disk(node).entries.slice(effect.fromSlot - 1, effect.throughSlot);
+        const disk = this.disk(node);
+        const entries = disk.entries.slice(effect.fromSlot - 1 - disk.below, effect.throughSlot - disk.below);
         this.#post({ from: node, to: effect.to, message: { type: "learn", entries } });
       }
     }

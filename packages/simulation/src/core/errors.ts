@@ -4,7 +4,8 @@ export type SimulationErrorCode =
   | "ERR_SIMULATION_DISK_FULL"
   | "ERR_SIMULATION_DISK_IO"
   | "ERR_SIMULATION_NO_FILE"
-  | "ERR_SIMULATION_HISTORY";
+  | "ERR_SIMULATION_HISTORY"
+  | "ERR_SIMULATION_MODEL";
 
 /** Everything that this package throws or hands to a callback. `code` is stable; the message says what to do. */
 export class SimulationError extends Error {

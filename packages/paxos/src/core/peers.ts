@@ -1,0 +1,135 @@
+import { type MemberRole, roleIn } from "./configuration.js";
+import type { Ack } from "./messages.js";
+import type { Membership } from "./quorum.js";
+import type { Learner } from "./types.js";
+
+/** What the leader knows of another replica, all of it from answers in its own ballot. */
+export interface Peer {
+  readonly node: string;
+  role: MemberRole;
+  synced: boolean;
+  /** Known chosen and durable there. */
+  chosenThrough: number;
+  /** Has no state machine at its applied slot. Nothing is believed before it has answered. */
+  lacksState: boolean;
+  /** What it was last told that it may let go of. */
+  releasedThrough: number;
+  /**
+   * Next slot to send; everything before it is on its way or there. May be at or below `acceptedThrough`: a peer that
+   * has restarted takes again, slot by slot, what it already has on disk.
+   */
+  next: number;
+  /** Accepted in this ballot and durable there through here. */
+  acceptedThrough: number;
+  /** Accepts that are on their way or not yet durable there, oldest first, and what they weigh together. */
+  sent: { readonly through: number; readonly bytes: number }[];
+  sentBytes: number;
+  /** Newest round answered, and when that answer's question was sent, by our clock. */
+  round: number;
+  sentMs: number;
+  /** Round in which something was last sent that an answer of a later round must show as received. */
+  sentRound: number;
+  /** Catch-up goes on when the peer has moved on from `triedChosen`, or answers this round without having done so. */
+  retryRound: number;
+  triedChosen: number;
+  /** Newest round in which it said that it is synced. */
+  syncedRound: number;
+  gapRound: number;
+}
+
+/** How a node stands that the leader feeds. */
+export interface Progress {
+  /** Holds the log in this ballot, but for what is on its way. */
+  readonly holdsTail: boolean;
+  readonly lacksState: boolean;
+  readonly acceptedThrough: number;
+  readonly chosenThrough: number;
+}
+
+/** Everyone whom the leader sends the log, because the configuration in force or the host wants it. */
+export class Peers {
+  all: readonly Peer[] = [];
+  /** Those of them who decide. */
+  voters: readonly Peer[] = [];
+  learners: readonly Learner[] = [];
+  #byNode = new Map<string, Peer>();
+
+  get(node: string): Peer | undefined {
+    return this.#byNode.get(node);
+  }
+
+  /** What is known of a node stays, from learner to voter too. Returns who voted until now and does no more. */
+  seat({ configuration, peers, self }: Membership): readonly string[] {
+    const seats = new Map<string, Peer>();
+    for (const node of peers) seats.set(node, this.#peer(node, roleIn(configuration, node) as MemberRole));
+    const before = this.voters;
+    this.voters = [...seats.values()];
+    for (const { node, role } of this.learners) {
+      if (node !== self && !seats.has(node)) seats.set(node, this.#peer(node, role));
+    }
+    this.#byNode = seats;
+    this.all = [...seats.values()];
+    return before.filter((peer) => !this.voters.includes(peer)).map(({ node }) => node);
+  }
+
+  /** `slotsMax`: so far may a node be behind the log's end and hold it all the same: that much is always on its way. */
+  progressOf(node: string, logEnd: number, slotsMax: number): Progress | undefined {
+    const peer = this.#byNode.get(node);
+    if (peer === undefined) return undefined;
+    const { synced, acceptedThrough, chosenThrough, lacksState } = peer;
+    return { holdsTail: synced && logEnd - acceptedThrough <= slotsMax, lacksState, acceptedThrough, chosenThrough };
+  }
+
+  /** The highest slot through which two storage replicas, the leader among them, durably hold everything: as log or as state. */
+  heldByTwo(leadersChosen: number): number {
+    let second = 0;
+    for (const { role, lacksState, chosenThrough } of this.voters) {
+      if (role === "storage" && !lacksState) second = Math.max(second, chosenThrough);
+    }
+    return Math.min(second, leadersChosen);
+  }
+
+  #peer(node: string, role: MemberRole): Peer {
+    const known = this.#byNode.get(node);
+    if (known !== undefined) {
+      known.role = role;
+      return known;
+    }
+    return {
+      node,
+      role,
+      synced: false,
+      chosenThrough: 0,
+      lacksState: true,
+      releasedThrough: 0,
+      next: 0,
+      acceptedThrough: 0,
+      sent: [],
+      sentBytes: 0,
+      round: 0,
+      sentMs: Number.NEGATIVE_INFINITY,
+      sentRound: 0,
+      retryRound: 0,
+      triedChosen: -1,
+      syncedRound: -1,
+      gapRound: -1,
+    };
+  }
+}
+
+/** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
+export function mustResend(peer: Peer, message: Ack): boolean {
+  if (message.receivedThrough + 1 >= peer.next) return false;
+  if (message.gap) return message.round > peer.gapRound;
+  return message.round > peer.sentRound && message.round > peer.gapRound;
+}
+
+/** What was sent beyond `through` counts as lost. */
+export function forgetSent(peer: Peer, through: number): void {
+  while (peer.sent.length > 0) {
+    const last = peer.sent.at(-1) as { through: number; bytes: number };
+    if (last.through <= through) return;
+    peer.sentBytes -= last.bytes;
+    peer.sent.pop();
+  }
+}

@@ -1,0 +1,30 @@
+import type { Proposal } from "./types.js";
+
+/** Proposals that wait for room in the pipeline, first come, first served; taking one costs the same however many wait. */
+export class ProposalQueue {
+  #waiting: Proposal[] = [];
+  #head = 0;
+  /** Of their commands. */
+  bytes = 0;
+
+  get length(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  push(proposal: Proposal): void {
+    this.#waiting.push(proposal);
+    this.bytes += proposal.command.length;
+  }
+
+  shift(): Proposal | undefined {
+    const next = this.#waiting[this.#head];
+    if (next === undefined) return undefined;
+    this.#head++;
+    this.bytes -= next.command.length;
+    if (this.#head === this.#waiting.length || this.#head > 4096) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    return next;
+  }
+}

@@ -1,0 +1,126 @@
+import { PaxosError } from "../core/errors.js";
+import type { HostMessage } from "./host-messages.js";
+
+/** How often who has not answered is asked again: while this replica waits for it, and at longest when it does not. */
+const askMs = 100;
+const askMaxMs = 60_000;
+
+export interface BirthParts {
+  readonly ids: { readonly nodeId: string; readonly groupId: string };
+  readonly births: ReadonlyMap<string, string>;
+  /** Whether this log has never held a promise, until now. */
+  readonly blank: () => boolean;
+  /** Resolves when it is durable. */
+  readonly remember: (nodeId: string, birth: string) => Promise<void>;
+  readonly members: () => readonly string[];
+  readonly random: () => number;
+  readonly post: (to: string, message: HostMessage) => void;
+  /** This replica has nothing to have forgotten: it may vote. */
+  readonly voice: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * An acceptor whose disk is empty either begins, or has forgotten all that it promised; by itself it cannot tell. So every
+ * log is born under a mark, the others remember it durably, and an empty one votes only after it has asked: when most of
+ * the other members know no other mark of its node (most of them answered its first life, so one of them is asked again),
+ * or when, itself included, a majority of the members has never voted: then the group is being founded. An acceptor that
+ * is remembered under another mark never votes again under that name.
+ */
+export class Births {
+  readonly #parts: BirthParts;
+  readonly #known: Map<string, string>;
+  #own: string | undefined;
+  readonly #answered = new Set<string>();
+  readonly #blank = new Set<string>();
+  #voting: boolean;
+  #askAtMs = Number.NEGATIVE_INFINITY;
+  #pauseMs = askMs;
+  #ended = false;
+
+  constructor(parts: BirthParts) {
+    this.#parts = parts;
+    this.#known = new Map(parts.births);
+    this.#voting = !parts.blank();
+    void this.#begin();
+  }
+
+  get voting(): boolean {
+    return this.#voting;
+  }
+
+  /** Asks those who have not answered in this life. Nothing is left to do once all have. */
+  tick(nowMs: number): void {
+    if (this.#ended || this.#own === undefined || nowMs < this.#askAtMs) return;
+    const { post } = this.#parts;
+    const silent = this.#others().filter((node) => !this.#answered.has(node));
+    for (const node of silent) post(node, { type: "knock", birth: this.#own });
+    // A member that is gone for good is not worth a message each moment for ever; one that comes back knocks itself.
+    this.#pauseMs = this.#voting ? Math.min(2 * this.#pauseMs, askMaxMs) : askMs;
+    this.#askAtMs = nowMs + this.#pauseMs;
+    if (this.#voting && silent.length === 0) this.#ended = true;
+  }
+
+  onKnock(from: string, birth: string): void {
+    void this.#answer(from, birth).catch((cause: unknown) => this.#parts.fail(cause));
+  }
+
+  onKnown(from: string, birth: string, blank: boolean): void {
+    if (this.#ended || this.#own === undefined) return;
+    const { ids, fail } = this.#parts;
+    if (birth !== this.#own) {
+      this.#ended = true;
+      const what = `${from} remembers another log of ${ids.nodeId}: this disk is not the one under which it voted`;
+      fail(new PaxosError("ERR_PAXOS_AMNESIA", `group ${ids.groupId}: ${what}; it must join under a new name`));
+      return;
+    }
+    this.#answered.add(from);
+    if (blank) this.#blank.add(from);
+    this.#decide();
+  }
+
+  close(): void {
+    this.#ended = true;
+  }
+
+  #others(): readonly string[] {
+    return this.#parts.members().filter((node) => node !== this.#parts.ids.nodeId);
+  }
+
+  async #begin(): Promise<void> {
+    const { ids, remember, random, fail } = this.#parts;
+    try {
+      let own = this.#known.get(ids.nodeId);
+      if (own === undefined) {
+        own = `${Math.floor(random() * 2 ** 48).toString(36)}${Math.floor(random() * 2 ** 48).toString(36)}`;
+        await remember(ids.nodeId, own);
+        this.#known.set(ids.nodeId, own);
+      }
+      this.#own = own;
+      this.#decide();
+    } catch (cause) {
+      if (!this.#ended) fail(cause);
+    }
+  }
+
+  async #answer(from: string, birth: string): Promise<void> {
+    const { remember, post } = this.#parts;
+    if (!this.#known.has(from)) {
+      this.#known.set(from, birth);
+      await remember(from, birth);
+    }
+    if (!this.#ended) post(from, { type: "known", birth: this.#known.get(from) as string, blank: this.#parts.blank() });
+  }
+
+  #decide(): void {
+    if (this.#voting) return;
+    const { members, ids, voice } = this.#parts;
+    const all = members();
+    const founding = all.filter((node) => node === ids.nodeId || this.#blank.has(node)).length * 2 > all.length;
+    const others = this.#others();
+    const answers = others.filter((node) => this.#answered.has(node)).length;
+    if (!founding && answers * 2 <= others.length) return;
+    this.#voting = true;
+    voice();
+  }
+}

@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import { channel } from "node:diagnostics_channel";
+import { PaxosError } from "../core/errors.js";
+import type { Position } from "../core/types.js";
+import type { HostMessage } from "./host-messages.js";
+import type { StateMachine } from "./state-machine.js";
+
+const snapshotFailed = channel("evenkeel:paxos:snapshot-failed");
+const snapshotInstalled = channel("evenkeel:paxos:snapshot-installed");
+
+/** A piece that has not come after this long is asked for again; after so many times its sender counts as dead. */
+const retryMs = 500;
+const triesMax = 20;
+
+type Offer = Extract<HostMessage, { type: "offer" }>;
+type Piece = Extract<HostMessage, { type: "piece" }>;
+
+interface Asking {
+  readonly from: string;
+  readonly id: string;
+  readonly offset: number;
+  atMs: number;
+  tries: number;
+  resolve(piece: Piece): void;
+  reject(error: Error): void;
+}
+
+export interface ReceiverParts {
+  readonly ids: { readonly nodeId: string; readonly groupId: string };
+  readonly machine: StateMachine<unknown>;
+  readonly now: () => number;
+  /** Whether a snapshot of this slot would still bring the state machine forward. */
+  readonly wants: (slot: number) => boolean;
+  readonly post: (to: string, message: HostMessage) => void;
+  /** Durable when it resolves: the state machine is about to be at this position. From here on nothing is applied. */
+  readonly prepare: (position: Position) => Promise<void>;
+  /** The state machine is at this position, durably; or, undefined, it stays where it was. */
+  readonly done: (position: Position | undefined) => void;
+  /** The contract was broken, or the log failed: the group must stop. */
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * Takes one snapshot at a time. The receiver sets the pace: a piece is asked for when the state machine wants it, and asked
+ * for again when it does not come, so a lost message or a broken connection costs a moment, not the transfer.
+ */
+export class SnapshotReceiver {
+  readonly #parts: ReceiverParts;
+  #asking: Asking | undefined;
+  #installing: Promise<void> | undefined;
+  #id = "";
+  #closed = false;
+  installed = 0;
+  bytesReceived = 0;
+
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts;
+  }
+
+  get active(): boolean {
+    return this.#installing !== undefined;
+  }
+
+  offer(from: string, offer: Offer): void {
+    const { machine, wants } = this.#parts;
+    if (this.#closed || machine.install === undefined || !wants(offer.position.slot)) return;
+    if (this.#installing !== undefined) {
+      // One that is on its way goes on; who offers will offer again if it was not enough. Unless its sender has fallen silent.
+      if (this.#asking && this.#asking.from !== from && this.#asking.tries >= 2) this.#giveUp("another has one");
+      return;
+    }
+    this.#id = offer.id;
+    this.#installing = this.#install(from, offer).finally(() => {
+      this.#installing = undefined;
+      this.#asking = undefined;
+      this.#id = "";
+    });
+  }
+
+  piece(from: string, piece: Piece): void {
+    const asking = this.#asking;
+    if (asking?.id !== piece.id || asking.from !== from || asking.offset !== piece.offset) return;
+    this.#asking = undefined;
+    asking.resolve(piece);
+  }
+
+  gone(from: string, id: string): void {
+    if (this.#asking?.id === id && this.#asking.from === from) this.#giveUp(`${from} does not have it any more`);
+  }
+
+  tick(nowMs: number): void {
+    const asking = this.#asking;
+    if (asking === undefined || nowMs - asking.atMs < retryMs) return;
+    if (++asking.tries > triesMax) {
+      this.#giveUp(`${asking.from} does not answer`);
+      return;
+    }
+    asking.atMs = nowMs;
+    this.#parts.post(asking.from, { type: "fetch", id: asking.id, offset: asking.offset });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#giveUp("the group is closed");
+  }
+
+  /** Resolves when the state machine is left alone. */
+  async settled(): Promise<void> {
+    await this.#installing;
+  }
+
+  async #install(from: string, offer: Offer): Promise<void> {
+    const { ids, machine, prepare, done, fail, wants } = this.#parts;
+    const { position, sizeBytes, id } = offer;
+    let prepared = false;
+    let logFailure: unknown;
+    const ask = (offset: number) => this.#ask(from, id, offset);
+    const take = (bytes: number) => {
+      this.bytesReceived += bytes;
+    };
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      const hash = createHash("sha256");
+      let offset = 0;
+      for (;;) {
+        const piece = await ask(offset);
+        if (offset + piece.bytes.length > sizeBytes) throw broken(`more than the ${sizeBytes} bytes announced`);
+        hash.update(piece.bytes);
+        take(piece.bytes.length);
+        offset += piece.bytes.length;
+        if (piece.bytes.length > 0) yield piece.bytes;
+        if (offset < sizeBytes && piece.bytes.length > 0) continue;
+        if (offset < sizeBytes) throw broken(`it ended after ${offset} of ${sizeBytes} bytes`);
+        if (!hash.digest().equals(piece.digest)) throw broken("its checksum is wrong");
+        break;
+      }
+      if (!wants(position.slot)) throw new PaxosError("ERR_PAXOS_SNAPSHOT", "the log has come past this snapshot");
+      try {
+        await prepare(position);
+      } catch (cause) {
+        logFailure = cause;
+        throw cause;
+      }
+      prepared = true;
+    }
+    try {
+      await (machine.install as NonNullable<typeof machine.install>)({
+        slot: position.slot,
+        sizeBytes,
+        chunks: chunks(),
+      });
+    } catch (cause) {
+      if (prepared) done(undefined);
+      if (logFailure !== undefined) fail(logFailure);
+      else if (snapshotFailed.hasSubscribers) snapshotFailed.publish({ ...ids, from, slot: position.slot, cause });
+      return;
+    }
+    if (!prepared) {
+      fail(new PaxosError("ERR_PAXOS_APPLY", `group ${ids.groupId}: install resolved before it had read the snapshot`));
+      return;
+    }
+    this.installed++;
+    if (snapshotInstalled.hasSubscribers) snapshotInstalled.publish({ ...ids, from, slot: position.slot, sizeBytes });
+    done(position);
+  }
+
+  #ask(from: string, id: string, offset: number): Promise<Piece> {
+    return new Promise<Piece>((resolve, reject) => {
+      if (this.#closed || this.#id !== id) {
+        reject(new PaxosError("ERR_PAXOS_CLOSED", "the snapshot is not wanted any more"));
+        return;
+      }
+      this.#asking = { from, id, offset, atMs: this.#parts.now(), tries: 0, resolve, reject };
+      this.#parts.post(from, { type: "fetch", id, offset });
+    });
+  }
+
+  #giveUp(why: string): void {
+    const asking = this.#asking;
+    this.#asking = undefined;
+    asking?.reject(new PaxosError("ERR_PAXOS_SNAPSHOT", `the snapshot was given up: ${why}`));
+  }
+}
+
+function broken(what: string): PaxosError {
+  return new PaxosError("ERR_PAXOS_SNAPSHOT", `a snapshot came broken: ${what}`);
+}

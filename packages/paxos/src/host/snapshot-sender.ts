@@ -1,0 +1,168 @@
+import { createHash, type Hash } from "node:crypto";
+import { channel } from "node:diagnostics_channel";
+import type { Position } from "../core/types.js";
+import type { HostMessage } from "./host-messages.js";
+import type { Pace } from "./pace.js";
+import type { Snapshot, StateMachine } from "./state-machine.js";
+
+const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
+const snapshotFailed = channel("evenkeel:paxos:snapshot-failed");
+
+/** Snapshots on their way at once, of one group. Who comes while all are taken is offered one when its leader next sees that it lags. */
+const sessionsMax = 2;
+/** Nobody has asked for a piece for this long: it is given up. */
+const idleMaxMs = 30_000;
+
+interface Session {
+  readonly id: string;
+  readonly position: Position;
+  readonly snapshot: Snapshot;
+  readonly hash: Hash;
+  /** Where the newest piece begins, and itself: it may have been lost. */
+  offset: number;
+  piece: HostMessage | undefined;
+  next: number;
+  reading: boolean;
+  activeMs: number;
+}
+
+export interface SenderParts {
+  readonly ids: { readonly nodeId: string; readonly groupId: string };
+  readonly machine: StateMachine<unknown>;
+  readonly pieceBytes: number;
+  readonly pace: Pace;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Everything known of this slot, when it is. */
+  readonly positionOf: (slot: number) => Position | undefined;
+  readonly post: (to: string, message: HostMessage) => void;
+}
+
+/** Hands snapshots of the state machine out, piece by piece as they are asked for. One session a receiver. */
+export class SnapshotSender {
+  readonly #parts: SenderParts;
+  readonly #sessions = new Map<string, Session>();
+  readonly #starting = new Set<string>();
+  #count = 0;
+  #closed = false;
+  bytesSent = 0;
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+  }
+
+  /** Lowest slot behind which somebody will go on by log; infinite while nothing is on its way. */
+  get pinnedSlot(): number {
+    let slot = Number.POSITIVE_INFINITY;
+    for (const { position } of this.#sessions.values()) slot = Math.min(slot, position.slot);
+    return slot;
+  }
+
+  /** Somebody lacks slots from `fromSlot` on that are not in the log any more. May be called again and again about the same one. */
+  needed(to: string, fromSlot: number): void {
+    const { ids, machine, now } = this.#parts;
+    const session = this.#sessions.get(to);
+    if (session !== undefined && session.position.slot >= fromSlot) {
+      this.#offer(to, session);
+      return;
+    }
+    if (snapshotNeeded.hasSubscribers) snapshotNeeded.publish({ ...ids, to, fromSlot });
+    if (machine.snapshot === undefined || this.#closed) return;
+    if (session === undefined && this.#sessions.size + this.#starting.size >= sessionsMax) return;
+    if (this.#starting.has(to)) return;
+    this.#starting.add(to);
+    void this.#start(to, now()).finally(() => this.#starting.delete(to));
+  }
+
+  fetch(to: string, id: string, offset: number): void {
+    const session = this.#sessions.get(to);
+    if (session?.id !== id || offset > session.next || offset < session.offset) {
+      // Who begins the same one again has dropped what it had: it will be offered a new one.
+      if (session?.id === id) this.#end(to, session);
+      this.#parts.post(to, { type: "gone", id });
+      return;
+    }
+    session.activeMs = this.#parts.now();
+    if (session.piece !== undefined && offset === session.offset && offset !== session.next)
+      this.#send(to, session.piece);
+    else if (!session.reading) void this.#read(to, session);
+  }
+
+  tick(nowMs: number): void {
+    for (const [to, session] of this.#sessions) if (nowMs - session.activeMs > idleMaxMs) this.#end(to, session);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const [to, session] of this.#sessions) this.#end(to, session);
+  }
+
+  async #start(to: string, nowMs: number): Promise<void> {
+    const { machine, positionOf, random } = this.#parts;
+    try {
+      const snapshot = await (machine.snapshot as () => Snapshot | Promise<Snapshot>).call(machine);
+      const position = positionOf(snapshot.slot);
+      if (position === undefined || this.#closed) {
+        await snapshot.close?.();
+        return;
+      }
+      const before = this.#sessions.get(to);
+      if (before !== undefined) this.#end(to, before);
+      const id = `${snapshot.slot}/${++this.#count}/${Math.floor(random() * 2 ** 48).toString(36)}`;
+      const hash = createHash("sha256");
+      const start = { offset: 0, piece: undefined, next: 0, reading: false, activeMs: nowMs };
+      const session: Session = { id, position, snapshot, hash, ...start };
+      this.#sessions.set(to, session);
+      this.#offer(to, session);
+    } catch (cause) {
+      this.#failed(to, cause);
+    }
+  }
+
+  #offer(to: string, { id, position, snapshot: { sizeBytes } }: Session): void {
+    this.#parts.post(to, { type: "offer", id, position, sizeBytes });
+  }
+
+  async #read(to: string, session: Session): Promise<void> {
+    const { id, snapshot, hash, next: offset } = session;
+    session.reading = true;
+    try {
+      const length = Math.min(this.#parts.pieceBytes, snapshot.sizeBytes - offset);
+      const bytes = length === 0 ? new Uint8Array(0) : await snapshot.read(offset, length);
+      if (bytes.length !== length) throw new RangeError(`read gave ${bytes.length} bytes at ${offset}, not ${length}`);
+      if (this.#sessions.get(to) !== session) return;
+      hash.update(bytes);
+      const last = offset + length === snapshot.sizeBytes;
+      const digest = last ? hash.copy().digest() : new Uint8Array(0);
+      session.offset = offset;
+      session.next = offset + length;
+      session.piece = { type: "piece", id, offset, bytes, digest };
+      this.#send(to, session.piece);
+    } catch (cause) {
+      this.#end(to, session);
+      this.#parts.post(to, { type: "gone", id });
+      this.#failed(to, cause);
+    } finally {
+      session.reading = false;
+    }
+  }
+
+  #send(to: string, piece: HostMessage): void {
+    const bytes = piece.type === "piece" ? piece.bytes.length : 0;
+    this.bytesSent += bytes;
+    this.#parts.pace.pass(bytes, () => {
+      if (!this.#closed) this.#parts.post(to, piece);
+    });
+  }
+
+  #end(to: string, session: Session): void {
+    this.#sessions.delete(to);
+    void Promise.resolve()
+      .then(() => session.snapshot.close?.())
+      .catch((cause: unknown) => this.#failed(to, cause));
+  }
+
+  #failed(to: string, cause: unknown): void {
+    if (snapshotFailed.hasSubscribers) snapshotFailed.publish({ ...this.#parts.ids, to, cause });
+  }
+}

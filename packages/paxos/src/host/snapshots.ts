@@ -1,0 +1,138 @@
+import type { PaxosCore } from "../core/core.js";
+import type { CoreEvent, Position } from "../core/types.js";
+import type { GroupStorage } from "../storage/storage.js";
+import type { Applier } from "./applier.js";
+import { storedEntries } from "./entries.js";
+import type { ReplicaHome } from "./home.js";
+import type { HostMessage, SnapshotMessage } from "./host-messages.js";
+import { SnapshotReceiver } from "./snapshot-receiver.js";
+import { SnapshotSender } from "./snapshot-sender.js";
+import type { StateMachine } from "./state-machine.js";
+
+/** How often a state machine that is behind its own log asks for a snapshot. */
+const askMs = 500;
+
+/** What snapshots need of their replica. */
+export interface SnapshotParts<R> {
+  readonly ids: { readonly nodeId: string; readonly groupId: string };
+  readonly home: ReplicaHome;
+  readonly core: PaxosCore;
+  readonly storage: GroupStorage;
+  readonly machine: StateMachine<R>;
+  readonly applier: Applier<R>;
+  readonly post: (to: string, message: HostMessage) => void;
+  readonly step: (event: CoreEvent) => void;
+  readonly markInstall: (position: Position) => Promise<void>;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Both directions of one replica's snapshots, and the way back from one to the log. */
+export class Snapshots<R> {
+  readonly #parts: SnapshotParts<R>;
+  readonly sender: SnapshotSender;
+  readonly receiver: SnapshotReceiver;
+  #askAtMs = 0;
+  #replaying: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(parts: SnapshotParts<R>) {
+    this.#parts = parts;
+    const { ids, home, core, storage, machine, applier, post, fail } = parts;
+    const { now, random, snapshotPieceBytes: pieceBytes } = home.settings;
+    const positionOf = (slot: number) => {
+      const position = core.positionFrom(slot);
+      return position?.slot === slot ? position : undefined;
+    };
+    this.sender = new SnapshotSender({ ids, machine, pieceBytes, pace: home.pace, now, random, positionOf, post });
+    this.receiver = new SnapshotReceiver({
+      ids,
+      machine,
+      now,
+      post,
+      fail,
+      wants: (slot) => slot > applier.appliedThrough && slot >= storage.trimmedThrough,
+      prepare: async (position) => {
+        applier.hold();
+        await parts.markInstall(position);
+      },
+      done: (position) => this.#installed(position),
+    });
+  }
+
+  receive(from: string, message: SnapshotMessage): void {
+    switch (message.type) {
+      case "ask":
+        if (!this.#parts.applier.behind) this.sender.needed(from, message.fromSlot);
+        return;
+      case "offer":
+        return this.receiver.offer(from, message);
+      case "fetch":
+        return this.sender.fetch(from, message.id, message.offset);
+      case "piece":
+        return this.receiver.piece(from, message);
+      case "gone":
+        return this.receiver.gone(from, message.id);
+    }
+  }
+
+  tick(nowMs: number, leader: string | undefined): void {
+    this.sender.tick(nowMs);
+    this.receiver.tick(nowMs);
+    const { applier, core, ids, post, storage } = this.#parts;
+    if (!applier.behind || this.receiver.active || this.#replaying || nowMs < this.#askAtMs) return;
+    this.#askAtMs = nowMs + askMs;
+    const others = core.configuration.storage.filter((node) => node !== ids.nodeId);
+    for (const node of leader === undefined ? others : [leader]) {
+      post(node, { type: "ask", fromSlot: storage.trimmedThrough });
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.sender.close();
+    this.receiver.close();
+  }
+
+  async settled(): Promise<void> {
+    await this.receiver.settled();
+    await this.#replaying;
+  }
+
+  #installed(position: Position | undefined): void {
+    const { applier, step, home, fail } = this.#parts;
+    if (this.#closed) return;
+    if (position !== undefined) {
+      applier.jumpTo(position.slot);
+      step({ type: "installed", position, nowMs: home.settings.now() });
+    }
+    try {
+      applier.release();
+    } catch (cause) {
+      fail(cause);
+      return;
+    }
+    if (applier.behind && position !== undefined) {
+      this.#replaying = this.#replay().finally(() => {
+        this.#replaying = undefined;
+      });
+    }
+  }
+
+  /** What was chosen while the state machine had nothing to apply it to is in the log. */
+  async #replay(): Promise<void> {
+    const { applier, core, storage, step, home, fail } = this.#parts;
+    try {
+      while (!this.#closed && applier.appliedThrough < core.chosenThrough) {
+        for await (const entry of storedEntries(storage, applier.appliedThrough + 1, core.chosenThrough)) {
+          if (this.#closed) return;
+          applier.apply([entry], () => {});
+        }
+      }
+      if (this.#closed) return;
+      applier.behind = false;
+      step({ type: "stateful", nowMs: home.settings.now() });
+    } catch (cause) {
+      fail(cause);
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { weightOf } from "../core/log.js";
+import type { Entry } from "../core/types.js";
+
+/** Into how many steps the kept log is divided: as finely it is let go. */
+const steps = 8;
+
+export interface TrimmerParts {
+  readonly keptBytesMax: number;
+  readonly trimmedThrough: number;
+  /** What may go: durable as state here, or held by two storage replicas. Undefined: nothing goes by itself. */
+  readonly letGoThrough: () => number | undefined;
+  /** Behind this slot a snapshot that is on its way will need the log. */
+  readonly pinnedSlot: () => number;
+  readonly trim: (throughSlot: number) => Promise<void>;
+}
+
+/**
+ * Keeps the newest `keptBytesMax` of the log for those that lag, and lets go of what is older: on every replica the same,
+ * whether somebody lags or not, so that nothing changes on the day on which somebody does.
+ */
+export class Trimmer {
+  readonly #parts: TrimmerParts;
+  /** A point for each step of log: the slots through it weighed `bytes` in this life, all before included. */
+  #points: { slot: number; bytes: number }[] = [];
+  #bytes = 0;
+  #trimming = false;
+  #trimmedThrough: number;
+
+  constructor(parts: TrimmerParts) {
+    this.#parts = parts;
+    this.#trimmedThrough = parts.trimmedThrough;
+  }
+
+  chosen(entries: readonly Entry[]): void {
+    const last = entries.at(-1);
+    if (!last) return;
+    for (const entry of entries) this.#bytes += weightOf(entry);
+    if (this.#bytes - (this.#points.at(-1)?.bytes ?? 0) < this.#parts.keptBytesMax / steps) return;
+    this.#points.push({ slot: last.slot, bytes: this.#bytes });
+    this.look();
+  }
+
+  /** Something may have become superfluous. */
+  look(): void {
+    const { keptBytesMax, letGoThrough, pinnedSlot, trim } = this.#parts;
+    const through = letGoThrough();
+    if (this.#trimming || through === undefined) return;
+    // A snapshot on its way holds back as much again, no more: who needs longer than that for it has to begin anew.
+    const surplus = (bytes: number) => this.#bytes - bytes >= keptBytesMax;
+    const pinned = pinnedSlot();
+    let target = 0;
+    for (const { slot, bytes } of this.#points) {
+      if (!surplus(bytes) || slot > through) break;
+      if (slot > pinned && this.#bytes - bytes < 2 * keptBytesMax) break;
+      target = slot;
+    }
+    if (target <= this.#trimmedThrough) return;
+    this.#points = this.#points.filter(({ slot }) => slot > target);
+    this.#trimming = true;
+    this.#trimmedThrough = target;
+    // Its failure stops the group, which is told there.
+    void trim(target)
+      .catch(() => {})
+      .finally(() => {
+        this.#trimming = false;
+      });
+  }
+}

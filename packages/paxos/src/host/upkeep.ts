@@ -1,0 +1,119 @@
+import { type MemberRole, nodesOf } from "../core/configuration.js";
+import type { PaxosCore } from "../core/core.js";
+import type { CoreEvent, Effect, Members } from "../core/types.js";
+import type { GroupStorage } from "../storage/storage.js";
+import type { Applier } from "./applier.js";
+import { Births } from "./births.js";
+import { Changes } from "./changes.js";
+import { asFailure } from "./failure.js";
+import type { ReplicaHome } from "./home.js";
+import type { HostMessage } from "./host-messages.js";
+import type { Recovered } from "./recover.js";
+import { Snapshots } from "./snapshots.js";
+import type { StateMachine } from "./state-machine.js";
+import { Trimmer } from "./trimmer.js";
+import type { Writer } from "./writer.js";
+
+export interface UpkeepParts<R> {
+  readonly ids: { readonly nodeId: string; readonly groupId: string };
+  readonly home: ReplicaHome;
+  readonly role: MemberRole;
+  readonly core: PaxosCore;
+  readonly storage: GroupStorage;
+  readonly writer: Writer;
+  readonly machine: StateMachine<R>;
+  readonly applier: Applier<R>;
+  readonly recovered: Recovered;
+  readonly post: (to: string, message: HostMessage) => void;
+  readonly step: (event: CoreEvent) => void;
+  readonly fail: (error: Error) => void;
+  readonly refuseIfNotLeading: () => void;
+  readonly propose: (members: Members) => Promise<unknown>;
+  readonly trim: (throughSlot: number) => Promise<void>;
+}
+
+/** What goes on in a group beside its commands: whose disks these are, who lags, who is a member, how much log is kept. */
+export class Upkeep<R> {
+  readonly changes: Changes;
+  readonly snapshots: Snapshots<R>;
+  readonly #births: Births;
+  readonly #trimmer: Trimmer;
+  /** Of a log replica: through here it may let go. */
+  #releasable = 0;
+
+  constructor(parts: UpkeepParts<R>) {
+    const { ids, home, role, core, storage, writer, machine, applier, post, step, fail } = parts;
+    const { now, random, logKeptBytesMax } = home.settings;
+    const failed = (what: string) => (cause: unknown) => fail(asFailure("ERR_PAXOS_STORAGE", ids.groupId, what, cause));
+    this.#births = new Births({
+      ids,
+      births: parts.recovered.state.births ?? new Map(),
+      remember: (node, birth) => writer.during(storage.remember(node, birth)),
+      blank: () => core.promised.round === 0,
+      members: () => nodesOf(core.configuration),
+      random,
+      post,
+      voice: () => step({ type: "voice", nowMs: now() }),
+      fail: failed("its log failed"),
+    });
+    this.snapshots = new Snapshots({
+      ids,
+      home,
+      core,
+      storage,
+      machine,
+      applier,
+      post,
+      step,
+      markInstall: (position) => writer.during(storage.markInstall(position)),
+      fail: failed("a snapshot could not be taken over"),
+    });
+    this.changes = new Changes({
+      groupId: ids.groupId,
+      configuration: () => core.configuration,
+      chosenThrough: () => core.chosenThrough,
+      progressOf: (node) => core.progressOf(node),
+      refuseIfNotLeading: parts.refuseIfNotLeading,
+      setLearners: (learners) => step({ type: "learners", learners, nowMs: now() }),
+      propose: parts.propose,
+    });
+    this.#trimmer = new Trimmer({
+      keptBytesMax: logKeptBytesMax,
+      trimmedThrough: storage.trimmedThrough,
+      letGoThrough: () => (role === "log" ? this.#releasable : machine.durableThrough),
+      pinnedSlot: () => this.snapshots.sender.pinnedSlot,
+      trim: (throughSlot) => parts.trim(Math.min(throughSlot, applier.appliedThrough)),
+    });
+  }
+
+  tick(nowMs: number, leader: string | undefined): void {
+    this.#births.tick(nowMs);
+    this.snapshots.tick(nowMs, leader);
+    this.changes.tick();
+  }
+
+  receive(from: string, message: HostMessage): void {
+    if (message.type === "knock") this.#births.onKnock(from, message.birth);
+    else if (message.type === "known") this.#births.onKnown(from, message.birth, message.blank);
+    else this.snapshots.receive(from, message);
+  }
+
+  chosen(entries: Extract<Effect, { type: "chosen" }>["entries"]): void {
+    this.#trimmer.chosen(entries);
+  }
+
+  releasable(throughSlot: number): void {
+    this.#releasable = Math.max(this.#releasable, throughSlot);
+    this.#trimmer.look();
+  }
+
+  close(): void {
+    this.#births.close();
+    this.snapshots.close();
+    this.changes.tick();
+  }
+
+  settled(): Promise<void> {
+    return this.snapshots.settled();
+  }
+}

@@ -1,0 +1,130 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { encodeConfiguration } from "../src/core/configuration.js";
+import {
+  type Configuration,
+  decodeConfiguration,
+  decodeMessage,
+  type Entry,
+  encodeMessage,
+  type Message,
+  type PaxosError,
+  type Position,
+} from "../src/core/index.js";
+import { decodeHostMessage, encodeHostMessage, type HostMessage } from "../src/host/host-messages.js";
+import { decodeRecord, encodeRecord, type LogRecord } from "../src/storage/record.js";
+
+const ballot = { round: 3, node: "a1" };
+const older = { round: 2, node: "knoten-é" };
+const configuration: Configuration = { slot: 301, storage: ["a1", "c1"], log: ["l1"], departed: ["b1"] };
+const position: Position = { slot: 302, ballot: older, configuration };
+const entries: Entry[] = [
+  { slot: 300, ballot: older, kind: "command", command: new Uint8Array([1, 2, 3]) },
+  { slot: 301, ballot: older, kind: "config", command: encodeConfiguration(configuration) },
+  { slot: 302, ballot, kind: "noop", command: new Uint8Array(0) },
+];
+const stamp = { ballot, round: 17, sentMs: 1234.5, chosenThrough: 299 };
+
+const messages: Message[] = [
+  { type: "accept", ...stamp, prevSlot: 299, entries },
+  {
+    type: "ack",
+    ballot,
+    round: 17,
+    sentMs: 1234.5,
+    synced: true,
+    acceptedThrough: 301,
+    receivedThrough: 302,
+    chosenThrough: 299,
+    gap: false,
+    lacksState: true,
+  },
+  { type: "base", ...stamp, position },
+  { type: "releasable", throughSlot: 299 },
+  { type: "departed", slot: 301 },
+  { type: "takeOver", ballot },
+];
+
+const hostMessages: HostMessage[] = [
+  { type: "ask", fromSlot: 7 },
+  { type: "offer", id: "302/1/k3j", position, sizeBytes: 1_000_000 },
+  { type: "fetch", id: "302/1/k3j", offset: 65_536 },
+  { type: "piece", id: "302/1/k3j", offset: 65_536, bytes: new Uint8Array([9, 8, 7]), digest: new Uint8Array([1, 2]) },
+  { type: "gone", id: "302/1/k3j" },
+  { type: "knock", birth: "2kf93j" },
+  { type: "known", birth: "2kf93j", blank: true },
+];
+
+const records: LogRecord[] = [
+  { promised: ballot, accepted: older, reset: position, trimmedThrough: 302, base: position, chosenThrough: 302 },
+  { installing: position },
+  {
+    births: new Map([
+      ["a1", "2kf93j"],
+      ["l1", "x"],
+    ]),
+  },
+  { entries },
+];
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+const lines = (name: string) =>
+  readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
+    .trim()
+    .split("\n");
+
+describe("what members, snapshots and births look like in bytes", () => {
+  it("between cores", () => {
+    const fixture = lines("messages-v2.txt");
+    expect(fixture).toEqual(messages.map((message) => `${message.type} ${hex(encodeMessage(message))}`));
+    const read = fixture.map((line) => decodeMessage(Buffer.from(line.split(" ")[1] as string, "hex")));
+    expect(read).toEqual(messages);
+  });
+
+  it("between hosts", () => {
+    const fixture = lines("host-messages-v1.txt");
+    expect(fixture).toEqual(hostMessages.map((message) => `${message.type} ${hex(encodeHostMessage(message))}`));
+    const read = fixture.map((line) => decodeHostMessage(Buffer.from(line.split(" ")[1] as string, "hex")));
+    expect(read).toEqual(hostMessages);
+  });
+
+  it("on disk", () => {
+    const fixture = lines("log-records-members-v1.txt");
+    expect(fixture).toEqual(records.map((record) => hex(encodeRecord(record))));
+    expect(fixture.map((line) => decodeRecord(Uint8Array.from(Buffer.from(line, "hex"))))).toEqual(records);
+  });
+
+  it("say nothing new to a release that does not know them, unless they must", () => {
+    // Only a message that holds a change of members is of the second version.
+    expect(messages.map((message) => encodeMessage(message)[0])).toEqual([2, 1, 1, 1, 1, 1]);
+    const plain = entries.filter(({ kind }) => kind !== "config").slice(0, 1);
+    expect(encodeMessage({ type: "learn", entries: plain })[0]).toBe(1);
+    expect(encodeRecord({ entries: plain })[1]).toBe(16);
+  });
+
+  it("are refused when they cannot be read", () => {
+    const code = (read: () => unknown) => {
+      try {
+        read();
+      } catch (error) {
+        return (error as PaxosError).code;
+      }
+      return undefined;
+    };
+    const config = encodeConfiguration(configuration);
+    expect(code(() => decodeConfiguration(config.subarray(0, -1), 1))).toBe("ERR_PAXOS_CORRUPT");
+    expect(code(() => decodeConfiguration(Uint8Array.of(9, ...config.subarray(1)), 1))).toBe("ERR_PAXOS_UNSUPPORTED");
+    expect(code(() => decodeConfiguration(Uint8Array.of(1, 255, 255, 3), 1))).toBe("ERR_PAXOS_CORRUPT");
+    expect(code(() => decodeRecord(Uint8Array.of(1, 128, 64)))).toBe("ERR_PAXOS_UNSUPPORTED");
+    expect(code(() => decodeMessage(Uint8Array.of(3, 1)))).toBe("ERR_PAXOS_UNSUPPORTED");
+    for (const message of hostMessages) {
+      const bytes = encodeHostMessage(message);
+      expect(code(() => decodeHostMessage(Uint8Array.of(2, ...bytes.subarray(1))))).toBe("ERR_PAXOS_UNSUPPORTED");
+      expect(code(() => decodeHostMessage(Uint8Array.of(...bytes, 0)))).toBe("ERR_PAXOS_CORRUPT");
+      for (let length = 2; length < bytes.length; length++) {
+        expect(code(() => decodeHostMessage(bytes.subarray(0, length)))).toBe("ERR_PAXOS_CORRUPT");
+      }
+    }
+    expect(code(() => decodeHostMessage(Uint8Array.of(1, 99)))).toBe("ERR_PAXOS_UNSUPPORTED");
+  });
+});

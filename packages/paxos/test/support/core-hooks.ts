@@ -1,0 +1,12 @@
+import type { Configuration, RejectReason } from "../../src/core/index.js";
+import type { Change } from "../../src/core/members.js";
+
+/** Where a mutant can break a rule inside the core: the modules that hold them are mocked, see mutants.test.ts. */
+export interface CoreHooks {
+  refusal(change: Change, shipped: (change: Change) => RejectReason | undefined): RejectReason | undefined;
+  quorumsMeet(a: Configuration, b: Configuration): boolean;
+  /** Whether a candidate counts its promises again under the log that it adopts. */
+  readonly countsAgain: boolean;
+  /** Whether every member may lead, whatever its role. */
+  readonly everybodyLeads: boolean;
+}

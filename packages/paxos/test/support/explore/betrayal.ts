@@ -1,0 +1,31 @@
+import type { CoreOptions, Message, PersistedState, PersistWrite } from "../../../src/core/index.js";
+
+/**
+ * Where the explorer's driver can betray the core, as `Mutation` is for the simulator's. A mutant does around the core what a bug in
+ * its host would have done, or reads it with one line changed.
+ */
+export interface Betrayal {
+  load(state: PersistedState): PersistedState;
+  options(options: CoreOptions): CoreOptions;
+  bornAtMs(nowMs: number): number;
+  clock(nowMs: number): number;
+  receive(from: string, message: Message, nowMs: number): readonly (readonly [string, Message])[];
+  writes(write: PersistWrite): readonly PersistWrite[];
+  /** A file of the core as it is read. */
+  source(file: string, text: string): string;
+  readonly confirmsEarly: boolean;
+  /** The checks on single messages are off: it must be caught by what comes of it. */
+  readonly unobserved: boolean;
+}
+
+export const faithful: Betrayal = {
+  load: (state) => state,
+  options: (options) => options,
+  bornAtMs: (nowMs) => nowMs,
+  clock: (nowMs) => nowMs,
+  receive: (from, message) => [[from, message]],
+  writes: (write) => [write],
+  source: (_, text) => text,
+  confirmsEarly: false,
+  unobserved: false,
+};

@@ -1,0 +1,88 @@
+import { Interner } from "@evenkeel/simulation";
+import type { Ballot } from "../../../src/core/index.js";
+import { ballotText, type NodeState, type Nodes, type Reaction, sameBallot } from "./nodes.js";
+
+/** What is chosen, seen from outside, and in which ballot it was when it was first seen. */
+export interface Chosen {
+  /** The first thing that must not be. */
+  readonly wrong?: string;
+  readonly entries: readonly { readonly entry: number; readonly ballot: Ballot }[];
+}
+
+/** Keeps the books of what is chosen, as a part of the state, and checks what is done and reported against them. */
+export class Books {
+  readonly #pages = new Interner<Chosen>();
+  readonly #nodes: Nodes;
+  readonly #names: readonly string[];
+  readonly #fixed: boolean;
+  readonly empty: number;
+
+  /** `fixed`: the members never change, so a quorum is a majority of all. */
+  constructor(nodes: Nodes, names: readonly string[], fixed: boolean) {
+    this.#nodes = nodes;
+    this.#names = names;
+    this.#fixed = fixed;
+    this.empty = this.#number({ entries: [] });
+  }
+
+  value(page: number): Chosen {
+    return this.#pages.value(page);
+  }
+
+  /** The page after `node` has become what `made` says; `at` gives all nodes as they are now. */
+  after(page: number, at: (node: number) => NodeState, node: number, made: Reaction): number {
+    const one = at(node);
+    const name = this.#names[node] as string;
+    let chosen = this.value(page);
+    if (one.wrong !== undefined) chosen = { ...chosen, wrong: `${name}: ${one.wrong}` };
+    if (this.#fixed) chosen = this.#seenOnDisks(chosen, at);
+    for (const [slot, entry] of made.chosen) {
+      if (this.#fixed && !this.#onQuorum(at, slot, entry)) {
+        chosen = { ...chosen, wrong: `${name} reports slot ${slot}, which no quorum has on disk` };
+        // Where members change, a leader reports first: its disk is not behind in those groups. So this is the ballot in which it was chosen.
+      } else chosen = this.#with(chosen, slot, entry, one.disk.state.accepted, `${name} reports`);
+    }
+    if (one.leading !== undefined && !one.storage.includes(name)) {
+      chosen = { ...chosen, wrong: `${name} leads and is no storage replica` };
+    }
+    return this.#number(chosen);
+  }
+
+  #number(chosen: Chosen): number {
+    const entries = chosen.entries.map(({ entry, ballot }) => `${entry}@${ballotText(ballot)}`);
+    return this.#pages.number(chosen, `${chosen.wrong ?? ""}|${entries}`);
+  }
+
+  #with(chosen: Chosen, slot: number, entry: number, ballot: Ballot, who: string): Chosen {
+    const known = chosen.entries[slot - 1];
+    if (known?.entry === entry) return chosen;
+    const { entries } = this.#nodes;
+    if (known !== undefined) {
+      return { ...chosen, wrong: `${entries.value(known.entry - 1)} is chosen, ${who} ${entries.value(entry - 1)}` };
+    }
+    if (slot !== chosen.entries.length + 1) return { ...chosen, wrong: `${who} slot ${slot} before the one below` };
+    return { ...chosen, entries: [...chosen.entries, { entry, ballot }] };
+  }
+
+  /** A slot is chosen when a majority has accepted it in one ballot, on disk, whether anybody knows it or not. */
+  #seenOnDisks(before: Chosen, at: (node: number) => NodeState): Chosen {
+    let chosen = before;
+    const all = this.#names.map((_, node) => at(node));
+    for (const { disk, durableLog } of all) {
+      const { accepted } = disk.state;
+      if (accepted.round === 0) continue;
+      const others = all.filter((other) => sameBallot(other.disk.state.accepted, accepted));
+      for (const [index, entry] of durableLog.entries()) {
+        const holders = others.filter((other) => other.durableLog[index] === entry).length;
+        if (2 * holders <= all.length) break;
+        chosen = this.#with(chosen, index + 1, entry, accepted, `a quorum in ${ballotText(accepted)} holds`);
+      }
+    }
+    return chosen;
+  }
+
+  #onQuorum(at: (node: number) => NodeState, slot: number, entry: number): boolean {
+    const holders = this.#names.filter((_, node) => at(node).durableLog[slot - 1] === entry).length;
+    return 2 * holders > this.#names.length;
+  }
+}

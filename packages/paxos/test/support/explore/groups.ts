@@ -1,0 +1,67 @@
+import type { GroupModelOptions } from "./group-model.js";
+
+const elected = ["a: the timer", "a -> b: prepare", "b -> a: promised"];
+
+/** a leads and has had its first entry chosen by b; c has heard nothing. A log replica l is being fed, and holds the log; then the members begin to change. */
+const feeding = [
+  ...elected,
+  "a -> b: sync",
+  "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for the next members",
+  "a -> l: heartbeat",
+  "l -> a: ack",
+  "a -> l: sync",
+  "l -> a: ack (ballot 1.a, round 2, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for the next members",
+];
+
+const members = {
+  logReplicas: ["l"],
+  stands: [1, 1, 0, 0],
+  lagging: 0,
+  changes: [
+    { storage: ["a", "b", "c"], log: ["l"] },
+    { storage: ["a", "b"], log: ["l"] },
+  ],
+  prelude: feeding,
+} as const;
+
+/** The groups that are explored, small enough to be looked at whole or deep enough to be worth a look. */
+export const groups = {
+  /** Two of three replicas stand, every disk as slow as it likes, one crash anywhere. */
+  reigns: { stands: [1, 1, 0], proposals: 1, crashes: 1 },
+  /** The same without a crash and with disks that are never behind: all of it. */
+  prompt: { stands: [1, 1, 0], proposals: 1, lagging: 0 },
+  /** Who leads may crash, lose what was not durable, and stand again. */
+  comebacks: { stands: [2, 1, 0], crashes: 2, lagging: 1 },
+  /**
+   * A log replica takes the place of a storage replica, in two changes, while another stands. The leader that began may do so at any point of it.
+   */
+  members,
+  /** The same with a crash anywhere and a round of heartbeats more. Far too much to look at whole. */
+  turmoil: { ...members, crashes: 1, beats: 1 },
+  /** Leaders give up on request, and refusals arrive. */
+  handovers: { stands: [2, 1, 0], resigns: 2, proposals: 1, crashes: 1, lagging: 0, nacks: true },
+  /**
+   * Leases. A lease is 24 units long; a slow clock runs at 4 a tick and a fast one at 12, the most that a drift bound of one half allows. So a grant ends after two
+   * ticks of a fast clock, and the leader's count of it after two of a slow one: to the tick, nothing to spare.
+   */
+  leases: {
+    stands: [1, 1, 0],
+    crashes: 1,
+    beats: 1,
+    lagging: 0,
+    clocks: {
+      rates: [
+        [4, 12, 12],
+        [12, 4, 12],
+        [12, 12, 4],
+      ],
+      ticksMax: 4,
+    },
+    options: { leaseMs: 24, heartbeatMs: 4, voteTimeoutMs: 1, clockDriftMax: 0.5 },
+    prelude: elected,
+  },
+} as const satisfies Record<string, GroupModelOptions>;
+
+export type GroupName = keyof typeof groups;

@@ -1,0 +1,47 @@
+import type { Message } from "../../../src/core/index.js";
+import { ballotsOrder, ballotText, type NodeState, sameBallot } from "./nodes.js";
+
+/**
+ * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
+ * twice in one ballot). The refusal that it might still earn is lost.
+ */
+export function canNeverMatter(message: Message, { disk, leading, standing }: NodeState, nacks: boolean): boolean {
+  const { promised } = disk.state;
+  switch (message.type) {
+    case "nack":
+      return !nacks;
+    case "promised":
+      return standing === undefined || !sameBallot(standing, message.ballot);
+    case "ack":
+      return leading === undefined || !sameBallot(leading, message.ballot);
+    case "prepare":
+      return !nacks && ballotsOrder(promised, message.ballot) >= 0;
+    case "heartbeat":
+    case "sync":
+    case "accept":
+    case "base":
+    case "resign":
+      return !nacks && ballotsOrder(promised, message.ballot) > 0;
+    default:
+      return false;
+  }
+}
+
+/** A sorted set without doubles, from index `from` on. */
+export function insert(state: number[], letter: number, from: number): void {
+  let at = state.length;
+  while (at > from && (state[at - 1] as number) > letter) at--;
+  if (at > from && state[at - 1] === letter) return;
+  state.splice(at, 0, letter);
+}
+
+export function messageText(message: Message): string {
+  const { type, ...rest } = message;
+  const fields = Object.entries(rest).map(([key, value]) => {
+    if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
+    if (Array.isArray(value))
+      return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
+    return `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
+  });
+  return `${type} (${fields.join(", ")})`;
+}

@@ -5,7 +5,7 @@ import { type Mutant, mutants } from "./support/mutants.js";
 import { rivalChanges, staleCandidate } from "./support/rival-changes.js";
 import { runScenario } from "./support/scenario.js";
 
-const SEEDS_MAX = Number(process.env.PAXOS_SEEDS ?? 400);
+const SEEDS_MAX = Number(process.env.PAXOS_SEEDS ?? 1500);
 
 /** What the mutant at hand has broken inside the core. */
 const broken = vi.hoisted(() => ({ hooks: {} as Partial<CoreHooks> }));

@@ -287,6 +287,18 @@ describe("a disk that was replaced", () => {
     await propose(await nodes.leader([leader.nodeId, stays]), 1, "again");
   });
 
+  it("is asked about long after everybody has told everybody", async () => {
+    const { nodes, leader, fails } = await three();
+    await propose(leader, 3);
+    // Nobody has anything left to ask; whoever comes now is answered all the same.
+    const asked = () => [...nodes.running.values()].reduce((sum, { host }) => sum + host.stats().messagesReceived, 0);
+    const before = asked();
+    await until(() => asked() > before + 60);
+    await nodes.begin("l", { role: "log" });
+    await until(() => nodes.node("l").group.status().voting);
+    await leader.group.replaceWithLogReplica({ failed: fails, by: "l" });
+  });
+
   it("is asked about after every restart, and remembered when the log was let go", async () => {
     const { nodes, leader, stays, fails } = await three();
     await propose(leader, 10);

@@ -2,10 +2,10 @@ import { describe, expect, it, vi } from "vitest";
 import type { Membership } from "../src/core/quorum.js";
 import type { CoreHooks } from "./support/core-hooks.js";
 import { type Mutant, mutants } from "./support/mutants.js";
-import { rivalChanges } from "./support/rival-changes.js";
+import { rivalChanges, staleCandidate } from "./support/rival-changes.js";
 import { runScenario } from "./support/scenario.js";
 
-const SEEDS_MAX = Number(process.env.PAXOS_SEEDS ?? 400);
+const SEEDS_MAX = Number(process.env.PAXOS_SEEDS ?? 1500);
 
 /** What the mutant at hand has broken inside the core. */
 const broken = vi.hoisted(() => ({ hooks: {} as Partial<CoreHooks> }));
@@ -40,15 +40,9 @@ vi.mock("../src/core/quorum.js", async (original) => {
 });
 
 /** The first seed whose run fails, and how. */
-function caught({
-  mutation,
-  weather,
-  members,
-  hooks,
-  firstSeed = 1,
-}: Mutant): { seed: number; how: string } | undefined {
+function caught({ mutation, weather, members, hooks }: Mutant): { seed: number; how: string } | undefined {
   broken.hooks = hooks ?? {};
-  for (let seed = firstSeed; seed < firstSeed + SEEDS_MAX; seed++) {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {
       runScenario({ seed, mutation, ...(weather && { weather }), ...(members && { members }) });
     } catch (error) {
@@ -68,6 +62,13 @@ describe("the simulation catches", () => {
 });
 
 describe("a staged encounter catches", () => {
+  it("a replica that 'does not count again under the log that it adopts'", () => {
+    broken.hooks = { countsAgain: false };
+    expect(staleCandidate().length).toBeGreaterThan(0);
+    broken.hooks = {};
+    expect(staleCandidate()).toEqual([]);
+  });
+
   it("a replica that 'changes members before anything of its own reign is chosen (no G2)'", () => {
     broken.hooks = { refusal: (change, shipped) => shipped({ ...change, reignBegun: true }) };
     expect(rivalChanges().contradictions.length).toBeGreaterThan(0);

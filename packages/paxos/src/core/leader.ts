@@ -211,6 +211,9 @@ export class Leader {
   }
 
   setLearners(learners: readonly Learner[]): void {
+    const known = this.#peers.learners;
+    const same = ({ node, role }: Learner, i: number) => known[i]?.node === node && known[i]?.role === role;
+    if (learners.length === known.length && learners.every(same)) return;
     this.#peers.learners = [...learners];
     this.#peers.seat(this.#replica.membership);
     this.#beat();

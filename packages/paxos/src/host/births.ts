@@ -58,7 +58,7 @@ export class Births {
     // A member that is gone for good is not worth a message each moment for ever; one that comes back knocks itself.
     this.#pauseMs = this.#voting ? Math.min(2 * this.#pauseMs, askMaxMs) : askMs;
     this.#askAtMs = nowMs + this.#pauseMs;
-    if (this.#voting && silent.length === 0) this.#ended = true;
+    if (this.#voting && silent.length === 0) this.#askAtMs = Number.POSITIVE_INFINITY;
   }
 
   onKnock(from: string, birth: string): void {

@@ -8,8 +8,6 @@ export interface Mutant {
   readonly weather?: Partial<Weather>;
   /** With members that come and go, logs kept short and snapshots. */
   readonly members?: boolean;
-  /** Where to begin looking, for what only a rare coincidence shows: the search stays short, and stays a search. */
-  readonly firstSeed?: number;
   /** What is broken inside the core. */
   readonly hooks?: Partial<CoreHooks>;
 }
@@ -27,8 +25,8 @@ function mutant(name: string, changes: Partial<Mutation>, weather?: Partial<Weat
 /** Storms, so that two who believe that they lead change members at once. */
 const stormy = { strokeMs: 60, lossChance: 0.1, delayMaxMs: 3 };
 
-function changing(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks> = {}, firstSeed = 1): Mutant {
-  return { ...mutant(name, changes, stormy), members: true, hooks, firstSeed };
+function changing(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks> = {}): Mutant {
+  return { ...mutant(name, changes, stormy), members: true, hooks };
 }
 
 /** Wiped once: the disk was replaced, the name was not. */
@@ -112,7 +110,6 @@ export const mutants: readonly Mutant[] = [
     },
   ),
   changing("swaps members in one step (no G3)", {}, { quorumsMeet: () => true }),
-  changing("does not count again under the log that it adopts", {}, { countsAgain: false }, 1850),
   changing(
     "is a log replica and leads",
     { options: (options) => ({ ...options, role: "storage" }) },

@@ -34,6 +34,38 @@ export function rivalChanges(): { readonly refusals: readonly string[]; readonly
   return { refusals, contradictions: contradictions(table) };
 }
 
+/**
+ * A candidate that has slept through two changes: its own members are a quorum with one more, the log that it adopts has
+ * more members than that, and something was chosen by those whom it did not ask. Returns the slots that came out twice.
+ */
+export function staleCandidate(): readonly number[] {
+  const founders = ["a1", "b1", "c1"];
+  const table = new TableTop(founders);
+  const among = (...nodes: string[]) => {
+    table.passes = ({ from, to }) => [from, to].every((node) => nodes.includes(node));
+  };
+  const learn = (node: string) => {
+    table.add(node, { members: founders });
+    table.step("a1", { type: "learners", learners: [{ node, role: "storage" }], nowMs: table.nowMs });
+    table.advance(300, ["a1"]);
+  };
+  table.elect("a1");
+  table.propose("a1", 1);
+  learn("d1");
+  // One change that a third member holds and does not know as chosen; another that only the leader and the two new ones have.
+  among("a1", "c1", "d1");
+  change(table, "a1", [...founders, "d1"]);
+  among("a1", "d1", "e1");
+  learn("e1");
+  change(table, "a1", [...founders, "d1", "e1"]);
+  among("b1", "c1", "d1");
+  table.nowMs += 1000;
+  for (let i = 0; i < 200 && !table.core("b1").leading; i++) table.advance(20, ["b1"]);
+  if (!table.core("b1").leading) throw new Error("nobody leads");
+  table.advance(300, ["b1"]);
+  return contradictions(table);
+}
+
 function change(table: TableTop, leader: string, storage: readonly string[]): void {
   const proposal = { id: 99, command: new Uint8Array(0), members: { storage, log: [] } };
   table.step(leader, { type: "propose", proposals: [proposal], nowMs: table.nowMs });

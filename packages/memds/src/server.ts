@@ -1,10 +1,9 @@
 import { channel } from "node:diagnostics_channel";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Entry } from "./core/block.js";
-import type { Change } from "./core/diff.js";
 import { MemdsError } from "./core/errors.js";
 import { type Answer, answerQueries, checkQueries, type Query } from "./core/messages.js";
-import { Holdings } from "./holdings.js";
+import { Holdings, type Update } from "./holdings.js";
 import { frameBytesDefault, integer } from "./options.js";
 import { serveConnection } from "./serve-connection.js";
 
@@ -17,6 +16,8 @@ export interface MemdsServerOptions {
   readonly port?: number;
   /** Entries held; a load or update past it is refused with `ERR_MEMDS_FULL`, and what was held is still served. Default 2,000,000. */
   readonly entriesMax?: number;
+  /** Bytes of keys and values held, before compression; past it as past `entriesMax`. Default 256 MiB. */
+  readonly bytesMax?: number;
   /** Connections at one time; the next one is closed at once. Default 1,024. */
   readonly connectionsMax?: number;
   /** The largest frame sent or taken. Default 8 MiB. */
@@ -29,6 +30,8 @@ export interface MemdsServerStats {
   /** Undefined until the first load. */
   readonly version: number | undefined;
   readonly entries: number;
+  /** Of keys and values, before compression. */
+  readonly bytes: number;
   readonly connections: number;
   readonly requests: number;
   readonly queries: number;
@@ -58,7 +61,7 @@ export class MemdsServer {
 
   private constructor(options: Required<MemdsServerOptions>) {
     this.#options = options;
-    this.#holdings = new Holdings(options.entriesMax);
+    this.#holdings = new Holdings(options);
     this.#server = createServer({ noDelay: true }, (socket) => this.#connected(socket));
     this.#server.maxConnections = options.connectionsMax;
   }
@@ -72,6 +75,7 @@ export class MemdsServer {
       host: options.host ?? "127.0.0.1",
       port: integer("port", options.port ?? 0, 0, 65_535),
       entriesMax: integer("entriesMax", options.entriesMax ?? 2_000_000, 1, 2 ** 31),
+      bytesMax: integer("bytesMax", options.bytesMax ?? 256 * 1024 * 1024, 1, 2 ** 40),
       connectionsMax: integer("connectionsMax", options.connectionsMax ?? 1024, 1, 1_000_000),
       frameBytesMax: integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30),
       frameTimeoutMs: integer("frameTimeoutMs", options.frameTimeoutMs ?? 10_000, 1, 2 ** 31 - 1),
@@ -137,11 +141,11 @@ export class MemdsServer {
    * Moves on by one version: all changes at once, or none.
    * @returns false if this update is what brought the version held: a repetition.
    * @throws MemdsError `ERR_MEMDS_GAP`, `ERR_MEMDS_STALE`, `ERR_MEMDS_DIVERGED`, `ERR_MEMDS_NOT_READY` (the feeder then loads a snapshot),
-   *   `ERR_MEMDS_FULL`, `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`; what was held is still served.
+   *   `ERR_MEMDS_RANGE` (a gap or an overlap), `ERR_MEMDS_FULL`, `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`; what was held is still served.
    */
-  apply(update: { readonly version: number; readonly changes: readonly Change[] }): boolean {
+  apply(update: Update): boolean {
     this.#checkOpen();
-    const moved = this.#holdings.apply(update.version, update.changes);
+    const moved = this.#holdings.apply(update);
     if (moved) this.#updates++;
     return moved;
   }
@@ -169,6 +173,7 @@ export class MemdsServer {
     return {
       version: this.version,
       entries: this.#holdings.held?.tree.size ?? 0,
+      bytes: this.#holdings.held?.tree.bytes ?? 0,
       connections: this.#sockets.size,
       requests: this.#requests,
       queries: this.#queries,

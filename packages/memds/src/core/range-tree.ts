@@ -14,6 +14,7 @@ import {
   type Node,
   update,
 } from "./node.js";
+import { type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
 
 const nothing = new Uint8Array(0);
 
@@ -63,6 +64,11 @@ export class RangeTree {
     return this.#root.count;
   }
 
+  /** Bytes of all keys and values, before compression. */
+  get bytes(): number {
+    return this.#root.weight;
+  }
+
   /** The Merkle hash of the whole: equal for equal entries, whatever their history. */
   get rootHash(): Uint8Array {
     return Uint8Array.from(digestOf(this.#root, this.#hash), (character) => character.charCodeAt(0));
@@ -79,8 +85,32 @@ export class RangeTree {
     const leaf = this.#walk(key);
     const found = searchBlock(leaf.block, key);
     if (found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1)) return entryOf(leaf.block, found >> 1);
+    return this.#outside(leaf, found, key);
+  }
+
+  /** The entry with the highest key below `key`. */
+  lower(key: Uint8Array): Entry | undefined {
+    const leaf = this.#walk(key);
+    const found = searchBlock(leaf.block, key);
+    if (found < 0 || (found & 1) === 0) {
+      if (found >= 0 && found >> 1 < leaf.count - 1) return entryOf(leaf.block, found >> 1);
+      return this.#outside(leaf, found, key);
+    }
+    if (found > 1) return entryOf(leaf.block, (found >> 1) - 1);
+    // The first of its leaf: what is before it stands at the end of what the walk last left on its right.
+    let before: Node | undefined;
+    for (let node = this.#root; node instanceof Inner; ) {
+      const isRight = bitAt(key, node.bit) === 1;
+      if (isRight) before = node.left;
+      node = isRight ? node.right : node.left;
+    }
+    return lastEntry(before);
+  }
+
+  /** The floor of a key that does not lie between entries of the leaf to which its bits lead; `found` is where that leaf has it. */
+  #outside(leaf: Leaf, found: number, key: Uint8Array): Entry | undefined {
     if (leaf.count === 0) return undefined;
-    // Outside this leaf: the key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
+    // The key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
     const apart = firstDifference(key, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
     let before: Node | undefined;
     let node = this.#root;
@@ -92,9 +122,7 @@ export class RangeTree {
       }
     }
     if (bitAt(key, apart) === 1) before = node;
-    if (before === undefined) return undefined;
-    const last = lastLeaf(before);
-    return entryOf(last.block, last.count - 1);
+    return lastEntry(before);
   }
 
   /** The entry with the lowest key that is not below `key`. */
@@ -151,6 +179,26 @@ export class RangeTree {
     return root === this.#root ? this : new RangeTree(root, this.#hash);
   }
 
+  /** The range that a key belongs to: from the entry at or before it to the next one; undefined where nobody owns it (an empty value). */
+  rangeOf(key: Uint8Array): OwnedRange | undefined {
+    return rangeOf(this, key);
+  }
+
+  /**
+   * The next version after splits, merges, moves, creations and drops of ranges, in turn: all of them or, with an error, none.
+   * @throws MemdsError `ERR_MEMDS_RANGE` where one would leave a gap or an overlap, or was thought for ranges that are not there.
+   */
+  replaceRanges(updates: readonly RangeUpdate[]): RangeTree {
+    let tree: RangeTree = this;
+    for (const update of updates) tree = tree.apply(rangeChanges(tree, update));
+    return tree;
+  }
+
+  /** The tree's nodes, for what compares members. For this package only. @internal */
+  get root(): Node {
+    return this.#root;
+  }
+
   /** What a snapshot is written from: packed blocks, ascending. For this package only. @internal */
   *blocks(): Generator<Uint8Array, void, undefined> {
     for (const leaf of leavesOf(this.#root)) if (leaf.count > 0) yield leaf.block;
@@ -168,6 +216,12 @@ export class RangeTree {
     while (node.bit >= 0) node = bitAt(key, node.bit) === 0 ? (node as Inner).left : (node as Inner).right;
     return node as Leaf;
   }
+}
+
+function lastEntry(node: Node | undefined): Entry | undefined {
+  if (node === undefined) return undefined;
+  const last = lastLeaf(node);
+  return last.count === 0 ? undefined : entryOf(last.block, last.count - 1);
 }
 
 function checkEntry({ key, value }: Entry): void {

@@ -44,7 +44,7 @@ export class Holdings {
   loadSnapshot(bytes: Uint8Array): void {
     const snapshot = decodeSnapshot(bytes, { hash: sha256, checksum: crc32 });
     this.#checkNotOlder(snapshot.version);
-    this.#checkSize(snapshot.tree.size, snapshot.tree.bytes);
+    this.checkSize(snapshot.tree.size, snapshot.tree.bytes);
     this.#replace(snapshot);
   }
 
@@ -52,8 +52,14 @@ export class Holdings {
     return encodeSnapshot(this.ready(), crc32);
   }
 
-  /** @returns false for a repetition of what is held. */
-  apply({ version, changes = [], ranges = [] }: Update): boolean {
+  /** Takes what another member holds. @throws MemdsError `ERR_MEMDS_FULL` */
+  replace(snapshot: Snapshot): void {
+    this.checkSize(snapshot.tree.size, snapshot.tree.bytes);
+    this.#replace(snapshot);
+  }
+
+  /** @returns the changes that were made; undefined for a repetition of what is held. */
+  apply({ version, changes = [], ranges = [] }: Update): readonly Change[] | undefined {
     checkVersion(version);
     const held = this.ready();
     if (version < held.version) {
@@ -66,7 +72,7 @@ export class Holdings {
       );
     }
     if (version === held.version) {
-      if (isHeld(held.tree, changes, ranges)) return false;
+      if (isHeld(held.tree, changes, ranges)) return undefined;
       diverged.publish({ version });
       throw new MemdsError(
         "ERR_MEMDS_DIVERGED",
@@ -74,9 +80,9 @@ export class Holdings {
       );
     }
     const tree = held.tree.apply(changes).replaceRanges(ranges);
-    this.#checkSize(tree.size, tree.bytes);
+    this.checkSize(tree.size, tree.bytes);
     this.#held = { version, tree };
-    return true;
+    return ranges.length === 0 ? changes : held.tree.diff(tree);
   }
 
   /** @throws MemdsError `ERR_MEMDS_NOT_READY` */
@@ -112,12 +118,13 @@ export class Holdings {
     let bytes = 0;
     for (const entry of entries) {
       bytes += (entry?.key?.length ?? 0) + (entry?.value?.length ?? 0);
-      this.#checkSize(++count, bytes);
+      this.checkSize(++count, bytes);
       yield entry;
     }
   }
 
-  #checkSize(entries: number, bytes: number): void {
+  /** @throws MemdsError `ERR_MEMDS_FULL` */
+  checkSize(entries: number, bytes: number): void {
     const bound =
       entries > this.#entriesMax
         ? `${this.#entriesMax} entries (entriesMax)`

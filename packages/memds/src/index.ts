@@ -10,4 +10,7 @@ export { decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.j
 export type { Checksum } from "./core/wire.js";
 export { crc32, sha256 } from "./digest.js";
 export type { Update } from "./holdings.js";
+export type { AntiEntropyStats } from "./anti-entropy.js";
+export type { FollowerStats } from "./follower.js";
+export type { MemdsAddress } from "./peer-connection.js";
 export { MemdsServer, type MemdsServerOptions, type MemdsServerStats } from "./server.js";

@@ -3,7 +3,7 @@ import type { Entry } from "./core/block.js";
 import type { Change } from "./core/diff.js";
 import { MemdsError } from "./core/errors.js";
 import { RangeTree } from "./core/range-tree.js";
-import type { OwnedRange, RangeUpdate } from "./core/ranges.js";
+import { type OwnedRange, type RangeUpdate, rangeChanges } from "./core/ranges.js";
 import { checkVersion, decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.js";
 import { crc32, sha256 } from "./digest.js";
 
@@ -79,10 +79,17 @@ export class Holdings {
         `update ${version} says something else than the version ${version} that is held; load a snapshot`,
       );
     }
-    const tree = held.tree.apply(changes).replaceRanges(ranges);
+    let tree = held.tree.apply(changes);
+    // What each change of ranges is in entries depends on those before it; the last word on a key counts.
+    const made = new Map(ranges.length === 0 ? [] : changes.map((change) => [change.key.join(), change]));
+    for (const update of ranges) {
+      const steps = rangeChanges(tree, update);
+      tree = tree.apply(steps);
+      for (const change of steps) made.set(change.key.join(), change);
+    }
     this.checkSize(tree.size, tree.bytes);
     this.#held = { version, tree };
-    return ranges.length === 0 ? changes : held.tree.diff(tree);
+    return ranges.length === 0 ? changes : [...made.values()];
   }
 
   /** @throws MemdsError `ERR_MEMDS_NOT_READY` */

@@ -23,8 +23,8 @@ export function diff(before: Node, after: Node, hash: Hash): Change[] {
       continue;
     }
     if (digestOf(a, hash) === digestOf(b, hash)) continue;
-    const keyOfA = keyAt(firstLeaf(a).block, 0);
-    const keyOfB = keyAt(firstLeaf(b).block, 0);
+    const keyOfA = keyAt(firstLeaf(a), 0);
+    const keyOfB = keyAt(firstLeaf(b), 0);
     const apart = firstDifference(keyOfA, keyOfB);
     const bit = Math.min(a.bit, b.bit);
     if (apart < bit) {

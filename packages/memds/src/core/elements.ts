@@ -28,9 +28,10 @@ export class Elements {
     const where = new Float64Array(count);
     let at = 0;
     for (let l = 0; l < leaves.length; l++) {
-      const { block, count: inLeaf } = leaves[l]!;
+      const leaf = leaves[l]!;
+      const inLeaf = leaf.count;
       for (let i = 0; i < inLeaf; i++, at++) {
-        const { key, value } = entryOf(block, i);
+        const { key, value } = entryOf(leaf, i);
         const hash = mix(key, seed);
         keys[at] = hash;
         marks[at] = mix(value, hash ^ 0x9e37_79b9);
@@ -48,7 +49,7 @@ export class Elements {
 
   entry(index: number): Entry {
     const where = this.#where[index]!;
-    return entryOf(this.#leaves[Math.floor(where / 256)]!.block, where % 256);
+    return entryOf(this.#leaves[Math.floor(where / 256)]!, where % 256);
   }
 
   /** Where a bucket begins, the first of those at `level` bits of hash being number 0; also one past the last. */

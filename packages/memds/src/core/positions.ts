@@ -28,21 +28,21 @@ export function isAt({ key, bit }: Position, other: Uint8Array): boolean {
 export function subtreeAt(root: Node, at: Position): Node | undefined {
   let node = root;
   while (node instanceof Inner && node.bit < at.bit) node = bitAt(at.key, node.bit) === 0 ? node.left : node.right;
-  if (node instanceof Inner) return isAt(at, keyAt(firstLeaf(node).block, 0)) ? node : undefined;
+  if (node instanceof Inner) return isAt(at, keyAt(firstLeaf(node), 0)) ? node : undefined;
   let from = 0;
-  while (from < node.count && !isAt(at, keyAt(node.block, from))) from++;
+  while (from < node.count && !isAt(at, keyAt(node, from))) from++;
   let to = node.count;
-  while (to > from && !isAt(at, keyAt(node.block, to - 1))) to--;
+  while (to > from && !isAt(at, keyAt(node, to - 1))) to--;
   if (from === to) return undefined;
   if (from === 0 && to === node.count) return node;
-  return build(Array.from({ length: to - from }, (_, i) => entryOf(node.block, from + i)));
+  return build(Array.from({ length: to - from }, (_, i) => entryOf(node, from + i)));
 }
 
 /** Keys below `node` that do not stand at a position. */
 export function keysBeside(node: Node, at: Position): Uint8Array[] {
   const keys: Uint8Array[] = [];
   const all = (other: Node) => {
-    for (const leaf of leavesOf(other)) for (let i = 0; i < leaf.count; i++) keys.push(keyAt(leaf.block, i));
+    for (const leaf of leavesOf(other)) for (let i = 0; i < leaf.count; i++) keys.push(keyAt(leaf, i));
   };
   let next = node;
   while (next instanceof Inner && next.bit < at.bit) {
@@ -51,9 +51,9 @@ export function keysBeside(node: Node, at: Position): Uint8Array[] {
     next = isLeft ? next.left : next.right;
   }
   if (next instanceof Inner) {
-    if (!isAt(at, keyAt(firstLeaf(next).block, 0))) all(next);
+    if (!isAt(at, keyAt(firstLeaf(next), 0))) all(next);
   } else {
-    for (let i = 0; i < next.count; i++) if (!isAt(at, keyAt(next.block, i))) keys.push(keyAt(next.block, i));
+    for (let i = 0; i < next.count; i++) if (!isAt(at, keyAt(next, i))) keys.push(keyAt(next, i));
   }
   return keys;
 }
@@ -86,7 +86,7 @@ export function writeSplit(writer: Writer, at: Position, node: Node, hash: Hash)
     return undefined;
   }
   const { bit } = node;
-  const key = keyAt(firstLeaf(node).block, 0);
+  const key = keyAt(firstLeaf(node), 0);
   const common = key.slice(0, neededBytes(bit));
   writer.varint(bit - at.bit + 1);
   writer.raw(common.subarray(knownBytes(at)));

@@ -1,4 +1,4 @@
-import { type Entry, entryOf, keyAt, searchBlock, valueAt } from "./block.js";
+import { type Block, type Entry, entryOf, keyAt, Slabs, searchBlock, valueAt } from "./block.js";
 import { bitAt, compareBytes, firstDifference } from "./bytes.js";
 import { type Change, diff } from "./diff.js";
 import { MemdsError } from "./errors.js";
@@ -8,12 +8,14 @@ import {
   emptyLeaf,
   type Hash,
   Inner,
+  join,
   type Leaf,
   lastLeaf,
   leavesOf,
   type Node,
   update,
 } from "./node.js";
+import { pageOf } from "./page.js";
 import { type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
 
 const nothing = new Uint8Array(0);
@@ -57,7 +59,7 @@ export class RangeTree {
         if (compareBytes(sorted[i - 1]!.key, sorted[i]!.key) === 0) throw twice(sorted[i]!.key);
       }
     }
-    return new RangeTree(build(sorted), hash);
+    return new RangeTree(build(sorted, new Slabs()), hash);
   }
 
   get size(): number {
@@ -75,28 +77,28 @@ export class RangeTree {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    const { block } = this.#walk(key);
-    const found = searchBlock(block, key);
-    return found >= 0 && (found & 1) === 1 ? valueAt(block, found >> 1) : undefined;
+    const leaf = this.#walk(key);
+    const found = searchBlock(leaf, key);
+    return found >= 0 && (found & 1) === 1 ? valueAt(leaf, found >> 1) : undefined;
   }
 
   /** The entry with the highest key that is not above `key`. */
   floor(key: Uint8Array): Entry | undefined {
     const leaf = this.#walk(key);
-    const found = searchBlock(leaf.block, key);
-    if (found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1)) return entryOf(leaf.block, found >> 1);
+    const found = searchBlock(leaf, key);
+    if (found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1)) return entryOf(leaf, found >> 1);
     return this.#outside(leaf, found, key);
   }
 
   /** The entry with the highest key below `key`. */
   lower(key: Uint8Array): Entry | undefined {
     const leaf = this.#walk(key);
-    const found = searchBlock(leaf.block, key);
+    const found = searchBlock(leaf, key);
     if (found < 0 || (found & 1) === 0) {
-      if (found >= 0 && found >> 1 < leaf.count - 1) return entryOf(leaf.block, found >> 1);
+      if (found >= 0 && found >> 1 < leaf.count - 1) return entryOf(leaf, found >> 1);
       return this.#outside(leaf, found, key);
     }
-    if (found > 1) return entryOf(leaf.block, (found >> 1) - 1);
+    if (found > 1) return entryOf(leaf, (found >> 1) - 1);
     // The first of its leaf: what is before it stands at the end of what the walk last left on its right.
     let before: Node | undefined;
     for (let node = this.#root; node instanceof Inner; ) {
@@ -111,7 +113,7 @@ export class RangeTree {
   #outside(leaf: Leaf, found: number, key: Uint8Array): Entry | undefined {
     if (leaf.count === 0) return undefined;
     // The key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
-    const apart = firstDifference(key, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
+    const apart = firstDifference(key, keyAt(leaf, found < 0 ? 0 : leaf.count - 1));
     let before: Node | undefined;
     let node = this.#root;
     while (node instanceof Inner && node.bit < apart) {
@@ -135,11 +137,11 @@ export class RangeTree {
   *range(from: Uint8Array = nothing, to?: Uint8Array): Generator<Entry, void, undefined> {
     const leaf = this.#walk(from);
     if (leaf.count === 0) return;
-    const found = searchBlock(leaf.block, from);
+    const found = searchBlock(leaf, from);
     const inside = found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1);
     const apart = inside
       ? Number.POSITIVE_INFINITY
-      : firstDifference(from, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
+      : firstDifference(from, keyAt(leaf, found < 0 ? 0 : leaf.count - 1));
     const pending: Node[] = [];
     let node = this.#root;
     while (node instanceof Inner && node.bit < apart) {
@@ -156,7 +158,7 @@ export class RangeTree {
         continue;
       }
       for (; index < next.count; index++) {
-        const entry = entryOf(next.block, index);
+        const entry = entryOf(next, index);
         if (to !== undefined && compareBytes(entry.key, to) >= 0) return;
         yield entry;
       }
@@ -200,8 +202,14 @@ export class RangeTree {
   }
 
   /** What a snapshot is written from: packed blocks, ascending. For this package only. @internal */
-  *blocks(): Generator<Uint8Array, void, undefined> {
-    for (const leaf of leavesOf(this.#root)) if (leaf.count > 0) yield leaf.block;
+  *blocks(): Generator<Block, void, undefined> {
+    for (const leaf of leavesOf(this.#root)) if (leaf.count > 0) yield leaf;
+  }
+
+  /** The tree over leaves as `blocks` gave them; undefined where they are not leaves of one tree. For this package only. @internal */
+  static ofLeaves(leaves: readonly Leaf[], hash: Hash): RangeTree | undefined {
+    const root = leaves.length === 0 ? emptyLeaf() : join(leaves);
+    return root && new RangeTree(root, hash);
   }
 
   /** The changes that turn this version into `after`, ascending, in work that follows their number. Both must use one hash function. */
@@ -212,16 +220,28 @@ export class RangeTree {
   /** The leaf where the key's bits lead; whether the key belongs there is for the caller to see. */
   #walk(key: Uint8Array): Leaf {
     let node = this.#root;
-    // A leaf's bit is -1, which is cheaper to ask for than its class.
-    while (node.bit >= 0) node = bitAt(key, node.bit) === 0 ? (node as Inner).left : (node as Inner).right;
-    return node as Leaf;
+    while (node instanceof Inner) {
+      node.page ??= pageOf(node);
+      const { table, exits } = node.page;
+      let at = 0;
+      do {
+        const bit = table[at]!;
+        const byte = bit >>> 4;
+        const within = bit & 15;
+        // As `bitAt` has it, written out: this loop is most of what a look-up does outside its leaf.
+        const side = byte >= key.length ? 0 : within === 0 ? 1 : (key[byte]! >>> (8 - within)) & 1;
+        at = table[at + 1 + side]!;
+      } while (at >= 0);
+      node = exits[~at]!;
+    }
+    return node;
   }
 }
 
 function lastEntry(node: Node | undefined): Entry | undefined {
   if (node === undefined) return undefined;
   const last = lastLeaf(node);
-  return last.count === 0 ? undefined : entryOf(last.block, last.count - 1);
+  return last.count === 0 ? undefined : entryOf(last, last.count - 1);
 }
 
 function checkEntry({ key, value }: Entry): void {

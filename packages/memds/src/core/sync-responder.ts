@@ -7,7 +7,7 @@ import { encodeSnapshot, type Snapshot } from "./snapshot.js";
 import { type Checksum, Reader, Writer } from "./wire.js";
 
 /** Which rules make a tree's shape and hashes. Members of different rules do not compare. */
-export const treeFormat = 1;
+export const treeFormat = 2;
 
 /** Bits of a bucket's number such that so many entries share one: where comparing begins, and where single entries are named. */
 export const entriesInFirstBucket = 64;

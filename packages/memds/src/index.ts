@@ -4,6 +4,7 @@ export type { Change } from "./core/diff.js";
 export { MemdsError, type MemdsErrorCode } from "./core/errors.js";
 export type { Answer, Query } from "./core/messages.js";
 export type { Hash } from "./core/node.js";
+export { Place } from "./core/place.js";
 export { keyBytesMax, RangeTree, valueBytesMax } from "./core/range-tree.js";
 export type { OwnedRange, Range, RangeUpdate } from "./core/ranges.js";
 export { decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.js";

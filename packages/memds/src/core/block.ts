@@ -29,9 +29,10 @@ export interface Block {
 export const blockEntriesMax = 127;
 export const blockBytesMax = 16_384;
 
-const headerBytes = 3;
-const columnsHeaderBytes = 5;
-const columns = 128;
+export const headerBytes = 3;
+export const columnsHeaderBytes = 5;
+/** In the first byte: the form with columns. */
+export const columns = 128;
 
 /** Where blocks of a new tree are put, many in one buffer: a buffer of its own costs more than a small block. */
 export class Slabs {
@@ -119,20 +120,9 @@ export function newSpan(): Span {
 
 export function locate(block: Block, index: number, span: Span): void {
   const { bytes, at } = block;
+  if (locateInColumns(bytes, at, index, span)) return;
   const head = bytes[at]!;
   const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
-  if (head >= columns) {
-    const suffix = bytes[at + 3]!;
-    const value = bytes[at + 4]!;
-    span.prefixStart = at + columnsHeaderBytes;
-    const start = span.prefixStart + prefix;
-    span.prefixEnd = start;
-    span.suffixStart = start + index * suffix;
-    span.suffixEnd = span.suffixStart + suffix;
-    span.valueStart = start + (head & 127) * suffix + index * value;
-    span.valueEnd = span.valueStart + value;
-    return;
-  }
   span.prefixStart = at + headerBytes;
   const table = span.prefixStart + prefix;
   span.prefixEnd = table;
@@ -144,6 +134,23 @@ export function locate(block: Block, index: number, span: Span): void {
   span.suffixEnd = next + suffix;
   span.valueStart = span.suffixEnd;
   span.valueEnd = index + 1 < head ? start + offsetAt(bytes, table + 2 * index + 2) : block.end;
+}
+
+/** @returns false for a block of the other form. */
+export function locateInColumns(bytes: Uint8Array, at: number, index: number, span: Span): boolean {
+  const head = bytes[at]!;
+  if (head < columns) return false;
+  const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
+  const suffix = bytes[at + 3]!;
+  const value = bytes[at + 4]!;
+  const start = at + columnsHeaderBytes + prefix;
+  span.prefixStart = at + columnsHeaderBytes;
+  span.prefixEnd = start;
+  span.suffixStart = start + index * suffix;
+  span.suffixEnd = span.suffixStart + suffix;
+  span.valueStart = start + (head & 127) * suffix + index * value;
+  span.valueEnd = span.valueStart + value;
+  return true;
 }
 
 const here = newSpan();
@@ -188,82 +195,6 @@ export function valueBytes(block: Block, index: number): number {
 export function entryOf(block: Block, index: number): Entry {
   locate(block, index, here);
   return { key: keyIn(block.bytes, here), value: valueIn(block.bytes, here) };
-}
-
-/** The last entry whose key is not above `key`, as `index * 2 + 1` if it is equal, `index * 2` if below; -1 if there is none. */
-export function searchBlock(block: Block, key: Uint8Array): number {
-  const { bytes, at } = block;
-  const head = bytes[at]!;
-  const count = head & 127;
-  const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
-  const isEven = head >= columns;
-  const prefixStart = at + (isEven ? columnsHeaderBytes : headerBytes);
-  const shared = Math.min(prefix, key.length);
-  for (let i = 0; i < shared; i++) {
-    const difference = key[i]! - bytes[prefixStart + i]!;
-    if (difference !== 0) return difference < 0 ? -1 : (count - 1) * 2;
-  }
-  if (key.length < prefix) return -1;
-  const table = prefixStart + prefix;
-  return isEven
-    ? searchColumn(bytes, table, count, bytes[at + 3]!, key, prefix)
-    : searchEntries(bytes, table, count, key, prefix);
-}
-
-// The two searches are written out: most of a look-up's instructions are spent in these loops.
-
-function searchColumn(
-  bytes: Uint8Array,
-  start: number,
-  count: number,
-  suffix: number,
-  key: Uint8Array,
-  prefix: number,
-): number {
-  const rest = key.length - prefix;
-  const length = Math.min(suffix, rest);
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const at = start + middle * suffix;
-    let i = 0;
-    let order = 0;
-    while (i < length) {
-      order = bytes[at + i]! - key[prefix + i]!;
-      if (order !== 0) break;
-      i++;
-    }
-    if (i === length) {
-      order = suffix - rest;
-      if (order === 0) return middle * 2 + 1;
-    }
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? -1 : (low - 1) * 2;
-}
-
-function searchEntries(bytes: Uint8Array, table: number, count: number, key: Uint8Array, prefix: number): number {
-  const start = table + 2 * count;
-  const rest = key.length - prefix;
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const slot = table + 2 * middle;
-    let at = start + (bytes[slot]! | (bytes[slot + 1]! << 8));
-    let suffix = bytes[at++]!;
-    if (suffix >= 128) suffix = ((suffix & 127) << 8) | bytes[at++]!;
-    const length = Math.min(suffix, rest);
-    let i = 0;
-    while (i < length && bytes[at + i] === key[prefix + i]) i++;
-    const order = i < length ? bytes[at + i]! - key[prefix + i]! : suffix - rest;
-    if (order === 0) return middle * 2 + 1;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? -1 : (low - 1) * 2;
 }
 
 /**

@@ -10,15 +10,18 @@ import {
   hasValue,
   keyAt,
   type Slabs,
-  searchBlock,
   spliceBlock,
   valueBytes,
 } from "./block.js";
 import { bitAt, firstDifference } from "./bytes.js";
 import type { Page } from "./page.js";
+import { searchBlock } from "./search.js";
 
-/** Digest of some bytes, always of one length; handed in because the core computes nothing that the platform does better. */
-export type Hash = (bytes: Uint8Array) => Uint8Array;
+/**
+ * Digest of some bytes, always of one length, as a string of one character a byte (Node's "latin1"), which is how nodes keep it: a third of the size of
+ * a Uint8Array, and compared by ===. Handed in because the core computes nothing that the platform does better.
+ */
+export type Hash = (bytes: Uint8Array) => string;
 
 /**
  * A binary Patricia tree (Morrison, 1968) whose leaves are packed blocks. A set of entries is a leaf if it fits a block, else it is split at the
@@ -227,8 +230,7 @@ export function lastLeaf(node: Node): Leaf {
 }
 
 /**
- * The Merkle hash of a node, as a string of one character a byte (a third of the size of a Uint8Array, and compared by ===): of a leaf
- * `H(0, block)`, of an inner node `H(1, bit as u32 little-endian, left, right)`. Computed for new nodes only; shared ones know theirs.
+ * The Merkle hash of a node: of a leaf `H(0, block)`, of an inner node `H(1, bit as u32 little-endian, left, right)`. Computed for new nodes only; shared ones know theirs.
  */
 export function digestOf(node: Node, hash: Hash): string {
   const pending: Node[] = [node];
@@ -246,11 +248,11 @@ export function digestOf(node: Node, hash: Hash): string {
         bytes.set([1, bit & 255, (bit >>> 8) & 255, (bit >>> 16) & 255, bit >>> 24]);
         for (let i = 0; i < left.digest.length; i++) bytes[5 + i] = left.digest.charCodeAt(i);
         for (let i = 0; i < right.digest.length; i++) bytes[5 + left.digest.length + i] = right.digest.charCodeAt(i);
-        next.digest = String.fromCharCode(...hash(bytes));
+        next.digest = hash(bytes);
       } else {
         const bytes = new Uint8Array(1 + next.end - next.at);
         bytes.set(next.bytes.subarray(next.at, next.end), 1);
-        next.digest = String.fromCharCode(...hash(bytes));
+        next.digest = hash(bytes);
       }
     }
     pending.pop();

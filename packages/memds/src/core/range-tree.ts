@@ -1,4 +1,4 @@
-import { type Block, type Entry, entryOf, keyAt, Slabs, searchBlock, valueAt } from "./block.js";
+import { type Block, type Entry, entryOf, keyAt, Slabs, valueAt } from "./block.js";
 import { bitAt, compareBytes, firstDifference } from "./bytes.js";
 import { type Change, diff } from "./diff.js";
 import { MemdsError } from "./errors.js";
@@ -15,11 +15,15 @@ import {
   type Node,
   update,
 } from "./node.js";
-import { pageOf } from "./page.js";
+import { type Page, pageOf, Walk } from "./page.js";
+import { Place } from "./place.js";
 import { type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
+import { searchBlock, searchBytes } from "./search.js";
 
 const nothing = new Uint8Array(0);
-
+/** For look-ups that copy what they find at once. */
+const here = new Place();
+const walk = new Walk();
 /** Longest key and value, in bytes. */
 export const keyBytesMax = 4096;
 export const valueBytesMax = 65_536;
@@ -31,6 +35,7 @@ export const valueBytesMax = 65_536;
 export class RangeTree {
   readonly #root: Node;
   readonly #hash: Hash;
+  #top: Page | undefined;
 
   private constructor(root: Node, hash: Hash) {
     this.#root = root;
@@ -84,10 +89,26 @@ export class RangeTree {
 
   /** The entry with the highest key that is not above `key`. */
   floor(key: Uint8Array): Entry | undefined {
-    const leaf = this.#walk(key);
-    const found = searchBlock(leaf, key);
-    if (found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1)) return entryOf(leaf, found >> 1);
-    return this.#outside(leaf, found, key);
+    return this.seekFloor(key, here) ? here.entry() : undefined;
+  }
+
+  /**
+   * Like `floor`, without making anything: `place` then stands at the entry, in this tree's own bytes.
+   * @returns false where there is none; `place` stays where it was.
+   */
+  seekFloor(key: Uint8Array, place: Place): boolean {
+    this.#top ??= pageOf(this.#root);
+    walk.to(this.#top, key);
+    const { bytes, at } = walk;
+    const found = searchBytes(bytes, at, key);
+    if (found >= 0 && ((found & 1) === 1 || found >> 1 < (bytes[at]! & 127) - 1)) {
+      place.moveTo(bytes, at, found >> 1, walk);
+      return true;
+    }
+    const leaf = this.#outside(walk.leaf, found, key);
+    if (leaf === undefined) return false;
+    place.moveTo(leaf.bytes, leaf.at, leaf.count - 1, { leaf });
+    return true;
   }
 
   /** The entry with the highest key below `key`. */
@@ -96,7 +117,7 @@ export class RangeTree {
     const found = searchBlock(leaf, key);
     if (found < 0 || (found & 1) === 0) {
       if (found >= 0 && found >> 1 < leaf.count - 1) return entryOf(leaf, found >> 1);
-      return this.#outside(leaf, found, key);
+      return lastEntry(this.#outside(leaf, found, key));
     }
     if (found > 1) return entryOf(leaf, (found >> 1) - 1);
     // The first of its leaf: what is before it stands at the end of what the walk last left on its right.
@@ -109,8 +130,8 @@ export class RangeTree {
     return lastEntry(before);
   }
 
-  /** The floor of a key that does not lie between entries of the leaf to which its bits lead; `found` is where that leaf has it. */
-  #outside(leaf: Leaf, found: number, key: Uint8Array): Entry | undefined {
+  /** The leaf that ends with the floor of a key that does not lie between entries of the leaf to which its bits lead; `found` is where that one has it. */
+  #outside(leaf: Leaf, found: number, key: Uint8Array): Leaf | undefined {
     if (leaf.count === 0) return undefined;
     // The key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
     const apart = firstDifference(key, keyAt(leaf, found < 0 ? 0 : leaf.count - 1));
@@ -124,7 +145,7 @@ export class RangeTree {
       }
     }
     if (bitAt(key, apart) === 1) before = node;
-    return lastEntry(before);
+    return before && lastLeaf(before);
   }
 
   /** The entry with the lowest key that is not below `key`. */
@@ -219,22 +240,9 @@ export class RangeTree {
 
   /** The leaf where the key's bits lead; whether the key belongs there is for the caller to see. */
   #walk(key: Uint8Array): Leaf {
-    let node = this.#root;
-    while (node instanceof Inner) {
-      node.page ??= pageOf(node);
-      const { table, exits } = node.page;
-      let at = 0;
-      do {
-        const bit = table[at]!;
-        const byte = bit >>> 4;
-        const within = bit & 15;
-        // As `bitAt` has it, written out: this loop is most of what a look-up does outside its leaf.
-        const side = byte >= key.length ? 0 : within === 0 ? 1 : (key[byte]! >>> (8 - within)) & 1;
-        at = table[at + 1 + side]!;
-      } while (at >= 0);
-      node = exits[~at]!;
-    }
-    return node;
+    this.#top ??= pageOf(this.#root);
+    walk.to(this.#top, key);
+    return walk.leaf;
   }
 }
 

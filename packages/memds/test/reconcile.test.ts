@@ -70,7 +70,7 @@ describe("members that differ", () => {
   });
 
   it("become equal through buckets in several levels, with answers in pieces, and by the whole", async () => {
-    const all = partitions(20_000);
+    const all = partitions(8000);
     const common = Tree.from(all, sha256);
     const changes: Change[] = all
       .filter((_, i) => i % 40 === 0)

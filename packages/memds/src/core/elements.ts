@@ -1,4 +1,4 @@
-import { type Entry, entryOf } from "./block.js";
+import { type Entry, entryOf, locate, newSpan } from "./block.js";
 import { type Leaf, leavesOf, type Node } from "./node.js";
 
 /**
@@ -13,8 +13,8 @@ export class Elements {
   /** Of the same entries, hashes of key and value. */
   readonly marks: Uint32Array;
   readonly #leaves: readonly Leaf[];
-  /** `number of the leaf * 256 + index in it`. */
-  readonly #where: Float64Array;
+  /** `number of the leaf * 128 + index in it`. */
+  readonly #where: Uint32Array;
 
   constructor(nodes: Iterable<Node>, seed: number) {
     const leaves: Leaf[] = [];
@@ -25,31 +25,39 @@ export class Elements {
     }
     const keys = new Uint32Array(count);
     const marks = new Uint32Array(count);
-    const where = new Float64Array(count);
+    const where = new Uint32Array(count);
+    const span = newSpan();
     let at = 0;
     for (let l = 0; l < leaves.length; l++) {
       const leaf = leaves[l]!;
-      const inLeaf = leaf.count;
+      const { bytes, count: inLeaf } = leaf;
+      locate(leaf, 0, span);
+      const prefix = mix(bytes, span.prefixStart, span.prefixEnd, seed);
       for (let i = 0; i < inLeaf; i++, at++) {
-        const { key, value } = entryOf(leaf, i);
-        const hash = mix(key, seed);
+        locate(leaf, i, span);
+        const hash = finish(mix(bytes, span.suffixStart, span.suffixEnd, prefix));
         keys[at] = hash;
-        marks[at] = mix(value, hash ^ 0x9e37_79b9);
-        where[at] = l * 256 + i;
+        marks[at] = finish(mix(bytes, span.valueStart, span.valueEnd, hash ^ 0x9e37_79b9));
+        where[at] = l * 128 + i;
       }
     }
     const order = sortedOrder(keys);
     this.count = count;
-    this.keys = order.map((i) => keys[i]!);
-    this.marks = order.map((i) => marks[i]!);
-    this.#where = new Float64Array(count);
-    for (let i = 0; i < count; i++) this.#where[i] = where[order[i]!]!;
+    this.keys = new Uint32Array(count);
+    this.marks = new Uint32Array(count);
+    this.#where = new Uint32Array(count);
+    for (let i = 0; i < count; i++) {
+      const from = order[i]!;
+      this.keys[i] = keys[from]!;
+      this.marks[i] = marks[from]!;
+      this.#where[i] = where[from]!;
+    }
     this.#leaves = leaves;
   }
 
   entry(index: number): Entry {
     const where = this.#where[index]!;
-    return entryOf(this.#leaves[Math.floor(where / 256)]!, where % 256);
+    return entryOf(this.#leaves[Math.floor(where / 128)]!, where % 128);
   }
 
   /** Where a bucket begins, the first of those at `level` bits of hash being number 0; also one past the last. */
@@ -74,21 +82,26 @@ export class Elements {
   }
 }
 
-/** MurmurHash3's mixing, a byte at a time; not for security: the tree's own hash has the last word. */
-function mix(bytes: Uint8Array, seed: number): number {
-  let hash = seed ^ bytes.length;
-  for (let i = 0; i < bytes.length; i++) {
+/** MurmurHash3's mixing, a byte at a time; not for security: the tree's own hash has the last word. Goes on where a former part of the key ended. */
+function mix(bytes: Uint8Array, from: number, to: number, seed: number): number {
+  let hash = seed;
+  for (let i = from; i < to; i++) {
     hash = Math.imul(hash ^ bytes[i]!, 0xcc9e_2d51);
     hash ^= hash >>> 15;
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  return hash;
+}
+
+function finish(mixed: number): number {
+  let hash = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
 /** Radix sort, 16 bits at a time. */
 function sortedOrder(keys: Uint32Array): Uint32Array {
-  let order = new Uint32Array(keys.length).map((_, i) => i);
+  let order = new Uint32Array(keys.length);
+  for (let i = 0; i < order.length; i++) order[i] = i;
   let next = new Uint32Array(keys.length);
   for (const shift of [0, 16]) {
     const starts = new Uint32Array(65_537);

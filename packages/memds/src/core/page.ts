@@ -1,4 +1,4 @@
-import { Inner, type Leaf, type Node } from "./node.js";
+import { emptyLeaf, Inner, type Leaf, type Node } from "./node.js";
 
 /**
  * The upper levels of a node, packed, so that a look-up gets through eight of them in a few cache lines instead of eight objects. Nodes never change, so a
@@ -47,7 +47,7 @@ export function pageOf(root: Node): Page {
 
 /** The page through which a key's bits lead to a leaf, and which way out that is. One for all trees: what it says holds until the next walk. */
 export class Walk {
-  page: Page = pageOf({ bit: -1 } as Leaf);
+  page: Page = pageOf(emptyLeaf());
   way = 0;
   bytes: Uint8Array = new Uint8Array(0);
   at = 0;

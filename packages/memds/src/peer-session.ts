@@ -35,6 +35,8 @@ export class PeerSession {
   handle({ type, request, payload }: Frame): Frame | undefined {
     if (type === frameType.subscribe) {
       this.#held();
+      // Whoever follows has done with comparing: the version that was held for that may go.
+      this.#sync = undefined;
       this.#publisher.subscribe(this.#subscriber, decodeSubscribe(payload));
       return undefined;
     }

@@ -86,6 +86,52 @@ describe("members that differ", () => {
     await converge(common, Tree.from([entry("other", "x")], sha256));
   });
 
+  it("refuse what is no question, and what is no answer, without an answer of their own", async () => {
+    const remote = Tree.from(partitions(3000), sha256);
+    const own = remote.apply(
+      partitions(3000)
+        .slice(0, 40)
+        .map(({ key }) => ({ key, value: bytes("other!") })),
+    );
+    const steps = ["split", "buckets", "descend", "fetch", "whole"] as const;
+    const question = fc.record({ step: fc.constantFrom(...steps), payload: fc.uint8Array({ maxLength: 40 }) });
+    fc.assert(
+      fc.property(fc.array(question, { maxLength: 20 }), (questions) => {
+        const responder = new SyncResponder(
+          { version: 7, tree: remote },
+          { ...syncEdge, isReady: true, answerBytesMax: 1000 },
+        );
+        for (const { step, payload } of questions) {
+          try {
+            responder[step](payload);
+          } catch (error) {
+            expect(error).toMatchObject({ code: "ERR_MEMDS_PROTOCOL" });
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+    // One answer of a whole conversation is damaged: the tree is the right one, or there is none.
+    await fc.assert(
+      fc.asyncProperty(fc.nat(12), fc.nat(5000), fc.integer({ min: 1, max: 255 }), async (which, where, mask) => {
+        const { channel } = session(remote);
+        const root = await askRoot(channel);
+        let asked = 0;
+        const damaging: SyncChannel = {
+          ask: async (what, payload) => {
+            const answer = await channel.ask(what, payload);
+            if (asked++ === which && answer.length > 0) answer[where % answer.length]! ^= mask;
+            return answer;
+          },
+        };
+        const tree = await reconcile(own, root, damaging, edge).catch((error: Error) => error);
+        if (tree instanceof Tree) expect(tree.rootHash).toEqual(remote.rootHash);
+        else expect(tree).toBeInstanceOf(Error);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
   it("say no more than a root hash to one another when they are equal", async () => {
     const common = Tree.from(partitions(1000), sha256);
     const { bytes: shipped, asked } = await converge(common, common);

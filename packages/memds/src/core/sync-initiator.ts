@@ -73,7 +73,7 @@ export async function reconcile(
     tree = tree.apply([...changes, ...removed.filter(({ key }) => !put.has(key.join()))]);
   }
   if (tree !== undefined && compareBytes(tree.rootHash, remote.rootHash) === 0) return tree;
-  const { tree: whole } = await fetchWhole(channel, edge);
+  const { tree: whole } = await fetchWhole(channel, edge, remote);
   if (compareBytes(whole.rootHash, remote.rootHash) === 0) return whole;
   throw new MemdsError("ERR_MEMDS_PROTOCOL", "what was sent does not have the root hash that was announced");
 }
@@ -272,7 +272,7 @@ async function fetchEntries(
 
 const bucketsAskedMax = 16_384;
 
-async function fetchWhole(channel: SyncChannel, edge: AskingEdge): Promise<Snapshot> {
+async function fetchWhole(channel: SyncChannel, edge: AskingEdge, remote: RemoteRoot): Promise<Snapshot> {
   const chunks: Uint8Array[] = [];
   let gathered = 0;
   for (let total = 1; gathered < total; ) {
@@ -280,6 +280,8 @@ async function fetchWhole(channel: SyncChannel, edge: AskingEdge): Promise<Snaps
     request.u64(gathered);
     const answer = new Reader(unpacked(await channel.ask("whole", request.bytes()), edge), "ERR_MEMDS_PROTOCOL");
     total = answer.u64();
+    // No entry costs more beside its own bytes; who announced less than comes is not listened to for ever.
+    if (total > remote.bytes + remote.size * 16 + 65_536) throw answer.fault(`a snapshot of ${total} bytes`);
     const chunk = answer.copy(answer.remaining);
     if (chunk.length === 0) throw answer.fault("an empty piece of a snapshot");
     chunks.push(chunk);

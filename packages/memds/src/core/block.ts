@@ -1,4 +1,4 @@
-import { commonPrefix } from "./bytes.js";
+import { commonPrefix, compareRuns } from "./bytes.js";
 
 /** A key and its value. Bytes that a tree hands out are the receiver's own copies; bytes handed to a tree are copied. */
 export interface Entry {
@@ -251,7 +251,17 @@ export function isBlock(block: Block): boolean {
     if (end - at !== columnsHeaderBytes + prefix + count * (suffix + bytes[at + 4]!)) return false;
     const start = at + columnsHeaderBytes + prefix;
     for (let i = 1; i < count; i++) {
-      if (compareRuns(bytes, start + (i - 1) * suffix, suffix, start + i * suffix, suffix) >= 0) return false;
+      if (
+        compareRuns(
+          bytes,
+          start + (i - 1) * suffix,
+          start + i * suffix,
+          bytes,
+          start + i * suffix,
+          start + (i + 1) * suffix,
+        ) >= 0
+      )
+        return false;
     }
     return bytes[start] !== bytes[start + (count - 1) * suffix];
   }
@@ -274,7 +284,8 @@ export function isBlock(block: Block): boolean {
     const length = isLong ? ((bytes[entry]! & 127) << 8) | bytes[entry + 1]! : bytes[entry]!;
     const suffix = entry + (isLong ? 2 : 1);
     if (suffix + length > stop || (isLong && length < 128)) return false;
-    if (beforeLength >= 0 && compareRuns(bytes, before, beforeLength, suffix, length) >= 0) return false;
+    if (beforeLength >= 0 && compareRuns(bytes, before, before + beforeLength, bytes, suffix, suffix + length) >= 0)
+      return false;
     if (i === 0) {
       firstLength = length;
       firstValue = stop - suffix - length;
@@ -288,15 +299,6 @@ export function isBlock(block: Block): boolean {
   if (isEven && firstLength < 256 && firstValue < 256) return false;
   // The prefix is all that the first and the last key share.
   return count === 1 ? firstLength === 0 : firstLength === 0 || bytes[firstAt] !== bytes[before];
-}
-
-function compareRuns(bytes: Uint8Array, a: number, aLength: number, b: number, bLength: number): number {
-  const length = Math.min(aLength, bLength);
-  for (let i = 0; i < length; i++) {
-    const difference = bytes[a + i]! - bytes[b + i]!;
-    if (difference !== 0) return difference;
-  }
-  return aLength - bLength;
 }
 
 function putEntry(bytes: Uint8Array, start: number, { key, value }: Entry, prefix: number): number {

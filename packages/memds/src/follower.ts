@@ -32,6 +32,7 @@ export interface FollowerStats {
 
 /** Updates that came too early and wait for those before them; with more, what is missing is asked for at once. */
 const earlyMax = 1024;
+const earlyBytesMax = 8 * 1024 * 1024;
 const reorderMax = 32;
 
 /**
@@ -44,7 +45,8 @@ export class Follower {
   readonly #connect: Omit<PeerConnectionOptions, "address" | "signal" | "onPush">;
   readonly #retryMs: number;
   readonly #ended = new AbortController();
-  readonly #early = new Map<number, readonly Change[]>();
+  readonly #early = new Map<number, { readonly changes: readonly Change[]; readonly bytes: number }>();
+  #earlyBytes = 0;
   #isConnected = false;
   #headVersion: number | undefined;
   #gaps = 0;
@@ -128,6 +130,8 @@ export class Follower {
       // The feed's word is the truth, also under the version that is held.
       if (next !== undefined && (now === undefined || next.version >= now.version)) this.#to.replace(next);
       this.#drain();
+      // What was amiss meanwhile is settled, or is found again behind what is held now.
+      this.#want = undefined;
     }
     if (want !== undefined) {
       const after = this.#to.held()?.version ?? 0;
@@ -153,7 +157,7 @@ export class Follower {
       const held = this.#to.held()?.version ?? -1;
       if (version < held) return;
       if (version > held + 1) {
-        if (this.#early.size < earlyMax) this.#early.set(version, changes);
+        this.#keep(version, changes, payload.length);
         if (this.#early.size > reorderMax && this.#progress !== held) this.#missing(held);
         return;
       }
@@ -196,13 +200,23 @@ export class Follower {
   #drain(): void {
     for (;;) {
       const next = (this.#to.held()?.version ?? -1) + 1;
-      const changes = this.#early.get(next);
-      if (changes === undefined) break;
-      this.#take(next, changes);
+      const update = this.#early.get(next);
+      if (update === undefined) break;
+      this.#take(next, update.changes);
       if ((this.#to.held()?.version ?? -1) < next) break;
     }
     const held = this.#to.held()?.version ?? -1;
-    for (const version of this.#early.keys()) if (version <= held) this.#early.delete(version);
+    for (const [version, { bytes }] of this.#early) {
+      if (version > held) continue;
+      this.#early.delete(version);
+      this.#earlyBytes -= bytes;
+    }
+  }
+
+  #keep(version: number, changes: readonly Change[], bytes: number): void {
+    if (this.#early.has(version) || this.#early.size === earlyMax || this.#earlyBytes + bytes > earlyBytesMax) return;
+    this.#early.set(version, { changes, bytes });
+    this.#earlyBytes += bytes;
   }
 }
 

@@ -20,14 +20,25 @@ interface Following {
  */
 export class Publisher {
   readonly #bytesMax: number;
+  readonly #updateBytesMax: number;
   readonly #held: () => Snapshot | undefined;
   readonly #followers = new Map<Subscriber, Following>();
   #updates = new Map<number, Uint8Array>();
   #bytes = 0;
   #oldest = 0;
 
-  constructor({ bytesMax, held }: { readonly bytesMax: number; readonly held: () => Snapshot | undefined }) {
+  constructor({
+    bytesMax,
+    updateBytesMax,
+    held,
+  }: {
+    readonly bytesMax: number;
+    /** What fits in a frame. */
+    readonly updateBytesMax: number;
+    readonly held: () => Snapshot | undefined;
+  }) {
     this.#bytesMax = bytesMax;
+    this.#updateBytesMax = updateBytesMax;
     this.#held = held;
   }
 
@@ -38,6 +49,10 @@ export class Publisher {
   /** An update was applied. */
   add(version: number, changes: readonly Change[]): void {
     const payload = encodeUpdate({ version, changes });
+    if (payload.length > this.#updateBytesMax) {
+      this.clear();
+      return;
+    }
     if (this.#updates.size === 0) this.#oldest = version;
     this.#updates.set(version, payload);
     for (this.#bytes += payload.length; this.#bytes > this.#bytesMax; this.#oldest++) {
@@ -47,7 +62,7 @@ export class Publisher {
     for (const follower of this.#followers.keys()) this.resume(follower, false);
   }
 
-  /** Everything was replaced: what leads there in steps is not known. */
+  /** Everything was replaced, or nearly so: there are no steps that lead there. */
   clear(): void {
     this.#updates = new Map();
     this.#bytes = 0;

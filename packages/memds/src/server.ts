@@ -98,7 +98,11 @@ export class MemdsServer {
   private constructor(options: Resolved) {
     this.#options = options;
     this.#holdings = new Holdings(options);
-    this.#publisher = new Publisher({ bytesMax: options.historyBytesMax, held: () => this.#holdings.held });
+    this.#publisher = new Publisher({
+      bytesMax: options.historyBytesMax,
+      updateBytesMax: options.frameBytesMax - 1024,
+      held: () => this.#holdings.held,
+    });
     this.#server = createServer({ noDelay: true }, (socket) => this.#connected(socket));
     this.#server.maxConnections = options.connectionsMax;
   }

@@ -102,6 +102,21 @@ describe("a member that follows a feed", () => {
     await until(() => same(feed, member), "the member to follow");
   });
 
+  it("compares trees when an update is larger than a frame", async () => {
+    const feed = await start({ frameBytesMax: 131_072 });
+    feed.load({ version: 1, entries: [entry("a", "1")] });
+    const member = await start({ follow: at(feed), frameBytesMax: 131_072 });
+    await member.whenReady();
+    feed.apply({
+      version: 2,
+      changes: Array.from({ length: 10_000 }, (_, i) => put(`k${i}`, "a value of some bytes")),
+    });
+    await until(() => same(feed, member), "the member to follow");
+    feed.apply({ version: 3, changes: [put("a", "3")] });
+    await until(() => same(feed, member), "the member to follow on");
+    expect(member.stats().follow!.comparisons).toBeGreaterThanOrEqual(2);
+  });
+
   it("takes the feed's word where both have one version and other content, and raises an alarm", async () => {
     const alarms: unknown[] = [];
     const listener = (message: unknown) => alarms.push(message);

@@ -65,12 +65,12 @@ describe("members that differ", () => {
         const common = Tree.from(all, sha256);
         await converge(common.apply(ours), common.apply(theirs));
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   });
 
   it("become equal through buckets in several levels, with answers in pieces, and by the whole", async () => {
-    const all = partitions(8000);
+    const all = partitions(6000);
     const common = Tree.from(all, sha256);
     const changes: Change[] = all
       .filter((_, i) => i % 40 === 0)
@@ -87,9 +87,9 @@ describe("members that differ", () => {
   });
 
   it("refuse what is no question, and what is no answer, without an answer of their own", async () => {
-    const remote = Tree.from(partitions(3000), sha256);
+    const remote = Tree.from(partitions(1500), sha256);
     const own = remote.apply(
-      partitions(3000)
+      partitions(1500)
         .slice(0, 40)
         .map(({ key }) => ({ key, value: bytes("other!") })),
     );
@@ -109,7 +109,7 @@ describe("members that differ", () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     // One answer of a whole conversation is damaged: the tree is the right one, or there is none.
     await fc.assert(
@@ -128,7 +128,7 @@ describe("members that differ", () => {
         if (tree instanceof Tree) expect(tree.rootHash).toEqual(remote.rootHash);
         else expect(tree).toBeInstanceOf(Error);
       }),
-      { numRuns: 150 },
+      { numRuns: 50 },
     );
   });
 

@@ -212,9 +212,7 @@ export class RangeTree {
    * @throws MemdsError `ERR_MEMDS_RANGE` where one would leave a gap or an overlap, or was thought for ranges that are not there.
    */
   replaceRanges(updates: readonly RangeUpdate[]): RangeTree {
-    let tree: RangeTree = this;
-    for (const update of updates) tree = tree.apply(rangeChanges(tree, update));
-    return tree;
+    return updates.reduce<RangeTree>((tree, update) => tree.apply(rangeChanges(tree, update)), this);
   }
 
   /** The tree's nodes, for what compares members. For this package only. @internal */

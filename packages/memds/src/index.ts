@@ -1,5 +1,6 @@
 export { MemdsClient, type MemdsClientOptions, type MemdsClientStats, type MemdsMember } from "./client.js";
 export type { Entry } from "./core/block.js";
+export { prefixEnd } from "./core/bytes.js";
 export type { Change } from "./core/diff.js";
 export { MemdsError, type MemdsErrorCode } from "./core/errors.js";
 export type { Answer, Query } from "./core/messages.js";

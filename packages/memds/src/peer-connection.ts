@@ -80,7 +80,7 @@ export class PeerConnection implements SyncChannel {
     if (frame.type !== frameType.syncAnswer) {
       throw new MemdsError("ERR_MEMDS_PROTOCOL", `${this.name} answered with a frame of type ${frame.type}`);
     }
-    return frame.payload.slice();
+    return Uint8Array.from(frame.payload);
   }
 
   async send(type: number, payload: Uint8Array): Promise<void> {

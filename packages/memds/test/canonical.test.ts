@@ -61,6 +61,27 @@ describe("one content", () => {
     );
   });
 
+  it("is found by prefix: all that begins with it, and nothing else", () => {
+    const short = fc.array(fc.constantFrom(0, 1, 254, 255), { maxLength: 4 }).map((bytes) => Uint8Array.from(bytes));
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(short, { maxLength: 200, selector: (bytes) => bytes.join() }),
+        short,
+        (keys, prefix) => {
+          const tree = RangeTree.from(
+            keys.map((each) => ({ key: each, value: each })),
+            sha256,
+          );
+          const wanted = keys
+            .filter((each) => each.length >= prefix.length && prefix.every((byte, i) => each[i] === byte))
+            .sort(Buffer.compare);
+          expect([...tree.prefix(prefix)].map(({ key: found }) => found)).toEqual(wanted);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
   it("hashes no more than the path that an update changed", () => {
     let hashed = 0;
     const counting = (bytes: Uint8Array) => {

@@ -52,3 +52,14 @@ export function firstDifference(a: Uint8Array, b: Uint8Array): number {
   if (byte === a.length || byte === b.length) return byte << 4;
   return (byte << 4) + 1 + Math.clz32(a[byte]! ^ b[byte]!) - 24;
 }
+
+/** The first key behind all that begin with `prefix`: with it as `to`, and the prefix as `from`, a range holds just these. Undefined where none is behind them. */
+export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
+  let length = prefix.length;
+  while (length > 0 && prefix[length - 1] === 255) length--;
+  if (length === 0) return undefined;
+  // Not slice(): that of a Buffer would be a view of the caller's bytes.
+  const end = Uint8Array.from(prefix.subarray(0, length));
+  end[length - 1]!++;
+  return end;
+}

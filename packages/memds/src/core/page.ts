@@ -45,15 +45,23 @@ export function pageOf(root: Node): Page {
   return { table, ways: exits.length, slabs, exits };
 }
 
+const nowhere = pageOf(emptyLeaf());
+
 /** The page through which a key's bits lead to a leaf, and which way out that is. One for all trees: what it says holds until the next walk. */
 export class Walk {
-  page: Page = pageOf(emptyLeaf());
+  page: Page = nowhere;
   way = 0;
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = nowhere.slabs[0]!;
   at = 0;
 
   get leaf(): Leaf {
     return this.page.exits[this.way] as Leaf;
+  }
+
+  /** Keeps no tree alive that nobody else holds. */
+  end(): void {
+    this.page = nowhere;
+    this.bytes = nowhere.slabs[0]!;
   }
 
   to(top: Page, key: Uint8Array): void {

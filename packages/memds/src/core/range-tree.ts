@@ -1,5 +1,5 @@
 import { type Block, type Entry, entryOf, keyAt, Slabs, valueAt } from "./block.js";
-import { bitAt, compareBytes, firstDifference } from "./bytes.js";
+import { bitAt, compareBytes, firstDifference, prefixEnd } from "./bytes.js";
 import { type Change, diff } from "./diff.js";
 import { MemdsError } from "./errors.js";
 import {
@@ -103,9 +103,11 @@ export class RangeTree {
     const found = searchBytes(bytes, at, key);
     if (found >= 0 && ((found & 1) === 1 || found >> 1 < (bytes[at]! & 127) - 1)) {
       place.moveTo(bytes, at, found >> 1, walk);
+      walk.end();
       return true;
     }
     const leaf = this.#outside(walk.leaf, found, key);
+    walk.end();
     if (leaf === undefined) return false;
     place.moveTo(leaf.bytes, leaf.at, leaf.count - 1, { leaf });
     return true;
@@ -187,6 +189,11 @@ export class RangeTree {
     }
   }
 
+  /** Entries whose key begins with `prefix`, ascending. */
+  prefix(prefix: Uint8Array): Generator<Entry, void, undefined> {
+    return this.range(prefix, prefixEnd(prefix));
+  }
+
   /**
    * The next version: all of the changes, or an error and none. A removed key need not exist.
    * @throws MemdsError `ERR_MEMDS_ARGUMENT` for a key that appears twice, or bytes over `keyBytesMax` or `valueBytesMax`.
@@ -240,7 +247,9 @@ export class RangeTree {
   #walk(key: Uint8Array): Leaf {
     this.#top ??= pageOf(this.#root);
     walk.to(this.#top, key);
-    return walk.leaf;
+    const { leaf } = walk;
+    walk.end();
+    return leaf;
   }
 }
 

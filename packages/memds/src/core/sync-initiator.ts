@@ -54,7 +54,7 @@ export async function askRoot(channel: SyncChannel): Promise<RemoteRoot> {
 
 /**
  * The tree that the other side holds, made from our own by asking for what differs. The bytes that go over the wire follow what differs: Merkle
- * hashes narrow it down to places of the tree while it stands in few, then buckets of hashed keys find the entries, about eleven bytes for each.
+ * hashes narrow it down to places of the tree while it stands in few, then buckets of hashed keys find the entries, six to nine bytes for each.
  * Short hashes may miss some; the whole root hash tells, and the next attempt finds them. Nothing is returned whose root is not the other's.
  */
 export async function reconcile(

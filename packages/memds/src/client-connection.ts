@@ -3,6 +3,7 @@ import { MemdsError } from "./core/errors.js";
 import { encodeFrame, type Frame, FrameReader, frameType } from "./core/frame.js";
 import { type Answer, decodeAnswers, decodeError, encodeQueries, type Query } from "./core/messages.js";
 import { crc32 } from "./digest.js";
+import { newHello, proofFor } from "./handshake.js";
 
 interface Pending {
   readonly queries: number;
@@ -24,16 +25,23 @@ export class Connection implements Target {
   readonly #address: { readonly host: string; readonly port: number };
   readonly #frameBytesMax: number;
   readonly #outstandingMax: number;
+  readonly #secret: string | undefined;
+  /** While the two sides prove their secret to one another: what is to be sent then. */
+  #unproved: { readonly hello: Uint8Array; readonly frames: Uint8Array[] } | undefined;
   readonly #pending = new Map<number, Pending>();
   #socket: Socket | undefined;
   #request = 0;
   /** Counts what arrives. */
   #heard = 0;
 
-  constructor(address: { host: string; port: number }, limits: { frameBytesMax: number; outstandingMax: number }) {
+  constructor(
+    address: { host: string; port: number },
+    limits: { frameBytesMax: number; outstandingMax: number; secret: string | undefined },
+  ) {
     this.name = `${address.host}:${address.port}`;
     this.#address = address;
     this.#frameBytesMax = limits.frameBytesMax;
+    this.#secret = limits.secret;
     this.#outstandingMax = limits.outstandingMax;
   }
 
@@ -76,7 +84,8 @@ export class Connection implements Target {
       signal.addEventListener("abort", aborted, { once: true });
       this.#socket ??= this.#open();
       this.#socket.ref();
-      this.#socket.write(frame);
+      if (this.#unproved === undefined) this.#socket.write(frame);
+      else this.#unproved.frames.push(frame);
     });
   }
 
@@ -97,9 +106,11 @@ export class Connection implements Target {
         for (const frame of reader.push(chunk)) this.#received(frame);
       } catch (cause) {
         lost(
-          new MemdsError("ERR_MEMDS_PROTOCOL", `${this.name} broke the protocol: ${(cause as Error).message}`, {
-            cause,
-          }),
+          cause instanceof MemdsError && cause.code === "ERR_MEMDS_UNAUTHORIZED"
+            ? cause
+            : new MemdsError("ERR_MEMDS_PROTOCOL", `${this.name} broke the protocol: ${(cause as Error).message}`, {
+                cause,
+              }),
         );
       }
     });
@@ -107,10 +118,23 @@ export class Connection implements Target {
       lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name}: ${cause.message}`, { cause }));
     });
     socket.on("close", () => lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name} closed the connection`)));
+    if (this.#secret !== undefined) {
+      const hello = newHello();
+      this.#unproved = { hello, frames: [] };
+      socket.write(encodeFrame({ type: frameType.hello, request: this.#nextRequest(), payload: hello }, crc32));
+    }
     return socket;
   }
 
   #received(frame: Frame): void {
+    if (frame.type === frameType.challenge && this.#unproved !== undefined && this.#secret !== undefined) {
+      const { hello, frames } = this.#unproved;
+      const proof = proofFor(this.#secret, hello, frame.payload);
+      this.#unproved = undefined;
+      this.#socket?.write(encodeFrame({ type: frameType.proof, request: this.#nextRequest(), payload: proof }, crc32));
+      for (const each of frames) this.#socket?.write(each);
+      return;
+    }
     // Request 0 is never sent: an error under this number is about the connection.
     if (frame.type === frameType.error && frame.request === 0) throw decodeError(frame.payload);
     const waiting = this.#pending.get(frame.request);
@@ -140,6 +164,7 @@ export class Connection implements Target {
   #lost(error: MemdsError): void {
     this.#socket?.destroy();
     this.#socket = undefined;
+    this.#unproved = undefined;
     for (const request of [...this.#pending.keys()]) this.#settle(request)?.reject(error);
   }
 

@@ -1,7 +1,8 @@
 import { Connection, type Target } from "./client-connection.js";
 import { MemdsError } from "./core/errors.js";
 import { type Answer, checkQueries, type Query } from "./core/messages.js";
-import { frameBytesDefault, integer } from "./options.js";
+import { checkedSecret } from "./handshake.js";
+import { checkedAddress, frameBytesDefault, integer } from "./options.js";
 import { MemdsServer } from "./server.js";
 
 /** A member of the fleet: where it listens, or, in the same process, the server itself, asked without a socket through the same handler. */
@@ -23,6 +24,8 @@ export interface MemdsClientOptions {
   readonly outstandingMax?: number;
   /** The largest frame sent or taken; as the servers have it. Default 8 MiB. */
   readonly frameBytesMax?: number;
+  /** As the servers have it. */
+  readonly secret?: string;
   /** Milliseconds on a clock that does not go back. Default `performance.now`. */
   readonly now?: () => number;
 }
@@ -96,12 +99,13 @@ export class MemdsClient {
     const servers = checkedServers(options?.servers);
     const frameBytesMax = integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30);
     const outstandingMax = integer("outstandingMax", options.outstandingMax ?? 1024, 1, 1_000_000);
+    const secret = checkedSecret(options.secret);
     this.#timeoutMs = integer("timeoutMs", options.timeoutMs ?? 1000, 1, 2 ** 31 - 1);
     this.#hedgeAfterMs = integer("hedgeAfterMs", options.hedgeAfterMs ?? 20, 1, 2 ** 31 - 1);
     this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
     this.#now = options.now ?? (() => performance.now());
     this.#connectTo = (server) =>
-      server instanceof MemdsServer ? inProcess(server) : overTcp(server, { frameBytesMax, outstandingMax });
+      server instanceof MemdsServer ? inProcess(server) : overTcp(server, { frameBytesMax, outstandingMax, secret });
     this.#members = servers.map((server) => this.#member(server));
   }
 
@@ -356,13 +360,9 @@ function inProcess(server: MemdsServer): Target {
 
 function overTcp(
   address: { host: string; port: number },
-  limits: { frameBytesMax: number; outstandingMax: number },
+  limits: { frameBytesMax: number; outstandingMax: number; secret: string | undefined },
 ): Target {
-  if (typeof address?.host !== "string") {
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `host must be a string, not ${String(address?.host)}`);
-  }
-  integer("port", address.port, 1, 65_535);
-  return new Connection({ host: address.host, port: address.port }, limits);
+  return new Connection(checkedAddress(address), limits);
 }
 
 function checkedServers(servers: unknown): readonly MemdsMember[] {

@@ -3,18 +3,32 @@ import type { Entry } from "./core/block.js";
 import type { Change } from "./core/diff.js";
 import { MemdsError } from "./core/errors.js";
 import { RangeTree } from "./core/range-tree.js";
+import { type OwnedRange, type RangeUpdate, rangeChanges } from "./core/ranges.js";
 import { checkVersion, decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.js";
 import { crc32, sha256 } from "./digest.js";
 
+const nothing = new Uint8Array(0);
 const diverged = channel("evenkeel:memds:diverged");
+
+/** What leads from one version to the next. */
+export interface Update {
+  /** The version that it leads to: the one held and 1. */
+  readonly version: number;
+  /** Keys put and removed. */
+  readonly changes?: readonly Change[];
+  /** Splits, merges and other changes of ranges, checked against what is held; after `changes`. */
+  readonly ranges?: readonly RangeUpdate[];
+}
 
 /** What a server knows: one version of the tree, and the rules by which a feed moves it on. All decisions are synchronous. */
 export class Holdings {
   readonly #entriesMax: number;
+  readonly #bytesMax: number;
   #held: Snapshot | undefined;
 
-  constructor(entriesMax: number) {
+  constructor({ entriesMax, bytesMax }: { readonly entriesMax: number; readonly bytesMax: number }) {
     this.#entriesMax = entriesMax;
+    this.#bytesMax = bytesMax;
   }
 
   get held(): Snapshot | undefined {
@@ -30,7 +44,7 @@ export class Holdings {
   loadSnapshot(bytes: Uint8Array): void {
     const snapshot = decodeSnapshot(bytes, { hash: sha256, checksum: crc32 });
     this.#checkNotOlder(snapshot.version);
-    this.#checkSize(snapshot.tree.size);
+    this.checkSize(snapshot.tree.size, snapshot.tree.bytes);
     this.#replace(snapshot);
   }
 
@@ -38,8 +52,14 @@ export class Holdings {
     return encodeSnapshot(this.ready(), crc32);
   }
 
-  /** @returns false for a repetition of what is held. */
-  apply(version: number, changes: readonly Change[]): boolean {
+  /** Takes what another member holds. @throws MemdsError `ERR_MEMDS_FULL` */
+  replace(snapshot: Snapshot): void {
+    this.checkSize(snapshot.tree.size, snapshot.tree.bytes);
+    this.#replace(snapshot);
+  }
+
+  /** @returns the changes that were made; undefined for a repetition of what is held. */
+  apply({ version, changes = [], ranges = [] }: Update): readonly Change[] | undefined {
     checkVersion(version);
     const held = this.ready();
     if (version < held.version) {
@@ -51,18 +71,25 @@ export class Holdings {
         `update ${version} does not follow version ${held.version}; load a snapshot`,
       );
     }
-    const tree = held.tree.apply(changes);
     if (version === held.version) {
-      if (tree === held.tree) return false;
+      if (isHeld(held.tree, changes, ranges)) return undefined;
       diverged.publish({ version });
       throw new MemdsError(
         "ERR_MEMDS_DIVERGED",
         `update ${version} says something else than the version ${version} that is held; load a snapshot`,
       );
     }
-    this.#checkSize(tree.size);
+    let tree = held.tree.apply(changes);
+    // What each change of ranges is in entries depends on those before it; the last word on a key counts.
+    const made = new Map(ranges.length === 0 ? [] : changes.map((change) => [change.key.join(), change]));
+    for (const update of ranges) {
+      const steps = rangeChanges(tree, update);
+      tree = tree.apply(steps);
+      for (const change of steps) made.set(change.key.join(), change);
+    }
+    this.checkSize(tree.size, tree.bytes);
     this.#held = { version, tree };
-    return true;
+    return ranges.length === 0 ? changes : [...made.values()];
   }
 
   /** @throws MemdsError `ERR_MEMDS_NOT_READY` */
@@ -95,20 +122,44 @@ export class Holdings {
 
   *#bounded(entries: Iterable<Entry>): Generator<Entry> {
     let count = 0;
+    let bytes = 0;
     for (const entry of entries) {
-      this.#checkSize(++count);
+      bytes += (entry?.key?.length ?? 0) + (entry?.value?.length ?? 0);
+      this.checkSize(++count, bytes);
       yield entry;
     }
   }
 
-  #checkSize(entries: number): void {
-    if (entries > this.#entriesMax) {
-      throw new MemdsError(
-        "ERR_MEMDS_FULL",
-        `more than ${this.#entriesMax} entries (entriesMax); what was held is still served`,
-      );
-    }
+  /** @throws MemdsError `ERR_MEMDS_FULL` */
+  checkSize(entries: number, bytes: number): void {
+    const bound =
+      entries > this.#entriesMax
+        ? `${this.#entriesMax} entries (entriesMax)`
+        : bytes > this.#bytesMax
+          ? `${this.#bytesMax} bytes of keys and values (bytesMax)`
+          : undefined;
+    if (bound === undefined) return;
+    throw new MemdsError("ERR_MEMDS_FULL", `more than ${bound}; what was held is still served`);
   }
+}
+
+/** Whether an update has nothing to say that is not held already: how its repetition is told from another one of the same version. */
+function isHeld(tree: RangeTree, changes: readonly Change[], ranges: readonly RangeUpdate[]): boolean {
+  const owned = (range: OwnedRange) => {
+    const found = tree.rangeOf(range.from);
+    return (
+      found !== undefined &&
+      Buffer.compare(found.from, range.from) === 0 &&
+      Buffer.compare(found.to ?? nothing, range.to ?? nothing) === 0 &&
+      Buffer.compare(found.value, range.value) === 0
+    );
+  };
+  return (
+    tree.apply(changes) === tree &&
+    ranges.every(({ replace, by }) =>
+      by.length > 0 ? by.every(owned) : replace.every(({ from }) => tree.rangeOf(from) === undefined),
+    )
+  );
 }
 
 function sameHash(a: RangeTree, b: RangeTree): boolean {

@@ -1,11 +1,18 @@
 export { MemdsClient, type MemdsClientOptions, type MemdsClientStats, type MemdsMember } from "./client.js";
 export type { Entry } from "./core/block.js";
+export { prefixEnd } from "./core/bytes.js";
 export type { Change } from "./core/diff.js";
 export { MemdsError, type MemdsErrorCode } from "./core/errors.js";
 export type { Answer, Query } from "./core/messages.js";
 export type { Hash } from "./core/node.js";
+export { Place } from "./core/place.js";
 export { keyBytesMax, RangeTree, valueBytesMax } from "./core/range-tree.js";
+export type { OwnedRange, Range, RangeUpdate } from "./core/ranges.js";
 export { decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.js";
 export type { Checksum } from "./core/wire.js";
 export { crc32, sha256 } from "./digest.js";
+export type { Update } from "./holdings.js";
+export type { AntiEntropyStats } from "./anti-entropy.js";
+export type { FollowerStats } from "./follower.js";
+export type { MemdsAddress } from "./peer-connection.js";
 export { MemdsServer, type MemdsServerOptions, type MemdsServerStats } from "./server.js";

@@ -13,3 +13,15 @@ export function integer(name: string, value: number, min: number, max: number): 
   }
   return value;
 }
+
+/** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+export function checkedAddress(address: { readonly host: string; readonly port: number }): {
+  readonly host: string;
+  readonly port: number;
+} {
+  if (typeof address?.host !== "string") {
+    throw new MemdsError("ERR_MEMDS_ARGUMENT", `host must be a string, not ${String(address?.host)}`);
+  }
+  integer("port", address.port, 1, 65_535);
+  return { host: address.host, port: address.port };
+}

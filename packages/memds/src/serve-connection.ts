@@ -4,10 +4,24 @@ import { MemdsError } from "./core/errors.js";
 import { encodeFrame, type Frame, FrameReader, frameType } from "./core/frame.js";
 import { type Answer, decodeQueries, encodeAnswers, encodeError, type Query } from "./core/messages.js";
 import { crc32 } from "./digest.js";
+import { Challenge, unauthorized } from "./handshake.js";
 
 const protocolErrors = channel("evenkeel:memds:protocol-error");
 
+/** What a connection does beside look-ups. */
+export interface Session {
+  /** @returns the answer; undefined where none is due. Throws MemdsError for what cannot be answered. */
+  handle(frame: Frame): Frame | undefined;
+  /** The socket takes more of what is sent unasked. */
+  drained(): void;
+  close(): void;
+}
+
 export interface Service {
+  /** @param push sends unasked; false while what was sent before waits to go out. */
+  session(push: (type: number, payload: Uint8Array) => boolean): Session;
+  /** With a secret, whoever connects proves to know it before anything else. */
+  readonly secret: string | undefined;
   /** Throws MemdsError for a request that cannot be answered. */
   lookup(queries: readonly Query[]): { version: number; answers: readonly Answer[] };
   /** Called once for a connection that is closed for what it sent. */
@@ -36,20 +50,37 @@ export function serveConnection(socket: Socket, service: Service): void {
     socket.resume();
   };
 
+  const write = (frame: Frame): boolean => socket.write(encodeFrame(frame, crc32));
+  const session = service.session((type, payload) => !socket.destroyed && write({ type, request: 0, payload }));
+
+  let isTrusted = service.secret === undefined;
+  let challenge: Challenge | undefined;
+  const prove = ({ type, request, payload }: Frame): boolean => {
+    if (service.secret === undefined) throw unauthorized("this server has no secret; the client has one");
+    if (type === frameType.hello) {
+      challenge = new Challenge(service.secret, payload);
+      return write({ type: frameType.challenge, request, payload: challenge.payload });
+    }
+    if (type !== frameType.proof || challenge === undefined) throw unauthorized("this server wants a secret first");
+    challenge.check(payload);
+    isTrusted = true;
+    return true;
+  };
+
   const answer = (frame: Frame): boolean => {
-    if (frame.type !== frameType.lookup) {
-      throw new MemdsError("ERR_MEMDS_PROTOCOL", `a server does not take frames of type ${frame.type}`);
-    }
-    const queries = decodeQueries(frame.payload);
-    let reply: Frame;
+    if (!isTrusted || frame.type === frameType.hello) return prove(frame);
+    const queries = frame.type === frameType.lookup ? decodeQueries(frame.payload) : undefined;
     try {
+      if (queries === undefined) {
+        const reply = session.handle(frame);
+        return reply === undefined || write(reply);
+      }
       const { version, answers } = service.lookup(queries);
-      reply = { type: frameType.answer, request: frame.request, payload: encodeAnswers(version, answers) };
+      return write({ type: frameType.answer, request: frame.request, payload: encodeAnswers(version, answers) });
     } catch (error) {
-      if (!(error instanceof MemdsError)) throw error;
-      reply = { type: frameType.error, request: frame.request, payload: encodeError(error) };
+      if (!(error instanceof MemdsError) || error.code === "ERR_MEMDS_PROTOCOL") throw error;
+      return write({ type: frameType.error, request: frame.request, payload: encodeError(error) });
     }
-    return socket.write(encodeFrame(reply, crc32));
   };
 
   /** Answers frames until the client is slower than we are; then goes on where it stopped once the socket has drained. */
@@ -83,5 +114,9 @@ export function serveConnection(socket: Socket, service: Service): void {
   socket.on("data", (chunk: Buffer) => serve(reader.push(chunk)));
   // A connection that breaks is the client's to notice; what it had asked is lost with it.
   socket.on("error", () => socket.destroy());
-  socket.on("close", () => clearTimeout(patience));
+  socket.on("drain", () => session.drained());
+  socket.on("close", () => {
+    clearTimeout(patience);
+    session.close();
+  });
 }

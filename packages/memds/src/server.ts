@@ -1,34 +1,61 @@
 import { channel } from "node:diagnostics_channel";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { AntiEntropy, type AntiEntropyStats } from "./anti-entropy.js";
 import type { Entry } from "./core/block.js";
-import type { Change } from "./core/diff.js";
 import { MemdsError } from "./core/errors.js";
 import { type Answer, answerQueries, checkQueries, type Query } from "./core/messages.js";
-import { Holdings } from "./holdings.js";
-import { frameBytesDefault, integer } from "./options.js";
+import { type Followed, Follower, type FollowerStats } from "./follower.js";
+import { checkedSecret } from "./handshake.js";
+import { Holdings, type Update } from "./holdings.js";
+import { checkedAddress, frameBytesDefault, integer } from "./options.js";
+import type { MemdsAddress } from "./peer-connection.js";
+import { PeerSession } from "./peer-session.js";
+import { Publisher } from "./publisher.js";
 import { serveConnection } from "./serve-connection.js";
 
 const serverErrors = channel("evenkeel:memds:server-error");
 
 export interface MemdsServerOptions {
-  /** Default 127.0.0.1: there is no authentication, so it must not face a network that is not trusted. */
+  /** Default 127.0.0.1. Without a `secret` anybody who reaches the port may read: it must not face a network that is not trusted. */
   readonly host?: string;
   /** Default 0: a free port, see `.port`. */
   readonly port?: number;
   /** Entries held; a load or update past it is refused with `ERR_MEMDS_FULL`, and what was held is still served. Default 2,000,000. */
   readonly entriesMax?: number;
+  /** Bytes of keys and values held, before compression; past it as past `entriesMax`. Default 256 MiB. */
+  readonly bytesMax?: number;
   /** Connections at one time; the next one is closed at once. Default 1,024. */
   readonly connectionsMax?: number;
   /** The largest frame sent or taken. Default 8 MiB. */
   readonly frameBytesMax?: number;
   /** How long the rest of a frame may take to come; then the connection is closed. Default 10,000. */
   readonly frameTimeoutMs?: number;
+  /** Another server whose updates this one takes as they come. This one answers only once it has caught up. */
+  readonly follow?: MemdsAddress;
+  /** Members that this one compares its tree with, one after the other. */
+  readonly peers?: readonly MemdsAddress[];
+  /** Between two comparisons. Default 1,000. */
+  readonly antiEntropyMs?: number;
+  /** How often followers are told where this server stands, which is how they notice that the last update was lost. Default 200. */
+  readonly announceMs?: number;
+  /** A feed or peer that says nothing for so long is given up and connected to again. Default 5,000, and more than `announceMs` of the feed. */
+  readonly silenceMs?: number;
+  /** Before a feed is connected to again. Default 200. */
+  readonly retryMs?: number;
+  /** Bytes of updates kept for followers that are a little behind; who is further behind compares trees. Default 8 MiB. */
+  readonly historyBytesMax?: number;
+  /** 16 to 1,024 characters that clients, followers and peers must know as well. Proves both sides; encrypts nothing. */
+  readonly secret?: string;
 }
+
+type Resolved = Required<Omit<MemdsServerOptions, "follow" | "secret">> & Pick<MemdsServerOptions, "follow" | "secret">;
 
 export interface MemdsServerStats {
   /** Undefined until the first load. */
   readonly version: number | undefined;
   readonly entries: number;
+  /** Of keys and values, before compression. */
+  readonly bytes: number;
   readonly connections: number;
   readonly requests: number;
   readonly queries: number;
@@ -37,6 +64,12 @@ export interface MemdsServerStats {
   /** Connections closed for breaking the protocol: garbage, a damaged or endless frame. */
   readonly protocolErrors: number;
   readonly updates: number;
+  /** Whether look-ups are answered. */
+  readonly isReady: boolean;
+  /** Connections that follow this server. */
+  readonly followers: number;
+  readonly follow: FollowerStats | undefined;
+  readonly antiEntropy: AntiEntropyStats | undefined;
 }
 
 /**
@@ -45,9 +78,15 @@ export interface MemdsServerStats {
  */
 export class MemdsServer {
   readonly #holdings: Holdings;
-  readonly #options: Required<MemdsServerOptions>;
+  readonly #options: Resolved;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #publisher: Publisher;
+  readonly #waiting = new Set<() => void>();
+  #follower: Follower | undefined;
+  #antiEntropy: AntiEntropy | undefined;
+  #announcing: NodeJS.Timeout | undefined;
+  #isReady = false;
   #port = 0;
   #closed = false;
   #requests = 0;
@@ -56,9 +95,14 @@ export class MemdsServer {
   #protocolErrors = 0;
   #updates = 0;
 
-  private constructor(options: Required<MemdsServerOptions>) {
+  private constructor(options: Resolved) {
     this.#options = options;
-    this.#holdings = new Holdings(options.entriesMax);
+    this.#holdings = new Holdings(options);
+    this.#publisher = new Publisher({
+      bytesMax: options.historyBytesMax,
+      updateBytesMax: options.frameBytesMax - 1024,
+      held: () => this.#holdings.held,
+    });
     this.#server = createServer({ noDelay: true }, (socket) => this.#connected(socket));
     this.#server.maxConnections = options.connectionsMax;
   }
@@ -72,9 +116,18 @@ export class MemdsServer {
       host: options.host ?? "127.0.0.1",
       port: integer("port", options.port ?? 0, 0, 65_535),
       entriesMax: integer("entriesMax", options.entriesMax ?? 2_000_000, 1, 2 ** 31),
+      bytesMax: integer("bytesMax", options.bytesMax ?? 256 * 1024 * 1024, 1, 2 ** 40),
       connectionsMax: integer("connectionsMax", options.connectionsMax ?? 1024, 1, 1_000_000),
       frameBytesMax: integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30),
       frameTimeoutMs: integer("frameTimeoutMs", options.frameTimeoutMs ?? 10_000, 1, 2 ** 31 - 1),
+      antiEntropyMs: integer("antiEntropyMs", options.antiEntropyMs ?? 1000, 1, 2 ** 31 - 1),
+      announceMs: integer("announceMs", options.announceMs ?? 200, 1, 2 ** 31 - 1),
+      silenceMs: integer("silenceMs", options.silenceMs ?? 5000, 1, 2 ** 31 - 1),
+      retryMs: integer("retryMs", options.retryMs ?? 200, 1, 2 ** 31 - 1),
+      historyBytesMax: integer("historyBytesMax", options.historyBytesMax ?? 8 * 1024 * 1024, 0, 2 ** 40),
+      peers: (options.peers ?? []).map(checkedAddress),
+      follow: options.follow && checkedAddress(options.follow),
+      secret: checkedSecret(options.secret),
     };
     const server = new MemdsServer(resolved);
     await new Promise<void>((resolve, reject) => {
@@ -87,6 +140,7 @@ export class MemdsServer {
         resolve();
       });
     });
+    server.#join();
     return server;
   }
 
@@ -117,14 +171,14 @@ export class MemdsServer {
   load(options: { readonly version: number; readonly entries: Iterable<Entry> }): void {
     this.#checkOpen();
     this.#holdings.load(options.version, options.entries);
-    this.#updates++;
+    this.#loaded();
   }
 
   /** Like `load`, from the bytes of `snapshot()`. @throws MemdsError also `ERR_MEMDS_CORRUPT`, `ERR_MEMDS_UNSUPPORTED` */
   loadSnapshot(bytes: Uint8Array): void {
     this.#checkOpen();
     this.#holdings.loadSnapshot(bytes);
-    this.#updates++;
+    this.#loaded();
   }
 
   /** What is held, as bytes with version and checksum. @throws MemdsError `ERR_MEMDS_NOT_READY` */
@@ -137,13 +191,15 @@ export class MemdsServer {
    * Moves on by one version: all changes at once, or none.
    * @returns false if this update is what brought the version held: a repetition.
    * @throws MemdsError `ERR_MEMDS_GAP`, `ERR_MEMDS_STALE`, `ERR_MEMDS_DIVERGED`, `ERR_MEMDS_NOT_READY` (the feeder then loads a snapshot),
-   *   `ERR_MEMDS_FULL`, `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`; what was held is still served.
+   *   `ERR_MEMDS_RANGE` (a gap or an overlap), `ERR_MEMDS_FULL`, `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`; what was held is still served.
    */
-  apply(update: { readonly version: number; readonly changes: readonly Change[] }): boolean {
+  apply(update: Update): boolean {
     this.#checkOpen();
-    const moved = this.#holdings.apply(update.version, update.changes);
-    if (moved) this.#updates++;
-    return moved;
+    const changes = this.#holdings.apply(update);
+    if (changes === undefined) return false;
+    this.#updates++;
+    this.#publisher.add(update.version, changes);
+    return true;
   }
 
   /**
@@ -156,6 +212,7 @@ export class MemdsServer {
       this.#checkOpen();
       checkQueries(queries);
       const { tree, version } = this.#holdings.ready();
+      if (!this.#isReady) throw new MemdsError("ERR_MEMDS_NOT_READY", `version ${version} has not caught up yet`);
       const answers = answerQueries(tree, version, queries, this.#options.frameBytesMax - 1024);
       this.#queries += queries.length;
       return answers;
@@ -169,19 +226,58 @@ export class MemdsServer {
     return {
       version: this.version,
       entries: this.#holdings.held?.tree.size ?? 0,
+      bytes: this.#holdings.held?.tree.bytes ?? 0,
       connections: this.#sockets.size,
       requests: this.#requests,
       queries: this.#queries,
       refused: this.#refused,
       protocolErrors: this.#protocolErrors,
       updates: this.#updates,
+      isReady: this.isReady,
+      followers: this.#publisher.followers,
+      follow: this.#follower?.stats(),
+      antiEntropy: this.#antiEntropy?.stats(),
     };
+  }
+
+  /** Whether look-ups are answered: something was loaded or, where this member follows a feed or has peers, it has caught up with them once. */
+  get isReady(): boolean {
+    return this.#isReady && this.#holdings.held !== undefined;
+  }
+
+  /** Resolves once look-ups are answered. Rejects with the signal's reason, or `ERR_MEMDS_CLOSED`. */
+  async whenReady({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    while (!this.isReady) {
+      this.#checkOpen();
+      signal?.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          this.#waiting.delete(wake);
+          signal?.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#waiting.add(wake);
+        signal?.addEventListener("abort", wake);
+      });
+    }
+  }
+
+  /** Compares with these members from now on. @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED` */
+  setPeers(peers: readonly MemdsAddress[]): void {
+    this.#checkOpen();
+    const checked = peers.map(checkedAddress);
+    if (this.#antiEntropy === undefined) this.#antiEntropy = this.#compareWith(checked);
+    else this.#antiEntropy.setPeers(checked);
   }
 
   /** Closes the port and every connection, and forgets everything. May be called again. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#follower?.close();
+    this.#antiEntropy?.close();
+    clearInterval(this.#announcing);
+    for (const wake of [...this.#waiting]) wake();
     this.#holdings.forget();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroy();
@@ -203,9 +299,77 @@ export class MemdsServer {
       protocolError: () => {
         this.#protocolErrors++;
       },
+      session: (push) =>
+        new PeerSession({
+          held: () => this.#holdings.ready(),
+          isReady: () => this.isReady,
+          publisher: this.#publisher,
+          subscriber: { push },
+          frameBytesMax: this.#options.frameBytesMax,
+        }),
+      secret: this.#options.secret,
       frameBytesMax: this.#options.frameBytesMax,
       frameTimeoutMs: this.#options.frameTimeoutMs,
     });
+  }
+
+  #join(): void {
+    const { follow, peers, announceMs, retryMs } = this.#options;
+    this.#announcing = setInterval(() => this.#publisher.announce(), announceMs).unref();
+    if (follow !== undefined) {
+      this.#follower = new Follower({ address: follow, to: this.#followed, connect: this.#connectAs(), retryMs });
+    }
+    if (peers.length > 0) this.#antiEntropy = this.#compareWith(peers);
+  }
+
+  #compareWith(peers: readonly MemdsAddress[]): AntiEntropy {
+    return new AntiEntropy({
+      peers,
+      to: {
+        ...this.#followed,
+        // While the feed can be heard it says what is the latest; without it, a peer that had caught up is as good as there is.
+        caughtUp: () => {
+          if (this.#follower?.stats().isConnected !== true) this.#caughtUp();
+        },
+      },
+      connect: this.#connectAs(),
+      everyMs: this.#options.antiEntropyMs,
+      askFeed: () => {
+        this.#follower?.compare();
+        return this.#follower?.stats().isConnected === true;
+      },
+    });
+  }
+
+  #connectAs(): { secret: string | undefined; frameBytesMax: number; silenceMs: number } {
+    const { secret, frameBytesMax, silenceMs } = this.#options;
+    return { secret, frameBytesMax, silenceMs };
+  }
+
+  readonly #followed: Followed = {
+    held: () => this.#holdings.held,
+    apply: (version, changes) => this.apply({ version, changes }),
+    replace: (snapshot) => {
+      this.#checkOpen();
+      this.#holdings.replace(snapshot);
+      this.#updates++;
+      this.#publisher.clear();
+    },
+    caughtUp: () => this.#caughtUp(),
+    checkRoom: (entries, bytes) => this.#holdings.checkSize(entries, bytes),
+  };
+
+  /** The app's own load is the truth, unless somebody else's is followed. */
+  #loaded(): void {
+    this.#updates++;
+    this.#publisher.clear();
+    if (this.#follower === undefined) this.#caughtUp();
+  }
+
+  #caughtUp(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    for (const wake of [...this.#waiting]) wake();
   }
 
   #checkOpen(): void {

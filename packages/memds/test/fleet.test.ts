@@ -143,7 +143,7 @@ describe("asking a server", () => {
 describe("a fleet", () => {
   it("spreads look-ups over its servers", async () => {
     const servers = await Promise.all([1, 2, 3].map(() => startServer({ version: 1 })));
-    const client = startClient(servers.map(address));
+    const client = startClient(servers.map(address), { hedgeAfterMs: 10_000 });
     for (let i = 0; i < 30; i++) await client.lookup([floor("b")]);
     expect(servers.map((server) => server.stats().requests)).toEqual([10, 10, 10]);
   });

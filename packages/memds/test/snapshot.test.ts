@@ -70,7 +70,7 @@ describe("a snapshot's bytes", () => {
     const unsorted = small.map((byte) => (byte === 97 ? 99 : byte)); // "a" becomes "c"
     expect(() => decodeSnapshot(sealed(unsorted), edge)).toThrow(/keys do not ascend/);
     const later = small.slice();
-    later[4] = 2;
+    later[4] = 3;
     expect(() => decodeSnapshot(sealed(later), edge)).toThrow(failsWith("ERR_MEMDS_UNSUPPORTED"));
   });
 
@@ -84,9 +84,35 @@ describe("formats of released versions stay readable", () => {
     const { version, tree: back } = decodeSnapshot(fixture("snapshot-1.bin"), edge);
     expect(version).toBe(42);
     expect([...back.range()].map(show)).toEqual(["orders/=a1", "orders/k=b1", "users/=c1"]);
+  });
+
+  it("snapshot, format 2, and the root hash of trees of format 2", () => {
+    const { version, tree: back } = decodeSnapshot(fixture("snapshot-2.bin"), edge);
+    expect(version).toBe(43);
+    const found = [...back.range()].map(show);
+    expect(found).toHaveLength(203);
+    expect(found.slice(0, 3)).toEqual(["even/000=0000", "even/001=0001", "even/002=0002"]);
+    expect(found.slice(200)).toEqual(["orders/=a1", "orders/k=b1 and more", "users/=c1"]);
     expect(Buffer.from(back.rootHash).toString("hex")).toBe(
-      "a5128fb3394be4dc7da97900f0fe5d24641997c226a10087ad274cedcf1a438e",
+      "12d8a23890f6eed0c8cce447af0fee0ebcae590188e7b115a1c11399aa2c8013",
     );
+    // And we still write the same.
+    expect(encodeSnapshot({ version, tree: back }, crc32)).toEqual(fixture("snapshot-2.bin"));
+  });
+
+  it("snapshots of format 1 are refused when cut off anywhere or with any byte changed", () => {
+    const old = fixture("snapshot-1.bin");
+    for (let length = 0; length < old.length; length++) {
+      expect(() => decodeSnapshot(old.subarray(0, length), edge)).toThrow(failsWith("ERR_MEMDS_CORRUPT"));
+    }
+    for (let at = 0; at < old.length; at++) {
+      expect(() =>
+        decodeSnapshot(
+          old.map((byte, i) => (i === at ? byte ^ 1 : byte)),
+          edge,
+        ),
+      ).toThrow(failsWith("ERR_MEMDS_CORRUPT"));
+    }
   });
 
   it("frames with a request and its answer, format 1", () => {

@@ -1,4 +1,4 @@
-import { commonPrefix } from "./bytes.js";
+import { commonPrefix, compareRuns } from "./bytes.js";
 
 /** A key and its value. Bytes that a tree hands out are the receiver's own copies; bytes handed to a tree are copied. */
 export interface Entry {
@@ -7,222 +7,315 @@ export interface Entry {
 }
 
 /**
- * A leaf's entries in one run of bytes, with their common prefix stored once. Little-endian:
+ * A leaf's entries in one run of bytes, from `at` to `end` of a larger one, with their common prefix stored once. Little-endian, in one of two forms.
+ * Where all keys are of one length and all values are (at most 255 bytes each), two columns, so that an entry costs nothing beside its own bytes:
+ *
+ *   count u8, top bit set | prefix length u16 | suffix length u8 | value length u8 | prefix | suffixes | values
+ *
+ * else
  *
  *   count u8 | prefix length u16 | prefix | count x (offset u16) | entries
  *
- * An entry, at its offset from the end of the offset table: suffix length (1 byte below 128, else 2) | suffix | value up to the next entry's
+ * an entry, at its offset from the end of the offset table: suffix length (1 byte below 128, else 2) | suffix | value up to the next entry's
  * offset or the block's end. The form is canonical, one for each set of entries, because it is what the Merkle hash of a leaf covers.
  */
-export type Block = Uint8Array;
+export interface Block {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+}
 
 /** Entries in a block, and bytes of keys and values in a block of more than one: both are part of the tree's canonical shape. */
-export const blockEntriesMax = 32;
+export const blockEntriesMax = 127;
 export const blockBytesMax = 16_384;
 
-const headerBytes = 3;
+export const headerBytes = 3;
+export const columnsHeaderBytes = 5;
+/** In the first byte: the form with columns. */
+export const columns = 128;
 
-export function encodeBlock(entries: readonly Entry[], from: number, to: number): Block {
+/** Where blocks of a new tree are put, many in one buffer: a buffer of its own costs more than a small block. */
+export class Slabs {
+  #bytes: Uint8Array = new Uint8Array(0);
+  #used = 0;
+
+  take(size: number): { readonly bytes: Uint8Array; readonly at: number } {
+    if (this.#used + size > this.#bytes.length) {
+      this.#bytes = new Uint8Array(Math.max(size, slabBytes));
+      this.#used = 0;
+    }
+    const at = this.#used;
+    this.#used += size;
+    return { bytes: this.#bytes, at };
+  }
+}
+
+/** A slab is freed when the last of its blocks was replaced, so it must not be large: at worst a tree holds its former blocks beside the present ones. */
+const slabBytes = 65_536;
+
+export const emptyBlock: Block = { bytes: new Uint8Array(headerBytes), at: 0, end: headerBytes };
+
+export function encodeBlock(entries: readonly Entry[], from: number, to: number, slabs?: Slabs): Block {
   const count = to - from;
-  if (count === 0) return new Uint8Array(headerBytes);
-  const first = entries[from]!.key;
-  const prefix = commonPrefix(first, entries[to - 1]!.key);
-  let bytes = headerBytes + prefix + 2 * count;
+  if (count === 0) return emptyBlock;
+  const first = entries[from]!;
+  const prefix = commonPrefix(first.key, entries[to - 1]!.key);
+  const suffix = first.key.length - prefix;
+  const valueLength = first.value.length;
+  let isEven = count > 1 && suffix < 256 && valueLength < 256;
+  let size = headerBytes + prefix + 2 * count;
   for (let i = from; i < to; i++) {
     const { key, value } = entries[i]!;
-    const suffix = key.length - prefix;
-    bytes += (suffix < 128 ? 1 : 2) + suffix + value.length;
+    if (key.length - prefix !== suffix || value.length !== valueLength) isEven = false;
+    size += (key.length - prefix < 128 ? 1 : 2) + key.length - prefix + value.length;
   }
-  const block = new Uint8Array(bytes);
-  block[0] = count;
-  block[1] = prefix & 255;
-  block[2] = prefix >>> 8;
-  copyBytes(first, 0, prefix, block, headerBytes);
-  const table = headerBytes + prefix;
+  if (isEven) size = columnsHeaderBytes + prefix + count * (suffix + valueLength);
+  const { bytes, at } = slabs?.take(size) ?? { bytes: new Uint8Array(size), at: 0 };
+  const block = { bytes, at, end: at + size };
+  bytes[at] = isEven ? count | columns : count;
+  bytes[at + 1] = prefix & 255;
+  bytes[at + 2] = prefix >>> 8;
+  if (isEven) {
+    bytes[at + 3] = suffix;
+    bytes[at + 4] = valueLength;
+    const start = at + columnsHeaderBytes + prefix;
+    copyBytes(first.key, 0, prefix, bytes, at + columnsHeaderBytes);
+    for (let i = 0; i < count; i++) {
+      const { key, value } = entries[from + i]!;
+      copyBytes(key, prefix, key.length, bytes, start + i * suffix);
+      copyBytes(value, 0, valueLength, bytes, start + count * suffix + i * valueLength);
+    }
+    return block;
+  }
+  copyBytes(first.key, 0, prefix, bytes, at + headerBytes);
+  const table = at + headerBytes + prefix;
   const start = table + 2 * count;
-  let at = start;
+  let next = start;
   for (let i = from; i < to; i++) {
-    const offset = at - start;
-    block[table + 2 * (i - from)] = offset & 255;
-    block[table + 2 * (i - from) + 1] = offset >>> 8;
-    at = putEntry(block, at, entries[i]!, prefix);
+    const offset = next - start;
+    bytes[table + 2 * (i - from)] = offset & 255;
+    bytes[table + 2 * (i - from) + 1] = offset >>> 8;
+    next = putEntry(bytes, next, entries[i]!, prefix);
   }
   return block;
 }
 
-export function countOf(block: Block): number {
-  return block[0]!;
+export function countOf({ bytes, at }: Block): number {
+  return bytes[at]! & 127;
 }
 
+/** Where the parts of an entry stand in a block's bytes. */
+export interface Span {
+  prefixStart: number;
+  prefixEnd: number;
+  suffixStart: number;
+  suffixEnd: number;
+  valueStart: number;
+  valueEnd: number;
+}
+
+export function newSpan(): Span {
+  return { prefixStart: 0, prefixEnd: 0, suffixStart: 0, suffixEnd: 0, valueStart: 0, valueEnd: 0 };
+}
+
+export function locate(block: Block, index: number, span: Span): void {
+  const { bytes, at } = block;
+  if (locateInColumns(bytes, at, index, span)) return;
+  const head = bytes[at]!;
+  const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
+  span.prefixStart = at + headerBytes;
+  const table = span.prefixStart + prefix;
+  span.prefixEnd = table;
+  const start = table + 2 * head;
+  let next = start + offsetAt(bytes, table + 2 * index);
+  let suffix = bytes[next++]!;
+  if (suffix >= 128) suffix = ((suffix & 127) << 8) | bytes[next++]!;
+  span.suffixStart = next;
+  span.suffixEnd = next + suffix;
+  span.valueStart = span.suffixEnd;
+  span.valueEnd = index + 1 < head ? start + offsetAt(bytes, table + 2 * index + 2) : block.end;
+}
+
+/** @returns false for a block of the other form. */
+export function locateInColumns(bytes: Uint8Array, at: number, index: number, span: Span): boolean {
+  const head = bytes[at]!;
+  if (head < columns) return false;
+  const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
+  const suffix = bytes[at + 3]!;
+  const value = bytes[at + 4]!;
+  const start = at + columnsHeaderBytes + prefix;
+  span.prefixStart = at + columnsHeaderBytes;
+  span.prefixEnd = start;
+  span.suffixStart = start + index * suffix;
+  span.suffixEnd = span.suffixStart + suffix;
+  span.valueStart = start + (head & 127) * suffix + index * value;
+  span.valueEnd = span.valueStart + value;
+  return true;
+}
+
+const here = newSpan();
+
 export function keyAt(block: Block, index: number): Uint8Array {
-  const prefix = prefixOf(block);
-  const at = entryAt(block, prefix, index);
-  const suffix = suffixLength(block, at);
-  const start = suffixStart(block, at);
-  const key = new Uint8Array(prefix + suffix);
-  copyBytes(block, headerBytes, headerBytes + prefix, key, 0);
-  copyBytes(block, start, start + suffix, key, prefix);
+  locate(block, index, here);
+  return keyIn(block.bytes, here);
+}
+
+export function keyIn(bytes: Uint8Array, span: Span): Uint8Array {
+  const prefix = span.prefixEnd - span.prefixStart;
+  const key = new Uint8Array(prefix + span.suffixEnd - span.suffixStart);
+  copyBytes(bytes, span.prefixStart, span.prefixEnd, key, 0);
+  copyBytes(bytes, span.suffixStart, span.suffixEnd, key, prefix);
   return key;
 }
 
+export function valueIn(bytes: Uint8Array, span: Span): Uint8Array {
+  const value = new Uint8Array(span.valueEnd - span.valueStart);
+  copyBytes(bytes, span.valueStart, span.valueEnd, value, 0);
+  return value;
+}
+
 export function valueAt(block: Block, index: number): Uint8Array {
-  return block.slice(valueStart(block, index), valueEnd(block, index));
+  locate(block, index, here);
+  return valueIn(block.bytes, here);
 }
 
 /** Whether the value at `index` is this one. */
 export function hasValue(block: Block, index: number, value: Uint8Array): boolean {
-  const start = valueStart(block, index);
-  if (valueEnd(block, index) - start !== value.length) return false;
-  for (let i = 0; i < value.length; i++) if (block[start + i] !== value[i]) return false;
+  locate(block, index, here);
+  if (here.valueEnd - here.valueStart !== value.length) return false;
+  for (let i = 0; i < value.length; i++) if (block.bytes[here.valueStart + i] !== value[i]) return false;
   return true;
 }
 
 export function valueBytes(block: Block, index: number): number {
-  return valueEnd(block, index) - valueStart(block, index);
+  locate(block, index, here);
+  return here.valueEnd - here.valueStart;
 }
 
 export function entryOf(block: Block, index: number): Entry {
-  const prefix = prefixOf(block);
-  const at = entryAt(block, prefix, index);
-  const end = index + 1 < block[0]! ? entryAt(block, prefix, index + 1) : block.length;
-  const suffix = suffixLength(block, at);
-  const start = suffixStart(block, at);
-  const key = new Uint8Array(prefix + suffix);
-  copyBytes(block, headerBytes, headerBytes + prefix, key, 0);
-  copyBytes(block, start, start + suffix, key, prefix);
-  const value = new Uint8Array(end - start - suffix);
-  copyBytes(block, start + suffix, end, value, 0);
-  return { key, value };
-}
-
-/** The last entry whose key is not above `key`, as `index * 2 + 1` if it is equal, `index * 2` if below; -1 if there is none. */
-export function searchBlock(block: Block, key: Uint8Array): number {
-  const count = countOf(block);
-  const prefix = prefixOf(block);
-  const shared = Math.min(prefix, key.length);
-  for (let i = 0; i < shared; i++) {
-    const difference = key[i]! - block[headerBytes + i]!;
-    if (difference !== 0) return difference < 0 ? -1 : (count - 1) * 2;
-  }
-  if (key.length < prefix) return -1;
-  // Written out: half of a look-up's instructions are spent in this loop.
-  const table = headerBytes + prefix;
-  const start = table + 2 * count;
-  const rest = key.length - prefix;
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const slot = table + 2 * middle;
-    let at = start + (block[slot]! | (block[slot + 1]! << 8));
-    let suffix = block[at++]!;
-    if (suffix >= 128) suffix = ((suffix & 127) << 8) | block[at++]!;
-    const length = Math.min(suffix, rest);
-    let i = 0;
-    while (i < length && block[at + i] === key[prefix + i]) i++;
-    const order = i < length ? block[at + i]! - key[prefix + i]! : suffix - rest;
-    if (order === 0) return middle * 2 + 1;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low === 0 ? -1 : (low - 1) * 2;
+  locate(block, index, here);
+  return { key: keyIn(block.bytes, here), value: valueIn(block.bytes, here) };
 }
 
 /**
- * The block with one entry put or removed at `index`, made by moving bytes; the common prefix must stay what it is. That holds where the first
- * and the last key stay, and is what most updates of a large tree are.
+ * The block with one entry put or removed at `index`, made by moving bytes; undefined where that needs another form or prefix. The first and the
+ * last key must stay, so that the common prefix does. That is what most updates of a large tree are.
  * @param removed how many entries leave at `index`: 0 or 1.
  */
-export function spliceBlock(block: Block, index: number, removed: 0 | 1, added: Entry | undefined): Block {
-  const count = countOf(block);
-  const prefix = prefixOf(block);
-  const table = headerBytes + prefix;
-  const start = table + 2 * count;
-  const cut = index < count ? entryAt(block, prefix, index) : block.length;
-  const resume = removed === 0 ? cut : index + 1 < count ? entryAt(block, prefix, index + 1) : block.length;
-  const suffix = added === undefined ? 0 : added.key.length - prefix;
-  const addedBytes = added === undefined ? 0 : (suffix < 128 ? 1 : 2) + suffix + added.value.length;
+export function spliceBlock(block: Block, index: number, removed: 0 | 1, added: Entry | undefined): Block | undefined {
+  const { bytes, at, end } = block;
+  const head = bytes[at]!;
+  const count = head & 127;
   const countAfter = count - removed + (added === undefined ? 0 : 1);
-  const startAfter = table + 2 * countAfter;
-  const spliced = new Uint8Array(block.length - start + startAfter - (resume - cut) + addedBytes);
-  copyBytes(block, 0, table, spliced, 0);
-  spliced[0] = countAfter;
-  const shift = addedBytes - (resume - cut);
-  let slot = table;
-  const putOffset = (offset: number) => {
-    spliced[slot++] = offset & 255;
-    spliced[slot++] = offset >>> 8;
-  };
-  for (let i = 0; i < index; i++) putOffset(entryAt(block, prefix, i) - start);
-  if (added !== undefined) putOffset(cut - start);
-  for (let i = index + removed; i < count; i++) putOffset(entryAt(block, prefix, i) - start + shift);
-  copyBytes(block, start, cut, spliced, startAfter);
-  let at = startAfter + cut - start;
-  if (added !== undefined) at = putEntry(spliced, at, added, prefix);
-  copyBytes(block, resume, block.length, spliced, at);
-  return spliced;
+  const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
+  if (head < columns || countAfter < 2) return undefined;
+  const suffix = bytes[at + 3]!;
+  const value = bytes[at + 4]!;
+  if (added !== undefined && (added.key.length - prefix !== suffix || added.value.length !== value)) return undefined;
+  const spliced = new Uint8Array(end - at + (countAfter - count) * (suffix + value));
+  const start = columnsHeaderBytes + prefix;
+  copyBytes(bytes, at, at + start, spliced, 0);
+  spliced[0] = countAfter | columns;
+  let from = at + start;
+  let to = start;
+  for (const [width, data, skip] of [
+    [suffix, added?.key, prefix],
+    [value, added?.value, 0],
+  ] as const) {
+    copyBytes(bytes, from, from + index * width, spliced, to);
+    to += index * width;
+    if (data !== undefined) {
+      copyBytes(data, skip, data.length, spliced, to);
+      to += width;
+    }
+    copyBytes(bytes, from + (index + removed) * width, from + count * width, spliced, to);
+    to += (count - index - removed) * width;
+    from += count * width;
+  }
+  return { bytes: spliced, at: 0, end: spliced.length };
 }
 
 /**
- * Whether bytes that came from outside are a block: its lengths and offsets stay inside it. The order of its keys is the reader's to check.
+ * Whether bytes that came from outside are a block, with its lengths and offsets inside it and its keys ascending, in the one form that its entries have.
  */
 export function isBlock(block: Block): boolean {
-  if (block.length < headerBytes) return false;
-  const count = countOf(block);
-  const prefix = prefixOf(block);
-  if (count === 0) return block.length === headerBytes && prefix === 0;
-  const start = headerBytes + prefix + 2 * count;
-  if (start > block.length) return false;
-  let end = start;
-  for (let i = 0; i < count; i++) {
-    const at = entryAt(block, prefix, i);
-    if (i === 0 ? at !== start : at < end) return false;
-    if (at >= block.length || (block[at]! >= 128 && at + 1 >= block.length)) return false;
-    end = suffixStart(block, at) + suffixLength(block, at);
-    if (end > block.length) return false;
+  const { bytes, at, end } = block;
+  if (end - at < headerBytes) return false;
+  const head = bytes[at]!;
+  const count = head & 127;
+  const prefix = bytes[at + 1]! | (bytes[at + 2]! << 8);
+  if (count === 0) return false;
+  if (head >= columns) {
+    if (count < 2 || end - at < columnsHeaderBytes) return false;
+    const suffix = bytes[at + 3]!;
+    if (end - at !== columnsHeaderBytes + prefix + count * (suffix + bytes[at + 4]!)) return false;
+    const start = at + columnsHeaderBytes + prefix;
+    for (let i = 1; i < count; i++) {
+      if (
+        compareRuns(
+          bytes,
+          start + (i - 1) * suffix,
+          start + i * suffix,
+          bytes,
+          start + i * suffix,
+          start + (i + 1) * suffix,
+        ) >= 0
+      )
+        return false;
+    }
+    return bytes[start] !== bytes[start + (count - 1) * suffix];
   }
-  return true;
+  const table = at + headerBytes + prefix;
+  const start = table + 2 * count;
+  if (start > end) return false;
+  let before = 0;
+  let beforeLength = -1;
+  let next = start;
+  let isEven = count > 1;
+  let firstLength = 0;
+  let firstValue = 0;
+  let firstAt = 0;
+  for (let i = 0; i < count; i++) {
+    const entry = start + offsetAt(bytes, table + 2 * i);
+    const stop = i + 1 < count ? start + offsetAt(bytes, table + 2 * i + 2) : end;
+    if (entry !== next || stop > end || entry >= stop) return false;
+    const isLong = bytes[entry]! >= 128;
+    if (isLong && entry + 1 >= stop) return false;
+    const length = isLong ? ((bytes[entry]! & 127) << 8) | bytes[entry + 1]! : bytes[entry]!;
+    const suffix = entry + (isLong ? 2 : 1);
+    if (suffix + length > stop || (isLong && length < 128)) return false;
+    if (beforeLength >= 0 && compareRuns(bytes, before, before + beforeLength, bytes, suffix, suffix + length) >= 0)
+      return false;
+    if (i === 0) {
+      firstLength = length;
+      firstValue = stop - suffix - length;
+      firstAt = suffix;
+    }
+    if (length !== firstLength || stop - suffix - length !== firstValue) isEven = false;
+    before = suffix;
+    beforeLength = length;
+    next = stop;
+  }
+  if (isEven && firstLength < 256 && firstValue < 256) return false;
+  // The prefix is all that the first and the last key share.
+  return count === 1 ? firstLength === 0 : firstLength === 0 || bytes[firstAt] !== bytes[before];
 }
 
-function putEntry(block: Block, start: number, { key, value }: Entry, prefix: number): number {
+function putEntry(bytes: Uint8Array, start: number, { key, value }: Entry, prefix: number): number {
   const suffix = key.length - prefix;
   let at = start;
-  if (suffix < 128) block[at++] = suffix;
+  if (suffix < 128) bytes[at++] = suffix;
   else {
-    block[at++] = 128 | (suffix >>> 8);
-    block[at++] = suffix & 255;
+    bytes[at++] = 128 | (suffix >>> 8);
+    bytes[at++] = suffix & 255;
   }
-  copyBytes(key, prefix, key.length, block, at);
-  copyBytes(value, 0, value.length, block, at + suffix);
+  copyBytes(key, prefix, key.length, bytes, at);
+  copyBytes(value, 0, value.length, bytes, at + suffix);
   return at + suffix + value.length;
 }
 
-function valueStart(block: Block, index: number): number {
-  const at = entryAt(block, prefixOf(block), index);
-  return suffixStart(block, at) + suffixLength(block, at);
-}
-
-function valueEnd(block: Block, index: number): number {
-  return index + 1 < countOf(block) ? entryAt(block, prefixOf(block), index + 1) : block.length;
-}
-
-function prefixOf(block: Block): number {
-  return block[1]! | (block[2]! << 8);
-}
-
-function entryAt(block: Block, prefix: number, index: number): number {
-  const table = headerBytes + prefix;
-  const slot = table + 2 * index;
-  return table + 2 * block[0]! + (block[slot]! | (block[slot + 1]! << 8));
-}
-
-function suffixLength(block: Block, at: number): number {
-  const first = block[at]!;
-  return first < 128 ? first : ((first & 127) << 8) | block[at + 1]!;
-}
-
-function suffixStart(block: Block, at: number): number {
-  return at + (block[at]! < 128 ? 1 : 2);
+function offsetAt(bytes: Uint8Array, slot: number): number {
+  return bytes[slot]! | (bytes[slot + 1]! << 8);
 }
 
 /** Short runs are copied faster by hand than by `set(subarray())`, which makes an object. */

@@ -8,6 +8,23 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** `compareBytes` of parts. */
+export function compareRuns(
+  a: Uint8Array,
+  aFrom: number,
+  aTo: number,
+  b: Uint8Array,
+  bFrom: number,
+  bTo: number,
+): number {
+  const length = Math.min(aTo - aFrom, bTo - bFrom);
+  for (let i = 0; i < length; i++) {
+    const difference = a[aFrom + i]! - b[bFrom + i]!;
+    if (difference !== 0) return difference;
+  }
+  return aTo - aFrom - (bTo - bFrom);
+}
+
 /** How many leading bytes are the same. */
 export function commonPrefix(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
@@ -34,4 +51,15 @@ export function firstDifference(a: Uint8Array, b: Uint8Array): number {
   if (byte === a.length && byte === b.length) return Number.POSITIVE_INFINITY;
   if (byte === a.length || byte === b.length) return byte << 4;
   return (byte << 4) + 1 + Math.clz32(a[byte]! ^ b[byte]!) - 24;
+}
+
+/** The first key behind all that begin with `prefix`: with it as `to`, and the prefix as `from`, a range holds just these. Undefined where none is behind them. */
+export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
+  let length = prefix.length;
+  while (length > 0 && prefix[length - 1] === 255) length--;
+  if (length === 0) return undefined;
+  // Not slice(): that of a Buffer would be a view of the caller's bytes.
+  const end = Uint8Array.from(prefix.subarray(0, length));
+  end[length - 1]!++;
+  return end;
 }

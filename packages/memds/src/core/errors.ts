@@ -11,7 +11,9 @@ export type MemdsErrorCode =
   | "ERR_MEMDS_STALE"
   /** The same version with other content: two feeds disagree. Load a snapshot from the one that is right. */
   | "ERR_MEMDS_DIVERGED"
-  /** More entries than `entriesMax`; what was held is still served. */
+  /** A change of ranges that would leave keys without an owner or give them two, or that was thought for other ranges than there are. */
+  | "ERR_MEMDS_RANGE"
+  /** More entries than `entriesMax` or bytes than `bytesMax`; what was held is still served. */
   | "ERR_MEMDS_FULL"
   /** Damaged or disordered bytes, named by where they are. */
   | "ERR_MEMDS_CORRUPT"
@@ -21,6 +23,8 @@ export type MemdsErrorCode =
   | "ERR_MEMDS_PROTOCOL"
   /** The answer does not fit in one frame; ask for less at a time. */
   | "ERR_MEMDS_TOO_LARGE"
+  /** The shared secret is missing, or not the same on both sides. */
+  | "ERR_MEMDS_UNAUTHORIZED"
   /** Too many requests wait for this server already. */
   | "ERR_MEMDS_OVERLOADED"
   /** No answer in time. */

@@ -7,7 +7,24 @@ export const frameFormat = 1;
 export const frameOverheadBytes = 16;
 
 /** Numbers on the wire; never reused for another meaning. */
-export const frameType = { lookup: 1, answer: 2, error: 3 } as const;
+export const frameType = {
+  lookup: 1,
+  answer: 2,
+  error: 3,
+  hello: 4,
+  challenge: 5,
+  proof: 6,
+  subscribe: 10,
+  update: 11,
+  head: 12,
+  root: 20,
+  split: 21,
+  buckets: 22,
+  descend: 23,
+  fetch: 24,
+  whole: 25,
+  syncAnswer: 26,
+} as const;
 
 export interface Frame {
   readonly type: number;

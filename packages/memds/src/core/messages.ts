@@ -192,6 +192,7 @@ const wireCodes: Readonly<Record<number, MemdsErrorCode>> = {
   4: "ERR_MEMDS_UNSUPPORTED",
   5: "ERR_MEMDS_CORRUPT",
   6: "ERR_MEMDS_CLOSED",
+  7: "ERR_MEMDS_UNAUTHORIZED",
 };
 
 export function encodeError({ code, message }: MemdsError): Uint8Array {

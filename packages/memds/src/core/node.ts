@@ -4,18 +4,24 @@ import {
   blockEntriesMax,
   countOf,
   type Entry,
+  emptyBlock,
   encodeBlock,
   entryOf,
   hasValue,
   keyAt,
-  searchBlock,
+  type Slabs,
   spliceBlock,
   valueBytes,
 } from "./block.js";
 import { bitAt, firstDifference } from "./bytes.js";
+import type { Page } from "./page.js";
+import { searchBlock } from "./search.js";
 
-/** Digest of some bytes, always of one length; handed in because the core computes nothing that the platform does better. */
-export type Hash = (bytes: Uint8Array) => Uint8Array;
+/**
+ * Digest of some bytes, always of one length, as a string of one character a byte (Node's "latin1"), which is how nodes keep it: a third of the size of
+ * a Uint8Array, and compared by ===. Handed in because the core computes nothing that the platform does better.
+ */
+export type Hash = (bytes: Uint8Array) => string;
 
 /**
  * A binary Patricia tree (Morrison, 1968) whose leaves are packed blocks. A set of entries is a leaf if it fits a block, else it is split at the
@@ -26,21 +32,31 @@ export type Hash = (bytes: Uint8Array) => Uint8Array;
  */
 export type Node = Leaf | Inner;
 
-export class Leaf {
+export class Leaf implements Block {
   readonly bit = -1;
   digest = "";
-  constructor(
-    readonly block: Block,
-    /** Bytes of keys and values. */
-    readonly weight: number,
-  ) {}
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+  /** Bytes of keys and values. */
+  readonly weight: number;
+
+  constructor({ bytes, at, end }: Block, weight: number) {
+    this.bytes = bytes;
+    this.at = at;
+    this.end = end;
+    this.weight = weight;
+  }
+
   get count(): number {
-    return countOf(this.block);
+    return countOf(this);
   }
 }
 
 export class Inner {
   digest = "";
+  /** How to get through this node's upper levels quickly; made when it is first walked through. */
+  page: Page | undefined = undefined;
   readonly count: number;
   readonly weight: number;
   constructor(
@@ -54,14 +70,14 @@ export class Inner {
   }
 }
 
-export const emptyLeaf = (): Leaf => new Leaf(encodeBlock([], 0, 0), 0);
+export const emptyLeaf = (): Leaf => new Leaf(emptyBlock, 0);
 
 export function fitsBlock(count: number, weight: number): boolean {
   return count <= 1 || (count <= blockEntriesMax && weight <= blockBytesMax);
 }
 
 /** The tree of strictly ascending entries. */
-export function build(entries: readonly Entry[]): Node {
+export function build(entries: readonly Entry[], slabs?: Slabs): Node {
   const done: Node[] = [];
   const tasks: (readonly [from: number, to: number] | number)[] = [[0, entries.length]];
   for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
@@ -76,7 +92,7 @@ export function build(entries: readonly Entry[]): Node {
       let weight = 0;
       for (let i = from; i < to; i++) weight += entries[i]!.key.length + entries[i]!.value.length;
       if (fitsBlock(to - from, weight)) {
-        done.push(new Leaf(encodeBlock(entries, from, to), weight));
+        done.push(new Leaf(encodeBlock(entries, from, to, slabs), weight));
         continue;
       }
     }
@@ -101,7 +117,7 @@ export function update(root: Node, key: Uint8Array, value: Uint8Array | undefine
     path.push(node);
     node = bitAt(key, node.bit) === 0 ? node.left : node.right;
   }
-  const difference = node.count === 0 ? Number.POSITIVE_INFINITY : firstDifference(key, keyAt(node.block, 0));
+  const difference = node.count === 0 ? Number.POSITIVE_INFINITY : firstDifference(key, keyAt(node, 0));
   // The walk skipped bits; where the key leaves the way above some node of the path, it is a new neighbour of that whole node.
   let depth = path.length;
   while (depth > 0 && path[depth - 1]!.bit > difference) depth--;
@@ -130,29 +146,66 @@ export function update(root: Node, key: Uint8Array, value: Uint8Array | undefine
 }
 
 function updateLeaf(leaf: Leaf, key: Uint8Array, value: Uint8Array | undefined): Node {
-  const { block, count } = leaf;
-  const search = searchBlock(block, key);
+  const { count } = leaf;
+  const search = searchBlock(leaf, key);
   const found = search >= 0 && (search & 1) === 1;
   const index = search < 0 ? 0 : found ? search >> 1 : (search >> 1) + 1;
   if (!found && value === undefined) return leaf;
-  if (found && value !== undefined && hasValue(block, index, value)) return leaf;
+  if (found && value !== undefined && hasValue(leaf, index, value)) return leaf;
   const keepsEnds = (found && value !== undefined) || (index > 0 && index < (found ? count - 1 : count));
-  const removedWeight = found ? key.length + valueBytes(block, index) : 0;
+  const removedWeight = found ? key.length + valueBytes(leaf, index) : 0;
   const weight = leaf.weight - removedWeight + (value === undefined ? 0 : key.length + value.length);
   const removed = found ? 1 : 0;
   const added = value === undefined ? undefined : { key, value };
   if (keepsEnds && fitsBlock(count - removed + (added === undefined ? 0 : 1), weight)) {
-    return new Leaf(spliceBlock(block, index, removed, added), weight);
+    const spliced = spliceBlock(leaf, index, removed, added);
+    if (spliced !== undefined) return new Leaf(spliced, weight);
   }
   const entries = entriesOf(leaf);
   entries.splice(index, removed, ...(added === undefined ? [] : [added]));
   return build(entries);
 }
 
+/**
+ * The tree over leaves that are known to follow one another, each a whole leaf of it; undefined where they are not the leaves that their entries make.
+ * Two neighbours part at the bit in which the last key of the one and the first key of the other differ; the lowest of these bits is the root's.
+ */
+export function join(leaves: readonly Leaf[]): Node | undefined {
+  const nodes: Node[] = [];
+  const bits: number[] = [];
+  const close = (): boolean => {
+    const right = nodes.pop()!;
+    const joined = new Inner(bits.pop()!, nodes.pop()!, right);
+    nodes.push(joined);
+    return !fitsBlock(joined.count, joined.weight);
+  };
+  let last: Uint8Array | undefined;
+  let ownBit = Number.POSITIVE_INFINITY;
+  for (const leaf of leaves) {
+    if (!fitsBlock(leaf.count, leaf.weight)) return undefined;
+    const first = keyAt(leaf, 0);
+    const end = leaf.count === 1 ? first : keyAt(leaf, leaf.count - 1);
+    const bit = last === undefined ? -1 : firstDifference(last, first);
+    // A leaf is all that its keys' common beginning leads to.
+    const own = firstDifference(first, end);
+    if (own <= bit || (last !== undefined && (ownBit <= bit || bitAt(first, bit) === 0))) return undefined;
+    if (last !== undefined) {
+      while (bits.length > 0 && bits[bits.length - 1]! > bit) if (!close()) return undefined;
+      if (bits[bits.length - 1] === bit) return undefined;
+      bits.push(bit);
+    }
+    nodes.push(leaf);
+    last = end;
+    ownBit = own;
+  }
+  while (bits.length > 0) if (!close()) return undefined;
+  return nodes[0];
+}
+
 /** All entries below a node, ascending. */
 export function entriesOf(node: Node): Entry[] {
   const entries: Entry[] = [];
-  for (const leaf of leavesOf(node)) for (let i = 0; i < leaf.count; i++) entries.push(entryOf(leaf.block, i));
+  for (const leaf of leavesOf(node)) for (let i = 0; i < leaf.count; i++) entries.push(entryOf(leaf, i));
   return entries;
 }
 
@@ -177,8 +230,7 @@ export function lastLeaf(node: Node): Leaf {
 }
 
 /**
- * The Merkle hash of a node, as a string of one character a byte (a third of the size of a Uint8Array, and compared by ===): of a leaf
- * `H(0, block)`, of an inner node `H(1, bit as u32 little-endian, left, right)`. Computed for new nodes only; shared ones know theirs.
+ * The Merkle hash of a node: of a leaf `H(0, block)`, of an inner node `H(1, bit as u32 little-endian, left, right)`. Computed for new nodes only; shared ones know theirs.
  */
 export function digestOf(node: Node, hash: Hash): string {
   const pending: Node[] = [node];
@@ -196,11 +248,11 @@ export function digestOf(node: Node, hash: Hash): string {
         bytes.set([1, bit & 255, (bit >>> 8) & 255, (bit >>> 16) & 255, bit >>> 24]);
         for (let i = 0; i < left.digest.length; i++) bytes[5 + i] = left.digest.charCodeAt(i);
         for (let i = 0; i < right.digest.length; i++) bytes[5 + left.digest.length + i] = right.digest.charCodeAt(i);
-        next.digest = String.fromCharCode(...hash(bytes));
+        next.digest = hash(bytes);
       } else {
-        const bytes = new Uint8Array(1 + next.block.length);
-        bytes.set(next.block, 1);
-        next.digest = String.fromCharCode(...hash(bytes));
+        const bytes = new Uint8Array(1 + next.end - next.at);
+        bytes.set(next.bytes.subarray(next.at, next.end), 1);
+        next.digest = hash(bytes);
       }
     }
     pending.pop();

@@ -1,5 +1,5 @@
-import { type Entry, entryOf, keyAt, searchBlock, valueAt } from "./block.js";
-import { bitAt, compareBytes, firstDifference } from "./bytes.js";
+import { type Block, type Entry, entryOf, keyAt, Slabs, valueAt } from "./block.js";
+import { bitAt, compareBytes, firstDifference, prefixEnd } from "./bytes.js";
 import { type Change, diff } from "./diff.js";
 import { MemdsError } from "./errors.js";
 import {
@@ -8,15 +8,22 @@ import {
   emptyLeaf,
   type Hash,
   Inner,
+  join,
   type Leaf,
   lastLeaf,
   leavesOf,
   type Node,
   update,
 } from "./node.js";
+import { type Page, pageOf, Walk } from "./page.js";
+import { Place } from "./place.js";
+import { type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
+import { searchBlock, searchBytes } from "./search.js";
 
 const nothing = new Uint8Array(0);
-
+/** For look-ups that copy what they find at once. */
+const here = new Place();
+const walk = new Walk();
 /** Longest key and value, in bytes. */
 export const keyBytesMax = 4096;
 export const valueBytesMax = 65_536;
@@ -28,6 +35,7 @@ export const valueBytesMax = 65_536;
 export class RangeTree {
   readonly #root: Node;
   readonly #hash: Hash;
+  #top: Page | undefined;
 
   private constructor(root: Node, hash: Hash) {
     this.#root = root;
@@ -56,11 +64,16 @@ export class RangeTree {
         if (compareBytes(sorted[i - 1]!.key, sorted[i]!.key) === 0) throw twice(sorted[i]!.key);
       }
     }
-    return new RangeTree(build(sorted), hash);
+    return new RangeTree(build(sorted, new Slabs()), hash);
   }
 
   get size(): number {
     return this.#root.count;
+  }
+
+  /** Bytes of all keys and values, before compression. */
+  get bytes(): number {
+    return this.#root.weight;
   }
 
   /** The Merkle hash of the whole: equal for equal entries, whatever their history. */
@@ -69,19 +82,61 @@ export class RangeTree {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    const { block } = this.#walk(key);
-    const found = searchBlock(block, key);
-    return found >= 0 && (found & 1) === 1 ? valueAt(block, found >> 1) : undefined;
+    const leaf = this.#walk(key);
+    const found = searchBlock(leaf, key);
+    return found >= 0 && (found & 1) === 1 ? valueAt(leaf, found >> 1) : undefined;
   }
 
   /** The entry with the highest key that is not above `key`. */
   floor(key: Uint8Array): Entry | undefined {
+    return this.seekFloor(key, here) ? here.entry() : undefined;
+  }
+
+  /**
+   * Like `floor`, without making anything: `place` then stands at the entry, in this tree's own bytes.
+   * @returns false where there is none; `place` stays where it was.
+   */
+  seekFloor(key: Uint8Array, place: Place): boolean {
+    this.#top ??= pageOf(this.#root);
+    walk.to(this.#top, key);
+    const { bytes, at } = walk;
+    const found = searchBytes(bytes, at, key);
+    if (found >= 0 && ((found & 1) === 1 || found >> 1 < (bytes[at]! & 127) - 1)) {
+      place.moveTo(bytes, at, found >> 1, walk);
+      walk.end();
+      return true;
+    }
+    const leaf = this.#outside(walk.leaf, found, key);
+    walk.end();
+    if (leaf === undefined) return false;
+    place.moveTo(leaf.bytes, leaf.at, leaf.count - 1, { leaf });
+    return true;
+  }
+
+  /** The entry with the highest key below `key`. */
+  lower(key: Uint8Array): Entry | undefined {
     const leaf = this.#walk(key);
-    const found = searchBlock(leaf.block, key);
-    if (found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1)) return entryOf(leaf.block, found >> 1);
+    const found = searchBlock(leaf, key);
+    if (found < 0 || (found & 1) === 0) {
+      if (found >= 0 && found >> 1 < leaf.count - 1) return entryOf(leaf, found >> 1);
+      return lastEntry(this.#outside(leaf, found, key));
+    }
+    if (found > 1) return entryOf(leaf, (found >> 1) - 1);
+    // The first of its leaf: what is before it stands at the end of what the walk last left on its right.
+    let before: Node | undefined;
+    for (let node = this.#root; node instanceof Inner; ) {
+      const isRight = bitAt(key, node.bit) === 1;
+      if (isRight) before = node.left;
+      node = isRight ? node.right : node.left;
+    }
+    return lastEntry(before);
+  }
+
+  /** The leaf that ends with the floor of a key that does not lie between entries of the leaf to which its bits lead; `found` is where that one has it. */
+  #outside(leaf: Leaf, found: number, key: Uint8Array): Leaf | undefined {
     if (leaf.count === 0) return undefined;
-    // Outside this leaf: the key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
-    const apart = firstDifference(key, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
+    // The key leaves the way at a bit that the walk skipped. All below that point is on one side of it.
+    const apart = firstDifference(key, keyAt(leaf, found < 0 ? 0 : leaf.count - 1));
     let before: Node | undefined;
     let node = this.#root;
     while (node instanceof Inner && node.bit < apart) {
@@ -92,9 +147,7 @@ export class RangeTree {
       }
     }
     if (bitAt(key, apart) === 1) before = node;
-    if (before === undefined) return undefined;
-    const last = lastLeaf(before);
-    return entryOf(last.block, last.count - 1);
+    return before && lastLeaf(before);
   }
 
   /** The entry with the lowest key that is not below `key`. */
@@ -107,11 +160,11 @@ export class RangeTree {
   *range(from: Uint8Array = nothing, to?: Uint8Array): Generator<Entry, void, undefined> {
     const leaf = this.#walk(from);
     if (leaf.count === 0) return;
-    const found = searchBlock(leaf.block, from);
+    const found = searchBlock(leaf, from);
     const inside = found >= 0 && ((found & 1) === 1 || found >> 1 < leaf.count - 1);
     const apart = inside
       ? Number.POSITIVE_INFINITY
-      : firstDifference(from, keyAt(leaf.block, found < 0 ? 0 : leaf.count - 1));
+      : firstDifference(from, keyAt(leaf, found < 0 ? 0 : leaf.count - 1));
     const pending: Node[] = [];
     let node = this.#root;
     while (node instanceof Inner && node.bit < apart) {
@@ -128,12 +181,17 @@ export class RangeTree {
         continue;
       }
       for (; index < next.count; index++) {
-        const entry = entryOf(next.block, index);
+        const entry = entryOf(next, index);
         if (to !== undefined && compareBytes(entry.key, to) >= 0) return;
         yield entry;
       }
       index = 0;
     }
+  }
+
+  /** Entries whose key begins with `prefix`, ascending. */
+  prefix(prefix: Uint8Array): Generator<Entry, void, undefined> {
+    return this.range(prefix, prefixEnd(prefix));
   }
 
   /**
@@ -151,9 +209,33 @@ export class RangeTree {
     return root === this.#root ? this : new RangeTree(root, this.#hash);
   }
 
+  /** The range that a key belongs to: from the entry at or before it to the next one; undefined where nobody owns it (an empty value). */
+  rangeOf(key: Uint8Array): OwnedRange | undefined {
+    return rangeOf(this, key);
+  }
+
+  /**
+   * The next version after splits, merges, moves, creations and drops of ranges, in turn: all of them or, with an error, none.
+   * @throws MemdsError `ERR_MEMDS_RANGE` where one would leave a gap or an overlap, or was thought for ranges that are not there.
+   */
+  replaceRanges(updates: readonly RangeUpdate[]): RangeTree {
+    return updates.reduce<RangeTree>((tree, update) => tree.apply(rangeChanges(tree, update)), this);
+  }
+
+  /** The tree's nodes, for what compares members. For this package only. @internal */
+  get root(): Node {
+    return this.#root;
+  }
+
   /** What a snapshot is written from: packed blocks, ascending. For this package only. @internal */
-  *blocks(): Generator<Uint8Array, void, undefined> {
-    for (const leaf of leavesOf(this.#root)) if (leaf.count > 0) yield leaf.block;
+  *blocks(): Generator<Block, void, undefined> {
+    for (const leaf of leavesOf(this.#root)) if (leaf.count > 0) yield leaf;
+  }
+
+  /** The tree over leaves as `blocks` gave them; undefined where they are not leaves of one tree. For this package only. @internal */
+  static ofLeaves(leaves: readonly Leaf[], hash: Hash): RangeTree | undefined {
+    const root = leaves.length === 0 ? emptyLeaf() : join(leaves);
+    return root && new RangeTree(root, hash);
   }
 
   /** The changes that turn this version into `after`, ascending, in work that follows their number. Both must use one hash function. */
@@ -163,11 +245,18 @@ export class RangeTree {
 
   /** The leaf where the key's bits lead; whether the key belongs there is for the caller to see. */
   #walk(key: Uint8Array): Leaf {
-    let node = this.#root;
-    // A leaf's bit is -1, which is cheaper to ask for than its class.
-    while (node.bit >= 0) node = bitAt(key, node.bit) === 0 ? (node as Inner).left : (node as Inner).right;
-    return node as Leaf;
+    this.#top ??= pageOf(this.#root);
+    walk.to(this.#top, key);
+    const { leaf } = walk;
+    walk.end();
+    return leaf;
   }
+}
+
+function lastEntry(node: Node | undefined): Entry | undefined {
+  if (node === undefined) return undefined;
+  const last = lastLeaf(node);
+  return last.count === 0 ? undefined : entryOf(last, last.count - 1);
 }
 
 function checkEntry({ key, value }: Entry): void {

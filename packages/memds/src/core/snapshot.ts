@@ -1,12 +1,13 @@
-import { countOf, type Entry, entryOf, isBlock } from "./block.js";
+import { type Entry, isBlock, locate, newSpan, Slabs } from "./block.js";
 import { compareBytes } from "./bytes.js";
 import { MemdsError } from "./errors.js";
-import type { Hash } from "./node.js";
-import { RangeTree } from "./range-tree.js";
+import { type Hash, Leaf } from "./node.js";
+import { keyBytesMax, RangeTree, valueBytesMax } from "./range-tree.js";
+import { decodeBlock1 } from "./snapshot-1.js";
 import { type Checksum, Reader, Writer } from "./wire.js";
 
 const magic = 0x444d4b45; // "EKMD"
-export const snapshotFormat = 1;
+export const snapshotFormat = 2;
 const headerBytes = 24;
 
 /** A tree and the version at which it stood. */
@@ -19,16 +20,16 @@ export interface Snapshot {
 /** The bytes of a snapshot, drawn in ARCHITECTURE.md. The same bytes for the same entries and version. */
 export function encodeSnapshot({ version, tree }: Snapshot, checksum: Checksum): Uint8Array {
   checkVersion(version);
-  const writer = new Writer(headerBytes + tree.size * 48);
+  const writer = new Writer(headerBytes + tree.bytes + 64);
   writer.u32(magic);
   writer.u16(snapshotFormat);
   writer.u16(0);
   writer.u64(version);
   writer.u32(tree.size);
   writer.u32(0);
-  for (const block of tree.blocks()) {
-    writer.u32(block.length);
-    writer.raw(block);
+  for (const { bytes, at, end } of tree.blocks()) {
+    writer.u32(end - at);
+    writer.raw(bytes.subarray(at, end));
   }
   writer.patchU32(20, writer.length - headerBytes);
   writer.u32(checksum(writer.bytes()));
@@ -49,10 +50,10 @@ export function decodeSnapshot(bytes: Uint8Array, { hash, checksum }: { hash: Ha
   if (checksum(bytes.subarray(0, bytes.length - 4)) !== trailer)
     throw reader.fault("the snapshot's checksum does not match");
   const format = reader.u16();
-  if (format !== snapshotFormat) {
+  if (format !== snapshotFormat && format !== 1) {
     throw new MemdsError(
       "ERR_MEMDS_UNSUPPORTED",
-      `snapshot format ${format} is not known; this version reads ${snapshotFormat}`,
+      `snapshot format ${format} is not known; this version reads 1 to ${snapshotFormat}`,
     );
   }
   reader.u16();
@@ -61,19 +62,58 @@ export function decodeSnapshot(bytes: Uint8Array, { hash, checksum }: { hash: Ha
   const bodyBytes = reader.u32();
   if (bodyBytes !== reader.remaining - 4)
     throw reader.fault(`the body has ${reader.remaining - 4} bytes, not ${bodyBytes}`);
+  const body = { reader, count, hash };
+  return { version, tree: format === 1 ? readEntries(body) : readLeaves(body) };
+}
+
+interface Body {
+  readonly reader: Reader;
+  readonly count: number;
+  readonly hash: Hash;
+}
+
+/** Format 2 holds the tree's own leaves: they are checked and taken as they are. */
+function readLeaves({ reader, count, hash }: Body): RangeTree {
+  const leaves: Leaf[] = [];
+  const slabs = new Slabs();
+  const span = newSpan();
+  let entries = 0;
+  while (reader.remaining > 4) {
+    const source = reader.raw(reader.u32());
+    const { bytes, at } = slabs.take(source.length);
+    bytes.set(source, at);
+    const block = { bytes, at, end: at + source.length };
+    if (!isBlock(block)) throw reader.fault("a block is not whole, or its keys do not ascend");
+    const inBlock = bytes[at]! & 127;
+    let weight = 0;
+    for (let i = 0; i < inBlock; i++) {
+      locate(block, i, span);
+      const key = span.prefixEnd - span.prefixStart + span.suffixEnd - span.suffixStart;
+      const value = span.valueEnd - span.valueStart;
+      if (key > keyBytesMax || value > valueBytesMax) throw reader.fault(`an entry of ${key} and ${value} bytes`);
+      weight += key + value;
+    }
+    leaves.push(new Leaf(block, weight));
+    entries += inBlock;
+  }
+  if (entries !== count) throw reader.fault(`there are ${entries} entries, not ${count}`);
+  const tree = RangeTree.ofLeaves(leaves, hash);
+  if (tree === undefined)
+    throw reader.fault("keys do not ascend from block to block, or these are not the blocks of one tree");
+  return tree;
+}
+
+function readEntries({ reader, count, hash }: Body): RangeTree {
   const entries: Entry[] = [];
   while (reader.remaining > 4) {
-    const block = reader.raw(reader.u32());
-    if (!isBlock(block)) throw reader.fault("a block's lengths do not fit it");
-    for (let i = 0; i < countOf(block); i++) {
-      const entry = entryOf(block, i);
+    for (const entry of decodeBlock1(reader.raw(reader.u32()), reader)) {
       const last = entries[entries.length - 1];
       if (last !== undefined && compareBytes(last.key, entry.key) >= 0) throw reader.fault("keys do not ascend");
       entries.push(entry);
     }
   }
   if (entries.length !== count) throw reader.fault(`there are ${entries.length} entries, not ${count}`);
-  return { version, tree: RangeTree.from(entries, hash) };
+  return RangeTree.from(entries, hash);
 }
 
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */

@@ -43,6 +43,16 @@ export class Writer {
     this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
   }
 
+  /** 7 bits a byte, lowest first; a whole number up to 2^53 - 1. */
+  varint(value: number): void {
+    let rest = value;
+    while (rest >= 128) {
+      this.u8((rest % 128) | 128);
+      rest = Math.floor(rest / 128);
+    }
+    this.u8(rest);
+  }
+
   raw(bytes: Uint8Array): void {
     const at = this.#claim(bytes.length);
     if (bytes.length > shortMax) this.#bytes.set(bytes, at);
@@ -108,6 +118,16 @@ export class Reader {
     const value = this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
     if (!Number.isSafeInteger(value)) throw this.fault(`${value} is above 2^53 - 1`);
     return value;
+  }
+
+  varint(): number {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = this.u8();
+      value += (byte & 127) * factor;
+      if (!Number.isSafeInteger(value)) throw this.fault("a number above 2^53 - 1");
+      if (byte < 128) return value;
+    }
   }
 
   /** A view; copy it to keep it. */

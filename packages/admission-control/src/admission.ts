@@ -3,7 +3,14 @@ import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
 import { clockFrom, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
 import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
-import { type Coordinator, checkLimit, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
+import {
+  type Coordinator,
+  checkLimit,
+  checkStanding,
+  type Grant,
+  type MemberLimitOptions,
+  type Settlement,
+} from "./core/protocol.js";
 import { degraded, recovered } from "./events.js";
 import { Limit, type LimitHost } from "./limit.js";
 
@@ -52,14 +59,26 @@ interface Member {
   readonly limit: Limit;
   readonly share: MemberShare;
   readonly incarnation: string;
+  /** How often in a row it was granted less than what is due to it. */
+  shortTimes: number;
+  /** Settlements out of turn that it may still cause, as of `extrasMs`. */
+  extras: number;
+  extrasMs: number;
 }
 
 /** A share that lost more of its limit than this tells so at once: others wait for it. */
 const TOLD_AT_ONCE = 0.1;
-/** Part of the usual delay after which a member asks again that others still keep short. */
-const SHORT_DELAY = 0.25;
-/** Part of the usual delay after which a member tells of demand that nobody expected. */
-const HURRY_DELAY = 0.1;
+/** Part of the usual delay after which a member tells of demand that nobody expected, or asks again for what others still hold. */
+const HURRY_DELAY = 0.05;
+/** Each time in a row that it is kept short, a member waits so much longer. */
+const SHORT_BACKOFF = 1.5;
+/** Part of the usual delay between two looks at demands whose end would free much. */
+const PULSE_DELAY = 0.075;
+/**
+ * Settlements out of turn that one limit may cause at once; after that one for each usual delay. A demand that comes in
+ * lumps looks like news all the time.
+ */
+const EXTRAS_MAX = 8;
 /** Settlement messages in a row when closing a great many limits at once; what is left then ends with its lease. */
 const LEAVING_MAX = 100_000;
 
@@ -88,12 +107,15 @@ export class Admission {
   #failures = 0;
   #degraded = false;
   #lastError: unknown;
-  /** Some grant of this round was short. */
-  #short = false;
-  /** The soonest settlement that was asked for while one ran. */
-  #nextMs = Number.POSITIVE_INFINITY;
+  /** When all limits settle next, and when those do that have news. */
+  #allDueMs = Number.POSITIVE_INFINITY;
+  #newsDueMs = Number.POSITIVE_INFINITY;
+  readonly #news = new Set<Member>();
   #cancelTimer: (() => void) | undefined;
-  #dueMs = Number.POSITIVE_INFINITY;
+  #timerMs = Number.POSITIVE_INFINITY;
+  /** Limits with a demand whose end is looked for between settlements. */
+  readonly #watched = new Set<Member>();
+  #cancelPulse: (() => void) | undefined;
   #settling: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -125,8 +147,11 @@ export class Admission {
     this.#host = {
       now: this.#now,
       settleEveryMs: this.#settleEveryMs,
-      settleSoon: () => this.#schedule(0),
-      hurry: () => this.#schedule(this.#nextDelayMs(HURRY_DELAY)),
+      settleSoon: (limit) => this.#tell(this.#members.get(limit.name), 0),
+      hurry: (limit) => {
+        const member = this.#members.get(limit.name);
+        if (member !== undefined && this.#mayTell(member)) this.#tell(member, this.#nextDelayMs(HURRY_DELAY));
+      },
       settleInThisTurn: (limit) => {
         const member = this.#members.get(limit.name);
         return member?.limit === limit && this.#settleInThisTurn(member);
@@ -142,16 +167,18 @@ export class Admission {
    * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same
    * process the answer is there when this returns.
    */
-  limit(name: string, options: LimitOptions): Limit {
+  limit(name: string, options: MemberLimitOptions): Limit {
     checkName("name", name);
     const { ratePerSecond, burstSeconds } = checkLimit(options);
+    const standing = checkStanding(options);
     if (this.#closing !== undefined)
       throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
     const known = this.#members.get(name);
     if (known !== undefined) {
-      const { limit } = known.share;
-      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds)
-        known.limit.reconfigure(options);
+      const before = { ...known.share.limit, ...known.share.standing };
+      const after = { ratePerSecond, burstSeconds, ...standing };
+      const same = (Object.keys(after) as (keyof typeof after)[]).every((key) => before[key] === after[key]);
+      if (!same) known.limit.reconfigure(after);
       return known.limit;
     }
     if (this.#members.size >= this.#limitsMax) {
@@ -160,15 +187,20 @@ export class Admission {
         `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`,
       );
     }
-    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#terms, this.#now());
+    const share = new MemberShare({ ratePerSecond, burstSeconds, ...standing }, this.#terms, this.#now());
     this.#incarnations += 1;
-    const member = {
+    const member: Member = {
       limit: new Limit(name, share, this.#host),
       share,
       incarnation: `${this.#life}.${this.#incarnations}`,
+      shortTimes: 0,
+      extras: EXTRAS_MAX,
+      extrasMs: this.#now(),
     };
     this.#members.set(name, member);
-    this.#schedule(this.#settleInThisTurn(member) ? this.#nextDelayMs(1) : 0);
+    this.#allDueMs = Math.min(this.#allDueMs, this.#now() + this.#nextDelayMs(1));
+    if (this.#settleInThisTurn(member)) this.#arm();
+    else this.#tell(member, 0);
     return member.limit;
   }
 
@@ -179,7 +211,7 @@ export class Admission {
   async settle(): Promise<void> {
     // What runs already may have been sent before the caller's reason to ask.
     await this.#settling;
-    await this.#settleAll();
+    await this.#settleRound(true);
   }
 
   stats(): AdmissionStats {
@@ -208,9 +240,12 @@ export class Admission {
   async #close(): Promise<void> {
     for (const { limit } of this.#members.values()) limit.close();
     this.#unschedule();
+    this.#cancelPulse?.();
     await this.#settling;
     await this.#settleBatches([...this.#leaving]);
     this.#leaving.clear();
+    this.#news.clear();
+    this.#watched.clear();
     this.#unschedule();
   }
 
@@ -218,7 +253,11 @@ export class Admission {
     const member = this.#members.get(limit.name);
     if (member?.limit !== limit) return;
     this.#members.delete(limit.name);
+    this.#news.delete(member);
+    this.#watched.delete(member);
     if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
+    this.#allDueMs = Math.min(this.#allDueMs, this.#now() + this.#nextDelayMs(1));
+    this.#arm();
   }
 
   #settleInThisTurn(member: Member): boolean {
@@ -238,20 +277,36 @@ export class Admission {
     return this.#settleEveryMs * part * (0.8 + 0.4 * this.#random());
   }
 
-  /** Sees to it that a settlement starts within `delayMs`. */
-  #schedule(delayMs: number): void {
-    if (this.#closing !== undefined) return;
-    if (this.#settling !== undefined) {
-      this.#nextMs = Math.min(this.#nextMs, delayMs);
-      return;
-    }
-    const dueMs = this.#now() + delayMs;
-    if (this.#cancelTimer !== undefined && this.#dueMs <= dueMs) return;
+  /** One limit has something to say that should not wait for its turn. */
+  #tell(member: Member | undefined, delayMs: number): void {
+    if (member === undefined) return;
+    this.#news.add(member);
+    this.#newsDueMs = Math.min(this.#newsDueMs, this.#now() + delayMs);
+    this.#arm();
+  }
+
+  #mayTell(member: Member): boolean {
+    const nowMs = this.#now();
+    const earned = Math.max(0, nowMs - member.extrasMs) / this.#settleEveryMs;
+    member.extras = Math.min(EXTRAS_MAX, member.extras + earned);
+    member.extrasMs = nowMs;
+    if (member.extras < 1) return false;
+    member.extras -= 1;
+    return true;
+  }
+
+  /** Sees to it that the timer fires when the next settlement is due. */
+  #arm(): void {
+    if (this.#closing !== undefined || this.#settling !== undefined) return;
+    const dueMs = Math.min(this.#allDueMs, this.#newsDueMs);
+    if (dueMs === Number.POSITIVE_INFINITY || (this.#cancelTimer !== undefined && this.#timerMs <= dueMs)) return;
     this.#unschedule();
-    this.#dueMs = dueMs;
+    this.#timerMs = dueMs;
+    const delayMs = Math.max(0, dueMs - this.#now());
     this.#cancelTimer = this.#timer(delayMs, () => {
       this.#cancelTimer = undefined;
-      void this.#settleAll();
+      // A clock that was set back must not put settlements off: what the timer was made for is due.
+      void this.#settleRound(dueMs >= this.#allDueMs);
     });
   }
 
@@ -260,31 +315,47 @@ export class Admission {
     this.#cancelTimer = undefined;
   }
 
-  #settleAll(): Promise<void> {
-    this.#settling ??= this.#settleOnce().finally(() => {
+  #settleRound(all: boolean): Promise<void> {
+    this.#settling ??= this.#settleOnce(all).finally(() => {
       this.#settling = undefined;
-      this.#scheduleNext();
+      if (all) this.#scheduleAll();
+      this.#arm();
+      this.#watchDemands();
     });
     return this.#settling;
   }
 
-  async #settleOnce(): Promise<void> {
+  async #settleOnce(all: boolean): Promise<void> {
     this.#unschedule();
-    const leaving = [...this.#leaving];
+    const round = new Set([...(all ? this.#members.values() : this.#news), ...this.#leaving]);
     this.#leaving.clear();
-    this.#short = false;
-    const given = await this.#settleBatches([...this.#members.values(), ...leaving]);
+    this.#news.clear();
+    this.#newsDueMs = Number.POSITIVE_INFINITY;
+    const given = await this.#settleBatches([...round]);
     // Who gave much back says so at once; whoever is to have it need not wait for the next round.
     await this.#settleBatches(given);
   }
 
-  #scheduleNext(): void {
+  #scheduleAll(): void {
+    this.#allDueMs = Number.POSITIVE_INFINITY;
     if (this.#members.size === 0 && this.#leaving.size === 0) return;
-    let delayMs = Math.min(this.#nextMs, this.#nextDelayMs(this.#short ? SHORT_DELAY : 1));
-    this.#nextMs = Number.POSITIVE_INFINITY;
+    let delayMs = this.#nextDelayMs(1);
     // Twice at least in a lease, however short the coordinator makes it.
     for (const { share } of this.#members.values()) delayMs = Math.min(delayMs, share.leaseMs / 2);
-    this.#schedule(delayMs);
+    this.#allDueMs = this.#now() + delayMs;
+  }
+
+  #watchDemands(): void {
+    if (this.#cancelPulse !== undefined || this.#watched.size === 0 || this.#closing !== undefined) return;
+    this.#cancelPulse = this.#timer(this.#settleEveryMs * PULSE_DELAY, () => {
+      this.#cancelPulse = undefined;
+      const nowMs = this.#now();
+      for (const member of this.#watched) {
+        if (!member.share.watched) this.#watched.delete(member);
+        else if (member.share.pulse(nowMs) && this.#mayTell(member)) this.#tell(member, 0);
+      }
+      this.#watchDemands();
+    });
   }
 
   /** Settles all of `members`, a message after the other; returns those that gave up a good part of their limit. */
@@ -352,7 +423,7 @@ export class Admission {
       const gaveUp = grant?.limit === member.limit.name ? member.share.grant(grant, sentMs, nowMs) : undefined;
       if (gaveUp === undefined) missed.push(member);
       else if (gaveUp > member.share.limit.ratePerSecond * TOLD_AT_ONCE) given.push(member);
-      if (grant?.short === true) this.#short = true;
+      if (grant !== undefined) this.#heard(member, grant);
     });
     if (missed.length > 0) {
       this.#failed(
@@ -367,6 +438,16 @@ export class Admission {
       }
     }
     return given;
+  }
+
+  #heard(member: Member, grant: Grant): void {
+    if (member.share.watched) this.#watched.add(member);
+    // Twice at least in a lease, however short the coordinator makes it.
+    this.#allDueMs = Math.min(this.#allDueMs, this.#now() + grant.leaseMs / 2);
+    member.shortTimes = grant.short ? member.shortTimes + 1 : 0;
+    const part = HURRY_DELAY * SHORT_BACKOFF ** (member.shortTimes - 1);
+    if (grant.short && part < 1 && this.#members.get(member.limit.name) === member)
+      this.#tell(member, this.#nextDelayMs(part));
   }
 
   #failed(batch: readonly Member[], error: unknown): void {

@@ -2,7 +2,7 @@
 
 export { Admission, type AdmissionOptions, type AdmissionStats } from "./admission.js";
 export type { AwayPolicy, ShareMode } from "./core/member-share.js";
-export type { LimitOptions } from "./core/protocol.js";
+export type { LimitOptions, MemberLimitOptions } from "./core/protocol.js";
 export type { Limit, LimitStats } from "./limit.js";
 
 // A coordinator.

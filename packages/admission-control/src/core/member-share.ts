@@ -1,5 +1,14 @@
 import type { Level, NewLevel } from "./level.js";
-import { checkLimit, type Grant, type LimitOptions, type Settlement, shareCapacity } from "./protocol.js";
+import {
+  checkLimit,
+  checkStanding,
+  type Grant,
+  type LimitOptions,
+  type MemberLimitOptions,
+  type Settlement,
+  type Standing,
+  shareCapacity,
+} from "./protocol.js";
 
 /**
  * What a member does with a limit whose lease has ended while the coordinator cannot be reached, or has not answered
@@ -33,6 +42,12 @@ const DEMAND_KEPT = 0.25;
  * said.
  */
 const DEMAND_WINDOW_MS_MIN = 100;
+/** A demand of at least this part of the limit is watched between settlements: its end would free much for others. */
+const WATCHED_PART = 0.05;
+/** Units that are expected before their absence means anything: half of 40 comes by chance once in five thousand times. */
+const PULSE_UNITS_MIN = 40;
+/** A pulse that comes so much later than the one before was held up, and so were the requests. */
+const PULSE_MS_MAX = 1000;
 
 /**
  * A member's side of one limit: a token bucket as large as its share, and the meters that settlement reports. Pure:
@@ -45,7 +60,9 @@ export class MemberShare {
   readonly #safeShare: number;
   #limit: LimitOptions;
   #capacity: number;
+  #standing: Standing;
   #mode: ShareMode = "policy";
+  #everLeased = false;
   /** No decision at or after this time without looking at the lease. */
   #untilMs = Number.POSITIVE_INFINITY;
   #lastMs: number;
@@ -64,21 +81,32 @@ export class MemberShare {
   #windowUnits = 0;
   #surprised = false;
   #surpriseTaken = false;
+  #pulseMs: number;
+  #pulseUnits = 0;
+  /** While other leases of the same time may still run, the policy spends no more than this lease did. */
+  #graceUntilMs = Number.NEGATIVE_INFINITY;
+  #heldBeforePolicy = 0;
 
-  constructor(limit: LimitOptions, terms: ShareTerms, nowMs: number) {
+  constructor(limit: MemberLimitOptions, terms: ShareTerms, nowMs: number) {
     this.#limit = checkLimit(limit);
+    this.#standing = checkStanding(limit);
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
     this.#policy = terms.policy;
     this.#safeShare = terms.safeShare;
     this.#evenPerSecond = limit.ratePerSecond;
     this.#lastMs = nowMs;
     this.#windowMs = nowMs;
-    const slice = this.#policySlice();
+    this.#pulseMs = nowMs;
+    const slice = this.#policySlice(nowMs);
     this.#level = terms.newLevel({ ...slice, tokens: slice.capacity }, nowMs);
   }
 
   get limit(): LimitOptions {
     return this.#limit;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
   }
 
   /** Units spent, refunds taken off; and units that were asked for and refused. */
@@ -147,6 +175,31 @@ export class MemberShare {
     return true;
   }
 
+  /** Whether the end of this demand should be noticed before the next settlement; then `pulse` wants to be called often. */
+  get watched(): boolean {
+    return this.#mode === "lease" && this.#wantedPerSecond >= this.#limit.ratePerSecond * WATCHED_PART;
+  }
+
+  /**
+   * Whether what is asked for fell to less than half of what was reported: worth a settlement, because others may be waiting
+   * for this share. The demand is then measured from the pulse before.
+   */
+  pulse(nowMs: number): boolean {
+    this.#watch(nowMs);
+    const elapsedMs = nowMs - this.#pulseMs;
+    const expected = (this.#wantedPerSecond * elapsedMs) / 1000;
+    if (elapsedMs < DEMAND_WINDOW_MS_MIN || expected < PULSE_UNITS_MIN) return false;
+    const fromMs = this.#pulseMs;
+    const fromUnits = this.#pulseUnits;
+    const units = this.#used + this.#refused;
+    this.#pulseMs = nowMs;
+    this.#pulseUnits = units;
+    if (!this.watched || units - fromUnits >= expected / 2 || elapsedMs > PULSE_MS_MAX) return false;
+    this.#windowMs = fromMs;
+    this.#windowUnits = fromUnits;
+    return true;
+  }
+
   has(units: number, nowMs: number): boolean {
     this.#watch(nowMs);
     return this.#level.has(units, nowMs) || this.#allowsAll();
@@ -174,15 +227,17 @@ export class MemberShare {
    * The whole limit changes. A smaller one cuts the share at once, a larger one takes effect when the coordinator
    * grants it.
    */
-  reconfigure(change: Partial<LimitOptions>, nowMs: number): void {
+  reconfigure(change: Partial<MemberLimitOptions>, nowMs: number): void {
     this.#watch(nowMs);
+    const standing = checkStanding({ ...this.#standing, ...change });
     const limit = checkLimit({ ...this.#limit, ...change });
     const ratio = this.#limit.ratePerSecond > 0 ? limit.ratePerSecond / this.#limit.ratePerSecond : 0;
     this.#limit = limit;
+    this.#standing = standing;
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
     this.#evenPerSecond = Math.min(this.#evenPerSecond * ratio, limit.ratePerSecond);
     if (this.#mode === "lease") this.#resize(this.#heldPerSecond * Math.min(1, ratio), nowMs);
-    if (this.#mode === "policy") this.#level.reconfigure(this.#policySlice(), nowMs);
+    if (this.#mode === "policy") this.#level.reconfigure(this.#policySlice(nowMs), nowMs);
   }
 
   /** What to tell the coordinator now. */
@@ -199,6 +254,8 @@ export class MemberShare {
       this.#wantedPerSecond = Math.min(wantedPerSecond, this.#limit.ratePerSecond);
       this.#windowMs = nowMs;
       this.#windowUnits = units;
+      this.#pulseMs = nowMs;
+      this.#pulseUnits = units;
     }
     this.#surprised = false;
     this.#surpriseTaken = false;
@@ -207,7 +264,10 @@ export class MemberShare {
       ratePerSecond: this.#limit.ratePerSecond,
       burstSeconds: this.#limit.burstSeconds,
       wantedPerSecond: this.#wantedPerSecond,
-      holdsPerSecond: this.#heldPerSecond,
+      ...this.#standing,
+      // Who had a lease goes on spending a part of it, and the coordinator must not give that part to somebody else.
+      holdsPerSecond:
+        this.#mode === "policy" && this.#everLeased ? this.#policySlice(nowMs).ratePerSecond : this.#heldPerSecond,
       usedTotal: this.#used,
       returnedTotal: this.#returnedTotal,
       closing: this.#mode === "closed",
@@ -231,12 +291,20 @@ export class MemberShare {
     let tokens = Math.max(0, grant.tokensTotal - this.#tokensTotal);
     this.#tokensTotal = grant.tokensTotal;
     if (this.#mode !== "lease") {
-      // What was spent without a lease comes off what the lease brings.
-      if (this.#mode === "policy") tokens = Math.max(0, tokens - Math.max(0, this.#used - this.#usedBeforePolicy));
+      // What was spent without a lease comes off what the lease brings; what was spent only because the first answer was
+      // still on its way is owed, up to a burst of the share: a member that turns out small does not pay for ever.
+      const spent = this.#mode === "policy" ? Math.max(0, this.#used - this.#usedBeforePolicy) : 0;
+      const forgiven = this.#everLeased || this.#failures > 0 || this.#policy === "allow";
+      const owed = forgiven
+        ? 0
+        : Math.min(Math.max(0, spent - tokens), shareCapacity(this.#limit, grant.ratePerSecond));
+      tokens = Math.max(0, tokens - spent);
       // Where everything is allowed, a debt means nothing.
       if (this.#allowsAll()) this.#level.refund(Math.max(0, -this.#level.tokens(nowMs)), nowMs);
       this.#level.reconfigure({ ratePerSecond: 0, capacity: 0 }, nowMs);
+      this.#level.debit(owed, nowMs);
       this.#mode = "lease";
+      this.#everLeased = true;
     }
     this.#failures = 0;
     this.#untilMs = untilMs;
@@ -254,7 +322,9 @@ export class MemberShare {
   failed(nowMs: number): void {
     this.#failures += 1;
     this.#watch(nowMs);
-    if (this.#mode === "lapsed") this.#enterPolicy(nowMs);
+    if (this.#mode === "lapsed") this.#enterPolicy(nowMs, Number.POSITIVE_INFINITY);
+    else if (this.#mode === "policy" && nowMs >= this.#graceUntilMs)
+      this.#level.reconfigure(this.#policySlice(nowMs), nowMs);
   }
 
   /** Ends the share; what is left of it, or the debt, goes into the last settlement. */
@@ -276,15 +346,18 @@ export class MemberShare {
       // The clock stepped back: the lease has as long to run as before.
       const stepMs = this.#lastMs - nowMs;
       this.#untilMs -= stepMs;
+      this.#graceUntilMs -= stepMs;
+      this.#pulseMs -= stepMs;
       this.#windowMs -= stepMs;
     }
     this.#lastMs = nowMs;
     if (nowMs < this.#untilMs) return;
     const endedMs = this.#untilMs;
+    const heldPerSecond = this.#heldPerSecond;
     this.#untilMs = Number.POSITIVE_INFINITY;
     this.#heldPerSecond = 0;
     if (this.#failures > 0) {
-      this.#enterPolicy(nowMs);
+      this.#enterPolicy(nowMs, heldPerSecond);
       return;
     }
     // Nobody could know that the coordinator is away: this member was asleep, and its share may be somebody else's by
@@ -294,15 +367,19 @@ export class MemberShare {
     this.#empty(nowMs);
   }
 
-  #enterPolicy(nowMs: number): void {
+  #enterPolicy(nowMs: number, heldPerSecond: number): void {
     this.#mode = "policy";
     this.#usedBeforePolicy = this.#used;
-    this.#level.reconfigure(this.#policySlice(), nowMs);
+    this.#heldBeforePolicy = heldPerSecond;
+    this.#graceUntilMs = nowMs + this.#leaseMs;
+    this.#level.reconfigure(this.#policySlice(nowMs), nowMs);
   }
 
-  #policySlice(): { ratePerSecond: number; capacity: number } {
+  #policySlice(nowMs: number): { ratePerSecond: number; capacity: number } {
     if (this.#policy !== "safe-share") return { ratePerSecond: 0, capacity: 0 };
-    const ratePerSecond = Math.min(this.#limit.ratePerSecond * this.#safeShare, this.#evenPerSecond);
+    let ratePerSecond = Math.min(this.#limit.ratePerSecond * this.#safeShare, this.#evenPerSecond);
+    // The leases of an outage end one after the other. If each fell to more than it was, the last would run beside too much.
+    if (nowMs < this.#graceUntilMs) ratePerSecond = Math.min(ratePerSecond, this.#heldBeforePolicy);
     return { ratePerSecond, capacity: shareCapacity(this.#limit, ratePerSecond) };
   }
 

@@ -71,7 +71,7 @@ const TOLD_AT_ONCE = 0.1;
 /** Part of the usual delay after which a member tells of demand that nobody expected, or asks again for what others still hold. */
 const HURRY_DELAY = 0.05;
 /** Each time in a row that it is kept short, a member waits so much longer. */
-const SHORT_BACKOFF = 1.5;
+const SHORT_BACKOFF = 1.3;
 /** Part of the usual delay between two looks at demands whose end would free much. */
 const PULSE_DELAY = 0.075;
 /**

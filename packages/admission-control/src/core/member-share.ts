@@ -42,6 +42,9 @@ const DEMAND_KEPT = 0.25;
  * said.
  */
 const DEMAND_WINDOW_MS_MIN = 100;
+/** A demand is averaged over as many units at most, or as long. */
+const EVIDENCE_UNITS = 64;
+const EVIDENCE_MS_MAX = 10_000;
 /** A demand of at least this part of the limit is watched between settlements: its end would free much for others. */
 const WATCHED_PART = 0.05;
 /** Units that are expected before their absence means anything: half of 40 comes by chance once in five thousand times. */
@@ -79,6 +82,8 @@ export class MemberShare {
   #wantedPerSecond = 0;
   #windowMs: number;
   #windowUnits = 0;
+  #evidenceMs = 0;
+  #refusedAtSettlement = 0;
   #surprised = false;
   #surpriseTaken = false;
   #pulseMs: number;
@@ -158,14 +163,19 @@ export class MemberShare {
       this.#used += units;
       return true;
     }
-    if (!this.#surprised && this.#mode === "lease" && this.#wantedPerSecond <= this.#heldPerSecond) {
-      // Demand is measured from here: averaged over the quiet time before, it would look small.
-      this.#surprised = true;
-      this.#windowMs = nowMs;
-      this.#windowUnits = this.#used + this.#refused;
-    }
     this.#refused += Math.min(units, this.#capacity);
+    if (!this.#surprised && this.#mode === "lease" && this.#wantedPerSecond <= this.#heldPerSecond)
+      this.#surprise(nowMs);
     return false;
+  }
+
+  /** More was refused than a demand as expected is now and then refused by chance. */
+  #surprise(nowMs: number): void {
+    if (this.#refused - this.#refusedAtSettlement <= 2 * Math.sqrt(this.#wantedPerSecond)) return;
+    // Demand is measured from here: averaged over the quiet time before, it would look small.
+    this.#surprised = true;
+    this.#windowMs = nowMs;
+    this.#windowUnits = this.#used + this.#refused;
   }
 
   /** Whether units were refused that the coordinator does not know to be wanted; says so once for each settlement. */
@@ -246,7 +256,7 @@ export class MemberShare {
     const elapsedMs = nowMs - this.#windowMs;
     if (elapsedMs >= DEMAND_WINDOW_MS_MIN) {
       const units = this.#used + this.#refused;
-      const seenPerSecond = (Math.max(0, units - this.#windowUnits) / elapsedMs) * 1000;
+      const seenPerSecond = this.#estimate(Math.max(0, units - this.#windowUnits), elapsedMs);
       // What was wanted beyond the share is not remembered: many remembering it at once would leave too little for
       // those who want it now.
       const keptPerSecond = Math.min(this.#wantedPerSecond, this.#heldPerSecond) * DEMAND_KEPT;
@@ -259,6 +269,7 @@ export class MemberShare {
     }
     this.#surprised = false;
     this.#surpriseTaken = false;
+    this.#refusedAtSettlement = this.#refused;
     return {
       sequence,
       ratePerSecond: this.#limit.ratePerSecond,
@@ -335,6 +346,21 @@ export class MemberShare {
     this.#untilMs = Number.POSITIVE_INFINITY;
     this.#heldPerSecond = 0;
     this.#empty(nowMs);
+  }
+
+  /**
+   * A small demand arrives by chance: ten units a second, counted for two, are sixteen or twenty-four without any news. What
+   * chance explains is averaged with what was known (so much that `EVIDENCE_UNITS` stand behind it); what it does not, replaces
+   * it at once.
+   */
+  #estimate(units: number, elapsedMs: number): number {
+    const known = this.#wantedPerSecond / 1000;
+    const expected = known * elapsedMs;
+    const isNews = Math.abs(units - expected) > 3 * Math.sqrt(expected) + 1;
+    this.#evidenceMs = isNews ? 0 : Math.min(this.#evidenceMs, EVIDENCE_MS_MAX, EVIDENCE_UNITS / Math.max(known, 1e-9));
+    const perMs = (known * this.#evidenceMs + units) / (this.#evidenceMs + elapsedMs);
+    this.#evidenceMs += elapsedMs;
+    return perMs * 1000;
   }
 
   #allowsAll(): boolean {

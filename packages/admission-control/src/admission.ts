@@ -395,8 +395,9 @@ export class Admission {
           "ERR_ADMISSION_TIMEOUT",
           `the coordinator did not answer in ${this.#settleTimeoutMs} ms`,
         );
-        reject(error);
+        // Part of the answers may be there: a coordinator that listens can still hand them over.
         controller.abort(error);
+        cancel = this.#timer(0, () => reject(error));
       });
     });
     try {

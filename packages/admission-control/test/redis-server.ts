@@ -76,7 +76,8 @@ export class RedisServer {
   };
 
   client(options: RedisOptions = {}): Redis {
-    const redis = new Redis(this.port, "127.0.0.1", { maxRetriesPerRequest: 0, retryStrategy: () => 50, ...options });
+    const own = { host: "127.0.0.1", port: this.port, maxRetriesPerRequest: 0, retryStrategy: () => 50 };
+    const redis = new Redis({ ...own, ...options });
     // Connection errors are what half of these tests are about.
     redis.on("error", () => {});
     return redis;

@@ -43,6 +43,8 @@ export interface LedgerTerms {
   readonly newLevel: NewLevel;
 }
 
+/** Flows that differ by less than this part of the limit differ by how they were added up. */
+const ROUNDING = 1e-9;
 /**
  * After everybody was without a lease, this part of one is spent learning who is there: members ask again within a
  * settlement, and whoever comes first must not get what the others are spending on their policies.
@@ -182,7 +184,7 @@ export class LimitLedger {
     const target = this.#target(lease, holds, nowMs, terms);
     const room = this.#room(lease, nowMs, terms);
     const granted = Math.min(target, room);
-    if (granted > holds) {
+    if (granted - holds > this.#ratePerSecond * ROUNDING) {
       // Saved tokens go with the room for them: who gets all that is free gets all that was saved.
       const tokens = Math.max(0, this.#bank.tokens(nowMs)) * Math.min(1, (granted - holds) / (room - holds));
       this.#bank.debit(tokens, nowMs);
@@ -190,7 +192,8 @@ export class LimitLedger {
     }
     lease.outstandingPerSecond = Math.max(granted, holds);
     this.#setBank(nowMs, terms);
-    const short = granted < target * 0.99;
+    // Not for what rounding leaves over.
+    const short = granted < target * 0.99 - this.#ratePerSecond * ROUNDING;
     lease.answer = this.#answer(settlement, lease.id, granted, lease.tokensTotal, terms, short);
     return lease.answer;
   }

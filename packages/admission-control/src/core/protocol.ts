@@ -80,7 +80,8 @@ export interface Grant {
  * Where members settle. What Redis or HTTP does, and `memoryCoordinator` here.
  *
  * Answers with one grant for each settlement that it accepts, in any order; one that it leaves out counts as not
- * answered. May reject, hang or answer late: members go on without it.
+ * answered. May reject, hang or answer late: members go on without it. When `signal` says that the time is up, the answers
+ * that are there may still be handed over in the same turn.
  */
 export interface Coordinator {
   settle(settlements: readonly Settlement[], options: { readonly signal: AbortSignal }): Promise<readonly Grant[]>;

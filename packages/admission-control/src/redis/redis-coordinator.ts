@@ -27,8 +27,6 @@ export interface RedisCoordinatorOptions {
   readonly keepMs?: number;
   /** In front of each key: `prefix{limit}`. Default "evenkeel:admission:". Without braces, or limits would share a slot. */
   readonly prefix?: string;
-  /** Settlements without an answer; further ones fail at once. Default 10,000. */
-  readonly inFlightMax?: number;
 }
 
 export interface RedisCoordinatorStats {
@@ -64,11 +62,12 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
     checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
     Math.ceil(checkNumber("keepMs", options.keepMs ?? Math.max(86_400_000, 10 * leaseMs), 10 * leaseMs, 2 ** 40)),
   ];
-  const inFlightMax = checkNumber("inFlightMax", options.inFlightMax ?? 10_000, 1, 2 ** 24);
   const { prefix = "evenkeel:admission:" } = options;
   if (typeof prefix !== "string" || /[{}]/.test(prefix))
     throw argumentError("prefix", "a string without braces", prefix);
-  const counts = { settlements: 0, failures: 0, inFlight: 0, scriptsSent: 0 };
+  const counts = { settlements: 0, failures: 0, scriptsSent: 0 };
+  /** What is on its way. One of each limit and member at most: behind a server that stalls nothing piles up. */
+  const pending = new Set<string>();
   let lastError: unknown;
 
   async function call(settlement: Settlement): Promise<unknown> {
@@ -87,15 +86,20 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
   async function settleOne(settlement: Settlement): Promise<Grant | undefined> {
     counts.settlements += 1;
     if (!isSensible(settlement)) return undefined;
-    counts.inFlight += 1;
+    const name = `${settlement.limit}\n${settlement.incarnation}`;
     try {
-      return grantOf(settlement, await call(settlement));
+      if (pending.has(name) && !settlement.closing)
+        throw away("the settlement before this one has not been answered yet");
+      pending.add(name);
+      try {
+        return grantOf(settlement, await call(settlement));
+      } finally {
+        pending.delete(name);
+      }
     } catch (error) {
       counts.failures += 1;
       lastError = error;
       throw error;
-    } finally {
-      counts.inFlight -= 1;
     }
   }
 
@@ -103,18 +107,28 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
     async settle(settlements, { signal }) {
       signal.throwIfAborted();
       if (UNUSABLE.has(redis.status ?? "ready")) throw away(`the connection to Redis is ${redis.status}`);
-      if (counts.inFlight + settlements.length > inFlightMax) {
-        throw away(`${counts.inFlight} settlements wait for Redis; inFlightMax allows no more`);
-      }
-      const answers = await Promise.allSettled(settlements.map(settleOne));
-      const failed = answers.find((answer) => answer.status === "rejected");
-      const grants = answers.flatMap((answer) => (answer.status === "fulfilled" && answer.value) || []);
-      // Limits live on different servers of a cluster: those that were answered need not suffer for the others.
-      if (failed !== undefined && grants.length === 0) throw failed.reason;
+      // Limits live on different servers of a cluster: those that are answered in time need not suffer for the others.
+      const grants: Grant[] = [];
+      let failure: unknown;
+      const answers = settlements.map(async (settlement) => {
+        try {
+          const grant = await settleOne(settlement);
+          if (grant !== undefined) grants.push(grant);
+        } catch (error) {
+          failure ??= error;
+        }
+      });
+      await Promise.race([Promise.all(answers), aborted(signal)]);
+      if (grants.length === 0 && failure !== undefined) throw failure;
+      if (grants.length === 0) signal.throwIfAborted();
       return grants;
     },
-    stats: () => ({ ...counts, lastError }),
+    stats: () => ({ ...counts, inFlight: pending.size, lastError }),
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function away(message: string): AdmissionError {

@@ -146,13 +146,14 @@ end
 
 local function save()
   local b = books
-  if #gone > 0 then for _, k in ipairs(gone) do redis.call('HDEL', key, k) end end
+  -- First of all what needs memory: where there is none, nothing is written, rather than a part.
+  redis.call('HSET', key, 'books', cmsgpack.pack({ VERSION, b.run, b.rate, b.burst, b.learn_until, b.raw, b.ahead,
+    b.bank_rate, b.bank_cap, b.bank, b.bank_at }))
   for k, l in pairs(changed) do
     redis.call('HSET', key, k, cmsgpack.pack({ l.id, l.said_rate, l.said_burst, l.seq, l.wanted, l.weight, l.guaranteed, l.out,
       l.tokens, l.returned, l.expires, l.newcomer, l.a_rate, l.a_lease_ms, l.a_even, l.a_short }))
   end
-  redis.call('HSET', key, 'books', cmsgpack.pack({ VERSION, b.run, b.rate, b.burst, b.learn_until, b.raw, b.ahead,
-    b.bank_rate, b.bank_cap, b.bank, b.bank_at }))
+  for _, k in ipairs(gone) do if not changed[k] then redis.call('HDEL', key, k) end end
   redis.call('PEXPIRE', key, keep_ms)
 end
 
@@ -271,7 +272,7 @@ else
 end
 local room = room_for(lease, now)
 local granted = min(target, room)
-if granted > holds then
+if granted - holds > books.rate * 1e-9 then
   local tokens = max(0, bank_tokens(now)) * min(1, (granted - holds) / (room - holds))
   books.bank = books.bank - tokens
   lease.tokens = lease.tokens + tokens
@@ -279,7 +280,7 @@ end
 lease.out = max(granted, holds)
 set_bank(now)
 lease.a_rate, lease.a_lease_ms = granted, lease_ms
-lease.a_even, lease.a_short = books.rate / max(1, count), granted < target * 0.99
+lease.a_even, lease.a_short = books.rate / max(1, count), granted < target * 0.99 - books.rate * 1e-9
 save()
 return answer(seq, lease.id, granted, lease.tokens, lease_ms, lease.a_even, lease.a_short)
 `;

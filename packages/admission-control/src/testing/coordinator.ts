@@ -24,7 +24,7 @@ export interface CoordinatorUnderTest {
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 2 };
 const terms: CoordinatorTerms = { leaseMs: 60_000, learnForMs: 0, learningShare: 0.05 };
 /** Long enough for a few round trips on a busy machine, short enough to be waited for. */
-const SHORT_LEASE_MS = 1000;
+const SHORT_LEASE_MS = 500;
 
 let made = 0;
 

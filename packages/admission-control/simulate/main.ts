@@ -15,7 +15,7 @@ const { values } = parseArgs({
 
 const percent = (value: number, digits = 2) => `${(value * 100).toFixed(digits)} %`;
 const columns = ["scenario", "", "worst 1 s", "worst 10 s", "use", "Jain", "messages/s", ""];
-const widths = [50, 12, 10, 10, 8, 7, 10, 0];
+const widths = [59, 12, 10, 10, 8, 7, 10, 0];
 const row = (cells: readonly string[]) =>
   cells.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join("  ");
 

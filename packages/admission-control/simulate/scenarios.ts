@@ -22,13 +22,11 @@ export interface Scenario {
 /** What events may do to the world. */
 export interface World {
   readonly system: System;
-  readonly random: () => number;
-  members(): number;
   join(count: number): void;
   kill(count: number): void;
 }
 
-export const LIMIT: LimitOptions = { ratePerSecond: 10_000, burstSeconds: 1 };
+const LIMIT: LimitOptions = { ratePerSecond: 10_000, burstSeconds: 1 };
 const TICK_MS = 10;
 /** Learning, and the first settlements, are not what a scenario is about. */
 const WARM_SECONDS = 15;
@@ -109,6 +107,18 @@ export const scenarios: readonly Scenario[] = [
     useMin: 0.98,
   },
   {
+    name: "coordinator restarts empty every 20 s, each of 20 wants all",
+    members: 20,
+    seconds: 95,
+    demand: () => 1,
+    event: (second, world) => {
+      if (second >= 20 && second % 20 === 0) world.system.restart();
+    },
+    overshootMax: 0.01,
+    useMin: 0.98,
+    jainMin: 0.99,
+  },
+  {
     name: "failovers lose the last second, moving hot spot, 40",
     members: 40,
     seconds: 95,
@@ -163,8 +173,6 @@ export async function play(
   };
   const world: World = {
     system,
-    random,
-    members: () => living.length,
     join,
     kill(count) {
       for (let i = 0; i < count; i += 1) {

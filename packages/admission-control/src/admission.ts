@@ -61,6 +61,8 @@ interface Member {
   readonly incarnation: string;
   /** How often in a row it was granted less than what is due to it. */
   shortTimes: number;
+  /** After news of a new demand: how often it may ask again though nothing is due to it, because others' demand is ending. */
+  asksLeft: number;
   /** Settlements out of turn that it may still cause, as of `extrasMs`. */
   extras: number;
   extrasMs: number;
@@ -69,9 +71,13 @@ interface Member {
 /** A share that lost more of its limit than this tells so at once: others wait for it. */
 const TOLD_AT_ONCE = 0.1;
 /** Part of the usual delay after which a member tells of demand that nobody expected, or asks again for what others still hold. */
-const HURRY_DELAY = 0.05;
+const HURRY_DELAY = 0.0625;
+/** Demand is measured over this part of the usual delay at least; less than the shortest of the hurried ones. */
+const DEMAND_WINDOW = 0.05;
 /** Each time in a row that it is kept short, a member waits so much longer. */
 const SHORT_BACKOFF = 1.3;
+/** Who had the demand before may need two settlements to say that it is over. */
+const ASKS_AFTER_NEWS = 3;
 /** Part of the usual delay between two looks at demands whose end would free much. */
 const PULSE_DELAY = 0.075;
 /**
@@ -137,6 +143,7 @@ export class Admission {
     this.#terms = {
       policy: whenAway,
       safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1),
+      demandWindowMs: this.#settleEveryMs * DEMAND_WINDOW,
       newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
     };
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
@@ -150,7 +157,9 @@ export class Admission {
       settleSoon: (limit) => this.#tell(this.#members.get(limit.name), 0),
       hurry: (limit) => {
         const member = this.#members.get(limit.name);
-        if (member !== undefined && this.#mayTell(member)) this.#tell(member, this.#nextDelayMs(HURRY_DELAY));
+        if (member === undefined || !this.#mayTell(member)) return;
+        member.asksLeft = ASKS_AFTER_NEWS;
+        this.#tell(member, this.#nextDelayMs(HURRY_DELAY));
       },
       settleInThisTurn: (limit) => {
         const member = this.#members.get(limit.name);
@@ -194,6 +203,7 @@ export class Admission {
       share,
       incarnation: `${this.#life}.${this.#incarnations}`,
       shortTimes: 0,
+      asksLeft: 0,
       extras: EXTRAS_MAX,
       extrasMs: this.#now(),
     };
@@ -445,10 +455,15 @@ export class Admission {
     if (member.share.watched) this.#watched.add(member);
     // Twice at least in a lease, however short the coordinator makes it.
     this.#allDueMs = Math.min(this.#allDueMs, this.#now() + grant.leaseMs / 2);
-    member.shortTimes = grant.short ? member.shortTimes + 1 : 0;
-    const part = HURRY_DELAY * SHORT_BACKOFF ** (member.shortTimes - 1);
-    if (grant.short && part < 1 && this.#members.get(member.limit.name) === member)
-      this.#tell(member, this.#nextDelayMs(part));
+    const hopes = member.asksLeft > 0 && member.share.wantedPerSecond > grant.ratePerSecond;
+    if (!grant.short && !hopes) {
+      member.shortTimes = 0;
+      return;
+    }
+    if (!grant.short) member.asksLeft -= 1;
+    const part = HURRY_DELAY * SHORT_BACKOFF ** member.shortTimes;
+    member.shortTimes += 1;
+    if (part < 1 && this.#members.get(member.limit.name) === member) this.#tell(member, this.#nextDelayMs(part));
   }
 
   #failed(batch: readonly Member[], error: unknown): void {

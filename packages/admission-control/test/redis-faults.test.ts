@@ -290,7 +290,9 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     });
     await hasLease(limit);
     const [first, other] = [server.client(), second.client()];
-    cleanUp.push(() => [first, other].forEach((redis) => redis.disconnect()));
+    cleanUp.push(() => {
+      for (const redis of [first, other]) redis.disconnect();
+    });
     await until(async () => (await other.exists(KEY)) === 1);
     await other.replicaof("NO", "ONE");
     // The old connections stay open, as they do behind a name that was moved.

@@ -21,6 +21,8 @@ export interface ShareTerms {
   readonly policy: AwayPolicy;
   /** The part of the limit that "safe-share" may spend. */
   readonly safeShare: number;
+  /** Demand is not measured over less time than this; a settlement that follows another at once repeats what that one said. */
+  readonly demandWindowMs: number;
   readonly newLevel: NewLevel;
 }
 
@@ -37,11 +39,6 @@ export type ShareMode = "lease" | "policy" | "lapsed" | "closed";
  * to starve whoever took the traffic over.
  */
 const DEMAND_KEPT = 0.25;
-/**
- * Demand is not measured over less time than this; a settlement that follows another at once repeats what that one
- * said.
- */
-const DEMAND_WINDOW_MS_MIN = 100;
 /** A demand is averaged over as many units at most, or as long. */
 const EVIDENCE_UNITS = 64;
 const EVIDENCE_MS_MAX = 10_000;
@@ -61,6 +58,7 @@ export class MemberShare {
   readonly #level: Level;
   readonly #policy: AwayPolicy;
   readonly #safeShare: number;
+  readonly #demandWindowMs: number;
   #limit: LimitOptions;
   #capacity: number;
   #standing: Standing;
@@ -98,6 +96,7 @@ export class MemberShare {
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
     this.#policy = terms.policy;
     this.#safeShare = terms.safeShare;
+    this.#demandWindowMs = terms.demandWindowMs;
     this.#evenPerSecond = limit.ratePerSecond;
     this.#lastMs = nowMs;
     this.#windowMs = nowMs;
@@ -198,7 +197,7 @@ export class MemberShare {
     this.#watch(nowMs);
     const elapsedMs = nowMs - this.#pulseMs;
     const expected = (this.#wantedPerSecond * elapsedMs) / 1000;
-    if (elapsedMs < DEMAND_WINDOW_MS_MIN || expected < PULSE_UNITS_MIN) return false;
+    if (elapsedMs < this.#demandWindowMs || expected < PULSE_UNITS_MIN) return false;
     const fromMs = this.#pulseMs;
     const fromUnits = this.#pulseUnits;
     const units = this.#used + this.#refused;
@@ -254,7 +253,7 @@ export class MemberShare {
   settlement(sequence: number, nowMs: number): Omit<Settlement, "limit" | "member" | "incarnation"> {
     this.#watch(nowMs);
     const elapsedMs = nowMs - this.#windowMs;
-    if (elapsedMs >= DEMAND_WINDOW_MS_MIN) {
+    if (elapsedMs >= this.#demandWindowMs) {
       const units = this.#used + this.#refused;
       const seenPerSecond = this.#estimate(Math.max(0, units - this.#windowUnits), elapsedMs);
       // What was wanted beyond the share is not remembered: many remembering it at once would leave too little for

@@ -109,13 +109,13 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
       if (UNUSABLE.has(redis.status ?? "ready")) throw away(`the connection to Redis is ${redis.status}`);
       // Limits live on different servers of a cluster: those that are answered in time need not suffer for the others.
       const grants: Grant[] = [];
-      let failure: unknown;
+      let failure: Error | undefined;
       const answers = settlements.map(async (settlement) => {
         try {
           const grant = await settleOne(settlement);
           if (grant !== undefined) grants.push(grant);
         } catch (error) {
-          failure ??= error;
+          failure ??= error instanceof Error ? error : away(String(error));
         }
       });
       await Promise.race([Promise.all(answers), aborted(signal)]);

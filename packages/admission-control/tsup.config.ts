@@ -3,5 +3,9 @@ import { library } from "../../tsup.base.js";
 export default library({
   index: "src/index.ts",
   redis: "src/redis/index.ts",
+  http: "src/http/index.ts",
+  express: "src/http/express.ts",
+  fastify: "src/http/fastify.ts",
+  hono: "src/http/hono.ts",
   testing: "src/testing/index.ts",
 });

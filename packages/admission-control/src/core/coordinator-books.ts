@@ -4,6 +4,8 @@ import type { Grant, Settlement } from "./protocol.js";
 
 export interface CoordinatorTerms extends LedgerTerms {
   readonly limitsMax: number;
+  /** Until when leases of earlier books for this limit may be in use. Default: for `learnForMs` from the start. */
+  readonly learnUntilMs?: (limit: string) => number;
 }
 
 /**
@@ -44,6 +46,12 @@ export class CoordinatorBooks {
     for (const ledger of this.#ledgers.values()) ledger.restored(nowMs, this.#terms);
   }
 
+  /** Forgets the limits that are somebody else's now. */
+  keepOnly(owned: (limit: string) => boolean): void {
+    for (const limit of this.#ledgers.keys()) if (!owned(limit)) this.#ledgers.delete(limit);
+    this.#sweep = undefined;
+  }
+
   /**
    * Answers what it can: settlements that make no sense, or would open more books than `limitsMax` or `membersMax`, are
    * left out.
@@ -65,7 +73,12 @@ export class CoordinatorBooks {
       let ledger = this.#ledgers.get(settlement.limit);
       if (ledger === undefined) {
         if (this.#ledgers.size >= this.#terms.limitsMax) return undefined;
-        ledger = new LimitLedger(settlement, nowMs, terms, this.#startedMs + this.#terms.learnForMs);
+        ledger = new LimitLedger(
+          settlement,
+          nowMs,
+          terms,
+          this.#terms.learnUntilMs?.(settlement.limit) ?? this.#startedMs + terms.learnForMs,
+        );
         this.#ledgers.set(settlement.limit, ledger);
       }
       return ledger.settle(settlement, nowMs, terms);

@@ -116,9 +116,9 @@ export function checkStanding(options: Pick<MemberLimitOptions, "weight" | "guar
 /** How one member stands in a limit. */
 export type Standing = Required<Pick<MemberLimitOptions, "weight" | "guaranteedPerSecond">>;
 
-/** A number from afar: NaN, negative and absurd values become the nearest sensible one. */
+/** A number from afar: NaN, negative and absurd values, and what is no number, become the nearest sensible one. */
 export function between(value: number, min: number, max: number): number {
-  return value >= min ? Math.min(value, max) : min;
+  return typeof value === "number" && value >= min ? Math.min(value, max) : min;
 }
 
 /**

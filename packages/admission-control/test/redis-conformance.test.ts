@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { BucketLevel } from "@evenkeel/token-bucket";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
@@ -28,6 +29,40 @@ describeWith(missingCommand("redis-server", "redis-server"), "the coordinator in
     close() {},
   }));
   for (const { name, run } of cases) it(name, run);
+
+  it("reads books of version 1 as they were written then, on another server", async () => {
+    const fixture = readFileSync(new URL("./fixtures/redis-books-v1.json", import.meta.url), "utf8");
+    const books = JSON.parse(fixture) as Record<string, string>;
+    for (const [field, value] of Object.entries(books)) {
+      await redis.hset("evenkeel:admission:{orders:write}", field, Buffer.from(value, "base64"));
+    }
+    const coordinator = redisCoordinator(redis);
+    const settle = async (change: Partial<Settlement>) => {
+      const said = {
+        limit: "orders:write",
+        member: "router",
+        incarnation: "a",
+        sequence: 8,
+        ratePerSecond: 1000,
+        burstSeconds: 2.5,
+        wantedPerSecond: 400.5,
+        weight: 1,
+        guaranteedPerSecond: 0,
+        holdsPerSecond: 1000,
+        usedTotal: 0,
+        returnedTotal: 12.25,
+        closing: false,
+        ...change,
+      };
+      return (await coordinator.settle([said], { signal: AbortSignal.timeout(10_000) }))[0];
+    };
+    // What was answered then is answered again.
+    expect(await settle({})).toMatchObject({ sequence: 8, lease: "7", tokensTotal: 2500, evenPerSecond: 500 });
+    // The books came from elsewhere: nobody gets more before a lease has passed, nobody loses what it holds.
+    expect(await settle({ sequence: 9, holdsPerSecond: 600 })).toMatchObject({ ratePerSecond: 600 });
+    const newcomer = await settle({ incarnation: "c", sequence: 1, holdsPerSecond: 0, wantedPerSecond: 1000 });
+    expect(newcomer?.ratePerSecond).toBe(50);
+  });
 
   it("keeps the same books as the ones in memory, whatever is settled and whenever", async () => {
     // The script, on a clock that the test sets: everything else is as it ships.

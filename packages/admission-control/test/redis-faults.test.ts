@@ -193,7 +193,17 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
       "its books are of a version to come",
       /version 99/,
       (r: Redis) =>
-        r.eval(`redis.call('DEL', KEYS[1]) redis.call('HSET', KEYS[1], 'books', cmsgpack.pack({ 99 }))`, 1, KEY),
+        r.eval(
+          `redis.call('DEL', KEYS[1]) local p = cmsgpack.pack({ 99 }) redis.call('HSET', KEYS[1], 'books', string.sub(redis.sha1hex(p), 1, 8) .. p)`,
+          1,
+          KEY,
+        ),
+      (r: Redis) => r.del(KEY),
+    ],
+    [
+      "a byte of its books is another",
+      /damaged/,
+      (r: Redis) => r.eval("redis.call('HSET', KEYS[1], 'books', redis.call('HGET', KEYS[1], 'books') .. 'x')", 1, KEY),
       (r: Redis) => r.del(KEY),
     ],
     [

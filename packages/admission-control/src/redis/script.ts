@@ -30,18 +30,29 @@ local run = string.match(info, 'run_id:(%w+)') or 'unknown'
 local time = redis.call('TIME')
 local raw_ms = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
 
+-- Eight digits of a checksum, then the packed value.
+local function seal(packed) return string.sub(redis.sha1hex(packed), 1, 8) .. packed end
+local function unseal(value)
+  local packed = string.sub(value, 9)
+  if string.sub(redis.sha1hex(packed), 1, 8) ~= string.sub(value, 1, 8) then return nil end
+  return cmsgpack.unpack(packed)
+end
+local DAMAGED = 'ERR evenkeel: the books of this limit are damaged; without the key they are learnt anew'
+
 -- Read the books.
 local books, leases, count, old = nil, {}, 0, redis.call('HGETALL', key)
 for i = 1, #old, 2 do
   if old[i] == 'books' then
-    local b = cmsgpack.unpack(old[i + 1])
+    local b = unseal(old[i + 1])
+    if not b then return redis.error_reply(DAMAGED) end
     if b[1] ~= VERSION then
       return redis.error_reply('ERR evenkeel: books of version ' .. tostring(b[1]) .. ', this script knows ' .. VERSION)
     end
     books = { run = b[2], rate = b[3], burst = b[4], learn_until = b[5], raw = b[6], ahead = b[7],
       bank_rate = b[8], bank_cap = b[9], bank = b[10], bank_at = b[11] }
   else
-    local l = cmsgpack.unpack(old[i + 1])
+    local l = unseal(old[i + 1])
+    if not l then return redis.error_reply(DAMAGED) end
     leases[old[i]] = { key = old[i], id = l[1], said_rate = l[2], said_burst = l[3], seq = l[4], wanted = l[5], weight = l[6],
       guaranteed = l[7], out = l[8], tokens = l[9], returned = l[10], expires = l[11], newcomer = l[12],
       a_rate = l[13], a_lease_ms = l[14], a_even = l[15], a_short = l[16] }
@@ -49,7 +60,7 @@ for i = 1, #old, 2 do
   end
 end
 -- Leases without books are what somebody else's hand left; they say nothing that can be trusted.
-if not books and count > 0 then return redis.error_reply('ERR evenkeel: the books of this limit are damaged') end
+if not books and count > 0 then return redis.error_reply(DAMAGED) end
 
 local gone, changed = {}, {}
 local now
@@ -147,11 +158,11 @@ end
 local function save()
   local b = books
   -- First of all what needs memory: where there is none, nothing is written, rather than a part.
-  redis.call('HSET', key, 'books', cmsgpack.pack({ VERSION, b.run, b.rate, b.burst, b.learn_until, b.raw, b.ahead,
-    b.bank_rate, b.bank_cap, b.bank, b.bank_at }))
+  redis.call('HSET', key, 'books', seal(cmsgpack.pack({ VERSION, b.run, b.rate, b.burst, b.learn_until, b.raw, b.ahead,
+    b.bank_rate, b.bank_cap, b.bank, b.bank_at })))
   for k, l in pairs(changed) do
-    redis.call('HSET', key, k, cmsgpack.pack({ l.id, l.said_rate, l.said_burst, l.seq, l.wanted, l.weight, l.guaranteed, l.out,
-      l.tokens, l.returned, l.expires, l.newcomer, l.a_rate, l.a_lease_ms, l.a_even, l.a_short }))
+    redis.call('HSET', key, k, seal(cmsgpack.pack({ l.id, l.said_rate, l.said_burst, l.seq, l.wanted, l.weight, l.guaranteed, l.out,
+      l.tokens, l.returned, l.expires, l.newcomer, l.a_rate, l.a_lease_ms, l.a_even, l.a_short })))
   end
   for _, k in ipairs(gone) do if not changed[k] then redis.call('HDEL', key, k) end end
   redis.call('PEXPIRE', key, keep_ms)

@@ -28,6 +28,8 @@ function tryPort(port: number): Promise<number | undefined> {
   });
 }
 
+const SERVER = "redis-server";
+
 /** A Redis of our own: on a free port, in a folder of its own, gone with its test. */
 export class RedisServer {
   readonly port: number;
@@ -60,7 +62,7 @@ export class RedisServer {
       "--daemonize",
       "no",
     ];
-    const child = spawn("redis-server", [...own, ...this.#args, ...more], { stdio: "ignore" });
+    const child = spawn(SERVER, [...own, ...this.#args, ...more], { stdio: "ignore" });
     this.#process = child;
     process.once("exit", this.#atExit);
     const probe = this.client({ retryStrategy: () => 30, maxRetriesPerRequest: null });

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
-import { clockFrom, systemTimer } from "./clock.js";
+import { clockFrom, steady, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
 import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
 import {
@@ -101,6 +101,8 @@ export class Admission {
   readonly #limitsMax: number;
   readonly #batchMax: number;
   readonly #now: Clock;
+  /** For what is due when: a clock that is set back must not put settlements off. */
+  readonly #steadyNow: Clock;
   readonly #timer: Timer;
   readonly #random: () => number;
   readonly #life = randomUUID();
@@ -149,6 +151,7 @@ export class Admission {
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
     this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
     this.#now = clockFrom(options.now);
+    this.#steadyNow = steady(this.#now);
     this.#timer = options.timer ?? systemTimer;
     this.#random = options.random ?? Math.random;
     this.#host = {
@@ -205,10 +208,10 @@ export class Admission {
       shortTimes: 0,
       asksLeft: 0,
       extras: EXTRAS_MAX,
-      extrasMs: this.#now(),
+      extrasMs: this.#steadyNow(),
     };
     this.#members.set(name, member);
-    this.#allDueMs = Math.min(this.#allDueMs, this.#now() + this.#nextDelayMs(1));
+    this.#allDueMs = Math.min(this.#allDueMs, this.#steadyNow() + this.#nextDelayMs(1));
     if (this.#settleInThisTurn(member)) this.#arm();
     else this.#tell(member, 0);
     return member.limit;
@@ -266,7 +269,7 @@ export class Admission {
     this.#news.delete(member);
     this.#watched.delete(member);
     if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
-    this.#allDueMs = Math.min(this.#allDueMs, this.#now() + this.#nextDelayMs(1));
+    this.#allDueMs = Math.min(this.#allDueMs, this.#steadyNow() + this.#nextDelayMs(1));
     this.#arm();
   }
 
@@ -291,12 +294,12 @@ export class Admission {
   #tell(member: Member | undefined, delayMs: number): void {
     if (member === undefined) return;
     this.#news.add(member);
-    this.#newsDueMs = Math.min(this.#newsDueMs, this.#now() + delayMs);
+    this.#newsDueMs = Math.min(this.#newsDueMs, this.#steadyNow() + delayMs);
     this.#arm();
   }
 
   #mayTell(member: Member): boolean {
-    const nowMs = this.#now();
+    const nowMs = this.#steadyNow();
     const earned = Math.max(0, nowMs - member.extrasMs) / this.#settleEveryMs;
     member.extras = Math.min(EXTRAS_MAX, member.extras + earned);
     member.extrasMs = nowMs;
@@ -312,10 +315,9 @@ export class Admission {
     if (dueMs === Number.POSITIVE_INFINITY || (this.#cancelTimer !== undefined && this.#timerMs <= dueMs)) return;
     this.#unschedule();
     this.#timerMs = dueMs;
-    const delayMs = Math.max(0, dueMs - this.#now());
+    const delayMs = Math.max(0, dueMs - this.#steadyNow());
     this.#cancelTimer = this.#timer(delayMs, () => {
       this.#cancelTimer = undefined;
-      // A clock that was set back must not put settlements off: what the timer was made for is due.
       void this.#settleRound(dueMs >= this.#allDueMs);
     });
   }
@@ -352,7 +354,7 @@ export class Admission {
     let delayMs = this.#nextDelayMs(1);
     // Twice at least in a lease, however short the coordinator makes it.
     for (const { share } of this.#members.values()) delayMs = Math.min(delayMs, share.leaseMs / 2);
-    this.#allDueMs = this.#now() + delayMs;
+    this.#allDueMs = this.#steadyNow() + delayMs;
   }
 
   #watchDemands(): void {
@@ -454,7 +456,7 @@ export class Admission {
   #heard(member: Member, grant: Grant): void {
     if (member.share.watched) this.#watched.add(member);
     // Twice at least in a lease, however short the coordinator makes it.
-    this.#allDueMs = Math.min(this.#allDueMs, this.#now() + grant.leaseMs / 2);
+    this.#allDueMs = Math.min(this.#allDueMs, this.#steadyNow() + grant.leaseMs / 2);
     const hopes = member.asksLeft > 0 && member.share.wantedPerSecond > grant.ratePerSecond;
     if (!grant.short && !hopes) {
       member.shortTimes = 0;

@@ -64,6 +64,34 @@ describeWith(missingCommand("redis-server", "redis-server"), "the coordinator in
     expect(newcomer?.ratePerSecond).toBe(50);
   });
 
+  it("goes on from where its books were when the server's clock is set back", async () => {
+    const staged = SETTLE.replace("redis.call('TIME')", "{ ARGV[16], '0' }");
+    const settleAt = (second: number, who: string, sequence: number, holds: number) =>
+      redis.eval(
+        staged,
+        1,
+        "clock",
+        ...[who, sequence, 1000, 1, 1000, 1, 0, holds, 0, 0, 10_000, 0, 0.05, 100, 86_400_000, second],
+      ) as Promise<string[]>;
+    expect(Number((await settleAt(10_000, "a", 1, 0))[2])).toBe(1000);
+    // An hour back: "a" has its lease for ten seconds more, not for an hour, and nothing of it is given to "b" before.
+    expect(Number((await settleAt(6400, "b", 1, 0))[2])).toBe(0);
+    expect(Number((await settleAt(6409, "b", 2, 0))[2])).toBe(0);
+    expect(Number((await settleAt(6411, "b", 3, 0))[2])).toBe(1000);
+  });
+
+  it.each([
+    ["redis", {}, {}],
+    ["prefix", undefined, { prefix: "a{b}" }],
+    ["leaseMs", undefined, { leaseMs: 1 }],
+    ["learningShare", undefined, { learningShare: 2 }],
+    ["keepMs", undefined, { keepMs: 5 }],
+  ])("refuses a wrong %s", (name, client, options) => {
+    expect(() => redisCoordinator((client ?? redis) as Redis, options)).toThrow(
+      expect.objectContaining({ code: "ERR_ADMISSION_ARGUMENT", message: expect.stringContaining(name) }),
+    );
+  });
+
   it("keeps the same books as the ones in memory, whatever is settled and whenever", async () => {
     // The script, on a clock that the test sets: everything else is as it ships.
     const staged = SETTLE.replace("redis.call('TIME')", "{ ARGV[16], '0' }")

@@ -9,7 +9,7 @@ import { redisCoordinator } from "../src/redis/index.js";
 import { freePort, RedisServer, until } from "./redis-server.js";
 
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
-const LEASE_MS = 1000;
+const LEASE_MS = 700;
 const KEY = "evenkeel:admission:{l}";
 
 /** What a service's address does: leads to one server, and after a failover to another. */

@@ -59,8 +59,8 @@ export class RedisServer {
       this.#dir,
       "--save",
       "",
-      "--daemonize",
-      "no",
+      "--repl-diskless-sync-delay",
+      "0",
     ];
     const child = spawn(SERVER, [...own, ...this.#args, ...more], { stdio: "ignore" });
     this.#process = child;

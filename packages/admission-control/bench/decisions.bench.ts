@@ -87,6 +87,8 @@ function timed(hangs: boolean): Subject {
   const coordinator = new Hanging();
   const member = new Admission({ coordinator, member: "bench", settleEveryMs: 50 });
   const timedLimit = member.limit("orders:write", { ratePerSecond: RATE, burstSeconds: 5 });
+  // Nothing else keeps this process alive while a settlement hangs.
+  const alive = setInterval(() => {}, 1000);
   return {
     note: hangs
       ? "every settlement hangs until its time is up, twenty times a second"
@@ -108,9 +110,10 @@ function timed(hangs: boolean): Subject {
       samples.sort((a, b) => a - b);
       return { p99: (samples[Math.floor(samples.length * 0.99)] ?? 0) * 1000 };
     },
-    close: () => {
+    async close() {
       coordinator.hangs = false;
-      return member.close();
+      await member.close();
+      clearInterval(alive);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
-import { clockFrom, steady, systemTimer } from "./clock.js";
+import { Agenda } from "./agenda.js";
+import { clockFrom, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
 import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
 import {
@@ -101,8 +102,6 @@ export class Admission {
   readonly #limitsMax: number;
   readonly #batchMax: number;
   readonly #now: Clock;
-  /** For what is due when: a clock that is set back must not put settlements off. */
-  readonly #steadyNow: Clock;
   readonly #timer: Timer;
   readonly #random: () => number;
   readonly #life = randomUUID();
@@ -115,12 +114,9 @@ export class Admission {
   #failures = 0;
   #degraded = false;
   #lastError: unknown;
-  /** When all limits settle next, and when those do that have news. */
-  #allDueMs = Number.POSITIVE_INFINITY;
-  #newsDueMs = Number.POSITIVE_INFINITY;
+  readonly #agenda: Agenda;
+  /** Limits that have something to say out of turn. */
   readonly #news = new Set<Member>();
-  #cancelTimer: (() => void) | undefined;
-  #timerMs = Number.POSITIVE_INFINITY;
   /** Limits with a demand whose end is looked for between settlements. */
   readonly #watched = new Set<Member>();
   #cancelPulse: (() => void) | undefined;
@@ -151,9 +147,9 @@ export class Admission {
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
     this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
     this.#now = clockFrom(options.now);
-    this.#steadyNow = steady(this.#now);
     this.#timer = options.timer ?? systemTimer;
     this.#random = options.random ?? Math.random;
+    this.#agenda = new Agenda(this.#now, this.#timer, (all) => void this.#settleRound(all));
     this.#host = {
       now: this.#now,
       settleEveryMs: this.#settleEveryMs,
@@ -208,12 +204,11 @@ export class Admission {
       shortTimes: 0,
       asksLeft: 0,
       extras: EXTRAS_MAX,
-      extrasMs: this.#steadyNow(),
+      extrasMs: this.#agenda.now(),
     };
     this.#members.set(name, member);
-    this.#allDueMs = Math.min(this.#allDueMs, this.#steadyNow() + this.#nextDelayMs(1));
-    if (this.#settleInThisTurn(member)) this.#arm();
-    else this.#tell(member, 0);
+    this.#agenda.all(this.#nextDelayMs(1));
+    if (!this.#settleInThisTurn(member)) this.#tell(member, 0);
     return member.limit;
   }
 
@@ -252,14 +247,13 @@ export class Admission {
 
   async #close(): Promise<void> {
     for (const { limit } of this.#members.values()) limit.close();
-    this.#unschedule();
+    this.#agenda.stop();
     this.#cancelPulse?.();
     await this.#settling;
     await this.#settleBatches([...this.#leaving]);
     this.#leaving.clear();
     this.#news.clear();
     this.#watched.clear();
-    this.#unschedule();
   }
 
   #leave(limit: Limit): void {
@@ -269,8 +263,7 @@ export class Admission {
     this.#news.delete(member);
     this.#watched.delete(member);
     if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
-    this.#allDueMs = Math.min(this.#allDueMs, this.#steadyNow() + this.#nextDelayMs(1));
-    this.#arm();
+    this.#agenda.all(this.#nextDelayMs(1));
   }
 
   #settleInThisTurn(member: Member): boolean {
@@ -294,12 +287,11 @@ export class Admission {
   #tell(member: Member | undefined, delayMs: number): void {
     if (member === undefined) return;
     this.#news.add(member);
-    this.#newsDueMs = Math.min(this.#newsDueMs, this.#steadyNow() + delayMs);
-    this.#arm();
+    this.#agenda.news(delayMs);
   }
 
   #mayTell(member: Member): boolean {
-    const nowMs = this.#steadyNow();
+    const nowMs = this.#agenda.now();
     const earned = Math.max(0, nowMs - member.extrasMs) / this.#settleEveryMs;
     member.extras = Math.min(EXTRAS_MAX, member.extras + earned);
     member.extrasMs = nowMs;
@@ -308,53 +300,32 @@ export class Admission {
     return true;
   }
 
-  /** Sees to it that the timer fires when the next settlement is due. */
-  #arm(): void {
-    if (this.#closing !== undefined || this.#settling !== undefined) return;
-    const dueMs = Math.min(this.#allDueMs, this.#newsDueMs);
-    if (dueMs === Number.POSITIVE_INFINITY || (this.#cancelTimer !== undefined && this.#timerMs <= dueMs)) return;
-    this.#unschedule();
-    this.#timerMs = dueMs;
-    const delayMs = Math.max(0, dueMs - this.#steadyNow());
-    this.#cancelTimer = this.#timer(delayMs, () => {
-      this.#cancelTimer = undefined;
-      void this.#settleRound(dueMs >= this.#allDueMs);
-    });
-  }
-
-  #unschedule(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-  }
-
   #settleRound(all: boolean): Promise<void> {
     this.#settling ??= this.#settleOnce(all).finally(() => {
       this.#settling = undefined;
       if (all) this.#scheduleAll();
-      this.#arm();
+      this.#agenda.release();
       this.#watchDemands();
     });
     return this.#settling;
   }
 
   async #settleOnce(all: boolean): Promise<void> {
-    this.#unschedule();
+    this.#agenda.hold(all);
     const round = new Set([...(all ? this.#members.values() : this.#news), ...this.#leaving]);
     this.#leaving.clear();
     this.#news.clear();
-    this.#newsDueMs = Number.POSITIVE_INFINITY;
     const given = await this.#settleBatches([...round]);
     // Who gave much back says so at once; whoever is to have it need not wait for the next round.
     await this.#settleBatches(given);
   }
 
   #scheduleAll(): void {
-    this.#allDueMs = Number.POSITIVE_INFINITY;
     if (this.#members.size === 0 && this.#leaving.size === 0) return;
     let delayMs = this.#nextDelayMs(1);
     // Twice at least in a lease, however short the coordinator makes it.
     for (const { share } of this.#members.values()) delayMs = Math.min(delayMs, share.leaseMs / 2);
-    this.#allDueMs = this.#steadyNow() + delayMs;
+    this.#agenda.all(delayMs);
   }
 
   #watchDemands(): void {
@@ -456,7 +427,7 @@ export class Admission {
   #heard(member: Member, grant: Grant): void {
     if (member.share.watched) this.#watched.add(member);
     // Twice at least in a lease, however short the coordinator makes it.
-    this.#allDueMs = Math.min(this.#allDueMs, this.#steadyNow() + grant.leaseMs / 2);
+    this.#agenda.all(grant.leaseMs / 2);
     const hopes = member.asksLeft > 0 && member.share.wantedPerSecond > grant.ratePerSecond;
     if (!grant.short && !hopes) {
       member.shortTimes = 0;

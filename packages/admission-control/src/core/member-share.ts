@@ -1,3 +1,4 @@
+import { DemandMeter } from "./demand-meter.js";
 import type { Level, NewLevel } from "./level.js";
 import {
   checkLimit,
@@ -34,21 +35,8 @@ export interface ShareTerms {
  */
 export type ShareMode = "lease" | "policy" | "lapsed" | "closed";
 
-/**
- * How much of a demand that is no longer seen is still reported by the next settlement: enough for a pause, not enough
- * to starve whoever took the traffic over.
- */
-const DEMAND_KEPT = 0.25;
-/** A demand is averaged over as many units at most, or as long. */
-const EVIDENCE_UNITS = 64;
-const EVIDENCE_MS_MAX = 10_000;
 /** A demand of at least this part of the limit is watched between settlements: its end would free much for others. */
 const WATCHED_PART = 0.05;
-/** Units that are expected before their absence means anything: half of 40 comes by chance once in five thousand times. */
-const PULSE_UNITS_MIN = 40;
-/** A pulse that comes so much later than the one before was held up, and so were the requests. */
-const PULSE_MS_MAX = 1000;
-
 /**
  * A member's side of one limit: a token bucket as large as its share, and the meters that settlement reports. Pure:
  * every method is told the time in milliseconds of the member's own clock, which need not agree with anybody's; one
@@ -58,7 +46,7 @@ export class MemberShare {
   readonly #level: Level;
   readonly #policy: AwayPolicy;
   readonly #safeShare: number;
-  readonly #demandWindowMs: number;
+  readonly #demand: DemandMeter;
   #limit: LimitOptions;
   #capacity: number;
   #standing: Standing;
@@ -77,15 +65,6 @@ export class MemberShare {
   #refused = 0;
   #usedBeforePolicy = 0;
   #failures = 0;
-  #wantedPerSecond = 0;
-  #windowMs: number;
-  #windowUnits = 0;
-  #evidenceMs = 0;
-  #refusedAtSettlement = 0;
-  #surprised = false;
-  #surpriseTaken = false;
-  #pulseMs: number;
-  #pulseUnits = 0;
   /** While other leases of the same time may still run, the policy spends no more than this lease did. */
   #graceUntilMs = Number.NEGATIVE_INFINITY;
   #heldBeforePolicy = 0;
@@ -96,11 +75,9 @@ export class MemberShare {
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
     this.#policy = terms.policy;
     this.#safeShare = terms.safeShare;
-    this.#demandWindowMs = terms.demandWindowMs;
+    this.#demand = new DemandMeter(terms.demandWindowMs, nowMs);
     this.#evenPerSecond = limit.ratePerSecond;
     this.#lastMs = nowMs;
-    this.#windowMs = nowMs;
-    this.#pulseMs = nowMs;
     const slice = this.#policySlice(nowMs);
     this.#level = terms.newLevel({ ...slice, tokens: slice.capacity }, nowMs);
   }
@@ -127,7 +104,7 @@ export class MemberShare {
   }
 
   get wantedPerSecond(): number {
-    return this.#wantedPerSecond;
+    return this.#demand.wantedPerSecond;
   }
 
   /** Whether the last decision found the lease ended in its sleep. */
@@ -163,50 +140,28 @@ export class MemberShare {
       return true;
     }
     this.#refused += Math.min(units, this.#capacity);
-    if (!this.#surprised && this.#mode === "lease" && this.#wantedPerSecond <= this.#heldPerSecond)
-      this.#surprise(nowMs);
+    if (this.#mode === "lease" && this.#demand.wantedPerSecond <= this.#heldPerSecond)
+      this.#demand.refusal(this.#used + this.#refused, this.#refused, nowMs);
     return false;
-  }
-
-  /** More was refused than a demand as expected is now and then refused by chance. */
-  #surprise(nowMs: number): void {
-    if (this.#refused - this.#refusedAtSettlement <= 2 * Math.sqrt(this.#wantedPerSecond)) return;
-    // Demand is measured from here: averaged over the quiet time before, it would look small.
-    this.#surprised = true;
-    this.#windowMs = nowMs;
-    this.#windowUnits = this.#used + this.#refused;
   }
 
   /** Whether units were refused that the coordinator does not know to be wanted; says so once for each settlement. */
   takeSurprise(): boolean {
-    if (!this.#surprised || this.#surpriseTaken) return false;
-    this.#surpriseTaken = true;
-    return true;
+    return this.#demand.takeSurprise();
   }
 
   /** Whether the end of this demand should be noticed before the next settlement; then `pulse` wants to be called often. */
   get watched(): boolean {
-    return this.#mode === "lease" && this.#wantedPerSecond >= this.#limit.ratePerSecond * WATCHED_PART;
+    return this.#mode === "lease" && this.#demand.wantedPerSecond >= this.#limit.ratePerSecond * WATCHED_PART;
   }
 
   /**
    * Whether what is asked for fell to less than half of what was reported: worth a settlement, because others may be waiting
-   * for this share. The demand is then measured from the pulse before.
+   * for this share.
    */
   pulse(nowMs: number): boolean {
     this.#watch(nowMs);
-    const elapsedMs = nowMs - this.#pulseMs;
-    const expected = (this.#wantedPerSecond * elapsedMs) / 1000;
-    if (elapsedMs < this.#demandWindowMs || expected < PULSE_UNITS_MIN) return false;
-    const fromMs = this.#pulseMs;
-    const fromUnits = this.#pulseUnits;
-    const units = this.#used + this.#refused;
-    this.#pulseMs = nowMs;
-    this.#pulseUnits = units;
-    if (!this.watched || units - fromUnits >= expected / 2 || elapsedMs > PULSE_MS_MAX) return false;
-    this.#windowMs = fromMs;
-    this.#windowUnits = fromUnits;
-    return true;
+    return this.#demand.pulse(this.#used + this.#refused, nowMs) && this.watched;
   }
 
   has(units: number, nowMs: number): boolean {
@@ -252,28 +207,18 @@ export class MemberShare {
   /** What to tell the coordinator now. */
   settlement(sequence: number, nowMs: number): Omit<Settlement, "limit" | "member" | "incarnation"> {
     this.#watch(nowMs);
-    const elapsedMs = nowMs - this.#windowMs;
-    if (elapsedMs >= this.#demandWindowMs) {
-      const units = this.#used + this.#refused;
-      const seenPerSecond = this.#estimate(Math.max(0, units - this.#windowUnits), elapsedMs);
-      // What was wanted beyond the share is not remembered: many remembering it at once would leave too little for
-      // those who want it now.
-      const keptPerSecond = Math.min(this.#wantedPerSecond, this.#heldPerSecond) * DEMAND_KEPT;
-      const wantedPerSecond = Math.max(seenPerSecond, keptPerSecond);
-      this.#wantedPerSecond = Math.min(wantedPerSecond, this.#limit.ratePerSecond);
-      this.#windowMs = nowMs;
-      this.#windowUnits = units;
-      this.#pulseMs = nowMs;
-      this.#pulseUnits = units;
-    }
-    this.#surprised = false;
-    this.#surpriseTaken = false;
-    this.#refusedAtSettlement = this.#refused;
+    const wantedPerSecond = this.#demand.measure(
+      this.#used + this.#refused,
+      this.#refused,
+      this.#heldPerSecond,
+      this.#limit.ratePerSecond,
+      nowMs,
+    );
     return {
       sequence,
       ratePerSecond: this.#limit.ratePerSecond,
       burstSeconds: this.#limit.burstSeconds,
-      wantedPerSecond: this.#wantedPerSecond,
+      wantedPerSecond,
       ...this.#standing,
       // Who had a lease goes on spending a part of it, and the coordinator must not give that part to somebody else.
       holdsPerSecond:
@@ -347,21 +292,6 @@ export class MemberShare {
     this.#empty(nowMs);
   }
 
-  /**
-   * A small demand arrives by chance: ten units a second, counted for two, are sixteen or twenty-four without any news. What
-   * chance explains is averaged with what was known (so much that `EVIDENCE_UNITS` stand behind it); what it does not, replaces
-   * it at once.
-   */
-  #estimate(units: number, elapsedMs: number): number {
-    const known = this.#wantedPerSecond / 1000;
-    const expected = known * elapsedMs;
-    const isNews = Math.abs(units - expected) > 3 * Math.sqrt(expected) + 1;
-    this.#evidenceMs = isNews ? 0 : Math.min(this.#evidenceMs, EVIDENCE_MS_MAX, EVIDENCE_UNITS / Math.max(known, 1e-9));
-    const perMs = (known * this.#evidenceMs + units) / (this.#evidenceMs + elapsedMs);
-    this.#evidenceMs += elapsedMs;
-    return perMs * 1000;
-  }
-
   #allowsAll(): boolean {
     return this.#mode === "policy" && this.#policy === "allow";
   }
@@ -372,8 +302,7 @@ export class MemberShare {
       const stepMs = this.#lastMs - nowMs;
       this.#untilMs -= stepMs;
       this.#graceUntilMs -= stepMs;
-      this.#pulseMs -= stepMs;
-      this.#windowMs -= stepMs;
+      this.#demand.shift(stepMs);
     }
     this.#lastMs = nowMs;
     if (nowMs < this.#untilMs) return;

@@ -53,6 +53,8 @@ const NOT_LIMITED: Admitted = { admitted: true, headers: {}, served: undefined }
 export class Gate<Request> {
   readonly #options: RateLimitOptions<Request>;
   readonly #keysMax: number;
+  /** Of a gate without keys. */
+  #only: Limit | undefined;
   /** In the order of last use. */
   readonly #limits = new Map<string, Limit>();
 
@@ -117,7 +119,10 @@ export class Gate<Request> {
 
   #limit(key: string | undefined): Limit {
     const { admission, name, limit } = this.#options;
-    if (key === undefined) return admission.limit(name, limit);
+    if (key === undefined) {
+      this.#only ??= admission.limit(name, limit);
+      return this.#only;
+    }
     if (typeof key !== "string") throw argumentError("key(request)", "a string or undefined", key);
     // Names of limits are bounded; what a client sends as a key is not.
     const full = `${name}:${key}`.slice(0, 1024);

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
+import type { AdmissionOptions, AdmissionStats } from "./admission-options.js";
 import { Agenda } from "./agenda.js";
+import { answersInTime } from "./answers-in-time.js";
 import { clockFrom, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
-import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
+import { MemberShare, type ShareTerms } from "./core/member-share.js";
 import {
   type Coordinator,
   checkLimit,
@@ -14,47 +16,6 @@ import {
 } from "./core/protocol.js";
 import { degraded, recovered } from "./events.js";
 import { Limit, type LimitHost } from "./limit.js";
-
-export interface AdmissionOptions {
-  readonly coordinator: Coordinator;
-  /** This member's name, for people. Two members with one name do no harm. */
-  readonly member: string;
-  /**
-   * About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000;
-   * default 2,000.
-   */
-  readonly settleEveryMs?: number;
-  /** After this long without an answer a settlement has failed. Default `settleEveryMs`. */
-  readonly settleTimeoutMs?: number;
-  /** What to do without a lease: "safe-share" (default), "deny" or "allow". */
-  readonly whenAway?: AwayPolicy;
-  /**
-   * The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the
-   * members last known.
-   */
-  readonly safeShare?: number;
-  /** One more limit is refused with `ERR_ADMISSION_LIMITS`. Default 100,000. */
-  readonly limitsMax?: number;
-  /** Limits in one settlement message; more go in several, one after the other. Default 250. */
-  readonly batchMax?: number;
-  /** Milliseconds of a monotonic clock. Default `performance.now`. */
-  readonly now?: Clock;
-  /** Default `setTimeout`. Give both or neither of `now` and `timer` in a simulated world. */
-  readonly timer?: Timer;
-  /** 0 to 1, for the jitter. Default `Math.random`. */
-  readonly random?: () => number;
-}
-
-export interface AdmissionStats {
-  readonly limits: number;
-  /** Settlement messages sent, and those of them that failed. */
-  readonly settlements: number;
-  readonly failures: number;
-  /** Whether some limit runs on the policy because the coordinator is away. */
-  readonly degraded: boolean;
-  /** What the last failed settlement failed with, until one succeeds. */
-  readonly lastError: unknown;
-}
 
 interface Member {
   readonly limit: Limit;
@@ -352,7 +313,8 @@ export class Admission {
       const sentMs = this.#now();
       this.#settlements += 1;
       try {
-        given.push(...this.#takeUp(batch, settlements, await this.#ask(settlements), sentMs));
+        const grants = await answersInTime(this.#coordinator, settlements, this.#settleTimeoutMs, this.#timer);
+        given.push(...this.#takeUp(batch, settlements, grants, sentMs));
       } catch (error) {
         this.#failed(batch, error);
       }
@@ -367,28 +329,6 @@ export class Admission {
   #settlement({ limit, share, incarnation }: Member): Settlement {
     this.#sequence += 1;
     return { limit: limit.name, member: this.#member, incarnation, ...share.settlement(this.#sequence, this.#now()) };
-  }
-
-  async #ask(settlements: readonly Settlement[]): Promise<readonly Grant[]> {
-    const controller = new AbortController();
-    let cancel: (() => void) | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      cancel = this.#timer(this.#settleTimeoutMs, () => {
-        const error = new AdmissionError(
-          "ERR_ADMISSION_TIMEOUT",
-          `the coordinator did not answer in ${this.#settleTimeoutMs} ms`,
-        );
-        // Part of the answers may be there: a coordinator that listens can still hand them over.
-        controller.abort(error);
-        cancel = this.#timer(0, () => reject(error));
-      });
-    });
-    try {
-      // The loser of the race may reject later; `race` has taken note of it, so nothing is left unhandled.
-      return await Promise.race([late, this.#coordinator.settle(settlements, { signal: controller.signal })]);
-    } finally {
-      cancel?.();
-    }
   }
 
   /** Hands each member its grant; returns those that gave up a good part of their limit by it. */

@@ -307,7 +307,7 @@ export class Admission {
     const given: Member[] = [];
     for (let start = 0; start < members.length; start += this.#batchMax) {
       // A coordinator in this process answers in the same turn; thousands of limits must not hold up the requests.
-      if (start > 0 && this.#closing === undefined) await this.#breath();
+      if (start > 0 && this.#closing === undefined) await new Promise<void>((resolve) => void this.#timer(0, resolve));
       const batch = members.slice(start, start + this.#batchMax);
       const settlements = batch.map((member) => this.#settlement(member));
       const sentMs = this.#now();
@@ -320,10 +320,6 @@ export class Admission {
       }
     }
     return given;
-  }
-
-  #breath(): Promise<void> {
-    return new Promise((resolve) => void this.#timer(0, resolve));
   }
 
   #settlement({ limit, share, incarnation }: Member): Settlement {

@@ -1,6 +1,6 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
-import type { Bench } from "../../../scripts/bench-types.js";
-import { Admission, memoryCoordinator } from "../src/index.js";
+import type { Bench, Subject } from "../../../scripts/bench-types.js";
+import { Admission, type Coordinator, type Grant, memoryCoordinator } from "../src/index.js";
 
 const TURN_MS = 700;
 const RATE = 1e9;
@@ -73,4 +73,56 @@ const bench: Bench = {
   goals: [{ metric: "decisions", against: "rate-limiter-flexible", atLeast: 1 }],
 };
 
-export default bench;
+/** A coordinator that answers, then hangs for ever. */
+class Hanging implements Coordinator {
+  readonly #behind = memoryCoordinator({ learnForMs: 0, leaseMs: 60_000 });
+  hangs = false;
+
+  async settle(...[settlements]: Parameters<Coordinator["settle"]>): Promise<readonly Grant[]> {
+    return this.hangs ? new Promise<never>(() => {}) : this.#behind.settleNow(settlements);
+  }
+}
+
+function timed(hangs: boolean): Subject {
+  const coordinator = new Hanging();
+  const member = new Admission({ coordinator, member: "bench", settleEveryMs: 50 });
+  const timedLimit = member.limit("orders:write", { ratePerSecond: RATE, burstSeconds: 5 });
+  // Nothing else keeps this process alive while a settlement hangs.
+  const alive = setInterval(() => {}, 1000);
+  return {
+    note: hangs
+      ? "every settlement hangs until its time is up, twenty times a second"
+      : "settled twenty times a second",
+    async run() {
+      coordinator.hangs = false;
+      await member.settle();
+      coordinator.hangs = hangs;
+      const samples: number[] = [];
+      const start = performance.now();
+      while (performance.now() - start < TURN_MS) {
+        for (let i = 0; i < 200; i += 1) {
+          const from = performance.now();
+          timedLimit.tryTake(1);
+          samples.push(performance.now() - from);
+        }
+        await new Promise(setImmediate);
+      }
+      samples.sort((a, b) => a - b);
+      return { p99: (samples[Math.floor(samples.length * 0.99)] ?? 0) * 1000 };
+    },
+    async close() {
+      coordinator.hangs = false;
+      await member.close();
+      clearInterval(alive);
+    },
+  };
+}
+
+const away: Bench = {
+  name: "p99 of a decision while the coordinator is away",
+  metrics: { p99: { unit: "us", better: "lower" } },
+  subjects: { evenkeel: timed(true), "evenkeel, coordinator well": timed(false) },
+  goals: [{ metric: "p99", against: "evenkeel, coordinator well", atMost: 1.5 }],
+};
+
+export default [bench, away] satisfies Bench[];

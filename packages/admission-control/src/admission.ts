@@ -1,65 +1,52 @@
 import { randomUUID } from "node:crypto";
 import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
+import type { AdmissionOptions, AdmissionStats } from "./admission-options.js";
+import { Agenda } from "./agenda.js";
+import { answersInTime } from "./answers-in-time.js";
 import { clockFrom, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
-import { type AwayPolicy, MemberShare, type ShareTerms } from "./core/member-share.js";
-import { type Coordinator, checkLimit, type Grant, type LimitOptions, type Settlement } from "./core/protocol.js";
+import { MemberShare, type ShareTerms } from "./core/member-share.js";
+import {
+  type Coordinator,
+  checkLimit,
+  checkStanding,
+  type Grant,
+  type MemberLimitOptions,
+  type Settlement,
+} from "./core/protocol.js";
 import { degraded, recovered } from "./events.js";
 import { Limit, type LimitHost } from "./limit.js";
-
-export interface AdmissionOptions {
-  readonly coordinator: Coordinator;
-  /** This member's name, for people. Two members with one name do no harm. */
-  readonly member: string;
-  /**
-   * About how often to settle: each time 80 to 120 % of it, so that members do not fall into step. 10 to 3,600,000;
-   * default 2,000.
-   */
-  readonly settleEveryMs?: number;
-  /** After this long without an answer a settlement has failed. Default `settleEveryMs`. */
-  readonly settleTimeoutMs?: number;
-  /** What to do without a lease: "safe-share" (default), "deny" or "allow". */
-  readonly whenAway?: AwayPolicy;
-  /**
-   * The part of each limit that "safe-share" may spend: 0 to 1, default 0.05; never more than an even part among the
-   * members last known.
-   */
-  readonly safeShare?: number;
-  /** One more limit is refused with `ERR_ADMISSION_LIMITS`. Default 100,000. */
-  readonly limitsMax?: number;
-  /** Limits in one settlement message; more go in several, one after the other. Default 250. */
-  readonly batchMax?: number;
-  /** Milliseconds of a monotonic clock. Default `performance.now`. */
-  readonly now?: Clock;
-  /** Default `setTimeout`. Give both or neither of `now` and `timer` in a simulated world. */
-  readonly timer?: Timer;
-  /** 0 to 1, for the jitter. Default `Math.random`. */
-  readonly random?: () => number;
-}
-
-export interface AdmissionStats {
-  readonly limits: number;
-  /** Settlement messages sent, and those of them that failed. */
-  readonly settlements: number;
-  readonly failures: number;
-  /** Whether some limit runs on the policy because the coordinator is away. */
-  readonly degraded: boolean;
-  /** What the last failed settlement failed with, until one succeeds. */
-  readonly lastError: unknown;
-}
 
 interface Member {
   readonly limit: Limit;
   readonly share: MemberShare;
   readonly incarnation: string;
+  /** How often in a row it was granted less than what is due to it. */
+  shortTimes: number;
+  /** After news of a new demand: how often it may ask again though nothing is due to it, because others' demand is ending. */
+  asksLeft: number;
+  /** Settlements out of turn that it may still cause, as of `extrasMs`. */
+  extras: number;
+  extrasMs: number;
 }
 
 /** A share that lost more of its limit than this tells so at once: others wait for it. */
 const TOLD_AT_ONCE = 0.1;
-/** Part of the usual delay after which a member asks again that others still keep short. */
-const SHORT_DELAY = 0.25;
-/** Part of the usual delay after which a member tells of demand that nobody expected. */
-const HURRY_DELAY = 0.1;
+/** Part of the usual delay after which a member tells of demand that nobody expected, or asks again for what others still hold. */
+const HURRY_DELAY = 0.0625;
+/** Demand is measured over this part of the usual delay at least; less than the shortest of the hurried ones. */
+const DEMAND_WINDOW = 0.05;
+/** Each time in a row that it is kept short, a member waits so much longer. */
+const SHORT_BACKOFF = 1.3;
+/** Who had the demand before may need two settlements to say that it is over. */
+const ASKS_AFTER_NEWS = 3;
+/** Part of the usual delay between two looks at demands whose end would free much. */
+const PULSE_DELAY = 0.075;
+/**
+ * Settlements out of turn that one limit may cause at once; after that one for each usual delay. A demand that comes in
+ * lumps looks like news all the time.
+ */
+const EXTRAS_MAX = 8;
 /** Settlement messages in a row when closing a great many limits at once; what is left then ends with its lease. */
 const LEAVING_MAX = 100_000;
 
@@ -88,12 +75,12 @@ export class Admission {
   #failures = 0;
   #degraded = false;
   #lastError: unknown;
-  /** Some grant of this round was short. */
-  #short = false;
-  /** The soonest settlement that was asked for while one ran. */
-  #nextMs = Number.POSITIVE_INFINITY;
-  #cancelTimer: (() => void) | undefined;
-  #dueMs = Number.POSITIVE_INFINITY;
+  readonly #agenda: Agenda;
+  /** Limits that have something to say out of turn. */
+  readonly #news = new Set<Member>();
+  /** Limits with a demand whose end is looked for between settlements. */
+  readonly #watched = new Set<Member>();
+  #cancelPulse: (() => void) | undefined;
   #settling: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -115,6 +102,7 @@ export class Admission {
     this.#terms = {
       policy: whenAway,
       safeShare: checkNumber("safeShare", options.safeShare ?? 0.05, 0, 1),
+      demandWindowMs: this.#settleEveryMs * DEMAND_WINDOW,
       newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
     };
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
@@ -122,11 +110,17 @@ export class Admission {
     this.#now = clockFrom(options.now);
     this.#timer = options.timer ?? systemTimer;
     this.#random = options.random ?? Math.random;
+    this.#agenda = new Agenda(this.#now, this.#timer, (all) => void this.#settleRound(all));
     this.#host = {
       now: this.#now,
       settleEveryMs: this.#settleEveryMs,
-      settleSoon: () => this.#schedule(0),
-      hurry: () => this.#schedule(this.#nextDelayMs(HURRY_DELAY)),
+      settleSoon: (limit) => this.#tell(this.#members.get(limit.name), 0),
+      hurry: (limit) => {
+        const member = this.#members.get(limit.name);
+        if (member === undefined || !this.#mayTell(member)) return;
+        member.asksLeft = ASKS_AFTER_NEWS;
+        this.#tell(member, this.#nextDelayMs(HURRY_DELAY));
+      },
       settleInThisTurn: (limit) => {
         const member = this.#members.get(limit.name);
         return member?.limit === limit && this.#settleInThisTurn(member);
@@ -142,16 +136,18 @@ export class Admission {
    * A new one settles at once. Until the answer is there it does what `whenAway` says; with a coordinator in the same
    * process the answer is there when this returns.
    */
-  limit(name: string, options: LimitOptions): Limit {
+  limit(name: string, options: MemberLimitOptions): Limit {
     checkName("name", name);
     const { ratePerSecond, burstSeconds } = checkLimit(options);
+    const standing = checkStanding(options);
     if (this.#closing !== undefined)
       throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
     const known = this.#members.get(name);
     if (known !== undefined) {
-      const { limit } = known.share;
-      if (limit.ratePerSecond !== ratePerSecond || limit.burstSeconds !== burstSeconds)
-        known.limit.reconfigure(options);
+      const before = { ...known.share.limit, ...known.share.standing };
+      const after = { ratePerSecond, burstSeconds, ...standing };
+      const same = (Object.keys(after) as (keyof typeof after)[]).every((key) => before[key] === after[key]);
+      if (!same) known.limit.reconfigure(after);
       return known.limit;
     }
     if (this.#members.size >= this.#limitsMax) {
@@ -160,15 +156,20 @@ export class Admission {
         `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`,
       );
     }
-    const share = new MemberShare({ ratePerSecond, burstSeconds }, this.#terms, this.#now());
+    const share = new MemberShare({ ratePerSecond, burstSeconds, ...standing }, this.#terms, this.#now());
     this.#incarnations += 1;
-    const member = {
+    const member: Member = {
       limit: new Limit(name, share, this.#host),
       share,
       incarnation: `${this.#life}.${this.#incarnations}`,
+      shortTimes: 0,
+      asksLeft: 0,
+      extras: EXTRAS_MAX,
+      extrasMs: this.#agenda.now(),
     };
     this.#members.set(name, member);
-    this.#schedule(this.#settleInThisTurn(member) ? this.#nextDelayMs(1) : 0);
+    this.#agenda.all(this.#nextDelayMs(1));
+    if (!this.#settleInThisTurn(member)) this.#tell(member, 0);
     return member.limit;
   }
 
@@ -179,7 +180,7 @@ export class Admission {
   async settle(): Promise<void> {
     // What runs already may have been sent before the caller's reason to ask.
     await this.#settling;
-    await this.#settleAll();
+    await this.#settleRound(true);
   }
 
   stats(): AdmissionStats {
@@ -207,18 +208,23 @@ export class Admission {
 
   async #close(): Promise<void> {
     for (const { limit } of this.#members.values()) limit.close();
-    this.#unschedule();
+    this.#agenda.stop();
+    this.#cancelPulse?.();
     await this.#settling;
     await this.#settleBatches([...this.#leaving]);
     this.#leaving.clear();
-    this.#unschedule();
+    this.#news.clear();
+    this.#watched.clear();
   }
 
   #leave(limit: Limit): void {
     const member = this.#members.get(limit.name);
     if (member?.limit !== limit) return;
     this.#members.delete(limit.name);
+    this.#news.delete(member);
+    this.#watched.delete(member);
     if (this.#leaving.size < LEAVING_MAX || this.#closing !== undefined) this.#leaving.add(member);
+    this.#agenda.all(this.#nextDelayMs(1));
   }
 
   #settleInThisTurn(member: Member): boolean {
@@ -238,53 +244,62 @@ export class Admission {
     return this.#settleEveryMs * part * (0.8 + 0.4 * this.#random());
   }
 
-  /** Sees to it that a settlement starts within `delayMs`. */
-  #schedule(delayMs: number): void {
-    if (this.#closing !== undefined) return;
-    if (this.#settling !== undefined) {
-      this.#nextMs = Math.min(this.#nextMs, delayMs);
-      return;
-    }
-    const dueMs = this.#now() + delayMs;
-    if (this.#cancelTimer !== undefined && this.#dueMs <= dueMs) return;
-    this.#unschedule();
-    this.#dueMs = dueMs;
-    this.#cancelTimer = this.#timer(delayMs, () => {
-      this.#cancelTimer = undefined;
-      void this.#settleAll();
-    });
+  /** One limit has something to say that should not wait for its turn. */
+  #tell(member: Member | undefined, delayMs: number): void {
+    if (member === undefined) return;
+    this.#news.add(member);
+    this.#agenda.news(delayMs);
   }
 
-  #unschedule(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+  #mayTell(member: Member): boolean {
+    const nowMs = this.#agenda.now();
+    const earned = Math.max(0, nowMs - member.extrasMs) / this.#settleEveryMs;
+    member.extras = Math.min(EXTRAS_MAX, member.extras + earned);
+    member.extrasMs = nowMs;
+    if (member.extras < 1) return false;
+    member.extras -= 1;
+    return true;
   }
 
-  #settleAll(): Promise<void> {
-    this.#settling ??= this.#settleOnce().finally(() => {
+  #settleRound(all: boolean): Promise<void> {
+    this.#settling ??= this.#settleOnce(all).finally(() => {
       this.#settling = undefined;
-      this.#scheduleNext();
+      if (all) this.#scheduleAll();
+      this.#agenda.release();
+      this.#watchDemands();
     });
     return this.#settling;
   }
 
-  async #settleOnce(): Promise<void> {
-    this.#unschedule();
-    const leaving = [...this.#leaving];
+  async #settleOnce(all: boolean): Promise<void> {
+    this.#agenda.hold(all);
+    const round = new Set([...(all ? this.#members.values() : this.#news), ...this.#leaving]);
     this.#leaving.clear();
-    this.#short = false;
-    const given = await this.#settleBatches([...this.#members.values(), ...leaving]);
+    this.#news.clear();
+    const given = await this.#settleBatches([...round]);
     // Who gave much back says so at once; whoever is to have it need not wait for the next round.
     await this.#settleBatches(given);
   }
 
-  #scheduleNext(): void {
+  #scheduleAll(): void {
     if (this.#members.size === 0 && this.#leaving.size === 0) return;
-    let delayMs = Math.min(this.#nextMs, this.#nextDelayMs(this.#short ? SHORT_DELAY : 1));
-    this.#nextMs = Number.POSITIVE_INFINITY;
+    let delayMs = this.#nextDelayMs(1);
     // Twice at least in a lease, however short the coordinator makes it.
     for (const { share } of this.#members.values()) delayMs = Math.min(delayMs, share.leaseMs / 2);
-    this.#schedule(delayMs);
+    this.#agenda.all(delayMs);
+  }
+
+  #watchDemands(): void {
+    if (this.#cancelPulse !== undefined || this.#watched.size === 0 || this.#closing !== undefined) return;
+    this.#cancelPulse = this.#timer(this.#settleEveryMs * PULSE_DELAY, () => {
+      this.#cancelPulse = undefined;
+      const nowMs = this.#now();
+      for (const member of this.#watched) {
+        if (!member.share.watched) this.#watched.delete(member);
+        else if (member.share.pulse(nowMs) && this.#mayTell(member)) this.#tell(member, 0);
+      }
+      this.#watchDemands();
+    });
   }
 
   /** Settles all of `members`, a message after the other; returns those that gave up a good part of their limit. */
@@ -292,13 +307,14 @@ export class Admission {
     const given: Member[] = [];
     for (let start = 0; start < members.length; start += this.#batchMax) {
       // A coordinator in this process answers in the same turn; thousands of limits must not hold up the requests.
-      if (start > 0 && this.#closing === undefined) await this.#breath();
+      if (start > 0 && this.#closing === undefined) await new Promise<void>((resolve) => void this.#timer(0, resolve));
       const batch = members.slice(start, start + this.#batchMax);
       const settlements = batch.map((member) => this.#settlement(member));
       const sentMs = this.#now();
       this.#settlements += 1;
       try {
-        given.push(...this.#takeUp(batch, settlements, await this.#ask(settlements), sentMs));
+        const grants = await answersInTime(this.#coordinator, settlements, this.#settleTimeoutMs, this.#timer);
+        given.push(...this.#takeUp(batch, settlements, grants, sentMs));
       } catch (error) {
         this.#failed(batch, error);
       }
@@ -306,34 +322,9 @@ export class Admission {
     return given;
   }
 
-  #breath(): Promise<void> {
-    return new Promise((resolve) => void this.#timer(0, resolve));
-  }
-
   #settlement({ limit, share, incarnation }: Member): Settlement {
     this.#sequence += 1;
     return { limit: limit.name, member: this.#member, incarnation, ...share.settlement(this.#sequence, this.#now()) };
-  }
-
-  async #ask(settlements: readonly Settlement[]): Promise<readonly Grant[]> {
-    const controller = new AbortController();
-    let cancel: (() => void) | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      cancel = this.#timer(this.#settleTimeoutMs, () => {
-        const error = new AdmissionError(
-          "ERR_ADMISSION_TIMEOUT",
-          `the coordinator did not answer in ${this.#settleTimeoutMs} ms`,
-        );
-        reject(error);
-        controller.abort(error);
-      });
-    });
-    try {
-      // The loser of the race may reject later; `race` has taken note of it, so nothing is left unhandled.
-      return await Promise.race([late, this.#coordinator.settle(settlements, { signal: controller.signal })]);
-    } finally {
-      cancel?.();
-    }
   }
 
   /** Hands each member its grant; returns those that gave up a good part of their limit by it. */
@@ -352,7 +343,7 @@ export class Admission {
       const gaveUp = grant?.limit === member.limit.name ? member.share.grant(grant, sentMs, nowMs) : undefined;
       if (gaveUp === undefined) missed.push(member);
       else if (gaveUp > member.share.limit.ratePerSecond * TOLD_AT_ONCE) given.push(member);
-      if (grant?.short === true) this.#short = true;
+      if (grant !== undefined) this.#heard(member, grant);
     });
     if (missed.length > 0) {
       this.#failed(
@@ -367,6 +358,21 @@ export class Admission {
       }
     }
     return given;
+  }
+
+  #heard(member: Member, grant: Grant): void {
+    if (member.share.watched) this.#watched.add(member);
+    // Twice at least in a lease, however short the coordinator makes it.
+    this.#agenda.all(grant.leaseMs / 2);
+    const hopes = member.asksLeft > 0 && member.share.wantedPerSecond > grant.ratePerSecond;
+    if (!grant.short && !hopes) {
+      member.shortTimes = 0;
+      return;
+    }
+    if (!grant.short) member.asksLeft -= 1;
+    const part = HURRY_DELAY * SHORT_BACKOFF ** member.shortTimes;
+    member.shortTimes += 1;
+    if (part < 1 && this.#members.get(member.limit.name) === member) this.#tell(member, this.#nextDelayMs(part));
   }
 
   #failed(batch: readonly Member[], error: unknown): void {

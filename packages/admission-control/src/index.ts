@@ -1,8 +1,9 @@
 // A member: local decisions, settled with a coordinator.
 
-export { Admission, type AdmissionOptions, type AdmissionStats } from "./admission.js";
+export { Admission } from "./admission.js";
+export type { AdmissionOptions, AdmissionStats } from "./admission-options.js";
 export type { AwayPolicy, ShareMode } from "./core/member-share.js";
-export type { LimitOptions } from "./core/protocol.js";
+export type { LimitOptions, MemberLimitOptions } from "./core/protocol.js";
 export type { Limit, LimitStats } from "./limit.js";
 
 // A coordinator.

@@ -1,7 +1,7 @@
 import { type Chargeable, type Clock, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { checkNumber } from "./core/errors.js";
 import type { MemberShare, ShareMode } from "./core/member-share.js";
-import type { LimitOptions } from "./core/protocol.js";
+import type { MemberLimitOptions } from "./core/protocol.js";
 
 export interface LimitStats {
   readonly name: string;
@@ -26,9 +26,9 @@ export interface LimitHost {
   readonly now: Clock;
   readonly settleEveryMs: number;
   /** Settles in this turn of the event loop or the next. */
-  settleSoon(): void;
+  settleSoon(limit: Limit): void;
   /** Settles a good deal sooner than the timer would. */
-  hurry(): void;
+  hurry(limit: Limit): void;
   /** Settles one limit without waiting, if the coordinator can; whether it then has a lease. */
   settleInThisTurn(limit: Limit): boolean;
   leave(limit: Limit): void;
@@ -60,7 +60,7 @@ export class Limit implements Chargeable {
     // it.
     if (this.#share.lapsed && this.#host.settleInThisTurn(this)) return this.#share.tryTake(units, this.#now());
     // The first refusal that is news to the coordinator; the next settlement forgets it.
-    if (this.#share.takeSurprise()) this.#host.hurry();
+    if (this.#share.takeSurprise()) this.#host.hurry(this);
     return false;
   }
 
@@ -102,11 +102,11 @@ export class Limit implements Chargeable {
 
   /**
    * Changes the whole limit. A cut holds here at once, for all members when each has settled; more is there after the
-   * next settlement, which is made soon.
+   * next settlement, which is made soon. `weight` and `guaranteedPerSecond` are this member's alone.
    */
-  reconfigure(change: Partial<LimitOptions>): void {
+  reconfigure(change: Partial<MemberLimitOptions>): void {
     this.#share.reconfigure(change, this.#now());
-    this.#host.settleSoon();
+    this.#host.settleSoon(this);
   }
 
   stats(): LimitStats {

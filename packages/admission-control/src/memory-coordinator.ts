@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { BucketLevel, type Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "./clock.js";
 import { CoordinatorBooks } from "./core/coordinator-books.js";
@@ -57,7 +56,6 @@ export function memoryCoordinator(options: MemoryCoordinatorOptions = {}): Memor
       learningShare: checkNumber("learningShare", options.learningShare ?? 0.05, 0, 1),
       limitsMax: checkNumber("limitsMax", options.limitsMax ?? 1_000_000, 1, 2 ** 24),
       membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
-      life: randomUUID(),
       newLevel: (level, nowMs) => new BucketLevel(level, nowMs),
     },
     now(),

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { allocate, maxMinFair } from "../src/core/allocation.js";
+import { allocate as allocateWishes, maxMinFair as maxMinFairWishes, type Wish } from "../src/core/allocation.js";
 import { sum } from "./fleet.js";
+
+const plain = (wants: readonly number[]): Wish[] =>
+  wants.map((wantedPerSecond) => ({ wantedPerSecond, weight: 1, guaranteedPerSecond: 0 }));
+const maxMinFair = (rate: number, wants: readonly number[]) => maxMinFairWishes(rate, plain(wants));
+const allocate = (rate: number, wants: readonly number[]) => allocateWishes(rate, plain(wants));
 
 const wanted = fc.array(fc.oneof(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.constant(0)), {
   minLength: 1,
@@ -39,6 +44,57 @@ describe("max-min fairness", () => {
     [0, [1, 2], [0, 0]],
   ])("shares %d among %j as %j", (rate, wants, parts) => {
     for (const [i, part] of maxMinFair(rate, wants).entries()) expect(part).toBeCloseTo(parts[i] as number, 12);
+  });
+});
+
+describe("weights and guarantees", () => {
+  const wish = fc.record({
+    wantedPerSecond: fc.oneof(fc.double({ min: 0, max: 1e6, noNaN: true }), fc.constant(0)),
+    weight: fc.double({ min: 0.001, max: 1000, noNaN: true }),
+    guaranteedPerSecond: fc.oneof(fc.double({ min: 0, max: 1e4, noNaN: true }), fc.constant(0)),
+  });
+  const wishes = fc.array(wish, { minLength: 1, maxLength: 40 });
+
+  it("hands out all that is wanted or guaranteed, up to what there is, and keeps every guarantee it can", () => {
+    fc.assert(
+      fc.property(available, wishes, (rate, all) => {
+        const parts = maxMinFairWishes(rate, all);
+        const most = sum(all.map((one) => Math.max(one.wantedPerSecond, one.guaranteedPerSecond)));
+        expect(sum(parts) / (1 + rate)).toBeCloseTo(Math.min(rate, most) / (1 + rate), 6);
+        const guaranteed = sum(all.map((one) => one.guaranteedPerSecond));
+        const cut = Math.min(1, rate / guaranteed);
+        for (const [i, part] of parts.entries()) {
+          const { wantedPerSecond, guaranteedPerSecond } = all[i] as Wish;
+          expect(part).toBeGreaterThanOrEqual(guaranteedPerSecond * Math.min(1, cut) * (1 - 1e-9));
+          expect(part).toBeLessThanOrEqual(Math.max(wantedPerSecond, guaranteedPerSecond) * (1 + 1e-9));
+        }
+      }),
+    );
+  });
+
+  it("keeps nobody short who has less for its weight than somebody above the guarantee", () => {
+    fc.assert(
+      fc.property(available, wishes, (rate, all) => {
+        const parts = maxMinFairWishes(rate, all);
+        const level = (i: number) => (parts[i] as number) / (all[i] as Wish).weight;
+        const free = all.flatMap((one, i) => ((parts[i] as number) > one.guaranteedPerSecond * (1 + 1e-6) ? [i] : []));
+        const highest = Math.max(0, ...free.map(level));
+        all.forEach((one, i) => {
+          const short = (parts[i] as number) < one.wantedPerSecond * (1 - 1e-6) - 1e-6;
+          if (short) expect(level(i)).toBeGreaterThanOrEqual(highest * (1 - 1e-6) - 1e-6);
+        });
+      }),
+    );
+  });
+
+  it("divides what is contested by weight, after the guarantees", () => {
+    const all = [
+      { wantedPerSecond: 100, weight: 1, guaranteedPerSecond: 0 },
+      { wantedPerSecond: 100, weight: 3, guaranteedPerSecond: 0 },
+      { wantedPerSecond: 0, weight: 1, guaranteedPerSecond: 20 },
+    ];
+    expect(maxMinFairWishes(100, all)).toEqual([20, 60, 20]);
+    expect(maxMinFairWishes(10, all)).toEqual([0, 0, 10]);
   });
 });
 

@@ -58,6 +58,8 @@ describe("shares follow demand", () => {
   it("takes demands that make no sense for what they can at most mean", async () => {
     const { coordinator } = new Fleet(LIMIT);
     const settlement = {
+      weight: 1,
+      guaranteedPerSecond: 0,
       member: "m",
       sequence: 1,
       ...LIMIT,

@@ -99,6 +99,8 @@ describe("settlement is idempotent", () => {
     member: "m",
     incarnation: "1",
     sequence: 5,
+    weight: 1,
+    guaranteedPerSecond: 0,
     ...LIMIT,
     wantedPerSecond: 100,
     holdsPerSecond: 0,

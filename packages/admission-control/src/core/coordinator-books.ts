@@ -1,19 +1,11 @@
 import { AdmissionError } from "./errors.js";
-import type { NewLevel } from "./level.js";
 import { type LedgerTerms, LimitLedger } from "./limit-ledger.js";
 import type { Grant, Settlement } from "./protocol.js";
 
-export interface CoordinatorTerms {
-  /** How long a share may be spent after the settlement that brought it. */
-  readonly leaseMs: number;
-  /** For how long after the start members of an earlier coordinator may still hold leases. */
-  readonly learnForMs: number;
-  readonly learningShare: number;
+export interface CoordinatorTerms extends LedgerTerms {
   readonly limitsMax: number;
-  readonly membersMax: number;
-  /** A name that no other coordinator has ever had. */
-  readonly life: string;
-  readonly newLevel: NewLevel;
+  /** Until when leases of earlier books for this limit may be in use. Default: for `learnForMs` from the start. */
+  readonly learnUntilMs?: (limit: string) => number;
 }
 
 /**
@@ -31,7 +23,6 @@ export class CoordinatorBooks {
   readonly #startedMs: number;
   readonly #ledgers = new Map<string, LimitLedger>();
   #sweep: IterableIterator<[string, LimitLedger]> | undefined;
-  #leases = 0;
 
   constructor(terms: CoordinatorTerms, nowMs: number) {
     this.#terms = terms;
@@ -50,22 +41,23 @@ export class CoordinatorBooks {
     return nowMs < this.#startedMs + this.#terms.learnForMs;
   }
 
+  /** These books were restored from older ones; see `LimitLedger.restored`. */
+  restored(nowMs: number): void {
+    for (const ledger of this.#ledgers.values()) ledger.restored(nowMs, this.#terms);
+  }
+
+  /** Forgets the limits that are somebody else's now. */
+  keepOnly(owned: (limit: string) => boolean): void {
+    for (const limit of this.#ledgers.keys()) if (!owned(limit)) this.#ledgers.delete(limit);
+    this.#sweep = undefined;
+  }
+
   /**
    * Answers what it can: settlements that make no sense, or would open more books than `limitsMax` or `membersMax`, are
    * left out.
    */
   settle(settlements: readonly Settlement[], nowMs: number): Grant[] {
-    const terms: LedgerTerms = {
-      leaseMs: this.#terms.leaseMs,
-      learning: this.learning(nowMs),
-      learningShare: this.#terms.learningShare,
-      membersMax: this.#terms.membersMax,
-      newLevel: this.#terms.newLevel,
-      leaseId: () => {
-        this.#leases += 1;
-        return `${this.#terms.life}.${this.#leases}`;
-      },
-    };
+    const terms = this.#terms;
     const grants: Grant[] = [];
     for (const settlement of settlements) {
       this.#forgetSome(nowMs, terms);
@@ -81,7 +73,12 @@ export class CoordinatorBooks {
       let ledger = this.#ledgers.get(settlement.limit);
       if (ledger === undefined) {
         if (this.#ledgers.size >= this.#terms.limitsMax) return undefined;
-        ledger = new LimitLedger(settlement, nowMs, terms);
+        ledger = new LimitLedger(
+          settlement,
+          nowMs,
+          terms,
+          this.#terms.learnUntilMs?.(settlement.limit) ?? this.#startedMs + terms.learnForMs,
+        );
         this.#ledgers.set(settlement.limit, ledger);
       }
       return ledger.settle(settlement, nowMs, terms);
@@ -92,7 +89,6 @@ export class CoordinatorBooks {
   }
 
   #forgetSome(nowMs: number, terms: LedgerTerms): void {
-    if (terms.learning) return;
     for (let i = 0; i < SWEPT_PER_SETTLEMENT; i += 1) {
       this.#sweep ??= this.#ledgers.entries();
       const next = this.#sweep.next();

@@ -10,6 +10,8 @@ export type AdmissionErrorCode =
    * the `degraded` event.
    */
   | "ERR_ADMISSION_TIMEOUT"
+  /** The coordinator cannot be asked now: its connection is down, or too much waits for it already. Seen where a timeout is. */
+  | "ERR_ADMISSION_AWAY"
   /** The coordinator's answer leaves a limit out, or makes no sense. Seen where a timeout is. */
   | "ERR_ADMISSION_ANSWER";
 

@@ -1,6 +1,15 @@
 import { allocate } from "./allocation.js";
 import type { Level, NewLevel } from "./level.js";
-import { between, checkLimit, type Grant, type Settlement, shareCapacity, TOKENS_MAX } from "./protocol.js";
+import {
+  between,
+  checkLimit,
+  type Grant,
+  type Settlement,
+  shareCapacity,
+  TOKENS_MAX,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
+} from "./protocol.js";
 
 /** What the coordinator knows of one member. */
 interface Lease {
@@ -10,6 +19,8 @@ interface Lease {
   declaredBurst: number;
   sequence: number;
   wantedPerSecond: number;
+  weight: number;
+  guaranteedPerSecond: number;
   /**
    * What it may be spending: more than it was granted last until it has confirmed a smaller share by settling with it.
    */
@@ -17,22 +28,28 @@ interface Lease {
   tokensTotal: number;
   returnedTotal: number;
   expiresAtMs: number;
-  /** Came without a lease while the coordinator was learning. */
-  readonly newcomer: boolean;
+  /** Came without a share while the coordinator was learning. */
+  newcomer: boolean;
   answer: Grant | undefined;
 }
 
 export interface LedgerTerms {
   readonly leaseMs: number;
-  /** Members of an earlier coordinator may hold leases that this one has not heard of. */
-  readonly learning: boolean;
+  /** For how long after books were lost, or may be older than the truth, members may hold what is not in them. */
+  readonly learnForMs: number;
   /** The part of the limit that newcomers share while learning: 0 to 1. */
   readonly learningShare: number;
   readonly membersMax: number;
-  /** A name for a new lease, never used before by any coordinator. */
-  readonly leaseId: () => string;
   readonly newLevel: NewLevel;
 }
+
+/** Flows that differ by less than this part of the limit differ by how they were added up. */
+const ROUNDING = 1e-9;
+/**
+ * After everybody was without a lease, this part of one is spent learning who is there: members ask again within a
+ * settlement, and whoever comes first must not get what the others are spending on their policies.
+ */
+const GATHERING = 0.25;
 
 /**
  * The books of one limit, held by its coordinator.
@@ -53,16 +70,39 @@ export class LimitLedger {
   #burstSeconds: number;
   readonly #bank: Level;
   readonly #leases = new Map<string, Lease>();
+  /** Until then members may hold leases that are not in these books. */
+  #learnUntilMs: number;
 
-  /** `first`: the settlement that made the limit known; its limit must be valid (see `checkLimit`). */
-  constructor(first: Settlement, nowMs: number, terms: LedgerTerms) {
+  /**
+   * `first`: the settlement that made the limit known; its limit must be valid (see `checkLimit`). `learnUntilMs`: the time
+   * until which leases of earlier books may be in use.
+   */
+  constructor(first: Settlement, nowMs: number, terms: LedgerTerms, learnUntilMs: number) {
     const { ratePerSecond, burstSeconds } = checkLimit(first);
     this.#ratePerSecond = ratePerSecond;
     this.#burstSeconds = burstSeconds;
     const capacity = ratePerSecond * burstSeconds;
     // At least one whole token, or a small limit would refuse its very first request.
-    const tokens = terms.learning ? Math.min(capacity, Math.max(1, capacity * terms.learningShare)) : capacity;
+    this.#learnUntilMs = learnUntilMs;
+    const tokens = this.learning(nowMs) ? Math.min(capacity, Math.max(1, capacity * terms.learningShare)) : capacity;
     this.#bank = terms.newLevel({ ratePerSecond: 0, capacity, tokens }, nowMs);
+  }
+
+  /** Whether members may hold leases that are not in these books. */
+  learning(nowMs: number): boolean {
+    return nowMs < this.#learnUntilMs;
+  }
+
+  /**
+   * These books were restored, and may be older than the truth, as after a failover that lost the last writes: whatever was
+   * granted and forgotten ends within a lease from now, and so long they learn. `nowMs` is of the new clock.
+   */
+  restored(nowMs: number, terms: LedgerTerms): void {
+    for (const lease of this.#leases.values()) {
+      lease.expiresAtMs = nowMs + terms.leaseMs;
+      lease.newcomer = false;
+    }
+    this.#learn(nowMs, terms.learnForMs, terms);
   }
 
   get members(): number {
@@ -80,13 +120,19 @@ export class LimitLedger {
    * Whether these books say nothing that new ones would not: nobody holds anything, and all that can be saved is saved.
    */
   forgettable(nowMs: number, terms: LedgerTerms): boolean {
+    if (this.learning(nowMs) || [...this.#leases.values()].some((lease) => lease.expiresAtMs > nowMs)) return false;
+    // Leases that ended without a word: their members may be on their policies, and come back.
+    const endedMs = Math.max(...[...this.#leases.values()].map((lease) => lease.expiresAtMs));
+    if (nowMs < endedMs + terms.learnForMs) return false;
     this.#expire(nowMs, terms);
-    return this.#leases.size === 0 && this.#bank.tokens(nowMs) >= this.#ratePerSecond * this.#burstSeconds;
+    return this.#bank.tokens(nowMs) >= this.#ratePerSecond * this.#burstSeconds;
   }
 
   /** Answers a settlement, or `undefined` when `membersMax` members hold leases already. */
   settle(settlement: Settlement, nowMs: number, terms: LedgerTerms): Grant | undefined {
-    this.#expire(nowMs, terms);
+    const ended = this.#expire(nowMs, terms);
+    if (ended > 0 && this.#leases.size === 0)
+      this.#learn(nowMs, Math.min(terms.learnForMs, terms.leaseMs * GATHERING), terms);
     const key = `${settlement.member}\n${settlement.incarnation}`;
     let lease = this.#leases.get(key);
     if (lease?.answer !== undefined && settlement.sequence <= lease.sequence) return lease.answer;
@@ -105,11 +151,14 @@ export class LimitLedger {
     if (lease === undefined) {
       if (this.#leases.size >= terms.membersMax) return undefined;
       lease = {
-        id: terms.leaseId(),
+        // No other settlement of this incarnation has this number, whatever coordinator answered it.
+        id: String(settlement.sequence),
         declaredRate: settlement.ratePerSecond,
         declaredBurst: settlement.burstSeconds,
         sequence: 0,
         wantedPerSecond: 0,
+        weight: 1,
+        guaranteedPerSecond: 0,
         outstandingPerSecond: 0,
         tokensTotal: 0,
         // Whatever it gave back before these books were opened is not in them.
@@ -124,16 +173,18 @@ export class LimitLedger {
     lease.outstandingPerSecond = holds;
     lease.sequence = settlement.sequence;
     lease.wantedPerSecond = between(settlement.wantedPerSecond, 0, this.#ratePerSecond);
+    lease.weight = between(settlement.weight, WEIGHT_MIN, WEIGHT_MAX);
+    lease.guaranteedPerSecond = between(settlement.guaranteedPerSecond, 0, this.#ratePerSecond);
     lease.expiresAtMs = nowMs + terms.leaseMs;
     const returned = settlement.returnedTotal - lease.returnedTotal;
     lease.returnedTotal = settlement.returnedTotal;
     this.#setBank(nowMs, terms);
     this.#credit(returned, nowMs);
 
-    const target = this.#target(lease, holds, terms);
-    const room = this.#room(lease, terms);
+    const target = this.#target(lease, holds, nowMs, terms);
+    const room = this.#room(lease, nowMs, terms);
     const granted = Math.min(target, room);
-    if (granted > holds) {
+    if (granted - holds > this.#ratePerSecond * ROUNDING) {
       // Saved tokens go with the room for them: who gets all that is free gets all that was saved.
       const tokens = Math.max(0, this.#bank.tokens(nowMs)) * Math.min(1, (granted - holds) / (room - holds));
       this.#bank.debit(tokens, nowMs);
@@ -141,26 +192,21 @@ export class LimitLedger {
     }
     lease.outstandingPerSecond = Math.max(granted, holds);
     this.#setBank(nowMs, terms);
-    const short = granted < target * 0.99;
+    // Not for what rounding leaves over.
+    const short = granted < target * 0.99 - this.#ratePerSecond * ROUNDING;
     lease.answer = this.#answer(settlement, lease.id, granted, lease.tokensTotal, terms, short);
     return lease.answer;
   }
 
-  #target(lease: Lease, held: number, terms: LedgerTerms): number {
+  #target(lease: Lease, held: number, nowMs: number, terms: LedgerTerms): number {
     const members = [...this.#leases.values()];
-    if (!terms.learning) {
-      const parts = allocate(
-        this.#ratePerSecond,
-        members.map((member) => member.wantedPerSecond),
-      );
+    if (!this.learning(nowMs)) {
+      const parts = allocate(this.#ratePerSecond, members);
       return parts[members.indexOf(lease)] as number;
     }
     if (!lease.newcomer) return held;
     const newcomers = members.filter((member) => member.newcomer);
-    const parts = allocate(
-      this.#ratePerSecond * terms.learningShare,
-      newcomers.map((member) => member.wantedPerSecond),
-    );
+    const parts = allocate(this.#ratePerSecond * terms.learningShare, newcomers);
     return parts[newcomers.indexOf(lease)] as number;
   }
 
@@ -168,7 +214,7 @@ export class LimitLedger {
    * The flow that may be granted to `member` (to somebody new, when left out): the limit less what the others may be
    * spending.
    */
-  #room(member: Lease | undefined, terms: LedgerTerms): number {
+  #room(member: Lease | undefined, nowMs: number, terms: LedgerTerms): number {
     let room = this.#ratePerSecond;
     let roomForNewcomers = this.#ratePerSecond * terms.learningShare;
     for (const lease of this.#leases.values()) {
@@ -176,16 +222,21 @@ export class LimitLedger {
       room -= lease.outstandingPerSecond;
       if (lease.newcomer) roomForNewcomers -= lease.outstandingPerSecond;
     }
-    const learnt = !terms.learning || member?.newcomer === false;
+    const learnt = !this.learning(nowMs) || member?.newcomer === false;
     return Math.max(0, learnt ? room : Math.min(room, roomForNewcomers));
+  }
+
+  #learn(nowMs: number, forMs: number, terms: LedgerTerms): void {
+    this.#learnUntilMs = Math.max(this.#learnUntilMs, nowMs + forMs);
+    this.#setBank(nowMs, terms);
   }
 
   /** The bank is the slice that nobody holds. */
   #setBank(nowMs: number, terms: LedgerTerms): void {
     const limit = { ratePerSecond: this.#ratePerSecond, burstSeconds: this.#burstSeconds };
-    const ratePerSecond = this.#room(undefined, terms);
+    const ratePerSecond = this.#room(undefined, nowMs, terms);
     let capacity = limit.ratePerSecond * limit.burstSeconds;
-    if (terms.learning) capacity = Math.min(capacity, Math.max(1, ratePerSecond * limit.burstSeconds));
+    if (this.learning(nowMs)) capacity = Math.min(capacity, Math.max(1, ratePerSecond * limit.burstSeconds));
     else for (const lease of this.#leases.values()) capacity -= shareCapacity(limit, lease.outstandingPerSecond);
     this.#bank.reconfigure({ ratePerSecond, capacity: Math.max(0, capacity) }, nowMs);
   }
@@ -209,15 +260,16 @@ export class LimitLedger {
 
   /**
    * A lease that ended takes its tokens with it, nobody can say how many were left; its flow is the bank's from that
-   * moment.
+   * moment. Returns how many ended.
    */
-  #expire(nowMs: number, terms: LedgerTerms): void {
+  #expire(nowMs: number, terms: LedgerTerms): number {
     const ended = [...this.#leases].filter(([, lease]) => lease.expiresAtMs <= nowMs);
     ended.sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs);
     for (const [key, lease] of ended) {
       this.#leases.delete(key);
       this.#setBank(lease.expiresAtMs, terms);
     }
+    return ended.length;
   }
 
   #answer(

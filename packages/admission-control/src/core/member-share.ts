@@ -1,5 +1,15 @@
+import { DemandMeter } from "./demand-meter.js";
 import type { Level, NewLevel } from "./level.js";
-import { checkLimit, type Grant, type LimitOptions, type Settlement, shareCapacity } from "./protocol.js";
+import {
+  checkLimit,
+  checkStanding,
+  type Grant,
+  type LimitOptions,
+  type MemberLimitOptions,
+  type Settlement,
+  type Standing,
+  shareCapacity,
+} from "./protocol.js";
 
 /**
  * What a member does with a limit whose lease has ended while the coordinator cannot be reached, or has not answered
@@ -12,6 +22,8 @@ export interface ShareTerms {
   readonly policy: AwayPolicy;
   /** The part of the limit that "safe-share" may spend. */
   readonly safeShare: number;
+  /** Demand is not measured over less time than this; a settlement that follows another at once repeats what that one said. */
+  readonly demandWindowMs: number;
   readonly newLevel: NewLevel;
 }
 
@@ -23,17 +35,8 @@ export interface ShareTerms {
  */
 export type ShareMode = "lease" | "policy" | "lapsed" | "closed";
 
-/**
- * How much of a demand that is no longer seen is still reported by the next settlement: enough for a pause, not enough
- * to starve whoever took the traffic over.
- */
-const DEMAND_KEPT = 0.25;
-/**
- * Demand is not measured over less time than this; a settlement that follows another at once repeats what that one
- * said.
- */
-const DEMAND_WINDOW_MS_MIN = 100;
-
+/** A demand of at least this part of the limit is watched between settlements: its end would free much for others. */
+const WATCHED_PART = 0.05;
 /**
  * A member's side of one limit: a token bucket as large as its share, and the meters that settlement reports. Pure:
  * every method is told the time in milliseconds of the member's own clock, which need not agree with anybody's; one
@@ -43,9 +46,12 @@ export class MemberShare {
   readonly #level: Level;
   readonly #policy: AwayPolicy;
   readonly #safeShare: number;
+  readonly #demand: DemandMeter;
   #limit: LimitOptions;
   #capacity: number;
+  #standing: Standing;
   #mode: ShareMode = "policy";
+  #everLeased = false;
   /** No decision at or after this time without looking at the lease. */
   #untilMs = Number.POSITIVE_INFINITY;
   #lastMs: number;
@@ -59,26 +65,29 @@ export class MemberShare {
   #refused = 0;
   #usedBeforePolicy = 0;
   #failures = 0;
-  #wantedPerSecond = 0;
-  #windowMs: number;
-  #windowUnits = 0;
-  #surprised = false;
-  #surpriseTaken = false;
+  /** While other leases of the same time may still run, the policy spends no more than this lease did. */
+  #graceUntilMs = Number.NEGATIVE_INFINITY;
+  #heldBeforePolicy = 0;
 
-  constructor(limit: LimitOptions, terms: ShareTerms, nowMs: number) {
+  constructor(limit: MemberLimitOptions, terms: ShareTerms, nowMs: number) {
     this.#limit = checkLimit(limit);
+    this.#standing = checkStanding(limit);
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
     this.#policy = terms.policy;
     this.#safeShare = terms.safeShare;
+    this.#demand = new DemandMeter(terms.demandWindowMs, nowMs);
     this.#evenPerSecond = limit.ratePerSecond;
     this.#lastMs = nowMs;
-    this.#windowMs = nowMs;
-    const slice = this.#policySlice();
+    const slice = this.#policySlice(nowMs);
     this.#level = terms.newLevel({ ...slice, tokens: slice.capacity }, nowMs);
   }
 
   get limit(): LimitOptions {
     return this.#limit;
+  }
+
+  get standing(): Standing {
+    return this.#standing;
   }
 
   /** Units spent, refunds taken off; and units that were asked for and refused. */
@@ -95,7 +104,7 @@ export class MemberShare {
   }
 
   get wantedPerSecond(): number {
-    return this.#wantedPerSecond;
+    return this.#demand.wantedPerSecond;
   }
 
   /** Whether the last decision found the lease ended in its sleep. */
@@ -130,21 +139,29 @@ export class MemberShare {
       this.#used += units;
       return true;
     }
-    if (!this.#surprised && this.#mode === "lease" && this.#wantedPerSecond <= this.#heldPerSecond) {
-      // Demand is measured from here: averaged over the quiet time before, it would look small.
-      this.#surprised = true;
-      this.#windowMs = nowMs;
-      this.#windowUnits = this.#used + this.#refused;
-    }
     this.#refused += Math.min(units, this.#capacity);
+    if (this.#mode === "lease" && this.#demand.wantedPerSecond <= this.#heldPerSecond)
+      this.#demand.refusal(this.#used + this.#refused, this.#refused, nowMs);
     return false;
   }
 
   /** Whether units were refused that the coordinator does not know to be wanted; says so once for each settlement. */
   takeSurprise(): boolean {
-    if (!this.#surprised || this.#surpriseTaken) return false;
-    this.#surpriseTaken = true;
-    return true;
+    return this.#demand.takeSurprise();
+  }
+
+  /** Whether the end of this demand should be noticed before the next settlement; then `pulse` wants to be called often. */
+  get watched(): boolean {
+    return this.#mode === "lease" && this.#demand.wantedPerSecond >= this.#limit.ratePerSecond * WATCHED_PART;
+  }
+
+  /**
+   * Whether what is asked for fell to less than half of what was reported: worth a settlement, because others may be waiting
+   * for this share.
+   */
+  pulse(nowMs: number): boolean {
+    this.#watch(nowMs);
+    return this.#demand.pulse(this.#used + this.#refused, nowMs) && this.watched;
   }
 
   has(units: number, nowMs: number): boolean {
@@ -174,40 +191,38 @@ export class MemberShare {
    * The whole limit changes. A smaller one cuts the share at once, a larger one takes effect when the coordinator
    * grants it.
    */
-  reconfigure(change: Partial<LimitOptions>, nowMs: number): void {
+  reconfigure(change: Partial<MemberLimitOptions>, nowMs: number): void {
     this.#watch(nowMs);
+    const standing = checkStanding({ ...this.#standing, ...change });
     const limit = checkLimit({ ...this.#limit, ...change });
     const ratio = this.#limit.ratePerSecond > 0 ? limit.ratePerSecond / this.#limit.ratePerSecond : 0;
     this.#limit = limit;
+    this.#standing = standing;
     this.#capacity = limit.ratePerSecond * limit.burstSeconds;
     this.#evenPerSecond = Math.min(this.#evenPerSecond * ratio, limit.ratePerSecond);
     if (this.#mode === "lease") this.#resize(this.#heldPerSecond * Math.min(1, ratio), nowMs);
-    if (this.#mode === "policy") this.#level.reconfigure(this.#policySlice(), nowMs);
+    if (this.#mode === "policy") this.#level.reconfigure(this.#policySlice(nowMs), nowMs);
   }
 
   /** What to tell the coordinator now. */
   settlement(sequence: number, nowMs: number): Omit<Settlement, "limit" | "member" | "incarnation"> {
     this.#watch(nowMs);
-    const elapsedMs = nowMs - this.#windowMs;
-    if (elapsedMs >= DEMAND_WINDOW_MS_MIN) {
-      const units = this.#used + this.#refused;
-      const seenPerSecond = (Math.max(0, units - this.#windowUnits) / elapsedMs) * 1000;
-      // What was wanted beyond the share is not remembered: many remembering it at once would leave too little for
-      // those who want it now.
-      const keptPerSecond = Math.min(this.#wantedPerSecond, this.#heldPerSecond) * DEMAND_KEPT;
-      const wantedPerSecond = Math.max(seenPerSecond, keptPerSecond);
-      this.#wantedPerSecond = Math.min(wantedPerSecond, this.#limit.ratePerSecond);
-      this.#windowMs = nowMs;
-      this.#windowUnits = units;
-    }
-    this.#surprised = false;
-    this.#surpriseTaken = false;
+    const wantedPerSecond = this.#demand.measure(
+      this.#used + this.#refused,
+      this.#refused,
+      this.#heldPerSecond,
+      this.#limit.ratePerSecond,
+      nowMs,
+    );
     return {
       sequence,
       ratePerSecond: this.#limit.ratePerSecond,
       burstSeconds: this.#limit.burstSeconds,
-      wantedPerSecond: this.#wantedPerSecond,
-      holdsPerSecond: this.#heldPerSecond,
+      wantedPerSecond,
+      ...this.#standing,
+      // Who had a lease goes on spending a part of it, and the coordinator must not give that part to somebody else.
+      holdsPerSecond:
+        this.#mode === "policy" && this.#everLeased ? this.#policySlice(nowMs).ratePerSecond : this.#heldPerSecond,
       usedTotal: this.#used,
       returnedTotal: this.#returnedTotal,
       closing: this.#mode === "closed",
@@ -231,12 +246,20 @@ export class MemberShare {
     let tokens = Math.max(0, grant.tokensTotal - this.#tokensTotal);
     this.#tokensTotal = grant.tokensTotal;
     if (this.#mode !== "lease") {
-      // What was spent without a lease comes off what the lease brings.
-      if (this.#mode === "policy") tokens = Math.max(0, tokens - Math.max(0, this.#used - this.#usedBeforePolicy));
+      // What was spent without a lease comes off what the lease brings; what was spent only because the first answer was
+      // still on its way is owed, up to a burst of the share: a member that turns out small does not pay for ever.
+      const spent = this.#mode === "policy" ? Math.max(0, this.#used - this.#usedBeforePolicy) : 0;
+      const forgiven = this.#everLeased || this.#failures > 0 || this.#policy === "allow";
+      const owed = forgiven
+        ? 0
+        : Math.min(Math.max(0, spent - tokens), shareCapacity(this.#limit, grant.ratePerSecond));
+      tokens = Math.max(0, tokens - spent);
       // Where everything is allowed, a debt means nothing.
       if (this.#allowsAll()) this.#level.refund(Math.max(0, -this.#level.tokens(nowMs)), nowMs);
       this.#level.reconfigure({ ratePerSecond: 0, capacity: 0 }, nowMs);
+      this.#level.debit(owed, nowMs);
       this.#mode = "lease";
+      this.#everLeased = true;
     }
     this.#failures = 0;
     this.#untilMs = untilMs;
@@ -254,7 +277,9 @@ export class MemberShare {
   failed(nowMs: number): void {
     this.#failures += 1;
     this.#watch(nowMs);
-    if (this.#mode === "lapsed") this.#enterPolicy(nowMs);
+    if (this.#mode === "lapsed") this.#enterPolicy(nowMs, Number.POSITIVE_INFINITY);
+    else if (this.#mode === "policy" && nowMs >= this.#graceUntilMs)
+      this.#level.reconfigure(this.#policySlice(nowMs), nowMs);
   }
 
   /** Ends the share; what is left of it, or the debt, goes into the last settlement. */
@@ -276,15 +301,17 @@ export class MemberShare {
       // The clock stepped back: the lease has as long to run as before.
       const stepMs = this.#lastMs - nowMs;
       this.#untilMs -= stepMs;
-      this.#windowMs -= stepMs;
+      this.#graceUntilMs -= stepMs;
+      this.#demand.shift(stepMs);
     }
     this.#lastMs = nowMs;
     if (nowMs < this.#untilMs) return;
     const endedMs = this.#untilMs;
+    const heldPerSecond = this.#heldPerSecond;
     this.#untilMs = Number.POSITIVE_INFINITY;
     this.#heldPerSecond = 0;
     if (this.#failures > 0) {
-      this.#enterPolicy(nowMs);
+      this.#enterPolicy(nowMs, heldPerSecond);
       return;
     }
     // Nobody could know that the coordinator is away: this member was asleep, and its share may be somebody else's by
@@ -294,15 +321,19 @@ export class MemberShare {
     this.#empty(nowMs);
   }
 
-  #enterPolicy(nowMs: number): void {
+  #enterPolicy(nowMs: number, heldPerSecond: number): void {
     this.#mode = "policy";
     this.#usedBeforePolicy = this.#used;
-    this.#level.reconfigure(this.#policySlice(), nowMs);
+    this.#heldBeforePolicy = heldPerSecond;
+    this.#graceUntilMs = nowMs + this.#leaseMs;
+    this.#level.reconfigure(this.#policySlice(nowMs), nowMs);
   }
 
-  #policySlice(): { ratePerSecond: number; capacity: number } {
+  #policySlice(nowMs: number): { ratePerSecond: number; capacity: number } {
     if (this.#policy !== "safe-share") return { ratePerSecond: 0, capacity: 0 };
-    const ratePerSecond = Math.min(this.#limit.ratePerSecond * this.#safeShare, this.#evenPerSecond);
+    let ratePerSecond = Math.min(this.#limit.ratePerSecond * this.#safeShare, this.#evenPerSecond);
+    // The leases of an outage end one after the other. If each fell to more than it was, the last would run beside too much.
+    if (nowMs < this.#graceUntilMs) ratePerSecond = Math.min(ratePerSecond, this.#heldBeforePolicy);
     return { ratePerSecond, capacity: shareCapacity(this.#limit, ratePerSecond) };
   }
 

@@ -8,6 +8,20 @@ export interface LimitOptions {
   readonly burstSeconds: number;
 }
 
+/** The whole limit, and how this member stands in it. */
+export interface MemberLimitOptions extends LimitOptions {
+  /**
+   * How much of what is contested goes to this member, beside the others' weights: 0.001 to 1,000, default 1. Twice the
+   * weight is twice the share when both want more than there is.
+   */
+  readonly weight?: number;
+  /**
+   * Units a second that this member is given whatever the others want, also while it wants nothing: 0 to `ratePerSecond`,
+   * default 0. Where all members' guarantees exceed the limit, each is cut in proportion.
+   */
+  readonly guaranteedPerSecond?: number;
+}
+
 /**
  * What a member tells the coordinator about one limit. All amounts are running totals or present states, never
  * differences, so a settlement that is lost, repeated or late does no harm: the next one says everything again.
@@ -29,7 +43,10 @@ export interface Settlement {
   readonly burstSeconds: number;
   /** Units a second that were asked for, refused ones included. */
   readonly wantedPerSecond: number;
-  /** The share that the member spends at this moment: 0 without a lease. */
+  /** See `MemberLimitOptions`. */
+  readonly weight: number;
+  readonly guaranteedPerSecond: number;
+  /** The flow that the member may spend at this moment, be it leased or what its policy allows: 0 without either. */
   readonly holdsPerSecond: number;
   /** Units spent so far. */
   readonly usedTotal: number;
@@ -47,7 +64,7 @@ export interface Grant {
   readonly limit: string;
   /** The settlement that this answers. */
   readonly sequence: number;
-  /** Names the lease; another name means that `tokensTotal` counts from nothing again. */
+  /** Names the lease among those of this incarnation; another name means that `tokensTotal` counts from nothing again. */
   readonly lease: string;
   readonly ratePerSecond: number;
   /** Saved tokens handed over in this lease so far. */
@@ -63,7 +80,8 @@ export interface Grant {
  * Where members settle. What Redis or HTTP does, and `memoryCoordinator` here.
  *
  * Answers with one grant for each settlement that it accepts, in any order; one that it leaves out counts as not
- * answered. May reject, hang or answer late: members go on without it.
+ * answered. May reject, hang or answer late: members go on without it. When `signal` says that the time is up, the answers
+ * that are there may still be handed over in the same turn.
  */
 export interface Coordinator {
   settle(settlements: readonly Settlement[], options: { readonly signal: AbortSignal }): Promise<readonly Grant[]>;
@@ -78,6 +96,8 @@ export interface Coordinator {
 const RATE_MAX = 1e12;
 export const TOKENS_MAX = 1e15;
 const BURST_SECONDS_MAX = 86_400;
+export const WEIGHT_MIN = 0.001;
+export const WEIGHT_MAX = 1000;
 
 export function checkLimit(options: LimitOptions): LimitOptions {
   const ratePerSecond = checkNumber("ratePerSecond", options.ratePerSecond, 0, RATE_MAX);
@@ -86,9 +106,19 @@ export function checkLimit(options: LimitOptions): LimitOptions {
   return { ratePerSecond, burstSeconds };
 }
 
-/** A number from afar: NaN, negative and absurd values become the nearest sensible one. */
+export function checkStanding(options: Pick<MemberLimitOptions, "weight" | "guaranteedPerSecond">): Standing {
+  return {
+    weight: checkNumber("weight", options.weight ?? 1, WEIGHT_MIN, WEIGHT_MAX),
+    guaranteedPerSecond: checkNumber("guaranteedPerSecond", options.guaranteedPerSecond ?? 0, 0, RATE_MAX),
+  };
+}
+
+/** How one member stands in a limit. */
+export type Standing = Required<Pick<MemberLimitOptions, "weight" | "guaranteedPerSecond">>;
+
+/** A number from afar: NaN, negative and absurd values, and what is no number, become the nearest sensible one. */
 export function between(value: number, min: number, max: number): number {
-  return value >= min ? Math.min(value, max) : min;
+  return typeof value === "number" && value >= min ? Math.min(value, max) : min;
 }
 
 /**

@@ -1,0 +1,154 @@
+import type { Admission } from "../admission.js";
+import { AdmissionError, argumentError, checkName, checkNumber } from "../core/errors.js";
+import { checkLimit, checkStanding, type MemberLimitOptions } from "../core/protocol.js";
+import type { Limit } from "../limit.js";
+import { rateLimitFields, retryAfterSeconds } from "./fields.js";
+
+/** What became of a request that was let in. */
+export interface ServedResponse {
+  readonly status: number;
+  /** Bytes of the body that were sent, or were about to be when the client left. */
+  readonly bytes: number;
+}
+
+export interface RateLimitOptions<Request> {
+  readonly admission: Admission;
+  /** Names the limit, and the policy in the response fields. */
+  readonly name: string;
+  readonly limit: MemberLimitOptions;
+  /** One limit for each key, such as a tenant; a request without one (`undefined`) is not limited. Default: one limit for all. */
+  readonly key?: (request: Request) => string | undefined;
+  /** Units that a request costs: 0 and more, default 1. Taken before it is served. */
+  readonly cost?: number | ((request: Request) => number);
+  /**
+   * Units that it turned out to cost, all in all, when the response is known. The difference to `cost` is charged, or given
+   * back; a charge may go beyond what is there, and is paid back before the next request is let in.
+   */
+  readonly chargeAfter?: (response: ServedResponse, request: Request) => number;
+  /** Says the key in the response fields too, as `pk`. Default false: keys may be nobody else's business. */
+  readonly exposeKey?: boolean;
+  /** Keys with a limit open here; the one unused for longest is closed for the next. Default 10,000. */
+  readonly keysMax?: number;
+}
+
+/** A request that was let in: what to say, and what to call when its response is known. */
+export interface Admitted {
+  readonly admitted: true;
+  readonly headers: Readonly<Record<string, string>>;
+  /** `undefined` where nothing is charged afterwards. Calls after the first are ignored. */
+  readonly served: ((response: ServedResponse) => void) | undefined;
+}
+
+/** A request that was not: the whole response. */
+export interface Refused {
+  readonly admitted: false;
+  readonly status: 429;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+const NOT_LIMITED: Admitted = { admitted: true, headers: {}, served: undefined };
+
+/** The decision behind every middleware; for a framework that has none here, use it as they do. */
+export class Gate<Request> {
+  readonly #options: RateLimitOptions<Request>;
+  readonly #keysMax: number;
+  /** Of a gate without keys. */
+  #only: Limit | undefined;
+  /** In the order of last use. */
+  readonly #limits = new Map<string, Limit>();
+
+  constructor(options: RateLimitOptions<Request>) {
+    this.#options = options;
+    if (typeof options.admission?.limit !== "function")
+      throw argumentError("admission", "an Admission", options.admission);
+    checkName("name", options.name);
+    checkLimit(options.limit);
+    checkStanding(options.limit);
+    this.#keysMax = checkNumber("keysMax", options.keysMax ?? 10_000, 1, 2 ** 24);
+    for (const name of ["key", "chargeAfter"] as const) {
+      const given = options[name];
+      if (given !== undefined && typeof given !== "function") throw argumentError(name, "a function", given);
+    }
+    if (typeof options.cost !== "function") checkNumber("cost", options.cost ?? 1, 0, Number.MAX_VALUE);
+  }
+
+  decide(request: Request): Admitted | Refused {
+    const { name, key: keyOf, cost = 1, exposeKey = false } = this.#options;
+    const key = keyOf?.(request);
+    if (keyOf !== undefined && key === undefined) return NOT_LIMITED;
+    const units = typeof cost === "number" ? cost : checkNumber("cost(request)", cost(request), 0, Number.MAX_VALUE);
+    const limit = this.#limit(key);
+    const shown = exposeKey ? key : undefined;
+    if (limit.tryTake(units)) {
+      const headers = { ...rateLimitFields(name, limit.stats(), { key: shown }) };
+      return { admitted: true, headers, served: this.#served(limit, units, request) };
+    }
+    const seconds = retryAfterSeconds(limit, units);
+    return {
+      admitted: false,
+      status: 429,
+      headers: {
+        ...rateLimitFields(name, limit.stats(), { key: shown, retryAfterSeconds: seconds ?? 1 }),
+        ...(seconds === undefined ? {} : { "Retry-After": String(seconds) }),
+        "Content-Type": "application/problem+json",
+        "Cache-Control": "no-store",
+      },
+      body: JSON.stringify({
+        type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+        title: "Request cannot be satisfied as assigned quota has been exceeded",
+        status: 429,
+        ...(seconds === undefined ? { detail: "It costs more than the whole limit can ever hold." } : {}),
+        "violated-policies": [name],
+      }),
+    };
+  }
+
+  #served(limit: Limit, charged: number, request: Request): Admitted["served"] {
+    const { chargeAfter } = this.#options;
+    if (chargeAfter === undefined) return undefined;
+    let done = false;
+    return (response) => {
+      if (done) return;
+      done = true;
+      const units = checkNumber("chargeAfter(response)", chargeAfter(response, request), 0, 1e15);
+      if (units > charged) limit.debit(units - charged);
+      else limit.refund(charged - units);
+    };
+  }
+
+  #limit(key: string | undefined): Limit {
+    const { admission, name, limit } = this.#options;
+    if (key === undefined) {
+      this.#only ??= admission.limit(name, limit);
+      return this.#only;
+    }
+    if (typeof key !== "string") throw argumentError("key(request)", "a string or undefined", key);
+    // Names of limits are bounded; what a client sends as a key is not.
+    const full = `${name}:${key}`.slice(0, 1024);
+    const known = this.#limits.get(full);
+    this.#limits.delete(full);
+    if (known === undefined && this.#limits.size >= this.#keysMax) this.#closeOldest();
+    let found = known;
+    while (found === undefined) {
+      try {
+        found = admission.limit(full, limit);
+      } catch (error) {
+        // The admission holds fewer limits than there are keys: the same answer as to `keysMax`.
+        if (!(error instanceof AdmissionError && error.code === "ERR_ADMISSION_LIMITS") || !this.#closeOldest())
+          throw error;
+      }
+    }
+    this.#limits.set(full, found);
+    return found;
+  }
+
+  #closeOldest(): boolean {
+    for (const [name, limit] of this.#limits) {
+      limit.close();
+      this.#limits.delete(name);
+      return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,6 @@
+export {
+  type ConformanceCase,
+  type CoordinatorUnderTest,
+  coordinatorCases,
+  type CoordinatorTerms,
+} from "./coordinator.js";

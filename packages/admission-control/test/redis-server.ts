@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis, type RedisOptions } from "ioredis";
+
+/** A port that nobody listens on at this moment. `cluster`: and the one ten thousand above it. */
+export async function freePort(cluster = false): Promise<number> {
+  for (;;) {
+    const port = await tryPort(0);
+    if (port === undefined) continue;
+    if (!cluster) return port;
+    if (port < 50_000 && (await tryPort(port + 10_000)) !== undefined) return port;
+    const low = 20_000 + Math.floor(Math.random() * 20_000);
+    if ((await tryPort(low)) !== undefined && (await tryPort(low + 10_000)) !== undefined) return low;
+  }
+}
+
+function tryPort(port: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(undefined));
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
+    });
+  });
+}
+
+const SERVER = "redis-server";
+
+/** A Redis of our own: on a free port, in a folder of its own, gone with its test. */
+export class RedisServer {
+  readonly port: number;
+  readonly #dir: string;
+  readonly #args: readonly string[];
+  #process: ChildProcess | undefined;
+
+  private constructor(port: number, args: readonly string[]) {
+    this.port = port;
+    this.#args = args;
+    this.#dir = mkdtempSync(join(tmpdir(), "evenkeel-redis-"));
+  }
+
+  static async start(...args: string[]): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(args.includes("--cluster-enabled")), args);
+    await server.start();
+    return server;
+  }
+
+  async start(...more: string[]): Promise<void> {
+    const own = [
+      "--port",
+      String(this.port),
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      this.#dir,
+      "--save",
+      "",
+      "--repl-diskless-sync-delay",
+      "0",
+    ];
+    const child = spawn(SERVER, [...own, ...this.#args, ...more], { stdio: "ignore" });
+    this.#process = child;
+    process.once("exit", this.#atExit);
+    const probe = this.client({ retryStrategy: () => 30, maxRetriesPerRequest: null });
+    try {
+      await probe.ping();
+    } finally {
+      probe.disconnect();
+    }
+  }
+
+  readonly #atExit = () => {
+    this.#process?.kill("SIGKILL");
+  };
+
+  client(options: RedisOptions = {}): Redis {
+    const own = { host: "127.0.0.1", port: this.port, maxRetriesPerRequest: 0, retryStrategy: () => 50 };
+    const redis = new Redis({ ...own, ...options });
+    // Connection errors are what half of these tests are about.
+    redis.on("error", () => {});
+    return redis;
+  }
+
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#process?.kill(name);
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    process.off("exit", this.#atExit);
+    if (child === undefined || child.exitCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** Asks until it holds; what it never holds, the test's time-out tells. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}

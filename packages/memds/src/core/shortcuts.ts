@@ -1,5 +1,4 @@
 import { columns, columnsHeaderBytes } from "./block.js";
-import { commonPrefix } from "./bytes.js";
 import { Inner, type Leaf, type Node } from "./node.js";
 import type { Place } from "./place.js";
 import { searchColumn } from "./search.js";

@@ -55,6 +55,30 @@ describe("a member that follows a feed", () => {
     expect(feed.stats().followers).toBe(1);
   });
 
+  it("joins while updates come as fast as they can, and is equal when they end", async () => {
+    const feed = await start({ historyBytesMax: 20_000 });
+    feed.load({ version: 0, entries: Array.from({ length: 2000 }, (_, i) => entry(`k${i}`, "v")) });
+    const joined: MemdsServer[] = [];
+    let version = 0;
+    const goOn = async (until: () => boolean) => {
+      while (!until()) {
+        for (let i = 0; i < 200; i++)
+          feed.apply({ version: ++version, changes: [put(`k${version % 2000}`, `${version}`)] });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await goOn(() => version >= 5000);
+    for (let i = 0; i < 2; i++) {
+      const member = await start({ follow: at(feed) });
+      joined.push(member);
+      await goOn(() => member.isReady);
+      const { version: seen } = member;
+      await goOn(() => member.version! > seen! + 1000);
+    }
+    await until(() => joined.every((member) => same(feed, member)), "all to be equal");
+    expect(version).toBeGreaterThan(5000);
+  });
+
   it("is not ready with what it was given before, until the feed says that this is all", async () => {
     const feed = await start();
     feed.load({ version: 9, entries: [entry("a", "9")] });

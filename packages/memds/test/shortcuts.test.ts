@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Shortcuts } from "../src/core/shortcuts.js";
+import { hashOf, Shortcuts } from "../src/core/shortcuts.js";
 import { type Entry, Place, RangeTree, sha256 } from "../src/index.js";
 import { bytes, text } from "./helpers.js";
 
@@ -90,7 +90,29 @@ describe("shortcuts", () => {
     expect(covers(tables(1, () => 20_000, 4))).toBeGreaterThan(0.95);
   });
 
-  it("are left out where they would cost more than they find, and where crafted keys fall together", () => {
+  it("find what crafted keys leave room for, and the walk the rest", () => {
+    // Names whose hashes begin at one slot of 256.
+    const names: string[] = [];
+    for (let n = 0; names.length < 150; n++) {
+      const name = n.toString(16).padStart(8, "0");
+      const [high, low] = [Buffer.from(name).readInt32BE(0), Buffer.from(name).readInt32BE(4)];
+      if ((hashOf(high, low) & 255) === 7 || names.length === 0) names.push(name);
+    }
+    names.push("x0000000");
+    const entries = names
+      .sort()
+      .flatMap((name) =>
+        Array.from({ length: 100 }, (_, i) => ({ key: Uint8Array.of(...bytes(name), i * 2), value: bytes(name) })),
+      );
+    const tree = RangeTree.from(entries, sha256);
+    warm(tree, entries[0]!.key);
+    for (const { key } of entries)
+      for (const probe of around(key)) expect(show(tree.floor(probe))).toBe(show(floorOf(entries, probe)));
+    expect(covers(entries)).toBeGreaterThan(0);
+    expect(covers(entries)).toBeLessThan(0.5);
+  });
+
+  it("are left out where they would cost more than they find", () => {
     const uneven = Array.from({ length: 2000 }, (_, i) => ({
       key: bytes(`${"x".repeat(i % 90)}${i}`),
       value: bytes("v".repeat(i % 5)),

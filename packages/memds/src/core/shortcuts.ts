@@ -7,7 +7,7 @@ import { searchColumn } from "./search.js";
 const slotWords = 6;
 /** Bytes of a key that a slot holds, behind what all keys of the tree share. */
 const windowBytes = 8;
-/** Crafted keys that fall together are left to the walk. */
+/** Slots that are looked at; what crafted keys fall together beyond it is left to the walk. */
 const probesMax = 8;
 
 /**
@@ -74,7 +74,7 @@ export class Shortcuts {
     const high = wordAt(bytes, key + skip, start + suffix) & this.#highMask;
     const low = wordAt(bytes, key + skip + 4, start + suffix) & this.#lowMask;
     let slot = hashOf(high, low) & this.#last;
-    for (let probes = 0; table[slot * slotWords + 3] !== 0; probes++) {
+    for (let probes = 1; table[slot * slotWords + 3] !== 0; probes++) {
       if (probes === probesMax) return;
       slot = (slot + 1) & this.#last;
     }
@@ -103,8 +103,8 @@ export class Shortcuts {
     low &= this.#lowMask;
     const table = this.#table;
     let slot = (hashOf(high, low) & this.#last) * slotWords;
-    while (table[slot] !== high || table[slot + 1] !== low || table[slot + 3] === 0) {
-      if (table[slot + 3] === 0) return false;
+    for (let probes = 0; table[slot] !== high || table[slot + 1] !== low || table[slot + 3] === 0; ) {
+      if (table[slot + 3] === 0 || ++probes === probesMax) return false;
       slot = slot + slotWords === table.length ? 0 : slot + slotWords;
     }
     const shape = table[slot + 4]!;
@@ -175,7 +175,8 @@ function wordAt(bytes: Uint8Array, at: number, end: number): number {
   return word;
 }
 
-function hashOf(high: number, low: number): number {
+/** Spreads a key's bits. Not a secret: keys can be crafted to fall together, which makes them no slower than a walk and a few slots. */
+export function hashOf(high: number, low: number): number {
   const folded = high ^ Math.imul(low, 0x9e3779b1);
   const once = Math.imul(folded ^ (folded >>> 16), 0x85ebca6b);
   const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35);

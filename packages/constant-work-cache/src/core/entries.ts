@@ -95,6 +95,9 @@ export class Entries<K, V> {
     this.#slots = new Map();
     this.#values = [];
     this.#keys = [];
+    this.#versions = new Float64Array(0);
+    this.#sequences = new Float64Array(0);
+    this.#marks = new Uint32Array(0);
     this.#hand = undefined;
     this.negatives = 0;
   }
@@ -136,5 +139,13 @@ export class Entries<K, V> {
     this.#versions = copy(new Float64Array(length), this.#versions);
     this.#sequences = copy(new Float64Array(length), this.#sequences);
     this.#marks = copy(new Uint32Array(length), this.#marks);
+    // Arrays that grow by themselves keep half as much again in reserve.
+    const longer = <T>(from: readonly T[]): T[] => {
+      const to = new Array<T>(length);
+      for (let i = 0; i < from.length; i++) to[i] = from[i] as T;
+      return to;
+    };
+    this.#keys = longer(this.#keys);
+    this.#values = longer(this.#values);
   }
 }

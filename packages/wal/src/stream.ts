@@ -5,7 +5,7 @@ import { badArgument, WalError } from "./errors.js";
 import { followRecords } from "./follow.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
-import { AppendRun, type PendingBatch } from "./pending-batch.js";
+import type { PendingBatch } from "./pending-batch.js";
 import { readBlocks, readRecords, readRecordsBackwards, truncated, type WalRecord } from "./reader.js";
 
 export interface AppendOptions {
@@ -55,7 +55,10 @@ export class WalStream {
   /** Bounds once everything that was called so far will be done. */
   #nextAssigned: number;
   #firstAssigned: number;
-  #run: AppendRun | undefined;
+  /** The run that the last append went to: its number, and the batch's `id` and `controls` then. */
+  #run = -1;
+  #runBatch = 0;
+  #runControls = 0;
   readonly #watchers = new Set<StreamWatcher>();
 
   /** @internal Use `wal.stream(name)`. */
@@ -111,9 +114,10 @@ export class WalStream {
       this.#nextAssigned = truncateAfter + 1;
     }
     if (bytes > 0) {
-      let run = this.#run;
-      if (run?.continuesIn(batch, state) !== true) this.#run = run = new AppendRun(state, batch);
-      run.add(records?.length ?? 1, bytes);
+      const goesOn = this.#runBatch === batch.id && this.#runControls === batch.controls;
+      this.#run = batch.extend(state, records?.length ?? 1, bytes, goesOn ? this.#run : -1);
+      this.#runBatch = batch.id;
+      this.#runControls = batch.controls;
     }
     if (records === undefined) {
       batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);

@@ -2,13 +2,13 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Load } from "./load.js";
+import type { Demand, Load } from "./load.js";
 
 export const names = ["a", "b", "c"] as const;
 
 export type ToNode =
   | { readonly type: "start"; readonly ports: Readonly<Record<string, number>> }
-  | { readonly type: "load"; readonly what: "write" | "read"; readonly clients: number; readonly ms: number };
+  | { readonly type: "load"; readonly demand: Demand };
 
 export type FromNode =
   | { readonly type: "listening"; readonly port: number }
@@ -44,10 +44,10 @@ export class ThreeProcesses {
     return three;
   }
 
-  async load(what: "write" | "read", clients: number, ms: number): Promise<Load> {
+  async load(demand: Demand): Promise<Load> {
     const leader = this.#leader as ChildProcess;
     const answer = told(leader, "load");
-    leader.send({ type: "load", what, clients, ms } satisfies ToNode);
+    leader.send({ type: "load", demand } satisfies ToNode);
     return (await answer).load;
   }
 

@@ -21,7 +21,9 @@ export type {
   Digest,
   Entry,
   SplitOptions,
+  KeptDigests,
 } from "./core/source.js";
+export { MerkleIndex, type MerkleView, type MerkleViewOptions } from "./core/merkle.js";
 export { streamingSnapshot, type StreamingOptions } from "./core/streaming.js";
 export { RangeDigester, DIGEST_VERSION, type CreateHash, type IncrementalHash } from "./core/digest.js";
 export { compareBytes } from "./core/bytes.js";

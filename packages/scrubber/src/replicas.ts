@@ -24,8 +24,11 @@ export function sortedReplica({ name, open, createHash = sha256 }: SortedReplica
 
 export interface MemoryReplicaOptions {
   readonly position?: Position;
+  /** A store that is kept elsewhere; without it the replica makes one, and keeps a Merkle tree along with it. */
   readonly store?: MemoryStore;
   readonly createHash?: CreateHash;
+  /** See `MerkleViewOptions`. */
+  readonly pause?: (bytes: number) => Promise<void> | void;
 }
 
 /** A replica in memory; its owner changes `store` and moves `position` along. */

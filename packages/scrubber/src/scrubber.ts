@@ -30,6 +30,11 @@ export interface ScrubberOptions {
 export interface PassRunOptions {
   /** Instead of asking `position`. */
   readonly at?: Position;
+  /**
+   * Compares the digests that sources keep along with their writes (`MerkleIndex`) instead of reading everything: an exchange of 32 bytes when all
+   * agree. Finds what was written differently; not what has rotted since, for which everything has to be read. False by default.
+   */
+  readonly kept?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -91,11 +96,12 @@ export class Scrubber {
   }
 
   /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
-  async pass({ at, signal }: PassRunOptions = {}): Promise<PassReport> {
+  async pass({ at, kept = false, signal }: PassRunOptions = {}): Promise<PassReport> {
     return this.#alone(async () => {
       const report = await comparePass({
         ...this.#options,
         at: at ?? (await this.#options.position()),
+        kept,
         signal: this.#signal(signal),
         onStep: ({ through, bytes }) => {
           this.#stats = { ...this.#stats, through, bytesCompared: this.#stats.bytesCompared + bytes };

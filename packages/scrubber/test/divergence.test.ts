@@ -245,10 +245,10 @@ describe("never a false alarm", () => {
 
   it("a replica of another version, whose digests are made differently, is left out", async () => {
     const { a, b, c } = trio({ k: "v" });
-    const newer = spoiled(b, (snapshot) => ({
-      digests: async (ranges) => (await snapshot.digests(ranges)).map((digest) => ({ ...digest, version: 2 })),
+    const older = spoiled(b, (snapshot) => ({
+      digests: async (ranges) => (await snapshot.digests(ranges)).map((digest) => ({ ...digest, version: 1 })),
     }));
-    const report = await new Scrubber({ replicas: [a, newer, c], position: () => 1 }).pass();
+    const report = await new Scrubber({ replicas: [a, older, c], position: () => 1 }).pass();
     expect(report).toMatchObject({ complete: true, compared: ["a", "c"], divergences: [], unstable: [] });
     expect(report.absent).toMatchObject([{ replica: "b", why: "incompatible" }]);
   });

@@ -24,10 +24,11 @@ export class Panel {
   exchanges = 0;
   #members: Member[] = [];
 
-  private constructor() {}
+  /** With `kept`, a source that keeps digests along with its writes is asked for those. */
+  private constructor(readonly kept: boolean) {}
 
-  static async open(sources: readonly ReplicaSource[], at: Position): Promise<Panel> {
-    const panel = new Panel();
+  static async open(sources: readonly ReplicaSource[], at: Position, kept = false): Promise<Panel> {
+    const panel = new Panel(kept);
     const opened = await Promise.allSettled(sources.map(async (source) => source.snapshot(at)));
     for (const [index, result] of opened.entries()) {
       const name = (sources[index] as ReplicaSource).name;
@@ -40,6 +41,11 @@ export class Panel {
         });
     }
     return panel;
+  }
+
+  /** Whether all of them keep digests along with their writes. */
+  get keeps(): boolean {
+    return this.#members.every((member) => member.snapshot.kept !== undefined);
   }
 
   get names(): string[] {
@@ -71,7 +77,7 @@ export class Panel {
       (preferred.indexOf(member.name) + preferred.length + 1) % (preferred.length + 1);
     for (const member of [...this.#members].sort((a, b) => rank(a) - rank(b))) {
       try {
-        const splits = await member.snapshot.splits(range, options);
+        const splits = await this.#digestsOf(member).splits(range, options);
         if (splits.length > 0) return splits;
       } catch (error) {
         this.#leaveIfBehind(member, error);
@@ -107,10 +113,14 @@ export class Panel {
     this.#members = [];
   }
 
+  #digestsOf({ snapshot }: Member): Pick<ReplicaSnapshot, "digests" | "splits"> {
+    return this.kept ? (snapshot.kept ?? snapshot) : snapshot;
+  }
+
   async #ask(member: Member, ranges: readonly KeyRange[]): Promise<Answer[] | undefined> {
     this.exchanges++;
     try {
-      const digests = await member.snapshot.digests(ranges);
+      const digests = await this.#digestsOf(member).digests(ranges);
       if (digests.length !== ranges.length) throw new Error(`${digests.length} digests for ${ranges.length} ranges`);
       const foreign = digests.find((digest) => digest.version !== DIGEST_VERSION);
       if (foreign !== undefined) {

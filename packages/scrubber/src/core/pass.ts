@@ -8,6 +8,8 @@ export interface PassOptions {
   readonly replicas: readonly ReplicaSource[];
   readonly reference: ReplicaSource | undefined;
   readonly at: Position;
+  /** Takes the word of the digests that sources keep along with their writes, instead of reading all. */
+  readonly kept: boolean;
   /** Bytes of one step: what is hashed without a break, and what `take` is asked for at a time. */
   readonly stepBytes: number;
   /** Below so many keys a range is read out and compared key by key. */
@@ -26,8 +28,8 @@ export interface PassOptions {
 
 /** Compares all sources over all keys at one position, and narrows every difference to its keys. */
 export async function comparePass(options: PassOptions): Promise<PassReport> {
-  const { replicas, reference, at } = options;
-  const panel = await Panel.open(reference === undefined ? replicas : [...replicas, reference], at);
+  const { replicas, reference, at, kept } = options;
+  const panel = await Panel.open(reference === undefined ? replicas : [...replicas, reference], at, kept);
   const pass = new Pass(options, panel);
   try {
     return await pass.run();
@@ -57,8 +59,10 @@ class Pass {
     let from: Uint8Array | undefined = NO_BYTES;
     while (from !== undefined && this.#panel.names.length > 1) {
       signal?.throwIfAborted();
-      await take(stepBytes);
-      const to: Uint8Array | undefined = await this.#stepEnd(from);
+      // Where all know their digests, one step is all: agreement then costs one digest from each.
+      const known = this.#panel.kept && this.#panel.keeps;
+      if (!known) await take(stepBytes);
+      const to: Uint8Array | undefined = known ? undefined : await this.#stepEnd(from);
       const bytes = await this.#step({ from, to });
       from = to;
       onStep?.({ through: to, bytes });
@@ -108,7 +112,7 @@ class Pass {
       await this.#readOut(range);
       return;
     }
-    await this.#options.take(widest.bytes);
+    if (!this.#panel.kept) await this.#options.take(widest.bytes);
     const splits = await this.#panel.splits(
       range,
       { bytes: Math.ceil(widest.bytes / this.#options.fanout), splitsMax: this.#options.fanout - 1 },

@@ -37,11 +37,24 @@ export interface SplitOptions {
 export interface ReplicaSnapshot {
   /** One digest for each range, in order. Many at once, so that narrowing costs one exchange a level. */
   digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
-  /** Keys of entries inside the range, ascending, each greater than `range.from`, where the range can be cut. */
+  /** Keys where the range can be cut: ascending, each greater than `range.from` and less than `range.to`. They need not be keys of entries. */
   splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
   /** The entries of the range, ascending. Asked only for ranges that have been narrowed to a few keys. */
   entries(range: KeyRange): AsyncIterable<Entry> | Iterable<Entry>;
+  /** What the source knows without reading its entries, if it keeps a Merkle tree along with its writes (`MerkleIndex`). */
+  readonly kept?: KeptDigests;
   close(): Promise<void>;
+}
+
+/**
+ * Digests of what was written, as remembered, beside those of what lies there, as read. They are the same until something rots, or until a
+ * write goes past the memory.
+ */
+export interface KeptDigests {
+  digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
+  splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
+  /** Reads the neighbourhood of the range: whether what lies there is what was written. Undefined when that is not known. */
+  intact(range: KeyRange): Promise<boolean | undefined>;
 }
 
 /** A copy of the data, to be compared with others. */

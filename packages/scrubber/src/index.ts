@@ -10,12 +10,16 @@ export {
   type MemoryReplicaOptions,
   type ReferenceFromOptions,
 } from "./replicas.js";
+export { iterableReplica, type IterableReplicaOptions, type IterableView } from "./iterable-replica.js";
+export { logReplica, sequenceKey, keySequence, type LogReplicaOptions, type LogEntry } from "./log-replica.js";
+export type { EntriesFrom } from "./core/forward.js";
 export { MemoryStore, MemoryReplica } from "./core/memory.js";
 export { Reference, type ReferenceOptions, type ReferenceEntry, type ReferenceApply } from "./core/reference.js";
 
 export type {
   ReplicaSource,
   ReplicaSnapshot,
+  SourceKind,
   Position,
   KeyRange,
   Digest,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Entry, memoryReplica, type ReplicaSnapshot, type ReplicaSource } from "../src/index.js";
 import { replicaSourceCases } from "../src/testing/index.js";
-import { spoiled } from "./support.js";
+import { spoiled } from "./support/sources.js";
 
 const entriesOf = (snapshot: ReplicaSnapshot, ...args: Parameters<ReplicaSnapshot["entries"]>) => [
   ...(snapshot.entries(...args) as Iterable<Entry>),

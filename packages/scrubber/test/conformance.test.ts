@@ -1,5 +1,13 @@
 import { describe, it } from "vitest";
-import { behind, type Entry, memoryReplica, type ReferenceEntry, referenceFrom, sortedReplica } from "../src/index.js";
+import {
+  behind,
+  type Entry,
+  iterableReplica,
+  memoryReplica,
+  type ReferenceEntry,
+  referenceFrom,
+  sortedReplica,
+} from "../src/index.js";
 import { replicaSourceCases, type SourceUnderTest } from "../src/testing/index.js";
 
 function suite(title: string, ...args: Parameters<typeof replicaSourceCases>): void {
@@ -71,3 +79,38 @@ suite("Reference", async (entries: readonly Entry[]): Promise<SourceUnderTest> =
     },
   };
 });
+
+/** A source that can only be read from its start, and one with a window that holds next to nothing. */
+for (const windowBytes of [1, 3_000, undefined]) {
+  suite(
+    `iterableReplica, with a window of ${windowBytes ?? "8 MiB"}`,
+    (entries): SourceUnderTest => {
+      const { store } = memoryReplica("held");
+      for (const { key, value } of entries) store.put(key, value);
+      let position = 1;
+      const source = iterableReplica({
+        name: "c",
+        ...(windowBytes === undefined ? {} : { windowBytes }),
+        open: (at) => {
+          if (at > position) throw behind("c", at, `it is at ${position}`);
+          const view = store.view();
+          return {
+            from: async function* (from) {
+              yield* view.range(windowBytes === 1 ? new Uint8Array(0) : from, undefined);
+            },
+          };
+        },
+      });
+      return {
+        source,
+        at: 1,
+        write: (key, value) => {
+          if (value === undefined) store.delete(key);
+          else store.put(key, value);
+          return ++position;
+        },
+      };
+    },
+    { entriesMany: 100 },
+  );
+}

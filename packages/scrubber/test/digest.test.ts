@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { memoryReplica, RangeDigester, sha256 } from "../src/index.js";
-import { bytes, many, replica } from "./support.js";
+import { bytes, many, replica } from "./support/sources.js";
 
 const digestOf = (entries: readonly (readonly [string, string])[]) => {
   const digester = new RangeDigester(sha256);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { behind, compareBytes, type Divergence, Scrubber, sortedReplica } from "../src/index.js";
-import { bytes, many, replica, spoiled, text, trio } from "./support.js";
+import { bytes, many, replica, spoiled, text, trio } from "./support/sources.js";
 
 const shown = ({ key, replica, against, kind, agreed }: Divergence) =>
   `${text(key)}: ${replica} ${kind} against ${against} [${agreed.join()}]`;

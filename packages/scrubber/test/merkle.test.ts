@@ -9,7 +9,7 @@ import {
   Scrubber,
   sha256,
 } from "../src/index.js";
-import { bytes, text } from "./support.js";
+import { bytes, text } from "./support/sources.js";
 
 const ALL: KeyRange = { from: bytes(""), to: undefined };
 const keyOf = (i: number) => bytes(`item/${String(i).padStart(8, "0")}`);

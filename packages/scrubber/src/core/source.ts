@@ -57,9 +57,13 @@ export interface KeptDigests {
   intact(range: KeyRange): Promise<boolean | undefined>;
 }
 
+export type SourceKind = "tree" | "log" | "archive" | "reference";
+
 /** A copy of the data, to be compared with others. */
 export interface ReplicaSource {
   readonly name: string;
+  /** What it is, for findings to say; `tree` by default. */
+  readonly kind?: SourceKind;
   /** Resolves when the contents at exactly `at` can be read; rejects with ERR_SCRUBBER_BEHIND when they cannot. */
   snapshot(at: Position): Promise<ReplicaSnapshot>;
 }

@@ -14,7 +14,15 @@ export { iterableReplica, type IterableReplicaOptions, type IterableView } from 
 export { logReplica, sequenceKey, keySequence, type LogReplicaOptions, type LogEntry } from "./log-replica.js";
 export type { EntriesFrom } from "./core/forward.js";
 export { MemoryStore, MemoryReplica } from "./core/memory.js";
-export { Reference, type ReferenceOptions, type ReferenceEntry, type ReferenceApply } from "./core/reference.js";
+export {
+  Reference,
+  type ReferenceOptions,
+  type ReferenceEntry,
+  type ReferenceApply,
+  type ReferenceSnapshot,
+} from "./core/reference.js";
+export type { ReferenceState, ReferenceStore, ReferenceView } from "./core/reference-store.js";
+export { ScratchStore, type ScratchStoreOptions } from "./scratch/scratch-store.js";
 
 export type {
   ReplicaSource,

@@ -1,7 +1,7 @@
 import type { CreateHash } from "./core/digest.js";
 import { badArgument } from "./core/errors.js";
 import { MemoryReplica, type MemoryStore } from "./core/memory.js";
-import { Reference, type ReferenceEntry, type ReferenceOptions } from "./core/reference.js";
+import { Reference, type ReferenceEntry, type ReferenceOptions, type ReferenceSnapshot } from "./core/reference.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 import { type StreamingOptions, streamingSnapshot } from "./core/streaming.js";
 import { sha256 } from "./sha256.js";
@@ -40,16 +40,19 @@ export function memoryReplica(
 }
 
 export interface ReferenceFromOptions extends ReferenceOptions {
+  /** The state that the entries follow on; not where the store has saved one. */
+  readonly snapshot?: ReferenceSnapshot;
   readonly through?: Position;
   readonly createHash?: CreateHash;
 }
 
-/** Builds a reference out of archived entries, through the app's own apply function. Keep it and `advance` it for the next pass. */
+/** Builds a reference out of a snapshot and archived entries, through the app's own apply function. Keep it and `advance` it for the next pass. */
 export async function referenceFrom(
   entries: AsyncIterable<ReferenceEntry> | Iterable<ReferenceEntry>,
-  { through, createHash = sha256, ...options }: ReferenceFromOptions,
+  { through, snapshot, createHash = sha256, ...options }: ReferenceFromOptions,
 ): Promise<Reference> {
   const reference = new Reference(options, createHash);
+  if (snapshot !== undefined && options.store?.savedPosition === undefined) await reference.load(snapshot);
   await reference.advance(entries, through === undefined ? {} : { through });
   return reference;
 }

@@ -2,12 +2,13 @@ import { NO_BYTES } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
 import { behind } from "./errors.js";
 import { MerkleIndex, type MerkleViewOptions } from "./merkle.js";
+import type { ReferenceStore } from "./reference-store.js";
 import { SortedTree, type SortedView } from "./sorted-tree.js";
 import type { Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource } from "./source.js";
 import { streamingSnapshot } from "./streaming.js";
 
 /** Keys and values in memory, in order. What is put in is kept by reference and must not be changed afterwards. */
-export class MemoryStore {
+export class MemoryStore implements ReferenceStore {
   readonly #tree = new SortedTree<Entry>();
   readonly #index: MerkleIndex | undefined;
   #size = 0;

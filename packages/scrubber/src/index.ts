@@ -1,5 +1,14 @@
 export { Scrubber, type ScrubberOptions, type PassRunOptions, type ScrubberStats } from "./scrubber.js";
-export type { PassReport, Divergence, Unreadable, Absent } from "./core/finding.js";
+export {
+  ScrubSchedule,
+  type ScrubScheduleOptions,
+  type ScrubScheduleStats,
+  type ScrubUnit,
+  type ScheduleState,
+  type ScheduleClock,
+} from "./schedule.js";
+export type { StepDone } from "./core/pass.js";
+export type { PassReport, Divergence, Unreadable, Absent, Since } from "./core/finding.js";
 export type { Repairer, RepairOrder, RepairResult } from "./core/repair.js";
 
 export {

@@ -2,12 +2,14 @@ import type { CreateHash } from "./core/digest.js";
 import { badArgument } from "./core/errors.js";
 import { MemoryReplica, type MemoryStore } from "./core/memory.js";
 import { Reference, type ReferenceEntry, type ReferenceOptions, type ReferenceSnapshot } from "./core/reference.js";
-import type { Position, ReplicaSource } from "./core/source.js";
+import type { Position, ReplicaSource, SourceKind } from "./core/source.js";
 import { type StreamingOptions, streamingSnapshot } from "./core/streaming.js";
 import { sha256 } from "./sha256.js";
 
 export interface SortedReplicaOptions {
   readonly name: string;
+  /** For findings to say; `tree` by default. */
+  readonly kind?: SourceKind;
   /**
    * Opens a view of the contents at exactly this position. Throws `behind(name, at, why)` when the position is not reached yet, or is
    * over; any other error counts as unreachable.
@@ -17,9 +19,9 @@ export interface SortedReplicaOptions {
 }
 
 /** A replica over anything that can be read in order of its keys: a B-tree's cursor, a database's query, a sorted file. */
-export function sortedReplica({ name, open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
+export function sortedReplica({ name, kind = "tree", open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
   if (typeof open !== "function") throw badArgument("open", "a function", open);
-  return { name, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
+  return { name, kind, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
 }
 
 export interface MemoryReplicaOptions {

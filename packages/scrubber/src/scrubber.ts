@@ -1,7 +1,8 @@
 import { channel } from "node:diagnostics_channel";
 import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
-import { comparePass } from "./core/pass.js";
+import { History } from "./core/history.js";
+import { comparePass, type StepDone } from "./core/pass.js";
 import { type Repairer, type RepairResult, repairAll } from "./core/repair.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 
@@ -35,6 +36,12 @@ export interface PassRunOptions {
    * agree. Finds what was written differently; not what has rotted since, for which everything has to be read. False by default.
    */
   readonly kept?: boolean;
+  /** Begins at this key, where a pass was interrupted (`onStep`); what is below it is not compared. */
+  readonly from?: Uint8Array;
+  /** Instead of the scrubber's own. */
+  readonly take?: (bytes: number) => Promise<void> | void;
+  /** After each step, awaited. Not called for the rest of a pass that cannot go on. */
+  readonly onStep?: (step: StepDone) => Promise<void> | void;
   readonly signal?: AbortSignal;
 }
 
@@ -60,6 +67,7 @@ const unreadableChannel = channel("evenkeel:scrubber:unreadable");
  */
 export class Scrubber {
   readonly #options: Required<Omit<ScrubberOptions, "reference">> & { readonly reference: ReplicaSource | undefined };
+  readonly #history = new History();
   readonly #closing = new AbortController();
   #running: Promise<unknown> | undefined;
   #stats: ScrubberStats = {
@@ -96,17 +104,24 @@ export class Scrubber {
   }
 
   /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
-  async pass({ at, kept = false, signal }: PassRunOptions = {}): Promise<PassReport> {
+  async pass({ at, kept = false, from, take, onStep, signal }: PassRunOptions = {}): Promise<PassReport> {
     return this.#alone(async () => {
+      const position = at ?? (await this.#options.position());
+      this.#history.begin(position, kept);
       const report = await comparePass({
         ...this.#options,
-        at: at ?? (await this.#options.position()),
+        at: position,
         kept,
+        history: this.#history,
+        from,
+        take: take ?? this.#options.take,
         signal: this.#signal(signal),
-        onStep: ({ through, bytes }) => {
+        onStep: async ({ through, bytes }) => {
           this.#stats = { ...this.#stats, through, bytesCompared: this.#stats.bytesCompared + bytes };
+          await onStep?.({ through, bytes });
         },
       });
+      this.#history.end(report, from !== undefined);
       this.#stats = {
         ...this.#stats,
         passes: this.#stats.passes + 1,

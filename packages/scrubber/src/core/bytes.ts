@@ -24,6 +24,11 @@ export function successor(key: Uint8Array): Uint8Array {
   return next;
 }
 
+/** The range that holds this key and no other. */
+export function only(key: Uint8Array): KeyRange {
+  return { from: key, to: successor(key) };
+}
+
 /** A source whose entries do not ascend is damaged in its order: what a merge would make of it are findings without sense. */
 export function checkOrder(before: Uint8Array | undefined, key: Uint8Array): void {
   if (before === undefined || compareBytes(before, key) < 0) return;

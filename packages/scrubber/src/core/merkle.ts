@@ -132,6 +132,23 @@ export class MerkleView implements KeptDigests {
     });
   }
 
+  /**
+   * The digests of what lies there, read from end to end; what is not known yet is learned on the way.
+   */
+  async read(ranges: readonly KeyRange[]): Promise<readonly Digest[]> {
+    return this.#alone(async () => {
+      const digests: Digest[] = [];
+      for (const range of ranges) {
+        digests.push(digestOf(await this.#readAndLearn(range)));
+        // At most the runs that the range cuts through.
+        const { from, to } = range;
+        const last = to === undefined ? undefined : this.#parts.runs.peek().ceiling(to);
+        await this.#learn({ from, to: last === undefined ? to : successor(last.key) });
+      }
+      return digests;
+    });
+  }
+
   /** Where to cut: behind the ends of runs where there are any, because there sums add up. */
   async splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]> {
     return this.#alone(async () => {
@@ -170,7 +187,9 @@ export class MerkleView implements KeptDigests {
       const runs = this.#parts.runs.peek();
       const first = runs.ceiling(from);
       const before = runs.below(first?.key ?? from);
-      const last = to === undefined ? undefined : runs.ceiling(to);
+      const ending = to === undefined ? undefined : runs.below(to);
+      const ends = ending !== undefined && to !== undefined && compareBytes(to, successor(ending.key)) <= 0;
+      const last = ends ? ending : to === undefined ? undefined : runs.ceiling(to);
       const whole = {
         from: before === undefined ? NO_BYTES : successor(before.key),
         to: last === undefined ? undefined : successor(last.key),
@@ -237,7 +256,7 @@ export class MerkleView implements KeptDigests {
     return digester.finishSum();
   }
 
-  async #feed(digester: RangeDigester, range: KeyRange): Promise<void> {
+  async #feed(digester: RangeDigester, range: KeyRange, enough?: () => boolean): Promise<void> {
     let unpaused = 0;
     const pause = async (): Promise<void> => {
       const bytes = unpaused;
@@ -252,15 +271,65 @@ export class MerkleView implements KeptDigests {
     };
     const entries = this.#parts.entries(range);
     if (Symbol.iterator in entries) {
-      for (const entry of entries) if (count(entry)) await pause();
-    } else for await (const entry of entries) if (count(entry)) await pause();
+      for (const entry of entries) {
+        if (count(entry)) await pause();
+        if (enough?.() === true) return;
+      }
+    } else {
+      for await (const entry of entries) {
+        if (count(entry)) await pause();
+        if (enough?.() === true) return;
+      }
+    }
   }
 
   /** Reads the runs of the range whose sums are not known. */
   async #learn({ from, to }: KeyRange): Promise<void> {
-    const { runs, epoch, adopt } = this.#parts;
+    const { epoch } = this.#parts;
+    for (const run of this.#unknown(from, to)) {
+      const { found, rest } = await this.#readRuns({ from: this.#startOf(run), to: successor(run.key) });
+      // The end of a run that was not written to still ends one, unless what lies there has rotted; then its sum says so.
+      if (rest.keys > 0 || found.length === 0) found.push({ key: run.key, sum: rest, epoch });
+      this.#adopt(run, found);
+    }
+    const behind = this.#behindRuns();
+    if (this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, behind) <= 0)) return;
+    const { found, rest, ended } = await this.#readRuns({ from: behind, to: undefined }, to);
+    this.#adoptTail(found, ended ? rest : undefined);
+  }
+
+  async #readAndLearn({ from, to }: KeyRange): Promise<RunSum> {
+    const { runs } = this.#parts;
+    const { found, rest } = await this.#readRuns({ from, to });
+    let total: RunSum = rest;
+    for (const { sum } of found) total = addSums(total, sum as RunSum);
+    // The first run may have begun before the range; every other one is whole.
+    const first = runs.peek().ceiling(from);
+    const aligned = beginsBehind(
+      runs.peek().below(first?.key ?? from) ?? (first === undefined ? runs.peek().last() : undefined),
+      from,
+    );
+    const whole = aligned ? found : found.slice(1);
+    const starts = aligned ? from : found[0] === undefined ? undefined : successor(found[0].key);
+    if (starts === undefined) return total;
+    for (const run of this.#unknown(from, to)) {
+      if (compareBytes(this.#startOf(run), starts) < 0) continue;
+      const begin = this.#startOf(run);
+      const inside = whole.filter(({ key }) => compareBytes(key, begin) >= 0 && compareBytes(key, run.key) <= 0);
+      const last = inside.at(-1);
+      if (last !== undefined && compareBytes(last.key, run.key) === 0) this.#adopt(run, inside);
+    }
+    const behind = this.#behindRuns();
+    if (this.#parts.tail.sum === undefined && compareBytes(behind, starts) >= 0) {
+      const inTail = whole.filter(({ key }) => compareBytes(key, behind) >= 0);
+      if (inTail.length > 0 || to === undefined) this.#adoptTail(inTail, to === undefined ? rest : undefined);
+    }
+    return total;
+  }
+
+  #unknown(from: Uint8Array, to: Uint8Array | undefined): Run[] {
     const unknown: Run[] = [];
-    runs.peek().walk(
+    this.#parts.runs.peek().walk(
       from,
       to,
       measure,
@@ -269,32 +338,47 @@ export class MerkleView implements KeptDigests {
         if (run.sum === undefined) unknown.push(run);
       },
     );
-    for (const run of unknown) {
-      const before = runs.peek().below(run.key);
-      const range = { from: before === undefined ? NO_BYTES : successor(before.key), to: successor(run.key) };
-      const { found, rest } = await this.#readRuns(range);
-      // The end of a run that was not written to still ends one, unless what lies there has rotted; then its sum says so.
-      if (rest.keys > 0 || found.length === 0) found.push({ key: run.key, sum: rest, epoch });
-      runs.delete(run.key);
-      for (const one of found) runs.set(one);
-      adopt(run, found, undefined);
-    }
-    const { tail } = this.#parts;
-    const last = runs.peek().last();
-    const behind = last === undefined ? NO_BYTES : successor(last.key);
-    if (tail.sum !== undefined || (to !== undefined && compareBytes(to, behind) <= 0)) return;
-    const { found, rest } = await this.#readRuns({ from: behind, to: undefined });
+    return unknown;
+  }
+
+  #startOf(run: Run): Uint8Array {
+    const before = this.#parts.runs.peek().below(run.key);
+    return before === undefined ? NO_BYTES : successor(before.key);
+  }
+
+  #behindRuns(): Uint8Array {
+    const last = this.#parts.runs.peek().last();
+    return last === undefined ? NO_BYTES : successor(last.key);
+  }
+
+  #adopt(run: Run, found: readonly Run[]): void {
+    const { runs, adopt } = this.#parts;
+    runs.delete(run.key);
     for (const one of found) runs.set(one);
-    this.#parts.tail = { sum: rest, epoch };
+    adopt(run, found, undefined);
+  }
+
+  #adoptTail(found: readonly Run[], sum: RunSum | undefined): void {
+    const { runs, tail, epoch, adopt } = this.#parts;
+    for (const one of found) runs.set(one);
+    this.#parts.tail = { sum, epoch };
     adopt(tail, found, this.#parts.tail);
   }
 
-  async #readRuns(range: KeyRange): Promise<{ readonly found: Run[]; readonly rest: RunSum }> {
+  /** With `until`, ends with the run that reaches so far. */
+  async #readRuns(
+    range: KeyRange,
+    until?: Uint8Array,
+  ): Promise<{ readonly found: Run[]; readonly rest: RunSum; readonly ended: boolean }> {
     const { createHash, epoch } = this.#parts;
     const found: Run[] = [];
-    const digester = new RangeDigester(createHash, (end, sum) => found.push({ key: end.slice(), sum, epoch }));
-    await this.#feed(digester, range);
-    return { found, rest: digester.finishSum() };
+    let enough = false;
+    const digester = new RangeDigester(createHash, (end, sum) => {
+      found.push({ key: end.slice(), sum, epoch });
+      enough = until !== undefined && compareBytes(end, until) >= 0;
+    });
+    await this.#feed(digester, range, () => enough);
+    return { found, rest: digester.finishSum(), ended: !enough };
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {

@@ -2,7 +2,16 @@ import { checkOrder } from "./bytes.js";
 import { DIGEST_VERSION } from "./digest.js";
 import { isBehind } from "./errors.js";
 import type { Absent } from "./finding.js";
-import type { Digest, Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource, SplitOptions } from "./source.js";
+import type {
+  Digest,
+  Entry,
+  KeyRange,
+  Position,
+  ReplicaSnapshot,
+  ReplicaSource,
+  SourceKind,
+  SplitOptions,
+} from "./source.js";
 
 interface Member {
   readonly name: string;
@@ -23,6 +32,7 @@ export class Panel {
   readonly absent: Absent[] = [];
   exchanges = 0;
   #members: Member[] = [];
+  readonly #kinds = new Map<string, SourceKind>();
 
   /** With `kept`, a source that keeps digests along with its writes is asked for those. */
   private constructor(readonly kept: boolean) {}
@@ -31,7 +41,8 @@ export class Panel {
     const panel = new Panel(kept);
     const opened = await Promise.allSettled(sources.map(async (source) => source.snapshot(at)));
     for (const [index, result] of opened.entries()) {
-      const name = (sources[index] as ReplicaSource).name;
+      const { name, kind = "tree" } = sources[index] as ReplicaSource;
+      panel.#kinds.set(name, kind);
       if (result.status === "fulfilled") panel.#members.push({ name, snapshot: result.value });
       else
         panel.absent.push({
@@ -105,6 +116,20 @@ export class Panel {
       }),
     );
     return read.filter((_, m) => this.#members.includes(members[m] as Member));
+  }
+
+  kindOf(name: string): SourceKind {
+    return this.#kinds.get(name) ?? "tree";
+  }
+
+  /** What a source says about its own bytes; a source that fails to say has not said it. */
+  async intact(name: string, range: KeyRange): Promise<boolean | undefined> {
+    const snapshot = this.#members.find((member) => member.name === name)?.snapshot;
+    try {
+      return snapshot?.intact === undefined ? await snapshot?.kept?.intact(range) : await snapshot.intact(range);
+    } catch {
+      return undefined;
+    }
   }
 
   async close(): Promise<void> {

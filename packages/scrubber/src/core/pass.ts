@@ -1,5 +1,6 @@
-import { cut, equalBytes, joinRange, NO_BYTES } from "./bytes.js";
+import { cut, equalBytes, joinRange, NO_BYTES, only } from "./bytes.js";
 import type { Divergence, PassReport, Unreadable } from "./finding.js";
+import type { History } from "./history.js";
 import { compareEntries } from "./leaf.js";
 import { type Answer, Panel } from "./panel.js";
 import type { Digest, KeyRange, Position, ReplicaSource } from "./source.js";
@@ -17,13 +18,21 @@ export interface PassOptions {
   /** Into how many parts a differing range is cut; each level of narrowing costs one exchange with every source. */
   readonly fanout: number;
   readonly findingsMax: number;
+  /** What earlier passes have seen. */
+  readonly history: History;
   /** Waits until so many more bytes may be read. */
   readonly take: (bytes: number) => Promise<void> | void;
   readonly signal: AbortSignal | undefined;
   /** Called after each step with the key up to which all is compared; undefined at the end. */
-  readonly onStep:
-    | ((progress: { readonly through: Uint8Array | undefined; readonly bytes: number }) => void)
-    | undefined;
+  readonly onStep: ((step: StepDone) => Promise<void> | void) | undefined;
+  /** Where to begin: what is below was compared by a pass that was interrupted. */
+  readonly from: Uint8Array | undefined;
+}
+
+export interface StepDone {
+  readonly through: Uint8Array | undefined;
+  /** Compared in this step, as the source with the most holds it. */
+  readonly bytes: number;
 }
 
 /** Compares all sources over all keys at one position, and narrows every difference to its keys. */
@@ -56,7 +65,7 @@ class Pass {
 
   async run(): Promise<PassReport> {
     const { stepBytes, take, signal, onStep } = this.#options;
-    let from: Uint8Array | undefined = NO_BYTES;
+    let from: Uint8Array | undefined = this.#options.from ?? NO_BYTES;
     while (from !== undefined && this.#panel.names.length > 1) {
       signal?.throwIfAborted();
       // Where all know their digests, one step is all: agreement then costs one digest from each.
@@ -65,7 +74,7 @@ class Pass {
       const to: Uint8Array | undefined = known ? undefined : await this.#stepEnd(from);
       const bytes = await this.#step({ from, to });
       from = to;
-      onStep?.({ through: to, bytes });
+      await onStep?.({ through: to, bytes });
     }
     const compared = this.#panel.names;
     return {
@@ -139,8 +148,14 @@ class Pass {
       if (entries === undefined) this.#addUnreadable(name, range, cause);
       else readable.push({ name, entries });
     }
-    const found = compareEntries(readable, this.#options.reference?.name, this.#options.at);
-    this.#divergences.push(...found);
+    const found = compareEntries(readable, this.#options.reference?.name);
+    for (const one of found) {
+      const intact = await this.#panel.intact(one.replica, only(one.key));
+      const cause = intact === undefined ? "unknown" : intact ? "applied" : "rot";
+      const since = this.#options.history.since(one.replica, one.key);
+      const { at } = this.#options;
+      this.#divergences.push({ ...one, where: this.#panel.kindOf(one.replica), cause, since, at });
+    }
     if (found.length === 0 && readable.length === read.length && read.length > 1) joinRange(this.#unstable, range);
   }
 
@@ -149,7 +164,9 @@ class Pass {
       (other) => other.replica === replica && other.range.to !== undefined && equalBytes(other.range.to, range.from),
     );
     const before = this.#unreadable[index];
-    if (before === undefined) this.#unreadable.push({ replica, range, cause });
+    const since = this.#options.history.since(replica, range.from);
+    const where = this.#panel.kindOf(replica);
+    if (before === undefined) this.#unreadable.push({ replica, where, since, range, cause });
     else this.#unreadable[index] = { ...before, range: { from: before.range.from, to: range.to } };
   }
 

@@ -1,8 +1,8 @@
-import { compareBytes, equalBytes } from "./bytes.js";
+import { compareBytes, equalBytes, only } from "./bytes.js";
 import type { Divergence } from "./finding.js";
 import { type Held, type Judgement, judge } from "./judge.js";
 import { Panel } from "./panel.js";
-import type { KeyRange, Position, ReplicaSource } from "./source.js";
+import type { Position, ReplicaSource } from "./source.js";
 
 /** One replica's key to be set right. */
 export interface RepairOrder {
@@ -130,11 +130,4 @@ async function look(
   } finally {
     await panel.close();
   }
-}
-
-/** The range that holds this key and no other: up to the next possible key, which is the key and a zero byte. */
-function only(key: Uint8Array): KeyRange {
-  const to = new Uint8Array(key.length + 1);
-  to.set(key);
-  return { from: key, to };
 }

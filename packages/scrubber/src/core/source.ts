@@ -41,6 +41,11 @@ export interface ReplicaSnapshot {
   splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
   /** The entries of the range, ascending. Asked only for ranges that have been narrowed to a few keys. */
   entries(range: KeyRange): AsyncIterable<Entry> | Iterable<Entry>;
+  /**
+   * Whether what lies under these keys is what was once written there: false where a checksum or a digest kept along with the writes says that it has
+   * rotted, true where one says that it has not, undefined where nothing can say. Asked about keys that differ, to tell rot from a replica that applied something else.
+   */
+  intact?(range: KeyRange): Promise<boolean | undefined>;
   /** What the source knows without reading its entries, if it keeps a Merkle tree along with its writes (`MerkleIndex`). */
   readonly kept?: KeptDigests;
   close(): Promise<void>;
@@ -52,6 +57,8 @@ export interface ReplicaSnapshot {
  */
 export interface KeptDigests {
   digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
+  /** The digests of what lies there, from reading it, which is a good time to remember them. */
+  read?(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
   splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
   /** Reads the neighbourhood of the range: whether what lies there is what was written. Undefined when that is not known. */
   intact(range: KeyRange): Promise<boolean | undefined>;

@@ -9,7 +9,10 @@ export {
 } from "./schedule.js";
 export type { StepDone } from "./core/pass.js";
 export type { PassReport, Divergence, Unreadable, Absent, Since } from "./core/finding.js";
-export type { Repairer, RepairOrder, RepairResult } from "./core/repair.js";
+export type { Repairer, RepairOrder, RepairResult, Audit, AuditRecord } from "./core/repair.js";
+export { jsonLinesAudit } from "./audit.js";
+export { PairScrubber, type PairScrubberOptions } from "./pair-scrubber.js";
+export type { PairSide, PairReport, PairDivergence } from "./core/pair.js";
 
 export {
   sortedReplica,

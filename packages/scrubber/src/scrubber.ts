@@ -3,7 +3,7 @@ import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
 import { History } from "./core/history.js";
 import { comparePass, type StepDone } from "./core/pass.js";
-import { type Repairer, type RepairResult, repairAll } from "./core/repair.js";
+import { type Audit, type Repairer, type RepairResult, repairAll } from "./core/repair.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 
 export interface ScrubberOptions {
@@ -136,12 +136,13 @@ export class Scrubber {
 
   /**
    * Repairs what a pass found: each key is looked at anew, judged anew (the reference first, else the majority), handed to `repairer`, and
-   * looked at again. Nothing is repaired where no two sources agree.
+   * looked at again. Nothing is repaired where no two sources agree. With `audit`, each order and what came of it is written down; when that
+   * fails before the order, the key is left as it is.
    */
   async repair(
     divergences: readonly Divergence[],
     repairer: Repairer,
-    { signal }: { readonly signal?: AbortSignal } = {},
+    { signal, audit }: { readonly signal?: AbortSignal; readonly audit?: Audit } = {},
   ): Promise<readonly RepairResult[]> {
     return this.#alone(async () => {
       const { replicas, reference, position } = this.#options;
@@ -150,6 +151,7 @@ export class Scrubber {
         reference,
         position,
         repairer,
+        audit,
         signal: this.#signal(signal),
       });
       const repaired = results.filter((result) => result.outcome === "repaired").length;

@@ -12,5 +12,6 @@ export { TokenBucketError, type TokenBucketErrorCode } from "./core/errors.js";
 
 // For those who bring their own time: the arithmetic without a clock, and the shapes of a clock and a timer.
 
-export type { Clock, Timer } from "./clock.js";
+export { clockFrom, systemTimer } from "./clock.js";
 export { BucketLevel, type BucketLevelOptions, RATE_MAX, TOKENS_MAX } from "./core/bucket-level.js";
+export type { Clock, Timer } from "./core/time.js";

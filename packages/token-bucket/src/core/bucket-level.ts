@@ -90,9 +90,19 @@ export class BucketLevel {
   /** Charges without asking. The balance may fall below zero; it is paid back before anything can be taken again. */
   debit(tokens: number, nowMs: number): void {
     checkNumber("tokens", tokens, 0, TOKENS_MAX);
-    this.#levelAt(nowMs);
+    // Whoever asked at this very moment has brought everything up to date already.
+    if (nowMs !== this.#lastMs) this.#levelAt(nowMs);
     this.#spend(tokens * 1000);
     if (this.#spent > FOLD_AT) this.#fold(this.#lastMs);
+  }
+
+  /** Takes all that is there, to exactly nothing; a debt stays. */
+  drain(nowMs: number): void {
+    if (this.#levelAt(nowMs) <= 0) return;
+    this.#base = 0;
+    this.#low = 0;
+    this.#spent = 0;
+    this.#anchorMs = this.#lastMs;
   }
 
   /** Gives tokens back; what would stand above the capacity is lost. */

@@ -49,16 +49,23 @@ export class TokenBucket implements Chargeable {
   readonly clock: Clock;
   readonly #level: BucketLevel;
   readonly #room: WaitingRoom<Waiter>;
+  /** Nobody waits, and it is open. */
+  #idle = true;
   #taken = 0;
   #refused = 0;
-  #closed = false;
 
   constructor(options: TokenBucketOptions) {
     this.clock = clockFrom(options.now);
     const waitersMax = checkNumber("waitersMax", options.waitersMax ?? 1024, 0, 2 ** 31);
     this.#level = new BucketLevel(options, this.clock());
     this.#room = new WaitingRoom(
-      { serve: (waiter) => this.#serve(waiter), whyNever: ({ tokens }) => this.#whyNever(tokens) },
+      {
+        serve: (waiter) => this.#serve(waiter),
+        idle: (idle) => {
+          this.#idle = idle;
+        },
+        whyNever: ({ tokens }) => this.#whyNever(tokens),
+      },
       options.timer ?? systemTimer(options.keepAlive ?? false),
       waitersMax,
     );
@@ -69,7 +76,7 @@ export class TokenBucket implements Chargeable {
    * More than `capacity` is never there.
    */
   tryTake(tokens = 1): boolean {
-    if (this.#room.length === 0 && !this.#closed && this.#level.tryTake(tokens, this.clock())) {
+    if (this.#idle && this.#level.tryTake(tokens, this.clock())) {
       this.#taken += 1;
       return true;
     }
@@ -80,7 +87,7 @@ export class TokenBucket implements Chargeable {
 
   /** Whether `tryTake(tokens)` would succeed now. Changes nothing. `nowMs`: for who has read `clock` already. */
   has(tokens = 1, nowMs = this.clock()): boolean {
-    return this.#room.length === 0 && !this.#closed && this.#level.has(tokens, nowMs);
+    return this.#idle && this.#level.has(tokens, nowMs);
   }
 
   /**
@@ -94,8 +101,7 @@ export class TokenBucket implements Chargeable {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
     const { signal } = options;
     signal?.throwIfAborted();
-    if (this.#closed) throw this.#room.refuse("ERR_TOKEN_BUCKET_CLOSED", "the bucket is closed");
-    if (this.#room.length === 0 && this.#level.tryTake(tokens, this.clock())) {
+    if (this.#idle && this.#level.tryTake(tokens, this.clock())) {
       this.#taken += 1;
       return;
     }
@@ -110,6 +116,19 @@ export class TokenBucket implements Chargeable {
     this.#level.debit(tokens, nowMs);
   }
 
+  /** What `tryTake` does, for who has read `clock` already. */
+  takeAt(tokens: number, nowMs: number): boolean {
+    if (!this.#idle || !this.#level.tryTake(tokens, nowMs)) return false;
+    this.#taken += 1;
+    return true;
+  }
+
+  /** Undoes a `takeAt` of this very moment. For what was paid for and never done there is `refund`. */
+  untake(tokens: number, nowMs: number): void {
+    this.#level.refund(tokens, nowMs);
+    this.#taken -= 1;
+  }
+
   /** Gives `tokens` back; what would stand above the capacity is lost. */
   refund(tokens: number): void {
     this.#level.refund(tokens, this.clock());
@@ -122,7 +141,7 @@ export class TokenBucket implements Chargeable {
    */
   msUntil(tokens = 1, nowMs = this.clock()): number {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
-    if (this.#closed || tokens > this.#level.capacity) return Number.POSITIVE_INFINITY;
+    if (this.#room.closed || tokens > this.#level.capacity) return Number.POSITIVE_INFINITY;
     if (this.#room.length === 0) return this.#level.msUntil(tokens, nowMs);
     // Their sum may be above the capacity; it is earned and spent bit by bit.
     const missing = this.#room.tokens() + tokens - this.#level.tokens(nowMs);
@@ -151,7 +170,6 @@ export class TokenBucket implements Chargeable {
 
   /** Refuses those who wait with `ERR_TOKEN_BUCKET_CLOSED`, and every take from now on. May be called twice. */
   close(): void {
-    this.#closed = true;
     this.#room.close();
   }
 

@@ -10,6 +10,8 @@ export interface WaitingRoomHost<W extends Waiter> {
    * again, `Infinity` for never.
    */
   serve(waiter: W): number;
+  /** Told whenever it changes: nobody waits and it is not closed, so who comes now may be served at once. */
+  idle(idle: boolean): void;
   /** Why it can never be served, for people; undefined when it can. */
   whyNever(waiter: W): string | undefined;
 }
@@ -23,6 +25,7 @@ export class WaitingRoom<W extends Waiter> {
   #cancelTimer: (() => void) | undefined;
   #admitted = 0;
   #refused = 0;
+  #closed = false;
 
   constructor(host: WaitingRoomHost<W>, timer: Timer, waitersMax: number) {
     this.#host = host;
@@ -32,6 +35,10 @@ export class WaitingRoom<W extends Waiter> {
 
   get length(): number {
     return this.#line.length;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get admitted(): number {
@@ -50,6 +57,7 @@ export class WaitingRoom<W extends Waiter> {
 
   /** Joins the line; resolves when served. The room adds `admit` and `fail` to what the waiter asks for. */
   async wait(asked: Omit<W, "admit" | "fail">, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#closed) throw this.refuse("ERR_TOKEN_BUCKET_CLOSED", "the bucket is closed");
     const why = this.#host.whyNever(asked as W);
     if (why !== undefined) throw this.refuse("ERR_TOKEN_BUCKET_NEVER", why);
     if (this.#line.length >= this.#waitersMax) {
@@ -58,7 +66,7 @@ export class WaitingRoom<W extends Waiter> {
     }
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
-        this.#line.remove(waiter);
+        this.#remove(waiter);
         waiter.fail(signal?.reason);
         // It may have stood in the way of a smaller request behind it.
         this.serve();
@@ -78,6 +86,7 @@ export class WaitingRoom<W extends Waiter> {
       } as W;
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#line.push(waiter);
+      this.#host.idle(false);
       if (this.#line.length === 1) this.serve();
     });
   }
@@ -96,11 +105,11 @@ export class WaitingRoom<W extends Waiter> {
           this.#cancelTimer = this.#timer(Math.max(1, Math.min(waitMs, DELAY_MAX_MS)), () => this.serve());
           return;
         }
-        this.#line.remove(waiter);
+        this.#remove(waiter);
         waiter.fail(new TokenBucketError("ERR_TOKEN_BUCKET_NEVER", why));
         continue;
       }
-      this.#line.remove(waiter);
+      this.#remove(waiter);
       waiter.admit();
     }
   }
@@ -110,7 +119,7 @@ export class WaitingRoom<W extends Waiter> {
     for (const waiter of this.#line.toArray()) {
       const why = this.#host.whyNever(waiter);
       if (why === undefined) continue;
-      this.#line.remove(waiter);
+      this.#remove(waiter);
       waiter.fail(new TokenBucketError("ERR_TOKEN_BUCKET_NEVER", why));
     }
     this.serve();
@@ -124,11 +133,18 @@ export class WaitingRoom<W extends Waiter> {
 
   /** Sends everybody away with `ERR_TOKEN_BUCKET_CLOSED`. */
   close(): void {
+    this.#closed = true;
+    this.#host.idle(false);
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     for (const waiter of this.#line.toArray()) {
-      this.#line.remove(waiter);
+      this.#remove(waiter);
       waiter.fail(new TokenBucketError("ERR_TOKEN_BUCKET_CLOSED", "the bucket was closed while this caller waited"));
     }
+  }
+
+  #remove(waiter: W): void {
+    this.#line.remove(waiter);
+    this.#host.idle(this.#line.length === 0 && !this.#closed);
   }
 }

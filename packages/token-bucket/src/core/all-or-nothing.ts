@@ -15,6 +15,13 @@ export interface Chargeable {
   has(tokens: number, nowMs?: number): boolean;
   /** Charges `tokens` without asking. */
   debit(tokens: number, nowMs?: number): void;
+  /**
+   * Asks and charges in one step, for who can take it back: half the work where, as nearly always, everybody agrees.
+   * Together with `untake`, or not at all.
+   */
+  takeAt?(tokens: number, nowMs: number): boolean;
+  /** Undoes a `takeAt` of this very moment, as if it had not been. */
+  untake?(tokens: number, nowMs: number): void;
 }
 
 /** Up to so many, comparing each with each is quicker than a set. */
@@ -27,45 +34,46 @@ const PAIRWISE_MAX = 16;
  */
 export function tryTakeAll(buckets: readonly Chargeable[], tokens = 1): boolean {
   const { length } = buckets;
-  if (length > PAIRWISE_MAX) checkDistinct(buckets);
-  let clock: Clock | undefined;
-  let nowMs = 0;
+  if (length !== 3) checkDistinct(buckets);
+  else if (buckets[0] === buckets[1] || buckets[0] === buckets[2] || buckets[1] === buckets[2]) throw twice();
+  const clock = buckets[0]?.clock;
+  if (clock === undefined) return takeEach(buckets, tokens);
+  const nowMs = clock();
   for (let i = 0; i < length; i += 1) {
     const bucket = buckets[i] as Chargeable;
-    if (length <= PAIRWISE_MAX) for (let j = 0; j < i; j += 1) if (buckets[j] === bucket) throw twice(i);
-    if (bucket.clock === undefined) {
-      if (!bucket.has(tokens)) return false;
-      continue;
+    if (bucket.clock !== clock || bucket.takeAt === undefined) {
+      untakeFirst(i, buckets, tokens, nowMs);
+      return takeEach(buckets, tokens);
     }
-    if (bucket.clock !== clock) {
-      clock = bucket.clock;
-      nowMs = clock();
+    if (!bucket.takeAt(tokens, nowMs)) {
+      untakeFirst(i, buckets, tokens, nowMs);
+      return false;
     }
-    if (!bucket.has(tokens, nowMs)) return false;
-  }
-  for (let i = 0; i < length; i += 1) {
-    const bucket = buckets[i] as Chargeable;
-    if (bucket.clock === undefined) {
-      bucket.debit(tokens);
-      continue;
-    }
-    if (bucket.clock !== clock) {
-      clock = bucket.clock;
-      nowMs = clock();
-    }
-    bucket.debit(tokens, nowMs);
   }
   return true;
 }
 
+function untakeFirst(count: number, buckets: readonly Chargeable[], tokens: number, nowMs: number): void {
+  for (let i = 0; i < count; i += 1) buckets[i]?.untake?.(tokens, nowMs);
+}
+
+/** In two steps, for buckets that live by different clocks, or cannot take anything back. */
+function takeEach(buckets: readonly Chargeable[], tokens: number): boolean {
+  for (const bucket of buckets) if (!bucket.has(tokens, bucket.clock?.())) return false;
+  for (const bucket of buckets) bucket.debit(tokens, bucket.clock?.());
+  return true;
+}
+
 function checkDistinct(buckets: readonly Chargeable[]): void {
-  const seen = new Set<Chargeable>();
-  for (const [i, bucket] of buckets.entries()) {
-    if (seen.has(bucket)) throw twice(i);
-    seen.add(bucket);
+  if (buckets.length > PAIRWISE_MAX) {
+    if (new Set(buckets).size !== buckets.length) throw twice();
+    return;
+  }
+  for (let i = 1; i < buckets.length; i += 1) {
+    for (let j = 0; j < i; j += 1) if (buckets[i] === buckets[j]) throw twice();
   }
 }
 
-function twice(index: number): Error {
-  return argumentError("buckets", "a list of different buckets", `one at ${index} again`);
+function twice(): Error {
+  return argumentError("buckets", "a list of different buckets", "one with a bucket that stands in it twice");
 }

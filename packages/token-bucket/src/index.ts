@@ -2,6 +2,10 @@
 
 export { TokenBucket, type TokenBucketOptions, type TokenBucketStats } from "./token-bucket.js";
 
+// Provisioned tokens, and saved ones while the node has room.
+
+export { BurstBucket, type BurstBucketOptions, type BurstBucketStats, type SharedBucket } from "./burst-bucket.js";
+
 // Several buckets as one decision.
 
 export { type Chargeable, tryTakeAll } from "./core/all-or-nothing.js";

@@ -363,6 +363,7 @@ describe("a burst bucket against exact arithmetic", () => {
             nowMs += op.stepMs;
             room = op.room;
             oracle.at(nowMs);
+            bucket.stats();
             const tokens = op.share * (capacity + savedMax);
             if (op.kind === "refund") {
               bucket.refund(tokens);

@@ -263,9 +263,15 @@ describe("take", () => {
   it("is refused at once when it can never be", async () => {
     const { bucket, node } = staged();
     const never = { code: "ERR_TOKEN_BUCKET_NEVER" };
-    await expect(bucket.take(3011)).rejects.toMatchObject({ ...never, message: expect.stringMatching(/10 and 3000 saved/) });
+    await expect(bucket.take(3011)).rejects.toMatchObject({
+      ...never,
+      message: expect.stringMatching(/10 and 3000 saved/),
+    });
     node.reconfigure({ capacity: 50 });
-    await expect(bucket.take(60)).rejects.toMatchObject({ ...never, message: expect.stringMatching(/node's bucket can never/) });
+    await expect(bucket.take(60)).rejects.toMatchObject({
+      ...never,
+      message: expect.stringMatching(/node's bucket can never/),
+    });
     await expect(staged({ ratePerSecond: 0, capacity: 5 }).bucket.take(6)).rejects.toMatchObject(never);
   });
 

@@ -138,8 +138,10 @@ export class BucketLevel {
     const fromMs = this.#lastMs;
     let waitMs = missing / ratePerSecond;
     // The sum of two doubles may round down by a digit of the clock, which at high rates is many tokens.
+    let stepMs = Math.max(waitMs * 2 ** -52, Math.abs(fromMs) * 2 ** -52, Number.MIN_VALUE);
     while (Number.isFinite(waitMs) && this.#peekAt(fromMs + waitMs) < cost) {
-      waitMs += Math.max(waitMs * 2 ** -52, Math.abs(fromMs) * 2 ** -52, Number.MIN_VALUE);
+      waitMs += stepMs;
+      stepMs *= 2;
     }
     return waitMs;
   }

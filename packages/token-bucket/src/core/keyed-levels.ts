@@ -2,7 +2,7 @@ import { RATE_MAX, TOKENS_MAX } from "./bucket-level.js";
 import { checkNumber } from "./errors.js";
 import { Flow } from "./flow.js";
 
-// What the meter shows, and the mark of a full bucket.
+// What the meter shows, and the mark of a bucket that nobody has seen.
 
 const WHOLE = 0;
 const FRACTION = 1;
@@ -20,6 +20,8 @@ const SET_DOUBLES = SET_WORDS / 2;
 const LEVELS_AT = WAYS;
 /** Slots for each key: two choices of eight fill to three quarters before anybody finds both full. */
 const SLOTS_PER_KEY = 3 / 2;
+/** Free slots of the first set from which on nobody looks at the second. */
+const ROOM_TO_SPARE = 4;
 const KEYS_PER_CELL = 4;
 /** Where the count of whole tokens comes near the end of what a double counts, everything is counted from there. */
 const REBASE_AT = 2 ** 52;
@@ -53,7 +55,7 @@ export class KeyedLevels {
   readonly #cells: Float64Array;
   readonly #sets: number;
   readonly #flow: Flow;
-  /** What `#flow` read last, and the mark of a full bucket: the same; or more, after the capacity grew, which fills nobody. */
+  /** What `#flow` read last; and the mark of a bucket that nobody has seen: the same, or more after the capacity grew. */
   readonly #meter = new Float64Array(4);
   /** The mark of the key looked for. */
   readonly #mark = new Float64Array(2);
@@ -95,7 +97,8 @@ export class KeyedLevels {
   }
 
   tryTake(low: number, high: number, tokens: number, nowMs: number): boolean {
-    if (typeof tokens !== "number" || !(tokens >= 0)) checkTokens(tokens, Number.MAX_VALUE);
+    if (typeof tokens !== "number" || !(tokens >= 0 && tokens <= Number.MAX_VALUE))
+      checkTokens(tokens, Number.MAX_VALUE);
     this.#advance(nowMs);
     const slot = this.#find(low, high);
     if (slot < 0 || tokens !== Math.floor(tokens)) {
@@ -108,12 +111,13 @@ export class KeyedLevels {
     const meter = this.#meter;
     let whole = levels[slot] as number;
     let fraction = levels[slot + 1] as number;
-    if (!(whole - (meter[GROUND_WHOLE] as number) + (fraction - (meter[GROUND_FRACTION] as number)) > 0)) {
-      whole = meter[GROUND_WHOLE] as number;
-      fraction = meter[GROUND_FRACTION] as number;
+    let spent = whole - (meter[WHOLE] as number) + (fraction - (meter[FRACTION] as number));
+    if (!(spent > 0)) {
+      whole = meter[WHOLE] as number;
+      fraction = meter[FRACTION] as number;
+      spent = 0;
     }
-    const spent = whole - (meter[WHOLE] as number) + (fraction - (meter[FRACTION] as number));
-    if (Math.max(0, spent) + tokens > this.#capacity) return false;
+    if (spent + tokens > this.#capacity) return false;
     levels[slot] = whole + tokens;
     levels[slot + 1] = fraction;
     return true;
@@ -179,7 +183,9 @@ export class KeyedLevels {
     let count = 0;
     for (let set = 0; set < this.#sets; set += 1) {
       const from = set * SET_DOUBLES + LEVELS_AT;
-      for (let slot = from; slot < from + 2 * WAYS; slot += 2) if (this.#above(this.#levels, slot) > 0) count += 1;
+      for (let slot = from; slot < from + 2 * WAYS; slot += 2) {
+        if (!this.#isFree(this.#spent(this.#levels, slot))) count += 1;
+      }
     }
     return count;
   }
@@ -192,9 +198,12 @@ export class KeyedLevels {
     this.#advance(nowMs);
     this.#flow.setRate(ratePerSecond);
     // Everybody's balance stays as it is: the same marks, and the meter put back by what the capacity grew. Who was full
-    // is that much short of it now, and so is everybody who was never seen.
-    this.#floorWhole = this.#meter[GROUND_WHOLE] as number;
-    this.#floorFraction = this.#meter[GROUND_FRACTION] as number;
+    // is that much short of it now, and so is everybody who was never seen; old marks must not say that they have more.
+    if (capacity > this.#capacity) {
+      this.#raiseAll();
+      this.#floorWhole = this.#meter[GROUND_WHOLE] as number;
+      this.#floorFraction = this.#meter[GROUND_FRACTION] as number;
+    }
     this.#flow.add(this.#capacity - capacity);
     this.#capacity = capacity;
     this.#advance(nowMs);
@@ -221,13 +230,20 @@ export class KeyedLevels {
   #find(low: number, high: number): number {
     const words = this.#words;
     const first = this.#setOf(low);
-    let at = first * SET_WORDS;
+    const at = first * SET_WORDS;
+    // Where `#place` likes to put it: most are found without a search.
+    const likely = at + (low & (WAYS - 1));
+    if (words[likely] === low && words[likely + WAYS] === high) return levelOf(at, likely);
+    return this.#search(low, high, at, this.#otherSetOf(high, first) * SET_WORDS);
+  }
+
+  #search(low: number, high: number, at: number, otherAt: number): number {
+    const words = this.#words;
     for (let i = at; i < at + WAYS; i += 1) {
-      if (words[i] === low && words[i + WAYS] === high) return at / 2 + LEVELS_AT + (i - at) * 2;
+      if (words[i] === low && words[i + WAYS] === high) return levelOf(at, i);
     }
-    at = this.#otherSetOf(high, first) * SET_WORDS;
-    for (let i = at; i < at + WAYS; i += 1) {
-      if (words[i] === low && words[i + WAYS] === high) return at / 2 + LEVELS_AT + (i - at) * 2;
+    for (let i = otherAt; i < otherAt + WAYS; i += 1) {
+      if (words[i] === low && words[i + WAYS] === high) return levelOf(otherAt, i);
     }
     return -1;
   }
@@ -247,25 +263,35 @@ export class KeyedLevels {
     return 2 * Math.floor((mixed >>> 0) * (this.#cells.length / 2) * 2 ** -32);
   }
 
-  /** How far a mark stands above that of a full bucket. */
-  #above(marks: Float64Array, at: number): number {
-    return (
-      (marks[at] as number) -
-      (this.#meter[GROUND_WHOLE] as number) +
-      ((marks[at + 1] as number) - (this.#meter[GROUND_FRACTION] as number))
-    );
+  /** How far a mark stands above the meter: what has been spent and not earned back; not above zero when full. */
+  #spent(marks: Float64Array, at: number): number {
+    const meter = this.#meter;
+    return (marks[at] as number) - (meter[WHOLE] as number) + ((marks[at + 1] as number) - (meter[FRACTION] as number));
+  }
+
+  /** Whether the bucket that has spent so much is as good as one that nobody has seen. */
+  #isFree(spent: number): boolean {
+    return !(spent > 0) || spent === this.#spent(this.#meter, GROUND_WHOLE);
   }
 
   /** What the key has spent and not earned back; leaves its mark in `#mark`. */
   #spentAt(slot: number, low: number, high: number): number {
-    const marks = slot < 0 ? this.#cells : this.#levels;
-    const at = slot < 0 ? this.#cellOf(low, high) : slot;
-    const full = !(this.#above(marks, at) > 0);
-    const whole = (full ? this.#meter[GROUND_WHOLE] : marks[at]) as number;
-    const fraction = (full ? this.#meter[GROUND_FRACTION] : marks[at + 1]) as number;
-    this.#mark[0] = whole;
-    this.#mark[1] = fraction;
-    return Math.max(0, whole - (this.#meter[WHOLE] as number) + (fraction - (this.#meter[FRACTION] as number)));
+    let marks = this.#levels;
+    let at = slot;
+    if (slot < 0) {
+      marks = this.#cells;
+      at = this.#cellOf(low, high);
+      if (!(this.#spent(marks, at) > this.#spent(this.#meter, GROUND_WHOLE))) {
+        marks = this.#meter;
+        at = GROUND_WHOLE;
+      }
+    } else if (!(this.#spent(marks, at) > 0)) {
+      marks = this.#meter;
+      at = WHOLE;
+    }
+    this.#mark[0] = marks[at] as number;
+    this.#mark[1] = marks[at + 1] as number;
+    return this.#spent(marks, at);
   }
 
   /** What the key whose mark `#spentAt` found will have spent at a later moment if nobody takes any more. */
@@ -300,24 +326,25 @@ export class KeyedLevels {
   /** Finds a slot for a key that has none; or lets the one share that has spent least. */
   #place(low: number, high: number, whole: number, fraction: number): void {
     const first = this.#setOf(low);
+    const second = this.#otherSetOf(high, first);
     let roomiest = -1;
     let roomMost = 0;
     let least = -1;
-    let leastAbove =
-      whole - (this.#meter[GROUND_WHOLE] as number) + (fraction - (this.#meter[GROUND_FRACTION] as number));
-    for (let choice = 0; choice < 2; choice += 1) {
-      const set = choice === 0 ? first : this.#otherSetOf(high, first);
-      const from = set * SET_DOUBLES + LEVELS_AT;
+    let leastSpent = whole - (this.#meter[WHOLE] as number) + (fraction - (this.#meter[FRACTION] as number));
+    // In the first set while it has room to spare, at the likely place if that is free; else where there is more room.
+    for (let choice = 0; choice < 2 && roomMost < ROOM_TO_SPARE; choice += 1) {
+      const from = (choice === 0 ? first : second) * SET_DOUBLES + LEVELS_AT;
+      const likely = from + 2 * (low & (WAYS - 1));
       let free = -1;
       let room = 0;
       for (let slot = from; slot < from + 2 * WAYS; slot += 2) {
-        const above = this.#above(this.#levels, slot);
-        if (!(above > 0)) {
-          free = slot;
+        const spent = this.#spent(this.#levels, slot);
+        if (this.#isFree(spent)) {
+          if (free !== likely) free = slot;
           room += 1;
-        } else if (above < leastAbove) {
+        } else if (spent < leastSpent) {
           least = slot;
-          leastAbove = above;
+          leastSpent = spent;
         }
       }
       if (room > roomMost) {
@@ -348,6 +375,19 @@ export class KeyedLevels {
     this.#levels[slot + 1] = fraction;
   }
 
+  /** Marks below the meter, which mean no more than that the bucket is full, are put at the meter. */
+  #raiseAll(): void {
+    const { 0: whole = 0, 1: fraction = 0 } = this.#meter;
+    for (let set = 0; set < this.#sets; set += 1) {
+      const from = set * SET_DOUBLES + LEVELS_AT;
+      for (let slot = from; slot < from + 2 * WAYS; slot += 2) {
+        if (this.#spent(this.#levels, slot) > 0) continue;
+        this.#levels[slot] = whole;
+        this.#levels[slot + 1] = fraction;
+      }
+    }
+  }
+
   #raise(cell: number, whole: number, fraction: number): void {
     const cells = this.#cells;
     if (whole - (cells[cell] as number) + (fraction - (cells[cell + 1] as number)) > 0) {
@@ -375,6 +415,11 @@ function lower(marks: Float64Array, at: number, by: number): void {
   const whole = (marks[at] as number) - by;
   marks[at] = Math.max(0, whole);
   if (whole < 0) marks[at + 1] = 0;
+}
+
+/** The level that belongs to the word at `word` of the set at `at`. */
+function levelOf(at: number, word: number): number {
+  return (at >> 1) + LEVELS_AT + ((word - at) << 1);
 }
 
 /** Where the low word of the slot's key is. */

@@ -79,11 +79,10 @@ export class Routes {
     return routed.table;
   }
 
-  /** The partition of a table that holds a hash. Undefined while the fleet does not know of it. */
-  async partition(tableId: string, hash: number): Promise<PartitionRecord | undefined> {
-    const key = `r/${tableId}/${Math.floor(hash / BUCKET_HASHES)}`;
-    const routed = await this.#cache.get(key);
-    return routed?.partitions?.find((record) => record.hashFrom <= hash && hash < record.hashTo);
+  /** The partition of a table that holds a hash; without a promise where it is known. Undefined while the fleet does not know of it. */
+  partition(tableId: string, hash: number): PartitionRecord | undefined | Promise<PartitionRecord | undefined> {
+    const routed = this.#cache.get(`r/${tableId}/${Math.floor(hash / BUCKET_HASHES)}`);
+    return routed instanceof Promise ? routed.then((found) => partitionOf(found, hash)) : partitionOf(routed, hash);
   }
 
   /** What the metadata's leader just said is newer than what the fleet has heard. */
@@ -102,6 +101,10 @@ export class Routes {
   close(): void {
     this.#cache.close();
   }
+}
+
+function partitionOf(routed: Routed | undefined, hash: number): PartitionRecord | undefined {
+  return routed?.partitions?.find((record) => record.hashFrom <= hash && hash < record.hashTo);
 }
 
 function bucketOf(key: string): { tableId: string; first: number; last: number } {

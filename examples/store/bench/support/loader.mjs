@@ -5,6 +5,9 @@ import { connect } from "node:net";
 /** Every number in a request has this many digits, so that a request's length is known before it is made. */
 const DIGITS = 9;
 const FILLER = "x".repeat(856);
+const FIVE = "5".charCodeAt(0);
+const ATTEMPTS_MAX = 20;
+const PAUSE_MS = 25;
 const HEADERS_END = Buffer.from("\r\n\r\n");
 
 const digitsOf = (number) => String(number).padStart(DIGITS, "0");
@@ -56,8 +59,17 @@ class Connection {
     return connection;
   }
 
-  /** Resolves with the whole answer, headers included. `bytes` may be changed as soon as it has. */
-  ask(bytes) {
+  /** Resolves with the whole answer, headers included. `bytes` may be changed as soon as it has. As the SDK does it asks again after a 5xx; the time counts on. */
+  async ask(bytes) {
+    for (let left = ATTEMPTS_MAX; ; left--) {
+      const answer = await this.#askOnce(bytes);
+      if (answer.latin1Slice(9, 12) === "200") return answer;
+      if (answer[9] !== FIVE || left === 1) throw new Error(answer.toString("utf8", 0, 800));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  #askOnce(bytes) {
     return new Promise((resolve, reject) => {
       this.#answered = resolve;
       this.#failed = reject;
@@ -82,8 +94,7 @@ class Connection {
     this.#chunks = [];
     this.#length = 0;
     this.#needed = 0;
-    if (answer.latin1Slice(9, 12) === "200") this.#answered(answer);
-    else this.#failed(new Error(answer.toString("utf8", 0, 800)));
+    this.#answered(answer);
   }
 
   #whole() {

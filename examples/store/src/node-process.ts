@@ -30,7 +30,7 @@ function orphaned(): void {
   stop().catch(() => process.exit(1));
 }
 
-async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<void> {
+async function main({ nodeId, dir, partitionsPerTable, upkeep }: NodeSettings): Promise<void> {
   const transport = await tcpTransport({ nodeId, host: HOST, port: 0, peers: {} });
   const clients = new Map(NODE_IDS.map((id) => [id, new RpcClient()]));
   const node = await StorageNode.open({
@@ -42,6 +42,7 @@ async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<
     archive: new FileObjectStore({ dir: archiveDir(dir) }),
     callerTo: (id) => clients.get(id) as RpcClient,
     partitionsPerTable,
+    upkeep,
     onFailure: fail,
   });
   const rpc = await RpcServer.listen(node.handlers, { host: HOST });

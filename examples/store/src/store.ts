@@ -6,6 +6,7 @@ import { metadataKnown } from "./control/known-metadata.js";
 import { LocalFleet } from "./control/local-fleet.js";
 import { makeDir } from "./control/make-dir.js";
 import { ProcessFleet } from "./control/process-fleet.js";
+import { checkedUpkeep, type Upkeep } from "./control/upkeep.js";
 import { Router } from "./router/router.js";
 import { ScrubSchedule } from "./scrub/schedule.js";
 
@@ -22,6 +23,8 @@ export interface StoreOptions {
   readonly partitionsPerTable?: number;
   /** Every partition is scrubbed once in this time. Default one hour. */
   readonly scrubEveryMs?: number;
+  /** What happens unasked, and how often; absent: see `UPKEEP`. */
+  readonly upkeep?: Partial<Upkeep>;
   /** Told what the scrubber finds. Nothing is repaired unasked. */
   readonly onFinding?: (line: string) => void;
   /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on. */
@@ -75,6 +78,7 @@ export class Store {
     if (!Number.isFinite(scrubEveryMs) || scrubEveryMs < 1_000 || scrubEveryMs > 2 ** 31 - 1) {
       throw new RangeError(`scrubEveryMs must be a number from 1000 to 2147483647; got ${scrubEveryMs}`);
     }
+    const upkeep = checkedUpkeep(options.upkeep ?? {});
     const dir = resolve(options.dir);
     makeDir(dir);
     await assertFree(host, port);
@@ -83,11 +87,13 @@ export class Store {
         ? await LocalFleet.open({
             dir,
             partitionsPerTable,
+            upkeep,
             onFailure: (error) => onNodeFailure?.("single", error instanceof Error ? error.message : String(error)),
           })
         : await ProcessFleet.open({
             dir,
             partitionsPerTable,
+            upkeep,
             ...(onNodeFailure === undefined ? {} : { onExit: onNodeFailure }),
             ...(options.nodeProgram === undefined ? {} : { program: options.nodeProgram }),
             ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),

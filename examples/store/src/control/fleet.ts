@@ -1,5 +1,6 @@
 import type { MemdsMember } from "@evenkeel/memds";
 import type { Caller } from "../rpc/protocol.js";
+import type { Upkeep } from "./upkeep.js";
 
 /** A fixed cluster of three: which node stands in which zone. */
 export const ZONES: Readonly<Record<string, string>> = { a1: "zone-a", b1: "zone-b", c1: "zone-c" };
@@ -9,6 +10,7 @@ export interface FleetOptions {
   /** Everything durable lies below this directory. */
   readonly dir: string;
   readonly partitionsPerTable: number;
+  readonly upkeep: Upkeep;
 }
 
 /** The storage nodes, wherever they run. */

@@ -20,6 +20,7 @@ export class LocalFleet implements Fleet {
   static async open({
     dir,
     partitionsPerTable,
+    upkeep,
     onFailure,
   }: FleetOptions & { onFailure: (error: unknown) => void }): Promise<LocalFleet> {
     const network = inProcessNetwork();
@@ -41,6 +42,7 @@ export class LocalFleet implements Fleet {
           archive: new FileObjectStore({ dir: archiveDir(dir) }),
           callerTo,
           partitionsPerTable,
+          upkeep,
           onFailure,
         });
         nodes.set(nodeId, node);

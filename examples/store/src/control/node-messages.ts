@@ -1,3 +1,5 @@
+import type { Upkeep } from "./upkeep.js";
+
 /** What a storage node's process and its supervisor tell each other over the channel that `fork` opens. */
 export interface NodeAddresses {
   readonly paxosPort: number;
@@ -9,6 +11,7 @@ export interface NodeSettings {
   readonly nodeId: string;
   readonly dir: string;
   readonly partitionsPerTable: number;
+  readonly upkeep: Upkeep;
 }
 
 export type ToNode =

@@ -174,8 +174,8 @@ export class ProcessFleet implements Fleet {
 
   /** Resolves when the node listens, rejects when it ends before that. */
   #start(node: Supervised): Promise<void> {
-    const { dir, partitionsPerTable, program, execArgv = process.execArgv } = this.#options;
-    const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable };
+    const { dir, partitionsPerTable, upkeep, program, execArgv = process.execArgv } = this.#options;
+    const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable, upkeep };
     const child = fork(
       program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)),
       [JSON.stringify(settings)],

@@ -87,7 +87,7 @@ export class MetadataService {
   async deleteTable(name: string): Promise<VersionedTable> {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      if (table.status !== "ACTIVE") {
+      if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") {
         throw new ApiError(
           "ResourceInUseException",
           `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
@@ -106,6 +106,17 @@ export class MetadataService {
       if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
       const { restore: _done, ...active } = current;
       await this.#submit([put(tableKey(table.name), { ...active, status: "ACTIVE" })]);
+    });
+  }
+
+  /** The table's restore can never succeed: it stays, for its owner to see why and to delete it. */
+  async giveUp(table: TableEntry, reason: string): Promise<void> {
+    await this.#exclusively(async () => {
+      const current = this.#options.view.tables.get(table.name);
+      if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
+      const { restore: _given, ...rest } = current;
+      const failure = { reason, atMs: this.#options.nowMs() };
+      await this.#submit([put(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
     });
   }
 

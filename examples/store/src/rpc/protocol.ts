@@ -48,7 +48,8 @@ export interface NodeMethods {
     result: { rewritten: boolean };
   };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
-  trim: { params: { partition: number; throughSlot: number }; result: { trimmedThrough: number } };
+  /** Writes the partition's state beside its archived log, now. */
+  snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }
 
 export type Method = keyof NodeMethods;

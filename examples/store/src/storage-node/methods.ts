@@ -64,12 +64,9 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };
     },
 
-    async trim({ partition, throughSlot }) {
+    async snapshot({ partition }) {
       const host = partitionOf(partition);
-      const vouched = await host.archiving.compare(throughSlot);
-      const through = Math.min(throughSlot, vouched, host.replica.durableThrough);
-      if (through > host.group.status().trimmedThrough) await host.group.trim(through);
-      return { trimmedThrough: host.group.status().trimmedThrough };
+      return await host.archiving.snapshot(host.replica);
     },
   };
 }

@@ -3,8 +3,9 @@ import { MemdsServer } from "@evenkeel/memds";
 import { type Group, GroupHost, type Transport } from "@evenkeel/paxos";
 import { walStorage } from "@evenkeel/paxos/storage";
 import { Wal } from "@evenkeel/wal";
-import type { ObjectStore } from "@evenkeel/wal/archive";
+import { type ObjectStore, PatientObjectStore } from "@evenkeel/wal/archive";
 import { Controller } from "../control/controller.js";
+import type { Upkeep } from "../control/upkeep.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
@@ -14,6 +15,7 @@ import type { Caller, Handlers } from "../rpc/protocol.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
+import { GroupMachine } from "./group-machine.js";
 import { nodeMethods } from "./methods.js";
 import { PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
@@ -42,6 +44,7 @@ export interface StorageNodeOptions {
   /** The way to another node. */
   readonly callerTo: (nodeId: string) => Caller;
   readonly partitionsPerTable: number;
+  readonly upkeep: Upkeep;
   readonly host?: string;
   /** The node cannot go on (its log is poisoned, its B-tree refuses to commit): end the process and start it again. */
   readonly onFailure: (error: unknown) => void;
@@ -57,6 +60,8 @@ export class StorageNode {
   readonly #tree: Tree;
   readonly #applier: Applier;
   readonly #host: GroupHost;
+  /** What passes by itself is tried again, a few attempts at once for all partitions together. */
+  readonly #archive: ObjectStore;
   readonly #partitions = new Map<number, PartitionHost>();
   #view!: MetadataView;
   #metadata!: MetadataService;
@@ -73,6 +78,7 @@ export class StorageNode {
     this.#tree = tree;
     this.#host = host;
     this.memds = memds;
+    this.#archive = new PatientObjectStore(options.archive);
     this.#applier = new Applier(tree, (error) => this.#fail(error));
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
@@ -112,17 +118,21 @@ export class StorageNode {
   }
 
   async #start(): Promise<void> {
-    const { members, archive, partitionsPerTable, callerTo, nodeId } = this.#options;
-    const replica = new Replica(METADATA_PARTITION, this.#tree, this.#applier);
-    const feed = new MemdsFeed(this.memds, replica);
-    this.#view = new MetadataView(replica, (slot, changes) => {
-      feed.apply(slot, changes);
-      if (changes.length > 0) this.#reconcile();
+    const { members, partitionsPerTable, callerTo, nodeId, upkeep } = this.#options;
+    const meta = await this.#open(METADATA_PARTITION, members, (replica) => {
+      const feed = new MemdsFeed(this.memds, replica);
+      this.#view = new MetadataView(replica, {
+        changed: (slot, changes) => {
+          feed.apply(slot, changes);
+          if (changes.length > 0) this.#reconcile();
+        },
+        replaced: () => {
+          feed.load();
+          this.#reconcile();
+        },
+      });
     });
-    const group = await this.#host.join(groupId(METADATA_PARTITION), { members, stateMachine: replica });
-    await this.#opened(group, replica);
-    const meta = new PartitionHost(group, replica, archive);
-    this.#partitions.set(METADATA_PARTITION, meta);
+    const { group } = meta;
     this.#metadata = new MetadataService({
       group,
       writer: meta.writer,
@@ -136,13 +146,29 @@ export class StorageNode {
     this.#controller = new Controller({
       metadata: this.#metadata,
       view: this.#view,
-      archive,
+      archive: this.#archive,
       partitions: () => this.#partitions.values(),
       members,
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      upkeep,
     });
     this.#reconcile();
     await this.#reconciling;
+  }
+
+  async #open(
+    partition: number,
+    members: readonly string[],
+    beforeJoining: (replica: Replica) => void = () => undefined,
+  ): Promise<PartitionHost> {
+    const replica = new Replica(partition, this.#tree, this.#applier);
+    const machine = new GroupMachine(replica, this.#tree, this.#applier);
+    beforeJoining(replica);
+    const group = await this.#host.join(groupId(partition), { members, stateMachine: machine });
+    await this.#opened(group, replica);
+    const host = new PartitionHost(group, replica, machine, this.#archive);
+    this.#partitions.set(partition, host);
+    return host;
   }
 
   async #opened(group: Group<number>, replica: Replica): Promise<void> {
@@ -230,18 +256,15 @@ export class StorageNode {
     }
   }
 
-  async #join(record: PartitionRecord): Promise<void> {
-    const replica = new Replica(record.partition, this.#tree, this.#applier);
-    const group = await this.#host.join(groupId(record.partition), { members: record.members, stateMachine: replica });
-    await this.#opened(group, replica);
-    this.#partitions.set(record.partition, new PartitionHost(group, replica, this.#options.archive));
+  async #join({ partition, members }: PartitionRecord): Promise<void> {
+    await this.#open(partition, members);
   }
 
   async #leave(partition: number): Promise<void> {
     const host = this.#partition(partition);
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
-    host.replica.close();
+    await host.close();
   }
 
   /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
@@ -269,12 +292,12 @@ export class StorageNode {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#controller.close();
+    const partitions = [...this.#partitions.values()];
+    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
     await this.#reconciling;
-    await Promise.all([...this.#partitions.values()].map((partition) => partition.archiving.idle()));
     await this.#host.close();
     await this.#applier.close();
-    for (const partition of this.#partitions.values()) partition.replica.close();
+    for (const partition of this.#partitions.values()) await partition.close();
     await this.#tree.close();
     await this.#wal.close();
     await this.memds.close();

@@ -128,11 +128,21 @@ function controllerOf(steered: Steered): {
   const tables = new Map(steered.tables.map((table) => [table.name, table]));
   const controller = new Controller({
     archive: steered.archive ?? memoryObjectStore(),
-    members,
+    founders: members,
+    nodeIds: () => members,
+    group: {
+      status: () => ({ departed: false }),
+      members: () => ({ storage: members, log: [], chosen: true }),
+    } as never,
+    onReplaced: () => undefined,
     upkeep: UPKEEP,
     partitions: () => (steered.hosts ?? []) as never,
     callerTo: callerOf(steered.answer),
-    view: { tables, partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)] },
+    view: {
+      tables,
+      partitions: new Map(),
+      partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
+    },
     metadata: {
       get leading() {
         return steered.leads;
@@ -143,6 +153,9 @@ function controllerOf(steered: Steered): {
       async activate(table) {
         activated.push(table.name);
         tables.set(table.name, { ...table, status: "ACTIVE" });
+      },
+      async changePartition() {
+        return undefined;
       },
       async giveUp(table, reason) {
         tables.set(table.name, { ...table, status: "ARCHIVED", failure: { reason, atMs: 0 } });

@@ -35,6 +35,7 @@ const open = () =>
   ProcessFleet.open({
     dir,
     partitionsPerTable: 1,
+    spares: 0,
     upkeep: UPKEEP,
     program: join(dir, "node.mjs"),
     execArgv: [],

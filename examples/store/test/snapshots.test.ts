@@ -13,10 +13,13 @@ import { client, eventually, openStore, temporaryDir } from "./support/store.js"
 let dir: string;
 let remove: () => Promise<void>;
 let store: Store;
+const told: string[] = [];
 /** With the upkeep that the test is about, so that what takes weeks otherwise is seen in seconds. */
 async function opened(upkeep: Partial<Upkeep>): Promise<void> {
   ({ dir, remove } = await temporaryDir());
-  store = await openStore({ dir, mode: "single", partitionsPerTable: 1, upkeep });
+  told.length = 0;
+  const onNews = (line: string) => void told.push(line);
+  store = await openStore({ dir, mode: "single", partitionsPerTable: 1, upkeep, onNews });
 }
 afterEach(async () => {
   await store.close();
@@ -88,7 +91,7 @@ test("a restore begins with the newest snapshot that is not later; with an older
   const dynamo = client(store.endpoint);
   await createTable(dynamo, "kept");
   const { partition, stream, keys } = archived(1);
-  for (let i = 0; i < 20; i++) await put("kept", `item-${i}`, `first ${i}`);
+  await Promise.all(Array.from({ length: 20 }, (_, i) => put("kept", `item-${i}`, `first ${i}`)));
   expect(await snapshot(partition)).toBeGreaterThan(20);
   await documents().send(new DeleteCommand({ TableName: "kept", Key: { pk: "item-3" } }));
   for (let i = 0; i < 5; i++) await put("kept", `item-${i + 10}`, `second ${i}`);
@@ -137,6 +140,7 @@ test("a restore begins with the newest snapshot that is not later; with an older
   const described = async () => (await dynamo.send(new DescribeTableCommand({ TableName: "impossible" }))).Table;
   await eventually("the restore is given up", async () => (await described())?.TableStatus === "ARCHIVED");
   expect((await described())?.ArchivalSummary?.ArchivalReason).toMatch(/^RESTORE_FAILED: ERR_ARCHIVE_CORRUPT: p1\//);
+  expect(told.at(-1)).toMatch(/^table impossible cannot be restored: p1\//);
   await expect(put("impossible", "x", 1)).rejects.toMatchObject({ name: "ResourceNotFoundException" });
   await writeFile(front, original);
   await deleteTable(dynamo, "impossible");
@@ -151,11 +155,13 @@ test("as the log grows a snapshot is written unasked, and what no promised momen
   let writes = 0;
   const wanted = new Map<string, unknown>();
   await eventually("the front is let go of", async () => {
-    for (let i = 0; i < 20; i++) {
-      const pk = `item-${writes % 50}`;
-      wanted.set(pk, `${"x".repeat(500)} ${writes++}`);
-      await put("growing", pk, wanted.get(pk));
-    }
+    await Promise.all(
+      Array.from({ length: 20 }, () => {
+        const pk = `item-${writes % 50}`;
+        wanted.set(pk, `${"x".repeat(500)} ${writes++}`);
+        return put("growing", pk, wanted.get(pk));
+      }),
+    );
     await call("archive", partition);
     return (await keys()).some((key) => key.endsWith(".floor")) && !(await beginsWithFirst());
   });

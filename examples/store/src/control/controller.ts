@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { PartitionRecord, TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
@@ -8,17 +9,26 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { Healing } from "./healing.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
 import type { Upkeep } from "./upkeep.js";
 
 export interface ControllerOptions {
-  readonly metadata: Pick<MetadataService, "leading" | "leadsAlone" | "activate" | "giveUp" | "forget">;
-  readonly view: Pick<MetadataView, "tables" | "partitionsOf">;
+  readonly metadata: Pick<
+    MetadataService,
+    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition"
+  >;
+  readonly view: Pick<MetadataView, "tables" | "partitions" | "partitionsOf">;
   readonly archive: ObjectStore;
   readonly partitions: () => Iterable<PartitionHost>;
-  readonly members: readonly string[];
+  /** The metadata's. */
+  readonly group: Pick<Group, "members" | "addStorageReplica" | "remove" | "status">;
+  readonly founders: readonly string[];
+  readonly nodeIds: () => readonly string[];
+  /** Other nodes have taken this one's place. */
+  readonly onReplaced: () => void;
   readonly callerTo: (nodeId: string) => Caller;
   readonly upkeep: Upkeep;
 }
@@ -47,6 +57,8 @@ export class Controller {
   readonly #schedule: ArchiveSchedule;
   readonly #tables: Rounds;
   readonly #archive: Rounds;
+  readonly #healing: Healing;
+  readonly #nodes: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -57,6 +69,8 @@ export class Controller {
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
     this.#schedule = new ArchiveSchedule(options);
+    this.#healing = new Healing(options);
+    this.#nodes = new Rounds(() => this.#healing.round());
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -66,7 +80,12 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return this.#tables.lastFailure ?? this.#archive.lastFailure;
+    return this.#tables.lastFailure ?? this.#archive.lastFailure ?? this.#nodes.lastFailure;
+  }
+
+  /** Where the partitions of a new table go. */
+  placement(): readonly string[] {
+    return this.#healing.placement();
   }
 
   /** A table changed: look now instead of at the next turn. */
@@ -153,14 +172,16 @@ export class Controller {
   /** Every partition of the table has a leader that takes writes. */
   async #isLed(table: TableEntry): Promise<boolean> {
     const led = new Set<number>();
-    for (const { partitions } of (await reachableStatuses(this.#options)).values())
+    for (const { partitions } of (
+      await reachableStatuses({ ...this.#options, members: this.#options.nodeIds() })
+    ).values())
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
     return this.#options.view.partitionsOf(table.tableId).every((record: PartitionRecord) => led.has(record.partition));
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#tables.close(), this.#archive.close(), this.#schedule.settled()]);
+    await Promise.all([this.#tables.close(), this.#archive.close(), this.#nodes.close(), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
   }
 }

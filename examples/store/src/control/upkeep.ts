@@ -6,6 +6,8 @@ export interface Upkeep {
   readonly snapshotAfterBytes: number;
   /** How far back a table can be restored at least. */
   readonly restorableMs: number;
+  /** A node that has not answered for so long is replaced, where there is a node that can take its place. */
+  readonly replaceAfterMs: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -14,6 +16,7 @@ export const UPKEEP: Upkeep = {
   slotsKept: 10_000,
   snapshotAfterBytes: 16 * 1024 * 1024,
   restorableMs: 35 * DAY_MS,
+  replaceAfterMs: 60_000,
 };
 
 /** @throws RangeError */

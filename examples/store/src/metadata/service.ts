@@ -18,7 +18,7 @@ export interface MetadataServiceOptions {
   readonly writer: Writer;
   readonly view: MetadataView;
   /** The members of every new partition. */
-  readonly members: readonly string[];
+  readonly members: () => readonly string[];
   readonly partitionsPerTable: number;
   readonly newTableId: () => string;
   readonly nowMs: () => number;
@@ -63,7 +63,7 @@ export class MetadataService {
         tableId,
         hashFrom,
         hashTo,
-        members,
+        members: members(),
       }));
       const table: TableEntry = {
         ...definition,
@@ -129,6 +129,19 @@ export class MetadataService {
       for (const record of view.partitionsOf(table.tableId))
         writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
       await this.#submit(writes);
+    });
+  }
+
+  /** One step on a partition's way to other members; `next` sees the record as it is, and says nothing where the step is not to be made any more. */
+  async changePartition(
+    partition: number,
+    next: (record: PartitionRecord) => PartitionRecord | undefined,
+  ): Promise<PartitionRecord | undefined> {
+    return await this.#exclusively(async () => {
+      const record = this.#options.view.partitions.get(partition);
+      const changed = record && next(record);
+      if (changed !== undefined) await this.#submit([put(routeKey(changed.tableId, changed.hashFrom), changed)]);
+      return changed;
     });
   }
 

@@ -48,6 +48,7 @@ export class PartitionHost {
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      members: this.group.members().storage,
     };
   }
 }

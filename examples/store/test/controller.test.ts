@@ -171,7 +171,28 @@ function controllerOf(steered: Steered): {
 
 const ready = (node: string) => ({
   nodeId: node,
-  partitions: [1, 2].map((partition) => ({ partition, ready: node === "a1" })),
+  partitions: [1, 2].map((partition) => ({ partition, ready: node === "a1", voting: true })),
+});
+
+test("a table becomes ACTIVE when every member that answers votes: it could lose any one of them from then on", async () => {
+  let asked = 0;
+  let mute = true;
+  const { controller, activated } = controllerOf({
+    tables: [tableOf("orders")],
+    leads: true,
+    answer: (node) => {
+      if (node !== "c1" || !mute) return ready(node);
+      asked++;
+      // First not even joined, then joined and not voting.
+      return { nodeId: node, partitions: asked < 3 ? [] : [{ partition: 1, ready: false, voting: false }] };
+    },
+  });
+  controller.wake();
+  await eventually("it has looked several times", () => asked >= 6);
+  expect(activated).toEqual([]);
+  mute = false;
+  await eventually("the table is active", () => activated.includes("orders"));
+  await controller.close();
 });
 
 test("a table becomes ACTIVE while the archive fails and a node is down", async () => {

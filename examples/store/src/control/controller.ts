@@ -33,6 +33,9 @@ export interface ControllerOptions {
   readonly upkeep: Upkeep;
 }
 
+/** How long a new table waits for members that answer and do not vote yet; they are a message and a sync away from it. */
+const VOTERS_PATIENCE_MS = 5_000;
+
 interface Restoring {
   /** Never rejects. */
   readonly done: Promise<void>;
@@ -63,6 +66,8 @@ export class Controller {
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
   readonly #failed = new Map<string, { failures: number; final: number; notBeforeMs: number }>();
+  /** Since when each new table has had leaders and lacked voters. */
+  readonly #ledSince = new Map<string, number>();
   readonly #closing = new AbortController();
 
   constructor(options: ControllerOptions) {
@@ -105,8 +110,10 @@ export class Controller {
 
   async #advance(table: TableEntry): Promise<void> {
     const { metadata } = this.#options;
-    if (table.status === "DELETING") await metadata.forget(table);
-    else if (!(await this.#isLed(table))) return;
+    if (table.status === "DELETING") {
+      this.#ledSince.delete(table.tableId);
+      await metadata.forget(table);
+    } else if (!(await this.#isLed(table))) return;
     else if (table.restore === undefined) await metadata.activate(table);
     else await this.#restored(table, table.restore);
   }
@@ -169,14 +176,31 @@ export class Controller {
     return this.#options.callerTo(node);
   }
 
-  /** Every partition of the table has a leader that takes writes. */
-  async #isLed(table: TableEntry): Promise<boolean> {
+  /**
+   * Every partition of the table has a leader that takes writes, and every member that answers votes: a table that is ACTIVE survives the loss of
+   * any one of them from the first moment on. Who cannot be reached keeps nobody waiting, who answers and never votes not for long.
+   */
+  async #isLed({ tableId }: TableEntry): Promise<boolean> {
     const led = new Set<number>();
-    for (const { partitions } of (
-      await reachableStatuses({ ...this.#options, members: this.#options.nodeIds() })
-    ).values())
+    const voters = new Map<string, Set<number>>();
+    const { nodeIds, callerTo } = this.#options;
+    for (const [node, { partitions }] of await reachableStatuses({ members: nodeIds(), callerTo })) {
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
-    return this.#options.view.partitionsOf(table.tableId).every((record: PartitionRecord) => led.has(record.partition));
+      voters.set(node, new Set(partitions.filter(({ voting }) => voting).map(({ partition }) => partition)));
+    }
+    const records: readonly PartitionRecord[] = this.#options.view.partitionsOf(tableId);
+    if (!records.every(({ partition }) => led.has(partition))) return false;
+    const now = performance.now();
+    const since = this.#ledSince.get(tableId) ?? now;
+    const complete = records.every(({ partition, members }) =>
+      members.every((node) => voters.get(node)?.has(partition) ?? true),
+    );
+    if (complete || now - since > VOTERS_PATIENCE_MS) {
+      this.#ledSince.delete(tableId);
+      return true;
+    }
+    this.#ledSince.set(tableId, since);
+    return false;
   }
 
   async close(): Promise<void> {

@@ -218,7 +218,9 @@ export class StorageNode {
     this.#options.onFailure(error);
   }
 
+  /** @throws StoreError ERR_STORE_CLOSED where the node takes no further part. */
   status(): NodeStatus {
+    if (this.#failed) throw new StoreError("ERR_STORE_CLOSED", `${this.#options.nodeId} takes no further part`);
     const { nodeId, zone } = this.#options;
     return {
       nodeId,

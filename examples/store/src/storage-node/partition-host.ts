@@ -35,13 +35,14 @@ export class PartitionHost {
   }
 
   status(): PartitionStatus {
-    const { leading, ready, leader, chosenThrough, trimmedThrough } = this.group.status();
+    const { leading, ready, voting, leader, chosenThrough, trimmedThrough } = this.group.status();
     const { appliedThrough, durableThrough } = this.replica;
     const { archivedThrough } = this.archiving;
     return {
       partition: this.partition,
       leading,
       ready,
+      voting,
       leader,
       chosenThrough,
       appliedThrough,

@@ -2,6 +2,8 @@ export interface PartitionStatus {
   readonly partition: number;
   readonly leading: boolean;
   readonly ready: boolean;
+  /** False on a disk that is empty, until the other members have said that they know of no other one. */
+  readonly voting: boolean;
   readonly leader?: string | undefined;
   readonly chosenThrough: number;
   readonly appliedThrough: number;

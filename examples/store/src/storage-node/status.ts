@@ -11,10 +11,14 @@ export interface PartitionStatus {
   readonly durableThrough: number;
   readonly trimmedThrough: number;
   readonly archivedThrough: number;
+  /** Who holds a replica, as this node's log has it. */
+  readonly members: readonly string[];
 }
 
 export interface NodeStatus {
   readonly nodeId: string;
   readonly zone: string;
   readonly partitions: readonly PartitionStatus[];
+  /** Partitions of which the node keeps the log, and nothing else. */
+  readonly logReplicas: readonly number[];
 }

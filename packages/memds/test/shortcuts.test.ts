@@ -81,7 +81,7 @@ describe("shortcuts", () => {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 

@@ -6,11 +6,8 @@ export const RATE_MAX = 1e12;
 /** Largest capacity, and largest single debit, in tokens. */
 export const TOKENS_MAX = 1e15;
 
-/**
- * Once so many thousandths have been earned since the anchor, it is moved. A hundred million decisions that err by the
- * last digit of such a number, all to one side, do not make a token.
- */
-const FOLD_AT = 2 ** 36;
+/** Once so many thousandths have been earned since the anchor, it is moved: the last digit of such a number is a 512th. */
+const FOLD_AT = 2 ** 44;
 const PRODUCT_MAX = 2 ** 900;
 /** Up to here thousandths of whole tokens are exact. */
 const WHOLE_MAX = 2 ** 53;
@@ -181,9 +178,9 @@ export class BucketLevel {
     const capacity = state[CAPACITY_MILLI] as number;
     // Two sums of the same numbers: this one is exact near full, the other near empty.
     if (owed - earned + low > 0) return capacity - owed + earned - low;
-    state[OWED] = 0;
+    // Full. What was earned is owed from here on, so that nothing is missing; the anchor stays, and with it the error.
+    state[OWED] = earned;
     state[LOW] = 0;
-    state[ANCHOR_MS] = nowMs;
     return capacity;
   }
 
@@ -197,7 +194,7 @@ export class BucketLevel {
       this.#fold(lastMs);
       if (nowMs < lastMs && nowMs >= -Number.MAX_VALUE) state[ANCHOR_MS] = state[LAST_MS] = nowMs;
     }
-    return (state[CAPACITY_MILLI] as number) - (state[OWED] as number) - (state[LOW] as number);
+    return this.#peekAt(this.#lastMs);
   }
 
   /** What is missing from a full bucket, at a moment that has been brought up to date. */

@@ -1,4 +1,4 @@
-import { compareBytes } from "./bytes.js";
+import { compareBytes, NO_BYTES } from "./bytes.js";
 import type { CreateHash, RangeDigester } from "./digest.js";
 import { type Run, replace, type Tail } from "./merkle-runs.js";
 import { type Learned, type LearnedRun, MerkleView, type MerkleViewOptions } from "./merkle-view.js";
@@ -64,6 +64,16 @@ export class MerkleIndex {
       pause,
       adopt,
     });
+  }
+
+  /**
+   * Hashes what was written since it was last looked at, so that the next pass has nothing to hash: for whoever wants passes in a moment, and has time
+   * between them. Resolves with the bytes that were read.
+   */
+  async settle(options: MerkleViewOptions): Promise<number> {
+    const view = this.view(options);
+    await view.digests([{ from: NO_BYTES, to: undefined }]);
+    return view.bytesRead;
   }
 
   /** What a view learned of one run, if that is still as the view saw it. */

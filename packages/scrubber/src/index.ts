@@ -47,7 +47,8 @@ export type {
   SplitOptions,
   KeptDigests,
 } from "./core/source.js";
-export { MerkleIndex, type MerkleView, type MerkleViewOptions } from "./core/merkle.js";
+export { MerkleIndex } from "./core/merkle.js";
+export type { MerkleView, MerkleViewOptions } from "./core/merkle-view.js";
 export { streamingSnapshot, type StreamingOptions } from "./core/streaming.js";
 export { RangeDigester, DIGEST_VERSION, type CreateHash, type IncrementalHash } from "./core/digest.js";
 export { compareBytes } from "./core/bytes.js";

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   type Entry,
   type KeyRange,
+  MemoryStore,
   MerkleIndex,
   memoryReplica,
   RangeDigester,
@@ -140,6 +141,28 @@ describe("digests kept along with the writes", () => {
     expect(await view.intact(at(50))).toBe(true);
     index.touch(keyOf(50));
     expect(await index.view({ entries }).intact(at(50))).toBeUndefined();
+  });
+
+  it("can be brought up to date between passes, by reading what was written to alone", async () => {
+    const index = new MerkleIndex(sha256);
+    const { store } = memoryReplica("held", { store: new MemoryStore(index) });
+    for (let i = 0; i < 2_000; i++) store.put(keyOf(i), item(i));
+    const options = () => {
+      const view = store.view();
+      return { entries: ({ from, to }: KeyRange) => view.range(from, to) };
+    };
+    expect(await index.settle(options())).toBe(store.bytes);
+    expect(await index.settle(options())).toBe(0);
+    store.put(keyOf(1_000), item(1_000, 1));
+    store.delete(keyOf(1_500));
+    const read = await index.settle(options());
+    expect(read).toBeGreaterThan(900);
+    expect(read).toBeLessThan(store.bytes / 10);
+    const view = index.view(options());
+    const digester = new RangeDigester(sha256);
+    for (const { key, value } of store.sorted()) digester.add(key, value);
+    expect(await view.digests([ALL])).toEqual([digester.finish()]);
+    expect(view.bytesRead).toBe(0);
   });
 
   it("a long first look pauses", async () => {

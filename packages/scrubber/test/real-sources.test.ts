@@ -16,7 +16,7 @@ const found = (divergences: readonly { key: Uint8Array; replica: string; kind: s
 
 describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspaces", () => {
   it("agree while one replicates the other, and what was damaged in the copy is named", {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const [one, two] = [await RedisServer.start(), await RedisServer.start()];
     try {
@@ -50,7 +50,7 @@ describeWith(
   "a PostgreSQL table and two caches of it",
   () => {
     it("agree while the table is written to, and the cache that is wrong is convicted", {
-      timeout: 60_000,
+      timeout: 120_000,
     }, async () => {
       const [postgres, one, two] = await Promise.all([
         PostgresServer.start(),

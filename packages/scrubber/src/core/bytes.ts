@@ -17,6 +17,11 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
+/** A copy of its own. `slice` is not: of a Buffer it is a view. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
 /** The next possible key: the same bytes and a zero byte. */
 export function successor(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.length + 1);

@@ -24,6 +24,8 @@ const SCRATCH_BYTES = 64 * 1024;
 const ENTRY_HEADER_BYTES = 8;
 /** Bytes of a run, on average: long enough that a hash costs little beside its bytes, short enough that a write spoils little. */
 const RUN_BYTES = 8 * 1024;
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
 const ENDS_PER_BYTE = 2 ** 32 / RUN_BYTES;
 
 /** What `RangeDigester` knows of a stretch of entries. Sums of neighbouring stretches add up where they meet at the end of a run. */
@@ -48,7 +50,7 @@ export interface RunSum {
  */
 export class RangeDigester {
   readonly #createHash: CreateHash;
-  readonly #onRun: ((end: Uint8Array, sum: RunSum) => void) | undefined;
+  #onRun: ((end: Uint8Array, sum: RunSum) => void) | undefined;
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   readonly #sum = new Uint32Array(LANES);
   #filled = 0;
@@ -58,42 +60,82 @@ export class RangeDigester {
   #keys = 0;
   #bytes = 0;
 
-  /** With `onRun`, each run that ends is handed over with the key that ended it instead of being summed up here. */
-  constructor(createHash: CreateHash, onRun?: (end: Uint8Array, sum: RunSum) => void) {
+  constructor(createHash: CreateHash) {
     this.#createHash = createHash;
+  }
+
+  /** From the next entry on, until `finishSum`, each run that ends is handed over with the key that ended it instead of being summed up here. */
+  eachRun(onRun: (end: Uint8Array, sum: RunSum) => void): void {
     this.#onRun = onRun;
   }
 
   /** Copies what it needs. The key must stay as it is until the next call: it is compared with the one that follows. */
   add(key: Uint8Array, value: Uint8Array): void {
-    checkOrder(this.#last, key);
+    const size = key.length + value.length;
+    const end =
+      this.#filled + ENTRY_HEADER_BYTES + size <= SCRATCH_BYTES ? this.#gather(key, value) : this.#stream(key, value);
     this.#last = key;
     this.#keys++;
-    const size = key.length + value.length;
     this.#bytes += size;
-    if (this.#filled + ENTRY_HEADER_BYTES + size <= SCRATCH_BYTES) {
-      const at = this.#filled;
-      this.#header(key.length, value.length);
-      this.#scratch.set(key, at + ENTRY_HEADER_BYTES);
-      this.#scratch.set(value, at + ENTRY_HEADER_BYTES + key.length);
-      this.#filled += size;
-    } else {
-      if (this.#filled + ENTRY_HEADER_BYTES > SCRATCH_BYTES) this.#flush();
-      this.#header(key.length, value.length);
-      this.#append(key);
-      this.#append(value);
-    }
     this.#runOpen = true;
-    if (endsRun(key, size + ENTRY_HEADER_BYTES)) {
+    if (end >>> 0 < (size + ENTRY_HEADER_BYTES) * ENDS_PER_BYTE) {
       this.#endRun();
       this.#onRun?.(key, this.#take());
     }
   }
 
-  /** The sum of what was added (with `onRun`: since the last run that ended); the digester is then empty, for the next range. */
+  /**
+   * The common case in one loop over the key: it is copied, hashed (FNV-1a with a last mix) and compared with the one before. Of entries of 900 bytes
+   * the loops apart from one another would take a tenth of the whole time.
+   */
+  #gather(key: Uint8Array, value: Uint8Array): number {
+    const scratch = this.#scratch;
+    const last = this.#last;
+    const { length } = key;
+    let at = this.#header(length, value.length);
+    let hash = FNV_OFFSET;
+    let ascends = last === undefined;
+    const shared = last === undefined ? 0 : Math.min(last.length, length);
+    let i = 0;
+    for (; i < shared; i++) {
+      const byte = key[i] as number;
+      const before = (last as Uint8Array)[i] as number;
+      if (byte !== before) {
+        if (byte < before) checkOrder(last, key);
+        ascends = true;
+        break;
+      }
+      scratch[at++] = byte;
+      hash = Math.imul(hash ^ byte, FNV_PRIME);
+    }
+    if (!ascends) checkOrder(last, key);
+    for (; i < length; i++) {
+      const byte = key[i] as number;
+      scratch[at++] = byte;
+      hash = Math.imul(hash ^ byte, FNV_PRIME);
+    }
+    scratch.set(value, at);
+    this.#filled = at + value.length;
+    return mix(hash);
+  }
+
+  /** For an entry that does not fit: what was gathered goes into the hash first. */
+  #stream(key: Uint8Array, value: Uint8Array): number {
+    checkOrder(this.#last, key);
+    if (this.#filled + ENTRY_HEADER_BYTES > SCRATCH_BYTES) this.#flush();
+    this.#filled = this.#header(key.length, value.length);
+    this.#append(key);
+    this.#append(value);
+    let hash = FNV_OFFSET;
+    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] as number), FNV_PRIME);
+    return mix(hash);
+  }
+
+  /** The sum of what was added (with `eachRun`: since the last run that ended); the digester is then empty, for the next range. */
   finishSum(): RunSum {
     if (this.#runOpen) this.#endRun();
     this.#last = undefined;
+    this.#onRun = undefined;
     return this.#take();
   }
 
@@ -110,7 +152,8 @@ export class RangeDigester {
     return sum;
   }
 
-  #header(keyLength: number, valueLength: number): void {
+  /** Returns where it ends. */
+  #header(keyLength: number, valueLength: number): number {
     const scratch = this.#scratch;
     let at = this.#filled;
     scratch[at++] = keyLength;
@@ -121,7 +164,7 @@ export class RangeDigester {
     scratch[at++] = valueLength >>> 8;
     scratch[at++] = valueLength >>> 16;
     scratch[at++] = valueLength >>> 24;
-    this.#filled = at;
+    return at;
   }
 
   #append(bytes: Uint8Array): void {
@@ -182,11 +225,9 @@ function addText(sum: Uint32Array, hash: string): void {
   }
 }
 
-/** FNV-1a with a last mix, against the share of a run that the entry makes up. */
-function endsRun(key: Uint8Array, entryBytes: number): boolean {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39);
-  return (hash ^ (hash >>> 15)) >>> 0 < entryBytes * ENDS_PER_BYTE;
+/** The low bits of FNV alone follow the last byte too closely. */
+function mix(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  mixed = Math.imul(mixed ^ (mixed >>> 12), 0x297a2d39);
+  return mixed ^ (mixed >>> 15);
 }

@@ -1,4 +1,4 @@
-import { checkOrder, compareBytes, NO_BYTES, successor } from "./bytes.js";
+import { checkOrder, compareBytes, copyOf, NO_BYTES, successor } from "./bytes.js";
 import type { Entry, KeyRange } from "./source.js";
 
 /** Entries in ascending order of their keys' bytes, from `from` on. It may begin earlier: what comes before is passed over. */
@@ -97,7 +97,7 @@ export class ForwardReader {
         this.#ended = true;
         return;
       }
-      const entry = { key: result.value.key.slice(), value: result.value.value.slice() };
+      const entry = { key: copyOf(result.value.key), value: copyOf(result.value.value) };
       checkOrder(this.#last, entry.key);
       this.#last = entry.key;
       if (compareBytes(entry.key, this.#from) < 0) return;
@@ -120,7 +120,7 @@ export class ForwardReader {
     let last: Uint8Array | undefined;
     for await (const entry of this.#open(from)) {
       checkOrder(last, entry.key);
-      last = entry.key.slice();
+      last = copyOf(entry.key);
       if (compareBytes(entry.key, from) < 0) continue;
       if (to !== undefined && compareBytes(entry.key, to) >= 0) return;
       yield entry;

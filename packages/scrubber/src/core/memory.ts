@@ -1,7 +1,8 @@
 import { NO_BYTES } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
 import { behind } from "./errors.js";
-import { MerkleIndex, type MerkleViewOptions } from "./merkle.js";
+import { MerkleIndex } from "./merkle.js";
+import type { MerkleViewOptions } from "./merkle-view.js";
 import type { ReferenceStore } from "./reference-store.js";
 import { SortedTree, type SortedView } from "./sorted-tree.js";
 import type { Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource } from "./source.js";

@@ -1,4 +1,4 @@
-import { checkOrder } from "./bytes.js";
+import { checkOrder, copyOf } from "./bytes.js";
 import { DIGEST_VERSION } from "./digest.js";
 import { isBehind } from "./errors.js";
 import type { Absent } from "./finding.js";
@@ -106,7 +106,7 @@ export class Panel {
           const entries: Entry[] = [];
           for await (const { key, value } of member.snapshot.entries(range)) {
             checkOrder(entries.at(-1)?.key, key);
-            entries.push({ key: key.slice(), value: value.slice() });
+            entries.push({ key: copyOf(key), value: copyOf(value) });
           }
           return { name: member.name, entries, cause: undefined };
         } catch (cause) {

@@ -1,3 +1,4 @@
+import { copyOf } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
 import { badArgument, behind, checkedInteger, ScrubberError } from "./errors.js";
 import { MemoryStore } from "./memory.js";
@@ -101,7 +102,7 @@ export class Reference implements ReplicaSource {
       throw badArgument("load", "called on a reference that holds nothing yet", `one at ${this.#position}`);
     try {
       for await (const { key, value } of entries) {
-        this.#state.put(key.slice(), value.slice());
+        this.#state.put(copyOf(key), copyOf(value));
         await this.#settle(`in the snapshot at ${position}`);
       }
     } catch (error) {

@@ -1,3 +1,4 @@
+import { copyOf } from "./bytes.js";
 import { type CreateHash, RangeDigester } from "./digest.js";
 import type { Digest, Entry, KeptDigests, KeyRange, ReplicaSnapshot, SplitOptions } from "./source.js";
 
@@ -76,7 +77,7 @@ class Splitter {
   /** True when no more splits are wanted. */
   add({ key, value }: Entry): boolean {
     if (this.#bytes >= this.#options.bytes) {
-      this.splits.push(key.slice());
+      this.splits.push(copyOf(key));
       this.#bytes = 0;
     }
     this.#bytes += key.length + value.length;

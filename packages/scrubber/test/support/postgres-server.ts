@@ -56,7 +56,7 @@ export class PostgresServer {
         await server.run("SELECT 1");
         return server;
       } catch (error) {
-        if (tries > 200 || child.exitCode !== null) throw error;
+        if (tries > 2_000 || child.exitCode !== null) throw error;
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     }

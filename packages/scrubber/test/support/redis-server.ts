@@ -35,7 +35,7 @@ export class RedisServer {
         await (await server.client()).callBuffer("PING");
         return server;
       } catch (error) {
-        if (tries > 400 || server.#child.exitCode !== null) throw error;
+        if (tries > 2_000 || server.#child.exitCode !== null) throw error;
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     }

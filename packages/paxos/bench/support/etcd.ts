@@ -97,7 +97,7 @@ export async function etcdDriver(url: string): Promise<void> {
   const sessions: ClientHttp2Session[] = [];
   const value = Buffer.alloc(valueBytes, "x");
   let asked = 0;
-  process.on("message", async (demand: Demand) => {
+  const serve = async (demand: Demand): Promise<void> => {
     const wanted = Math.ceil((demand.rate === undefined ? demand.clients : 64) / clientsPerSession);
     while (sessions.length < wanted) sessions.push(connect(url));
     const keys = Array.from({ length: 1000 }, (_, i) => Buffer.from(`key-${i}`));
@@ -112,7 +112,8 @@ export async function etcdDriver(url: string): Promise<void> {
     const started = performance.now();
     const latencies = await latenciesOf(demand, ask);
     process.send?.({ latencies, ms: performance.now() - started });
-  });
+  };
+  process.on("message", (demand: Demand) => void serve(demand));
   process.once("disconnect", () => process.exit());
 }
 

@@ -17,9 +17,9 @@ class NodeProcess {
   readonly #waiting = new Map<number, (answer: Answer | undefined) => void>();
   #asked = 0;
 
-  constructor(name: string, dir: string, port: number) {
+  constructor(name: string, dir: string, port: number, leaseMs = 300) {
     this.name = name;
-    this.child = fork(program, [name, join(dir, name), String(port)], {
+    this.child = fork(program, [name, join(dir, name), String(port), String(leaseMs)], {
       execArgv: ["--conditions=@evenkeel/source", "--import", "tsx"],
     });
     this.child.on("message", (answer: Answer) => this.#settle(answer.ask, answer));
@@ -129,5 +129,55 @@ describe("three processes whose leader is killed again and again", () => {
       }
       expect(journal.slice(0, seen.length)).toEqual(seen);
     }
+  }, 60_000);
+});
+
+describe("three processes whose leader is suspended (SIGSTOP) for many leases", () => {
+  it("elect another, and the one that wakes up never answers from what it believed", async () => {
+    dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-stop-"));
+    const ports: Record<string, number> = {};
+    for (const name of names) {
+      // Long enough for a busy machine not to suspend others as well.
+      const node = new NodeProcess(name, dir, 0, 1000);
+      running.set(name, node);
+      ports[name] = await node.listening();
+    }
+    for (const node of running.values()) await node.ask({ type: "start", ports });
+    const ready = async (nodes: readonly NodeProcess[]): Promise<NodeProcess> => {
+      for (;;) {
+        for (const node of nodes) {
+          if (((await node.ask({ type: "status" }))?.value as GroupStatus | undefined)?.ready) return node;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    /** Asks until it is carried out; what is refused or in doubt is another command the next time. */
+    const write = async (nodes: readonly NodeProcess[], what: string): Promise<string> => {
+      for (let n = 0; ; n++) {
+        const command = `${what} ${n}`;
+        const answer = await (await ready(nodes)).ask({ type: "propose", command });
+        if (answer && answer.code === undefined) return command;
+      }
+    };
+    const all = [...running.values()];
+    const before = await write(all, "before");
+    const asleep = await ready(all);
+    const others = all.filter((node) => node !== asleep);
+    asleep.child.kill("SIGSTOP");
+    // These wait for it in its pipe: the first things that it finds when it wakes up, with a lease that it has no reason to doubt but its clock.
+    const reads = [1, 2, 3].map(() => asleep.ask({ type: "read" }));
+    const proposal = asleep.ask({ type: "propose", command: "asleep" });
+    const meanwhile = await write(others, "meanwhile");
+    asleep.child.kill("SIGCONT");
+    for (const answer of await Promise.all(reads)) {
+      if (answer?.code === undefined) expect(answer?.value).toEqual(expect.arrayContaining([before, meanwhile]));
+      else expect(["ERR_PAXOS_NOT_LEADER", "ERR_PAXOS_UNKNOWN_OUTCOME"]).toContain(answer.code);
+    }
+    const outcome = await proposal;
+    const after = await write(all, "after");
+    const seen = (await (await ready(all)).ask({ type: "read" }))?.value as string[];
+    expect(seen).toEqual(expect.arrayContaining([before, meanwhile, after]));
+    expect(new Set(seen).size).toBe(seen.length);
+    if (outcome?.code === undefined) expect(seen).toContain("asleep");
   }, 60_000);
 });

@@ -6,18 +6,25 @@ import { measured } from "./load.js";
 import { names, onTold, tell } from "./processes.js";
 
 const commandBytes = 256;
-/** What stays in the log behind the state machine, in slots. */
-const keptSlots = 8_000;
+/** What stays in the log behind the state machine: so little that its segments are written again and again, as in a long life. */
+const logKeptBytesMax = 64 * 1024 * 1024;
 
 /** One node of a group of three, the package as a user runs it: TCP, a log with `fdatasync`, a state machine that counts. */
 export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
   const transport = await tcpTransport({ nodeId });
-  const wal = await Wal.open({ dir, segmentBytes: 4 * 1024 * 1024 });
+  const wal = await Wal.open({ dir });
   // The lease is long: what is measured is the steady state, and a busy machine must not turn it into a series of elections.
-  const host = await GroupHost.open({ transport, storage: walStorage(wal), leaseMs: 2000 });
+  const host = await GroupHost.open({ transport, storage: walStorage(wal), leaseMs: 2000, logKeptBytesMax });
   tell({ type: "listening", port: transport.port });
   let applied = 0;
-  const stateMachine = { appliedThrough: 0, apply: () => ++applied };
+  const stateMachine = {
+    appliedThrough: 0,
+    apply: () => ++applied,
+    // Slots and commands are nearly one; what is not quite durable yet stays in the log.
+    get durableThrough() {
+      return applied;
+    },
+  };
   const command = Buffer.alloc(commandBytes, "x");
   onTold(async (message) => {
     if (message.type === "start") {
@@ -26,11 +33,6 @@ export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
       group.onLeadership(({ ready }) => {
         if (ready) tell({ type: "leading" });
       });
-      // The log is let go of behind the state machine, so that its segments are written again and again as in a long life.
-      setInterval(() => {
-        const { appliedThrough, trimmedThrough } = group.status();
-        if (appliedThrough - trimmedThrough > 2 * keptSlots) void group.trim(appliedThrough - keptSlots);
-      }, 100).unref();
       return;
     }
     const group = host.group("bench");

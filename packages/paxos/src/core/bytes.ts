@@ -88,8 +88,10 @@ export class ByteReader {
     this.#bytes = bytes;
   }
 
-  /** From here on the reader stands on a copy of its own. */
-  own(): void {
+  /** From here on the reader stands on bytes of its own: a copy, unless they were `given` and are most of what they would keep in memory. */
+  own(given: boolean): void {
+    const { byteLength, buffer } = this.#bytes;
+    if (given && byteLength * 2 >= buffer.byteLength) return;
     // Not `slice`: that of a Node Buffer gives a view.
     const copy = new Uint8Array(this.#bytes.length);
     copy.set(this.#bytes);

@@ -63,12 +63,12 @@ function versionOf(message: Message): number {
 }
 
 /**
- * Reads one message. Nothing in it refers to `bytes`, which may be reused; the commands of one message share one buffer,
- * so who keeps a single command for long should copy it.
+ * Reads one message. Nothing in it refers to `bytes`, which may be reused, unless they are `given`: not to be touched by anybody any more. The commands of one message share one
+ * buffer, so who keeps a single command for long should copy it.
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
  */
-export function decodeMessage(bytes: Uint8Array): Message {
+export function decodeMessage(bytes: Uint8Array, { given = false }: { readonly given?: boolean } = {}): Message {
   const input = new ByteReader(bytes);
   const version = input.byte();
   if (version < MESSAGE_VERSION_MIN || version > MESSAGE_VERSION) {
@@ -78,7 +78,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   const code = input.byte();
   const type = TYPES[code - 1];
   if (type === undefined) throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `message type ${code} is unknown`);
-  const message = readBody(input, type, version);
+  const message = readBody(input, type, version, given);
   if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
   return message;
 }
@@ -170,7 +170,7 @@ function writeBody(out: ByteWriter, m: Message): void {
   }
 }
 
-function readBody(input: ByteReader, type: Message["type"], version: number): Message {
+function readBody(input: ByteReader, type: Message["type"], version: number, given: boolean): Message {
   switch (type) {
     case "preVote":
       return { type, attempt: input.varint(), chosenThrough: input.varint() };
@@ -190,7 +190,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number): Me
       const logEnd = input.varint();
       const chosenThrough = input.varint();
       const chosenBallot = readBallot(input);
-      const entries = readEntries(input, accepted);
+      const entries = readEntries(input, accepted, given);
       const promised = { type, ballot, accepted, logEnd, chosenThrough, chosenBallot, entries };
       return version >= 3 ? { ...promised, floor: readRank(input) } : promised;
     }
@@ -202,12 +202,12 @@ function readBody(input: ByteReader, type: Message["type"], version: number): Me
       const stamp = readStamp(input);
       const prevSlot = input.varint();
       const prevBallot = readBallot(input);
-      return { type, ...stamp, prevSlot, prevBallot, entries: readFollowing(input, stamp.ballot, prevSlot) };
+      return { type, ...stamp, prevSlot, prevBallot, entries: readFollowing(input, stamp.ballot, prevSlot, given) };
     }
     case "accept": {
       const stamp = readStamp(input);
       const prevSlot = input.varint();
-      return { type, ...stamp, prevSlot, entries: readFollowing(input, stamp.ballot, prevSlot) };
+      return { type, ...stamp, prevSlot, entries: readFollowing(input, stamp.ballot, prevSlot, given) };
     }
     case "ack": {
       const ballot = readBallot(input);
@@ -230,7 +230,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number): Me
     case "fetch":
       return { type, fromSlot: input.varint(), throughSlot: input.varint() };
     case "learn":
-      return { type, entries: readEntries(input, BALLOT_ZERO) };
+      return { type, entries: readEntries(input, BALLOT_ZERO, given) };
     case "resign":
     case "takeOver":
       return { type, ballot: readBallot(input) };
@@ -302,7 +302,7 @@ function writeEntries(out: ByteWriter, entries: readonly Entry[], usual: Ballot)
   }
 }
 
-function readEntries(input: ByteReader, usual: Ballot): Entry[] {
+function readEntries(input: ByteReader, usual: Ballot, given: boolean): Entry[] {
   const count = input.varint();
   // Two bytes an entry at least: an announced count is not believed beyond what is there.
   if (count * 2 > input.left) throw corrupt(`${count} entries announced`);
@@ -310,7 +310,7 @@ function readEntries(input: ByteReader, usual: Ballot): Entry[] {
   if (count === 0) return entries;
   const first = input.varint();
   // One copy for the whole message: an allocation for each command would cost more than all the rest of the protocol.
-  input.own();
+  input.own(given);
   let ballot = usual;
   for (let i = 0; i < count; i++) {
     const flags = input.byte();
@@ -327,8 +327,8 @@ function kindOf(flags: number): EntryKind {
   throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `an entry of unknown kind ${flags}`);
 }
 
-function readFollowing(input: ByteReader, usual: Ballot, prevSlot: number): Entry[] {
-  const entries = readEntries(input, usual);
+function readFollowing(input: ByteReader, usual: Ballot, prevSlot: number, given: boolean): Entry[] {
+  const entries = readEntries(input, usual, given);
   if (entries[0] !== undefined && entries[0].slot !== prevSlot + 1) throw corrupt("its entries do not follow on");
   return entries;
 }

@@ -74,6 +74,7 @@ export class Callers<R> {
     const before = this.leadership.now;
     if (before.leading && !(leading && sameBallot(before.ballot, ballot))) {
       const { under } = this.submissions;
+      this.submissions.forget();
       for (const { id } of this.submissions.take()) under.take(id)?.reject(this.notLeader(leader));
       under.rejectAll(
         new PaxosError(

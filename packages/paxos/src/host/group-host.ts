@@ -255,7 +255,7 @@ export class GroupHost implements AsyncDisposable {
       return;
     }
     try {
-      message = decodeMessage(bytes);
+      message = decodeMessage(bytes, { given: true });
     } catch (problem) {
       this.#unreadable(from, problem);
       return;

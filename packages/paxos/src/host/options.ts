@@ -29,6 +29,11 @@ export interface GroupHostOptions extends GroupTuning {
   /** Their bytes. 16 MiB unless told. */
   readonly outstandingBytesMax?: number;
   /**
+   * What was submitted in that many turns of the event loop may be under way in one group; what comes meanwhile gathers into one larger write and message. More
+   * is for nodes far apart, where waiting costs more than writing. 2 unless told.
+   */
+  readonly batchesMax?: number;
+  /**
    * Log that is kept for replicas that lag, in each group that lets go of its log by itself (see `StateMachine.durableThrough`; log replicas always do).
    * Whoever lags further gets a snapshot. 256 MiB unless told.
    */
@@ -51,6 +56,7 @@ export interface HostSettings {
   readonly logKeptBytesMax: number;
   readonly snapshotBytesPerSecondMax: number;
   readonly snapshotPieceBytes: number;
+  readonly batchesMax: number;
   readonly commandBytesMax: number;
   readonly readsMax: number;
   readonly tuning: GroupTuning;
@@ -70,6 +76,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     logKeptBytesMax = 256 * 1024 * 1024,
     snapshotBytesPerSecondMax = 64 * 1024 * 1024,
     snapshotPieceBytes = 256 * 1024,
+    batchesMax = 2,
     ...tuning
   } = options;
   if (nodeId !== transport.nodeId) throw badArgument("nodeId", `the transport's, ${transport.nodeId}`, nodeId);
@@ -88,6 +95,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     logKeptBytesMax: checkInteger("logKeptBytesMax", logKeptBytesMax, 0, Number.MAX_SAFE_INTEGER),
     snapshotBytesPerSecondMax: checkInteger("snapshotBytesPerSecondMax", snapshotBytesPerSecondMax, 1, 2 ** 40),
     snapshotPieceBytes: checkInteger("snapshotPieceBytes", snapshotPieceBytes, 1, 2 ** 24),
+    batchesMax: checkInteger("batchesMax", batchesMax, 1, 1 << 20),
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
     readsMax: tuning.readsMax ?? 65_536,
     // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.

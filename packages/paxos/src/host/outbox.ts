@@ -12,6 +12,7 @@ export class Outbox {
   readonly #peers = new Map<string, { parcels: Parcel[]; bytes: number }>();
   #lastMessage: Message | undefined;
   #lastEncoded: Uint8Array | undefined;
+  #lastSealed: { readonly parcels: readonly Parcel[]; readonly envelope: Buffer } | undefined;
   messagesSent = 0;
   envelopesSent = 0;
 
@@ -47,10 +48,22 @@ export class Outbox {
     this.#lastMessage = undefined;
     this.#lastEncoded = undefined;
     for (const [to, peer] of this.#peers) if (peer.bytes > 0) this.#send(to, peer);
+    this.#lastSealed = undefined;
+  }
+
+  /** Peers that are told the same in this turn are sent the very same bytes. Whoever takes them over does not change them. */
+  #sealed(parcels: readonly Parcel[], bytes: number): Buffer {
+    const last = this.#lastSealed;
+    const same = (parcel: Parcel, i: number) =>
+      parcel.message === last?.parcels[i]?.message && parcel.group === last.parcels[i]?.group;
+    if (last?.parcels.length === parcels.length && parcels.every(same)) return last.envelope;
+    const envelope = encodeEnvelope(parcels, bytes);
+    this.#lastSealed = { parcels, envelope };
+    return envelope;
   }
 
   #send(to: string, peer: { parcels: Parcel[]; bytes: number }): void {
-    const envelope = encodeEnvelope(peer.parcels, peer.bytes);
+    const envelope = this.#sealed(peer.parcels, peer.bytes);
     peer.parcels = [];
     peer.bytes = 0;
     this.envelopesSent++;

@@ -266,10 +266,11 @@ export class Replica<R> implements Group<R> {
     if (!this.#failure) this.#upkeep.receive(from, message);
   }
 
-  /** The end of a turn: everything submitted in it becomes one step. */
+  /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
+    const { batchesMax } = this.#home.settings;
     for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
-    const proposals = this.#callers.submissions.take();
+    const proposals = this.#callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
     if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
   }
@@ -377,6 +378,7 @@ export class Replica<R> implements Group<R> {
     }
     this.#upkeep.chosen(entries);
     this.#callers.appliedThrough(entries.at(-1));
+    if (this.#callers.submissions.waiting) this.#home.due(this as Replica<unknown>);
   }
 
   #refuseIfNotLeading(): void {

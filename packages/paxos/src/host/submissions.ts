@@ -9,6 +9,8 @@ export class Submissions<R> {
   #gathered: Proposal[] = [];
   /** Slot of the newest one submitted in this ballot. */
   #last = 0;
+  /** The last slots of turns that are under way. */
+  readonly #batches: number[] = [];
 
   constructor(bounds: { countMax: number; bytesMax: number }) {
     this.under = new Proposals(bounds);
@@ -23,10 +25,31 @@ export class Submissions<R> {
     return { slot, ballot, done };
   }
 
-  /** The turn is over: what was gathered in it. */
+  /** Something waits for its turn. */
+  get waiting(): boolean {
+    return this.#gathered.length > 0;
+  }
+
+  /**
+   * The turn is over: what was gathered in it. Nothing while `batchesMax` turns' commands are not applied through here yet: what comes meanwhile gathers into fewer and
+   * larger writes and messages, each of which costs as much as dozens of commands.
+   */
+  turn(appliedThrough: number, batchesMax: number): readonly Proposal[] {
+    while ((this.#batches[0] ?? Number.POSITIVE_INFINITY) <= appliedThrough) this.#batches.shift();
+    if (this.#gathered.length === 0 || this.#batches.length >= batchesMax) return [];
+    this.#batches.push(this.#last);
+    return this.take();
+  }
+
+  /** All that is gathered; whoever takes it decides what becomes of it. */
   take(): readonly Proposal[] {
     const gathered = this.#gathered;
     this.#gathered = [];
     return gathered;
+  }
+
+  /** Leadership has changed: nothing of before is under way any more. */
+  forget(): void {
+    this.#batches.length = 0;
   }
 }

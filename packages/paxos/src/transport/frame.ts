@@ -31,14 +31,31 @@ export function encodeFrame(payload: Uint8Array, kind = 0): Buffer {
 
 /** Writes one frame at `offset` and returns the offset behind it; the caller made room for `frameHeaderBytes + payload.length`. */
 export function writeFrame(out: Buffer, offset: number, payload: Uint8Array, kind: number): number {
+  writeHeader(out, offset, payload, kind);
+  out.set(payload, offset + frameHeaderBytes);
+  return offset + frameHeaderBytes + payload.length;
+}
+
+/** The header alone, for a payload that is written behind it as it is, and is not changed any more: to another peer, perhaps, as well. */
+export function frameHeader(payload: Uint8Array, kind: number): Buffer {
+  const known = headers.get(payload);
+  if (known !== undefined && known[3] === kind) return known;
+  const out = Buffer.allocUnsafeSlow(frameHeaderBytes);
+  writeHeader(out, 0, payload, kind);
+  headers.set(payload, out);
+  return out;
+}
+
+/** As long as the payload is still to be sent to somebody. */
+const headers = new WeakMap<Uint8Array, Buffer>();
+
+function writeHeader(out: Buffer, offset: number, payload: Uint8Array, kind: number): void {
   out.writeUInt16LE(magic, offset);
   out[offset + 2] = frameVersion;
   out[offset + 3] = kind;
   out.writeUInt32LE(payload.length, offset + 4);
   const crc = crc32(payload, crc32(out.subarray(offset, offset + 8)));
   out.writeUInt32LE(crc, offset + 8);
-  out.set(payload, offset + frameHeaderBytes);
-  return offset + frameHeaderBytes + payload.length;
 }
 
 /**

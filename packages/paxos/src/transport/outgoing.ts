@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { PaxosError } from "../core/errors.js";
-import { encodeFrame, FrameReader, frameHeaderBytes, writeFrame } from "./frame.js";
+import { encodeFrame, FrameReader, frameHeader, frameHeaderBytes, writeFrame } from "./frame.js";
 import {
   decodeChallenge,
   encodeHello,
@@ -35,6 +35,9 @@ export interface OutgoingSettings {
   readonly now: () => number;
   readonly onProblem: (peer: string, problem: Error) => void;
 }
+
+/** From this size on a message is handed to the socket as it is, not put together with others. */
+const copiedMax = 8 * 1024;
 
 /** Written to the socket at most this far ahead of what the kernel takes; the rest waits where it can still be dropped. */
 const bytesInSocketMax = 1024 * 1024;
@@ -125,12 +128,21 @@ export class Outgoing {
     let wrote = false;
     while (this.queue.length > 0 && socket.writableLength < bytesInSocketMax) {
       const { payloads, bytes } = this.queue.take(256 * 1024);
-      const out = Buffer.allocUnsafe(bytes + payloads.length * frameHeaderBytes);
-      let at = 0;
-      for (const payload of payloads) at = writeFrame(out, at, payload, kinds.message);
-      socket.write(out);
+      const [first] = payloads as [Uint8Array];
+      const written = bytes + payloads.length * frameHeaderBytes;
+      if (payloads.length === 1 && bytes >= copiedMax) {
+        socket.cork();
+        socket.write(frameHeader(first, kinds.message));
+        socket.write(first);
+        socket.uncork();
+      } else {
+        const out = Buffer.allocUnsafe(written);
+        let at = 0;
+        for (const payload of payloads) at = writeFrame(out, at, payload, kinds.message);
+        socket.write(out);
+      }
       this.messagesSent += payloads.length;
-      this.bytesSent += out.length;
+      this.bytesSent += written;
       wrote = true;
     }
     if (wrote) this.#sentSincePing = true;

@@ -17,7 +17,7 @@ export interface Answer {
   readonly code?: string;
 }
 
-const [nodeId = "", dir = "", port = "0"] = process.argv.slice(2);
+const [nodeId = "", dir = "", port = "0", leaseMs = "300"] = process.argv.slice(2);
 const members = ["a", "b", "c"];
 const transport = await tcpTransport({
   nodeId,
@@ -27,7 +27,7 @@ const transport = await tcpTransport({
   secret: "sixteen bytes at the least",
 });
 const wal = await Wal.open({ dir, segmentBytes: 1024 * 1024 });
-const host = await GroupHost.open({ transport, storage: walStorage(wal) });
+const host = await GroupHost.open({ transport, storage: walStorage(wal), leaseMs: Number(leaseMs) });
 const commands: string[] = [];
 const stateMachine = {
   appliedThrough: 0,

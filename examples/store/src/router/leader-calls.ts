@@ -16,7 +16,8 @@ export interface LeaderCallsOptions {
 }
 
 /**
- * Finds the leader of a group and asks it: the last known one first, then whom a refusal names, then the members in turn. Only refusals that
+ * Finds the leader of a group and asks it: the last known one first, then whom a refusal names (also one that the caller's route does not know: members
+ * change, and the nodes know better), then the members in turn. Only refusals that
  * surely did nothing are tried again, and reads; a write that may have happened (ERR_STORE_UNKNOWN_OUTCOME) goes back to the caller, who alone
  * knows whether doing it twice is harmless. A node that was silent (stopped, cut off) is asked again after the others. To
  * the caller goes also ERR_STORE_UNKNOWN_PARTITION from a majority: nobody can lead what a majority does not have, and the caller's route may
@@ -43,9 +44,9 @@ export class LeaderCalls {
   ): Promise<Result<M>> {
     const { callerTo, deadlineMs } = this.#options;
     const giveUpAt = performance.now() + deadlineMs;
-    const strangers = new Set<string>();
+    let strangers: Set<string> | undefined;
     /** Until which attempt a node that was silent lets the others go first. */
-    const silentUntil = new Map<string, number>();
+    let silentUntil: Map<string, number> | undefined;
     let silences = 0;
     const repeatable = REPEATABLE.has(method);
     let target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
@@ -60,6 +61,7 @@ export class LeaderCalls {
       } catch (error) {
         const code = error instanceof StoreError ? error.code : undefined;
         if (code === "ERR_STORE_UNKNOWN_OUTCOME") {
+          silentUntil ??= new Map();
           silentUntil.set(target, attempt + members.length);
           silences++;
           // Whoever asks next begins with somebody else, unless it is known by now who leads.
@@ -72,14 +74,17 @@ export class LeaderCalls {
           code === "ERR_STORE_UNKNOWN_PARTITION" ||
           (code === "ERR_STORE_UNKNOWN_OUTCOME" && repeatable);
         if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
-        if (code === "ERR_STORE_UNKNOWN_PARTITION" && strangers.add(target).size > members.length / 2) {
-          this.#leaders.delete(partition);
-          throw error;
+        if (code === "ERR_STORE_UNKNOWN_PARTITION") {
+          strangers ??= new Set();
+          if (strangers.add(target).size > members.length / 2) {
+            this.#leaders.delete(partition);
+            throw error;
+          }
         }
-        const isSilent = (member: string) => (silentUntil.get(member) ?? 0) > attempt + 1;
+        const isSilent = (member: string) => (silentUntil?.get(member) ?? 0) > attempt + 1;
         const hint = (error as StoreError).leader;
         if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
-        const hinted = hint !== undefined && hint !== target && members.includes(hint) && !isSilent(hint);
+        const hinted = hint !== undefined && hint !== target && !isSilent(hint);
         if (hinted && attempt % 2 === 0) {
           target = hint;
           continue;

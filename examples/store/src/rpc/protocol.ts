@@ -1,13 +1,14 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
-import type { Page, PageRequest, TableDefinition, WriteOp } from "../api/model.js";
+import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { Write } from "../storage-node/command.js";
+import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
 
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
-  write: { params: { partition: number; key: Uint8Array; op: WriteOp }; result: WriteResult };
+  write: { params: { partition: number; key: Uint8Array; op: NodeWriteOp }; result: WriteResult };
   get: {
     params: { partition: number; key: Uint8Array; consistent: boolean };
     result: { json?: Uint8Array; itemSizeBytes: number };
@@ -48,7 +49,11 @@ export interface NodeMethods {
     result: { rewritten: boolean };
   };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
-  trim: { params: { partition: number; throughSlot: number }; result: { trimmedThrough: number } };
+  /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
+  replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
+  promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Writes the partition's state beside its archived log, now. */
+  snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }
 
 export type Method = keyof NodeMethods;

@@ -1,4 +1,4 @@
-import { type Clock, clockFrom as clockOf, systemTimer as timerFor, type Timer } from "@evenkeel/token-bucket";
+import { type Clock, clockFrom as clockOf, type Timer, systemTimer as timerFor } from "@evenkeel/token-bucket";
 import { argumentError } from "./core/errors.js";
 
 /** The monotonic clock of the process, or the caller's own. */

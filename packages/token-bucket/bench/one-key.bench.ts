@@ -15,7 +15,7 @@ const flexible = new RateLimiterMemory({ points: 1e12, duration: 60 });
 const express = expressStore();
 
 const bench: Bench = {
-  name: "tryTake, one key, system clock",
+  name: "tryTake, one key, system clock, processor time",
   metrics: { rate: { unit: "ops/s", better: "higher" } },
   subjects: {
     evenkeel: { run: () => perSecond(TURN_MS, () => ours.tryTake(1)) },

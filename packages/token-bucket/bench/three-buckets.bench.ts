@@ -14,7 +14,7 @@ function nsEach(once: () => boolean): { cost: number } {
 }
 
 const bench: Bench = {
-  name: "one decision over three buckets, system clock",
+  name: "one decision over three buckets, system clock, processor time",
   metrics: { cost: { unit: "ns", better: "lower" } },
   subjects: {
     evenkeel: { note: "BurstBucket: provisioned, saved, node", run: () => nsEach(() => burst.tryTake(1)) },

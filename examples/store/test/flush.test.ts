@@ -35,7 +35,9 @@ test("flushing the router's cache under load changes nothing for the memds fleet
         Array.from({ length: clients }, async (_, n) => {
           for (let i = 0; i < requestsEach; i++) {
             if (++sent % flushEvery === 0) store.router.routes.flush();
-            const { Item } = await documents.send(new GetCommand({ TableName: "flushed", Key: key(n * 31 + i) }));
+            const { Item } = await documents.send(
+              new GetCommand({ TableName: "flushed", Key: key(n * 31 + i), ConsistentRead: true }),
+            );
             expect(Item?.text).toBe(`text ${(n * 31 + i) % items}`);
           }
         }),

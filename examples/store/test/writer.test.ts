@@ -1,8 +1,10 @@
 import type { Group } from "@evenkeel/paxos";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Item, WriteOp } from "../src/api/model.js";
+import type { Item } from "../src/api/model.js";
+import { itemBytes } from "../src/api/size.js";
 import { Applier } from "../src/storage-node/applier.js";
 import { decodeCommand, encodeCommand } from "../src/storage-node/command.js";
+import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
 import { Replica } from "../src/storage-node/replica.js";
 import { Tree } from "../src/storage-node/tree.js";
 import { Writer } from "../src/storage-node/writer.js";
@@ -102,14 +104,15 @@ class SteeredGroup {
 
 const KEY = Buffer.from("key");
 const item = (n: number): Item => ({ pk: { S: "key" }, n: { N: String(n) } });
-const put = (n: number, extra: object = {}): WriteOp => ({
+const put = (n: number, extra: object = {}): NodeWriteOp => ({
   kind: "put",
-  item: item(n),
+  json: Buffer.from(JSON.stringify(item(n))),
+  itemSizeBytes: itemBytes(item(n)),
   returnValues: "NONE",
   ...extra,
 });
 const ifAbsent = { condition: { kind: "not-exists", path: ["pk"] } } as const;
-const raise: WriteOp = {
+const raise: NodeWriteOp = {
   kind: "update",
   keyAttributes: { pk: { S: "key" } },
   actions: [

@@ -1,106 +1,267 @@
-// The load: a process of its own, so that what is measured is the server's work and not the client's. Keep-alive connections, hand-made
-// requests (the SDK would be the bottleneck), one request under way on each connection.
-import http from "node:http";
+// The load: a process of its own, so that what is measured is the server's work and not the client's. Keep-alive connections over bare sockets,
+// requests that are laid out once and patched in place, answers cut by their Content-Length: a few microseconds an operation.
+import { connect } from "node:net";
 
-function request(agent, { host, port }, target, body) {
-  return new Promise((resolve, reject) => {
-    const payload = Buffer.from(JSON.stringify(body));
-    const req = http.request(
-      {
-        agent,
-        host,
-        port,
-        method: "POST",
-        path: "/",
-        headers: {
-          "content-type": "application/x-amz-json-1.0",
-          "content-length": payload.length,
-          "x-amz-target": `DynamoDB_20120810.${target}`,
-          "x-amz-date": "20260101T000000Z",
-          authorization:
-            "AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date, Signature=0000",
-        },
-      },
-      (res) => {
-        const chunks = [];
-        res.on("data", (chunk) => chunks.push(chunk));
-        res.on("end", () => {
-          const text = Buffer.concat(chunks).toString();
-          if (res.statusCode === 200) resolve(text);
-          else reject(new Error(`${target}: ${res.statusCode} ${text.slice(0, 300)}`));
-        });
-      },
-    );
-    req.on("error", reject);
-    req.end(payload);
-  });
+/** Every number in a request has this many digits, so that a request's length is known before it is made. */
+const DIGITS = 9;
+const FILLER = "x".repeat(856);
+const FIVE = "5".charCodeAt(0);
+const ATTEMPTS_MAX = 20;
+const PAUSE_MS = 25;
+const HEADERS_END = Buffer.from("\r\n\r\n");
+
+const digitsOf = (number) => String(number).padStart(DIGITS, "0");
+
+/** A request as bytes, with the places of what changes in it; `#` stands for a digit. */
+function template(target, body) {
+  const text = JSON.stringify(body);
+  const head = [
+    "POST / HTTP/1.1",
+    "host: 127.0.0.1",
+    "content-type: application/x-amz-json-1.0",
+    `content-length: ${Buffer.byteLength(text)}`,
+    `x-amz-target: DynamoDB_20120810.${target}`,
+    "x-amz-date: 20260101T000000Z",
+    "authorization: AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date, Signature=0000",
+  ];
+  const bytes = Buffer.from(`${head.join("\r\n")}\r\n\r\n${text}`);
+  const places = [];
+  for (let at = bytes.indexOf("#"); at >= 0; at = bytes.indexOf("#", at + DIGITS)) places.push(at);
+  return { bytes, places };
 }
 
-const filler = "x".repeat(840);
-const itemOf = (id, n) => ({ id: { S: `item-${id}` }, n: { N: String(n) }, filler: { S: filler } });
+const HOLE = "#".repeat(DIGITS);
+const itemOf = (id, n) => ({ id: { S: `item-${id}` }, n: { N: n }, filler: { S: FILLER } });
 
-async function load({ host, port, table, operation, clients, seconds, items }) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: clients });
-  const times = [];
-  const endAt = performance.now() + seconds * 1000;
-  const startedAt = performance.now();
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      while (performance.now() < endAt) {
-        const id = Math.floor(Math.random() * items);
-        const begun = performance.now();
-        if (operation === "PutItem")
-          await request(agent, { host, port }, "PutItem", { TableName: table, Item: itemOf(id, times.length) });
-        else {
-          const answer = await request(agent, { host, port }, "GetItem", {
-            TableName: table,
-            Key: { id: { S: `item-${id}` } },
-            ConsistentRead: true,
-          });
-          if (!answer.includes(filler)) throw new Error("GetItem did not return the item");
-        }
-        times.push(performance.now() - begun);
-      }
-    }),
+/** Writes the digits of `numbers` into the places of a request. */
+function patch({ bytes, places }, ...numbers) {
+  for (let i = 0; i < places.length; i++) bytes.latin1Write(digitsOf(numbers[i]), places[i]);
+  return bytes;
+}
+
+/** One connection with one request under way at most. */
+class Connection {
+  #socket;
+  #chunks = [];
+  #length = 0;
+  #needed = 0;
+  #answered;
+  #failed;
+
+  static async open({ host, port }) {
+    const connection = new Connection();
+    await new Promise((resolve, reject) => {
+      connection.#socket = connect({ host, port, noDelay: true }, resolve).on("error", reject);
+    });
+    connection.#socket.on("error", (error) => connection.#failed?.(error));
+    connection.#socket.on("close", () => connection.#failed?.(new Error("the server closed the connection")));
+    connection.#socket.on("data", (chunk) => connection.#take(chunk));
+    return connection;
+  }
+
+  /** Resolves with the whole answer, headers included. `bytes` may be changed as soon as it has. As the SDK does it asks again after a 5xx; the time counts on. */
+  async ask(bytes) {
+    for (let left = ATTEMPTS_MAX; ; left--) {
+      const answer = await this.#askOnce(bytes);
+      if (answer.latin1Slice(9, 12) === "200") return answer;
+      if (answer[9] !== FIVE || left === 1) throw new Error(answer.toString("utf8", 0, 800));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  #askOnce(bytes) {
+    return new Promise((resolve, reject) => {
+      this.#answered = resolve;
+      this.#failed = reject;
+      this.#socket.write(bytes);
+    });
+  }
+
+  #take(chunk) {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    if (this.#needed === 0) {
+      const whole = this.#whole();
+      const end = whole.indexOf(HEADERS_END);
+      if (end < 0) return;
+      const head = whole.latin1Slice(0, end);
+      const at = head.search(/\r\ncontent-length: */i);
+      if (at < 0) return this.#failed(new Error(`an answer without Content-Length: ${head}`));
+      this.#needed = end + HEADERS_END.length + Number.parseInt(head.slice(head.indexOf(":", at) + 1), 10);
+    }
+    if (this.#length < this.#needed) return;
+    const answer = this.#whole();
+    this.#chunks = [];
+    this.#length = 0;
+    this.#needed = 0;
+    this.#answered(answer);
+  }
+
+  #whole() {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0];
+  }
+
+  close() {
+    this.#failed = undefined;
+    this.#socket.destroy();
+  }
+}
+
+/** What one client sends: reads and writes by chance, keys uniformly, and looks whether a read brought the item that it asked for. */
+class Client {
+  #connection;
+  #items;
+  #readShare;
+  #get;
+  #put;
+  #written = 0;
+
+  constructor(connection, { table, items, readShare }) {
+    this.#connection = connection;
+    this.#items = items;
+    this.#readShare = readShare;
+    this.#get = template("GetItem", { TableName: table, Key: { id: { S: `item-${HOLE}` } }, ConsistentRead: true });
+    this.#put = template("PutItem", { TableName: table, Item: itemOf(HOLE, `1${HOLE}`) });
+  }
+
+  /** One operation; resolves with whether it was a read. */
+  async operate() {
+    const id = Math.floor(Math.random() * this.#items);
+    if (Math.random() >= this.#readShare) {
+      await this.#connection.ask(patch(this.#put, id, this.#written++));
+      return false;
+    }
+    const answer = await this.#connection.ask(patch(this.#get, id));
+    if (answer.length < FILLER.length || !answer.includes(`item-${digitsOf(id)}`))
+      throw new Error(`GetItem did not bring the item: ${answer}`);
+    return true;
+  }
+
+  close() {
+    this.#connection.close();
+  }
+}
+
+async function clientsOf(options) {
+  return await Promise.all(
+    Array.from({ length: options.clients }, async () => new Client(await Connection.open(options), options)),
   );
-  const elapsed = performance.now() - startedAt;
-  agent.destroy();
-  times.sort((a, b) => a - b);
+}
+
+/** The value below which `share` of the sorted ones lie. */
+const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+
+function figuresOf(reads, writes, elapsedMs, cpu) {
+  const sorted = (times) => Float64Array.from(times).sort();
+  const all = sorted([...reads, ...writes]);
   return {
-    throughput: (times.length * 1000) / elapsed,
-    p50: times[Math.floor(times.length * 0.5)],
-    p99: times[Math.floor(times.length * 0.99)],
+    operations: all.length,
+    throughput: (all.length * 1000) / elapsedMs,
+    p50: quantile(all, 0.5),
+    p99: quantile(all, 0.99),
+    p999: quantile(all, 0.999),
+    "p99 of reads": quantile(sorted(reads), 0.99),
+    "p99 of writes": quantile(sorted(writes), 0.99),
+    clientCpuUs: cpu.user + cpu.system,
   };
 }
 
-async function fill({ host, port, table, items }) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
-  await request(agent, { host, port }, "CreateTable", {
+/** Each client asks again as soon as it is answered. */
+async function closedLoop(options) {
+  const clients = await clientsOf(options);
+  const cpuBefore = process.cpuUsage();
+  const reads = [];
+  const writes = [];
+  const startedAt = performance.now();
+  const endAt = startedAt + options.seconds * 1000;
+  await Promise.all(
+    clients.map(async (client) => {
+      for (let begun = performance.now(); begun < endAt; ) {
+        const read = await client.operate();
+        const now = performance.now();
+        (read ? reads : writes).push(now - begun);
+        begun = now;
+      }
+    }),
+  );
+  const elapsedMs = performance.now() - startedAt;
+  const cpu = process.cpuUsage(cpuBefore);
+  for (const client of clients) client.close();
+  return figuresOf(reads, writes, elapsedMs, cpu);
+}
+
+/**
+ * Requests come when they come (a Poisson stream), whether or not those before are answered; one for which no connection is free waits, and
+ * its time counts from when it was due. So a server that stands still for a moment is charged for all who would have come meanwhile.
+ */
+async function openLoop(options) {
+  const idle = await clientsOf(options);
+  const all = [...idle];
+  const cpuBefore = process.cpuUsage();
+  const reads = [];
+  const writes = [];
+  const due = [];
+  let failure;
+  const startedAt = performance.now();
+  const endAt = startedAt + options.seconds * 1000;
+  let nextAt = startedAt;
+  const serve = (client) => {
+    const at = due.shift();
+    if (at === undefined) return void idle.push(client);
+    client.operate().then(
+      (read) => {
+        (read ? reads : writes).push(performance.now() - at);
+        serve(client);
+      },
+      (error) => {
+        failure ??= error;
+      },
+    );
+  };
+  while (performance.now() < endAt && failure === undefined) {
+    for (const now = performance.now(); nextAt <= now; nextAt += (-Math.log(1 - Math.random()) * 1000) / options.rate)
+      due.push(nextAt);
+    while (due.length > 0 && idle.length > 0) serve(idle.pop());
+    // A millisecond at most, counted in the answers' times; without a pause the loader would take a whole processor.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  while (idle.length < all.length && failure === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+  for (const client of all) client.close();
+  if (failure !== undefined) throw new Error(`the load ended early: ${failure}`, { cause: failure });
+  return figuresOf(reads, writes, performance.now() - startedAt, process.cpuUsage(cpuBefore));
+}
+
+/** Makes the table with all its items. */
+async function fill(options) {
+  const { table, items } = options;
+  const connections = await Promise.all(Array.from({ length: 32 }, () => Connection.open(options)));
+  const [first] = connections;
+  const definition = {
     TableName: table,
     AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
     KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
     BillingMode: "PAY_PER_REQUEST",
-  });
-  for (;;) {
-    const answer = await request(agent, { host, port }, "DescribeTable", { TableName: table });
-    if (JSON.parse(answer).Table.TableStatus === "ACTIVE") break;
+  };
+  await first.ask(template("CreateTable", definition).bytes);
+  const describe = template("DescribeTable", { TableName: table }).bytes;
+  while (!(await first.ask(describe)).includes('"TableStatus":"ACTIVE"'))
     await new Promise((resolve) => setTimeout(resolve, 50));
-  }
   let next = 0;
   await Promise.all(
-    Array.from({ length: 16 }, async () => {
-      while (next < items) {
-        const id = next++;
-        await request(agent, { host, port }, "PutItem", { TableName: table, Item: itemOf(id, 0) });
-      }
+    connections.map(async (connection) => {
+      const put = template("PutItem", { TableName: table, Item: itemOf(HOLE, `1${HOLE}`) });
+      while (next < items) await connection.ask(patch(put, next++, 0));
     }),
   );
-  agent.destroy();
+  for (const connection of connections) connection.close();
   return {};
 }
 
+const works = { fill, closed: closedLoop, open: openLoop };
+
 process.on("message", ({ work, ...options }) => {
-  (work === "fill" ? fill(options) : load(options)).then(
+  works[work](options).then(
     (result) => process.send({ result }),
     (error) => process.send({ error: error.message }),
   );

@@ -5,13 +5,26 @@ import { fileURLToPath } from "node:url";
 
 export const HOST = "127.0.0.1";
 const TABLE = "bench";
+/** Two megabytes: how the figures change with the data's size is another bench's question. */
 export const ITEMS = 2_000;
 
 export interface Load {
-  readonly operation: "PutItem" | "GetItem";
+  /** How many of the operations are consistent GetItems; the others are PutItems of whole items. */
+  readonly readShare: number;
+  /** Keep-alive connections, each with one request under way. */
   readonly clients: number;
   readonly seconds: number;
+  /** Operations a second that come whether or not those before are answered; absent: a client asks when it has been answered. */
+  readonly rate?: number;
 }
+
+/** Milliseconds where it is a time; a quantile of what did not occur is 0. */
+export type LoadFigures = Readonly<
+  Record<
+    "operations" | "throughput" | "p50" | "p99" | "p999" | "p99 of reads" | "p99 of writes" | "clientCpuUs",
+    number
+  >
+>;
 
 /** The store's folder, wherever below it this was compiled to. */
 export const storeRoot = (() => {
@@ -35,9 +48,8 @@ export class Loader {
     await this.#ask({ work: "fill" });
   }
 
-  /** Answers with throughput (ops/s), p50 and p99 (ms). */
-  load(load: Load): Promise<Record<string, number>> {
-    return this.#ask({ work: "load", ...load });
+  async load(load: Load): Promise<LoadFigures> {
+    return (await this.#ask({ work: load.rate === undefined ? "closed" : "open", ...load })) as LoadFigures;
   }
 
   stop(): void {

@@ -5,14 +5,16 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HOST, type Load, Loader, storeRoot } from "./loader.js";
+import { type ProcessCpu, processTree, totalUs, usedBetween } from "./cpu.js";
+import { HOST, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
 
 /** A server under test: starts on a free port, holds `ITEMS` items, stops. */
 export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
   start(): Promise<void>;
-  load(load: Load): Promise<Record<string, number>>;
+  /** `cpu`: what the server's processes used of the processors, in microseconds an operation; 0 where there is no /proc. */
+  load(load: Load): Promise<LoadFigures & { readonly cpu: number; readonly processes: readonly ProcessCpu[] }>;
   stop(): Promise<void>;
 }
 
@@ -53,7 +55,13 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
       opening ??= open();
       await opening;
     },
-    load: (load) => (loader as Loader).load(load),
+    async load(load) {
+      const pid = child?.pid ?? 0;
+      const before = processTree(pid);
+      const figures = await (loader as Loader).load(load);
+      const processes = usedBetween(before, processTree(pid));
+      return { ...figures, cpu: totalUs(processes) / figures.operations, processes };
+    },
     async stop() {
       if (--users > 0) return;
       opening = undefined;
@@ -95,16 +103,24 @@ const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.jso
   "package.json",
   "dynoxide",
 );
-const quiet: SpawnOptions = { stdio: ["ignore", "ignore", "inherit"] };
+const quiet: SpawnOptions = { stdio: "ignore" };
 
-export const servers: Readonly<Record<string, ServerUnderTest>> = {
-  evenkeel: server(
+/** This store, with so many partitions a table. Where EVENKEEL_CPU_PROFILES names a directory, each process leaves its profile there. */
+export function storeServer(partitions: number): ServerUnderTest {
+  const profiles = process.env.EVENKEEL_CPU_PROFILES;
+  const node = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
+  const options = ["--partitions", String(partitions)];
+  return server(
     "three replicas in three processes, two of which sync (fdatasync) before the answer",
     existsSync(cli)
-      ? (port, dir) => spawn(process.execPath, [cli, "--port", String(port), "--data", dir], quiet)
+      ? (port, dir) => spawn(process.execPath, [...node, cli, "--port", String(port), "--data", dir, ...options], quiet)
       : undefined,
     "not built: run `npm run build` first",
-  ),
+  );
+}
+
+export const servers: Readonly<Record<string, ServerUnderTest>> = {
+  evenkeel: storeServer(4),
   "dynalite (memory)": server(
     "one copy, in memory, nothing on disk",
     dynalite === undefined

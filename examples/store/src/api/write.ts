@@ -20,14 +20,21 @@ export interface WriteResult {
  * @throws ApiError ConditionalCheckFailedException, or ValidationException (an update that does not fit the item, an item grown too large)
  */
 export function evaluateWrite(op: WriteOp, before: Item | undefined): WriteResult {
-  if (op.condition !== undefined && !matches(op.condition, before ?? {})) {
-    const extra = op.returnOldOnConditionFailure && before !== undefined ? { extra: { Item: before } } : {};
-    throw new ApiError("ConditionalCheckFailedException", undefined, extra);
-  }
+  assertCondition(op, before);
   if (op.kind === "update") return evaluateUpdate(op, before);
   const after = op.kind === "put" ? op.item : undefined;
   if (after !== undefined && itemBytes(after) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
   return op.returnValues === "ALL_OLD" && before !== undefined ? { after, attributes: before } : { after };
+}
+
+/** @throws ApiError ConditionalCheckFailedException */
+export function assertCondition(
+  { condition, returnOldOnConditionFailure }: Pick<WriteOp, "condition" | "returnOldOnConditionFailure">,
+  before: Item | undefined,
+): void {
+  if (condition === undefined || matches(condition, before ?? {})) return;
+  const extra = returnOldOnConditionFailure && before !== undefined ? { extra: { Item: before } } : {};
+  throw new ApiError("ConditionalCheckFailedException", undefined, extra);
 }
 
 function evaluateUpdate(op: WriteOp & { kind: "update" }, before: Item | undefined): WriteResult {

@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+const NOTHING = Buffer.alloc(0);
+
 interface Account {
   bytes: number;
   closed: boolean;
@@ -34,6 +36,21 @@ export class AnswerAccounts {
     account.bytes += bytes;
     this.#bytes += bytes;
     response.once("close", () => {
+      if (account.closed) return;
+      account.bytes -= bytes;
+      this.#bytes -= bytes;
+    });
+  }
+
+  /** Call after an answer was written to the socket itself: what the kernel has not taken is counted until it has. */
+  addUnsent(socket: Socket): void {
+    const bytes = socket.writableLength;
+    const account = bytes === 0 ? undefined : this.#accounts.get(socket);
+    if (account === undefined || account.closed) return;
+    account.bytes += bytes;
+    this.#bytes += bytes;
+    // Its turn comes when all that was written before it is taken.
+    socket.write(NOTHING, () => {
       if (account.closed) return;
       account.bytes -= bytes;
       this.#bytes -= bytes;

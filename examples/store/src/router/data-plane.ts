@@ -7,6 +7,7 @@ import { itemBytes } from "../api/size.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
+import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
@@ -95,10 +96,11 @@ export class DataPlane implements Backend {
 
   async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
     const limit = this.#limits.of(table, "write");
-    const asked = op.kind === "put" ? writeUnits(0, itemBytes(op.item)) : 1;
+    const stored = asStored(op);
+    const asked = stored.kind === "put" ? writeUnits(0, stored.itemSizeBytes) : 1;
     this.#admit(limit, asked);
-    const outcome = await this.#atPartition(table, key.hash, async (record) =>
-      this.#atLeader(record, "write", { partition: record.partition, key: key.bytes, op }),
+    const outcome = await this.#atPartition(table, key.hash, (record) =>
+      this.#atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
     );
     const units = writeUnits(outcome.beforeBytes, outcome.afterBytes);
     if (units > asked) limit.debit(units - asked);
@@ -109,9 +111,9 @@ export class DataPlane implements Backend {
     const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, consistent);
     this.#admit(limit, asked);
-    const found = await this.#atPartition(table, key.hash, async (record) => {
+    const found = await this.#atPartition(table, key.hash, (record) => {
       const params = { partition: record.partition, key: key.bytes, consistent };
-      return consistent ? await this.#atLeader(record, "get", params) : await this.#atAny(record, "get", params);
+      return consistent ? this.#atLeader(record, "get", params) : this.#atAny(record, "get", params);
     });
     const units = readUnits(found.itemSizeBytes, consistent);
     if (units > asked) limit.debit(units - asked);
@@ -175,10 +177,11 @@ export class DataPlane implements Backend {
    */
   async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
     const giveUpAt = performance.now() + this.#deadlineMs;
-    return await this.#asked(async () => {
+    try {
       for (;;) {
         try {
-          return await use(await this.#route(table, hash));
+          const route = this.#options.routes.partition(table.tableId, hash);
+          return await use(known(table, route instanceof Promise ? await route : route));
         } catch (error) {
           const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
           if (!unknown || performance.now() > giveUpAt) throw error;
@@ -186,7 +189,9 @@ export class DataPlane implements Backend {
           await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
         }
       }
-    });
+    } catch (error) {
+      throw told(error);
+    }
   }
 
   async #assertStillThere(table: TableRecord): Promise<void> {
@@ -195,16 +200,8 @@ export class DataPlane implements Backend {
       throw new ApiError("ResourceNotFoundException", "Requested resource not found");
   }
 
-  async #route({ name, tableId }: TableRecord, hash: number): Promise<PartitionRecord> {
-    const record = await this.#options.routes.partition(tableId, hash);
-    // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
-    if (record === undefined)
-      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);
-    return record;
-  }
-
-  async #atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
-    return await this.#leaders.call(record.partition, record.members, method, params);
+  #atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    return this.#leaders.call(record.partition, record.members, method, params);
   }
 
   /** Any replica that answers, beginning with another one each time. */
@@ -226,22 +223,31 @@ export class DataPlane implements Backend {
     throw failure ?? new StoreError("ERR_STORE_UNREACHABLE", `partition ${record.partition} has no members`);
   }
 
-  /** What failed inside becomes what the service would say. */
   async #asked<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      if (error.code === "ERR_STORE_OVERLOADED") {
-        throw new ApiError("ThrottlingException", undefined, { cause: error });
-      }
-      throw new ApiError("InternalServerError", undefined, { cause: error });
+      throw told(error);
     }
   }
 
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
   }
+}
+
+/** What failed inside becomes what the service would say. */
+function told(error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  const type = error.code === "ERR_STORE_OVERLOADED" ? "ThrottlingException" : "InternalServerError";
+  return new ApiError(type, undefined, { cause: error });
+}
+
+/** Here an item is written down for good: from now on it is bytes, until a client asks for it. */
+function asStored(op: WriteOp): NodeWriteOp {
+  if (op.kind !== "put") return op;
+  const { item, ...rest } = op;
+  return { ...rest, json: Buffer.from(JSON.stringify(item)), itemSizeBytes: itemBytes(item) };
 }
 
 /** A restore has names of its own for what other operations call otherwise. */
@@ -251,6 +257,13 @@ function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: 
 
 function hashOfKey(key: Uint8Array): number {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
+}
+
+function known({ name, tableId }: TableRecord, record: PartitionRecord | undefined): PartitionRecord {
+  // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
+  if (record === undefined)
+    throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);
+  return record;
 }
 
 /** Where a page begins: behind the last key, or at the end of the range that it comes from. */

@@ -2,8 +2,8 @@
  * The router's front door: DynamoDB's JSON protocol 1.0 over node:http. Whatever a client sends, slowly or never, it holds a bounded amount
  * of memory for a bounded time.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { crc32 } from "node:zlib";
 import { ApiError } from "../api/errors.js";
 import { StoreError } from "../storage-node/errors.js";
@@ -11,6 +11,8 @@ import { AnswerAccounts } from "./answer-accounts.js";
 import type { Backend } from "./backend.js";
 import { dispatch } from "./dispatch.js";
 import type { OperationContext } from "./operations/operation.js";
+import { type PlainConnection, PlainConnections } from "./plain-connections.js";
+import type { PlainRequest } from "./plain-request.js";
 import { BodyBudget, readBody } from "./read-body.js";
 import { requestIds } from "./request-id.js";
 
@@ -88,6 +90,10 @@ class HttpRouterServer implements RouterServer {
   readonly #closeGraceMs: number;
   readonly #nextId = requestIds();
   readonly #answers = new AnswerAccounts();
+  readonly #plain: PlainConnections;
+  readonly #plainTail: string;
+  #date = "";
+  #dateUntilMs = 0;
   #closing: Promise<void> | undefined;
   #connections = 0;
   #requests = 0;
@@ -104,23 +110,41 @@ class HttpRouterServer implements RouterServer {
     this.#requestsMax = bound("requestsMax", options.requestsMax, 4096);
     this.#closeGraceMs = bound("closeGraceMs", options.closeGraceMs, 5_000);
     const requestTimeoutMs = bound("requestTimeoutMs", options.requestTimeoutMs, 30_000);
+    const keepAliveMs = bound("keepAliveMs", options.keepAliveMs, 60_000);
+    const stallTimeoutMs = bound("stallTimeoutMs", options.stallTimeoutMs, 60_000);
+    const lookEveryMs = Math.min(requestTimeoutMs, 1_000);
+    this.#plainTail = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`;
     this.#server = createServer(
       {
-        keepAliveTimeout: bound("keepAliveMs", options.keepAliveMs, 60_000),
+        keepAliveTimeout: keepAliveMs,
         headersTimeout: Math.min(requestTimeoutMs, 10_000),
         requestTimeout: requestTimeoutMs,
         // How often the two limits above are looked after.
-        connectionsCheckingInterval: Math.min(requestTimeoutMs, 1_000),
+        connectionsCheckingInterval: lookEveryMs,
         noDelay: true,
       },
       (request, response) => void this.#exchange(request, response),
     );
     this.#server.maxConnections = bound("connectionsMax", options.connectionsMax, 10_000);
-    this.#server.setTimeout(bound("stallTimeoutMs", options.stallTimeoutMs, 60_000));
+    this.#server.setTimeout(stallTimeoutMs);
+    // node:http takes a connection when it is told of it: for as long as there is nothing out of the ordinary on one, that is never.
+    const [takeOver] = this.#server.listeners("connection") as [(this: Server, socket: Socket) => void];
+    this.#server.off("connection", takeOver);
+    this.#plain = new PlainConnections({
+      onRequest: (request, connection) => void this.#plainExchange(request, connection),
+      handOver: (socket, arrived) => {
+        takeOver.call(this.#server, socket);
+        if (arrived !== undefined) socket.emit("data", arrived);
+      },
+      keepAliveMs,
+      stallTimeoutMs,
+      lookEveryMs,
+    });
     this.#server.on("connection", (socket) => {
       this.#connections++;
       this.#answers.open(socket);
       socket.once("close", () => this.#connections--);
+      this.#plain.add(socket);
     });
   }
 
@@ -151,10 +175,15 @@ class HttpRouterServer implements RouterServer {
   async #close(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const cutOff = setTimeout(() => this.#server.closeAllConnections(), this.#closeGraceMs);
+    const cutOff = setTimeout(() => {
+      this.#server.closeAllConnections();
+      this.#plain.close();
+    }, this.#closeGraceMs);
     cutOff.unref();
     this.#server.closeIdleConnections();
+    this.#plain.closeIdle();
     await closed;
+    this.#plain.close();
     clearTimeout(cutOff);
   }
 
@@ -197,10 +226,63 @@ class HttpRouterServer implements RouterServer {
     const cors = crossOrigin(request);
     if (cors !== undefined && request.method === "OPTIONS") return this.#send(response, 200, "", cors);
     if (request.method === "GET") return this.#send(response, 200, HEALTHY, { ...cors, "Content-Type": "text/plain" });
-    const type = contentType(request);
+    const type = mediaType(request.headers["content-type"]);
     if (request.method !== "POST" || !JSON_TYPES.has(type)) return this.#send(response, 404, NOT_OUR_PROTOCOL, cors);
     const answer = await dispatch(request.headers, body.text, this.#context);
     this.#send(response, answer.status, answer.body, { ...cors, "Content-Type": type });
+  }
+
+  /** As `#exchange`, of a request that is here whole and was looked at already. */
+  async #plainExchange({ headers, body }: PlainRequest, connection: PlainConnection): Promise<void> {
+    this.#requests++;
+    this.#underway++;
+    try {
+      if (this.#underway > this.#requestsMax || this.#answers.bytes > this.#answersBytesMax) {
+        this.#refused++;
+        this.#plainAnswer(connection, 503, SHORT_ON_ROOM, "application/x-amz-json-1.0");
+        return;
+      }
+      if (body.length > this.#bodyBytesMax) return this.#plainAnswer(connection, 413, "");
+      if (this.#budget.bytes + body.length > this.#budget.bytesMax) {
+        this.#refused++;
+        this.#plainAnswer(connection, 503, SHORT_ON_ROOM, "application/x-amz-json-1.0");
+        return;
+      }
+      const type = mediaType(headers["content-type"]);
+      if (!JSON_TYPES.has(type)) return this.#plainAnswer(connection, 404, NOT_OUR_PROTOCOL);
+      const answer = await dispatch(headers, body.toString("utf8"), this.#context);
+      this.#plainAnswer(connection, answer.status, answer.body, type);
+    } finally {
+      this.#underway--;
+    }
+  }
+
+  #plainAnswer(connection: PlainConnection, status: number, body: string | Buffer, type?: string): void {
+    if (status >= 500) this.#serverErrors++;
+    else if (status >= 400) this.#clientErrors++;
+    const last = this.#closing !== undefined;
+    const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    const crc = crc32(body);
+    const head =
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nx-amzn-RequestId: ${this.#nextId()}\r\nx-amz-crc32: ${crc}\r\n` +
+      `Content-Length: ${bodyBytes}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}Date: ${this.#now()}\r\n` +
+      (last ? "Connection: close\r\n\r\n" : this.#plainTail);
+    const out = Buffer.allocUnsafe(head.length + bodyBytes);
+    out.write(head, 0, "latin1");
+    if (typeof body === "string") out.write(body, head.length);
+    else out.set(body, head.length);
+    connection.answer(out, { last });
+    if (!connection.socket.destroyed) this.#answers.addUnsent(connection.socket);
+  }
+
+  /** As the Date field has it. */
+  #now(): string {
+    const nowMs = Date.now();
+    if (nowMs >= this.#dateUntilMs || nowMs < this.#dateUntilMs - 1_000) {
+      this.#date = new Date(nowMs).toUTCString();
+      this.#dateUntilMs = nowMs - (nowMs % 1_000) + 1_000;
+    }
+    return this.#date;
   }
 
   #refuse(response: ServerResponse): void {
@@ -231,8 +313,8 @@ class HttpRouterServer implements RouterServer {
   }
 }
 
-function contentType(request: IncomingMessage): string {
-  const header = request.headers["content-type"] ?? "";
+/** Without its parameters. */
+function mediaType(header = ""): string {
   const end = header.indexOf(";");
   return (end < 0 ? header : header.slice(0, end)).trim();
 }

@@ -43,9 +43,9 @@ export class LeaderCalls {
   ): Promise<Result<M>> {
     const { callerTo, deadlineMs } = this.#options;
     const giveUpAt = performance.now() + deadlineMs;
-    const strangers = new Set<string>();
+    let strangers: Set<string> | undefined;
     /** Until which attempt a node that was silent lets the others go first. */
-    const silentUntil = new Map<string, number>();
+    let silentUntil: Map<string, number> | undefined;
     let silences = 0;
     const repeatable = REPEATABLE.has(method);
     let target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
@@ -60,6 +60,7 @@ export class LeaderCalls {
       } catch (error) {
         const code = error instanceof StoreError ? error.code : undefined;
         if (code === "ERR_STORE_UNKNOWN_OUTCOME") {
+          silentUntil ??= new Map();
           silentUntil.set(target, attempt + members.length);
           silences++;
           // Whoever asks next begins with somebody else, unless it is known by now who leads.
@@ -72,11 +73,14 @@ export class LeaderCalls {
           code === "ERR_STORE_UNKNOWN_PARTITION" ||
           (code === "ERR_STORE_UNKNOWN_OUTCOME" && repeatable);
         if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
-        if (code === "ERR_STORE_UNKNOWN_PARTITION" && strangers.add(target).size > members.length / 2) {
-          this.#leaders.delete(partition);
-          throw error;
+        if (code === "ERR_STORE_UNKNOWN_PARTITION") {
+          strangers ??= new Set();
+          if (strangers.add(target).size > members.length / 2) {
+            this.#leaders.delete(partition);
+            throw error;
+          }
         }
-        const isSilent = (member: string) => (silentUntil.get(member) ?? 0) > attempt + 1;
+        const isSilent = (member: string) => (silentUntil?.get(member) ?? 0) > attempt + 1;
         const hint = (error as StoreError).leader;
         if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
         const hinted = hint !== undefined && hint !== target && members.includes(hint) && !isSilent(hint);

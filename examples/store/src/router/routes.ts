@@ -14,6 +14,17 @@ interface Routed {
 const BUCKETS = 256;
 const BUCKET_HASHES = 0x1_0000_0000 / BUCKETS;
 const PARTITIONS_PER_BUCKET_MAX = 1_000;
+/** How long look-ups gather. Their number is the traffic's; how many frames carry them need not be. A miss waits this long too. */
+const WINDOW_MS = 2;
+/** Keys whose queries and last answer are remembered; past it all are forgotten, and worked out anew. */
+const REMEMBERED_MAX = 10_000;
+
+/** What a key asks, and what came of it last: an answer of the same bytes need not be parsed again. */
+interface Remembered {
+  readonly queries: readonly Query[];
+  values: readonly Uint8Array[];
+  routed: Routed | undefined;
+}
 
 /**
  * The only way to a table or partition: a constant-work cache in front of the memds fleet. Every look-up here is one look-up there, hit or
@@ -21,21 +32,44 @@ const PARTITIONS_PER_BUCKET_MAX = 1_000;
  */
 export class Routes {
   readonly #cache: ConstantWorkCache<string, Routed>;
+  readonly #remembered = new Map<string, Remembered>();
 
   constructor(memds: MemdsClient, { entriesMax = 100_000 } = {}) {
     this.#cache = new ConstantWorkCache<string, Routed>({
       entriesMax,
+      windowMs: WINDOW_MS,
       versionOf: (routed) => routed.version,
-      source: {
-        fetchMany: async (keys, { signal }) => {
-          const queries = keys.map(queriesOf);
-          const answers = (await memds.lookup(queries.flat(), { signal }))[Symbol.iterator]();
-          return new Map(
-            keys.map((key, i) => [key, routedOf(key, queries[i]?.map(() => answers.next().value as Answer) ?? [])]),
-          );
-        },
-      },
+      source: { fetchMany: (keys, { signal }) => this.#fetch(memds, keys, signal) },
     });
+  }
+
+  /** Every key is asked for as often as it stands there; of equal ones the first answer is read, they are all of one version. */
+  async #fetch(memds: MemdsClient, keys: readonly string[], signal: AbortSignal): Promise<Map<string, Routed>> {
+    const asked = keys.map((key) => this.#remember(key));
+    const answers = await memds.lookup(
+      asked.flatMap(({ queries }) => queries),
+      { signal },
+    );
+    const found = new Map<string, Routed>();
+    let at = 0;
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as string;
+      const remembered = asked[i] as Remembered;
+      const first = at;
+      at += remembered.queries.length;
+      if (!found.has(key)) found.set(key, routedOf(key, remembered, answers.slice(first, at)));
+    }
+    return found;
+  }
+
+  #remember(key: string): Remembered {
+    let remembered = this.#remembered.get(key);
+    if (remembered === undefined) {
+      if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
+      remembered = { queries: queriesOf(key), values: [], routed: undefined };
+      this.#remembered.set(key, remembered);
+    }
+    return remembered;
   }
 
   /** Throws ResourceNotFoundException. */
@@ -45,11 +79,10 @@ export class Routes {
     return routed.table;
   }
 
-  /** The partition of a table that holds a hash. Undefined while the fleet does not know of it. */
-  async partition(tableId: string, hash: number): Promise<PartitionRecord | undefined> {
-    const key = `r/${tableId}/${Math.floor(hash / BUCKET_HASHES)}`;
-    const routed = await this.#cache.get(key);
-    return routed?.partitions?.find((record) => record.hashFrom <= hash && hash < record.hashTo);
+  /** The partition of a table that holds a hash; without a promise where it is known. Undefined while the fleet does not know of it. */
+  partition(tableId: string, hash: number): PartitionRecord | undefined | Promise<PartitionRecord | undefined> {
+    const routed = this.#cache.get(`r/${tableId}/${Math.floor(hash / BUCKET_HASHES)}`);
+    return routed instanceof Promise ? routed.then((found) => partitionOf(found, hash)) : partitionOf(routed, hash);
   }
 
   /** What the metadata's leader just said is newer than what the fleet has heard. */
@@ -68,6 +101,10 @@ export class Routes {
   close(): void {
     this.#cache.close();
   }
+}
+
+function partitionOf(routed: Routed | undefined, hash: number): PartitionRecord | undefined {
+  return routed?.partitions?.find((record) => record.hashFrom <= hash && hash < record.hashTo);
 }
 
 function bucketOf(key: string): { tableId: string; first: number; last: number } {
@@ -94,11 +131,23 @@ function queriesOf(key: string): Query[] {
   ];
 }
 
-function routedOf(key: string, answers: readonly Answer[]): Routed {
+function routedOf(key: string, remembered: Remembered, answers: readonly Answer[]): Routed {
   const version = Math.min(...answers.map((answer) => answer.version));
-  const values = answers.flatMap(({ entries }) =>
-    entries.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as unknown),
-  );
+  const values = answers.flatMap(({ entries }) => entries.map(({ value }) => value));
+  const { routed: last } = remembered;
+  const routed =
+    last !== undefined && sameBytes(values, remembered.values) ? { ...last, version } : parsed(key, version, values);
+  remembered.values = values;
+  remembered.routed = routed;
+  return routed;
+}
+
+function sameBytes(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((bytes, i) => Buffer.compare(bytes, b[i] as Uint8Array) === 0);
+}
+
+function parsed(key: string, version: number, bytes: readonly Uint8Array[]): Routed {
+  const values = bytes.map((value) => JSON.parse(Buffer.from(value).toString()) as unknown);
   if (key.startsWith("t/")) return values.length === 0 ? { version } : { version, table: values[0] as TableEntry };
   const { tableId, first } = bucketOf(key);
   // The floor of a table's first bucket may belong to another table, or not be a route at all.

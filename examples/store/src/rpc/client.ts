@@ -1,23 +1,28 @@
 import { connect, type Socket } from "node:net";
-import { encodeFrame, FrameReader } from "@evenkeel/paxos/transport";
+import { FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
-import { type AnswerMessage, errorOfAnswer, pack, unpack } from "./codec.js";
+import { eachMessage, readAnswer, writeRequest } from "./messages.js";
 import type { Caller, Method, Params, Result } from "./protocol.js";
-import { FRAME_BYTES_MAX, writeCoalesced } from "./socket.js";
+import { FRAME_BYTES_MAX, MessageSocket } from "./socket.js";
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const CALL_TIMEOUT_MS = 5_000;
 const IN_FLIGHT_MAX = 8_192;
+/** How often it is looked who has waited too long: one timer for all, since a timer a call costs as much as sending it. */
+const LOOK_EVERY_MS = 50;
+const IDS = 0x1_0000_0000;
 
 interface Waiting {
+  readonly method: Method;
+  readonly timeoutMs: number;
+  readonly giveUpAtMs: number;
   resolve(value: unknown): void;
   reject(error: Error): void;
-  readonly timer: NodeJS.Timeout;
 }
 
 interface Connection {
   readonly socket: Socket;
-  readonly send: (frame: Uint8Array) => void;
+  readonly out: MessageSocket;
   readonly waiting: Map<number, Waiting>;
 }
 
@@ -25,6 +30,8 @@ interface Connection {
 export class RpcClient implements Caller {
   #address: { host: string; port: number } | undefined;
   #connection: Promise<Connection> | undefined;
+  /** What `#connection` has come to, once it has. */
+  #opened: Connection | undefined;
   #nextId = 1;
   #closed = false;
 
@@ -36,24 +43,41 @@ export class RpcClient implements Caller {
   setAddress(address: { host: string; port: number }): void {
     if (this.#address?.port === address.port && this.#address.host === address.host) return;
     this.#address = address;
-    this.#connection = undefined;
+    this.#forget();
   }
 
-  async call<M extends Method>(method: M, params: Params<M>, { timeoutMs = CALL_TIMEOUT_MS } = {}): Promise<Result<M>> {
-    const connection = await this.#connect();
-    if (connection.socket.destroyed)
-      throw new StoreError("ERR_STORE_UNREACHABLE", "the connection was lost before the request was sent");
-    if (connection.waiting.size >= IN_FLIGHT_MAX)
-      throw new StoreError("ERR_STORE_OVERLOADED", "too many requests to one node are under way");
-    const id = this.#nextId++;
-    const frame = encodeFrame(pack([id, method, params]));
-    return await new Promise<Result<M>>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        connection.waiting.delete(id);
-        reject(new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `${method} was not answered within ${timeoutMs} ms`));
-      }, timeoutMs);
-      connection.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
-      connection.send(frame);
+  #forget(): void {
+    this.#connection = undefined;
+    this.#opened = undefined;
+  }
+
+  call<M extends Method>(method: M, params: Params<M>, { timeoutMs = CALL_TIMEOUT_MS } = {}): Promise<Result<M>> {
+    const connection = this.#opened;
+    if (connection !== undefined) return this.#send(connection, method, params, timeoutMs);
+    return this.#connect().then((opened) => this.#send(opened, method, params, timeoutMs));
+  }
+
+  #send<M extends Method>(
+    { socket, out, waiting }: Connection,
+    method: M,
+    params: Params<M>,
+    timeoutMs: number,
+  ): Promise<Result<M>> {
+    return new Promise<Result<M>>((resolve, reject) => {
+      if (socket.destroyed)
+        throw new StoreError("ERR_STORE_UNREACHABLE", "the connection was lost before the request was sent");
+      if (waiting.size >= IN_FLIGHT_MAX)
+        throw new StoreError("ERR_STORE_OVERLOADED", "too many requests to one node are under way");
+      const id = this.#nextId;
+      this.#nextId = (id + 1) % IDS;
+      writeRequest(out, id, method, params);
+      waiting.set(id, {
+        method,
+        timeoutMs,
+        giveUpAtMs: performance.now() + timeoutMs,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+      });
     });
   }
 
@@ -61,12 +85,17 @@ export class RpcClient implements Caller {
     if (this.#closed) return Promise.reject(new StoreError("ERR_STORE_CLOSED", "the client is closed"));
     if (this.#connection === undefined) {
       const opening: Promise<Connection> = this.#open(() => {
-        if (this.#connection === opening) this.#connection = undefined;
+        if (this.#connection === opening) this.#forget();
       });
       this.#connection = opening;
-      opening.catch(() => {
-        if (this.#connection === opening) this.#connection = undefined;
-      });
+      opening.then(
+        (opened) => {
+          if (this.#connection === opening && !opened.socket.destroyed) this.#opened = opened;
+        },
+        () => {
+          if (this.#connection === opening) this.#forget();
+        },
+      );
     }
     return this.#connection;
   }
@@ -95,10 +124,12 @@ export class RpcClient implements Caller {
         reject(new StoreError("ERR_STORE_UNREACHABLE", `${address.host}:${address.port} closed the connection`)),
       );
     });
+    const look = setInterval(() => this.#giveUp(waiting), LOOK_EVERY_MS);
+    look.unref();
     const gone = () => {
       onGone();
-      for (const { reject, timer } of waiting.values()) {
-        clearTimeout(timer);
+      clearInterval(look);
+      for (const { reject } of waiting.values()) {
         reject(
           new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `the connection to ${address.host}:${address.port} was lost`),
         );
@@ -106,11 +137,18 @@ export class RpcClient implements Caller {
       waiting.clear();
     };
     const reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX });
+    const take = (id: number, code: number, body: Buffer): void => {
+      const call = waiting.get(id);
+      if (call === undefined) return;
+      const answer = readAnswer(call.method, code, body);
+      waiting.delete(id);
+      if ("error" in answer) call.reject(answer.error);
+      else call.resolve(answer.result);
+    };
     socket.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk);
-        for (let frame = reader.next(); frame !== undefined; frame = reader.next())
-          this.#answered(waiting, unpack(frame.payload) as AnswerMessage);
+        for (let frame = reader.next(); frame !== undefined; frame = reader.next()) eachMessage(frame.payload, take);
       } catch (cause) {
         socket.destroy(cause instanceof Error ? cause : undefined);
       }
@@ -118,22 +156,22 @@ export class RpcClient implements Caller {
     socket.on("error", () => socket.destroy());
     socket.on("close", gone);
     await opened;
-    return { socket, send: writeCoalesced(socket), waiting };
+    return { socket, out: new MessageSocket(socket), waiting };
   }
 
-  #answered(waiting: Map<number, Waiting>, answer: AnswerMessage): void {
-    const call = waiting.get(answer[0]);
-    if (call === undefined) return;
-    waiting.delete(answer[0]);
-    clearTimeout(call.timer);
-    if (answer[1] === 0) call.resolve(answer[2]);
-    else call.reject(errorOfAnswer(answer));
+  #giveUp(waiting: Map<number, Waiting>): void {
+    const nowMs = performance.now();
+    for (const [id, { method, timeoutMs, giveUpAtMs, reject }] of waiting) {
+      if (giveUpAtMs > nowMs) continue;
+      waiting.delete(id);
+      reject(new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `${method} was not answered within ${timeoutMs} ms`));
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     const connection = this.#connection;
-    this.#connection = undefined;
+    this.#forget();
     await connection?.then(
       ({ socket }) => socket.destroy(),
       () => {},

@@ -4,19 +4,14 @@ import { StoreError, type StoreErrorCode } from "../storage-node/errors.js";
 
 const packr = new Packr({ useRecords: false, copyBuffers: true });
 
-/** Payload of a request frame: `[id, method, params]`; of an answer: `[id, 0, result]` or `[id, kind, error]`. */
-export type RequestMessage = [id: number, method: string, params: unknown];
-export type AnswerMessage = [id: number, kind: 0 | 1 | 2 | 3, body: unknown];
-
-export const pack = (message: RequestMessage | AnswerMessage): Buffer => packr.pack(message);
+export const msgpack = (value: unknown): Buffer => packr.pack(value);
 
 /** The packer's reader calls a field `__proto__` `__proto_`, but an attribute's name is the client's own: such payloads are read as maps. */
 const mapReader = new Unpackr({ useRecords: false, copyBuffers: true, mapsAsObjects: false });
 const PROTO = "__proto__";
 
-export function unpack(payload: Uint8Array): unknown {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  return bytes.includes(PROTO) ? objectsOf(mapReader.unpack(payload)) : packr.unpack(payload);
+export function unmsgpack(bytes: Buffer): unknown {
+  return bytes.includes(PROTO) ? objectsOf(mapReader.unpack(bytes)) : packr.unpack(bytes);
 }
 
 function objectsOf(value: unknown): unknown {
@@ -26,15 +21,22 @@ function objectsOf(value: unknown): unknown {
   return Object.fromEntries([...value].map(([name, inner]) => [name, objectsOf(inner)]));
 }
 
-export function answerOfError(id: number, error: unknown): AnswerMessage {
-  if (error instanceof ApiError) return [id, 1, error.toData()];
-  if (error instanceof StoreError) return [id, 2, { code: error.code, message: error.message, leader: error.leader }];
-  return [id, 3, { message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }];
+const API_ERROR = 1;
+const STORE_ERROR = 2;
+const OTHER_ERROR = 3;
+
+export function errorCode(error: unknown): number {
+  return error instanceof ApiError ? API_ERROR : error instanceof StoreError ? STORE_ERROR : OTHER_ERROR;
 }
 
-export function errorOfAnswer([, kind, body]: AnswerMessage): Error {
-  if (kind === 1) return ApiError.fromData(body as ReturnType<ApiError["toData"]>);
-  const { code, message, leader } = body as { code: StoreErrorCode; message: string; leader?: string };
-  if (kind === 2) return new StoreError(code, message, { leader });
-  return new Error(message);
+export function errorToData(error: unknown): unknown {
+  if (error instanceof ApiError) return error.toData();
+  if (error instanceof StoreError) return { code: error.code, message: error.message, leader: error.leader };
+  return { message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+}
+
+export function errorOf(code: number, data: unknown): Error {
+  if (code === API_ERROR) return ApiError.fromData(data as ReturnType<ApiError["toData"]>);
+  const { code: storeCode, message, leader } = data as { code: StoreErrorCode; message: string; leader?: string };
+  return code === STORE_ERROR ? new StoreError(storeCode, message, { leader }) : new Error(message);
 }

@@ -1,5 +1,15 @@
 import { StoreError } from "../storage-node/errors.js";
-import { type AnswerMessage, answerOfError, errorOfAnswer, pack, unpack } from "./codec.js";
+import {
+  beginPayload,
+  eachMessage,
+  type MessageSink,
+  type Request,
+  readAnswer,
+  readRequest,
+  writeError,
+  writeRequest,
+  writeResult,
+} from "./messages.js";
 import type { Caller, Handlers, Method, Params, Result } from "./protocol.js";
 
 /** In-process route to a node: the same encoding as over TCP, so that nothing is shared by accident. */
@@ -8,17 +18,47 @@ export function localCaller(handlers: Handlers): Caller {
   return {
     async call<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
       if (closed) throw new StoreError("ERR_STORE_UNREACHABLE", "the node is closed");
-      const copy = unpack(pack([0, method, params])) as [number, M, Params<M>];
+      let request: Request | undefined;
+      sent(
+        (sink) => writeRequest(sink, 0, method, params),
+        (id, code, body) => {
+          request = readRequest(id, code, body);
+        },
+      );
+      let failure: { readonly error: unknown } | undefined;
+      let result: unknown;
       try {
-        const result = await handlers[method](copy[2]);
-        return (unpack(pack([0, 0, result])) as [number, number, Result<M>])[2];
+        result = await handlers[method](request?.params as Params<M>);
       } catch (error) {
-        throw errorOfAnswer(unpack(pack(answerOfError(0, error))) as AnswerMessage);
+        failure = { error };
       }
+      let answer: ReturnType<typeof readAnswer> | undefined;
+      sent(
+        (sink) => (failure === undefined ? writeResult(sink, 0, method, result) : writeError(sink, 0, failure.error)),
+        (_, code, body) => {
+          answer = readAnswer(method, code, body);
+        },
+      );
+      if (answer === undefined) throw new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `no answer to ${method} was written`);
+      if ("error" in answer) throw answer.error;
+      return answer.result as Result<M>;
     },
     close() {
       closed = true;
       return Promise.resolve();
     },
   };
+}
+
+/** One message there and read again. */
+function sent(write: (sink: MessageSink) => void, take: (id: number, code: number, body: Buffer) => void): void {
+  const sink = {
+    buffer: Buffer.alloc(0),
+    reserve(bytes: number): number {
+      sink.buffer = Buffer.allocUnsafe(1 + bytes);
+      return beginPayload(sink.buffer, 0);
+    },
+  };
+  write(sink);
+  eachMessage(sink.buffer, take);
 }

@@ -1,13 +1,14 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
-import type { Page, PageRequest, TableDefinition, WriteOp } from "../api/model.js";
+import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { Write } from "../storage-node/command.js";
+import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
 
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
-  write: { params: { partition: number; key: Uint8Array; op: WriteOp }; result: WriteResult };
+  write: { params: { partition: number; key: Uint8Array; op: NodeWriteOp }; result: WriteResult };
   get: {
     params: { partition: number; key: Uint8Array; consistent: boolean };
     result: { json?: Uint8Array; itemSizeBytes: number };

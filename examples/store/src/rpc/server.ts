@@ -1,9 +1,9 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { encodeFrame, FrameReader } from "@evenkeel/paxos/transport";
+import { FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
-import { answerOfError, pack, type RequestMessage, unpack } from "./codec.js";
+import { eachMessage, readRequest, writeError, writeResult } from "./messages.js";
 import type { Handlers, Method } from "./protocol.js";
-import { FRAME_BYTES_MAX, writeCoalesced } from "./socket.js";
+import { FRAME_BYTES_MAX, MessageSocket } from "./socket.js";
 
 /** Requests under way on one connection, past which its socket is not read. */
 const IN_FLIGHT_MAX = 4_096;
@@ -41,27 +41,30 @@ export class RpcServer {
 function serve(socket: Socket, sockets: Set<Socket>, handlers: Handlers): void {
   sockets.add(socket);
   const reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX });
-  const send = writeCoalesced(socket);
+  const out = new MessageSocket(socket);
   let inFlight = 0;
-  const answer = async ([id, method, params]: RequestMessage): Promise<void> => {
+  const answer = async (id: number, method: string, params: unknown): Promise<void> => {
     inFlight++;
     if (inFlight >= IN_FLIGHT_MAX) socket.pause();
     try {
       const handler = Object.hasOwn(handlers, method) ? handlers[method as Method] : undefined;
       if (handler === undefined) throw new StoreError("ERR_STORE_FORMAT", `unknown method ${method}`);
-      send(encodeFrame(pack([id, 0, await handler(params as never)])));
+      writeResult(out, id, method, await handler(params as never));
     } catch (error) {
-      send(encodeFrame(pack(answerOfError(id, error))));
+      writeError(out, id, error);
     } finally {
       inFlight--;
       if (inFlight < IN_FLIGHT_MAX && socket.isPaused()) socket.resume();
     }
   };
+  const take = (id: number, code: number, body: Buffer): void => {
+    const { method, params } = readRequest(id, code, body);
+    void answer(id, method, params);
+  };
   socket.on("data", (chunk: Buffer) => {
     try {
       reader.push(chunk);
-      for (let frame = reader.next(); frame !== undefined; frame = reader.next())
-        void answer(unpack(frame.payload) as RequestMessage);
+      for (let frame = reader.next(); frame !== undefined; frame = reader.next()) eachMessage(frame.payload, take);
     } catch {
       // Garbage, a foreign protocol, or a frame over the bound: nothing on this connection can be trusted any more.
       socket.destroy();

@@ -1,10 +1,11 @@
 import type { Group } from "@evenkeel/paxos";
-import type { Item, WriteOp } from "../api/model.js";
+import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
-import { evaluateWrite } from "../api/write.js";
+import { assertCondition, evaluateWrite } from "../api/write.js";
 import { decodeCommand, encodeCommand, type Write } from "./command.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
+import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled, storeErrorOf } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
@@ -23,6 +24,34 @@ interface Pending {
   readonly slot: number;
   readonly write: Write;
   readonly done: Promise<unknown>;
+}
+
+interface Current {
+  readonly json: Uint8Array;
+  readonly itemSizeBytes: number;
+}
+
+interface Decided {
+  readonly write: Write;
+  readonly attributes?: Item;
+}
+
+const textOf = (json: Uint8Array): string =>
+  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+
+/** @throws as `evaluateWrite` */
+function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+  if (op.kind === "put") {
+    assertCondition(op, before);
+    const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
+    return op.returnValues === "ALL_OLD" && before !== undefined ? { write, attributes: before } : { write };
+  }
+  const { after, attributes } = evaluateWrite(op, before);
+  const write: Write =
+    after === undefined
+      ? { op: "delete", key }
+      : { op: "put", key, bytes: Buffer.from(JSON.stringify(after)), itemSizeBytes: itemBytes(after) };
+  return attributes === undefined ? { write } : { write, attributes };
 }
 
 /**
@@ -45,35 +74,33 @@ export class Writer {
     this.#replica = replica;
   }
 
-  async write(key: Uint8Array, op: WriteOp): Promise<WriteResult> {
+  async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
     this.#assertLeading();
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
-    const before = current === undefined ? undefined : (JSON.parse(current.text) as Item);
-    let evaluated: ReturnType<typeof evaluateWrite>;
+    const beforeBytes = current?.itemSizeBytes ?? 0;
+    if (op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
+      const { json, itemSizeBytes } = op;
+      await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
+      return { beforeBytes, afterBytes: itemSizeBytes };
+    }
+    const before = current === undefined ? undefined : (JSON.parse(textOf(current.json)) as Item);
+    let decided: Decided;
     try {
-      evaluated = evaluateWrite(op, before);
+      decided = decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const beforeBytes = current?.itemSizeBytes ?? 0;
-    if (evaluated.after === undefined && before === undefined) {
+    const { write, attributes } = decided;
+    if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const afterBytes = evaluated.after === undefined ? 0 : itemBytes(evaluated.after);
-    const write: Write =
-      evaluated.after === undefined
-        ? { op: "delete", key }
-        : { op: "put", key, bytes: Buffer.from(JSON.stringify(evaluated.after)), itemSizeBytes: afterBytes };
     await this.#append([write]);
-    return {
-      ...(evaluated.attributes === undefined ? {} : { attributes: evaluated.attributes }),
-      beforeBytes,
-      afterBytes,
-    };
+    const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
+    return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
   }
 
   /** One atomic entry of physical writes. Resolves with its slot when it is chosen and applied here. */
@@ -149,17 +176,10 @@ export class Writer {
     return false;
   }
 
-  #current(key: Uint8Array, pending: Pending | undefined): { text: string; itemSizeBytes: number } | undefined {
-    if (pending !== undefined) {
-      const { write } = pending;
-      return write.op === "delete"
-        ? undefined
-        : { text: Buffer.from(write.bytes).toString(), itemSizeBytes: write.itemSizeBytes };
-    }
-    const stored = this.#replica.get(key);
-    return stored === undefined
-      ? undefined
-      : { text: Buffer.from(stored.json).toString(), itemSizeBytes: stored.itemSizeBytes };
+  #current(key: Uint8Array, pending: Pending | undefined): Current | undefined {
+    if (pending === undefined) return this.#replica.get(key);
+    const { write } = pending;
+    return write.op === "delete" ? undefined : { json: write.bytes, itemSizeBytes: write.itemSizeBytes };
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {

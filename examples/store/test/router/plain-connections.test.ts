@@ -1,0 +1,195 @@
+import { connect, type Socket } from "node:net";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createRouterServer, type RouterServer } from "../../src/router/http.js";
+import { plainRequest } from "../../src/router/plain-request.js";
+import { MemoryBackend } from "../memory-backend.js";
+import { SIGNED } from "./harness.js";
+
+const BODY = '{"Limit":1}';
+const FIELDS: Readonly<Record<string, string>> = {
+  Host: "localhost",
+  ...SIGNED,
+  "X-Amz-Target": "DynamoDB_20120810.ListTables",
+  "Content-Length": String(BODY.length),
+};
+
+function request(
+  changed: Readonly<Record<string, string>> = {},
+  { body = BODY, line = "POST / HTTP/1.1" } = {},
+): Buffer {
+  const fields = Object.entries({ ...FIELDS, ...changed }).map(([name, value]) => `${name}: ${value}`);
+  return Buffer.from(`${[line, ...fields].join("\r\n")}\r\n\r\n${body}`);
+}
+
+describe("a plain request", () => {
+  it("is read as it is, names in lower case", () => {
+    const read = plainRequest(request({ "X-Odd": "  a: b\t" }));
+    expect(read?.body.toString()).toBe(BODY);
+    expect(read?.headers).toMatchObject({ host: "localhost", "x-odd": "a: b", "content-length": "11" });
+    expect(plainRequest(request({ __proto__: "x", constructor: "y" }))?.headers.constructor).toBe("y");
+  });
+
+  it.each<[string, Buffer]>([
+    ["of another method", request({}, { line: "PUT / HTTP/1.1" })],
+    ["to another path", request({}, { line: "POST /x HTTP/1.1" })],
+    ["of another version", request({}, { line: "POST / HTTP/1.0" })],
+    ["in chunks", request({ "Transfer-Encoding": "chunked" })],
+    ["of another origin", request({ Origin: "http://example.test" })],
+    ["that asks first", request({ Expect: "100-continue" })],
+    ["that is the last", request({ Connection: "close" })],
+    ["that wants another protocol", request({ Connection: "upgrade" })],
+    ["without a host", Buffer.from(request().toString().replace("Host: localhost\r\n", ""))],
+    [
+      "of unknown length",
+      Buffer.from(
+        request()
+          .toString()
+          .replace(/Content-Length: .*\r\n/, ""),
+      ),
+    ],
+    ["of two lengths", request({ "content-length": "11" })],
+    ["of a length with a sign", request({ "Content-Length": "+11" })],
+    ["of a length in hexadecimal", request({ "Content-Length": "0xb" })],
+    ["with a field's name before a space", request({ "X-Odd ": "1" })],
+    ["with a folded field", request({ "X-Odd": "a\r\n b" })],
+    ["with a bare line feed", request({ "X-Odd": "a\nb: c" })],
+    ["with a zero byte", request({ "X-Odd": "a\0" })],
+    ["with a field that is not ASCII", request({ "X-Odd": "é" })],
+    ["with a head of many kilobytes", request({ "X-Odd": "x".repeat(9_000) })],
+    ["that is not all there", request().subarray(0, -1)],
+    ["with something behind it", Buffer.concat([request(), Buffer.from("P")])],
+  ])("is not one %s", (_, bytes) => {
+    expect(plainRequest(bytes)).toBeUndefined();
+  });
+
+  it("is nothing that is cut off, and nothing random", () => {
+    const whole = request();
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: whole.length - 1 }), (length) => {
+        expect(plainRequest(whole.subarray(0, length))).toBeUndefined();
+      }),
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        expect(plainRequest(Buffer.from(bytes))).toBeUndefined();
+      }),
+    );
+  });
+});
+
+describe("a connection", () => {
+  let server: RouterServer;
+  let backend: MemoryBackend;
+  let socket: Socket;
+  let received = "";
+
+  async function opened(options: Parameters<typeof createRouterServer>[1] = {}): Promise<void> {
+    server = createRouterServer(backend, options);
+    const { port } = await server.listen();
+    socket = connect(port, "127.0.0.1");
+    received = "";
+    socket.on("data", (data) => {
+      received += data.toString("latin1");
+    });
+    socket.on("error", () => undefined);
+  }
+  const answers = () => received.match(/HTTP\/1\.1 \d+/g) ?? [];
+
+  beforeEach(() => {
+    backend = new MemoryBackend();
+  });
+  afterEach(async () => {
+    socket.destroy();
+    await server.close();
+  });
+
+  it("may be plain, then not, and is answered in the same way", async () => {
+    await opened();
+    socket.write(request());
+    await expect.poll(answers).toEqual(["HTTP/1.1 200"]);
+    const plain = received;
+    const bytes = request();
+    socket.write(bytes.subarray(0, 100));
+    await expect.poll(() => server.stats().connections).toBe(1);
+    socket.write(bytes.subarray(100));
+    await expect.poll(answers).toEqual(["HTTP/1.1 200", "HTTP/1.1 200"]);
+    const shape = (answer: string) => answer.replace(/RequestId: .*/, "RequestId").replace(/Date: .*/, "Date");
+    expect(shape(received.slice(plain.length))).toBe(shape(plain));
+    socket.write(
+      request({}, { line: "GET / HTTP/1.1", body: "" })
+        .toString()
+        .replace(/Content-Length: .*\r\n/, ""),
+    );
+    await expect.poll(() => received).toContain("healthy: dynamodb.local");
+    expect(server.stats()).toMatchObject({ requests: 3, underway: 0, connections: 1 });
+  });
+
+  it("may send more before its answer, and is answered in order", async () => {
+    let release: () => void = () => undefined;
+    await opened();
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const list = backend.listTables.bind(backend);
+    let calls = 0;
+    backend.listTables = async (asked) => {
+      if (calls++ === 0) await held;
+      return await list(asked);
+    };
+    socket.write(request());
+    await expect.poll(() => server.stats().underway).toBe(1);
+    socket.write(request({ "X-Amz-Target": "DynamoDB_20120810.Nope" }));
+    socket.write(request().subarray(0, 50));
+    release();
+    await expect.poll(answers).toEqual(["HTTP/1.1 200", "HTTP/1.1 400"]);
+    socket.write(request().subarray(50));
+    await expect.poll(answers).toEqual(["HTTP/1.1 200", "HTTP/1.1 400", "HTTP/1.1 200"]);
+  });
+
+  it("may end its sending side before the answer, and gets it", async () => {
+    await opened();
+    const ended = new Promise((resolve) => socket.on("close", resolve));
+    socket.end(request());
+    await ended;
+    expect(answers()).toEqual(["HTTP/1.1 200"]);
+    await expect.poll(() => server.stats()).toMatchObject({ connections: 0, underway: 0 });
+  });
+
+  it("that is idle for long is closed, and one that never sends anything too", async () => {
+    await opened({ keepAliveMs: 50, requestTimeoutMs: 20 });
+    const ended = new Promise((resolve) => socket.on("close", resolve));
+    socket.write(request());
+    await ended;
+    expect(answers()).toEqual(["HTTP/1.1 200"]);
+    await expect.poll(() => server.stats().connections).toBe(0);
+  });
+
+  it("whose client does not take its answers is cut off", async () => {
+    await opened({ stallTimeoutMs: 50, requestTimeoutMs: 20 });
+    const names = Array.from({ length: 100 }, (_, i) => `${"n".repeat(250)}-${i}`);
+    backend.listTables = async () => ({ names: Array<string[]>(2_000).fill(names).flat(), more: false });
+    socket.pause();
+    socket.write(request());
+    await expect.poll(() => server.stats().requests).toBe(1);
+    await expect.poll(() => server.stats(), { timeout: 10_000 }).toMatchObject({ connections: 0, answerBytes: 0 });
+  });
+
+  it("ends with its answer when the server closes", async () => {
+    await opened();
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    backend.listTables = async () => {
+      await held;
+      return { names: [], more: false };
+    };
+    socket.write(request());
+    await expect.poll(() => server.stats().underway).toBe(1);
+    const closed = server.close();
+    release();
+    await closed;
+    await expect.poll(() => received).toContain("Connection: close");
+  });
+});

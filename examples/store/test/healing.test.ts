@@ -21,38 +21,38 @@ class World {
   readonly healing: Healing;
 
   constructor() {
-    const world = this;
+    const leads = () => this.leads;
     const call = async (node: string, method: string) => {
-      if (world.silent.has(node)) throw new StoreError("ERR_STORE_UNREACHABLE", "silent");
+      if (this.silent.has(node)) throw new StoreError("ERR_STORE_UNREACHABLE", "silent");
       if (method === "status") return { nodeId: node, partitions: [], logReplicas: [] };
-      world.asked.push(method);
+      this.asked.push(method);
       return null;
     };
     const options: HealingOptions = {
       metadata: {
         get leading() {
-          return world.leads;
+          return leads();
         },
-        async changePartition(_, next) {
-          const changed = next(world.record);
-          if (changed !== undefined) world.record = changed;
+        changePartition: async (_, next) => {
+          const changed = next(this.record);
+          if (changed !== undefined) this.record = changed;
           return changed;
         },
       },
-      view: { partitions: { values: () => [world.record].values() } as unknown as Map<number, PartitionRecord> },
+      view: { partitions: { values: () => [this.record].values() } as unknown as Map<number, PartitionRecord> },
       group: {
-        status: () => ({ departed: world.departed }),
-        members: () => ({ storage: [...world.metadata], log: [], chosen: true }),
-        addStorageReplica: async ({ node }: { node: string }) => void world.metadata.add(node),
-        remove: async ({ node }: { node: string }) => void world.metadata.delete(node),
+        status: () => ({ departed: this.departed }),
+        members: () => ({ storage: [...this.metadata], log: [], chosen: true }),
+        addStorageReplica: async ({ node }: { node: string }) => void this.metadata.add(node),
+        remove: async ({ node }: { node: string }) => void this.metadata.delete(node),
       } as unknown as HealingOptions["group"],
       founders: FOUNDERS,
-      nodeIds: () => [...world.nodes],
+      nodeIds: () => [...this.nodes],
       callerTo: (node) =>
         ({ call: (method: string) => call(node, method), close: async () => undefined }) as unknown as Caller,
-      onReplaced: () => world.replaced++,
+      onReplaced: () => this.replaced++,
       upkeep: { replaceAfterMs: MINUTE_MS },
-      now: () => world.nowMs,
+      now: () => this.nowMs,
     };
     this.healing = new Healing(options);
   }

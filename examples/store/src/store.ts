@@ -1,5 +1,6 @@
+import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, type Fleet, SPARES_MAX } from "./control/fleet.js";
 import { metadataKnown } from "./control/known-metadata.js";
@@ -114,9 +115,14 @@ export class Store {
       await metadataKnown(fleet);
       const router = await Router.listen({ fleet, host, port });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
+      // What an earlier life left there is of no use: references are built anew.
+      const scratchDir = join(dir, "scratch");
+      await rm(scratchDir, { recursive: true, force: true });
+      makeDir(scratchDir);
       const scrub = new ScrubSchedule({
         fleet,
         archive,
+        scratchDir,
         fullPassEveryMs: scrubEveryMs,
         onFinding: options.onFinding ?? (() => undefined),
       });

@@ -1,9 +1,16 @@
-import { PutItemCommand } from "@aws-sdk/client-dynamodb";
+import {
+  PutItemCommand,
+  RestoreTableToPointInTimeCommand,
+  ScanCommand,
+  type ScanCommandOutput,
+} from "@aws-sdk/client-dynamodb";
 import { Random } from "@evenkeel/simulation";
+import { FileObjectStore, restoreState, verifyArchive } from "@evenkeel/wal/archive";
 import { expect, test } from "vitest";
-import { NODE_IDS } from "../src/control/fleet.js";
+import { archiveDir, NODE_IDS } from "../src/control/fleet.js";
 import type { ProcessFleet } from "../src/control/process-fleet.js";
 import { expectInAllReplicas } from "./support/replicas.js";
+import { tableExists } from "./support/single.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
 const SLOTS_KEPT = 100;
@@ -15,7 +22,11 @@ test("a node that is away holds nobody's log; back again it is given the state, 
   console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
   const random = new Random(seed);
   const { dir, remove } = await temporaryDir();
-  const store = await openStore({ dir, partitionsPerTable: 1, upkeep: { slotsKept: SLOTS_KEPT } });
+  const store = await openStore({
+    dir,
+    partitionsPerTable: 1,
+    upkeep: { slotsKept: SLOTS_KEPT, snapshotAfterBytes: 2_000_000 },
+  });
   const fleet = store.fleet as ProcessFleet;
   try {
     const dynamo = client(store.endpoint);
@@ -70,6 +81,30 @@ test("a node that is away holds nobody's log; back again it is given the state, 
     await write(10);
     fleet.release(others[0] as string);
     await expectInAllReplicas(fleet, acknowledged);
+
+    // All the while snapshots were written, by whoever led and was not just being killed. What came of it is whole, and a restore from it survives its controller.
+    const archive = new FileObjectStore({ dir: archiveDir(dir) });
+    expect((await verifyArchive({ store: archive, stream: "p1" })).problems).toEqual([]);
+    expect((await restoreState({ store: archive, stream: "p1" })).snapshot?.sequence).toBeGreaterThan(0);
+    const restore = { SourceTableName: "kept", TargetTableName: "again", UseLatestRestorableTime: true };
+    await dynamo.send(new RestoreTableToPointInTimeCommand(restore));
+    for (const node of NODE_IDS) {
+      const metadata = (await fleet.callerTo(node).call("status", {})).partitions.find(
+        ({ partition }) => partition === 0,
+      );
+      if (metadata?.ready) fleet.kill(node);
+    }
+    await tableExists(dynamo, "again");
+    const found = new Map<string, string | undefined>();
+    let ExclusiveStartKey: ScanCommandOutput["LastEvaluatedKey"];
+    do {
+      const page: ScanCommandOutput = await dynamo.send(
+        new ScanCommand({ TableName: "again", ConsistentRead: true, ...(ExclusiveStartKey && { ExclusiveStartKey }) }),
+      );
+      for (const { id, v } of page.Items ?? []) found.set(id?.S as string, v?.S);
+      ExclusiveStartKey = page.LastEvaluatedKey;
+    } while (ExclusiveStartKey !== undefined);
+    expect(found).toEqual(acknowledged);
   } finally {
     await store.close();
     await remove();

@@ -23,7 +23,6 @@ async function opened(spares: number): Promise<void> {
     dir,
     spares,
     partitionsPerTable: 2,
-    upkeep: { replaceAfterMs: 1_000 },
     onNews: (line) => told.push(line),
     onNodeFailure: (nodeId, reason) => told.push(`${nodeId}: ${reason}`),
   });
@@ -50,6 +49,17 @@ async function write(count: number): Promise<void> {
 const status = (node: string): Promise<NodeStatus | undefined> =>
   (async () => await fleet.callerTo(node).call("status", {}, { timeoutMs: 1_000 }))().catch(() => undefined);
 
+/** Somebody says that it will not come back: a test waits for no silence. */
+async function givenUp(nodeId: string): Promise<void> {
+  await eventually("the metadata's leader is told", async () => {
+    for (const node of fleet.nodeIds()) {
+      const said = (async () => await fleet.callerTo(node).call("giveUpNode", { nodeId }, { timeoutMs: 1_000 }))();
+      if ((await said.catch(() => "no leader")) === null) return true;
+    }
+    return false;
+  });
+}
+
 /** The node holds replicas of all partitions, and is a full member of all of them; nobody else's word is needed for it. */
 async function holdsAll(node: string, without: string): Promise<boolean> {
   const { partitions = [] } = (await status(node)) ?? {};
@@ -72,6 +82,7 @@ test("a node that does not come back is replaced: first its logs, then its repli
 
   fleet.kill("b1", { hold: true });
   await write(20);
+  await givenUp("b1");
   // It is on its way as soon as it keeps a log, or more already.
   await eventually("the spare node is asked for", async () => {
     const { logReplicas = [], partitions = [] } = (await status("d1")) ?? {};
@@ -120,6 +131,7 @@ test("a node whose disk was emptied does not vote under its name: it begins anew
   fleet.release("c1");
   await eventually("it has another name", () => fleet.nodeIds().includes("c1-2"));
   expect(told.join("\n")).toMatch(/^c1: .*this disk is not the one under which it voted/m);
+  await givenUp("c1");
   await write(20);
   await eventually("it holds everything", () => holdsAll("c1-2", "c1"));
   await write(20);

@@ -50,7 +50,8 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
 
 test("a partition that cannot be compared does not keep the others waiting", { timeout: 60_000 }, async () => {
   const { dir, remove } = await temporaryDir();
-  const store = await openStore({ dir, mode: "single", scrubEveryMs: 1_000, onFinding: () => undefined });
+  const findings: string[] = [];
+  const store = await openStore({ dir, mode: "single", scrubEveryMs: 1_000, onFinding: (line) => findings.push(line) });
   try {
     const dynamo = client(store.endpoint);
     await createKeyTable(dynamo, "scrubbed");
@@ -68,6 +69,7 @@ test("a partition that cannot be compared does not keep the others waiting", { t
     const { passes } = store.scrub.stats();
     await eventually("passes over the others", () => store.scrub.stats().passes > passes + 10);
     await eventually("the damaged one again", () => store.scrub.stats().incomplete > incomplete + 1);
+    expect(findings[0], "what is damaged is told").toContain(`${stream}/${object}`);
     expect(store.scrub.stats().oldestMs, "the age of the one that was not compared").toBeGreaterThan(1_000);
   } finally {
     await store.close();

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { Applier } from "../src/storage-node/applier.js";
 import { encodeCommand, type Write } from "../src/storage-node/command.js";
 import { GroupMachine } from "../src/storage-node/group-machine.js";
@@ -225,4 +225,24 @@ test("a value that has rotted is not handed to anybody", async () => {
   await tree.switchOver(from.replica.partition, { slot: 1, timeMs: 1 }, () => undefined);
   await expect(install(to, 1, chunksOf(from, 1_000))).rejects.toMatchObject({ code: "ERR_STORE_CORRUPT" });
   expect(contents(to.replica)).toEqual([]);
+});
+
+test("an archive that fails, or takes for ever, keeps nobody from a copy", async () => {
+  const [from, to] = [side(), side()];
+  apply(from, 1, [putOf("a", "1")]);
+  await applier.drain();
+  from.machine.beforeSnapshot = () => Promise.reject(new Error("the archive is away"));
+  await install(to, 1, chunksOf(from, 1_000));
+  expect(contents(to.replica)).toEqual(contents(from.replica));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    from.machine.beforeSnapshot = () => new Promise(() => undefined);
+    const other = side();
+    const installing = install(other, 1, chunksOf(from, 1_000));
+    await vi.advanceTimersByTimeAsync(10_000);
+    await installing;
+    expect(contents(other.replica)).toEqual(contents(from.replica));
+  } finally {
+    vi.useRealTimers();
+  }
 });

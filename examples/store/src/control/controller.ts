@@ -88,6 +88,12 @@ export class Controller {
     return this.#tables.lastFailure ?? this.#archive.lastFailure ?? this.#nodes.lastFailure;
   }
 
+  /** The node is gone for good; see `Healing.giveUp`. */
+  giveUpNode(nodeId: string): void {
+    this.#healing.giveUp(nodeId);
+    this.#nodes.wake();
+  }
+
   /** Where the partitions of a new table go. */
   placement(): readonly string[] {
     return this.#healing.placement();

@@ -29,8 +29,8 @@ export interface Fleet {
   callerTo(nodeId: string): Caller;
   /** The members of the memds fleet, as they are now. */
   memdsMembers(): readonly MemdsMember[];
-  /** Called when a member has moved: it listens on another port after a restart. */
-  onMemdsMoved(listener: () => void): void;
+  /** Called when a member has moved: it listens on another port after a restart. Returns how to stop: a fleet outlives its router by a moment. */
+  onMemdsMoved(listener: () => void): () => void;
   close(): Promise<void>;
 }
 

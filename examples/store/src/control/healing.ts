@@ -12,6 +12,8 @@ import type { Upkeep } from "./upkeep.js";
 
 /** Replicas of a partition, and of the metadata at least. */
 const REPLICAS = 3;
+/** One answer that is late says nothing: so many in a row have to be missing, however long that takes. */
+const MISSED_MIN = 3;
 /** Partitions whose members change at once. */
 const AT_ONCE_MAX = 4;
 /** A change of members waits for a copy of the log, or of the state. */
@@ -30,6 +32,8 @@ export interface HealingOptions {
   readonly callerTo: (nodeId: string) => Caller;
   readonly onReplaced: () => void;
   readonly upkeep: Pick<Upkeep, "replaceAfterMs">;
+  /** Monotonic, in milliseconds. */
+  readonly now?: () => number;
 }
 
 /**
@@ -41,8 +45,10 @@ export interface HealingOptions {
 export class Healing {
   readonly #options: HealingOptions;
   readonly #calls: LeaderCalls;
-  /** When each node was last seen, or first missed, by this leader. */
-  readonly #seenAtMs = new Map<string, number>();
+  /** When each node was last seen, or first missed, by this leader, and how often it was missed since. */
+  readonly #seen = new Map<string, { atMs: number; missed: number }>();
+  /** Somebody has said that they are gone for good. */
+  readonly #givenUp = new Set<string>();
   readonly #running = new Map<string, Promise<void>>();
   #alive: readonly string[] = [];
   #failure: unknown;
@@ -72,6 +78,11 @@ export class Healing {
     return chosen.length < REPLICAS ? founders : chosen;
   }
 
+  /** Somebody knows that the node is gone for good: it is replaced at once, not after a silence. Forgotten when the leader changes. */
+  giveUp(nodeId: string): void {
+    this.#givenUp.add(nodeId);
+  }
+
   /** True when there is more to do soon. Rejects with what failed since the last round; it is tried again. */
   async round(): Promise<boolean> {
     const { metadata, group, onReplaced } = this.#options;
@@ -80,7 +91,8 @@ export class Healing {
       return false;
     }
     if (!metadata.leading) {
-      this.#seenAtMs.clear();
+      this.#seen.clear();
+      this.#givenUp.clear();
       this.#alive = [];
       return false;
     }
@@ -97,14 +109,20 @@ export class Healing {
 
   /** Nodes that have been silent for too long. */
   #look(members: readonly string[], statuses: ReadonlyMap<string, NodeStatus>): ReadonlySet<string> {
-    const nowMs = performance.now();
-    for (const node of members) {
-      if (statuses.has(node) || !this.#seenAtMs.has(node)) this.#seenAtMs.set(node, nowMs);
-    }
-    for (const node of this.#seenAtMs.keys()) if (!members.includes(node)) this.#seenAtMs.delete(node);
-    this.#alive = [...statuses.keys()];
+    const nowMs = (this.#options.now ?? (() => performance.now()))();
     const { replaceAfterMs } = this.#options.upkeep;
-    return new Set(members.filter((node) => nowMs - (this.#seenAtMs.get(node) as number) >= replaceAfterMs));
+    const dead = new Set<string>();
+    for (const node of members) {
+      const seen = this.#seen.get(node) ?? { atMs: nowMs, missed: 0 };
+      if (statuses.has(node)) Object.assign(seen, { atMs: nowMs, missed: 0 });
+      else seen.missed++;
+      this.#seen.set(node, seen);
+      const silent = seen.missed >= MISSED_MIN && nowMs - seen.atMs >= replaceAfterMs;
+      if (silent || this.#givenUp.has(node)) dead.add(node);
+    }
+    for (const node of this.#seen.keys()) if (!members.includes(node)) this.#seen.delete(node);
+    this.#alive = [...statuses.keys()].filter((node) => !dead.has(node));
+    return dead;
   }
 
   #metadataMembers(dead: ReadonlySet<string>): void {

@@ -85,8 +85,9 @@ export class LocalFleet implements Fleet {
     return [...this.nodes.values()].filter((node) => node.knowsMetadata).map((node) => node.memds);
   }
 
-  onMemdsMoved(): void {
+  onMemdsMoved(): () => void {
     // In one process nothing moves, and who comes to know the metadata later is not needed.
+    return () => undefined;
   }
 
   async close(): Promise<void> {

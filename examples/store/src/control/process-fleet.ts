@@ -126,8 +126,9 @@ export class ProcessFleet implements Fleet {
     );
   }
 
-  onMemdsMoved(listener: () => void): void {
+  onMemdsMoved(listener: () => void): () => void {
     this.#moved.add(listener);
+    return () => this.#moved.delete(listener);
   }
 
   /** Process id of a node that runs. */

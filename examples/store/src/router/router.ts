@@ -19,6 +19,7 @@ export class Router {
   readonly #server: RouterServer;
   readonly #memds: MemdsClient;
   readonly #admission: Admission;
+  readonly #stopListening: () => void;
 
   readonly port: number;
 
@@ -29,6 +30,7 @@ export class Router {
     routes: Routes,
     memds: MemdsClient,
     admission: Admission,
+    stopListening: () => void,
   ) {
     this.port = port;
     this.#server = server;
@@ -36,11 +38,12 @@ export class Router {
     this.routes = routes;
     this.#memds = memds;
     this.#admission = admission;
+    this.#stopListening = stopListening;
   }
 
   static async listen({ fleet, host, port }: RouterOptions): Promise<Router> {
     const memds = new MemdsClient({ servers: fleet.memdsMembers() });
-    fleet.onMemdsMoved(() => memds.setServers(fleet.memdsMembers()));
+    const stopListening = fleet.onMemdsMoved(() => memds.setServers(fleet.memdsMembers()));
     const routes = new Routes(memds);
     // Coordinator and router are one process: there is nobody whose leases it would have to learn of first.
     const admission = new Admission({ coordinator: memoryCoordinator({ learnForMs: 0 }), member: "router-1" });
@@ -55,8 +58,9 @@ export class Router {
     const server = createRouterServer(backend);
     try {
       const address = await server.listen({ host, port });
-      return new Router(address.port, server, backend, routes, memds, admission);
+      return new Router(address.port, server, backend, routes, memds, admission, stopListening);
     } catch (error) {
+      stopListening();
       routes.close();
       await memds.close();
       await admission.close();
@@ -71,6 +75,7 @@ export class Router {
 
   async close(): Promise<void> {
     await this.#server.close();
+    this.#stopListening();
     this.routes.close();
     await this.#memds.close();
     await this.#admission.close();

@@ -49,6 +49,8 @@ export interface NodeMethods {
     result: { rewritten: boolean };
   };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
+  /** The metadata's leader only: the node will not come back, and need not be waited for. */
+  giveUpNode: { params: { nodeId: string }; result: null };
   /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
   replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };

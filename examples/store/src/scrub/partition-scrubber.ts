@@ -1,14 +1,12 @@
-import { type PassReport, type Reference, type RepairResult, referenceFrom, Scrubber } from "@evenkeel/scrubber";
-import { type ObjectStore, restore } from "@evenkeel/wal/archive";
+import { type PassReport, type RepairResult, Scrubber } from "@evenkeel/scrubber";
+import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
-import { decodeCommand } from "../storage-node/command.js";
-import { decodeStored, encodeStored } from "../storage-node/stored-value.js";
+import { decodeStored } from "../storage-node/stored-value.js";
+import { ArchiveReference } from "./archive-reference.js";
 import { replicaSource } from "./replica-source.js";
 
-/** A partition that holds more cannot be compared: the pass fails with ERR_SCRUBBER_REFERENCE_FULL and counts as incomplete. */
-const REFERENCE_BYTES_MAX = 256 * 1024 * 1024;
 const DEADLINE_MS = 10_000;
 
 export interface PartitionScrubberOptions {
@@ -16,6 +14,8 @@ export interface PartitionScrubberOptions {
   readonly members: readonly string[];
   readonly callerTo: (nodeId: string) => Caller;
   readonly archive: ObjectStore;
+  /** Where the reference's files lie meanwhile. */
+  readonly scratchDir?: string;
   /** Waits until this many more bytes of each source may be read. */
   readonly take?: (bytes: number) => Promise<void> | void;
 }
@@ -29,18 +29,17 @@ export class PartitionScrubber {
   readonly #scrubber: Scrubber;
   readonly #calls: LeaderCalls;
   readonly #options: PartitionScrubberOptions;
+  readonly #reference: ArchiveReference;
 
-  private constructor(options: PartitionScrubberOptions, reference: Reference) {
-    const { partition, members, callerTo, archive, take } = options;
+  private constructor(options: PartitionScrubberOptions, reference: ArchiveReference) {
+    this.#reference = reference;
+    const { partition, members, callerTo, take } = options;
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo, deadlineMs: DEADLINE_MS });
     const position = async (): Promise<number> => {
       const { slot } = await this.#calls.call(partition, members, "mark", { partition });
       await this.#calls.call(partition, members, "archive", { partition, throughSlot: slot });
-      const stream = groupId(partition);
-      await reference.advance(
-        restore({ store: archive, stream, from: reference.position + 1, until: { sequence: slot } }),
-      );
+      await reference.advance(slot);
       return slot;
     };
     this.#scrubber = new Scrubber({
@@ -52,17 +51,11 @@ export class PartitionScrubber {
   }
 
   static async open(options: PartitionScrubberOptions): Promise<PartitionScrubber> {
-    const reference = await referenceFrom([], {
-      bytesMax: REFERENCE_BYTES_MAX,
-      apply(store, { sequence, data }) {
-        const command = data.length === 0 ? undefined : decodeCommand(data);
-        if (command?.kind !== "writes") return;
-        for (const write of command.writes) {
-          if (write.op === "put")
-            store.put(write.key, encodeStored(write.key, sequence, write.itemSizeBytes, write.bytes));
-          else store.delete(write.key);
-        }
-      },
+    const { archive, partition, scratchDir } = options;
+    const reference = await ArchiveReference.open({
+      archive,
+      stream: groupId(partition),
+      ...(scratchDir === undefined ? {} : { scratchDir }),
     });
     return new PartitionScrubber(options, reference);
   }
@@ -87,5 +80,6 @@ export class PartitionScrubber {
 
   async close(): Promise<void> {
     await this.#scrubber.close();
+    await this.#reference.close();
   }
 }

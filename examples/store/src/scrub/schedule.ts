@@ -9,9 +9,18 @@ import { PartitionScrubber } from "./partition-scrubber.js";
 const BYTES_PER_SECOND = 16 * 1024 * 1024;
 const STEP_MS_MIN = 100;
 
+const DAMAGE: ReadonlySet<unknown> = new Set([
+  "ERR_ARCHIVE_CORRUPT",
+  "ERR_ARCHIVE_HOLE",
+  "ERR_STORE_CORRUPT",
+  "ERR_STORE_FORMAT",
+]);
+
 export interface ScrubScheduleOptions {
   readonly fleet: Fleet;
   readonly archive: ObjectStore;
+  /** Where references lie while they are needed. */
+  readonly scratchDir: string;
   /** Every partition is compared once in this time, if the pace allows. */
   readonly fullPassEveryMs: number;
   readonly onFinding: (line: string) => void;
@@ -87,7 +96,12 @@ export class ScrubSchedule {
     // To the end of the line before it is compared: one that cannot be must not keep the others waiting.
     this.#verifiedAtMs.delete(partition);
     this.#verifiedAtMs.set(partition, sinceMs);
-    const report = await this.#pass(partition);
+    const report = await this.#pass(partition).catch((error: unknown) => {
+      // What the reference is made of is damaged, which the replicas' own sake does not tell.
+      if (DAMAGE.has((error as { code?: unknown }).code))
+        this.#find(`partition ${partition}: ${(error as Error).message}`);
+      throw error;
+    });
     if (report.complete && report.absent.length === 0) {
       this.#verifiedAtMs.set(partition, performance.now());
       this.#passes++;
@@ -107,12 +121,13 @@ export class ScrubSchedule {
   }
 
   async #pass(partition: number): Promise<PassReport> {
-    const { fleet, archive } = this.#options;
+    const { fleet, archive, scratchDir } = this.#options;
     const scrubber = await PartitionScrubber.open({
       partition,
       members: this.#members.get(partition) ?? fleet.nodeIds(),
       callerTo: (node) => fleet.callerTo(node),
       archive,
+      scratchDir,
       take: (bytes) => this.#bucket.take(Math.min(bytes, BYTES_PER_SECOND)),
     });
     try {

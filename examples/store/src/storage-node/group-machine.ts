@@ -5,6 +5,9 @@ import { StateDecoder } from "./partition-state.js";
 import type { Replica } from "./replica.js";
 import type { Tree } from "./tree.js";
 
+/** So long a copy of the state waits for the archive, no longer. */
+const BEFORE_SNAPSHOT_MS_MAX = 10_000;
+
 /**
  * A replica as its Paxos group sees it: what is chosen is applied to it, a replica that has fallen behind is given its whole state, and it takes
  * over such a state itself. The new state is put beside the old one in the B-tree, piece by piece as it comes, and one small transaction makes
@@ -47,8 +50,13 @@ export class GroupMachine implements StateMachine<number> {
   }
 
   async snapshot(): Promise<Snapshot> {
-    // Whoever takes the state over has no log below it, and could not archive what is there. Where the archive is away the copy counts for more.
-    await this.beforeSnapshot().catch(() => undefined);
+    // Whoever takes the state over has no log below it, and could not archive what is there. Where the archive is away or slow the copy counts for more.
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, BEFORE_SNAPSHOT_MS_MAX);
+    });
+    await Promise.race([this.beforeSnapshot().catch(() => undefined), enough]);
+    clearTimeout(timer);
     return await outgoingState(this.#replica, this.#applier);
   }
 

@@ -67,6 +67,12 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };
     },
 
+    giveUpNode({ nodeId }) {
+      if (!metadata().leading) throw notLeader(undefined);
+      controller().giveUpNode(nodeId);
+      return null;
+    },
+
     async replaceMember({ partition, failed, by }) {
       const { group } = partitionOf(partition);
       const signal = AbortSignal.timeout(CHANGE_TIMEOUT_MS);

@@ -3,9 +3,10 @@ import type { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
+import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
 import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
-import { assertPartition, type Snapshot, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
+import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
 
 // sorted-btree is CommonJS; under NodeNext its class is the module's `default`.
 const BTree = ((BTreeModule as unknown as { default?: unknown }).default ??
@@ -40,15 +41,6 @@ export interface ReplicaState extends StateHeader {
   close(): void;
 }
 
-/** A mark that was reached: the tree exactly as of one slot. */
-export interface MarkedSnapshot {
-  readonly slot: number;
-  readonly snapshot: Snapshot;
-}
-
-const SNAPSHOT_KEPT_MS = 60_000;
-const SNAPSHOTS_MAX = 8;
-
 /**
  * One partition on one node: the state machine of its Paxos group. `apply` is synchronous and in memory (the overlay); the applier moves the
  * overlay into the B-tree in large transactions. Reads look through the overlay at the tree, so they see every applied slot at once.
@@ -74,8 +66,7 @@ export class Replica {
   #backlog = 0;
   #backlogBytes = 0;
   #closed = false;
-  readonly #marks = new Map<number, { marked: MarkedSnapshot; timer: NodeJS.Timeout }>();
-  readonly #markWaiters = new Map<number, Set<(marked: MarkedSnapshot | undefined) => void>>();
+  readonly #marks: Marks;
   readonly #takeOverObservers = new Set<() => void>();
   readonly #observers = new Set<
     (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void
@@ -86,6 +77,7 @@ export class Replica {
     this.partition = partition;
     this.#tree = tree;
     this.#applier = applier;
+    this.#marks = new Marks(partition, tree);
     const { slot, timeMs } = tree.applied(partition);
     this.#appliedThrough = slot;
     this.#lastTimeMs = timeMs;
@@ -273,7 +265,7 @@ export class Replica {
     const mark = this.#queuedMarks[0];
     if (mark !== undefined && mark.slot === move.through) {
       this.#queuedMarks.shift();
-      this.#takeMark(mark.slot);
+      this.#marks.take(mark.slot);
     }
     this.#tree.flushed().then(
       () => {
@@ -285,64 +277,16 @@ export class Replica {
     return !this.#closed && this.#committedThrough < this.#appliedThrough;
   }
 
-  #takeMark(slot: number): void {
-    if (this.#closed) return;
-    const snapshot = this.#tree.snapshot();
-    const seen = this.#tree.appliedThrough(this.partition, snapshot);
-    if (seen !== slot) {
-      snapshot.transaction.done();
-      throw new StoreError(
-        "ERR_STORE_CONFLICT",
-        `partition ${this.partition}: a snapshot for slot ${slot} shows slot ${seen}`,
-      );
-    }
-    for (const [oldest] of this.#marks) {
-      if (this.#marks.size < SNAPSHOTS_MAX) break;
-      this.releaseMark(oldest);
-    }
-    const timer = setTimeout(() => this.releaseMark(slot), SNAPSHOT_KEPT_MS).unref();
-    const marked = { slot, snapshot };
-    this.#marks.set(slot, { marked, timer });
-    for (const waiter of this.#markWaiters.get(slot) ?? []) waiter(marked);
-    this.#markWaiters.delete(slot);
-  }
-
   /**
    * The tree exactly as of a mark's slot. Throws ERR_STORE_BEHIND where the mark is not reached in time, or its snapshot is gone: released,
    * too old, or from before a restart.
    */
   async marked(slot: number, timeoutMs: number): Promise<MarkedSnapshot> {
-    const known = this.#marks.get(slot);
-    if (known !== undefined) {
-      known.timer.refresh();
-      return known.marked;
-    }
-    const behind = (what: string) => new StoreError("ERR_STORE_BEHIND", `partition ${this.partition}: ${what}`);
-    if (this.#closed) throw behind("it is closed on this node");
-    if (this.#committedThrough >= slot) throw behind(`the snapshot at slot ${slot} is gone`);
-    return await new Promise<MarkedSnapshot>((resolve, reject) => {
-      const waiters = this.#markWaiters.get(slot) ?? new Set();
-      this.#markWaiters.set(slot, waiters);
-      const timer = setTimeout(() => {
-        waiters.delete(waiter);
-        if (waiters.size === 0) this.#markWaiters.delete(slot);
-        reject(behind(`slot ${slot} was not reached within ${timeoutMs} ms`));
-      }, timeoutMs);
-      const waiter = (marked: MarkedSnapshot | undefined) => {
-        clearTimeout(timer);
-        if (marked === undefined) reject(behind(this.#closed ? "it is closed on this node" : "it was passed over"));
-        else resolve(marked);
-      };
-      waiters.add(waiter);
-    });
+    return await this.#marks.at(slot, this.#committedThrough, timeoutMs);
   }
 
   releaseMark(slot: number): void {
-    const held = this.#marks.get(slot);
-    if (held === undefined) return;
-    clearTimeout(held.timer);
-    this.#marks.delete(slot);
-    held.marked.snapshot.transaction.done();
+    this.#marks.release(slot);
   }
 
   /** Raw values of a marked snapshot, unverified. */
@@ -397,18 +341,12 @@ export class Replica {
     this.#appliedThrough = slot;
     this.#committedThrough = slot;
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
-    for (const [marked, waiters] of this.#markWaiters) {
-      if (marked > slot) continue;
-      this.#markWaiters.delete(marked);
-      for (const waiter of waiters) waiter(undefined);
-    }
+    this.#marks.passedOver(slot);
   }
 
   close(): void {
     this.#closed = true;
-    for (const waiters of this.#markWaiters.values()) for (const waiter of waiters) waiter(undefined);
-    this.#markWaiters.clear();
-    for (const slot of [...this.#marks.keys()]) this.releaseMark(slot);
+    this.#marks.close();
     this.#applier.forget(this);
   }
 }

@@ -30,11 +30,16 @@ async function install(name: string, things: readonly string[]): Promise<string>
   return folder;
 }
 
-/** Peers from outside this repository, which a user of every entry would install beside them. */
+/** Peers from outside this repository, which a user of every entry would install beside them; with their types, where those come separately. */
 function outsidePeers(all: readonly Packed[]): string[] {
   const ours = new Set(all.map(({ workspace }) => workspace.manifest.name));
-  const peers = all.flatMap(({ workspace }) => Object.entries(workspace.manifest.peerDependencies ?? {}));
-  return peers.filter(([name]) => !ours.has(name)).map(([name, range]) => `${name}@${range}`);
+  return all.flatMap(({ workspace: { manifest } }) => {
+    const peers = Object.entries(manifest.peerDependencies ?? {}).filter(([name]) => !ours.has(name));
+    const types = Object.entries(manifest.devDependencies ?? {}).filter(([name]) =>
+      peers.some(([peer]) => name === `@types/${peer}`),
+    );
+    return [...peers, ...types].map(([name, range]) => `${name}@${range}`);
+  });
 }
 
 /** Imports and requires an entry in a process of its own; both give the same names, or it says why not. */

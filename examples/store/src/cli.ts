@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { SPARES_MAX } from "./control/fleet.js";
 import { tellingCode } from "./control/telling-code.js";
 import { Store } from "./store.js";
 
@@ -10,6 +11,7 @@ const USAGE = `evenkeel-store: a replicated, DynamoDB-compatible store on this m
   --port PORT    where the router listens         (default: 8000; 0: any free port)
   --single       all nodes in one process instead of one process each
   --partitions N partitions of a new table        (default: 4)
+  --spares N     nodes beyond the three, to take the place of one that does not come back (default: 0)
   --help`;
 
 function complain(error: unknown, dir: string, port: number): string {
@@ -42,13 +44,14 @@ function wholeNumber(option: string, text: string, min: number, max: number): nu
   throw new RangeError(`--${option} must be a whole number from ${min} to ${max}; got ${JSON.stringify(text)}`);
 }
 
-function parsed(): { dir: string; port: number; single: boolean; partitionsPerTable: number } {
+function parsed(): { dir: string; port: number; single: boolean; partitionsPerTable: number; spares: number } {
   const { values } = parseArgs({
     options: {
       data: { type: "string", default: process.env.EVENKEEL_DATA || join(homedir(), ".evenkeel", "store") },
       port: { type: "string", default: "8000" },
       single: { type: "boolean", default: false },
       partitions: { type: "string", default: "4" },
+      spares: { type: "string", default: "0" },
       help: { type: "boolean", default: false },
     },
   });
@@ -63,6 +66,7 @@ function parsed(): { dir: string; port: number; single: boolean; partitionsPerTa
     port,
     single: values.single,
     partitionsPerTable: wholeNumber("partitions", values.partitions, 1, 256),
+    spares: wholeNumber("spares", values.spares, 0, SPARES_MAX),
   };
 }
 
@@ -74,31 +78,23 @@ async function main(): Promise<void> {
     process.stderr.write(`evenkeel-store: ${reason(error)}\n`);
     process.exit(1);
   }
-  const { dir, port, single, partitionsPerTable } = options;
+  const { dir, port, single, partitionsPerTable, spares } = options;
   let store: Store;
   try {
     store = await Store.open({
       dir,
       port,
       partitionsPerTable,
+      spares,
       mode: single ? "single" : "processes",
       onFinding: (line) => process.stderr.write(`evenkeel-store: scrub: ${line}\n`),
+      onNews: (line) => process.stderr.write(`evenkeel-store: ${line}\n`),
       onNodeFailure: (nodeId, reason) => process.stderr.write(`evenkeel-store: node ${nodeId}: ${reason}\n`),
     });
   } catch (error) {
     process.stderr.write(`evenkeel-store: ${complain(error, dir, port)}\n`);
     process.exit(1);
   }
-  process.stdout.write(
-    [
-      `Evenkeel store: three storage nodes in three zones, every write on the disks of two of them before it is acknowledged`,
-      `  DynamoDB endpoint  ${store.endpoint}   (any region, any credentials)`,
-      `  data               ${store.dir}`,
-      `  try                aws dynamodb list-tables --endpoint-url ${store.endpoint}   or   npm run tour`,
-      `Ctrl-C stops it; the data stays.`,
-      "",
-    ].join("\n"),
-  );
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
@@ -113,6 +109,17 @@ async function main(): Promise<void> {
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
+  // Now that it is true that Ctrl-C stops it.
+  process.stdout.write(
+    [
+      `Evenkeel store: three storage nodes in three zones, every write on the disks of two of them before it is acknowledged`,
+      `  DynamoDB endpoint  ${store.endpoint}   (any region, any credentials)`,
+      `  data               ${store.dir}`,
+      `  try                aws dynamodb list-tables --endpoint-url ${store.endpoint}   or   npm run tour`,
+      `Ctrl-C stops it; the data stays.`,
+      "",
+    ].join("\n"),
+  );
 }
 
 void main();

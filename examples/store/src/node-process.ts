@@ -1,7 +1,8 @@
 /** One storage node as a process of its own. Started by the supervisor, which hands it its settings and tells it where its peers are. */
 import { tcpTransport } from "@evenkeel/paxos/transport";
 import { FileObjectStore } from "@evenkeel/wal/archive";
-import { archiveDir, NODE_IDS, nodeDir, ZONES } from "./control/fleet.js";
+import { archiveDir, NODE_IDS, nodeDir, zoneOf } from "./control/fleet.js";
+import { watchNews } from "./control/news.js";
 import type { FromNode, NodeSettings, ToNode } from "./control/node-messages.js";
 import { tellingCode } from "./control/telling-code.js";
 import { RpcClient } from "./rpc/client.js";
@@ -9,6 +10,7 @@ import { RpcServer } from "./rpc/server.js";
 import { StorageNode } from "./storage-node/node.js";
 
 const HOST = "127.0.0.1";
+const LOOK_EVERY_MS = 100;
 const ORPHAN_ENDS_WITHIN_MS = 5_000;
 
 function tell(message: FromNode): void {
@@ -30,18 +32,26 @@ function orphaned(): void {
   stop().catch(() => process.exit(1));
 }
 
-async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<void> {
+async function main({ nodeId, dir, partitionsPerTable, upkeep }: NodeSettings): Promise<void> {
   const transport = await tcpTransport({ nodeId, host: HOST, port: 0, peers: {} });
-  const clients = new Map(NODE_IDS.map((id) => [id, new RpcClient()]));
+  const clients = new Map<string, RpcClient>();
+  const clientTo = (id: string): RpcClient => {
+    const client = clients.get(id) ?? new RpcClient();
+    clients.set(id, client);
+    return client;
+  };
+  let nodeIds: readonly string[] = [nodeId];
   const node = await StorageNode.open({
     nodeId,
-    zone: ZONES[nodeId] as string,
+    zone: zoneOf(nodeId),
     dir: nodeDir(dir, nodeId),
-    members: NODE_IDS,
+    founders: NODE_IDS,
+    nodeIds: () => nodeIds,
     transport,
     archive: new FileObjectStore({ dir: archiveDir(dir) }),
-    callerTo: (id) => clients.get(id) as RpcClient,
+    callerTo: clientTo,
     partitionsPerTable,
+    upkeep,
     onFailure: fail,
   });
   const rpc = await RpcServer.listen(node.handlers, { host: HOST });
@@ -59,12 +69,19 @@ async function main({ nodeId, dir, partitionsPerTable }: NodeSettings): Promise<
   process.on("message", (message: ToNode) => {
     if (message.kind === "stop") stop().catch(fail);
     else {
+      nodeIds = message.nodeIds;
       for (const [id, { paxosPort, rpcPort }] of Object.entries(message.peers)) {
-        clients.get(id)?.setAddress({ host: HOST, port: rpcPort });
+        clientTo(id).setAddress({ host: HOST, port: rpcPort });
         if (id !== nodeId) transport.setPeer(id, { host: HOST, port: paxosPort });
       }
     }
   });
+  const looking = setInterval(() => {
+    if (!node.knowsMetadata) return;
+    clearInterval(looking);
+    tell({ kind: "knows-metadata" });
+  }, LOOK_EVERY_MS).unref();
+  watchNews((line) => tell({ kind: "news", line }));
   tell({ kind: "listening", addresses: { paxosPort: transport.port, rpcPort: rpc.port, memdsPort: node.memds.port } });
 }
 

@@ -1,11 +1,12 @@
 import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
-import { archiveDir, type Fleet } from "./control/fleet.js";
+import { archiveDir, type Fleet, SPARES_MAX } from "./control/fleet.js";
 import { metadataKnown } from "./control/known-metadata.js";
 import { LocalFleet } from "./control/local-fleet.js";
 import { makeDir } from "./control/make-dir.js";
 import { ProcessFleet } from "./control/process-fleet.js";
+import { checkedUpkeep, type Upkeep } from "./control/upkeep.js";
 import { Router } from "./router/router.js";
 import { ScrubSchedule } from "./scrub/schedule.js";
 
@@ -20,12 +21,18 @@ export interface StoreOptions {
   readonly mode?: "processes" | "single";
   /** Partitions of a new table, 1 to 256. Default 4. */
   readonly partitionsPerTable?: number;
+  /** Nodes beyond the three, 0 to 9, which take the place of one that does not come back. Once there, a node stays. Default 0. */
+  readonly spares?: number;
   /** Every partition is scrubbed once in this time. Default one hour. */
   readonly scrubEveryMs?: number;
+  /** What happens unasked, and how often; absent: see `UPKEEP`. */
+  readonly upkeep?: Partial<Upkeep>;
   /** Told what the scrubber finds. Nothing is repaired unasked. */
   readonly onFinding?: (line: string) => void;
   /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on. */
   readonly onNodeFailure?: (nodeId: string, reason: string) => void;
+  /** Told in one line what a person who looks after the store wants to know: a table that cannot be restored, a node that is replaced. */
+  readonly onNews?: (line: string) => void;
   /** The program of a node's process; absent: the built one, beside this file. */
   readonly nodeProgram?: string;
   /** Arguments of a node's Node.js, such as its heap's size; absent: those of this process. */
@@ -61,6 +68,7 @@ export class Store {
       port = 8000,
       mode = "processes",
       partitionsPerTable = 4,
+      spares = 0,
       scrubEveryMs = 3_600_000,
       onNodeFailure,
     } = options;
@@ -72,9 +80,13 @@ export class Store {
     if (!Number.isInteger(partitionsPerTable) || partitionsPerTable < 1 || partitionsPerTable > 256) {
       throw new RangeError(`partitionsPerTable must be a whole number from 1 to 256; got ${partitionsPerTable}`);
     }
+    if (!Number.isInteger(spares) || spares < 0 || spares > SPARES_MAX) {
+      throw new RangeError(`spares must be a whole number from 0 to ${SPARES_MAX}; got ${spares}`);
+    }
     if (!Number.isFinite(scrubEveryMs) || scrubEveryMs < 1_000 || scrubEveryMs > 2 ** 31 - 1) {
       throw new RangeError(`scrubEveryMs must be a number from 1000 to 2147483647; got ${scrubEveryMs}`);
     }
+    const upkeep = checkedUpkeep(options.upkeep ?? {});
     const dir = resolve(options.dir);
     makeDir(dir);
     await assertFree(host, port);
@@ -83,11 +95,17 @@ export class Store {
         ? await LocalFleet.open({
             dir,
             partitionsPerTable,
+            spares,
+            upkeep,
+            ...(options.onNews === undefined ? {} : { onNews: options.onNews }),
             onFailure: (error) => onNodeFailure?.("single", error instanceof Error ? error.message : String(error)),
           })
         : await ProcessFleet.open({
             dir,
             partitionsPerTable,
+            spares,
+            upkeep,
+            ...(options.onNews === undefined ? {} : { onNews: options.onNews }),
             ...(onNodeFailure === undefined ? {} : { onExit: onNodeFailure }),
             ...(options.nodeProgram === undefined ? {} : { program: options.nodeProgram }),
             ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),

@@ -70,7 +70,8 @@ test("it says where it listens and where its data is, stops cleanly, and finds a
 test("--help tells every option and does nothing else", async () => {
   const command = run(["--help"]);
   expect(await command.ended()).toEqual({ code: 0, signal: null });
-  for (const option of ["--data", "--port", "--single", "--partitions"]) expect(command.stdout).toContain(option);
+  for (const option of ["--data", "--port", "--single", "--partitions", "--spares"])
+    expect(command.stdout).toContain(option);
   expect(command.stderr).toBe("");
 });
 
@@ -147,6 +148,7 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
       [["--port", ""], /--port/],
       [["--port"], /--port/],
       [["--partitions", "0"], /--partitions must be a whole number from 1 to 256; got "0"/],
+      [["--spares", "10"], /--spares must be a whole number from 0 to 9; got "10"/],
       [["--partitions", "many"], /--partitions .* got "many"/],
       [["--partitions", "1.5"], /--partitions/],
       [["--data", ""], /--data/],

@@ -2,6 +2,7 @@ import { Archiver, memoryObjectStore } from "@evenkeel/wal/archive";
 import { expect, test } from "vitest";
 import { ArchiveSchedule, type ArchiveScheduleOptions } from "../src/control/archive-schedule.js";
 import { Controller } from "../src/control/controller.js";
+import { UPKEEP } from "../src/control/upkeep.js";
 import type { PartitionRecord, TableEntry } from "../src/metadata/records.js";
 import type { Caller } from "../src/rpc/protocol.js";
 import { encodeCommand } from "../src/storage-node/command.js";
@@ -11,13 +12,29 @@ import { eventually } from "./support/store.js";
 const members = ["a1", "b1", "c1"];
 type Host = ReturnType<ArchiveScheduleOptions["partitions"]> extends Iterable<infer T> ? T : never;
 
-/** A led partition with so much behind its archive that it is archived, and trimmed, in the next round. */
-function hostOf(partition: number, archive: () => Promise<number>, archivedThrough = 0): Host {
-  const status = { ready: true, appliedThrough: 100_000, archivedThrough, trimmedThrough: 0 };
+/** A partition with so much in its log that it is archived, where this node leads it, and trimmed, in the next round. */
+function hostOf(
+  partition: number,
+  archive: () => Promise<number>,
+  more: { ready?: boolean; vouched?: number } = {},
+): Host {
+  const { ready = true, vouched = 0 } = more;
+  const status = { ready, appliedThrough: 100_000, archivedThrough: vouched, trimmedThrough: 0 };
   return {
     partition,
-    group: { status: () => status },
-    archiving: { archive, archivedThrough },
+    group: {
+      status: () => status,
+      trim: async (through: number) => {
+        status.trimmedThrough = through;
+      },
+    },
+    replica: { durableThrough: 90_000, appliedBytes: 0 },
+    archiving: {
+      archive,
+      archivedBytes: 0,
+      compare: async (through: number) => Math.min(through, vouched),
+      lastSnapshot: async () => ({ slot: 0, bytes: 0, timeMs: 0 }),
+    },
     status: () => status,
   } as unknown as Host;
 }
@@ -35,35 +52,40 @@ function callerOf(answer: (node: string, method: string) => unknown): (node: str
     }) as unknown as Caller;
 }
 
-test("a partition that cannot be archived keeps no other from its turn, and the failure is told", async () => {
+test("a partition that cannot be archived, or takes for ever, keeps no other from its turn, and the failure is told", async () => {
   const archived: number[] = [];
-  const good = hostOf(2, async () => archived.push(2));
+  const good = hostOf(3, async () => archived.push(3));
   const schedule = new ArchiveSchedule({
-    partitions: () => [hostOf(1, failing), good],
-    members,
-    callerTo: callerOf(() => undefined),
+    partitions: () => [hostOf(1, () => new Promise(() => undefined)), hostOf(2, failing), good],
+    upkeep: UPKEEP,
   });
   await expect(schedule.round()).rejects.toMatchObject({ errors: [new Error("the archive is full")] });
-  expect(archived).toEqual([2]);
+  expect(archived).toEqual([3]);
 });
 
-test("nothing is trimmed while one member is away, which is no failure", async () => {
-  const trims: string[] = [];
-  let away = true;
-  const schedule = new ArchiveSchedule({
-    partitions: () => [hostOf(1, async () => 0, 100_000)],
-    members,
-    callerTo: callerOf((node, method) => {
-      if (method === "trim") return trims.push(node);
-      if (away && node === "c1") throw unreachable;
-      return { nodeId: node, partitions: [{ partition: 1, durableThrough: 90_000 }] };
-    }),
+test("a partition that fails is left alone for longer and longer", async () => {
+  let tries = 0;
+  const host = hostOf(1, () => {
+    tries++;
+    return failing();
   });
+  const schedule = new ArchiveSchedule({ partitions: () => [host], upkeep: UPKEEP });
+  await expect(schedule.round()).rejects.toThrow("could not be archived");
+  for (let i = 0; i < 5; i++) await schedule.round();
+  expect(tries).toBe(1);
+});
+
+test("a log is trimmed where the archive vouches for it and the B-tree has it, whoever leads, and whoever is away", async () => {
+  const never = async () => {
+    throw new Error("not led here");
+  };
+  const vouchedFor = hostOf(1, never, { ready: false, vouched: 95_000 });
+  const partly = hostOf(2, never, { ready: false, vouched: 40_000 });
+  const notAtAll = hostOf(3, never, { ready: false });
+  const schedule = new ArchiveSchedule({ partitions: () => [vouchedFor, partly, notAtAll], upkeep: UPKEEP });
   await schedule.round();
-  expect(trims).toEqual([]);
-  away = false;
-  await schedule.round();
-  expect(trims).toEqual(members);
+  const trimmed = [vouchedFor, partly, notAtAll].map(({ group }) => group.status().trimmedThrough);
+  expect(trimmed).toEqual([80_000, 30_000, 0]);
 });
 
 const record = (partition: number, tableId: string): PartitionRecord => ({
@@ -106,10 +128,21 @@ function controllerOf(steered: Steered): {
   const tables = new Map(steered.tables.map((table) => [table.name, table]));
   const controller = new Controller({
     archive: steered.archive ?? memoryObjectStore(),
-    members,
+    founders: members,
+    nodeIds: () => members,
+    group: {
+      status: () => ({ departed: false }),
+      members: () => ({ storage: members, log: [], chosen: true }),
+    } as never,
+    onReplaced: () => undefined,
+    upkeep: UPKEEP,
     partitions: () => (steered.hosts ?? []) as never,
     callerTo: callerOf(steered.answer),
-    view: { tables, partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)] },
+    view: {
+      tables,
+      partitions: new Map(),
+      partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
+    },
     metadata: {
       get leading() {
         return steered.leads;
@@ -120,6 +153,12 @@ function controllerOf(steered: Steered): {
       async activate(table) {
         activated.push(table.name);
         tables.set(table.name, { ...table, status: "ACTIVE" });
+      },
+      async changePartition() {
+        return undefined;
+      },
+      async giveUp(table, reason) {
+        tables.set(table.name, { ...table, status: "ARCHIVED", failure: { reason, atMs: 0 } });
       },
       async forget({ name }) {
         if (name === "stuck") throw new Error("stuck");
@@ -132,7 +171,28 @@ function controllerOf(steered: Steered): {
 
 const ready = (node: string) => ({
   nodeId: node,
-  partitions: [1, 2].map((partition) => ({ partition, ready: node === "a1" })),
+  partitions: [1, 2].map((partition) => ({ partition, ready: node === "a1", voting: true })),
+});
+
+test("a table becomes ACTIVE when every member that answers votes: it could lose any one of them from then on", async () => {
+  let asked = 0;
+  let mute = true;
+  const { controller, activated } = controllerOf({
+    tables: [tableOf("orders")],
+    leads: true,
+    answer: (node) => {
+      if (node !== "c1" || !mute) return ready(node);
+      asked++;
+      // First not even joined, then joined and not voting.
+      return { nodeId: node, partitions: asked < 3 ? [] : [{ partition: 1, ready: false, voting: false }] };
+    },
+  });
+  controller.wake();
+  await eventually("it has looked several times", () => asked >= 6);
+  expect(activated).toEqual([]);
+  mute = false;
+  await eventually("the table is active", () => activated.includes("orders"));
+  await controller.close();
 });
 
 test("a table becomes ACTIVE while the archive fails and a node is down", async () => {
@@ -213,5 +273,32 @@ test("a controller that leads no more writes no more of a restore", async () => 
   await eventually("the first write", () => submits > 0);
   await controller.close();
   expect(submits).toBe(1);
+  expect(activated).toEqual([]);
+});
+
+test("a restore that never can succeed ends in a state that says why, after it was tried again", async () => {
+  const archive = memoryObjectStore();
+  await (await Archiver.open({ store: archive, stream: "p9" })).archive([
+    { sequence: 1, timeMs: 1, data: new Uint8Array(0) },
+  ]);
+  const { get } = archive;
+  let reads = 0;
+  archive.get = async (key, options) => {
+    const bytes = await get.call(archive, key, options);
+    if (!key.endsWith(".log") || bytes === undefined) return bytes;
+    reads++;
+    return bytes.map((byte, i) => (i === 80 ? byte ^ 1 : byte));
+  };
+  const { controller, activated, tables } = controllerOf({
+    archive,
+    tables: [tableOf("restored", { restore: { partitions: [record(9, "source")], untilMs: 5 } })],
+    leads: true,
+    answer: ready,
+  });
+  controller.wake();
+  await eventually("it is given up", () => tables.get("restored")?.status === "ARCHIVED");
+  await controller.close();
+  expect(tables.get("restored")?.failure?.reason).toMatch(/^RESTORE_FAILED: ERR_ARCHIVE_CORRUPT: /);
+  expect(reads).toBe(3);
   expect(activated).toEqual([]);
 });

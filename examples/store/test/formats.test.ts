@@ -3,7 +3,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Command, decodeCommand, encodeCommand, type Write } from "../src/storage-node/command.js";
 import { StoreError } from "../src/storage-node/errors.js";
+import { encodeState, StateDecoder } from "../src/storage-node/partition-state.js";
 import { decodeStored, encodeStored } from "../src/storage-node/stored-value.js";
+import { decodeApplied, encodeApplied } from "../src/storage-node/tree-applied.js";
 
 /** Written once, not by this program, and never again: what lies on somebody's disk does not change with us. */
 const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
@@ -175,4 +177,74 @@ describe("a stored value, version 1,", () => {
       { numRuns: 500 },
     );
   });
+});
+
+describe("a partition's state, version 1,", () => {
+  const whole = fixture("partition-state-v1.bin");
+  const entries = [
+    { key: OTHER_KEY, bytes: encodeStored(OTHER_KEY, 7, 0, Buffer.from("{}")) },
+    { key: KEY, bytes: encodeStored(KEY, 258, 23, ITEM) },
+  ];
+  const read = (bytes: Uint8Array, pieceBytes = bytes.length) => {
+    const decoder = new StateDecoder();
+    const found = [];
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      for (const { key, bytes: value } of decoder.push(bytes.subarray(at, at + pieceBytes)))
+        found.push({ key: Buffer.from(key), bytes: Buffer.from(value) });
+    }
+    return { ...decoder.finish(), found };
+  };
+
+  test("reads as it was written, in pieces of any size", () => {
+    for (let pieceBytes = 1; pieceBytes <= whole.length; pieceBytes++)
+      expect(read(whole, pieceBytes)).toEqual({ slot: 300, timeMs: TIME_MS, found: entries });
+    const written = Buffer.concat([
+      ...encodeState(
+        { slot: 300, timeMs: TIME_MS },
+        entries.map((entry) => [entry]),
+      ),
+    ]);
+    expect(Buffer.concat([written, Buffer.alloc(5)]).equals(whole)).toBe(true);
+  });
+
+  test("of a newer version, or cut off anywhere before its end, is refused as such", () => {
+    for (let length = 0; length < whole.length - 5; length++)
+      expect(codeOf(() => read(whole.subarray(0, length)))).toBe("ERR_STORE_FORMAT");
+    const newer = Buffer.from(whole);
+    newer[4] = 2;
+    expect(() => read(newer)).toThrow("format version 2; this program reads version 1");
+  });
+
+  test("with any bit flipped is refused, but for the slot, the time and the zeros that its carrier sums", () => {
+    for (let bit = 0; bit < whole.length * 8; bit++) {
+      const at = bit >> 3;
+      const flipped = Buffer.from(whole);
+      flipped[at] = (flipped[at] as number) ^ (1 << (bit & 7));
+      const summedByTheCarrier = at >= 5 && at < 24;
+      if (!summedByTheCarrier)
+        expect(
+          codeOf(() => read(flipped)),
+          `bit ${bit}`,
+        ).toMatch(/^ERR_STORE_(FORMAT|CORRUPT)$/);
+    }
+  });
+});
+
+test("how far a partition is applied, and where its items lie, reads as it was written, also by a program before that", () => {
+  const golden = JSON.parse(fixture("tree-applied.json").toString()) as Record<string, string>;
+  const of = (name: string) => Buffer.from(golden[name] as string, "hex");
+  expect(decodeApplied(1, of("slot alone"))).toEqual({ slot: 300, timeMs: 0, area: 1 });
+  for (const [name, area] of [
+    ["first area", 1],
+    ["second area", 2],
+  ] as const) {
+    expect(decodeApplied(1, of(name))).toEqual({ slot: 300, timeMs: TIME_MS, area });
+    expect(encodeApplied({ slot: 300, timeMs: TIME_MS, area }).equals(of(name))).toBe(true);
+  }
+  // It reads the first eight bytes: the slot itself, or one that no log reaches, upon which it refuses the partition.
+  expect(of("first area").readBigUInt64BE(0)).toBe(300n);
+  expect(of("second area").readBigUInt64BE(0)).toBeGreaterThan(2n ** 53n);
+  const strange = Buffer.from(of("second area"));
+  strange[1] = 3;
+  expect(codeOf(() => decodeApplied(1, strange))).toBe("ERR_STORE_FORMAT");
 });

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ProcessFleet } from "../src/control/process-fleet.js";
+import { UPKEEP } from "../src/control/upkeep.js";
 import { eventually, temporaryDir } from "./support/store.js";
 
 /** Listens nowhere, and fails where its directory says so. */
@@ -34,6 +35,8 @@ const open = () =>
   ProcessFleet.open({
     dir,
     partitionsPerTable: 1,
+    spares: 0,
+    upkeep: UPKEEP,
     program: join(dir, "node.mjs"),
     execArgv: [],
     onExit: (nodeId, reason) => told.push(`${nodeId}: ${reason}`),

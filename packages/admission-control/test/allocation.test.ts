@@ -62,10 +62,10 @@ describe("weights and guarantees", () => {
         const most = sum(all.map((one) => Math.max(one.wantedPerSecond, one.guaranteedPerSecond)));
         expect(sum(parts) / (1 + rate)).toBeCloseTo(Math.min(rate, most) / (1 + rate), 6);
         const guaranteed = sum(all.map((one) => one.guaranteedPerSecond));
-        const cut = Math.min(1, rate / guaranteed);
+        const cut = guaranteed > rate ? rate / guaranteed : 1;
         for (const [i, part] of parts.entries()) {
           const { wantedPerSecond, guaranteedPerSecond } = all[i] as Wish;
-          expect(part).toBeGreaterThanOrEqual(guaranteedPerSecond * Math.min(1, cut) * (1 - 1e-9));
+          expect(part).toBeGreaterThanOrEqual(guaranteedPerSecond * cut * (1 - 1e-9));
           expect(part).toBeLessThanOrEqual(Math.max(wantedPerSecond, guaranteedPerSecond) * (1 + 1e-9));
         }
       }),

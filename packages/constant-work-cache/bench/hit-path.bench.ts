@@ -24,6 +24,11 @@ function zipf(count: number): string[] {
 const keys = Array.from({ length: keysMax }, (_, i) => `table-${i}`);
 const values = new Map<string, Route>(keys.map((key, i) => [key, { version: 1, node: `node-${i % 32}` }]));
 const traffic = zipf(getsPerTurn * 64);
+/** Milliseconds of this process' CPU: others use the machine too. */
+const cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
@@ -36,9 +41,9 @@ async function hits(get: (key: string) => unknown, between?: (key: string) => un
   let at = 0;
   let found = 0;
   for (let t = 0; t < turns; t++) {
-    const start = performance.now();
+    const start = cpuMs();
     for (let i = 0; i < getsPerTurn; i++) if (get(traffic[(at + i) & (traffic.length - 1)]!) !== undefined) found++;
-    gotMs += performance.now() - start;
+    gotMs += cpuMs() - start;
     if (between !== undefined) for (let i = 0; i < getsPerTurn; i++) between(traffic[(at + i) & (traffic.length - 1)]!);
     at += getsPerTurn;
     await turn();
@@ -65,7 +70,7 @@ for (const [key, value] of values) lru.set(key, value);
 
 const hitPath: Bench = {
   name: "hits, 100,000 keys, Zipf",
-  metrics: { rate: { unit: "M ops/s", better: "higher" } },
+  metrics: { rate: { unit: "M ops/CPU-s", better: "higher" } },
   subjects: {
     evenkeel: {
       note: "each hit also enqueues its look-up",
@@ -91,6 +96,7 @@ const hitPath: Bench = {
       }),
     },
   },
+  runs: 7,
   goals: [{ metric: "rate", against: "limit", atLeast: 0.6 }],
 };
 
@@ -99,9 +105,9 @@ async function hotHits(get: (key: string) => unknown): Promise<number> {
   let gotMs = 0;
   let found = 0;
   for (let t = 0; t < turns; t++) {
-    const start = performance.now();
+    const start = cpuMs();
     for (let i = 0; i < 4096; i++) if (get(keys[i & 127]!) !== undefined) found++;
-    gotMs += performance.now() - start;
+    gotMs += cpuMs() - start;
     await turn();
   }
   if (found !== turns * 4096) throw new Error("a get was not a hit");
@@ -118,7 +124,7 @@ for (const [key, value] of values) hot.learn(key, value);
 
 const hotPath: Bench = {
   name: "hits, 128 hot keys, a source that costs nothing",
-  metrics: { rate: { unit: "M ops/s", better: "higher" } },
+  metrics: { rate: { unit: "M ops/CPU-s", better: "higher" } },
   subjects: {
     evenkeel: {
       note: "each hit also enqueues its look-up",
@@ -132,13 +138,13 @@ const hotPath: Bench = {
 
 const refreshes: Bench = {
   name: "look-ups carried through, source in memory",
-  metrics: { rate: { unit: "M ops/s", better: "higher" }, framesPerGet: { unit: "frames/get", better: "lower" } },
+  metrics: { rate: { unit: "M ops/CPU-s", better: "higher" }, framesPerGet: { unit: "frames/get", better: "lower" } },
   subjects: {
     evenkeel: {
       note: "get, batch, ask, take the answer: all of the work behind a hit, one core",
       run: async () => {
         const whole = warmCache();
-        const start = performance.now();
+        const start = cpuMs();
         let at = 0;
         for (let t = 0; t < turns; t++) {
           for (let i = 0; i < getsPerTurn; i++) void whole.get(traffic[at++ & (traffic.length - 1)]!);
@@ -147,13 +153,13 @@ const refreshes: Bench = {
         const { gets, frames, amplification } = whole.stats();
         if (amplification !== 1) throw new Error(`amplification was ${amplification}`);
         whole.close();
-        return { rate: gets / (performance.now() - start) / 1000, framesPerGet: frames / gets };
+        return { rate: gets / (cpuMs() - start) / 1000, framesPerGet: frames / gets };
       },
     },
     limit: {
       note: "two Map.get and one Map.set each",
       run: async () => {
-        const start = performance.now();
+        const start = cpuMs();
         const answer = new Map<string, Route | undefined>();
         let at = 0;
         for (let t = 0; t < turns; t++) {
@@ -164,7 +170,7 @@ const refreshes: Bench = {
           answer.clear();
           await turn();
         }
-        return { rate: (turns * getsPerTurn) / (performance.now() - start) / 1000, framesPerGet: 0 };
+        return { rate: (turns * getsPerTurn) / (cpuMs() - start) / 1000, framesPerGet: 0 };
       },
     },
   },
@@ -177,16 +183,18 @@ async function memory(build: () => object): Promise<number> {
   const { runInNewContext } = await import("node:vm");
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as () => void;
-  const used = () => {
-    gc();
+  const used = async () => {
+    // What earlier benches left goes in more than one pass.
+    for (let i = 0; i < 3; i++) {
+      gc();
+      await turn();
+    }
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return heapUsed + arrayBuffers;
   };
-  await turn();
-  const before = used();
+  const before = await used();
   const held = build();
-  await turn();
-  const bytes = used() - before;
+  const bytes = (await used()) - before;
   if (Reflect.ownKeys(held) === undefined) throw new Error("unreachable: keeps what was built alive");
   return bytes / keysMax;
 }
@@ -195,7 +203,7 @@ const bytes: Bench = {
   name: "memory beside keys and values, 100,000 entries",
   metrics: { perEntry: { unit: "B/entry", better: "lower" } },
   subjects: {
-    evenkeel: { run: async () => ({ perEntry: await memory(warmCache) }) },
+    evenkeel: { note: "the goal is 48 over the bare Map", run: async () => ({ perEntry: await memory(warmCache) }) },
     "lru-cache": {
       run: async () => ({
         perEntry: await memory(() => {

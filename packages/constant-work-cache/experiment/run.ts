@@ -1,6 +1,5 @@
-import { LRUCache } from "lru-cache";
-import { ConstantWorkCache } from "../src/index.js";
-import { type Route, SlowSource } from "./source.js";
+import { SlowSource } from "./source.js";
+import { type Kind, subjects, timeoutMs } from "./subjects.js";
 import { poisson, randomOf, zipf } from "./traffic.js";
 import { VirtualTime } from "./virtual-time.js";
 
@@ -8,14 +7,13 @@ export interface Plan {
   readonly seed: number;
   readonly keys: number;
   readonly requestsPerSecond: number;
-  /** Of the TTL cache: how many of its requests miss in its steady state follows from it. */
+  /** Of the caches with expiry: how many of its requests miss in its steady state follows from it. */
   readonly ttlMs: number;
   /** What the source can serve. */
   readonly sourceKeysPerSecond: number;
 }
 
 export const windowMs = 100;
-const timeoutMs = 1000;
 
 /** What happens, one after the other, and when each begins. */
 export const phases = [
@@ -37,20 +35,22 @@ export interface Window {
   answered: number;
 }
 
-interface Subject {
-  get(key: string): unknown;
-  flush(): void;
-}
-
-type Kind = "constant work" | "lru-cache fetch";
-
 /** One cache under the plan's traffic and mishaps; a window each 100 ms. */
 export async function run(kind: Kind, plan: Plan): Promise<Window[]> {
   const time = new VirtualTime();
+  const giveBack = time.takeOver();
+  try {
+    return await runIn(time, kind, plan);
+  } finally {
+    giveBack();
+  }
+}
+
+async function runIn(time: VirtualTime, kind: Kind, plan: Plan): Promise<Window[]> {
   const source = new SlowSource(time, { keysPerSecond: plan.sourceKeysPerSecond });
   const random = randomOf(plan.seed);
   const rank = zipf(plan.keys, random);
-  const subject = kind === "constant work" ? constantWork(plan, source, time) : ttl(plan, source, time, random);
+  const subject = await subjects[kind](plan, { source, time, random });
   const windows: Window[] = [];
   let unseen = 0;
   // At the end nobody asks any more, and what still waits is answered or not.
@@ -78,49 +78,4 @@ export async function run(kind: Kind, plan: Plan): Promise<Window[]> {
     if (nowMs % windowMs === windowMs - 1) setImmediate(() => (window.lookups += source.lookups));
   });
   return windows;
-}
-
-function constantWork(plan: Plan, source: SlowSource, time: VirtualTime): Subject {
-  const cache = new ConstantWorkCache<string, Route>({
-    source: { fetchMany: (keys, { signal }) => source.fetchMany(keys, signal) },
-    versionOf: (route) => route.version,
-    entriesMax: plan.keys,
-    inFlightMax: 64,
-    timeoutMs,
-    now: () => time.nowMs,
-  });
-  for (let i = 0; i < plan.keys; i++) cache.learn(`key-${i}`, { version: 1, node: `key-${i}` });
-  return { get: (key) => cache.get(key), flush: () => cache.clear() };
-}
-
-/** Refresh on expiry, one call a key however many wait for it: what lru-cache does when asked by `fetch`. */
-function ttl(plan: Plan, source: SlowSource, time: VirtualTime, random: () => number): Subject {
-  const cache = new LRUCache<string, Route>({
-    max: plan.keys,
-    ttl: plan.ttlMs,
-    ttlResolution: 0,
-    perf: { now: () => 1 + plan.ttlMs + time.nowMs },
-    fetchMethod: async (key) => {
-      const controller = new AbortController();
-      const asked = source.fetchMany([key], controller.signal);
-      return new Promise<Route | undefined>((resolve, reject) => {
-        const timer = setTimeout(() => {
-          controller.abort();
-          reject(new Error("timed out"));
-        }, timeoutMs);
-        asked.then((answer) => {
-          clearTimeout(timer);
-          resolve(answer.get(key));
-        }, reject);
-      });
-    },
-  });
-  // As if it had run for long: each key is somewhere between two of its calls, which are a TTL and the wait for its next request apart.
-  const harmonic = Math.log(plan.keys) + 0.5772;
-  for (let i = 0; i < plan.keys; i++) {
-    const waitMs = (-Math.log(1 - random()) * 1000 * harmonic * (i + 1)) / plan.requestsPerSecond;
-    const ageMs = random() * (plan.ttlMs + waitMs);
-    if (ageMs < plan.ttlMs) cache.set(`key-${i}`, { version: 1, node: `key-${i}` }, { start: 1 + plan.ttlMs - ageMs });
-  }
-  return { get: (key) => cache.fetch(key), flush: () => cache.clear() };
 }

@@ -1,5 +1,8 @@
+/** An even moment, so that what counts from `Date.now` is the same in every run. */
+const epochMs = Date.UTC(2025, 0, 1);
+
 /**
- * Time that passes only when told to: timers and immediates of the process are replaced while `run` is under way, so a minute of traffic takes
+ * Time that passes only when told to: from `takeOver` on, timers, immediates and `Date.now` of the process are replaced, so a minute of traffic takes
  * seconds and every run with one seed is the same. Promises settle between ticks as they do in a real event loop.
  */
 export class VirtualTime {
@@ -7,10 +10,14 @@ export class VirtualTime {
   #immediates: (() => void)[] = [];
   readonly #due = new Map<number, Set<() => void>>();
 
-  /** Calls `tick` once each millisecond until `untilMs`. */
-  async run(untilMs: number, tick: (nowMs: number) => void): Promise<void> {
+  #settle: () => Promise<void> = async () => {};
+
+  /** @returns what gives the process its own time back. */
+  takeOver(): () => void {
     const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
-    const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const { now } = Date;
+    this.#settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+    Date.now = () => epochMs + this.nowMs;
     Object.assign(globalThis, {
       setTimeout: (run: () => void, delayMs = 1) => this.at(this.nowMs + Math.max(1, Math.ceil(delayMs)), run),
       clearTimeout: (timer?: { cancel?(): void }) => timer?.cancel?.(),
@@ -20,20 +27,24 @@ export class VirtualTime {
       },
       clearImmediate: (immediate?: { cancel?(): void }) => immediate?.cancel?.(),
     });
-    try {
-      while (this.nowMs < untilMs) {
-        for (const run of this.#due.get(this.nowMs) ?? []) run();
-        this.#due.delete(this.nowMs);
-        await settle();
-        tick(this.nowMs);
-        for (let turn = 0; turn < 2; turn++) {
-          for (const run of this.#immediates.splice(0)) run();
-          await settle();
-        }
-        this.nowMs++;
-      }
-    } finally {
+    return () => {
+      Date.now = now;
       Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate, clearImmediate });
+    };
+  }
+
+  /** Calls `tick` once each millisecond until `untilMs`. */
+  async run(untilMs: number, tick: (nowMs: number) => void): Promise<void> {
+    while (this.nowMs < untilMs) {
+      for (const run of this.#due.get(this.nowMs) ?? []) run();
+      this.#due.delete(this.nowMs);
+      await this.#settle();
+      tick(this.nowMs);
+      for (let turn = 0; turn < 2; turn++) {
+        for (const run of this.#immediates.splice(0)) run();
+        await this.#settle();
+      }
+      this.nowMs++;
     }
   }
 

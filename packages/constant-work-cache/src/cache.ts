@@ -1,17 +1,17 @@
+import { type Answered, inOrder, leftOut } from "./answer.js";
 import { Absent } from "./core/absent.js";
 import { Entries } from "./core/entries.js";
-import { CacheError } from "./errors.js";
+import { CacheError, closedError } from "./errors.js";
 import { publishSourceFailed, Spell } from "./events.js";
 import { Miss } from "./miss.js";
-import { type CacheOptions, type ResolvedOptions, resolveOptions, show } from "./options.js";
+import { type CacheOptions, type ResolvedOptions, reason, resolveOptions, show } from "./options.js";
 import type { CacheStats } from "./stats.js";
 
-type Answer<K, V> = ReadonlyMap<K, V | Absent | undefined>;
-
-/** One call of the source. The first `misses.length` keys are those of the misses, in their order; the rest are refreshes. */
+/** One call of the source. The first `misses.length` keys are those of the misses, in their order; the rest are refreshes, each with its slot. */
 interface Frame<K, V> {
   keys: readonly K[];
   misses: readonly Miss<K, V>[];
+  readonly slots: readonly number[];
   readonly sequence: number;
   readonly epoch: number;
   readonly controller: AbortController;
@@ -31,6 +31,8 @@ export class ConstantWorkCache<K, V> {
   readonly #entries: Entries<K, V>;
   /** Refreshes of this turn. Never more than could be sent if every call were free, so that one endless turn cannot fill memory. */
   readonly #refreshes: K[] = [];
+  /** The slots of their entries; -1 for none. */
+  readonly #refreshSlots: number[] = [];
   #refreshCount = 0;
   /** The count at which there is more to do than to note the key: the first one, a whole batch, and the bound. */
   #refreshMark = 0;
@@ -83,7 +85,7 @@ export class ConstantWorkCache<K, V> {
   get(key: K, options?: { readonly signal?: AbortSignal }): V | undefined | Promise<V | undefined> {
     const slot = this.#entries.slotOf(key);
     if (slot === undefined) return this.#miss(key, options?.signal);
-    this.#refresh(key);
+    this.#refresh(key, slot);
     return this.#entries.serve(slot);
   }
 
@@ -95,8 +97,8 @@ export class ConstantWorkCache<K, V> {
   peek(key: K): V | undefined {
     if (this.#closed) throw closedError();
     this.#peeks++;
-    this.#refresh(key);
     const slot = this.#entries.slotOf(key);
+    this.#refresh(key, slot ?? -1);
     if (slot !== undefined) return this.#entries.serve(slot);
     this.#peekMisses++;
     return undefined;
@@ -171,6 +173,7 @@ export class ConstantWorkCache<K, V> {
     this.#refreshesDropped += this.#refreshCount;
     this.#forgetRefreshes();
     this.#refreshes.length = 0;
+    this.#refreshSlots.length = 0;
     this.#entries.clear();
   }
 
@@ -178,11 +181,12 @@ export class ConstantWorkCache<K, V> {
     this.close();
   }
 
-  /** All that a hit pays beside its look-up: one comparison and one write into an array. */
-  #refresh(key: K): void {
+  /** All that a hit pays beside its look-up: one comparison and two writes into arrays. */
+  #refresh(key: K, slot: number): void {
     const count = this.#refreshCount;
     if (count === this.#refreshMark && !this.#hasRoom(count)) return;
     this.#refreshes[count] = key;
+    this.#refreshSlots[count] = slot;
     this.#refreshCount = count + 1;
   }
 
@@ -262,8 +266,9 @@ export class ConstantWorkCache<K, V> {
       }
       const through = Math.min(this.#refreshCount, sent + batchMax - misses.length);
       const refreshes = this.#refreshes.slice(sent, through);
+      const slots = this.#refreshSlots.slice(sent, through);
       sent = through;
-      this.#send(misses.length === 0 ? refreshes : [...misses.map((miss) => miss.key), ...refreshes], misses);
+      this.#send(misses.length === 0 ? refreshes : [...misses.map((miss) => miss.key), ...refreshes], misses, slots);
     }
     if (sent < this.#refreshCount) {
       this.#refreshesDropped += this.#refreshCount - sent;
@@ -276,10 +281,11 @@ export class ConstantWorkCache<K, V> {
     this.#fresh = [];
   };
 
-  #send(keys: readonly K[], misses: readonly Miss<K, V>[]): void {
+  #send(keys: readonly K[], misses: readonly Miss<K, V>[], slots: readonly number[]): void {
     const frame: Frame<K, V> = {
       keys,
       misses,
+      slots,
       sequence: ++this.#sequence,
       epoch: this.#epoch,
       controller: new AbortController(),
@@ -289,13 +295,19 @@ export class ConstantWorkCache<K, V> {
     this.#inFlight.add(frame);
     // After a stall of the event loop this timer is due before the answers that already lie in the sockets are read: give them one turn.
     frame.timer = setTimeout(() => setImmediate(() => this.#timedOut(frame)), this.#options.timeoutMs).unref();
-    new Promise<Answer<K, V>>((resolve) =>
-      resolve(this.#options.source.fetchMany(keys, { signal: frame.controller.signal })),
-    ).then(
-      (answer) => this.#answered(frame, answer),
-      (cause: unknown) =>
-        this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause })),
-    );
+    void this.#ask(frame);
+  }
+
+  async #ask(frame: Frame<K, V>): Promise<void> {
+    const { keys, controller } = frame;
+    let answers: readonly Answered<V>[];
+    try {
+      answers = inOrder(await this.#options.source.fetchMany(keys, { signal: controller.signal }), keys);
+    } catch (cause) {
+      this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause }));
+      return;
+    }
+    this.#answered(frame, answers);
   }
 
   #timedOut(frame: Frame<K, V>): void {
@@ -316,29 +328,24 @@ export class ConstantWorkCache<K, V> {
     frame.misses = [];
   }
 
-  #answered(frame: Frame<K, V>, answer: Answer<K, V>): void {
-    if (typeof answer?.get !== "function" || typeof answer.has !== "function") {
-      this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source must answer with a Map, not ${show(answer)}`));
-      return;
-    }
+  #answered(frame: Frame<K, V>, answers: readonly Answered<V>[]): void {
     if (!this.#finish(frame)) return;
     const nowMs = this.#coarseMs();
-    const { keys, misses } = frame;
+    const { keys, misses, slots } = frame;
     for (let i = 0; i < keys.length; i++) {
-      const error = this.#take(frame, keys[i] as K, answer, nowMs);
-      const miss = misses[i];
-      if (miss !== undefined) this.#settle(miss, error, answer);
+      const value = answers[i];
+      const hint = i < misses.length ? -1 : (slots[i - misses.length] as number);
+      const error = this.#take(frame, keys[i] as K, value, nowMs, hint);
+      if (i < misses.length) this.#settle(misses[i] as Miss<K, V>, error, value);
       if (error !== undefined) this.#unanswered++;
     }
   }
 
   /** Puts one key's answer into the table; returns what is wrong with it, if anything is. */
-  #take(frame: Frame<K, V>, key: K, answer: Answer<K, V>, nowMs: number): CacheError | undefined {
-    const value = answer.get(key);
+  #take(frame: Frame<K, V>, key: K, value: Answered<V>, nowMs: number, hint: number): CacheError | undefined {
+    if (value === leftOut) return new CacheError("ERR_CACHE_UNANSWERED", "the source's answer left this key out");
     let version: number | undefined;
-    if (value === undefined) {
-      if (!answer.has(key)) return new CacheError("ERR_CACHE_UNANSWERED", "the source's answer left this key out");
-    } else {
+    if (value !== undefined) {
       try {
         version = this.#versionOf(value);
       } catch (cause) {
@@ -353,19 +360,16 @@ export class ConstantWorkCache<K, V> {
     }
     if (frame.epoch !== this.#epoch) return undefined;
     const known = value instanceof Absent ? undefined : value;
-    if (!this.#entries.put(key, known, version, frame.sequence, nowMs)) this.#stale++;
+    if (!this.#entries.put(key, known, version, frame.sequence, nowMs, hint)) this.#stale++;
     return undefined;
   }
 
   /** A miss gets the newest that is known, then what was answered for it, then the error. */
-  #settle(miss: Miss<K, V>, error: CacheError | undefined, answer?: Answer<K, V>): void {
+  #settle(miss: Miss<K, V>, error: CacheError | undefined, value?: Answered<V>): void {
     const slot = this.#entries.slotOf(miss.key);
     if (slot !== undefined) miss.resolve(this.#entries.valueAt(slot));
     else if (error !== undefined) miss.reject(error);
-    else {
-      const value = answer?.get(miss.key);
-      miss.resolve(value instanceof Absent ? undefined : value);
-    }
+    else miss.resolve(value instanceof Absent ? undefined : (value as V | undefined));
   }
 
   /** Frees the call's place; false if it was freed before (timed out, closed), and its answer comes too late to count. */
@@ -385,15 +389,7 @@ export class ConstantWorkCache<K, V> {
   }
 }
 
-function closedError(): CacheError {
-  return new CacheError("ERR_CACHE_CLOSED", "the cache is closed");
-}
-
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : show(cause);
 }

@@ -22,3 +22,7 @@ export class CacheError extends Error {
     this.code = code;
   }
 }
+
+export function closedError(): CacheError {
+  return new CacheError("ERR_CACHE_CLOSED", "the cache is closed");
+}

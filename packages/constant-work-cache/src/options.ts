@@ -7,14 +7,17 @@ export interface Source<K, V> {
    * @param keys at most `batchMax`, in no particular order; a key that was asked for twice stands there twice. Not to be changed.
    * @param context `signal` aborts at `timeoutMs` and on `close()`. The cache stops waiting then; a source that does not stop too may have more
    *   than `inFlightMax` calls running.
-   * @returns an answer for each key: a value, or `Absent` (or `undefined`) where there is none. A key left out counts as not answered: it
-   *   changes nothing, and a miss that waits for it fails. Keys that were not asked for are ignored.
+   * @returns an answer for each key: a value, or `Absent` (or `undefined`) where there is none. As a Map, in which a key left out counts as not
+   *   answered: it changes nothing, and a miss that waits for it fails; keys that were not asked for are ignored. Or, which spares the Map, as an
+   *   array of as many answers as there are keys, in their order.
    */
   fetchMany(
     keys: readonly K[],
     context: { readonly signal: AbortSignal },
-  ): Promise<ReadonlyMap<K, V | Absent | undefined>> | ReadonlyMap<K, V | Absent | undefined>;
+  ): Promise<SourceAnswer<K, V>> | SourceAnswer<K, V>;
 }
+
+export type SourceAnswer<K, V> = ReadonlyMap<K, V | Absent | undefined> | readonly (V | Absent | undefined)[];
 
 export interface CacheOptions<K, V> {
   readonly source: Source<K, V>;
@@ -72,4 +75,9 @@ export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
   return String(value);
+}
+
+/** What went wrong, in a few words. */
+export function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : show(cause);
 }

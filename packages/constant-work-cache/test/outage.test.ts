@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
+import { Absent } from "../src/index.js";
 import { all, cacheOf, ManualSource, route, turn, until } from "./helpers.js";
 
 const unhandled: unknown[] = [];
@@ -43,7 +44,9 @@ describe("a source that fails", () => {
       },
     ],
     ["answers nothing", () => undefined],
-    ["answers an array", () => [["a", route(1)]]],
+    ["answers an array of too many", () => [route(1), route(1)]],
+    ["answers an array of too few", () => []],
+    ["answers an object that is no Map", () => ({ get: 1, has: 2 })],
     ["rejects with undefined", () => Promise.reject(undefined)],
     ["rejects with a string", () => Promise.reject("no")],
   ])("is an error for the miss and for nobody else: %s", async (_what, fetchMany) => {
@@ -185,6 +188,19 @@ describe("a source that hangs", () => {
     source.call(1).answer(all(["sent"], route(1)));
     expect(await staying).toEqual(route(1));
     expect(cache.stats()).toMatchObject({ missesDropped: 1, queued: 0 });
+  });
+});
+
+describe("an answer in the order of its keys", () => {
+  it("is taken for each key, one that was asked for twice and one that does not exist included", async () => {
+    const source = {
+      fetchMany: async (keys: readonly string[]) =>
+        keys.map((key) => (key === "none" ? undefined : key === "gone" ? new Absent(7) : route(1, key))),
+    };
+    const cache = cacheOf({ source });
+    const answers = await Promise.all(["a", "none", "b", "gone", "a"].map((key) => cache.get(key)));
+    expect(answers).toEqual([route(1, "a"), undefined, route(1, "b"), undefined, route(1, "a")]);
+    expect(cache.stats()).toMatchObject({ entries: 4, negativeEntries: 2, unanswered: 0, framesFailed: 0 });
   });
 });
 

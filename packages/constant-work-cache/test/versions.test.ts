@@ -73,6 +73,23 @@ describe("versions", () => {
     }
   });
 
+  it("takes the last word of two that push different values under one version, and keeps to it", async () => {
+    const source = new ManualSource();
+    const cache = cacheOf({ source });
+    cache.peek("a");
+    await turn();
+    cache.learn("a", route(3, "one"));
+    cache.learn("a", route(3, "other"));
+    expect(cache.peek("a")).toEqual(route(3, "other"));
+    await turn();
+    source.call(1).answer(all(["a"], route(3, "the source's later")));
+    await turn();
+    expect(cache.peek("a")).toEqual(route(3, "the source's later"));
+    source.call(0).answer(all(["a"], route(3, "the source's earlier")));
+    await turn();
+    expect(cache.peek("a")).toEqual(route(3, "the source's later"));
+  });
+
   it("learns what a redirect taught unless it knows better", async () => {
     const source = new ManualSource();
     const cache = cacheOf({ source });

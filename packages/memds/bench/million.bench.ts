@@ -96,6 +96,7 @@ const floors: Bench = {
 
 /** Separators are cut to what tells neighbours apart; whole keys hold 16 bytes of hash. */
 const memory = (bytes: number, what: string, atMost: number): Bench => {
+  const looked = probes(probeCount, bytes);
   let snapshot: Uint8Array = new Uint8Array(0);
   const per = async (build: () => object) => ({ perEntry: (await memoryOf(build)) / partitions });
   return {
@@ -103,11 +104,18 @@ const memory = (bytes: number, what: string, atMost: number): Bench => {
     metrics: { perEntry: { unit: "B/partition", better: "lower" } },
     subjects: {
       evenkeel: {
-        note: "all Merkle hashes included",
+        note: "all Merkle hashes included, and what look-ups make to be quick",
         open: () => {
           snapshot = snapshotOf(bytes);
         },
-        run: () => per(() => load(snapshot)),
+        run: () =>
+          per(() => {
+            const loaded = load(snapshot);
+            for (let i = 0; i < probeCount; i++) {
+              loaded.seekFloor(looked.bytes.subarray(i * looked.width, (i + 1) * looked.width), place);
+            }
+            return loaded;
+          }),
         close: () => {
           snapshot = new Uint8Array(0);
         },

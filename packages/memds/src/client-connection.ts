@@ -1,13 +1,14 @@
 import { connect, type Socket } from "node:net";
 import { MemdsError } from "./core/errors.js";
 import { encodeFrame, type Frame, FrameReader, frameType } from "./core/frame.js";
-import { type Answer, decodeAnswers, decodeError, encodeQueries, type Query } from "./core/messages.js";
+import { decodeError } from "./core/messages.js";
+import type { Answers, Questions } from "./core/questions.js";
 import { crc32 } from "./digest.js";
 import { newHello, proofFor } from "./handshake.js";
 
 interface Pending {
-  readonly queries: number;
-  resolve(answers: Answer[]): void;
+  /** Throws MemdsError for what is no answer to what was asked; it then still waits. */
+  answer(payload: Uint8Array): void;
   reject(error: unknown): void;
 }
 
@@ -15,8 +16,14 @@ interface Pending {
 export interface Target {
   readonly name: string;
   /** Aborting drops the answer; the server may have worked for it. */
-  ask(queries: readonly Query[], signal: AbortSignal): Promise<Answer[]>;
+  ask<A>(questions: Questions<A>, signal: AbortSignal): Promise<Answers<A>>;
   close(): void;
+}
+
+export interface ConnectionLimits {
+  readonly frameBytesMax: number;
+  readonly outstandingMax: number;
+  readonly secret: string | undefined;
 }
 
 /** A server over TCP: one connection, made when first needed and again after it broke, with any number of requests under way on it. */
@@ -34,10 +41,7 @@ export class Connection implements Target {
   /** Counts what arrives. */
   #heard = 0;
 
-  constructor(
-    address: { host: string; port: number },
-    limits: { frameBytesMax: number; outstandingMax: number; secret: string | undefined },
-  ) {
+  constructor(address: { host: string; port: number }, limits: ConnectionLimits) {
     this.name = `${address.host}:${address.port}`;
     this.#address = address;
     this.#frameBytesMax = limits.frameBytesMax;
@@ -45,16 +49,16 @@ export class Connection implements Target {
     this.#outstandingMax = limits.outstandingMax;
   }
 
-  ask(queries: readonly Query[], signal: AbortSignal): Promise<Answer[]> {
+  ask<A>(questions: Questions<A>, signal: AbortSignal): Promise<Answers<A>> {
     if (this.#pending.size >= this.#outstandingMax) {
       const message = `${this.#outstandingMax} requests to ${this.name} wait for an answer already`;
       return Promise.reject(new MemdsError("ERR_MEMDS_OVERLOADED", message));
     }
     const request = this.#nextRequest();
-    const frame = encodeFrame({ type: frameType.lookup, request, payload: encodeQueries(queries) }, crc32);
+    const frame = encodeFrame({ type: frameType.lookup, request, payload: questions.encode() }, crc32);
     if (frame.length > this.#frameBytesMax) {
       return Promise.reject(
-        new MemdsError("ERR_MEMDS_TOO_LARGE", `${queries.length} queries exceed ${this.#frameBytesMax} bytes`),
+        new MemdsError("ERR_MEMDS_TOO_LARGE", `${questions.count} queries exceed ${this.#frameBytesMax} bytes`),
       );
     }
     if ((this.#socket?.writableLength ?? 0) > this.#frameBytesMax) {
@@ -71,10 +75,20 @@ export class Connection implements Target {
           this.#lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name} is silent`));
       };
       this.#pending.set(request, {
-        queries: queries.length,
-        resolve: (answers) => {
+        answer: (payload) => {
+          let answers: Answers<A> | undefined;
+          let thrown: unknown;
+          try {
+            answers = questions.decode(payload);
+          } catch (error) {
+            if (error instanceof MemdsError) throw error;
+            // By who asked, not by the server.
+            thrown = error;
+          }
+          this.#settle(request);
           signal.removeEventListener("abort", aborted);
-          resolve(answers);
+          if (answers === undefined) reject(thrown);
+          else resolve(answers);
         },
         reject: (error) => {
           signal.removeEventListener("abort", aborted);
@@ -146,11 +160,7 @@ export class Connection implements Target {
     }
     if (frame.type !== frameType.answer)
       throw new MemdsError("ERR_MEMDS_PROTOCOL", `an unknown type of frame, ${frame.type}`);
-    const answers = decodeAnswers(frame.payload);
-    if (answers.length !== waiting.queries) {
-      throw new MemdsError("ERR_MEMDS_PROTOCOL", `${answers.length} answers to ${waiting.queries} queries`);
-    }
-    this.#settle(frame.request)?.resolve(answers);
+    waiting.answer(frame.payload);
   }
 
   #settle(request: number): Pending | undefined {

@@ -1,12 +1,10 @@
-import { Connection, type Target } from "./client-connection.js";
+import type { Target } from "./client-connection.js";
 import { MemdsError } from "./core/errors.js";
 import { type Answer, checkQueries, type Query } from "./core/messages.js";
+import { type Answers, Floors, Found, type FoundPlace, Queries, type Questions } from "./core/questions.js";
 import { checkedSecret } from "./handshake.js";
-import { checkedAddress, frameBytesDefault, integer } from "./options.js";
-import { MemdsServer } from "./server.js";
-
-/** A member of the fleet: where it listens, or, in the same process, the server itself, asked without a socket through the same handler. */
-export type MemdsMember = { readonly host: string; readonly port: number } | MemdsServer;
+import { checkedServers, type MemdsMember, sameServer, targetOf } from "./members.js";
+import { frameBytesDefault, integer } from "./options.js";
 
 export interface MemdsClientOptions {
   /** At least one. */
@@ -57,15 +55,23 @@ interface Member {
   failedUntilMs: number | undefined;
 }
 
+interface Outcome<A> {
+  readonly attempt: Attempt<A>;
+  readonly answers?: Answers<A>;
+  readonly error?: unknown;
+}
+
 /** A server that is being asked. `outcome` never rejects. */
-interface Attempt {
+interface Attempt<A> {
   readonly member: Member;
-  readonly outcome: Promise<{ readonly attempt: Attempt; readonly answers?: Answer[]; readonly error?: unknown }>;
+  readonly outcome: Promise<Outcome<A>>;
   /** Whether it ends by itself when its server has used up its share of the time. */
   readonly isLimited: boolean;
   /** Nobody needs it any more; this says nothing about the server. */
   end(): void;
 }
+
+const found = (place: FoundPlace) => new Found(place);
 
 /** What each look-up adds to the right to hedge, and how much of it is kept. */
 const hedgeShare = 1 / 20;
@@ -104,8 +110,7 @@ export class MemdsClient {
     this.#hedgeAfterMs = integer("hedgeAfterMs", options.hedgeAfterMs ?? 20, 1, 2 ** 31 - 1);
     this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
     this.#now = options.now ?? (() => performance.now());
-    this.#connectTo = (server) =>
-      server instanceof MemdsServer ? inProcess(server) : overTcp(server, { frameBytesMax, outstandingMax, secret });
+    this.#connectTo = (server) => targetOf(server, { frameBytesMax, outstandingMax, secret });
     this.#members = servers.map((server) => this.#member(server));
   }
 
@@ -135,10 +140,34 @@ export class MemdsClient {
    */
   async lookup(queries: readonly Query[], options: { readonly signal?: AbortSignal } = {}): Promise<Answer[]> {
     checkQueries(queries);
+    return this.#askAll(new Queries(queries), options);
+  }
+
+  /**
+   * The ranges that keys fall into: for each, in their order, the entry with the highest key that is not above its UTF-8 bytes. This is what a
+   * `ConstantWorkCache` wants of its source, so a client is one as it is: `{ source: client, versionOf: (found) => found.version }`.
+   * @param options `signal` ends the wait with its reason.
+   * @throws MemdsError as `lookup`.
+   */
+  async fetchMany(keys: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<Found[]> {
+    return this.#askAll(new Floors(keys, found), options);
+  }
+
+  /**
+   * A source for a `ConstantWorkCache` that keeps what `make` makes of each answer, such as a route with its version, instead of the answer's bytes.
+   * @param make is called for each answer with the same object, whose bytes are used again: it copies what it keeps. What it throws fails the call.
+   */
+  sourceOf<V>(make: (found: FoundPlace) => V): {
+    fetchMany(keys: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<V[]>;
+  } {
+    return { fetchMany: async (keys, options = {}) => this.#askAll(new Floors(keys, make), options) };
+  }
+
+  async #askAll<A>(questions: Questions<A>, options: { readonly signal?: AbortSignal }): Promise<A[]> {
     options.signal?.throwIfAborted();
     this.#checkOpen();
     this.#lookups++;
-    this.#queries += queries.length;
+    this.#queries += questions.count;
     this.#hedgesLeft = Math.min(hedgesKeptMax, this.#hedgesLeft + hedgeShare);
     const ended = new AbortController();
     const end = (reason: unknown) => ended.abort(reason);
@@ -151,7 +180,7 @@ export class MemdsClient {
     options.signal?.addEventListener("abort", byCaller, { once: true });
     this.#waiting.add(ended);
     try {
-      return await this.#askInTurn(queries, ended.signal, deadlineMs);
+      return (await this.#askInTurn(questions, ended.signal, deadlineMs)).all;
     } catch (error) {
       this.#failed++;
       throw error;
@@ -189,10 +218,10 @@ export class MemdsClient {
     return { server, target: this.#connectTo(server), failedUntilMs: undefined };
   }
 
-  async #askInTurn(queries: readonly Query[], signal: AbortSignal, deadlineMs: number): Promise<Answer[]> {
+  async #askInTurn<A>(questions: Questions<A>, signal: AbortSignal, deadlineMs: number): Promise<Answers<A>> {
     const errors: MemdsError[] = [];
     const tried = new Set<Member>();
-    const running = new Set<Attempt>();
+    const running = new Set<Attempt<A>>();
     let fleet = this.#members;
     let left = this.#inOrder();
     let isSlow = false;
@@ -207,15 +236,15 @@ export class MemdsClient {
         tried.add(member);
         // A silent server may not use up the time in which another one could answer.
         const shareMs = left.length === 0 ? undefined : (deadlineMs - this.#now()) / (left.length + 1);
-        running.add(this.#ask(member, queries, signal, shareMs));
+        running.add(this.#ask(member, questions, signal, shareMs));
       } else if (running.size === 0) break;
-      const outcome = await this.#firstOf(running, left.length > 0 && !isSlow);
+      const outcome: Outcome<A> | undefined = await this.#firstOf(running, left.length > 0 && !isSlow);
       isSlow = outcome === undefined;
       if (outcome === undefined) continue;
       const { attempt, answers, error } = outcome;
       running.delete(attempt);
       if (answers !== undefined) {
-        const version = answers[0]?.version ?? this.#version;
+        const version = answers.version ?? this.#version;
         if (version < this.#version) {
           this.#passedOver.stale++;
           const message = `${attempt.member.target.name} is at version ${version}, and version ${this.#version} was seen`;
@@ -229,11 +258,12 @@ export class MemdsClient {
       }
       signal.throwIfAborted();
       if (!(error instanceof MemdsError)) throw error;
-      if (error.code === "ERR_MEMDS_TOO_LARGE" && queries.length > 1) {
+      if (error.code === "ERR_MEMDS_TOO_LARGE" && questions.count > 1) {
         this.#leave(running);
-        const half = queries.length >>> 1;
-        const first = await this.#askInTurn(queries.slice(0, half), signal, deadlineMs);
-        return [...first, ...(await this.#askInTurn(queries.slice(half), signal, deadlineMs))];
+        const half = questions.count >>> 1;
+        const first = await this.#askInTurn(questions.slice(0, half), signal, deadlineMs);
+        const rest = await this.#askInTurn(questions.slice(half, questions.count), signal, deadlineMs);
+        return { version: rest.version, all: [...first.all, ...rest.all] };
       }
       errors.push(error);
       this.#failedWith(attempt.member, error);
@@ -246,7 +276,7 @@ export class MemdsClient {
     throw new MemdsError("ERR_MEMDS_UNAVAILABLE", message, { cause: new AggregateError(errors) });
   }
 
-  #ask(member: Member, queries: readonly Query[], signal: AbortSignal, shareMs: number | undefined): Attempt {
+  #ask<A>(member: Member, questions: Questions<A>, signal: AbortSignal, shareMs: number | undefined): Attempt<A> {
     this.#asked++;
     const ended = new AbortController();
     const end = () => ended.abort(signal.reason);
@@ -265,9 +295,9 @@ export class MemdsClient {
       clearTimeout(timer);
       signal.removeEventListener("abort", end);
     };
-    const attempt: Attempt = {
+    const attempt: Attempt<A> = {
       member,
-      outcome: member.target.ask(queries, ended.signal).then(
+      outcome: member.target.ask(questions, ended.signal).then(
         (answers) => {
           release();
           return { attempt, answers };
@@ -284,7 +314,7 @@ export class MemdsClient {
   }
 
   /** The first outcome; undefined if it is time to ask another server too. */
-  async #firstOf(running: ReadonlySet<Attempt>, mayHedge: boolean): Promise<Awaited<Attempt["outcome"]> | undefined> {
+  async #firstOf<A>(running: ReadonlySet<Attempt<A>>, mayHedge: boolean): Promise<Outcome<A> | undefined> {
     const outcomes = Array.from(running, ({ outcome }) => outcome);
     if (!mayHedge) return Promise.race(outcomes);
     let isOver = false;
@@ -308,7 +338,7 @@ export class MemdsClient {
   }
 
   /** What lost against a faster server: one with a share of the time left may use it, so that a silent server is found out; the last one is ended. */
-  #leave(running: ReadonlySet<Attempt>): void {
+  #leave(running: ReadonlySet<Attempt<unknown>>): void {
     for (const { member, outcome, isLimited, end } of running) {
       void outcome.then(({ error }) => {
         if (error instanceof MemdsError) this.#failedWith(member, error);
@@ -352,30 +382,4 @@ export class MemdsClient {
 
 function closedError(): MemdsError {
   return new MemdsError("ERR_MEMDS_CLOSED", "the client is closed");
-}
-
-function inProcess(server: MemdsServer): Target {
-  return { name: `in process, port ${server.port}`, ask: async (queries) => server.lookup(queries), close: () => {} };
-}
-
-function overTcp(
-  address: { host: string; port: number },
-  limits: { frameBytesMax: number; outstandingMax: number; secret: string | undefined },
-): Target {
-  return new Connection(checkedAddress(address), limits);
-}
-
-function checkedServers(servers: unknown): readonly MemdsMember[] {
-  if (!Array.isArray(servers) || servers.length === 0) {
-    throw new MemdsError(
-      "ERR_MEMDS_ARGUMENT",
-      `servers must be an array of at least one server, not ${String(servers)}`,
-    );
-  }
-  return servers as readonly MemdsMember[];
-}
-
-function sameServer(a: MemdsMember, b: MemdsMember): boolean {
-  if (a instanceof MemdsServer || b instanceof MemdsServer) return a === b;
-  return a.host === b.host && a.port === b.port;
 }

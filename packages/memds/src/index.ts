@@ -1,10 +1,12 @@
-export { MemdsClient, type MemdsClientOptions, type MemdsClientStats, type MemdsMember } from "./client.js";
+export { MemdsClient, type MemdsClientOptions, type MemdsClientStats } from "./client.js";
+export type { MemdsMember } from "./members.js";
 export type { Entry } from "./core/block.js";
 export { prefixEnd } from "./core/bytes.js";
 export type { Change } from "./core/diff.js";
 export { MemdsError, type MemdsErrorCode } from "./core/errors.js";
 export type { Answer, Query } from "./core/messages.js";
 export type { Hash } from "./core/node.js";
+export type { Found, FoundPlace } from "./core/questions.js";
 export { Place } from "./core/place.js";
 export { keyBytesMax, RangeTree, valueBytesMax } from "./core/range-tree.js";
 export type { OwnedRange, Range, RangeUpdate } from "./core/ranges.js";

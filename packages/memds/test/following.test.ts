@@ -9,6 +9,9 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close();
 });
 
+/** `npm run soak` asks for a million. */
+const count = Number(process.env.EVENKEEL_MEMDS_PARTITIONS ?? 100_000);
+const allowanceBytes = count < 1_000_000 ? 16_384 : 65_536;
 const quick = { announceMs: 5, antiEntropyMs: 5, retryMs: 5, silenceMs: 2000 } as const;
 
 async function start(options: MemdsServerOptions = {}): Promise<MemdsServer> {
@@ -50,6 +53,30 @@ describe("a member that follows a feed", () => {
     await until(() => same(feed, member), "the member to follow");
     expect(member.stats().follow).toMatchObject({ isConnected: true, comparisons: 1, gaps: 0 });
     expect(feed.stats().followers).toBe(1);
+  });
+
+  it("joins while updates come as fast as they can, and is equal when they end", async () => {
+    const feed = await start({ historyBytesMax: 20_000 });
+    feed.load({ version: 0, entries: Array.from({ length: 2000 }, (_, i) => entry(`k${i}`, "v")) });
+    const joined: MemdsServer[] = [];
+    let version = 0;
+    const goOn = async (until: () => boolean) => {
+      while (!until()) {
+        for (let i = 0; i < 200; i++)
+          feed.apply({ version: ++version, changes: [put(`k${version % 2000}`, `${version}`)] });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await goOn(() => version >= 5000);
+    for (let i = 0; i < 2; i++) {
+      const member = await start({ follow: at(feed) });
+      joined.push(member);
+      await goOn(() => member.isReady);
+      const { version: seen } = member;
+      await goOn(() => member.version! > seen! + 1000);
+    }
+    await until(() => joined.every((member) => same(feed, member)), "all to be equal");
+    expect(version).toBeGreaterThan(5000);
   });
 
   it("is not ready with what it was given before, until the feed says that this is all", async () => {
@@ -209,8 +236,7 @@ describe("members that compare with one another", () => {
     }
   });
 
-  it("ship at most 1.2 times what differs and 64 KB, for 1 % of a million partitions spread over 10,000 tables", async () => {
-    const million = 1_000_000;
+  it(`ship at most 1.2 times what differs and ${allowanceBytes / 1024} KB, for 1 % of ${count} partitions spread over ${count / 100} tables`, async () => {
     const keyOf = (i: number, offset = 0) => {
       const key = new Uint8Array(11);
       key[0] = 0x74;
@@ -221,29 +247,30 @@ describe("members that compare with one another", () => {
       return key;
     };
     const value = (i: number) => Uint8Array.of(i, i >> 8, i >> 16, i % 30, (i + 11) % 30, (i + 7) % 30);
-    const entries: Entry[] = Array.from({ length: million }, (_, i) => ({ key: keyOf(i), value: value(i) }));
+    const entries: Entry[] = Array.from({ length: count }, (_, i) => ({ key: keyOf(i), value: value(i) }));
     const seed = (Date.now() & 0xffff_ffff) >>> 0;
     const draw = seeded(seed);
     // Splits: one entry with another value, and one that is new.
     const split = new Set<number>();
-    while (split.size < million / 200) split.add(draw(million));
+    while (split.size < count / 200) split.add(draw(count));
     const changes = [...split].flatMap((i) => [
       { key: keyOf(i), value: Uint8Array.of(draw(256), draw(256), draw(256), 200, draw(30), draw(30)) },
-      { key: keyOf(i, 1 + draw(4_000_000)), value: value(draw(million)) },
+      { key: keyOf(i, 1 + draw(4_000_000)), value: value(draw(count)) },
     ]);
     const differing = changes.reduce((sum, { key, value: next }) => sum + key.length + next.length, 0);
     const ahead = await start();
     ahead.load({ version: 1, entries });
-    const behind = await start();
+    // On a busy machine, making what is shipped takes longer than a test's peer may be silent.
+    const behind = await start({ silenceMs: 60_000 });
     behind.loadSnapshot(ahead.snapshot());
     ahead.apply({ version: 2, changes });
     const path = await between(ahead);
     behind.setPeers([at(path)]);
     await until(() => behind.version === 2, "the second to learn", 60_000);
     expect(hex(behind.rootHash)).toBe(hex(ahead.rootHash));
-    expect(differing).toBe(170_000);
-    expect(path.bytes, `seed ${seed}`).toBeLessThanOrEqual(1.2 * differing + 65_536);
-  }, 60_000);
+    expect(differing).toBe(count * 0.17);
+    expect(path.bytes, `seed ${seed}`).toBeLessThanOrEqual(1.2 * differing + allowanceBytes);
+  }, 120_000);
 });
 
 describe("a shared secret", () => {

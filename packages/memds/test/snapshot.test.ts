@@ -74,6 +74,14 @@ describe("a snapshot's bytes", () => {
     expect(() => decodeSnapshot(sealed(later), edge)).toThrow(failsWith("ERR_MEMDS_UNSUPPORTED"));
   });
 
+  it("are refused with a version above 2^53 - 1, which no number can hold", () => {
+    const beyond = whole.slice();
+    const at = 8;
+    expect(new DataView(beyond.buffer).getBigUint64(at, true)).toBe(2n ** 40n + 1n);
+    new DataView(beyond.buffer).setBigUint64(at, 2n ** 53n + 1n, true);
+    expect(() => decodeSnapshot(sealed(beyond), edge)).toThrow(failsWith("ERR_MEMDS_CORRUPT"));
+  });
+
   it.each([Number.NaN, -1, 2 ** 53])("are not written for the version %s", (version) => {
     expect(() => encodeSnapshot({ version, tree }, crc32)).toThrow(failsWith("ERR_MEMDS_ARGUMENT"));
   });

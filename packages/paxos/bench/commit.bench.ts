@@ -1,27 +1,39 @@
 import { fileURLToPath } from "node:url";
-import type { Bench, Subject } from "../../../scripts/bench-types.js";
+import type { Bench, Goal, Subject } from "../../../scripts/bench-types.js";
 import { bareNode } from "./support/bare-node.js";
+import { Etcd, etcdDriver, etcdMissing, etcdNote } from "./support/etcd.js";
 import { evenkeelNode } from "./support/evenkeel-node.js";
+import type { Demand } from "./support/load.js";
 import { forkedAs, ThreeProcesses } from "./support/processes.js";
 
 const turnMs = 1000;
+const file = fileURLToPath(import.meta.url);
 
 const forked = forkedAs();
 if (forked?.kind === "evenkeel") await evenkeelNode(forked.name, forked.dir);
 else if (forked?.kind === "bare") await bareNode(forked.name, forked.dir);
+else if (forked?.kind === "etcd-driver") await etcdDriver(forked.name);
 
-function subject(kind: "evenkeel" | "bare", what: "write" | "read", clients: number, note: string): Subject {
-  let three: ThreeProcesses | undefined;
+const notes = {
+  evenkeel:
+    "three processes over TCP, fdatasync on each before it answers, applied on the leader; callers in the leader's process",
+  limit: "the same three processes without a protocol: gather, write, sync, forward, wait for two of three",
+  etcd: etcdNote,
+} as const;
+
+function subject(kind: keyof typeof notes, demand: Omit<Demand, "ms">): Subject {
+  let three: ThreeProcesses | Etcd | undefined;
   return {
-    note,
+    note: notes[kind],
+    ...(kind === "etcd" && etcdMissing !== undefined ? { skip: etcdMissing } : {}),
     async open() {
-      three = await ThreeProcesses.open(fileURLToPath(import.meta.url), kind);
+      three = await (kind === "etcd" ? Etcd.open(file) : ThreeProcesses.open(file, kind === "limit" ? "bare" : kind));
       // Until the code is compiled and the log's segments are used again instead of made: the state in which a service spends its life.
-      await three.load(what, 256, 4 * turnMs);
+      await three.load({ what: demand.what, clients: 256, ms: (kind === "etcd" ? 1 : 4) * turnMs });
     },
     run() {
       if (!three) throw new Error("not open");
-      return three.load(what, clients, turnMs);
+      return three.load({ ...demand, ms: turnMs });
     },
     close: () => three?.close(),
   };
@@ -33,30 +45,53 @@ const metrics = {
   p99: { unit: "ms", better: "lower" },
 } as const;
 
-const ours =
-  "three processes over TCP, fdatasync on each before it answers, applied on the leader; callers in the leader's process";
-const bare = "the same three processes without a protocol: gather, write, sync, forward, wait for two of three";
+function againstEtcd(...goals: Omit<Goal, "against">[]): Goal[] {
+  return etcdMissing === undefined ? goals.map((goal) => ({ ...goal, against: "etcd" })) : [];
+}
 
-const writes = [1, 64, 512].map(
-  (clients): Bench => ({
+const writes = (
+  [
+    [1, 1.5],
+    [64, 5],
+    [512, 8],
+  ] as const
+).map(([clients, times]): Bench => {
+  const demand = { what: "write", clients } as const;
+  return {
     name: `committed writes, 256 B, ${clients} at a time`,
     metrics,
-    subjects: { evenkeel: subject("evenkeel", "write", clients, ours), limit: subject("bare", "write", clients, bare) },
-    goals: [{ metric: "throughput", against: "limit", atLeast: 0.5 }],
-  }),
-);
+    subjects: {
+      evenkeel: subject("evenkeel", demand),
+      limit: subject("limit", demand),
+      etcd: subject("etcd", demand),
+    },
+    goals: [
+      { metric: "throughput", against: "limit", atLeast: 0.5 },
+      ...againstEtcd({ metric: "throughput", atLeast: times }, { metric: "p99", atMost: 1 }),
+    ],
+  };
+});
 
-const reads: Bench = {
-  name: "linearizable reads by lease, 64 at a time",
+const steady = { what: "write", clients: 64, rate: 3000 } as const;
+
+const rate: Bench = {
+  name: "committed writes, 256 B, 3,000 a second whatever happens",
   metrics,
   subjects: {
-    evenkeel: subject(
-      "evenkeel",
-      "read",
-      64,
-      "from the leader's memory while its lease runs, no message between replicas",
-    ),
+    evenkeel: subject("evenkeel", steady),
+    limit: subject("limit", steady),
+    etcd: subject("etcd", steady),
   },
+  goals: [{ metric: "p99", atMost: 5 }],
 };
 
-export default [...writes, reads] satisfies Bench[];
+const reading = { what: "read", clients: 64 } as const;
+
+const reads: Bench = {
+  name: "linearizable reads, 64 at a time (here by lease: no message between replicas)",
+  metrics,
+  subjects: { evenkeel: subject("evenkeel", reading), etcd: subject("etcd", reading) },
+  goals: againstEtcd({ metric: "throughput", atLeast: 6 }),
+};
+
+export default [...writes, rate, reads] satisfies Bench[];

@@ -12,7 +12,9 @@ import {
   type Position,
 } from "../src/core/index.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage } from "../src/host/host-messages.js";
+import { walStorage } from "../src/storage/index.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "../src/storage/record.js";
+import { FakeWal } from "./support/fake-wal.js";
 
 const ballot = { round: 3, node: "a1" };
 const older = { round: 2, node: "knoten-é" };
@@ -43,6 +45,21 @@ const messages: Message[] = [
   { type: "releasable", throughSlot: 299 },
   { type: "departed", slot: 301 },
   { type: "takeOver", ballot },
+];
+
+const doubtful: Message[] = [
+  { type: "doubt", id: 2 ** 47 + 5 },
+  { type: "standing", id: 2 ** 47 + 5, promised: ballot, accepted: older, logEnd: 302, members: ["a1", "knoten-é"] },
+  {
+    type: "promised",
+    ballot,
+    accepted: older,
+    logEnd: 300,
+    chosenThrough: 299,
+    chosenBallot: older,
+    entries: entries.slice(0, 1),
+    floor: { accepted: ballot, logEnd: 302 },
+  },
 ];
 
 const hostMessages: HostMessage[] = [
@@ -81,6 +98,37 @@ describe("what members, snapshots and births look like in bytes", () => {
     expect(read).toEqual(messages);
   });
 
+  it("between cores one of which may have forgotten", () => {
+    const fixture = lines("messages-v3.txt");
+    expect(fixture).toEqual(doubtful.map((message) => `${message.type} ${hex(encodeMessage(message))}`));
+    const read = fixture.map((line) => decodeMessage(Buffer.from(line.split(" ")[1] as string, "hex")));
+    expect(read).toEqual(doubtful);
+    for (const message of doubtful) {
+      const bytes = encodeMessage(message);
+      for (let length = 0; length < bytes.length; length++) {
+        expect(() => decodeMessage(bytes.subarray(0, length))).toThrow();
+      }
+    }
+  });
+
+  it("in the notes about a torn log", async () => {
+    const wal = new FakeWal();
+    const tail = { file: "/data/log/0000000000000003.wal", offset: 8192, batch: 300 };
+    const group = walStorage(Object.assign(wal, { uncertainFrom: tail }))("g");
+    await group.load();
+    await group.write({ promised: ballot });
+    const written: string[] = [];
+    for await (const { data } of wal.stream("doubts of paxos/").read()) written.push(hex(data));
+    expect(written).toEqual(lines("doubts-v1.txt"));
+    // Read back: the one that was assured is not in doubt, whatever else is.
+    const storage = walStorage(wal);
+    expect((await storage("g").load()).doubtful).toBeUndefined();
+    await wal.stream("paxos/later").append([encodeRecord({ promised: ballot })]);
+    expect((await storage("later").load()).doubtful).toBe(true);
+    await wal.stream("doubts of paxos/").append([Uint8Array.of(2, 1)]);
+    await expect(walStorage(wal)("g").load()).rejects.toMatchObject({ code: "ERR_PAXOS_UNSUPPORTED" });
+  });
+
   it("between hosts", () => {
     const fixture = lines("host-messages-v1.txt");
     expect(fixture).toEqual(hostMessages.map((message) => `${message.type} ${hex(encodeHostMessage(message))}`));
@@ -116,7 +164,7 @@ describe("what members, snapshots and births look like in bytes", () => {
     expect(code(() => decodeConfiguration(Uint8Array.of(9, ...config.subarray(1)), 1))).toBe("ERR_PAXOS_UNSUPPORTED");
     expect(code(() => decodeConfiguration(Uint8Array.of(1, 255, 255, 3), 1))).toBe("ERR_PAXOS_CORRUPT");
     expect(code(() => decodeRecord(Uint8Array.of(1, 128, 64)))).toBe("ERR_PAXOS_UNSUPPORTED");
-    expect(code(() => decodeMessage(Uint8Array.of(3, 1)))).toBe("ERR_PAXOS_UNSUPPORTED");
+    expect(code(() => decodeMessage(Uint8Array.of(4, 1)))).toBe("ERR_PAXOS_UNSUPPORTED");
     for (const message of hostMessages) {
       const bytes = encodeHostMessage(message);
       expect(code(() => decodeHostMessage(Uint8Array.of(2, ...bytes.subarray(1))))).toBe("ERR_PAXOS_UNSUPPORTED");

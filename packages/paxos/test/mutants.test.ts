@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { BALLOT_ZERO, type Standing } from "../src/core/index.js";
 import type { Membership } from "../src/core/quorum.js";
 import type { CoreHooks } from "./support/core-hooks.js";
 import { type Mutant, mutants } from "./support/mutants.js";
@@ -39,12 +40,34 @@ vi.mock("../src/core/quorum.js", async (original) => {
   };
 });
 
+vi.mock("../src/core/doubt.js", async (original) => {
+  const shipped = await original<typeof import("../src/core/doubt.js")>();
+  class Doubt extends shipped.Doubt {
+    override get over() {
+      return (broken.hooks.doubt === "helps anybody" && !this.open) || super.over;
+    }
+
+    override get raised() {
+      return broken.hooks.doubt === "promises nothing" ? BALLOT_ZERO : super.raised;
+    }
+
+    override onStanding(from: string, message: Standing) {
+      super.onStanding(from, message);
+      if (broken.hooks.doubt !== "asks a quorum" || !this.open) return;
+      // Of three: who is not asked any more has nothing to say.
+      const nothing = { ...message, promised: BALLOT_ZERO, accepted: BALLOT_ZERO, logEnd: 0, members: [] };
+      for (const other of message.members) if (other !== from) super.onStanding(other, nothing);
+    }
+  }
+  return { ...shipped, Doubt };
+});
+
 /** The first seed whose run fails, and how. */
-function caught({ mutation, weather, members, hooks }: Mutant): { seed: number; how: string } | undefined {
+function caught({ mutation, weather, members, torn, hooks }: Mutant): { seed: number; how: string } | undefined {
   broken.hooks = hooks ?? {};
   for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {
-      runScenario({ seed, mutation, ...(weather && { weather }), ...(members && { members }) });
+      runScenario({ seed, mutation, ...(weather && { weather }), ...(members && { members }), ...(torn && { torn }) });
     } catch (error) {
       return { seed, how: error instanceof Error ? error.message : String(error) };
     }

@@ -76,6 +76,11 @@ const expected = [
   "sent releasable",
   "sent departed",
   "sent takeOver",
+  "torn logs",
+  "torn logs that had been on disk",
+  "accepted entries torn off",
+  "promises torn off",
+  "doubts settled",
 ];
 
 describe("three replicas in bad weather", () => {

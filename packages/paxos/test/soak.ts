@@ -1,24 +1,40 @@
 import { parseArgs } from "node:util";
+import { runGrayFailure } from "./support/gray-failure.js";
 import { runScenario } from "./support/scenario.js";
 import { Tally } from "./support/tally.js";
 
 // npm run soak -- --seeds 10000 --from 1
-const { values } = parseArgs({ options: { seeds: { type: "string" }, from: { type: "string" } } });
+// npm run soak -- --seeds 10000 --gray      one link fails, and nobody may stand
+const { values } = parseArgs({
+  options: { seeds: { type: "string" }, from: { type: "string" }, gray: { type: "boolean" } },
+});
 const count = Number(values.seeds ?? 1000);
 const first = Number(values.from ?? 1);
 const tally = new Tally();
 const started = Date.now();
 let operations = 0;
 let failed = 0;
+
+function run(seed: number): void {
+  if (values.gray) {
+    tally.add(runGrayFailure(seed));
+    return;
+  }
+  const report = runScenario({ seed });
+  tally.merge(report.tally);
+  operations += report.operations;
+}
+
 for (let seed = first; seed < first + count; seed++) {
   try {
-    const report = runScenario({ seed });
-    tally.merge(report.tally);
-    operations += report.operations;
+    run(seed);
   } catch (error) {
     failed++;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    console.error(`seed ${seed}: ${text}\nreplay: PAXOS_SEED=${seed} npx vitest run test/simulation.test.ts`);
+    const again = values.gray
+      ? `npm run soak -w @evenkeel/paxos -- --gray --seeds 1 --from ${seed}`
+      : `PAXOS_SEED=${seed} npx vitest run test/simulation.test.ts`;
+    console.error(`seed ${seed}: ${text}\nreplay: ${again}`);
   }
 }
 const seconds = (Date.now() - started) / 1000;

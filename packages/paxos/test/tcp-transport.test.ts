@@ -1,8 +1,16 @@
+import { randomBytes } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { encodeFrame, type TcpTransport, type TcpTransportOptions, tcpTransport } from "../src/transport/index.js";
+import { decodeChallenge, encodeHello, kinds, messageVersion, proofOf } from "../src/transport/handshake.js";
+import {
+  encodeFrame,
+  FrameReader,
+  type TcpTransport,
+  type TcpTransportOptions,
+  tcpTransport,
+} from "../src/transport/index.js";
 
 const open: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
@@ -31,6 +39,25 @@ async function rawConnection(port: number): Promise<Socket> {
   socket.on("error", () => {});
   open.push(() => socket.destroy());
   await once(socket, "connect");
+  return socket;
+}
+
+/** A connection that has come as far as a peer's. */
+async function provedConnection(port: number, { from, to }: { from: string; to: string }): Promise<Socket> {
+  const socket = await rawConnection(port);
+  const reader = new FrameReader({ frameBytesMax: 1024 });
+  const next = async () => {
+    for (;;) {
+      const frame = reader.next();
+      if (frame) return frame;
+      reader.push((await once(socket, "data"))[0] as Buffer);
+    }
+  };
+  const hello = { versionMin: messageVersion, versionMax: messageVersion, nonce: randomBytes(32), from, to };
+  socket.write(encodeFrame(encodeHello(hello), kinds.hello));
+  const challenge = decodeChallenge((await next()).payload);
+  socket.write(encodeFrame(proofOf(undefined, "D", hello, challenge), kinds.proof));
+  expect((await next()).kind).toBe(kinds.welcome);
   return socket;
 }
 
@@ -144,6 +171,33 @@ describe("the TCP transport", () => {
       expect(a.stats().connectionsRefused).toBe(index + 1);
     }
     expect(a.received).toEqual([]);
+  });
+
+  it("ends the connection of a peer that announces more than the bound, or never reads what it asks for", async () => {
+    const b = await node("b", { frameBytesMax: 100_000 });
+    b.setPeer("a", { host: "127.0.0.1", port: 1 });
+    const large = encodeFrame(bytes("x".repeat(100_001)), kinds.message);
+    const deaf = await provedConnection(b.port, { from: "a", to: "b" });
+    const gone = once(deaf, "close");
+    deaf.write(encodeFrame(bytes("a message"), kinds.message));
+    deaf.write(large.subarray(0, 5000));
+    deaf.resume();
+    await gone;
+    expect(b.received).toEqual([["a", "a message"]]);
+    expect(b.stats().connectionsRefused).toBe(1);
+
+    const asks = await provedConnection(b.port, { from: "a", to: "b" });
+    asks.pause();
+    const pings = Buffer.concat(Array.from({ length: 5000 }, () => encodeFrame(bytes(""), kinds.ping)));
+    const ended = new Promise((resolve) => asks.once("close", resolve));
+    const write = () => {
+      while (!asks.destroyed && asks.write(pings));
+    };
+    asks.on("drain", write);
+    write();
+    await until(() => b.stats().connectionsRefused === 2);
+    asks.destroy();
+    await ended;
   });
 
   it("ends connections that never prove who they are, and bounds how many may try", async () => {

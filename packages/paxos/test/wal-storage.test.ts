@@ -88,6 +88,25 @@ describe("groups in a real log", () => {
     ]);
   });
 
+  it("begin anew behind a snapshot, with the slots that follow it, also in the log as it is found again", async () => {
+    const dir = await directory();
+    const wal = await opened(dir);
+    const group = walStorage(wal)("g");
+    await group.load();
+    await group.write({ promised: ballot, accepted: ballot, entries: entries(1, 5, 1000), chosenThrough: 3 });
+    const configuration = { slot: 0, storage: ["n1", "n2", "n3"], log: [], departed: [] };
+    const reset = { slot: 100, ballot, configuration };
+    await group.markInstall(reset);
+    await group.write({ reset, chosenThrough: 100 });
+    await group.write({ entries: entries(101, 110, 1000), chosenThrough: 105 });
+    expect((await group.read(101, 110, 1e6)).map(({ slot }) => slot)).toHaveLength(10);
+    await wal.close();
+    const again = walStorage(await opened(dir))("g");
+    expect(await again.load()).toMatchObject({ accepted: ballot, trimmedThrough: 100, chosenThrough: 105 });
+    expect(await again.read(101, 110, 1e6)).toEqual(entries(101, 110, 1000));
+    await expect(again.read(100, 100, 1)).rejects.toMatchObject({ code: "ERR_PAXOS_TRIMMED" });
+  });
+
   it("give their space back when they are trimmed", async () => {
     const dir = await directory();
     const wal = await opened(dir);

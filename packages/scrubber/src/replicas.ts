@@ -1,13 +1,15 @@
 import type { CreateHash } from "./core/digest.js";
 import { badArgument } from "./core/errors.js";
 import { MemoryReplica, type MemoryStore } from "./core/memory.js";
-import { Reference, type ReferenceEntry, type ReferenceOptions } from "./core/reference.js";
-import type { Position, ReplicaSource } from "./core/source.js";
+import { Reference, type ReferenceEntry, type ReferenceOptions, type ReferenceSnapshot } from "./core/reference.js";
+import type { Position, ReplicaSource, SourceKind } from "./core/source.js";
 import { type StreamingOptions, streamingSnapshot } from "./core/streaming.js";
 import { sha256 } from "./sha256.js";
 
 export interface SortedReplicaOptions {
   readonly name: string;
+  /** For findings to say; `tree` by default. */
+  readonly kind?: SourceKind;
   /**
    * Opens a view of the contents at exactly this position. Throws `behind(name, at, why)` when the position is not reached yet, or is
    * over; any other error counts as unreachable.
@@ -17,15 +19,18 @@ export interface SortedReplicaOptions {
 }
 
 /** A replica over anything that can be read in order of its keys: a B-tree's cursor, a database's query, a sorted file. */
-export function sortedReplica({ name, open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
+export function sortedReplica({ name, kind = "tree", open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
   if (typeof open !== "function") throw badArgument("open", "a function", open);
-  return { name, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
+  return { name, kind, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
 }
 
 export interface MemoryReplicaOptions {
   readonly position?: Position;
+  /** A store that is kept elsewhere; without it the replica makes one, and keeps a Merkle tree along with it. */
   readonly store?: MemoryStore;
   readonly createHash?: CreateHash;
+  /** See `MerkleViewOptions`. */
+  readonly pause?: (bytes: number) => Promise<void> | void;
 }
 
 /** A replica in memory; its owner changes `store` and moves `position` along. */
@@ -37,16 +42,19 @@ export function memoryReplica(
 }
 
 export interface ReferenceFromOptions extends ReferenceOptions {
+  /** The state that the entries follow on; not where the store has saved one. */
+  readonly snapshot?: ReferenceSnapshot;
   readonly through?: Position;
   readonly createHash?: CreateHash;
 }
 
-/** Builds a reference out of archived entries, through the app's own apply function. Keep it and `advance` it for the next pass. */
+/** Builds a reference out of a snapshot and archived entries, through the app's own apply function. Keep it and `advance` it for the next pass. */
 export async function referenceFrom(
   entries: AsyncIterable<ReferenceEntry> | Iterable<ReferenceEntry>,
-  { through, createHash = sha256, ...options }: ReferenceFromOptions,
+  { through, snapshot, createHash = sha256, ...options }: ReferenceFromOptions,
 ): Promise<Reference> {
   const reference = new Reference(options, createHash);
+  if (snapshot !== undefined && options.store?.savedPosition === undefined) await reference.load(snapshot);
   await reference.advance(entries, through === undefined ? {} : { through });
   return reference;
 }

@@ -1,8 +1,9 @@
 import { channel } from "node:diagnostics_channel";
 import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
-import { comparePass } from "./core/pass.js";
-import { type Repairer, type RepairResult, repairAll } from "./core/repair.js";
+import { History } from "./core/history.js";
+import { comparePass, type StepDone } from "./core/pass.js";
+import { type Audit, type Repairer, type RepairResult, repairAll } from "./core/repair.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 
 export interface ScrubberOptions {
@@ -30,6 +31,17 @@ export interface ScrubberOptions {
 export interface PassRunOptions {
   /** Instead of asking `position`. */
   readonly at?: Position;
+  /**
+   * Compares the digests that sources keep along with their writes (`MerkleIndex`) instead of reading everything: an exchange of 32 bytes when all
+   * agree. Finds what was written differently; not what has rotted since, for which everything has to be read. False by default.
+   */
+  readonly kept?: boolean;
+  /** Begins at this key, where a pass was interrupted (`onStep`); what is below it is not compared. */
+  readonly from?: Uint8Array;
+  /** Instead of the scrubber's own. */
+  readonly take?: (bytes: number) => Promise<void> | void;
+  /** After each step, awaited. Not called for the rest of a pass that cannot go on. */
+  readonly onStep?: (step: StepDone) => Promise<void> | void;
   readonly signal?: AbortSignal;
 }
 
@@ -55,6 +67,7 @@ const unreadableChannel = channel("evenkeel:scrubber:unreadable");
  */
 export class Scrubber {
   readonly #options: Required<Omit<ScrubberOptions, "reference">> & { readonly reference: ReplicaSource | undefined };
+  readonly #history = new History();
   readonly #closing = new AbortController();
   #running: Promise<unknown> | undefined;
   #stats: ScrubberStats = {
@@ -91,16 +104,24 @@ export class Scrubber {
   }
 
   /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
-  async pass({ at, signal }: PassRunOptions = {}): Promise<PassReport> {
+  async pass({ at, kept = false, from, take, onStep, signal }: PassRunOptions = {}): Promise<PassReport> {
     return this.#alone(async () => {
+      const position = at ?? (await this.#options.position());
+      this.#history.begin(position, kept);
       const report = await comparePass({
         ...this.#options,
-        at: at ?? (await this.#options.position()),
+        at: position,
+        kept,
+        history: this.#history,
+        from,
+        take: take ?? this.#options.take,
         signal: this.#signal(signal),
-        onStep: ({ through, bytes }) => {
+        onStep: async ({ through, bytes }) => {
           this.#stats = { ...this.#stats, through, bytesCompared: this.#stats.bytesCompared + bytes };
+          await onStep?.({ through, bytes });
         },
       });
+      this.#history.end(report, from !== undefined);
       this.#stats = {
         ...this.#stats,
         passes: this.#stats.passes + 1,
@@ -115,12 +136,13 @@ export class Scrubber {
 
   /**
    * Repairs what a pass found: each key is looked at anew, judged anew (the reference first, else the majority), handed to `repairer`, and
-   * looked at again. Nothing is repaired where no two sources agree.
+   * looked at again. Nothing is repaired where no two sources agree. With `audit`, each order and what came of it is written down; when that
+   * fails before the order, the key is left as it is.
    */
   async repair(
     divergences: readonly Divergence[],
     repairer: Repairer,
-    { signal }: { readonly signal?: AbortSignal } = {},
+    { signal, audit }: { readonly signal?: AbortSignal; readonly audit?: Audit } = {},
   ): Promise<readonly RepairResult[]> {
     return this.#alone(async () => {
       const { replicas, reference, position } = this.#options;
@@ -129,6 +151,7 @@ export class Scrubber {
         reference,
         position,
         repairer,
+        audit,
         signal: this.#signal(signal),
       });
       const repaired = results.filter((result) => result.outcome === "repaired").length;

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
-import type { IncrementalHash } from "./core/digest.js";
+import { createHash, hash } from "node:crypto";
+import type { CreateHash } from "./core/digest.js";
 
 /** SHA-256 by Node's own OpenSSL. Every source of a comparison must use the same hash. */
-export function sha256(): IncrementalHash {
-  return createHash("sha256");
-}
+export const sha256: CreateHash = Object.assign(() => createHash("sha256"), {
+  once: (bytes: Uint8Array) => hash("sha256", bytes, "binary"),
+});

@@ -8,7 +8,7 @@ import {
   referenceFrom,
   Scrubber,
 } from "../src/index.js";
-import { bytes, text } from "./support.js";
+import { bytes, text } from "./support/sources.js";
 
 /** "put k v", "add k n" and "delete k": a small state machine in which skipping and repeating both show. */
 const apply: ReferenceApply = (store, { data }) => {

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, it } from "vitest";
 import { Scrubber } from "../src/index.js";
-import { bytes, many, replica, text, trio } from "./support.js";
+import { bytes, many, replica, text, trio } from "./support/sources.js";
 
 it("asks the budget before every step, for a step's bytes", async () => {
   const asked: number[] = [];

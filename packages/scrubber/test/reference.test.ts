@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { type ReferenceApply, referenceFrom, Scrubber } from "../src/index.js";
-import { bytes, replica, text } from "./support.js";
+import { bytes, replica, text } from "./support/sources.js";
 
 /** "key=value" puts, "key" deletes, "!" cannot be read. */
 const apply: ReferenceApply = (store, { data }) => {

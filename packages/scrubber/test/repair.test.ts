@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MemoryReplica, Repairer, RepairResult } from "../src/index.js";
-import { bytes, many, text, trio } from "./support.js";
+import { bytes, many, text, trio } from "./support/sources.js";
 
 type Trio = ReturnType<typeof trio>;
 

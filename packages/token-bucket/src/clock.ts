@@ -1,15 +1,13 @@
 import { argumentError } from "./core/errors.js";
-
-/** Milliseconds, with fractions if it likes, of any origin; should never step back, may. */
-export type Clock = () => number;
-
-/** Calls `fire` once after about `delayMs`; returns what cancels that. */
-export type Timer = (delayMs: number, fire: () => void) => () => void;
+import type { Clock, Timer } from "./core/time.js";
 
 /** The longest delay that `setTimeout` takes; a longer one would fire at once. */
 export const DELAY_MAX_MS = 2 ** 31 - 1;
 
-/** The monotonic clock of the process, or the caller's own. */
+/**
+ * The monotonic clock of the process, or the caller's own. Everybody who gives none, or `performance.now`, gets the
+ * same function: by that `tryTakeAll` sees that one reading will do for all of them.
+ */
 export function clockFrom(now: Clock | undefined): Clock {
   if (now === undefined) return systemClock;
   if (typeof now !== "function") throw argumentError("now", "a function that returns milliseconds", now);

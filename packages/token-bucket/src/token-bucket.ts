@@ -1,8 +1,10 @@
-import { type Clock, clockFrom, DELAY_MAX_MS, systemTimer, type Timer } from "./clock.js";
+import { clockFrom, systemTimer } from "./clock.js";
 import type { Chargeable } from "./core/all-or-nothing.js";
 import { BucketLevel } from "./core/bucket-level.js";
-import { checkNumber, TokenBucketError } from "./core/errors.js";
-import { type Waiter, WaitingLine } from "./core/waiting-line.js";
+import { checkNumber } from "./core/errors.js";
+import type { Clock, Timer } from "./core/time.js";
+import type { Waiter } from "./core/waiting-line.js";
+import { WaitingRoom } from "./waiting-room.js";
 
 export interface TokenBucketOptions {
   /** Tokens that flow in each second: 0 to 1e12, fractions allowed. */
@@ -43,21 +45,30 @@ export interface TokenBucketStats {
  * `take` is served before any later taker.
  */
 export class TokenBucket implements Chargeable {
-  readonly #now: Clock;
-  readonly #timer: Timer;
+  /** What it reads the time from; `tryTakeAll` reads it once for all buckets that share it. */
+  readonly clock: Clock;
   readonly #level: BucketLevel;
-  readonly #line = new WaitingLine();
-  readonly #waitersMax: number;
-  #cancelTimer: (() => void) | undefined;
+  readonly #room: WaitingRoom<Waiter>;
+  /** Nobody waits, and it is open. */
+  #idle = true;
   #taken = 0;
   #refused = 0;
-  #closed = false;
 
   constructor(options: TokenBucketOptions) {
-    this.#now = clockFrom(options.now);
-    this.#timer = options.timer ?? systemTimer(options.keepAlive ?? false);
-    this.#waitersMax = checkNumber("waitersMax", options.waitersMax ?? 1024, 0, 2 ** 31);
-    this.#level = new BucketLevel(options, this.#now());
+    this.clock = clockFrom(options.now);
+    const waitersMax = checkNumber("waitersMax", options.waitersMax ?? 1024, 0, 2 ** 31);
+    this.#level = new BucketLevel(options, this.clock());
+    this.#room = new WaitingRoom(
+      {
+        serve: (waiter) => this.#serve(waiter),
+        idle: (idle) => {
+          this.#idle = idle;
+        },
+        whyNever: ({ tokens }) => this.#whyNever(tokens),
+      },
+      options.timer ?? systemTimer(options.keepAlive ?? false),
+      waitersMax,
+    );
   }
 
   /**
@@ -65,7 +76,7 @@ export class TokenBucket implements Chargeable {
    * More than `capacity` is never there.
    */
   tryTake(tokens = 1): boolean {
-    if (this.#line.length === 0 && !this.#closed && this.#level.tryTake(tokens, this.#now())) {
+    if (this.#idle && this.#level.tryTake(tokens, this.clock())) {
       this.#taken += 1;
       return true;
     }
@@ -74,9 +85,9 @@ export class TokenBucket implements Chargeable {
     return false;
   }
 
-  /** Whether `tryTake(tokens)` would succeed now. Changes nothing. */
-  has(tokens = 1): boolean {
-    return this.#line.length === 0 && !this.#closed && this.#level.has(tokens, this.#now());
+  /** Whether `tryTake(tokens)` would succeed now. Changes nothing. `nowMs`: for who has read `clock` already. */
+  has(tokens = 1, nowMs = this.clock()): boolean {
+    return this.#idle && this.#level.has(tokens, nowMs);
   }
 
   /**
@@ -90,70 +101,50 @@ export class TokenBucket implements Chargeable {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
     const { signal } = options;
     signal?.throwIfAborted();
-    if (this.#closed) throw this.#refuse("ERR_TOKEN_BUCKET_CLOSED", "the bucket is closed");
-    if (this.#line.length === 0 && this.#level.tryTake(tokens, this.#now())) {
+    if (this.#idle && this.#level.tryTake(tokens, this.clock())) {
       this.#taken += 1;
       return;
     }
-    const never = this.#whyNever(tokens);
-    if (never !== undefined) throw never;
-    if (this.#line.length >= this.#waitersMax) {
-      throw this.#refuse(
-        "ERR_TOKEN_BUCKET_QUEUE_FULL",
-        `${this.#line.length} callers wait already; waitersMax is ${this.#waitersMax}`,
-      );
-    }
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = () => {
-        this.#line.remove(waiter);
-        waiter.fail(signal?.reason);
-        // It may have stood in the way of a smaller request behind it.
-        this.#serve();
-      };
-      const waiter: Waiter = {
-        tokens,
-        admit: () => {
-          signal?.removeEventListener("abort", onAbort);
-          this.#taken += 1;
-          resolve();
-        },
-        fail: (reason) => {
-          signal?.removeEventListener("abort", onAbort);
-          this.#refused += 1;
-          reject(reason as Error);
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#line.push(waiter);
-      if (this.#line.length === 1) this.#serve();
-    });
+    await this.#room.wait({ tokens }, signal);
   }
 
   /**
    * Charges `tokens` (0 to 1e15) after the fact, whether or not they are there, also past those who wait. The balance
    * may fall below zero; what flows in pays that back first.
    */
-  debit(tokens: number): void {
-    this.#level.debit(tokens, this.#now());
+  debit(tokens: number, nowMs = this.clock()): void {
+    this.#level.debit(tokens, nowMs);
+  }
+
+  /** What `tryTake` does, for who has read `clock` already. */
+  takeAt(tokens: number, nowMs: number): boolean {
+    if (!this.#idle || !this.#level.tryTake(tokens, nowMs)) return false;
+    this.#taken += 1;
+    return true;
+  }
+
+  /** Undoes a `takeAt` of this very moment. For what was paid for and never done there is `refund`. */
+  untake(tokens: number, nowMs: number): void {
+    this.#level.refund(tokens, nowMs);
+    this.#taken -= 1;
   }
 
   /** Gives `tokens` back; what would stand above the capacity is lost. */
   refund(tokens: number): void {
-    this.#level.refund(tokens, this.#now());
-    this.#serve();
+    this.#level.refund(tokens, this.clock());
+    this.#room.serve();
   }
 
   /**
    * Milliseconds until `tryTake(tokens)` can succeed if no others come: counts those that wait now. Rounded so that it
    * is never short. `Infinity` when it never can.
    */
-  msUntil(tokens = 1): number {
+  msUntil(tokens = 1, nowMs = this.clock()): number {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
-    const nowMs = this.#now();
-    if (this.#closed || tokens > this.#level.capacity) return Number.POSITIVE_INFINITY;
-    if (this.#line.length === 0) return this.#level.msUntil(tokens, nowMs);
+    if (this.#room.closed || tokens > this.#level.capacity) return Number.POSITIVE_INFINITY;
+    if (this.#room.length === 0) return this.#level.msUntil(tokens, nowMs);
     // Their sum may be above the capacity; it is earned and spent bit by bit.
-    const missing = this.#line.tokens() + tokens - this.#level.tokens(nowMs);
+    const missing = this.#room.tokens() + tokens - this.#level.tokens(nowMs);
     return missing <= 0 ? 0 : (missing / this.#level.ratePerSecond) * 1000;
   }
 
@@ -162,37 +153,24 @@ export class TokenBucket implements Chargeable {
    * the new rate, and refused with `ERR_TOKEN_BUCKET_NEVER` if they wait for what can no longer come.
    */
   reconfigure(change: { readonly ratePerSecond?: number; readonly capacity?: number }): void {
-    this.#level.reconfigure(change, this.#now());
-    for (const waiter of this.#line.toArray()) {
-      if (waiter.tokens <= this.#level.tokens(this.#now())) continue;
-      const never = this.#whyNever(waiter.tokens, false);
-      if (never === undefined) continue;
-      this.#line.remove(waiter);
-      waiter.fail(never);
-    }
-    this.#serve();
+    this.#level.reconfigure(change, this.clock());
+    this.#room.reconsider();
   }
 
   stats(): TokenBucketStats {
     return {
-      tokens: this.#level.tokens(this.#now()),
+      tokens: this.#level.tokens(this.clock()),
       capacity: this.#level.capacity,
       ratePerSecond: this.#level.ratePerSecond,
-      waiting: this.#line.length,
-      taken: this.#taken,
-      refused: this.#refused,
+      waiting: this.#room.length,
+      taken: this.#taken + this.#room.admitted,
+      refused: this.#refused + this.#room.refused,
     };
   }
 
   /** Refuses those who wait with `ERR_TOKEN_BUCKET_CLOSED`, and every take from now on. May be called twice. */
   close(): void {
-    this.#closed = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    for (const waiter of this.#line.toArray()) {
-      this.#line.remove(waiter);
-      waiter.fail(new TokenBucketError("ERR_TOKEN_BUCKET_CLOSED", "the bucket was closed while this caller waited"));
-    }
+    this.#room.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -200,39 +178,17 @@ export class TokenBucket implements Chargeable {
     return Promise.resolve();
   }
 
-  /** Admits from the front whoever can be, and sees to it that this is called again when the next one can. */
-  #serve(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    for (let waiter = this.#line.first; waiter !== undefined; waiter = this.#line.first) {
-      const nowMs = this.#now();
-      if (!this.#level.tryTake(waiter.tokens, nowMs)) {
-        const waitMs = this.#level.msUntil(waiter.tokens, nowMs);
-        // Longer waits than a timer can hold are slept in pieces; a timer that fires early finds nothing and sleeps
-        // again.
-        const delayMs = Math.max(1, Math.min(waitMs, DELAY_MAX_MS));
-        this.#cancelTimer = this.#timer(delayMs, () => this.#serve());
-        return;
-      }
-      this.#line.remove(waiter);
-      waiter.admit();
-    }
+  #serve(waiter: Waiter): number {
+    const nowMs = this.clock();
+    return this.#level.tryTake(waiter.tokens, nowMs) ? 0 : this.#level.msUntil(waiter.tokens, nowMs);
   }
 
-  #whyNever(tokens: number, count = true): TokenBucketError | undefined {
+  /** Asked only of those who could not be served at once. */
+  #whyNever(tokens: number): string | undefined {
     const { capacity, ratePerSecond } = this.#level;
-    let message: string;
-    if (tokens > capacity)
-      message = `${tokens} tokens were asked for, and the bucket never holds more than ${capacity}`;
-    else if (ratePerSecond === 0) message = `${tokens} tokens were asked for, and ratePerSecond is 0`;
-    else return undefined;
-    return count
-      ? this.#refuse("ERR_TOKEN_BUCKET_NEVER", message)
-      : new TokenBucketError("ERR_TOKEN_BUCKET_NEVER", message);
-  }
-
-  #refuse(code: TokenBucketError["code"], message: string): TokenBucketError {
-    this.#refused += 1;
-    return new TokenBucketError(code, message);
+    if (tokens > capacity) return `${tokens} tokens were asked for, and the bucket never holds more than ${capacity}`;
+    if (ratePerSecond === 0 && !this.#level.has(tokens, this.clock()))
+      return `${tokens} tokens were asked for, and ratePerSecond is 0`;
+    return undefined;
   }
 }

@@ -3,13 +3,10 @@ const FRACTION_BITS = 240n;
 
 export function exact(value: number): bigint {
   if (!Number.isFinite(value)) throw new RangeError(`${value}`);
-  let scaled = value;
-  let shift = 0n;
-  while (!Number.isInteger(scaled)) {
-    scaled *= 2;
-    shift += 1n;
-  }
-  return (BigInt(scaled) << FRACTION_BITS) >> shift;
+  // Multiplying by a power of two loses nothing, and what is an integer then is converted as it is.
+  const scaled = value * 2 ** Number(FRACTION_BITS);
+  if (Number.isInteger(scaled)) return BigInt(scaled);
+  return BigInt(Math.floor(value * 2 ** 1000)) >> (1000n - FRACTION_BITS);
 }
 
 export function toNumber(value: bigint): number {

@@ -36,6 +36,7 @@ function replays({ bytes, logBytes, goals }: Replayed): Bench {
       "open s": { unit: "s", better: "lower" },
       "open GB/s": { unit: "GB/s", better: "higher" },
       "read GB/s": { unit: "GB/s", better: "higher" },
+      "read in blocks GB/s": { unit: "GB/s", better: "higher" },
       "read records/s": { unit: "records/s", better: "higher" },
     },
     subjects: {
@@ -52,13 +53,19 @@ function replays({ bytes, logBytes, goals }: Replayed): Bench {
           let records = 0;
           for await (const { data } of wal.stream("bench").read()) records += data.length === bytes ? 1 : Number.NaN;
           const read = performance.now();
+          let again = 0;
+          for await (const block of wal.stream("bench").readBlocks())
+            for (const { data } of block) again += data.length === bytes ? 1 : Number.NaN;
+          const inBlocks = performance.now();
           await wal.close();
+          if (again !== records) throw new Error(`read ${records} records, in blocks ${again}`);
           const [openS, readS] = [(opened - started) / 1000, (read - opened) / 1000];
           const gigabytes = (records * (bytes + framingBytes)) / 1e9;
           return {
             "open s": openS,
             "open GB/s": gigabytes / openS,
             "read GB/s": gigabytes / readS,
+            "read in blocks GB/s": (gigabytes / (inBlocks - read)) * 1000,
             "read records/s": records / readS,
           };
         },
@@ -121,6 +128,7 @@ export default [
       { metric: "open s", atMost: 2 },
       { metric: "open GB/s", atLeast: 2 },
       { metric: "read GB/s", atLeast: 2 },
+      { metric: "read in blocks GB/s", atLeast: 2 },
     ],
   }),
   replays({ bytes: 32, logBytes: 64 * mib, goals: [{ metric: "read records/s", atLeast: 1_000_000 }] }),

@@ -174,7 +174,7 @@ export class Log {
     const payloadCrc = batch.seal(segment.place.seed(offset));
     await this.#write(segment, batch.written(), payloadCrc, batch.count, batch.timeMs);
     this.#hasRecords = true;
-    for (const operation of batch.operations) operation.apply(segment, offset);
+    batch.apply(segment, offset);
     this.#committing = undefined;
     this.bytesInFlight -= batch.used - batchHeaderBytes;
     this.entries += batch.count;

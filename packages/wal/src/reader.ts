@@ -29,6 +29,26 @@ export function readRecords(
   return new RecordReader(fileSystem, state, from, to, signal);
 }
 
+/** The same, all records that are in memory at once: a list for each block, none of them empty. */
+export async function* readBlocks(
+  fileSystem: WalFileSystem,
+  state: StreamState,
+  from: number,
+  to: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WalRecord[], void, undefined> {
+  const reader = new RecordReader(fileSystem, state, from, to, signal);
+  try {
+    for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
+      const block = [next.value];
+      reader.takeInto(block);
+      yield block;
+    }
+  } finally {
+    await reader.return();
+  }
+}
+
 const done: IteratorResult<WalRecord, undefined> = { done: true, value: undefined };
 
 /**
@@ -88,6 +108,16 @@ class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
       }
     }
     return this.#inTurn(() => this.#wait());
+  }
+
+  /** What more is in memory. What is wrong with the record behind it is told by the next call of `next`. */
+  takeInto(block: WalRecord[]): void {
+    if (this.#pending !== undefined || this.#over) return;
+    try {
+      for (let value = this.#take(); value !== undefined; value = this.#take()) block.push(value);
+    } catch {
+      // Nothing was taken from the damaged batch, and it will be as damaged then.
+    }
   }
 
   return(): Promise<IteratorResult<WalRecord, undefined>> {

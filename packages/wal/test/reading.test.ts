@@ -87,6 +87,74 @@ describe("a reader", () => {
   });
 });
 
+describe("reading in blocks", () => {
+  it("gives the same records, and never an empty list or much more than a block", async () => {
+    await using wal = await Wal.open({ dir: "log", fileSystem: await filled(5000) });
+    const stream = wal.stream("s");
+    for (const range of [
+      {},
+      { from: 1 },
+      { from: 777, to: 778 },
+      { from: 1234, to: 4321 },
+      { from: 4999 },
+      { to: 1 },
+    ]) {
+      const blocks = await collect(stream.readBlocks(range));
+      const singly = await collect(stream.read(range));
+      const seen = (records: readonly WalRecord[]) => records.map(({ sequence, timeMs }) => `${sequence} ${timeMs}`);
+      expect(seen(blocks.flat())).toEqual(seen(singly));
+      expect(blocks.flat().every(isWhole)).toBe(true);
+      for (const { length } of blocks) {
+        expect(length).toBeGreaterThan(0);
+        expect(length).toBeLessThanOrEqual((256 * 1024 + 64 * 1024) / recordBytes);
+      }
+    }
+    const { length: blocks } = await collect(stream.readBlocks());
+    expect(blocks).toBeLessThan(100);
+    expect(await collect(stream.readBlocks({ from: stream.lastSequence + 1 }))).toEqual([]);
+    expect(() => stream.readBlocks({ from: 0 })).toThrow("from must be a whole number from 1, got 0");
+  });
+
+  it("gives all that stands before damage, and then says so", async () => {
+    const fileSystem = await filled(5000);
+    await using wal = await Wal.open({ dir: "log", fileSystem });
+    fileSystem.damage("log/000000000002.wal", (bytes) => {
+      bytes[500_000] = (bytes[500_000] as number) ^ 1;
+    });
+    const read = async (records: AsyncIterable<WalRecord | readonly WalRecord[]>) => {
+      const found: number[] = [];
+      const failure = await (async () => {
+        for await (const each of records) found.push(...[each].flat().map(({ sequence }) => sequence));
+      })().catch((error: unknown) => error);
+      return { found, failure };
+    };
+    const singly = await read(wal.stream("s").read());
+    expect(singly.failure).toMatchObject({ code: "ERR_WAL_CORRUPT", file: "log/000000000002.wal", stream: "s" });
+    expect(singly.found.length).toBeGreaterThan(1000);
+    expect(await read(wal.stream("s").readBlocks())).toEqual(singly);
+  });
+
+  it("ends with the signal's reason, with a truncation that overtakes it, and gives its file back when it is left", async () => {
+    const counting = new CountingFileSystem(await filled(5000));
+    await using wal = await Wal.open({ dir: "log", fileSystem: counting });
+    const stream = wal.stream("s");
+    const before = counting.openFiles;
+    const leaving = new AbortController();
+    const abandoned = (async () => {
+      for await (const _ of stream.readBlocks({ signal: leaving.signal })) leaving.abort(new Error("enough"));
+    })();
+    await expect(abandoned).rejects.toThrow("enough");
+    expect(counting.openFiles).toBe(before);
+    for await (const block of stream.readBlocks()) if (block.length > 0) break;
+    expect(counting.openFiles).toBe(before);
+    const overtaken = (async () => {
+      for await (const _ of stream.readBlocks()) await stream.truncateBefore(stream.lastSequence);
+    })();
+    await expect(overtaken).rejects.toMatchObject({ code: "ERR_WAL_TRUNCATED" });
+    expect(counting.openFiles).toBe(before);
+  });
+});
+
 describe("opening a log", () => {
   it("takes the memory of one segment, however many there are", async () => {
     const fileSystem = await filled(8000);

@@ -40,7 +40,8 @@ export interface TableDefinition {
   readonly writeUnitsPerSecond: number;
 }
 
-export type TableStatus = "CREATING" | "ACTIVE" | "DELETING";
+/** ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
+export type TableStatus = "CREATING" | "ACTIVE" | "DELETING" | "ARCHIVED";
 
 export interface TableRecord extends TableDefinition {
   /** Never used again for another table, not even one of the same name. */
@@ -48,6 +49,8 @@ export interface TableRecord extends TableDefinition {
   readonly status: TableStatus;
   readonly createdAtMs: number;
   readonly partitions: number;
+  /** Why the table is ARCHIVED. */
+  readonly failure?: { readonly reason: string; readonly atMs: number };
 }
 
 /**

@@ -77,6 +77,9 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     ...(table.billingMode === "PAY_PER_REQUEST" && {
       BillingModeSummary: { BillingMode: "PAY_PER_REQUEST", LastUpdateToPayPerRequestDateTime: createdAt },
     }),
+    ...(table.failure !== undefined && {
+      ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
+    }),
     DeletionProtectionEnabled: false,
   };
 }

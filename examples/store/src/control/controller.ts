@@ -1,3 +1,5 @@
+import { channel } from "node:diagnostics_channel";
+import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { PartitionRecord, TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
@@ -7,24 +9,45 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { Healing } from "./healing.js";
 import { reachableStatuses } from "./reachable-statuses.js";
-import { restorePartitions } from "./restore.js";
+import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
+import type { Upkeep } from "./upkeep.js";
 
 export interface ControllerOptions {
-  readonly metadata: Pick<MetadataService, "leading" | "leadsAlone" | "activate" | "forget">;
-  readonly view: Pick<MetadataView, "tables" | "partitionsOf">;
+  readonly metadata: Pick<
+    MetadataService,
+    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition"
+  >;
+  readonly view: Pick<MetadataView, "tables" | "partitions" | "partitionsOf">;
   readonly archive: ObjectStore;
   readonly partitions: () => Iterable<PartitionHost>;
-  readonly members: readonly string[];
+  /** The metadata's. */
+  readonly group: Pick<Group, "members" | "addStorageReplica" | "remove" | "status">;
+  readonly founders: readonly string[];
+  readonly nodeIds: () => readonly string[];
+  /** Other nodes have taken this one's place. */
+  readonly onReplaced: () => void;
   readonly callerTo: (nodeId: string) => Caller;
+  readonly upkeep: Upkeep;
 }
+
+/** How long a new table waits for members that answer and do not vote yet; they are a message and a sync away from it. */
+const VOTERS_PATIENCE_MS = 5_000;
 
 interface Restoring {
   /** Never rejects. */
   readonly done: Promise<void>;
   failure?: unknown;
 }
+
+/** A damage seen once may have happened on the way from the disk; seen so often, it is in the archive. */
+const FINAL_FAILURES_MAX = 3;
+const RETRY_AFTER_MS = 250;
+const RETRY_AFTER_MS_MAX = 30_000;
+
+const restoreFailed = channel("evenkeel:store:restore-failed");
 
 /**
  * What nobody asks for and must happen all the same. Runs on every node: each looks after the archive of the partitions that it leads; the
@@ -37,14 +60,22 @@ export class Controller {
   readonly #schedule: ArchiveSchedule;
   readonly #tables: Rounds;
   readonly #archive: Rounds;
+  readonly #healing: Healing;
+  readonly #nodes: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
+  /** Restores that failed, and what came of them: by the new table's id. */
+  readonly #failed = new Map<string, { failures: number; final: number; notBeforeMs: number }>();
+  /** Since when each new table has had leaders and lacked voters. */
+  readonly #ledSince = new Map<string, number>();
   readonly #closing = new AbortController();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
     this.#schedule = new ArchiveSchedule(options);
+    this.#healing = new Healing(options);
+    this.#nodes = new Rounds(() => this.#healing.round());
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -54,7 +85,12 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return this.#tables.lastFailure ?? this.#archive.lastFailure;
+    return this.#tables.lastFailure ?? this.#archive.lastFailure ?? this.#nodes.lastFailure;
+  }
+
+  /** Where the partitions of a new table go. */
+  placement(): readonly string[] {
+    return this.#healing.placement();
   }
 
   /** A table changed: look now instead of at the next turn. */
@@ -66,7 +102,7 @@ export class Controller {
   async #tableRound(): Promise<boolean> {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
-    const onTheirWay = [...view.tables.values()].filter(({ status }) => status !== "ACTIVE");
+    const onTheirWay = [...view.tables.values()].filter(({ status }) => status === "CREATING" || status === "DELETING");
     const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
     return onTheirWay.length > 0;
@@ -74,13 +110,15 @@ export class Controller {
 
   async #advance(table: TableEntry): Promise<void> {
     const { metadata } = this.#options;
-    if (table.status === "DELETING") await metadata.forget(table);
-    else if (!(await this.#isLed(table))) return;
+    if (table.status === "DELETING") {
+      this.#ledSince.delete(table.tableId);
+      await metadata.forget(table);
+    } else if (!(await this.#isLed(table))) return;
     else if (table.restore === undefined) await metadata.activate(table);
     else await this.#restored(table, table.restore);
   }
 
-  /** Begins a restore, or looks how it goes; throws, and has it begin anew in the next round, when it failed. */
+  /** Begins a restore, or looks how it goes. One that failed begins anew after a while, unless it never can succeed; throws why, for whoever watches. */
   async #restored(table: TableEntry, { partitions, untilMs }: NonNullable<TableEntry["restore"]>): Promise<void> {
     const { archive, metadata, view } = this.#options;
     const { tableId } = table;
@@ -88,21 +126,44 @@ export class Controller {
     if (known !== undefined) {
       if (known.failure === undefined) return;
       this.#restores.delete(tableId);
+      await this.#restoreFailed(table, known.failure);
       throw known.failure as Error;
     }
+    if (performance.now() < (this.#failed.get(tableId)?.notBeforeMs ?? 0)) return;
     const targets = view.partitionsOf(tableId);
     const { signal } = this.#closing;
     const restoring: Restoring = {
       done: restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal })
         .then(() => metadata.activate(table))
         .then(
-          () => void this.#restores.delete(tableId),
+          () => {
+            this.#restores.delete(tableId);
+            this.#failed.delete(tableId);
+          },
           (error: unknown) => {
             restoring.failure = error ?? new Error("the restore failed");
           },
         ),
     };
     this.#restores.set(tableId, restoring);
+  }
+
+  async #restoreFailed(table: TableEntry, error: unknown): Promise<void> {
+    const { tableId, name } = table;
+    const { failures, final } = this.#failed.get(tableId) ?? { failures: 0, final: 0 };
+    const pauseMs = Math.min(RETRY_AFTER_MS * 2 ** failures, RETRY_AFTER_MS_MAX);
+    const seen = {
+      failures: failures + 1,
+      final: isFinalForRestore(error) ? final + 1 : 0,
+      notBeforeMs: performance.now() + pauseMs,
+    };
+    this.#failed.set(tableId, seen);
+    const isFinal = seen.final >= FINAL_FAILURES_MAX;
+    if (restoreFailed.hasSubscribers) restoreFailed.publish({ table: name, tableId, error, isFinal });
+    if (!isFinal) return;
+    const { code, message } = error as { code: string; message: string };
+    await this.#options.metadata.giveUp(table, `RESTORE_FAILED: ${code}: ${message}`);
+    this.#failed.delete(tableId);
   }
 
   /**
@@ -115,17 +176,36 @@ export class Controller {
     return this.#options.callerTo(node);
   }
 
-  /** Every partition of the table has a leader that takes writes. */
-  async #isLed(table: TableEntry): Promise<boolean> {
+  /**
+   * Every partition of the table has a leader that takes writes, and every member that answers votes: a table that is ACTIVE survives the loss of
+   * any one of them from the first moment on. Who cannot be reached keeps nobody waiting, who answers and never votes not for long.
+   */
+  async #isLed({ tableId }: TableEntry): Promise<boolean> {
     const led = new Set<number>();
-    for (const { partitions } of (await reachableStatuses(this.#options)).values())
+    const voters = new Map<string, Set<number>>();
+    const { nodeIds, callerTo } = this.#options;
+    for (const [node, { partitions }] of await reachableStatuses({ members: nodeIds(), callerTo })) {
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
-    return this.#options.view.partitionsOf(table.tableId).every((record: PartitionRecord) => led.has(record.partition));
+      voters.set(node, new Set(partitions.filter(({ voting }) => voting).map(({ partition }) => partition)));
+    }
+    const records: readonly PartitionRecord[] = this.#options.view.partitionsOf(tableId);
+    if (!records.every(({ partition }) => led.has(partition))) return false;
+    const now = performance.now();
+    const since = this.#ledSince.get(tableId) ?? now;
+    const complete = records.every(({ partition, members }) =>
+      members.every((node) => voters.get(node)?.has(partition) ?? true),
+    );
+    if (complete || now - since > VOTERS_PATIENCE_MS) {
+      this.#ledSince.delete(tableId);
+      return true;
+    }
+    this.#ledSince.set(tableId, since);
+    return false;
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#tables.close(), this.#archive.close()]);
+    await Promise.all([this.#tables.close(), this.#archive.close(), this.#nodes.close(), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
   }
 }

@@ -1,5 +1,5 @@
 import { METADATA_PARTITION } from "../metadata/records.js";
-import { type Fleet, NODE_IDS } from "./fleet.js";
+import type { Fleet } from "./fleet.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 
 const PAUSE_MS = 20;
@@ -15,9 +15,10 @@ export async function metadataKnown(fleet: Fleet): Promise<void> {
   const callerTo = (node: string) => fleet.callerTo(node);
   let wanted: number | undefined;
   while (performance.now() < giveUpAt) {
-    const statuses = [...(await reachableStatuses({ members: NODE_IDS, callerTo })).values()];
-    const metadata = statuses.flatMap(({ partitions }) =>
-      partitions.filter(({ partition }) => partition === METADATA_PARTITION),
+    const statuses = [...(await reachableStatuses({ members: fleet.nodeIds(), callerTo })).values()];
+    const metadata = statuses.flatMap(({ nodeId, partitions }) =>
+      // One that is not a member yet is asked by nobody.
+      partitions.filter(({ partition, members }) => partition === METADATA_PARTITION && members.includes(nodeId)),
     );
     wanted ??= metadata.find(({ ready }) => ready)?.appliedThrough;
     const through = wanted;

@@ -4,7 +4,8 @@ import type { MemdsMember } from "@evenkeel/memds";
 import { RpcClient } from "../rpc/client.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
-import { type Fleet, type FleetOptions, NODE_IDS } from "./fleet.js";
+import { type Fleet, type FleetOptions, NODE_IDS, spareIds } from "./fleet.js";
+import { Names } from "./names.js";
 import type { FromNode, NodeAddresses, NodeSettings, ToNode } from "./node-messages.js";
 
 const HOST = "127.0.0.1";
@@ -13,8 +14,6 @@ const RESTART_AFTER_MS_MAX = 5_000;
 /** A node that ran this long before it died starts again without delay. */
 const STEADY_AFTER_MS = 10_000;
 const STOP_TIMEOUT_MS = 20_000;
-/** With this many nodes every partition can be led and written. */
-const QUORUM = Math.floor(NODE_IDS.length / 2) + 1;
 /** How long a start waits for a node that neither listens nor has failed, once a quorum listens. */
 const STRAGGLER_MS = 5_000;
 
@@ -24,21 +23,28 @@ export interface ProcessFleetOptions extends FleetOptions {
   /** Arguments of the node's Node.js; absent: those of this process. */
   readonly execArgv?: readonly string[];
   /** Told of every exit that nobody asked for. */
+  readonly onNews?: (line: string) => void;
   readonly onExit?: (nodeId: string, reason: string) => void;
 }
+
+/** Under its name the node is of no use any more: it has lost what it had, or was replaced. It begins anew under another one, and takes the place of itself. */
+const LOST: ReadonlySet<unknown> = new Set(["ERR_PAXOS_AMNESIA", "ERR_STORE_REPLACED"]);
 
 /** What a person has to set right, and would not hear of if the store ran on without the node. */
 const OBSTACLES: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ERR_WAL_LOCKED"]);
 
 interface Supervised {
-  readonly nodeId: string;
-  readonly client: RpcClient;
+  /** Where it stands: the name of the first node there. */
+  readonly place: string;
+  nodeId: string;
+  client: RpcClient;
+  knowsMetadata: boolean;
   child: ChildProcess | undefined;
   addresses: NodeAddresses | undefined;
   startedAtMs: number;
   delayMs: number;
   timer: NodeJS.Timeout | undefined;
-  lastFailure: string | undefined;
+  lastFailure: { readonly message: string; readonly code: string | undefined } | undefined;
   /** Restarts wait until this is false again: a test or a tour wants the node down. */
   held: boolean;
 }
@@ -46,7 +52,9 @@ interface Supervised {
 /** Each node a process of its own; one that dies is started again, with growing patience. */
 export class ProcessFleet implements Fleet {
   readonly #options: ProcessFleetOptions;
+  /** By their places. */
   readonly #nodes = new Map<string, Supervised>();
+  readonly #names: Names;
   readonly #moved = new Set<() => void>();
   /** Exits during the start: told when it has succeeded. Where it fails, its own reason says it all. */
   #untold: [nodeId: string, reason: string][] | undefined = [];
@@ -54,6 +62,7 @@ export class ProcessFleet implements Fleet {
 
   private constructor(options: ProcessFleetOptions) {
     this.#options = options;
+    this.#names = Names.open(options.dir);
   }
 
   /**
@@ -78,14 +87,18 @@ export class ProcessFleet implements Fleet {
     let timer: NodeJS.Timeout | undefined;
     let listening = 0;
     const failures: unknown[] = [];
+    const { spares, dir } = this.#options;
+    const places = [...new Set([...NODE_IDS, ...spareIds(spares), ...this.#names.placesFound(dir)])];
+    // With so many nodes every partition can be led and written, and the metadata too, of which all of them are members.
+    const quorum = Math.floor(places.length / 2) + 1;
     await new Promise<void>((resolve, reject) => {
       const count = (): void => {
-        if (failures.length > NODE_IDS.length - QUORUM) reject(failures[0]);
-        else if (listening + failures.length === NODE_IDS.length) resolve();
-        else if (listening >= QUORUM) timer ??= setTimeout(resolve, STRAGGLER_MS);
+        if (failures.length > places.length - quorum) reject(failures[0]);
+        else if (listening + failures.length === places.length) resolve();
+        else if (listening >= quorum) timer ??= setTimeout(resolve, STRAGGLER_MS);
       };
-      for (const nodeId of NODE_IDS) {
-        this.#add(nodeId)
+      for (const place of places) {
+        this.#add(place)
           .then(
             () => listening++,
             (error: unknown) => {
@@ -98,13 +111,18 @@ export class ProcessFleet implements Fleet {
     }).finally(() => clearTimeout(timer));
   }
 
+  nodeIds(): readonly string[] {
+    return [...this.#nodes.values()].map(({ nodeId }) => nodeId);
+  }
+
   callerTo(nodeId: string): Caller {
-    return this.#node(nodeId).client;
+    for (const node of this.#nodes.values()) if (node.nodeId === nodeId) return node.client;
+    throw new StoreError("ERR_STORE_UNREACHABLE", `no node is called ${nodeId} any more`);
   }
 
   memdsMembers(): readonly MemdsMember[] {
-    return [...this.#nodes.values()].flatMap(({ addresses }) =>
-      addresses === undefined ? [] : [{ host: HOST, port: addresses.memdsPort }],
+    return [...this.#nodes.values()].flatMap(({ addresses, knowsMetadata }) =>
+      addresses === undefined || !knowsMetadata ? [] : [{ host: HOST, port: addresses.memdsPort }],
     );
   }
 
@@ -150,16 +168,16 @@ export class ProcessFleet implements Fleet {
   }
 
   #node(nodeId: string): Supervised {
-    const node = this.#nodes.get(nodeId);
-    if (node === undefined)
-      throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${NODE_IDS.join(", ")}; got ${nodeId}`);
-    return node;
+    for (const node of this.#nodes.values()) if (node.nodeId === nodeId) return node;
+    throw new StoreError("ERR_STORE_ARGUMENT", `nodeId must be one of ${this.nodeIds().join(", ")}; got ${nodeId}`);
   }
 
-  async #add(nodeId: string): Promise<void> {
+  async #add(place: string): Promise<void> {
     const node: Supervised = {
-      nodeId,
+      place,
+      nodeId: this.#names.of(place),
       client: new RpcClient(),
+      knowsMetadata: false,
       child: undefined,
       addresses: undefined,
       startedAtMs: 0,
@@ -168,14 +186,14 @@ export class ProcessFleet implements Fleet {
       lastFailure: undefined,
       held: false,
     };
-    this.#nodes.set(nodeId, node);
+    this.#nodes.set(place, node);
     await this.#start(node);
   }
 
   /** Resolves when the node listens, rejects when it ends before that. */
   #start(node: Supervised): Promise<void> {
-    const { dir, partitionsPerTable, program, execArgv = process.execArgv } = this.#options;
-    const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable };
+    const { dir, partitionsPerTable, upkeep, program, execArgv = process.execArgv } = this.#options;
+    const settings: NodeSettings = { nodeId: node.nodeId, dir, partitionsPerTable, upkeep };
     const child = fork(
       program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)),
       [JSON.stringify(settings)],
@@ -188,11 +206,17 @@ export class ProcessFleet implements Fleet {
     node.startedAtMs = performance.now();
     return new Promise<void>((resolve, reject) => {
       child.on("message", (message: FromNode) => {
-        if (message.kind === "failed") {
-          node.lastFailure = message.message;
+        if (message.kind === "knows-metadata") {
+          node.knowsMetadata = true;
+          for (const listener of this.#moved) listener();
+        } else if (message.kind === "news") this.#options.onNews?.(message.line);
+        else if (message.kind === "failed") {
+          node.lastFailure = message;
           reject(Object.assign(new Error(message.message), { code: message.code }));
         } else {
           node.addresses = message.addresses;
+          // One of the first nodes has known them since the store was founded.
+          node.knowsMetadata ||= NODE_IDS.includes(node.nodeId);
           node.client.setAddress({ host: HOST, port: message.addresses.rpcPort });
           this.#announce();
           resolve();
@@ -200,13 +224,15 @@ export class ProcessFleet implements Fleet {
       });
       const ended = (how: string): void => {
         if (node.child !== child) return;
-        const reason = node.lastFailure ?? how;
+        const reason = node.lastFailure?.message ?? how;
+        const lost = LOST.has(node.lastFailure?.code);
         reject(new Error(`node ${node.nodeId} ended: ${reason}`));
         node.child = undefined;
         node.lastFailure = undefined;
         if (this.#closing) return;
         if (this.#untold === undefined) this.#options.onExit?.(node.nodeId, reason);
         else this.#untold.push([node.nodeId, reason]);
+        if (lost) this.#renew(node);
         this.#restart(node);
       };
       child.once("exit", (code, signal) => ended(`exit ${signal ?? code}`));
@@ -215,6 +241,16 @@ export class ProcessFleet implements Fleet {
         if (child.pid === undefined) ended(error.message);
       });
     });
+  }
+
+  /** What is left of it stays in its directory, for a person to look at. */
+  #renew(node: Supervised): void {
+    void node.client.close();
+    node.client = new RpcClient();
+    node.nodeId = this.#names.next(node.place);
+    node.addresses = undefined;
+    node.knowsMetadata = false;
+    this.#announce();
   }
 
   #restart(node: Supervised): void {
@@ -233,7 +269,9 @@ export class ProcessFleet implements Fleet {
   #announce(): void {
     const peers: Record<string, NodeAddresses> = {};
     for (const { nodeId, addresses } of this.#nodes.values()) if (addresses !== undefined) peers[nodeId] = addresses;
-    for (const { child } of this.#nodes.values()) if (child !== undefined) this.#send(child, { kind: "peers", peers });
+    const nodeIds = this.nodeIds();
+    for (const { child } of this.#nodes.values())
+      if (child !== undefined) this.#send(child, { kind: "peers", nodeIds, peers });
     for (const listener of this.#moved) listener();
   }
 

@@ -1,15 +1,23 @@
-import { type ObjectStore, restore } from "@evenkeel/wal/archive";
+import { channel } from "node:diagnostics_channel";
+import { type ObjectStore, type Restoration, restoreState } from "@evenkeel/wal/archive";
 import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
-import { decodeCommand, type PutWrite, type Write } from "../storage-node/command.js";
+import { decodeCommand, type Write } from "../storage-node/command.js";
 import { keyText } from "../storage-node/key-text.js";
+import { StateDecoder } from "../storage-node/partition-state.js";
+import { decodeStored } from "../storage-node/stored-value.js";
 
 const WRITES_PER_ENTRY_MAX = 100;
 const BYTES_PER_ENTRY_MAX = 512 * 1024;
+/** Gathered before it is written: an item that is written again and again is written once. */
+const BYTES_GATHERED_MAX = 8 * 1024 * 1024;
+const WRITES_GATHERED_MAX = 20_000;
+
+const snapshotUnusable = channel("evenkeel:store:snapshot-unusable");
 
 export interface RestoreRequest {
   readonly archive: ObjectStore;
-  readonly calls: LeaderCalls;
+  readonly calls: Pick<LeaderCalls, "call">;
   readonly sources: readonly PartitionRecord[];
   /** One for each source, with the same hash range. */
   readonly targets: readonly PartitionRecord[];
@@ -19,48 +27,112 @@ export interface RestoreRequest {
 }
 
 /**
- * Fills new partitions with what others held at a moment in the past, from the archive alone. A partition's items are held in memory
- * meanwhile. Doing it again writes the same items again.
+ * Fills new partitions with what others held at a moment in the past, from the archive alone: the newest snapshot that is not later, then the
+ * writes behind it, in their order, a few megabytes in memory. Doing it again from the beginning comes to the same, and so does beginning with an older
+ * snapshot when one turns out to be damaged half-way: whatever it left behind is in the older one, or is written or deleted by the log between the
+ * two.
  */
 export async function restorePartitions(request: RestoreRequest): Promise<void> {
-  const { calls, sources, targets, signal } = request;
-  for (const [i, source] of sources.entries()) {
-    const target = targets[i];
+  for (const [i, source] of request.sources.entries()) {
+    const target = request.targets[i];
     if (target === undefined || target.hashFrom !== source.hashFrom)
       throw new Error(`no target for partition ${source.partition}`);
-    const items = await itemsAt(request, source.partition);
-    for (const writes of entriesOf(items)) {
+    await restorePartition(request, groupId(source.partition), target);
+  }
+}
+
+/** From the newest snapshot that can be used. Rejects with what is wrong with the last one where none can. */
+async function restorePartition(request: RestoreRequest, stream: string, target: PartitionRecord): Promise<void> {
+  const { archive, untilMs, signal } = request;
+  let snapshotBefore = Number.POSITIVE_INFINITY;
+  let damage: unknown;
+  for (;;) {
+    const until = { timeMs: untilMs };
+    const found = await restoreState({ store: archive, stream, until, snapshotBefore, signal }).catch((error) => {
+      // That there is nothing before the damaged snapshot is not what went wrong.
+      throw damage ?? error;
+    });
+    const writes = new Gathered(request, target);
+    try {
+      await loadSnapshot(found, writes);
+    } catch (error) {
+      if (found.snapshot === undefined || !isDamage(error)) throw error;
+      damage ??= error;
+      snapshotBefore = found.snapshot.sequence;
+      if (snapshotUnusable.hasSubscribers) snapshotUnusable.publish({ stream, slot: snapshotBefore, error });
+      continue;
+    }
+    for await (const { data } of found.entries()) {
+      const command = data.length === 0 ? undefined : decodeCommand(data);
+      if (command?.kind === "writes") for (const write of command.writes) await writes.add(write);
+    }
+    await writes.flush();
+    return;
+  }
+}
+
+async function loadSnapshot({ snapshot }: Restoration, writes: Gathered): Promise<void> {
+  if (snapshot === undefined) return;
+  const decoder = new StateDecoder();
+  for await (const chunk of snapshot.chunks()) {
+    for (const { key, bytes } of decoder.push(chunk)) {
+      const { json, itemSizeBytes } = decodeStored(key, bytes);
+      await writes.add({ op: "put", key, bytes: json, itemSizeBytes });
+    }
+  }
+  decoder.finish();
+}
+
+const DAMAGE: ReadonlySet<unknown> = new Set([
+  "ERR_ARCHIVE_CORRUPT",
+  "ERR_ARCHIVE_HOLE",
+  "ERR_ARCHIVE_UNSUPPORTED",
+  "ERR_STORE_CORRUPT",
+  "ERR_STORE_FORMAT",
+]);
+
+const isDamage = (error: unknown): boolean => DAMAGE.has((error as { code?: unknown } | undefined)?.code);
+
+/** Neither time nor another try mends it: what is archived is damaged, or is not what this program reads, or was let go of. */
+export const isFinalForRestore = (error: unknown): boolean =>
+  isDamage(error) || (error as { code?: unknown } | undefined)?.code === "ERR_ARCHIVE_RANGE";
+
+/** Writes on their way, the last one to each key, in entries of bounded size. */
+class Gathered {
+  readonly #request: RestoreRequest;
+  readonly #target: PartitionRecord;
+  readonly #writes = new Map<string, Write>();
+  #bytes = 0;
+
+  constructor(request: RestoreRequest, target: PartitionRecord) {
+    this.#request = request;
+    this.#target = target;
+  }
+
+  async add(write: Write): Promise<void> {
+    this.#writes.set(keyText(write.key), write);
+    this.#bytes += write.key.length + (write.op === "put" ? write.bytes.length : 0);
+    if (this.#bytes >= BYTES_GATHERED_MAX || this.#writes.size >= WRITES_GATHERED_MAX) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const { calls, signal } = this.#request;
+    const { partition, members } = this.#target;
+    for (const writes of entriesOf(this.#writes.values())) {
       signal.throwIfAborted();
-      await calls.call(target.partition, target.members, "submit", { partition: target.partition, writes });
+      await calls.call(partition, members, "submit", { partition, writes });
     }
+    this.#writes.clear();
+    this.#bytes = 0;
   }
 }
 
-async function itemsAt(
-  { archive, untilMs, signal }: RestoreRequest,
-  partition: number,
-): Promise<Map<string, PutWrite>> {
-  const items = new Map<string, PutWrite>();
-  const stream = groupId(partition);
-  for await (const entry of restore({ store: archive, stream, until: { timeMs: untilMs }, signal })) {
-    if (entry.data.length === 0 || entry.timeMs > untilMs) continue;
-    const command = decodeCommand(entry.data);
-    if (command.kind !== "writes") continue;
-    for (const write of command.writes) {
-      const name = keyText(write.key);
-      if (write.op === "put") items.set(name, write);
-      else items.delete(name);
-    }
-  }
-  return items;
-}
-
-function* entriesOf(items: ReadonlyMap<string, PutWrite>): IterableIterator<Write[]> {
+function* entriesOf(all: Iterable<Write>): IterableIterator<Write[]> {
   let writes: Write[] = [];
   let bytes = 0;
-  for (const write of items.values()) {
+  for (const write of all) {
     writes.push(write);
-    bytes += write.bytes.length;
+    bytes += write.op === "put" ? write.bytes.length : 0;
     if (writes.length >= WRITES_PER_ENTRY_MAX || bytes >= BYTES_PER_ENTRY_MAX) {
       yield writes;
       writes = [];

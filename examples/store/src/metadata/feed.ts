@@ -10,7 +10,7 @@ export class MemdsFeed {
   constructor(server: MemdsServer, replica: Replica) {
     this.#server = server;
     this.#replica = replica;
-    this.#load();
+    this.load();
   }
 
   apply(slot: number, changes: readonly MetadataChange[]): void {
@@ -18,11 +18,12 @@ export class MemdsFeed {
       this.#server.apply({ version: slot, changes: changes.map(({ key, json }) => ({ key, value: json ?? null })) });
     } catch {
       // The server refuses a version that does not follow its own: start again from the whole.
-      this.#load();
+      this.load();
     }
   }
 
-  #load(): void {
+  /** Everything anew, as of where the replica is. */
+  load(): void {
     const entries = [...this.#replica.range({})].map(({ key, value }) => ({
       key: Uint8Array.from(key),
       value: Uint8Array.from(value.json),

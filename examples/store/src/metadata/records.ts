@@ -11,7 +11,27 @@ export interface PartitionRecord {
   /** Hashes from `hashFrom` (included) to `hashTo` (left out, at most 2^32). */
   readonly hashFrom: number;
   readonly hashTo: number;
+  /** Nodes that hold a replica: whom to ask. */
   readonly members: readonly string[];
+  /** With which nodes its group was founded; absent: `members`. */
+  readonly founders?: readonly string[];
+  /** Nodes that keep its log and nothing else, until they hold a replica. */
+  readonly log?: readonly string[];
+  /** Nodes on which a replica is being built. */
+  readonly building?: readonly string[];
+  /** The node whose place in the group is being taken. */
+  readonly replacing?: string;
+  /** Nodes that were replaced: their names never come back. */
+  readonly gone?: readonly string[];
+}
+
+/** What a node is to do about a partition. */
+export function roleOf(
+  { members, building = [], log = [] }: PartitionRecord,
+  nodeId: string,
+): "storage" | "log" | undefined {
+  if (members.includes(nodeId) || building.includes(nodeId)) return "storage";
+  return log.includes(nodeId) ? "log" : undefined;
 }
 
 export interface TableEntry extends TableRecord {

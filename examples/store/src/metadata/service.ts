@@ -18,7 +18,7 @@ export interface MetadataServiceOptions {
   readonly writer: Writer;
   readonly view: MetadataView;
   /** The members of every new partition. */
-  readonly members: readonly string[];
+  readonly members: () => readonly string[];
   readonly partitionsPerTable: number;
   readonly newTableId: () => string;
   readonly nowMs: () => number;
@@ -63,7 +63,7 @@ export class MetadataService {
         tableId,
         hashFrom,
         hashTo,
-        members,
+        members: members(),
       }));
       const table: TableEntry = {
         ...definition,
@@ -87,7 +87,7 @@ export class MetadataService {
   async deleteTable(name: string): Promise<VersionedTable> {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      if (table.status !== "ACTIVE") {
+      if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") {
         throw new ApiError(
           "ResourceInUseException",
           `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
@@ -109,6 +109,17 @@ export class MetadataService {
     });
   }
 
+  /** The table's restore can never succeed: it stays, for its owner to see why and to delete it. */
+  async giveUp(table: TableEntry, reason: string): Promise<void> {
+    await this.#exclusively(async () => {
+      const current = this.#options.view.tables.get(table.name);
+      if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
+      const { restore: _given, ...rest } = current;
+      const failure = { reason, atMs: this.#options.nowMs() };
+      await this.#submit([put(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
+    });
+  }
+
   /** Forgets a table that is being deleted; the nodes then drop its partitions. */
   async forget(table: TableEntry): Promise<void> {
     const { view } = this.#options;
@@ -118,6 +129,19 @@ export class MetadataService {
       for (const record of view.partitionsOf(table.tableId))
         writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
       await this.#submit(writes);
+    });
+  }
+
+  /** One step on a partition's way to other members; `next` sees the record as it is, and says nothing where the step is not to be made any more. */
+  async changePartition(
+    partition: number,
+    next: (record: PartitionRecord) => PartitionRecord | undefined,
+  ): Promise<PartitionRecord | undefined> {
+    return await this.#exclusively(async () => {
+      const record = this.#options.view.partitions.get(partition);
+      const changed = record && next(record);
+      if (changed !== undefined) await this.#submit([put(routeKey(changed.tableId, changed.hashFrom), changed)]);
+      return changed;
     });
   }
 

@@ -7,6 +7,12 @@ export interface MetadataChange {
   readonly json: Uint8Array | undefined;
 }
 
+export interface MetadataObserver {
+  changed(slot: number, changes: readonly MetadataChange[]): void;
+  /** The node had fallen behind and was given the whole: everything may be different. */
+  replaced(): void;
+}
+
 /** The metadata as this node's replica has applied it, as objects. */
 export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
@@ -15,14 +21,26 @@ export class MetadataView {
   nextPartition = 1;
   appliedThrough: number;
 
-  constructor(replica: Replica, onChange: (slot: number, changes: readonly MetadataChange[]) => void) {
+  constructor(replica: Replica, observer: MetadataObserver) {
     this.appliedThrough = replica.appliedThrough;
-    for (const { key, value } of replica.range({})) this.#take({ key, json: value.json });
+    this.#load(replica);
     replica.observe((changes, slot) => {
       for (const change of changes) this.#take(change);
       this.appliedThrough = slot;
-      onChange(slot, changes);
+      observer.changed(slot, changes);
     });
+    replica.observeTakeOver(() => {
+      this.tables.clear();
+      this.partitions.clear();
+      this.#routes.clear();
+      this.#load(replica);
+      observer.replaced();
+    });
+  }
+
+  #load(replica: Replica): void {
+    this.appliedThrough = replica.appliedThrough;
+    for (const { key, value } of replica.range({})) this.#take({ key, json: value.json });
   }
 
   partitionsOf(tableId: string): PartitionRecord[] {

@@ -1,6 +1,6 @@
 import { Admission, memoryCoordinator } from "@evenkeel/admission-control";
 import { MemdsClient } from "@evenkeel/memds";
-import { type Fleet, NODE_IDS } from "../control/fleet.js";
+import type { Fleet } from "../control/fleet.js";
 import { DataPlane } from "./data-plane.js";
 import { createRouterServer, type RouterServer } from "./http.js";
 import { Routes } from "./routes.js";
@@ -44,7 +44,14 @@ export class Router {
     const routes = new Routes(memds);
     // Coordinator and router are one process: there is nobody whose leases it would have to learn of first.
     const admission = new Admission({ coordinator: memoryCoordinator({ learnForMs: 0 }), member: "router-1" });
-    const backend = new DataPlane({ routes, admission, callerTo: (id) => fleet.callerTo(id), members: NODE_IDS });
+    const backend = new DataPlane({
+      routes,
+      admission,
+      callerTo: (id) => fleet.callerTo(id),
+      get members() {
+        return fleet.nodeIds();
+      },
+    });
     const server = createRouterServer(backend);
     try {
       const address = await server.listen({ host, port });

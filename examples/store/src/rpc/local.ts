@@ -39,7 +39,8 @@ export function localCaller(handlers: Handlers): Caller {
           answer = readAnswer(method, code, body);
         },
       );
-      if (answer === undefined || "error" in answer) throw answer?.error;
+      if (answer === undefined) throw new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `no answer to ${method} was written`);
+      if ("error" in answer) throw answer.error;
       return answer.result as Result<M>;
     },
     close() {

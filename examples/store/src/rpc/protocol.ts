@@ -49,7 +49,11 @@ export interface NodeMethods {
     result: { rewritten: boolean };
   };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
-  trim: { params: { partition: number; throughSlot: number }; result: { trimmedThrough: number } };
+  /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
+  replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
+  promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Writes the partition's state beside its archived log, now. */
+  snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }
 
 export type Method = keyof NodeMethods;

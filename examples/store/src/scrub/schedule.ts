@@ -1,7 +1,7 @@
 import type { PassReport } from "@evenkeel/scrubber";
 import { TokenBucket } from "@evenkeel/token-bucket";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import { type Fleet, NODE_IDS } from "../control/fleet.js";
+import type { Fleet } from "../control/fleet.js";
 import { reachableStatuses } from "../control/reachable-statuses.js";
 import { PartitionScrubber } from "./partition-scrubber.js";
 
@@ -33,6 +33,8 @@ export class ScrubSchedule {
   readonly #bucket = new TokenBucket({ ratePerSecond: BYTES_PER_SECOND, capacity: BYTES_PER_SECOND });
   /** When each partition was last compared completely, or first seen; in the order in which they will be compared next. */
   readonly #verifiedAtMs = new Map<number, number>();
+  /** Who holds a replica of which partition, as of the last look. */
+  readonly #members = new Map<number, readonly string[]>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
@@ -108,7 +110,7 @@ export class ScrubSchedule {
     const { fleet, archive } = this.#options;
     const scrubber = await PartitionScrubber.open({
       partition,
-      members: NODE_IDS,
+      members: this.#members.get(partition) ?? fleet.nodeIds(),
       callerTo: (node) => fleet.callerTo(node),
       archive,
       take: (bytes) => this.#bucket.take(Math.min(bytes, BYTES_PER_SECOND)),
@@ -123,11 +125,14 @@ export class ScrubSchedule {
   /** Which partitions there are now, as far as the nodes that answer know. */
   async #look(): Promise<void> {
     const { fleet } = this.#options;
-    const statuses = await reachableStatuses({ members: NODE_IDS, callerTo: (node) => fleet.callerTo(node) });
+    const statuses = await reachableStatuses({ members: fleet.nodeIds(), callerTo: (node) => fleet.callerTo(node) });
     if (statuses.size === 0) return;
-    const present = new Set(
-      [...statuses.values()].flatMap((node) => node.partitions.map(({ partition }) => partition)),
-    );
+    const found = [...statuses.values()].flatMap(({ partitions }) => partitions);
+    const present = new Set(found.map(({ partition }) => partition));
+    // Whoever has come furthest knows best who the members are.
+    this.#members.clear();
+    for (const { partition, members } of found.sort((a, b) => a.chosenThrough - b.chosenThrough))
+      this.#members.set(partition, members);
     for (const partition of this.#verifiedAtMs.keys())
       if (!present.has(partition)) this.#verifiedAtMs.delete(partition);
     for (const partition of present)

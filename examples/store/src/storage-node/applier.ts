@@ -110,6 +110,7 @@ export class Applier {
           moves.map(({ replica, move }) => ({
             partition: replica.partition,
             appliedThrough: move.through,
+            timeMs: move.timeMs,
             puts: move.entries,
           })),
         );

@@ -1,15 +1,37 @@
 import type { Group } from "@evenkeel/paxos";
-import { type ArchiveEntry, Archiver, type ObjectStore } from "@evenkeel/wal/archive";
+import {
+  type ArchiveEntry,
+  Archiver,
+  type ObjectStore,
+  type RetentionReport,
+  restoreState,
+  retain,
+  writeSnapshot,
+} from "@evenkeel/wal/archive";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
+import { encodeState } from "./partition-state.js";
 import { notLeader } from "./paxos-errors.js";
+import type { Replica } from "./replica.js";
 
 const BYTES_PER_OBJECT_MAX = 4 * 1024 * 1024;
 const ENTRIES_PER_RUN_MAX = 50_000;
+const PAGE_BYTES = 256 * 1024;
+
+export interface ArchivedSnapshot {
+  /** 0: there is none. */
+  readonly slot: number;
+  readonly bytes: number;
+  /** Latest time of any entry in it, Unix ms. */
+  readonly timeMs: number;
+}
 
 /**
  * A partition's log on its way to the archive. The leader uploads; the other replicas compare what is there with what they have, and only
  * then let go of their own log. Canonical entries: slot, the leader's time (0 for a no-op), the command's bytes.
+ *
+ * Not `archiveStream`, which owns its log from end to end: here who uploads changes with the leadership, entries lie inside the group's own records,
+ * and what may be let go of depends on the B-tree as well.
  */
 export class Archiving {
   readonly #group: Group<number>;
@@ -17,7 +39,9 @@ export class Archiving {
   readonly #stream: string;
   #run: Promise<unknown> = Promise.resolve();
   #archivedThrough = 0;
-  #comparedThrough = 0;
+  #vouchedThrough = 0;
+  #archivedBytes = 0;
+  readonly #closing = new AbortController();
 
   constructor(group: Group<number>, store: ObjectStore, stream: string) {
     this.#group = group;
@@ -30,6 +54,16 @@ export class Archiving {
     return this.#archivedThrough;
   }
 
+  /** Slot through which it vouches for the log of this very replica: uploaded from here, or compared with what is here. */
+  get vouchedThrough(): number {
+    return this.#vouchedThrough;
+  }
+
+  /** Bytes of entries uploaded from here in this life. */
+  get archivedBytes(): number {
+    return this.#archivedBytes;
+  }
+
   /** Leader only: uploads what is chosen and not yet archived, through `throughSlot` at least. Resolves with how far the archive reaches. */
   async archive(throughSlot?: number): Promise<number> {
     return await this.#exclusively(async () => {
@@ -37,12 +71,15 @@ export class Archiving {
       if (!status.ready) throw notLeader(status.leader);
       // Another leader may have been here since: what the archive holds is read from the archive, always.
       const archiver = await this.#open();
-      let done = archiver.archivedThrough;
+      const began = archiver.archivedThrough;
+      let done = began;
       const target = Math.min(throughSlot ?? status.appliedThrough, status.appliedThrough);
       while (done < target) {
-        await archiver.archive(this.#entries(done + 1, Math.min(target, done + ENTRIES_PER_RUN_MAX)));
+        const signal = this.#closing.signal;
+        const run = (from: number, through: number) => archiver.archive(this.#entries(from, through, true), { signal });
+        await run(done + 1, Math.min(target, done + ENTRIES_PER_RUN_MAX));
         // No further: another leader died between an object and its manifest, and the object reaches past what was asked for.
-        if (archiver.archivedThrough === done) await archiver.archive(this.#entries(done + 1, status.appliedThrough));
+        if (archiver.archivedThrough === done) await run(done + 1, status.appliedThrough);
         if (archiver.archivedThrough === done) {
           throw new StoreError(
             "ERR_STORE_BEHIND",
@@ -52,6 +89,8 @@ export class Archiving {
         done = archiver.archivedThrough;
       }
       this.#archivedThrough = done;
+      // Uploaded from here, or compared on the way: nothing of it needs to be read once more.
+      if (this.#vouchedThrough >= began) this.#vouchedThrough = done;
       return done;
     });
   }
@@ -59,30 +98,75 @@ export class Archiving {
   /** Any replica: compares its own log with the archive, from where it last was. Resolves with how far both agree. */
   async compare(throughSlot: number): Promise<number> {
     return await this.#exclusively(async () => {
-      if (this.#comparedThrough >= throughSlot) return this.#comparedThrough;
+      if (this.#vouchedThrough >= throughSlot) return this.#vouchedThrough;
       const archiver = await this.#open();
       const status = this.#group.status();
-      const from = Math.max(this.#comparedThrough, status.trimmedThrough) + 1;
-      const through = Math.min(throughSlot, archiver.archivedThrough, status.appliedThrough);
-      if (from > through) return this.#comparedThrough;
-      // 0 where no whole object lies in what was compared.
-      this.#comparedThrough = Math.max(this.#comparedThrough, await archiver.compare(this.#entries(from, through)));
       this.#archivedThrough = Math.max(this.#archivedThrough, archiver.archivedThrough);
-      return this.#comparedThrough;
+      const from = Math.max(this.#vouchedThrough, status.trimmedThrough) + 1;
+      const through = Math.min(throughSlot, archiver.archivedThrough, status.appliedThrough);
+      if (from > through) return this.#vouchedThrough;
+      const { signal } = this.#closing;
+      // 0 where no whole object lies in what was compared.
+      const compared = await archiver.compare(this.#entries(from, through, false), { signal });
+      this.#vouchedThrough = Math.max(this.#vouchedThrough, compared);
+      return this.#vouchedThrough;
     });
   }
 
-  async idle(): Promise<void> {
+  /** The newest snapshot in the archive. */
+  async lastSnapshot(): Promise<ArchivedSnapshot> {
+    const { signal } = this.#closing;
+    const { snapshot } = await restoreState({ store: this.#store, stream: this.#stream, signal });
+    if (snapshot === undefined) return { slot: 0, bytes: 0, timeMs: 0 };
+    return { slot: snapshot.sequence, bytes: snapshot.bytes, timeMs: snapshot.timeMaxMs };
+  }
+
+  /**
+   * Leader only: writes the partition's state beside its archived log. A value that has rotted in the B-tree is not written but thrown
+   * (ERR_STORE_CORRUPT).
+   */
+  async snapshot(replica: Replica): Promise<ArchivedSnapshot> {
+    const state = replica.state();
+    try {
+      const { slot } = state;
+      if (slot === 0) return { slot: 0, bytes: 0, timeMs: 0 };
+      await this.archive(slot);
+      const { bytes, timeMaxMs } = await writeSnapshot({
+        store: this.#store,
+        stream: this.#stream,
+        sequence: slot,
+        // The time is the archive's to say; two replicas that know it from different sources must not differ in a state that is the same.
+        chunks: inTurns(encodeState({ slot, timeMs: 0 }, state.pages(PAGE_BYTES))),
+        bytesPerObjectMax: BYTES_PER_OBJECT_MAX,
+        signal: this.#closing.signal,
+      });
+      return { slot, bytes, timeMs: timeMaxMs };
+    } finally {
+      state.close();
+    }
+  }
+
+  /** Lets go of what is archived and not needed for any moment since then. */
+  async retain(sinceMs: number): Promise<RetentionReport> {
+    const { signal } = this.#closing;
+    return await retain({ store: this.#store, stream: this.#stream, promise: { sinceMs }, signal });
+  }
+
+  /** Breaks off what is under way: whoever goes on finds it as a crash would have left it. */
+  async close(): Promise<void> {
+    this.#closing.abort(new StoreError("ERR_STORE_CLOSED", `the node of ${this.#stream} closes`));
     await this.#run;
   }
 
   #open(): Promise<Archiver> {
-    return Archiver.open({ store: this.#store, stream: this.#stream, bytesPerObjectMax: BYTES_PER_OBJECT_MAX });
+    const { signal } = this.#closing;
+    return Archiver.open({ store: this.#store, stream: this.#stream, bytesPerObjectMax: BYTES_PER_OBJECT_MAX, signal });
   }
 
-  async *#entries(from: number, through: number): AsyncIterable<ArchiveEntry> {
+  async *#entries(from: number, through: number, counted: boolean): AsyncIterable<ArchiveEntry> {
     for await (const entry of this.#group.entries({ from, through })) {
       const isCommand = entry.kind === "command";
+      if (counted) this.#archivedBytes += entry.command.length;
       yield {
         sequence: entry.slot,
         timeMs: isCommand ? decodeCommand(entry.command).timeMs : 0,
@@ -95,5 +179,13 @@ export class Archiving {
     const mine = this.#run.then(work);
     this.#run = mine.catch(() => undefined);
     return await mine;
+  }
+}
+
+/** A page, then everybody else's turn. */
+async function* inTurns(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const piece of pieces) {
+    yield piece;
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }

@@ -19,6 +19,8 @@ export type StoreErrorCode =
   | "ERR_STORE_FORMAT"
   /** The address is taken, or not to be had. */
   | "ERR_STORE_LISTEN"
+  /** Other nodes have taken this one's place while it was away: under its name it is of no use any more. */
+  | "ERR_STORE_REPLACED"
   | "ERR_STORE_CLOSED"
   | "ERR_STORE_CONFLICT"
   | "ERR_STORE_ARGUMENT";

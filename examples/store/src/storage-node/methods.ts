@@ -7,6 +7,9 @@ import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
 
+/** A change of members that has not come about by then is begun anew: it goes on from where it is. */
+const CHANGE_TIMEOUT_MS = 30_000;
+
 export interface NodeParts {
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
@@ -64,12 +67,24 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };
     },
 
-    async trim({ partition, throughSlot }) {
+    async replaceMember({ partition, failed, by }) {
+      const { group } = partitionOf(partition);
+      const signal = AbortSignal.timeout(CHANGE_TIMEOUT_MS);
+      await settled(group.replaceWithLogReplica({ failed, by, signal }));
+      return null;
+    },
+
+    async promoteMember({ partition, node, gone }) {
+      const { group } = partitionOf(partition);
+      const signal = AbortSignal.timeout(CHANGE_TIMEOUT_MS);
+      await settled(group.promote({ node, signal }));
+      for (const one of gone) await settled(group.remove({ node: one, signal }));
+      return null;
+    },
+
+    async snapshot({ partition }) {
       const host = partitionOf(partition);
-      const vouched = await host.archiving.compare(throughSlot);
-      const through = Math.min(throughSlot, vouched, host.replica.durableThrough);
-      if (through > host.group.status().trimmedThrough) await host.group.trim(through);
-      return { trimmedThrough: host.group.status().trimmedThrough };
+      return await host.archiving.snapshot(host.replica);
     },
   };
 }

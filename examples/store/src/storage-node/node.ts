@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { MemdsServer } from "@evenkeel/memds";
-import { type Group, GroupHost, type Transport } from "@evenkeel/paxos";
+import { type Group, GroupHost, type MemberRole, type Transport } from "@evenkeel/paxos";
 import { walStorage } from "@evenkeel/paxos/storage";
 import { Wal } from "@evenkeel/wal";
-import type { ObjectStore } from "@evenkeel/wal/archive";
+import { type ObjectStore, PatientObjectStore } from "@evenkeel/wal/archive";
 import { Controller } from "../control/controller.js";
+import type { Upkeep } from "../control/upkeep.js";
 import { MemdsFeed } from "../metadata/feed.js";
-import { groupId, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
+import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
 import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
@@ -14,6 +15,7 @@ import type { Caller, Handlers } from "../rpc/protocol.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
+import { GroupMachine } from "./group-machine.js";
 import { nodeMethods } from "./methods.js";
 import { PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
@@ -35,13 +37,16 @@ export interface StorageNodeOptions {
   readonly zone: string;
   /** Holds the node's log and B-tree; one process at a time. */
   readonly dir: string;
-  /** All nodes: the members of every group. */
-  readonly members: readonly string[];
+  /** With which nodes the store was founded: the first members of the metadata's group. Any other node becomes one of them once it is seen. */
+  readonly founders: readonly string[];
+  /** All nodes that are known to be somewhere, this one included. */
+  readonly nodeIds: () => readonly string[];
   readonly transport: Transport;
   readonly archive: ObjectStore;
   /** The way to another node. */
   readonly callerTo: (nodeId: string) => Caller;
   readonly partitionsPerTable: number;
+  readonly upkeep: Upkeep;
   readonly host?: string;
   /** The node cannot go on (its log is poisoned, its B-tree refuses to commit): end the process and start it again. */
   readonly onFailure: (error: unknown) => void;
@@ -57,7 +62,11 @@ export class StorageNode {
   readonly #tree: Tree;
   readonly #applier: Applier;
   readonly #host: GroupHost;
+  /** What passes by itself is tried again, a few attempts at once for all partitions together. */
+  readonly #archive: ObjectStore;
   readonly #partitions = new Map<number, PartitionHost>();
+  /** Groups whose log is kept here, and nothing else. */
+  readonly #logReplicas = new Set<number>();
   #view!: MetadataView;
   #metadata!: MetadataService;
   #controller!: Controller;
@@ -73,6 +82,7 @@ export class StorageNode {
     this.#tree = tree;
     this.#host = host;
     this.memds = memds;
+    this.#archive = new PatientObjectStore(options.archive);
     this.#applier = new Applier(tree, (error) => this.#fail(error));
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
@@ -112,22 +122,26 @@ export class StorageNode {
   }
 
   async #start(): Promise<void> {
-    const { members, archive, partitionsPerTable, callerTo, nodeId } = this.#options;
-    const replica = new Replica(METADATA_PARTITION, this.#tree, this.#applier);
-    const feed = new MemdsFeed(this.memds, replica);
-    this.#view = new MetadataView(replica, (slot, changes) => {
-      feed.apply(slot, changes);
-      if (changes.length > 0) this.#reconcile();
+    const { founders, nodeIds, partitionsPerTable, callerTo, nodeId, upkeep } = this.#options;
+    const meta = await this.#open(METADATA_PARTITION, founders, (replica) => {
+      const feed = new MemdsFeed(this.memds, replica);
+      this.#view = new MetadataView(replica, {
+        changed: (slot, changes) => {
+          feed.apply(slot, changes);
+          if (changes.length > 0) this.#reconcile();
+        },
+        replaced: () => {
+          feed.load();
+          this.#reconcile();
+        },
+      });
     });
-    const group = await this.#host.join(groupId(METADATA_PARTITION), { members, stateMachine: replica });
-    await this.#opened(group, replica);
-    const meta = new PartitionHost(group, replica, archive);
-    this.#partitions.set(METADATA_PARTITION, meta);
+    const { group } = meta;
     this.#metadata = new MetadataService({
       group,
       writer: meta.writer,
       view: this.#view,
-      members,
+      members: () => this.#controller.placement(),
       partitionsPerTable,
       newTableId: randomUUID,
       nowMs: () => Date.now(),
@@ -136,13 +150,42 @@ export class StorageNode {
     this.#controller = new Controller({
       metadata: this.#metadata,
       view: this.#view,
-      archive,
+      archive: this.#archive,
       partitions: () => this.#partitions.values(),
-      members,
+      group,
+      founders,
+      nodeIds,
+      onReplaced: () =>
+        this.#fail(new StoreError("ERR_STORE_REPLACED", `other nodes have taken the place of ${nodeId}`)),
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      upkeep,
     });
     this.#reconcile();
     await this.#reconciling;
+  }
+
+  async #open(
+    partition: number,
+    founders: readonly string[],
+    beforeJoining: (replica: Replica) => void = () => undefined,
+  ): Promise<PartitionHost> {
+    const replica = new Replica(partition, this.#tree, this.#applier);
+    const machine = new GroupMachine(replica, this.#tree, this.#applier);
+    beforeJoining(replica);
+    const group = await this.#host.join(groupId(partition), {
+      ...this.#joining(founders, "storage"),
+      stateMachine: machine,
+    });
+    await this.#opened(group, replica);
+    const host = new PartitionHost(group, replica, machine, this.#archive);
+    this.#partitions.set(partition, host);
+    return host;
+  }
+
+  /** Whoever was not there at the beginning waits until the leader makes it a member. */
+  #joining(founders: readonly string[], role: MemberRole): { members: readonly string[]; role?: MemberRole } {
+    const isFounder = role === "storage" && founders.includes(this.nodeId);
+    return isFounder ? { members: founders } : { members: founders, role };
   }
 
   async #opened(group: Group<number>, replica: Replica): Promise<void> {
@@ -160,7 +203,7 @@ export class StorageNode {
   }
 
   /** A group that stops unasked (its log failed, its state machine threw) never comes back on its own. */
-  #watch(group: Group<number>): void {
+  #watch(group: Group<unknown>): void {
     group.onLeadership(() => {
       const { failure } = group.status();
       if (failure !== undefined && failure.code !== "ERR_PAXOS_CLOSED") this.#fail(failure);
@@ -175,9 +218,25 @@ export class StorageNode {
     this.#options.onFailure(error);
   }
 
+  /** @throws StoreError ERR_STORE_CLOSED where the node takes no further part. */
   status(): NodeStatus {
+    if (this.#failed) throw new StoreError("ERR_STORE_CLOSED", `${this.#options.nodeId} takes no further part`);
     const { nodeId, zone } = this.#options;
-    return { nodeId, zone, partitions: [...this.#partitions.values()].map((partition) => partition.status()) };
+    return {
+      nodeId,
+      zone,
+      partitions: [...this.#partitions.values()].map((partition) => partition.status()),
+      logReplicas: [...this.#logReplicas],
+    };
+  }
+
+  /** Whether this node's member of the memds fleet knows the metadata, if a moment late: a node that is new does not, until it was given them. */
+  get knowsMetadata(): boolean {
+    const { group, replica } = this.#partition(METADATA_PARTITION);
+    return (
+      this.#options.founders.includes(this.nodeId) ||
+      (replica.appliedThrough > 0 && group.members().storage.includes(this.nodeId))
+    );
   }
 
   #partition(partition: number): PartitionHost {
@@ -204,12 +263,19 @@ export class StorageNode {
   async #reconcileLoop(): Promise<void> {
     while (this.#reconcileAgain && !this.#closed && !this.#failed) {
       this.#reconcileAgain = false;
-      for (const record of this.#view.partitions.values()) {
-        if (!this.#partitions.has(record.partition) && record.members.includes(this.nodeId)) await this.#join(record);
+      for (const record of [...this.#view.partitions.values()]) {
+        const role = roleOf(record, this.nodeId);
+        // A log replica that becomes a replica leaves first; its log stays, and is that of the replica.
+        if (role !== "log" && this.#logReplicas.has(record.partition)) await this.#leaveLog(record.partition);
+        if (role !== "storage" && this.#partitions.has(record.partition)) await this.#leave(record.partition);
+        if (role === "storage" && !this.#partitions.has(record.partition)) await this.#join(record);
+        if (role === "log" && !this.#logReplicas.has(record.partition)) await this.#joinLog(record);
       }
       for (const partition of [...this.#partitions.keys()]) {
         if (partition !== METADATA_PARTITION && !this.#view.partitions.has(partition)) await this.#leave(partition);
       }
+      for (const partition of [...this.#logReplicas])
+        if (!this.#view.partitions.has(partition)) await this.#leaveLog(partition);
       await this.#eraseLeftovers();
     }
   }
@@ -226,22 +292,31 @@ export class StorageNode {
       // New partitions first: these are in nobody's way.
       if (this.#reconcileAgain) return;
       if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
+      if (this.#logReplicas.has(partition)) continue;
       if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
     }
   }
 
-  async #join(record: PartitionRecord): Promise<void> {
-    const replica = new Replica(record.partition, this.#tree, this.#applier);
-    const group = await this.#host.join(groupId(record.partition), { members: record.members, stateMachine: replica });
-    await this.#opened(group, replica);
-    this.#partitions.set(record.partition, new PartitionHost(group, replica, this.#options.archive));
+  async #join({ partition, members, founders = members }: PartitionRecord): Promise<void> {
+    await this.#open(partition, founders);
+  }
+
+  async #joinLog({ partition, members, founders = members }: PartitionRecord): Promise<void> {
+    const group = await this.#host.join(groupId(partition), this.#joining(founders, "log"));
+    this.#watch(group);
+    this.#logReplicas.add(partition);
+  }
+
+  async #leaveLog(partition: number): Promise<void> {
+    this.#logReplicas.delete(partition);
+    await this.#host.leave(groupId(partition));
   }
 
   async #leave(partition: number): Promise<void> {
     const host = this.#partition(partition);
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
-    host.replica.close();
+    await host.close();
   }
 
   /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
@@ -269,12 +344,12 @@ export class StorageNode {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#controller.close();
+    const partitions = [...this.#partitions.values()];
+    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
     await this.#reconciling;
-    await Promise.all([...this.#partitions.values()].map((partition) => partition.archiving.idle()));
     await this.#host.close();
     await this.#applier.close();
-    for (const partition of this.#partitions.values()) partition.replica.close();
+    for (const partition of this.#partitions.values()) await partition.close();
     await this.#tree.close();
     await this.#wal.close();
     await this.memds.close();

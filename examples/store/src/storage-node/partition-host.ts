@@ -2,6 +2,7 @@ import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import type { GroupMachine } from "./group-machine.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
 import { Writer } from "./writer.js";
@@ -13,29 +14,42 @@ export class PartitionHost {
   readonly replica: Replica;
   readonly writer: Writer;
   readonly archiving: Archiving;
+  readonly #machine: GroupMachine;
 
-  constructor(group: Group<number>, replica: Replica, archive: ObjectStore) {
+  constructor(group: Group<number>, replica: Replica, machine: GroupMachine, archive: ObjectStore) {
     this.partition = replica.partition;
     this.group = group;
     this.replica = replica;
     this.writer = new Writer(group, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
+    this.#machine = machine;
+    machine.vouchedThrough = () => this.archiving.vouchedThrough;
+    machine.beforeSnapshot = () => this.archiving.archive();
+  }
+
+  /** The group must have been left, or closed: nothing is applied any more. */
+  async close(): Promise<void> {
+    await this.archiving.close();
+    await this.#machine.close();
+    this.replica.close();
   }
 
   status(): PartitionStatus {
-    const { leading, ready, leader, chosenThrough, trimmedThrough } = this.group.status();
+    const { leading, ready, voting, leader, chosenThrough, trimmedThrough } = this.group.status();
     const { appliedThrough, durableThrough } = this.replica;
     const { archivedThrough } = this.archiving;
     return {
       partition: this.partition,
       leading,
       ready,
+      voting,
       leader,
       chosenThrough,
       appliedThrough,
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      members: this.group.members().storage,
     };
   }
 }

@@ -3,7 +3,8 @@ import type { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
-import type { StoredValue } from "./stored-value.js";
+import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
+import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Snapshot, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
 
 // sorted-btree is CommonJS; under NodeNext its class is the module's `default`.
@@ -14,15 +15,29 @@ type OverlayTree = import("sorted-btree").default<string, OverlayEntry>;
 interface OverlayEntry {
   readonly key: Uint8Array;
   readonly slot: number;
+  readonly timeMs: number;
   /** Absent: deleted. */
   readonly value: StoredValue | undefined;
 }
+
+/** What it will take in a state as `partition-state.ts` writes it. */
+const stateBytesOf = ({ key, value }: OverlayEntry): number =>
+  value === undefined ? 0 : stateEntryBytes(key.length, STORED_HEADER_BYTES + value.json.length);
 
 const bytesOf = ({ key, value }: OverlayEntry): number => key.length + (value?.json.length ?? 0);
 
 export interface Move {
   readonly through: number;
+  /** Time of the entry in slot `through`, or of the last one before it that had one. */
+  readonly timeMs: number;
+  readonly reign: number;
   readonly entries: readonly OverlayEntry[];
+}
+
+/** The whole partition as of one slot, in the B-tree. */
+export interface ReplicaState extends StateHeader {
+  pages(bytesMax: number): Generator<StateEntry[], void, undefined>;
+  close(): void;
 }
 
 /** A mark that was reached: the tree exactly as of one slot. */
@@ -45,7 +60,13 @@ export class Replica {
   readonly #overlay: OverlayTree = new BTree<string, OverlayEntry>() as OverlayTree;
   /** Applied and not yet handed to the tree, in slot order. */
   #queue: OverlayEntry[] = [];
-  #queuedMarks: number[] = [];
+  #queuedMarks: { slot: number; timeMs: number }[] = [];
+  /** Raised when a whole state is taken over: moves from before it mean nothing any more. */
+  #reign = 0;
+  #switching = false;
+  #takenBytes = 0;
+  #movedBytes = 0;
+  #appliedBytes = 0;
   #appliedThrough: number;
   #committedThrough: number;
   #durableThrough: number;
@@ -55,6 +76,7 @@ export class Replica {
   #closed = false;
   readonly #marks = new Map<number, { marked: MarkedSnapshot; timer: NodeJS.Timeout }>();
   readonly #markWaiters = new Map<number, Set<(marked: MarkedSnapshot | undefined) => void>>();
+  readonly #takeOverObservers = new Set<() => void>();
   readonly #observers = new Set<
     (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void
   >();
@@ -64,7 +86,9 @@ export class Replica {
     this.partition = partition;
     this.#tree = tree;
     this.#applier = applier;
-    this.#appliedThrough = tree.appliedThrough(partition);
+    const { slot, timeMs } = tree.applied(partition);
+    this.#appliedThrough = slot;
+    this.#lastTimeMs = timeMs;
     this.#committedThrough = this.#appliedThrough;
     this.#durableThrough = this.#appliedThrough;
   }
@@ -93,6 +117,21 @@ export class Replica {
     return this.#backlogBytes;
   }
 
+  /** Bytes of all commands applied in this life. */
+  get appliedBytes(): number {
+    return this.#appliedBytes;
+  }
+
+  /** Bytes of entries, as in a state, handed to the B-tree so far: what a reader of the tree may see is in it. */
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /** Of these, what is surely seen. */
+  get movedBytes(): number {
+    return this.#movedBytes;
+  }
+
   /** What the clock said when something applied before was written: a leader's times do not go back behind it. */
   noteTime(timeMs: number): void {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
@@ -105,20 +144,28 @@ export class Replica {
     this.#observers.add(observer);
   }
 
+  /** Called when the whole state was replaced by another one, further on. */
+  observeTakeOver(observer: () => void): void {
+    this.#takeOverObservers.add(observer);
+  }
+
   /** The group's state machine: in slot order, exactly once. The command's bytes are kept until they are in the tree. */
   apply(entry: { readonly slot: number; readonly command: Uint8Array }): number {
     this.advance(entry.slot - 1);
     const command = decodeCommand(entry.command);
     this.#lastTimeMs = Math.max(this.#lastTimeMs, command.timeMs);
+    this.#appliedBytes += entry.command.length;
     const observed: { key: Uint8Array; json: Uint8Array | undefined }[] = [];
     if (command.kind === "mark") {
       // A mark met again while the log is replayed: whoever asked for it is long gone.
-      if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) this.#queuedMarks.push(entry.slot);
+      if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) {
+        this.#queuedMarks.push({ slot: entry.slot, timeMs: command.timeMs });
+      }
     } else {
       for (const write of command.writes) {
         const value =
           write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
-        const overlay = { key: write.key, slot: entry.slot, value };
+        const overlay = { key: write.key, slot: entry.slot, timeMs: this.#lastTimeMs, value };
         this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
         this.#backlog++;
@@ -187,8 +234,10 @@ export class Replica {
 
   /** The applier's side: what to commit next. Stops at a mark, whose snapshot has to see its own slot and nothing after it. */
   takeMove(operationsMax: number): Move | undefined {
-    if (this.#closed || (this.#committedThrough === this.#appliedThrough && this.#queue.length === 0)) return undefined;
-    const barrier = this.#queuedMarks[0] ?? Number.POSITIVE_INFINITY;
+    if (this.#closed || this.#switching) return undefined;
+    if (this.#committedThrough === this.#appliedThrough && this.#queue.length === 0) return undefined;
+    const mark = this.#queuedMarks[0];
+    const barrier = mark?.slot ?? Number.POSITIVE_INFINITY;
     let count = 0;
     while (count < this.#queue.length) {
       const slot = this.#queue[count]?.slot ?? 0;
@@ -199,31 +248,36 @@ export class Replica {
     }
     const entries = this.#queue.slice(0, count);
     this.#queue = this.#queue.slice(count);
-    const last = entries.at(-1)?.slot ?? this.#committedThrough;
-    const through =
-      this.#queue.length === 0 || (this.#queue[0]?.slot ?? 0) > barrier
-        ? Math.min(this.#appliedThrough, barrier)
-        : last;
-    return { through, entries };
+    for (const entry of entries) this.#takenBytes += stateBytesOf(entry);
+    const reign = this.#reign;
+    if (this.#queue.length > 0 && (this.#queue[0]?.slot ?? 0) <= barrier) {
+      const { slot: through, timeMs } = entries.at(-1) as OverlayEntry;
+      return { through, timeMs, reign, entries };
+    }
+    if (mark !== undefined && mark.slot <= this.#appliedThrough)
+      return { through: mark.slot, timeMs: mark.timeMs, reign, entries };
+    return { through: this.#appliedThrough, timeMs: this.#lastTimeMs, reign, entries };
   }
 
   /** The move is committed. True when there is more to move. */
   moved(move: Move): boolean {
+    if (move.reign !== this.#reign) return this.#committedThrough < this.#appliedThrough;
     this.#committedThrough = move.through;
     for (const entry of move.entries) {
+      this.#movedBytes += stateBytesOf(entry);
       this.#backlog--;
       this.#backlogBytes -= bytesOf(entry);
       const key = keyText(entry.key);
       if (this.#overlay.get(key) === entry) this.#overlay.delete(key);
     }
     const mark = this.#queuedMarks[0];
-    if (mark !== undefined && mark === move.through) {
+    if (mark !== undefined && mark.slot === move.through) {
       this.#queuedMarks.shift();
-      this.#takeMark(mark);
+      this.#takeMark(mark.slot);
     }
     this.#tree.flushed().then(
       () => {
-        this.#durableThrough = Math.max(this.#durableThrough, move.through);
+        if (move.reign === this.#reign) this.#durableThrough = Math.max(this.#durableThrough, move.through);
       },
       // A later commit failed, and says so itself; this one is not known to be on disk.
       () => undefined,
@@ -276,7 +330,7 @@ export class Replica {
       }, timeoutMs);
       const waiter = (marked: MarkedSnapshot | undefined) => {
         clearTimeout(timer);
-        if (marked === undefined) reject(behind("it is closed on this node"));
+        if (marked === undefined) reject(behind(this.#closed ? "it is closed on this node" : "it was passed over"));
         else resolve(marked);
       };
       waiters.add(waiter);
@@ -294,6 +348,60 @@ export class Replica {
   /** Raw values of a marked snapshot, unverified. */
   rawRange(range: TreeRange, marked: MarkedSnapshot): IterableIterator<{ key: Buffer; bytes: Buffer }> {
     return this.#tree.rawRange(this.partition, range, marked.snapshot);
+  }
+
+  /** The state as the B-tree has it now, which may be a moment behind what is applied. Close it soon: lmdb keeps every page that it can still see. */
+  state(): ReplicaState {
+    const snapshot = this.#tree.snapshot();
+    const { slot, timeMs } = this.#tree.applied(this.partition, snapshot);
+    let open = true;
+    return {
+      slot,
+      timeMs,
+      pages: (bytesMax) => this.#tree.rawPages(this.partition, snapshot, bytesMax),
+      close: () => {
+        if (open) snapshot.transaction.done();
+        open = false;
+      },
+    };
+  }
+
+  /**
+   * What was staged in the tree takes the place of the whole state, by one durable step. Nothing is applied meanwhile. Rejects where it did not
+   * come to that: the old state stands.
+   */
+  async takeOver(staged: StateHeader): Promise<void> {
+    this.#switching = true;
+    try {
+      // What is on its way into the tree belongs to the state as it was.
+      await this.#applier.settled();
+      if (this.#closed || staged.slot <= this.#appliedThrough)
+        throw new StoreError("ERR_STORE_CLOSED", `partition ${this.partition} does not need slot ${staged.slot}`);
+      await this.#tree.switchOver(this.partition, staged, () => this.#forgetAllBefore(staged));
+      this.#durableThrough = staged.slot;
+    } finally {
+      this.#switching = false;
+      this.#applier.schedule(this, 0);
+    }
+    for (const observer of this.#takeOverObservers) observer();
+  }
+
+  #forgetAllBefore({ slot, timeMs }: StateHeader): void {
+    this.#reign++;
+    this.#overlay.clear();
+    this.#queue = [];
+    this.#queuedMarks = [];
+    this.#backlog = 0;
+    this.#backlogBytes = 0;
+    this.#movedBytes = this.#takenBytes;
+    this.#appliedThrough = slot;
+    this.#committedThrough = slot;
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
+    for (const [marked, waiters] of this.#markWaiters) {
+      if (marked > slot) continue;
+      this.#markWaiters.delete(marked);
+      for (const waiter of waiters) waiter(undefined);
+    }
   }
 
   close(): void {

@@ -2,6 +2,8 @@ export interface PartitionStatus {
   readonly partition: number;
   readonly leading: boolean;
   readonly ready: boolean;
+  /** False on a disk that is empty, until the other members have said that they know of no other one. */
+  readonly voting: boolean;
   readonly leader?: string | undefined;
   readonly chosenThrough: number;
   readonly appliedThrough: number;
@@ -9,10 +11,14 @@ export interface PartitionStatus {
   readonly durableThrough: number;
   readonly trimmedThrough: number;
   readonly archivedThrough: number;
+  /** Who holds a replica, as this node's log has it. */
+  readonly members: readonly string[];
 }
 
 export interface NodeStatus {
   readonly nodeId: string;
   readonly zone: string;
   readonly partitions: readonly PartitionStatus[];
+  /** Partitions of which the node keeps the log, and nothing else. */
+  readonly logReplicas: readonly number[];
 }

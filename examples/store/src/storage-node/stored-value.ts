@@ -17,14 +17,14 @@ export interface StoredValue {
 }
 
 const VERSION = 1;
-const HEADER_BYTES = 20;
+export const STORED_HEADER_BYTES = 20;
 
 export function encodeStored(key: Uint8Array, slot: number, itemSizeBytes: number, json: Uint8Array): Buffer {
-  const out = Buffer.allocUnsafe(HEADER_BYTES + json.length);
+  const out = Buffer.allocUnsafe(STORED_HEADER_BYTES + json.length);
   out.writeUInt32BE(VERSION * 0x1000000, 0);
   out.writeBigUInt64BE(BigInt(slot), 8);
   out.writeUInt32BE(itemSizeBytes, 16);
-  out.set(json, HEADER_BYTES);
+  out.set(json, STORED_HEADER_BYTES);
   out.writeUInt32BE(crc32(out.subarray(8), crc32(key)), 4);
   return out;
 }
@@ -41,7 +41,7 @@ export function decodeStored(key: Uint8Array, bytes: Uint8Array): StoredValue {
       `a stored value has format version ${view[0]}; this program reads version ${VERSION}`,
     );
   }
-  const whole = view.length >= HEADER_BYTES && view.readUInt32BE(0) === VERSION * 0x1000000;
+  const whole = view.length >= STORED_HEADER_BYTES && view.readUInt32BE(0) === VERSION * 0x1000000;
   if (!whole || crc32(view.subarray(8), crc32(key)) !== view.readUInt32BE(4)) {
     throw new StoreError(
       "ERR_STORE_CORRUPT",
@@ -51,6 +51,6 @@ export function decodeStored(key: Uint8Array, bytes: Uint8Array): StoredValue {
   return {
     slot: Number(view.readBigUInt64BE(8)),
     itemSizeBytes: view.readUInt32BE(16),
-    json: view.subarray(HEADER_BYTES),
+    json: view.subarray(STORED_HEADER_BYTES),
   };
 }

@@ -1,13 +1,25 @@
 import { mkdirSync } from "node:fs";
 import { open, type RootDatabase, type Transaction } from "lmdb";
 import { StoreError } from "./errors.js";
+import type { StateEntry } from "./partition-state.js";
 import { decodeStored, encodeStored, type StoredValue } from "./stored-value.js";
+import {
+  type Applied,
+  AREAS,
+  type Area,
+  decodeApplied,
+  encodeApplied,
+  NOTHING_APPLIED,
+  otherArea,
+} from "./tree-applied.js";
 
 /**
  * The B-tree of a node: one lmdb environment for all its partitions, so that one transaction carries the writes of all of them.
  *
- * Keys: `u8 1 | u32 partition | item key` for items, `u8 0 | u32 partition` for the slot through which the partition is applied, which is
- * written in the same transaction as the items (applying and knowing what was applied must not come apart; etcd 3.5 lost that).
+ * Keys: `u8 area | u32 partition | item key` for items, `u8 0 | u32 partition` for the slot through which the partition is applied, which is
+ * written in the same transaction as the items (applying and knowing what was applied must not come apart; etcd 3.5 lost that). That entry also
+ * says in which of two areas the partition's items lie: a whole state that comes from another replica is put into the other one, and one small
+ * transaction makes it the partition's.
  * Pages of 8 KiB, because an item's key may be 3,086 bytes long. lmdb's default `overlappingSync` with `safeRestore`: after a power cut the
  * tree may be some transactions behind the log, never ahead of it and never torn; the log replays the rest.
  */
@@ -26,6 +38,8 @@ export interface TreeRange {
 export interface TreeWrite {
   readonly partition: number;
   readonly appliedThrough: number;
+  /** Time of the last entry, Unix ms; 0: not known. */
+  readonly timeMs: number;
   readonly puts: Iterable<{
     key: Uint8Array;
     slot: number;
@@ -41,23 +55,25 @@ async function refused(error: unknown): Promise<never> {
   throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
 }
 
+const REMOVED_AT_ONCE_MAX = 5_000;
+
 function appliedKey(partition: number): Buffer {
   const key = Buffer.alloc(5);
   key.writeUInt32BE(partition, 1);
   return key;
 }
 
-function treeKey(partition: number, key: Uint8Array): Buffer {
+function treeKey(area: Area, partition: number, key: Uint8Array): Buffer {
   const out = Buffer.allocUnsafe(5 + key.length);
-  out[0] = 1;
+  out[0] = area;
   out.writeUInt32BE(partition, 1);
   out.set(key, 5);
   return out;
 }
 
-function partitionEnd(partition: number): Buffer {
-  const end = Buffer.from([1, 0, 0, 0, 0]);
-  if (partition === 0xffffffff) end[0] = 2;
+function partitionEnd(area: Area, partition: number): Buffer {
+  const end = Buffer.from([area, 0, 0, 0, 0]);
+  if (partition === 0xffffffff) end[0] = area + 1;
   else end.writeUInt32BE(partition + 1, 1);
   return end;
 }
@@ -65,9 +81,12 @@ function partitionEnd(partition: number): Buffer {
 /** Every read takes an optional snapshot; without one it sees the newest committed transaction. */
 export class Tree {
   readonly #db: RootDatabase<Buffer, Buffer>;
+  /** Where each partition's items lie, as of the newest commit. Absent: in the first area. */
+  readonly #areas = new Map<number, Area>();
 
   private constructor(db: RootDatabase<Buffer, Buffer>) {
     this.#db = db;
+    for (const partition of this.partitions()) this.#areas.set(partition, this.applied(partition).area);
   }
 
   static open(dir: string): Tree {
@@ -84,9 +103,19 @@ export class Tree {
     );
   }
 
-  appliedThrough(partition: number, snapshot?: Snapshot): number {
+  /** Throws ERR_STORE_FORMAT where a newer program has written it. */
+  applied(partition: number, snapshot?: Snapshot): Applied {
     const bytes = this.#db.get(appliedKey(partition), snapshot);
-    return bytes === undefined ? 0 : Number(bytes.readBigUInt64BE(0));
+    return bytes === undefined ? NOTHING_APPLIED : decodeApplied(partition, bytes);
+  }
+
+  appliedThrough(partition: number, snapshot?: Snapshot): number {
+    return this.applied(partition, snapshot).slot;
+  }
+
+  #area(partition: number, snapshot?: Snapshot): Area {
+    if (snapshot !== undefined) return this.applied(partition, snapshot).area;
+    return this.#areas.get(partition) ?? NOTHING_APPLIED.area;
   }
 
   /** Partitions that have something here, from their applied slots. */
@@ -99,7 +128,7 @@ export class Tree {
 
   /** Throws ERR_STORE_CORRUPT where the value's checksum does not hold. */
   get(partition: number, key: Uint8Array): StoredValue | undefined {
-    const bytes = this.#db.get(treeKey(partition, key));
+    const bytes = this.#db.get(treeKey(this.#area(partition), partition, key));
     return bytes === undefined ? undefined : decodeStored(key, bytes);
   }
 
@@ -109,8 +138,9 @@ export class Tree {
     range: TreeRange,
     snapshot?: Snapshot,
   ): IterableIterator<{ key: Buffer; bytes: Buffer }> {
-    const low = range.from === undefined ? treeKey(partition, new Uint8Array(0)) : treeKey(partition, range.from);
-    const high = range.to === undefined ? partitionEnd(partition) : treeKey(partition, range.to);
+    const area = this.#area(partition, snapshot);
+    const low = treeKey(area, partition, range.from ?? new Uint8Array(0));
+    const high = range.to === undefined ? partitionEnd(area, partition) : treeKey(area, partition, range.to);
     if (low.compare(high) >= 0) return;
     const options = range.reverse
       ? { start: high, end: low, reverse: true, exclusiveStart: true, inclusiveEnd: true }
@@ -124,20 +154,71 @@ export class Tree {
     for (const { key, bytes } of this.rawRange(partition, range)) yield { key, value: decodeStored(key, bytes) };
   }
 
+  /** The same in pieces of about `bytesMax`, copied: others have their turn between them, and no cursor stays open meanwhile. */
+  *rawPages(partition: number, snapshot: Snapshot, bytesMax: number): Generator<StateEntry[], void, undefined> {
+    let from: Uint8Array = new Uint8Array(0);
+    for (;;) {
+      const page: StateEntry[] = [];
+      let bytes = 0;
+      for (const { key, bytes: value } of this.rawRange(partition, { from }, snapshot)) {
+        page.push({ key: Uint8Array.from(key), bytes: Uint8Array.from(value) });
+        bytes += key.length + value.length;
+        if (bytes >= bytesMax) break;
+      }
+      if (page.length === 0) return;
+      yield page;
+      if (bytes < bytesMax) return;
+      from = Buffer.concat([(page.at(-1) as StateEntry).key, Buffer.alloc(1)]);
+    }
+  }
+
   /** One transaction; resolves when it is visible. What is durable follows from `flushed()`. */
   async commit(writes: readonly TreeWrite[]): Promise<void> {
     const committed = this.#db.batch(() => {
-      for (const { partition, appliedThrough, puts } of writes) {
+      for (const { partition, appliedThrough, timeMs, puts } of writes) {
+        const area = this.#area(partition);
         for (const { key, slot, value } of puts) {
-          if (value === undefined) void this.#db.remove(treeKey(partition, key));
-          else void this.#db.put(treeKey(partition, key), encodeStored(key, slot, value.itemSizeBytes, value.json));
+          if (value === undefined) void this.#db.remove(treeKey(area, partition, key));
+          else
+            void this.#db.put(treeKey(area, partition, key), encodeStored(key, slot, value.itemSizeBytes, value.json));
         }
-        const applied = Buffer.alloc(8);
-        applied.writeBigUInt64BE(BigInt(appliedThrough));
-        void this.#db.put(appliedKey(partition), applied);
+        void this.#db.put(appliedKey(partition), encodeApplied({ slot: appliedThrough, timeMs, area }));
       }
     });
     await committed.catch(refused);
+  }
+
+  /** Puts entries of a state that is being taken over beside the one that the partition has. */
+  async stage(partition: number, entries: readonly StateEntry[]): Promise<void> {
+    const area = otherArea(this.#area(partition));
+    const committed = this.#db.batch(() => {
+      for (const { key, bytes } of entries) void this.#db.put(treeKey(area, partition, key), Buffer.from(bytes));
+    });
+    await committed.catch(refused);
+  }
+
+  /**
+   * What was staged is the partition's state from now on, as of this slot; resolves when that is on disk. `switched` is called where reads here begin to
+   * see it. What the partition had before stays until `removeStaged`. Nothing else may be committed for it meanwhile.
+   */
+  async switchOver(
+    partition: number,
+    applied: { readonly slot: number; readonly timeMs: number },
+    switched: () => void,
+  ): Promise<void> {
+    const area = otherArea(this.#area(partition));
+    await this.#db
+      .batch(() => void this.#db.put(appliedKey(partition), encodeApplied({ ...applied, area })))
+      .catch(refused);
+    this.#areas.set(partition, area);
+    switched();
+    await this.flushed();
+  }
+
+  /** Removes what lies in the area that the partition does not use, in bounded transactions, as long as `goesOn` says so. */
+  async removeStaged(partition: number, goesOn: () => boolean): Promise<void> {
+    const area = otherArea(this.#area(partition));
+    while (goesOn() && (await this.#removeSome(area, partition)));
   }
 
   /** Resolves when everything committed so far is on disk. */
@@ -147,20 +228,19 @@ export class Tree {
 
   /** Removes a partition in bounded transactions; its applied slot goes last, so that a crash half-way is found again. */
   async removePartition(partition: number): Promise<void> {
-    for (;;) {
-      const keys = [
-        ...this.#db.getKeys({
-          start: treeKey(partition, new Uint8Array(0)),
-          end: partitionEnd(partition),
-          limit: 5_000,
-        }),
-      ];
-      await this.#db.batch(() => {
-        for (const key of keys) void this.#db.remove(Buffer.from(key));
-        if (keys.length === 0) void this.#db.remove(appliedKey(partition));
-      });
-      if (keys.length === 0) return;
-    }
+    for (const area of AREAS) while (await this.#removeSome(area, partition));
+    await this.#db.batch(() => void this.#db.remove(appliedKey(partition)));
+    this.#areas.delete(partition);
+  }
+
+  async #removeSome(area: Area, partition: number): Promise<boolean> {
+    const start = treeKey(area, partition, new Uint8Array(0));
+    const keys = [...this.#db.getKeys({ start, end: partitionEnd(area, partition), limit: REMOVED_AT_ONCE_MAX })];
+    if (keys.length === 0) return false;
+    await this.#db.batch(() => {
+      for (const key of keys) void this.#db.remove(Buffer.from(key));
+    });
+    return true;
   }
 
   /** A read transaction as of the newest commit. Close it soon: lmdb keeps every page that it can still see. */

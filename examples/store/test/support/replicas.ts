@@ -6,51 +6,60 @@ import { eventually } from "./store.js";
 
 const schema = { partition: { name: "id", type: "S" } } as const;
 
-export async function statuses(fleet: Fleet): Promise<NodeStatus[] | undefined> {
+export async function statuses(fleet: Fleet, nodes: readonly string[] = NODE_IDS): Promise<NodeStatus[] | undefined> {
   try {
-    return await Promise.all(NODE_IDS.map((node) => fleet.callerTo(node).call("status", {}, { timeoutMs: 2_000 })));
+    return await Promise.all(nodes.map((node) => fleet.callerTo(node).call("status", {}, { timeoutMs: 2_000 })));
   } catch {
     return undefined;
   }
 }
 
+interface Held {
+  readonly leader: string;
+  /** Who holds a replica. */
+  readonly members: readonly string[];
+}
+
 /** Resolves when every partition is led and all its replicas have applied what is chosen. */
-export async function caughtUp(fleet: Fleet): Promise<number[]> {
-  let partitions: number[] = [];
+export async function caughtUp(fleet: Fleet): Promise<Map<number, Held>> {
+  const held = new Map<number, Held>();
   await eventually("all replicas have applied what is chosen", async () => {
-    const all = await statuses(fleet);
+    const all = await statuses(fleet, fleet.nodeIds());
     if (all === undefined) return false;
-    partitions = [...new Set(all.flatMap((status) => status.partitions.map(({ partition }) => partition)))];
-    return partitions.every((partition) => {
-      const replicas = all.map((status) => status.partitions.find((found) => found.partition === partition));
-      const chosen = Math.max(...replicas.map((replica) => replica?.chosenThrough ?? 0));
+    const found = all.flatMap(({ nodeId, partitions }) => partitions.map((replica) => ({ nodeId, replica })));
+    held.clear();
+    for (const { nodeId, replica } of found)
+      if (replica.ready) held.set(replica.partition, { leader: nodeId, members: replica.members });
+    return found.every(({ replica }) => {
+      const members = held.get(replica.partition)?.members ?? [];
+      const among = found.filter(
+        ({ nodeId, replica: { partition } }) => partition === replica.partition && members.includes(nodeId),
+      );
+      const chosen = Math.max(...among.map((one) => one.replica.chosenThrough));
       return (
-        replicas.some((replica) => replica?.ready) && replicas.every((replica) => replica?.appliedThrough === chosen)
+        among.length === members.length &&
+        members.length > 0 &&
+        among.every((one) => one.replica.appliedThrough === chosen)
       );
     });
   });
-  return partitions;
+  return held;
 }
 
 /** Every acknowledged item stands in every replica, and all replicas of every partition are equal at one slot. */
 export async function expectInAllReplicas(fleet: Fleet, acknowledged: ReadonlyMap<string, string>): Promise<void> {
-  const partitions = await caughtUp(fleet);
-  const all = (await statuses(fleet)) ?? [];
+  const held = await caughtUp(fleet);
   const wanted = new Map(
     [...acknowledged].map(([id, value]) => [
       Buffer.from(itemKey(schema, { id: { S: id } }).bytes).toString("hex"),
       { id, value },
     ]),
   );
-  for (const partition of partitions) {
-    const leader = all.find((status) =>
-      status.partitions.some((found) => found.partition === partition && found.ready),
-    )?.nodeId;
-    expect(leader, `leader of partition ${partition}`).toBeDefined();
-    const { slot } = await fleet.callerTo(leader as string).call("mark", { partition });
+  for (const [partition, { leader, members }] of held) {
+    const { slot } = await fleet.callerTo(leader).call("mark", { partition });
     const whole = { from: new Uint8Array(0), to: undefined };
     const digests = await Promise.all(
-      NODE_IDS.map((node) => fleet.callerTo(node).call("digests", { partition, slot, ranges: [whole] })),
+      members.map((node) => fleet.callerTo(node).call("digests", { partition, slot, ranges: [whole] })),
     );
     const hex = digests.map(
       ({ digests: [digest] }) => `${digest?.keys} items, ${Buffer.from(digest?.hash ?? []).toString("hex")}`,
@@ -60,7 +69,7 @@ export async function expectInAllReplicas(fleet: Fleet, acknowledged: ReadonlyMa
     // The digests are equal, so one replica's contents are everybody's.
     for (let { from } = whole; ; ) {
       const params = { partition, slot, range: { from, to: undefined }, bytesMax: 1024 * 1024 };
-      const { entries, more } = await fleet.callerTo(leader as string).call("entries", params);
+      const { entries, more } = await fleet.callerTo(leader).call("entries", params);
       for (const { key, value } of entries) {
         const hexKey = Buffer.from(key).toString("hex");
         const found = wanted.get(hexKey);

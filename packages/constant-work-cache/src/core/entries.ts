@@ -7,13 +7,15 @@
  * what is asked again. An LRU would write four links on each hit, which is most of what a hit costs. SIEVE's queue is the order in which entries
  * came, which is the order that a Map keeps anyway, so its hand is nothing but an iterator over the Map, and there are no links at all.
  *
- * Entries lie in packed arrays (28 bytes each beside the Map) that grow by doubling; a slot is reused by the entry that evicts it. Not one object an
+ * Entries lie in packed arrays (36 bytes each beside the Map) that grow by doubling; a slot is reused by the entry that evicts it. Not one object an
  * entry: that takes 24 bytes before it holds anything, and a version above 2^31 would be one more object.
  */
 export class Entries<K, V> {
   readonly #entriesMax: number;
   #slots = new Map<K, number>();
   #values: (V | undefined)[] = [];
+  /** Whose a slot is. The Map has the keys too, but asking it costs a look into three places in memory; who remembers a slot asks here whether it still is. */
+  #keys: K[] = [];
   #versions = new Float64Array(0);
   #sequences = new Float64Array(0);
   /** When it was answered, in milliseconds modulo 2^31, times two; plus one if it was used since the hand last came by. */
@@ -60,14 +62,18 @@ export class Entries<K, V> {
 
   /**
    * Takes an answer unless a newer one is held; `undefined` as value is a negative entry.
+   * @param hint the slot that the key had when it was last seen, or -1.
    * @param version undefined where the source gave none: it then counts as the version of what it would replace.
    * @returns whether it was taken.
    */
-  put(key: K, value: V | undefined, version: number | undefined, sequence: number, nowMs: number): boolean {
-    let slot = this.#slots.get(key);
+  put(key: K, value: V | undefined, version: number | undefined, sequence: number, nowMs: number, hint = -1): boolean {
+    // Slots are used from 0 on, without gaps.
+    const isHis = hint >= 0 && hint < this.#slots.size && this.#keys[hint] === key;
+    let slot = isHis ? hint : this.#slots.get(key);
     if (slot === undefined) {
       slot = this.#claim();
       this.#slots.set(key, slot);
+      this.#keys[slot] = key;
       this.#versions[slot] = version ?? Number.NEGATIVE_INFINITY;
       this.#marks[slot] = nowMs << 1;
       if (value === undefined) this.negatives++;
@@ -88,6 +94,10 @@ export class Entries<K, V> {
   clear(): void {
     this.#slots = new Map();
     this.#values = [];
+    this.#keys = [];
+    this.#versions = new Float64Array(0);
+    this.#sequences = new Float64Array(0);
+    this.#marks = new Uint32Array(0);
     this.#hand = undefined;
     this.negatives = 0;
   }
@@ -129,5 +139,13 @@ export class Entries<K, V> {
     this.#versions = copy(new Float64Array(length), this.#versions);
     this.#sequences = copy(new Float64Array(length), this.#sequences);
     this.#marks = copy(new Uint32Array(length), this.#marks);
+    // Arrays that grow by themselves keep half as much again in reserve.
+    const longer = <T>(from: readonly T[]): T[] => {
+      const to = new Array<T>(length);
+      for (let i = 0; i < from.length; i++) to[i] = from[i] as T;
+      return to;
+    };
+    this.#keys = longer(this.#keys);
+    this.#values = longer(this.#values);
   }
 }

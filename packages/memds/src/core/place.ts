@@ -46,4 +46,24 @@ export class Place {
     this.#bytes = bytes;
     if (!locateInColumns(bytes, at, index, this.#span)) locate(of.leaf, index, this.#span);
   }
+
+  /** For this package only. @internal */
+  moveToSpan(
+    bytes: Uint8Array,
+    prefixStart: number,
+    prefixEnd: number,
+    suffixStart: number,
+    suffixEnd: number,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    this.#bytes = bytes;
+    const span = this.#span;
+    span.prefixStart = prefixStart;
+    span.prefixEnd = prefixEnd;
+    span.suffixStart = suffixStart;
+    span.suffixEnd = suffixEnd;
+    span.valueStart = valueStart;
+    span.valueEnd = valueEnd;
+  }
 }

@@ -19,6 +19,7 @@ import { type Page, pageOf, Walk } from "./page.js";
 import { Place } from "./place.js";
 import { type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
 import { searchBlock, searchBytes } from "./search.js";
+import { Shortcuts } from "./shortcuts.js";
 
 const nothing = new Uint8Array(0);
 /** For look-ups that copy what they find at once. */
@@ -36,10 +37,14 @@ export class RangeTree {
   readonly #root: Node;
   readonly #hash: Hash;
   #top: Page | undefined;
+  #shortcuts: Shortcuts | undefined;
+  /** Look-ups to go until shortcuts pay: a version that is soon replaced by the next one is not worth them. */
+  #walksLeft: number;
 
   private constructor(root: Node, hash: Hash) {
     this.#root = root;
     this.#hash = hash;
+    this.#walksLeft = root.count >>> 6;
   }
 
   /** @param hash a collision-resistant digest such as SHA-256; members compare trees by it, so all must use the same. */
@@ -97,6 +102,8 @@ export class RangeTree {
    * @returns false where there is none; `place` stays where it was.
    */
   seekFloor(key: Uint8Array, place: Place): boolean {
+    if (this.#shortcuts?.seekFloor(key, place) === true) return true;
+    if (--this.#walksLeft === 0) this.#shortcuts = Shortcuts.of(this.#root);
     this.#top ??= pageOf(this.#root);
     walk.to(this.#top, key);
     const { bytes, at } = walk;

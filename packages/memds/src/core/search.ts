@@ -18,9 +18,12 @@ export function searchBytes(bytes: Uint8Array, at: number, key: Uint8Array): num
   }
   if (key.length < prefix) return -1;
   const table = prefixStart + prefix;
-  return isEven
-    ? searchColumn(bytes, table, count, bytes[at + 3]!, key, prefix)
-    : searchEntries(bytes, table, count, key, prefix);
+  if (!isEven) return searchEntries(bytes, table, count, key, prefix);
+  const suffix = bytes[at + 3]!;
+  const end = table + (count - 1) * suffix;
+  const ends =
+    suffix < 2 ? 0 : (bytes[table]! << 24) | (bytes[table + 1]! << 16) | (bytes[end]! << 8) | bytes[end + 1]!;
+  return searchColumn(bytes, table, count, suffix, key, prefix, ends);
 }
 
 // The two searches are written out: most of a look-up's instructions are spent in these loops.
@@ -28,23 +31,24 @@ export function searchBytes(bytes: Uint8Array, at: number, key: Uint8Array): num
 /**
  * Ranges are often cut where hashes are, evenly: so the search begins where the key would stand if they were, and looks around from there in growing steps before
  * it halves what is left. That stays within a cache line or two; where the guess is wrong it costs four comparisons.
+ * @param ends the first two bytes of the first and of the last suffix.
  */
-function searchColumn(
+export function searchColumn(
   bytes: Uint8Array,
   start: number,
   count: number,
   suffix: number,
   key: Uint8Array,
   prefix: number,
+  ends: number,
 ): number {
   let low = 0;
   let high = count;
   let middle = count >>> 1;
   let step = 0;
   if (suffix > 1 && key.length > prefix + 1) {
-    const end = start + (count - 1) * suffix;
-    const first = (bytes[start]! << 8) | bytes[start + 1]!;
-    const last = (bytes[end]! << 8) | bytes[end + 1]!;
+    const first = ends >>> 16;
+    const last = ends & 0xffff;
     const wanted = ((key[prefix]! << 8) | key[prefix + 1]!) - first;
     if (wanted >= 0 && first + wanted <= last) {
       middle = ((wanted * (count - 1)) / (last - first)) | 0;

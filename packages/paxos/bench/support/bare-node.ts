@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { closedLoop } from "./load.js";
+import { measured } from "./load.js";
 import { names, onTold, tell } from "./processes.js";
 
 const recordBytes = 260;
@@ -77,7 +77,7 @@ export async function bareNode(name: string, dir: string): Promise<void> {
       tell({ type: "leading" });
       return;
     }
-    tell({ type: "load", load: await closedLoop(message.clients, message.ms, write) });
+    tell({ type: "load", load: await measured(message.demand, write) });
   });
 }
 

@@ -2,7 +2,7 @@ import { GroupHost } from "@evenkeel/paxos";
 import { walStorage } from "@evenkeel/paxos/storage";
 import { tcpTransport } from "@evenkeel/paxos/transport";
 import { Wal } from "@evenkeel/wal";
-import { closedLoop } from "./load.js";
+import { measured } from "./load.js";
 import { names, onTold, tell } from "./processes.js";
 
 const commandBytes = 256;
@@ -40,7 +40,7 @@ export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
       await new Promise((resolve) => setImmediate(resolve));
       return group.read(() => applied);
     };
-    const ask = message.what === "write" ? () => group.propose(command) : read;
-    tell({ type: "load", load: await closedLoop(message.clients, message.ms, ask) });
+    const ask = message.demand.what === "write" ? () => group.propose(command) : read;
+    tell({ type: "load", load: await measured(message.demand, ask) });
   });
 }

@@ -2,13 +2,13 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Load } from "./load.js";
+import type { Demand, Load } from "./load.js";
 
 export const names = ["a", "b", "c"] as const;
 
 export type ToNode =
   | { readonly type: "start"; readonly ports: Readonly<Record<string, number>> }
-  | { readonly type: "load"; readonly what: "write" | "read"; readonly clients: number; readonly ms: number };
+  | { readonly type: "load"; readonly demand: Demand };
 
 export type FromNode =
   | { readonly type: "listening"; readonly port: number }
@@ -20,6 +20,7 @@ export class ThreeProcesses {
   readonly #children: ChildProcess[];
   readonly #dir: string;
   #leader: ChildProcess | undefined;
+  #ready: Promise<unknown> | undefined;
 
   private constructor(children: ChildProcess[], dir: string) {
     this.#children = children;
@@ -38,17 +39,36 @@ export class ThreeProcesses {
     const three = new ThreeProcesses(children, dir);
     const listening = await Promise.all(children.map((child) => told(child, "listening")));
     const ports = Object.fromEntries(names.map((name, index) => [name, listening[index]?.port ?? 0]));
-    const leading = Promise.race(children.map((child) => told(child, "leading").then(() => child)));
+    const ready = children.map((child) => told(child, "leading").then(() => child));
+    const leading = Promise.race(ready);
+    three.#ready = Promise.all(ready);
+    // In a single group nobody but the leader ever says so, until it ends.
+    three.#ready.catch(() => {});
     for (const child of children) child.send({ type: "start", ports } satisfies ToNode);
     three.#leader = await leading;
     return three;
   }
 
-  async load(what: "write" | "read", clients: number, ms: number): Promise<Load> {
+  async load(demand: Demand): Promise<Load> {
     const leader = this.#leader as ChildProcess;
     const answer = told(leader, "load");
-    leader.send({ type: "load", what, clients, ms } satisfies ToNode);
+    leader.send({ type: "load", demand } satisfies ToNode);
     return (await answer).load;
+  }
+
+  /** All three at once, wherever each group is led; the sum of what they came to, and the worst of the rest. */
+  async loadAll(demand: Demand): Promise<Load> {
+    const answers = this.#children.map((child) => told(child, "load"));
+    for (const child of this.#children) child.send({ type: "load", demand } satisfies ToNode);
+    const loads = (await Promise.all(answers)).map(({ load }) => load);
+    const worst = (metric: "p50" | "p99") => Math.max(...loads.map((load) => load[metric]));
+    const throughput = loads.reduce((sum, load) => sum + load.throughput, 0);
+    return { throughput, p50: worst("p50"), p99: worst("p99") };
+  }
+
+  /** Until each of the three has said that it is ready: `open` waits for the first. */
+  async allReady(): Promise<void> {
+    await this.#ready;
   }
 
   async close(): Promise<void> {

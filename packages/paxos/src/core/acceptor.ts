@@ -43,8 +43,8 @@ export class Acceptor {
   constructor(replica: Replica, own: OwnRoles) {
     this.#replica = replica;
     this.#own = own;
-    // Who never promised anything never granted anything.
-    const granted = replica.promised.round > 0;
+    // Who never promised anything, and has not forgotten it either, never granted anything.
+    const granted = replica.promised.round > 0 || replica.doubt !== undefined;
     this.quietUntilMs = granted ? replica.nowMs + replica.settings.leaseMs : Number.NEGATIVE_INFINITY;
   }
 
@@ -103,6 +103,7 @@ export class Acceptor {
       chosenThrough: knownChosen,
       chosenBallot: log.ballotAt(knownChosen) ?? BALLOT_ZERO,
       entries: above ? log.slice(knownChosen + 1, log.end) : [],
+      ...(replica.doubt === undefined ? {} : { floor: replica.doubt.floor }),
     });
     replica.sayLeader(undefined);
   }
@@ -253,6 +254,16 @@ export class Acceptor {
     if (this.#ackWanted || this.#durableThrough() > this.#acknowledgedThrough) this.#acknowledge();
   }
 
+  /** All that was promised by anybody, and so by us: a leader below it is not followed any more. */
+  raise(ballot: Ballot): void {
+    const replica = this.#replica;
+    if (compareBallots(ballot, replica.promised) <= 0) return;
+    this.#stopFollowing();
+    replica.promise(ballot);
+    replica.persist({ promised: ballot });
+    replica.sayLeader(undefined);
+  }
+
   /** The replica itself stands, or speaks no more. */
   forgetLeader(): void {
     this.#stopFollowing();
@@ -336,7 +347,7 @@ export class Acceptor {
     const ballot = this.#following as Ballot;
     if (!sameBallot(replica.promised, ballot)) return;
     this.#ackWanted = true;
-    if (replica.mute) return;
+    if (replica.silent) return;
     if (!sameBallot(replica.durablePromised, ballot)) return;
     const acceptedThrough = this.#durableThrough();
     replica.send(ballot.node, {

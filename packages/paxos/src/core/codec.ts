@@ -2,14 +2,15 @@ import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.js";
 import { readPosition, writePosition } from "./configuration.js";
 import { PaxosError } from "./errors.js";
-import type { Message } from "./messages.js";
+import type { Message, Rank } from "./messages.js";
 import type { Entry, EntryKind } from "./types.js";
 
 /**
  * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
- * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry.
+ * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry, 3 only for the question of
+ * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile.
  */
-export const MESSAGE_VERSION = 2;
+export const MESSAGE_VERSION = 3;
 const MESSAGE_VERSION_MIN = 1;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
@@ -30,6 +31,8 @@ const TYPES = [
   "releasable",
   "departed",
   "takeOver",
+  "doubt",
+  "standing",
 ] as const satisfies readonly Message["type"][];
 
 const NOOP = 1;
@@ -47,11 +50,16 @@ export function encodeMessage(message: Message): Uint8Array {
   const large =
     "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
   const out = large ? new ByteWriter(sharedKept * 2) : shared;
-  const changesMembers = "entries" in message && message.entries.some(({ kind }) => kind === "config");
-  out.byte(changesMembers ? 2 : 1);
+  out.byte(versionOf(message));
   out.byte(TYPES.indexOf(message.type) + 1);
   writeBody(out, message);
   return out.take();
+}
+
+function versionOf(message: Message): number {
+  if (message.type === "doubt" || message.type === "standing") return 3;
+  if (message.type === "promised" && message.floor !== undefined) return 3;
+  return "entries" in message && message.entries.some(({ kind }) => kind === "config") ? 2 : 1;
 }
 
 /**
@@ -70,7 +78,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   const code = input.byte();
   const type = TYPES[code - 1];
   if (type === undefined) throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `message type ${code} is unknown`);
-  const message = readBody(input, type);
+  const message = readBody(input, type, version);
   if (input.left > 0) throw corrupt(`${input.left} bytes too many`);
   return message;
 }
@@ -99,6 +107,7 @@ function writeBody(out: ByteWriter, m: Message): void {
       out.varint(m.chosenThrough);
       writeBallot(out, m.chosenBallot);
       writeEntries(out, m.entries, m.accepted);
+      if (m.floor !== undefined) writeRank(out, m.floor);
       return;
     case "nack":
       writeBallot(out, m.ballot);
@@ -148,10 +157,20 @@ function writeBody(out: ByteWriter, m: Message): void {
     case "departed":
       out.varint(m.slot);
       return;
+    case "doubt":
+      out.varint(m.id);
+      return;
+    case "standing":
+      out.varint(m.id);
+      writeBallot(out, m.promised);
+      writeRank(out, m);
+      out.varint(m.members.length);
+      for (const node of m.members) out.text(node);
+      return;
   }
 }
 
-function readBody(input: ByteReader, type: Message["type"]): Message {
+function readBody(input: ByteReader, type: Message["type"], version: number): Message {
   switch (type) {
     case "preVote":
       return { type, attempt: input.varint(), chosenThrough: input.varint() };
@@ -171,7 +190,9 @@ function readBody(input: ByteReader, type: Message["type"]): Message {
       const logEnd = input.varint();
       const chosenThrough = input.varint();
       const chosenBallot = readBallot(input);
-      return { type, ballot, accepted, logEnd, chosenThrough, chosenBallot, entries: readEntries(input, accepted) };
+      const entries = readEntries(input, accepted);
+      const promised = { type, ballot, accepted, logEnd, chosenThrough, chosenBallot, entries };
+      return version >= 3 ? { ...promised, floor: readRank(input) } : promised;
     }
     case "nack":
       return { type, ballot: readBallot(input), promised: readBallot(input) };
@@ -219,6 +240,14 @@ function readBody(input: ByteReader, type: Message["type"]): Message {
       return { type, throughSlot: input.varint() };
     case "departed":
       return { type, slot: input.varint() };
+    case "doubt":
+      return { type, id: input.varint() };
+    case "standing": {
+      const [id, promised, rank] = [input.varint(), readBallot(input), readRank(input)];
+      const members: string[] = [];
+      for (let left = input.varint(); left > 0; left--) members.push(input.text());
+      return { type, id, promised, ...rank, members };
+    }
   }
 }
 
@@ -229,6 +258,15 @@ function writeBallot(out: ByteWriter, ballot: Ballot): void {
 
 function readBallot(input: ByteReader): Ballot {
   return { round: input.varint(), node: input.text() };
+}
+
+function writeRank(out: ByteWriter, { accepted, logEnd }: Rank): void {
+  writeBallot(out, accepted);
+  out.varint(logEnd);
+}
+
+function readRank(input: ByteReader): Rank {
+  return { accepted: readBallot(input), logEnd: input.varint() };
 }
 
 interface Stamp {

@@ -2,6 +2,7 @@ import { Acceptor } from "./acceptor.js";
 import type { Ballot } from "./ballot.js";
 import { sendChosen } from "./catch-up.js";
 import type { Configuration } from "./configuration.js";
+import { type Doubt, RANK_ZERO, rankOf } from "./doubt.js";
 import { Election } from "./election.js";
 import { Leader } from "./leader.js";
 import type { Message } from "./messages.js";
@@ -68,6 +69,7 @@ export class PaxosCore {
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
     this.#noticeDeparture();
+    if (replica.doubt !== undefined) this.#settleDoubt(replica.doubt);
     this.#passOn();
     return replica.effects;
   }
@@ -110,7 +112,7 @@ export class PaxosCore {
 
   /** Whether what this replica says counts. */
   get voting(): boolean {
-    return !this.#replica.mute && !this.#replica.departed;
+    return !this.#replica.silent && !this.#replica.departed;
   }
 
   /** No member any more; nothing that this replica says counts. */
@@ -160,13 +162,15 @@ export class PaxosCore {
   /** No tick is needed before this time (as long as no other event comes). */
   get wakeAtMs(): number {
     if (this.stopped) return Number.POSITIVE_INFINITY;
-    return this.#leader?.wakeAtMs ?? this.#election.wakeAtMs;
+    const { doubt } = this.#replica;
+    return Math.min(this.#leader?.wakeAtMs ?? this.#election.wakeAtMs, doubt?.wakeAtMs ?? Number.POSITIVE_INFINITY);
   }
 
   #dispatch(event: CoreEvent): void {
     const replica = this.#replica;
     switch (event.type) {
       case "tick":
+        replica.doubt?.tick();
         if (this.#leader === undefined) this.#election.tick();
         else if (!this.#leader.tick()) this.#stepDown(replica.settings.leaseMs);
         return;
@@ -217,12 +221,12 @@ export class PaxosCore {
   #receive(from: string, message: Message): void {
     switch (message.type) {
       case "preVote":
-        if (!this.#replica.mute && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
+        if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
         return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
-        if (!this.#replica.mute && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
+        if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
         return;
       case "promised":
         return this.#election.onPromised(from, message);
@@ -258,10 +262,31 @@ export class PaxosCore {
       case "takeOver":
         if (this.#acceptor.onResign(from, message.ballot)) this.#election.standNow();
         return;
+      case "doubt":
+        return this.#answerDoubt(from, message.id);
+      case "standing":
+        return this.#replica.doubt?.onStanding(from, message);
       case "departed":
         if (message.slot > this.#membership.configuration.slot) this.#depart();
         return;
     }
+  }
+
+  /** An empty log that may have forgotten everything has nothing to say. */
+  #answerDoubt(from: string, id: number): void {
+    const { mute, departed, promised, membership } = this.#replica;
+    if (mute) return;
+    // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count.
+    const { accepted, logEnd } = departed ? RANK_ZERO : rankOf(this.#replica);
+    this.#replica.send(from, { type: "standing", id, promised, accepted, logEnd, members: membership.members });
+  }
+
+  #settleDoubt(doubt: Doubt): void {
+    if (doubt.open) return;
+    this.#acceptor.raise(doubt.raised);
+    if (!doubt.over) return;
+    this.#replica.doubt = undefined;
+    this.#replica.effects.push({ type: "assured" });
   }
 
   /** The lease ends before the heir hears that it may stand: both happen in this one step. */

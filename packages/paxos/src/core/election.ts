@@ -1,7 +1,8 @@
 import type { Acceptor } from "./acceptor.js";
 import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { configurationOf } from "./configuration.js";
-import type { Nack, PreVoteReply, Promised } from "./messages.js";
+import { compareRanks, RANK_ZERO, rankOf } from "./doubt.js";
+import type { Nack, PreVoteReply, Promised, Rank } from "./messages.js";
 import { isQuorum, type Membership, membership } from "./quorum.js";
 import type { Replica } from "./replica.js";
 import type { Entry } from "./types.js";
@@ -183,6 +184,8 @@ export class Election {
     const promised = new Set([replica.self, ...this.#promises.keys()]);
     if (!isQuorum(replica.membership, promised)) return;
     const [from, best] = this.#best();
+    // Who promised and may have forgotten entries says which logs hold them: the one to adopt must be as good.
+    if (compareRanks(best ?? rankOf(replica), this.#floor()) < 0) return;
     if (best !== undefined && replica.knownChosen < best.chosenThrough) {
       // The winning log begins above what we know to be final: equal below if it meets ours there, else to be fetched.
       if (!replica.log.matches(best.chosenThrough, best.chosenBallot)) {
@@ -236,6 +239,14 @@ export class Election {
       top = promised;
     }
     return [from, best];
+  }
+
+  #floor(): Rank {
+    let floor = this.#replica.doubt?.floor ?? RANK_ZERO;
+    for (const promised of this.#promises.values()) {
+      if (promised.floor !== undefined && compareRanks(promised.floor, floor) > 0) floor = promised.floor;
+    }
+    return floor;
   }
 
   /** Makes our log the winning one, in memory. Slots that we know as chosen stay as they are: they are the same in it. */

@@ -21,7 +21,9 @@ export type Message =
   | Base
   | Releasable
   | Departed
-  | TakeOver;
+  | TakeOver
+  | DoubtMessage
+  | Standing;
 
 /** "I no longer hear a leader. Do you?" Changes nothing at the receiver. */
 export interface PreVote {
@@ -39,6 +41,12 @@ export interface PreVoteReply {
   readonly round: number;
   /** A candidate too far behind this is refused and fetches from the voter first. */
   readonly chosenThrough: number;
+}
+
+/** How good a log is: what elections compare, the ballot first. */
+export interface Rank {
+  readonly accepted: Ballot;
+  readonly logEnd: number;
 }
 
 /** Phase 1a. Sent only after the candidate's own promise is durable. */
@@ -61,6 +69,8 @@ export interface Promised {
   readonly chosenBallot: Ballot;
   /** Slots chosenThrough + 1 ... logEnd, given only when (accepted, logEnd) is above the candidate's. */
   readonly entries: readonly Entry[];
+  /** The sender may have forgotten entries that a log as good as this one holds: with this promise no lesser one may be adopted. */
+  readonly floor?: Rank;
 }
 
 /** Refusal of anything in `ballot`. `promised` above it ends that ballot; equal or below it means "not while my lease grant runs". */
@@ -164,4 +174,22 @@ export interface Departed {
 export interface TakeOver {
   readonly type: "takeOver";
   readonly ballot: Ballot;
+}
+
+/** "My log may lack its last write. Where do you stand?" To all other members; see `Doubt`. */
+export interface DoubtMessage {
+  readonly type: "doubt";
+  /** Of this life of the sender; comes back in the answer. */
+  readonly id: number;
+}
+
+/** The answer, of what is in memory: whatever was asked of the others is in it. */
+export interface Standing {
+  readonly type: "standing";
+  readonly id: number;
+  readonly promised: Ballot;
+  readonly accepted: Ballot;
+  readonly logEnd: number;
+  /** All acceptors of the sender's newest configuration. */
+  readonly members: readonly string[];
 }

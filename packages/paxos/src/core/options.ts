@@ -56,6 +56,7 @@ export function settings(options: CoreOptions): Settings {
     role,
     awaitsState,
     mute: options.mute ?? false,
+    doubtful: options.doubtful ?? false,
     random,
     // Two beats in a lease at least, or one lost message would cost the lease.
     heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),

@@ -1,5 +1,6 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { Configurations } from "./configurations.js";
+import { Doubt } from "./doubt.js";
 import { badArgument, invariant } from "./errors.js";
 import { Log } from "./log.js";
 import type { Message } from "./messages.js";
@@ -34,8 +35,10 @@ export class Replica {
   readonly configurations: Configurations;
   /** The state machine is behind the log's beginning; never standing, never counted as a copy of the state. */
   awaitsState: boolean;
-  /** Says nothing that counts: it may have forgotten what it said before. */
+  /** Its empty log may be one that has forgotten everything: it says nothing that counts. */
   mute: boolean;
+  /** Its log may have forgotten the last thing that it said; undefined once that has been made good, or when there was never a doubt. */
+  doubt: Doubt | undefined;
   /** No member any more, for good. */
   departed = false;
   /** Chosen, and in our log, though perhaps not durable here. */
@@ -86,6 +89,7 @@ export class Replica {
     this.durableEnd = this.log.end;
     this.roundMax = promised.round;
     this.#said = { type: "leadership", leading: false, ballot: promised, leader: undefined };
+    this.doubt = settings.doubtful ? new Doubt(this) : undefined;
   }
 
   get self(): string {
@@ -99,7 +103,12 @@ export class Replica {
 
   /** Whether this replica may stand: a storage replica of its own log's configuration, with a state machine to lead with. */
   get mayLead(): boolean {
-    return this.membership.mayLead && !this.awaitsState && !this.departed && !this.mute;
+    return this.membership.mayLead && !this.awaitsState && !this.departed && !this.silent;
+  }
+
+  /** Neither votes nor acknowledges. */
+  get silent(): boolean {
+    return this.mute || this.doubt?.open === true;
   }
 
   /** Appends in memory; the caller persists it in the same step. */

@@ -161,7 +161,9 @@ export type Effect =
   /** Two storage replicas hold everything through here: a log replica may let go of it. */
   | { readonly type: "releasable"; readonly throughSlot: number }
   /** This node is no member any more, and never will be again under this name. */
-  | { readonly type: "departed" };
+  | { readonly type: "departed" }
+  /** Of a core that was opened `doubtful`: whatever its log may have forgotten is made good by what it has been asked to write before this. */
+  | { readonly type: "assured" };
 
 /** All bounds and times of the core. Times in milliseconds of the node's own monotonic clock. */
 export interface CoreOptions {
@@ -172,6 +174,8 @@ export interface CoreOptions {
   readonly role?: MemberRole;
   /** Neither votes nor acknowledges before `voice`: it is not sure yet that this empty disk is its first one. Default false. */
   readonly mute?: boolean;
+  /** Its log may lack its last write: it asks all other members before it votes. `assured` tells when that is made good. Default false. */
+  readonly doubtful?: boolean;
   /** The state machine is behind the log's beginning: this replica does not stand before `stateful`. Default false. */
   readonly awaitsState?: boolean;
   /** Entropy for election waits: uniform in [0, 1). */

@@ -62,6 +62,9 @@ export class Births {
   }
 
   onKnock(from: string, birth: string): void {
+    // It is there now, and was not when it was asked: an acceptor that waits for the next turn is one that the group lacks meanwhile.
+    if (!this.#ended && this.#own !== undefined && !this.#voting && !this.#answered.has(from))
+      this.#parts.post(from, { type: "knock", birth: this.#own });
     void this.#answer(from, birth).catch((cause: unknown) => this.#parts.fail(cause));
   }
 

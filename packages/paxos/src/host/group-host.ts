@@ -136,7 +136,8 @@ export class GroupHost implements AsyncDisposable {
       const awaitsState = recovered.behind;
       // An empty log may be one that has forgotten: it votes only after it has asked.
       const mute = recovered.state.promised.round === 0;
-      const own = { nodeId: this.nodeId, members, role, awaitsState, mute, random };
+      const doubtful = recovered.state.doubtful === true;
+      const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, random };
       const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now());
       const replica = new Replica<R>(this.#home, {
         groupId,

@@ -4,7 +4,10 @@ import type { GroupStorage } from "../storage/storage.js";
 import type { Transport } from "../transport/transport.js";
 
 /** Times and bounds of every group's core, see `CoreOptions`. */
-export type GroupTuning = Omit<CoreOptions, "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute">;
+export type GroupTuning = Omit<
+  CoreOptions,
+  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful"
+>;
 
 export interface GroupHostOptions extends GroupTuning {
   /** Name of this node, the transport's unless told. A name is never given to another node, nor to this one with an emptied disk. */

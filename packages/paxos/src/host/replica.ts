@@ -360,6 +360,9 @@ export class Replica<R> implements Group<R> {
         break;
       case "configured":
         break;
+      case "assured":
+        this.#upkeep.assured();
+        break;
       case "departed":
         if (departed.hasSubscribers) {
           departed.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId });

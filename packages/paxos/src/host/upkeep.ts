@@ -41,7 +41,10 @@ export class Upkeep<R> {
   /** Of a log replica: through here it may let go. */
   #releasable = 0;
 
+  readonly #parts: UpkeepParts<R>;
+
   constructor(parts: UpkeepParts<R>) {
+    this.#parts = parts;
     const { ids, home, role, core, storage, writer, machine, applier, post, step, fail } = parts;
     const { now, random, logKeptBytesMax } = home.settings;
     const failed = (what: string) => (cause: unknown) => fail(asFailure("ERR_PAXOS_STORAGE", ids.groupId, what, cause));
@@ -105,6 +108,14 @@ export class Upkeep<R> {
   releasable(throughSlot: number): void {
     this.#releasable = Math.max(this.#releasable, throughSlot);
     this.#trimmer.look();
+  }
+
+  /** What this log may have lost is made good. */
+  assured(): void {
+    const { storage, writer, fail, ids } = this.#parts;
+    if (storage.assured === undefined) return;
+    const failed = (cause: unknown) => fail(asFailure("ERR_PAXOS_STORAGE", ids.groupId, "its log failed", cause));
+    writer.during(storage.assured()).catch(failed);
   }
 
   close(): void {

@@ -32,7 +32,7 @@ export class SlotIndex {
 
   /** The record at `sequence` drops everything from `slot` on that was written before it. */
   cut(slot: number, sequence: number): void {
-    while ((this.#slots.at(-1) ?? 0) >= slot) {
+    while ((this.#slots.at(-1) ?? -1) >= slot) {
       this.#slots.pop();
       this.#sequences.pop();
       this.#bytesSincePoint = Number.POSITIVE_INFINITY;

@@ -5,6 +5,8 @@ import type { Entry, PersistedState, PersistWrite, Position } from "../core/type
 export interface LoadedState extends PersistedState {
   /** What `remember` was told. */
   readonly births?: ReadonlyMap<string, string>;
+  /** The last write may be missing, though its caller was told that it was durable. Stays until `assured`. */
+  readonly doubtful?: boolean;
   /** What `markInstall` said last, unless the log has since known that slot as chosen. */
   readonly installing?: Position;
 }
@@ -43,6 +45,8 @@ export interface GroupStorage {
    * node.
    */
   remember(nodeId: string, birth: string): Promise<void>;
+  /** What may be missing is made good: resolves when that is durable, in order with the writes. Of a storage that says `doubtful`. */
+  assured?(): Promise<void>;
   /** Slots through here are gone. */
   readonly trimmedThrough: number;
   /** Slot `trimmedThrough`, where it is known. */

@@ -3,6 +3,7 @@ import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
 import { ConfigurationLog } from "./configuration-log.js";
+import { Doubts, type UncertainTailLike } from "./doubts.js";
 import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
@@ -22,6 +23,8 @@ export interface WalStreamLike {
 /** What is needed of a `Wal` of `@evenkeel/wal`. */
 export interface WalLike {
   stream(name: string): WalStreamLike;
+  /** Where the log was cut off when it was opened, if its last batch may have been acknowledged before. */
+  readonly uncertainFrom?: UncertainTailLike | null;
 }
 
 export interface WalStorageOptions {
@@ -29,6 +32,12 @@ export interface WalStorageOptions {
   readonly prefix?: string;
   /** Bytes of all groups that may wait in the log; further writes wait here for their turn. Less than the log itself allows: 32 MiB unless told. */
   readonly bytesInFlightMax?: number;
+  /**
+   * What to make of a log whose last batch was found torn when it was opened. Nearly always nobody was told of it; but a log cannot tell that from its last acknowledged
+   * batch gone bad. `"ask"`, the default: each group asks all its other members before it votes again, so all of them must be up once. `"trust"`: take it for a write
+   * that was cut off, for disks that are trusted not to rot.
+   */
+  readonly uncertainTail?: "ask" | "trust";
 }
 
 /** A write with more than this is laid down in several records of one atomic batch. */
@@ -39,10 +48,18 @@ const recordBytesMax = 1024 * 1024;
  * In memory stays an index of about 16 bytes for each 64 KiB of a group's log; entries are read back from the log itself.
  */
 export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (groupId: string) => GroupStorage {
-  const { prefix = "paxos/", bytesInFlightMax = 32 * 1024 * 1024 } = options;
+  const { prefix = "paxos/", bytesInFlightMax = 32 * 1024 * 1024, uncertainTail = "ask" } = options;
   if (typeof wal?.stream !== "function") throw badArgument("wal", "an open Wal", wal);
   const gate = new Gate(checkInteger("bytesInFlightMax", bytesInFlightMax, 1, Number.MAX_SAFE_INTEGER));
-  return (groupId) => new WalGroup(wal.stream(prefix + groupId), groupId, gate);
+  if (uncertainTail !== "ask" && uncertainTail !== "trust") {
+    throw badArgument("uncertainTail", '"ask" or "trust"', uncertainTail);
+  }
+  const own = `doubts of ${prefix}`;
+  const doubts = uncertainTail === "ask" ? new Doubts(wal.stream(own), wal.uncertainFrom ?? undefined) : undefined;
+  return (groupId) => {
+    if (prefix + groupId === own) throw badArgument("groupId", `another name than ${own}`, groupId);
+    return new WalGroup(wal.stream(prefix + groupId), groupId, gate, doubts);
+  };
 }
 
 class WalGroup implements GroupStorage {
@@ -63,7 +80,10 @@ class WalGroup implements GroupStorage {
   #births: ReadonlyMap<string, string> = new Map();
   readonly #configurations = new ConfigurationLog();
 
-  constructor(stream: WalStreamLike, groupId: string, gate: Gate) {
+  readonly #doubts: Doubts | undefined;
+
+  constructor(stream: WalStreamLike, groupId: string, gate: Gate, doubts: Doubts | undefined) {
+    this.#doubts = doubts;
     this.#stream = stream;
     this.#groupId = groupId;
     this.#gate = gate;
@@ -80,6 +100,7 @@ class WalGroup implements GroupStorage {
 
   async load(): Promise<LoadedState> {
     const stream = this.#stream;
+    const doubtful = await this.#inDoubt();
     let entries: Entry[] = [];
     this.#index = new SlotIndex();
     this.#lastSlot = 0;
@@ -119,6 +140,7 @@ class WalGroup implements GroupStorage {
     const { base } = this;
     const configuration = this.#configurations.at(first - 1);
     return {
+      ...(doubtful ? { doubtful } : {}),
       ...(this.#births.size === 0 ? {} : { births: this.#births }),
       ...(base === undefined ? {} : { base }),
       ...(configuration === undefined ? {} : { configuration }),
@@ -134,6 +156,27 @@ class WalGroup implements GroupStorage {
   async write(write: PersistWrite): Promise<void> {
     if (write.reset) await this.#beginAnew(write, write.reset);
     else await this.#append(splitWrite(write));
+  }
+
+  async assured(): Promise<void> {
+    try {
+      await this.#doubts?.assured(this.#groupId);
+    } catch (cause) {
+      throw this.#failed(cause);
+    }
+  }
+
+  /** Whether this group may have lost its last write. One that has none cannot tell, and is asked for its birth. */
+  async #inDoubt(): Promise<boolean> {
+    try {
+      await this.#doubts?.noted();
+      if (!this.#doubts?.has(this.#groupId)) return false;
+      if (this.#stream.lastSequence >= this.#stream.firstSequence) return true;
+      await this.#doubts.assured(this.#groupId);
+      return false;
+    } catch (cause) {
+      throw cause instanceof PaxosError ? cause : this.#failed(cause);
+    }
   }
 
   async remember(nodeId: string, birth: string): Promise<void> {

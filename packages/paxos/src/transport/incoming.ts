@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { PaxosError } from "../core/errors.js";
 import { encodeFrame, FrameReader } from "./frame.js";
 import {
@@ -13,10 +14,12 @@ import {
   proofOf,
   sameProof,
 } from "./handshake.js";
+import type { TlsContext } from "./tls.js";
 
 export interface IncomingSettings {
   readonly nodeId: string;
   readonly secret: Uint8Array | undefined;
+  readonly tls: TlsContext | undefined;
   readonly frameBytesMax: number;
   readonly knows: (nodeId: string) => boolean;
   readonly onProved: (incoming: Incoming, from: string) => void;
@@ -26,6 +29,10 @@ export interface IncomingSettings {
 }
 
 const empty = new Uint8Array(0);
+/** Answers that a peer has not read: one that asks on and never reads is no peer. */
+const unreadMax = 64 * 1024;
+/** How long whoever is refused may take to read why. */
+const lingerMs = 1000;
 
 /** One connection that somebody dialled to us: he proves who he is, then we listen. Anything out of place ends it. */
 export class Incoming {
@@ -61,13 +68,12 @@ export class Incoming {
     this.bytesReceived += chunk.length;
     try {
       this.#reader.push(chunk);
-      while (!this.#socket.destroyed) {
+      while (!this.#socket.destroyed && !this.#socket.writableEnded) {
         const frame = this.#reader.next();
         if (!frame) return;
         if (this.#from !== undefined && frame.kind === kinds.message)
           this.#settings.onMessage(this.#from, frame.payload);
-        else if (this.#from !== undefined && frame.kind === kinds.ping)
-          this.#socket.write(encodeFrame(empty, kinds.pong));
+        else if (this.#from !== undefined && frame.kind === kinds.ping) this.#answerPing();
         else if (this.#from === undefined && frame.kind === kinds.hello && !this.#hello)
           this.#greet(decodeHello(frame.payload));
         else if (this.#from === undefined && frame.kind === kinds.proof && this.#hello)
@@ -79,8 +85,13 @@ export class Incoming {
     }
   }
 
+  #answerPing(): void {
+    if (this.#socket.writableLength > unreadMax) throw new PaxosError("ERR_PAXOS_FRAME", "answers are not read");
+    this.#socket.write(encodeFrame(empty, kinds.pong));
+  }
+
   #greet(hello: Hello): void {
-    const { nodeId, secret, knows } = this.#settings;
+    const { nodeId, secret, knows, tls } = this.#settings;
     const version = agreeVersion(hello);
     if (version === undefined) {
       throw new PaxosError(
@@ -90,6 +101,10 @@ export class Incoming {
     }
     if (hello.to !== nodeId) throw new PaxosError("ERR_PAXOS_FRAME", "this is not the node that was meant");
     if (!knows(hello.from)) throw new PaxosError("ERR_PAXOS_FRAME", "not a peer of this node");
+    const shown = this.#socket instanceof TLSSocket ? this.#socket.getPeerCertificate() : undefined;
+    if (tls !== undefined && !tls.vouchesFor(shown, hello.from)) {
+      throw new PaxosError("ERR_PAXOS_FRAME", "the certificate does not speak for that name");
+    }
     this.#hello = hello;
     const mac = proofOf(secret, "A", hello, { version, nonce: this.#nonce });
     this.#socket.write(encodeFrame(encodeChallenge({ version, nonce: this.#nonce, mac }), kinds.challenge));
@@ -106,8 +121,16 @@ export class Incoming {
     this.#socket.write(encodeFrame(empty, kinds.welcome));
   }
 
+  /** Says why and ends it; nothing more is read, and who does not read either is not waited for. */
   #refuse(problem: Error): void {
     this.#settings.onRefused(problem);
+    this.#socket.removeAllListeners("data");
+    this.#socket.resume();
+    if (this.#socket.writableLength > unreadMax) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#socket.setTimeout(lingerMs, () => this.#socket.destroy());
     this.#socket.end(encodeFrame(Buffer.from(problem.message, "utf8").subarray(0, 512), kinds.refuse));
     this.#socket.destroySoon();
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { PaxosError } from "../core/errors.js";
 import { encodeFrame, FrameReader, frameHeaderBytes, writeFrame } from "./frame.js";
 import {
@@ -14,6 +15,7 @@ import {
   sameProof,
 } from "./handshake.js";
 import { SendQueue } from "./send-queue.js";
+import type { TlsContext } from "./tls.js";
 
 export interface Address {
   readonly host: string;
@@ -23,6 +25,7 @@ export interface Address {
 export interface OutgoingSettings {
   readonly nodeId: string;
   readonly secret: Uint8Array | undefined;
+  readonly tls: TlsContext | undefined;
   readonly queueBytesMax: number;
   readonly handshakeTimeoutMs: number;
   readonly stallTimeoutMs: number;
@@ -142,12 +145,14 @@ export class Outgoing {
       from: nodeId,
       to: this.#peer,
     };
-    const socket = connect({ host: this.#address.host, port: this.#address.port, noDelay: true });
+    const socket = this.#connect();
     const reader = new FrameReader({ frameBytesMax: handshakeBytesMax });
     this.#socket = socket;
     this.#waitingSince = now();
     let proved = false;
-    socket.on("connect", () => socket.write(encodeFrame(encodeHello(hello), kinds.hello)));
+    socket.on(this.#settings.tls === undefined ? "connect" : "secureConnect", () =>
+      socket.write(encodeFrame(encodeHello(hello), kinds.hello)),
+    );
     socket.on("drain", () => this.#flush());
     socket.on("error", (error) => this.#fail(socket, error));
     socket.on("close", () =>
@@ -190,6 +195,22 @@ export class Outgoing {
       } catch (error) {
         this.#fail(socket, error as Error);
       }
+    });
+  }
+
+  #connect(): Socket {
+    const { tls } = this.#settings;
+    const to = { host: this.#address.host, port: this.#address.port, noDelay: true };
+    if (tls === undefined) return connect(to);
+    return connectTls({
+      ...to,
+      ...tls.secure,
+      // Nodes are told apart by their names, not by where they are.
+      servername: "",
+      checkServerIdentity: (_, certificate) =>
+        tls.vouchesFor(certificate, this.#peer)
+          ? undefined
+          : new PaxosError("ERR_PAXOS_FRAME", `the certificate shown there does not speak for ${this.#peer}`),
     });
   }
 

@@ -1,14 +1,16 @@
 import { channel } from "node:diagnostics_channel";
-import { createServer, isIP, type Socket } from "node:net";
+import { createServer, isIP, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import { Incoming, type IncomingSettings } from "./incoming.js";
 import { type Address, Outgoing, type OutgoingSettings } from "./outgoing.js";
+import { type TlsSettings, tlsContext } from "./tls.js";
 import type { Transport, TransportStats } from "./transport.js";
 
 export interface TcpTransportOptions {
   /** This node's name, 1 to 128 bytes of UTF-8; never used again for another node. */
   readonly nodeId: string;
-  /** Where to listen; loopback unless told. Anything else needs a `secret`. */
+  /** Where to listen; loopback unless told. Anything else needs `tls` or a `secret`. */
   readonly host?: string;
   /** 0, the default, takes a free one; see `port` of the result. */
   readonly port?: number;
@@ -23,6 +25,11 @@ export interface TcpTransportOptions {
   readonly queueBytesMax?: number;
   /** At least 16 bytes that all nodes share, proved by each side of a connection without sending it. Does not encrypt. */
   readonly secret?: Uint8Array | string;
+  /**
+   * Encrypts, and lets in only who shows a certificate of the given authority in the name of a peer; each side of each connection does so. TLS 1.3. With a
+   * `secret` as well, both are asked for.
+   */
+  readonly tls?: TlsSettings;
   readonly handshakeTimeoutMs?: number;
   /** A peer that answers no ping for so long is dialled anew. 5,000 unless told. */
   readonly stallTimeoutMs?: number;
@@ -50,7 +57,17 @@ const problems = channel("evenkeel:paxos:connection");
  */
 export async function tcpTransport(options: TcpTransportOptions): Promise<TcpTransport> {
   const settings = checked(options);
-  const server = createServer({ noDelay: true, pauseOnConnect: false });
+  const { tls, handshakeTimeoutMs } = settings;
+  const server =
+    tls === undefined
+      ? createServer({ noDelay: true })
+      : createTlsServer({
+          ...tls.secure,
+          noDelay: true,
+          requestCert: true,
+          rejectUnauthorized: true,
+          handshakeTimeout: handshakeTimeoutMs,
+        });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(settings.port, settings.host, () => {
@@ -67,7 +84,9 @@ class Tcp implements TcpTransport {
   readonly nodeId: string;
   readonly host: string;
   readonly port: number;
-  readonly #server: ReturnType<typeof createServer>;
+  readonly #server: Server;
+  /** Connections whose TLS handshake is not done, by the other end's address. */
+  readonly #securing = new Map<string, { readonly raw: Socket; readonly openedAtMs: number }>();
   readonly #settings: Settings;
   readonly #peers = new Map<string, Outgoing>();
   readonly #incoming = new Set<Incoming>();
@@ -83,7 +102,7 @@ class Tcp implements TcpTransport {
   #refused = 0;
   #sentBefore = { messages: 0, bytes: 0 };
 
-  constructor(server: ReturnType<typeof createServer>, settings: Settings) {
+  constructor(server: Server, settings: Settings) {
     this.#server = server;
     this.#settings = settings;
     this.nodeId = settings.nodeId;
@@ -119,6 +138,8 @@ class Tcp implements TcpTransport {
       onClosed: (incoming) => this.#forget(incoming),
     };
     server.on("connection", (socket) => this.#accept(socket));
+    server.on("secureConnection", (socket) => this.#secured(socket));
+    server.on("tlsClientError", (problem) => this.#incomingSettings.onRefused(problem));
     server.on("error", (problem) => this.#incomingSettings.onRefused(problem));
     this.#timer = setInterval(
       () => this.#tick(),
@@ -189,6 +210,7 @@ class Tcp implements TcpTransport {
       clearInterval(this.#timer);
       for (const peer of this.#peers.values()) peer.close();
       for (const incoming of this.#incoming) incoming.destroy();
+      for (const { raw } of this.#securing.values()) raw.destroy();
       this.#server.close(() => resolve());
     });
     return this.#closing;
@@ -205,7 +227,32 @@ class Tcp implements TcpTransport {
       return;
     }
     this.#unproved++;
-    this.#incoming.add(new Incoming(socket, performance.now(), this.#incomingSettings));
+    if (this.#settings.tls === undefined) this.#listenTo(socket, performance.now());
+    else {
+      const end = endOf(socket);
+      this.#securing.set(end, { raw: socket, openedAtMs: performance.now() });
+      socket.once("close", () => {
+        if (this.#securing.get(end)?.raw !== socket) return;
+        this.#securing.delete(end);
+        this.#unproved--;
+      });
+    }
+  }
+
+  /** The TLS server has checked who vouches for the other end; in whose name it may speak is checked at its hello. */
+  #secured(socket: Socket): void {
+    const end = endOf(socket);
+    const waiting = this.#securing.get(end);
+    if (waiting === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#securing.delete(end);
+    this.#listenTo(socket, waiting.openedAtMs);
+  }
+
+  #listenTo(socket: Socket, openedAtMs: number): void {
+    this.#incoming.add(new Incoming(socket, openedAtMs, this.#incomingSettings));
   }
 
   #forget(incoming: Incoming): void {
@@ -220,6 +267,7 @@ class Tcp implements TcpTransport {
     for (const incoming of this.#incoming) {
       if (incoming.from === undefined && incoming.openedAtMs < oldest) incoming.destroy();
     }
+    for (const { raw, openedAtMs } of this.#securing.values()) if (openedAtMs < oldest) raw.destroy();
   }
 }
 
@@ -227,10 +275,11 @@ function checked(options: TcpTransportOptions) {
   const secret = typeof options.secret === "string" ? Buffer.from(options.secret, "utf8") : options.secret;
   if (secret && secret.length < 16) throw badArgument("secret", "at least 16 bytes long", `${secret.length} bytes`);
   const host = options.host ?? "127.0.0.1";
-  if (!secret && !isLoopback(host)) {
+  const tls = options.tls === undefined ? undefined : tlsContext(options.tls);
+  if (!secret && !tls && !isLoopback(host)) {
     throw new PaxosError(
       "ERR_PAXOS_ARGUMENT",
-      `host ${host} is reachable from elsewhere: give a secret, or listen on loopback`,
+      `host ${host} is reachable from elsewhere: give tls or a secret, or listen on loopback`,
     );
   }
   const backoffMinMs = checkInteger("backoffMinMs", options.backoffMinMs ?? 20, 1, 60_000);
@@ -240,6 +289,7 @@ function checked(options: TcpTransportOptions) {
     port: checkInteger("port", options.port ?? 0, 0, 65_535),
     peers: options.peers ?? {},
     secret,
+    tls,
     frameBytesMax: checkInteger("frameBytesMax", options.frameBytesMax ?? 16 * 1024 * 1024, 1024, 0x7fff_ffff),
     queueBytesMax: checkInteger("queueBytesMax", options.queueBytesMax ?? 32 * 1024 * 1024, 1024, 0x7fff_ffff),
     handshakeTimeoutMs: checkInteger("handshakeTimeoutMs", options.handshakeTimeoutMs ?? 3000, 10, 600_000),
@@ -248,6 +298,10 @@ function checked(options: TcpTransportOptions) {
     backoffMaxMs: checkInteger("backoffMaxMs", options.backoffMaxMs ?? 1000, backoffMinMs, 600_000),
     unprovedMax: checkInteger("unprovedMax", options.unprovedMax ?? 64, 1, 100_000),
   };
+}
+
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function checkNodeId(name: string, value: string): string {

@@ -55,6 +55,8 @@ export class TcpCluster {
   async open(): Promise<this> {
     this.#dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-"));
     for (const name of this.names) await this.start(name);
+    // Until then it is a group of fewer, and can spare none of them.
+    await until(() => [...this.nodes.values()].every(({ group }) => group.status().voting));
     return this;
   }
 

@@ -7,6 +7,8 @@ export interface CoreHooks {
   quorumsMeet(a: Configuration, b: Configuration): boolean;
   /** Whether a candidate counts its promises again under the log that it adopts. */
   readonly countsAgain: boolean;
+  /** How an acceptor in doubt fails to be careful. */
+  readonly doubt: "asks a quorum" | "helps anybody" | "promises nothing";
   /** Whether every member may lead, whatever its role. */
   readonly everybodyLeads: boolean;
 }

@@ -1,9 +1,10 @@
-import type { WalLike, WalStreamLike } from "../../src/storage/index.js";
+import type { UncertainTailLike, WalLike, WalStreamLike } from "../../src/storage/index.js";
 
 /** The log's contract in memory. `crash(n)` keeps the first n appends of everything, as a power cut would. */
 export class FakeWal implements WalLike {
   readonly streams = new Map<string, FakeStream>();
   failing: Error | undefined;
+  uncertainFrom: UncertainTailLike | null = null;
 
   stream(name: string): FakeStream {
     const stream = this.streams.get(name) ?? new FakeStream(this);

@@ -8,6 +8,8 @@ export interface Mutant {
   readonly weather?: Partial<Weather>;
   /** With members that come and go, logs kept short and snapshots. */
   readonly members?: boolean;
+  /** With logs that come back torn. */
+  readonly torn?: boolean;
   /** What is broken inside the core. */
   readonly hooks?: Partial<CoreHooks>;
 }
@@ -23,10 +25,15 @@ function mutant(name: string, changes: Partial<Mutation>, weather?: Partial<Weat
 }
 
 /** Storms, so that two who believe that they lead change members at once. */
-const stormy = { strokeMs: 60, lossChance: 0.1, delayMaxMs: 3 };
+const stormy: Partial<Weather> = { strokeMs: 60, lossChance: 0.1, delayMaxMs: 3 };
 
 function changing(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks> = {}): Mutant {
   return { ...mutant(name, changes, stormy), members: true, hooks };
+}
+
+/** With logs that come back torn, now and then without something that others were told of. */
+function torn(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks> = {}, weather = stormy): Mutant {
+  return { ...mutant(name, changes, weather), torn: true, hooks };
 }
 
 /** Wiped once: the disk was replaced, the name was not. */
@@ -102,6 +109,20 @@ export const mutants: readonly Mutant[] = [
   mutant("proposes again what was lost with the leadership", { proposesAgain: true }),
   mutant("ships entries that are not chosen", { shipsThrough: (_, storage) => storage.written.end }),
   mutant("votes under its old name with an empty disk", { load: wipedOnce() }),
+  torn("votes at once although its log's end was torn", { ignoresDoubt: true }),
+  torn("helps anybody to be elected once it has asked, whatever its log has lost", {}, { doubt: "helps anybody" }),
+  torn(
+    "has asked, and does not promise what the others had promised",
+    { unobserved: false },
+    { doubt: "promises nothing" },
+    {
+      strokeMs: 100,
+      syncMaxMs: 2,
+      delayMaxMs: 10,
+      lossChance: 0.3,
+    },
+  ),
+  torn("asks only a quorum what it may have forgotten", { unobserved: false }, { doubt: "asks a quorum" }),
   changing(
     "changes members while the change before is not chosen (no G1)",
     {},

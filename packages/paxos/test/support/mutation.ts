@@ -31,6 +31,8 @@ export interface Mutation {
   readonly confirmsEarly: boolean;
   readonly ignoresFailedSync: boolean;
   readonly proposesAgain: boolean;
+  /** Votes at once with a log whose end was torn. */
+  readonly ignoresDoubt: boolean;
   /** The checks on single messages and writes are off: the mutant must be caught by what comes of it. */
   readonly unobserved: boolean;
 }
@@ -50,5 +52,6 @@ export const honest: Mutation = {
   confirmsEarly: false,
   ignoresFailedSync: false,
   proposesAgain: false,
+  ignoresDoubt: false,
   unobserved: false,
 };

@@ -107,6 +107,14 @@ export class Observer {
   }
 
   /**
+   * A node has lost its last write. If that was the promise to itself, before it asked anybody for theirs, nobody ever counts on it: the ballot is its own, and
+   * in its next life it stands in no such ballot unless it has promised it again.
+   */
+  onForgotten(name: string): void {
+    if (this.#spoken.get(name)?.node === name) this.#spoken.delete(name);
+  }
+
+  /**
    * I5: no acceptor gives up a chosen entry that it holds, unless its state has come past it, or it is a log replica and two
    * storage replicas hold it (I12).
    */

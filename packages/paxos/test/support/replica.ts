@@ -44,6 +44,8 @@ export interface ReplicaParts {
   readonly tally: Tally;
   readonly mutation?: Mutation | undefined;
   readonly role?: MemberRole | undefined;
+  /** Logs may come back with their end torn, and now and then without the last thing that was written. */
+  readonly torn?: boolean;
 }
 
 /** Drives the shipped core on a simulated node as the host does on a real one: the same events, the same effects. */
@@ -60,6 +62,10 @@ export class SimReplica {
   born = false;
   #trimmed = 0;
   #installing = false;
+  /** Its log's end was torn, and that is not made good yet. */
+  #doubtful = false;
+  /** What was torn off had been on disk. */
+  #lost = false;
   core: PaxosCore | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
@@ -90,7 +96,7 @@ export class SimReplica {
     const { tally, options, random } = this.#parts;
     this.born = true;
     this.#installing = false;
-    const found = this.#mutation.load(this.storage);
+    const found = this.#tear(this.#mutation.load(this.storage));
     if (this.node.life > 0) tally.add("restarts");
     this.node.start((from, bytes) => this.#receive(from, bytes));
     const state = this.#recovered(found);
@@ -104,10 +110,30 @@ export class SimReplica {
       }
     }
     this.#parts.observer.onState(this);
-    const all = { ...options, nodeId: this.name, role: this.role, random: () => random.next() };
+    const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
+    const all = { ...options, nodeId: this.name, role: this.role, doubtful, random: () => random.next() };
     this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.#wake();
+  }
+
+  /** What the log says at this start, after what happened to its end. One log at a time really loses something. */
+  #tear(found: PersistedState): PersistedState {
+    const { torn, observer, tally } = this.#parts;
+    if (torn !== true || this.node.life === 0 || !this.#luck.chance(0.5)) return found;
+    this.#doubtful = true;
+    tally.add("torn logs");
+    const newest = this.storage.perishable;
+    if (newest === undefined || observer.replicas.some((replica) => replica.#lost) || this.#luck.chance(0.3))
+      return found;
+    const kept = this.storage.written.end - (newest.entries?.length ?? 0);
+    if (kept < Math.max(this.checkpoint.appliedThrough, this.trimmedThrough)) return found;
+    this.#lost = true;
+    observer.onForgotten(this.name);
+    tally.add("torn logs that had been on disk");
+    if (newest.entries !== undefined && newest.accepted === undefined) tally.add("accepted entries torn off");
+    if (newest.promised !== undefined) tally.add("promises torn off");
+    return this.storage.load(1);
   }
 
   crash(): void {
@@ -195,7 +221,7 @@ export class SimReplica {
   holds(entry: Entry): boolean {
     if (this.role === "storage" && this.checkpoint.appliedThrough >= entry.slot) return true;
     const held = this.storage.durable.at(entry.slot);
-    return held !== undefined && sameBallot(held.ballot, entry.ballot);
+    return (held !== undefined && sameBallot(held.ballot, entry.ballot)) || this.storage.hadLost(entry);
   }
 
   /** Lets go of the log through this slot; the state machine is brought to disk first. */
@@ -407,11 +433,22 @@ export class SimReplica {
         waiting.respond({ kind: "ok", answer: this.machine.get(waiting.op.key) });
         return;
       }
+      case "assured": {
+        const { life } = this.node;
+        this.storage.append({}, (error) => {
+          if (life !== this.node.life) return;
+          if (error !== undefined) return this.#diskFailed();
+          tally.add("doubts settled");
+          this.#doubtful = false;
+          this.#lost = false;
+        });
+        return;
+      }
       case "leadership":
         if (effect.leading) {
           tally.add("reigns");
           observer.onLeading(this, effect.ballot);
-        } else this.#lost();
+        } else this.#unknown();
         return;
       case "ship":
         tally.add("ships");
@@ -480,7 +517,7 @@ export class SimReplica {
     });
   }
 
-  #lost(): void {
+  #unknown(): void {
     for (const [slot, waiting] of this.#proposed) {
       this.#proposed.delete(slot);
       this.#parts.tally.add("unknown outcomes");

@@ -16,6 +16,8 @@ export interface ScenarioOptions {
   readonly weather?: Partial<Weather>;
   /** Whether members come and go; drawn from the seed unless told. */
   readonly members?: boolean;
+  /** Whether logs come back torn; drawn from the seed unless told. */
+  readonly torn?: boolean;
   /** For debugging: a look at the replicas before the first event. */
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
@@ -42,6 +44,7 @@ export function runScenario({
   mutation,
   weather: given,
   members,
+  torn: tearing,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
@@ -62,9 +65,19 @@ export function runScenario({
     ...(small ? { tailBytesMax: random.pick([0, 500]), candidateLagMax: 10 } : {}),
   };
   const changing = members ?? (mutation === undefined && random.fork("members").chance(0.5));
+  const torn = tearing ?? (mutation === undefined && random.fork("torn").chance(0.3));
   const observer = new Observer(names);
   const replica = (name: string, role?: MemberRole) =>
-    new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally, mutation, role });
+    new SimReplica({
+      node: world.node(name),
+      random: random.fork(name),
+      options,
+      observer,
+      tally,
+      mutation,
+      role,
+      torn,
+    });
   const founders = names.map((name) => replica(name));
   for (const founder of founders) founder.start();
   const spares = changing

@@ -7,6 +7,7 @@ import {
   type PersistedState,
   type PersistWrite,
   type Position,
+  sameBallot,
 } from "../../src/core/index.js";
 import { ConfigurationLog } from "../../src/storage/configuration-log.js";
 
@@ -110,6 +111,21 @@ export class SimStorage {
     }
     this.#durableCount = found.length;
     return this.written.state();
+  }
+
+  /** The newest record, if it may go bad without taking more than itself along: it is not one that begins the log anew. */
+  get perishable(): SimWrite | undefined {
+    const newest = this.#journal.records().at(-1);
+    if (newest === undefined || this.#forgotten.has(newest)) return undefined;
+    return newest.reset === undefined && newest.installing === undefined ? newest : undefined;
+  }
+
+  /** Whether this entry was here, in a record that has gone bad. */
+  hadLost(entry: Entry): boolean {
+    for (const { entries } of this.#forgotten) {
+      if (entries?.some(({ slot, ballot }) => slot === entry.slot && sameBallot(ballot, entry.ballot))) return true;
+    }
+    return false;
   }
 
   append(write: SimWrite, done: (error: unknown) => void): void {

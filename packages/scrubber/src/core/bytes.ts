@@ -17,6 +17,18 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
+/** The next possible key: the same bytes and a zero byte. */
+export function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}
+
+/** The range that holds this key and no other. */
+export function only(key: Uint8Array): KeyRange {
+  return { from: key, to: successor(key) };
+}
+
 /** A source whose entries do not ascend is damaged in its order: what a merge would make of it are findings without sense. */
 export function checkOrder(before: Uint8Array | undefined, key: Uint8Array): void {
   if (before === undefined || compareBytes(before, key) < 0) return;

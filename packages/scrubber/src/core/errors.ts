@@ -6,7 +6,8 @@ export type ScrubberErrorCode =
   | "ERR_SCRUBBER_ORDER"
   | "ERR_SCRUBBER_REFERENCE_HOLE"
   | "ERR_SCRUBBER_REFERENCE_APPLY"
-  | "ERR_SCRUBBER_REFERENCE_FULL";
+  | "ERR_SCRUBBER_REFERENCE_FULL"
+  | "ERR_SCRUBBER_SCRATCH";
 
 /** Everything that this package throws. `code` is stable; the message says what to do. */
 export class ScrubberError extends Error {

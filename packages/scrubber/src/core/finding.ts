@@ -1,4 +1,10 @@
-import type { KeyRange, Position } from "./source.js";
+import type { KeyRange, Position, SourceKind } from "./source.js";
+
+/** When a finding came to be: after the position of the last pass that saw nothing wrong there, if any did, and by the one that saw it first. */
+export interface Since {
+  readonly after: Position | undefined;
+  readonly by: Position;
+}
 
 /** One key on one source that is not as it should be. */
 export interface Divergence {
@@ -10,12 +16,22 @@ export interface Divergence {
   readonly kind: "missing" | "extra" | "different";
   /** The sources whose word was taken; empty with `against: "none"`. */
   readonly agreed: readonly string[];
+  /** What the odd one is: a tree, a log, an archive, or the reference. */
+  readonly where: SourceKind;
+  /**
+   * `rot`: what lies there is not what was written. `applied`: it is, so something else was applied there (a skipped or repeated command, a bug).
+   * `unknown`: the source cannot tell; checksums in its values or a `MerkleIndex` would.
+   */
+  readonly cause: "rot" | "applied" | "unknown";
+  readonly since: Since;
   readonly at: Position;
 }
 
 /** A range that one source could not read: rot below the data itself, or a failing disk. */
 export interface Unreadable {
   readonly replica: string;
+  readonly where: SourceKind;
+  readonly since: Since;
   readonly range: KeyRange;
   readonly cause: unknown;
 }

@@ -1,16 +1,19 @@
 import { compareBytes, equalBytes } from "./bytes.js";
 import type { Divergence } from "./finding.js";
 import { judge } from "./judge.js";
-import type { Entry, Position } from "./source.js";
+import type { Entry } from "./source.js";
 
 interface Read {
   readonly name: string;
   readonly entries: readonly Entry[];
 }
 
+/** A divergence as the entries alone show it. */
+export type Difference = Pick<Divergence, "key" | "replica" | "against" | "kind" | "agreed">;
+
 /** Walks the entries of all sources side by side, and names every key under which they do not agree. */
-export function compareEntries(read: readonly Read[], reference: string | undefined, at: Position): Divergence[] {
-  const divergences: Divergence[] = [];
+export function compareEntries(read: readonly Read[], reference: string | undefined): Difference[] {
+  const divergences: Difference[] = [];
   const cursors = read.map(() => 0);
   for (;;) {
     const heads = read.map((one, index) => one.entries[cursors[index] as number]);
@@ -32,7 +35,7 @@ export function compareEntries(read: readonly Read[], reference: string | undefi
     for (const { source, value } of odd) {
       const kind =
         value === undefined ? "missing" : expected === undefined && against !== "none" ? "extra" : "different";
-      divergences.push({ key, replica: source, against, kind, agreed, at });
+      divergences.push({ key, replica: source, against, kind, agreed });
     }
   }
 }

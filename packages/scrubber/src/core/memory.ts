@@ -1,17 +1,26 @@
-import { compareBytes } from "./bytes.js";
+import { NO_BYTES } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
 import { behind } from "./errors.js";
+import { MerkleIndex, type MerkleViewOptions } from "./merkle.js";
+import type { ReferenceStore } from "./reference-store.js";
+import { SortedTree, type SortedView } from "./sorted-tree.js";
 import type { Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource } from "./source.js";
 import { streamingSnapshot } from "./streaming.js";
 
-/** Keys and values in memory. What is put in is kept by reference and must not be changed afterwards. */
-export class MemoryStore {
-  readonly #entries = new Map<string, Entry>();
-  #sorted: Entry[] | undefined;
+/** Keys and values in memory, in order. What is put in is kept by reference and must not be changed afterwards. */
+export class MemoryStore implements ReferenceStore {
+  readonly #tree = new SortedTree<Entry>();
+  readonly #index: MerkleIndex | undefined;
+  #size = 0;
   #bytes = 0;
 
+  /** Tells `index`, if there is one, of each write. */
+  constructor(index?: MerkleIndex) {
+    this.#index = index;
+  }
+
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
   /** Bytes of keys and values. */
@@ -20,78 +29,67 @@ export class MemoryStore {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.#entries.get(keyText(key))?.value;
+    return this.#tree.peek().get(key)?.value;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    const text = keyText(key);
-    const before = this.#entries.get(text);
+    this.#index?.touch(key);
+    const before = this.#tree.set({ key, value });
+    if (before === undefined) this.#size++;
     this.#bytes += value.length - (before === undefined ? -key.length : before.value.length);
-    this.#entries.set(text, { key, value });
-    this.#sorted = undefined;
   }
 
   delete(key: Uint8Array): boolean {
-    const text = keyText(key);
-    const before = this.#entries.get(text);
+    const before = this.#tree.delete(key);
     if (before === undefined) return false;
+    this.#index?.touch(key);
+    this.#size--;
     this.#bytes -= before.key.length + before.value.length;
-    this.#entries.delete(text);
-    this.#sorted = undefined;
     return true;
   }
 
-  /** All entries in order. Belongs to the store's present contents: the next change makes a new one and leaves this as it is. */
+  /** All entries in order. */
   sorted(): readonly Entry[] {
-    this.#sorted ??= [...this.#entries.values()].sort((a, b) => compareBytes(a.key, b.key));
-    return this.#sorted;
+    return [...this.#tree.peek().range(NO_BYTES, undefined)];
+  }
+
+  /** The entries as they are now; later changes do not show in it. */
+  view(): SortedView<Entry> {
+    return this.#tree.snapshot();
   }
 }
 
 /** A memory store as a replica: for references, for tests, and for data that lives in memory anyway. */
 export class MemoryReplica implements ReplicaSource {
   readonly store: MemoryStore;
-  readonly #createHash: CreateHash;
+  readonly #index: MerkleIndex | undefined;
+  readonly #options: MemoryReplicaParts;
   position: Position;
 
   constructor(
     readonly name: string,
-    {
-      createHash,
-      position = 0,
-      store = new MemoryStore(),
-    }: { readonly createHash: CreateHash; readonly position?: Position; readonly store?: MemoryStore },
+    options: MemoryReplicaParts,
   ) {
-    this.#createHash = createHash;
-    this.position = position;
-    this.store = store;
+    this.#options = options;
+    this.#index = options.store === undefined ? new MerkleIndex(options.createHash) : undefined;
+    this.store = options.store ?? new MemoryStore(this.#index);
+    this.position = options.position ?? 0;
   }
 
   async snapshot(at: Position): Promise<ReplicaSnapshot> {
     if (at !== this.position) throw behind(this.name, at, `it is at ${this.position}`);
-    const sorted = this.store.sorted();
-    return streamingSnapshot({ entries: (range) => within(sorted, range), createHash: this.#createHash });
+    const view = this.store.view();
+    const entries = ({ from, to }: KeyRange): Iterable<Entry> => view.range(from, to);
+    const { createHash, pause } = this.#options;
+    const kept = this.#index?.view({ entries, ...(pause === undefined ? {} : { pause }) });
+    return streamingSnapshot({ entries, createHash, ...(kept === undefined ? {} : { kept }) });
   }
 }
 
-function within(sorted: readonly Entry[], { from, to }: KeyRange): readonly Entry[] {
-  return sorted.slice(lowerBound(sorted, from), to === undefined ? undefined : lowerBound(sorted, to));
-}
-
-function lowerBound(sorted: readonly Entry[], key: Uint8Array): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareBytes((sorted[middle] as Entry).key, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** One character a byte. */
-function keyText(key: Uint8Array): string {
-  let text = "";
-  for (let i = 0; i < key.length; i++) text += String.fromCharCode(key[i] as number);
-  return text;
+interface MemoryReplicaParts {
+  readonly createHash: CreateHash;
+  readonly position?: Position;
+  /** A store that is kept elsewhere; then there is no Merkle tree beside it. */
+  readonly store?: MemoryStore;
+  readonly pause?: MerkleViewOptions["pause"];
 }

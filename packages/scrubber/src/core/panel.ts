@@ -2,7 +2,16 @@ import { checkOrder } from "./bytes.js";
 import { DIGEST_VERSION } from "./digest.js";
 import { isBehind } from "./errors.js";
 import type { Absent } from "./finding.js";
-import type { Digest, Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource, SplitOptions } from "./source.js";
+import type {
+  Digest,
+  Entry,
+  KeyRange,
+  Position,
+  ReplicaSnapshot,
+  ReplicaSource,
+  SourceKind,
+  SplitOptions,
+} from "./source.js";
 
 interface Member {
   readonly name: string;
@@ -23,14 +32,17 @@ export class Panel {
   readonly absent: Absent[] = [];
   exchanges = 0;
   #members: Member[] = [];
+  readonly #kinds = new Map<string, SourceKind>();
 
-  private constructor() {}
+  /** With `kept`, a source that keeps digests along with its writes is asked for those. */
+  private constructor(readonly kept: boolean) {}
 
-  static async open(sources: readonly ReplicaSource[], at: Position): Promise<Panel> {
-    const panel = new Panel();
+  static async open(sources: readonly ReplicaSource[], at: Position, kept = false): Promise<Panel> {
+    const panel = new Panel(kept);
     const opened = await Promise.allSettled(sources.map(async (source) => source.snapshot(at)));
     for (const [index, result] of opened.entries()) {
-      const name = (sources[index] as ReplicaSource).name;
+      const { name, kind = "tree" } = sources[index] as ReplicaSource;
+      panel.#kinds.set(name, kind);
       if (result.status === "fulfilled") panel.#members.push({ name, snapshot: result.value });
       else
         panel.absent.push({
@@ -40,6 +52,11 @@ export class Panel {
         });
     }
     return panel;
+  }
+
+  /** Whether all of them keep digests along with their writes. */
+  get keeps(): boolean {
+    return this.#members.every((member) => member.snapshot.kept !== undefined);
   }
 
   get names(): string[] {
@@ -71,7 +88,7 @@ export class Panel {
       (preferred.indexOf(member.name) + preferred.length + 1) % (preferred.length + 1);
     for (const member of [...this.#members].sort((a, b) => rank(a) - rank(b))) {
       try {
-        const splits = await member.snapshot.splits(range, options);
+        const splits = await this.#digestsOf(member).splits(range, options);
         if (splits.length > 0) return splits;
       } catch (error) {
         this.#leaveIfBehind(member, error);
@@ -101,16 +118,34 @@ export class Panel {
     return read.filter((_, m) => this.#members.includes(members[m] as Member));
   }
 
+  kindOf(name: string): SourceKind {
+    return this.#kinds.get(name) ?? "tree";
+  }
+
+  /** What a source says about its own bytes; a source that fails to say has not said it. */
+  async intact(name: string, range: KeyRange): Promise<boolean | undefined> {
+    const snapshot = this.#members.find((member) => member.name === name)?.snapshot;
+    try {
+      return snapshot?.intact === undefined ? await snapshot?.kept?.intact(range) : await snapshot.intact(range);
+    } catch {
+      return undefined;
+    }
+  }
+
   async close(): Promise<void> {
     // A source that cannot even close has nothing to add to the report.
     await Promise.allSettled(this.#members.map(async (member) => member.snapshot.close()));
     this.#members = [];
   }
 
+  #digestsOf({ snapshot }: Member): Pick<ReplicaSnapshot, "digests" | "splits"> {
+    return this.kept ? (snapshot.kept ?? snapshot) : snapshot;
+  }
+
   async #ask(member: Member, ranges: readonly KeyRange[]): Promise<Answer[] | undefined> {
     this.exchanges++;
     try {
-      const digests = await member.snapshot.digests(ranges);
+      const digests = await this.#digestsOf(member).digests(ranges);
       if (digests.length !== ranges.length) throw new Error(`${digests.length} digests for ${ranges.length} ranges`);
       const foreign = digests.find((digest) => digest.version !== DIGEST_VERSION);
       if (foreign !== undefined) {

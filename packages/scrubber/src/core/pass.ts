@@ -1,5 +1,6 @@
-import { cut, equalBytes, joinRange, NO_BYTES } from "./bytes.js";
+import { cut, equalBytes, joinRange, NO_BYTES, only } from "./bytes.js";
 import type { Divergence, PassReport, Unreadable } from "./finding.js";
+import type { History } from "./history.js";
 import { compareEntries } from "./leaf.js";
 import { type Answer, Panel } from "./panel.js";
 import type { Digest, KeyRange, Position, ReplicaSource } from "./source.js";
@@ -8,6 +9,8 @@ export interface PassOptions {
   readonly replicas: readonly ReplicaSource[];
   readonly reference: ReplicaSource | undefined;
   readonly at: Position;
+  /** Takes the word of the digests that sources keep along with their writes, instead of reading all. */
+  readonly kept: boolean;
   /** Bytes of one step: what is hashed without a break, and what `take` is asked for at a time. */
   readonly stepBytes: number;
   /** Below so many keys a range is read out and compared key by key. */
@@ -15,19 +18,27 @@ export interface PassOptions {
   /** Into how many parts a differing range is cut; each level of narrowing costs one exchange with every source. */
   readonly fanout: number;
   readonly findingsMax: number;
+  /** What earlier passes have seen. */
+  readonly history: History;
   /** Waits until so many more bytes may be read. */
   readonly take: (bytes: number) => Promise<void> | void;
   readonly signal: AbortSignal | undefined;
   /** Called after each step with the key up to which all is compared; undefined at the end. */
-  readonly onStep:
-    | ((progress: { readonly through: Uint8Array | undefined; readonly bytes: number }) => void)
-    | undefined;
+  readonly onStep: ((step: StepDone) => Promise<void> | void) | undefined;
+  /** Where to begin: what is below was compared by a pass that was interrupted. */
+  readonly from: Uint8Array | undefined;
+}
+
+export interface StepDone {
+  readonly through: Uint8Array | undefined;
+  /** Compared in this step, as the source with the most holds it. */
+  readonly bytes: number;
 }
 
 /** Compares all sources over all keys at one position, and narrows every difference to its keys. */
 export async function comparePass(options: PassOptions): Promise<PassReport> {
-  const { replicas, reference, at } = options;
-  const panel = await Panel.open(reference === undefined ? replicas : [...replicas, reference], at);
+  const { replicas, reference, at, kept } = options;
+  const panel = await Panel.open(reference === undefined ? replicas : [...replicas, reference], at, kept);
   const pass = new Pass(options, panel);
   try {
     return await pass.run();
@@ -54,14 +65,16 @@ class Pass {
 
   async run(): Promise<PassReport> {
     const { stepBytes, take, signal, onStep } = this.#options;
-    let from: Uint8Array | undefined = NO_BYTES;
+    let from: Uint8Array | undefined = this.#options.from ?? NO_BYTES;
     while (from !== undefined && this.#panel.names.length > 1) {
       signal?.throwIfAborted();
-      await take(stepBytes);
-      const to: Uint8Array | undefined = await this.#stepEnd(from);
+      // Where all know their digests, one step is all: agreement then costs one digest from each.
+      const known = this.#panel.kept && this.#panel.keeps;
+      if (!known) await take(stepBytes);
+      const to: Uint8Array | undefined = known ? undefined : await this.#stepEnd(from);
       const bytes = await this.#step({ from, to });
       from = to;
-      onStep?.({ through: to, bytes });
+      await onStep?.({ through: to, bytes });
     }
     const compared = this.#panel.names;
     return {
@@ -108,7 +121,7 @@ class Pass {
       await this.#readOut(range);
       return;
     }
-    await this.#options.take(widest.bytes);
+    if (!this.#panel.kept) await this.#options.take(widest.bytes);
     const splits = await this.#panel.splits(
       range,
       { bytes: Math.ceil(widest.bytes / this.#options.fanout), splitsMax: this.#options.fanout - 1 },
@@ -135,8 +148,14 @@ class Pass {
       if (entries === undefined) this.#addUnreadable(name, range, cause);
       else readable.push({ name, entries });
     }
-    const found = compareEntries(readable, this.#options.reference?.name, this.#options.at);
-    this.#divergences.push(...found);
+    const found = compareEntries(readable, this.#options.reference?.name);
+    for (const one of found) {
+      const intact = await this.#panel.intact(one.replica, only(one.key));
+      const cause = intact === undefined ? "unknown" : intact ? "applied" : "rot";
+      const since = this.#options.history.since(one.replica, one.key);
+      const { at } = this.#options;
+      this.#divergences.push({ ...one, where: this.#panel.kindOf(one.replica), cause, since, at });
+    }
     if (found.length === 0 && readable.length === read.length && read.length > 1) joinRange(this.#unstable, range);
   }
 
@@ -145,7 +164,9 @@ class Pass {
       (other) => other.replica === replica && other.range.to !== undefined && equalBytes(other.range.to, range.from),
     );
     const before = this.#unreadable[index];
-    if (before === undefined) this.#unreadable.push({ replica, range, cause });
+    const since = this.#options.history.since(replica, range.from);
+    const where = this.#panel.kindOf(replica);
+    if (before === undefined) this.#unreadable.push({ replica, where, since, range, cause });
     else this.#unreadable[index] = { ...before, range: { from: before.range.from, to: range.to } };
   }
 

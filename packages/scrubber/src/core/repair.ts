@@ -1,8 +1,8 @@
-import { compareBytes, equalBytes } from "./bytes.js";
+import { compareBytes, equalBytes, only } from "./bytes.js";
 import type { Divergence } from "./finding.js";
-import { type Held, type Judgement, judge } from "./judge.js";
+import { type Held, judge } from "./judge.js";
 import { Panel } from "./panel.js";
-import type { KeyRange, Position, ReplicaSource } from "./source.js";
+import type { Position, ReplicaSource } from "./source.js";
 
 /** One replica's key to be set right. */
 export interface RepairOrder {
@@ -20,6 +20,20 @@ export interface RepairOrder {
  * durable. It may be called again for the same key after a repair that was interrupted.
  */
 export type Repairer = (order: RepairOrder) => Promise<void>;
+
+/** What is written down about a repair: before it is ordered (`intended`), and when it is known what came of it (`done`). */
+export interface AuditRecord extends RepairOrder {
+  readonly phase: "intended" | "done";
+  readonly against: "reference" | "majority";
+  /** What the replica held, undefined for nothing: with it a repair can be undone. */
+  readonly before: Uint8Array | undefined;
+  /** Of phase `done` alone. */
+  readonly outcome?: RepairResult["outcome"];
+  readonly cause?: unknown;
+}
+
+/** Resolves when the record is durable. Nothing is repaired of which no record could be made. */
+export type Audit = (record: AuditRecord) => Promise<void> | void;
 
 export interface RepairResult {
   readonly key: Uint8Array;
@@ -39,6 +53,7 @@ export interface RepairOptions {
   /** A position that all sources can answer at, no older than the last write. Asked before and after each key. */
   readonly position: () => Promise<Position> | Position;
   readonly repairer: Repairer;
+  readonly audit: Audit | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -61,7 +76,7 @@ export async function repairAll(divergences: readonly Divergence[], options: Rep
 async function repairKey(key: Uint8Array, named: readonly string[], options: RepairOptions): Promise<RepairResult[]> {
   const { view, at } = await look(key, options);
   const results: RepairResult[] = [];
-  const mended: string[] = [];
+  const ordered: AuditRecord[] = [];
   const judgement = judge(view.held, options.reference?.name);
   for (const replica of named) {
     const unable = view.unable.get(replica);
@@ -72,39 +87,52 @@ async function repairKey(key: Uint8Array, named: readonly string[], options: Rep
     } else if (judgement.against === "none" || replica === options.reference?.name) {
       results.push({ key, replica, outcome: "refused" });
     } else {
-      const failure = await order(judgement, replica, key, at, options.repairer);
-      if (failure === undefined) mended.push(replica);
-      else results.push({ key, replica, outcome: "failed", cause: failure.cause });
+      const { agreed, against, expected } = judgement;
+      const before = view.held.find(({ source }) => source === replica)?.value;
+      const record: AuditRecord = { phase: "intended", replica, key, value: expected, before, at, agreed, against };
+      const failure = await order(record, options);
+      if (failure === undefined) ordered.push(record);
+      else results.push(failure);
     }
   }
-  if (mended.length > 0) results.push(...(await verify(key, mended, options)));
+  if (ordered.length > 0) results.push(...(await verify(key, ordered, options)));
   return results;
 }
 
-async function order(
-  { agreed, expected }: Judgement,
-  replica: string,
-  key: Uint8Array,
-  at: Position,
-  repairer: Repairer,
-): Promise<{ readonly cause: unknown } | undefined> {
+async function order(record: AuditRecord, options: RepairOptions): Promise<RepairResult | undefined> {
+  const { replica, key, value, at, agreed } = record;
   try {
-    await repairer({ replica, key, value: expected, at, agreed });
+    await options.audit?.(record);
+  } catch (cause) {
+    return { key, replica, outcome: "failed", cause };
+  }
+  try {
+    await options.repairer({ replica, key, value, at, agreed });
     return undefined;
   } catch (cause) {
-    return { cause };
+    await options.audit?.({ ...record, phase: "done", outcome: "failed", cause });
+    return { key, replica, outcome: "failed", cause };
   }
 }
 
-async function verify(key: Uint8Array, mended: readonly string[], options: RepairOptions): Promise<RepairResult[]> {
+async function verify(
+  key: Uint8Array,
+  ordered: readonly AuditRecord[],
+  options: RepairOptions,
+): Promise<RepairResult[]> {
   const { view } = await look(key, options);
   const judgement = judge(view.held, options.reference?.name);
-  return mended.map((replica) => {
+  const results: RepairResult[] = [];
+  for (const record of ordered) {
+    const { replica } = record;
     const unable = view.unable.get(replica);
-    if (unable !== undefined || view.held.length < 2) return { key, replica, outcome: "absent", cause: unable };
+    const absent = unable !== undefined || view.held.length < 2;
     const right = judgement === undefined || judgement.agreed.includes(replica);
-    return { key, replica, outcome: right ? "repaired" : "failed" };
-  });
+    const outcome = absent ? "absent" : right ? "repaired" : "failed";
+    await options.audit?.({ ...record, phase: "done", outcome, ...(unable === undefined ? {} : { cause: unable }) });
+    results.push({ key, replica, outcome, ...(absent ? { cause: unable } : {}) });
+  }
+  return results;
 }
 
 interface View {
@@ -130,11 +158,4 @@ async function look(
   } finally {
     await panel.close();
   }
-}
-
-/** The range that holds this key and no other: up to the next possible key, which is the key and a zero byte. */
-function only(key: Uint8Array): KeyRange {
-  const to = new Uint8Array(key.length + 1);
-  to.set(key);
-  return { from: key, to };
 }

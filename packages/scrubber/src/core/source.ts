@@ -37,16 +37,40 @@ export interface SplitOptions {
 export interface ReplicaSnapshot {
   /** One digest for each range, in order. Many at once, so that narrowing costs one exchange a level. */
   digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
-  /** Keys of entries inside the range, ascending, each greater than `range.from`, where the range can be cut. */
+  /** Keys where the range can be cut: ascending, each greater than `range.from` and less than `range.to`. They need not be keys of entries. */
   splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
   /** The entries of the range, ascending. Asked only for ranges that have been narrowed to a few keys. */
   entries(range: KeyRange): AsyncIterable<Entry> | Iterable<Entry>;
+  /**
+   * Whether what lies under these keys is what was once written there: false where a checksum or a digest kept along with the writes says that it has
+   * rotted, true where one says that it has not, undefined where nothing can say. Asked about keys that differ, to tell rot from a replica that applied something else.
+   */
+  intact?(range: KeyRange): Promise<boolean | undefined>;
+  /** What the source knows without reading its entries, if it keeps a Merkle tree along with its writes (`MerkleIndex`). */
+  readonly kept?: KeptDigests;
   close(): Promise<void>;
 }
+
+/**
+ * Digests of what was written, as remembered, beside those of what lies there, as read. They are the same until something rots, or until a
+ * write goes past the memory.
+ */
+export interface KeptDigests {
+  digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
+  /** The digests of what lies there, from reading it, which is a good time to remember them. */
+  read?(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
+  splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
+  /** Reads the neighbourhood of the range: whether what lies there is what was written. Undefined when that is not known. */
+  intact(range: KeyRange): Promise<boolean | undefined>;
+}
+
+export type SourceKind = "tree" | "log" | "archive" | "reference";
 
 /** A copy of the data, to be compared with others. */
 export interface ReplicaSource {
   readonly name: string;
+  /** What it is, for findings to say; `tree` by default. */
+  readonly kind?: SourceKind;
   /** Resolves when the contents at exactly `at` can be read; rejects with ERR_SCRUBBER_BEHIND when they cannot. */
   snapshot(at: Position): Promise<ReplicaSnapshot>;
 }

@@ -1,10 +1,14 @@
 import { type CreateHash, RangeDigester } from "./digest.js";
-import type { Digest, Entry, KeyRange, ReplicaSnapshot, SplitOptions } from "./source.js";
+import type { Digest, Entry, KeptDigests, KeyRange, ReplicaSnapshot, SplitOptions } from "./source.js";
 
 export interface StreamingOptions {
   /** Entries of the range in ascending order of their keys' bytes, from a view that later writes do not touch. */
   readonly entries: (range: KeyRange) => AsyncIterable<Entry> | Iterable<Entry>;
   readonly createHash: CreateHash;
+  /** Whether an entry matches the checksum that its value carries, for values that carry one. */
+  readonly verify?: (entry: Entry) => boolean;
+  /** A `MerkleIndex`'s view of the same moment. */
+  readonly kept?: KeptDigests;
   readonly close?: () => Promise<void> | void;
 }
 
@@ -12,9 +16,10 @@ export interface StreamingOptions {
  * A snapshot of anything that can be read in order. A synchronous source is read without a break for one range at a time; the caller
  * decides how large those are.
  */
-export function streamingSnapshot({ entries, createHash, close }: StreamingOptions): ReplicaSnapshot {
+export function streamingSnapshot({ entries, createHash, verify, kept, close }: StreamingOptions): ReplicaSnapshot {
   return {
     async digests(ranges) {
+      if (kept?.read !== undefined) return kept.read(ranges);
       const digests: Digest[] = [];
       const digester = new RangeDigester(createHash);
       for (const range of ranges) {
@@ -26,18 +31,37 @@ export function streamingSnapshot({ entries, createHash, close }: StreamingOptio
       return digests;
     },
     async splits(range, options) {
-      const splitter = new Splitter(options);
-      const source = entries(range);
-      if (Symbol.iterator in source) {
-        for (const entry of source) if (splitter.add(entry)) break;
-      } else {
-        for await (const entry of source) if (splitter.add(entry)) break;
-      }
-      return splitter.splits;
+      return splitsOf(entries(range), options);
     },
     entries,
+    async intact(range) {
+      let checked = 0;
+      if (verify !== undefined) {
+        for await (const entry of entries(range)) {
+          if (!verify(entry)) return false;
+          checked++;
+        }
+      }
+      // Checksums say nothing about an entry that is gone.
+      return (await kept?.intact(range)) ?? (checked > 0 ? true : undefined);
+    },
+    ...(kept === undefined ? {} : { kept }),
     close: async () => close?.(),
   };
+}
+
+/** Every key at which another `options.bytes` have been read. */
+export async function splitsOf(
+  source: AsyncIterable<Entry> | Iterable<Entry>,
+  options: SplitOptions,
+): Promise<readonly Uint8Array[]> {
+  const splitter = new Splitter(options);
+  if (Symbol.iterator in source) {
+    for (const entry of source) if (splitter.add(entry)) break;
+  } else {
+    for await (const entry of source) if (splitter.add(entry)) break;
+  }
+  return splitter.splits;
 }
 
 class Splitter {

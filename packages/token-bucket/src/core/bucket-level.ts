@@ -22,6 +22,18 @@ export interface BucketLevelOptions {
   readonly tokens?: number;
 }
 
+// What a level remembers; eight doubles are as many as V8 keeps within the object itself.
+
+const BASE = 0;
+/** What `BASE` and `SPENT` could not hold; below their last digits. */
+const LOW = 1;
+const SPENT = 2;
+const ANCHOR_MS = 3;
+const LAST_MS = 4;
+const RATE = 5;
+const CAPACITY_MILLI = 6;
+const CAPACITY = 7;
+
 /**
  * The arithmetic of one token bucket, without a clock: the caller says what time it is, in milliseconds of any origin.
  *
@@ -41,32 +53,26 @@ export interface BucketLevelOptions {
  * from there. A clock that jumps forward (or a process that was suspended) fills the bucket at most to its capacity.
  */
 export class BucketLevel {
-  #ratePerSecond: number;
-  #capacity: number;
-  #capacityMilli: number;
-  #base: number;
-  /** What `base` and `spent` could not hold; below their last digits. */
-  #low = 0;
-  #spent = 0;
-  #anchorMs: number;
-  #lastMs: number;
+  /** See the indices above. An array of doubles is read and written several times as fast as fields are. */
+  readonly #state = new Float64Array(8);
 
   constructor(options: BucketLevelOptions, nowMs: number) {
     const { ratePerSecond, capacity, tokens = capacity } = options;
-    this.#ratePerSecond = checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);
-    this.#capacity = checkNumber("capacity", capacity, 0, TOKENS_MAX);
-    this.#capacityMilli = capacity * 1000;
-    this.#base = checkNumber("tokens", tokens, 0, capacity) * 1000;
-    this.#anchorMs = checkNumber("nowMs", nowMs, -Number.MAX_VALUE, Number.MAX_VALUE);
-    this.#lastMs = nowMs;
+    const state = this.#state;
+    state[RATE] = checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);
+    state[CAPACITY] = checkNumber("capacity", capacity, 0, TOKENS_MAX);
+    state[CAPACITY_MILLI] = capacity * 1000;
+    state[BASE] = checkNumber("tokens", tokens, 0, capacity) * 1000;
+    state[ANCHOR_MS] = checkNumber("nowMs", nowMs, -Number.MAX_VALUE, Number.MAX_VALUE);
+    state[LAST_MS] = nowMs;
   }
 
   get ratePerSecond(): number {
-    return this.#ratePerSecond;
+    return this.#state[RATE] as number;
   }
 
   get capacity(): number {
-    return this.#capacity;
+    return this.#state[CAPACITY] as number;
   }
 
   /**
@@ -89,21 +95,28 @@ export class BucketLevel {
 
   /** Charges without asking. The balance may fall below zero; it is paid back before anything can be taken again. */
   debit(tokens: number, nowMs: number): void {
-    checkNumber("tokens", tokens, 0, TOKENS_MAX);
-    this.#levelAt(nowMs);
+    if (typeof tokens !== "number" || !(tokens >= 0 && tokens <= TOKENS_MAX))
+      checkNumber("tokens", tokens, 0, TOKENS_MAX);
+    // Whoever asked at this very moment has brought everything up to date already.
+    if (nowMs !== this.#state[LAST_MS]) this.#levelAt(nowMs);
     this.#spend(tokens * 1000);
-    if (this.#spent > FOLD_AT) this.#fold(this.#lastMs);
+    this.#foldIfLarge();
+  }
+
+  /** Takes all that is there, to exactly nothing; a debt stays. */
+  drain(nowMs: number): void {
+    if (this.#levelAt(nowMs) > 0) this.#restart(0, this.#lastMs);
   }
 
   /** Gives tokens back; what would stand above the capacity is lost. */
   refund(tokens: number, nowMs: number): void {
     checkCost(tokens);
-    if (this.#levelAt(nowMs) + tokens * 1000 >= this.#capacityMilli) {
-      this.#fill(this.#lastMs);
-      return;
+    const { capacity } = this;
+    if (this.#levelAt(nowMs) + tokens * 1000 >= capacity * 1000) this.#restart(capacity * 1000, this.#lastMs);
+    else {
+      this.#spend(-tokens * 1000);
+      this.#foldIfLarge();
     }
-    this.#spend(-tokens * 1000);
-    if (this.#spent < -FOLD_AT) this.#fold(this.#lastMs);
   }
 
   /** The balance in tokens, with fractions; below zero while a debit is being paid back. */
@@ -120,12 +133,15 @@ export class BucketLevel {
     const cost = tokens * 1000;
     const missing = cost - this.#levelAt(nowMs);
     if (missing <= 0) return 0;
-    if (cost > this.#capacityMilli || this.#ratePerSecond === 0) return Number.POSITIVE_INFINITY;
+    const { capacity, ratePerSecond } = this;
+    if (tokens > capacity || ratePerSecond === 0) return Number.POSITIVE_INFINITY;
     const fromMs = this.#lastMs;
-    let waitMs = missing / this.#ratePerSecond;
+    let waitMs = missing / ratePerSecond;
     // The sum of two doubles may round down by a digit of the clock, which at high rates is many tokens.
+    let stepMs = Math.max(waitMs * 2 ** -52, Math.abs(fromMs) * 2 ** -52, Number.MIN_VALUE);
     while (Number.isFinite(waitMs) && this.#peekAt(fromMs + waitMs) < cost) {
-      waitMs += Math.max(waitMs * 2 ** -52, Math.abs(fromMs) * 2 ** -52, Number.MIN_VALUE);
+      waitMs += stepMs;
+      stepMs *= 2;
     }
     return waitMs;
   }
@@ -135,82 +151,102 @@ export class BucketLevel {
    * not filled for free.
    */
   reconfigure(change: { readonly ratePerSecond?: number; readonly capacity?: number }, nowMs: number): void {
-    const { ratePerSecond = this.#ratePerSecond, capacity = this.#capacity } = change;
+    const { ratePerSecond = this.ratePerSecond, capacity = this.capacity } = change;
     checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);
     checkNumber("capacity", capacity, 0, TOKENS_MAX);
     this.#levelAt(nowMs);
     this.#fold(this.#lastMs);
-    this.#ratePerSecond = ratePerSecond;
-    this.#capacity = capacity;
-    this.#capacityMilli = capacity * 1000;
-    if (this.#base > this.#capacityMilli) this.#fill(this.#lastMs);
+    const state = this.#state;
+    state[RATE] = ratePerSecond;
+    state[CAPACITY] = capacity;
+    state[CAPACITY_MILLI] = capacity * 1000;
+    if ((state[BASE] as number) > capacity * 1000) this.#restart(capacity * 1000, this.#lastMs);
+  }
+
+  get #lastMs(): number {
+    return this.#state[LAST_MS] as number;
   }
 
   /** The balance in thousandths at `nowMs`, which becomes the last time seen. */
   #levelAt(nowMs: number): number {
-    const earned = (nowMs - this.#anchorMs) * this.#ratePerSecond;
-    if (!(nowMs >= this.#lastMs && earned < FOLD_AT)) return this.#levelAfterFold(nowMs);
-    this.#lastMs = nowMs;
-    const level = earned - this.#spent + this.#base + this.#low;
-    if (level < this.#capacityMilli) return level;
-    this.#fill(nowMs);
-    return this.#capacityMilli;
+    const state = this.#state;
+    const earned = (nowMs - (state[ANCHOR_MS] as number)) * (state[RATE] as number);
+    if (!(nowMs >= (state[LAST_MS] as number) && earned < FOLD_AT)) return this.#levelAfterFold(nowMs);
+    state[LAST_MS] = nowMs;
+    const level = earned - (state[SPENT] as number) + (state[BASE] as number) + (state[LOW] as number);
+    const capacity = state[CAPACITY_MILLI] as number;
+    if (level < capacity) return level;
+    state[BASE] = capacity;
+    state[LOW] = 0;
+    state[SPENT] = 0;
+    state[ANCHOR_MS] = nowMs;
+    return capacity;
   }
 
   /** The same, when the clock stepped back, is broken (NaN, infinite), or enough was earned to fold it away. */
   #levelAfterFold(nowMs: number): number {
-    if (nowMs >= this.#lastMs && nowMs <= Number.MAX_VALUE) {
+    const lastMs = this.#lastMs;
+    if (nowMs >= lastMs && nowMs <= Number.MAX_VALUE) {
       this.#fold(nowMs);
     } else {
-      this.#fold(this.#lastMs);
-      if (nowMs < this.#lastMs && nowMs >= -Number.MAX_VALUE) this.#anchorMs = this.#lastMs = nowMs;
+      this.#fold(lastMs);
+      if (nowMs < lastMs && nowMs >= -Number.MAX_VALUE) this.#state[ANCHOR_MS] = this.#state[LAST_MS] = nowMs;
     }
-    return this.#base;
+    return this.#state[BASE] as number;
   }
 
   /** What `#levelAt` will find at a later time, or a trifle less where it would fold. */
   #peekAt(nowMs: number): number {
-    const earned = (nowMs - this.#anchorMs) * this.#ratePerSecond;
-    const level = earned - this.#spent + this.#base + this.#low;
-    return Math.min(earned < FOLD_AT ? level : level - earned * 2 ** -50, this.#capacityMilli);
+    const [base = 0, low = 0, spent = 0, anchorMs = 0] = this.#state;
+    const earned = (nowMs - anchorMs) * this.ratePerSecond;
+    const level = earned - spent + base + low;
+    return Math.min(earned < FOLD_AT ? level : level - earned * 2 ** -50, this.capacity * 1000);
   }
 
   #spend(cost: number): void {
-    const before = this.#spent;
+    const state = this.#state;
+    const before = state[SPENT] as number;
     const spent = before + cost;
     const lost = sumError(before, cost, spent);
-    if (lost !== 0) this.#low -= lost;
-    this.#spent = spent;
+    if (lost !== 0) (state[LOW] as number) -= lost;
+    state[SPENT] = spent;
   }
 
-  #fill(nowMs: number): void {
-    this.#base = this.#capacityMilli;
-    this.#low = 0;
-    this.#spent = 0;
-    this.#anchorMs = nowMs;
-    this.#lastMs = nowMs;
+  #foldIfLarge(): void {
+    if (Math.abs(this.#state[SPENT] as number) > FOLD_AT) this.#fold(this.#lastMs);
+  }
+
+  /** The balance is `level` now, to the last digit, and counting starts anew from there. */
+  #restart(level: number, nowMs: number): void {
+    const state = this.#state;
+    state[BASE] = level;
+    state[LOW] = 0;
+    state[SPENT] = 0;
+    state[ANCHOR_MS] = nowMs;
+    state[LAST_MS] = nowMs;
   }
 
   /** `base + low` becomes the exact balance at `nowMs`, and counting starts anew from there. */
   #fold(nowMs: number): void {
-    const elapsedMs = nowMs - this.#anchorMs;
-    const earned = elapsedMs * this.#ratePerSecond;
+    const state = this.#state;
+    const [base = 0, low = 0, spent = 0, anchorMs = 0] = state;
+    const { ratePerSecond } = this;
+    const capacity = this.capacity * 1000;
+    const elapsedMs = nowMs - anchorMs;
+    const earned = elapsedMs * ratePerSecond;
     if (!(earned < PRODUCT_MAX)) {
-      this.#fill(nowMs);
+      this.#restart(capacity, nowMs);
       return;
     }
-    const elapsedLow = sumError(nowMs, -this.#anchorMs, elapsedMs);
-    const earnedLow = productError(elapsedMs, this.#ratePerSecond, earned) + elapsedLow * this.#ratePerSecond;
-    const partial = this.#base + earned;
-    const total = partial - this.#spent;
-    const low =
-      sumError(this.#base, earned, partial) + sumError(partial, -this.#spent, total) + (this.#low + earnedLow);
-    this.#base = total + low;
-    this.#low = sumError(total, low, this.#base);
-    this.#spent = 0;
-    this.#anchorMs = nowMs;
-    this.#lastMs = nowMs;
-    if (this.#base >= this.#capacityMilli) this.#fill(nowMs);
+    const elapsedLow = sumError(nowMs, -anchorMs, elapsedMs);
+    const earnedLow = productError(elapsedMs, ratePerSecond, earned) + elapsedLow * ratePerSecond;
+    const partial = base + earned;
+    const total = partial - spent;
+    const lost = sumError(base, earned, partial) + sumError(partial, -spent, total) + (low + earnedLow);
+    const level = total + lost;
+    this.#restart(level, nowMs);
+    state[LOW] = sumError(total, lost, level);
+    if (level >= capacity) this.#restart(capacity, nowMs);
   }
 }
 

@@ -3,17 +3,17 @@ export interface Waiter {
   readonly tokens: number;
   readonly admit: () => void;
   readonly fail: (reason: unknown) => void;
-  previous?: Waiter | undefined;
-  next?: Waiter | undefined;
+  previous?: this | undefined;
+  next?: this | undefined;
 }
 
 /** First in, first out, and anybody may leave from the middle in constant time. */
-export class WaitingLine {
-  #first: Waiter | undefined;
-  #last: Waiter | undefined;
+export class WaitingLine<W extends Waiter> {
+  #first: W | undefined;
+  #last: W | undefined;
   #length = 0;
 
-  get first(): Waiter | undefined {
+  get first(): W | undefined {
     return this.#first;
   }
 
@@ -21,7 +21,7 @@ export class WaitingLine {
     return this.#length;
   }
 
-  push(waiter: Waiter): void {
+  push(waiter: W): void {
     waiter.previous = this.#last;
     waiter.next = undefined;
     if (this.#last === undefined) this.#first = waiter;
@@ -30,7 +30,7 @@ export class WaitingLine {
     this.#length += 1;
   }
 
-  remove(waiter: Waiter): void {
+  remove(waiter: W): void {
     if (waiter.previous === undefined) this.#first = waiter.next;
     else waiter.previous.next = waiter.next;
     if (waiter.next === undefined) this.#last = waiter.previous;
@@ -48,8 +48,8 @@ export class WaitingLine {
   }
 
   /** A copy, first to last, for a caller that removes while it walks. */
-  toArray(): Waiter[] {
-    const waiters: Waiter[] = [];
+  toArray(): W[] {
+    const waiters: W[] = [];
     for (let waiter = this.#first; waiter !== undefined; waiter = waiter.next) waiters.push(waiter);
     return waiters;
   }

@@ -1,26 +1,6 @@
-/** A segment as far as the index cares: which one, how many index points stand in it, and how much of it they stand for. */
-export interface SegmentRef {
-  readonly number: number;
-  /** Zero: nothing live is in it. */
-  points: number;
-  /** Bytes of live records, never less than there are. */
-  liveBytes: number;
-}
+import { type IndexPoint, PointList, type SegmentRef } from "./point-list.js";
 
-/**
- * From `sequence` on, records of the stream are found by walking the segment's batches from `offset`, skipping what stands before `entry` in the
- * first one: a record may be appended, truncated and replaced within one batch.
- */
-export interface IndexPoint {
-  readonly sequence: number;
-  readonly segment: SegmentRef;
-  readonly offset: number;
-  readonly entry: number;
-  /** The first sequence that the point does not lead to, as long as nothing was truncated or carried. */
-  end: number;
-  /** Bytes of the records that the point leads to. */
-  bytes: number;
-}
+export type { IndexPoint, SegmentRef } from "./point-list.js";
 
 /**
  * At most this much log lies between two points of a busy stream, and behind its last point an entry of the stream is never further than
@@ -51,7 +31,7 @@ export class StreamState {
   truncations = 0;
   removed = false;
   watchers: ReadonlySet<StreamWatcher> = nobody;
-  #points: IndexPoint[] = [];
+  #points = new PointList();
   #fresh = true;
   /** Truncations that were called, and those of them that are durable: what is read in between must not be written again behind them. */
   truncationsCalled = 0;
@@ -66,17 +46,12 @@ export class StreamState {
 
   /** `count` records starting at `next` stand in the batch at `offset`, from its entry number `entry` on. */
   extend(count: number, bytes: number, segment: SegmentRef, offset: number, entry: number): void {
-    let last = this.#points.at(-1);
-    if (this.#fresh || last === undefined || last.segment !== segment || offset - last.offset >= pointEveryBytes) {
-      last = { sequence: this.next, segment, offset, entry, end: this.next, bytes: 0 };
-      this.#points.push(last);
-      segment.points++;
-      this.#fresh = false;
-    }
-    last.bytes += bytes;
-    segment.liveBytes += bytes;
+    const first = this.next;
     this.next += count;
-    last.end = this.next;
+    if (this.#fresh || !this.#points.reaches(segment, offset, pointEveryBytes)) {
+      this.#points.push(first, segment, offset, entry, this.next, bytes);
+      this.#fresh = false;
+    } else this.#points.stretch(this.next, bytes);
     for (const watcher of this.watchers) watcher.grown();
   }
 
@@ -93,8 +68,8 @@ export class StreamState {
     this.truncations++;
     this.#fresh = true;
     let live = this.#points.length;
-    while (live > 0 && (this.#points[live - 1] as IndexPoint).sequence >= this.next) live--;
-    this.#drop(live, this.#points.length);
+    while (live > 0 && this.#points.sequence(live - 1) >= this.next) live--;
+    this.#points.drop(live, this.#points.length);
     this.#dropDead();
     for (const watcher of this.watchers) watcher.cut(this.next);
   }
@@ -102,7 +77,7 @@ export class StreamState {
   remove(): void {
     this.removed = true;
     this.truncations++;
-    this.#drop(0, this.#points.length);
+    this.#points.drop(0, this.#points.length);
     for (const watcher of this.watchers) watcher.cut(1);
   }
 
@@ -113,18 +88,20 @@ export class StreamState {
   carry(points: readonly IndexPoint[], through: number): void {
     const from = points[0]?.sequence;
     if (from === undefined || through < this.first || from >= this.next) return;
-    const before = this.#points.filter((point) => point.sequence < from);
-    const behind: IndexPoint[] = [];
-    for (let at = 0; at < this.#points.length; at++) {
-      const point = this.#points[at] as IndexPoint;
-      if (this.#end(at) <= through + 1) continue;
-      const rest = { ...point, sequence: through + 1, bytes: point.sequence < from ? 0 : point.bytes };
-      behind.push(point.sequence > through ? point : rest);
-    }
     const old = this.#points;
-    this.#points = [...before, ...points, ...behind];
-    for (const point of this.#points) count(point, 1);
-    for (const point of old) count(point, -1);
+    this.#points = new PointList();
+    const keep = (point: IndexPoint) =>
+      this.#points.push(point.sequence, point.segment, point.offset, point.entry, point.end, point.bytes);
+    const all = Array.from({ length: old.length }, (_, at) => old.get(at));
+    for (const point of all) if (point.sequence < from) keep(point);
+    for (const point of points) keep(point);
+    all.forEach((point, at) => {
+      const end = all[at + 1]?.sequence ?? this.next;
+      if (end <= through + 1) return;
+      if (point.sequence > through) keep(point);
+      else keep({ ...point, sequence: through + 1, bytes: point.sequence < from ? 0 : point.bytes });
+    });
+    old.drop(0, old.length);
     this.#fresh = true;
     this.truncations++;
     this.#dropDead();
@@ -132,56 +109,40 @@ export class StreamState {
 
   /** The first live records that are found in `segment`: a range without interruption, though there may be another. */
   rangeIn(segment: SegmentRef): { readonly first: number; readonly last: number } | undefined {
-    const from = this.#points.findIndex((point) => point.segment === segment);
-    if (from < 0) return undefined;
+    let from = 0;
+    while (from < this.#points.length && this.#points.segment(from) !== segment) from++;
+    if (from === this.#points.length) return undefined;
     let to = from;
-    while (this.#points[to + 1]?.segment === segment) to++;
-    return { first: Math.max((this.#points[from] as IndexPoint).sequence, this.first), last: this.#end(to) - 1 };
+    while (this.#points.segment(to + 1) === segment) to++;
+    return { first: Math.max(this.#points.sequence(from), this.first), last: this.#end(to) - 1 };
   }
 
   /** The first live record that no point leads to: it was in a segment, or a batch, that is missing. */
   get lost(): number | undefined {
     let found = this.first;
     for (let at = 0; at < this.#points.length && found < this.next; at++) {
-      const point = this.#points[at] as IndexPoint;
-      if (point.sequence > found) return found;
-      found = Math.max(found, Math.min(point.end, this.#end(at)));
+      if (this.#points.sequence(at) > found) return found;
+      found = Math.max(found, Math.min(this.#points.end(at), this.#end(at)));
     }
     return found < this.next ? found : undefined;
   }
 
   /** The point to start from for `sequence`, and the first sequence that the point does not lead to. */
   find(sequence: number): { readonly point: IndexPoint; readonly end: number } | undefined {
-    let low = 0;
-    let high = this.#points.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#points[middle] as IndexPoint).sequence <= sequence) low = middle;
-      else high = middle - 1;
-    }
-    const point = this.#points[low];
-    return point === undefined || point.sequence > sequence ? undefined : { point, end: this.#end(low) };
+    const at = this.#points.find(sequence);
+    return at < 0 ? undefined : { point: this.#points.get(at), end: this.#end(at) };
   }
 
   #end(at: number): number {
-    return this.#points[at + 1]?.sequence ?? this.next;
+    return at + 1 < this.#points.length ? this.#points.sequence(at + 1) : this.next;
   }
 
   #dropDead(): void {
     let dead = 0;
     while (dead < this.#points.length && this.#end(dead) <= this.first) dead++;
-    this.#drop(0, dead);
+    this.#points.drop(0, dead);
     if (this.#points.length === 0) this.#fresh = true;
-  }
-
-  #drop(from: number, to: number): void {
-    for (const point of this.#points.splice(from, to - from)) count(point, -1);
   }
 }
 
 const nobody: ReadonlySet<StreamWatcher> = new Set();
-
-function count(point: IndexPoint, sign: 1 | -1): void {
-  point.segment.points += sign;
-  point.segment.liveBytes += sign * point.bytes;
-}

@@ -1,4 +1,10 @@
-import { type MemoryReplica, memoryReplica, type ReplicaSnapshot, type ReplicaSource, Scrubber } from "../src/index.js";
+import {
+  type MemoryReplica,
+  memoryReplica,
+  type ReplicaSnapshot,
+  type ReplicaSource,
+  Scrubber,
+} from "../../src/index.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

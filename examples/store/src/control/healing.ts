@@ -1,0 +1,182 @@
+import { channel } from "node:diagnostics_channel";
+import type { Group } from "@evenkeel/paxos";
+import type { PartitionRecord } from "../metadata/records.js";
+import type { MetadataService } from "../metadata/service.js";
+import type { MetadataView } from "../metadata/view.js";
+import { LeaderCalls } from "../router/leader-calls.js";
+import type { Caller } from "../rpc/protocol.js";
+import type { NodeStatus } from "../storage-node/status.js";
+import { reachableStatuses } from "./reachable-statuses.js";
+import { nextStep } from "./replacement.js";
+import type { Upkeep } from "./upkeep.js";
+
+/** Replicas of a partition, and of the metadata at least. */
+const REPLICAS = 3;
+/** Partitions whose members change at once. */
+const AT_ONCE_MAX = 4;
+/** A change of members waits for a copy of the log, or of the state. */
+const CHANGE_DEADLINE_MS = 40_000;
+
+const replacing = channel("evenkeel:store:node-replaced");
+
+export interface HealingOptions {
+  readonly metadata: Pick<MetadataService, "leading" | "changePartition">;
+  readonly view: Pick<MetadataView, "partitions">;
+  /** The metadata's. */
+  readonly group: Pick<Group, "members" | "addStorageReplica" | "remove" | "status">;
+  readonly founders: readonly string[];
+  /** All nodes that are known to be somewhere. */
+  readonly nodeIds: () => readonly string[];
+  readonly callerTo: (nodeId: string) => Caller;
+  readonly onReplaced: () => void;
+  readonly upkeep: Pick<Upkeep, "replaceAfterMs">;
+}
+
+/**
+ * Sees which nodes are there, and has those that are gone for good replaced. Every node that is there becomes a member of the metadata's group, so that each
+ * knows what it is to do; one that was silent for too long is taken out of it, and out of each of its partitions: first another node keeps their
+ * log, within seconds, then it builds the replica (`replacement.ts`). Runs at the leader of the metadata; each step is written down before it is
+ * made and may be made twice, so that the next leader goes on from there.
+ */
+export class Healing {
+  readonly #options: HealingOptions;
+  readonly #calls: LeaderCalls;
+  /** When each node was last seen, or first missed, by this leader. */
+  readonly #seenAtMs = new Map<string, number>();
+  readonly #running = new Map<string, Promise<void>>();
+  #alive: readonly string[] = [];
+  #failure: unknown;
+
+  constructor(options: HealingOptions) {
+    this.#options = options;
+    this.#calls = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: CHANGE_DEADLINE_MS });
+  }
+
+  /** Nodes for the replicas of a new partition, each in another zone where that can be. */
+  placement(): readonly string[] {
+    const { group, founders } = this.#options;
+    const { storage } = group.members();
+    const usable = this.#alive.length === 0 ? founders : this.#alive.filter((node) => storage.includes(node));
+    const zones = new Set<string>();
+    const [first, rest]: [string[], string[]] = [[], []];
+    for (const node of [...usable].sort()) {
+      const zone = node[0] as string;
+      (zones.has(zone) ? rest : first).push(node);
+      zones.add(zone);
+    }
+    const chosen = [...first, ...rest].slice(0, REPLICAS);
+    // One that is away for a moment is a member all the same: it will be given what it missed.
+    for (const node of [...storage].sort()) {
+      if (chosen.length < REPLICAS && !chosen.includes(node)) chosen.push(node);
+    }
+    return chosen.length < REPLICAS ? founders : chosen;
+  }
+
+  /** True when there is more to do soon. Rejects with what failed since the last round; it is tried again. */
+  async round(): Promise<boolean> {
+    const { metadata, group, onReplaced } = this.#options;
+    if (group.status().departed) {
+      onReplaced();
+      return false;
+    }
+    if (!metadata.leading) {
+      this.#seenAtMs.clear();
+      this.#alive = [];
+      return false;
+    }
+    const members = [...new Set([...this.#options.nodeIds(), ...group.members().storage])];
+    const statuses = await reachableStatuses({ ...this.#options, members });
+    const dead = this.#look(members, statuses);
+    this.#metadataMembers(dead);
+    this.#partitions(statuses, dead);
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure as Error;
+    return this.#running.size > 0;
+  }
+
+  /** Nodes that have been silent for too long. */
+  #look(members: readonly string[], statuses: ReadonlyMap<string, NodeStatus>): ReadonlySet<string> {
+    const nowMs = performance.now();
+    for (const node of members) {
+      if (statuses.has(node) || !this.#seenAtMs.has(node)) this.#seenAtMs.set(node, nowMs);
+    }
+    for (const node of this.#seenAtMs.keys()) if (!members.includes(node)) this.#seenAtMs.delete(node);
+    this.#alive = [...statuses.keys()];
+    const { replaceAfterMs } = this.#options.upkeep;
+    return new Set(members.filter((node) => nowMs - (this.#seenAtMs.get(node) as number) >= replaceAfterMs));
+  }
+
+  #metadataMembers(dead: ReadonlySet<string>): void {
+    const { group } = this.#options;
+    const { storage } = group.members();
+    const signal = () => AbortSignal.timeout(CHANGE_DEADLINE_MS);
+    for (const node of this.#alive) {
+      if (storage.includes(node)) continue;
+      this.#begin("metadata", () => group.addStorageReplica({ node, signal: signal() }));
+      return;
+    }
+    for (const node of storage) {
+      // Only where enough are left: the rest would be no safer for it.
+      if (!dead.has(node) || storage.length <= REPLICAS) continue;
+      if (replacing.hasSubscribers) replacing.publish({ nodeId: node });
+      this.#begin("metadata", () => group.remove({ node, signal: signal() }));
+      return;
+    }
+  }
+
+  #partitions(statuses: ReadonlyMap<string, NodeStatus>, dead: ReadonlySet<string>): void {
+    const { view, group } = this.#options;
+    const { storage } = group.members();
+    const usable = this.#alive.filter((node) => storage.includes(node));
+    const load = new Map(
+      usable.map((node) => {
+        const { partitions = [], logReplicas = [] } = statuses.get(node) ?? {};
+        return [node, partitions.length + logReplicas.length];
+      }),
+    );
+    // Who is no member of the metadata's group any more was replaced, or is about to be.
+    const isGone = (node: string) => dead.has(node) || (!storage.includes(node) && !this.#alive.includes(node));
+    for (const record of view.partitions.values()) {
+      if (this.#running.size > AT_ONCE_MAX) return;
+      const step = nextStep(record, { isGone, load });
+      if (step === undefined) continue;
+      for (const node of step.record?.log ?? []) load.set(node, (load.get(node) ?? 0) + 1);
+      this.#begin(`partition ${record.partition}`, () => this.#make(record, step));
+    }
+  }
+
+  /** First what the group has to do, then what is written down of it. */
+  async #make(record: PartitionRecord, step: NonNullable<ReturnType<typeof nextStep>>): Promise<void> {
+    const { partition, members } = record;
+    const { change } = step;
+    if (change?.kind === "replace") {
+      const { failed, by } = change;
+      await this.#calls.call(partition, members, "replaceMember", { partition, failed, by });
+    } else if (change?.kind === "promote") {
+      await this.#calls.call(partition, members, "promoteMember", {
+        partition,
+        node: change.node,
+        gone: record.gone ?? [],
+      });
+    }
+    const before = JSON.stringify(record);
+    await this.#options.metadata.changePartition(partition, (now) =>
+      JSON.stringify(now) === before ? step.record : undefined,
+    );
+  }
+
+  /** One change of each group at a time. */
+  #begin(what: string, work: () => Promise<unknown>): void {
+    if (this.#running.has(what)) return;
+    const running = work()
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          this.#failure = error;
+        },
+      )
+      .finally(() => this.#running.delete(what));
+    this.#running.set(what, running);
+  }
+}

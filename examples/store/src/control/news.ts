@@ -1,0 +1,33 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Rare events of which a person who looks after a store wants to know, as lines. What is tried again by itself is not among them, unless it goes on. */
+const LINES: Readonly<Record<string, (message: never) => string | undefined>> = {
+  "restore-failed": ({ table, error, isFinal }: { table: string; error: unknown; isFinal: boolean }) =>
+    isFinal ? `table ${table} cannot be restored: ${reason(error)}` : undefined,
+  "snapshot-unusable": ({ stream, slot, error }: { stream: string; slot: number; error: unknown }) =>
+    `the archive's snapshot of ${stream} at ${slot} is damaged, an older one is used: ${reason(error)}`,
+  "archive-failed": ({ partition, error, failures }: { partition: number; error: unknown; failures: number }) =>
+    failures === FAILURES_TOLD
+      ? `partition ${partition} has failed to be archived or trimmed ${failures} times in a row: ${reason(error)}`
+      : undefined,
+  "node-replaced": ({ nodeId }: { nodeId: string }) => `node ${nodeId} does not answer and is replaced`,
+};
+const FAILURES_TOLD = 5;
+
+/** Tells of what happens in this process, until what it returns is called. */
+export function watchNews(tell: (line: string) => void): () => void {
+  const ends = Object.entries(LINES).map(([name, lineOf]) => {
+    const channel = `evenkeel:store:${name}`;
+    const listener = (message: unknown): void => {
+      const line = lineOf(message as never);
+      if (line !== undefined) tell(line);
+    };
+    subscribe(channel, listener);
+    return () => unsubscribe(channel, listener);
+  });
+  return () => {
+    for (const end of ends) end();
+  };
+}

@@ -1,0 +1,30 @@
+/** What happens unasked, and how often. Durations in milliseconds. */
+export interface Upkeep {
+  /** Slots that stay in a partition's log though they are archived: who was away no longer than that goes on from the log, everybody else from a copy of the state. */
+  readonly slotsKept: number;
+  /** A snapshot is written beside the archived log when it has grown by this many bytes, and by as many as the last snapshot has. */
+  readonly snapshotAfterBytes: number;
+  /** How far back a table can be restored at least. */
+  readonly restorableMs: number;
+  /** A node that has not answered for so long is replaced, where there is a node that can take its place. */
+  readonly replaceAfterMs: number;
+}
+
+const DAY_MS = 86_400_000;
+
+export const UPKEEP: Upkeep = {
+  slotsKept: 10_000,
+  snapshotAfterBytes: 16 * 1024 * 1024,
+  restorableMs: 35 * DAY_MS,
+  replaceAfterMs: 60_000,
+};
+
+/** @throws RangeError */
+export function checkedUpkeep(given: Partial<Upkeep>): Upkeep {
+  const upkeep = { ...UPKEEP, ...given };
+  for (const [name, value] of Object.entries(upkeep)) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new RangeError(`${name} must be a whole number from 1; got ${value}`);
+  }
+  return upkeep;
+}

@@ -1,0 +1,77 @@
+import { PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { Random } from "@evenkeel/simulation";
+import { expect, test } from "vitest";
+import { NODE_IDS } from "../src/control/fleet.js";
+import type { ProcessFleet } from "../src/control/process-fleet.js";
+import { expectInAllReplicas } from "./support/replicas.js";
+import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+
+const SLOTS_KEPT = 100;
+
+test("a node that is away holds nobody's log; back again it is given the state, though it is killed while that comes", {
+  timeout: 120_000,
+}, async () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
+  const random = new Random(seed);
+  const { dir, remove } = await temporaryDir();
+  const store = await openStore({ dir, partitionsPerTable: 1, upkeep: { slotsKept: SLOTS_KEPT } });
+  const fleet = store.fleet as ProcessFleet;
+  try {
+    const dynamo = client(store.endpoint);
+    await createKeyTable(dynamo, "kept");
+    const acknowledged = new Map<string, string>();
+    const write = async (count: number) => {
+      await Promise.all(
+        Array.from({ length: count }, async () => {
+          const id = `item-${acknowledged.size}`;
+          // The leader also remembers its last 4 MiB: they have to be passed as well.
+          const value = "v".repeat(30_000 + random.int(20_000));
+          acknowledged.set(id, value);
+          await dynamo.send(new PutItemCommand({ TableName: "kept", Item: { id: { S: id }, v: { S: value } } }));
+        }),
+      );
+    };
+    const partitionAt = async (node: string) =>
+      (await fleet.callerTo(node).call("status", {})).partitions.find(({ partition }) => partition === 1);
+    await write(50);
+    const [away, ...others] = random.shuffle([...NODE_IDS]) as [string, string, string];
+    const awayThrough = (await partitionAt(away))?.chosenThrough ?? 0;
+    fleet.kill(away, { hold: true });
+    await eventually(
+      "the others have let go of what it lacks",
+      async () => {
+        await write(50);
+        const statuses = await Promise.all(others.map(partitionAt)).catch(() => []);
+        for (const [i, status] of statuses.entries()) {
+          if (status?.ready) await fleet.callerTo(others[i] as string).call("archive", { partition: 1 });
+        }
+        return (
+          statuses.length === 2 && statuses.every((found) => (found?.trimmedThrough ?? 0) > awayThrough + SLOTS_KEPT)
+        );
+      },
+      60_000,
+    );
+    // Killed again and again on its way back, now before the state comes, now in the middle of it, now behind it.
+    for (let kills = 0; kills < 3; kills++) {
+      fleet.release(away);
+      await eventually("it is back", async () => (await partitionAt(away).catch(() => undefined)) !== undefined);
+      await new Promise((resolve) => setTimeout(resolve, random.int(150)));
+      fleet.kill(away, { hold: true });
+      await eventually("it is gone", () => fleet.pidOf(away) === undefined);
+      await write(10);
+    }
+    fleet.release(away);
+    await write(10);
+    await expectInAllReplicas(fleet, acknowledged);
+    expect((await partitionAt(away))?.trimmedThrough, "where its log begins now").toBeGreaterThan(awayThrough);
+    // It takes full part: with another one away it is one of the two that every write needs.
+    fleet.kill(others[0] as string, { hold: true });
+    await write(10);
+    fleet.release(others[0] as string);
+    await expectInAllReplicas(fleet, acknowledged);
+  } finally {
+    await store.close();
+    await remove();
+  }
+});

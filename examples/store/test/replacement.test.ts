@@ -1,0 +1,130 @@
+import { rm } from "node:fs/promises";
+import { PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { afterEach, expect, test } from "vitest";
+import { nodeDir } from "../src/control/fleet.js";
+import type { ProcessFleet } from "../src/control/process-fleet.js";
+import type { NodeStatus } from "../src/storage-node/status.js";
+import type { Store } from "../src/store.js";
+import { expectInAllReplicas } from "./support/replicas.js";
+import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+
+let store: Store;
+let fleet: ProcessFleet;
+let dir: string;
+let remove: () => Promise<void>;
+const told: string[] = [];
+const acknowledged = new Map<string, string>();
+
+async function opened(spares: number): Promise<void> {
+  acknowledged.clear();
+  told.length = 0;
+  ({ dir, remove } = await temporaryDir());
+  store = await openStore({
+    dir,
+    spares,
+    partitionsPerTable: 2,
+    upkeep: { replaceAfterMs: 1_000 },
+    onNews: (line) => told.push(line),
+    onNodeFailure: (nodeId, reason) => told.push(`${nodeId}: ${reason}`),
+  });
+  fleet = store.fleet as ProcessFleet;
+  await createKeyTable(client(store.endpoint), "kept");
+  await write(50);
+}
+afterEach(async () => {
+  await store.close();
+  await remove();
+});
+
+async function write(count: number): Promise<void> {
+  const dynamo = client(store.endpoint);
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      const id = `item-${acknowledged.size}`;
+      acknowledged.set(id, `value of ${id}`);
+      await dynamo.send(new PutItemCommand({ TableName: "kept", Item: { id: { S: id }, v: { S: `value of ${id}` } } }));
+    }),
+  );
+}
+
+const status = (node: string): Promise<NodeStatus | undefined> =>
+  (async () => await fleet.callerTo(node).call("status", {}, { timeoutMs: 1_000 }))().catch(() => undefined);
+
+/** The node holds replicas of all partitions, and is a full member of all of them; nobody else's word is needed for it. */
+async function holdsAll(node: string, without: string): Promise<boolean> {
+  const { partitions = [] } = (await status(node)) ?? {};
+  const whole = partitions.filter(
+    ({ members, appliedThrough, chosenThrough }) =>
+      members.includes(node) && !members.includes(without) && members.length === 3 && appliedThrough === chosenThrough,
+  );
+  return whole.length === 3;
+}
+
+test("a node that does not come back is replaced: first its logs, then its replicas; the one that takes its place is killed meanwhile", {
+  timeout: 120_000,
+}, async () => {
+  await opened(1);
+  await eventually(
+    "the spare node knows the metadata",
+    async () => (await status("d1"))?.partitions[0]?.members.length === 4,
+  );
+  expect((await status("d1"))?.partitions).toHaveLength(1);
+
+  fleet.kill("b1", { hold: true });
+  await write(20);
+  // It is on its way as soon as it keeps a log, or more already.
+  await eventually("the spare node is asked for", async () => {
+    const { logReplicas = [], partitions = [] } = (await status("d1")) ?? {};
+    return logReplicas.length + partitions.length > 1;
+  });
+  fleet.kill("d1");
+  await write(20);
+  await eventually("the spare node has taken its place", () => holdsAll("d1", "b1"));
+  await write(20);
+  await expect(status("b1")).resolves.toBeUndefined();
+
+  // One more may be lost: the two that are left are a quorum of three.
+  fleet.kill("c1", { hold: true });
+  await write(20);
+  fleet.release("c1");
+
+  // It comes back too late, is told so, and begins anew under another name, as the next spare.
+  fleet.release("b1");
+  await eventually("it comes back under another name", async () => fleet.nodeIds().includes("b1-2"));
+  expect(told).toContainEqual("node b1 does not answer and is replaced");
+  expect(told).toContainEqual("b1: other nodes have taken the place of b1");
+  await eventually("it knows the metadata", async () => {
+    const [metadata] = (await status("b1-2"))?.partitions ?? [];
+    return metadata?.members.includes("b1-2") === true;
+  });
+  await write(20);
+  await expectInAllReplicas(fleet, acknowledged);
+
+  // Its name, and who holds what, outlive the store.
+  await store.close();
+  store = await openStore({ dir, spares: 1 });
+  fleet = store.fleet as ProcessFleet;
+  expect(fleet.nodeIds()).toEqual(["a1", "b1-2", "c1", "d1"]);
+  await write(20);
+  await expectInAllReplicas(fleet, acknowledged);
+});
+
+test("a node whose disk was emptied does not vote under its name: it begins anew under another one, and takes its own place", {
+  timeout: 120_000,
+}, async () => {
+  await opened(0);
+  fleet.kill("c1", { hold: true });
+  await eventually("it is gone", () => fleet.pidOf("c1") === undefined);
+  await rm(nodeDir(dir, "c1"), { recursive: true });
+  await write(20);
+  fleet.release("c1");
+  await eventually("it has another name", () => fleet.nodeIds().includes("c1-2"));
+  expect(told.join("\n")).toMatch(/^c1: .*this disk is not the one under which it voted/m);
+  await write(20);
+  await eventually("it holds everything", () => holdsAll("c1-2", "c1"));
+  await write(20);
+  fleet.kill("a1", { hold: true });
+  await write(20);
+  fleet.release("a1");
+  await expectInAllReplicas(fleet, acknowledged);
+});

@@ -1,0 +1,93 @@
+import { BALLOT_ZERO, type Ballot, compareBallots } from "./ballot.js";
+import type { Rank, Standing } from "./messages.js";
+import type { Replica } from "./replica.js";
+
+export const RANK_ZERO: Rank = Object.freeze({ accepted: BALLOT_ZERO, logEnd: 0 });
+
+export function compareRanks(a: Rank, b: Rank): number {
+  return compareBallots(a.accepted, b.accepted) || a.logEnd - b.logEnd;
+}
+
+export function rankOf(replica: Replica): Rank {
+  return { accepted: replica.accepted, logEnd: replica.log.end };
+}
+
+/**
+ * Of an acceptor whose log may lack its very last write: torn, and nobody could have been told; or rotten, and somebody may have been told that it was
+ * there. It asks **all** other members where they stand, in this life: whoever the forgotten promise was made to, or whoever sent the forgotten
+ * entries, had promised and appended as much before. Then it promises no less than the highest of them, and speaks again; but until its own
+ * log is as good as the best of theirs, nobody may lead with its promise unless the log that is adopted is. (To ask a quorum would not do: a promise from
+ * before may still be on its way to the one who was not asked.) ARCHITECTURE.md has the argument.
+ */
+export class Doubt {
+  readonly #replica: Replica;
+  /** So that answers to an earlier life, which had forgotten less, do not count. */
+  readonly #id: number;
+  readonly #needed: Set<string>;
+  readonly #answers = new Map<string, Standing>();
+  #askAtMs: number;
+  #floor: Rank | undefined;
+  #raised: Ballot = BALLOT_ZERO;
+
+  constructor(replica: Replica) {
+    this.#replica = replica;
+    this.#id = Math.floor(replica.settings.random() * 2 ** 48);
+    this.#needed = new Set(replica.membership.peers);
+    this.#askAtMs = replica.nowMs;
+  }
+
+  /** Somebody has not told us yet: nothing that we say may count. */
+  get open(): boolean {
+    return this.#floor === undefined;
+  }
+
+  /** It is asked on until nothing is in doubt: who has left in the meantime takes along what nobody else has. */
+  get wakeAtMs(): number {
+    return this.#askAtMs;
+  }
+
+  /** No less than this had been promised by somebody, perhaps by us. */
+  get raised(): Ballot {
+    return this.#raised;
+  }
+
+  /** Who leads with our help must have adopted a log as good as this. */
+  get floor(): Rank {
+    return this.#floor ?? RANK_ZERO;
+  }
+
+  /** Our log holds whatever it may have forgotten, or what has come in its place. */
+  get over(): boolean {
+    return this.#floor !== undefined && compareRanks(rankOf(this.#replica), this.#floor) >= 0;
+  }
+
+  tick(): void {
+    const replica = this.#replica;
+    if (replica.nowMs >= this.#askAtMs) {
+      this.#askAtMs = replica.nowMs + replica.settings.voteTimeoutMs;
+      for (const node of this.#needed) {
+        if (!this.open || !this.#answers.has(node)) replica.send(node, { type: "doubt", id: this.#id });
+      }
+    }
+    this.#conclude();
+  }
+
+  onStanding(from: string, message: Standing): void {
+    if (message.id !== this.#id || !this.#needed.has(from)) return;
+    this.#answers.set(from, message);
+    // Whom the others count as a member may be one that our lost write would have told us of.
+    if (this.open) for (const node of message.members) if (node !== this.#replica.self) this.#needed.add(node);
+    this.#conclude();
+  }
+
+  #conclude(): void {
+    if (this.#answers.size < this.#needed.size) return;
+    const { open } = this;
+    let floor = RANK_ZERO;
+    for (const answer of this.#answers.values()) {
+      if (open && compareBallots(answer.promised, this.#raised) > 0) this.#raised = answer.promised;
+      if (compareRanks(answer, floor) > 0) floor = { accepted: answer.accepted, logEnd: answer.logEnd };
+    }
+    this.#floor = floor;
+  }
+}

@@ -1,0 +1,56 @@
+import { equalBytes } from "./bytes.js";
+import type { PassReport, Since } from "./finding.js";
+import type { Position } from "./source.js";
+
+interface Open {
+  readonly replica: string;
+  readonly key: Uint8Array;
+  readonly since: Since;
+}
+
+/** What passes before the one that runs have seen: from when on a finding may date. Bounded by the findings of one pass. */
+export class History {
+  /** By replica, the last position at which all of it was compared; and the last at which what it had written was. */
+  readonly #read = new Map<string, Position>();
+  readonly #kept = new Map<string, Position>();
+  readonly #open = new Map<number, Open[]>();
+  #at: Position = 0;
+  #keptPass = false;
+
+  begin(at: Position, keptPass: boolean): void {
+    this.#at = at;
+    this.#keptPass = keptPass;
+  }
+
+  since(replica: string, key: Uint8Array): Since {
+    const known = this.#open
+      .get(slot(replica, key))
+      ?.find((one) => one.replica === replica && equalBytes(one.key, key));
+    if (known !== undefined) return known.since;
+    const read = this.#read.get(replica);
+    const kept = this.#keptPass ? this.#kept.get(replica) : undefined;
+    return { after: kept === undefined || (read ?? -1) > kept ? read : kept, by: this.#at };
+  }
+
+  /** A pass has ended. One that did not compare everything proves nothing about what it did not find. */
+  end({ complete, compared, divergences, unreadable, unexamined, at }: PassReport, partly: boolean): void {
+    if (!complete) return;
+    if (!this.#keptPass && !partly) this.#open.clear();
+    const found = [...divergences, ...unreadable.map((one) => ({ ...one, key: one.range.from }))];
+    for (const { replica, key, since } of found) {
+      const at = slot(replica, key);
+      const there = this.#open.get(at)?.filter((one) => one.replica !== replica || !equalBytes(one.key, key)) ?? [];
+      this.#open.set(at, [...there, { replica, key, since }]);
+    }
+    if (unexamined.length > 0 || partly) return;
+    for (const replica of compared) (this.#keptPass ? this.#kept : this.#read).set(replica, at);
+  }
+}
+
+/** Keys of bytes in a Map: by a small hash, with the few that share it side by side. */
+function slot(replica: string, key: Uint8Array): number {
+  let hash = replica.length;
+  for (let i = 0; i < replica.length; i++) hash = Math.imul(hash, 31) + replica.charCodeAt(i);
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash, 31) + (key[i] as number);
+  return hash | 0;
+}

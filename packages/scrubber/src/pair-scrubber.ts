@@ -1,0 +1,62 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { badArgument, checkedInteger } from "./core/errors.js";
+import { comparePair, type PairReport, type PairSide } from "./core/pair.js";
+import type { ScrubberOptions } from "./scrubber.js";
+
+export interface PairScrubberOptions
+  extends Pick<ScrubberOptions, "take" | "stepBytes" | "fanout" | "leafKeysMax" | "findingsMax"> {
+  readonly left: PairSide;
+  readonly right: PairSide;
+  /** Looks at a key that differs before nothing is said about it (`unsettled`). 10 by default. */
+  readonly looksMax?: number;
+  /**
+   * Looks in a row in which a key differs and neither side has changed, before it is damage. 2 by default: a value that was changed away and back between two
+   * looks would need the same luck twice. With versions in the values, 1 is enough.
+   */
+  readonly confirmations?: number;
+  /** How often watermarks are asked while they are waited for, in milliseconds, and how many times. 1,000 and 60 by default. */
+  readonly waitMs?: number;
+  readonly waitsMax?: number;
+}
+
+/**
+ * Compares two stores that replicate asynchronously, such as the copies of a table in two regions, with writes going on at both. Watermarks keep what is
+ * under way apart from what is damaged.
+ */
+export class PairScrubber {
+  readonly #options: PairScrubberOptions;
+
+  constructor(options: PairScrubberOptions) {
+    for (const name of ["left", "right"] as const) {
+      if (typeof options[name]?.position !== "function")
+        throw badArgument(`${name}.position`, "a function", options[name]?.position);
+    }
+    if (options.left.appliedOfOther === undefined && options.right.appliedOfOther === undefined)
+      throw badArgument(
+        "appliedOfOther",
+        "given on one side at least: without a watermark lag and damage look the same",
+        undefined,
+      );
+    for (const name of ["looksMax", "confirmations", "waitsMax", "stepBytes", "leafKeysMax", "findingsMax"] as const)
+      if (options[name] !== undefined) checkedInteger(name, options[name], 1);
+    if (options.fanout !== undefined) checkedInteger("fanout", options.fanout, 2);
+    this.#options = options;
+  }
+
+  async pass({ signal }: { readonly signal?: AbortSignal } = {}): Promise<PairReport> {
+    const { waitMs = 1_000 } = this.#options;
+    return comparePair({
+      take: () => {},
+      stepBytes: 1024 * 1024,
+      fanout: 16,
+      leafKeysMax: 16,
+      findingsMax: 10_000,
+      looksMax: 10,
+      confirmations: 2,
+      waitsMax: 60,
+      ...this.#options,
+      signal,
+      wait: async () => delay(waitMs, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) }),
+    });
+  }
+}

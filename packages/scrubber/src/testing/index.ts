@@ -1,0 +1,6 @@
+export {
+  type ConformanceCase,
+  replicaSourceCases,
+  type ReplicaSourceCasesOptions,
+  type SourceUnderTest,
+} from "./replica-source.js";

@@ -1,0 +1,131 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { type AuditRecord, jsonLinesAudit, type MemoryReplica, type Repairer } from "../src/index.js";
+import { bytes, many, text, trio } from "./support/sources.js";
+import { withDir } from "./support/temporary-dir.js";
+
+type Trio = ReturnType<typeof trio>;
+
+function damaged(): Trio {
+  const sources = trio(many(50), many(50));
+  sources.b.store.put(bytes("00000007"), bytes("rot"));
+  return sources;
+}
+
+const through =
+  (sources: Trio): Repairer =>
+  async ({ replica, key, value }) => {
+    sources.advance();
+    const target = [sources.a, sources.b, sources.c].find((one) => one.name === replica) as MemoryReplica;
+    if (value === undefined) target.store.delete(key);
+    else target.store.put(key, value);
+  };
+
+const outcomes = (results: readonly { outcome: string }[]) => results.map(({ outcome }) => outcome);
+
+it("what is meant and what came of it are written down, with what was there before", async () => {
+  const sources = damaged();
+  const records: AuditRecord[] = [];
+  const { divergences } = await sources.scrubber.pass();
+  await sources.scrubber.repair(divergences, through(sources), { audit: (record) => void records.push(record) });
+  expect(
+    records.map(({ phase, outcome, replica, before, value }) => [phase, outcome, replica, text(before), text(value)]),
+  ).toEqual([
+    ["intended", undefined, "b", "rot", "value of 7"],
+    ["done", "repaired", "b", "rot", "value of 7"],
+  ]);
+});
+
+it("a repair that is interrupted at any step can be made again, and is not made without a record", async () => {
+  const interruptions: Record<string, (sources: Trio) => Promise<readonly { outcome: string }[]>> = {
+    "before its record": async (sources) =>
+      sources.scrubber.repair(
+        (await sources.scrubber.pass()).divergences,
+        async () => Promise.reject(new Error("never")),
+        {
+          audit: () => Promise.reject(new Error("the disk is full")),
+        },
+      ),
+    "before its effect": async (sources) =>
+      sources.scrubber.repair((await sources.scrubber.pass()).divergences, async () =>
+        Promise.reject(new Error("not leader")),
+      ),
+    "after its effect": async (sources) =>
+      sources.scrubber.repair((await sources.scrubber.pass()).divergences, async (order) => {
+        await through(sources)(order);
+        throw new Error("the answer was lost");
+      }),
+    "before it is verified": async (sources) =>
+      sources.scrubber.repair((await sources.scrubber.pass()).divergences, async (order) => {
+        await through(sources)(order);
+        sources.b.position = 0;
+      }),
+  };
+  for (const [step, interrupt] of Object.entries(interruptions)) {
+    const sources = damaged();
+    expect(outcomes(await interrupt(sources)), step).toEqual([step === "before it is verified" ? "absent" : "failed"]);
+    sources.b.position = sources.a.position;
+    const { divergences } = await sources.scrubber.pass();
+    await sources.scrubber.repair(divergences, through(sources));
+    expect((await sources.scrubber.pass()).divergences, step).toEqual([]);
+    expect(text(sources.b.store.get(bytes("00000007"))), step).toBe("value of 7");
+  }
+});
+
+it("a process that dies between the record and the verification leaves a record that says so", async () => {
+  const sources = damaged();
+  const records: AuditRecord[] = [];
+  const controller = new AbortController();
+  const { divergences } = await sources.scrubber.pass();
+  const failing = sources.scrubber.repair(
+    divergences,
+    async () => {
+      throw controller.signal.reason;
+    },
+    { signal: controller.signal, audit: (record) => void records.push(record) },
+  );
+  await failing;
+  expect(records.map(({ phase, outcome }) => [phase, outcome])).toEqual([
+    ["intended", undefined],
+    ["done", "failed"],
+  ]);
+});
+
+it("a write to the same key that comes while the repair is under way wins", async () => {
+  const sources = damaged();
+  const { divergences } = await sources.scrubber.pass();
+  const results = await sources.scrubber.repair(divergences, async ({ at }) => {
+    // In the log the write comes first, so the repair, which was right as of `at`, does nothing.
+    for (const one of [sources.a, sources.b, sources.c, sources.ref]) one?.store.put(bytes("00000007"), bytes("newer"));
+    sources.advance();
+    expect(sources.a.position).toBeGreaterThan(at);
+  });
+  expect(outcomes(results)).toEqual(["repaired"]);
+  expect(text(sources.b.store.get(bytes("00000007")))).toBe("newer");
+});
+
+it("the audit's file has a line for each, with values that undo it", async () =>
+  withDir(async (dir) => {
+    const sources = damaged();
+    const { divergences } = await sources.scrubber.pass();
+    const path = join(dir, "repairs.jsonl");
+    await sources.scrubber.repair(divergences, through(sources), { audit: jsonLinesAudit(path, () => new Date(0)) });
+    const lines = (await readFile(path, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.length).toBe(2);
+    expect(lines[1]).toEqual({
+      time: "1970-01-01T00:00:00.000Z",
+      phase: "done",
+      outcome: "repaired",
+      replica: "b",
+      key: Buffer.from("00000007").toString("base64"),
+      before: Buffer.from("rot").toString("base64"),
+      value: Buffer.from("value of 7").toString("base64"),
+      agreed: ["a", "c", "reference"],
+      against: "reference",
+      at: 1,
+    });
+  }));

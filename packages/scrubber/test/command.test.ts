@@ -1,0 +1,223 @@
+import { execFile } from "node:child_process";
+import { mkdir, symlink, unlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { runCommand } from "../src/command/command.js";
+import { encodeKey, keyText } from "../src/command/json-lines.js";
+import { bytesText, Progress } from "../src/command/progress.js";
+import { withDir } from "./support/temporary-dir.js";
+
+async function run(...args: string[]) {
+  let [out, err] = ["", ""];
+  const status = await runCommand(args, {
+    out: async (text) => {
+      out += text;
+    },
+    err: async (text) => {
+      err += text;
+    },
+  });
+  return { status, out, err };
+}
+
+const lines = (...objects: object[]) => objects.map((object) => `${JSON.stringify(object)}\n`).join("");
+
+async function files(dir: string, contents: Record<string, string>): Promise<string[]> {
+  for (const [name, text] of Object.entries(contents)) {
+    await mkdir(dirname(join(dir, name)), { recursive: true });
+    await writeFile(join(dir, name), text);
+  }
+  return Object.keys(contents).map((name) => join(dir, name));
+}
+
+describe("lines of JSON", () => {
+  it("agree whatever the order of their fields", async () =>
+    withDir(async (dir) => {
+      const paths = await files(dir, {
+        "a.jsonl": lines({ key: "k1", x: 1, y: { b: 1, a: [1, 2] } }, { key: "k2" }),
+        "b.jsonl": `${lines({ y: { a: [1, 2], b: 1 }, x: 1, key: "k1" })}\n${lines({ key: "k2" })}`,
+      });
+      expect(await run(...paths)).toEqual({ status: 0, out: "2 keys in 2 sources compared: all agree\n", err: "" });
+    }));
+
+  it("that differ are named, and three of them tell who is wrong", async () =>
+    withDir(async (dir) => {
+      const good = Array.from({ length: 50 }, (_, i) => ({ id: i * 7, text: `line ${i}`, seen: i }));
+      const [a, b, c] = (await files(dir, {
+        "a.jsonl": lines(...good.map((one) => ({ ...one, seen: 0 }))),
+        "b.jsonl": lines(...good.filter(({ id }) => id !== 70)),
+        "c.jsonl": lines(...good.map((one) => (one.id === 21 ? { ...one, text: "l1ne 3" } : one)), {
+          id: 999,
+          text: "stray",
+        }),
+      })) as [string, string, string];
+      const { status, out } = await run("--key", "id", "--ignore", "seen", a, b, c);
+      expect(status).toBe(1);
+      expect(out).toBe(
+        `21: differs in ${c} (${a} and ${b} agree)\n70: is missing in ${b} (${a} and ${c} agree)\n` +
+          `999: should not be there in ${c} (${a} and ${b} agree)\n\n51 keys in 3 sources compared: 3 differ\n`,
+      );
+      const json = JSON.parse((await run("--key=id", "--ignore=seen", "--json", a, b, "--reference", c)).out);
+      expect(json).toMatchObject({ agree: false, complete: true, keys: 51, compared: [a, b, c] });
+      expect(json.divergences[0]).toMatchObject({
+        key: "21",
+        source: c,
+        kind: "different",
+        against: "majority",
+        agreed: [a, b],
+      });
+    }));
+
+  it("of two files nobody is convicted", async () =>
+    withDir(async (dir) => {
+      const [a, b] = (await files(dir, {
+        "a.jsonl": lines({ key: "k1", x: 1 }, { key: "k2" }),
+        "b.jsonl": lines({ key: "k1", x: 2 }, { key: "k3" }),
+      })) as [string, string];
+      expect((await run(a, b)).out).toBe(
+        `k1: differs, and no two sources agree\nk2: is missing in ${b}, and no two sources agree\n` +
+          `k3: is missing in ${a}, and no two sources agree\n\n2 keys in 2 sources compared: 3 differ\n`,
+      );
+    }));
+
+  it("in any order, and more of them than memory holds, are sorted first", async () =>
+    withDir(async (dir) => {
+      const objects = Array.from({ length: 500 }, (_, i) => ({ at: { id: `k${i}` }, n: i }));
+      const [a, b] = (await files(dir, {
+        "a.jsonl": lines(...objects),
+        "b.jsonl": lines(...objects.toReversed()),
+      })) as [string, string];
+      expect((await run("--key", "at.id", a, b)).out).toMatch(/cannot be read .*ascending order/);
+      expect(await run("--sort", "--key", "at.id", a, b)).toMatchObject({ status: 0 });
+      const twice = await run(
+        "--sort",
+        "--key",
+        "n",
+        a,
+        ...(await files(dir, { "twice.jsonl": lines({ n: 1 }, { n: 1 }) })),
+      );
+      expect(twice).toMatchObject({ status: 2, err: expect.stringContaining("two lines have the key 1") as unknown });
+    }));
+
+  it("keys sort as they should, numbers by value and text by its bytes, and can be read", () => {
+    const number = fc.double({ noNaN: true });
+    fc.assert(
+      fc.property(number, number, (x, y) => {
+        expect(Math.sign(Buffer.compare(encodeKey([x]), encodeKey([y])))).toBe(x === y ? 0 : x < y ? -1 : 1);
+        expect(keyText(encodeKey([x, "é", y]))).toBe(`${x === 0 ? 0 : x} / é / ${y === 0 ? 0 : y}`);
+      }),
+    );
+    expect(keyText(encodeKey(["a", "b"]))).toBe("a / b");
+    expect(Buffer.compare(encodeKey(["a"]), encodeKey(["a", "b"]))).toBe(-1);
+  });
+
+  it("what is no JSON, no object, has no key, is damage with its line", async () =>
+    withDir(async (dir) => {
+      const good = lines({ key: "a" }, { key: "b" });
+      for (const [bad, message] of [
+        [`${good}{"key":`, ":3: not JSON"],
+        [`${good}[1]\n`, ":3: not an object"],
+        [`${good}{"id":1}\n`, ":3: no text or number in key"],
+      ] as const) {
+        const paths = await files(dir, { "good.jsonl": good, "bad.jsonl": bad });
+        const { status, out } = await run(...paths);
+        expect([status, out]).toEqual([1, expect.stringContaining(message) as unknown]);
+      }
+    }));
+});
+
+describe("folders", () => {
+  it("are compared by path and contents", async () =>
+    withDir(async (dir) => {
+      const tree = {
+        "p/1.object": "one",
+        "p/1.manifest": "{}",
+        "p/deep/er/2.object": "two",
+        "q-0": "",
+        q: "x".repeat(3_000_000),
+      };
+      const copies = ["a", "b", "c"].map((name) => join(dir, name)) as [string, string, string];
+      for (const copy of copies) await files(copy, tree);
+      expect(await run(...copies)).toMatchObject({ status: 0, out: "5 keys in 3 sources compared: all agree\n" });
+      await writeFile(join(copies[1], "q"), `${"x".repeat(2_999_999)}y`);
+      await unlink(join(copies[2], "p/deep/er/2.object"));
+      await symlink("1.object", join(copies[0], "p/link"));
+      const { status, out } = await run(...copies);
+      expect(status).toBe(1);
+      expect(out.split("\n").slice(0, 3)).toEqual([
+        `p/deep/er/2.object: is missing in ${copies[2]} (${copies[0]} and ${copies[1]} agree)`,
+        `p/link: should not be there in ${copies[0]} (${copies[1]} and ${copies[2]} agree)`,
+        `q: differs in ${copies[1]} (${copies[0]} and ${copies[2]} agree)`,
+      ]);
+    }));
+});
+
+it("a module brings any other sources", async () =>
+  withDir(async (dir) => {
+    const index = fileURLToPath(new URL("../src/index.ts", import.meta.url));
+    const [path] = (await files(dir, {
+      "scrub.config.mjs": `import { memoryReplica } from ${JSON.stringify(index)};
+        const replicas = ["a", "b", "c"].map((name) => memoryReplica(name));
+        replicas[1].store.put(Buffer.from("k"), Buffer.from("v"));
+        export default { replicas };`,
+      "none.mjs": "export const x = 1;",
+    })) as [string, string];
+    expect(await run("--config", path)).toMatchObject({
+      status: 1,
+      out: "k: should not be there in b (a and c agree)\n\n1 key in 3 sources compared: 1 differs\n",
+    });
+    expect(await run("--config", join(dir, "none.mjs"))).toMatchObject({
+      status: 2,
+      err: expect.stringContaining("default export") as unknown,
+    });
+  }));
+
+it("says what is wrong with its arguments, and helps", async () => {
+  expect(await run("one")).toEqual({
+    status: 2,
+    out: "",
+    err: "two sources or more are needed, got 1\nevenkeel-scrub --help tells more.\n",
+  });
+  expect(await run("--nonsense")).toMatchObject({ status: 2 });
+  expect(await run("/nowhere/a", "/nowhere/b")).toMatchObject({
+    status: 2,
+    err: expect.stringContaining("ENOENT") as unknown,
+  });
+  expect(await run("/tmp", "/tmp")).toMatchObject({ status: 2, err: "/tmp is named twice\n" });
+  expect(await run("--config", "x.mjs", "y")).toMatchObject({ status: 2 });
+  expect((await run("-h")).out).toContain("evenkeel-scrub SOURCE SOURCE");
+});
+
+it("shows its progress", () => {
+  let now = 0;
+  let written = "";
+  const write = (text: string): void => {
+    written += text;
+  };
+  const output = { write, overwrites: true, columns: 80, nowMs: () => now };
+  const progress = new Progress(output, 4_000);
+  progress.add(500);
+  expect(written).toBe("");
+  now = 1_000;
+  progress.add(500);
+  expect(written).toBe("\r\u001b[K 25 % [######..................] 1000 B, 1000 B/s, 3 s left");
+  progress.end();
+  expect(written.endsWith("\r\u001b[K")).toBe(true);
+  expect([bytesText(0), bytesText(1_536), bytesText(5 * 1024 ** 3)]).toEqual(["0 B", "1.5 KiB", "5.0 GiB"]);
+});
+
+it("runs as a program of its own", { timeout: 60_000 }, async () =>
+  withDir(async (dir) => {
+    const paths = await files(dir, { "a.jsonl": lines({ key: "k" }), "b.jsonl": lines({ key: "k" }, { key: "l" }) });
+    const main = fileURLToPath(new URL("../src/evenkeel-scrub.ts", import.meta.url));
+    const { code, stdout } = await new Promise<{ code: unknown; stdout: string }>((resolve) => {
+      execFile(process.execPath, ["--import", "tsx", main, "--json", ...paths], (error, stdout) => {
+        resolve({ code: error?.code ?? 0, stdout });
+      });
+    });
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ agree: false, divergences: [{ key: "l" }, { key: "l" }] });
+  }),
+);

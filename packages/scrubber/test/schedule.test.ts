@@ -1,0 +1,288 @@
+import { expect, it } from "vitest";
+import { type PassReport, type ScheduleClock, Scrubber, ScrubSchedule, type ScrubUnit } from "../src/index.js";
+import { bytes, many, text, trio } from "./support/sources.js";
+
+/** Time that passes only while somebody sleeps. */
+class StagedClock implements ScheduleClock {
+  ms = 1_000_000;
+  wallOffsetMs = 1_700_000_000_000;
+  /** What a timer is late by. */
+  lagMs = 0;
+  slept: number[] = [];
+
+  nowMs(): number {
+    return this.ms;
+  }
+
+  wallMs(): number {
+    return this.ms + this.wallOffsetMs;
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
+    this.slept.push(ms);
+    this.ms += ms + this.lagMs;
+  }
+}
+
+/** Runs until the condition holds; the schedule's time goes on by itself. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turns = 0; !condition(); turns++) {
+    if (turns > 1_000_000) throw new Error("it never came");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function unitOf(name: string, count: number, log: string[] = []) {
+  const sources = trio(many(count), undefined, { stepBytes: 1_000 });
+  const unit: ScrubUnit = {
+    name,
+    pass: (options) => {
+      log.push(name);
+      return sources.scrubber.pass(options);
+    },
+  };
+  return { ...sources, unit };
+}
+
+const memoryState = () => {
+  const state = {
+    text: undefined as string | undefined,
+    load: async () => state.text,
+    save: async (saved: string) => {
+      state.text = saved;
+    },
+  };
+  return state;
+};
+
+const hour = 3_600_000;
+
+it("compares every unit once a period, evenly, whatever else happens, and says what it found", async () => {
+  const clock = new StagedClock();
+  const log: string[] = [];
+  const units = [unitOf("small", 50, log), unitOf("large", 1_000, log), unitOf("other", 200, log)];
+  const reports: [string, PassReport][] = [];
+  await using schedule = new ScrubSchedule({
+    units: () => units.map(({ unit }) => unit),
+    fullPassEveryMs: hour,
+    clock,
+    onReport: (unit, report) => void reports.push([unit, report]),
+  });
+  await until(() => schedule.stats().rounds === 2);
+  units[1]?.b.store.put(bytes("00000500"), bytes("rot"));
+  const begun = clock.ms;
+  await until(() => schedule.stats().rounds === 4);
+  expect(clock.ms - begun).toBeGreaterThan(1.7 * hour);
+  expect(clock.ms - begun).toBeLessThan(2.3 * hour);
+  expect(log.length).toBe(12);
+  for (let round = 0; round < 4; round++) expect(new Set(log.slice(round * 3, round * 3 + 3)).size).toBe(3);
+  expect(reports.flatMap(([unit, { divergences }]) => divergences.map(({ key }) => `${unit} ${text(key)}`))).toEqual([
+    "large 00000500",
+    "large 00000500",
+  ]);
+  expect(schedule.stats()).toMatchObject({ passes: 12, incomplete: 0, divergences: 2, unreadable: 0 });
+  expect(schedule.stats().oldestMs).toBeLessThan(2 * hour);
+});
+
+it("spreads a round over its period instead of hurrying through it", async () => {
+  const clock = new StagedClock();
+  const { unit } = unitOf("one", 2_000);
+  await using schedule = new ScrubSchedule({ units: () => [unit], fullPassEveryMs: hour, clock });
+  await until(() => schedule.stats().rounds === 1);
+  const begun = clock.ms;
+  const seen: number[] = [];
+  await until(() => {
+    const { progress = 0, rounds } = schedule.stats();
+    if (rounds === 1 && progress > seen.length / 10) seen.push((clock.ms - begun) / hour);
+    return rounds === 2;
+  });
+  expect(seen.length).toBeGreaterThanOrEqual(9);
+  // A tenth of the work for each 0.08 of the period: from the second round on the pace is known.
+  expect((seen.at(-1) as number) - (seen[1] as number)).toBeGreaterThan(0.5);
+  expect(schedule.stats().bytesPerSecond).toBeGreaterThan(0);
+});
+
+it("on the smallest bucket it still makes progress, tells its age, and never asks for more than fits", async () => {
+  const clock = new StagedClock();
+  const { unit } = unitOf("one", 300);
+  const asked: number[] = [];
+  await using schedule = new ScrubSchedule({
+    units: () => [unit],
+    fullPassEveryMs: 1_000,
+    clock,
+    bucket: {
+      capacity: 64,
+      take: async (count) => {
+        asked.push(count);
+        clock.ms += count * 100;
+      },
+    },
+  });
+  const ages: number[] = [];
+  await until(() => {
+    ages.push(schedule.stats().oldestMs);
+    return schedule.stats().passes === 1;
+  });
+  expect(Math.max(...asked)).toBe(64);
+  expect(Math.max(...ages)).toBeGreaterThan(300_000);
+  expect(schedule.stats().oldestMs).toBeLessThanOrEqual(Math.max(...ages));
+});
+
+it("gives way to a busy foreground and to late timers, but makes a step all the same", async () => {
+  for (const disturb of [
+    (clock: StagedClock) => ({ busy: () => 1, clock }),
+    (clock: StagedClock) => {
+      clock.lagMs = 200;
+      return { clock };
+    },
+  ]) {
+    const clock = new StagedClock();
+    const { unit } = unitOf("one", 200);
+    await using schedule = new ScrubSchedule({
+      units: () => [unit],
+      fullPassEveryMs: 1_000,
+      firstBytesPerSecond: 1e12,
+      yieldMsMax: 700,
+      ...disturb(clock),
+    });
+    await until(() => schedule.stats().passes === 1);
+    const steps = clock.slept.filter((ms) => ms === 700);
+    expect(steps.length).toBeGreaterThanOrEqual(3);
+    expect(Math.max(...clock.slept.slice(0, 4))).toBeLessThanOrEqual(700);
+  }
+});
+
+it("without any limit it leaves most of the time to others", async () => {
+  const clock = new StagedClock();
+  const sources = trio(many(500), undefined, { stepBytes: 1_000 });
+  let steps = 0;
+  const unit: ScrubUnit = {
+    name: "one",
+    pass: (options) =>
+      sources.scrubber.pass({
+        ...options,
+        onStep: async (step) => {
+          steps++;
+          clock.ms += 10; // a step's work
+          await options.onStep?.(step);
+        },
+      }),
+  };
+  const begun = clock.ms;
+  await using schedule = new ScrubSchedule({
+    units: () => [unit],
+    fullPassEveryMs: 1,
+    firstBytesPerSecond: 1e12,
+    dutyMax: 0.2,
+    clock,
+  });
+  await until(() => schedule.stats().passes === 1);
+  expect(steps).toBeGreaterThan(5);
+  expect(clock.ms - begun).toBeGreaterThanOrEqual((steps - 1) * 50);
+});
+
+it("goes on where it was after a restart, with its ages, and begins anew when what it saved has rotted", async () => {
+  const state = memoryState();
+  const clock = new StagedClock();
+  const { unit, scrubber } = unitOf("one", 1_000);
+  const options = { units: () => [unit], fullPassEveryMs: hour, clock, state, saveEveryMs: 0 };
+  const first = new ScrubSchedule(options);
+  await until(() => (text(first.stats().through) ?? "") > "00000400");
+  await first.close();
+  const stopped = text(first.stats().through) as string;
+  await scrubber.close();
+
+  const again = unitOf("one", 1_000);
+  const froms: (string | undefined)[] = [];
+  const resumed: ScrubUnit = {
+    name: "one",
+    pass: (given) => {
+      froms.push(text(given.from));
+      return again.scrubber.pass(given);
+    },
+  };
+  clock.ms += hour;
+  const second = new ScrubSchedule({ ...options, units: () => [resumed] });
+  await until(() => second.stats().passes === 1);
+  expect(froms).toEqual([stopped]);
+  // The pass counts from when it began, before the restart.
+  expect(second.stats().oldestMs).toBeGreaterThan(hour);
+  await second.close();
+
+  state.text = state.text?.replace("one", "two");
+  const third = new ScrubSchedule({ ...options, units: () => [resumed] });
+  await until(() => third.stats().passes === 1);
+  expect(froms[1]).toBeUndefined();
+  await third.close();
+});
+
+it("a unit that fails does not keep the others waiting, and units come and go", async () => {
+  const clock = new StagedClock();
+  const log: string[] = [];
+  const good = unitOf("good", 50, log);
+  const errors: string[] = [];
+  const bad: ScrubUnit = { name: "bad", pass: async () => Promise.reject(new Error("no route")) };
+  let units: readonly ScrubUnit[] = [bad, good.unit];
+  await using schedule = new ScrubSchedule({
+    units: () => {
+      if (errors.length === 3) throw new Error("the control plane is away");
+      return units;
+    },
+    fullPassEveryMs: hour,
+    clock,
+    onError: (unit, error) => void errors.push(`${unit}: ${(error as Error).message}`),
+  });
+  await until(() => schedule.stats().passes === 2);
+  expect(errors[0]).toBe("bad: no route");
+  expect(schedule.stats().oldestMs).toBeGreaterThan(0.9 * hour);
+  await until(() => errors.length > 3);
+  expect(errors[3]).toBe("undefined: the control plane is away");
+  const late = unitOf("late", 50, log);
+  units = [good.unit, late.unit];
+  await until(() => log.includes("late"));
+  await until(() => schedule.stats().rounds > 4);
+  expect(schedule.stats().oldestMs).toBeLessThan(2.1 * hour);
+});
+
+it("an interrupted pass goes on where it was; a replica that is behind makes it incomplete and nothing worse", async () => {
+  const clock = new StagedClock();
+  const sources = trio(many(400), undefined, { stepBytes: 1_000 });
+  const froms: (string | undefined)[] = [];
+  let failing = true;
+  const unit: ScrubUnit = {
+    name: "one",
+    pass: (options) => {
+      froms.push(text(options.from));
+      return sources.scrubber.pass({
+        ...options,
+        onStep: async (step) => {
+          await options.onStep?.(step);
+          if (failing && (text(step.through) ?? "") > "00000200") throw new Error("the leader went away");
+        },
+      });
+    },
+  };
+  await using schedule = new ScrubSchedule({ units: () => [unit], fullPassEveryMs: 10_000, clock, onError: () => {} });
+  await until(() => schedule.stats().incomplete === 1);
+  failing = false;
+  await until(() => schedule.stats().passes === 1);
+  expect(froms[0]).toBeUndefined();
+  expect(froms[1]).toMatch(/^000002/);
+  sources.c.position = 0;
+  await until(() => schedule.stats().incomplete === 2);
+  expect(schedule.stats().divergences).toBe(0);
+});
+
+it("stops at once when it is closed, and refuses bad arguments by name", async () => {
+  const { unit } = unitOf("one", 50);
+  const schedule = new ScrubSchedule({ units: () => [unit], fullPassEveryMs: hour });
+  await schedule.close();
+  await schedule.close();
+  expect(() => new ScrubSchedule({ units: () => [], fullPassEveryMs: 0 })).toThrow(/fullPassEveryMs .*got 0/);
+  expect(() => new ScrubSchedule({ units: () => [], fullPassEveryMs: 1, dutyMax: 2 })).toThrow(/dutyMax .*got 2/);
+  expect(new Scrubber({ replicas: [unitOf("x", 1).a, unitOf("y", 1).b], position: () => 1 }).stats().running).toBe(
+    false,
+  );
+});

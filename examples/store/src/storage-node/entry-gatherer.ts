@@ -37,7 +37,7 @@ export class EntryGatherer {
   readonly #onForget: () => void;
   #gathering: Gathering | undefined;
   #underWay = 0;
-  #refusal: unknown;
+  #refusal: Error | undefined;
 
   /** @param onForget nothing is under way, and what was decided upon an entry that was refused must not be seen any more */
   constructor(group: Group<number>, timeMs: () => number, onForget: () => void) {
@@ -88,7 +88,7 @@ export class EntryGatherer {
   }
 
   /** Returns why the group does not take it, if it does not. */
-  #submit(gathering: Gathering): unknown {
+  #submit(gathering: Gathering): Error | undefined {
     this.#gathering = undefined;
     const { round, writes, resolve, reject } = gathering;
     let submitted: Promise<number>;
@@ -98,7 +98,8 @@ export class EntryGatherer {
       if (!ready || ballot.round !== round) throw notLeader(leader);
       submitted = this.#group.submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes })).done;
     } catch (error) {
-      const refusal = storeErrorOf(error);
+      const reason = storeErrorOf(error);
+      const refusal = reason instanceof Error ? reason : new Error(String(reason));
       this.#refusal = refusal;
       reject(refusal);
       if (this.#underWay === 0) this.#reopen();

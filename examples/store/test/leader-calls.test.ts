@@ -69,3 +69,16 @@ test("a leader whose connection was lost, and that leads still, is asked again a
   });
   expect(await calls.call(0, members, "get", get)).toEqual({ itemSizeBytes: 1 });
 });
+
+test("a leader that took a member's place is followed although the caller's route does not know it", async () => {
+  const { calls, asked } = callsOver((node) => {
+    if (node === "d1") return { itemSizeBytes: 1 };
+    if (node === "a1") throw error("ERR_STORE_UNREACHABLE");
+    throw error("ERR_STORE_NOT_LEADER", "d1");
+  });
+  await calls.call(0, members, "get", get);
+  expect(asked).toEqual(["a1", "b1", "c1", "d1"]);
+  expect(calls.leaderOf(0)).toBe("d1");
+  await calls.call(0, members, "get", get);
+  expect(asked.at(-1)).toBe("d1");
+});

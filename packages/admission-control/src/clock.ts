@@ -1,19 +1,12 @@
-import type { Clock, Timer } from "@evenkeel/token-bucket";
+import { type Clock, clockFrom as clockOf, systemTimer as timerFor, type Timer } from "@evenkeel/token-bucket";
 import { argumentError } from "./core/errors.js";
-
-/** The longest delay that `setTimeout` takes. */
-const DELAY_MAX_MS = 2 ** 31 - 1;
 
 /** The monotonic clock of the process, or the caller's own. */
 export function clockFrom(now: Clock | undefined): Clock {
-  if (now === undefined) return systemClock;
-  if (typeof now !== "function") throw argumentError("now", "a function that returns milliseconds", now);
-  // Node refuses to call `performance.now` without its `performance`.
-  return now === performance.now ? systemClock : now;
-}
-
-function systemClock(): number {
-  return performance.now();
+  if (now !== undefined && typeof now !== "function") {
+    throw argumentError("now", "a function that returns milliseconds", now);
+  }
+  return clockOf(now);
 }
 
 /** A clock that never steps back: when the one beneath does, it goes on from where it was. */
@@ -29,8 +22,4 @@ export function steady(now: Clock): Clock {
 }
 
 /** `setTimeout` that keeps no process alive. */
-export const systemTimer: Timer = (delayMs, fire) => {
-  const timer = setTimeout(fire, Math.min(Math.ceil(delayMs), DELAY_MAX_MS));
-  timer.unref();
-  return () => clearTimeout(timer);
-};
+export const systemTimer: Timer = timerFor(false);

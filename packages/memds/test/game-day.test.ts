@@ -9,7 +9,7 @@ import { buildProgram, MemberProcess, type Program } from "./member-process.js";
 /** `npm run soak` asks for 100,000. */
 const updatesWanted = Number(process.env.EVENKEEL_MEMDS_UPDATES ?? 5000);
 const seed = Number(process.env.EVENKEEL_SEED ?? Date.now() % 2 ** 31);
-const rounds = updatesWanted > 50_000 ? 40 : 7;
+const rounds = updatesWanted > 50_000 ? 40 : 5;
 const key = (n: number) => bytes(`t/${String(n).padStart(7, "0")}`);
 const end = 1_000_000;
 const rangesMax = 300;

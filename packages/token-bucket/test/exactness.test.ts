@@ -86,6 +86,18 @@ describe("a bucket against exact arithmetic", () => {
     },
   );
 
+  it("does not lose the same bit of the same odd cost a hundred thousand times", () => {
+    const cost = 4e12 + 2 ** -10;
+    const bucket = new BucketLevel({ ratePerSecond: 1e12, capacity: 1e15 }, 0);
+    const oracle = new Oracle(1e12, 1e15, 0);
+    for (let i = 1; i <= 100_000; i += 1) {
+      oracle.at(i * 4000);
+      expect(bucket.tryTake(cost, i * 4000)).toBe(true);
+      oracle.spend(cost);
+    }
+    expect(Math.abs(bucket.tokens(4e8) - toNumber(oracle.level) / 1000)).toBeLessThan(1);
+  });
+
   it("admits a million requests in one millisecond if they are there, and not one more", () => {
     const bucket = new BucketLevel({ ratePerSecond: 1000, capacity: 1_000_000 }, 0);
     let taken = 0;

@@ -167,6 +167,22 @@ describe("more keys than there is room for", () => {
     }
   });
 
+  it("survives ten million of them in a minute, without a byte more and without forgiving anybody", () => {
+    const levels = new KeyedLevels({ ratePerSecond: 0.01, capacity: 10, keysMax: 10_000 }, 0);
+    const { bytes } = levels;
+    levels.debit(-1, -1, 25, 0);
+    let admitted = 0;
+    for (let i = 0; i < 10_000_000; i += 1) {
+      const low = Math.imul(i + 1, 0x9e3779b1);
+      if (levels.tryTake(low, Math.imul(low ^ (low >>> 15), 0x85ebca6b) | 1, 1, i * 0.006)) admitted += 1;
+    }
+    expect(levels.bytes).toBe(bytes);
+    expect(levels.tokens(-1, -1, 60_000)).toBeCloseTo(-14.4, 6);
+    // Twice what all slots and cells hold, a minute's flow for each included; not ten tokens for each key.
+    expect(admitted).toBeLessThanOrEqual(2 * (15_000 + 8 + 2500) * 10.6);
+    expect(admitted).toBeGreaterThan(15_000);
+  });
+
   it("does not hand tokens back to a throttled key, however many come between", () => {
     const { buckets } = staged({ ratePerSecond: 1e-9, capacity: 10, keysMax: 100 });
     for (let i = 0; i < 10; i += 1) expect(buckets.tryTake("greedy")).toBe(true);

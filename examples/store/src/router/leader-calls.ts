@@ -16,7 +16,8 @@ export interface LeaderCallsOptions {
 }
 
 /**
- * Finds the leader of a group and asks it: the last known one first, then whom a refusal names, then the members in turn. Only refusals that
+ * Finds the leader of a group and asks it: the last known one first, then whom a refusal names (also one that the caller's route does not know: members
+ * change, and the nodes know better), then the members in turn. Only refusals that
  * surely did nothing are tried again, and reads; a write that may have happened (ERR_STORE_UNKNOWN_OUTCOME) goes back to the caller, who alone
  * knows whether doing it twice is harmless. A node that was silent (stopped, cut off) is asked again after the others. To
  * the caller goes also ERR_STORE_UNKNOWN_PARTITION from a majority: nobody can lead what a majority does not have, and the caller's route may
@@ -83,7 +84,7 @@ export class LeaderCalls {
         const isSilent = (member: string) => (silentUntil?.get(member) ?? 0) > attempt + 1;
         const hint = (error as StoreError).leader;
         if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
-        const hinted = hint !== undefined && hint !== target && members.includes(hint) && !isSilent(hint);
+        const hinted = hint !== undefined && hint !== target && !isSilent(hint);
         if (hinted && attempt % 2 === 0) {
           target = hint;
           continue;

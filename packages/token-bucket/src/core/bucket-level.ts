@@ -6,12 +6,11 @@ export const RATE_MAX = 1e12;
 /** Largest capacity, and largest single debit, in tokens. */
 export const TOKENS_MAX = 1e15;
 
-/**
- * The running sums are folded into one exact pair before either grows past this many thousandths, so that what a double
- * cannot hold beside them stays below a thousandth of a token.
- */
-const FOLD_AT = 2 ** 50;
+/** Once so many thousandths have been earned since the anchor, it is moved: the last digit of such a number is a 512th. */
+const FOLD_AT = 2 ** 44;
 const PRODUCT_MAX = 2 ** 900;
+/** Up to here thousandths of whole tokens are exact. */
+const WHOLE_MAX = 2 ** 53;
 
 export interface BucketLevelOptions {
   /** Tokens a second, 0 to 1e12. */
@@ -22,39 +21,40 @@ export interface BucketLevelOptions {
   readonly tokens?: number;
 }
 
-// What a level remembers; eight doubles are as many as V8 keeps within the object itself.
+// What a level remembers; doubles in an array are read and written several times as fast as in fields, and eight are as
+// many as V8 keeps within the array object itself.
 
-const BASE = 0;
-/** What `BASE` and `SPENT` could not hold; below their last digits. */
+/** Thousandths that were missing from a full bucket at the anchor, and those taken since. */
+const OWED = 0;
+/** What `OWED` could not hold; below its last digits. */
 const LOW = 1;
-const SPENT = 2;
-const ANCHOR_MS = 3;
-const LAST_MS = 4;
-const RATE = 5;
-const CAPACITY_MILLI = 6;
-const CAPACITY = 7;
+const ANCHOR_MS = 2;
+const LAST_MS = 3;
+const RATE = 4;
+const CAPACITY_MILLI = 5;
+const CAPACITY = 6;
 
 /**
  * The arithmetic of one token bucket, without a clock: the caller says what time it is, in milliseconds of any origin.
  *
  * The usual bucket adds `elapsed * rate` to its balance at every call and rounds every time; over millions of calls the
  * roundings add up, and at rates that move a balance by less than its last binary digit nothing arrives at all. Here
- * the balance is never added to. It is
+ * nothing is added for time that passes. What is missing from a full bucket is
  *
- *     base + (now - anchor) * rate - spent
+ *     owed - (now - anchor) * rate
  *
  * with `anchor` standing still while the bucket is in use: each decision is one multiplication away from the truth,
- * however many went before. The unit is the thousandth of a token, because rate (a second) times time (in ms) then
- * needs no division: whole milliseconds, whole rates and whole costs are computed without any rounding. When a sum
- * grows past 2^50, it is folded into `base + low` by error-free transformations, which lose nothing (see `exact.ts`). A
- * bucket that is full forgets its past and costs nothing.
+ * however many went before, and most precise where it decides whether the past may be forgotten, near full. The unit is
+ * the thousandth of a token, because rate (a second) times time (in ms) then needs no division: whole milliseconds,
+ * whole rates and whole costs are computed without any rounding. What `owed` cannot hold is kept beside it in `low`, by
+ * error-free transformations (see `exact.ts`), and so is what was earned when the anchor has to move. A bucket that is
+ * full forgets its past and costs nothing.
  *
  * A clock that steps back gives nothing and takes nothing: what had been earned stays earned, and the new time goes on
  * from there. A clock that jumps forward (or a process that was suspended) fills the bucket at most to its capacity.
  */
 export class BucketLevel {
-  /** See the indices above. An array of doubles is read and written several times as fast as fields are. */
-  readonly #state = new Float64Array(8);
+  readonly #state = new Float64Array(7);
 
   constructor(options: BucketLevelOptions, nowMs: number) {
     const { ratePerSecond, capacity, tokens = capacity } = options;
@@ -62,7 +62,8 @@ export class BucketLevel {
     state[RATE] = checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);
     state[CAPACITY] = checkNumber("capacity", capacity, 0, TOKENS_MAX);
     state[CAPACITY_MILLI] = capacity * 1000;
-    state[BASE] = checkNumber("tokens", tokens, 0, capacity) * 1000;
+    checkNumber("tokens", tokens, 0, capacity);
+    this.#owe(capacity * 1000, -tokens * 1000);
     state[ANCHOR_MS] = checkNumber("nowMs", nowMs, -Number.MAX_VALUE, Number.MAX_VALUE);
     state[LAST_MS] = nowMs;
   }
@@ -83,7 +84,7 @@ export class BucketLevel {
     checkCost(tokens);
     const cost = tokens * 1000;
     if (this.#levelAt(nowMs) < cost) return false;
-    this.#spend(cost);
+    this.#spend(tokens, cost);
     return true;
   }
 
@@ -95,28 +96,25 @@ export class BucketLevel {
 
   /** Charges without asking. The balance may fall below zero; it is paid back before anything can be taken again. */
   debit(tokens: number, nowMs: number): void {
-    if (typeof tokens !== "number" || !(tokens >= 0 && tokens <= TOKENS_MAX))
+    if (typeof tokens !== "number" || !(tokens >= 0 && tokens <= TOKENS_MAX)) {
       checkNumber("tokens", tokens, 0, TOKENS_MAX);
+    }
     // Whoever asked at this very moment has brought everything up to date already.
     if (nowMs !== this.#state[LAST_MS]) this.#levelAt(nowMs);
-    this.#spend(tokens * 1000);
-    this.#foldIfLarge();
+    this.#spend(tokens, tokens * 1000);
   }
 
   /** Takes all that is there, to exactly nothing; a debt stays. */
   drain(nowMs: number): void {
-    if (this.#levelAt(nowMs) > 0) this.#restart(0, this.#lastMs);
+    if (this.#levelAt(nowMs) > 0) this.#restart(this.#state[CAPACITY_MILLI] as number, 0, this.#lastMs);
   }
 
   /** Gives tokens back; what would stand above the capacity is lost. */
   refund(tokens: number, nowMs: number): void {
     checkCost(tokens);
-    const { capacity } = this;
-    if (this.#levelAt(nowMs) + tokens * 1000 >= capacity * 1000) this.#restart(capacity * 1000, this.#lastMs);
-    else {
-      this.#spend(-tokens * 1000);
-      this.#foldIfLarge();
-    }
+    this.#levelAt(nowMs);
+    if (this.#missingAt(this.#lastMs) <= tokens * 1000) this.#restart(0, 0, this.#lastMs);
+    else this.#spend(-tokens, -tokens * 1000);
   }
 
   /** The balance in tokens, with fractions; below zero while a debit is being paid back. */
@@ -131,12 +129,12 @@ export class BucketLevel {
   msUntil(tokens: number, nowMs: number): number {
     checkCost(tokens);
     const cost = tokens * 1000;
-    const missing = cost - this.#levelAt(nowMs);
-    if (missing <= 0) return 0;
-    const { capacity, ratePerSecond } = this;
-    if (tokens > capacity || ratePerSecond === 0) return Number.POSITIVE_INFINITY;
+    const short = cost - this.#levelAt(nowMs);
+    if (short <= 0) return 0;
+    const { ratePerSecond } = this;
+    if (tokens > this.capacity || ratePerSecond === 0) return Number.POSITIVE_INFINITY;
     const fromMs = this.#lastMs;
-    let waitMs = missing / ratePerSecond;
+    let waitMs = short / ratePerSecond;
     // The sum of two doubles may round down by a digit of the clock, which at high rates is many tokens.
     let stepMs = Math.max(waitMs * 2 ** -52, Math.abs(fromMs) * 2 ** -52, Number.MIN_VALUE);
     while (Number.isFinite(waitMs) && this.#peekAt(fromMs + waitMs) < cost) {
@@ -158,9 +156,11 @@ export class BucketLevel {
     this.#fold(this.#lastMs);
     const state = this.#state;
     state[RATE] = ratePerSecond;
+    // As much is there as before, so that much more or less is missing.
+    this.#owe(capacity * 1000, -(state[CAPACITY_MILLI] as number));
     state[CAPACITY] = capacity;
     state[CAPACITY_MILLI] = capacity * 1000;
-    if ((state[BASE] as number) > capacity * 1000) this.#restart(capacity * 1000, this.#lastMs);
+    this.#fold(this.#lastMs);
   }
 
   get #lastMs(): number {
@@ -173,80 +173,94 @@ export class BucketLevel {
     const earned = (nowMs - (state[ANCHOR_MS] as number)) * (state[RATE] as number);
     if (!(nowMs >= (state[LAST_MS] as number) && earned < FOLD_AT)) return this.#levelAfterFold(nowMs);
     state[LAST_MS] = nowMs;
-    const level = earned - (state[SPENT] as number) + (state[BASE] as number) + (state[LOW] as number);
+    const owed = state[OWED] as number;
+    const low = state[LOW] as number;
     const capacity = state[CAPACITY_MILLI] as number;
-    if (level < capacity) return level;
-    state[BASE] = capacity;
+    // Two sums of the same numbers: this one is exact near full, the other near empty.
+    if (owed - earned + low > 0) return capacity - owed + earned - low;
+    // Full. What was earned is owed from here on, so that nothing is missing; the anchor stays, and with it the error.
+    state[OWED] = earned;
     state[LOW] = 0;
-    state[SPENT] = 0;
-    state[ANCHOR_MS] = nowMs;
     return capacity;
   }
 
-  /** The same, when the clock stepped back, is broken (NaN, infinite), or enough was earned to fold it away. */
+  /** The same, when the clock stepped back, is broken (NaN, infinite), or enough was earned to move the anchor. */
   #levelAfterFold(nowMs: number): number {
+    const state = this.#state;
     const lastMs = this.#lastMs;
     if (nowMs >= lastMs && nowMs <= Number.MAX_VALUE) {
       this.#fold(nowMs);
     } else {
       this.#fold(lastMs);
-      if (nowMs < lastMs && nowMs >= -Number.MAX_VALUE) this.#state[ANCHOR_MS] = this.#state[LAST_MS] = nowMs;
+      if (nowMs < lastMs && nowMs >= -Number.MAX_VALUE) state[ANCHOR_MS] = state[LAST_MS] = nowMs;
     }
-    return this.#state[BASE] as number;
+    return this.#peekAt(this.#lastMs);
   }
 
-  /** What `#levelAt` will find at a later time, or a trifle less where it would fold. */
+  /** What is missing from a full bucket, at a moment that has been brought up to date. */
+  #missingAt(nowMs: number): number {
+    const state = this.#state;
+    const earned = (nowMs - (state[ANCHOR_MS] as number)) * (state[RATE] as number);
+    return (state[OWED] as number) - earned + (state[LOW] as number);
+  }
+
+  /** What `#levelAt` will find at a later time, or a trifle less where it would move the anchor. */
   #peekAt(nowMs: number): number {
-    const [base = 0, low = 0, spent = 0, anchorMs = 0] = this.#state;
-    const earned = (nowMs - anchorMs) * this.ratePerSecond;
-    const level = earned - spent + base + low;
-    return Math.min(earned < FOLD_AT ? level : level - earned * 2 ** -50, this.capacity * 1000);
-  }
-
-  #spend(cost: number): void {
     const state = this.#state;
-    const before = state[SPENT] as number;
-    const spent = before + cost;
-    const lost = sumError(before, cost, spent);
-    if (lost !== 0) (state[LOW] as number) -= lost;
-    state[SPENT] = spent;
+    const capacity = state[CAPACITY_MILLI] as number;
+    const earned = (nowMs - (state[ANCHOR_MS] as number)) * (state[RATE] as number);
+    const level = capacity - (state[OWED] as number) + earned - (state[LOW] as number);
+    return Math.min(earned < FOLD_AT ? level : level - earned * 2 ** -50, capacity);
   }
 
-  #foldIfLarge(): void {
-    if (Math.abs(this.#state[SPENT] as number) > FOLD_AT) this.#fold(this.#lastMs);
-  }
-
-  /** The balance is `level` now, to the last digit, and counting starts anew from there. */
-  #restart(level: number, nowMs: number): void {
+  /** `cost`: `tokens` in thousandths, as a double can say it. */
+  #spend(tokens: number, cost: number): void {
     const state = this.#state;
-    state[BASE] = level;
-    state[LOW] = 0;
-    state[SPENT] = 0;
+    const before = state[OWED] as number;
+    const owed = before + cost;
+    const lost = sumError(before, cost, owed);
+    if (lost !== 0) (state[LOW] as number) += lost;
+    // What the same odd cost loses is always the same, so a hundred million of them would show.
+    if (Math.floor(tokens) !== tokens || Math.abs(cost) > WHOLE_MAX) {
+      (state[LOW] as number) += productError(tokens, 1000, cost);
+    }
+    state[OWED] = owed;
+  }
+
+  /** Adds `a + b` to what is owed, without loss. */
+  #owe(a: number, b: number): void {
+    const state = this.#state;
+    const sum = a + b;
+    const before = state[OWED] as number;
+    const owed = before + sum;
+    state[OWED] = owed;
+    (state[LOW] as number) += sumError(a, b, sum) + sumError(before, sum, owed);
+  }
+
+  #restart(owed: number, low: number, nowMs: number): void {
+    const state = this.#state;
+    state[OWED] = owed;
+    state[LOW] = low;
     state[ANCHOR_MS] = nowMs;
     state[LAST_MS] = nowMs;
   }
 
-  /** `base + low` becomes the exact balance at `nowMs`, and counting starts anew from there. */
+  /** `owed + low` becomes exactly what is missing at `nowMs`, and counting starts anew from there. */
   #fold(nowMs: number): void {
-    const state = this.#state;
-    const [base = 0, low = 0, spent = 0, anchorMs = 0] = state;
-    const { ratePerSecond } = this;
-    const capacity = this.capacity * 1000;
+    const { [OWED]: before = 0, [LOW]: low = 0, [ANCHOR_MS]: anchorMs = 0, [RATE]: rate = 0 } = this.#state;
     const elapsedMs = nowMs - anchorMs;
-    const earned = elapsedMs * ratePerSecond;
+    const earned = elapsedMs * rate;
     if (!(earned < PRODUCT_MAX)) {
-      this.#restart(capacity, nowMs);
+      this.#restart(0, 0, nowMs);
       return;
     }
     const elapsedLow = sumError(nowMs, -anchorMs, elapsedMs);
-    const earnedLow = productError(elapsedMs, ratePerSecond, earned) + elapsedLow * ratePerSecond;
-    const partial = base + earned;
-    const total = partial - spent;
-    const lost = sumError(base, earned, partial) + sumError(partial, -spent, total) + (low + earnedLow);
-    const level = total + lost;
-    this.#restart(level, nowMs);
-    state[LOW] = sumError(total, lost, level);
-    if (level >= capacity) this.#restart(capacity, nowMs);
+    const earnedLow = productError(elapsedMs, rate, earned) + elapsedLow * rate;
+    const total = before - earned;
+    const lost = sumError(before, -earned, total) + (low - earnedLow);
+    const owed = total + lost;
+    if (owed > 0) this.#restart(owed, sumError(total, lost, owed), nowMs);
+    else this.#restart(0, 0, nowMs);
   }
 }
 

@@ -67,7 +67,7 @@ const flush: Bench = {
     evenkeel: loaded("flushed all the time", FLUSH_EVERY_MS),
     undisturbed: loaded("the same store, left alone", undefined),
   },
-  runs: 5,
+  runs: 7,
   goals: [
     { metric: "p50", against: "undisturbed", atMost: 1.5 },
     { metric: "p99", against: "undisturbed", atMost: 1.5 },

@@ -50,11 +50,16 @@ class SteeredGroup {
   reads = 0;
   round = 1;
   leaseHolds = true;
+  full = false;
   readonly #replica: Replica;
   #next = 1;
 
   constructor(replica: Replica) {
     this.#replica = replica;
+  }
+
+  leadership() {
+    return this.status();
   }
 
   status() {
@@ -67,6 +72,7 @@ class SteeredGroup {
   }
 
   submit(command: Uint8Array) {
+    if (this.full) throw paxosError("ERR_PAXOS_OVERLOADED");
     const slot = this.#next++;
     const done = new Promise<number>((resolve, reject) => this.submitted.push({ slot, command, resolve, reject }));
     done.catch(() => undefined);
@@ -86,21 +92,30 @@ class SteeredGroup {
 
   readonly #chosen: Submitted[] = [];
 
-  choose(count = this.submitted.length): void {
-    for (const entry of this.submitted.splice(0, count)) {
+  /** Once all that was asked for has been submitted. */
+  async choose(): Promise<void> {
+    await gathered();
+    for (const entry of this.submitted.splice(0)) {
       this.#chosen.push(entry);
       entry.resolve(this.#replica.apply(entry));
     }
   }
 
   /** Another node leads now; what was not chosen never will be. This one leads again in a later round, from the same slot. */
-  loseLeadership(): void {
+  async loseLeadership(): Promise<void> {
+    await gathered();
+    this.loseLeadershipAtOnce();
+  }
+
+  loseLeadershipAtOnce(): void {
     const lost = this.submitted.splice(0);
     this.#next -= lost.length;
     this.round++;
     for (const { reject } of lost) reject(paxosError("ERR_PAXOS_UNKNOWN_OUTCOME"));
   }
 }
+
+const gathered = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const KEY = Buffer.from("key");
 const item = (n: number): Item => ({ pk: { S: "key" }, n: { N: String(n) } });
@@ -147,9 +162,10 @@ const stored = (): Item | undefined => {
 
 test("writes to one item are decided one upon the other, without waiting for each other's slots", async () => {
   const results = Array.from({ length: 20 }, () => writer.write(KEY, raise));
-  expect(group.submitted).toHaveLength(20);
+  await gathered();
+  expect(group.submitted.map(({ command }) => decodeCommand(command))).toMatchObject([{ writes: { length: 20 } }]);
   expect(stored()).toBeUndefined();
-  group.choose();
+  await group.choose();
   const answers = (await Promise.all(results)).map(({ attributes }) => attributes?.n);
   expect(answers).toEqual(Array.from({ length: 20 }, (_, i) => ({ N: String(i + 1) })));
   expect(stored()?.n).toEqual({ N: "20" });
@@ -158,10 +174,11 @@ test("writes to one item are decided one upon the other, without waiting for eac
 test("a refusal waits until the write that it rests on is chosen, and the leadership is confirmed", async () => {
   const first = writer.write(KEY, put(1, ifAbsent));
   const second = writer.write(KEY, put(2, ifAbsent));
+  await gathered();
   expect(group.submitted).toHaveLength(1);
   expect(await sofar(second)).toBe("pending");
   expect(group.reads).toBe(0);
-  group.choose();
+  await group.choose();
   expect(await Promise.all([sofar(first), sofar(second)])).toEqual([
     "resolved",
     "rejected: ConditionalCheckFailedException",
@@ -173,19 +190,19 @@ test("a refusal waits until the write that it rests on is chosen, and the leader
 test("a refusal that rests on a write that was lost with the leadership is no refusal", async () => {
   const first = writer.write(KEY, put(1, ifAbsent));
   const second = writer.write(KEY, put(2, ifAbsent));
-  group.loseLeadership();
+  await group.loseLeadership();
   const unknown = "rejected: ERR_STORE_UNKNOWN_OUTCOME";
   expect(await Promise.all([sofar(first), sofar(second)])).toEqual([unknown, unknown]);
   // In the next round the lost write is not there, and nothing is decided upon it.
   const third = writer.write(KEY, put(3, ifAbsent));
-  group.choose();
+  await group.choose();
   expect(await sofar(third)).toBe("resolved");
   expect(stored()).toEqual(item(3));
 });
 
 test("a refusal by one that no longer leads is no refusal", async () => {
   const first = writer.write(KEY, put(1));
-  group.choose();
+  await group.choose();
   await first;
   group.leaseHolds = false;
   expect(await sofar(writer.write(KEY, put(2, ifAbsent)))).toBe("rejected: ERR_STORE_NOT_LEADER");
@@ -204,12 +221,13 @@ test("deleting what is not there writes nothing", async () => {
 
 test("a delete that is not chosen yet is seen by the writes after it", async () => {
   const first = writer.write(KEY, put(1));
-  group.choose();
+  await group.choose();
   await first;
   const deletion = writer.write(KEY, { kind: "delete", returnValues: "ALL_OLD" });
   const again = writer.write(KEY, put(2, ifAbsent));
-  expect(group.submitted).toHaveLength(2);
-  group.choose();
+  await gathered();
+  expect(group.submitted.map(({ command }) => decodeCommand(command))).toMatchObject([{ writes: { length: 2 } }]);
+  await group.choose();
   expect((await deletion).attributes).toEqual(item(1));
   expect(await again).toMatchObject({ beforeBytes: 0 });
   expect(stored()).toEqual(item(2));
@@ -217,13 +235,13 @@ test("a delete that is not chosen yet is seen by the writes after it", async () 
 
 test("a repair puts back what a key held, unless it was written meanwhile", async () => {
   const first = writer.write(KEY, put(1));
-  group.choose();
+  await group.choose();
   await first;
   const expected = { json: Buffer.from(JSON.stringify(item(1))), itemSizeBytes: 9 };
 
   const repaired = writer.repair(KEY, 1, expected);
   await new Promise((resolve) => setImmediate(resolve));
-  group.choose();
+  await group.choose();
   expect(await repaired).toBe(true);
 
   // Slot 2 was the repair itself: seen from slot 1, the key has been written since.
@@ -232,22 +250,22 @@ test("a repair puts back what a key held, unless it was written meanwhile", asyn
   const underWay = writer.write(KEY, put(7));
   expect(await writer.repair(KEY, 2, expected)).toBe(false);
   // And one that comes while the repair is still looking.
-  group.choose();
+  await group.choose();
   await underWay;
   const racing = writer.repair(KEY, 3, expected);
   const write = writer.write(KEY, put(8));
   expect(await racing).toBe(false);
-  group.choose();
+  await group.choose();
   await write;
   expect(stored()).toEqual(item(8));
 });
 
 test("a repair that was begun in an earlier leadership writes nothing: another leader's writes did not pass by here", async () => {
   const first = writer.write(KEY, put(1));
-  group.choose();
+  await group.choose();
   await first;
   const repairing = writer.repair(KEY, 1, { json: Buffer.from(JSON.stringify(item(1))), itemSizeBytes: 9 });
-  group.loseLeadership();
+  group.loseLeadershipAtOnce();
   replica.apply({
     slot: 2,
     command: encodeCommand({
@@ -262,16 +280,90 @@ test("a repair that was begun in an earlier leadership writes nothing: another l
 });
 
 test("of two repairs of one key at once, the one that still looks sees what the other wrote", async () => {
-  const writes = [writer.write(KEY, put(1))];
-  for (let i = 2; i <= 50; i++) writes.push(writer.write(Buffer.from(`other-${i}`), put(i)));
-  group.choose();
-  await Promise.all(writes);
+  for (let i = 1; i <= 50; i++) {
+    const written = writer.write(i === 1 ? KEY : Buffer.from(`other-${i}`), put(i));
+    await group.choose();
+    await written;
+  }
   const expected = { json: Buffer.from(JSON.stringify(item(1))), itemSizeBytes: 9 };
   const slow = writer.repair(KEY, 1, expected);
   const fast = writer.repair(KEY, 50, expected);
   await new Promise((resolve) => setImmediate(resolve));
-  group.choose();
+  await group.choose();
   expect(await Promise.all([slow, fast])).toEqual([false, true]);
+});
+
+test("what comes while two entries are under way gathers into one, in its order", async () => {
+  const writes = [writer.write(KEY, put(1))];
+  await gathered();
+  writes.push(writer.write(KEY, put(2)));
+  await gathered();
+  for (let n = 3; n <= 9; n++) {
+    writes.push(writer.write(KEY, put(n)), writer.write(Buffer.from(`other-${n}`), put(n)));
+    await gathered();
+  }
+  expect(group.submitted).toHaveLength(2);
+  await group.choose();
+  await gathered();
+  expect(group.submitted.map(({ command }) => decodeCommand(command))).toMatchObject([{ writes: { length: 14 } }]);
+  await group.choose();
+  await Promise.all(writes);
+  expect(stored()).toEqual(item(9));
+});
+
+test("an entry does not grow without bound", async () => {
+  const large: NodeWriteOp = { ...put(1), json: Buffer.alloc(100_000, " "), itemSizeBytes: 100_000 } as NodeWriteOp;
+  const writes = Array.from({ length: 7 }, (_, i) => writer.write(Buffer.from(`large-${i}`), large));
+  await gathered();
+  expect(group.submitted.length).toBeGreaterThanOrEqual(3);
+  expect(Math.max(...group.submitted.map(({ command }) => command.length))).toBeLessThan(300_000);
+  await group.choose();
+  await gathered();
+  await group.choose();
+  await Promise.all(writes);
+});
+
+test("upon an entry that the group did not take nothing is decided, and what was there before is seen again", async () => {
+  const outcomes: Promise<string>[] = [];
+  const outcome = async (write: Promise<unknown>) =>
+    await write.then(
+      () => "written",
+      (error: { type?: string; code?: string }) => error.type ?? String(error.code),
+    );
+  const first = writer.write(KEY, put(1));
+  await gathered();
+  group.full = true;
+  // Decided upon one another, in an entry that the group refuses: none of them is done.
+  outcomes.push(outcome(writer.write(KEY, put(2))), outcome(writer.write(KEY, raise)));
+  await gathered();
+  group.full = false;
+  expect(await Promise.all(outcomes.splice(0))).toEqual(["ERR_STORE_OVERLOADED", "ERR_STORE_OVERLOADED"]);
+  // The first is under way still, and is what there is: until it is chosen nobody may take it for absent.
+  expect(await outcome(writer.write(KEY, put(3, ifAbsent)))).toBe("ERR_STORE_OVERLOADED");
+  await group.choose();
+  await first;
+  expect(await outcome(writer.write(KEY, put(3, ifAbsent)))).toBe("ConditionalCheckFailedException");
+  const last = writer.write(KEY, raise);
+  await group.choose();
+  expect((await last).attributes).toEqual({ n: { N: "2" } });
+});
+
+test("what was decided in one leadership and not submitted is not done in the next", async () => {
+  const first = writer.write(KEY, put(1));
+  await gathered();
+  const second = writer.write(Buffer.from("second"), put(2));
+  await gathered();
+  const third = writer.write(KEY, raise);
+  await group.loseLeadership();
+  const outcomes = await Promise.all([sofar(first), sofar(second), sofar(third)]);
+  expect(outcomes).toEqual([
+    "rejected: ERR_STORE_UNKNOWN_OUTCOME",
+    "rejected: ERR_STORE_UNKNOWN_OUTCOME",
+    "rejected: ERR_STORE_NOT_LEADER",
+  ]);
+  const again = writer.write(KEY, raise);
+  await group.choose();
+  expect((await again).attributes).toEqual({ n: { N: "1" } });
 });
 
 test("times never go back along the log, whatever the clock does", async () => {
@@ -280,7 +372,7 @@ test("times never go back along the log, whatever the clock does", async () => {
   const times = group.submitted.map(({ command }) => decodeCommand(command).timeMs);
   expect(times.every((time) => time >= replica.lastTimeMs)).toBe(true);
   expect(replica.lastTimeMs).toBeGreaterThan(Date.now() + 3_000_000);
-  group.loseLeadership();
+  await group.loseLeadership();
   await Promise.allSettled(writes);
 });
 

@@ -49,6 +49,8 @@ export class AnswerAccounts {
     if (account === undefined || account.closed) return;
     account.bytes += bytes;
     this.#bytes += bytes;
+    // The last answer of its connection is taken when that ends.
+    if (socket.writableEnded) return;
     // Its turn comes when all that was written before it is taken.
     socket.write(NOTHING, () => {
       if (account.closed) return;

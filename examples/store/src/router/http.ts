@@ -72,6 +72,7 @@ export interface RouterServer {
 
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 const JSON_TYPES: ReadonlySet<string> = new Set(["application/json", "application/x-amz-json-1.0"]);
+const HEADERS_TIMEOUT_MS_MAX = 10_000;
 const HEALTHY = "healthy: dynamodb.local ";
 const NOT_OUR_PROTOCOL = "<UnknownOperationException/>\n";
 const SHORT_ON_ROOM = JSON.stringify(new ApiError("ServiceUnavailable").body());
@@ -117,7 +118,7 @@ class HttpRouterServer implements RouterServer {
     this.#server = createServer(
       {
         keepAliveTimeout: keepAliveMs,
-        headersTimeout: Math.min(requestTimeoutMs, 10_000),
+        headersTimeout: Math.min(requestTimeoutMs, HEADERS_TIMEOUT_MS_MAX),
         requestTimeout: requestTimeoutMs,
         // How often the two limits above are looked after.
         connectionsCheckingInterval: lookEveryMs,
@@ -136,6 +137,7 @@ class HttpRouterServer implements RouterServer {
         takeOver.call(this.#server, socket);
         if (arrived !== undefined) socket.emit("data", arrived);
       },
+      firstRequestMs: Math.min(requestTimeoutMs, HEADERS_TIMEOUT_MS_MAX),
       keepAliveMs,
       stallTimeoutMs,
       lookEveryMs,

@@ -8,11 +8,13 @@ export interface PlainConnectionsOptions {
   readonly onRequest: (request: PlainRequest, connection: PlainConnection) => void;
   /** Takes over a connection, with what has arrived on it and is not answered, for good. */
   readonly handOver: (socket: Socket, arrived: Buffer | undefined) => void;
-  /** How long a connection without a request is kept. */
+  /** How long a connection is kept on which no request has come yet. */
+  readonly firstRequestMs: number;
+  /** How long a connection without a request is kept after that. */
   readonly keepAliveMs: number;
   /** How long nothing may move on a connection while a request is under way. */
   readonly stallTimeoutMs: number;
-  /** How often those two are looked after. */
+  /** How often those are looked after. */
   readonly lookEveryMs: number;
 }
 
@@ -46,11 +48,12 @@ export class PlainConnections {
 
   #look(): void {
     this.looks++;
-    const { keepAliveMs, stallTimeoutMs, lookEveryMs } = this.#options;
+    const { firstRequestMs, keepAliveMs, stallTimeoutMs, lookEveryMs } = this.#options;
     for (const connection of this.#connections) {
       if (connection.sending) continue;
       const quietMs = (this.looks - connection.movedAtLook - 1) * lookEveryMs;
-      if (quietMs >= (connection.idle ? keepAliveMs : stallTimeoutMs)) connection.destroy();
+      const patienceMs = !connection.idle ? stallTimeoutMs : connection.fresh ? firstRequestMs : keepAliveMs;
+      if (quietMs >= patienceMs) connection.destroy();
     }
   }
 
@@ -71,6 +74,8 @@ export class PlainConnection {
   /** What came while a request was under way. */
   #early: Buffer | undefined;
   movedAtLook: number;
+  /** No request has come on it yet. */
+  fresh = true;
   /** An answer is on its way that the client is slow to take: the socket itself looks whether anything moves. */
   sending = false;
 
@@ -106,6 +111,7 @@ export class PlainConnection {
     }
     const request = plainRequest(chunk);
     if (request === undefined) return this.#handOver(chunk);
+    this.fresh = false;
     this.#busy = true;
     this.#options.onRequest(request, this);
   }

@@ -14,8 +14,6 @@ interface Routed {
 const BUCKETS = 256;
 const BUCKET_HASHES = 0x1_0000_0000 / BUCKETS;
 const PARTITIONS_PER_BUCKET_MAX = 1_000;
-/** How long look-ups gather. Their number is the traffic's; how many frames carry them need not be. A miss waits this long too. */
-const WINDOW_MS = 2;
 /** Keys whose queries and last answer are remembered; past it all are forgotten, and worked out anew. */
 const REMEMBERED_MAX = 10_000;
 
@@ -37,7 +35,6 @@ export class Routes {
   constructor(memds: MemdsClient, { entriesMax = 100_000 } = {}) {
     this.#cache = new ConstantWorkCache<string, Routed>({
       entriesMax,
-      windowMs: WINDOW_MS,
       versionOf: (routed) => routed.version,
       source: { fetchMany: (keys, { signal }) => this.#fetch(memds, keys, signal) },
     });

@@ -9,7 +9,7 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const CALL_TIMEOUT_MS = 5_000;
 const IN_FLIGHT_MAX = 8_192;
 /** How often it is looked who has waited too long: one timer for all, since a timer a call costs as much as sending it. */
-const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_MS = 100;
 const IDS = 0x1_0000_0000;
 
 interface Waiting {

@@ -19,8 +19,8 @@ export interface NodeParts {
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
 async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
-  const status = host.group.status();
-  if (!status.leading) throw notLeader(status.leader);
+  const { leading, leader } = host.group.leadership();
+  if (!leading) throw notLeader(leader);
   return await settled(host.group.read(read));
 }
 

@@ -2,11 +2,12 @@ import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { assertCondition, evaluateWrite } from "../api/write.js";
-import { decodeCommand, encodeCommand, type Write } from "./command.js";
+import { decodeCommand, type Write } from "./command.js";
+import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import type { NodeWriteOp } from "./node-write-op.js";
-import { notLeader, settled, storeErrorOf } from "./paxos-errors.js";
+import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
 /** Writes applied but not yet in the B-tree, past which the leader takes no more. */
@@ -21,7 +22,6 @@ export interface WriteResult {
 }
 
 interface Pending {
-  readonly slot: number;
   readonly write: Write;
   readonly done: Promise<unknown>;
 }
@@ -57,7 +57,7 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
 /**
  * The leader's side of a partition. A write is decided here, against the newest state including what is submitted and not yet chosen, and
  * the log gets the physical outcome. That is sound because the log is contiguous and bound to one ballot: if an earlier entry is not
- * chosen in this ballot, neither is any later one that was decided upon it. A refusal (a failed condition) reveals what it was decided
+ * chosen in this ballot, neither is any later one that was decided upon it. Writes that come close after one another share an entry. A refusal (a failed condition) reveals what it was decided
  * upon, so it waits until that is chosen and the leadership is confirmed.
  */
 export class Writer {
@@ -67,11 +67,17 @@ export class Writer {
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
+  readonly #entries: EntryGatherer;
   #lastTimeMs = 0;
 
   constructor(group: Group<number>, replica: Replica) {
     this.#group = group;
     this.#replica = replica;
+    this.#entries = new EntryGatherer(
+      group,
+      () => this.#timeMs(),
+      () => this.#pending.clear(),
+    );
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
@@ -103,32 +109,32 @@ export class Writer {
     return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
   }
 
-  /** One atomic entry of physical writes. Resolves with its slot when it is chosen and applied here. */
+  /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
     this.#assertLeading();
     return await this.#append(writes);
   }
 
-  async #append(writes: readonly Write[]): Promise<number> {
-    const submitted = this.#submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes }));
+  #append(writes: readonly Write[]): Promise<number> {
+    const { done } = this.#entries.add(writes, this.#round);
     for (const write of writes) {
       const name = keyText(write.key);
-      for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
-      const entry = { slot: submitted.slot, write, done: submitted.done };
+      if (this.#watched.size > 0) for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
+      const entry = { write, done };
       this.#pending.set(name, entry);
       // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
       const forget = () => {
         if (this.#pending.get(name) === entry) this.#pending.delete(name);
       };
-      submitted.done.then(forget, forget);
+      done.then(forget, forget);
     }
-    return await settled(submitted.done);
+    return done;
   }
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
   async mark(): Promise<number> {
     this.#assertLeading();
-    return await settled(this.#submit(encodeCommand({ kind: "mark", timeMs: this.#timeMs() })).done);
+    return await this.#entries.submitAlone({ kind: "mark", timeMs: this.#timeMs() });
   }
 
   /**
@@ -183,30 +189,23 @@ export class Writer {
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {
-    if (pending !== undefined) await settled(pending.done);
+    if (pending !== undefined) await pending.done;
     await settled(this.#group.read(() => undefined));
   }
 
   #assertLeading(): void {
-    const status = this.#group.status();
-    if (!status.ready) throw notLeader(status.leader);
-    if (status.ballot.round !== this.#round) {
+    const { ready, leader, ballot } = this.#group.leadership();
+    if (!ready) throw notLeader(leader);
+    this.#entries.assertOpen();
+    if (ballot.round !== this.#round) {
       this.#pending.clear();
-      this.#round = status.ballot.round;
+      this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
       throw new StoreError(
         "ERR_STORE_OVERLOADED",
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
-    }
-  }
-
-  #submit(command: Uint8Array): { slot: number; done: Promise<number> } {
-    try {
-      return this.#group.submit(command);
-    } catch (error) {
-      throw storeErrorOf(error);
     }
   }
 

@@ -156,7 +156,13 @@ describe("a connection", () => {
     await expect.poll(() => server.stats()).toMatchObject({ connections: 0, underway: 0 });
   });
 
-  it("that is idle for long is closed, and one that never sends anything too", async () => {
+  it("on which nothing is ever asked is closed", async () => {
+    await opened({ requestTimeoutMs: 20 });
+    await new Promise((resolve) => socket.on("close", resolve));
+    await expect.poll(() => server.stats().connections).toBe(0);
+  });
+
+  it("that is idle for long is closed", async () => {
     await opened({ keepAliveMs: 50, requestTimeoutMs: 20 });
     const ended = new Promise((resolve) => socket.on("close", resolve));
     socket.write(request());
@@ -173,6 +179,27 @@ describe("a connection", () => {
     socket.write(request());
     await expect.poll(() => server.stats().requests).toBe(1);
     await expect.poll(() => server.stats(), { timeout: 10_000 }).toMatchObject({ connections: 0, answerBytes: 0 });
+  });
+
+  it("gets the whole of its last answer, however long, when the server closes", async () => {
+    await opened();
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    backend.listTables = async () => {
+      await held;
+      return { names: Array.from({ length: 40_000 }, () => "n".repeat(250)), more: false };
+    };
+    socket.write(request());
+    await expect.poll(() => server.stats().underway).toBe(1);
+    const closed = server.close();
+    release();
+    await closed;
+    const length = Number(/Content-Length: (\d+)/.exec(received)?.[1]);
+    expect(length).toBeGreaterThan(10_000_000);
+    await expect.poll(() => received.length - received.indexOf("\r\n\r\n") - 4).toBe(length);
+    await expect.poll(() => server.stats()).toMatchObject({ answerBytes: 0, connections: 0 });
   });
 
   it("ends with its answer when the server closes", async () => {

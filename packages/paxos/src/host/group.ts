@@ -78,6 +78,8 @@ export interface Group<R = unknown> {
    */
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T>;
   status(): GroupStatus;
+  /** Of `status()` what a request needs to know, without making anything: cheap enough to be asked for each. */
+  leadership(): Leadership;
   members(): GroupMembers;
   /**
    * Leader only. Restores the number of copies of the log, and with it the write quorum, in about the time that it takes to send the kept log: feeds

@@ -177,6 +177,10 @@ export class Replica<R> implements Group<R> {
     };
   }
 
+  leadership(): Leadership {
+    return this.#callers.leadership.now;
+  }
+
   members(): GroupMembers {
     const { slot, storage, log } = this.#core.configuration;
     return { storage, log, chosen: slot <= this.#core.chosenThrough };

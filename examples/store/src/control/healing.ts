@@ -62,7 +62,10 @@ export class Healing {
   placement(): readonly string[] {
     const { group, founders } = this.#options;
     const { storage } = group.members();
-    const usable = this.#alive.length === 0 ? founders : this.#alive.filter((node) => storage.includes(node));
+    // Whose one answer was late is there all the same.
+    const usable = storage.filter(
+      (node) => (this.#seen.get(node)?.missed ?? 0) < MISSED_MIN && !this.#givenUp.has(node),
+    );
     const zones = new Set<string>();
     const [first, rest]: [string[], string[]] = [[], []];
     for (const node of [...usable].sort()) {

@@ -36,13 +36,22 @@ afterEach(async () => {
 });
 
 async function write(count: number): Promise<void> {
-  // An outcome that is not known is tried again: each of these writes is one that may be made twice.
+  // An outcome that is not known is tried again, past the SDK's own patience, which all writes share: each of these is one that may be made twice.
   const dynamo = client(store.endpoint, 10);
   await Promise.all(
     Array.from({ length: count }, async () => {
       const id = `item-${acknowledged.size}`;
       acknowledged.set(id, `value of ${id}`);
-      await dynamo.send(new PutItemCommand({ TableName: "kept", Item: { id: { S: id }, v: { S: `value of ${id}` } } }));
+      const put = new PutItemCommand({ TableName: "kept", Item: { id: { S: id }, v: { S: `value of ${id}` } } });
+      await eventually(`${id} is written`, () =>
+        dynamo.send(put).then(
+          () => true,
+          (error: Error) => {
+            if (error.name !== "InternalServerError") throw error;
+            return false;
+          },
+        ),
+      );
     }),
   );
 }

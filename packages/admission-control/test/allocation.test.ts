@@ -87,6 +87,16 @@ describe("weights and guarantees", () => {
     );
   });
 
+  it("starves nobody beside a wish that is above its guarantee by less than a division can say", () => {
+    const hair = { wantedPerSecond: 5e-324, weight: 1000, guaranteedPerSecond: 0 };
+    const other = { wantedPerSecond: 7, weight: 0.001, guaranteedPerSecond: 0 };
+    expect(maxMinFairWishes(5, [hair, other])[1]).toBeCloseTo(5, 9);
+    // The next double above 10,000; a third of either is the same.
+    const barely = { wantedPerSecond: 10_000 + 2 ** -39, weight: 3, guaranteedPerSecond: 10_000 };
+    expect(barely.wantedPerSecond).toBeGreaterThan(10_000);
+    expect(maxMinFairWishes(10_005, [barely, other])[1]).toBeCloseTo(5, 6);
+  });
+
   it("divides what is contested by weight, after the guarantees", () => {
     const all = [
       { wantedPerSecond: 100, weight: 1, guaranteedPerSecond: 0 },

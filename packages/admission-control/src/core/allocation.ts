@@ -25,9 +25,11 @@ export function maxMinFair(available: number, wishes: readonly Wish[]): number[]
   const points: { level: number; slope: number; index: number }[] = [];
   wishes.forEach((wish, index) => {
     const floor = wish.guaranteedPerSecond * cut;
-    if (wish.wantedPerSecond <= floor) return;
-    points.push({ level: floor / wish.weight, slope: wish.weight, index });
-    points.push({ level: wish.wantedPerSecond / wish.weight, slope: -wish.weight, index });
+    const [from, to] = [floor / wish.weight, wish.wantedPerSecond / wish.weight];
+    // What is wanted may be above the floor by less than a division can say: then nothing grows, and a part that stopped before it began to would be counted wrong.
+    if (from >= to) return;
+    points.push({ level: from, slope: wish.weight, index });
+    points.push({ level: to, slope: -wish.weight, index });
   });
   points.sort((a, b) => a.level - b.level || a.slope - b.slope || a.index - b.index);
   let level = 0;

@@ -233,10 +233,10 @@ local function allocate(whole, wishes, mine)
   if guarantees > whole then cut = whole / guarantees end
   local left, points = whole - guarantees * cut, {}
   for i, w in ipairs(wishes) do
-    local least = w.guaranteed * cut
-    if w.wanted > least then
-      points[#points + 1] = { least / w.weight, w.weight, i }
-      points[#points + 1] = { w.wanted / w.weight, -w.weight, i }
+    local from, to = w.guaranteed * cut / w.weight, w.wanted / w.weight
+    if from < to then
+      points[#points + 1] = { from, w.weight, i }
+      points[#points + 1] = { to, -w.weight, i }
     end
   end
   table.sort(points, function(a, b)

@@ -148,6 +148,19 @@ const cases: Record<string, { readonly terms?: Partial<CoordinatorTerms>; readon
       near(fleet[2]?.holds, 200);
     },
   },
+  "starves nobody beside a wish above its guarantee by less than a division can say": {
+    async check(_under, member) {
+      const [one, two] = [member(), member()];
+      // 400 and the next double above it are the same when divided by three.
+      const hair = { wantedPerSecond: 400 + 2 ** -44, weight: 3, guaranteedPerSecond: 400 };
+      for (let round = 0; round < 4; round += 1) {
+        await one.settles(hair);
+        await two.settles({ wantedPerSecond: 5000, weight: 0.001 });
+      }
+      near(one.holds, 400);
+      near(two.holds, 600);
+    },
+  },
   "answers a settlement that comes twice as before, and changes nothing": {
     async check({ coordinator }, member) {
       const one = member();

@@ -1,7 +1,8 @@
 import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { putU48 } from "./core/bytes.js";
 import { EntryType, entryHeaderBytes, putEntryHeader } from "./core/entry.js";
-import type { SegmentRef, StreamState } from "./core/stream-state.js";
+import type { SegmentRef } from "./core/point-list.js";
+import type { StreamState } from "./core/stream-state.js";
 import { declarationBytes, putDeclaration, type StreamTable } from "./core/stream-table.js";
 import { giveBackMemory, larger, takeMemory } from "./fs/batch-memory.js";
 import type { SealingMemory } from "./fs/compiled-crc.js";

@@ -1,6 +1,6 @@
 import { BatchPlace } from "./core/batch.js";
 import { encodeSegmentHeader, pageBytes, type SegmentHeader } from "./core/headers.js";
-import type { SegmentRef } from "./core/stream-state.js";
+import type { SegmentRef } from "./core/point-list.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
 

@@ -11,7 +11,7 @@ import {
   sha256,
   verifyArchive,
 } from "../src/archive/index.js";
-import { change, plain, stream } from "./archive-world.js";
+import { change, keys, plain, stream } from "./archive-world.js";
 import { collect } from "./collect.js";
 
 const hasZstd = "zstdCompress" in zlib;
@@ -20,7 +20,6 @@ const listOf = (count: number, data: (n: number) => Buffer): ArchiveEntry[] =>
   Array.from({ length: count }, (_, n) => ({ sequence: n + 1, timeMs: 1000 + n, data: data(n + 1) }));
 const archiverOf = (store: ObjectStore, compression: Compression, bytesPerObjectMax = 10_000) =>
   Archiver.open({ store, stream, compression, bytesPerObjectMax });
-const keys = (store: ObjectStore) => collect(store.list(""));
 
 describe("what is stored compressed", () => {
   const codecs: Compression[] = ["none", "deflate", "brotli", ...(hasZstd ? ["zstd" as const] : [])];

@@ -11,10 +11,9 @@ import {
   sha256,
   verifyArchive,
 } from "../src/archive/index.js";
-import { change, entries, entry, plain, stream } from "./archive-world.js";
+import { change, entries, entry, keys, plain, stream } from "./archive-world.js";
 import { collect } from "./collect.js";
 
-const keys = (store: ObjectStore) => collect(store.list(""));
 const opened = (store: ObjectStore, bytesPerObjectMax = 100, compression: Compression = "none") =>
   Archiver.open({ store, stream, bytesPerObjectMax, compression });
 

@@ -12,10 +12,8 @@ import {
   verifyArchive,
   writeSnapshot,
 } from "../src/archive/index.js";
-import { change, entries, entry, plain, restored, stateAfter, stream } from "./archive-world.js";
+import { change, entries, entry, keys, plain, restored, stateAfter, stream } from "./archive-world.js";
 import { collect } from "./collect.js";
-
-const keys = (store: ObjectStore) => collect(store.list(""));
 
 async function archived(all: readonly ArchiveEntry[], bytesPerObjectMax: number, snapshots: readonly number[]) {
   const store = memoryObjectStore();

@@ -9,10 +9,8 @@ import {
   verifyArchive,
   writeSnapshot,
 } from "../src/archive/index.js";
-import { change, entries, entry, restored, stateAfter, stream } from "./archive-world.js";
-import { collect } from "./collect.js";
+import { change, entries, entry, keys, restored, stateAfter, stream } from "./archive-world.js";
 
-const keys = (store: ObjectStore) => collect(store.list(""));
 const bytesOf = (text: string) => [Buffer.from(text)];
 
 /** 20 entries in objects of four, and snapshots at 6 and 12. */

@@ -5,6 +5,7 @@ import {
   restoreState,
   sha256,
 } from "../src/archive/index.js";
+import { collect } from "./collect.js";
 
 export const stream = "orders/7";
 
@@ -32,6 +33,8 @@ export async function restored(options: RestoreStateOptions): Promise<{ state: s
   for await (const one of behind()) state += stateAfter([one]);
   return { state, from: snapshot?.sequence };
 }
+
+export const keys = (store: ObjectStore): Promise<string[]> => collect(store.list(""));
 
 export async function change(
   store: ObjectStore,

@@ -13,6 +13,7 @@ import {
   sha256,
   verifyArchive,
 } from "../src/archive/index.js";
+import { change, entries, entry, keys, plain, stream } from "./archive-world.js";
 import { collect } from "./collect.js";
 
 let work: string;
@@ -29,31 +30,7 @@ const makers: Record<string, () => ObjectStore> = {
   FileObjectStore: () => new FileObjectStore({ dir: join(work, `store-${stores++}`) }),
 };
 
-const entry = (sequence: number, mark = ""): ArchiveEntry => ({
-  sequence,
-  timeMs: 1_700_000_000_000 + sequence * 1000,
-  data: Buffer.from(`entry ${sequence}${mark}`),
-});
-const entries = (first: number, last: number, mark = "") =>
-  Array.from({ length: last - first + 1 }, (_, n) => entry(first + n, mark));
-const plain = (list: readonly ArchiveEntry[]) =>
-  list.map(({ sequence, timeMs, data }) => [sequence, timeMs, Buffer.from(data).toString()]);
-const stream = "orders/7";
 const opened = (store: ObjectStore, bytesPerObjectMax = 100) => Archiver.open({ store, stream, bytesPerObjectMax });
-
-async function keys(store: ObjectStore): Promise<string[]> {
-  return collect(store.list(""));
-}
-
-async function change(
-  store: ObjectStore,
-  key: string,
-  edit: (bytes: Uint8Array) => Uint8Array | undefined,
-): Promise<void> {
-  const changed = edit((await store.get(key)) as Uint8Array);
-  if (changed === undefined) await store.delete(key);
-  else await store.put(key, changed, { sha256: sha256(changed) });
-}
 
 async function filled(): Promise<{ store: ObjectStore; objects: string[]; manifests: string[] }> {
   const store = memoryObjectStore();

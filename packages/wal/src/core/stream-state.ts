@@ -1,7 +1,5 @@
 import { type IndexPoint, PointList, type SegmentRef } from "./point-list.js";
 
-export type { IndexPoint, SegmentRef } from "./point-list.js";
-
 /**
  * At most this much log lies between two points of a busy stream, and behind its last point an entry of the stream is never further than
  * this away without a point of its own. So the index of a gigabyte stays small, and a reader of a quiet stream skips what is not its own.

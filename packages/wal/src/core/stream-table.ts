@@ -1,6 +1,7 @@
 import { getU48, putU48 } from "./bytes.js";
 import { type Entry, EntryType, entryHeaderBytes, putEntryHeader, readEntry } from "./entry.js";
-import { type IndexPoint, type SegmentRef, StreamState } from "./stream-state.js";
+import type { IndexPoint, SegmentRef } from "./point-list.js";
+import { StreamState } from "./stream-state.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

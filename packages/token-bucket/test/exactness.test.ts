@@ -1,22 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BucketLevel } from "../src/index.js";
+import { amount, rate, stepsMs } from "./arbitraries.js";
 import { exact, Oracle, toNumber } from "./oracle.js";
 
-/** 1e-9 to 1e12, every order of magnitude alike, rarely a round number. */
-const rate = fc
-  .tuple(fc.integer({ min: -9, max: 11 }), fc.double({ min: 1, max: 10, noNaN: true }))
-  .map(([e, m]) => m * 10 ** e);
-const amount = fc.oneof(
-  fc.integer({ min: 0, max: 50 }),
-  fc.double({ min: 0, max: 1e3, noNaN: true }),
-  fc.constantFrom(0.5, 1e6, 1e9),
-);
-const stepMs = fc.oneof(
-  { weight: 6, arbitrary: fc.double({ min: 0, max: 50, noNaN: true }) },
-  { weight: 3, arbitrary: fc.integer({ min: 0, max: 1000 }) },
-  { weight: 1, arbitrary: fc.constantFrom(-3_600_000, -0.001, 600_000, 31_536_000_000) },
-);
+const stepMs = stepsMs(-3_600_000, -0.001, 600_000, 31_536_000_000);
 const operation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("take" as const), stepMs, amount }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("debit" as const), stepMs, amount }) },

@@ -1,10 +1,10 @@
-import { assertLinearizable, kvKey, kvModel, Random } from "@evenkeel/simulation";
+import { assertLinearizable, kvKey, kvModel } from "@evenkeel/simulation";
 import { expect, test } from "vitest";
 import { NODE_IDS } from "../src/control/fleet.js";
 import type { ProcessFleet } from "../src/control/process-fleet.js";
 import { expectInAllReplicas } from "./support/replicas.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
-import { newHistory, read, runClient } from "./support/workload.js";
+import { newHistory, read, runClient, toldRandom } from "./support/workload.js";
 
 const KILLS = 15;
 const CLIENTS = 5;
@@ -14,9 +14,7 @@ const PROGRESS_OPERATIONS = 30;
 test("nodes are killed again and again: nothing acknowledged is lost, and the history is linearizable", {
   timeout: 120_000,
 }, async () => {
-  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-  console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
-  const random = new Random(seed);
+  const random = toldRandom();
   const { dir, remove } = await temporaryDir();
   const store = await openStore({ dir });
   const fleet = store.fleet as ProcessFleet;

@@ -4,7 +4,6 @@ import {
   ScanCommand,
   type ScanCommandOutput,
 } from "@aws-sdk/client-dynamodb";
-import { Random } from "@evenkeel/simulation";
 import { FileObjectStore, restoreState, verifyArchive } from "@evenkeel/wal/archive";
 import { expect, test } from "vitest";
 import { archiveDir, NODE_IDS } from "../src/control/fleet.js";
@@ -12,15 +11,14 @@ import type { ProcessFleet } from "../src/control/process-fleet.js";
 import { expectInAllReplicas } from "./support/replicas.js";
 import { tableExists } from "./support/single.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+import { toldRandom } from "./support/workload.js";
 
 const SLOTS_KEPT = 100;
 
 test("a node that is away holds nobody's log; back again it is given the state, though it is killed while that comes", {
   timeout: 120_000,
 }, async () => {
-  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-  console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
-  const random = new Random(seed);
+  const random = toldRandom();
   const { dir, remove } = await temporaryDir();
   const store = await openStore({
     dir,

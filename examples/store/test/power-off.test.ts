@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { assertLinearizable, kvKey, kvModel, Random } from "@evenkeel/simulation";
+import { assertLinearizable, kvKey, kvModel } from "@evenkeel/simulation";
 import { expect, test } from "vitest";
 import { expectInAllReplicas } from "./support/replicas.js";
 import { client, cliProgram, createKeyTable, openStore, temporaryDir } from "./support/store.js";
-import { newHistory, read, runClient } from "./support/workload.js";
+import { newHistory, read, runClient, toldRandom } from "./support/workload.js";
 
 /** The whole store as a user starts it, in a process group of its own. */
 async function start(dir: string): Promise<{ child: ChildProcess; endpoint: string }> {
@@ -31,7 +31,7 @@ async function cutPower(child: ChildProcess): Promise<void> {
 test("everything is killed at once in the middle of writes, twice: nothing acknowledged is lost", {
   timeout: 120_000,
 }, async () => {
-  const random = new Random(Date.now() % 1_000_000);
+  const random = toldRandom();
   const { dir, remove } = await temporaryDir();
   const history = newHistory();
   const acknowledged = new Map<string, string>();

@@ -96,6 +96,28 @@ describe("a connection", () => {
   }
   const answers = () => received.match(/HTTP\/1\.1 \d+/g) ?? [];
 
+  function gate(): { readonly held: Promise<void>; readonly release: () => void } {
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    return { held, release };
+  }
+  /** The server is told to close while a request is under way, whose answer comes only then. */
+  async function closedWhileAnswering(names: string[]): Promise<void> {
+    await opened();
+    const { held, release } = gate();
+    backend.listTables = async () => {
+      await held;
+      return { names, more: false };
+    };
+    socket.write(request());
+    await expect.poll(() => server.stats().underway).toBe(1);
+    const closed = server.close();
+    release();
+    await closed;
+  }
+
   beforeEach(() => {
     backend = new MemoryBackend();
   });
@@ -126,11 +148,8 @@ describe("a connection", () => {
   });
 
   it("may send more before its answer, and is answered in order", async () => {
-    let release: () => void = () => undefined;
     await opened();
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    const { held, release } = gate();
     const list = backend.listTables.bind(backend);
     let calls = 0;
     backend.listTables = async (asked) => {
@@ -182,20 +201,7 @@ describe("a connection", () => {
   });
 
   it("gets the whole of its last answer, however long, when the server closes", async () => {
-    await opened();
-    let release: () => void = () => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    backend.listTables = async () => {
-      await held;
-      return { names: Array.from({ length: 40_000 }, () => "n".repeat(250)), more: false };
-    };
-    socket.write(request());
-    await expect.poll(() => server.stats().underway).toBe(1);
-    const closed = server.close();
-    release();
-    await closed;
+    await closedWhileAnswering(Array.from({ length: 40_000 }, () => "n".repeat(250)));
     const length = Number(/Content-Length: (\d+)/.exec(received)?.[1]);
     expect(length).toBeGreaterThan(10_000_000);
     await expect.poll(() => received.length - received.indexOf("\r\n\r\n") - 4).toBe(length);
@@ -203,20 +209,7 @@ describe("a connection", () => {
   });
 
   it("ends with its answer when the server closes", async () => {
-    await opened();
-    let release: () => void = () => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    backend.listTables = async () => {
-      await held;
-      return { names: [], more: false };
-    };
-    socket.write(request());
-    await expect.poll(() => server.stats().underway).toBe(1);
-    const closed = server.close();
-    release();
-    await closed;
+    await closedWhileAnswering([]);
     await expect.poll(() => received).toContain("Connection: close");
   });
 });

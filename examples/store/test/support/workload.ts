@@ -4,7 +4,7 @@ import {
   GetItemCommand,
   PutItemCommand,
 } from "@aws-sdk/client-dynamodb";
-import { History, type KvInput, type KvOutput, type Random } from "@evenkeel/simulation";
+import { History, type KvInput, type KvOutput, Random } from "@evenkeel/simulation";
 
 export type KeyHistory = History<KvInput<string>, KvOutput<string>>;
 
@@ -17,6 +17,13 @@ export interface Workload {
   readonly running: () => boolean;
   /** Items under keys of their own, never overwritten: each one acknowledged has to be there for ever. */
   readonly acknowledged: Map<string, string>;
+}
+
+/** The choices of a test: others each time, told so that they can be made again. */
+export function toldRandom(): Random {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  console.info(`seed ${seed} (replay the choices with SEED=${seed})`);
+  return new Random(seed);
 }
 
 export function newHistory(): KeyHistory {

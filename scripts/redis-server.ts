@@ -30,7 +30,7 @@ function tryPort(port: number): Promise<number | undefined> {
 
 const SERVER = "redis-server";
 
-/** A Redis of our own: on a free port, in a folder of its own, gone with its test. */
+/** A Redis of a test's own: on a free port, in a folder of its own, gone with its test. */
 export class RedisServer {
   readonly port: number;
   readonly #dir: string;

@@ -2,9 +2,9 @@ import type { Redis } from "ioredis";
 import { RateLimiterRedis } from "rate-limiter-flexible";
 import type { Bench } from "../../../scripts/bench-types.js";
 import { missingCommand } from "../../../scripts/needs.js";
+import { RedisServer } from "../../../scripts/redis-server.js";
 import { Admission, type Limit } from "../src/index.js";
 import { redisCoordinator } from "../src/redis/index.js";
-import { RedisServer } from "../test/redis-server.js";
 
 const TURN_MS = 1000;
 /** Of so many decisions one is timed: reading the clock twice costs as much as deciding. */

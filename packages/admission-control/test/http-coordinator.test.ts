@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { until } from "../../../scripts/redis-server.js";
 import { RingOwners } from "../src/core/ring.js";
 import {
   CoordinatorServer,
@@ -12,7 +13,6 @@ import {
 } from "../src/http-coordinator/index.js";
 import { Admission, type Limit } from "../src/index.js";
 import { coordinatorCases } from "../src/testing/index.js";
-import { until } from "./redis-server.js";
 
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
 const open: { close(): unknown }[] = [];

@@ -3,9 +3,9 @@ import { promisify } from "node:util";
 import { Cluster } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
+import { RedisServer, until } from "../../../scripts/redis-server.js";
 import { Admission } from "../src/index.js";
 import { redisCoordinator } from "../src/redis/index.js";
-import { RedisServer, until } from "./redis-server.js";
 
 const run = promisify(execFile);
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };

@@ -4,12 +4,12 @@ import fc from "fast-check";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
+import { RedisServer } from "../../../scripts/redis-server.js";
 import { type LedgerTerms, LimitLedger } from "../src/core/limit-ledger.js";
 import type { Settlement } from "../src/index.js";
 import { redisCoordinator } from "../src/redis/index.js";
 import { SETTLE } from "../src/redis/script.js";
 import { coordinatorCases } from "../src/testing/index.js";
-import { RedisServer } from "./redis-server.js";
 
 describeWith(missingCommand("redis-server", "redis-server"), "the coordinator in Redis", () => {
   let server: RedisServer;

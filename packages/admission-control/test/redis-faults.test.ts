@@ -4,9 +4,9 @@ import { createServer, connect as open, type Server, type Socket } from "node:ne
 import type { Redis, RedisOptions } from "ioredis";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
+import { freePort, RedisServer, until } from "../../../scripts/redis-server.js";
 import { Admission, type AdmissionOptions, type Limit } from "../src/index.js";
 import { redisCoordinator } from "../src/redis/index.js";
-import { freePort, RedisServer, until } from "./redis-server.js";
 
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
 const LEASE_MS = 700;

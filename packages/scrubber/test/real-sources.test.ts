@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
+import { RedisServer } from "../../../scripts/redis-server.js";
 import { Scrubber } from "../src/index.js";
 import { postgresTable } from "./examples/postgres-table.js";
 import { redisKeyspace } from "./examples/redis-keyspace.js";
 import { missingPostgres, PostgresServer } from "./support/postgres-server.js";
-import { RedisServer } from "./support/redis-server.js";
 import { text } from "./support/sources.js";
 
 const COUNT = 3_000;
@@ -19,9 +19,8 @@ describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspace
     timeout: 120_000,
   }, async () => {
     const [one, two] = [await RedisServer.start(), await RedisServer.start()];
+    const [primary, replica] = [one.client(), two.client()];
     try {
-      const primary = await one.client();
-      const replica = await two.client();
       const pairs = Array.from({ length: COUNT }, (_, i) => [keyOf(i), profileOf(i)]).flat();
       await primary.callBuffer("MSET", ...pairs);
       await primary.callBuffer("SET", "session:1", "not compared");
@@ -40,7 +39,8 @@ describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspace
       const { divergences } = await scrubber.pass();
       expect([...new Set(divergences.map(({ key }) => text(key)))]).toEqual(["user:2718", "user:31", "user:31x"]);
     } finally {
-      await Promise.all([one.close(), two.close()]);
+      for (const client of [primary, replica]) client.disconnect();
+      await Promise.all([one.stop(), two.stop()]);
     }
   });
 });
@@ -57,8 +57,8 @@ describeWith(
         RedisServer.start(),
         RedisServer.start(),
       ]);
+      const caches = [one.client(), two.client()];
       try {
-        const caches = [await one.client(), await two.client()];
         const pairs = Array.from({ length: COUNT }, (_, i) => [keyOf(i), profileOf(i)]).flat();
         for (const cache of caches) await cache.callBuffer("MSET", ...pairs);
         await postgres.run(
@@ -94,7 +94,8 @@ describeWith(
           "user:9000 missing on cache-2",
         ]);
       } finally {
-        await Promise.all([postgres.close(), one.close(), two.close()]);
+        for (const cache of caches) cache.disconnect();
+        await Promise.all([postgres.close(), one.stop(), two.stop()]);
       }
     });
   },

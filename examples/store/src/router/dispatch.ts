@@ -2,6 +2,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import { ApiError } from "../api/errors.js";
+import { checkTogether } from "../api/legacy/parameters.js";
 import { checkRequest } from "../api/requests/shapes.js";
 import { authenticate } from "./authentication.js";
 import { operations } from "./operations/index.js";
@@ -26,6 +27,7 @@ export async function dispatch(headers: IncomingHttpHeaders, body: string, conte
     if (operation === undefined) throw new ApiError("UnknownOperationException");
     authenticate(headers);
     const request = checkRequest(operation.shape, json);
+    checkTogether(request);
     const result = await operation.run(request as never, context);
     return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
   } catch (error) {

@@ -16,6 +16,30 @@ export const messages = {
   incompleteSignature: "The request signature does not conform to AWS standards.",
   authorizationParameter: (name: string) => `Authorization header requires '${name}' parameter. `,
   authorizationDate: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+  authorizationQuery: (name: string) => `AWS query-string parameters must include '${name}'. `,
+  authorizationQueryEnd: "Re-examine the query-string parameters.",
+  signedTwice: "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+  unrecognizedClient: "The security token included in the request is invalid.",
+  signatureMismatch:
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+  signatureDate: (date: string) =>
+    `Date must be in ISO-8601 'basic format'. Got '${date}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+  signatureExpires: "X-Amz-Expires must be a number of seconds from 1 to 604800",
+  signatureExpired: (date: string, earliest: string, span: string) =>
+    `Signature expired: ${date} is now earlier than ${earliest} (${span})`,
+  signatureEarly: (date: string, latest: string, span: string) =>
+    `Signature not yet current: ${date} is still later than ${latest} (${span})`,
+  hostNotSigned: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+  algorithmUnsupported: (name: string) =>
+    `Unsupported AWS 'algorithm': '${name.slice(0, 64)}' (only AWS4-HMAC-SHA256 for now). `,
+  credentialParts: (credential: string) =>
+    `Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '${credential}'`,
+  scopeRegion: (region: string) => `Credential should be scoped to a valid region, not '${region}'. `,
+  scopeService: (service: string) => `Credential should be scoped to correct service: '${service}'. `,
+  scopeTerminator: (wanted: string, got: string) =>
+    `Credential should be scoped with a valid terminator: '${wanted}', not '${got}'. `,
+  scopeDate: (scope: string, day: string, date: string) =>
+    `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope}' != '${day}', from '${date}'. `,
   authorizationEcho: (header: string) => `Authorization=${header.slice(0, 512)}`,
   noPointInTimeRecovery: "Point in time recovery has not been enabled for this table.",
   throughputExceeded:

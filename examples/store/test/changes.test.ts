@@ -56,9 +56,9 @@ test("each write from the switch on is a change with what was there before, and 
   expect(await all()).toEqual([]);
   const { writer } = partition.host;
   // Ordered with the writes around it, though nobody waits for anybody.
-  const on = writer.describe({ recordsChanges: true });
+  const on = writer.describe({ recordsChanges: true, asOf: 1 });
   const writes = [write("a", n(2)), write("b", n(1)), write("b", n(2)), erase("b"), erase("b"), write("b", n(3))];
-  const off = writer.describe({ recordsChanges: false });
+  const off = writer.describe({ recordsChanges: false, asOf: 2 });
   await Promise.all([on, ...writes, off, write("a", n(9))]);
   await write("a", n(10));
   expect((await all()).map(told)).toEqual([
@@ -71,7 +71,7 @@ test("each write from the switch on is a change with what was there before, and 
 });
 
 test("a write that changes nothing is no change, in whatever order attributes and sets are said", async () => {
-  await partition.host.writer.describe({ recordsChanges: true });
+  await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
   await write("a", { ...n(1), s: { SS: ["x", "y"] }, m: { M: { p: { BOOL: true }, q: { NULL: true } } } });
   await write("a", { s: { SS: ["y", "x"] }, m: { M: { q: { NULL: true }, p: { BOOL: true } } }, ...n(1) });
   await write("a", { ...n(1), s: { SS: ["x", "y"] }, m: { M: { p: { BOOL: true }, q: { NULL: true } } } });
@@ -83,7 +83,7 @@ test("a write that changes nothing is no change, in whatever order attributes an
 });
 
 test("changes are in the log's order, whoever pages how, and the same after a restart and out of the archive", async () => {
-  await partition.host.writer.describe({ recordsChanges: true });
+  await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
   await Promise.all(Array.from({ length: 200 }, (_, i) => write(`k${i % 7}`, n(i))));
   for (let i = 0; i < 20; i++) await write(`k${i % 3}`, n(1_000 + i));
   const whole = await all();
@@ -120,7 +120,7 @@ test("whoever waits for changes is told of each entry that has some, and of no o
   const slots: number[] = [];
   const stop = partition.host.changes.onChange((slot) => slots.push(slot));
   await write("a", n(1));
-  await partition.host.writer.describe({ recordsChanges: true });
+  await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
   expect(slots).toEqual([]);
   await write("a", n(2));
   await write("a", n(2));
@@ -135,7 +135,7 @@ test("whoever waits for changes is told of each entry that has some, and of no o
 
 test("an item whose time is up is deleted if it is so by then, and the change says who did it", async () => {
   const { writer } = partition.host;
-  await writer.describe({ recordsChanges: true });
+  await writer.describe({ recordsChanges: true, asOf: 1 });
   await write("a", n(1));
   const isExpired = (item: Item) => (item.n as { N: string }).N === "1";
   const both = await Promise.all([write("a", n(2)), writer.expire(keyOf("a"), isExpired)]);
@@ -152,7 +152,7 @@ test("an item whose time is up is deleted if it is so by then, and the change sa
 });
 
 test("what a partition says of itself is no item", async () => {
-  await partition.host.writer.describe({ recordsChanges: true });
+  await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
   await partition.host.writer.write(Buffer.from([0, 0, 0, 0, 0, 1, 97]), put("a", n(1)));
   for (const reverse of [false, true]) {
     const page = partitionPage(partition.host.replica, { consistent: true, bytesMax: 1_000, reverse });
@@ -161,7 +161,7 @@ test("what a partition says of itself is no item", async () => {
 });
 
 test("the largest items there can be fit into an entry beside what they replace", async () => {
-  await partition.host.writer.describe({ recordsChanges: true });
+  await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
   const flags = (value: boolean): Item => ({
     ...n(1),
     l: { L: Array.from({ length: 204_000 }, () => ({ BOOL: value })) },
@@ -172,4 +172,15 @@ test("the largest items there can be fit into an entry beside what they replace"
   expect(second?.before?.bytes.length).toBeGreaterThan(2_500_000);
   await partition.trim(partition.host.replica.appliedThrough);
   expect(await all()).toHaveLength(2);
+});
+
+test("what was decided earlier does not come after what was decided later", async () => {
+  const { writer, replica } = partition.host;
+  await writer.describe({ recordsChanges: true, asOf: 5 });
+  const late = writer.describe({ recordsChanges: false, asOf: 4 });
+  await expect(late).rejects.toMatchObject({ code: "ERR_STORE_CONFLICT" });
+  await writer.describe({ recordsChanges: true, asOf: 5 });
+  expect(replica.description).toEqual({ recordsChanges: true, asOf: 5 });
+  await writer.describe({ recordsChanges: false, asOf: 6 });
+  expect(replica.description).toEqual({ recordsChanges: false, asOf: 6 });
 });

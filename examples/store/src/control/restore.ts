@@ -3,8 +3,8 @@ import { type ObjectStore, type Restoration, restoreState } from "@evenkeel/wal/
 import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
-import { isOwnKey } from "../storage-node/description.js";
 import { keyText } from "../storage-node/key-text.js";
+import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { decodeStored } from "../storage-node/stored-value.js";
 

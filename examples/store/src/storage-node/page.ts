@@ -1,6 +1,6 @@
 import { matches } from "../api/condition.js";
 import type { Item, Page, PageRequest } from "../api/model.js";
-import { FIRST_ITEM_KEY } from "./description.js";
+import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 
 /** The part of a page that lies in one partition. `lastKey` is set when a bound of the request stopped it. */

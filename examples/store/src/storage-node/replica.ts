@@ -1,10 +1,11 @@
 import BTreeModule from "sorted-btree";
 import type { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
-import { DESCRIPTION_KEY, decodeDescription, isOwnKey, type PartitionDescription } from "./description.js";
+import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from "./description.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
+import { isOwnKey } from "./own-keys.js";
 import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";

@@ -117,8 +117,17 @@ export class Writer {
     return await this.#append(writes);
   }
 
-  /** Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it. */
+  /**
+   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
+   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
+   */
   async describe(description: PartitionDescription): Promise<number> {
+    this.#assertLeading();
+    const { asOf } = this.#description();
+    if (description.asOf < asOf) {
+      const partition = `partition ${this.#replica.partition}`;
+      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
+    }
     const bytes = encodeDescription(description);
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
   }
@@ -134,15 +143,15 @@ export class Writer {
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
   #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
-    const noted = why !== "repaired" && this.#recordsChanges();
+    const noted = why !== "repaired" && this.#description().recordsChanges;
     const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
     return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
   }
 
-  #recordsChanges(): boolean {
+  #description(): PartitionDescription {
     const { write } = this.#pending.get(DESCRIPTION_NAME) ?? {};
-    if (write === undefined) return this.#replica.description.recordsChanges;
-    return decodeDescription(write.op === "put" ? write.bytes : undefined).recordsChanges;
+    if (write === undefined) return this.#replica.description;
+    return decodeDescription(write.op === "put" ? write.bytes : undefined);
   }
 
   #appendNoted(writes: readonly Write[]): Promise<number> {

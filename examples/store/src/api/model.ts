@@ -118,6 +118,11 @@ export type WriteOp =
       readonly actions: readonly UpdateAction[];
     });
 
+/** One action of a transaction. A check writes nothing, and has to hold. */
+export type TransactOp =
+  | WriteOp
+  | { readonly kind: "check"; readonly condition: Condition; readonly returnOldOnConditionFailure?: boolean };
+
 /** A run of items in key order, from one partition on into the next ones. */
 export interface PageRequest {
   /** First key, included; absent: from the beginning of the table. */

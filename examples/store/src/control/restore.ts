@@ -4,6 +4,7 @@ import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
 import { keyText } from "../storage-node/key-text.js";
+import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { decodeStored } from "../storage-node/stored-value.js";
 
@@ -110,6 +111,8 @@ class Gathered {
   }
 
   async add(write: Write): Promise<void> {
+    // What the source kept of itself beside its items was its own.
+    if (isOwnKey(write.key)) return;
     this.#writes.set(keyText(write.key), write);
     this.#bytes += write.key.length + (write.op === "put" ? write.bytes.length : 0);
     if (this.#bytes >= BYTES_GATHERED_MAX || this.#writes.size >= WRITES_GATHERED_MAX) await this.flush();

@@ -1,4 +1,13 @@
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TransactOp,
+  WriteOp,
+} from "../api/model.js";
 
 export interface WriteOutcome {
   /** What `returnValues` asked for; absent when there is nothing to return. */
@@ -13,6 +22,21 @@ export interface GetOutcome {
   readonly json?: Uint8Array;
   /** Read units consumed. */
   readonly units: number;
+}
+
+export interface TransactWriteRequest {
+  /** Each on another item. */
+  readonly actions: readonly { readonly table: TableRecord; readonly key: ItemKey; readonly op: TransactOp }[];
+  readonly token?: string | undefined;
+  /** The same for requests that ask the same. */
+  readonly fingerprint: string;
+}
+
+export interface TransactWriteOutcome {
+  /** One for each action: what each item weighs before and after. */
+  readonly sizes: readonly { readonly beforeBytes: number; readonly afterBytes: number }[];
+  /** The same request was carried out before, under the same token: nothing was done now. */
+  readonly repeated: boolean;
 }
 
 /**
@@ -41,4 +65,11 @@ export interface Backend {
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
   page(table: TableRecord, request: PageRequest): Promise<Page & { readonly units: number }>;
+
+  /** All actions or none. Throws TransactionCanceledException with the reasons, or what is wrong with the token. */
+  transactWrite(request: TransactWriteRequest): Promise<TransactWriteOutcome>;
+  /** Items as they were at one moment. Throws TransactionCanceledException where they will not stand still. */
+  transactGet(
+    gets: readonly { readonly table: TableRecord; readonly key: ItemKey }[],
+  ): Promise<readonly (GetOutcome & { readonly bytes: number })[]>;
 }

@@ -3,6 +3,7 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
 import type { GroupMachine } from "./group-machine.js";
+import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
 import { Writer } from "./writer.js";
@@ -13,6 +14,7 @@ export class PartitionHost {
   readonly group: Group<number>;
   readonly replica: Replica;
   readonly writer: Writer;
+  readonly participant: Participant;
   readonly archiving: Archiving;
   readonly #machine: GroupMachine;
 
@@ -21,6 +23,7 @@ export class PartitionHost {
     this.group = group;
     this.replica = replica;
     this.writer = new Writer(group, replica);
+    this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;

@@ -6,6 +6,7 @@ import { decodeCommand, type Write } from "./command.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
+import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
@@ -31,16 +32,16 @@ interface Current {
   readonly itemSizeBytes: number;
 }
 
-interface Decided {
+export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
 }
 
-const textOf = (json: Uint8Array): string =>
-  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
-function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+export function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -68,6 +69,8 @@ export class Writer {
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   readonly #entries: EntryGatherer;
+  /** Items that transactions have prepared: nobody else writes them. */
+  readonly locks: Locks;
   #lastTimeMs = 0;
 
   constructor(group: Group<number>, replica: Replica) {
@@ -76,12 +79,14 @@ export class Writer {
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
-      () => this.#pending.clear(),
+      () => this.#forget(),
     );
+    this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
     this.#assertLeading();
+    this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
@@ -91,7 +96,7 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.json)) as Item);
+    const before = current === undefined ? undefined : itemOf(current.json);
     let decided: Decided;
     try {
       decided = decide(key, op, before);
@@ -113,6 +118,32 @@ export class Writer {
   async submit(writes: readonly Write[]): Promise<number> {
     this.#assertLeading();
     return await this.#append(writes);
+  }
+
+  /** @throws StoreError where this node does not lead, or takes nothing at the moment. What follows in the same turn need not ask again. */
+  assertLeading(): void {
+    this.#assertLeading();
+  }
+
+  /** What a key holds, with what is decided and not chosen yet. */
+  newest(key: Uint8Array): Current | undefined {
+    return this.#current(key, this.#pending.get(keyText(key)));
+  }
+
+  /** As `submit`, in the turn of `assertLeading`; throws at once where nothing of it was taken. */
+  append(writes: readonly Write[]): Promise<number> {
+    return this.#append(writes);
+  }
+
+  /** Resolves when what is decided about these keys is chosen, and that this node leads was confirmed after that. */
+  async confirm(keys: readonly Uint8Array[]): Promise<void> {
+    for (const key of keys) await this.#pending.get(keyText(key))?.done;
+    await this.#confirm(undefined);
+  }
+
+  /** The log's clock is not behind this moment from here on. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
   #append(writes: readonly Write[]): Promise<number> {
@@ -198,7 +229,7 @@ export class Writer {
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
     if (ballot.round !== this.#round) {
-      this.#pending.clear();
+      this.#forget();
       this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
@@ -207,6 +238,11 @@ export class Writer {
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
+  }
+
+  #forget(): void {
+    this.#pending.clear();
+    this.locks.forget();
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

@@ -84,6 +84,16 @@ export class Participant {
     return this.#writer.locks;
   }
 
+  /** 0 where this node cannot say. */
+  preparedItems(): number {
+    try {
+      this.#writer.assertLeading();
+      return this.locks.size;
+    } catch {
+      return 0;
+    }
+  }
+
   async prepare({ transaction, ledger, actions }: PrepareRequest): Promise<PrepareResult> {
     this.#writer.assertLeading();
     const prepared: Prepared[] = [];

@@ -52,6 +52,7 @@ export class PartitionHost {
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      prepared: ready ? this.participant.preparedItems() : 0,
       members: this.group.members().storage,
     };
   }

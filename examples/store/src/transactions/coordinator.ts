@@ -58,6 +58,8 @@ export class Coordinator {
   readonly #reach: Reach;
   /** For tests and game days: a step that never ends is a coordinator that died before it. */
   onStep: (step: Step, transaction: string) => void | Promise<void> = () => undefined;
+  /** When the coordinator of an earlier request with the same token is taken for lost. */
+  lostAfterMs = COORDINATOR_LOST_MS;
 
   constructor(reach: Reach) {
     this.#reach = reach;
@@ -136,7 +138,7 @@ export class Coordinator {
       if (earlier === undefined) return undefined;
       if (earlier.fingerprint !== record.fingerprint) throw new ApiError("IdempotentParameterMismatchException");
       if (earlier.state === "committed") return earlier;
-      if (record.atMs - earlier.atMs < COORDINATOR_LOST_MS) throw new ApiError("TransactionInProgressException");
+      if (record.atMs - earlier.atMs < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
       const committed = await cancel(write, earlier.transaction);
       if (committed !== undefined) return committed;
     }

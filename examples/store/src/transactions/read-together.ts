@@ -20,8 +20,8 @@ interface Round {
   readonly at: readonly number[];
 }
 
-/** Rounds of reading before those who write are said to be in the way; the pauses between them add up to about half a second. */
-const ROUNDS_MAX = 9;
+/** Rounds of reading before those who write are said to be in the way; the pauses between them add up to about a quarter of a second. */
+const ROUNDS_MAX = 8;
 const PAUSE_MS = 2;
 
 /**

@@ -53,16 +53,19 @@ export class Recovery {
     for (const host of [...this.#options.partitions()]) {
       if (!host.group.status().ready) continue;
       // One that fails is looked at again in the next round, and does not hold up the others.
-      await this.#settleAll(host).catch(() => undefined);
+      more = (await this.#settleAll(host).catch(() => false)) || more;
       if (this.#isLedger(host)) more = (await this.#forgetOld(host).catch(() => false)) || more;
     }
     return more;
   }
 
-  async #settleAll(host: PartitionHost): Promise<void> {
+  /** True where something is prepared: it is worth looking again soon. */
+  async #settleAll(host: PartitionHost): Promise<boolean> {
     // What the leader knows of locks is of this leadership from here on.
     host.writer.assertLeading();
-    for (const held of host.participant.locks.heldFor(this.#options.afterMs)) await this.#settle(host, held);
+    const { locks } = host.participant;
+    for (const held of locks.heldFor(this.#options.afterMs)) await this.#settle(host, held);
+    return locks.size > 0;
   }
 
   async #settle({ partition, participant }: PartitionHost, { transaction, ledger }: HeldLock): Promise<void> {

@@ -1,5 +1,6 @@
 import { matches } from "../api/condition.js";
 import type { Item, Page, PageRequest } from "../api/model.js";
+import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 
 /** The part of a page that lies in one partition. `lastKey` is set when a bound of the request stopped it. */
@@ -9,7 +10,8 @@ export function partitionPage(replica: Replica, request: PageRequest): Page {
   let scannedBytes = 0;
   const { after, reverse = false } = request;
   // "Behind a key" is the key with one zero byte more: the smallest key above it.
-  const from = after !== undefined && !reverse ? Buffer.concat([after, Buffer.alloc(1)]) : request.from;
+  const from =
+    after !== undefined && !reverse ? Buffer.concat([after, Buffer.alloc(1)]) : (request.from ?? FIRST_ITEM_KEY);
   const to = after !== undefined && reverse ? after : request.to;
   for (const { key, value } of replica.range({ from, to, reverse })) {
     scannedCount++;

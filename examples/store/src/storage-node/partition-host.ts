@@ -2,6 +2,7 @@ import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
@@ -14,6 +15,7 @@ export class PartitionHost {
   readonly replica: Replica;
   readonly writer: Writer;
   readonly archiving: Archiving;
+  readonly changes: Changes;
   readonly #machine: GroupMachine;
 
   constructor(group: Group<number>, replica: Replica, machine: GroupMachine, archive: ObjectStore) {
@@ -22,6 +24,7 @@ export class PartitionHost {
     this.replica = replica;
     this.writer = new Writer(group, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
+    this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;
     machine.beforeSnapshot = () => this.archiving.archive();

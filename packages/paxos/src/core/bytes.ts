@@ -64,6 +64,11 @@ export class ByteWriter {
 
   blob(value: Uint8Array): void {
     this.varint(value.length);
+    this.bytes(value);
+  }
+
+  /** Without their length. */
+  bytes(value: Uint8Array): void {
     this.#room(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
@@ -159,6 +164,12 @@ export class ByteReader {
     const length = this.varint();
     const start = this.#advance(length);
     return this.#bytes.subarray(start, start + length);
+  }
+
+  /** All that is left: a view on the bytes that are read. */
+  rest(): Uint8Array {
+    const start = this.#advance(this.left);
+    return this.#bytes.subarray(start);
   }
 
   #advance(length: number): number {

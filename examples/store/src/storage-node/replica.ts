@@ -65,6 +65,7 @@ export class Replica {
   #committedThrough: number;
   #durableThrough: number;
   #lastTimeMs = 0;
+  #lastDeleteSlot: number;
   #backlog = 0;
   #backlogBytes = 0;
   #closed = false;
@@ -86,6 +87,7 @@ export class Replica {
     const { slot, timeMs } = tree.applied(partition);
     this.#appliedThrough = slot;
     this.#lastTimeMs = timeMs;
+    this.#lastDeleteSlot = slot;
     this.#committedThrough = this.#appliedThrough;
     this.#durableThrough = this.#appliedThrough;
   }
@@ -103,6 +105,11 @@ export class Replica {
   /** Time of the last applied entry, Unix ms; never goes back along the log. */
   get lastTimeMs(): number {
     return this.#lastTimeMs;
+  }
+
+  /** No item was deleted after this slot; where that was before this life, a later one is told. */
+  get lastDeleteSlot(): number {
+    return this.#lastDeleteSlot;
   }
 
   /** Writes applied and not yet in the B-tree, those to one key each for itself. */
@@ -175,13 +182,14 @@ export class Replica {
       for (const write of command.writes) {
         const value =
           write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
+        if (value === undefined && !isOwnKey(write.key)) this.#lastDeleteSlot = entry.slot;
         const overlay = { key: write.key, slot: entry.slot, timeMs: this.#lastTimeMs, value };
         this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
         this.#backlog++;
         this.#backlogBytes += bytesOf(overlay);
         observed.push({ key: write.key, json: value?.json });
-        if (isOwnKey(write.key)) this.#description = undefined;
+        if (Buffer.compare(write.key, DESCRIPTION_KEY) === 0) this.#description = undefined;
         changed ||= write.change !== undefined;
       }
     }
@@ -362,6 +370,7 @@ export class Replica {
     this.#movedBytes = this.#takenBytes;
     this.#appliedThrough = slot;
     this.#committedThrough = slot;
+    this.#lastDeleteSlot = slot;
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
     this.#marks.passedOver(slot);
   }

@@ -81,6 +81,10 @@ const expected = [
   "accepted entries torn off",
   "promises torn off",
   "doubts settled",
+  "clients registered",
+  "clients forgotten",
+  "requests carried out before",
+  "requests answered at a later attempt",
 ];
 
 describe("three replicas in bad weather", () => {
@@ -106,7 +110,7 @@ describe("three replicas in bad weather", () => {
   );
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {
-    expect(runScenario({ seed }).chosen).toBeGreaterThan(0);
+    expect(runScenario({ seed, requests: false }).chosen).toBeGreaterThan(0);
   });
 
   it.skipIf(only !== undefined)("is the same world every time", () => {

@@ -7,6 +7,7 @@ import type {
   PersistWrite,
   Position,
 } from "../../src/core/index.js";
+import type { Betrayal } from "./machine.js";
 import type { SimStorage } from "./storage.js";
 
 /**
@@ -26,6 +27,12 @@ export interface Mutation {
   readsAtOnce(core: PaxosCore, nowMs: number): boolean;
   /** What a snapshot says of its slot. */
   position(position: Position, founders: Configuration): Position;
+  /** How the state machine of this node is unfaithful to its clients. */
+  betrayal(node: string): Betrayal;
+  /** What a snapshot says of clients is left behind. */
+  readonly forgetsClients: boolean;
+  /** Whoever leads looks into the table of clients before it proposes, and nobody does afterwards. */
+  readonly judgesAtProposal: boolean;
   readonly tearsInstalls: boolean;
   readonly releasesEverything: boolean;
   readonly confirmsEarly: boolean;
@@ -47,6 +54,9 @@ export const honest: Mutation = {
   shipsThrough: (throughSlot) => throughSlot,
   readsAtOnce: () => false,
   position: (position) => position,
+  betrayal: () => ({}),
+  forgetsClients: false,
+  judgesAtProposal: false,
   tearsInstalls: false,
   releasesEverything: false,
   confirmsEarly: false,

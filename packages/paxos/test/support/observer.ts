@@ -8,7 +8,7 @@ import {
   type PersistWrite,
   sameBallot,
 } from "../../src/core/index.js";
-import { Machine } from "./machine.js";
+import { type Betrayal, Machine } from "./machine.js";
 import type { SimReplica } from "./replica.js";
 
 /** Thrown where the run leaves what the protocol promises. */
@@ -31,8 +31,8 @@ export class Observer {
   readonly #spoken = new Map<string, Ballot>();
 
   /** What every state machine must be, slot by slot; index 0 is before slot 1. */
-  readonly #reference = new Machine();
-  readonly #states: string[] = [this.#reference.fingerprint()];
+  readonly #reference: Machine;
+  readonly #states: string[];
 
   /** I14: a state machine is what the log makes of it, at the slot at which it says it is: old or new, never a mixture. */
   onState(replica: SimReplica): void {
@@ -42,7 +42,10 @@ export class Observer {
     }
   }
 
-  constructor(founders: readonly string[]) {
+  /** `betrayal`: what all state machines have in common, so that what comes of it must show elsewhere. */
+  constructor(founders: readonly string[], betrayal: Betrayal = {}) {
+    this.#reference = new Machine(betrayal);
+    this.#states = [this.#reference.fingerprint()];
     this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
   }
 

@@ -1,6 +1,7 @@
 import type { Random, SimNode } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
+  ClientTable,
   type Configuration,
   type CoreEvent,
   type CoreOptions,
@@ -18,7 +19,7 @@ import {
   type Position,
   sameBallot,
 } from "../../src/core/index.js";
-import { type Answer, encodeSwap, Machine, type Op } from "./machine.js";
+import { type Answer, encodeAsked, encodeSwap, Machine, type Op, type Request } from "./machine.js";
 import { honest, type Mutation } from "./mutation.js";
 import { type Observer, Violation } from "./observer.js";
 import { SimStorage } from "./storage.js";
@@ -27,12 +28,14 @@ import type { Tally } from "./tally.js";
 export type Reply =
   | { readonly kind: "ok"; readonly answer: Answer }
   | { readonly kind: "refused"; readonly leader: string | undefined }
-  | { readonly kind: "unknown" };
+  | { readonly kind: "unknown" }
+  /** Nobody remembers this client: nothing was done, and what was done before nobody knows. */
+  | { readonly kind: "forgotten" };
 
 export type Respond = (reply: Reply) => void;
 
 interface Waiting {
-  readonly op: Op;
+  readonly op: Op | Request;
   readonly respond: Respond;
 }
 
@@ -53,9 +56,9 @@ export class SimReplica {
   readonly name: string;
   readonly node: SimNode<Uint8Array>;
   readonly storage: SimStorage;
-  machine = new Machine();
+  machine: Machine;
   /** The state machine's own disk: what it begins with in its next life, unless that crash came later than it tells. */
-  checkpoint = new Machine();
+  checkpoint: Machine;
   /** The observer's: what it has looked at. */
   configurationSeen: Configuration | undefined;
   /** Whether this node was ever started. */
@@ -83,6 +86,9 @@ export class SimReplica {
     this.node = parts.node;
     this.name = parts.node.name;
     this.storage = new SimStorage(parts.node);
+    const betrayal = this.#mutation.betrayal(this.name);
+    this.machine = new Machine(betrayal);
+    this.checkpoint = new Machine(betrayal);
     this.#luck = parts.random.fork("recovery");
     parts.observer.replicas.push(this);
   }
@@ -261,6 +267,7 @@ export class SimReplica {
     tally.add("snapshots offered");
     const said = this.#mutation.position(position, this.#founders);
     const snapshot = this.machine.copy();
+    if (this.#mutation.forgetsClients) snapshot.clients = new ClientTable();
     const takes = this.#luck.pick([1, 10, 100, 300]);
     this.node.scheduler.timer(takes, () => {
       // The sender may have died on the way, or nobody may be there to take it.
@@ -322,7 +329,7 @@ export class SimReplica {
   }
 
   /** A request has arrived. Those of one moment are proposed together. */
-  request(op: Op, respond: Respond): void {
+  request(op: Op | Request, respond: Respond): void {
     const core = this.core as PaxosCore;
     const id = ++this.#ids;
     if (op.kind === "read") {
@@ -334,6 +341,13 @@ export class SimReplica {
       if (core.leading && core.leaseRemainingMs(this.node.now) === 0) this.#parts.tally.add("reads without a lease");
       this.#step({ type: "read", id, nowMs: this.node.now });
       return;
+    }
+    if (op.kind === "once" && this.#mutation.judgesAtProposal) {
+      const answer = this.machine.answered(op.client, op.sequence);
+      if (answer !== undefined) {
+        respond({ kind: "ok", answer });
+        return;
+      }
     }
     this.#gathered.push({ id, op, respond });
     if (this.#gathered.length === 1) this.node.timer(0.05, () => this.#propose());
@@ -350,6 +364,7 @@ export class SimReplica {
   #propose(): void {
     const proposals = this.#gathered.map(({ id, op, respond }) => {
       this.#asked.set(id, { op, respond });
+      if (op.kind === "once" || op.kind === "register") return { id, command: encodeAsked(op), once: true };
       const { key, value } = op as Extract<Op, { kind: "swap" }>;
       return { id, command: encodeSwap(key, value, value % 40) };
     });
@@ -403,11 +418,14 @@ export class SimReplica {
           // What a snapshot has brought, and the log brings after it.
           if (this.role === "log" || entry.slot <= this.machine.appliedThrough) continue;
           const answer = this.machine.apply(entry);
+          const { verdict } = this.machine;
+          if (verdict === "applied") tally.add("requests carried out before");
           const waiting = this.#proposed.get(entry.slot);
           if (waiting === undefined) continue;
           this.#proposed.delete(entry.slot);
           const ours = waiting.ballot === JSON.stringify(entry.ballot);
-          waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
+          if (ours && verdict === "unknown") waiting.respond({ kind: "forgotten" });
+          else waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
         }
         return;
       case "proposed": {
@@ -430,7 +448,7 @@ export class SimReplica {
         this.#asked.delete(effect.id);
         if (this.machine.appliedThrough < effect.slot) throw new Error("readable before its slot was reported");
         tally.add(this.leaseRemainingMs > 0 ? "reads by lease" : "reads by round");
-        waiting.respond({ kind: "ok", answer: this.machine.get(waiting.op.key) });
+        waiting.respond({ kind: "ok", answer: this.machine.get((waiting.op as Op).key) });
         return;
       }
       case "assured": {

@@ -85,6 +85,10 @@ const expected = [
   "clients forgotten",
   "requests carried out before",
   "requests answered at a later attempt",
+  "reads of a state with an age",
+  "bounded reads at once",
+  "bounded reads that waited",
+  "bounded reads refused, ERR_PAXOS_STALE",
 ];
 
 describe("three replicas in bad weather", () => {
@@ -110,7 +114,7 @@ describe("three replicas in bad weather", () => {
   );
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {
-    expect(runScenario({ seed, requests: false }).chosen).toBeGreaterThan(0);
+    expect(runScenario({ seed, requests: false, localReads: false }).chosen).toBeGreaterThan(0);
   });
 
   it.skipIf(only !== undefined)("is the same world every time", () => {

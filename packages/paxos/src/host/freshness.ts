@@ -28,8 +28,7 @@ interface Waiter {
   readonly sinceMs: number;
   /** Infinite for who waits as long as it takes. */
   readonly untilMs: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly done: (error?: PaxosError) => void;
 }
 
 const questionsMax = 4;
@@ -57,6 +56,10 @@ export class Freshness {
     this.#next = Math.floor(parts.random() * 2 ** 48);
   }
 
+  protected get nowMs(): number {
+    return this.#parts.now();
+  }
+
   /** The most by which the state may be behind what was acknowledged, in milliseconds of true time; infinite while nothing is known. */
   get ageMs(): number {
     const { now, leads, clockDriftMax } = this.#parts;
@@ -72,27 +75,29 @@ export class Freshness {
     if (!leads() && now() - this.#askedMs >= askEveryMs) this.#ask();
   }
 
-  /** Resolves when everything that was acknowledged `maxStaleMs` before this call is applied. With a signal: waits until it says otherwise. */
-  async within(maxStaleMs: number, signal?: AbortSignal): Promise<void> {
+  /**
+   * Calls `done`, now or later, at a moment when everything that was acknowledged `maxStaleMs` before this call is applied; with an error when that was not to be known in time. `patient`: it
+   * is given all the time that it takes. Returns how to give it up.
+   */
+  when(maxStaleMs: number, patient: boolean, done: (error?: PaxosError) => void): () => void {
     const { now, clockDriftMax, patienceMs, waitingMax, groupId } = this.#parts;
-    if (this.ageMs <= maxStaleMs) return;
-    const nowMs = now();
-    const sinceMs = nowMs - maxStaleMs * (1 - clockDriftMax);
-    if (this.#waiters.length >= waitingMax) {
-      throw new PaxosError("ERR_PAXOS_OVERLOADED", `group ${groupId}: ${this.#waiters.length} reads wait already`);
+    const nothing = () => {};
+    if (this.ageMs <= maxStaleMs) {
+      done();
+      return nothing;
     }
-    const untilMs = signal === undefined ? nowMs + patienceMs : Number.POSITIVE_INFINITY;
-    let abort = () => {};
-    await new Promise<void>((resolve, reject) => {
-      const waiter = { sinceMs, untilMs, resolve, reject };
-      abort = () => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter);
-        reject(signal?.reason);
-      };
-      signal?.addEventListener("abort", abort, { once: true });
-      this.#waiters.push(waiter);
-      this.#look();
-    }).finally(() => signal?.removeEventListener("abort", abort));
+    if (this.#waiters.length >= waitingMax) {
+      done(new PaxosError("ERR_PAXOS_OVERLOADED", `group ${groupId}: ${this.#waiters.length} reads wait already`));
+      return nothing;
+    }
+    const nowMs = now();
+    const untilMs = patient ? Number.POSITIVE_INFINITY : nowMs + patienceMs;
+    const waiter = { sinceMs: nowMs - maxStaleMs * (1 - clockDriftMax), untilMs, done };
+    this.#waiters.push(waiter);
+    this.#look();
+    return () => {
+      this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    };
   }
 
   answered(question: number, slot: number): void {
@@ -103,19 +108,12 @@ export class Freshness {
       if (older === question) break;
     }
     this.#awaited = [...this.#awaited.slice(0, 1), { askedMs, slot }];
-    this.applied();
     this.#look();
   }
 
   /** More is applied. */
   applied(): void {
-    let next = this.#awaited[0];
-    if (next === undefined || next.slot > this.#parts.appliedThrough()) return;
-    for (; next !== undefined && next.slot <= this.#parts.appliedThrough(); next = this.#awaited[0]) {
-      this.#knownMs = Math.max(this.#knownMs, next.askedMs);
-      this.#awaited.shift();
-    }
-    this.#look();
+    if (this.#promote()) this.#look();
   }
 
   /** Who leads has changed: an answer of the one before may never come. */
@@ -127,7 +125,7 @@ export class Freshness {
   end(error: PaxosError): void {
     this.#ended = true;
     this.#cancelTimer?.();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    for (const waiter of this.#waiters.splice(0)) waiter.done(error);
   }
 
   #ask(): void {
@@ -142,30 +140,45 @@ export class Freshness {
     ask(question);
   }
 
+  /** Whether anything that was answered has come true. */
+  #promote(): boolean {
+    const applied = this.#awaited.length === 0 ? 0 : this.#parts.appliedThrough();
+    let newer = false;
+    for (let next = this.#awaited[0]; next !== undefined && next.slot <= applied; next = this.#awaited[0]) {
+      this.#knownMs = Math.max(this.#knownMs, next.askedMs);
+      this.#awaited.shift();
+      newer = true;
+    }
+    return newer;
+  }
+
   /** Answers whom it can, asks for the others, and looks again in a while. */
   #look(): void {
+    this.#promote();
     if (this.#ended || this.#waiters.length === 0) return;
-    const { now, leads, answerMs, groupId, timer } = this.#parts;
+    const { now, leads, answerMs, timer } = this.#parts;
     const nowMs = now();
     if (leads()) this.#knownMs = nowMs;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) {
-      if (this.#knownMs >= waiter.sinceMs) waiter.resolve();
-      else if (nowMs < waiter.untilMs) this.#waiters.push(waiter);
-      else {
-        const age = Number.isFinite(this.#knownMs) ? `${Math.ceil(this.ageMs)} ms old` : "of unknown age";
-        const message = `group ${groupId}: the state here is ${age}, and nobody who leads has told of a newer one in time`;
-        waiter.reject(new PaxosError("ERR_PAXOS_STALE", message));
-      }
-    }
+    const ready = this.#waiters.filter(({ sinceMs }) => this.#knownMs >= sinceMs);
+    const late = this.#waiters.filter(({ sinceMs, untilMs }) => this.#knownMs < sinceMs && nowMs >= untilMs);
+    this.#waiters = this.#waiters.filter(({ sinceMs, untilMs }) => this.#knownMs < sinceMs && nowMs < untilMs);
     this.#cancelTimer?.();
-    if (this.#waiters.length === 0) return;
-    // One question at a time: who came after it shares the next. What is answered needs to be applied, not asked again.
-    const underWay = this.questions.size > 0 && nowMs - this.#askedMs < answerMs;
-    const answeredMs = Math.max(...this.#awaited.map(({ askedMs }) => askedMs));
-    if (!underWay && this.#waiters.some(({ sinceMs }) => sinceMs > answeredMs)) this.#ask();
-    const soonest = Math.min(...this.#waiters.map(({ untilMs }) => untilMs)) - nowMs;
-    this.#cancelTimer = timer(Math.max(1, Math.min(answerMs, soonest)), () => this.#look());
+    if (this.#waiters.length > 0) {
+      // One question at a time: who came after it shares the next. What is answered needs to be applied, not asked again.
+      const underWay = this.questions.size > 0 && nowMs - this.#askedMs < answerMs;
+      const answeredMs = Math.max(...this.#awaited.map(({ askedMs }) => askedMs));
+      if (!underWay && this.#waiters.some(({ sinceMs }) => sinceMs > answeredMs)) this.#ask();
+      const soonest = this.#waiters.reduce((least, { untilMs }) => Math.min(least, untilMs), Number.POSITIVE_INFINITY);
+      this.#cancelTimer = timer(Math.max(1, Math.min(answerMs, soonest - nowMs)), () => this.#look());
+    }
+    // Last, since any of them may read again, or end it all.
+    for (const { done } of ready) done();
+    for (const { done } of late) done(this.#stale());
+  }
+
+  #stale(): PaxosError {
+    const age = Number.isFinite(this.#knownMs) ? `${Math.ceil(this.ageMs)} ms old` : "of unknown age";
+    const what = `the state here is ${age}, and nobody who leads has told of a newer one in time`;
+    return new PaxosError("ERR_PAXOS_STALE", `group ${this.#parts.groupId}: ${what}`);
   }
 }

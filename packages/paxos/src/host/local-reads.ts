@@ -67,12 +67,32 @@ export class LocalReads {
     signal?.throwIfAborted();
     refuseIfStopped();
     this.#freshness.wanted();
-    if (maxStaleMs !== undefined) {
-      await this.#freshness.within(maxStaleMs, signal);
-      refuseIfStopped();
-    }
-    const value = fn();
-    return { value, appliedThrough: applier.appliedThrough, ageMs: this.#freshness.ageMs };
+    const look = () => ({ value: fn(), appliedThrough: applier.appliedThrough, ageMs: this.#freshness.ageMs });
+    return maxStaleMs === undefined ? look() : this.#when(maxStaleMs, signal, look);
+  }
+
+  #when<T>(maxStaleMs: number, signal: AbortSignal | undefined, look: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let over = false;
+      const giveUp = this.#freshness.when(maxStaleMs, signal !== undefined, (error) => {
+        over = true;
+        signal?.removeEventListener("abort", abort);
+        if (error) {
+          reject(error);
+          return;
+        }
+        try {
+          resolve(look());
+        } catch (thrown) {
+          reject(thrown);
+        }
+      });
+      function abort() {
+        giveUp();
+        reject(signal?.reason);
+      }
+      if (!over) signal?.addEventListener("abort", abort, { once: true });
+    });
   }
 
   receive(from: string, message: Question): void {

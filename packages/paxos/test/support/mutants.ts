@@ -13,6 +13,8 @@ export interface Mutant {
   readonly torn?: boolean;
   /** With clients that ask again under the same number. */
   readonly requests?: boolean;
+  /** With reads of the replicas' own states. */
+  readonly localReads?: boolean;
   /** What is broken inside the core. */
   readonly hooks?: Partial<CoreHooks>;
 }
@@ -42,6 +44,11 @@ function torn(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks
 /** With clients that ask again, and now and then more of them than are remembered. */
 function asking(name: string, changes: Partial<Mutation>, options: Partial<Mutant> = {}): Mutant {
   return { ...mutant(name, changes, stormy), requests: true, ...options };
+}
+
+/** With replicas that are asked how old their states are. */
+function reading(name: string, staleness: Mutation["staleness"], weather: Partial<Weather> = {}): Mutant {
+  return { ...mutant(name, { staleness }, { ...stormy, drift: 0, ...weather }), localReads: true };
 }
 
 /** Remembers all but the one heard of last, where an honest replica forgets the one unheard of for longest. */
@@ -164,6 +171,10 @@ export const mutants: readonly Mutant[] = [
     judgesAtProposal: true,
   }),
   asking("sends snapshots without the table of clients", { forgetsClients: true }, { members: true }),
+  reading("takes an answer about its age for as new as its arrival", "from the answer"),
+  reading("takes an answer about its age for true before it has applied as much", "before it is applied"),
+  reading("believes its own clock about its age", "without drift", { drift: 0.1, lossChance: 0.3 }),
+  reading("asks whoever believes that it leads how old it is", "of any leader"),
   asking("forgets another client than the others do", {
     betrayal: (node) => (node === "b1" ? { table: () => new ForgetsAnother() } : {}),
   }),

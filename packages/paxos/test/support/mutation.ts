@@ -33,6 +33,8 @@ export interface Mutation {
   readonly forgetsClients: boolean;
   /** Whoever leads looks into the table of clients before it proposes, and nobody does afterwards. */
   readonly judgesAtProposal: boolean;
+  /** How a replica takes its state for newer than it is. */
+  readonly staleness: "told" | "from the answer" | "before it is applied" | "without drift" | "of any leader";
   readonly tearsInstalls: boolean;
   readonly releasesEverything: boolean;
   readonly confirmsEarly: boolean;
@@ -57,6 +59,7 @@ export const honest: Mutation = {
   betrayal: () => ({}),
   forgetsClients: false,
   judgesAtProposal: false,
+  staleness: "told",
   tearsInstalls: false,
   releasesEverything: false,
   confirmsEarly: false,

@@ -30,6 +30,19 @@ export class Observer {
   /** Highest ballot that each node has answered in, over all its lives. */
   readonly #spoken = new Map<string, Ballot>();
 
+  /** Slots that a client was answered for, when, in true time, and the highest of those so far. */
+  readonly #acknowledged: { readonly atMs: number; readonly through: number }[] = [];
+
+  onAcknowledged(slot: number, atMs: number): void {
+    const through = Math.max(slot, this.#acknowledged.at(-1)?.through ?? 0);
+    this.#acknowledged.push({ atMs, through });
+  }
+
+  /** The highest slot that had been acknowledged before this moment. */
+  acknowledgedBefore(atMs: number): number {
+    return this.#acknowledged.findLast((one) => one.atMs < atMs)?.through ?? 0;
+  }
+
   /** What every state machine must be, slot by slot; index 0 is before slot 1. */
   readonly #reference: Machine;
   readonly #states: string[];

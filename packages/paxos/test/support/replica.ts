@@ -14,11 +14,14 @@ import {
   type Members,
   type Message,
   PaxosCore,
+  PaxosError,
   type PersistedState,
   type PersistWrite,
   type Position,
   sameBallot,
 } from "../../src/core/index.js";
+import { Freshness } from "../../src/host/freshness.js";
+import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "../../src/host/host-messages.js";
 import { type Answer, encodeAsked, encodeSwap, Machine, type Op, type Request } from "./machine.js";
 import { honest, type Mutation } from "./mutation.js";
 import { type Observer, Violation } from "./observer.js";
@@ -35,7 +38,7 @@ export type Reply =
 export type Respond = (reply: Reply) => void;
 
 interface Waiting {
-  readonly op: Op | Request;
+  readonly op: Op | Request | { readonly kind: "chosen" };
   readonly respond: Respond;
 }
 
@@ -49,6 +52,14 @@ export interface ReplicaParts {
   readonly role?: MemberRole | undefined;
   /** Logs may come back with their end torn, and now and then without the last thing that was written. */
   readonly torn?: boolean;
+}
+
+/** Takes an answer for as new as its arrival. */
+class CountsFromAnswer extends Freshness {
+  override answered(question: number, slot: number): void {
+    if (this.questions.has(question)) this.questions.set(question, this.nowMs);
+    super.answered(question, slot);
+  }
 }
 
 /** Drives the shipped core on a simulated node as the host does on a real one: the same events, the same effects. */
@@ -70,6 +81,7 @@ export class SimReplica {
   /** What was torn off had been on disk. */
   #lost = false;
   core: PaxosCore | undefined;
+  freshness: Freshness | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
   #ids = 0;
@@ -120,6 +132,7 @@ export class SimReplica {
     const all = { ...options, nodeId: this.name, role: this.role, doubtful, random: () => random.next() };
     this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
+    this.freshness = this.#newFreshness();
     this.#wake();
   }
 
@@ -155,6 +168,8 @@ export class SimReplica {
     this.#gathered = [];
     this.#asked.clear();
     this.#proposed.clear();
+    this.freshness?.end(new PaxosError("ERR_PAXOS_CLOSED", "crashed"));
+    this.freshness = undefined;
     this.node.crash();
     this.core = undefined;
   }
@@ -374,10 +389,66 @@ export class SimReplica {
   }
 
   #receive(from: string, bytes: Uint8Array): void {
+    if (isHostMessage(bytes)) {
+      this.#receiveHost(from, decodeHostMessage(bytes));
+      return;
+    }
     const message = decodeMessage(bytes);
     for (const [sender, received] of this.#mutation.receive(from, message, this.node.now)) {
       this.#step({ type: "message", from: sender, message: received, nowMs: this.node.now });
     }
+  }
+
+  #receiveHost(from: string, message: HostMessage): void {
+    if (message.type === "fresh") this.freshness?.answered(message.question, message.slot);
+    if (message.type !== "freshness") return;
+    this.#tellChosen((slot) => this.node.send(from, encodeHostMessage({ ...message, type: "fresh", slot })));
+  }
+
+  /** What is known as chosen by one who leads, as a linearizable read sees it. */
+  #tellChosen(tell: (slot: number) => void): void {
+    const { core } = this;
+    if (core === undefined) return;
+    if (this.#mutation.staleness === "of any leader" && core.leading) {
+      tell(core.knownChosen);
+      return;
+    }
+    const id = ++this.#ids;
+    const respond: Respond = (reply) => {
+      if (reply.kind === "ok") tell(reply.answer);
+    };
+    this.#asked.set(id, { op: { kind: "chosen" }, respond });
+    this.#step({ type: "read", id, nowMs: this.node.now });
+  }
+
+  #newFreshness(): Freshness {
+    const { staleness } = this.#mutation;
+    const { life } = this.node;
+    const Kind = staleness === "from the answer" ? CountsFromAnswer : Freshness;
+    return new Kind({
+      groupId: "g",
+      now: () => this.node.now,
+      random: () => this.#luck.next(),
+      clockDriftMax: staleness === "without drift" ? 0 : 0.1,
+      askEveryMs: 50,
+      answerMs: 300,
+      patienceMs: 600,
+      waitingMax: 100,
+      appliedThrough: () =>
+        staleness === "before it is applied" ? Number.POSITIVE_INFINITY : this.machine.appliedThrough,
+      leads: () => this.ready && this.leaseRemainingMs > 0,
+      ask: (question) => {
+        const leader = this.core?.leader;
+        if (leader === this.name) this.#tellChosen((slot) => this.freshness?.answered(question, slot));
+        else if (leader !== undefined) this.node.send(leader, encodeHostMessage({ type: "freshness", question }));
+      },
+      timer: (delayMs, action) => {
+        const cancel = this.node.timer(delayMs, () => {
+          if (this.node.life === life) action();
+        });
+        return cancel;
+      },
+    });
   }
 
   #wake(): void {
@@ -424,9 +495,11 @@ export class SimReplica {
           if (waiting === undefined) continue;
           this.#proposed.delete(entry.slot);
           const ours = waiting.ballot === JSON.stringify(entry.ballot);
+          if (ours && answer !== undefined) observer.onAcknowledged(entry.slot, this.node.scheduler.now);
           if (ours && verdict === "unknown") waiting.respond({ kind: "forgotten" });
           else waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
         }
+        this.freshness?.applied();
         return;
       case "proposed": {
         const waiting = this.#asked.get(effect.id);
@@ -445,10 +518,15 @@ export class SimReplica {
       }
       case "readable": {
         const waiting = this.#asked.get(effect.id) as Waiting;
+        const core = this.core as PaxosCore;
         this.#asked.delete(effect.id);
         if (this.machine.appliedThrough < effect.slot) throw new Error("readable before its slot was reported");
         tally.add(this.leaseRemainingMs > 0 ? "reads by lease" : "reads by round");
-        waiting.respond({ kind: "ok", answer: this.machine.get((waiting.op as Op).key) });
+        const { op } = waiting;
+        waiting.respond({
+          kind: "ok",
+          answer: op.kind === "chosen" ? core.knownChosen : this.machine.get((op as Op).key),
+        });
         return;
       }
       case "assured": {
@@ -467,6 +545,7 @@ export class SimReplica {
           tally.add("reigns");
           observer.onLeading(this, effect.ballot);
         } else this.#unknown();
+        this.freshness?.leaderChanged();
         return;
       case "ship":
         tally.add("ships");
@@ -539,7 +618,7 @@ export class SimReplica {
     for (const [slot, waiting] of this.#proposed) {
       this.#proposed.delete(slot);
       this.#parts.tally.add("unknown outcomes");
-      if (this.#mutation.proposesAgain) this.node.timer(50, () => this.request(waiting.op, waiting.respond));
+      if (this.#mutation.proposesAgain) this.node.timer(50, () => this.request(waiting.op as Op, waiting.respond));
       else waiting.respond({ kind: "unknown" });
     }
   }

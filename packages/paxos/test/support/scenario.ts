@@ -1,6 +1,7 @@
 import { assertLinearizable, History, World } from "@evenkeel/simulation";
 import type { Configuration, MemberRole } from "../../src/core/index.js";
 import { Client } from "./clients.js";
+import { LocalReader } from "./local-reader.js";
 import { type Answer, type Op, opKey, swapModel } from "./machine.js";
 import type { Mutation } from "./mutation.js";
 import { drawWeather, Nemesis, type Weather } from "./nemesis.js";
@@ -21,6 +22,8 @@ export interface ScenarioOptions {
   readonly torn?: boolean;
   /** Whether some clients ask under numbers of their own, and try again; drawn from the seed unless told. */
   readonly requests?: boolean;
+  /** Whether replicas are asked how old their states are; drawn from the seed unless told. */
+  readonly localReads?: boolean;
   /** For debugging: a look at the replicas before the first event. */
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
@@ -49,6 +52,7 @@ export function runScenario({
   members,
   torn: tearing,
   requests: asking,
+  localReads,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
@@ -122,7 +126,11 @@ export function runScenario({
       patienceMs,
     });
   });
-  const everybody = [...clients, ...retryingClients];
+  // Where clocks are as wrong as they like, nobody can tell how old anything is.
+  const reading = random.fork("local reads");
+  const locally = localReads ?? (mutation === undefined && leaseReads && reading.chance(0.4));
+  const readers = locally ? [new LocalReader({ world, replicas, observer, tally, random: reading })] : [];
+  const everybody = [...clients, ...retryingClients, ...readers];
 
   const operator = changing
     ? new Operator({ world, replicas, spares, random: random.fork("operator"), tally })

@@ -1,10 +1,26 @@
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TransactOp,
+  WriteOp,
+} from "../api/model.js";
+
+/** What secondary indexes have part in a sum of units, by their names. */
+export interface IndexUnits {
+  readonly local?: Readonly<Record<string, number>>;
+  readonly global?: Readonly<Record<string, number>>;
+}
 
 export interface WriteOutcome {
   /** What `returnValues` asked for; absent when there is nothing to return. */
   readonly attributes?: Item;
-  /** Write units consumed. */
+  /** Write units consumed, those of indexes included. */
   readonly units: number;
+  readonly indexUnits?: IndexUnits;
 }
 
 export interface GetOutcome {
@@ -13,6 +29,27 @@ export interface GetOutcome {
   readonly json?: Uint8Array;
   /** Read units consumed. */
   readonly units: number;
+}
+
+export type PageOutcome = Page & {
+  /** Read units consumed, those of indexes included. */
+  readonly units: number;
+  readonly indexUnits?: IndexUnits;
+};
+
+export interface TransactWriteRequest {
+  /** Each on another item. */
+  readonly actions: readonly { readonly table: TableRecord; readonly key: ItemKey; readonly op: TransactOp }[];
+  readonly token?: string | undefined;
+  /** The same for requests that ask the same. */
+  readonly fingerprint: string;
+}
+
+export interface TransactWriteOutcome {
+  /** One for each action: what each item weighs before and after. */
+  readonly sizes: readonly { readonly beforeBytes: number; readonly afterBytes: number }[];
+  /** The same request was carried out before, under the same token: nothing was done now. */
+  readonly repeated: boolean;
 }
 
 /**
@@ -40,5 +77,12 @@ export interface Backend {
   table(name: string): Promise<TableRecord>;
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
-  page(table: TableRecord, request: PageRequest): Promise<Page & { readonly units: number }>;
+  page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;
+
+  /** All actions or none. Throws TransactionCanceledException with the reasons, or what is wrong with the token. */
+  transactWrite(request: TransactWriteRequest): Promise<TransactWriteOutcome>;
+  /** Items as they were at one moment. Throws TransactionCanceledException where they will not stand still. */
+  transactGet(
+    gets: readonly { readonly table: TableRecord; readonly key: ItemKey }[],
+  ): Promise<readonly (GetOutcome & { readonly bytes: number })[]>;
 }

@@ -1,11 +1,13 @@
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
+import { changeMethods } from "./change-methods.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
+import { transactionMethods } from "./transaction-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
@@ -62,6 +64,8 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
     status,
 
     ...scrubMethods(partitionOf),
+    ...changeMethods(partitionOf),
+    ...transactionMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -12,10 +12,12 @@ import { MetadataService } from "../metadata/service.js";
 import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
+import { Recovery } from "../transactions/recovery.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
+import { IndexUpkeep } from "./index-upkeep.js";
 import { nodeMethods } from "./methods.js";
 import { PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
@@ -24,9 +26,9 @@ import { Tree } from "./tree.js";
 
 /**
  * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
- * an element and is written in fifteen.
+ * an element and is written in fifteen. Where changes are recorded the item as it was stands beside it.
  */
-const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
+const COMMAND_BYTES_MAX = 8 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
 const DURABLE_PAUSE_MS = 10;
@@ -70,6 +72,7 @@ export class StorageNode {
   #view!: MetadataView;
   #metadata!: MetadataService;
   #controller!: Controller;
+  #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
   #failed = false;
@@ -160,6 +163,13 @@ export class StorageNode {
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
       upkeep,
     });
+    this.#recovery = new Recovery({
+      partitions: () => this.#partitions.values(),
+      view: this.#view,
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      afterMs: upkeep.recoverTransactionsAfterMs,
+      nowMs: () => Date.now(),
+    });
     this.#reconcile();
     await this.#reconciling;
   }
@@ -177,7 +187,8 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const host = new PartitionHost(group, replica, machine, this.#archive);
+    const indexes = partition === METADATA_PARTITION ? undefined : new IndexUpkeep(() => this.#view.tableOf(partition));
+    const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
   }
@@ -345,7 +356,11 @@ export class StorageNode {
     if (this.#closed) return;
     this.#closed = true;
     const partitions = [...this.#partitions.values()];
-    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
+    await Promise.all([
+      this.#controller.close(),
+      this.#recovery?.close(),
+      ...partitions.map(({ archiving }) => archiving.close()),
+    ]);
     await this.#reconciling;
     await this.#host.close();
     await this.#applier.close();

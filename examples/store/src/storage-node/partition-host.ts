@@ -2,7 +2,10 @@ import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
+import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
 import { Writer } from "./writer.js";
@@ -13,15 +16,25 @@ export class PartitionHost {
   readonly group: Group<number>;
   readonly replica: Replica;
   readonly writer: Writer;
+  readonly participant: Participant;
   readonly archiving: Archiving;
+  readonly changes: Changes;
   readonly #machine: GroupMachine;
 
-  constructor(group: Group<number>, replica: Replica, machine: GroupMachine, archive: ObjectStore) {
+  constructor(
+    group: Group<number>,
+    replica: Replica,
+    machine: GroupMachine,
+    archive: ObjectStore,
+    indexes?: IndexUpkeep,
+  ) {
     this.partition = replica.partition;
     this.group = group;
     this.replica = replica;
-    this.writer = new Writer(group, replica);
+    this.writer = new Writer(group, replica, indexes);
+    this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
+    this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;
     machine.beforeSnapshot = () => this.archiving.archive();
@@ -49,6 +62,7 @@ export class PartitionHost {
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      prepared: ready ? this.participant.preparedItems() : 0,
       members: this.group.members().storage,
     };
   }

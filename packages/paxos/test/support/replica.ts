@@ -1,6 +1,7 @@
 import type { Random, SimNode } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
+  type Ballot,
   ClientTable,
   type Configuration,
   type CoreEvent,
@@ -87,7 +88,7 @@ export class SimReplica {
   #ids = 0;
   #gathered: (Waiting & { id: number })[] = [];
   #asked = new Map<number, Waiting>();
-  #proposed = new Map<number, Waiting & { ballot: string }>();
+  #proposed = new Map<number, Waiting & { ballot: Ballot }>();
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
   readonly #luck: Random;
@@ -106,7 +107,7 @@ export class SimReplica {
   }
 
   get leaseRemainingMs(): number {
-    if (!this.node.up || this.core === undefined) return 0;
+    if (!this.node.up || this.core?.leading !== true) return 0;
     return this.core.leaseRemainingMs(this.node.now);
   }
 
@@ -468,7 +469,7 @@ export class SimReplica {
     if (core === undefined) return;
     const life = this.node.life;
     const nowMs = this.#mutation.clock(event.nowMs);
-    for (const effect of core.step({ ...event, nowMs })) {
+    for (const effect of core.step(nowMs === event.nowMs ? event : { ...event, nowMs })) {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
@@ -494,7 +495,7 @@ export class SimReplica {
           const waiting = this.#proposed.get(entry.slot);
           if (waiting === undefined) continue;
           this.#proposed.delete(entry.slot);
-          const ours = waiting.ballot === JSON.stringify(entry.ballot);
+          const ours = sameBallot(waiting.ballot, entry.ballot);
           if (ours && answer !== undefined) observer.onAcknowledged(entry.slot, this.node.scheduler.now);
           if (ours && verdict === "unknown") waiting.respond({ kind: "forgotten" });
           else waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
@@ -505,7 +506,7 @@ export class SimReplica {
         const waiting = this.#asked.get(effect.id);
         if (waiting === undefined) return;
         this.#asked.delete(effect.id);
-        this.#proposed.set(effect.slot, { ...waiting, ballot: JSON.stringify(effect.ballot) });
+        this.#proposed.set(effect.slot, { ...waiting, ballot: effect.ballot });
         return;
       }
       case "rejected": {

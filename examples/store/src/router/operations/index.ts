@@ -11,6 +11,8 @@ import { putItem } from "./put-item.js";
 import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
+import { transactGetItems } from "./transact-get-items.js";
+import { transactWriteItems } from "./transact-write-items.js";
 import { updateItem } from "./update-item.js";
 
 /** By the name in the `X-Amz-Target` header. */
@@ -28,4 +30,6 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["Scan", scan],
   ["BatchWriteItem", batchWriteItem],
   ["BatchGetItem", batchGetItem],
+  ["TransactWriteItems", transactWriteItems],
+  ["TransactGetItems", transactGetItems],
 ]);

@@ -18,9 +18,10 @@ export function findingsOf({ divergences, unreadable, unstable, absent }: PassRe
       const how = against === "none" ? "differs, and no two agree" : `differs from the ${against}`;
       return `${replica} ${how} (${kind}) at key ${hex(key)}${causes[cause]}, ${sinceText(since)}`;
     }),
-    ...unreadable.map(
-      ({ replica, cause, since }) => `${replica} cannot be read: ${reason(cause)}, ${sinceText(since)}`,
-    ),
+    ...unreadable.map(({ replica, where, cause, since }) => {
+      const when = where === "tree" || where === "reference" ? `, ${sinceText(since)}` : "";
+      return `${replica} cannot be read: ${reason(cause)}${when}`;
+    }),
     ...unstable.map(({ from }) => `a replica does not read the same twice, from key ${hex(from)} on`),
     ...absent.filter(isDamage).map(({ replica, cause }) => `the ${replica} cannot be built: ${reason(cause)}`),
   ];

@@ -2,7 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Divergence,
-  type RepairResult,
+  jsonLinesAudit,
   ScrubSchedule,
   type ScrubScheduleStats,
   type ScrubUnit,
@@ -12,10 +12,13 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Fleet } from "../control/fleet.js";
 import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
+import { LeaderCalls } from "../router/leader-calls.js";
 import { StoreError } from "../storage-node/errors.js";
 import { archiveUnit } from "./archive-unit.js";
 import { findingsOf } from "./findings.js";
+import { logUnit } from "./log-unit.js";
 import { PartitionScrubber } from "./partition-scrubber.js";
+import { type RepairParts, rebuildNode, repairArchive, type StoreRepair } from "./repairs.js";
 import { textFile } from "./text-file.js";
 
 /** What a pass may read of each replica: a small part of what a disk or a core can do, whatever the load. */
@@ -24,6 +27,8 @@ const BURST_BYTES = 1024 * 1024;
 /** The longest pause for the sake of the foreground; in a period that is short for a test's sake, a short one. */
 const YIELD_MS_MAX = 1_000;
 const YIELDS_A_ROUND_MIN = 100;
+const DEADLINE_MS = 30_000;
+const AUDIT = "repairs.jsonl";
 
 export interface ScrubbingOptions {
   readonly fleet: Fleet;
@@ -42,6 +47,7 @@ export interface ScrubbingStats extends ScrubScheduleStats {
 
 interface Partition {
   readonly scrubber: PartitionScrubber;
+  members: readonly string[];
   readonly units: readonly ScrubUnit[];
 }
 
@@ -53,11 +59,22 @@ export class Scrubbing {
   readonly #partitions = new Map<number, Partition>();
   /** What the last pass over each partition found. */
   readonly #found = new Map<number, readonly Divergence[]>();
+  readonly #rottenArchives = new Set<number>();
+  readonly #rottenLogs = new Set<string>();
+  readonly #logs = new Map<string, ScrubUnit>();
+  readonly #parts: RepairParts;
   #swept = false;
   #findings = 0;
 
   constructor(options: ScrubbingOptions) {
     this.#options = options;
+    const { fleet, archive } = options;
+    this.#parts = {
+      fleet,
+      archive,
+      calls: new LeaderCalls({ callerTo: (node) => fleet.callerTo(node), deadlineMs: DEADLINE_MS }),
+      audit: jsonLinesAudit(join(options.dir, AUDIT)),
+    };
     this.#schedule = new ScrubSchedule({
       units: () => this.#units(),
       fullPassEveryMs: options.fullPassEveryMs,
@@ -77,14 +94,34 @@ export class Scrubbing {
     return { ...this.#schedule.stats(), findings: this.#findings };
   }
 
-  /** Repairs what the last pass over each partition found, through the partitions' own logs, and says what came of it. */
-  async repair(): Promise<readonly RepairResult[]> {
-    const results: RepairResult[] = [];
+  /**
+   * Repairs what the last pass over everything found, and says what came of it: items through their partition's own log, objects of the archive out of the log, a
+   * node with a damaged log by having it begin anew (one node each time). Everything is written down in `repairs.jsonl` before it is done.
+   */
+  async repair(): Promise<readonly StoreRepair[]> {
+    const repairs: StoreRepair[] = [];
     for (const [partition, divergences] of this.#found) {
       const scrubber = this.#partitions.get(partition)?.scrubber;
-      if (scrubber !== undefined) results.push(...(await scrubber.repair({ divergences })));
+      for (const { key, replica, outcome, cause } of (await scrubber?.repair({ divergences })) ?? []) {
+        const what = `${groupId(partition)}: ${Buffer.from(key).toString("hex")} on ${replica}`;
+        repairs.push({ what, outcome, why: cause === undefined ? undefined : String(cause) });
+      }
     }
-    return results;
+    for (const partition of this.#rottenArchives) {
+      const members = this.#partitions.get(partition)?.members;
+      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members)));
+    }
+    for (const nodeId of this.#rottenLogs) {
+      if (repairs.some(({ outcome }) => outcome === "rebuilding"))
+        repairs.push({ what: `${nodeId}: its log`, outcome: "absent", why: "another node begins anew: ask again" });
+      else repairs.push(await rebuildNode(this.#parts, nodeId));
+    }
+    return repairs;
+  }
+
+  /** The same for a node that its log keeps from starting, of which no pass can say so. */
+  async rebuild(nodeId: string): Promise<StoreRepair> {
+    return await rebuildNode(this.#parts, nodeId);
   }
 
   /** Stops after the step that runs, and remembers where it was. */
@@ -114,17 +151,35 @@ export class Scrubbing {
     for (const [partition, held] of members) {
       const known = this.#partitions.get(partition);
       if (known === undefined) this.#partitions.set(partition, await this.#open(partition, held));
-      else known.scrubber.setMembers(held);
+      else {
+        known.members = held;
+        known.scrubber.setMembers(held);
+      }
     }
     for (const [partition, { scrubber }] of this.#partitions) {
       if (members.has(partition)) continue;
       this.#partitions.delete(partition);
       this.#found.delete(partition);
+      this.#rottenArchives.delete(partition);
       await scrubber.close();
       await rm(this.#dirOf(partition), { recursive: true, force: true });
     }
     await this.#sweep();
-    return [...this.#partitions.values()].flatMap(({ units }) => units);
+    this.#tellNodes(nodes);
+    return [...[...this.#partitions.values()].flatMap(({ units }) => units), ...this.#logs.values()];
+  }
+
+  #tellNodes(nodes: readonly string[]): void {
+    for (const nodeId of this.#logs.keys()) {
+      if (nodes.includes(nodeId)) continue;
+      this.#logs.delete(nodeId);
+      this.#rottenLogs.delete(nodeId);
+    }
+    for (const nodeId of nodes) {
+      if (this.#logs.has(nodeId)) continue;
+      const log = logUnit(`log/${nodeId}`, nodeId, () => this.#options.fleet.callerTo(nodeId));
+      this.#logs.set(nodeId, noting(log, this.#rottenLogs, nodeId));
+    }
   }
 
   async #open(partition: number, members: readonly string[]): Promise<Partition> {
@@ -136,7 +191,7 @@ export class Scrubbing {
       callerTo: (node) => fleet.callerTo(node),
       archive,
       dir: this.#dirOf(partition),
-      auditPath: join(dir, "repairs.jsonl"),
+      auditPath: join(dir, AUDIT),
     });
     const replicas: ScrubUnit = {
       name,
@@ -148,7 +203,8 @@ export class Scrubbing {
         return report;
       },
     };
-    return { scrubber, units: [replicas, archiveUnit(`${name}${ARCHIVE}`, archive, name)] };
+    const archived = noting(archiveUnit(`${name}/archive`, archive, name), this.#rottenArchives, partition);
+    return { scrubber, members, units: [replicas, archived] };
   }
 
   #dirOf(partition: number): string {
@@ -167,7 +223,18 @@ export class Scrubbing {
   }
 }
 
-const ARCHIVE = "/archive";
+/** Remembers whose unit had something that cannot be read, as of its last pass. */
+function noting<T>(unit: ScrubUnit, rotten: Set<T>, of: T): ScrubUnit {
+  return {
+    name: unit.name,
+    async pass(options) {
+      const report = await unit.pass(options);
+      if (report.unreadable.length > 0) rotten.add(of);
+      else if (options.from === undefined) rotten.delete(of);
+      return report;
+    },
+  };
+}
 
 function unitText(unit: string): string {
   const prefix = groupId(0).slice(0, -1);

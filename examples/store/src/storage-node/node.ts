@@ -90,6 +90,7 @@ export class StorageNode {
       metadata: () => this.#metadata,
       controller: () => this.#controller,
       status: () => this.status(),
+      wal,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { TableChange } from "../api/control/settings.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 
 export interface WriteOutcome {
@@ -23,6 +24,8 @@ export interface GetOutcome {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
+  /** Changes what is said of a table. */
+  updateTable(name: string, change: TableChange): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {

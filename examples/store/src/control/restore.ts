@@ -4,6 +4,7 @@ import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
 import { keyText } from "../storage-node/key-text.js";
+import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { decodeStored } from "../storage-node/stored-value.js";
 
@@ -109,7 +110,10 @@ class Gathered {
     this.#target = target;
   }
 
-  async add(write: Write): Promise<void> {
+  async add(given: Write): Promise<void> {
+    // What the source said of itself, and what its writes replaced, were its own.
+    if (isOwnKey(given.key)) return;
+    const { change: _, ...write } = given;
     this.#writes.set(keyText(write.key), write);
     this.#bytes += write.key.length + (write.op === "put" ? write.bytes.length : 0);
     if (this.#bytes >= BYTES_GATHERED_MAX || this.#writes.size >= WRITES_GATHERED_MAX) await this.flush();

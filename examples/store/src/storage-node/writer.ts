@@ -2,9 +2,12 @@ import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { assertCondition, evaluateWrite } from "../api/write.js";
-import { decodeCommand, type Write } from "./command.js";
+import { withChangeNotes } from "./change-notes.js";
+import { decodeCommand, type Image, type Write } from "./command.js";
+import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
@@ -19,6 +22,8 @@ export interface WriteResult {
   /** Bytes as the service counts them: what write capacity is charged by. */
   readonly beforeBytes: number;
   readonly afterBytes: number;
+  /** Write units by name of the secondary index, where any changed. */
+  readonly indexUnits?: Readonly<Record<string, number>>;
 }
 
 interface Pending {
@@ -26,15 +31,17 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Current {
-  readonly json: Uint8Array;
-  readonly itemSizeBytes: number;
-}
-
 interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
+  /** Absent: there is none; not said of a put. */
+  readonly after?: Item;
 }
+
+/** Whose item's time is up; see `Writer.expire`. */
+export type IsExpired = (item: Item) => boolean;
+
+const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 const textOf = (json: Uint8Array): string =>
   Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
@@ -51,7 +58,7 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
     after === undefined
       ? { op: "delete", key }
       : { op: "put", key, bytes: Buffer.from(JSON.stringify(after)), itemSizeBytes: itemBytes(after) };
-  return attributes === undefined ? { write } : { write, attributes };
+  return { write, ...(attributes && { attributes }), ...(after && { after }) };
 }
 
 /**
@@ -63,6 +70,7 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
 export class Writer {
   readonly #group: Group<number>;
   readonly #replica: Replica;
+  readonly #indexes: IndexUpkeep | undefined;
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
@@ -70,9 +78,11 @@ export class Writer {
   readonly #entries: EntryGatherer;
   #lastTimeMs = 0;
 
-  constructor(group: Group<number>, replica: Replica) {
+  /** @param indexes absent: none, whatever the table */
+  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep) {
     this.#group = group;
     this.#replica = replica;
+    this.#indexes = indexes;
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
@@ -86,15 +96,17 @@ export class Writer {
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
     const beforeBytes = current?.itemSizeBytes ?? 0;
-    if (op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
+    const indexes = this.#indexes?.active === true ? this.#indexes : undefined;
+    if (indexes === undefined && op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
       const { json, itemSizeBytes } = op;
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.json)) as Item);
+    const before = current === undefined ? undefined : (JSON.parse(textOf(current.bytes)) as Item);
     let decided: Decided;
     try {
       decided = decide(key, op, before);
+      if (op.kind === "update" && decided.after !== undefined) indexes?.check(op.actions, decided.after);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
@@ -104,9 +116,12 @@ export class Writer {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    await this.#append([write]);
+    const after = op.kind === "put" && indexes !== undefined ? (JSON.parse(textOf(op.json)) as Item) : decided.after;
+    const effects = indexes?.effects(key, before, after);
+    await this.#append(effects === undefined ? [write] : [write, ...effects.writes]);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
+    const indexUnits = effects?.units;
+    return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
   /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
@@ -115,7 +130,44 @@ export class Writer {
     return await this.#append(writes);
   }
 
-  #append(writes: readonly Write[]): Promise<number> {
+  /**
+   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
+   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
+   */
+  async describe(description: PartitionDescription): Promise<number> {
+    this.#assertLeading();
+    const { asOf } = this.#description();
+    if (description.asOf < asOf) {
+      const partition = `partition ${this.#replica.partition}`;
+      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
+    }
+    const bytes = encodeDescription(description);
+    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+  }
+
+  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
+  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
+    this.#assertLeading();
+    const current = this.#current(key, this.#pending.get(keyText(key)));
+    if (current === undefined || !isExpired(JSON.parse(textOf(current.bytes)) as Item)) return false;
+    await this.#append([{ op: "delete", key }], "expired");
+    return true;
+  }
+
+  /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
+  #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
+    const noted = why !== "repaired" && this.#description().recordsChanges;
+    const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
+    return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
+  }
+
+  #description(): PartitionDescription {
+    const { write } = this.#pending.get(DESCRIPTION_NAME) ?? {};
+    if (write === undefined) return this.#replica.description;
+    return decodeDescription(write.op === "put" ? write.bytes : undefined);
+  }
+
+  #appendNoted(writes: readonly Write[]): Promise<number> {
     const { done } = this.#entries.add(writes, this.#round);
     for (const write of writes) {
       const name = keyText(write.key);
@@ -158,11 +210,11 @@ export class Writer {
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
-      await this.submit([
+      const healed: Write =
         expected === undefined
           ? { op: "delete", key }
-          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
-      ]);
+          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes };
+      await this.#append([healed], "repaired");
       return true;
     } finally {
       watches.delete(watch);
@@ -182,10 +234,13 @@ export class Writer {
     return false;
   }
 
-  #current(key: Uint8Array, pending: Pending | undefined): Current | undefined {
-    if (pending === undefined) return this.#replica.get(key);
+  #current(key: Uint8Array, pending: Pending | undefined): Image | undefined {
+    if (pending === undefined) {
+      const stored = this.#replica.get(key);
+      return stored && { bytes: stored.json, itemSizeBytes: stored.itemSizeBytes };
+    }
     const { write } = pending;
-    return write.op === "delete" ? undefined : { json: write.bytes, itemSizeBytes: write.itemSizeBytes };
+    return write.op === "delete" ? undefined : write;
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 /** What the operations on tables take. */
 import type { TableClass, Tag } from "../control/settings.js";
 import { tableClass, tags } from "./control.js";
+import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -16,6 +17,8 @@ export interface CreateTableRequest {
   DeletionProtectionEnabled?: boolean;
   TableClass?: TableClass;
   Tags?: Tag[];
+  LocalSecondaryIndexes?: LocalIndexRequest[];
+  GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
 
 export const createTable: StructureShape = {
@@ -57,7 +60,7 @@ export const createTable: StructureShape = {
     },
     DeletionProtectionEnabled: { type: "boolean" },
     GlobalSecondaryIndexes: { type: "unsupported" },
-    LocalSecondaryIndexes: { type: "unsupported" },
+    LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },

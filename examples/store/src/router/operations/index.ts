@@ -1,4 +1,5 @@
 import { describeEndpoints, describeLimits } from "./account.js";
+import { batchExecuteStatement } from "./batch-execute-statement.js";
 import { batchGetItem } from "./batch-get-item.js";
 import { batchWriteItem } from "./batch-write-item.js";
 import { describeContinuousBackups, updateContinuousBackups } from "./continuous-backups.js";
@@ -6,6 +7,7 @@ import { createTable } from "./create-table.js";
 import { deleteItem } from "./delete-item.js";
 import { deleteTable } from "./delete-table.js";
 import { describeTable } from "./describe-table.js";
+import { executeStatement } from "./execute-statement.js";
 import { getItem } from "./get-item.js";
 import { listTables } from "./list-tables.js";
 import type { AnyOperation } from "./operation.js";
@@ -40,4 +42,6 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["Scan", scan],
   ["BatchWriteItem", batchWriteItem],
   ["BatchGetItem", batchGetItem],
+  ["ExecuteStatement", executeStatement],
+  ["BatchExecuteStatement", batchExecuteStatement],
 ]);

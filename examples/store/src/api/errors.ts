@@ -1,4 +1,5 @@
 import { messages } from "./messages.js";
+import { streamMessages } from "./streams/messages.js";
 
 const SERVICE = "com.amazonaws.dynamodb.v20120810";
 const CORAL = "com.amazon.coral.service";
@@ -17,6 +18,7 @@ const errorTypes = {
   },
   LimitExceededException: { namespace: SERVICE, status: 400, message: messages.limitExceeded },
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
+  ExpiredIteratorException: { namespace: SERVICE, status: 400, message: streamMessages.expired },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
   PointInTimeRecoveryUnavailableException: { namespace: SERVICE, status: 400, message: messages.noPointInTimeRecovery },
   ProvisionedThroughputExceededException: { namespace: SERVICE, status: 400, message: messages.throughputExceeded },
@@ -30,6 +32,7 @@ const errorTypes = {
   TableNotFoundException: { namespace: SERVICE, status: 400, message: messages.tableNotFound },
   ThrottlingException: { namespace: "com.amazon.coral.availability", status: 400, message: messages.throttled },
   TransactionConflictException: { namespace: SERVICE, status: 400, message: messages.transactionConflict },
+  TrimmedDataAccessException: { namespace: SERVICE, status: 400, message: streamMessages.trimmed },
   UnknownOperationException: { namespace: CORAL, status: 400, message: undefined },
   ValidationException: { namespace: "com.amazon.coral.validate", status: 400, message: undefined },
 } as const satisfies Record<string, { namespace: string; status: number; message: string | undefined }>;

@@ -1,3 +1,5 @@
+import type { LatestStream, StreamViewType } from "./streams/model.js";
+
 /**
  * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
  * Attribute values stand as in the JSON protocol (numbers as normalized decimal strings, binary as base64).
@@ -38,10 +40,12 @@ export interface TableDefinition {
   /** Units a second; 0 under PAY_PER_REQUEST. */
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
+  /** The table is to have a stream from the beginning. */
+  readonly streamViewType?: StreamViewType;
 }
 
-/** ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
-export type TableStatus = "CREATING" | "ACTIVE" | "DELETING" | "ARCHIVED";
+/** UPDATING: what was asked for is on its way, and the table can be used meanwhile. ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
+export type TableStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING" | "ARCHIVED";
 
 export interface TableRecord extends TableDefinition {
   /** Never used again for another table, not even one of the same name. */
@@ -49,6 +53,7 @@ export interface TableRecord extends TableDefinition {
   readonly status: TableStatus;
   readonly createdAtMs: number;
   readonly partitions: number;
+  readonly latestStream?: LatestStream;
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };
 }

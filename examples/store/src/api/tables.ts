@@ -3,6 +3,7 @@ import { validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
+import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
 const UNITS_MAX = 1_000_000_000_000;
 
@@ -18,7 +19,9 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
   if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
+  const streamViewType = streamOfNewTable(request.StreamSpecification);
   return {
+    ...(streamViewType && { streamViewType }),
     name: request.TableName,
     keySchema: keySchema(request),
     billingMode,
@@ -47,8 +50,10 @@ function keySchema(request: CreateTableRequest): KeySchema {
   return { partition, sort: definitions.get(second.AttributeName) as KeyAttribute };
 }
 
+export const REGION = "local";
+
 export function tableArn(name: string): string {
-  return `arn:aws:dynamodb:local:000000000000:table/${name}`;
+  return `arn:aws:dynamodb:${REGION}:000000000000:table/${name}`;
 }
 
 /**
@@ -77,6 +82,7 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     ...(table.billingMode === "PAY_PER_REQUEST" && {
       BillingModeSummary: { BillingMode: "PAY_PER_REQUEST", LastUpdateToPayPerRequestDateTime: createdAt },
     }),
+    ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
     }),

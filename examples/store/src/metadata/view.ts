@@ -1,3 +1,4 @@
+import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
 import type { PartitionRecord, TableEntry } from "./records.js";
 
@@ -17,6 +18,8 @@ export interface MetadataObserver {
 export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
   readonly partitions = new Map<number, PartitionRecord>();
+  /** By key. */
+  readonly streams = new Map<string, StreamRecord>();
   readonly #routes = new Map<string, PartitionRecord>();
   nextPartition = 1;
   appliedThrough: number;
@@ -32,6 +35,7 @@ export class MetadataView {
     replica.observeTakeOver(() => {
       this.tables.clear();
       this.partitions.clear();
+      this.streams.clear();
       this.#routes.clear();
       this.#load(replica);
       observer.replaced();
@@ -49,6 +53,13 @@ export class MetadataView {
       .sort((a, b) => a.hashFrom - b.hashFrom);
   }
 
+  /** Those of a table, oldest first: at most one of them is on. */
+  streamsOf(tableId: string): StreamRecord[] {
+    return [...this.streams.values()]
+      .filter((stream) => stream.tableId === tableId)
+      .sort((a, b) => a.createdAtMs - b.createdAtMs);
+  }
+
   #take({ key, json }: MetadataChange): void {
     const name = Buffer.from(key).toString();
     const value: unknown = json === undefined ? undefined : JSON.parse(Buffer.from(json).toString());
@@ -57,6 +68,9 @@ export class MetadataView {
     } else if (name.startsWith("t/")) {
       if (value === undefined) this.tables.delete(name.slice(2));
       else this.tables.set(name.slice(2), value as TableEntry);
+    } else if (name.startsWith("s/")) {
+      if (value === undefined) this.streams.delete(name);
+      else this.streams.set(name, value as StreamRecord);
     } else if (name.startsWith("r/")) {
       const old = this.#routes.get(name);
       if (old !== undefined) this.partitions.delete(old.partition);

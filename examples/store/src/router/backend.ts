@@ -1,4 +1,5 @@
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type { StreamsBackend } from "./streams/backend.js";
 
 export interface WriteOutcome {
   /** What `returnValues` asked for; absent when there is nothing to return. */
@@ -35,6 +36,9 @@ export interface Backend {
     readonly target: string;
     readonly untilMs: number;
   }): Promise<TableRecord>;
+
+  /** Absent: there are no streams here. */
+  readonly streams?: StreamsBackend;
 
   /** The table as the routing cache knows it: the way of every item operation. */
   table(name: string): Promise<TableRecord>;

@@ -11,7 +11,9 @@ import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { Backend, GetOutcome, WriteOutcome } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
+import { StreamPlane } from "./streams/stream-plane.js";
 import { TableLimits } from "./table-limits.js";
+import { told } from "./told-error.js";
 
 const ROUTE_PAUSE_MS = 20;
 
@@ -30,6 +32,7 @@ export class DataPlane implements Backend {
   readonly #options: DataPlaneOptions;
   readonly #leaders: LeaderCalls;
   readonly #limits: TableLimits;
+  readonly streams: StreamPlane;
   readonly #deadlineMs: number;
   #turn = 0;
 
@@ -38,6 +41,7 @@ export class DataPlane implements Backend {
     this.#limits = new TableLimits(options.admission);
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
+    this.streams = new StreamPlane({ leaders: this.#leaders, nodes: options });
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
@@ -90,7 +94,8 @@ export class DataPlane implements Backend {
   async table(name: string): Promise<TableRecord> {
     const table = await this.#options.routes.table(name);
     // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
-    if (table.status !== "ACTIVE") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    if (table.status !== "ACTIVE" && table.status !== "UPDATING")
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
     return table;
   }
 
@@ -234,13 +239,6 @@ export class DataPlane implements Backend {
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
   }
-}
-
-/** What failed inside becomes what the service would say. */
-function told(error: unknown): unknown {
-  if (!(error instanceof StoreError)) return error;
-  const type = error.code === "ERR_STORE_OVERLOADED" ? "ThrottlingException" : "InternalServerError";
-  return new ApiError(type, undefined, { cause: error });
 }
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */

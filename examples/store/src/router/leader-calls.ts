@@ -7,7 +7,16 @@ const SILENCE_MS = 2_000;
 /** Leaders remembered; past it the one remembered longest is forgotten, and found again when asked for. */
 const LEADERS_MAX = 10_000;
 /** What changes nothing may be asked again elsewhere, whatever became of the first attempt. */
-const REPEATABLE: ReadonlySet<Method> = new Set<Method>(["get", "page", "describeTable", "listTables"]);
+const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
+  "get",
+  "page",
+  "describeTable",
+  "listTables",
+  "changes",
+  "changesEnd",
+  "describeStream",
+  "listStreams",
+]);
 
 export interface LeaderCallsOptions {
   readonly callerTo: (nodeId: string) => Caller;

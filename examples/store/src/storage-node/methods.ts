@@ -1,5 +1,7 @@
+import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
+import type { StreamService } from "../metadata/stream-service.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
 import { partitionPage } from "./page.js";
@@ -7,6 +9,7 @@ import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
+import { streamMethods } from "./stream-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
@@ -14,6 +17,8 @@ const CHANGE_TIMEOUT_MS = 30_000;
 export interface NodeParts {
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
+  readonly streams: () => StreamService;
+  readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
 }
@@ -26,7 +31,7 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, controller, status }: NodeParts): Handlers {
+export function nodeMethods({ partitionOf, metadata, streams, archive, controller, status }: NodeParts): Handlers {
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -63,7 +68,8 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
     status,
 
     ...scrubMethods(partitionOf),
-    ...changeMethods(partitionOf),
+    ...changeMethods(partitionOf, archive),
+    ...streamMethods(streams, () => controller().wake()),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -1,4 +1,5 @@
 /** What the operations on tables take. */
+import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -11,6 +12,7 @@ export interface CreateTableRequest {
   KeySchema: { AttributeName: string; KeyType: "HASH" | "RANGE" }[];
   BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+  StreamSpecification?: StreamSpecification;
 }
 
 export const createTable: StructureShape = {
@@ -56,10 +58,7 @@ export const createTable: StructureShape = {
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
-    StreamSpecification: {
-      type: "unsupported",
-      unless: (value) => (value as { StreamEnabled?: unknown }).StreamEnabled === false,
-    },
+    StreamSpecification: streamSpecification,
     TableClass: { type: "unsupported", unless: (value) => value === "STANDARD" },
     Tags: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
     WarmThroughput: { type: "unsupported" },

@@ -12,6 +12,7 @@ import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
 import { updateItem } from "./update-item.js";
+import { updateTable } from "./update-table.js";
 
 /** By the name in the `X-Amz-Target` header. */
 export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, AnyOperation>([
@@ -19,6 +20,7 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["DescribeTable", describeTable],
   ["ListTables", listTables],
   ["DeleteTable", deleteTable],
+  ["UpdateTable", updateTable],
   ["RestoreTableToPointInTime", restoreTableToPointInTime],
   ["PutItem", putItem],
   ["GetItem", getItem],

@@ -1,4 +1,5 @@
 import type { LatestStream, StreamViewType } from "./streams/model.js";
+import type { TimeToLive } from "./time-to-live.js";
 
 /**
  * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
@@ -54,6 +55,7 @@ export interface TableRecord extends TableDefinition {
   readonly createdAtMs: number;
   readonly partitions: number;
   readonly latestStream?: LatestStream;
+  readonly timeToLive?: TimeToLive;
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };
 }

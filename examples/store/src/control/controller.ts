@@ -10,6 +10,7 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
@@ -69,6 +70,7 @@ export class Controller {
   readonly #healing: Healing;
   readonly #streams: StreamUpkeep;
   readonly #nodes: Rounds;
+  readonly #expiry: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -85,6 +87,9 @@ export class Controller {
     const { streams, view } = options;
     this.#streams = new StreamUpkeep({ streams, view, calls: this.#calls, nowMs: () => Date.now() });
     this.#nodes = new Rounds(() => this.#healing.round());
+    const { partitions } = options;
+    const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
+    this.#expiry = new Rounds(() => expiry.round());
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -94,7 +99,7 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return this.#tables.lastFailure ?? this.#archive.lastFailure ?? this.#nodes.lastFailure;
+    return [this.#tables, this.#archive, this.#nodes, this.#expiry].find(({ lastFailure }) => lastFailure)?.lastFailure;
   }
 
   /** The node is gone for good; see `Healing.giveUp`. */
@@ -224,7 +229,8 @@ export class Controller {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#tables.close(), this.#archive.close(), this.#nodes.close(), this.#schedule.settled()]);
+    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry];
+    await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
     await this.#streams.finished();
   }

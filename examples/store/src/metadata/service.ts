@@ -162,17 +162,19 @@ export class MetadataService {
     });
   }
 
-  /** One change, decided upon the metadata as they are; none where there is nothing to write. */
-  async change(decide: () => readonly Write[]): Promise<void> {
-    await this.#exclusively(async () => {
-      const writes = decide();
+  /** One change, decided upon the metadata as they are; none where there is nothing to write. Resolves with the metadata's slot as of which it is so. */
+  async change(decide: (view: MetadataView) => readonly Write[]): Promise<number> {
+    const { view } = this.#options;
+    return await this.#exclusively(async () => {
+      const writes = decide(view);
       if (writes.length > 0) await this.#submit(writes);
+      return view.appliedThrough;
     });
   }
 
   /** Runs at the leader, upon everything that was acknowledged before. */
-  async read<T>(read: () => T): Promise<T> {
-    return await this.#read(read);
+  async read<T>(read: (view: MetadataView) => T): Promise<T> {
+    return await this.#read(() => read(this.#options.view));
   }
 
   async describeTable(name: string): Promise<VersionedTable> {

@@ -12,7 +12,6 @@ import type { MetadataView } from "./view.js";
 
 export interface StreamServiceOptions {
   readonly metadata: Pick<MetadataService, "change" | "read">;
-  readonly view: Pick<MetadataView, "tables" | "streams" | "streamsOf" | "appliedThrough">;
   readonly nowMs: () => number;
 }
 
@@ -71,9 +70,9 @@ export class StreamService {
 
   /** Begins a stream of this view type, or (null) ends the one that there is. The table is UPDATING until its partitions know. */
   async setStream(name: string, viewType: StreamViewType | null): Promise<VersionedTable> {
-    const { metadata, view, nowMs } = this.#options;
+    const { metadata, nowMs } = this.#options;
     let changed!: TableEntry;
-    await metadata.change(() => {
+    const version = await metadata.change((view) => {
       const table = view.tables.get(name);
       if (table === undefined) throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
       if (table.status !== "ACTIVE") throw new ApiError("ResourceInUseException", streamMessages.inUse(name));
@@ -88,13 +87,13 @@ export class StreamService {
       changed = { ...table, status: "UPDATING", latestStream: stream.latestStream };
       return [putRecord(tableKey(name), changed), stream.write];
     });
-    return { table: changed, version: view.appliedThrough };
+    return { table: changed, version };
   }
 
   /** Every partition of a table knows by now which of its streams is on, from or through its slot. */
   async settled({ tableId }: TableEntry, slots: readonly PartitionSlot[]): Promise<void> {
-    const { metadata, view, nowMs } = this.#options;
-    await metadata.change(() =>
+    const { metadata, nowMs } = this.#options;
+    await metadata.change((view) =>
       view.streamsOf(tableId).flatMap((record) => {
         if (record.status === "ENABLING") return [putStream(enabledStream(record, slots, nowMs()))];
         if (record.status === "DISABLING") return [putStream(endedStream(record, slots, nowMs(), false))];
@@ -105,8 +104,8 @@ export class StreamService {
 
   /** The table's partitions are about to go, and all that was recorded through these slots is in the archive; absent: it is not, and its streams go too. */
   async tableGoes({ tableId }: TableEntry, slots: readonly PartitionSlot[] | undefined): Promise<void> {
-    const { metadata, view, nowMs } = this.#options;
-    await metadata.change(() =>
+    const { metadata, nowMs } = this.#options;
+    await metadata.change((view) =>
       view.streamsOf(tableId).map((record) => {
         // One that never began has nothing in it.
         if (slots === undefined || record.shards.length === 0) return dropStream(record);
@@ -117,8 +116,8 @@ export class StreamService {
 
   /** How far the logs are by now: what is older than a day is told from what is not by that. */
   async marked(stream: StreamRecord, ends: ReadonlyMap<number, number>): Promise<void> {
-    const { metadata, view, nowMs } = this.#options;
-    await metadata.change(() => {
+    const { metadata, nowMs } = this.#options;
+    await metadata.change((view) => {
       const record = view.streams.get(keyOf(stream));
       return record === undefined ? [] : [putStream(markedStream(record, ends, nowMs()))];
     });
@@ -126,8 +125,8 @@ export class StreamService {
 
   /** Nobody can read it any more. */
   async forget(stream: StreamRecord): Promise<void> {
-    const { metadata, view, nowMs } = this.#options;
-    await metadata.change(() => {
+    const { metadata, nowMs } = this.#options;
+    await metadata.change((view) => {
       const record = view.streams.get(keyOf(stream));
       return record !== undefined && isForgotten(record, nowMs()) ? [dropStream(record)] : [];
     });
@@ -135,16 +134,16 @@ export class StreamService {
 
   /** @throws ResourceNotFoundException */
   async describe(tableName: string, label: string): Promise<StreamRecord> {
-    const { metadata, view } = this.#options;
-    const record = await metadata.read(() => view.streams.get(keyOf({ tableName, label })));
+    const { metadata } = this.#options;
+    const record = await metadata.read((view) => view.streams.get(keyOf({ tableName, label })));
     if (record !== undefined) return record;
     throw new ApiError("ResourceNotFoundException", streamMessages.notFound(streamArn(tableName, label)));
   }
 
   /** By table and label, those of one table where one is named. */
   async list({ tableName, after, limitMax }: StreamListRequest): Promise<{ streams: StreamName[]; more: boolean }> {
-    const { metadata, view } = this.#options;
-    return await metadata.read(() => {
+    const { metadata } = this.#options;
+    return await metadata.read((view) => {
       const keys = [...view.streams.keys()].filter((key) => after === undefined || key > keyOf(after)).sort();
       const names = keys.map((key) => view.streams.get(key) as StreamRecord);
       const found = names.filter((stream) => tableName === undefined || stream.tableName === tableName);

@@ -1,4 +1,5 @@
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import type { StreamsBackend } from "./streams/backend.js";
 
 export interface WriteOutcome {
@@ -37,6 +38,8 @@ export interface Backend {
     readonly untilMs: number;
   }): Promise<TableRecord>;
 
+  /** Absent: nothing expires here. */
+  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
   /** Absent: there are no streams here. */
   readonly streams?: StreamsBackend;
 

@@ -4,6 +4,7 @@ import { ApiError, type ApiErrorType } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
@@ -73,6 +74,10 @@ export class DataPlane implements Backend {
 
   async deleteTable(name: string): Promise<TableRecord> {
     return await this.#metadata("deleteTable", { name });
+  }
+
+  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+    return await this.#metadata("setTimeToLive", { name, wanted });
   }
 
   async describeTable(name: string): Promise<TableRecord> {
@@ -158,7 +163,7 @@ export class DataPlane implements Backend {
     return { items, scannedCount, scannedBytes, units, ...(lastKey === undefined ? {} : { lastKey }) };
   }
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "setTimeToLive">(
     method: M,
     params: Params<M>,
   ): Promise<TableRecord> {

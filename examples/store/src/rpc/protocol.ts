@@ -1,6 +1,7 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
@@ -70,6 +71,7 @@ export interface NodeMethods {
     result: ChangePage;
   };
   setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
   describeStream: { params: StreamName; result: StreamRecord };
   listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };

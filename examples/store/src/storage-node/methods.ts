@@ -2,6 +2,7 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
+import { setTimeToLive } from "../metadata/time-to-live.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
 import { partitionPage } from "./page.js";
@@ -63,6 +64,7 @@ export function nodeMethods({ partitionOf, metadata, streams, archive, controlle
       return table;
     },
 
+    setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,

@@ -150,7 +150,7 @@ export class StorageNode {
       newTableId: randomUUID,
       nowMs: () => Date.now(),
     });
-    this.#streams = new StreamService({ metadata: this.#metadata, view: this.#view, nowMs: () => Date.now() });
+    this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,

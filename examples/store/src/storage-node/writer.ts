@@ -33,9 +33,6 @@ interface Decided {
   readonly attributes?: Item;
 }
 
-/** Whose item's time is up; see `Writer.expire`. */
-export type IsExpired = (item: Item) => boolean;
-
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 const textOf = (json: Uint8Array): string =>
@@ -106,7 +103,7 @@ export class Writer {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    await this.#append([write]);
+    await this.#append([write], op.kind === "delete" && op.expired ? "expired" : undefined);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
     return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
   }
@@ -130,15 +127,6 @@ export class Writer {
     }
     const bytes = encodeDescription(description);
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
-  }
-
-  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
-  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
-    this.#assertLeading();
-    const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(JSON.parse(textOf(current.bytes)) as Item)) return false;
-    await this.#append([{ op: "delete", key }], "expired");
-    return true;
   }
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */

@@ -11,6 +11,7 @@ import { putItem } from "./put-item.js";
 import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
+import { describeTimeToLive, updateTimeToLive } from "./time-to-live.js";
 import { updateItem } from "./update-item.js";
 import { updateTable } from "./update-table.js";
 
@@ -21,6 +22,8 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["ListTables", listTables],
   ["DeleteTable", deleteTable],
   ["UpdateTable", updateTable],
+  ["UpdateTimeToLive", updateTimeToLive],
+  ["DescribeTimeToLive", describeTimeToLive],
   ["RestoreTableToPointInTime", restoreTableToPointInTime],
   ["PutItem", putItem],
   ["GetItem", getItem],

@@ -77,7 +77,7 @@ export class MetadataService {
         hashTo,
         members: members(),
       }));
-      const { streamViewType, ...asked } = definition;
+      const { streamViewType, globalIndexes: _none, ...asked } = definition;
       const stream = streamViewType && newStream(view, { ...asked, tableId }, streamViewType, nowMs());
       const table: TableEntry = {
         ...asked,

@@ -20,6 +20,7 @@ export class MetadataView {
   readonly partitions = new Map<number, PartitionRecord>();
   /** By key. */
   readonly streams = new Map<string, StreamRecord>();
+  readonly #tablesById = new Map<string, TableEntry>();
   readonly #routes = new Map<string, PartitionRecord>();
   nextPartition = 1;
   appliedThrough: number;
@@ -34,6 +35,7 @@ export class MetadataView {
     });
     replica.observeTakeOver(() => {
       this.tables.clear();
+      this.#tablesById.clear();
       this.partitions.clear();
       this.streams.clear();
       this.#routes.clear();
@@ -60,14 +62,26 @@ export class MetadataView {
       .sort((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
+  /** The table that a partition belongs to. */
+  tableOf(partition: number): TableEntry | undefined {
+    const tableId = this.partitions.get(partition)?.tableId;
+    return tableId === undefined ? undefined : this.#tablesById.get(tableId);
+  }
+
   #take({ key, json }: MetadataChange): void {
     const name = Buffer.from(key).toString();
     const value: unknown = json === undefined ? undefined : JSON.parse(Buffer.from(json).toString());
     if (name === "n") {
       if (value !== undefined) this.nextPartition = (value as { next: number }).next;
     } else if (name.startsWith("t/")) {
+      const old = this.tables.get(name.slice(2));
+      if (old !== undefined) this.#tablesById.delete(old.tableId);
       if (value === undefined) this.tables.delete(name.slice(2));
-      else this.tables.set(name.slice(2), value as TableEntry);
+      else {
+        const table = value as TableEntry;
+        this.tables.set(name.slice(2), table);
+        this.#tablesById.set(table.tableId, table);
+      }
     } else if (name.startsWith("s/")) {
       if (value === undefined) this.streams.delete(name);
       else this.streams.set(name, value as StreamRecord);

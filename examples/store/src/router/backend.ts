@@ -2,11 +2,18 @@ import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, Wr
 import type { TimeToLive } from "../api/time-to-live.js";
 import type { StreamsBackend } from "./streams/backend.js";
 
+/** What secondary indexes have part in a sum of units, by their names. */
+export interface IndexUnits {
+  readonly local?: Readonly<Record<string, number>>;
+  readonly global?: Readonly<Record<string, number>>;
+}
+
 export interface WriteOutcome {
   /** What `returnValues` asked for; absent when there is nothing to return. */
   readonly attributes?: Item;
-  /** Write units consumed. */
+  /** Write units consumed, those of indexes included. */
   readonly units: number;
+  readonly indexUnits?: IndexUnits;
 }
 
 export interface GetOutcome {
@@ -16,6 +23,12 @@ export interface GetOutcome {
   /** Read units consumed. */
   readonly units: number;
 }
+
+export type PageOutcome = Page & {
+  /** Read units consumed, those of indexes included. */
+  readonly units: number;
+  readonly indexUnits?: IndexUnits;
+};
 
 /**
  * What the protocol side of a router asks of the storage side. Every method may throw an `ApiError` of `api/errors`
@@ -47,5 +60,5 @@ export interface Backend {
   table(name: string): Promise<TableRecord>;
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
-  page(table: TableRecord, request: PageRequest): Promise<Page & { readonly units: number }>;
+  page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;
 }

@@ -5,8 +5,6 @@ import type { Replica } from "./replica.js";
 import type { StoredValue } from "./stored-value.js";
 import type { Writer } from "./writer.js";
 
-/** Hash and length of a partition key never are five bytes FF: behind them lies nothing that expires. */
-const ITEMS_END: Uint8Array = new Uint8Array(5).fill(0xff);
 /** Items and bytes looked at in one turn of the event loop, then everybody else's. */
 const STEP_ITEMS_MAX = 100;
 const STEP_BYTES_MAX = 256 * 1024;
@@ -46,7 +44,7 @@ export class ExpirySweep {
     let items = 0;
     let bytes = 0;
     let ended = true;
-    for (const { key, value } of this.#parts.replica.range({ from: this.#from, to: ITEMS_END })) {
+    for (const { key, value } of this.#parts.replica.range({ from: this.#from })) {
       if (items >= STEP_ITEMS_MAX || bytes >= STEP_BYTES_MAX) {
         this.#from = Uint8Array.from(key);
         ended = false;

@@ -5,7 +5,6 @@ import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from ".
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
-import { isOwnKey } from "./own-keys.js";
 import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
@@ -181,7 +180,7 @@ export class Replica {
         this.#backlog++;
         this.#backlogBytes += bytesOf(overlay);
         observed.push({ key: write.key, json: value?.json });
-        if (isOwnKey(write.key)) this.#description = undefined;
+        if (Buffer.compare(write.key, DESCRIPTION_KEY) === 0) this.#description = undefined;
         changed ||= write.change !== undefined;
       }
     }

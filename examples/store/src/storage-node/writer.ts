@@ -7,6 +7,7 @@ import { decodeCommand, type Image, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
@@ -21,6 +22,8 @@ export interface WriteResult {
   /** Bytes as the service counts them: what write capacity is charged by. */
   readonly beforeBytes: number;
   readonly afterBytes: number;
+  /** Write units by name of the secondary index, where any changed. */
+  readonly indexUnits?: Readonly<Record<string, number>>;
 }
 
 interface Pending {
@@ -31,6 +34,8 @@ interface Pending {
 interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
+  /** Absent: there is none; not said of a put. */
+  readonly after?: Item;
 }
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
@@ -50,7 +55,7 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
     after === undefined
       ? { op: "delete", key }
       : { op: "put", key, bytes: Buffer.from(JSON.stringify(after)), itemSizeBytes: itemBytes(after) };
-  return attributes === undefined ? { write } : { write, attributes };
+  return { write, ...(attributes && { attributes }), ...(after && { after }) };
 }
 
 /**
@@ -62,6 +67,7 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
 export class Writer {
   readonly #group: Group<number>;
   readonly #replica: Replica;
+  readonly #indexes: IndexUpkeep | undefined;
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
@@ -69,9 +75,11 @@ export class Writer {
   readonly #entries: EntryGatherer;
   #lastTimeMs = 0;
 
-  constructor(group: Group<number>, replica: Replica) {
+  /** @param indexes absent: none, whatever the table */
+  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep) {
     this.#group = group;
     this.#replica = replica;
+    this.#indexes = indexes;
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
@@ -85,7 +93,8 @@ export class Writer {
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
     const beforeBytes = current?.itemSizeBytes ?? 0;
-    if (op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
+    const indexes = this.#indexes?.active === true ? this.#indexes : undefined;
+    if (indexes === undefined && op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
       const { json, itemSizeBytes } = op;
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
@@ -94,6 +103,7 @@ export class Writer {
     let decided: Decided;
     try {
       decided = decide(key, op, before);
+      if (op.kind === "update" && decided.after !== undefined) indexes?.check(op.actions, decided.after);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
@@ -103,9 +113,13 @@ export class Writer {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    await this.#append([write], op.kind === "delete" && op.expired ? "expired" : undefined);
+    const after = op.kind === "put" && indexes !== undefined ? (JSON.parse(textOf(op.json)) as Item) : decided.after;
+    const effects = indexes?.effects(key, before, after);
+    const why = op.kind === "delete" && op.expired ? "expired" : undefined;
+    await this.#append(effects === undefined ? [write] : [write, ...effects.writes], why);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
+    const indexUnits = effects?.units;
+    return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
   /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */

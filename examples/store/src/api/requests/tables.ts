@@ -1,5 +1,6 @@
 /** What the operations on tables take. */
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
+import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -13,6 +14,8 @@ export interface CreateTableRequest {
   BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
   StreamSpecification?: StreamSpecification;
+  LocalSecondaryIndexes?: LocalIndexRequest[];
+  GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
 
 export const createTable: StructureShape = {
@@ -54,7 +57,7 @@ export const createTable: StructureShape = {
     },
     DeletionProtectionEnabled: { type: "unsupported", unless: (value) => value === false },
     GlobalSecondaryIndexes: { type: "unsupported" },
-    LocalSecondaryIndexes: { type: "unsupported" },
+    LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },

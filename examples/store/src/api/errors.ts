@@ -19,6 +19,7 @@ const errorTypes = {
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
   IdempotentParameterMismatchException: { namespace: SERVICE, status: 400, message: messages.tokenMismatch },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
+  InvalidSignatureException: { namespace: CORAL, status: 400, message: messages.signatureMismatch },
   PointInTimeRecoveryUnavailableException: { namespace: SERVICE, status: 400, message: messages.noPointInTimeRecovery },
   ProvisionedThroughputExceededException: { namespace: SERVICE, status: 400, message: messages.throughputExceeded },
   RequestLimitExceeded: { namespace: SERVICE, status: 400, message: messages.requestLimitExceeded },
@@ -33,6 +34,7 @@ const errorTypes = {
   TransactionCanceledException: { namespace: SERVICE, status: 400, message: undefined },
   TransactionConflictException: { namespace: SERVICE, status: 400, message: messages.transactionConflict },
   TransactionInProgressException: { namespace: SERVICE, status: 400, message: messages.transactionInProgress },
+  UnrecognizedClientException: { namespace: CORAL, status: 400, message: messages.unrecognizedClient },
   UnknownOperationException: { namespace: CORAL, status: 400, message: undefined },
   ValidationException: { namespace: "com.amazon.coral.validate", status: 400, message: undefined },
 } as const satisfies Record<string, { namespace: string; status: number; message: string | undefined }>;

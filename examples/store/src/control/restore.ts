@@ -110,9 +110,10 @@ class Gathered {
     this.#target = target;
   }
 
-  async add(write: Write): Promise<void> {
-    // What the source kept of itself beside its items was its own.
-    if (isOwnKey(write.key)) return;
+  async add(given: Write): Promise<void> {
+    // What the source said of itself, and what its writes replaced, were its own.
+    if (isOwnKey(given.key)) return;
+    const { change: _, ...write } = given;
     this.#writes.set(keyText(write.key), write);
     this.#bytes += write.key.length + (write.op === "put" ? write.bytes.length : 0);
     if (this.#bytes >= BYTES_GATHERED_MAX || this.#writes.size >= WRITES_GATHERED_MAX) await this.flush();

@@ -1,6 +1,7 @@
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
+import { changeMethods } from "./change-methods.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
@@ -64,6 +65,7 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
 
     ...scrubMethods(partitionOf),
     ...transactionMethods(partitionOf),
+    ...changeMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -139,14 +139,14 @@ export class Participant {
   #decide(key: Uint8Array, op: NodeTransactOp): Prepared {
     this.locks.assertFree(key);
     const before = this.#writer.newest(key);
-    const outcome = outcomeOf(key, op, before && itemOf(before.json));
+    const outcome = outcomeOf(key, op, before && itemOf(before.bytes));
     return { key, outcome, sizes: sizesOf(outcome, before?.itemSizeBytes ?? 0) };
   }
 
   #read(key: Uint8Array): Lock {
     const bytes = this.#writer.newest(lockKey(key));
     if (bytes === undefined) throw new Error("a lock that is held is not there");
-    return decodeLock(bytes.json);
+    return decodeLock(bytes.bytes);
   }
 
   /** Makes so what the transaction has prepared here, or forgets it. Resolves when that is chosen, or was before; with how many items. */

@@ -2,6 +2,7 @@ import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
 import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
@@ -16,6 +17,7 @@ export class PartitionHost {
   readonly writer: Writer;
   readonly participant: Participant;
   readonly archiving: Archiving;
+  readonly changes: Changes;
   readonly #machine: GroupMachine;
 
   constructor(group: Group<number>, replica: Replica, machine: GroupMachine, archive: ObjectStore) {
@@ -25,6 +27,7 @@ export class PartitionHost {
     this.writer = new Writer(group, replica);
     this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
+    this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;
     machine.beforeSnapshot = () => this.archiving.archive();

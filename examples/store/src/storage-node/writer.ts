@@ -2,7 +2,9 @@ import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { assertCondition, evaluateWrite } from "../api/write.js";
-import { decodeCommand, type Write } from "./command.js";
+import { withChangeNotes } from "./change-notes.js";
+import { decodeCommand, type Image, type Write } from "./command.js";
+import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
@@ -27,18 +29,18 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Current {
-  readonly json: Uint8Array;
-  readonly itemSizeBytes: number;
-}
-
 export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
 }
 
-export const itemOf = (json: Uint8Array): Item =>
-  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
+export const itemOf = (bytes: Uint8Array): Item =>
+  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as Item;
+
+/** Whose item's time is up; see `Writer.expire`. */
+export type IsExpired = (item: Item) => boolean;
+
+const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 /** @throws as `evaluateWrite` */
 export function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
@@ -96,7 +98,7 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : itemOf(current.json);
+    const before = current === undefined ? undefined : itemOf(current.bytes);
     let decided: Decided;
     try {
       decided = decide(key, op, before);
@@ -126,7 +128,7 @@ export class Writer {
   }
 
   /** What a key holds, with what is decided and not chosen yet. */
-  newest(key: Uint8Array): Current | undefined {
+  newest(key: Uint8Array): Image | undefined {
     return this.#current(key, this.#pending.get(keyText(key)));
   }
 
@@ -146,7 +148,46 @@ export class Writer {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
-  #append(writes: readonly Write[]): Promise<number> {
+  /**
+   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
+   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
+   */
+  async describe(description: PartitionDescription): Promise<number> {
+    this.#assertLeading();
+    const { asOf } = this.#description();
+    if (description.asOf < asOf) {
+      const partition = `partition ${this.#replica.partition}`;
+      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
+    }
+    const bytes = encodeDescription(description);
+    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+  }
+
+  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
+  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
+    this.#assertLeading();
+    // What a transaction is about to make of it is not known: its time comes again.
+    if (this.locks.of(key) !== undefined) return false;
+    const current = this.#current(key, this.#pending.get(keyText(key)));
+    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
+    await this.#append([{ op: "delete", key }], "expired");
+    return true;
+  }
+
+  /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
+  #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
+    const noted = why !== "repaired" && this.#description().recordsChanges;
+    const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
+    return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
+  }
+
+  #description(): PartitionDescription {
+    const { write } = this.#pending.get(DESCRIPTION_NAME) ?? {};
+    if (write === undefined) return this.#replica.description;
+    return decodeDescription(write.op === "put" ? write.bytes : undefined);
+  }
+
+  #appendNoted(writes: readonly Write[]): Promise<number> {
     const { done } = this.#entries.add(writes, this.#round);
     for (const write of writes) {
       const name = keyText(write.key);
@@ -189,11 +230,11 @@ export class Writer {
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
-      await this.submit([
+      const healed: Write =
         expected === undefined
           ? { op: "delete", key }
-          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
-      ]);
+          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes };
+      await this.#append([healed], "repaired");
       return true;
     } finally {
       watches.delete(watch);
@@ -213,10 +254,13 @@ export class Writer {
     return false;
   }
 
-  #current(key: Uint8Array, pending: Pending | undefined): Current | undefined {
-    if (pending === undefined) return this.#replica.get(key);
+  #current(key: Uint8Array, pending: Pending | undefined): Image | undefined {
+    if (pending === undefined) {
+      const stored = this.#replica.get(key);
+      return stored && { bytes: stored.json, itemSizeBytes: stored.itemSizeBytes };
+    }
     const { write } = pending;
-    return write.op === "delete" ? undefined : { json: write.bytes, itemSizeBytes: write.itemSizeBytes };
+    return write.op === "delete" ? undefined : write;
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {

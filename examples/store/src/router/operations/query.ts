@@ -14,7 +14,8 @@ export const query: Operation<QueryRequest> = {
   shape,
   async run(request, { backend }) {
     checkPageParameters(request);
-    if (request.KeyConditionExpression === undefined) throw validationError(messages.keyConditionMissing);
+    if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
+      throw validationError(messages.keyConditionMissing);
     const { keyCondition, filter, projection } = parseExpressions(request, [
       "FilterExpression",
       "KeyConditionExpression",
@@ -22,7 +23,7 @@ export const query: Operation<QueryRequest> = {
     const table = await backend.table(request.TableName);
     checkIndex(request);
     const { partition, sort } = keyConditionOf(keyCondition as Condition, table.keySchema);
-    if (filter !== undefined) checkFilter(filter, table.keySchema);
+    if (filter !== undefined) checkFilter(filter, table.keySchema, request.QueryFilter && "QueryFilter");
     const { from, to } = queryRange(table.keySchema, partition, sort);
     let after: Uint8Array | undefined;
     if (request.ExclusiveStartKey !== undefined) {
@@ -44,9 +45,9 @@ export const query: Operation<QueryRequest> = {
 };
 
 /** The key condition is for the key: a filter on it would look like one, and read far more. */
-function checkFilter(filter: Condition, { partition, sort }: KeySchema): void {
+function checkFilter(filter: Condition, { partition, sort }: KeySchema, called?: "QueryFilter"): void {
   const names = attributeNames(filter);
   for (const key of [partition, sort]) {
-    if (key !== undefined && names.has(key.name)) throw validationError(messages.filterOnKey(key.name));
+    if (key !== undefined && names.has(key.name)) throw validationError(messages.filterOnKey(key.name, called));
   }
 }

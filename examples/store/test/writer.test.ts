@@ -8,7 +8,7 @@ import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
 import { Replica } from "../src/storage-node/replica.js";
 import { Tree } from "../src/storage-node/tree.js";
 import { Writer } from "../src/storage-node/writer.js";
-import { SteeredGroup, gathered } from "./support/steered-group.js";
+import { gathered, SteeredGroup } from "./support/steered-group.js";
 import { temporaryDir } from "./support/store.js";
 
 let tree: Tree;

@@ -39,8 +39,9 @@ export class MemoryBackend implements Backend {
     if (this.#tables.has(definition.name)) {
       throw new ApiError("ResourceInUseException", messages.tableExistsNamed(definition.name));
     }
+    const { globalIndexes: _none, ...rest } = definition;
     const record: TableRecord = {
-      ...definition,
+      ...rest,
       tableId: `00000000-0000-4000-8000-${String(++this.#created).padStart(12, "0")}`,
       status: "ACTIVE",
       createdAtMs: 1_700_000_000_000,
@@ -79,7 +80,8 @@ export class MemoryBackend implements Backend {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
     }
     if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const record = await this.createTable({ ...source.record, name: request.target });
+    const { globalIndexes: _none, ...definition } = source.record;
+    const record = await this.createTable({ ...definition, name: request.target });
     this.#table(request.target).entries.push(...structuredClone(source.entries));
     return { ...record, status: "CREATING" };
   }

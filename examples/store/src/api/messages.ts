@@ -268,5 +268,51 @@ export const messages = {
   keyCountMismatch: `${INVALID_VALUES}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
   definitionTwice: (name: string) => `${INVALID_VALUES}Duplicate attribute name in AttributeDefinitions: ${name}`,
   throughputTooHigh: (name: string) => `Given value for ${name} is out of bounds`,
+
+  // Secondary indexes
+  indexKeyUndefined: "Invalid KeySchema: Some index key attribute have no definition",
+  definitionsUnused: (definitions: readonly string[], used: readonly string[]) =>
+    `${INVALID_VALUES}Some AttributeDefinitions are not used. AttributeDefinitions: [${definitions.join(", ")}], keys used: [${used.join(", ")}]`,
+  indexListEmpty: (list: string) => `${INVALID_VALUES}List of ${list} is empty`,
+  localIndexesTooMany: (most: number) =>
+    `${INVALID_VALUES}Number of LocalSecondaryIndexes exceeds per-table limit of ${most}`,
+  globalIndexesTooMany: (most: number) =>
+    `${INVALID_VALUES}GlobalSecondaryIndex count exceeds the per-table limit of ${most}`,
+  localIndexNeedsSort: `${INVALID_VALUES}Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex`,
+  indexWithoutSort: (index: string) => `${INVALID_VALUES}Index KeySchema does not have a range key for index: ${index}`,
+  indexOtherHash: (index: string, hash: string, tableHash: string) =>
+    `${INVALID_VALUES}Index KeySchema does not have the same leading hash key as table KeySchema for index: ${index}. index hash key: ${hash}, table hash key: ${tableHash}`,
+  indexNameTwice: (index: string) => `${INVALID_VALUES}Duplicate index name: ${index}`,
+  indexKeyNamesEqual: "The KeySchema contains multiple key attributes with the same name",
+  hashKeysFirst: `${INVALID_VALUES}All HASH key attributes must precede RANGE key attributes in the KeySchema`,
+  keysTooMany: (kind: "HASH" | "RANGE") =>
+    `${INVALID_VALUES}The KeySchema exceeds the maximum allowed number of ${kind} key attributes`,
+  projectionUnknown: `${INVALID_VALUES}Unknown ProjectionType: null`,
+  projectionWithNames: (type: string) =>
+    `${INVALID_VALUES}ProjectionType is ${type}, but NonKeyAttributes is specified`,
+  projectionWithoutNames: `${INVALID_VALUES}ProjectionType is INCLUDE, but NonKeyAttributes is not specified`,
+  projectionNameTwice: (name: string) => `${INVALID_VALUES}Duplicate element in NonKeyAttributes: ${name}`,
+  projectionNamesTooMany: (most: number) =>
+    `${INVALID_VALUES}Number of NonKeyAttributes in index projection must not exceed ${most}`,
+  indexThroughputUnderOnDemand: (index: string) =>
+    `${INVALID_VALUES}ProvisionedThroughput should not be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
+  indexThroughputMissing: (index: string) =>
+    `${INVALID_VALUES}ProvisionedThroughput is not specified for index: ${index}`,
+  indexKeyType: (name: string, expected: string, actual: string, index: string) =>
+    `${INVALID_VALUES}Type mismatch for Index Key ${name} Expected: ${expected} Actual: ${actual} IndexName: ${index}`,
+  indexKeyEmpty: (name: string, type: string, index: string) =>
+    `One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${type === "S" ? "string" : "binary"} value. IndexName: ${index}, IndexKey: ${name}`,
+  indexKeyUpdatedType: "The update expression attempted to update the secondary index key to unsupported type",
+  indexKeyUpdatedSize: "The update expression attempted to update the secondary index key beyond allowed size limits",
+  indexKeyUpdatedEmpty: (type: string) =>
+    `One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty ${type === "S" ? "string" : "binary"} value.`,
+  consistentGlobalRead: "Consistent reads are not supported on global secondary indexes",
+  allOfGlobalIndex: (index: string) =>
+    `${INVALID_VALUES}Select type ALL_ATTRIBUTES is not supported for global secondary index ${index} because its projection type is not ALL`,
+  notProjected: (index: string, names: readonly string[]) =>
+    `${INVALID_VALUES}Global secondary index ${index} does not project [${names.join(", ")}]`,
+  indexBackfilling: (index: string) => `Cannot read from backfilling global secondary index: ${index}`,
+  indexThroughputExceeded:
+    "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",
   restoreTimeChoice: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
 } as const;

@@ -1,5 +1,6 @@
 /** Tables as clients define and see them. */
 import { validationError } from "./errors.js";
+import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
@@ -20,14 +21,31 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
   return {
     name: request.TableName,
-    keySchema: keySchema(request),
+    ...keysAndIndexes(request, billingMode),
     billingMode,
     readUnitsPerSecond,
     writeUnitsPerSecond,
   };
 }
 
-function keySchema(request: CreateTableRequest): KeySchema {
+function keysAndIndexes(
+  request: CreateTableRequest,
+  billingMode: TableDefinition["billingMode"],
+): Pick<TableDefinition, "keySchema" | "localIndexes" | "globalIndexes"> {
+  const { LocalSecondaryIndexes: locals, GlobalSecondaryIndexes: globals } = request;
+  const { schema, definitions } = keySchema(request, locals !== undefined || globals !== undefined);
+  const localIndexes = locals && localIndexesOf(locals, schema, definitions);
+  const globalIndexes = globals && globalIndexesOf(globals, billingMode, definitions, localIndexes ?? []);
+  const indexed = { keySchema: schema, ...(localIndexes && { localIndexes }), ...(globalIndexes && { globalIndexes }) };
+  const used = [...keyAttributesOf(indexed).keys()];
+  if (used.length < definitions.size) throw validationError(messages.definitionsUnused([...definitions.keys()], used));
+  return indexed;
+}
+
+function keySchema(
+  request: CreateTableRequest,
+  hasIndexes: boolean,
+): { schema: KeySchema; definitions: ReadonlyMap<string, KeyAttribute> } {
   const definitions = new Map<string, KeyAttribute>();
   for (const { AttributeName: name, AttributeType: type } of request.AttributeDefinitions) {
     if (definitions.has(name)) throw validationError(messages.definitionTwice(name));
@@ -41,10 +59,10 @@ function keySchema(request: CreateTableRequest): KeySchema {
   if (first?.AttributeName === second?.AttributeName) throw validationError(messages.keyNamesEqual);
   if (first?.KeyType !== "HASH") throw validationError(messages.firstKeyNotHash);
   if (second !== undefined && second.KeyType !== "RANGE") throw validationError(messages.secondKeyNotRange);
-  if (definitions.size !== keys.length) throw validationError(messages.keyCountMismatch);
+  if (!hasIndexes && definitions.size !== keys.length) throw validationError(messages.keyCountMismatch);
   const partition = definitions.get(first.AttributeName) as KeyAttribute;
-  if (second === undefined) return { partition };
-  return { partition, sort: definitions.get(second.AttributeName) as KeyAttribute };
+  if (second === undefined) return { schema: { partition }, definitions };
+  return { schema: { partition, sort: definitions.get(second.AttributeName) as KeyAttribute }, definitions };
 }
 
 export function tableArn(name: string): string {
@@ -60,7 +78,10 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
   const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
   return {
-    AttributeDefinitions: keys.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
+    AttributeDefinitions: [...keyAttributesOf(table).values()].map(({ name, type }) => ({
+      AttributeName: name,
+      AttributeType: type,
+    })),
     TableName: table.name,
     KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
     TableStatus: table.status,
@@ -74,6 +95,7 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     ItemCount: 0,
     TableArn: tableArn(table.name),
     TableId: table.tableId,
+    ...indexDescriptions(table, tableArn(table.name)),
     ...(table.billingMode === "PAY_PER_REQUEST" && {
       BillingModeSummary: { BillingMode: "PAY_PER_REQUEST", LastUpdateToPayPerRequestDateTime: createdAt },
     }),

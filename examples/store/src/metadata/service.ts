@@ -66,8 +66,9 @@ export class MetadataService {
         hashTo,
         members: members(),
       }));
+      const { globalIndexes: _none, ...rest } = definition;
       const table: TableEntry = {
-        ...definition,
+        ...rest,
         tableId,
         status: "CREATING",
         createdAtMs: nowMs(),

@@ -17,6 +17,7 @@ export interface MetadataObserver {
 export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
   readonly partitions = new Map<number, PartitionRecord>();
+  readonly #tablesById = new Map<string, TableEntry>();
   readonly #routes = new Map<string, PartitionRecord>();
   nextPartition = 1;
   appliedThrough: number;
@@ -31,6 +32,7 @@ export class MetadataView {
     });
     replica.observeTakeOver(() => {
       this.tables.clear();
+      this.#tablesById.clear();
       this.partitions.clear();
       this.#routes.clear();
       this.#load(replica);
@@ -49,14 +51,26 @@ export class MetadataView {
       .sort((a, b) => a.hashFrom - b.hashFrom);
   }
 
+  /** The table that a partition belongs to. */
+  tableOf(partition: number): TableEntry | undefined {
+    const tableId = this.partitions.get(partition)?.tableId;
+    return tableId === undefined ? undefined : this.#tablesById.get(tableId);
+  }
+
   #take({ key, json }: MetadataChange): void {
     const name = Buffer.from(key).toString();
     const value: unknown = json === undefined ? undefined : JSON.parse(Buffer.from(json).toString());
     if (name === "n") {
       if (value !== undefined) this.nextPartition = (value as { next: number }).next;
     } else if (name.startsWith("t/")) {
+      const old = this.tables.get(name.slice(2));
+      if (old !== undefined) this.#tablesById.delete(old.tableId);
       if (value === undefined) this.tables.delete(name.slice(2));
-      else this.tables.set(name.slice(2), value as TableEntry);
+      else {
+        const table = value as TableEntry;
+        this.tables.set(name.slice(2), table);
+        this.#tablesById.set(table.tableId, table);
+      }
     } else if (name.startsWith("r/")) {
       const old = this.#routes.get(name);
       if (old !== undefined) this.partitions.delete(old.partition);

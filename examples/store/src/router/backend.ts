@@ -9,11 +9,18 @@ import type {
   WriteOp,
 } from "../api/model.js";
 
+/** What secondary indexes have part in a sum of units, by their names. */
+export interface IndexUnits {
+  readonly local?: Readonly<Record<string, number>>;
+  readonly global?: Readonly<Record<string, number>>;
+}
+
 export interface WriteOutcome {
   /** What `returnValues` asked for; absent when there is nothing to return. */
   readonly attributes?: Item;
-  /** Write units consumed. */
+  /** Write units consumed, those of indexes included. */
   readonly units: number;
+  readonly indexUnits?: IndexUnits;
 }
 
 export interface GetOutcome {
@@ -23,6 +30,12 @@ export interface GetOutcome {
   /** Read units consumed. */
   readonly units: number;
 }
+
+export type PageOutcome = Page & {
+  /** Read units consumed, those of indexes included. */
+  readonly units: number;
+  readonly indexUnits?: IndexUnits;
+};
 
 export interface TransactWriteRequest {
   /** Each on another item. */
@@ -64,7 +77,7 @@ export interface Backend {
   table(name: string): Promise<TableRecord>;
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
-  page(table: TableRecord, request: PageRequest): Promise<Page & { readonly units: number }>;
+  page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;
 
   /** All actions or none. Throws TransactionCanceledException with the reasons, or what is wrong with the token. */
   transactWrite(request: TransactWriteRequest): Promise<TransactWriteOutcome>;

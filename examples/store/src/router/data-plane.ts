@@ -12,7 +12,15 @@ import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import { Coordinator } from "../transactions/coordinator.js";
 import { LedgerTable } from "../transactions/ledger-table.js";
 import { readTogether } from "../transactions/read-together.js";
-import type { Backend, GetOutcome, TransactWriteOutcome, TransactWriteRequest, WriteOutcome } from "./backend.js";
+import type {
+  Backend,
+  GetOutcome,
+  IndexUnits,
+  PageOutcome,
+  TransactWriteOutcome,
+  TransactWriteRequest,
+  WriteOutcome,
+} from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
 import { TableLimits } from "./table-limits.js";
@@ -64,11 +72,18 @@ export class DataPlane implements Backend {
       throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
     });
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const { keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
+    const { keySchema, localIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
     for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
-    const definition = { name: target, keySchema, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+    const definition: TableDefinition = {
+      name: target,
+      keySchema,
+      ...(localIndexes && { localIndexes }),
+      billingMode,
+      readUnitsPerSecond,
+      writeUnitsPerSecond,
+    };
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
@@ -109,9 +124,12 @@ export class DataPlane implements Backend {
     const outcome = await this.#atPartition(table, key.hash, (record) =>
       this.#atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
     );
-    const units = writeUnits(outcome.beforeBytes, outcome.afterBytes);
-    if (units > asked) limit.debit(units - asked);
-    return outcome.attributes === undefined ? { units } : { attributes: outcome.attributes, units };
+    const { attributes, beforeBytes, afterBytes } = outcome;
+    const own = writeUnits(beforeBytes, afterBytes);
+    const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
+    // Local indexes live on the table's own capacity.
+    if (own + local > asked) limit.debit(own + local - asked);
+    return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
@@ -127,14 +145,15 @@ export class DataPlane implements Backend {
     return found.json === undefined ? { units } : { json: found.json, units };
   }
 
-  async page(table: TableRecord, request: PageRequest): Promise<Page & { units: number }> {
+  async page(table: TableRecord, request: PageRequest): Promise<PageOutcome> {
     const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, request.consistent);
     this.#admit(limit, asked);
     const items: Item[] = [];
     let scannedCount = 0;
     let scannedBytes = 0;
-    let lastKey: Uint8Array | undefined;
+    let fetchedUnits = 0;
+    let last: Pick<Page, "lastKey" | "lastItem"> = {};
     let hash = firstHash(request);
     while (hash !== undefined) {
       const rest: PageRequest = {
@@ -152,12 +171,17 @@ export class DataPlane implements Backend {
       items.push(...page.items);
       scannedCount += page.scannedCount;
       scannedBytes += page.scannedBytes;
-      lastKey = page.lastKey;
+      fetchedUnits += page.fetchedUnits ?? 0;
+      const { lastKey, lastItem } = page;
+      last = { ...(lastKey && { lastKey }), ...(lastItem && { lastItem }) };
       hash = lastKey === undefined ? nextHash(request, record) : undefined;
     }
-    const units = readUnits(scannedBytes, request.consistent);
+    const read = readUnits(scannedBytes, request.consistent);
+    const units = read + (request.consistent ? fetchedUnits : fetchedUnits / 2);
     if (units > asked) limit.debit(units - asked);
-    return { items, scannedCount, scannedBytes, units, ...(lastKey === undefined ? {} : { lastKey }) };
+    const { index } = request;
+    const indexUnits = index && { [index.local === undefined ? "global" : "local"]: { [index.name]: read } };
+    return { items, scannedCount, scannedBytes, units, ...(indexUnits && { indexUnits }), ...last };
   }
 
   async transactWrite({ actions, token, fingerprint }: TransactWriteRequest): Promise<TransactWriteOutcome> {
@@ -313,6 +337,26 @@ function told(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   const type = error.code === "ERR_STORE_OVERLOADED" ? "ThrottlingException" : "InternalServerError";
   return new ApiError(type, undefined, { cause: error });
+}
+
+/** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */
+function spentOnIndexes(
+  table: TableRecord,
+  spent: Readonly<Record<string, number>> | undefined,
+): { local: number; units: number; indexUnits?: IndexUnits } {
+  if (spent === undefined) return { local: 0, units: 0 };
+  const sums = { local: 0, global: 0 };
+  const byName: { local: Record<string, number>; global: Record<string, number> } = { local: {}, global: {} };
+  for (const [name, units] of Object.entries(spent)) {
+    const kind = table.localIndexes?.some((index) => index.name === name) === true ? "local" : "global";
+    sums[kind] += units;
+    byName[kind][name] = units;
+  }
+  const indexUnits = {
+    ...(sums.local > 0 && { local: byName.local }),
+    ...(sums.global > 0 && { global: byName.global }),
+  };
+  return { local: sums.local, units: sums.local + sums.global, indexUnits };
 }
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */

@@ -7,9 +7,6 @@ import { isOwnKey } from "./own-keys.js";
 const itemOf = ({ bytes }: Image): Item =>
   JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as Item;
 
-/** Hash and length of a partition key never are five bytes FF: behind them, as before all items, lies what the partition itself keeps. */
-const isItemKey = (key: Uint8Array): boolean => !isOwnKey(key) && key.subarray(0, 5).some((byte) => byte !== 0xff);
-
 /** Items that are equal take the same room, in whatever order their attributes and the members of their sets stand. */
 function sameItem(a: Image, b: Image): boolean {
   if (a.itemSizeBytes !== b.itemSizeBytes || a.bytes.length !== b.bytes.length) return false;
@@ -28,7 +25,7 @@ export function withChangeNotes(
 ): Write[] {
   const written = new Map<string, Image | undefined>();
   return writes.map((write) => {
-    if (!isItemKey(write.key)) return write;
+    if (isOwnKey(write.key)) return write;
     const name = keyText(write.key);
     const before = written.has(name) ? written.get(name) : current(write.key);
     const after = write.op === "put" ? write : undefined;

@@ -64,8 +64,8 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
     status,
 
     ...scrubMethods(partitionOf),
-    ...transactionMethods(partitionOf),
     ...changeMethods(partitionOf),
+    ...transactionMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

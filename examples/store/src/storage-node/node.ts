@@ -17,6 +17,7 @@ import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
+import { IndexUpkeep } from "./index-upkeep.js";
 import { nodeMethods } from "./methods.js";
 import { PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
@@ -186,7 +187,8 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const host = new PartitionHost(group, replica, machine, this.#archive);
+    const indexes = partition === METADATA_PARTITION ? undefined : new IndexUpkeep(() => this.#view.tableOf(partition));
+    const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
   }

@@ -1,5 +1,5 @@
 import { ApiError, type ApiErrorData } from "../api/errors.js";
-import type { Condition } from "../api/model.js";
+import type { Condition, Item } from "../api/model.js";
 import { isRefusal } from "../api/transactions.js";
 import { assertCondition } from "../api/write.js";
 import type { Write } from "./command.js";
@@ -7,7 +7,7 @@ import { commitMark, decodeLock, encodeLock, type Lock, lockKey } from "./lock.j
 import type { HeldLock, Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import type { Replica } from "./replica.js";
-import { decide, itemOf, type Writer } from "./writer.js";
+import { itemOf, type Writer } from "./writer.js";
 
 export type NodeTransactOp =
   | NodeWriteOp
@@ -139,8 +139,18 @@ export class Participant {
   #decide(key: Uint8Array, op: NodeTransactOp): Prepared {
     this.locks.assertFree(key);
     const before = this.#writer.newest(key);
-    const outcome = outcomeOf(key, op, before && itemOf(before.bytes));
+    const outcome = this.#outcome(key, op, before && itemOf(before.bytes));
     return { key, outcome, sizes: sizesOf(outcome, before?.itemSizeBytes ?? 0) };
+  }
+
+  #outcome(key: Uint8Array, op: NodeTransactOp, before: Item | undefined): Lock["outcome"] {
+    if (op.kind === "check") {
+      assertCondition(op, before);
+      return { op: "none" };
+    }
+    const { write } = this.#writer.decide(key, op, before);
+    if (write.op === "put") return { op: "put", bytes: write.bytes, itemSizeBytes: write.itemSizeBytes };
+    return { op: before === undefined ? "none" : "delete" };
   }
 
   #read(key: Uint8Array): Lock {
@@ -179,8 +189,8 @@ export class Participant {
       if (committedAtMs !== undefined) {
         if (writes.length === 0) writes.push(commitMark(transaction, committedAtMs));
         const { outcome } = this.#read(key);
-        if (outcome.op === "put") writes.push({ ...outcome, op: "put", key });
-        if (outcome.op === "delete") writes.push({ op: "delete", key });
+        if (outcome.op === "put") writes.push(...this.#writer.withIndexes({ ...outcome, op: "put", key }));
+        if (outcome.op === "delete") writes.push(...this.#writer.withIndexes({ op: "delete", key }));
         bytes += outcome.op === "put" ? outcome.bytes.length : 0;
       }
       writes.push({ op: "delete", key: lockKey(key) });
@@ -212,14 +222,4 @@ export class Participant {
 function sizesOf(outcome: Lock["outcome"], beforeBytes: number): ItemSizes {
   if (outcome.op === "none") return { beforeBytes, afterBytes: beforeBytes };
   return { beforeBytes, afterBytes: outcome.op === "put" ? outcome.itemSizeBytes : 0 };
-}
-
-function outcomeOf(key: Uint8Array, op: NodeTransactOp, before: Parameters<typeof decide>[2]): Lock["outcome"] {
-  if (op.kind === "check") {
-    assertCondition(op, before);
-    return { op: "none" };
-  }
-  const { write } = decide(key, op, before);
-  if (write.op === "put") return { op: "put", bytes: write.bytes, itemSizeBytes: write.itemSizeBytes };
-  return { op: before === undefined ? "none" : "delete" };
 }

@@ -4,6 +4,7 @@ import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
 import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
@@ -20,11 +21,17 @@ export class PartitionHost {
   readonly changes: Changes;
   readonly #machine: GroupMachine;
 
-  constructor(group: Group<number>, replica: Replica, machine: GroupMachine, archive: ObjectStore) {
+  constructor(
+    group: Group<number>,
+    replica: Replica,
+    machine: GroupMachine,
+    archive: ObjectStore,
+    indexes?: IndexUpkeep,
+  ) {
     this.partition = replica.partition;
     this.group = group;
     this.replica = replica;
-    this.writer = new Writer(group, replica);
+    this.writer = new Writer(group, replica, indexes);
     this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
     this.changes = new Changes(group, replica, archive);

@@ -189,7 +189,7 @@ export class Replica {
         this.#backlog++;
         this.#backlogBytes += bytesOf(overlay);
         observed.push({ key: write.key, json: value?.json });
-        if (isOwnKey(write.key)) this.#description = undefined;
+        if (Buffer.compare(write.key, DESCRIPTION_KEY) === 0) this.#description = undefined;
         changed ||= write.change !== undefined;
       }
     }

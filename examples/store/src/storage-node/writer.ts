@@ -7,6 +7,7 @@ import { decodeCommand, type Image, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
@@ -22,6 +23,8 @@ export interface WriteResult {
   /** Bytes as the service counts them: what write capacity is charged by. */
   readonly beforeBytes: number;
   readonly afterBytes: number;
+  /** Write units by name of the secondary index, where any changed. */
+  readonly indexUnits?: Readonly<Record<string, number>>;
 }
 
 interface Pending {
@@ -32,18 +35,20 @@ interface Pending {
 export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
+  /** Absent: there is none; not said of a put. */
+  readonly after?: Item;
 }
-
-export const itemOf = (bytes: Uint8Array): Item =>
-  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as Item;
 
 /** Whose item's time is up; see `Writer.expire`. */
 export type IsExpired = (item: Item) => boolean;
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
+
 /** @throws as `evaluateWrite` */
-export function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -54,7 +59,7 @@ export function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefine
     after === undefined
       ? { op: "delete", key }
       : { op: "put", key, bytes: Buffer.from(JSON.stringify(after)), itemSizeBytes: itemBytes(after) };
-  return attributes === undefined ? { write } : { write, attributes };
+  return { write, ...(attributes && { attributes }), ...(after && { after }) };
 }
 
 /**
@@ -66,6 +71,7 @@ export function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefine
 export class Writer {
   readonly #group: Group<number>;
   readonly #replica: Replica;
+  readonly #indexes: IndexUpkeep | undefined;
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
@@ -75,9 +81,11 @@ export class Writer {
   readonly locks: Locks;
   #lastTimeMs = 0;
 
-  constructor(group: Group<number>, replica: Replica) {
+  /** @param indexes absent: none, whatever the table */
+  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep) {
     this.#group = group;
     this.#replica = replica;
+    this.#indexes = indexes;
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
@@ -93,27 +101,31 @@ export class Writer {
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
     const beforeBytes = current?.itemSizeBytes ?? 0;
-    if (op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
+    const indexes = this.#indexes?.active === true ? this.#indexes : undefined;
+    if (indexes === undefined && op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
       const { json, itemSizeBytes } = op;
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
     const before = current === undefined ? undefined : itemOf(current.bytes);
-    let decided: Decided;
+    let outcome: Decided;
     try {
-      decided = decide(key, op, before);
+      outcome = this.decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const { write, attributes } = decided;
+    const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    await this.#append([write]);
+    const after = op.kind === "put" && indexes !== undefined ? itemOf(op.json) : outcome.after;
+    const effects = indexes?.effects(key, before, after);
+    await this.#append(effects === undefined ? [write] : [write, ...effects.writes]);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
+    const indexUnits = effects?.units;
+    return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
   /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
@@ -122,9 +134,50 @@ export class Writer {
     return await this.#append(writes);
   }
 
+  /**
+   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
+   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
+   */
+  async describe(description: PartitionDescription): Promise<number> {
+    this.#assertLeading();
+    const { asOf } = this.#description();
+    if (description.asOf < asOf) {
+      const partition = `partition ${this.#replica.partition}`;
+      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
+    }
+    const bytes = encodeDescription(description);
+    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+  }
+
+  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
+  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
+    this.#assertLeading();
+    // A transaction that is under way decides about it; the next round comes by again.
+    if (this.locks.of(key) !== undefined) return false;
+    const current = this.#current(key, this.#pending.get(keyText(key)));
+    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
+    await this.#append([{ op: "delete", key }], "expired");
+    return true;
+  }
+
   /** @throws StoreError where this node does not lead, or takes nothing at the moment. What follows in the same turn need not ask again. */
   assertLeading(): void {
     this.#assertLeading();
+  }
+
+  /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
+  decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+    const outcome = decided(key, op, before);
+    if (op.kind === "update" && outcome.after !== undefined) this.#indexes?.check(op.actions, outcome.after);
+    return outcome;
+  }
+
+  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
+  withIndexes(write: Write): Write[] {
+    if (this.#indexes?.active !== true) return [write];
+    const before = this.newest(write.key);
+    const after = write.op === "put" ? itemOf(write.bytes) : undefined;
+    return [write, ...this.#indexes.effects(write.key, before && itemOf(before.bytes), after).writes];
   }
 
   /** What a key holds, with what is decided and not chosen yet. */
@@ -146,32 +199,6 @@ export class Writer {
   /** The log's clock is not behind this moment from here on. */
   noteTime(timeMs: number): void {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
-  }
-
-  /**
-   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
-   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
-   */
-  async describe(description: PartitionDescription): Promise<number> {
-    this.#assertLeading();
-    const { asOf } = this.#description();
-    if (description.asOf < asOf) {
-      const partition = `partition ${this.#replica.partition}`;
-      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
-    }
-    const bytes = encodeDescription(description);
-    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
-  }
-
-  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
-  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
-    this.#assertLeading();
-    // What a transaction is about to make of it is not known: its time comes again.
-    if (this.locks.of(key) !== undefined) return false;
-    const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
-    await this.#append([{ op: "delete", key }], "expired");
-    return true;
   }
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */

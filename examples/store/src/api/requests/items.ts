@@ -21,6 +21,7 @@ interface WriteRequest extends ExpressionParameters {
   ReturnValues?: ReturnValues;
   ReturnValuesOnConditionCheckFailure?: "ALL_OLD" | "NONE";
   ReturnConsumedCapacity?: CapacityDetail;
+  ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -174,6 +175,7 @@ export interface BatchWrite {
 export interface BatchWriteItemRequest {
   RequestItems: Record<string, BatchWrite[]>;
   ReturnConsumedCapacity?: CapacityDetail;
+  ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
 export const batchWriteItem: StructureShape = {

@@ -1,4 +1,5 @@
 /** What the operations on tables take. */
+import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -11,6 +12,8 @@ export interface CreateTableRequest {
   KeySchema: { AttributeName: string; KeyType: "HASH" | "RANGE" }[];
   BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+  LocalSecondaryIndexes?: LocalIndexRequest[];
+  GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
 
 export const createTable: StructureShape = {
@@ -52,7 +55,7 @@ export const createTable: StructureShape = {
     },
     DeletionProtectionEnabled: { type: "unsupported", unless: (value) => value === false },
     GlobalSecondaryIndexes: { type: "unsupported" },
-    LocalSecondaryIndexes: { type: "unsupported" },
+    LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },

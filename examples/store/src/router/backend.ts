@@ -1,3 +1,4 @@
+import type { TableChange } from "../api/control/settings.js";
 import type {
   Item,
   ItemKey,
@@ -60,6 +61,8 @@ export interface TransactWriteOutcome {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
+  /** Changes what is said of a table. */
+  updateTable(name: string, change: TableChange): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {

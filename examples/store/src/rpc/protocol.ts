@@ -1,9 +1,11 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
+import type { TableChange } from "../api/control/settings.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
+import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -30,6 +32,7 @@ export interface NodeMethods {
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
+  updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
@@ -67,6 +70,10 @@ export interface NodeMethods {
   /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
   replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
+  scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
+  mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */
   snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }

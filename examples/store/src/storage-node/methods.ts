@@ -1,3 +1,4 @@
+import type { Wal } from "@evenkeel/wal";
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
@@ -17,6 +18,7 @@ export interface NodeParts {
   readonly metadata: () => MetadataService;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly wal: Pick<Wal, "streams" | "stream">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
@@ -27,7 +29,7 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, controller, status }: NodeParts): Handlers {
+export function nodeMethods({ partitionOf, metadata, controller, status, wal }: NodeParts): Handlers {
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -59,11 +61,12 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return table;
     },
 
+    updateTable: ({ name, change }) => metadata().updateTable(name, change),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,
 
-    ...scrubMethods(partitionOf),
+    ...scrubMethods(partitionOf, wal),
     ...changeMethods(partitionOf),
     ...transactionMethods(partitionOf),
 

@@ -92,6 +92,7 @@ export class StorageNode {
       metadata: () => this.#metadata,
       controller: () => this.#controller,
       status: () => this.status(),
+      wal,
     });
   }
 

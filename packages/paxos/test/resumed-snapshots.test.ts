@@ -3,7 +3,10 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { SnapshotSpool, type SpoolOwner, spoolFile } from "../src/host/snapshot-spool.js";
+import { Pace } from "../src/host/pace.js";
+import { SnapshotSender } from "../src/host/snapshot-sender.js";
+import { SnapshotSpool, type SpoolOwner, spoolFile, unsyncedBytesMax } from "../src/host/snapshot-spool.js";
+import { snapshotOf } from "../src/index.js";
 import { bytes, until } from "./support/cluster.js";
 import { Journals, lagging, propose } from "./support/journals.js";
 
@@ -125,6 +128,49 @@ describe("what is kept of a snapshot on its way", () => {
     await spool.keep(bytes("piece"));
     expect(await kept(spool)).toEqual([]);
     await spool.close();
+  });
+});
+
+describe("who sends a snapshot", () => {
+  it("remembers as much of it as a receiver may have lost by a restart, and no more", async () => {
+    const piece = 2 ** 20;
+    const said: string[] = [];
+    const { position } = owner.offer;
+    const sender = new SnapshotSender({
+      ids: { nodeId: "a", groupId: "g" },
+      machine: {
+        appliedThrough: 0,
+        apply: () => {},
+        snapshot: () => snapshotOf(position.slot, new Uint8Array(10 * piece)),
+      },
+      table: () => undefined,
+      pieceBytes: piece,
+      pace: new Pace(2 ** 40, () => 0),
+      now: () => 0,
+      random: () => 0,
+      positionOf: () => position,
+      post: (_, message) => {
+        if (message.type === "offer") said.push(message.id);
+        else said.push(message.type === "piece" ? `piece ${message.offset / piece}` : message.type);
+      },
+    });
+    sender.needed("b", 1);
+    await until(() => said.length === 1);
+    const [id] = said.splice(0) as [string];
+    const asked = async (...pieces: number[]) => {
+      const before = said.length;
+      for (const [index, number] of pieces.entries()) {
+        sender.fetch("b", id, number * piece);
+        await until(() => said.length > before + index);
+      }
+      return said.slice(before);
+    };
+    expect(await asked(0, 1, 2, 3, 4, 5)).toEqual([0, 1, 2, 3, 4, 5].map((number) => `piece ${number}`));
+    // All but the newest 2 MiB are on the receiver's disk: it asks for the fourth at the least, and goes on from there.
+    expect(unsyncedBytesMax).toBe(2 * piece);
+    expect(await asked(3, 4, 5, 6)).toEqual(["piece 3", "piece 4", "piece 5", "piece 6"]);
+    expect(await asked(3)).toEqual(["gone"]);
+    sender.close();
   });
 });
 

@@ -1,3 +1,4 @@
+import type { TableChange } from "../api/control/settings.js";
 import type {
   Item,
   ItemKey,
@@ -8,6 +9,8 @@ import type {
   TransactOp,
   WriteOp,
 } from "../api/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import type { StreamsBackend } from "./streams/backend.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
 export interface IndexUnits {
@@ -60,6 +63,8 @@ export interface TransactWriteOutcome {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
+  /** Changes what is said of a table. */
+  updateTable(name: string, change: TableChange): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {
@@ -72,6 +77,11 @@ export interface Backend {
     readonly target: string;
     readonly untilMs: number;
   }): Promise<TableRecord>;
+
+  /** Absent: nothing expires here. */
+  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  /** Absent: there are no streams here. */
+  readonly streams?: StreamsBackend;
 
   /** The table as the routing cache knows it: the way of every item operation. */
   table(name: string): Promise<TableRecord>;

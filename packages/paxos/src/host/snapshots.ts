@@ -10,6 +10,7 @@ import type { ReplicaHome } from "./home.js";
 import type { HostMessage, SnapshotMessage } from "./host-messages.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
+import { spoolFile } from "./snapshot-spool.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** How often a state machine that is behind its own log asks for a snapshot. */
@@ -41,7 +42,7 @@ export class Snapshots<R> {
   constructor(parts: SnapshotParts<R>) {
     this.#parts = parts;
     const { ids, home, core, storage, machine, applier, post, fail } = parts;
-    const { now, random, snapshotPieceBytes: pieceBytes } = home.settings;
+    const { now, random, snapshotPieceBytes: pieceBytes, snapshotDir } = home.settings;
     const positionOf = (slot: number) => {
       const position = core.positionFrom(slot);
       return position?.slot === slot ? position : undefined;
@@ -80,6 +81,7 @@ export class Snapshots<R> {
           );
         new ClientTable().load(bytes, crc32);
       },
+      spoolFile: snapshotDir === undefined ? undefined : spoolFile(snapshotDir, ids.nodeId, ids.groupId),
       done: (position, clientTable) => this.#installed(position, clientTable),
     });
   }

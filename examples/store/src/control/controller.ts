@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import type { PartitionRecord, TableEntry } from "../metadata/records.js";
+import { type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
@@ -10,6 +10,7 @@ import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
 import { Healing } from "./healing.js";
+import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
@@ -18,7 +19,7 @@ import type { Upkeep } from "./upkeep.js";
 export interface ControllerOptions {
   readonly metadata: Pick<
     MetadataService,
-    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition"
+    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition" | "changeIndex" | "restored"
   >;
   readonly view: Pick<MetadataView, "tables" | "partitions" | "partitionsOf">;
   readonly archive: ObjectStore;
@@ -57,6 +58,7 @@ const restoreFailed = channel("evenkeel:store:restore-failed");
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #calls: LeaderCalls;
+  readonly #indexes: IndexLifecycle;
   readonly #schedule: ArchiveSchedule;
   readonly #tables: Rounds;
   readonly #archive: Rounds;
@@ -73,6 +75,11 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
+    this.#indexes = new IndexLifecycle({
+      metadata: options.metadata,
+      view: options.view,
+      calls: new LeaderCalls({ callerTo: options.callerTo, deadlineMs: 10_000 }),
+    });
     this.#schedule = new ArchiveSchedule(options);
     this.#healing = new Healing(options);
     this.#nodes = new Rounds(() => this.#healing.round());
@@ -108,7 +115,12 @@ export class Controller {
   async #tableRound(): Promise<boolean> {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
-    const onTheirWay = [...view.tables.values()].filter(({ status }) => status === "CREATING" || status === "DELETING");
+    const onTheirWay = [...view.tables.values()].filter(
+      (table) =>
+        table.status === "CREATING" ||
+        table.status === "DELETING" ||
+        (table.status === "ACTIVE" && hasIndexOnItsWay(table)),
+    );
     const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
     return onTheirWay.length > 0;
@@ -120,8 +132,8 @@ export class Controller {
       this.#ledSince.delete(table.tableId);
       await metadata.forget(table);
     } else if (!(await this.#isLed(table))) return;
-    else if (table.restore === undefined) await metadata.activate(table);
-    else await this.#restored(table, table.restore);
+    else if (table.restore !== undefined) await this.#restored(table, table.restore);
+    else if ((await this.#indexes.advance(table)) && table.status === "CREATING") await metadata.activate(table);
   }
 
   /** Begins a restore, or looks how it goes. One that failed begins anew after a while, unless it never can succeed; throws why, for whoever watches. */
@@ -140,7 +152,7 @@ export class Controller {
     const { signal } = this.#closing;
     const restoring: Restoring = {
       done: restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal })
-        .then(() => metadata.activate(table))
+        .then(() => metadata.restored(table))
         .then(
           () => {
             this.#restores.delete(tableId);
@@ -186,7 +198,8 @@ export class Controller {
    * Every partition of the table has a leader that takes writes, and every member that answers votes: a table that is ACTIVE survives the loss of
    * any one of them from the first moment on. Who cannot be reached keeps nobody waiting, who answers and never votes not for long.
    */
-  async #isLed({ tableId }: TableEntry): Promise<boolean> {
+  async #isLed(table: TableEntry): Promise<boolean> {
+    const { tableId } = table;
     const led = new Set<number>();
     const voters = new Map<string, Set<number>>();
     const { nodeIds, callerTo } = this.#options;
@@ -194,7 +207,8 @@ export class Controller {
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
       voters.set(node, new Set(partitions.filter(({ voting }) => voting).map(({ partition }) => partition)));
     }
-    const records: readonly PartitionRecord[] = this.#options.view.partitionsOf(tableId);
+    const { view } = this.#options;
+    const records: readonly PartitionRecord[] = ringIds(table).flatMap((ringId) => view.partitionsOf(ringId));
     if (!records.every(({ partition }) => led.has(partition))) return false;
     const now = performance.now();
     const since = this.#ledSince.get(tableId) ?? now;

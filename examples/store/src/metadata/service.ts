@@ -1,10 +1,19 @@
 import type { Group } from "@evenkeel/paxos";
 import { ApiError } from "../api/errors.js";
-import type { TableDefinition } from "../api/model.js";
+import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
 import type { Writer } from "../storage-node/writer.js";
-import { hashRanges, nextPartitionKey, type PartitionRecord, routeKey, type TableEntry, tableKey } from "./records.js";
+import {
+  hashRanges,
+  type IndexEntry,
+  nextPartitionKey,
+  type PartitionRecord,
+  ringIds,
+  routeKey,
+  type TableEntry,
+  tableKey,
+} from "./records.js";
 import type { MetadataView } from "./view.js";
 
 /** A table, and the metadata's slot at which it was so. */
@@ -29,6 +38,19 @@ function put(key: Uint8Array, value: unknown): PutWrite {
   return { op: "put", key, bytes, itemSizeBytes: bytes.length };
 }
 
+function putPartitions(records: readonly PartitionRecord[], next: number): PutWrite[] {
+  if (records.length === 0) return [];
+  return [
+    put(nextPartitionKey(), { next }),
+    ...records.map((record) => put(routeKey(record.tableId, record.hashFrom), record)),
+  ];
+}
+
+export interface IndexChanges {
+  readonly changed?: readonly IndexEntry[];
+  readonly created?: GlobalIndexDefinition;
+}
+
 /** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
 export class MetadataService {
   readonly #options: MetadataServiceOptions;
@@ -51,23 +73,22 @@ export class MetadataService {
     definition: TableDefinition,
     restore?: { source: string; untilMs: number },
   ): Promise<VersionedTable> {
-    const { members, view, newTableId, nowMs, partitionsPerTable } = this.#options;
+    const { view, newTableId, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
       if (view.tables.has(definition.name))
         throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
       const source = restore === undefined ? undefined : this.#table(restore.source);
       const tableId = newTableId();
       const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
-      const partitions: PartitionRecord[] = ranges.map(({ hashFrom, hashTo }, i) => ({
-        partition: view.nextPartition + i,
-        tableId,
-        hashFrom,
-        hashTo,
-        members: members(),
-      }));
-      const { globalIndexes: _none, ...rest } = definition;
+      const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
+      const { globalIndexes: asked = [], ...rest } = definition;
+      const globalIndexes = asked.map((index, i) => this.#newIndex(index, i + 1));
+      const all = [...partitions];
+      for (const { indexId } of globalIndexes)
+        all.push(...this.#newPartitions(indexId, hashRanges(partitionsPerTable), view.nextPartition + all.length));
       const table: TableEntry = {
         ...rest,
+        ...(globalIndexes.length > 0 && { globalIndexes, indexesMade: globalIndexes.length }),
         tableId,
         status: "CREATING",
         createdAtMs: nowMs(),
@@ -76,12 +97,82 @@ export class MetadataService {
           ? {}
           : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
       };
-      await this.#submit([
-        put(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
-        put(tableKey(table.name), table),
-        ...partitions.map((record) => put(routeKey(tableId, record.hashFrom), record)),
-      ]);
+      await this.#submit([...putPartitions(all, view.nextPartition + all.length), put(tableKey(table.name), table)]);
       return this.#versioned(table);
+    });
+  }
+
+  #newPartitions(
+    tableId: string,
+    ranges: readonly { hashFrom: number; hashTo: number }[],
+    first: number,
+  ): PartitionRecord[] {
+    const members = this.#options.members();
+    return ranges.map(({ hashFrom, hashTo }, i) => ({ partition: first + i, tableId, hashFrom, hashTo, members }));
+  }
+
+  #newIndex(definition: GlobalIndexDefinition, number: number): IndexEntry {
+    return { ...definition, number, indexId: this.#options.newTableId(), status: "CREATING" };
+  }
+
+  /** Begins to make or to delete global indexes of a table, and changes their throughput. `next` checks, and says what is to be. */
+  async updateIndexes(name: string, next: (table: TableEntry) => IndexChanges): Promise<VersionedTable> {
+    const { view, partitionsPerTable } = this.#options;
+    return await this.#exclusively(async () => {
+      const table = this.#table(name);
+      const { changed = [], created } = next(table);
+      const number = (table.indexesMade ?? 0) + 1;
+      const index = created && { ...this.#newIndex(created, number), backfilling: false };
+      const partitions =
+        index === undefined
+          ? []
+          : this.#newPartitions(index.indexId, hashRanges(partitionsPerTable), view.nextPartition);
+      const kept = (table.globalIndexes ?? []).map((old) => changed.find((one) => one.number === old.number) ?? old);
+      const updated: TableEntry = {
+        ...table,
+        globalIndexes: index === undefined ? kept : [...kept, index],
+        ...(index && { indexesMade: number }),
+      };
+      await this.#submit([
+        ...putPartitions(partitions, view.nextPartition + partitions.length),
+        put(tableKey(name), updated),
+      ]);
+      return this.#versioned(updated);
+    });
+  }
+
+  /** One step on an index's way; `next` sees it as it is, and says nothing where it is to be no more. */
+  async changeIndex(
+    table: TableEntry,
+    number: number,
+    next: (index: IndexEntry) => IndexEntry | undefined,
+  ): Promise<void> {
+    const { view } = this.#options;
+    await this.#exclusively(async () => {
+      const current = view.tables.get(table.name);
+      const index = current?.globalIndexes?.find((one) => one.number === number);
+      if (current?.tableId !== table.tableId || index === undefined) return;
+      const changed = next(index);
+      const { globalIndexes = [], ...rest } = current;
+      const left = globalIndexes.flatMap((one) =>
+        one.number !== number ? [one] : changed === undefined ? [] : [changed],
+      );
+      const updated: TableEntry = { ...rest, ...(left.length > 0 && { globalIndexes: left }) };
+      const gone = changed === undefined ? view.partitionsOf(index.indexId) : [];
+      await this.#submit([
+        put(tableKey(table.name), updated),
+        ...gone.map((record): Write => ({ op: "delete", key: routeKey(record.tableId, record.hashFrom) })),
+      ]);
+    });
+  }
+
+  /** The table has the items that it was restored from. */
+  async restored(table: TableEntry): Promise<void> {
+    await this.#exclusively(async () => {
+      const current = this.#options.view.tables.get(table.name);
+      if (current?.tableId !== table.tableId || current.restore === undefined) return;
+      const { restore: _done, ...rest } = current;
+      await this.#submit([put(tableKey(table.name), rest)]);
     });
   }
 
@@ -127,8 +218,10 @@ export class MetadataService {
     await this.#exclusively(async () => {
       if (view.tables.get(table.name)?.tableId !== table.tableId) return;
       const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
-      for (const record of view.partitionsOf(table.tableId))
-        writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
+      for (const ringId of ringIds(view.tables.get(table.name) ?? table)) {
+        for (const record of view.partitionsOf(ringId))
+          writes.push({ op: "delete", key: routeKey(ringId, record.hashFrom) });
+      }
       await this.#submit(writes);
     });
   }

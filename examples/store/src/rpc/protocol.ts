@@ -2,6 +2,7 @@ import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { Write } from "../storage-node/command.js";
+import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
@@ -15,6 +16,15 @@ export interface NodeMethods {
   };
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
+
+  /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */
+  tellIndex: {
+    params: { partition: number; source: number; through: number; last: boolean; writes: readonly Write[] };
+    result: null;
+  };
+  /** The partition keeps the index from now on, if it does not yet. */
+  keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
+  dropIndex: { params: { partition: number; number: number }; result: null };
 
   createTable: {
     params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };

@@ -10,15 +10,15 @@ import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
 import { MetadataView } from "../metadata/view.js";
+import { LeaderCalls } from "../router/leader-calls.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
-import { IndexUpkeep } from "./index-upkeep.js";
 import { nodeMethods } from "./methods.js";
-import { PartitionHost } from "./partition-host.js";
+import { type IndexParts, PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
@@ -30,6 +30,8 @@ import { Tree } from "./tree.js";
 const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
+/** A partition of an index that has no leader for so long is tried again, with growing patience. */
+const TELL_DEADLINE_MS = 5_000;
 const DURABLE_PAUSE_MS = 10;
 const TIMES_LOOKED_AT = 100;
 
@@ -65,6 +67,8 @@ export class StorageNode {
   readonly #host: GroupHost;
   /** What passes by itself is tried again, a few attempts at once for all partitions together. */
   readonly #archive: ObjectStore;
+  /** To the leaders of partitions of global indexes. */
+  readonly #calls: LeaderCalls;
   readonly #partitions = new Map<number, PartitionHost>();
   /** Groups whose log is kept here, and nothing else. */
   readonly #logReplicas = new Set<number>();
@@ -90,6 +94,12 @@ export class StorageNode {
       metadata: () => this.#metadata,
       controller: () => this.#controller,
       status: () => this.status(),
+    });
+    const { callerTo, nodeId } = options;
+    const self = localCaller(this.handlers);
+    this.#calls = new LeaderCalls({
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      deadlineMs: TELL_DEADLINE_MS,
     });
   }
 
@@ -178,10 +188,18 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = partition === METADATA_PARTITION ? undefined : new IndexUpkeep(() => this.#view.tableOf(partition));
+    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
+  }
+
+  #indexParts(partition: number): IndexParts {
+    return {
+      table: () => this.#view.tableOf(partition),
+      partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
+      calls: this.#calls,
+    };
   }
 
   /** Whoever was not there at the beginning waits until the leader makes it a member. */

@@ -84,12 +84,12 @@ export class Writer {
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
-      () => this.#pending.clear(),
+      () => this.#forget(),
     );
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
-    this.#assertLeading();
+    this.assertLeading();
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
@@ -114,18 +114,39 @@ export class Writer {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const after = op.kind === "put" && indexes !== undefined ? (JSON.parse(textOf(op.json)) as Item) : decided.after;
-    const effects = indexes?.effects(key, before, after);
-    await this.#append(effects === undefined ? [write] : [write, ...effects.writes]);
+    const { done, indexUnits } = this.#appendIndexed([write]);
+    await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    const indexUnits = effects?.units;
     return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
-  /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
+  /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
-    this.#assertLeading();
-    return await this.#append(writes);
+    this.assertLeading();
+    return await this.#appendIndexed(writes).done;
+  }
+
+  /**
+   * Physical writes that are decided here and now, upon what keys hold including what is pending; no changes of items. Resolves when they are chosen and
+   * applied here, and where there are none, when what was decided upon is.
+   */
+  async append(decide: (current: (key: Uint8Array) => Uint8Array | undefined) => readonly Write[]): Promise<void> {
+    this.assertLeading();
+    let decidedUpon: Pending | undefined;
+    const writes = decide((key) => {
+      const pending = this.#pending.get(keyText(key));
+      decidedUpon = pending ?? decidedUpon;
+      return this.#current(key, pending)?.json;
+    });
+    if (writes.length > 0) await this.#append(writes);
+    else await this.#confirm(decidedUpon);
+  }
+
+  #appendIndexed(writes: readonly Write[]): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
+    if (this.#indexes?.active !== true) return { done: this.#append(writes) };
+    const get = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)))?.json;
+    const { writes: more, units } = this.#indexes.effects(writes, get);
+    return { done: this.#append([...writes, ...more]), ...(units && { indexUnits: units }) };
   }
 
   #append(writes: readonly Write[]): Promise<number> {
@@ -146,7 +167,7 @@ export class Writer {
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
   async mark(): Promise<number> {
-    this.#assertLeading();
+    this.assertLeading();
     return await this.#entries.submitAlone({ kind: "mark", timeMs: this.#timeMs() });
   }
 
@@ -159,7 +180,7 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.#assertLeading();
+    this.assertLeading();
     const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -167,11 +188,11 @@ export class Writer {
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.#assertLeading();
+      this.assertLeading();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
-      await this.submit([
+      await this.#append([
         expected === undefined
           ? { op: "delete", key }
           : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
@@ -201,17 +222,23 @@ export class Writer {
     return write.op === "delete" ? undefined : { json: write.bytes, itemSizeBytes: write.itemSizeBytes };
   }
 
+  #forget(): void {
+    this.#pending.clear();
+    this.#indexes?.forget();
+  }
+
   async #confirm(pending: Pending | undefined): Promise<void> {
     if (pending !== undefined) await pending.done;
     await settled(this.#group.read(() => undefined));
   }
 
-  #assertLeading(): void {
+  /** Throws ERR_STORE_NOT_LEADER, or why no writes are taken. What was decided in another leadership is forgotten. */
+  assertLeading(): void {
     const { ready, leader, ballot } = this.#group.leadership();
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
     if (ballot.round !== this.#round) {
-      this.#pending.clear();
+      this.#forget();
       this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {

@@ -18,6 +18,7 @@ const errorTypes = {
   LimitExceededException: { namespace: SERVICE, status: 400, message: messages.limitExceeded },
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
+  InvalidSignatureException: { namespace: CORAL, status: 400, message: messages.signatureMismatch },
   PointInTimeRecoveryUnavailableException: { namespace: SERVICE, status: 400, message: messages.noPointInTimeRecovery },
   ProvisionedThroughputExceededException: { namespace: SERVICE, status: 400, message: messages.throughputExceeded },
   RequestLimitExceeded: { namespace: SERVICE, status: 400, message: messages.requestLimitExceeded },
@@ -30,6 +31,7 @@ const errorTypes = {
   TableNotFoundException: { namespace: SERVICE, status: 400, message: messages.tableNotFound },
   ThrottlingException: { namespace: "com.amazon.coral.availability", status: 400, message: messages.throttled },
   TransactionConflictException: { namespace: SERVICE, status: 400, message: messages.transactionConflict },
+  UnrecognizedClientException: { namespace: CORAL, status: 400, message: messages.unrecognizedClient },
   UnknownOperationException: { namespace: CORAL, status: 400, message: undefined },
   ValidationException: { namespace: "com.amazon.coral.validate", status: 400, message: undefined },
 } as const satisfies Record<string, { namespace: string; status: number; message: string | undefined }>;

@@ -16,6 +16,30 @@ export const messages = {
   incompleteSignature: "The request signature does not conform to AWS standards.",
   authorizationParameter: (name: string) => `Authorization header requires '${name}' parameter. `,
   authorizationDate: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+  authorizationQuery: (name: string) => `AWS query-string parameters must include '${name}'. `,
+  authorizationQueryEnd: "Re-examine the query-string parameters.",
+  signedTwice: "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+  unrecognizedClient: "The security token included in the request is invalid.",
+  signatureMismatch:
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+  signatureDate: (date: string) =>
+    `Date must be in ISO-8601 'basic format'. Got '${date}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+  signatureExpires: "X-Amz-Expires must be a number of seconds from 1 to 604800",
+  signatureExpired: (date: string, earliest: string, span: string) =>
+    `Signature expired: ${date} is now earlier than ${earliest} (${span})`,
+  signatureEarly: (date: string, latest: string, span: string) =>
+    `Signature not yet current: ${date} is still later than ${latest} (${span})`,
+  hostNotSigned: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+  algorithmUnsupported: (name: string) =>
+    `Unsupported AWS 'algorithm': '${name.slice(0, 64)}' (only AWS4-HMAC-SHA256 for now). `,
+  credentialParts: (credential: string) =>
+    `Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '${credential}'`,
+  scopeRegion: (region: string) => `Credential should be scoped to a valid region, not '${region}'. `,
+  scopeService: (service: string) => `Credential should be scoped to correct service: '${service}'. `,
+  scopeTerminator: (wanted: string, got: string) =>
+    `Credential should be scoped with a valid terminator: '${wanted}', not '${got}'. `,
+  scopeDate: (scope: string, day: string, date: string) =>
+    `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope}' != '${day}', from '${date}'. `,
   authorizationEcho: (header: string) => `Authorization=${header.slice(0, 512)}`,
   noPointInTimeRecovery: "Point in time recovery has not been enabled for this table.",
   throughputExceeded:
@@ -49,8 +73,6 @@ export const messages = {
   mapValueMust: (rules: readonly string[]) => `Map value must satisfy constraint: [${rules.join(", ")}]`,
   tableNameLength: (name: string) => `${name} must be at least 3 characters long and at most 255 characters long`,
   notSupported: (name: string) => `${INVALID_VALUES}${name} is not supported by this store`,
-  useExpressions: (name: string) =>
-    `${INVALID_VALUES}${name} is not supported by this store, use expression parameters instead`,
 
   // What the deserializer says
   cannotBeConverted: (token: string, to: string) => `${token} cannot be converted to ${to}`,
@@ -153,6 +175,36 @@ export const messages = {
   valuesWithoutExpression: (expressions: readonly string[]) =>
     `ExpressionAttributeValues can only be specified when using expressions: ${expressions.join(" and ")} ${expressions.length > 1 ? "are" : "is"} null`,
 
+  // Parameters that were there before expressions
+  parametersMixed: (legacy: readonly string[], expressions: readonly string[]) =>
+    `Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {${legacy.join(", ")}} Expression parameters: {${expressions.join(", ")}}`,
+  conditionalOperatorAlone: "ConditionalOperator cannot be used without Filter or Expected",
+  conditionalOperatorOfOne: "ConditionalOperator can only be used when Filter or Expected has two or more elements",
+  attributeTwice: (name: string) => `${INVALID_VALUES}Duplicate value in attribute name: ${name}`,
+  comparisonCount: (operator: string) =>
+    `${INVALID_VALUES}Invalid number of argument(s) for the ${operator} ComparisonOperator`,
+  comparisonTypesDiffer: `${INVALID_VALUES}AttributeValues inside AttributeValueList must be of same type`,
+  comparisonType: (operator: string, type: string) =>
+    `${INVALID_VALUES}ComparisonOperator ${operator} is not valid for ${type} AttributeValue type`,
+  comparisonBounds: "The BETWEEN condition was provided a range where the lower bound is greater than the upper bound",
+  notIndexable: "Attempted conditional constraint is not an indexable operation",
+  expectedBothValues: (name: string) =>
+    `${INVALID_VALUES}Value and AttributeValueList cannot be used together for Attribute: ${name}`,
+  expectedExistsAndOperator: (name: string) =>
+    `${INVALID_VALUES}Exists and ComparisonOperator cannot be used together for Attribute: ${name}`,
+  expectedNoValues: (operator: string, name: string) =>
+    `${INVALID_VALUES}Value or AttributeValueList must be used with ComparisonOperator: ${operator} for Attribute: ${name}`,
+  expectedListAlone: (name: string) =>
+    `${INVALID_VALUES}AttributeValueList can only be used with a ComparisonOperator for Attribute: ${name}`,
+  expectedNoValue: (exists: string, name: string) =>
+    `${INVALID_VALUES}Value must be provided when Exists is ${exists} for Attribute: ${name}`,
+  expectedValueOfNothing: (name: string) =>
+    `${INVALID_VALUES}Value cannot be used when Exists is false for Attribute: ${name}`,
+  updateWithoutValue: `${INVALID_VALUES}Only DELETE action is allowed when no attribute value is specified`,
+  deleteType: (type: string) => `${INVALID_VALUES}DELETE action with value is not supported for the type ${type}`,
+  addType: (type: string) => `${INVALID_VALUES}ADD action is not supported for the type ${type}`,
+  updateTypeMismatch: "Type mismatch for attribute to update",
+
   // Writes
   returnValuesPut: "ReturnValues can only be ALL_OLD or NONE",
   batchTooMany: (name: string) => `Too many items requested for the ${name} call`,
@@ -172,8 +224,8 @@ export const messages = {
   keyConditionUnsupported: "Query key condition not supported",
   keyConditionMissed: (name: string) => `Query condition missed key schema element: ${name}`,
   keyConditionType: `${INVALID_VALUES}Condition parameter type does not match schema type`,
-  filterOnKey: (name: string) =>
-    `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
+  filterOnKey: (name: string, filter: "Filter Expression" | "QueryFilter" = "Filter Expression") =>
+    `${filter} can only contain non-primary key attributes: Primary key attribute: ${name}`,
   startKeyInvalid: "The provided starting key is invalid",
   startKeyInvalidBecause: (problem: string) => `The provided starting key is invalid: ${problem}`,
   startKeyOutside: "The provided starting key is outside query boundaries based on provided conditions",
@@ -181,7 +233,8 @@ export const messages = {
   startKeySegment:
     "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
   noSuchIndex: (name: string) => `The table does not have the specified index: ${name}`,
-  projectionWithSelect: (select: string) => `Cannot specify the ProjectionExpression when choosing to get ${select}`,
+  projectionWithSelect: (select: string, parameter = "ProjectionExpression") =>
+    `Cannot specify the ${parameter} when choosing to get ${select}`,
   projectedOnTable: "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
   specificWithoutProjection:
     "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",

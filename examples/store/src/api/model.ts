@@ -139,7 +139,13 @@ export type UpdateValue =
 export type UpdateAction =
   | { readonly kind: "set"; readonly path: DocumentPath; readonly value: UpdateValue }
   | { readonly kind: "remove"; readonly path: DocumentPath }
-  | { readonly kind: "add" | "delete"; readonly path: DocumentPath; readonly value: AttributeValue };
+  | {
+      readonly kind: "add" | "delete";
+      readonly path: DocumentPath;
+      readonly value: AttributeValue;
+      /** Asked for by AttributeUpdates, which have an error text of their own. */
+      readonly legacy?: true;
+    };
 
 export type ReturnValues = "NONE" | "ALL_OLD" | "UPDATED_OLD" | "ALL_NEW" | "UPDATED_NEW";
 

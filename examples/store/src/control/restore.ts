@@ -3,8 +3,8 @@ import { type ObjectStore, type Restoration, restoreState } from "@evenkeel/wal/
 import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
-import { isItemKey } from "../storage-node/key-spaces.js";
 import { keyText } from "../storage-node/key-text.js";
+import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { decodeStored } from "../storage-node/stored-value.js";
 
@@ -110,9 +110,10 @@ class Gathered {
     this.#target = target;
   }
 
-  async add(write: Write): Promise<void> {
-    // What a partition keeps beside its items is its own; indexes are made anew from the items.
-    if (!isItemKey(write.key)) return;
+  async add(given: Write): Promise<void> {
+    // What the source said of itself, and what its writes replaced, were its own; indexes are made anew from the items.
+    if (isOwnKey(given.key)) return;
+    const { change: _, ...write } = given;
     this.#writes.set(keyText(write.key), write);
     this.#bytes += write.key.length + (write.op === "put" ? write.bytes.length : 0);
     if (this.#bytes >= BYTES_GATHERED_MAX || this.#writes.size >= WRITES_GATHERED_MAX) await this.flush();

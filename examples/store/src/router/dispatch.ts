@@ -2,14 +2,21 @@
 import { channel } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import { ApiError } from "../api/errors.js";
+import { checkTogether } from "../api/legacy/parameters.js";
 import { checkRequest } from "../api/requests/shapes.js";
-import { authenticate } from "./authentication.js";
+import { assertSigned } from "./authentication.js";
 import { operations } from "./operations/index.js";
 import type { OperationContext } from "./operations/operation.js";
+import type { Signatures } from "./signatures.js";
 
 const TARGET_PREFIX = "DynamoDB_20120810.";
 /** Published with `{ operation, error }` when an operation fails for a reason that is no client's doing. */
 const internalErrors = channel("evenkeel:store:internal-error");
+
+export interface DispatchContext extends OperationContext {
+  /** Absent: every key is good. */
+  readonly signatures?: Signatures;
+}
 
 export interface Answer {
   readonly status: number;
@@ -17,15 +24,22 @@ export interface Answer {
 }
 
 /** Never rejects: whatever goes wrong is an answer. */
-export async function dispatch(headers: IncomingHttpHeaders, body: string, context: OperationContext): Promise<Answer> {
+export async function dispatch(
+  headers: IncomingHttpHeaders,
+  body: string,
+  context: DispatchContext,
+  url = "/",
+): Promise<Answer> {
   const target = headers["x-amz-target"];
   const name = typeof target === "string" && target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
   try {
     const json = parse(body);
     const operation = operations.get(name);
     if (operation === undefined) throw new ApiError("UnknownOperationException");
-    authenticate(headers);
+    if (context.signatures === undefined) assertSigned(headers, url);
+    else await context.signatures.verify({ headers, url, body });
     const request = checkRequest(operation.shape, json);
+    checkTogether(request);
     const result = await operation.run(request as never, context);
     return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
   } catch (error) {

@@ -1,7 +1,9 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
+import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
+import type { PartitionDescription } from "../storage-node/description.js";
 import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -58,6 +60,10 @@ export interface NodeMethods {
     };
     result: { rewritten: boolean };
   };
+  /** Leader only. What the partition says of itself from the answered slot on. */
+  describePartition: { params: { partition: number; description: PartitionDescription }; result: { slot: number } };
+  /** Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. */
+  changes: { params: { partition: number; after: ChangePosition; limits: ChangeLimits }; result: ChangePage };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
   /** The metadata's leader only: the node will not come back, and need not be waited for. */
   giveUpNode: { params: { nodeId: string }; result: null };

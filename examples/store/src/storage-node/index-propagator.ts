@@ -6,9 +6,10 @@ import type { PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Write } from "./command.js";
 import { entryOf, type IndexUpkeep } from "./index-upkeep.js";
-import { concernsIndexes, ITEMS_END, outboxBounds, seqOfOutboxKey } from "./key-spaces.js";
+import { concernsIndexes, outboxBounds, seqOfOutboxKey } from "./global-index-keys.js";
 import type { MaintainedIndex } from "./maintained-index.js";
 import { decodeOutboxRecord } from "./outbox-record.js";
+import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 import type { Writer } from "./writer.js";
 
@@ -237,13 +238,13 @@ export class IndexPropagator {
     const index = [...upkeep.globals.values()].find(({ backfill }) => backfill.throughSeq === undefined);
     if (index === undefined) return false;
     const { after } = index.backfill;
-    const from = after === undefined ? undefined : Buffer.concat([Buffer.from(after, "hex"), Buffer.alloc(1)]);
+    const from = after === undefined ? FIRST_ITEM_KEY : Buffer.concat([Buffer.from(after, "hex"), Buffer.alloc(1)]);
     const keys: Uint8Array[] = [];
     let last: Uint8Array | undefined;
     let count = 0;
     let bytes = 0;
     let isEnd = true;
-    for (const { key, value } of replica.range({ from, to: ITEMS_END })) {
+    for (const { key, value } of replica.range({ from })) {
       if (++count > BACKFILL_ITEMS || bytes >= BACKFILL_BYTES) {
         isEnd = false;
         break;

@@ -7,8 +7,6 @@ import type { Write } from "./command.js";
 import { digest16 } from "./digest16.js";
 import {
   cursorKey,
-  isItemKey,
-  localIndexKey,
   maintainedBounds,
   maintainedKey,
   outboxBounds,
@@ -16,9 +14,11 @@ import {
   readU64,
   seqOfOutboxKey,
   u64,
-} from "./key-spaces.js";
+} from "./global-index-keys.js";
+import { localIndexKey } from "./local-index-keys.js";
 import { decodeMaintained, encodeMaintained, type IndexToKeep, type MaintainedIndex } from "./maintained-index.js";
 import { encodeOutboxRecord, type Touched } from "./outbox-record.js";
+import { isOwnKey } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 
 /** Records that wait to be told to global indexes, past which writes that change one are throttled, as the service does. */
@@ -119,7 +119,7 @@ export class IndexUpkeep {
     const touched: Touched[] = [];
     const written = new Map<string, Uint8Array | undefined>();
     for (const write of writes) {
-      if (!isItemKey(write.key)) continue;
+      if (isOwnKey(write.key)) continue;
       const name = Buffer.from(write.key).toString("latin1");
       const before = itemOf(written.has(name) ? written.get(name) : get(write.key));
       const json = write.op === "put" ? write.bytes : undefined;

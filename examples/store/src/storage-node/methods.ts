@@ -1,6 +1,7 @@
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
+import { changeMethods } from "./change-methods.js";
 import { indexMethods } from "./index-methods.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
@@ -63,6 +64,7 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
     status,
 
     ...scrubMethods(partitionOf),
+    ...changeMethods(partitionOf),
     ...indexMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {

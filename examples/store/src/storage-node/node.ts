@@ -25,9 +25,9 @@ import { Tree } from "./tree.js";
 
 /**
  * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
- * an element and is written in fifteen.
+ * an element and is written in fifteen. Where changes are recorded the item as it was stands beside it.
  */
-const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
+const COMMAND_BYTES_MAX = 8 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
 /** A partition of an index that has no leader for so long is tried again, with growing patience. */

@@ -3,7 +3,8 @@ import { shownOf } from "../api/index-entries.js";
 import type { Item, Page, PageRequest } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { StoreError } from "./errors.js";
-import { ITEMS_END, LOCAL_INDEX_PREFIX_BYTES, localIndexBounds, localIndexKey } from "./key-spaces.js";
+import { LOCAL_INDEX_PREFIX_BYTES, localIndexBounds, localIndexKey } from "./local-index-keys.js";
+import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 import type { StoredValue } from "./stored-value.js";
 import type { TreeRange } from "./tree.js";
@@ -54,7 +55,7 @@ function rangeOf({ from, to, after, reverse = false, index }: PageRequest): Tree
   // "Behind a key" is the key with one zero byte more: the smallest key above it.
   const low = after !== undefined && !reverse ? Buffer.concat([after, Buffer.alloc(1)]) : from;
   const high = after !== undefined && reverse ? after : to;
-  if (index?.local === undefined) return { from: low, to: high ?? ITEMS_END, reverse };
+  if (index?.local === undefined) return { from: low ?? FIRST_ITEM_KEY, to: high, reverse };
   const { number } = index.local;
   const bounds = localIndexBounds(number);
   return {

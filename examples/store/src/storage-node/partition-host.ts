@@ -3,6 +3,7 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { TableRecord } from "../api/model.js";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
 import { IndexPropagator, type IndexPropagatorOptions } from "./index-propagator.js";
 import { IndexUpkeep } from "./index-upkeep.js";
@@ -22,6 +23,7 @@ export class PartitionHost {
   readonly replica: Replica;
   readonly writer: Writer;
   readonly archiving: Archiving;
+  readonly changes: Changes;
   /** Absent for the metadata's partition. */
   readonly indexes: IndexUpkeep | undefined;
   readonly propagator: IndexPropagator | undefined;
@@ -48,6 +50,7 @@ export class PartitionHost {
       propagator.wake();
     }
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
+    this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;
     machine.beforeSnapshot = () => this.archiving.archive();

@@ -1,6 +1,7 @@
 import BTreeModule from "sorted-btree";
 import type { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
+import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from "./description.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
@@ -66,6 +67,9 @@ export class Replica {
   #backlog = 0;
   #backlogBytes = 0;
   #closed = false;
+  /** Undefined: to be read anew. */
+  #description: PartitionDescription | undefined;
+  readonly #changeObservers = new Set<(slot: number) => void>();
   readonly #marks: Marks;
   readonly #takeOverObservers = new Set<() => void>();
   readonly #observers = new Set<
@@ -124,6 +128,18 @@ export class Replica {
     return this.#movedBytes;
   }
 
+  /** What the partition says of itself, as of what is applied. Throws ERR_STORE_CORRUPT as `get` does. */
+  get description(): PartitionDescription {
+    this.#description ??= decodeDescription(this.get(DESCRIPTION_KEY)?.json);
+    return this.#description;
+  }
+
+  /** Called with the slot of each entry that records a change, once it is applied. Returns how to stop. */
+  observeChanges(observer: (slot: number) => void): () => void {
+    this.#changeObservers.add(observer);
+    return () => this.#changeObservers.delete(observer);
+  }
+
   /** What the clock said when something applied before was written: a leader's times do not go back behind it. */
   noteTime(timeMs: number): void {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
@@ -148,6 +164,7 @@ export class Replica {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, command.timeMs);
     this.#appliedBytes += entry.command.length;
     const observed: { key: Uint8Array; json: Uint8Array | undefined }[] = [];
+    let changed = false;
     if (command.kind === "mark") {
       // A mark met again while the log is replayed: whoever asked for it is long gone.
       if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) {
@@ -163,9 +180,12 @@ export class Replica {
         this.#backlog++;
         this.#backlogBytes += bytesOf(overlay);
         observed.push({ key: write.key, json: value?.json });
+        if (Buffer.compare(write.key, DESCRIPTION_KEY) === 0) this.#description = undefined;
+        changed ||= write.change !== undefined;
       }
     }
     this.#advance(entry.slot, observed);
+    if (changed) for (const observer of this.#changeObservers) observer(entry.slot);
     return entry.slot;
   }
 
@@ -332,6 +352,7 @@ export class Replica {
 
   #forgetAllBefore({ slot, timeMs }: StateHeader): void {
     this.#reign++;
+    this.#description = undefined;
     this.#overlay.clear();
     this.#queue = [];
     this.#queuedMarks = [];

@@ -2,7 +2,9 @@ import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { assertCondition, evaluateWrite } from "../api/write.js";
-import { decodeCommand, type Write } from "./command.js";
+import { withChangeNotes } from "./change-notes.js";
+import { decodeCommand, type Image, type Write } from "./command.js";
+import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
@@ -29,17 +31,17 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Current {
-  readonly json: Uint8Array;
-  readonly itemSizeBytes: number;
-}
-
 interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
   /** Absent: there is none; not said of a put. */
   readonly after?: Item;
 }
+
+/** Whose item's time is up; see `Writer.expire`. */
+export type IsExpired = (item: Item) => boolean;
+
+const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 const textOf = (json: Uint8Array): string =>
   Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
@@ -100,7 +102,7 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.json)) as Item);
+    const before = current === undefined ? undefined : (JSON.parse(textOf(current.bytes)) as Item);
     let decided: Decided;
     try {
       decided = decide(key, op, before);
@@ -136,20 +138,60 @@ export class Writer {
     const writes = decide((key) => {
       const pending = this.#pending.get(keyText(key));
       decidedUpon = pending ?? decidedUpon;
-      return this.#current(key, pending)?.json;
+      return this.#current(key, pending)?.bytes;
     });
     if (writes.length > 0) await this.#append(writes);
     else await this.#confirm(decidedUpon);
   }
 
-  #appendIndexed(writes: readonly Write[]): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
-    if (this.#indexes?.active !== true) return { done: this.#append(writes) };
-    const get = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)))?.json;
+  #appendIndexed(
+    writes: readonly Write[],
+    why?: "expired",
+  ): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
+    if (this.#indexes?.active !== true) return { done: this.#append(writes, why) };
+    const get = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)))?.bytes;
     const { writes: more, units } = this.#indexes.effects(writes, get);
-    return { done: this.#append([...writes, ...more]), ...(units && { indexUnits: units }) };
+    return { done: this.#append([...writes, ...more], why), ...(units && { indexUnits: units }) };
   }
 
-  #append(writes: readonly Write[]): Promise<number> {
+  /**
+   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
+   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
+   */
+  async describe(description: PartitionDescription): Promise<number> {
+    this.assertLeading();
+    const { asOf } = this.#description();
+    if (description.asOf < asOf) {
+      const partition = `partition ${this.#replica.partition}`;
+      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
+    }
+    const bytes = encodeDescription(description);
+    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+  }
+
+  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
+  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
+    this.assertLeading();
+    const current = this.#current(key, this.#pending.get(keyText(key)));
+    if (current === undefined || !isExpired(JSON.parse(textOf(current.bytes)) as Item)) return false;
+    await this.#appendIndexed([{ op: "delete", key }], "expired").done;
+    return true;
+  }
+
+  /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
+  #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
+    const noted = why !== "repaired" && this.#description().recordsChanges;
+    const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
+    return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
+  }
+
+  #description(): PartitionDescription {
+    const { write } = this.#pending.get(DESCRIPTION_NAME) ?? {};
+    if (write === undefined) return this.#replica.description;
+    return decodeDescription(write.op === "put" ? write.bytes : undefined);
+  }
+
+  #appendNoted(writes: readonly Write[]): Promise<number> {
     const { done } = this.#entries.add(writes, this.#round);
     for (const write of writes) {
       const name = keyText(write.key);
@@ -192,11 +234,11 @@ export class Writer {
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
-      await this.#append([
+      const healed: Write =
         expected === undefined
           ? { op: "delete", key }
-          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
-      ]);
+          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes };
+      await this.#append([healed], "repaired");
       return true;
     } finally {
       watches.delete(watch);
@@ -216,10 +258,13 @@ export class Writer {
     return false;
   }
 
-  #current(key: Uint8Array, pending: Pending | undefined): Current | undefined {
-    if (pending === undefined) return this.#replica.get(key);
+  #current(key: Uint8Array, pending: Pending | undefined): Image | undefined {
+    if (pending === undefined) {
+      const stored = this.#replica.get(key);
+      return stored && { bytes: stored.json, itemSizeBytes: stored.itemSizeBytes };
+    }
     const { write } = pending;
-    return write.op === "delete" ? undefined : { json: write.bytes, itemSizeBytes: write.itemSizeBytes };
+    return write.op === "delete" ? undefined : write;
   }
 
   #forget(): void {

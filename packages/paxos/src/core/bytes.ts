@@ -64,6 +64,11 @@ export class ByteWriter {
 
   blob(value: Uint8Array): void {
     this.varint(value.length);
+    this.bytes(value);
+  }
+
+  /** Without their length. */
+  bytes(value: Uint8Array): void {
     this.#room(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
@@ -78,6 +83,9 @@ export class ByteWriter {
     this.#view = new DataView(grown.buffer);
   }
 }
+
+const eight = new Uint8Array(8);
+const eightView = new DataView(eight.buffer);
 
 /** Reads what `ByteWriter` wrote; anything that does not fit is ERR_PAXOS_CORRUPT, never a read beyond the end. */
 export class ByteReader {
@@ -126,7 +134,9 @@ export class ByteReader {
 
   float64(): number {
     const start = this.#advance(8);
-    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, 8).getFloat64(0, true);
+    // Byte by byte: a view on the reader's own buffer costs many times as much, since small arrays get one only when asked.
+    for (let i = 0; i < 8; i++) eight[i] = this.#bytes[start + i] as number;
+    return eightView.getFloat64(0, true);
   }
 
   text(): string {
@@ -154,6 +164,12 @@ export class ByteReader {
     const length = this.varint();
     const start = this.#advance(length);
     return this.#bytes.subarray(start, start + length);
+  }
+
+  /** All that is left: a view on the bytes that are read. */
+  rest(): Uint8Array {
+    const start = this.#advance(this.left);
+    return this.#bytes.subarray(start);
   }
 
   #advance(length: number): number {

@@ -1,4 +1,14 @@
 export * from "./ballot.js";
+export {
+  ClientTable,
+  decodeRequest,
+  encodeRequest,
+  type Request,
+  resultBytesMax,
+  resultsBytesMax,
+  sequencesAheadMax,
+  type Verdict,
+} from "./client-table.js";
 export { decodeMessage, encodeMessage, MESSAGE_VERSION } from "./codec.js";
 export { type Configuration, decodeConfiguration, type MemberRole } from "./configuration.js";
 export * from "./core.js";

@@ -6,7 +6,7 @@ import type { Transport } from "../transport/transport.js";
 /** Times and bounds of every group's core, see `CoreOptions`. */
 export type GroupTuning = Omit<
   CoreOptions,
-  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful"
+  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful" | "takesRequests"
 >;
 
 export interface GroupHostOptions extends GroupTuning {

@@ -1,6 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { sameBallot } from "../core/ballot.js";
-import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
+import { encodeRequest } from "../core/client-table.js";
+import type { Configuration, MemberRole } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
@@ -9,13 +10,16 @@ import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import { storedEntries } from "./entries.js";
+import type { Executor } from "./executor.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./group.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
 import type { Recovered } from "./recover.js";
+import { type AskedAs, asProposed } from "./requests.js";
 import { Shipper } from "./shipper.js";
 import type { StateMachine } from "./state-machine.js";
+import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
@@ -30,6 +34,7 @@ export class Replica<R> implements Group<R> {
   readonly groupId: string;
   /** The id as it stands in envelopes. */
   readonly wireId: Buffer;
+  readonly clientsMax: number | undefined;
   readonly #home: ReplicaHome;
   readonly #role: MemberRole;
   readonly #founders: Configuration;
@@ -54,6 +59,8 @@ export class Replica<R> implements Group<R> {
       core: PaxosCore;
       storage: GroupStorage;
       machine: StateMachine<R>;
+      executor: Executor<R>;
+      clientsMax: number | undefined;
       recovered: Recovered;
     },
   ) {
@@ -65,7 +72,8 @@ export class Replica<R> implements Group<R> {
     this.#founders = parts.founders;
     this.#core = core;
     this.#storage = storage;
-    this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, role });
+    this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, executor: parts.executor, role });
+    this.clientsMax = parts.clientsMax;
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
@@ -88,7 +96,7 @@ export class Replica<R> implements Group<R> {
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
-      propose: (members) => this.#submit(new Uint8Array(0), members).done,
+      propose: (members) => this.#submit(new Uint8Array(0), { members }).done,
       trim: (throughSlot) => this.trim(throughSlot),
     });
   }
@@ -110,24 +118,39 @@ export class Replica<R> implements Group<R> {
     return this.#callers.submissions.under.count;
   }
 
-  propose(command: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<R> {
-    if (options?.signal) return interruptible(options.signal, () => this.submit(command).done);
+  propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs> = {}): Promise<R> {
+    if (options.signal) return interruptible(options.signal, () => this.submit(command, options).done);
     try {
-      return this.submit(command).done;
+      return this.submit(command, options).done;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  submit(command: Uint8Array): Submitted<R> {
-    if (!(command instanceof Uint8Array)) throw badArgument("command", "a Uint8Array", command);
-    const { commandBytesMax } = this.#home.settings;
-    if (command.length > commandBytesMax)
-      throw badArgument("command", `at most ${commandBytesMax} bytes long`, command.length);
-    return this.#submit(command);
+  submit(command: Uint8Array, askedAs: Partial<AskedAs> = {}): Submitted<R> {
+    const { command: proposed, once } = asProposed(command, askedAs, this.#home.settings.commandBytesMax);
+    return once ? this.#submitOnce(proposed) : this.#submit(proposed);
   }
 
-  #submit(command: Uint8Array, members?: Members): Submitted<R> {
+  async register({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    if (signal) return interruptible(signal, () => this.register());
+    const { clientsMax } = this;
+    if (clientsMax === undefined)
+      throw badArgument("clientsMax", "given to join, for a group that remembers clients", clientsMax);
+    return (await this.#submitOnce(encodeRequest({ op: "register", clientsMax })).done) as number;
+  }
+
+  /** An entry that some member cannot read must not come into the log; what is in the log already, all of them can. */
+  #submitOnce(command: Uint8Array): Submitted<R> {
+    this.#refuseIfNotLeading();
+    if (this.#applier.executor.clients?.used !== true && !this.#core.allTakeRequests) {
+      const message = `group ${this.groupId}: not every member has said that it remembers clients: have all of them run this release, with clientsMax`;
+      throw new PaxosError("ERR_PAXOS_UNSUPPORTED", message);
+    }
+    return this.#submit(command, { once: true });
+  }
+
+  #submit(command: Uint8Array, extra: { readonly members?: Members; readonly once?: boolean } = {}): Submitted<R> {
     this.#refuseIfNotLeading();
     const { under } = this.#callers.submissions;
     if (!under.hasRoom(command.length)) {
@@ -137,7 +160,7 @@ export class Replica<R> implements Group<R> {
       );
     }
     const { ballot } = this.#callers.leadership.now;
-    const submitted = this.#callers.submissions.add(command, { logEnd: this.#core.logEnd, ballot }, members);
+    const submitted = this.#callers.submissions.add(command, { logEnd: this.#core.logEnd, ballot }, extra);
     this.#home.due(this as Replica<unknown>);
     return submitted;
   }
@@ -153,28 +176,16 @@ export class Replica<R> implements Group<R> {
   }
 
   status(): GroupStatus {
-    const { nodeId, zone, now } = this.#home.settings;
-    const { leading, ready, ballot, leader } = this.#callers.leadership.now;
-    return {
+    return statusOf({
       groupId: this.groupId,
-      nodeId,
-      zone,
-      members: nodesOf(this.#core.configuration),
+      home: this.#home,
       role: this.#role,
-      leader,
-      leading,
-      ready,
-      ballot,
-      chosenThrough: this.#core.chosenThrough,
-      appliedThrough: this.#applier.appliedThrough,
-      trimmedThrough: this.#storage.trimmedThrough,
-      leaseRemainingMs: ready ? this.#core.leaseRemainingMs(now()) : 0,
-      awaitsSnapshot: this.#applier.behind,
-      voting: this.#core.voting,
-      departed: this.#core.departed,
-      outstanding: this.#callers.submissions.under.count,
+      core: this.#core,
+      storage: this.#storage,
+      applier: this.#applier,
+      callers: this.#callers,
       failure: this.#failure,
-    };
+    });
   }
 
   leadership(): Leadership {
@@ -375,7 +386,7 @@ export class Replica<R> implements Group<R> {
   #apply(entries: readonly Entry[]): void {
     if (entries.length > applyAtOnceMax) this.#home.postNow();
     try {
-      this.#applier.chosen(entries, (entry, result, failure) => this.#callers.applied(entry, result, failure));
+      this.#applier.chosen(entries, (entry, outcome, failure) => this.#callers.applied(entry, outcome, failure));
     } catch (cause) {
       this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, "it could not be applied", cause));
       return;

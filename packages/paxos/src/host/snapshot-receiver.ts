@@ -4,6 +4,7 @@ import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
 import type { HostMessage } from "./host-messages.js";
 import type { StateMachine } from "./state-machine.js";
+import { tableOf } from "./table-in-front.js";
 
 const snapshotFailed = channel("evenkeel:paxos:snapshot-failed");
 const snapshotInstalled = channel("evenkeel:paxos:snapshot-installed");
@@ -12,7 +13,7 @@ const snapshotInstalled = channel("evenkeel:paxos:snapshot-installed");
 const retryMs = 500;
 const triesMax = 20;
 
-type Offer = Extract<HostMessage, { type: "offer" }>;
+type Offer = Extract<HostMessage, { type: "offer" | "offerWithClients" }>;
 type Piece = Extract<HostMessage, { type: "piece" }>;
 
 interface Asking {
@@ -35,7 +36,9 @@ export interface ReceiverParts {
   /** Durable when it resolves: the state machine is about to be at this position. From here on nothing is applied. */
   readonly prepare: (position: Position) => Promise<void>;
   /** The state machine is at this position, durably; or, undefined, it stays where it was. */
-  readonly done: (position: Position | undefined) => void;
+  readonly done: (position: Position | undefined, clientTable?: Uint8Array) => void;
+  /** Throws unless these bytes are a table of clients. */
+  readonly checkTable: (bytes: Uint8Array) => void;
   /** The contract was broken, or the log failed: the group must stop. */
   readonly fail: (error: unknown) => void;
 }
@@ -112,6 +115,7 @@ export class SnapshotReceiver {
   async #install(from: string, offer: Offer): Promise<void> {
     const { ids, machine, prepare, done, fail, wants } = this.#parts;
     const { position, sizeBytes, id } = offer;
+    const tableBytes = offer.type === "offerWithClients" ? offer.tableBytes : 0;
     let prepared = false;
     let logFailure: unknown;
     const ask = (offset: number) => this.#ask(from, id, offset);
@@ -142,11 +146,18 @@ export class SnapshotReceiver {
       }
       prepared = true;
     }
+    let clientTable: Uint8Array | undefined;
     try {
+      const parts = await tableOf(chunks(), tableBytes);
+      if (tableBytes > 0) {
+        clientTable = parts.table;
+        this.#parts.checkTable(clientTable);
+      }
       await (machine.install as NonNullable<typeof machine.install>)({
         slot: position.slot,
-        sizeBytes,
-        chunks: chunks(),
+        sizeBytes: sizeBytes - tableBytes,
+        ...(clientTable === undefined ? {} : { clientTable: clientTable.slice() }),
+        chunks: parts.chunks,
       });
     } catch (cause) {
       if (prepared) done(undefined);
@@ -160,7 +171,7 @@ export class SnapshotReceiver {
     }
     this.installed++;
     if (snapshotInstalled.hasSubscribers) snapshotInstalled.publish({ ...ids, from, slot: position.slot, sizeBytes });
-    done(position);
+    done(position, clientTable);
   }
 
   #ask(from: string, id: string, offset: number): Promise<Piece> {

@@ -1,9 +1,11 @@
 import { createHash, type Hash } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
+import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
 import type { HostMessage } from "./host-messages.js";
 import type { Pace } from "./pace.js";
 import type { Snapshot, StateMachine } from "./state-machine.js";
+import { withTable } from "./table-in-front.js";
 
 const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
 const snapshotFailed = channel("evenkeel:paxos:snapshot-failed");
@@ -15,6 +17,8 @@ const idleMaxMs = 30_000;
 
 interface Session {
   readonly id: string;
+  /** In front of what the state machine gave; 0 where there is none. */
+  readonly tableBytes: number;
   readonly position: Position;
   readonly snapshot: Snapshot;
   readonly hash: Hash;
@@ -33,6 +37,8 @@ export interface SenderParts {
   readonly pace: Pace;
   readonly now: () => number;
   readonly random: () => number;
+  /** The table of clients as it is now, and the slot that was applied last; undefined while nobody ever registered. */
+  readonly table: () => { readonly slot: number; readonly bytes: Uint8Array } | undefined;
   /** Everything known of this slot, when it is. */
   readonly positionOf: (slot: number) => Position | undefined;
   readonly post: (to: string, message: HostMessage) => void;
@@ -100,7 +106,9 @@ export class SnapshotSender {
   async #start(to: string, nowMs: number): Promise<void> {
     const { machine, positionOf, random } = this.#parts;
     try {
-      const snapshot = await (machine.snapshot as () => Snapshot | Promise<Snapshot>).call(machine);
+      const table = this.#parts.table();
+      const given = await (machine.snapshot as () => Snapshot | Promise<Snapshot>).call(machine);
+      const { snapshot, tableBytes } = await inOne(given, table);
       const position = positionOf(snapshot.slot);
       if (position === undefined || this.#closed) {
         await snapshot.close?.();
@@ -111,7 +119,7 @@ export class SnapshotSender {
       const id = `${snapshot.slot}/${++this.#count}/${Math.floor(random() * 2 ** 48).toString(36)}`;
       const hash = createHash("sha256");
       const start = { offset: 0, piece: undefined, next: 0, reading: false, activeMs: nowMs };
-      const session: Session = { id, position, snapshot, hash, ...start };
+      const session: Session = { id, tableBytes, position, snapshot, hash, ...start };
       this.#sessions.set(to, session);
       this.#offer(to, session);
     } catch (cause) {
@@ -119,8 +127,9 @@ export class SnapshotSender {
     }
   }
 
-  #offer(to: string, { id, position, snapshot: { sizeBytes } }: Session): void {
-    this.#parts.post(to, { type: "offer", id, position, sizeBytes });
+  #offer(to: string, { id, tableBytes, position, snapshot: { sizeBytes } }: Session): void {
+    if (tableBytes === 0) this.#parts.post(to, { type: "offer", id, position, sizeBytes });
+    else this.#parts.post(to, { type: "offerWithClients", id, position, sizeBytes, tableBytes });
   }
 
   async #read(to: string, session: Session): Promise<void> {
@@ -165,4 +174,14 @@ export class SnapshotSender {
   #failed(to: string, cause: unknown): void {
     if (snapshotFailed.hasSubscribers) snapshotFailed.publish({ ...this.#parts.ids, to, cause });
   }
+}
+
+/** A snapshot without the clients of its slot is none: whoever took it over would carry their commands out again. */
+async function inOne(snapshot: Snapshot, table: { slot: number; bytes: Uint8Array } | undefined) {
+  if (table === undefined) return { snapshot, tableBytes: 0 };
+  const bytes = snapshot.clientTable ?? (snapshot.slot === table.slot ? table.bytes : undefined);
+  if (bytes !== undefined) return { snapshot: withTable(bytes, snapshot), tableBytes: bytes.length };
+  await snapshot.close?.();
+  const what = `a snapshot of slot ${snapshot.slot} where ${table.slot} was applied last has to bring its clientTable along`;
+  throw new PaxosError("ERR_PAXOS_SNAPSHOT", what);
 }

@@ -1,3 +1,5 @@
+import { crc32 } from "node:zlib";
+import { ClientTable } from "../core/client-table.js";
 import type { PaxosCore } from "../core/core.js";
 import type { CoreEvent, Position } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
@@ -43,7 +45,21 @@ export class Snapshots<R> {
       const position = core.positionFrom(slot);
       return position?.slot === slot ? position : undefined;
     };
-    this.sender = new SnapshotSender({ ids, machine, pieceBytes, pace: home.pace, now, random, positionOf, post });
+    const table = () => {
+      const { clients, clientTable } = applier.executor;
+      return clients?.used === true ? { slot: applier.appliedThrough, bytes: clientTable() } : undefined;
+    };
+    this.sender = new SnapshotSender({
+      ids,
+      machine,
+      table,
+      pieceBytes,
+      pace: home.pace,
+      now,
+      random,
+      positionOf,
+      post,
+    });
     this.receiver = new SnapshotReceiver({
       ids,
       machine,
@@ -55,7 +71,8 @@ export class Snapshots<R> {
         applier.hold();
         await parts.markInstall(position);
       },
-      done: (position) => this.#installed(position),
+      checkTable: (bytes) => void new ClientTable().load(bytes, crc32),
+      done: (position, clientTable) => this.#installed(position, clientTable),
     });
   }
 
@@ -65,6 +82,7 @@ export class Snapshots<R> {
         if (!this.#parts.applier.behind) this.sender.needed(from, message.fromSlot);
         return;
       case "offer":
+      case "offerWithClients":
         return this.receiver.offer(from, message);
       case "fetch":
         return this.sender.fetch(from, message.id, message.offset);
@@ -98,11 +116,11 @@ export class Snapshots<R> {
     await this.#replaying;
   }
 
-  #installed(position: Position | undefined): void {
+  #installed(position: Position | undefined, clientTable: Uint8Array | undefined): void {
     const { applier, step, home, fail } = this.#parts;
     if (this.#closed) return;
     if (position !== undefined) {
-      applier.jumpTo(position.slot);
+      applier.jumpTo(position.slot, clientTable);
       step({ type: "installed", position, nowMs: home.settings.now() });
     }
     try {

@@ -57,7 +57,9 @@ export class Client {
         history.fail(call);
         this.#target = reply.leader ?? random.pick(replicas).name;
       } else {
-        history.unknown(call);
+        // A read that was not answered has done nothing, whatever became of it.
+        if (read) history.fail(call);
+        else history.unknown(call);
         this.#target = random.pick(replicas).name;
       }
       const wait = reply.kind === "ok" ? random.between(0, 2 * thinkMs) : random.between(5, 40);

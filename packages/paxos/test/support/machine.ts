@@ -21,7 +21,7 @@ export const opKey = (op: Op): string => String(op.key);
 export function encodeSwap(key: number, value: number, padding: number): Uint8Array {
   const bytes = new Uint8Array(5 + padding);
   bytes[0] = key;
-  new DataView(bytes.buffer).setUint32(1, value);
+  for (let i = 0; i < 4; i++) bytes[1 + i] = value >>> (24 - 8 * i);
   return bytes;
 }
 
@@ -43,10 +43,9 @@ export class Machine {
       throw new Error(`slot ${entry.slot} applied after ${this.appliedThrough}`);
     this.appliedThrough = entry.slot;
     if (entry.kind !== "command") return undefined;
-    const view = new DataView(entry.command.buffer, entry.command.byteOffset);
-    const key = view.getUint8(0);
+    const { 0: key = 0, 1: a = 0, 2: b = 0, 3: c = 0, 4: d = 0 } = entry.command;
     const before = this.get(key);
-    this.#values.set(key, view.getUint32(1));
+    this.#values.set(key, a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d);
     return before;
   }
 
@@ -55,6 +54,7 @@ export class Machine {
   }
 
   fingerprint(): string {
-    return JSON.stringify([...this.#values].sort(([a], [b]) => a - b));
+    const keys = [...this.#values.keys()].sort((a, b) => a - b);
+    return keys.map((key) => `${key}=${this.get(key)}`).join(" ");
   }
 }

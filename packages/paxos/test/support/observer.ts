@@ -59,16 +59,19 @@ export class Observer {
         if (entry.slot !== this.chosen.length + 1)
           throw new Violation(`${by} reports slot ${entry.slot} before the one below`);
         // A slot below a change of members may be counted by the new ones already: their quorums meet the old.
-        const counts = [this.configurationAt(entry.slot), ...this.replicas.map(({ core }) => core?.configuration)];
         const holders = this.replicas.filter((replica) => replica.holds(entry)).map(({ name }) => name);
-        if (!counts.some((one) => one !== undefined && isQuorumOf(one, holders))) {
+        const decides = (one: Configuration | undefined) => one !== undefined && isQuorumOf(one, holders);
+        if (
+          !decides(this.configurationAt(entry.slot)) &&
+          !this.replicas.some(({ core }) => decides(core?.configuration))
+        ) {
           throw new Violation(`${by} reports slot ${entry.slot} as chosen, durable on ${holders} only`);
         }
         this.chosen.push(entry);
         this.#reference.apply(entry);
         this.#states.push(this.#reference.fingerprint());
         if (entry.kind === "config") this.#onConfiguration(decodeConfiguration(entry.command, entry.slot));
-      } else if (!sameBallot(known.ballot, entry.ballot) || Buffer.compare(known.command, entry.command) !== 0) {
+      } else if (!sameBallot(known.ballot, entry.ballot) || !sameBytes(known.command, entry.command)) {
         throw new Violation(`slot ${entry.slot}: ${text(known.ballot)} chosen, ${by} reports ${text(entry.ballot)}`);
       }
     }
@@ -198,9 +201,15 @@ export class Observer {
   }
 }
 
+/** Most are the very same object, or a few bytes. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || Buffer.compare(a, b) === 0;
+}
+
 function isQuorumOf({ storage, log }: Configuration, nodes: readonly string[]): boolean {
-  const members = [...storage, ...log];
-  return members.filter((node) => nodes.includes(node)).length * 2 > members.length;
+  let held = 0;
+  for (const node of nodes) if (storage.includes(node) || log.includes(node)) held++;
+  return held * 2 > storage.length + log.length;
 }
 
 function show({ slot, storage, log }: Configuration): string {

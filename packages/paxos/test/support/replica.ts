@@ -1,6 +1,7 @@
 import type { Random, SimNode } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
+  type Ballot,
   type Configuration,
   type CoreEvent,
   type CoreOptions,
@@ -72,7 +73,7 @@ export class SimReplica {
   #ids = 0;
   #gathered: (Waiting & { id: number })[] = [];
   #asked = new Map<number, Waiting>();
-  #proposed = new Map<number, Waiting & { ballot: string }>();
+  #proposed = new Map<number, Waiting & { ballot: Ballot }>();
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
   readonly #luck: Random;
@@ -88,7 +89,7 @@ export class SimReplica {
   }
 
   get leaseRemainingMs(): number {
-    if (!this.node.up || this.core === undefined) return 0;
+    if (!this.node.up || this.core?.leading !== true) return 0;
     return this.core.leaseRemainingMs(this.node.now);
   }
 
@@ -382,7 +383,7 @@ export class SimReplica {
     if (core === undefined) return;
     const life = this.node.life;
     const nowMs = this.#mutation.clock(event.nowMs);
-    for (const effect of core.step({ ...event, nowMs })) {
+    for (const effect of core.step(nowMs === event.nowMs ? event : { ...event, nowMs })) {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
@@ -406,7 +407,7 @@ export class SimReplica {
           const waiting = this.#proposed.get(entry.slot);
           if (waiting === undefined) continue;
           this.#proposed.delete(entry.slot);
-          const ours = waiting.ballot === JSON.stringify(entry.ballot);
+          const ours = sameBallot(waiting.ballot, entry.ballot);
           waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
         }
         return;
@@ -414,7 +415,7 @@ export class SimReplica {
         const waiting = this.#asked.get(effect.id);
         if (waiting === undefined) return;
         this.#asked.delete(effect.id);
-        this.#proposed.set(effect.slot, { ...waiting, ballot: JSON.stringify(effect.ballot) });
+        this.#proposed.set(effect.slot, { ...waiting, ballot: effect.ballot });
         return;
       }
       case "rejected": {

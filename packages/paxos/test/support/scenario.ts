@@ -40,7 +40,7 @@ const spareStorage = ["s1", "s2", "s3", "s4"];
 /** One world from its seed: three replicas (sometimes five), some clients, bad weather, then calm. Throws at the first thing that must not be. */
 export function runScenario({
   seed,
-  faultsMs = 2500,
+  faultsMs = 2000,
   mutation,
   weather: given,
   members,
@@ -96,7 +96,7 @@ export function runScenario({
       random: random.fork(`client ${index}`),
       keys: 1 + (index % 2),
       readShare: 0.4,
-      thinkMs: random.pick([1, 5, 20]),
+      thinkMs: random.pick([2, 10, 40]),
       timeoutMs: 400,
       nextValue: () => ++values,
     });
@@ -120,12 +120,12 @@ export function runScenario({
   const recovered = () =>
     clients.every((client, index) => client.succeeded > (before[index] as number) + 2) &&
     current().every((replica) => replica.core?.leader !== undefined);
-  world.run({ untilMs: faultsMs + RECOVERY_MAX_MS, until: recovered });
+  world.run({ untilMs: faultsMs + RECOVERY_MAX_MS, until: nowAndThen(world, recovered) });
   if (!recovered()) throw new Violation(`no progress within ${RECOVERY_MAX_MS} ms after the faults ended`);
   for (const client of clients) client.stopped = true;
   const quietMs = world.now;
   const equal = () => current().every((replica) => replica.core?.chosenThrough === observer.chosen.length);
-  world.run({ untilMs: quietMs + 1000, until: () => world.now > quietMs + 500 && equal() });
+  world.run({ untilMs: quietMs + 1000, until: nowAndThen(world, () => world.now > quietMs + 300 && equal()) });
   if (!equal()) throw new Violation("the replicas do not catch up once it is quiet");
   const states = current().filter(({ role }) => role === "storage");
   if (new Set(states.map(({ machine }) => machine.fingerprint())).size > 1) throw new Violation("the replicas differ");
@@ -138,6 +138,16 @@ export function runScenario({
     fingerprint: world.fingerprint,
     chosen: observer.chosen.length,
     operations: history.operations().length,
+  };
+}
+
+/** Looks once a millisecond, not at each event. */
+function nowAndThen(world: World<Uint8Array>, condition: () => boolean): () => boolean {
+  let nextMs = 0;
+  return () => {
+    if (world.now < nextMs) return false;
+    nextMs = world.now + 1;
+    return condition();
   };
 }
 

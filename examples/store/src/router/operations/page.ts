@@ -15,9 +15,10 @@ const PAGE_BYTES_MAX = 1024 * 1024;
 /** Checks that need no table. */
 export function checkPageParameters(request: QueryRequest | ScanRequest): void {
   if (request.ExclusiveStartKey !== undefined) checkStartItem(request.ExclusiveStartKey);
-  const { Select: select, ProjectionExpression: projection } = request;
+  const { Select: select, ProjectionExpression: expression, AttributesToGet: names } = request;
+  const projection = expression ?? names;
   if (projection !== undefined && select !== undefined && select !== "SPECIFIC_ATTRIBUTES") {
-    throw validationError(messages.projectionWithSelect(select));
+    throw validationError(messages.projectionWithSelect(select, names && "AttributesToGet"));
   }
   if (select === "SPECIFIC_ATTRIBUTES" && projection === undefined) {
     throw validationError(messages.specificWithoutProjection);

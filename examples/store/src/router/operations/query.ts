@@ -15,7 +15,8 @@ export const query: Operation<QueryRequest> = {
   shape,
   async run(request, { backend }) {
     checkPageParameters(request);
-    if (request.KeyConditionExpression === undefined) throw validationError(messages.keyConditionMissing);
+    if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
+      throw validationError(messages.keyConditionMissing);
     const { keyCondition, filter, projection } = parseExpressions(request, [
       "FilterExpression",
       "KeyConditionExpression",
@@ -25,7 +26,7 @@ export const query: Operation<QueryRequest> = {
     const start = request.ExclusiveStartKey;
     const after = start && (index === undefined ? startKey(table.keySchema, start) : startEntry(table, index, start));
     const { from, to, sorted } = queriedRange(table, index, keyCondition as Condition);
-    if (filter !== undefined) checkFilter(filter, keyAttributes(table, index));
+    if (filter !== undefined) checkFilter(filter, keyAttributes(table, index), request.QueryFilter && "QueryFilter");
     if (after !== undefined && (compareBytes(after, from) < 0 || compareBytes(after, to) >= 0)) {
       throw validationError(sorted ? messages.startKeyPredicate : messages.startKeyOutside);
     }
@@ -61,9 +62,9 @@ function keyAttributes(
 }
 
 /** The key condition is for the key: a filter on it would look like one, and read far more. */
-function checkFilter(filter: Condition, keys: readonly KeyAttribute[]): void {
+function checkFilter(filter: Condition, keys: readonly KeyAttribute[], called?: "QueryFilter"): void {
   const names = attributeNames(filter);
   for (const key of keys) {
-    if (names.has(key.name)) throw validationError(messages.filterOnKey(key.name));
+    if (names.has(key.name)) throw validationError(messages.filterOnKey(key.name, called));
   }
 }

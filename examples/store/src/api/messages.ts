@@ -52,6 +52,7 @@ export const messages = {
   transactionConflict: "Transaction is ongoing for the item",
   tableAlreadyExists: "Table already exists",
   tableNotFound: "Table not found",
+  tableNotFoundPlain: (table: string) => `Table not found: ${table}`,
   tableNotFoundNamed: (table: string) => `Requested resource not found: Table: ${table} not found`,
   tableExistsNamed: (table: string) => `Table already exists: ${table}`,
   sourceTableNotFound: (table: string) => `Source table not found: ${table}`,

@@ -1,3 +1,5 @@
+import type { TableSettings } from "./control/settings.js";
+
 /**
  * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
  * Attribute values stand as in the JSON protocol (numbers as normalized decimal strings, binary as base64).
@@ -79,6 +81,7 @@ export interface TableDefinition {
   /** Units a second; 0 under PAY_PER_REQUEST. */
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
+  readonly settings?: TableSettings;
 }
 
 /** ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */

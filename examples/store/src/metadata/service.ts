@@ -1,4 +1,6 @@
 import type { Group } from "@evenkeel/paxos";
+import { controlMessages } from "../api/control/messages.js";
+import { assertDeletable, changedTable, type TableChange } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
 import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
@@ -185,9 +187,24 @@ export class MetadataService {
           `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
         );
       }
+      assertDeletable(table);
       const deleting: TableEntry = { ...table, status: "DELETING" };
       await this.#submit([put(tableKey(name), deleting)]);
       return this.#versioned(deleting);
+    });
+  }
+
+  /** Changes what is said of a table, and nothing that is in it. */
+  async updateTable(name: string, change: TableChange): Promise<VersionedTable> {
+    return await this.#exclusively(async () => {
+      const table = this.#table(name);
+      if (table.status !== "ACTIVE") {
+        const what = table.status === "CREATING" ? "created" : "deleted";
+        throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
+      }
+      const changed = changedTable(table, change, this.#options.nowMs());
+      await this.#submit([put(tableKey(name), changed)]);
+      return this.#versioned(changed);
     });
   }
 

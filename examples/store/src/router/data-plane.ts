@@ -1,5 +1,6 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { readUnits, writeUnits } from "../api/capacity.js";
+import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
@@ -56,6 +57,7 @@ export class DataPlane implements Backend {
     const table = await this.describeTable(source).catch((error: unknown) => {
       throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
     });
+    if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
     const { keySchema, localIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
     for (const record of await this.#partitionsOf(table)) {
@@ -76,6 +78,10 @@ export class DataPlane implements Backend {
 
   async deleteTable(name: string): Promise<TableRecord> {
     return await this.#metadata("deleteTable", { name });
+  }
+
+  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
+    return await this.#metadata("updateTable", { name, change });
   }
 
   async describeTable(name: string): Promise<TableRecord> {
@@ -169,7 +175,7 @@ export class DataPlane implements Backend {
     return { items, scannedCount, scannedBytes, units, ...(indexUnits && { indexUnits }), ...last };
   }
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable">(
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable">(
     method: M,
     params: Params<M>,
   ): Promise<TableRecord> {

@@ -13,7 +13,7 @@ export class TableLimits {
   readonly #admission: Admission;
   readonly #limitsMax: number;
   /** In the order of their last use. */
-  readonly #limits = new Map<string, Limit>();
+  readonly #limits = new Map<string, { readonly limit: Limit; readonly ratePerSecond: number }>();
 
   constructor(admission: Admission, { limitsMax = LIMITS_MAX } = {}) {
     this.#admission = admission;
@@ -22,20 +22,21 @@ export class TableLimits {
 
   of(table: TableRecord, direction: "read" | "write"): Limit {
     const name = `${table.tableId}:${direction}`;
-    let limit = this.#limits.get(name);
-    if (limit === undefined) {
-      const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
-      const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;
-      limit = this.#admission.limit(name, { ratePerSecond, burstSeconds: BURST_SECONDS });
+    const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
+    const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;
+    let known = this.#limits.get(name);
+    // What was given to it and is not used yet stays with a limit whose rate is another one from now on.
+    if (known?.ratePerSecond !== ratePerSecond) {
+      known = { limit: this.#admission.limit(name, { ratePerSecond, burstSeconds: BURST_SECONDS }), ratePerSecond };
     }
     this.#limits.delete(name);
-    this.#limits.set(name, limit);
+    this.#limits.set(name, known);
     if (this.#limits.size > this.#limitsMax) this.#giveUpOldest();
-    return limit;
+    return known.limit;
   }
 
   #giveUpOldest(): void {
-    for (const [name, limit] of this.#limits) {
+    for (const [name, { limit }] of this.#limits) {
       this.#limits.delete(name);
       limit.close();
       return;

@@ -1,4 +1,5 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
+import type { TableChange } from "../api/control/settings.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
@@ -33,6 +34,7 @@ export interface NodeMethods {
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
+  updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 

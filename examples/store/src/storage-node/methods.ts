@@ -59,6 +59,7 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return table;
     },
 
+    updateTable: ({ name, change }) => metadata().updateTable(name, change),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,

@@ -3,10 +3,12 @@ import { describe } from "vitest";
 import { wholeStore } from "./harness.js";
 import { itemsSuite } from "./suites/items.js";
 import { queriesSuite } from "./suites/queries.js";
+import { settingsSuite } from "./suites/settings.js";
 
 const subject = wholeStore();
 
 describe("on the whole store", () => {
   itemsSuite(subject, "things");
   queriesSuite(subject);
+  settingsSuite(subject, "whole");
 });

@@ -1,4 +1,6 @@
 /** What the operations on tables take. */
+import type { TableClass, Tag } from "../control/settings.js";
+import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
@@ -12,6 +14,9 @@ export interface CreateTableRequest {
   KeySchema: { AttributeName: string; KeyType: "HASH" | "RANGE" }[];
   BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+  DeletionProtectionEnabled?: boolean;
+  TableClass?: TableClass;
+  Tags?: Tag[];
   LocalSecondaryIndexes?: LocalIndexRequest[];
   GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
@@ -53,7 +58,7 @@ export const createTable: StructureShape = {
       name: "ProvisionedThroughput",
       members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
     },
-    DeletionProtectionEnabled: { type: "unsupported", unless: (value) => value === false },
+    DeletionProtectionEnabled: { type: "boolean" },
     GlobalSecondaryIndexes: { type: "unsupported" },
     LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
@@ -63,8 +68,8 @@ export const createTable: StructureShape = {
       type: "unsupported",
       unless: (value) => (value as { StreamEnabled?: unknown }).StreamEnabled === false,
     },
-    TableClass: { type: "unsupported", unless: (value) => value === "STANDARD" },
-    Tags: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
+    TableClass: tableClass,
+    Tags: tags,
     WarmThroughput: { type: "unsupported" },
   },
 };

@@ -1,5 +1,7 @@
+import { describeEndpoints, describeLimits } from "./account.js";
 import { batchGetItem } from "./batch-get-item.js";
 import { batchWriteItem } from "./batch-write-item.js";
+import { describeContinuousBackups, updateContinuousBackups } from "./continuous-backups.js";
 import { createTable } from "./create-table.js";
 import { deleteItem } from "./delete-item.js";
 import { deleteTable } from "./delete-table.js";
@@ -11,7 +13,9 @@ import { putItem } from "./put-item.js";
 import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
+import { listTagsOfResource, tagResource, untagResource } from "./tags.js";
 import { updateItem } from "./update-item.js";
+import { updateTable } from "./update-table.js";
 
 /** By the name in the `X-Amz-Target` header. */
 export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, AnyOperation>([
@@ -19,6 +23,14 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["DescribeTable", describeTable],
   ["ListTables", listTables],
   ["DeleteTable", deleteTable],
+  ["UpdateTable", updateTable],
+  ["TagResource", tagResource],
+  ["UntagResource", untagResource],
+  ["ListTagsOfResource", listTagsOfResource],
+  ["DescribeLimits", describeLimits],
+  ["DescribeEndpoints", describeEndpoints],
+  ["DescribeContinuousBackups", describeContinuousBackups],
+  ["UpdateContinuousBackups", updateContinuousBackups],
   ["RestoreTableToPointInTime", restoreTableToPointInTime],
   ["PutItem", putItem],
   ["GetItem", getItem],

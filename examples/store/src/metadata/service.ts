@@ -2,6 +2,7 @@ import type { Group } from "@evenkeel/paxos";
 import { controlMessages } from "../api/control/messages.js";
 import { assertDeletable, changedTable, type TableChange } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
+import { type IndexUpdate, indexChanges } from "../api/index-updates.js";
 import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
@@ -46,11 +47,6 @@ function putPartitions(records: readonly PartitionRecord[], next: number): PutWr
     put(nextPartitionKey(), { next }),
     ...records.map((record) => put(routeKey(record.tableId, record.hashFrom), record)),
   ];
-}
-
-export interface IndexChanges {
-  readonly changed?: readonly IndexEntry[];
-  readonly created?: GlobalIndexDefinition;
 }
 
 /** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
@@ -117,12 +113,13 @@ export class MetadataService {
     return { ...definition, number, indexId: this.#options.newTableId(), status: "CREATING" };
   }
 
-  /** Begins to make or to delete global indexes of a table, and changes their throughput. `next` checks, and says what is to be. */
-  async updateIndexes(name: string, next: (table: TableEntry) => IndexChanges): Promise<VersionedTable> {
+  /** Begins to make or to delete global indexes of a table, and changes their throughput. */
+  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<VersionedTable> {
     const { view, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      const { changed = [], created } = next(table);
+      this.#assertActive(table);
+      const { changed, created } = indexChanges<IndexEntry>(table, updates);
       const number = (table.indexesMade ?? 0) + 1;
       const index = created && { ...this.#newIndex(created, number), backfilling: false };
       const partitions =
@@ -198,14 +195,17 @@ export class MetadataService {
   async updateTable(name: string, change: TableChange): Promise<VersionedTable> {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      if (table.status !== "ACTIVE") {
-        const what = table.status === "CREATING" ? "created" : "deleted";
-        throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
-      }
+      this.#assertActive(table);
       const changed = changedTable(table, change, this.#options.nowMs());
       await this.#submit([put(tableKey(name), changed)]);
       return this.#versioned(changed);
     });
+  }
+
+  #assertActive({ status, name }: TableEntry): void {
+    if (status === "ACTIVE") return;
+    const what = status === "CREATING" ? "created" : "deleted";
+    throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
   }
 
   /** The table is ready for its users. */

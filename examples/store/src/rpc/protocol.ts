@@ -1,5 +1,6 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { VersionedTable } from "../metadata/service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
@@ -35,6 +36,7 @@ export interface NodeMethods {
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
   updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
+  updateIndexes: { params: { name: string; updates: readonly IndexUpdate[] }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 

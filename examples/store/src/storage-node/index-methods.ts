@@ -1,7 +1,7 @@
 import type { Handlers } from "../rpc/protocol.js";
 import { StoreError } from "./errors.js";
-import type { IndexUpkeep } from "./index-upkeep.js";
 import { readU64, sourceKey, u64 } from "./global-index-keys.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import type { PartitionHost } from "./partition-host.js";
 
 type IndexMethods = Pick<Handlers, "tellIndex" | "keepIndex" | "dropIndex">;

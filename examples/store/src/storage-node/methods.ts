@@ -60,6 +60,12 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
     },
 
     updateTable: ({ name, change }) => metadata().updateTable(name, change),
+    async updateIndexes({ name, updates }) {
+      const table = await metadata().updateIndexes(name, updates);
+      controller().wake();
+      return table;
+    },
+
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,

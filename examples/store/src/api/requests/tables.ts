@@ -1,7 +1,7 @@
 /** What the operations on tables take. */
 import type { TableClass, Tag } from "../control/settings.js";
 import { tableClass, tags } from "./control.js";
-import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
+import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -59,7 +59,7 @@ export const createTable: StructureShape = {
       members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
     },
     DeletionProtectionEnabled: { type: "boolean" },
-    GlobalSecondaryIndexes: { type: "unsupported" },
+    GlobalSecondaryIndexes: globalIndexes,
     LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },

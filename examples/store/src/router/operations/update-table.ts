@@ -1,6 +1,7 @@
 import { controlMessages } from "../../api/control/messages.js";
 import type { TableChange } from "../../api/control/settings.js";
 import { validationError } from "../../api/errors.js";
+import { indexUpdatesOf } from "../../api/index-updates.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
 import { tableDescription, UNITS_MAX } from "../../api/tables.js";
 import type { Operation } from "./operation.js";
@@ -8,14 +9,23 @@ import type { Operation } from "./operation.js";
 export const updateTable: Operation<UpdateTableRequest> = {
   shape,
   async run(request, { backend }) {
-    return { TableDescription: tableDescription(await backend.updateTable(request.TableName, changeOf(request))) };
+    const updates = indexUpdatesOf(request);
+    const change = changeOf(request, updates.length > 0);
+    const { TableName: name } = request;
+    let table = change && (await backend.updateTable(name, change));
+    if (table === undefined || updates.length > 0) table = await backend.updateIndexes(name, updates);
+    return { TableDescription: tableDescription(table) };
   },
 };
 
-function changeOf(request: UpdateTableRequest): TableChange {
+/** @param besides whether the request asks for anything else; absent then: for nothing but that */
+function changeOf(request: UpdateTableRequest, besides: boolean): TableChange | undefined {
   const { BillingMode, ProvisionedThroughput: throughput, DeletionProtectionEnabled, TableClass } = request;
   const wishes = [BillingMode, throughput, DeletionProtectionEnabled, TableClass];
-  if (wishes.every((wish) => wish === undefined)) throw validationError(controlMessages.nothingToUpdate);
+  if (wishes.every((wish) => wish === undefined)) {
+    if (besides) return undefined;
+    throw validationError(controlMessages.nothingToUpdate);
+  }
   if (BillingMode === "PROVISIONED" && throughput === undefined) {
     throw validationError(controlMessages.throughputWithMode);
   }

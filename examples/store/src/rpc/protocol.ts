@@ -6,8 +6,10 @@ import type { VersionedTable } from "../metadata/service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
+import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
 import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
+import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
 
@@ -21,6 +23,11 @@ export interface NodeMethods {
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
 
+  /** A partition's part in a transaction; see `Participant`. Each may be asked for again. */
+  prepare: { params: { partition: number } & PrepareRequest; result: PrepareResult };
+  resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
+  /** Items as they are committed, with what says whether they have changed when they are read again. */
+  getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
   /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */
   tellIndex: {
     params: { partition: number; source: number; through: number; last: boolean; writes: readonly Write[] };
@@ -74,6 +81,10 @@ export interface NodeMethods {
   /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
   replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
+  scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
+  mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */
   snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }

@@ -145,7 +145,9 @@ export class IndexPropagator {
   async #letGo(): Promise<void> {
     const { writer, upkeep } = this.#options;
     const records = this.#kept;
-    await writer.append(() => upkeep.told(records));
+    writer.assertLeading();
+    const writes = upkeep.told(records);
+    if (writes.length > 0) await writer.append(writes);
     this.#kept = this.#kept.slice(records.length);
   }
 
@@ -254,7 +256,9 @@ export class IndexPropagator {
       bytes += value.json.length;
       if (entryOf(index, index.tableKey, key, item) !== undefined) keys.push(last);
     }
-    await writer.append(() => upkeep.backfilled(index.number, keys, isEnd ? undefined : last));
+    writer.assertLeading();
+    const writes = upkeep.backfilled(index.number, keys, isEnd ? undefined : last);
+    if (writes.length > 0) await writer.append(writes);
     return true;
   }
 

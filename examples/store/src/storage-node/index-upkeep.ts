@@ -48,13 +48,15 @@ const itemOf = (json: Uint8Array | undefined): Item | undefined =>
 export class IndexUpkeep {
   readonly #replica: Replica;
   readonly #table: () => Indexed | undefined;
+  readonly #outboxMax: number;
   /** Undefined: to be read from the replica, where nothing is pending. */
   #state: { readonly globals: Map<number, MaintainedIndex>; nextSeq: number; toldThrough: number } | undefined;
 
   /** @param table the partition's, as the metadata know it; its keys and local indexes never change */
-  constructor(replica: Replica, table: () => Indexed | undefined) {
+  constructor(replica: Replica, table: () => Indexed | undefined, { outboxMax = OUTBOX_MAX } = {}) {
     this.#replica = replica;
     this.#table = table;
+    this.#outboxMax = outboxMax;
   }
 
   /** Another leadership, or what was decided is lost: nothing is pending any more. */
@@ -111,9 +113,10 @@ export class IndexUpkeep {
   /**
    * What else belongs into the entry of these writes.
    * @param get what a key holds before them
+   * @param always they cannot be refused any more: a transaction was decided
    * @throws ProvisionedThroughputExceededException where global indexes are too far behind
    */
-  effects(writes: readonly Write[], get: Get): IndexEffects {
+  effects(writes: readonly Write[], get: Get, { always = false } = {}): IndexEffects {
     const more: Write[] = [];
     const units: Record<string, number> = {};
     const touched: Touched[] = [];
@@ -143,7 +146,7 @@ export class IndexUpkeep {
       if (indexes.length > 0) touched.push({ key: write.key, indexes });
     }
     if (touched.length > 0) {
-      if (this.outboxLength >= OUTBOX_MAX)
+      if (!always && this.outboxLength >= this.#outboxMax)
         throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
       more.push(this.#record(touched));
     }

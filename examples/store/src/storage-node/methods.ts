@@ -1,3 +1,4 @@
+import type { Wal } from "@evenkeel/wal";
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
@@ -8,6 +9,7 @@ import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
+import { transactionMethods } from "./transaction-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
@@ -17,6 +19,7 @@ export interface NodeParts {
   readonly metadata: () => MetadataService;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly wal: Pick<Wal, "streams" | "stream">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
@@ -27,7 +30,7 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, controller, status }: NodeParts): Handlers {
+export function nodeMethods({ partitionOf, metadata, controller, status, wal }: NodeParts): Handlers {
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -70,8 +73,9 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,
 
-    ...scrubMethods(partitionOf),
+    ...scrubMethods(partitionOf, wal),
     ...changeMethods(partitionOf),
+    ...transactionMethods(partitionOf),
     ...indexMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {

@@ -7,6 +7,7 @@ import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
 import { IndexPropagator, type IndexPropagatorOptions } from "./index-propagator.js";
 import { IndexUpkeep } from "./index-upkeep.js";
+import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
 import { Writer } from "./writer.js";
@@ -22,6 +23,7 @@ export class PartitionHost {
   readonly group: Group<number>;
   readonly replica: Replica;
   readonly writer: Writer;
+  readonly participant: Participant;
   readonly archiving: Archiving;
   readonly changes: Changes;
   /** Absent for the metadata's partition. */
@@ -49,6 +51,7 @@ export class PartitionHost {
       this.#ends.push(group.onLeadership(() => propagator.wake()));
       propagator.wake();
     }
+    this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
     this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
@@ -80,6 +83,7 @@ export class PartitionHost {
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      prepared: ready ? this.participant.preparedItems() : 0,
       members: this.group.members().storage,
     };
   }

@@ -9,6 +9,7 @@ import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
+import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
@@ -31,7 +32,7 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Decided {
+export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
   /** Absent: there is none; not said of a put. */
@@ -43,11 +44,11 @@ export type IsExpired = (item: Item) => boolean;
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
-const textOf = (json: Uint8Array): string =>
-  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
-function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -76,6 +77,8 @@ export class Writer {
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   readonly #entries: EntryGatherer;
+  /** Items that transactions have prepared: nobody else writes them. */
+  readonly locks: Locks;
   #lastTimeMs = 0;
 
   /** @param indexes absent: none, whatever the table */
@@ -88,10 +91,12 @@ export class Writer {
       () => this.#timeMs(),
       () => this.#forget(),
     );
+    this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
     this.assertLeading();
+    this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
@@ -102,16 +107,15 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.bytes)) as Item);
-    let decided: Decided;
+    const before = current === undefined ? undefined : itemOf(current.bytes);
+    let outcome: Decided;
     try {
-      decided = decide(key, op, before);
-      if (op.kind === "update" && decided.after !== undefined) indexes?.check(op.actions, decided.after);
+      outcome = this.decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const { write, attributes } = decided;
+    const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
@@ -128,29 +132,12 @@ export class Writer {
     return await this.#appendIndexed(writes).done;
   }
 
-  /**
-   * Physical writes that are decided here and now, upon what keys hold including what is pending; no changes of items. Resolves when they are chosen and
-   * applied here, and where there are none, when what was decided upon is.
-   */
-  async append(decide: (current: (key: Uint8Array) => Uint8Array | undefined) => readonly Write[]): Promise<void> {
-    this.assertLeading();
-    let decidedUpon: Pending | undefined;
-    const writes = decide((key) => {
-      const pending = this.#pending.get(keyText(key));
-      decidedUpon = pending ?? decidedUpon;
-      return this.#current(key, pending)?.bytes;
-    });
-    if (writes.length > 0) await this.#append(writes);
-    else await this.#confirm(decidedUpon);
-  }
-
   #appendIndexed(
     writes: readonly Write[],
     why?: "expired",
   ): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
     if (this.#indexes?.active !== true) return { done: this.#append(writes, why) };
-    const get = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)))?.bytes;
-    const { writes: more, units } = this.#indexes.effects(writes, get);
+    const { writes: more, units } = this.#indexes.effects(writes, (key) => this.newest(key)?.bytes);
     return { done: this.#append([...writes, ...more], why), ...(units && { indexUnits: units }) };
   }
 
@@ -172,10 +159,46 @@ export class Writer {
   /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
   async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
     this.assertLeading();
+    // A transaction that is under way decides about it; the next round comes by again.
+    if (this.locks.of(key) !== undefined) return false;
     const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(JSON.parse(textOf(current.bytes)) as Item)) return false;
+    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
     await this.#appendIndexed([{ op: "delete", key }], "expired").done;
     return true;
+  }
+
+  /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
+  decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+    const outcome = decided(key, op, before);
+    if (op.kind === "update" && outcome.after !== undefined) this.#indexes?.check(op.actions, outcome.after);
+    return outcome;
+  }
+
+  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
+  withIndexes(write: Write): Write[] {
+    if (this.#indexes?.active !== true) return [write];
+    return [write, ...this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes];
+  }
+
+  /** What a key holds, with what is decided and not chosen yet. */
+  newest(key: Uint8Array): Image | undefined {
+    return this.#current(key, this.#pending.get(keyText(key)));
+  }
+
+  /** As `submit`, in the turn of `assertLeading`; throws at once where nothing of it was taken. */
+  append(writes: readonly Write[]): Promise<number> {
+    return this.#append(writes);
+  }
+
+  /** Resolves when what is decided about these keys is chosen, and that this node leads was confirmed after that. */
+  async confirm(keys: readonly Uint8Array[]): Promise<void> {
+    for (const key of keys) await this.#pending.get(keyText(key))?.done;
+    await this.#confirm(undefined);
+  }
+
+  /** The log's clock is not behind this moment from here on. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
@@ -269,6 +292,7 @@ export class Writer {
 
   #forget(): void {
     this.#pending.clear();
+    this.locks.forget();
     this.#indexes?.forget();
   }
 
@@ -277,7 +301,10 @@ export class Writer {
     await settled(this.#group.read(() => undefined));
   }
 
-  /** Throws ERR_STORE_NOT_LEADER, or why no writes are taken. What was decided in another leadership is forgotten. */
+  /**
+   * What was decided in another leadership is forgotten. What follows in the same turn need not ask again.
+   * @throws StoreError where this node does not lead, or takes nothing at the moment
+   */
   assertLeading(): void {
     const { ready, leader, ballot } = this.#group.leadership();
     if (!ready) throw notLeader(leader);

@@ -2,6 +2,7 @@
 import { describe } from "vitest";
 import { wholeStore } from "./harness.js";
 import { itemsSuite } from "./suites/items.js";
+import { partiqlSuite } from "./suites/partiql.js";
 import { queriesSuite } from "./suites/queries.js";
 import { settingsSuite } from "./suites/settings.js";
 
@@ -11,4 +12,5 @@ describe("on the whole store", () => {
   itemsSuite(subject, "things");
   queriesSuite(subject);
   settingsSuite(subject, "whole");
+  partiqlSuite(subject, "whole", { indexes: true });
 });

@@ -1,4 +1,5 @@
 import { describeEndpoints, describeLimits } from "./account.js";
+import { batchExecuteStatement } from "./batch-execute-statement.js";
 import { batchGetItem } from "./batch-get-item.js";
 import { batchWriteItem } from "./batch-write-item.js";
 import { describeContinuousBackups, updateContinuousBackups } from "./continuous-backups.js";
@@ -6,6 +7,7 @@ import { createTable } from "./create-table.js";
 import { deleteItem } from "./delete-item.js";
 import { deleteTable } from "./delete-table.js";
 import { describeTable } from "./describe-table.js";
+import { executeStatement } from "./execute-statement.js";
 import { getItem } from "./get-item.js";
 import { listTables } from "./list-tables.js";
 import type { AnyOperation } from "./operation.js";
@@ -14,6 +16,8 @@ import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
 import { listTagsOfResource, tagResource, untagResource } from "./tags.js";
+import { transactGetItems } from "./transact-get-items.js";
+import { transactWriteItems } from "./transact-write-items.js";
 import { updateItem } from "./update-item.js";
 import { updateTable } from "./update-table.js";
 
@@ -40,4 +44,8 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["Scan", scan],
   ["BatchWriteItem", batchWriteItem],
   ["BatchGetItem", batchGetItem],
+  ["TransactWriteItems", transactWriteItems],
+  ["TransactGetItems", transactGetItems],
+  ["ExecuteStatement", executeStatement],
+  ["BatchExecuteStatement", batchExecuteStatement],
 ]);

@@ -6,7 +6,7 @@ import { converged, createIndexedTable, createLateIndex, INDEXES, LATE, writeSom
 import { active } from "./support.js";
 
 const CLIENTS = 6;
-const WRITES = 80;
+const WRITES = 48;
 
 const single = singleStore();
 

@@ -6,6 +6,7 @@ import {
   PutItemCommand,
   QueryCommand,
   type QueryCommandInput,
+  RestoreTableToPointInTimeCommand,
   ScanCommand,
   UpdateItemCommand,
   UpdateTableCommand,
@@ -399,5 +400,47 @@ describe("UpdateTable", () => {
       }),
     ).rejects.toMatchObject({ message: "Attempting to create an index which already exists" });
     await deleteTable(subject.client, "rated");
+  });
+});
+
+describe("RestoreTableToPointInTime", () => {
+  it("makes indexes anew of the items that were there", async () => {
+    await createTable(subject.client, {
+      TableName: "kept",
+      AttributeDefinitions: attributes({ owner: "S", name: "S", size: "N" }),
+      KeySchema: keys(["owner", "name"]),
+      LocalSecondaryIndexes: [
+        { IndexName: "by-size", KeySchema: keys(["owner", "size"]), Projection: { ProjectionType: "ALL" } },
+      ],
+      GlobalSecondaryIndexes: [
+        { IndexName: "of-size", KeySchema: keys(["size"]), Projection: { ProjectionType: "KEYS_ONLY" } },
+      ],
+    });
+    const file = (name: string, size: number) => ({
+      owner: { S: "ada" },
+      name: { S: name },
+      size: { N: String(size) },
+    });
+    for (const Item of [file("a", 3), file("b", 1), file("c", 2)])
+      await subject.client.send(new PutItemCommand({ TableName: "kept", Item }));
+    await subject.client.send(
+      new RestoreTableToPointInTimeCommand({
+        SourceTableName: "kept",
+        TargetTableName: "again",
+        UseLatestRestorableTime: true,
+      }),
+    );
+    await active(subject.client, "again");
+    await caughtUp(single.store.fleet);
+    const local = await queried(subject.client, {
+      TableName: "again",
+      IndexName: "by-size",
+      KeyConditionExpression: "#o = :o",
+      ExpressionAttributeNames: { "#o": "owner" },
+      ExpressionAttributeValues: { ":o": { S: "ada" } },
+    });
+    expect(local).toEqual([file("b", 1), file("c", 2), file("a", 3)]);
+    expect(await scanned(subject.client, { TableName: "again", IndexName: "of-size" })).toHaveLength(3);
+    for (const name of ["kept", "again"]) await deleteTable(subject.client, name);
   });
 });

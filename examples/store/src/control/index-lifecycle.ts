@@ -12,7 +12,9 @@ export interface IndexLifecycleOptions {
 
 const isOnItsWay = ({ status }: IndexEntry): boolean => status !== "ACTIVE";
 
-export const hasIndexOnItsWay = ({ globalIndexes = [] }: TableEntry): boolean => globalIndexes.some(isOnItsWay);
+/** Of a table that can be used. */
+export const hasIndexOnItsWay = ({ status, globalIndexes = [] }: TableEntry): boolean =>
+  status === "ACTIVE" && globalIndexes.some(isOnItsWay);
 
 /**
  * Brings global indexes from CREATING to ACTIVE and from DELETING to nothing: has every partition of the table keep the index, which then fills it with what is

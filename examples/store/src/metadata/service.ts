@@ -13,11 +13,13 @@ import {
   type IndexEntry,
   nextPartitionKey,
   type PartitionRecord,
+  putRecord,
   ringIds,
   routeKey,
   type TableEntry,
   tableKey,
 } from "./records.js";
+import { endingStreams, newStream } from "./stream-service.js";
 import type { MetadataView } from "./view.js";
 
 /** A table, and the metadata's slot at which it was so. */
@@ -37,16 +39,19 @@ export interface MetadataServiceOptions {
   readonly nowMs: () => number;
 }
 
-function put(key: Uint8Array, value: unknown): PutWrite {
-  const bytes = Buffer.from(JSON.stringify(value));
-  return { op: "put", key, bytes, itemSizeBytes: bytes.length };
-}
+const BEING = {
+  CREATING: "created",
+  UPDATING: "updated",
+  DELETING: "deleted",
+  ACTIVE: "used",
+  ARCHIVED: "used",
+} as const;
 
 function putPartitions(records: readonly PartitionRecord[], next: number): PutWrite[] {
   if (records.length === 0) return [];
   return [
-    put(nextPartitionKey(), { next }),
-    ...records.map((record) => put(routeKey(record.tableId, record.hashFrom), record)),
+    putRecord(nextPartitionKey(), { next }),
+    ...records.map((record) => putRecord(routeKey(record.tableId, record.hashFrom), record)),
   ];
 }
 
@@ -80,14 +85,16 @@ export class MetadataService {
       const tableId = newTableId();
       const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
       const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
-      const { globalIndexes: asked = [], ...rest } = definition;
-      const globalIndexes = asked.map((index, i) => this.#newIndex(index, i + 1));
+      const { streamViewType, globalIndexes: indexesAsked = [], ...asked } = definition;
+      const globalIndexes = indexesAsked.map((index, i) => this.#newIndex(index, i + 1));
       const all = [...partitions];
       for (const { indexId } of globalIndexes)
         all.push(...this.#newPartitions(indexId, hashRanges(partitionsPerTable), view.nextPartition + all.length));
+      const stream = streamViewType && newStream(view, { ...asked, tableId }, streamViewType, nowMs());
       const table: TableEntry = {
-        ...rest,
+        ...asked,
         ...(globalIndexes.length > 0 && { globalIndexes, indexesMade: globalIndexes.length }),
+        ...(stream && { latestStream: stream.latestStream }),
         tableId,
         status: "CREATING",
         createdAtMs: nowMs(),
@@ -96,7 +103,11 @@ export class MetadataService {
           ? {}
           : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
       };
-      await this.#submit([...putPartitions(all, view.nextPartition + all.length), put(tableKey(table.name), table)]);
+      await this.#submit([
+        ...putPartitions(all, view.nextPartition + all.length),
+        putRecord(tableKey(table.name), table),
+        ...(stream ? [stream.write] : []),
+      ]);
       return this.#versioned(table);
     });
   }
@@ -135,7 +146,7 @@ export class MetadataService {
       };
       await this.#submit([
         ...putPartitions(partitions, view.nextPartition + partitions.length),
-        put(tableKey(name), updated),
+        putRecord(tableKey(name), updated),
       ]);
       return this.#versioned(updated);
     });
@@ -160,7 +171,7 @@ export class MetadataService {
       const updated: TableEntry = { ...rest, ...(left.length > 0 && { globalIndexes: left }) };
       const gone = changed === undefined ? view.partitionsOf(index.indexId) : [];
       await this.#submit([
-        put(tableKey(table.name), updated),
+        putRecord(tableKey(table.name), updated),
         ...gone.map((record): Write => ({ op: "delete", key: routeKey(record.tableId, record.hashFrom) })),
       ]);
     });
@@ -172,7 +183,7 @@ export class MetadataService {
       const current = this.#options.view.tables.get(table.name);
       if (current?.tableId !== table.tableId || current.restore === undefined) return;
       const { restore: _done, ...rest } = current;
-      await this.#submit([put(tableKey(table.name), rest)]);
+      await this.#submit([putRecord(tableKey(table.name), rest)]);
     });
   }
 
@@ -182,12 +193,12 @@ export class MetadataService {
       if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") {
         throw new ApiError(
           "ResourceInUseException",
-          `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
+          `Attempt to change a resource which is still in use: Table is being ${BEING[table.status]}: ${name}`,
         );
       }
       assertDeletable(table);
       const deleting: TableEntry = { ...table, status: "DELETING" };
-      await this.#submit([put(tableKey(name), deleting)]);
+      await this.#submit([putRecord(tableKey(name), deleting), ...endingStreams(this.#options.view, table.tableId)]);
       return this.#versioned(deleting);
     });
   }
@@ -198,14 +209,14 @@ export class MetadataService {
       const table = this.#table(name);
       this.#assertActive(table);
       const changed = changedTable(table, change, this.#options.nowMs());
-      await this.#submit([put(tableKey(name), changed)]);
+      await this.#submit([putRecord(tableKey(name), changed)]);
       return this.#versioned(changed);
     });
   }
 
   #assertActive({ status, name }: TableEntry): void {
     if (status === "ACTIVE") return;
-    const what = status === "CREATING" ? "created" : "deleted";
+    const what = status === "CREATING" ? "created" : status === "UPDATING" ? "updated" : "deleted";
     throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
   }
 
@@ -213,9 +224,10 @@ export class MetadataService {
   async activate(table: TableEntry): Promise<void> {
     await this.#exclusively(async () => {
       const current = this.#options.view.tables.get(table.name);
-      if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
+      if (current?.tableId !== table.tableId || (current.status !== "CREATING" && current.status !== "UPDATING"))
+        return;
       const { restore: _done, ...active } = current;
-      await this.#submit([put(tableKey(table.name), { ...active, status: "ACTIVE" })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...active, status: "ACTIVE" })]);
     });
   }
 
@@ -226,7 +238,7 @@ export class MetadataService {
       if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
       const { restore: _given, ...rest } = current;
       const failure = { reason, atMs: this.#options.nowMs() };
-      await this.#submit([put(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
     });
   }
 
@@ -252,9 +264,24 @@ export class MetadataService {
     return await this.#exclusively(async () => {
       const record = this.#options.view.partitions.get(partition);
       const changed = record && next(record);
-      if (changed !== undefined) await this.#submit([put(routeKey(changed.tableId, changed.hashFrom), changed)]);
+      if (changed !== undefined) await this.#submit([putRecord(routeKey(changed.tableId, changed.hashFrom), changed)]);
       return changed;
     });
+  }
+
+  /** One change, decided upon the metadata as they are; none where there is nothing to write. Resolves with the metadata's slot as of which it is so. */
+  async change(decide: (view: MetadataView) => readonly Write[]): Promise<number> {
+    const { view } = this.#options;
+    return await this.#exclusively(async () => {
+      const writes = decide(view);
+      if (writes.length > 0) await this.#submit(writes);
+      return view.appliedThrough;
+    });
+  }
+
+  /** Runs at the leader, upon everything that was acknowledged before. */
+  async read<T>(read: (view: MetadataView) => T): Promise<T> {
+    return await this.#read(() => read(this.#options.view));
   }
 
   async describeTable(name: string): Promise<VersionedTable> {

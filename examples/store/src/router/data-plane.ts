@@ -16,6 +16,7 @@ import type {
   WriteOp,
 } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
@@ -35,7 +36,9 @@ import type {
 } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
+import { StreamPlane } from "./streams/stream-plane.js";
 import { type LimitedTable, TableLimits } from "./table-limits.js";
+import { told } from "./told-error.js";
 
 const ROUTE_PAUSE_MS = 20;
 
@@ -54,6 +57,7 @@ export class DataPlane implements Backend {
   readonly #options: DataPlaneOptions;
   readonly #leaders: LeaderCalls;
   readonly #limits: TableLimits;
+  readonly streams: StreamPlane;
   readonly #deadlineMs: number;
   readonly transactions: Coordinator;
   #turn = 0;
@@ -65,6 +69,7 @@ export class DataPlane implements Backend {
     this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
     const ledger = new LedgerTable(this, this.#deadlineMs);
     this.transactions = new Coordinator({ ...this.#reach, ledgerTable: () => ledger.table() });
+    this.streams = new StreamPlane({ leaders: this.#leaders, nodes: options });
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
@@ -115,6 +120,10 @@ export class DataPlane implements Backend {
     return await this.#metadata("updateIndexes", { name, updates });
   }
 
+  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+    return await this.#metadata("setTimeToLive", { name, wanted });
+  }
+
   async describeTable(name: string): Promise<TableRecord> {
     return await this.#metadata("describeTable", { name });
   }
@@ -134,7 +143,8 @@ export class DataPlane implements Backend {
   async table(name: string): Promise<TableRecord> {
     const table = await this.#options.routes.table(name);
     // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
-    if (table.status !== "ACTIVE") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    if (table.status !== "ACTIVE" && table.status !== "UPDATING")
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
     return table;
   }
 
@@ -285,10 +295,9 @@ export class DataPlane implements Backend {
       this.#atLeader(record, method, params),
   };
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "updateIndexes">(
-    method: M,
-    params: Params<M>,
-  ): Promise<TableRecord> {
+  async #metadata<
+    M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "updateIndexes" | "setTimeToLive",
+  >(method: M, params: Params<M>): Promise<TableRecord> {
     const { members, routes } = this.#options;
     const { table, version } = await this.#asked(() => this.#leaders.call(METADATA_PARTITION, members, method, params));
     routes.learn(table, version);
@@ -392,13 +401,6 @@ function globalIndex(table: TableRecord, indexName: string): (Ring & LimitedTabl
 function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
   const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
   return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
-}
-
-/** What failed inside becomes what the service would say. */
-function told(error: unknown): unknown {
-  if (!(error instanceof StoreError)) return error;
-  const type = error.code === "ERR_STORE_OVERLOADED" ? "ThrottlingException" : "InternalServerError";
-  return new ApiError(type, undefined, { cause: error });
 }
 
 /** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */

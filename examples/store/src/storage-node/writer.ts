@@ -39,9 +39,6 @@ export interface Decided {
   readonly after?: Item;
 }
 
-/** Whose item's time is up; see `Writer.expire`. */
-export type IsExpired = (item: Item) => boolean;
-
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 export const itemOf = (json: Uint8Array): Item =>
@@ -120,7 +117,8 @@ export class Writer {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const { done, indexUnits } = this.#appendIndexed([write]);
+    const why = op.kind === "delete" && op.expired ? "expired" : undefined;
+    const { done, indexUnits } = this.#appendIndexed([write], why);
     await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
     return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
@@ -154,17 +152,6 @@ export class Writer {
     }
     const bytes = encodeDescription(description);
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
-  }
-
-  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
-  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
-    this.assertLeading();
-    // A transaction that is under way decides about it; the next round comes by again.
-    if (this.locks.of(key) !== undefined) return false;
-    const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
-    await this.#appendIndexed([{ op: "delete", key }], "expired").done;
-    return true;
   }
 
   /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */

@@ -1,6 +1,7 @@
 /** What operations on a table's settings take. */
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
 import type { IndexUpdateRequest } from "../index-updates.js";
+import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { attributeDefinitions, globalIndexUpdates } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
@@ -25,6 +26,7 @@ export interface UpdateTableRequest extends IndexUpdateRequest {
   BillingMode?: BillingMode;
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
   DeletionProtectionEnabled?: boolean;
+  StreamSpecification?: StreamSpecification;
   TableClass?: TableClass;
 }
 
@@ -48,7 +50,7 @@ export const updateTable: StructureShape = {
     OnDemandThroughput: { type: "unsupported" },
     ReplicaUpdates: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
-    StreamSpecification: { type: "unsupported" },
+    StreamSpecification: streamSpecification,
     WarmThroughput: { type: "unsupported" },
   },
 };

@@ -6,7 +6,7 @@ const PAUSE_MS = 20;
 const SILENCE_MS = 2_000;
 /** Leaders remembered; past it the one remembered longest is forgotten, and found again when asked for. */
 const LEADERS_MAX = 10_000;
-/** What changes nothing may be asked again elsewhere, whatever became of the first attempt. */
+/** What changes nothing, or nothing the second time, may be asked again elsewhere, whatever became of the first attempt. */
 const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "get",
   "page",
@@ -16,6 +16,9 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "changesEnd",
   "describeStream",
   "listStreams",
+  "prepare",
+  "resolve",
+  "getVersioned",
 ]);
 
 export interface LeaderCallsOptions {

@@ -11,6 +11,7 @@ import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
+import { transactionMethods } from "./transaction-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
@@ -72,6 +73,7 @@ export function nodeMethods({ partitionOf, metadata, streams, archive, controlle
     ...scrubMethods(partitionOf),
     ...changeMethods(partitionOf, archive),
     ...streamMethods(streams, () => controller().wake()),
+    ...transactionMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

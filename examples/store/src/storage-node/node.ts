@@ -13,6 +13,7 @@ import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
+import { Recovery } from "../transactions/recovery.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
@@ -73,6 +74,7 @@ export class StorageNode {
   #metadata!: MetadataService;
   #streams!: StreamService;
   #controller!: Controller;
+  #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
   #failed = false;
@@ -166,6 +168,13 @@ export class StorageNode {
         this.#fail(new StoreError("ERR_STORE_REPLACED", `other nodes have taken the place of ${nodeId}`)),
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
       upkeep,
+    });
+    this.#recovery = new Recovery({
+      partitions: () => this.#partitions.values(),
+      view: this.#view,
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      afterMs: upkeep.recoverTransactionsAfterMs,
+      nowMs: () => Date.now(),
     });
     this.#reconcile();
     await this.#reconciling;
@@ -353,7 +362,11 @@ export class StorageNode {
     if (this.#closed) return;
     this.#closed = true;
     const partitions = [...this.#partitions.values()];
-    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
+    await Promise.all([
+      this.#controller.close(),
+      this.#recovery?.close(),
+      ...partitions.map(({ archiving }) => archiving.close()),
+    ]);
     await this.#reconciling;
     await this.#host.close();
     await this.#applier.close();

@@ -9,6 +9,7 @@ import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
+import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
@@ -31,7 +32,7 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Decided {
+export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
   /** Absent: there is none; not said of a put. */
@@ -40,11 +41,11 @@ interface Decided {
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
-const textOf = (json: Uint8Array): string =>
-  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
-function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -73,6 +74,8 @@ export class Writer {
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   readonly #entries: EntryGatherer;
+  /** Items that transactions have prepared: nobody else writes them. */
+  readonly locks: Locks;
   #lastTimeMs = 0;
 
   /** @param indexes absent: none, whatever the table */
@@ -83,12 +86,14 @@ export class Writer {
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
-      () => this.#pending.clear(),
+      () => this.#forget(),
     );
+    this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
     this.#assertLeading();
+    this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
@@ -99,21 +104,20 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.bytes)) as Item);
-    let decided: Decided;
+    const before = current === undefined ? undefined : itemOf(current.bytes);
+    let outcome: Decided;
     try {
-      decided = decide(key, op, before);
-      if (op.kind === "update" && decided.after !== undefined) indexes?.check(op.actions, decided.after);
+      outcome = this.decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const { write, attributes } = decided;
+    const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const after = op.kind === "put" && indexes !== undefined ? (JSON.parse(textOf(op.json)) as Item) : decided.after;
+    const after = op.kind === "put" && indexes !== undefined ? itemOf(op.json) : outcome.after;
     const effects = indexes?.effects(key, before, after);
     const why = op.kind === "delete" && op.expired ? "expired" : undefined;
     await this.#append(effects === undefined ? [write] : [write, ...effects.writes], why);
@@ -141,6 +145,47 @@ export class Writer {
     }
     const bytes = encodeDescription(description);
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+  }
+
+  /** @throws StoreError where this node does not lead, or takes nothing at the moment. What follows in the same turn need not ask again. */
+  assertLeading(): void {
+    this.#assertLeading();
+  }
+
+  /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
+  decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+    const outcome = decided(key, op, before);
+    if (op.kind === "update" && outcome.after !== undefined) this.#indexes?.check(op.actions, outcome.after);
+    return outcome;
+  }
+
+  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
+  withIndexes(write: Write): Write[] {
+    if (this.#indexes?.active !== true) return [write];
+    const before = this.newest(write.key);
+    const after = write.op === "put" ? itemOf(write.bytes) : undefined;
+    return [write, ...this.#indexes.effects(write.key, before && itemOf(before.bytes), after).writes];
+  }
+
+  /** What a key holds, with what is decided and not chosen yet. */
+  newest(key: Uint8Array): Image | undefined {
+    return this.#current(key, this.#pending.get(keyText(key)));
+  }
+
+  /** As `submit`, in the turn of `assertLeading`; throws at once where nothing of it was taken. */
+  append(writes: readonly Write[]): Promise<number> {
+    return this.#append(writes);
+  }
+
+  /** Resolves when what is decided about these keys is chosen, and that this node leads was confirmed after that. */
+  async confirm(keys: readonly Uint8Array[]): Promise<void> {
+    for (const key of keys) await this.#pending.get(keyText(key))?.done;
+    await this.#confirm(undefined);
+  }
+
+  /** The log's clock is not behind this moment from here on. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
@@ -242,7 +287,7 @@ export class Writer {
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
     if (ballot.round !== this.#round) {
-      this.#pending.clear();
+      this.#forget();
       this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
@@ -251,6 +296,11 @@ export class Writer {
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
+  }
+
+  #forget(): void {
+    this.#pending.clear();
+    this.locks.forget();
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

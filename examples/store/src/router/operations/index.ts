@@ -12,6 +12,8 @@ import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
 import { describeTimeToLive, updateTimeToLive } from "./time-to-live.js";
+import { transactGetItems } from "./transact-get-items.js";
+import { transactWriteItems } from "./transact-write-items.js";
 import { updateItem } from "./update-item.js";
 import { updateTable } from "./update-table.js";
 
@@ -33,4 +35,6 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["Scan", scan],
   ["BatchWriteItem", batchWriteItem],
   ["BatchGetItem", batchGetItem],
+  ["TransactWriteItems", transactWriteItems],
+  ["TransactGetItems", transactGetItems],
 ]);

@@ -192,6 +192,8 @@ export class Participant {
         if (outcome.op === "put") writes.push(...this.#writer.withIndexes({ ...outcome, op: "put", key }));
         if (outcome.op === "delete") writes.push(...this.#writer.withIndexes({ op: "delete", key }));
         bytes += outcome.op === "put" ? outcome.bytes.length : 0;
+        // Where changes are recorded, what is replaced stands beside it.
+        bytes += this.#writer.newest(key)?.bytes.length ?? 0;
       }
       writes.push({ op: "delete", key: lockKey(key) });
       bytes += 2 * key.length;

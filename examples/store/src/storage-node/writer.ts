@@ -7,7 +7,7 @@ import { decodeCommand, type Image, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
-import type { IndexUpkeep } from "./index-upkeep.js";
+import type { IndexEffects, IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
@@ -172,12 +172,12 @@ export class Writer {
     return outcome;
   }
 
-  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
-  withIndexes(write: Write): Write[] {
-    if (this.#indexes?.active !== true) return [write];
+  /** What the table's indexes make of a write, as things stand now. */
+  indexEffects(write: Write): IndexEffects {
+    if (this.#indexes?.active !== true) return { writes: [] };
     const before = this.newest(write.key);
     const after = write.op === "put" ? itemOf(write.bytes) : undefined;
-    return [write, ...this.#indexes.effects(write.key, before && itemOf(before.bytes), after).writes];
+    return this.#indexes.effects(write.key, before && itemOf(before.bytes), after);
   }
 
   /** What a key holds, with what is decided and not chosen yet. */

@@ -9,6 +9,8 @@ import type {
   TransactOp,
   WriteOp,
 } from "../api/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import type { StreamsBackend } from "./streams/backend.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
 export interface IndexUnits {
@@ -79,6 +81,11 @@ export interface Backend {
     readonly target: string;
     readonly untilMs: number;
   }): Promise<TableRecord>;
+
+  /** Absent: nothing expires here. */
+  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  /** Absent: there are no streams here. */
+  readonly streams?: StreamsBackend;
 
   /** The table as the routing cache knows it: the way of every item operation. */
   table(name: string): Promise<TableRecord>;

@@ -15,6 +15,10 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "prepare",
   "resolve",
   "getVersioned",
+  "changes",
+  "changesEnd",
+  "describeStream",
+  "listStreams",
 ]);
 
 export interface LeaderCallsOptions {

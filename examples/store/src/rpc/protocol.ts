@@ -1,7 +1,10 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { TableChange } from "../api/control/settings.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
+import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import type { VersionedTable } from "../metadata/service.js";
+import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
@@ -62,8 +65,25 @@ export interface NodeMethods {
   };
   /** Leader only. What the partition says of itself from the answered slot on. */
   describePartition: { params: { partition: number; description: PartitionDescription }; result: { slot: number } };
-  /** Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. */
-  changes: { params: { partition: number; after: ChangePosition; limits: ChangeLimits }; result: ChangePage };
+  /**
+   * Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. With `stream` as long as it is that stream that
+   * is on, else ERR_STORE_CONFLICT.
+   */
+  changes: {
+    params: { partition: number; after: ChangePosition; limits: ChangeLimits; stream?: string };
+    result: ChangePage;
+  };
+  /** Leader only: how far the partition's log is. */
+  changesEnd: { params: { partition: number }; result: { slot: number } };
+  /** Any node: the changes of a partition that is no more, from the archive. */
+  archivedChanges: {
+    params: { partition: number; after: ChangePosition; throughSlot: number; limits: ChangeLimits };
+    result: ChangePage;
+  };
+  setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
+  describeStream: { params: StreamName; result: StreamRecord };
+  listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
   /** The metadata's leader only: the node will not come back, and need not be waited for. */
   giveUpNode: { params: { nodeId: string }; result: null };

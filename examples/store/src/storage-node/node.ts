@@ -9,6 +9,7 @@ import type { Upkeep } from "../control/upkeep.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
+import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
@@ -71,6 +72,7 @@ export class StorageNode {
   readonly #logReplicas = new Set<number>();
   #view!: MetadataView;
   #metadata!: MetadataService;
+  #streams!: StreamService;
   #controller!: Controller;
   #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
@@ -90,6 +92,8 @@ export class StorageNode {
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
+      streams: () => this.#streams,
+      archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
       wal,
@@ -150,9 +154,11 @@ export class StorageNode {
       newTableId: randomUUID,
       nowMs: () => Date.now(),
     });
+    this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,
+      streams: this.#streams,
       view: this.#view,
       archive: this.#archive,
       partitions: () => this.#partitions.values(),

@@ -50,8 +50,12 @@ export interface TransactWriteRequest {
 }
 
 export interface TransactWriteOutcome {
-  /** One for each action: what each item weighs before and after. */
-  readonly sizes: readonly { readonly beforeBytes: number; readonly afterBytes: number }[];
+  /** One for each action: what each item weighs before and after, and what its indexes cost, as much as in a transaction. */
+  readonly sizes: readonly {
+    readonly beforeBytes: number;
+    readonly afterBytes: number;
+    readonly indexUnits?: IndexUnits;
+  }[];
   /** The same request was carried out before, under the same token: nothing was done now. */
   readonly repeated: boolean;
 }

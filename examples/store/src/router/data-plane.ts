@@ -249,12 +249,14 @@ export class DataPlane implements Backend {
         fingerprint,
       }),
     );
-    for (const [i, { table }] of actions.entries()) {
-      const { beforeBytes = 0, afterBytes = 0 } = outcome.sizes[i] ?? {};
-      const more = transactWriteUnits(beforeBytes, afterBytes) - (asked[i] as number);
+    const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent }, i) => {
+      const { table } = actions[i] as (typeof actions)[number];
+      const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
+      const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
-    }
-    return outcome;
+      return { beforeBytes, afterBytes, ...(indexUnits && { indexUnits }) };
+    });
+    return { ...outcome, sizes };
   }
 
   async transactGet(
@@ -422,6 +424,10 @@ function spentOnIndexes(
   };
   return { local: sums.local, units: sums.local + sums.global, indexUnits };
 }
+
+/** As all that a transaction writes, its indexes' entries are written twice. */
+const doubled = (units: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(units).map(([name, one]) => [name, 2 * one]));
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */
 function asStored(op: WriteOp): NodeWriteOp {

@@ -19,6 +19,7 @@ const errorTypes = {
   },
   LimitExceededException: { namespace: SERVICE, status: 400, message: messages.limitExceeded },
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
+  IdempotentParameterMismatchException: { namespace: SERVICE, status: 400, message: messages.tokenMismatch },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
   InvalidSignatureException: { namespace: CORAL, status: 400, message: messages.signatureMismatch },
   PointInTimeRecoveryUnavailableException: { namespace: SERVICE, status: 400, message: messages.noPointInTimeRecovery },
@@ -32,13 +33,17 @@ const errorTypes = {
   TableInUseException: { namespace: SERVICE, status: 400, message: messages.resourceInUse },
   TableNotFoundException: { namespace: SERVICE, status: 400, message: messages.tableNotFound },
   ThrottlingException: { namespace: "com.amazon.coral.availability", status: 400, message: messages.throttled },
+  TransactionCanceledException: { namespace: SERVICE, status: 400, message: undefined },
   TransactionConflictException: { namespace: SERVICE, status: 400, message: messages.transactionConflict },
+  TransactionInProgressException: { namespace: SERVICE, status: 400, message: messages.transactionInProgress },
   UnrecognizedClientException: { namespace: CORAL, status: 400, message: messages.unrecognizedClient },
   UnknownOperationException: { namespace: CORAL, status: 400, message: undefined },
   ValidationException: { namespace: "com.amazon.coral.validate", status: 400, message: undefined },
 } as const satisfies Record<string, { namespace: string; status: number; message: string | undefined }>;
 
 export type ApiErrorType = keyof typeof errorTypes;
+
+const CAPITALIZED: ReadonlySet<ApiErrorType> = new Set(["SerializationException", "TransactionCanceledException"]);
 
 /** An `ApiError` as plain data, for a message between two processes. */
 export interface ApiErrorData {
@@ -76,8 +81,8 @@ export class ApiError extends Error {
   /** The answer's body, ready for `JSON.stringify`. */
   body(): Record<string, unknown> {
     const body: Record<string, unknown> = { __type: `${errorTypes[this.type].namespace}#${this.type}` };
-    // The service's own two spellings: what its deserializer rejects, it explains with a capital M.
-    if (this.message !== "") body[this.type === "SerializationException" ? "Message" : "message"] = this.message;
+    // The service's own two spellings: what its deserializer rejects, and why a transaction was cancelled, it explains with a capital M.
+    if (this.message !== "") body[CAPITALIZED.has(this.type) ? "Message" : "message"] = this.message;
     return this.extra === undefined ? body : Object.assign(body, this.extra);
   }
 

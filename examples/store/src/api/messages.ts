@@ -211,6 +211,18 @@ export const messages = {
   batchTooMany: (name: string) => `Too many items requested for the ${name} call`,
   batchDuplicates: "Provided list of item keys contains duplicates",
 
+  // Transactions
+  transactionCancelled: (codes: readonly string[]) =>
+    `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(", ")}]`,
+  transactionDuplicates: "Transaction request cannot include multiple operations on one item",
+  transactionTooLarge:
+    "Collection size of items exceeded, which can also be caused by the aggregate size of the items in the transaction exceeding the 4MB limit",
+  transactionActions: "TransactItems can only contain one of Check, Put, Update or Delete",
+  transactionNoAction: "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",
+  transactionInProgress: "The transaction with the given request token is already in progress.",
+  tokenMismatch:
+    "The request uses a client token that was used before, by a request that was not the same: a token stands for one request for ten minutes.",
+
   // Query and Scan
   keyConditionMissing: "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
   keyOperator: (operator: string) => `Invalid operator used in KeyConditionExpression: ${operator}`,

@@ -184,6 +184,11 @@ export interface IndexRead {
   };
 }
 
+/** One action of a transaction. A check writes nothing, and has to hold. */
+export type TransactOp =
+  | WriteOp
+  | { readonly kind: "check"; readonly condition: Condition; readonly returnOldOnConditionFailure?: boolean };
+
 /** A run of items in key order, from one partition on into the next ones. */
 export interface PageRequest {
   readonly index?: IndexRead;

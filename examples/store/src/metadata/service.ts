@@ -6,6 +6,7 @@ import type { TableDefinition } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
 import type { Writer } from "../storage-node/writer.js";
+import { LEDGER_TABLE } from "../transactions/ledger-record.js";
 import { hashRanges, nextPartitionKey, type PartitionRecord, routeKey, type TableEntry, tableKey } from "./records.js";
 import type { MetadataView } from "./view.js";
 
@@ -169,7 +170,9 @@ export class MetadataService {
 
   async listTables(after: string | undefined, limitMax: number): Promise<{ names: string[]; more: boolean }> {
     return await this.#read(() => {
-      const names = [...this.#options.view.tables.keys()].filter((name) => after === undefined || name > after).sort();
+      const names = [...this.#options.view.tables.keys()]
+        .filter((name) => name !== LEDGER_TABLE && (after === undefined || name > after))
+        .sort();
       return { names: names.slice(0, limitMax), more: names.length > limitMax };
     });
   }

@@ -1,5 +1,14 @@
 import type { TableChange } from "../api/control/settings.js";
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TransactOp,
+  WriteOp,
+} from "../api/model.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
 export interface IndexUnits {
@@ -29,6 +38,21 @@ export type PageOutcome = Page & {
   readonly indexUnits?: IndexUnits;
 };
 
+export interface TransactWriteRequest {
+  /** Each on another item. */
+  readonly actions: readonly { readonly table: TableRecord; readonly key: ItemKey; readonly op: TransactOp }[];
+  readonly token?: string | undefined;
+  /** The same for requests that ask the same. */
+  readonly fingerprint: string;
+}
+
+export interface TransactWriteOutcome {
+  /** One for each action: what each item weighs before and after. */
+  readonly sizes: readonly { readonly beforeBytes: number; readonly afterBytes: number }[];
+  /** The same request was carried out before, under the same token: nothing was done now. */
+  readonly repeated: boolean;
+}
+
 /**
  * What the protocol side of a router asks of the storage side. Every method may throw an `ApiError` of `api/errors`
  * (ResourceNotFoundException, ResourceInUseException, ConditionalCheckFailedException, ProvisionedThroughputExceededException,
@@ -57,4 +81,11 @@ export interface Backend {
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
   page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;
+
+  /** All actions or none. Throws TransactionCanceledException with the reasons, or what is wrong with the token. */
+  transactWrite(request: TransactWriteRequest): Promise<TransactWriteOutcome>;
+  /** Items as they were at one moment. Throws TransactionCanceledException where they will not stand still. */
+  transactGet(
+    gets: readonly { readonly table: TableRecord; readonly key: ItemKey }[],
+  ): Promise<readonly (GetOutcome & { readonly bytes: number })[]>;
 }

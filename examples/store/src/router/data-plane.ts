@@ -5,11 +5,23 @@ import { ApiError, type ApiErrorType } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
-import type { Backend, GetOutcome, IndexUnits, PageOutcome, WriteOutcome } from "./backend.js";
+import { Coordinator } from "../transactions/coordinator.js";
+import { LedgerTable } from "../transactions/ledger-table.js";
+import { readTogether } from "../transactions/read-together.js";
+import type {
+  Backend,
+  GetOutcome,
+  IndexUnits,
+  PageOutcome,
+  TransactWriteOutcome,
+  TransactWriteRequest,
+  WriteOutcome,
+} from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
 import { TableLimits } from "./table-limits.js";
@@ -32,6 +44,7 @@ export class DataPlane implements Backend {
   readonly #leaders: LeaderCalls;
   readonly #limits: TableLimits;
   readonly #deadlineMs: number;
+  readonly transactions: Coordinator;
   #turn = 0;
 
   constructor(options: DataPlaneOptions) {
@@ -39,6 +52,8 @@ export class DataPlane implements Backend {
     this.#limits = new TableLimits(options.admission);
     this.#deadlineMs = options.deadlineMs ?? 10_000;
     this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
+    const ledger = new LedgerTable(this, this.#deadlineMs);
+    this.transactions = new Coordinator({ ...this.#reach, ledgerTable: () => ledger.table() });
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
@@ -175,6 +190,66 @@ export class DataPlane implements Backend {
     return { items, scannedCount, scannedBytes, units, ...(indexUnits && { indexUnits }), ...last };
   }
 
+  async transactWrite({ actions, token, fingerprint }: TransactWriteRequest): Promise<TransactWriteOutcome> {
+    const asked = actions.map(({ op }) => transactWriteUnits(0, op.kind === "put" ? itemBytes(op.item) : 0));
+    this.#admitTogether(
+      actions.map(({ table }) => table),
+      "write",
+      asked,
+    );
+    const outcome = await this.#asked(() =>
+      this.transactions.run({
+        actions: actions.map(({ op, ...rest }) => ({ ...rest, op: op.kind === "put" ? asStored(op) : op })),
+        token,
+        fingerprint,
+      }),
+    );
+    for (const [i, { table }] of actions.entries()) {
+      const { beforeBytes = 0, afterBytes = 0 } = outcome.sizes[i] ?? {};
+      const more = transactWriteUnits(beforeBytes, afterBytes) - (asked[i] as number);
+      if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
+    }
+    return outcome;
+  }
+
+  async transactGet(
+    gets: readonly { readonly table: TableRecord; readonly key: ItemKey }[],
+  ): Promise<(GetOutcome & { bytes: number })[]> {
+    this.#admitTogether(
+      gets.map(({ table }) => table),
+      "read",
+      gets.map(() => transactReadUnits(0)),
+    );
+    const items = await this.#asked(() => readTogether(this.#reach, gets));
+    return items.map(({ json, itemSizeBytes: bytes }, i) => {
+      const units = transactReadUnits(bytes);
+      const more = units - transactReadUnits(0);
+      if (more > 0) this.#limits.of((gets[i] as (typeof gets)[number]).table, "read").debit(more);
+      return json === undefined ? { units, bytes } : { json, units, bytes };
+    });
+  }
+
+  /** All of it or nothing: a table that has no room refuses its own actions, and cancels the others. */
+  #admitTogether(tables: readonly TableRecord[], direction: "read" | "write", units: readonly number[]): void {
+    const taken = new Map<string, { limit: Limit; units: number }>();
+    for (const [i, table] of tables.entries()) {
+      const sum = (taken.get(table.name)?.units ?? 0) + (units[i] as number);
+      taken.set(table.name, { limit: this.#limits.of(table, direction), units: sum });
+    }
+    const refused = new Set<string>();
+    for (const [name, { limit, units: sum }] of taken) if (!limit.tryTake(sum)) refused.add(name);
+    if (refused.size === 0) return;
+    const refusal = new ApiError("ProvisionedThroughputExceededException").toData();
+    throw cancelled(tables.map(({ name }) => (refused.has(name) ? refusal : undefined)));
+  }
+
+  readonly #reach = {
+    atPartition: <T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>) =>
+      this.#atRoute(table, hash, use),
+    call: <M extends Method>(record: PartitionRecord, method: M, params: Params<M>) =>
+      this.#atLeader(record, method, params),
+  };
+
   async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable">(
     method: M,
     params: Params<M>,
@@ -197,20 +272,25 @@ export class DataPlane implements Backend {
    * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
    * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
    */
-  async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+  async #atRoute<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
     const giveUpAt = performance.now() + this.#deadlineMs;
-    try {
-      for (;;) {
-        try {
-          const route = this.#options.routes.partition(table.tableId, hash);
-          return await use(known(table, route instanceof Promise ? await route : route));
-        } catch (error) {
-          const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
-          if (!unknown || performance.now() > giveUpAt) throw error;
-          await this.#assertStillThere(table);
-          await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
-        }
+    for (;;) {
+      try {
+        const route = this.#options.routes.partition(table.tableId, hash);
+        return await use(known(table, route instanceof Promise ? await route : route));
+      } catch (error) {
+        const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
+        if (!unknown || performance.now() > giveUpAt) throw error;
+        await this.#assertStillThere(table);
+        await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
       }
+    }
+  }
+
+  /** The same, with what failed inside in the service's words. */
+  async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+    try {
+      return await this.#atRoute(table, hash, use);
     } catch (error) {
       throw told(error);
     }

@@ -6,6 +6,7 @@ import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/c
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
+import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
 
@@ -18,6 +19,12 @@ export interface NodeMethods {
   };
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
+
+  /** A partition's part in a transaction; see `Participant`. Each may be asked for again. */
+  prepare: { params: { partition: number } & PrepareRequest; result: PrepareResult };
+  resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
+  /** Items as they are committed, with what says whether they have changed when they are read again. */
+  getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
 
   createTable: {
     params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };

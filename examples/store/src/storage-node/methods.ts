@@ -7,6 +7,7 @@ import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
+import { transactionMethods } from "./transaction-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
@@ -65,6 +66,7 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
 
     ...scrubMethods(partitionOf),
     ...changeMethods(partitionOf),
+    ...transactionMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

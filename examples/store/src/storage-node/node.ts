@@ -12,6 +12,7 @@ import { MetadataService } from "../metadata/service.js";
 import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
+import { Recovery } from "../transactions/recovery.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
@@ -71,6 +72,7 @@ export class StorageNode {
   #view!: MetadataView;
   #metadata!: MetadataService;
   #controller!: Controller;
+  #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
   #failed = false;
@@ -160,6 +162,13 @@ export class StorageNode {
         this.#fail(new StoreError("ERR_STORE_REPLACED", `other nodes have taken the place of ${nodeId}`)),
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
       upkeep,
+    });
+    this.#recovery = new Recovery({
+      partitions: () => this.#partitions.values(),
+      view: this.#view,
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      afterMs: upkeep.recoverTransactionsAfterMs,
+      nowMs: () => Date.now(),
     });
     this.#reconcile();
     await this.#reconciling;
@@ -347,7 +356,11 @@ export class StorageNode {
     if (this.#closed) return;
     this.#closed = true;
     const partitions = [...this.#partitions.values()];
-    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
+    await Promise.all([
+      this.#controller.close(),
+      this.#recovery?.close(),
+      ...partitions.map(({ archiving }) => archiving.close()),
+    ]);
     await this.#reconciling;
     await this.#host.close();
     await this.#applier.close();

@@ -5,6 +5,7 @@ import { Archiving } from "./archiving.js";
 import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
+import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
 import { Writer } from "./writer.js";
@@ -15,6 +16,7 @@ export class PartitionHost {
   readonly group: Group<number>;
   readonly replica: Replica;
   readonly writer: Writer;
+  readonly participant: Participant;
   readonly archiving: Archiving;
   readonly changes: Changes;
   readonly #machine: GroupMachine;
@@ -30,6 +32,7 @@ export class PartitionHost {
     this.group = group;
     this.replica = replica;
     this.writer = new Writer(group, replica, indexes);
+    this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
     this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
@@ -59,6 +62,7 @@ export class PartitionHost {
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      prepared: ready ? this.participant.preparedItems() : 0,
       members: this.group.members().storage,
     };
   }

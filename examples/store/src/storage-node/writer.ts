@@ -9,6 +9,7 @@ import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
+import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
@@ -31,7 +32,7 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Decided {
+export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
   /** Absent: there is none; not said of a put. */
@@ -43,11 +44,11 @@ export type IsExpired = (item: Item) => boolean;
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
-const textOf = (json: Uint8Array): string =>
-  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
-function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -76,6 +77,8 @@ export class Writer {
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   readonly #entries: EntryGatherer;
+  /** Items that transactions have prepared: nobody else writes them. */
+  readonly locks: Locks;
   #lastTimeMs = 0;
 
   /** @param indexes absent: none, whatever the table */
@@ -86,12 +89,14 @@ export class Writer {
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
-      () => this.#pending.clear(),
+      () => this.#forget(),
     );
+    this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
     this.#assertLeading();
+    this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
@@ -102,21 +107,20 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.bytes)) as Item);
-    let decided: Decided;
+    const before = current === undefined ? undefined : itemOf(current.bytes);
+    let outcome: Decided;
     try {
-      decided = decide(key, op, before);
-      if (op.kind === "update" && decided.after !== undefined) indexes?.check(op.actions, decided.after);
+      outcome = this.decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const { write, attributes } = decided;
+    const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const after = op.kind === "put" && indexes !== undefined ? (JSON.parse(textOf(op.json)) as Item) : decided.after;
+    const after = op.kind === "put" && indexes !== undefined ? itemOf(op.json) : outcome.after;
     const effects = indexes?.effects(key, before, after);
     await this.#append(effects === undefined ? [write] : [write, ...effects.writes]);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
@@ -148,10 +152,53 @@ export class Writer {
   /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
   async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
     this.#assertLeading();
+    // A transaction that is under way decides about it; the next round comes by again.
+    if (this.locks.of(key) !== undefined) return false;
     const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(JSON.parse(textOf(current.bytes)) as Item)) return false;
+    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
     await this.#append([{ op: "delete", key }], "expired");
     return true;
+  }
+
+  /** @throws StoreError where this node does not lead, or takes nothing at the moment. What follows in the same turn need not ask again. */
+  assertLeading(): void {
+    this.#assertLeading();
+  }
+
+  /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
+  decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+    const outcome = decided(key, op, before);
+    if (op.kind === "update" && outcome.after !== undefined) this.#indexes?.check(op.actions, outcome.after);
+    return outcome;
+  }
+
+  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
+  withIndexes(write: Write): Write[] {
+    if (this.#indexes?.active !== true) return [write];
+    const before = this.newest(write.key);
+    const after = write.op === "put" ? itemOf(write.bytes) : undefined;
+    return [write, ...this.#indexes.effects(write.key, before && itemOf(before.bytes), after).writes];
+  }
+
+  /** What a key holds, with what is decided and not chosen yet. */
+  newest(key: Uint8Array): Image | undefined {
+    return this.#current(key, this.#pending.get(keyText(key)));
+  }
+
+  /** As `submit`, in the turn of `assertLeading`; throws at once where nothing of it was taken. */
+  append(writes: readonly Write[]): Promise<number> {
+    return this.#append(writes);
+  }
+
+  /** Resolves when what is decided about these keys is chosen, and that this node leads was confirmed after that. */
+  async confirm(keys: readonly Uint8Array[]): Promise<void> {
+    for (const key of keys) await this.#pending.get(keyText(key))?.done;
+    await this.#confirm(undefined);
+  }
+
+  /** The log's clock is not behind this moment from here on. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
@@ -253,7 +300,7 @@ export class Writer {
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
     if (ballot.round !== this.#round) {
-      this.#pending.clear();
+      this.#forget();
       this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
@@ -262,6 +309,11 @@ export class Writer {
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
+  }
+
+  #forget(): void {
+    this.#pending.clear();
+    this.locks.forget();
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

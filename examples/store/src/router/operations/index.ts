@@ -16,6 +16,8 @@ import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
 import { listTagsOfResource, tagResource, untagResource } from "./tags.js";
+import { transactGetItems } from "./transact-get-items.js";
+import { transactWriteItems } from "./transact-write-items.js";
 import { updateItem } from "./update-item.js";
 import { updateTable } from "./update-table.js";
 
@@ -44,4 +46,6 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["BatchGetItem", batchGetItem],
   ["ExecuteStatement", executeStatement],
   ["BatchExecuteStatement", batchExecuteStatement],
+  ["TransactWriteItems", transactWriteItems],
+  ["TransactGetItems", transactGetItems],
 ]);

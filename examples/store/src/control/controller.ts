@@ -22,6 +22,8 @@ export interface ControllerOptions {
   >;
   readonly view: Pick<MetadataView, "tables" | "partitions" | "partitionsOf">;
   readonly archive: ObjectStore;
+  /** See `ArchiveScheduleOptions`. */
+  readonly keptSinceMs?: (partition: number) => number | undefined;
   readonly partitions: () => Iterable<PartitionHost>;
   /** The metadata's. */
   readonly group: Pick<Group, "members" | "addStorageReplica" | "remove" | "status">;

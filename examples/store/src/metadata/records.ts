@@ -1,8 +1,9 @@
+import type { Backup } from "../api/control/backups.js";
 import type { TableRecord } from "../api/model.js";
 
 /**
  * How the metadata lies in its own partition, and in memds, which is fed from it:
- * `t/<table name>` a table, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `n` the next partition number.
+ * `t/<table name>` a table, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
  */
 export interface PartitionRecord {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
@@ -39,10 +40,16 @@ export interface TableEntry extends TableRecord {
   readonly restore?: { readonly partitions: readonly PartitionRecord[]; readonly untilMs: number };
 }
 
+export interface BackupRecord extends Backup {
+  /** Those of the table at that moment: where in the archive it is. */
+  readonly partitions: readonly PartitionRecord[];
+}
+
 export const METADATA_PARTITION = 0;
 export const HASH_END = 0x1_0000_0000;
 
 export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
+export const backupKey = (id: string): Buffer => Buffer.from(`b/${id}`);
 export const nextPartitionKey = (): Buffer => Buffer.from("n");
 
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");

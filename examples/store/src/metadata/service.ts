@@ -16,6 +16,9 @@ export interface VersionedTable {
   readonly version: number;
 }
 
+/** What a new table is filled with: a table as it was at a moment, or a backup. */
+export type RestoreSource = { readonly source: string; readonly untilMs: number } | { readonly backup: string };
+
 export interface MetadataServiceOptions {
   readonly group: Group<number>;
   readonly writer: Writer;
@@ -50,17 +53,14 @@ export class MetadataService {
     return this.#options.group.status().leaseRemainingMs > 0;
   }
 
-  async createTable(
-    definition: TableDefinition,
-    restore?: { source: string; untilMs: number },
-  ): Promise<VersionedTable> {
+  async createTable(definition: TableDefinition, restore?: RestoreSource): Promise<VersionedTable> {
     const { members, view, newTableId, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
       if (view.tables.has(definition.name))
         throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
-      const source = restore === undefined ? undefined : this.#table(restore.source);
+      const source = restore && this.#restored(restore);
       const tableId = newTableId();
-      const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
+      const ranges = source?.partitions ?? hashRanges(partitionsPerTable);
       const partitions: PartitionRecord[] = ranges.map(({ hashFrom, hashTo }, i) => ({
         partition: view.nextPartition + i,
         tableId,
@@ -75,9 +75,7 @@ export class MetadataService {
         status: "CREATING",
         createdAtMs: nowMs(),
         partitions: partitions.length,
-        ...(source === undefined || restore === undefined
-          ? {}
-          : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
+        ...(source && { restore: source }),
       };
       await this.#submit([
         put(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
@@ -86,6 +84,29 @@ export class MetadataService {
       ]);
       return this.#versioned(table);
     });
+  }
+
+  /** Which partitions of the archive, and until when. */
+  #restored(from: RestoreSource): { partitions: readonly PartitionRecord[]; untilMs: number } {
+    const { view } = this.#options;
+    if ("source" in from) {
+      return { partitions: view.partitionsOf(this.#table(from.source).tableId), untilMs: from.untilMs };
+    }
+    const backup = view.backups.get(from.backup);
+    if (backup === undefined) throw new ApiError("BackupNotFoundException");
+    return { partitions: backup.partitions, untilMs: backup.untilMs };
+  }
+
+  /** One change that others decide, upon the metadata as they are. */
+  async decide(writes: () => readonly Write[]): Promise<void> {
+    await this.#exclusively(async () => {
+      await this.#submit(writes());
+    });
+  }
+
+  /** Looks at the metadata at their leader: everything that was acknowledged is in them. */
+  async look<T>(read: () => T): Promise<T> {
+    return await this.#read(read);
   }
 
   async deleteTable(name: string): Promise<VersionedTable> {

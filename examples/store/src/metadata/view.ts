@@ -1,5 +1,5 @@
 import type { Replica } from "../storage-node/replica.js";
-import type { PartitionRecord, TableEntry } from "./records.js";
+import type { BackupRecord, PartitionRecord, TableEntry } from "./records.js";
 
 export interface MetadataChange {
   readonly key: Uint8Array;
@@ -18,6 +18,8 @@ export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
   readonly partitions = new Map<number, PartitionRecord>();
   readonly #tablesById = new Map<string, TableEntry>();
+  /** By id. */
+  readonly backups = new Map<string, BackupRecord>();
   readonly #routes = new Map<string, PartitionRecord>();
   nextPartition = 1;
   appliedThrough: number;
@@ -34,6 +36,7 @@ export class MetadataView {
       this.tables.clear();
       this.#tablesById.clear();
       this.partitions.clear();
+      this.backups.clear();
       this.#routes.clear();
       this.#load(replica);
       observer.replaced();
@@ -49,6 +52,16 @@ export class MetadataView {
     return [...this.partitions.values()]
       .filter((record) => record.tableId === tableId)
       .sort((a, b) => a.hashFrom - b.hashFrom);
+  }
+
+  /** The moment of the oldest backup that a partition's archive is kept for, if there is one. */
+  keptSinceMs(partition: number): number | undefined {
+    let oldest: number | undefined;
+    for (const { partitions, untilMs } of this.backups.values()) {
+      if (!partitions.some((record) => record.partition === partition)) continue;
+      oldest = Math.min(oldest ?? untilMs, untilMs);
+    }
+    return oldest;
   }
 
   /** The table that a partition belongs to. */
@@ -71,6 +84,9 @@ export class MetadataView {
         this.tables.set(name.slice(2), table);
         this.#tablesById.set(table.tableId, table);
       }
+    } else if (name.startsWith("b/")) {
+      if (value === undefined) this.backups.delete(name.slice(2));
+      else this.backups.set(name.slice(2), value as BackupRecord);
     } else if (name.startsWith("r/")) {
       const old = this.#routes.get(name);
       if (old !== undefined) this.partitions.delete(old.partition);

@@ -1,7 +1,8 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
-import type { VersionedTable } from "../metadata/service.js";
+import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
@@ -27,10 +28,14 @@ export interface NodeMethods {
   getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
 
   createTable: {
-    params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };
+    params: { definition: TableDefinition; restore?: RestoreSource };
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
+  createBackup: { params: { tableName: string; name: string; untilMs: number }; result: Backup };
+  deleteBackup: { params: { id: string }; result: Backup };
+  describeBackup: { params: { id: string }; result: Backup };
+  listBackups: { params: BackupListRequest; result: { backups: Backup[]; more: boolean } };
   updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };

@@ -1,4 +1,5 @@
 import type { Controller } from "../control/controller.js";
+import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
@@ -15,6 +16,7 @@ const CHANGE_TIMEOUT_MS = 30_000;
 export interface NodeParts {
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
+  readonly backups: () => BackupService;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
 }
@@ -27,7 +29,7 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, controller, status }: NodeParts): Handlers {
+export function nodeMethods({ partitionOf, metadata, backups, controller, status }: NodeParts): Handlers {
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -59,6 +61,10 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return table;
     },
 
+    createBackup: ({ tableName, name, untilMs }) => backups().create(tableName, name, untilMs),
+    deleteBackup: ({ id }) => backups().delete(id),
+    describeBackup: ({ id }) => backups().describe(id),
+    listBackups: (request) => backups().list(request),
     updateTable: ({ name, change }) => metadata().updateTable(name, change),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),

@@ -6,6 +6,7 @@ import { Wal } from "@evenkeel/wal";
 import { type ObjectStore, PatientObjectStore } from "@evenkeel/wal/archive";
 import { Controller } from "../control/controller.js";
 import type { Upkeep } from "../control/upkeep.js";
+import { BackupService } from "../metadata/backup-service.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
@@ -71,6 +72,7 @@ export class StorageNode {
   readonly #logReplicas = new Set<number>();
   #view!: MetadataView;
   #metadata!: MetadataService;
+  #backups!: BackupService;
   #controller!: Controller;
   #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
@@ -90,6 +92,7 @@ export class StorageNode {
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
+      backups: () => this.#backups,
       controller: () => this.#controller,
       status: () => this.status(),
     });
@@ -149,11 +152,17 @@ export class StorageNode {
       newTableId: randomUUID,
       nowMs: () => Date.now(),
     });
+    this.#backups = new BackupService({
+      metadata: this.#metadata,
+      view: this.#view,
+      newDistinction: () => randomUUID().slice(0, 8),
+    });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,
       view: this.#view,
       archive: this.#archive,
+      keptSinceMs: (partition) => this.#view.keptSinceMs(partition),
       partitions: () => this.#partitions.values(),
       group,
       founders,

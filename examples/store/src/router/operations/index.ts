@@ -1,4 +1,5 @@
 import { describeEndpoints, describeLimits } from "./account.js";
+import { createBackup, deleteBackup, describeBackup, listBackups, restoreTableFromBackup } from "./backups.js";
 import { batchExecuteStatement } from "./batch-execute-statement.js";
 import { batchGetItem } from "./batch-get-item.js";
 import { batchWriteItem } from "./batch-write-item.js";
@@ -36,6 +37,11 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["DescribeContinuousBackups", describeContinuousBackups],
   ["UpdateContinuousBackups", updateContinuousBackups],
   ["RestoreTableToPointInTime", restoreTableToPointInTime],
+  ["CreateBackup", createBackup],
+  ["DescribeBackup", describeBackup],
+  ["ListBackups", listBackups],
+  ["DeleteBackup", deleteBackup],
+  ["RestoreTableFromBackup", restoreTableFromBackup],
   ["PutItem", putItem],
   ["GetItem", getItem],
   ["UpdateItem", updateItem],

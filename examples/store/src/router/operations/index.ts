@@ -9,6 +9,7 @@ import { deleteItem } from "./delete-item.js";
 import { deleteTable } from "./delete-table.js";
 import { describeTable } from "./describe-table.js";
 import { executeStatement } from "./execute-statement.js";
+import { executeTransaction } from "./execute-transaction.js";
 import { getItem } from "./get-item.js";
 import { listTables } from "./list-tables.js";
 import type { AnyOperation } from "./operation.js";
@@ -52,6 +53,7 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["BatchGetItem", batchGetItem],
   ["ExecuteStatement", executeStatement],
   ["BatchExecuteStatement", batchExecuteStatement],
+  ["ExecuteTransaction", executeTransaction],
   ["TransactWriteItems", transactWriteItems],
   ["TransactGetItems", transactGetItems],
 ]);

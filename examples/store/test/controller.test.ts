@@ -142,7 +142,11 @@ function controllerOf(steered: Steered): {
       tables,
       partitions: new Map(),
       partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
+      streams: new Map(),
+      streamsOf: () => [],
+      appliedThrough: 1,
     },
+    streams: {} as never,
     metadata: {
       get leading() {
         return steered.leads;

@@ -1,5 +1,6 @@
 import { messages } from "./messages.js";
 import { partiqlMessages } from "./partiql/messages.js";
+import { streamMessages } from "./streams/messages.js";
 
 const SERVICE = "com.amazonaws.dynamodb.v20120810";
 const CORAL = "com.amazon.coral.service";
@@ -19,6 +20,7 @@ const errorTypes = {
   },
   LimitExceededException: { namespace: SERVICE, status: 400, message: messages.limitExceeded },
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
+  ExpiredIteratorException: { namespace: SERVICE, status: 400, message: streamMessages.expired },
   IdempotentParameterMismatchException: { namespace: SERVICE, status: 400, message: messages.tokenMismatch },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
   InvalidSignatureException: { namespace: CORAL, status: 400, message: messages.signatureMismatch },
@@ -36,6 +38,7 @@ const errorTypes = {
   TransactionCanceledException: { namespace: SERVICE, status: 400, message: undefined },
   TransactionConflictException: { namespace: SERVICE, status: 400, message: messages.transactionConflict },
   TransactionInProgressException: { namespace: SERVICE, status: 400, message: messages.transactionInProgress },
+  TrimmedDataAccessException: { namespace: SERVICE, status: 400, message: streamMessages.trimmed },
   UnrecognizedClientException: { namespace: CORAL, status: 400, message: messages.unrecognizedClient },
   UnknownOperationException: { namespace: CORAL, status: 400, message: undefined },
   ValidationException: { namespace: "com.amazon.coral.validate", status: 400, message: undefined },

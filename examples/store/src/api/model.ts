@@ -1,4 +1,6 @@
 import type { TableSettings } from "./control/settings.js";
+import type { LatestStream, StreamViewType } from "./streams/model.js";
+import type { TimeToLive } from "./time-to-live.js";
 
 /**
  * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
@@ -82,10 +84,12 @@ export interface TableDefinition {
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
   readonly settings?: TableSettings;
+  /** The table is to have a stream from the beginning. */
+  readonly streamViewType?: StreamViewType;
 }
 
-/** ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
-export type TableStatus = "CREATING" | "ACTIVE" | "DELETING" | "ARCHIVED";
+/** UPDATING: what was asked for is on its way, and the table can be used meanwhile. ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
+export type TableStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING" | "ARCHIVED";
 
 export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   /** Never used again for another table, not even one of the same name. */
@@ -93,6 +97,8 @@ export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   readonly status: TableStatus;
   readonly createdAtMs: number;
   readonly partitions: number;
+  readonly latestStream?: LatestStream;
+  readonly timeToLive?: TimeToLive;
   readonly globalIndexes?: readonly GlobalIndex[];
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };

@@ -6,6 +6,7 @@ import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } f
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
+import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
 export const UNITS_MAX = 1_000_000_000_000;
 
@@ -21,7 +22,9 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
   if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
+  const streamViewType = streamOfNewTable(request.StreamSpecification);
   return {
+    ...(streamViewType && { streamViewType }),
     name: request.TableName,
     ...keysAndIndexes(request, billingMode),
     billingMode,
@@ -80,8 +83,10 @@ function keySchema(
   return { schema: { partition, sort: definitions.get(second.AttributeName) as KeyAttribute }, definitions };
 }
 
+export const REGION = "local";
+
 export function tableArn(name: string): string {
-  return `arn:aws:dynamodb:local:000000000000:table/${name}`;
+  return `arn:aws:dynamodb:${REGION}:000000000000:table/${name}`;
 }
 
 /**
@@ -107,6 +112,7 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     TableArn: tableArn(table.name),
     TableId: table.tableId,
     ...indexDescriptions(table, tableArn(table.name)),
+    ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
     }),

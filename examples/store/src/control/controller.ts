@@ -3,16 +3,19 @@ import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { PartitionRecord, TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
+import type { StreamService } from "../metadata/stream-service.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
+import { StreamUpkeep } from "./stream-upkeep.js";
 import type { Upkeep } from "./upkeep.js";
 
 export interface ControllerOptions {
@@ -20,7 +23,11 @@ export interface ControllerOptions {
     MetadataService,
     "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition"
   >;
-  readonly view: Pick<MetadataView, "tables" | "partitions" | "partitionsOf">;
+  readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
+  readonly view: Pick<
+    MetadataView,
+    "tables" | "partitions" | "partitionsOf" | "streams" | "streamsOf" | "appliedThrough"
+  >;
   readonly archive: ObjectStore;
   /** See `ArchiveScheduleOptions`. */
   readonly keptSinceMs?: (partition: number) => number | undefined;
@@ -63,7 +70,9 @@ export class Controller {
   readonly #tables: Rounds;
   readonly #archive: Rounds;
   readonly #healing: Healing;
+  readonly #streams: StreamUpkeep;
   readonly #nodes: Rounds;
+  readonly #expiry: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -77,7 +86,12 @@ export class Controller {
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
     this.#schedule = new ArchiveSchedule(options);
     this.#healing = new Healing(options);
+    const { streams, view } = options;
+    this.#streams = new StreamUpkeep({ streams, view, calls: this.#calls, nowMs: () => Date.now() });
     this.#nodes = new Rounds(() => this.#healing.round());
+    const { partitions } = options;
+    const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
+    this.#expiry = new Rounds(() => expiry.round());
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -87,7 +101,7 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return this.#tables.lastFailure ?? this.#archive.lastFailure ?? this.#nodes.lastFailure;
+    return [this.#tables, this.#archive, this.#nodes, this.#expiry].find(({ lastFailure }) => lastFailure)?.lastFailure;
   }
 
   /** The node is gone for good; see `Healing.giveUp`. */
@@ -110,7 +124,8 @@ export class Controller {
   async #tableRound(): Promise<boolean> {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
-    const onTheirWay = [...view.tables.values()].filter(({ status }) => status === "CREATING" || status === "DELETING");
+    this.#streams.tend();
+    const onTheirWay = [...view.tables.values()].filter(({ status }) => status !== "ACTIVE" && status !== "ARCHIVED");
     const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
     return onTheirWay.length > 0;
@@ -120,10 +135,13 @@ export class Controller {
     const { metadata } = this.#options;
     if (table.status === "DELETING") {
       this.#ledSince.delete(table.tableId);
-      await metadata.forget(table);
+      if (this.#streams.isSettled(table)) await metadata.forget(table);
+    } else if (table.status === "UPDATING") {
+      if (this.#streams.isSettled(table)) await metadata.activate(table);
     } else if (!(await this.#isLed(table))) return;
-    else if (table.restore === undefined) await metadata.activate(table);
-    else await this.#restored(table, table.restore);
+    else if (table.restore === undefined) {
+      if (this.#streams.isSettled(table)) await metadata.activate(table);
+    } else await this.#restored(table, table.restore);
   }
 
   /** Begins a restore, or looks how it goes. One that failed begins anew after a while, unless it never can succeed; throws why, for whoever watches. */
@@ -213,7 +231,9 @@ export class Controller {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#tables.close(), this.#archive.close(), this.#nodes.close(), this.#schedule.settled()]);
+    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry];
+    await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
+    await this.#streams.finished();
   }
 }

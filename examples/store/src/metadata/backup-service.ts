@@ -7,7 +7,7 @@ import type { MetadataService } from "./service.js";
 import type { MetadataView } from "./view.js";
 
 export interface BackupServiceOptions {
-  readonly metadata: Pick<MetadataService, "decide" | "look">;
+  readonly metadata: Pick<MetadataService, "change" | "read">;
   readonly view: Pick<MetadataView, "tables" | "partitionsOf" | "backups">;
   /** Eight hexadecimal digits, others each time. */
   readonly newDistinction: () => string;
@@ -27,7 +27,7 @@ export class BackupService {
   async create(tableName: string, name: string, untilMs: number): Promise<Backup> {
     const { metadata, view, newDistinction } = this.#options;
     let record!: BackupRecord;
-    await metadata.decide(() => {
+    await metadata.change(() => {
       const table = view.tables.get(tableName);
       if (table === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
       if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
@@ -45,7 +45,7 @@ export class BackupService {
   async delete(id: string): Promise<Backup> {
     const { metadata } = this.#options;
     let record!: BackupRecord;
-    await metadata.decide(() => {
+    await metadata.change(() => {
       record = this.#backup(id);
       return [{ op: "delete", key: backupKey(id) }];
     });
@@ -53,12 +53,12 @@ export class BackupService {
   }
 
   async describe(id: string): Promise<Backup> {
-    return await this.#options.metadata.look(() => this.#backup(id));
+    return await this.#options.metadata.read(() => this.#backup(id));
   }
 
   async list(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
     const { metadata, view } = this.#options;
-    return await metadata.look(() => listedBackups(view.backups.values(), request));
+    return await metadata.read(() => listedBackups(view.backups.values(), request));
   }
 
   #backup(id: string): BackupRecord {

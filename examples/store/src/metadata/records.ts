@@ -1,9 +1,10 @@
 import type { Backup } from "../api/control/backups.js";
 import type { TableRecord } from "../api/model.js";
+import type { PutWrite } from "../storage-node/command.js";
 
 /**
  * How the metadata lies in its own partition, and in memds, which is fed from it:
- * `t/<table name>` a table, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
+ * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
  */
 export interface PartitionRecord {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
@@ -50,6 +51,7 @@ export const HASH_END = 0x1_0000_0000;
 
 export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
 export const backupKey = (id: string): Buffer => Buffer.from(`b/${id}`);
+export const streamKey = (tableName: string, label: string): Buffer => Buffer.from(`s/${tableName}/${label}`);
 export const nextPartitionKey = (): Buffer => Buffer.from("n");
 
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");
@@ -57,6 +59,12 @@ export const routeKey = (tableId: string, hashFrom: number): Buffer => Buffer.fr
 
 /** The smallest key above every route of the table that starts at or below `hash`. */
 export const routeKeyAfter = (tableId: string, hash: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hash)}\0`);
+
+/** Metadata are JSON under their keys. */
+export function putRecord(key: Uint8Array, value: unknown): PutWrite {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { op: "put", key, bytes, itemSizeBytes: bytes.length };
+}
 
 export function groupId(partition: number): string {
   return `p${partition}`;

@@ -3,11 +3,20 @@ import { controlMessages } from "../api/control/messages.js";
 import { assertDeletable, changedTable, type TableChange } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
 import type { TableDefinition } from "../api/model.js";
-import type { PutWrite, Write } from "../storage-node/command.js";
+import type { Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
 import type { Writer } from "../storage-node/writer.js";
 import { LEDGER_TABLE } from "../transactions/ledger-record.js";
-import { hashRanges, nextPartitionKey, type PartitionRecord, routeKey, type TableEntry, tableKey } from "./records.js";
+import {
+  hashRanges,
+  nextPartitionKey,
+  type PartitionRecord,
+  putRecord,
+  routeKey,
+  type TableEntry,
+  tableKey,
+} from "./records.js";
+import { endingStreams, newStream } from "./stream-service.js";
 import type { MetadataView } from "./view.js";
 
 /** A table, and the metadata's slot at which it was so. */
@@ -30,10 +39,13 @@ export interface MetadataServiceOptions {
   readonly nowMs: () => number;
 }
 
-function put(key: Uint8Array, value: unknown): PutWrite {
-  const bytes = Buffer.from(JSON.stringify(value));
-  return { op: "put", key, bytes, itemSizeBytes: bytes.length };
-}
+const BEING = {
+  CREATING: "created",
+  UPDATING: "updated",
+  DELETING: "deleted",
+  ACTIVE: "used",
+  ARCHIVED: "used",
+} as const;
 
 /** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
 export class MetadataService {
@@ -68,9 +80,11 @@ export class MetadataService {
         hashTo,
         members: members(),
       }));
-      const { globalIndexes: _none, ...rest } = definition;
+      const { streamViewType, globalIndexes: _none, ...asked } = definition;
+      const stream = streamViewType && newStream(view, { ...asked, tableId }, streamViewType, nowMs());
       const table: TableEntry = {
-        ...rest,
+        ...asked,
+        ...(stream && { latestStream: stream.latestStream }),
         tableId,
         status: "CREATING",
         createdAtMs: nowMs(),
@@ -78,9 +92,10 @@ export class MetadataService {
         ...(source && { restore: source }),
       };
       await this.#submit([
-        put(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
-        put(tableKey(table.name), table),
-        ...partitions.map((record) => put(routeKey(tableId, record.hashFrom), record)),
+        putRecord(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
+        putRecord(tableKey(table.name), table),
+        ...(stream ? [stream.write] : []),
+        ...partitions.map((record) => putRecord(routeKey(tableId, record.hashFrom), record)),
       ]);
       return this.#versioned(table);
     });
@@ -97,30 +112,18 @@ export class MetadataService {
     return { partitions: backup.partitions, untilMs: backup.untilMs };
   }
 
-  /** One change that others decide, upon the metadata as they are. */
-  async decide(writes: () => readonly Write[]): Promise<void> {
-    await this.#exclusively(async () => {
-      await this.#submit(writes());
-    });
-  }
-
-  /** Looks at the metadata at their leader: everything that was acknowledged is in them. */
-  async look<T>(read: () => T): Promise<T> {
-    return await this.#read(read);
-  }
-
   async deleteTable(name: string): Promise<VersionedTable> {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
       if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") {
         throw new ApiError(
           "ResourceInUseException",
-          `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
+          `Attempt to change a resource which is still in use: Table is being ${BEING[table.status]}: ${name}`,
         );
       }
       assertDeletable(table);
       const deleting: TableEntry = { ...table, status: "DELETING" };
-      await this.#submit([put(tableKey(name), deleting)]);
+      await this.#submit([putRecord(tableKey(name), deleting), ...endingStreams(this.#options.view, table.tableId)]);
       return this.#versioned(deleting);
     });
   }
@@ -134,7 +137,7 @@ export class MetadataService {
         throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
       }
       const changed = changedTable(table, change, this.#options.nowMs());
-      await this.#submit([put(tableKey(name), changed)]);
+      await this.#submit([putRecord(tableKey(name), changed)]);
       return this.#versioned(changed);
     });
   }
@@ -143,9 +146,10 @@ export class MetadataService {
   async activate(table: TableEntry): Promise<void> {
     await this.#exclusively(async () => {
       const current = this.#options.view.tables.get(table.name);
-      if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
+      if (current?.tableId !== table.tableId || (current.status !== "CREATING" && current.status !== "UPDATING"))
+        return;
       const { restore: _done, ...active } = current;
-      await this.#submit([put(tableKey(table.name), { ...active, status: "ACTIVE" })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...active, status: "ACTIVE" })]);
     });
   }
 
@@ -156,7 +160,7 @@ export class MetadataService {
       if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
       const { restore: _given, ...rest } = current;
       const failure = { reason, atMs: this.#options.nowMs() };
-      await this.#submit([put(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
     });
   }
 
@@ -180,9 +184,24 @@ export class MetadataService {
     return await this.#exclusively(async () => {
       const record = this.#options.view.partitions.get(partition);
       const changed = record && next(record);
-      if (changed !== undefined) await this.#submit([put(routeKey(changed.tableId, changed.hashFrom), changed)]);
+      if (changed !== undefined) await this.#submit([putRecord(routeKey(changed.tableId, changed.hashFrom), changed)]);
       return changed;
     });
+  }
+
+  /** One change, decided upon the metadata as they are; none where there is nothing to write. Resolves with the metadata's slot as of which it is so. */
+  async change(decide: (view: MetadataView) => readonly Write[]): Promise<number> {
+    const { view } = this.#options;
+    return await this.#exclusively(async () => {
+      const writes = decide(view);
+      if (writes.length > 0) await this.#submit(writes);
+      return view.appliedThrough;
+    });
+  }
+
+  /** Runs at the leader, upon everything that was acknowledged before. */
+  async read<T>(read: (view: MetadataView) => T): Promise<T> {
+    return await this.#read(() => read(this.#options.view));
   }
 
   async describeTable(name: string): Promise<VersionedTable> {

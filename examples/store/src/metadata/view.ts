@@ -1,3 +1,4 @@
+import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
 import type { BackupRecord, PartitionRecord, TableEntry } from "./records.js";
 
@@ -17,6 +18,8 @@ export interface MetadataObserver {
 export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
   readonly partitions = new Map<number, PartitionRecord>();
+  /** By key. */
+  readonly streams = new Map<string, StreamRecord>();
   readonly #tablesById = new Map<string, TableEntry>();
   /** By id. */
   readonly backups = new Map<string, BackupRecord>();
@@ -37,6 +40,7 @@ export class MetadataView {
       this.#tablesById.clear();
       this.partitions.clear();
       this.backups.clear();
+      this.streams.clear();
       this.#routes.clear();
       this.#load(replica);
       observer.replaced();
@@ -64,6 +68,13 @@ export class MetadataView {
     return oldest;
   }
 
+  /** Those of a table, oldest first: at most one of them is on. */
+  streamsOf(tableId: string): StreamRecord[] {
+    return [...this.streams.values()]
+      .filter((stream) => stream.tableId === tableId)
+      .sort((a, b) => a.createdAtMs - b.createdAtMs);
+  }
+
   /** The table that a partition belongs to. */
   tableOf(partition: number): TableEntry | undefined {
     const tableId = this.partitions.get(partition)?.tableId;
@@ -87,6 +98,9 @@ export class MetadataView {
     } else if (name.startsWith("b/")) {
       if (value === undefined) this.backups.delete(name.slice(2));
       else this.backups.set(name.slice(2), value as BackupRecord);
+    } else if (name.startsWith("s/")) {
+      if (value === undefined) this.streams.delete(name);
+      else this.streams.set(name, value as StreamRecord);
     } else if (name.startsWith("r/")) {
       const old = this.#routes.get(name);
       if (old !== undefined) this.partitions.delete(old.partition);

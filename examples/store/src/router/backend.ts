@@ -10,6 +10,8 @@ import type {
   TransactOp,
   WriteOp,
 } from "../api/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import type { StreamsBackend } from "./streams/backend.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
 export interface IndexUnits {
@@ -88,6 +90,10 @@ export interface Backend {
   listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }>;
   /** Creates `target` as the backup's table was at its moment. */
   restoreBackup(request: { readonly backup: Backup; readonly target: string }): Promise<TableRecord>;
+  /** Absent: nothing expires here. */
+  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  /** Absent: there are no streams here. */
+  readonly streams?: StreamsBackend;
 
   /** The table as the routing cache knows it: the way of every item operation. */
   table(name: string): Promise<TableRecord>;

@@ -6,6 +6,7 @@ import { ApiError, type ApiErrorType } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
@@ -25,7 +26,9 @@ import type {
 } from "./backend.js";
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
+import { StreamPlane } from "./streams/stream-plane.js";
 import { TableLimits } from "./table-limits.js";
+import { told } from "./told-error.js";
 
 const ROUTE_PAUSE_MS = 20;
 
@@ -44,6 +47,7 @@ export class DataPlane implements Backend {
   readonly #options: DataPlaneOptions;
   readonly #leaders: LeaderCalls;
   readonly #limits: TableLimits;
+  readonly streams: StreamPlane;
   readonly #deadlineMs: number;
   readonly transactions: Coordinator;
   #turn = 0;
@@ -55,6 +59,7 @@ export class DataPlane implements Backend {
     this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
     const ledger = new LedgerTable(this, this.#deadlineMs);
     this.transactions = new Coordinator({ ...this.#reach, ledgerTable: () => ledger.table() });
+    this.streams = new StreamPlane({ leaders: this.#leaders, nodes: options });
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
@@ -148,6 +153,10 @@ export class DataPlane implements Backend {
     return await this.#metadata("updateTable", { name, change });
   }
 
+  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+    return await this.#metadata("setTimeToLive", { name, wanted });
+  }
+
   async describeTable(name: string): Promise<TableRecord> {
     return await this.#metadata("describeTable", { name });
   }
@@ -167,7 +176,8 @@ export class DataPlane implements Backend {
   async table(name: string): Promise<TableRecord> {
     const table = await this.#options.routes.table(name);
     // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
-    if (table.status !== "ACTIVE") throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    if (table.status !== "ACTIVE" && table.status !== "UPDATING")
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
     return table;
   }
 
@@ -299,7 +309,7 @@ export class DataPlane implements Backend {
       this.#atLeader(record, method, params),
   };
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable">(
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "setTimeToLive">(
     method: M,
     params: Params<M>,
   ): Promise<TableRecord> {
@@ -385,13 +395,6 @@ export class DataPlane implements Backend {
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
   }
-}
-
-/** What failed inside becomes what the service would say. */
-function told(error: unknown): unknown {
-  if (!(error instanceof StoreError)) return error;
-  const type = error.code === "ERR_STORE_OVERLOADED" ? "ThrottlingException" : "InternalServerError";
-  return new ApiError(type, undefined, { cause: error });
 }
 
 /** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */

@@ -17,6 +17,10 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "prepare",
   "resolve",
   "getVersioned",
+  "changes",
+  "changesEnd",
+  "describeStream",
+  "listStreams",
 ]);
 
 export interface LeaderCallsOptions {

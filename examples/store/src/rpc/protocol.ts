@@ -2,10 +2,14 @@ import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
+import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
+import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
+import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -66,14 +70,35 @@ export interface NodeMethods {
   };
   /** Leader only. What the partition says of itself from the answered slot on. */
   describePartition: { params: { partition: number; description: PartitionDescription }; result: { slot: number } };
-  /** Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. */
-  changes: { params: { partition: number; after: ChangePosition; limits: ChangeLimits }; result: ChangePage };
+  /**
+   * Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. With `stream` as long as it is that stream that
+   * is on, else ERR_STORE_CONFLICT.
+   */
+  changes: {
+    params: { partition: number; after: ChangePosition; limits: ChangeLimits; stream?: string };
+    result: ChangePage;
+  };
+  /** Leader only: how far the partition's log is. */
+  changesEnd: { params: { partition: number }; result: { slot: number } };
+  /** Any node: the changes of a partition that is no more, from the archive. */
+  archivedChanges: {
+    params: { partition: number; after: ChangePosition; throughSlot: number; limits: ChangeLimits };
+    result: ChangePage;
+  };
+  setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
+  describeStream: { params: StreamName; result: StreamRecord };
+  listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
   /** The metadata's leader only: the node will not come back, and need not be waited for. */
   giveUpNode: { params: { nodeId: string }; result: null };
   /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
   replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
+  scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
+  mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */
   snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }

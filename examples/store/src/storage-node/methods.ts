@@ -1,6 +1,10 @@
+import type { Wal } from "@evenkeel/wal";
+import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Controller } from "../control/controller.js";
 import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
+import type { StreamService } from "../metadata/stream-service.js";
+import { setTimeToLive } from "../metadata/time-to-live.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
 import { partitionPage } from "./page.js";
@@ -8,6 +12,7 @@ import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
+import { streamMethods } from "./stream-methods.js";
 import { transactionMethods } from "./transaction-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
@@ -17,8 +22,11 @@ export interface NodeParts {
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
   readonly backups: () => BackupService;
+  readonly streams: () => StreamService;
+  readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly wal: Pick<Wal, "streams" | "stream">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
@@ -29,7 +37,8 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, backups, controller, status }: NodeParts): Handlers {
+export function nodeMethods(parts: NodeParts): Handlers {
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal } = parts;
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -66,12 +75,14 @@ export function nodeMethods({ partitionOf, metadata, backups, controller, status
     describeBackup: ({ id }) => backups().describe(id),
     listBackups: (request) => backups().list(request),
     updateTable: ({ name, change }) => metadata().updateTable(name, change),
+    setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,
 
-    ...scrubMethods(partitionOf),
-    ...changeMethods(partitionOf),
+    ...scrubMethods(partitionOf, wal),
+    ...changeMethods(partitionOf, archive),
+    ...streamMethods(streams, () => controller().wake()),
     ...transactionMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {

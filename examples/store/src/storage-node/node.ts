@@ -10,6 +10,7 @@ import { BackupService } from "../metadata/backup-service.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
+import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
@@ -73,6 +74,7 @@ export class StorageNode {
   #view!: MetadataView;
   #metadata!: MetadataService;
   #backups!: BackupService;
+  #streams!: StreamService;
   #controller!: Controller;
   #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
@@ -93,8 +95,11 @@ export class StorageNode {
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
       backups: () => this.#backups,
+      streams: () => this.#streams,
+      archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
+      wal,
     });
   }
 
@@ -157,9 +162,11 @@ export class StorageNode {
       view: this.#view,
       newDistinction: () => randomUUID().slice(0, 8),
     });
+    this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,
+      streams: this.#streams,
       view: this.#view,
       archive: this.#archive,
       keptSinceMs: (partition) => this.#view.keptSinceMs(partition),

@@ -39,9 +39,6 @@ export interface Decided {
   readonly after?: Item;
 }
 
-/** Whose item's time is up; see `Writer.expire`. */
-export type IsExpired = (item: Item) => boolean;
-
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 export const itemOf = (json: Uint8Array): Item =>
@@ -122,7 +119,8 @@ export class Writer {
     }
     const after = op.kind === "put" && indexes !== undefined ? itemOf(op.json) : outcome.after;
     const effects = indexes?.effects(key, before, after);
-    await this.#append(effects === undefined ? [write] : [write, ...effects.writes]);
+    const why = op.kind === "delete" && op.expired ? "expired" : undefined;
+    await this.#append(effects === undefined ? [write] : [write, ...effects.writes], why);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
     const indexUnits = effects?.units;
     return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
@@ -147,17 +145,6 @@ export class Writer {
     }
     const bytes = encodeDescription(description);
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
-  }
-
-  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
-  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
-    this.#assertLeading();
-    // A transaction that is under way decides about it; the next round comes by again.
-    if (this.locks.of(key) !== undefined) return false;
-    const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(itemOf(current.bytes))) return false;
-    await this.#append([{ op: "delete", key }], "expired");
-    return true;
   }
 
   /** @throws StoreError where this node does not lead, or takes nothing at the moment. What follows in the same turn need not ask again. */

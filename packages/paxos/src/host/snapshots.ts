@@ -9,6 +9,7 @@ import type { ReplicaHome } from "./home.js";
 import type { HostMessage, SnapshotMessage } from "./host-messages.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
+import { spoolFile } from "./snapshot-spool.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** How often a state machine that is behind its own log asks for a snapshot. */
@@ -40,7 +41,7 @@ export class Snapshots<R> {
   constructor(parts: SnapshotParts<R>) {
     this.#parts = parts;
     const { ids, home, core, storage, machine, applier, post, fail } = parts;
-    const { now, random, snapshotPieceBytes: pieceBytes } = home.settings;
+    const { now, random, snapshotPieceBytes: pieceBytes, snapshotDir } = home.settings;
     const positionOf = (slot: number) => {
       const position = core.positionFrom(slot);
       return position?.slot === slot ? position : undefined;
@@ -71,6 +72,7 @@ export class Snapshots<R> {
         applier.hold();
         await parts.markInstall(position);
       },
+      spoolFile: snapshotDir === undefined ? undefined : spoolFile(snapshotDir, ids.nodeId, ids.groupId),
       checkTable: (bytes) => void new ClientTable().load(bytes, crc32),
       done: (position, clientTable) => this.#installed(position, clientTable),
     });

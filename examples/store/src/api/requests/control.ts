@@ -1,5 +1,6 @@
 /** What operations on a table's settings take. */
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
+import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -23,6 +24,7 @@ export interface UpdateTableRequest {
   BillingMode?: BillingMode;
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
   DeletionProtectionEnabled?: boolean;
+  StreamSpecification?: StreamSpecification;
   TableClass?: TableClass;
 }
 
@@ -47,7 +49,7 @@ export const updateTable: StructureShape = {
     OnDemandThroughput: { type: "unsupported" },
     ReplicaUpdates: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
-    StreamSpecification: { type: "unsupported" },
+    StreamSpecification: streamSpecification,
     WarmThroughput: { type: "unsupported" },
   },
 };

@@ -1,5 +1,6 @@
 /** What the operations on tables take. */
 import type { TableClass, Tag } from "../control/settings.js";
+import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
@@ -17,6 +18,7 @@ export interface CreateTableRequest {
   DeletionProtectionEnabled?: boolean;
   TableClass?: TableClass;
   Tags?: Tag[];
+  StreamSpecification?: StreamSpecification;
   LocalSecondaryIndexes?: LocalIndexRequest[];
   GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
@@ -64,10 +66,7 @@ export const createTable: StructureShape = {
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
-    StreamSpecification: {
-      type: "unsupported",
-      unless: (value) => (value as { StreamEnabled?: unknown }).StreamEnabled === false,
-    },
+    StreamSpecification: streamSpecification,
     TableClass: tableClass,
     Tags: tags,
     WarmThroughput: { type: "unsupported" },

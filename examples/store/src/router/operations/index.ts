@@ -18,6 +18,7 @@ import { query } from "./query.js";
 import { restoreTableToPointInTime } from "./restore-table.js";
 import { scan } from "./scan.js";
 import { listTagsOfResource, tagResource, untagResource } from "./tags.js";
+import { describeTimeToLive, updateTimeToLive } from "./time-to-live.js";
 import { transactGetItems } from "./transact-get-items.js";
 import { transactWriteItems } from "./transact-write-items.js";
 import { updateItem } from "./update-item.js";
@@ -37,6 +38,8 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["DescribeEndpoints", describeEndpoints],
   ["DescribeContinuousBackups", describeContinuousBackups],
   ["UpdateContinuousBackups", updateContinuousBackups],
+  ["UpdateTimeToLive", updateTimeToLive],
+  ["DescribeTimeToLive", describeTimeToLive],
   ["RestoreTableToPointInTime", restoreTableToPointInTime],
   ["CreateBackup", createBackup],
   ["DescribeBackup", describeBackup],

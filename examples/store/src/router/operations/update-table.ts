@@ -1,21 +1,30 @@
 import { controlMessages } from "../../api/control/messages.js";
 import type { TableChange } from "../../api/control/settings.js";
-import { validationError } from "../../api/errors.js";
+import { ApiError, validationError } from "../../api/errors.js";
+import type { TableRecord } from "../../api/model.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
+import { streamChange } from "../../api/streams/specification.js";
 import { tableDescription, UNITS_MAX } from "../../api/tables.js";
 import type { Operation } from "./operation.js";
 
 export const updateTable: Operation<UpdateTableRequest> = {
   shape,
   async run(request, { backend }) {
-    return { TableDescription: tableDescription(await backend.updateTable(request.TableName, changeOf(request))) };
+    const { TableName, StreamSpecification } = request;
+    const change = changeOf(request);
+    const changesSettings = Object.keys(change).length > 0;
+    if (!changesSettings && StreamSpecification === undefined) throw validationError(controlMessages.nothingToUpdate);
+    const viewType = StreamSpecification === undefined ? null : streamChange(StreamSpecification);
+    if (StreamSpecification !== undefined && backend.streams === undefined)
+      throw new ApiError("UnknownOperationException");
+    let table = changesSettings ? await backend.updateTable(TableName, change) : undefined;
+    if (StreamSpecification !== undefined) table = await backend.streams?.setStream(TableName, viewType);
+    return { TableDescription: tableDescription(table as TableRecord) };
   },
 };
 
 function changeOf(request: UpdateTableRequest): TableChange {
   const { BillingMode, ProvisionedThroughput: throughput, DeletionProtectionEnabled, TableClass } = request;
-  const wishes = [BillingMode, throughput, DeletionProtectionEnabled, TableClass];
-  if (wishes.every((wish) => wish === undefined)) throw validationError(controlMessages.nothingToUpdate);
   if (BillingMode === "PROVISIONED" && throughput === undefined) {
     throw validationError(controlMessages.throughputWithMode);
   }

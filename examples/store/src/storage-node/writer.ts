@@ -7,7 +7,7 @@ import { decodeCommand, type Image, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
-import type { IndexEffects, IndexUpkeep } from "./index-upkeep.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";

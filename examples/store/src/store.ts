@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
@@ -10,7 +9,7 @@ import { ProcessFleet } from "./control/process-fleet.js";
 import { checkedUpkeep, type Upkeep } from "./control/upkeep.js";
 import { Router } from "./router/router.js";
 import type { Credentials } from "./router/signatures.js";
-import { ScrubSchedule } from "./scrub/schedule.js";
+import { Scrubbing } from "./scrub/scrubbing.js";
 
 export interface StoreOptions {
   /** Everything durable lies below this directory; it is created if need be. */
@@ -50,10 +49,10 @@ export class Store {
   readonly dir: string;
   readonly fleet: Fleet;
   readonly router: Router;
-  readonly scrub: ScrubSchedule;
+  readonly scrub: Scrubbing;
   readonly #host: string;
 
-  private constructor(dir: string, host: string, fleet: Fleet, router: Router, scrub: ScrubSchedule) {
+  private constructor(dir: string, host: string, fleet: Fleet, router: Router, scrub: Scrubbing) {
     this.dir = dir;
     this.#host = host;
     this.fleet = fleet;
@@ -119,14 +118,12 @@ export class Store {
       await metadataKnown(fleet);
       const router = await Router.listen({ fleet, host, port, credentials });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
-      // What an earlier life left there is of no use: references are built anew.
-      const scratchDir = join(dir, "scratch");
-      await rm(scratchDir, { recursive: true, force: true });
-      makeDir(scratchDir);
-      const scrub = new ScrubSchedule({
+      const scrubDir = join(dir, "scrub");
+      makeDir(scrubDir);
+      const scrub = new Scrubbing({
         fleet,
         archive,
-        scratchDir,
+        dir: scrubDir,
         fullPassEveryMs: scrubEveryMs,
         onFinding: options.onFinding ?? (() => undefined),
       });

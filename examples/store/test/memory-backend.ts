@@ -1,5 +1,6 @@
 import { readUnits, writeUnits } from "../src/api/capacity.js";
 import { matches } from "../src/api/condition.js";
+import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
 import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
@@ -53,8 +54,19 @@ export class MemoryBackend implements Backend {
 
   async deleteTable(name: string): Promise<TableRecord> {
     const { record } = this.#table(name);
+    assertDeletable(record);
     this.#tables.delete(name);
     return { ...record, status: "DELETING" };
+  }
+
+  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
+    const table = this.#table(name, messages.tableNotFoundNamed(name));
+    table.record = changedTable(table.record, change, 1_700_000_100_000);
+    return table.record;
+  }
+
+  async updateIndexes(name: string): Promise<TableRecord> {
+    return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }
 
   async describeTable(name: string): Promise<TableRecord> {
@@ -78,6 +90,9 @@ export class MemoryBackend implements Backend {
       throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
     if (this.#tables.has(request.target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
+    }
+    if (source.record.settings?.pointInTimeRecovery === false) {
+      throw new ApiError("PointInTimeRecoveryUnavailableException");
     }
     if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
     const { globalIndexes: _none, ...definition } = source.record;

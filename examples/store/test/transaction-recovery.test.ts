@@ -3,9 +3,10 @@ import {
   TransactionInProgressException,
   TransactWriteItemsCommand,
 } from "@aws-sdk/client-dynamodb";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import type { Store } from "../src/store.js";
 import type { Step } from "../src/transactions/coordinator.js";
+import { LEDGER_TABLE } from "../src/transactions/ledger-record.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 import { nothingPrepared } from "./support/transactions.js";
 
@@ -119,3 +120,28 @@ test.each(deaths)(
     await request;
   },
 );
+
+test("after ten minutes a token is as good as new, and the ledger is empty", async () => {
+  const { backend } = store.router;
+  const begun = dieAt("prepare", 1);
+  void addToAll("never-prepared").catch(() => undefined);
+  await begun;
+  backend.transactions.onStep = () => undefined;
+  await addToAll("minutes");
+  const before = await values(NAMES);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 590_000 });
+  try {
+    await addToAll("minutes");
+    expect(await values(NAMES)).toEqual(before);
+    vi.setSystemTime(Date.now() + 20_000);
+    await eventually("the ledger has forgotten all of it", async () => {
+      const ledger = await backend.table(LEDGER_TABLE);
+      const { items } = await backend.page(ledger, { consistent: true, bytesMax: 1_000_000 });
+      return items.length === 0;
+    });
+    await addToAll("minutes");
+    expect(await values(NAMES)).toEqual(before.map((value) => String(Number(value) + 1)));
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -99,6 +99,8 @@ export class ScrubSchedule {
   #through: Uint8Array | undefined;
   #savedAtMs = 0;
   #lagMs = 0;
+  /** Compared since the last pause. */
+  #unpausedBytes = 0;
   /** When the step that runs began; undefined before the first one of a pass. */
   #workSinceMs: number | undefined;
   #rate = { sinceMs: 0, bytes: 0, perSecond: 0 };
@@ -249,7 +251,9 @@ export class ScrubSchedule {
     const now = this.#clock.nowMs();
     const workMs = this.#workSinceMs === undefined ? 0 : Math.max(0, now - this.#workSinceMs);
     const load = Math.min(1, Math.max(0, busy?.() ?? 0));
-    await this.#sleep(this.#pace.waitMs(bytes, now, { busy: load, lagMs: this.#lagMs, workMs }));
+    const compared = this.#unpausedBytes;
+    this.#unpausedBytes = 0;
+    await this.#sleep(this.#pace.waitMs(compared, now, { busy: load, lagMs: this.#lagMs, workMs }));
     if (bucket !== undefined) {
       const part = Math.max(1, bucket.capacity ?? bytes);
       for (let left = bytes; left > 0; left -= part) await bucket.take(Math.min(left, part), { signal });
@@ -271,6 +275,7 @@ export class ScrubSchedule {
 
   #count(bytes: number): void {
     this.#pace.done(bytes);
+    this.#unpausedBytes += bytes;
     this.#counts.bytes += bytes;
     const now = this.#clock.nowMs();
     const { sinceMs } = this.#rate;

@@ -275,6 +275,31 @@ it("an interrupted pass goes on where it was; a replica that is behind makes it 
   expect(schedule.stats().divergences).toBe(0);
 });
 
+it("many units that are each smaller than a step are all compared in their period, evenly", async () => {
+  const clock = new StagedClock();
+  const begun: number[] = [];
+  const units = Array.from({ length: 40 }, (_, i) => {
+    const { unit, scrubber } = unitOf(`p${i}`, 20);
+    return {
+      ...unit,
+      // What a pass asks for before it knows how little there is.
+      pass: (options: Parameters<ScrubUnit["pass"]>[0]) => {
+        begun.push(clock.ms);
+        return scrubber.pass({ ...options, take: () => options.take?.(1024 * 1024) });
+      },
+    };
+  });
+  await using schedule = new ScrubSchedule({ units: () => units, fullPassEveryMs: hour, clock });
+  await until(() => schedule.stats().rounds === 3);
+  for (const round of [1, 2]) {
+    const times = begun.slice(round * 40, round * 40 + 40);
+    const spread = (times.at(-1) as number) - (times[0] as number);
+    expect(spread).toBeGreaterThan(hour * 0.6);
+    expect(spread).toBeLessThan(hour * 0.85);
+    expect((times[20] as number) - (times[0] as number)).toBeLessThan(spread * 0.6);
+  }
+});
+
 it("what was found before a restart in the middle of the pass is found again by its rest, and told once", async () => {
   const clock = new StagedClock();
   const state = memoryState();

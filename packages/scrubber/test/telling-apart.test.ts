@@ -38,7 +38,9 @@ it("what earlier processes have seen dates findings too, where it is kept; what 
   const state = {
     text: undefined as string | undefined,
     load: async () => state.text,
-    save: async (saved: string) => void (state.text = saved),
+    save: async (saved: string) => {
+      state.text = saved;
+    },
   };
   const { a, b, c, scrubber, advance } = trio(many(300), undefined, { state });
   const anew = () => new Scrubber({ replicas: [a, b, c], position: () => a.position, state });

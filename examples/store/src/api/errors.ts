@@ -1,4 +1,5 @@
 import { messages } from "./messages.js";
+import { partiqlMessages } from "./partiql/messages.js";
 import { streamMessages } from "./streams/messages.js";
 
 const SERVICE = "com.amazonaws.dynamodb.v20120810";
@@ -9,6 +10,7 @@ const errorTypes = {
   AccessDeniedException: { namespace: CORAL, status: 400, message: messages.accessDenied },
   BackupNotFoundException: { namespace: SERVICE, status: 400, message: messages.resourceNotFound },
   ConditionalCheckFailedException: { namespace: SERVICE, status: 400, message: messages.conditionFailed },
+  DuplicateItemException: { namespace: SERVICE, status: 400, message: partiqlMessages.duplicateItem },
   InternalServerError: { namespace: SERVICE, status: 500, message: messages.internal },
   InvalidRestoreTimeException: { namespace: SERVICE, status: 400, message: messages.invalidRestoreTime },
   ItemCollectionSizeLimitExceededException: {

@@ -1,3 +1,4 @@
+import type { TableSettings } from "./control/settings.js";
 import type { LatestStream, StreamViewType } from "./streams/model.js";
 import type { TimeToLive } from "./time-to-live.js";
 
@@ -82,6 +83,7 @@ export interface TableDefinition {
   /** Units a second; 0 under PAY_PER_REQUEST. */
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
+  readonly settings?: TableSettings;
   /** The table is to have a stream from the beginning. */
   readonly streamViewType?: StreamViewType;
 }

@@ -1,3 +1,5 @@
+import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import type {
   Item,
   ItemKey,
@@ -62,6 +64,10 @@ export interface TransactWriteOutcome {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
+  /** Changes what is said of a table. */
+  updateTable(name: string, change: TableChange): Promise<TableRecord>;
+  /** Begins to make or delete global indexes of a table, and changes their throughput. */
+  updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {

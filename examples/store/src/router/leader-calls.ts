@@ -12,13 +12,14 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "page",
   "describeTable",
   "listTables",
+  "prepare",
+  "resolve",
+  "getVersioned",
   "changes",
   "changesEnd",
   "describeStream",
   "listStreams",
-  "prepare",
-  "resolve",
-  "getVersioned",
+  "tellIndex",
 ]);
 
 export interface LeaderCallsOptions {

@@ -1,4 +1,6 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
+import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
 import type { TimeToLive } from "../api/time-to-live.js";
@@ -7,6 +9,8 @@ import type { StreamListRequest, StreamName } from "../metadata/stream-service.j
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
+import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
+import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -27,12 +31,22 @@ export interface NodeMethods {
   resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
   /** Items as they are committed, with what says whether they have changed when they are read again. */
   getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
+  /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */
+  tellIndex: {
+    params: { partition: number; source: number; through: number; last: boolean; writes: readonly Write[] };
+    result: null;
+  };
+  /** The partition keeps the index from now on, if it does not yet. */
+  keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
+  dropIndex: { params: { partition: number; number: number }; result: null };
 
   createTable: {
     params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
+  updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
+  updateIndexes: { params: { name: string; updates: readonly IndexUpdate[] }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
@@ -87,6 +101,10 @@ export interface NodeMethods {
   /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
   replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
+  scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
+  mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */
   snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }

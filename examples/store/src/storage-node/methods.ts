@@ -1,3 +1,4 @@
+import type { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Controller } from "../control/controller.js";
 import type { MetadataService } from "../metadata/service.js";
@@ -5,6 +6,7 @@ import type { StreamService } from "../metadata/stream-service.js";
 import { setTimeToLive } from "../metadata/time-to-live.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
+import { indexMethods } from "./index-methods.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
@@ -23,6 +25,7 @@ export interface NodeParts {
   readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly wal: Pick<Wal, "streams" | "stream">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
@@ -33,7 +36,8 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, streams, archive, controller, status }: NodeParts): Handlers {
+export function nodeMethods(parts: NodeParts): Handlers {
+  const { partitionOf, metadata, streams, archive, controller, status, wal } = parts;
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -65,15 +69,23 @@ export function nodeMethods({ partitionOf, metadata, streams, archive, controlle
       return table;
     },
 
+    updateTable: ({ name, change }) => metadata().updateTable(name, change),
+    async updateIndexes({ name, updates }) {
+      const table = await metadata().updateIndexes(name, updates);
+      controller().wake();
+      return table;
+    },
+
     setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,
 
-    ...scrubMethods(partitionOf),
+    ...scrubMethods(partitionOf, wal),
     ...changeMethods(partitionOf, archive),
     ...streamMethods(streams, () => controller().wake()),
     ...transactionMethods(partitionOf),
+    ...indexMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -89,13 +89,13 @@ export class Coordinator {
     const ledgerPlace = { partition: write.partition, key: key.bytes };
     try {
       const prepared = await this.#prepare(parts, actions, transaction, ledgerPlace);
-      const committedAtMs = 1 + Math.max(...prepared.map(({ preparedAtMs }) => preparedAtMs));
       const sizes = inOrder(
         parts,
         prepared.map((one) => one.sizes),
         actions.length,
       );
       await this.onStep("decide", transaction);
+      const committedAtMs = timeOf(prepared.map(({ preparedAtMs }) => preparedAtMs));
       const decided = {
         ...record,
         atMs: Math.max(Date.now(), record.atMs),
@@ -217,6 +217,15 @@ export class Coordinator {
       this.#reach.call(record, "resolve", { partition: record.partition, ...request }),
     );
   }
+}
+
+/**
+ * The transaction's time: now, but later than all its parts were prepared, and not by more than it can have taken. So a coordinator's clock that is wrong, by
+ * however much, does not set the clocks of logs.
+ */
+function timeOf(preparedAtMs: readonly number[]): number {
+  const prepared = Math.max(...preparedAtMs);
+  return Math.min(Math.max(Date.now(), prepared + 1), prepared + COORDINATOR_LOST_MS);
 }
 
 /** It may be committed, or is: nothing must be cancelled. */

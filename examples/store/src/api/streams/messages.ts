@@ -9,8 +9,6 @@ export const streamMessages = {
   alreadyEnabled: (table: string) => `Table already has an enabled stream: TableName: ${table}`,
   noneToDisable: (table: string) => `Table has no stream to disable: TableName: ${table}`,
   inUse: (table: string) => `Attempt to change a resource which is still in use: Table is being updated: ${table}`,
-  nothingToUpdate:
-    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required",
   invalidArn: "Invalid StreamArn",
   notFound: (arn: string) => `Requested resource not found: Stream: ${arn} not found`,
   shardNotFound: (shard: string, arn: string) =>

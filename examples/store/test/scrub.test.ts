@@ -57,7 +57,7 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
     const { rounds } = store.scrub.stats();
     await eventually("a whole round", () => store.scrub.stats().rounds > rounds + 1);
     findings.splice(0);
-    await eventually("another one", () => store.scrub.stats().rounds > rounds + 3);
+    await eventually("another one", () => store.scrub.stats().rounds > rounds + 2);
     expect(findings).toEqual([]);
   } finally {
     await store.close();
@@ -99,7 +99,7 @@ test("where it was, and since when something is wrong, outlast a restart; whoeve
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
-  const options = { dir, scrubEveryMs: 1_000, partitionsPerTable: 2, onFinding: (line: string) => findings.push(line) };
+  const options = { dir, scrubEveryMs: 1_000, partitionsPerTable: 1, onFinding: (line: string) => findings.push(line) };
   let store = await openStore(options);
   try {
     await createKeyTable(client(store.endpoint), "scrubbed");
@@ -120,8 +120,7 @@ test("where it was, and since when something is wrong, outlast a restart; whoeve
         return store.scrub.stats().rounds >= rounds + more;
       });
     };
-    await rounds(1);
-    for (const node of ["a1", "b1", "c1"]) {
+    for (const node of ["a1", "b1"]) {
       (store.fleet as ProcessFleet).kill(node);
       await rounds(1);
     }

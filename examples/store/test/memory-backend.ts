@@ -1,12 +1,20 @@
 import { readUnits, writeUnits } from "../src/api/capacity.js";
 import { matches } from "../src/api/condition.js";
-import { ApiError } from "../src/api/errors.js";
+import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
+import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
 import { compareBytes } from "../src/api/text.js";
-import { evaluateWrite } from "../src/api/write.js";
-import type { Backend, GetOutcome, WriteOutcome } from "../src/router/backend.js";
+import { cancelled, transactReadUnits } from "../src/api/transactions.js";
+import { assertCondition, evaluateWrite } from "../src/api/write.js";
+import type {
+  Backend,
+  GetOutcome,
+  TransactWriteOutcome,
+  TransactWriteRequest,
+  WriteOutcome,
+} from "../src/router/backend.js";
 
 interface Entry {
   readonly key: Uint8Array;
@@ -46,8 +54,19 @@ export class MemoryBackend implements Backend {
 
   async deleteTable(name: string): Promise<TableRecord> {
     const { record } = this.#table(name);
+    assertDeletable(record);
     this.#tables.delete(name);
     return { ...record, status: "DELETING" };
+  }
+
+  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
+    const table = this.#table(name, messages.tableNotFoundNamed(name));
+    table.record = changedTable(table.record, change, 1_700_000_100_000);
+    return table.record;
+  }
+
+  async updateIndexes(name: string): Promise<TableRecord> {
+    return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }
 
   async describeTable(name: string): Promise<TableRecord> {
@@ -71,6 +90,9 @@ export class MemoryBackend implements Backend {
       throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
     if (this.#tables.has(request.target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
+    }
+    if (source.record.settings?.pointInTimeRecovery === false) {
+      throw new ApiError("PointInTimeRecoveryUnavailableException");
     }
     if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
     const { globalIndexes: _none, ...definition } = source.record;
@@ -130,6 +152,50 @@ export class MemoryBackend implements Backend {
     }
     const page = { items, scannedCount, scannedBytes, units: readUnits(scannedBytes, request.consistent) };
     return lastKey === undefined ? page : { ...page, lastKey };
+  }
+
+  readonly #tokens = new Map<string, { fingerprint: string; outcome: TransactWriteOutcome }>();
+
+  async transactWrite({ actions, token, fingerprint }: TransactWriteRequest): Promise<TransactWriteOutcome> {
+    const earlier = token === undefined ? undefined : this.#tokens.get(token);
+    if (earlier !== undefined && earlier.fingerprint !== fingerprint)
+      throw new ApiError("IdempotentParameterMismatchException");
+    if (earlier !== undefined) return { ...earlier.outcome, repeated: true };
+    const refusals: (ApiErrorData | undefined)[] = [];
+    const sizes = actions.map(({ table, key, op }) => {
+      const before = this.#item(table, key);
+      const beforeBytes = before === undefined ? 0 : itemBytes(before);
+      let after = before;
+      try {
+        if (op.kind === "check") assertCondition(op, before);
+        else after = evaluateWrite(op, before).after;
+        refusals.push(undefined);
+      } catch (error) {
+        refusals.push((error as ApiError).toData());
+      }
+      return { beforeBytes, afterBytes: after === undefined ? 0 : itemBytes(after) };
+    });
+    if (refusals.some((refusal) => refusal !== undefined)) throw cancelled(refusals);
+    for (const { table, key, op } of actions) if (op.kind !== "check") await this.write(table, key, op);
+    const outcome = { sizes, repeated: false };
+    if (token !== undefined) this.#tokens.set(token, { fingerprint, outcome });
+    return outcome;
+  }
+
+  async transactGet(
+    gets: readonly { table: TableRecord; key: ItemKey }[],
+  ): Promise<(GetOutcome & { bytes: number })[]> {
+    return gets.map(({ table, key }) => {
+      const item = this.#item(table, key);
+      const bytes = item === undefined ? 0 : itemBytes(item);
+      return { ...(item && { item }), bytes, units: transactReadUnits(bytes) };
+    });
+  }
+
+  #item(table: TableRecord, key: ItemKey): Item | undefined {
+    const { entries } = this.#table(table.name);
+    const entry = entries[lowerBound(entries, key.bytes)];
+    return entry !== undefined && compareBytes(entry.key, key.bytes) === 0 ? entry.item : undefined;
   }
 
   #table(name: string, message?: string): Table {

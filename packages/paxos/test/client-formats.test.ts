@@ -42,6 +42,8 @@ const hostMessages: HostMessage[] = [
     sizeBytes: 1_000_000,
     tableBytes: 300,
   },
+  { type: "freshness", question: 2 ** 47 + 5 },
+  { type: "fresh", question: 2 ** 47 + 5, slot: 302 },
 ];
 
 /** Three clients, one of them forgotten, one ahead of itself. */
@@ -77,7 +79,7 @@ describe("what clients look like in bytes", () => {
   });
 
   it("between hosts", () => {
-    const fixture = lines("host-messages-clients-v1.txt");
+    const fixture = lines("host-messages-v1-more.txt");
     expect(fixture).toEqual(hostMessages.map((message) => `${message.type} ${hex(encodeHostMessage(message))}`));
     expect(fixture.map((line) => decodeHostMessage(bytesOf(line)))).toEqual(hostMessages);
   });

@@ -16,11 +16,11 @@ describe("three replicas in bad weather", () => {
   it.skipIf(only !== undefined)(
     `${half} seeds: linearizable, one value a slot, promises kept, one lease, and writes go on afterwards`,
     () => weather(1),
-    120_000,
+    300_000,
   );
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {
-    expect(runScenario({ seed }).chosen).toBeGreaterThan(0);
+    expect(runScenario({ seed, requests: false, localReads: false }).chosen).toBeGreaterThan(0);
   });
 
   it.skipIf(only !== undefined)("is the same world every time", () => {

@@ -52,6 +52,7 @@ export const messages = {
   transactionConflict: "Transaction is ongoing for the item",
   tableAlreadyExists: "Table already exists",
   tableNotFound: "Table not found",
+  tableNotFoundPlain: (table: string) => `Table not found: ${table}`,
   tableNotFoundNamed: (table: string) => `Requested resource not found: Table: ${table} not found`,
   tableExistsNamed: (table: string) => `Table already exists: ${table}`,
   sourceTableNotFound: (table: string) => `Source table not found: ${table}`,
@@ -210,6 +211,18 @@ export const messages = {
   batchTooMany: (name: string) => `Too many items requested for the ${name} call`,
   batchDuplicates: "Provided list of item keys contains duplicates",
 
+  // Transactions
+  transactionCancelled: (codes: readonly string[]) =>
+    `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(", ")}]`,
+  transactionDuplicates: "Transaction request cannot include multiple operations on one item",
+  transactionTooLarge:
+    "Collection size of items exceeded, which can also be caused by the aggregate size of the items in the transaction exceeding the 4MB limit",
+  transactionActions: "TransactItems can only contain one of Check, Put, Update or Delete",
+  transactionNoAction: "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",
+  transactionInProgress: "The transaction with the given request token is already in progress.",
+  tokenMismatch:
+    "The request uses a client token that was used before, by a request that was not the same: a token stands for one request for ten minutes.",
+
   // Query and Scan
   keyConditionMissing: "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
   keyOperator: (operator: string) => `Invalid operator used in KeyConditionExpression: ${operator}`,
@@ -299,6 +312,25 @@ export const messages = {
     `${INVALID_VALUES}Select type ALL_ATTRIBUTES is not supported for global secondary index ${index} because its projection type is not ALL`,
   notProjected: (index: string, names: readonly string[]) =>
     `${INVALID_VALUES}Global secondary index ${index} does not project [${names.join(", ")}]`,
+  indexUpdateEmpty: `${INVALID_VALUES}One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null`,
+  indexUpdateAmbiguous: `${INVALID_VALUES}Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object`,
+  indexUpdateTwice: (index: string) =>
+    `${INVALID_VALUES}Only one global secondary index update per index is allowed simultaneously. Index: ${index}`,
+  indexesOneAtATime:
+    "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+  definitionsMissing: (index: string) => `${INVALID_VALUES}AttributeDefinitions is not specified for index: ${index}`,
+  indexThroughputIncomplete: (index: string) =>
+    `${INVALID_VALUES}Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: ${index}`,
+  indexExists: "Attempting to create an index which already exists",
+  indexNotGlobal: (verb: string, index: string) =>
+    `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,
+  indexNotFound: "Requested resource not found",
+  indexInUse: (index: string, what: string) =>
+    `Attempt to change a resource which is still in use: Index is being ${what}: ${index}`,
+  indexUpdateUnderOnDemand: (index: string) =>
+    `${INVALID_VALUES}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
+  indexThroughputUnchanged: (index: string, read: number, write: number) =>
+    `The provisioned throughput for the index ${index} will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the index: ${read}. Requested ReadCapacityUnits: ${read}. Current WriteCapacityUnits provisioned for the index: ${write}. Requested WriteCapacityUnits: ${write}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
   indexBackfilling: (index: string) => `Cannot read from backfilling global secondary index: ${index}`,
   indexThroughputExceeded:
     "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",

@@ -1,3 +1,7 @@
+import type { TableSettings } from "./control/settings.js";
+import type { LatestStream, StreamViewType } from "./streams/model.js";
+import type { TimeToLive } from "./time-to-live.js";
+
 /**
  * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
  * Attribute values stand as in the JSON protocol (numbers as normalized decimal strings, binary as base64).
@@ -79,10 +83,13 @@ export interface TableDefinition {
   /** Units a second; 0 under PAY_PER_REQUEST. */
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
+  readonly settings?: TableSettings;
+  /** The table is to have a stream from the beginning. */
+  readonly streamViewType?: StreamViewType;
 }
 
-/** ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
-export type TableStatus = "CREATING" | "ACTIVE" | "DELETING" | "ARCHIVED";
+/** UPDATING: what was asked for is on its way, and the table can be used meanwhile. ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
+export type TableStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING" | "ARCHIVED";
 
 export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   /** Never used again for another table, not even one of the same name. */
@@ -90,6 +97,8 @@ export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   readonly status: TableStatus;
   readonly createdAtMs: number;
   readonly partitions: number;
+  readonly latestStream?: LatestStream;
+  readonly timeToLive?: TimeToLive;
   readonly globalIndexes?: readonly GlobalIndex[];
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };
@@ -180,6 +189,11 @@ export interface IndexRead {
     readonly wholeItems: boolean;
   };
 }
+
+/** One action of a transaction. A check writes nothing, and has to hold. */
+export type TransactOp =
+  | WriteOp
+  | { readonly kind: "check"; readonly condition: Condition; readonly returnOldOnConditionFailure?: boolean };
 
 /** A run of items in key order, from one partition on into the next ones. */
 export interface PageRequest {

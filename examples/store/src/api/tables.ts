@@ -1,11 +1,14 @@
 /** Tables as clients define and see them. */
+import { describedSettings, type TableSettings } from "./control/settings.js";
+import { checkTags } from "./control/tags.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
+import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
-const UNITS_MAX = 1_000_000_000_000;
+export const UNITS_MAX = 1_000_000_000_000;
 
 /** @param request whose fields have passed their own checks @throws ValidationException where they do not fit together */
 export function tableDefinition(request: CreateTableRequest): TableDefinition {
@@ -19,13 +22,28 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
   if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
+  const streamViewType = streamOfNewTable(request.StreamSpecification);
   return {
+    ...(streamViewType && { streamViewType }),
     name: request.TableName,
     ...keysAndIndexes(request, billingMode),
     billingMode,
     readUnitsPerSecond,
     writeUnitsPerSecond,
+    ...settingsOf(request),
   };
+}
+
+/** Left out where nothing is asked for. */
+function settingsOf(request: CreateTableRequest): { readonly settings?: TableSettings } {
+  const { DeletionProtectionEnabled, TableClass, Tags } = request;
+  if (Tags !== undefined) checkTags(Tags);
+  const settings: TableSettings = {
+    ...(DeletionProtectionEnabled && { deletionProtection: true }),
+    ...(TableClass === "STANDARD_INFREQUENT_ACCESS" && { tableClass: { name: TableClass } }),
+    ...(Tags !== undefined && Tags.length > 0 && { tags: Tags }),
+  };
+  return Object.keys(settings).length > 0 ? { settings } : {};
 }
 
 function keysAndIndexes(
@@ -65,8 +83,10 @@ function keySchema(
   return { schema: { partition, sort: definitions.get(second.AttributeName) as KeyAttribute }, definitions };
 }
 
+export const REGION = "local";
+
 export function tableArn(name: string): string {
-  return `arn:aws:dynamodb:local:000000000000:table/${name}`;
+  return `arn:aws:dynamodb:${REGION}:000000000000:table/${name}`;
 }
 
 /**
@@ -86,22 +106,15 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
     TableStatus: table.status,
     CreationDateTime: createdAt,
-    ProvisionedThroughput: {
-      NumberOfDecreasesToday: 0,
-      ReadCapacityUnits: table.readUnitsPerSecond,
-      WriteCapacityUnits: table.writeUnitsPerSecond,
-    },
+    ...describedSettings(table),
     TableSizeBytes: 0,
     ItemCount: 0,
     TableArn: tableArn(table.name),
     TableId: table.tableId,
     ...indexDescriptions(table, tableArn(table.name)),
-    ...(table.billingMode === "PAY_PER_REQUEST" && {
-      BillingModeSummary: { BillingMode: "PAY_PER_REQUEST", LastUpdateToPayPerRequestDateTime: createdAt },
-    }),
+    ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
     }),
-    DeletionProtectionEnabled: false,
   };
 }

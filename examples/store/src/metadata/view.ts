@@ -1,3 +1,4 @@
+import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
 import type { PartitionRecord, TableEntry } from "./records.js";
 
@@ -17,6 +18,8 @@ export interface MetadataObserver {
 export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
   readonly partitions = new Map<number, PartitionRecord>();
+  /** By key. */
+  readonly streams = new Map<string, StreamRecord>();
   readonly #tablesById = new Map<string, TableEntry>();
   readonly #routes = new Map<string, PartitionRecord>();
   nextPartition = 1;
@@ -34,6 +37,7 @@ export class MetadataView {
       this.tables.clear();
       this.#tablesById.clear();
       this.partitions.clear();
+      this.streams.clear();
       this.#routes.clear();
       this.#load(replica);
       observer.replaced();
@@ -49,6 +53,13 @@ export class MetadataView {
     return [...this.partitions.values()]
       .filter((record) => record.tableId === tableId)
       .sort((a, b) => a.hashFrom - b.hashFrom);
+  }
+
+  /** Those of a table, oldest first: at most one of them is on. */
+  streamsOf(tableId: string): StreamRecord[] {
+    return [...this.streams.values()]
+      .filter((stream) => stream.tableId === tableId)
+      .sort((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
   /** The table that a partition belongs to. */
@@ -71,6 +82,9 @@ export class MetadataView {
         this.tables.set(name.slice(2), table);
         this.#tablesById.set(table.tableId, table);
       }
+    } else if (name.startsWith("s/")) {
+      if (value === undefined) this.streams.delete(name);
+      else this.streams.set(name, value as StreamRecord);
     } else if (name.startsWith("r/")) {
       const old = this.#routes.get(name);
       if (old !== undefined) this.partitions.delete(old.partition);

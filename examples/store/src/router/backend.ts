@@ -1,4 +1,17 @@
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TransactOp,
+  WriteOp,
+} from "../api/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import type { StreamsBackend } from "./streams/backend.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
 export interface IndexUnits {
@@ -28,6 +41,21 @@ export type PageOutcome = Page & {
   readonly indexUnits?: IndexUnits;
 };
 
+export interface TransactWriteRequest {
+  /** Each on another item. */
+  readonly actions: readonly { readonly table: TableRecord; readonly key: ItemKey; readonly op: TransactOp }[];
+  readonly token?: string | undefined;
+  /** The same for requests that ask the same. */
+  readonly fingerprint: string;
+}
+
+export interface TransactWriteOutcome {
+  /** One for each action: what each item weighs before and after. */
+  readonly sizes: readonly { readonly beforeBytes: number; readonly afterBytes: number }[];
+  /** The same request was carried out before, under the same token: nothing was done now. */
+  readonly repeated: boolean;
+}
+
 /**
  * What the protocol side of a router asks of the storage side. Every method may throw an `ApiError` of `api/errors`
  * (ResourceNotFoundException, ResourceInUseException, ConditionalCheckFailedException, ProvisionedThroughputExceededException,
@@ -36,6 +64,10 @@ export type PageOutcome = Page & {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
+  /** Changes what is said of a table. */
+  updateTable(name: string, change: TableChange): Promise<TableRecord>;
+  /** Begins to make or delete global indexes of a table, and changes their throughput. */
+  updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {
@@ -49,9 +81,21 @@ export interface Backend {
     readonly untilMs: number;
   }): Promise<TableRecord>;
 
+  /** Absent: nothing expires here. */
+  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  /** Absent: there are no streams here. */
+  readonly streams?: StreamsBackend;
+
   /** The table as the routing cache knows it: the way of every item operation. */
   table(name: string): Promise<TableRecord>;
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
   page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;
+
+  /** All actions or none. Throws TransactionCanceledException with the reasons, or what is wrong with the token. */
+  transactWrite(request: TransactWriteRequest): Promise<TransactWriteOutcome>;
+  /** Items as they were at one moment. Throws TransactionCanceledException where they will not stand still. */
+  transactGet(
+    gets: readonly { readonly table: TableRecord; readonly key: ItemKey }[],
+  ): Promise<readonly (GetOutcome & { readonly bytes: number })[]>;
 }

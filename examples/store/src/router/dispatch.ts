@@ -6,10 +6,15 @@ import { checkTogether } from "../api/legacy/parameters.js";
 import { checkRequest } from "../api/requests/shapes.js";
 import { assertSigned } from "./authentication.js";
 import { operations } from "./operations/index.js";
-import type { OperationContext } from "./operations/operation.js";
+import type { AnyOperation, OperationContext } from "./operations/operation.js";
 import type { Signatures } from "./signatures.js";
+import { streamOperations } from "./streams/operations.js";
 
-const TARGET_PREFIX = "DynamoDB_20120810.";
+/** The services of the protocol, and what each of them can do. */
+const SERVICES: ReadonlyMap<string, ReadonlyMap<string, AnyOperation>> = new Map([
+  ["DynamoDB_20120810", operations],
+  ["DynamoDBStreams_20120810", streamOperations],
+]);
 /** Published with `{ operation, error }` when an operation fails for a reason that is no client's doing. */
 const internalErrors = channel("evenkeel:store:internal-error");
 
@@ -31,10 +36,11 @@ export async function dispatch(
   url = "/",
 ): Promise<Answer> {
   const target = headers["x-amz-target"];
-  const name = typeof target === "string" && target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
+  const dot = typeof target === "string" ? target.indexOf(".") : -1;
+  const [service, name] = dot < 0 ? ["", ""] : [(target as string).slice(0, dot), (target as string).slice(dot + 1)];
   try {
     const json = parse(body);
-    const operation = operations.get(name);
+    const operation = SERVICES.get(service)?.get(name);
     if (operation === undefined) throw new ApiError("UnknownOperationException");
     if (context.signatures === undefined) assertSigned(headers, url);
     else await context.signatures.verify({ headers, url, body });

@@ -95,6 +95,7 @@ class HttpRouterServer implements RouterServer {
   readonly #answers = new AnswerAccounts();
   readonly #plain: PlainConnections;
   readonly #plainTail: string;
+  #address = "";
   #date = "";
   #dateUntilMs = 0;
   #closing: Promise<void> | undefined;
@@ -111,6 +112,7 @@ class HttpRouterServer implements RouterServer {
     this.#context = {
       backend,
       nowMs,
+      address: () => this.#address,
       ...(credentials.length > 0 && { signatures: new Signatures(credentials, nowMs) }),
     };
     this.#bodyBytesMax = bound("bodyBytesMax", options.bodyBytesMax, 16 * 1024 * 1024);
@@ -175,7 +177,9 @@ class HttpRouterServer implements RouterServer {
         resolve();
       });
     });
-    return { host, port: (this.#server.address() as AddressInfo).port };
+    const { port: taken } = this.#server.address() as AddressInfo;
+    this.#address = `${host.includes(":") ? `[${host}]` : host}:${taken}`;
+    return { host, port: taken };
   }
 
   close(): Promise<void> {

@@ -79,27 +79,9 @@ export class Changes {
    * Rejects with ERR_STORE_TRIMMED where neither log nor archive reach back so far, ERR_STORE_BEHIND where the archive does not reach the log yet.
    */
   async after(position: ChangePosition, limits: ChangeLimits = {}): Promise<ChangePage> {
-    const { changesMax = 1_000, bytesMax = 1024 * 1024, entriesMax = 10_000 } = limits;
     const { appliedThrough } = this.#group.status();
     const end = Math.min(appliedThrough, limits.throughSlot ?? appliedThrough);
-    const from = position.index >= SLOT_END ? position.slot + 1 : Math.max(1, position.slot);
-    const changes: Change[] = [];
-    let through = position;
-    let bytes = 0;
-    let entries = 0;
-    if (from > end) return { changes, through, atEnd: true };
-    for await (const { slot, command } of this.#entries(from, end)) {
-      if (entries++ >= entriesMax) return { changes, through, atEnd: false };
-      for (const change of changesOf(slot, command)) {
-        if (slot === position.slot && change.index <= position.index) continue;
-        if (changes.length >= changesMax || bytes >= bytesMax) return { changes, through, atEnd: false };
-        changes.push(change);
-        through = { slot, index: change.index };
-        bytes += change.key.length + (change.before?.bytes.length ?? 0) + (change.after?.bytes.length ?? 0);
-      }
-      through = { slot, index: SLOT_END };
-    }
-    return { changes, through, atEnd: true };
+    return await pageOf(position, limits, end, (from) => this.#entries(from, end));
   }
 
   async *#entries(from: number, through: number): AsyncGenerator<LoggedEntry, void, undefined> {
@@ -125,6 +107,44 @@ export class Changes {
       }
     }
   }
+}
+
+/** As `Changes.after`, of a partition that is no more. */
+export async function archivedChanges(
+  store: ObjectStore,
+  partition: number,
+  position: ChangePosition,
+  throughSlot: number,
+  limits: ChangeLimits = {},
+): Promise<ChangePage> {
+  const end = Math.min(throughSlot, limits.throughSlot ?? throughSlot);
+  return await pageOf(position, limits, end, (from) => archivedEntries(store, groupId(partition), from, end));
+}
+
+async function pageOf(
+  position: ChangePosition,
+  { changesMax = 1_000, bytesMax = 1024 * 1024, entriesMax = 10_000 }: ChangeLimits,
+  end: number,
+  entriesFrom: (slot: number) => AsyncIterable<LoggedEntry>,
+): Promise<ChangePage> {
+  const from = position.index >= SLOT_END ? position.slot + 1 : Math.max(1, position.slot);
+  const changes: Change[] = [];
+  let through = position;
+  let bytes = 0;
+  let entries = 0;
+  if (from > end) return { changes, through, atEnd: true };
+  for await (const { slot, command } of entriesFrom(from)) {
+    if (entries++ >= entriesMax) return { changes, through, atEnd: false };
+    for (const change of changesOf(slot, command)) {
+      if (slot === position.slot && change.index <= position.index) continue;
+      if (changes.length >= changesMax || bytes >= bytesMax) return { changes, through, atEnd: false };
+      changes.push(change);
+      through = { slot, index: change.index };
+      bytes += change.key.length + (change.before?.bytes.length ?? 0) + (change.after?.bytes.length ?? 0);
+    }
+    through = { slot, index: SLOT_END };
+  }
+  return { changes, through, atEnd: true };
 }
 
 /** The changes that one entry of a log records. */

@@ -9,16 +9,18 @@ import type { Upkeep } from "../control/upkeep.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
+import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
+import { LeaderCalls } from "../router/leader-calls.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
+import { Recovery } from "../transactions/recovery.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
-import { IndexUpkeep } from "./index-upkeep.js";
 import { nodeMethods } from "./methods.js";
-import { PartitionHost } from "./partition-host.js";
+import { type IndexParts, PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
@@ -30,6 +32,8 @@ import { Tree } from "./tree.js";
 const COMMAND_BYTES_MAX = 8 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
+/** A partition of an index that has no leader for so long is tried again, with growing patience. */
+const TELL_DEADLINE_MS = 5_000;
 const DURABLE_PAUSE_MS = 10;
 const TIMES_LOOKED_AT = 100;
 
@@ -65,12 +69,16 @@ export class StorageNode {
   readonly #host: GroupHost;
   /** What passes by itself is tried again, a few attempts at once for all partitions together. */
   readonly #archive: ObjectStore;
+  /** To the leaders of partitions of global indexes. */
+  readonly #calls: LeaderCalls;
   readonly #partitions = new Map<number, PartitionHost>();
   /** Groups whose log is kept here, and nothing else. */
   readonly #logReplicas = new Set<number>();
   #view!: MetadataView;
   #metadata!: MetadataService;
+  #streams!: StreamService;
   #controller!: Controller;
+  #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
   #failed = false;
@@ -88,9 +96,17 @@ export class StorageNode {
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
+      streams: () => this.#streams,
+      archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
       wal,
+    });
+    const { callerTo, nodeId } = options;
+    const self = localCaller(this.handlers);
+    this.#calls = new LeaderCalls({
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      deadlineMs: TELL_DEADLINE_MS,
     });
   }
 
@@ -148,9 +164,11 @@ export class StorageNode {
       newTableId: randomUUID,
       nowMs: () => Date.now(),
     });
+    this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,
+      streams: this.#streams,
       view: this.#view,
       archive: this.#archive,
       partitions: () => this.#partitions.values(),
@@ -161,6 +179,13 @@ export class StorageNode {
         this.#fail(new StoreError("ERR_STORE_REPLACED", `other nodes have taken the place of ${nodeId}`)),
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
       upkeep,
+    });
+    this.#recovery = new Recovery({
+      partitions: () => this.#partitions.values(),
+      view: this.#view,
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      afterMs: upkeep.recoverTransactionsAfterMs,
+      nowMs: () => Date.now(),
     });
     this.#reconcile();
     await this.#reconciling;
@@ -179,10 +204,18 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = partition === METADATA_PARTITION ? undefined : new IndexUpkeep(() => this.#view.tableOf(partition));
+    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
+  }
+
+  #indexParts(partition: number): IndexParts {
+    return {
+      table: () => this.#view.tableOf(partition),
+      partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
+      calls: this.#calls,
+    };
   }
 
   /** Whoever was not there at the beginning waits until the leader makes it a member. */
@@ -348,7 +381,11 @@ export class StorageNode {
     if (this.#closed) return;
     this.#closed = true;
     const partitions = [...this.#partitions.values()];
-    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
+    await Promise.all([
+      this.#controller.close(),
+      this.#recovery?.close(),
+      ...partitions.map(({ archiving }) => archiving.close()),
+    ]);
     await this.#reconciling;
     await this.#host.close();
     await this.#applier.close();

@@ -5,6 +5,7 @@ import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from ".
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
+import { isOwnKey } from "./own-keys.js";
 import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
@@ -64,6 +65,7 @@ export class Replica {
   #committedThrough: number;
   #durableThrough: number;
   #lastTimeMs = 0;
+  #lastDeleteSlot: number;
   #backlog = 0;
   #backlogBytes = 0;
   #closed = false;
@@ -85,6 +87,7 @@ export class Replica {
     const { slot, timeMs } = tree.applied(partition);
     this.#appliedThrough = slot;
     this.#lastTimeMs = timeMs;
+    this.#lastDeleteSlot = slot;
     this.#committedThrough = this.#appliedThrough;
     this.#durableThrough = this.#appliedThrough;
   }
@@ -102,6 +105,11 @@ export class Replica {
   /** Time of the last applied entry, Unix ms; never goes back along the log. */
   get lastTimeMs(): number {
     return this.#lastTimeMs;
+  }
+
+  /** No item was deleted after this slot; where that was before this life, a later one is told. */
+  get lastDeleteSlot(): number {
+    return this.#lastDeleteSlot;
   }
 
   /** Writes applied and not yet in the B-tree, those to one key each for itself. */
@@ -174,6 +182,7 @@ export class Replica {
       for (const write of command.writes) {
         const value =
           write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
+        if (value === undefined && !isOwnKey(write.key)) this.#lastDeleteSlot = entry.slot;
         const overlay = { key: write.key, slot: entry.slot, timeMs: this.#lastTimeMs, value };
         this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
@@ -361,6 +370,7 @@ export class Replica {
     this.#movedBytes = this.#takenBytes;
     this.#appliedThrough = slot;
     this.#committedThrough = slot;
+    this.#lastDeleteSlot = slot;
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
     this.#marks.passedOver(slot);
   }

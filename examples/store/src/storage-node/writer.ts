@@ -9,6 +9,7 @@ import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
+import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
@@ -31,23 +32,20 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Decided {
+export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
   /** Absent: there is none; not said of a put. */
   readonly after?: Item;
 }
 
-/** Whose item's time is up; see `Writer.expire`. */
-export type IsExpired = (item: Item) => boolean;
-
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
-const textOf = (json: Uint8Array): string =>
-  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
-function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -76,6 +74,8 @@ export class Writer {
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   readonly #entries: EntryGatherer;
+  /** Items that transactions have prepared: nobody else writes them. */
+  readonly locks: Locks;
   #lastTimeMs = 0;
 
   /** @param indexes absent: none, whatever the table */
@@ -86,12 +86,14 @@ export class Writer {
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
-      () => this.#pending.clear(),
+      () => this.#forget(),
     );
+    this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
-    this.#assertLeading();
+    this.assertLeading();
+    this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
@@ -102,32 +104,39 @@ export class Writer {
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.bytes)) as Item);
-    let decided: Decided;
+    const before = current === undefined ? undefined : itemOf(current.bytes);
+    let outcome: Decided;
     try {
-      decided = decide(key, op, before);
-      if (op.kind === "update" && decided.after !== undefined) indexes?.check(op.actions, decided.after);
+      outcome = this.decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const { write, attributes } = decided;
+    const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const after = op.kind === "put" && indexes !== undefined ? (JSON.parse(textOf(op.json)) as Item) : decided.after;
-    const effects = indexes?.effects(key, before, after);
-    await this.#append(effects === undefined ? [write] : [write, ...effects.writes]);
+    const why = op.kind === "delete" && op.expired ? "expired" : undefined;
+    const { done, indexUnits } = this.#appendIndexed([write], why);
+    await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    const indexUnits = effects?.units;
     return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
-  /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
+  /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
-    this.#assertLeading();
-    return await this.#append(writes);
+    this.assertLeading();
+    return await this.#appendIndexed(writes).done;
+  }
+
+  #appendIndexed(
+    writes: readonly Write[],
+    why?: "expired",
+  ): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
+    if (this.#indexes?.active !== true) return { done: this.#append(writes, why) };
+    const { writes: more, units } = this.#indexes.effects(writes, (key) => this.newest(key)?.bytes);
+    return { done: this.#append([...writes, ...more], why), ...(units && { indexUnits: units }) };
   }
 
   /**
@@ -135,7 +144,7 @@ export class Writer {
    * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
    */
   async describe(description: PartitionDescription): Promise<number> {
-    this.#assertLeading();
+    this.assertLeading();
     const { asOf } = this.#description();
     if (description.asOf < asOf) {
       const partition = `partition ${this.#replica.partition}`;
@@ -145,13 +154,38 @@ export class Writer {
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
   }
 
-  /** Deletes an item whose time is up; false where there is none by now, or one whose time is not. */
-  async expire(key: Uint8Array, isExpired: IsExpired): Promise<boolean> {
-    this.#assertLeading();
-    const current = this.#current(key, this.#pending.get(keyText(key)));
-    if (current === undefined || !isExpired(JSON.parse(textOf(current.bytes)) as Item)) return false;
-    await this.#append([{ op: "delete", key }], "expired");
-    return true;
+  /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
+  decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+    const outcome = decided(key, op, before);
+    if (op.kind === "update" && outcome.after !== undefined) this.#indexes?.check(op.actions, outcome.after);
+    return outcome;
+  }
+
+  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
+  withIndexes(write: Write): Write[] {
+    if (this.#indexes?.active !== true) return [write];
+    return [write, ...this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes];
+  }
+
+  /** What a key holds, with what is decided and not chosen yet. */
+  newest(key: Uint8Array): Image | undefined {
+    return this.#current(key, this.#pending.get(keyText(key)));
+  }
+
+  /** As `submit`, in the turn of `assertLeading`; throws at once where nothing of it was taken. */
+  append(writes: readonly Write[]): Promise<number> {
+    return this.#append(writes);
+  }
+
+  /** Resolves when what is decided about these keys is chosen, and that this node leads was confirmed after that. */
+  async confirm(keys: readonly Uint8Array[]): Promise<void> {
+    for (const key of keys) await this.#pending.get(keyText(key))?.done;
+    await this.#confirm(undefined);
+  }
+
+  /** The log's clock is not behind this moment from here on. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
   /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
@@ -185,7 +219,7 @@ export class Writer {
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
   async mark(): Promise<number> {
-    this.#assertLeading();
+    this.assertLeading();
     return await this.#entries.submitAlone({ kind: "mark", timeMs: this.#timeMs() });
   }
 
@@ -198,7 +232,7 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.#assertLeading();
+    this.assertLeading();
     const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -206,7 +240,7 @@ export class Writer {
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.#assertLeading();
+      this.assertLeading();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
@@ -243,17 +277,27 @@ export class Writer {
     return write.op === "delete" ? undefined : write;
   }
 
+  #forget(): void {
+    this.#pending.clear();
+    this.locks.forget();
+    this.#indexes?.forget();
+  }
+
   async #confirm(pending: Pending | undefined): Promise<void> {
     if (pending !== undefined) await pending.done;
     await settled(this.#group.read(() => undefined));
   }
 
-  #assertLeading(): void {
+  /**
+   * What was decided in another leadership is forgotten. What follows in the same turn need not ask again.
+   * @throws StoreError where this node does not lead, or takes nothing at the moment
+   */
+  assertLeading(): void {
     const { ready, leader, ballot } = this.#group.leadership();
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
     if (ballot.round !== this.#round) {
-      this.#pending.clear();
+      this.#forget();
       this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {

@@ -130,12 +130,18 @@ describe("a filter of conditions", () => {
     );
   });
 
-  it("may be of any length", () => {
-    const ScanFilter = Object.fromEntries(
-      Array.from({ length: 50_000 }, (_, i) => [`a${i}`, { ComparisonOperator: "NULL" as const }]),
-    );
-    const { filter } = parseExpressions({ ScanFilter }, []);
+  it("has as many conditions as an expression has operators, and no more", () => {
+    const of = (length: number) =>
+      Object.fromEntries(Array.from({ length }, (_, i) => [`a${i}`, { ComparisonOperator: "NULL" as const }]));
+    const { filter } = parseExpressions({ ScanFilter: of(300) }, []);
     expect(matches(filter as NonNullable<Expressions["filter"]>, {})).toBe(true);
+    expect(() => parseExpressions({ ScanFilter: of(301) }, [])).toThrow(
+      "The expression contains too many operators; operator count: 301",
+    );
+    const AttributeValueList = Array.from({ length: 101 }, (_, i) => ({ N: String(i) }));
+    expect(() => parseExpressions({ ScanFilter: { a: { ComparisonOperator: "IN", AttributeValueList } } }, [])).toThrow(
+      "Invalid number of argument(s) for the IN ComparisonOperator",
+    );
   });
 
   it("of nothing asks for nothing", () => {

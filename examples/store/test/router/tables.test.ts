@@ -161,9 +161,9 @@ describe("a definition", () => {
     ],
     ["an index", { GlobalSecondaryIndexes: [] }, `${invalid}GlobalSecondaryIndexes is not supported by this store`],
     [
-      "a stream",
+      "a stream of nothing",
       { StreamSpecification: { StreamEnabled: true } },
-      `${invalid}StreamSpecification is not supported by this store`,
+      `${invalid}Table is being created with a stream enabled, UpdateViewType is required`,
     ],
   ])("with %s is refused", async (_, changes, message) => {
     const answer = await call(h.port, "CreateTable", {

@@ -2,11 +2,15 @@
 import { describe } from "vitest";
 import { wholeStore } from "./harness.js";
 import { itemsSuite } from "./suites/items.js";
+import { partiqlSuite } from "./suites/partiql.js";
 import { queriesSuite } from "./suites/queries.js";
+import { settingsSuite } from "./suites/settings.js";
 
 const subject = wholeStore();
 
 describe("on the whole store", () => {
   itemsSuite(subject, "things");
   queriesSuite(subject);
+  settingsSuite(subject, "whole");
+  partiqlSuite(subject, "whole", { indexes: true });
 });

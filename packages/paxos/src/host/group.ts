@@ -62,6 +62,23 @@ export interface Submitted<R> {
   readonly done: Promise<R>;
 }
 
+export interface LocalReadOptions {
+  /** How much that was acknowledged may be missing: none of what was, this many milliseconds before the call. Absent: any. */
+  readonly maxStaleMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface LocalRead<T> {
+  readonly value: T;
+  /** The last slot that was applied here when `fn` was called. */
+  readonly appliedThrough: number;
+  /**
+   * Everything that was acknowledged anywhere longer ago than this, in milliseconds of true time, was there when `fn` was called; 0 on a leader with a lease, infinite as long as this life of the
+   * replica knows nothing. Never too small while this node's clock and the leader's keep to `clockDriftMax` (with `leaseReads: false`, while this node's does).
+   */
+  readonly ageMs: number;
+}
+
 /** One replicated state machine's replica on this node. */
 export interface Group<R = unknown> {
   readonly groupId: string;
@@ -94,6 +111,15 @@ export interface Group<R = unknown> {
    * runs, after one round otherwise. Only the leader can; others reject with `ERR_PAXOS_NOT_LEADER`. `fn` is to be synchronous.
    */
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T>;
+  /**
+   * Calls `fn` on this replica's own state, on any storage replica, without asking anybody first: what it sees may be old, and the answer says how old at most. The leader is asked in
+   * passing, once a heartbeat while anybody reads here, so that the age stays about a heartbeat and a round trip; a group that nobody reads asks nothing. `fn` is to be synchronous.
+   *
+   * With `maxStaleMs` it is called when everything that was acknowledged anywhere that long before this call is applied here: at once where that is known, else after the leader
+   * was asked. 0 is allowed: everything acknowledged before the call. (What it sees may be newer than that, and newer than what another replica shows afterwards: for an order between reads use `read`.)
+   * Waits until `signal` is aborted, two leases when there is none; then rejects with `ERR_PAXOS_STALE`, or the signal's reason. Rejects with `ERR_PAXOS_OVERLOADED` when `readsMax` wait.
+   */
+  readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>>;
   status(): GroupStatus;
   /** Of `status()` what a request needs to know, without making anything: cheap enough to be asked for each. */
   leadership(): Leadership;

@@ -33,9 +33,13 @@ export type HostMessage =
   /** "My log was born under this mark; do you know another of mine?" */
   | { readonly type: "knock"; readonly birth: string }
   /** The answer: the mark under which the asker is remembered now. `blank`: the one who answers has never voted itself. */
-  | { readonly type: "known"; readonly birth: string; readonly blank: boolean };
+  | { readonly type: "known"; readonly birth: string; readonly blank: boolean }
+  /** "What is chosen now?" Of a replica that is read, to the leader. */
+  | { readonly type: "freshness"; readonly question: number }
+  /** The answer of one who led when the question had come: everything that was acknowledged before is at or below this slot. */
+  | { readonly type: "fresh"; readonly question: number; readonly slot: number };
 
-export type SnapshotMessage = Exclude<HostMessage, { readonly type: "knock" | "known" }>;
+export type SnapshotMessage = Exclude<HostMessage, { readonly type: "knock" | "known" | "freshness" | "fresh" }>;
 
 export const hostMessageVersion = 1;
 const typeMin = 64;
@@ -49,6 +53,8 @@ const codes = {
   knock: 69,
   known: 70,
   offerWithClients: 80,
+  freshness: 81,
+  fresh: 82,
 } as const satisfies Record<HostMessage["type"], number>;
 const types = new Map<number, HostMessage["type"]>(
   Object.entries(codes).map(([type, code]) => [code, type as HostMessage["type"]]),
@@ -64,7 +70,9 @@ export function encodeHostMessage(message: HostMessage): Uint8Array {
   out.byte(hostMessageVersion);
   out.byte(codes[message.type]);
   if (message.type === "ask") out.varint(message.fromSlot);
+  else if ("question" in message) out.varint(message.question);
   else out.text("id" in message ? message.id : message.birth);
+  if (message.type === "fresh") out.varint(message.slot);
   if (message.type === "known") out.byte(message.blank ? 1 : 0);
   if (message.type === "offer" || message.type === "offerWithClients") {
     writePosition(out, message.position);
@@ -100,6 +108,8 @@ export function decodeHostMessage(bytes: Uint8Array): HostMessage {
 
 function readBody(input: ByteReader, type: HostMessage["type"]): HostMessage {
   if (type === "ask") return { type, fromSlot: input.varint() };
+  if (type === "freshness") return { type, question: input.varint() };
+  if (type === "fresh") return { type, question: input.varint(), slot: input.varint() };
   const id = input.text();
   switch (type) {
     case "knock":

@@ -1,24 +1,23 @@
 import { channel } from "node:diagnostics_channel";
-import { sameBallot } from "../core/ballot.js";
-import { encodeRequest } from "../core/client-table.js";
 import type { Configuration, MemberRole } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Effect, Entry, Members } from "../core/types.js";
+import type { CoreEvent, Effect, Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import { storedEntries } from "./entries.js";
-import type { Executor } from "./executor.js";
 import { asFailure, interruptible } from "./failure.js";
-import type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./group.js";
+import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
+import { handOver } from "./hand-over.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
-import type { Recovered } from "./recover.js";
-import { type AskedAs, asProposed } from "./requests.js";
+import { LocalReads } from "./local-reads.js";
+import { Proposer } from "./proposer.js";
+import type { ReplicaParts } from "./replica-parts.js";
+import type { AskedAs } from "./requests.js";
 import { Shipper } from "./shipper.js";
-import type { StateMachine } from "./state-machine.js";
 import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
@@ -34,7 +33,6 @@ export class Replica<R> implements Group<R> {
   readonly groupId: string;
   /** The id as it stands in envelopes. */
   readonly wireId: Buffer;
-  readonly clientsMax: number | undefined;
   readonly #home: ReplicaHome;
   readonly #role: MemberRole;
   readonly #founders: Configuration;
@@ -44,26 +42,16 @@ export class Replica<R> implements Group<R> {
   readonly #shipper: Shipper;
   readonly #callers: Callers<R>;
   readonly #upkeep: Upkeep<R>;
+  /** Of a replica that is read, or was asked by one. */
+  #localReads: LocalReads | undefined;
+  readonly #post: (to: string, message: HostMessage) => void;
+  readonly #proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   readonly #writer: Writer;
   #failure: PaxosError | undefined;
 
-  constructor(
-    home: ReplicaHome,
-    parts: {
-      groupId: string;
-      wireId: Buffer;
-      role: MemberRole;
-      founders: Configuration;
-      core: PaxosCore;
-      storage: GroupStorage;
-      machine: StateMachine<R>;
-      executor: Executor<R>;
-      clientsMax: number | undefined;
-      recovered: Recovered;
-    },
-  ) {
+  constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
     this.groupId = parts.groupId;
     this.wireId = parts.wireId;
@@ -73,7 +61,6 @@ export class Replica<R> implements Group<R> {
     this.#core = core;
     this.#storage = storage;
     this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, executor: parts.executor, role });
-    this.clientsMax = parts.clientsMax;
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
@@ -84,19 +71,28 @@ export class Replica<R> implements Group<R> {
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );
+    this.#proposer = new Proposer({
+      ...parts,
+      home,
+      applier: this.#applier,
+      callers: this.#callers,
+      due: () => home.due(this as Replica<unknown>),
+      refuseIfNotLeading: () => this.#refuseIfNotLeading(),
+    });
+    this.#post = (to, message) => {
+      if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
+    };
     this.#upkeep = new Upkeep({
       ...parts,
       ids,
       home,
       writer: this.#writer,
       applier: this.#applier,
-      post: (to, message) => {
-        if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
-      },
+      post: this.#post,
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
-      propose: (members) => this.#submit(new Uint8Array(0), { members }).done,
+      propose: (members) => this.#proposer.change(members),
       trim: (throughSlot) => this.trim(throughSlot),
     });
   }
@@ -119,50 +115,15 @@ export class Replica<R> implements Group<R> {
   }
 
   propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs> = {}): Promise<R> {
-    if (options.signal) return interruptible(options.signal, () => this.submit(command, options).done);
-    try {
-      return this.submit(command, options).done;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#proposer.propose(command, options);
   }
 
-  submit(command: Uint8Array, askedAs: Partial<AskedAs> = {}): Submitted<R> {
-    const { command: proposed, once } = asProposed(command, askedAs, this.#home.settings.commandBytesMax);
-    return once ? this.#submitOnce(proposed) : this.#submit(proposed);
+  submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
+    return this.#proposer.submit(command, askedAs);
   }
 
-  async register({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
-    if (signal) return interruptible(signal, () => this.register());
-    const { clientsMax } = this;
-    if (clientsMax === undefined)
-      throw badArgument("clientsMax", "given to join, for a group that remembers clients", clientsMax);
-    return (await this.#submitOnce(encodeRequest({ op: "register", clientsMax })).done) as number;
-  }
-
-  /** An entry that some member cannot read must not come into the log; what is in the log already, all of them can. */
-  #submitOnce(command: Uint8Array): Submitted<R> {
-    this.#refuseIfNotLeading();
-    if (this.#applier.executor.clients?.used !== true && !this.#core.allTakeRequests) {
-      const message = `group ${this.groupId}: not every member has said that it remembers clients: have all of them run this release, with clientsMax`;
-      throw new PaxosError("ERR_PAXOS_UNSUPPORTED", message);
-    }
-    return this.#submit(command, { once: true });
-  }
-
-  #submit(command: Uint8Array, extra: { readonly members?: Members; readonly once?: boolean } = {}): Submitted<R> {
-    this.#refuseIfNotLeading();
-    const { under } = this.#callers.submissions;
-    if (!under.hasRoom(command.length)) {
-      throw new PaxosError(
-        "ERR_PAXOS_OVERLOADED",
-        `group ${this.groupId} has ${under.count} commands under way, try later`,
-      );
-    }
-    const { ballot } = this.#callers.leadership.now;
-    const submitted = this.#callers.submissions.add(command, { logEnd: this.#core.logEnd, ballot }, extra);
-    this.#home.due(this as Replica<unknown>);
-    return submitted;
+  register(options?: { readonly signal?: AbortSignal }): Promise<number> {
+    return this.#proposer.register(options);
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
@@ -173,6 +134,25 @@ export class Replica<R> implements Group<R> {
       if (first) this.#home.due(this as Replica<unknown>);
       if (ask !== undefined) this.#step({ type: "read", id: ask, nowMs: this.#home.settings.now() });
     });
+  }
+
+  readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>> {
+    return this.#local().read(fn, options);
+  }
+
+  #local(): LocalReads {
+    this.#localReads ??= new LocalReads({
+      groupId: this.groupId,
+      home: this.#home,
+      role: this.#role,
+      core: this.#core,
+      applier: this.#applier as Applier<unknown>,
+      leadership: () => this.#callers.leadership.now,
+      read: (fn) => this.read(fn),
+      post: this.#post,
+      refuseIfStopped: () => this.#refuseIfStopped(),
+    });
+    return this.#localReads;
   }
 
   status(): GroupStatus {
@@ -250,16 +230,13 @@ export class Replica<R> implements Group<R> {
   async handOver(to: string): Promise<void> {
     this.#refuseIfNotLeading();
     if (to === this.#nodeId) throw badArgument("to", "another node", to);
-    const { ballot } = this.#callers.leadership.now;
-    this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() });
-    await this.#upkeep.changes.until(() => {
-      const { leading, ballot: now } = this.#callers.leadership.now;
-      return !leading || !sameBallot(now, ballot) || this.#core.heir === undefined;
+    await handOver(to, {
+      groupId: this.groupId,
+      core: this.#core,
+      leadership: () => this.#callers.leadership.now,
+      begin: () => this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() }),
+      until: (condition) => this.#upkeep.changes.until(condition),
     });
-    if (this.leading && sameBallot(this.#callers.leadership.now.ballot, ballot)) {
-      const message = `group ${this.groupId}: ${to} could not take over, is it a storage replica that keeps up?`;
-      throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
-    }
   }
 
   resign(): void {
@@ -278,7 +255,9 @@ export class Replica<R> implements Group<R> {
   }
 
   receiveHost(from: string, message: HostMessage): void {
-    if (!this.#failure) this.#upkeep.receive(from, message);
+    if (this.#failure) return;
+    if ("question" in message) this.#local().receive(from, message);
+    else this.#upkeep.receive(from, message);
   }
 
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
@@ -309,6 +288,7 @@ export class Replica<R> implements Group<R> {
     this.#failure = reason;
     this.#upkeep.close();
     this.#callers.end(reason);
+    this.#localReads?.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
@@ -360,6 +340,7 @@ export class Replica<R> implements Group<R> {
         break;
       case "leadership":
         this.#callers.leadershipChanged(effect);
+        this.#localReads?.leaderChanged();
         break;
       case "ship":
         this.#shipper.ship(effect);
@@ -392,6 +373,7 @@ export class Replica<R> implements Group<R> {
       return;
     }
     this.#upkeep.chosen(entries);
+    this.#localReads?.applied();
     this.#callers.appliedThrough(entries.at(-1));
     if (this.#callers.submissions.waiting) this.#home.due(this as Replica<unknown>);
   }

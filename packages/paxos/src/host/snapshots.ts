@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { ClientTable } from "../core/client-table.js";
 import type { PaxosCore } from "../core/core.js";
+import { PaxosError } from "../core/errors.js";
 import type { CoreEvent, Position } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
@@ -9,6 +10,7 @@ import type { ReplicaHome } from "./home.js";
 import type { HostMessage, SnapshotMessage } from "./host-messages.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
+import { spoolFile } from "./snapshot-spool.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** How often a state machine that is behind its own log asks for a snapshot. */
@@ -40,7 +42,7 @@ export class Snapshots<R> {
   constructor(parts: SnapshotParts<R>) {
     this.#parts = parts;
     const { ids, home, core, storage, machine, applier, post, fail } = parts;
-    const { now, random, snapshotPieceBytes: pieceBytes } = home.settings;
+    const { now, random, snapshotPieceBytes: pieceBytes, snapshotDir } = home.settings;
     const positionOf = (slot: number) => {
       const position = core.positionFrom(slot);
       return position?.slot === slot ? position : undefined;
@@ -71,7 +73,15 @@ export class Snapshots<R> {
         applier.hold();
         await parts.markInstall(position);
       },
-      checkTable: (bytes) => void new ClientTable().load(bytes, crc32),
+      checkTable: (bytes) => {
+        if (applier.executor.clients === undefined)
+          throw new PaxosError(
+            "ERR_PAXOS_CLIENT",
+            "the others remember clients, this node was joined without clientsMax",
+          );
+        new ClientTable().load(bytes, crc32);
+      },
+      spoolFile: snapshotDir === undefined ? undefined : spoolFile(snapshotDir, ids.nodeId, ids.groupId),
       done: (position, clientTable) => this.#installed(position, clientTable),
     });
   }

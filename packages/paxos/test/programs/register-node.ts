@@ -55,9 +55,9 @@ async function answer(ask: Ask): Promise<unknown> {
     case "call": {
       const { op } = ask;
       // What the bytes are beside key and value does not matter; enough of them that logs grow.
-      return op.kind === "read"
-        ? group.read(() => machine.get(op.key))
-        : group.propose(encodeSwap(op.key, op.value, 400));
+      return op.kind === "swap"
+        ? group.propose(encodeSwap(op.key, op.value, 400))
+        : group.read(() => machine.get(op.key));
     }
     case "state":
       return machine.fingerprint();

@@ -8,7 +8,7 @@ import {
   type PersistWrite,
   sameBallot,
 } from "../../src/core/index.js";
-import { Machine } from "./machine.js";
+import { type Betrayal, Machine } from "./machine.js";
 import type { SimReplica } from "./replica.js";
 
 /** Thrown where the run leaves what the protocol promises. */
@@ -30,9 +30,22 @@ export class Observer {
   /** Highest ballot that each node has answered in, over all its lives. */
   readonly #spoken = new Map<string, Ballot>();
 
+  /** Slots that a client was answered for, when, in true time, and the highest of those so far. */
+  readonly #acknowledged: { readonly atMs: number; readonly through: number }[] = [];
+
+  onAcknowledged(slot: number, atMs: number): void {
+    const through = Math.max(slot, this.#acknowledged.at(-1)?.through ?? 0);
+    this.#acknowledged.push({ atMs, through });
+  }
+
+  /** The highest slot that had been acknowledged before this moment. */
+  acknowledgedBefore(atMs: number): number {
+    return this.#acknowledged.findLast((one) => one.atMs < atMs)?.through ?? 0;
+  }
+
   /** What every state machine must be, slot by slot; index 0 is before slot 1. */
-  readonly #reference = new Machine();
-  readonly #states: string[] = [this.#reference.fingerprint()];
+  readonly #reference: Machine;
+  readonly #states: string[];
 
   /** I14: a state machine is what the log makes of it, at the slot at which it says it is: old or new, never a mixture. */
   onState(replica: SimReplica): void {
@@ -42,7 +55,10 @@ export class Observer {
     }
   }
 
-  constructor(founders: readonly string[]) {
+  /** `betrayal`: what all state machines have in common, so that what comes of it must show elsewhere. */
+  constructor(founders: readonly string[], betrayal: Betrayal = {}) {
+    this.#reference = new Machine(betrayal);
+    this.#states = [this.#reference.fingerprint()];
     this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
   }
 

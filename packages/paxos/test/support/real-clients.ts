@@ -16,6 +16,7 @@ export class RealClients {
   readonly #succeeded: number[];
   #stopped = false;
   #values = 0;
+  #written = 0;
 
   constructor(cluster: RealCluster, count: number) {
     this.#cluster = cluster;
@@ -29,8 +30,8 @@ export class RealClients {
     await until(() => this.#succeeded.every((count, index) => count >= (before[index] as number) + times));
   }
 
-  get writes(): number {
-    return this.#values;
+  get writesAnswered(): number {
+    return this.#written;
   }
 
   /** Lets the calls that are under way end, and checks what was answered to all of them. */
@@ -51,6 +52,7 @@ export class RealClients {
       const answer = await this.#patiently(nodes.get(target)?.ask({ type: "call", op }));
       if (answer !== undefined && answer.code === undefined) {
         history.ok(call, answer.value as Answer);
+        if (op.kind === "swap") this.#written++;
         this.#succeeded[index] = (this.#succeeded[index] as number) + 1;
         // A caller that never pauses makes histories longer, and proves no more.
         await pause(2);

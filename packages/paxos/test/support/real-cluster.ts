@@ -151,6 +151,17 @@ export class RealCluster {
     return found as RealNode;
   }
 
+  /** Waits until all have applied as much, and throws unless they hold the same then. */
+  async agree(): Promise<void> {
+    const nodes = [...this.nodes.values()];
+    await until(async () => {
+      const applied = await Promise.all(nodes.map(async (node) => (await node.status())?.appliedThrough));
+      return applied[0] !== undefined && applied.every((through) => through === applied[0]);
+    });
+    const states = await Promise.all(nodes.map(async (node) => (await node.ask({ type: "state" }))?.value));
+    if (new Set(states).size !== 1) throw new Error(`the replicas differ: ${states.join(" | ")}`);
+  }
+
   async close(): Promise<void> {
     for (const node of this.nodes.values()) await node.kill();
     this.#parts.network.close();

@@ -79,6 +79,14 @@ const expected = [
   "accepted entries torn off",
   "promises torn off",
   "doubts settled",
+  "clients registered",
+  "clients forgotten",
+  "requests carried out before",
+  "requests answered at a later attempt",
+  "reads of a state with an age",
+  "bounded reads at once",
+  "bounded reads that waited",
+  "bounded reads refused, ERR_PAXOS_STALE",
 ];
 
 /** Runs the seeds of one half. All that can go wrong must have occurred in either. */

@@ -6,6 +6,9 @@ import { messages } from "../messages.js";
 import type { AttributeValue, Condition, DocumentPath, Operand } from "../model.js";
 import { checkValue } from "../value-check.js";
 
+/** Values of one IN, as in expressions: each item of a page is compared with all of them. */
+const IN_MAX = 100;
+
 interface Rule {
   /** How many values it takes: this many, or at least one. */
   readonly values: 0 | 1 | 2 | "some";
@@ -103,7 +106,7 @@ export const INDEXABLE: ReadonlySet<ComparisonOperator> = new Set<ComparisonOper
 export function comparison(name: string, operator: ComparisonOperator, values: readonly AttributeValue[]): Condition {
   const rule: Rule = RULES[operator];
   for (const value of values) checkValue(value);
-  const enough = rule.values === "some" ? values.length > 0 : values.length === rule.values;
+  const enough = rule.values === "some" ? values.length > 0 && values.length <= IN_MAX : values.length === rule.values;
   if (!enough) throw validationError(messages.comparisonCount(operator));
   const [first, second] = values;
   if (first !== undefined && values.some((value) => typeOf(value) !== typeOf(first))) {

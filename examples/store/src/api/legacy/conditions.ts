@@ -1,5 +1,6 @@
 /** QueryFilter, ScanFilter, KeyConditions and Expected, as the conditions that expressions are parsed to. */
 import { validationError } from "../errors.js";
+import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition } from "../model.js";
 import { checkValue } from "../value-check.js";
@@ -19,16 +20,25 @@ export interface ExpectedAttribute {
   AttributeValueList?: AttributeValue[];
 }
 
+/** Conditions of one map, as many as an expression may have operators: each item of a page is asked all of them. */
+const CONDITIONS_MAX = 300;
+
+function assertFew(conditions: object): void {
+  const count = Object.keys(conditions).length;
+  if (count > CONDITIONS_MAX) throw validationError(messages.expressionTooManyOperators(count));
+}
+
 /** @returns undefined for a map of nothing, which asks for nothing @throws ValidationException */
 export function filterCondition(
   filter: Readonly<Record<string, LegacyCondition>>,
   operator: ConditionalOperator,
 ): Condition | undefined {
-  return joined(
+  assertFew(filter);
+  return joinConditions(
     Object.entries(filter).map(([name, { ComparisonOperator: of, AttributeValueList: values = [] }]) =>
       comparison(name, of, values),
     ),
-    operator,
+    operator === "OR" ? "or" : "and",
   );
 }
 
@@ -46,9 +56,10 @@ export function expectedCondition(
   expected: Readonly<Record<string, ExpectedAttribute>>,
   operator: ConditionalOperator,
 ): Condition | undefined {
-  return joined(
+  assertFew(expected);
+  return joinConditions(
     Object.entries(expected).map(([name, attribute]) => expectation(name, attribute)),
-    operator,
+    operator === "OR" ? "or" : "and",
   );
 }
 
@@ -71,15 +82,4 @@ function expectation(name: string, attribute: ExpectedAttribute): Condition {
   if (value === undefined) throw validationError(messages.expectedNoValue(String(exists ?? null), name));
   checkValue(value);
   return { kind: "compare", op: "=", left: { kind: "path", path: [name] }, right: { kind: "value", value } };
-}
-
-/** Halved again and again: a request may hold a hundred thousand conditions, and whoever walks the tree must not go that deep. */
-function joined(conditions: readonly Condition[], operator: ConditionalOperator): Condition | undefined {
-  if (conditions.length <= 1) return conditions[0];
-  const middle = conditions.length >> 1;
-  return {
-    kind: operator === "OR" ? "or" : "and",
-    left: joined(conditions.slice(0, middle), operator) as Condition,
-    right: joined(conditions.slice(middle), operator) as Condition,
-  };
 }

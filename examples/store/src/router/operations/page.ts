@@ -10,7 +10,7 @@ import type { PageOutcome } from "../backend.js";
 import { consumedCapacity } from "./answers.js";
 
 /** How much one Query or Scan reads before it answers, found or not. */
-const PAGE_BYTES_MAX = 1024 * 1024;
+export const PAGE_BYTES_MAX = 1024 * 1024;
 
 /** Checks that need no table. */
 export function checkPageParameters(request: QueryRequest | ScanRequest): void {

@@ -32,7 +32,8 @@ export const updateItem: Operation<UpdateItemRequest> = {
   },
 };
 
-function checkKeyUntouched(actions: readonly UpdateAction[], { partition, sort }: KeySchema): void {
+/** @throws ApiError ValidationException */
+export function checkKeyUntouched(actions: readonly UpdateAction[], { partition, sort }: KeySchema): void {
   for (const { path } of actions) {
     const name = path[0] as string;
     if (name === partition.name || name === sort?.name) throw validationError(messages.keyUpdate(name));

@@ -10,7 +10,7 @@ import { caughtUp, statuses } from "./support/replicas.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
 test("the store scrubs itself: rot in one replica's B-tree is found without being asked, while writes go on", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
@@ -66,7 +66,7 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
 });
 
 test("an archive that is damaged is told, and keeps neither its partition's replicas nor the others from being compared", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
@@ -95,7 +95,7 @@ test("an archive that is damaged is told, and keeps neither its partition's repl
 });
 
 test("where it was, and since when something is wrong, outlast a restart; whoever leads, and whoever starts anew in the middle of a pass", {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
@@ -115,10 +115,14 @@ test("where it was, and since when something is wrong, outlast a restart; whoeve
     let writes = 0;
     const rounds = async (more: number) => {
       const { rounds } = store.scrub.stats();
-      await eventually("more rounds", async () => {
-        await put(writes++ % 200);
-        return store.scrub.stats().rounds >= rounds + more;
-      });
+      await eventually(
+        "more rounds",
+        async () => {
+          await put(writes++ % 200);
+          return store.scrub.stats().rounds >= rounds + more;
+        },
+        60_000,
+      );
     };
     for (const node of ["a1", "b1"]) {
       (store.fleet as ProcessFleet).kill(node);

@@ -1,16 +1,19 @@
 import {
+  CreateTableCommand,
   GetItemCommand,
   PutItemCommand,
   TransactGetItemsCommand,
   TransactionCanceledException,
   TransactionConflictException,
   TransactionInProgressException,
+  type TransactWriteItem,
   TransactWriteItemsCommand,
 } from "@aws-sdk/client-dynamodb";
 import { ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { expect, test } from "vitest";
 import { gate } from "./support/gate.js";
-import { createTable, singleStore } from "./support/single.js";
+import { createTable, singleStore, tableExists } from "./support/single.js";
+import { readStream, streamsClient } from "./support/streams.js";
 import { nothingPrepared } from "./support/transactions.js";
 
 /** Here coordinators are only slow, however slow the machine is. */
@@ -98,4 +101,43 @@ test("scans, in either direction and in segments, see nothing of what is prepare
     count += (await documents.send(page)).ScannedCount ?? 0;
   }
   expect(count).toBe(5);
+});
+
+test("a stream tells of each item that a transaction changes, and of nothing that it prepares, checks or cancels", async () => {
+  const { dynamo, store } = single;
+  const streamed = {
+    TableName: "streamed",
+    AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" as const }],
+    KeySchema: [{ AttributeName: "pk", KeyType: "HASH" as const }],
+    BillingMode: "PAY_PER_REQUEST" as const,
+    StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" as const },
+  };
+  const { TableDescription } = await dynamo.send(new CreateTableCommand(streamed));
+  await tableExists(dynamo, "streamed");
+  const write = (...TransactItems: TransactWriteItem[]) =>
+    dynamo.send(new TransactWriteItemsCommand({ TransactItems }));
+  const at = (pk: string) => ({ TableName: "streamed", Key: Key(pk) });
+  const item = (pk: string, v: string) => ({ ...Key(pk), v: { N: v } });
+  await write(
+    { Put: { TableName: "streamed", Item: item("a", "1") } },
+    { Put: { TableName: "streamed", Item: item("b", "1") } },
+  );
+  const refused = write(
+    { Delete: at("a") },
+    { ConditionCheck: { ...at("b"), ConditionExpression: "attribute_not_exists(pk)" } },
+  );
+  await expect(refused).rejects.toBeInstanceOf(TransactionCanceledException);
+  await write(
+    { Put: { TableName: "streamed", Item: item("a", "2") } },
+    { ConditionCheck: { ...at("b"), ConditionExpression: "attribute_exists(pk)" } },
+    { Delete: at("c") },
+  );
+  await write({ Delete: at("b") });
+  const streams = streamsClient(store.endpoint);
+  const records = await readStream(streams, TableDescription?.LatestStreamArn as string);
+  streams.destroy();
+  const told = [...records].map(({ eventName, dynamodb }) =>
+    [eventName, dynamodb?.Keys?.pk?.S, dynamodb?.OldImage?.v?.N, dynamodb?.NewImage?.v?.N].join(" "),
+  );
+  expect(told.sort()).toEqual(["INSERT a  1", "INSERT b  1", "MODIFY a 1 2", "REMOVE b 1 "]);
 });

@@ -65,7 +65,7 @@ export function entryUnits(before: Entry | undefined, after: Entry | undefined):
 
 type Indexed = Pick<TableRecord, "localIndexes" | "globalIndexes">;
 
-function* indexKeys({ localIndexes = [], globalIndexes = [] }: Indexed): IterableIterator<{
+export function* indexKeys({ localIndexes = [], globalIndexes = [] }: Indexed): IterableIterator<{
   index: IndexDefinition;
   attribute: KeyAttribute;
   bytesMax: number;

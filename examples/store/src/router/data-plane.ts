@@ -1,6 +1,7 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
+import { type Backup, type BackupListRequest, restoredDefinition } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
@@ -106,6 +107,54 @@ export class DataPlane implements Backend {
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
+  }
+
+  async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {
+    const { tableName } = request;
+    const table = await this.describeTable(tableName).catch((error: unknown) => {
+      throw renamed(
+        error,
+        "ResourceNotFoundException",
+        "TableNotFoundException",
+        messages.tableNotFoundPlain(tableName),
+      );
+    });
+    if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
+    // What is behind the moment is in the archive before there is a name for it.
+    for (const record of await this.#partitionsOf(table)) {
+      await this.#atLeader(record, "archive", { partition: record.partition });
+    }
+    return await this.#ofMetadata("createBackup", request);
+  }
+
+  async describeBackup(id: string): Promise<Backup> {
+    return await this.#ofMetadata("describeBackup", { id });
+  }
+
+  async deleteBackup(id: string): Promise<Backup> {
+    return await this.#ofMetadata("deleteBackup", { id });
+  }
+
+  async listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
+    return await this.#ofMetadata("listBackups", request);
+  }
+
+  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+    const definition = restoredDefinition(backup, target);
+    return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
+      (error: unknown) => {
+        throw renamed(
+          error,
+          "ResourceInUseException",
+          "TableAlreadyExistsException",
+          messages.tableExistsNamed(target),
+        );
+      },
+    );
+  }
+
+  async #ofMetadata<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    return await this.#asked(() => this.#leaders.call(METADATA_PARTITION, this.#options.members, method, params));
   }
 
   async deleteTable(name: string): Promise<TableRecord> {
@@ -249,12 +298,14 @@ export class DataPlane implements Backend {
         fingerprint,
       }),
     );
-    for (const [i, { table }] of actions.entries()) {
-      const { beforeBytes = 0, afterBytes = 0 } = outcome.sizes[i] ?? {};
-      const more = transactWriteUnits(beforeBytes, afterBytes) - (asked[i] as number);
+    const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent }, i) => {
+      const { table } = actions[i] as (typeof actions)[number];
+      const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
+      const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
-    }
-    return outcome;
+      return { beforeBytes, afterBytes, ...(indexUnits && { indexUnits }) };
+    });
+    return { ...outcome, sizes };
   }
 
   async transactGet(
@@ -422,6 +473,10 @@ function spentOnIndexes(
   };
   return { local: sums.local, units: sums.local + sums.global, indexUnits };
 }
+
+/** As all that a transaction writes, its indexes' entries are written twice. */
+const doubled = (units: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(units).map(([name, one]) => [name, 2 * one]));
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */
 function asStored(op: WriteOp): NodeWriteOp {

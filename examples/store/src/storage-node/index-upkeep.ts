@@ -117,6 +117,19 @@ export class IndexUpkeep {
    * @throws ProvisionedThroughputExceededException where global indexes are too far behind
    */
   effects(writes: readonly Write[], get: Get, { always = false } = {}): IndexEffects {
+    const { writes: local, units, touched } = this.#made(writes, get);
+    if (touched.length === 0) return { writes: local, ...(units && { units }) };
+    if (!always && this.outboxLength >= this.#outboxMax)
+      throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
+    return { writes: [...local, this.#record(touched)], ...(units && { units }) };
+  }
+
+  /** What these writes would cost the indexes, as `effects` says it; nothing is written for it. */
+  units(writes: readonly Write[], get: Get): IndexEffects["units"] {
+    return this.#made(writes, get).units;
+  }
+
+  #made(writes: readonly Write[], get: Get): IndexEffects & { readonly touched: readonly Touched[] } {
     const more: Write[] = [];
     const units: Record<string, number> = {};
     const touched: Touched[] = [];
@@ -145,12 +158,7 @@ export class IndexUpkeep {
       }
       if (indexes.length > 0) touched.push({ key: write.key, indexes });
     }
-    if (touched.length > 0) {
-      if (!always && this.outboxLength >= this.#outboxMax)
-        throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
-      more.push(this.#record(touched));
-    }
-    return { writes: more, ...(Object.keys(units).length > 0 && { units }) };
+    return { writes: more, touched, ...(Object.keys(units).length > 0 && { units }) };
   }
 
   #record(touched: readonly Touched[]): Write {

@@ -23,6 +23,8 @@ export interface PrepareRequest {
 export interface ItemSizes {
   readonly beforeBytes: number;
   readonly afterBytes: number;
+  /** Write units by name of the secondary index, where any changes; of a single write. */
+  readonly indexUnits?: Readonly<Record<string, number>>;
 }
 
 export type PrepareResult =
@@ -132,7 +134,7 @@ export class Participant {
   #heldBy(transaction: string, key: Uint8Array): Prepared | undefined {
     if (this.locks.of(key)?.transaction !== transaction) return undefined;
     const { outcome } = this.#read(key);
-    return { key, outcome, sizes: sizesOf(outcome, this.#writer.newest(key)?.itemSizeBytes ?? 0) };
+    return { key, outcome, sizes: this.#sizes(key, outcome) };
   }
 
   /** @throws ApiError what is against it */
@@ -140,7 +142,7 @@ export class Participant {
     this.locks.assertFree(key);
     const before = this.#writer.newest(key);
     const outcome = this.#outcome(key, op, before && itemOf(before.bytes));
-    return { key, outcome, sizes: sizesOf(outcome, before?.itemSizeBytes ?? 0) };
+    return { key, outcome, sizes: this.#sizes(key, outcome) };
   }
 
   #outcome(key: Uint8Array, op: NodeTransactOp, before: Item | undefined): Lock["outcome"] {
@@ -151,6 +153,15 @@ export class Participant {
     const { write } = this.#writer.decide(key, op, before);
     if (write.op === "put") return { op: "put", bytes: write.bytes, itemSizeBytes: write.itemSizeBytes };
     return { op: before === undefined ? "none" : "delete" };
+  }
+
+  #sizes(key: Uint8Array, outcome: Lock["outcome"]): ItemSizes {
+    const beforeBytes = this.#writer.newest(key)?.itemSizeBytes ?? 0;
+    const write = writeOf(key, outcome);
+    if (write === undefined) return { beforeBytes, afterBytes: beforeBytes };
+    const units = this.#writer.indexUnits(write);
+    const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
+    return { beforeBytes, afterBytes, ...(units && { indexUnits: units }) };
   }
 
   #read(key: Uint8Array): Lock {
@@ -189,8 +200,8 @@ export class Participant {
       if (committedAtMs !== undefined) {
         if (writes.length === 0) writes.push(commitMark(transaction, committedAtMs));
         const { outcome } = this.#read(key);
-        if (outcome.op === "put") writes.push(...this.#writer.withIndexes({ ...outcome, op: "put", key }));
-        if (outcome.op === "delete") writes.push(...this.#writer.withIndexes({ op: "delete", key }));
+        const write = writeOf(key, outcome);
+        if (write !== undefined) writes.push(write, ...this.#writer.indexWrites(write));
         bytes += outcome.op === "put" ? outcome.bytes.length : 0;
         // Where changes are recorded, what is replaced stands beside it.
         bytes += this.#writer.newest(key)?.bytes.length ?? 0;
@@ -221,7 +232,7 @@ export class Participant {
   }
 }
 
-function sizesOf(outcome: Lock["outcome"], beforeBytes: number): ItemSizes {
-  if (outcome.op === "none") return { beforeBytes, afterBytes: beforeBytes };
-  return { beforeBytes, afterBytes: outcome.op === "put" ? outcome.itemSizeBytes : 0 };
+function writeOf(key: Uint8Array, outcome: Lock["outcome"]): Write | undefined {
+  if (outcome.op === "none") return undefined;
+  return outcome.op === "put" ? { ...outcome, key } : { op: "delete", key };
 }

@@ -161,10 +161,16 @@ export class Writer {
     return outcome;
   }
 
-  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
-  withIndexes(write: Write): Write[] {
-    if (this.#indexes?.active !== true) return [write];
-    return [write, ...this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes];
+  /** What the table's indexes make of a write that cannot be refused any more, as things stand now. */
+  indexWrites(write: Write): readonly Write[] {
+    if (this.#indexes?.active !== true) return [];
+    return this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes;
+  }
+
+  /** What a write would cost the table's indexes, by their names. */
+  indexUnits(write: Write): WriteResult["indexUnits"] {
+    if (this.#indexes?.active !== true) return undefined;
+    return this.#indexes.units([write], (key) => this.newest(key)?.bytes);
   }
 
   /** What a key holds, with what is decided and not chosen yet. */

@@ -51,7 +51,7 @@ export class Recovery {
   async #round(): Promise<boolean> {
     let more = false;
     for (const host of [...this.#options.partitions()]) {
-      if (!host.group.status().ready) continue;
+      if (!host.group.leadership().ready) continue;
       // One that fails is looked at again in the next round, and does not hold up the others.
       more = (await this.#settleAll(host).catch(() => false)) || more;
       if (this.#isLedger(host)) more = (await this.#forgetOld(host).catch(() => false)) || more;

@@ -159,7 +159,7 @@ describe("a definition", () => {
       { AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] },
       `${invalid}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
     ],
-    ["an index", { GlobalSecondaryIndexes: [] }, `${invalid}GlobalSecondaryIndexes is not supported by this store`],
+    ["no index at all", { GlobalSecondaryIndexes: [] }, `${invalid}List of GlobalSecondaryIndexes is empty`],
     [
       "a stream of nothing",
       { StreamSpecification: { StreamEnabled: true } },

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
-import type { TransactOp } from "../../api/model.js";
+import type { TableRecord, TransactOp } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import {
   type KeyAction,
@@ -13,6 +13,8 @@ import {
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
 import { checkItem } from "../../api/value-check.js";
+import { collectionMetricsOf } from "./answers.js";
+import { byTableName } from "./batch.js";
 import type { Operation } from "./operation.js";
 import { located, type Target, transactCapacity } from "./transaction.js";
 import { checkKeyUntouched } from "./update-item.js";
@@ -39,13 +41,34 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
       token: request.ClientRequestToken,
     });
     const used = actions.map(({ table: { name } }, i) => {
-      const { beforeBytes = 0, afterBytes = 0 } = sizes[i] ?? {};
-      return { name, units: repeated ? transactReadUnits(afterBytes) : transactWriteUnits(beforeBytes, afterBytes) };
+      const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
+      if (repeated) return { name, units: transactReadUnits(afterBytes) };
+      return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
     });
     const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
-    return transactCapacity(request.ReturnConsumedCapacity, used, kind) as Record<string, unknown>;
+    return {
+      ...transactCapacity(request.ReturnConsumedCapacity, used, kind),
+      ...collections(request.ReturnItemCollectionMetrics, actions, parsed),
+    };
   },
 };
+
+/** Of each item that is written, by table. */
+function collections(
+  asked: string | undefined,
+  actions: readonly { readonly table: TableRecord; readonly op: TransactOp }[],
+  parsed: readonly Parsed[],
+): object {
+  if (asked !== "SIZE") return {};
+  const metrics = byTableName<Record<string, object[]>>();
+  for (const [i, { table, op }] of actions.entries()) {
+    const collection = op.kind === "check" ? undefined : collectionMetricsOf(asked, table, parsed[i]?.value ?? {});
+    if (collection === undefined) continue;
+    metrics[table.name] ??= [];
+    metrics[table.name]?.push(collection);
+  }
+  return { ItemCollectionMetrics: metrics };
+}
 
 function assertOneAction({ ConditionCheck, Put, Delete, Update }: TransactWrite): void {
   const count = [ConditionCheck, Put, Delete, Update].filter((action) => action !== undefined).length;

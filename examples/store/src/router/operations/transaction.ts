@@ -1,10 +1,12 @@
 import { ApiError, type ApiErrorData, validationError } from "../../api/errors.js";
+import { checkIndexKeys, indexKeys } from "../../api/index-entries.js";
 import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/items.js";
 import { cancelled } from "../../api/transactions.js";
-import type { Backend } from "../backend.js";
+import type { Backend, IndexUnits } from "../backend.js";
+import { addIndexUnits } from "./answers.js";
 
 /** Where one action goes: the table's name, and the item or the key alone. */
 export interface Target {
@@ -33,6 +35,7 @@ export async function located(
       const text = `${table.tableId}/${String.fromCharCode(...key.bytes)}`;
       if (seen.has(text)) throw new Twice();
       seen.add(text);
+      if (isItem) checkIndexKeys(table, value);
       found.push({ table, key });
       refusals.push(undefined);
     } catch (error) {
@@ -48,23 +51,48 @@ export async function located(
 
 class Twice extends Error {}
 
-function isEmptyKey({ keySchema: { partition, sort } }: TableRecord, { message }: ApiError): boolean {
-  return [partition, sort].some((key) => key !== undefined && message === messages.keyEmpty(key.name, key.type));
+function isEmptyKey(table: TableRecord, { message }: ApiError): boolean {
+  const { partition, sort } = table.keySchema;
+  if ([partition, sort].some((key) => key !== undefined && message === messages.keyEmpty(key.name, key.type)))
+    return true;
+  return [...indexKeys(table)].some(
+    ({ index, attribute }) => message === messages.indexKeyEmpty(attribute.name, attribute.type, index.name),
+  );
+}
+
+export interface Used {
+  readonly name: string;
+  /** Without those of indexes. */
+  readonly units: number;
+  readonly indexUnits?: IndexUnits | undefined;
 }
 
 /** What each table was used for, as transactions tell it: of which kind the units are, too. */
 export function transactCapacity(
   detail: CapacityDetail | undefined,
-  used: readonly { readonly name: string; readonly units: number }[],
+  used: readonly Used[],
   kind: "ReadCapacityUnits" | "WriteCapacityUnits",
 ): object {
   if (detail === undefined || detail === "NONE") return {};
-  const sums = new Map<string, number>();
-  for (const { name, units } of used) sums.set(name, (sums.get(name) ?? 0) + units);
+  const sums = new Map<string, Omit<Used, "name">>();
+  for (const { name, units, indexUnits } of used) {
+    const sum = sums.get(name);
+    sums.set(name, { units: (sum?.units ?? 0) + units, indexUnits: addIndexUnits(sum?.indexUnits, indexUnits) });
+  }
+  const asKind = (units: number) => ({ CapacityUnits: units, [kind]: units });
+  const byIndex = (units: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(units).map(([name, one]) => [name, asKind(one)]));
   return {
-    ConsumedCapacity: [...sums].map(([TableName, sum]) => {
-      const units = { CapacityUnits: sum, [kind]: sum };
-      return { TableName, ...units, ...(detail === "INDEXES" && { Table: units }) };
+    ConsumedCapacity: [...sums].map(([TableName, { units, indexUnits: { local, global } = {} }]) => {
+      const ofIndexes = [...Object.values(local ?? {}), ...Object.values(global ?? {})].reduce((a, b) => a + b, 0);
+      const total = { TableName, ...asKind(units + ofIndexes) };
+      if (detail !== "INDEXES") return total;
+      return {
+        ...total,
+        Table: asKind(units),
+        ...(local && { LocalSecondaryIndexes: byIndex(local) }),
+        ...(global && { GlobalSecondaryIndexes: byIndex(global) }),
+      };
     }),
   };
 }

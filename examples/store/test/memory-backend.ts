@@ -1,17 +1,12 @@
 import { readUnits, writeUnits } from "../src/api/capacity.js";
 import { matches } from "../src/api/condition.js";
-import {
-  type Backup,
-  type BackupListRequest,
-  backupId,
-  listedBackups,
-  restoredDefinition,
-} from "../src/api/control/backups.js";
+import { type Backup, type BackupListRequest, backupId, listedBackups } from "../src/api/control/backups.js";
 import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
 import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
+import { restoredDefinition } from "../src/api/tables.js";
 import { compareBytes } from "../src/api/text.js";
 import { cancelled, transactReadUnits } from "../src/api/transactions.js";
 import { assertCondition, evaluateWrite } from "../src/api/write.js";
@@ -130,7 +125,7 @@ export class MemoryBackend implements Backend {
     if (this.#tables.has(target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
     }
-    const record = await this.createTable(restoredDefinition(backup, target));
+    const record = await this.createTable(restoredDefinition(backup.table, target));
     this.#table(target).entries.push(...structuredClone(this.#backup(backup.id).entries));
     return record;
   }

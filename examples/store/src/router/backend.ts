@@ -1,4 +1,5 @@
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
+
 import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import type {

@@ -1,7 +1,7 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
-import { type Backup, type BackupListRequest, restoredDefinition } from "../api/control/backups.js";
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
@@ -17,6 +17,7 @@ import type {
   WriteOp,
 } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import { restoredDefinition } from "../api/tables.js";
 import type { TimeToLive } from "../api/time-to-live.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
@@ -91,19 +92,10 @@ export class DataPlane implements Backend {
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const { keySchema, localIndexes, globalIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
     for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
-    const definition: TableDefinition = {
-      name: target,
-      keySchema,
-      ...(localIndexes && { localIndexes }),
-      ...(globalIndexes && { globalIndexes: globalIndexes.map(definitionOf) }),
-      billingMode,
-      readUnitsPerSecond,
-      writeUnitsPerSecond,
-    };
+    const definition = restoredDefinition(table, target);
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
@@ -140,7 +132,7 @@ export class DataPlane implements Backend {
   }
 
   async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
-    const definition = restoredDefinition(backup, target);
+    const definition = restoredDefinition(backup.table, target);
     return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
       (error: unknown) => {
         throw renamed(
@@ -449,11 +441,6 @@ function globalIndex(table: TableRecord, indexName: string): (Ring & LimitedTabl
 }
 
 /** What somebody would ask for to have such an index again. */
-function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
-  const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
-  return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
-}
-
 /** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */
 function spentOnIndexes(
   table: TableRecord,

@@ -1,6 +1,6 @@
 /** Backups: moments of tables that are kept, also when the table is gone. */
 import { validationError } from "../errors.js";
-import type { TableDefinition, TableRecord } from "../model.js";
+import type { TableRecord } from "../model.js";
 import { tableArn } from "../tables.js";
 import { controlMessages } from "./messages.js";
 import { describedSettings } from "./settings.js";
@@ -55,19 +55,6 @@ export function listedBackups<B extends Backup>(
     })
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   return { backups: found.slice(0, limitMax), more: found.length > limitMax };
-}
-
-/** What a table that is made of the backup is to be: settings other than what it costs are not part of a backup. */
-export function restoredDefinition({ table }: Backup, name: string): TableDefinition {
-  const { keySchema, localIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
-  return {
-    name,
-    keySchema,
-    ...(localIndexes && { localIndexes }),
-    billingMode,
-    readUnitsPerSecond,
-    writeUnitsPerSecond,
-  };
 }
 
 /** Its size is not known: a backup is a moment of the archive, and not a copy. */

@@ -6,16 +6,7 @@ import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
-import type {
-  GlobalIndexDefinition,
-  Item,
-  ItemKey,
-  Page,
-  PageRequest,
-  TableDefinition,
-  TableRecord,
-  WriteOp,
-} from "../api/model.js";
+import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { restoredDefinition } from "../api/tables.js";
 import type { TimeToLive } from "../api/time-to-live.js";

@@ -159,7 +159,7 @@ describe("a definition", () => {
       { AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] },
       `${invalid}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
     ],
-    ["no index", { GlobalSecondaryIndexes: [] }, `${invalid}List of GlobalSecondaryIndexes is empty`],
+    ["no index at all", { GlobalSecondaryIndexes: [] }, `${invalid}List of GlobalSecondaryIndexes is empty`],
     [
       "a stream of nothing",
       { StreamSpecification: { StreamEnabled: true } },

@@ -161,6 +161,10 @@ function controllerOf(steered: Steered): {
       async changePartition() {
         return undefined;
       },
+      async changeIndex() {},
+      async restored({ restore: _done, ...table }) {
+        tables.set(table.name, table);
+      },
       async giveUp(table, reason) {
         tables.set(table.name, { ...table, status: "ARCHIVED", failure: { reason, atMs: 0 } });
       },

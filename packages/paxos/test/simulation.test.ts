@@ -16,7 +16,7 @@ describe("three replicas in bad weather", () => {
   it.skipIf(only !== undefined)(
     `${half} seeds: linearizable, one value a slot, promises kept, one lease, and writes go on afterwards`,
     () => weather(1),
-    120_000,
+    300_000,
   );
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {

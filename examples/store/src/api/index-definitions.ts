@@ -150,8 +150,8 @@ export function indexDescriptions(table: TableRecord, tableArn: string): Record<
         ...(index.backfilling !== undefined && { Backfilling: index.backfilling }),
         ProvisionedThroughput: {
           NumberOfDecreasesToday: 0,
-          ReadCapacityUnits: index.readUnitsPerSecond,
-          WriteCapacityUnits: index.writeUnitsPerSecond,
+          ReadCapacityUnits: table.billingMode === "PROVISIONED" ? index.readUnitsPerSecond : 0,
+          WriteCapacityUnits: table.billingMode === "PROVISIONED" ? index.writeUnitsPerSecond : 0,
         },
       })),
     }),

@@ -312,6 +312,25 @@ export const messages = {
     `${INVALID_VALUES}Select type ALL_ATTRIBUTES is not supported for global secondary index ${index} because its projection type is not ALL`,
   notProjected: (index: string, names: readonly string[]) =>
     `${INVALID_VALUES}Global secondary index ${index} does not project [${names.join(", ")}]`,
+  indexUpdateEmpty: `${INVALID_VALUES}One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null`,
+  indexUpdateAmbiguous: `${INVALID_VALUES}Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object`,
+  indexUpdateTwice: (index: string) =>
+    `${INVALID_VALUES}Only one global secondary index update per index is allowed simultaneously. Index: ${index}`,
+  indexesOneAtATime:
+    "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+  definitionsMissing: (index: string) => `${INVALID_VALUES}AttributeDefinitions is not specified for index: ${index}`,
+  indexThroughputIncomplete: (index: string) =>
+    `${INVALID_VALUES}Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: ${index}`,
+  indexExists: "Attempting to create an index which already exists",
+  indexNotGlobal: (verb: string, index: string) =>
+    `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,
+  indexNotFound: "Requested resource not found",
+  indexInUse: (index: string, what: string) =>
+    `Attempt to change a resource which is still in use: Index is being ${what}: ${index}`,
+  indexUpdateUnderOnDemand: (index: string) =>
+    `${INVALID_VALUES}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
+  indexThroughputUnchanged: (index: string, read: number, write: number) =>
+    `The provisioned throughput for the index ${index} will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the index: ${read}. Requested ReadCapacityUnits: ${read}. Current WriteCapacityUnits provisioned for the index: ${write}. Requested WriteCapacityUnits: ${write}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
   indexBackfilling: (index: string) => `Cannot read from backfilling global secondary index: ${index}`,
   indexThroughputExceeded:
     "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",

@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import type { PartitionRecord, TableEntry } from "../metadata/records.js";
+import { type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
 import type { MetadataView } from "../metadata/view.js";
@@ -12,6 +12,7 @@ import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
 import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
+import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
@@ -21,7 +22,7 @@ import type { Upkeep } from "./upkeep.js";
 export interface ControllerOptions {
   readonly metadata: Pick<
     MetadataService,
-    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition"
+    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition" | "changeIndex" | "restored"
   >;
   readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
   readonly view: Pick<
@@ -64,6 +65,7 @@ const restoreFailed = channel("evenkeel:store:restore-failed");
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #calls: LeaderCalls;
+  readonly #indexes: IndexLifecycle;
   readonly #schedule: ArchiveSchedule;
   readonly #tables: Rounds;
   readonly #archive: Rounds;
@@ -82,6 +84,11 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
+    this.#indexes = new IndexLifecycle({
+      metadata: options.metadata,
+      view: options.view,
+      calls: new LeaderCalls({ callerTo: options.callerTo, deadlineMs: 10_000 }),
+    });
     this.#schedule = new ArchiveSchedule(options);
     this.#healing = new Healing(options);
     const { streams, view } = options;
@@ -123,7 +130,9 @@ export class Controller {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
     this.#streams.tend();
-    const onTheirWay = [...view.tables.values()].filter(({ status }) => status !== "ACTIVE" && status !== "ARCHIVED");
+    const onTheirWay = [...view.tables.values()].filter(
+      (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
+    );
     const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
     return onTheirWay.length > 0;
@@ -137,9 +146,9 @@ export class Controller {
     } else if (table.status === "UPDATING") {
       if (this.#streams.isSettled(table)) await metadata.activate(table);
     } else if (!(await this.#isLed(table))) return;
-    else if (table.restore === undefined) {
-      if (this.#streams.isSettled(table)) await metadata.activate(table);
-    } else await this.#restored(table, table.restore);
+    else if (table.restore !== undefined) await this.#restored(table, table.restore);
+    else if ((await this.#indexes.advance(table)) && table.status === "CREATING" && this.#streams.isSettled(table))
+      await metadata.activate(table);
   }
 
   /** Begins a restore, or looks how it goes. One that failed begins anew after a while, unless it never can succeed; throws why, for whoever watches. */
@@ -158,7 +167,7 @@ export class Controller {
     const { signal } = this.#closing;
     const restoring: Restoring = {
       done: restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal })
-        .then(() => metadata.activate(table))
+        .then(() => metadata.restored(table))
         .then(
           () => {
             this.#restores.delete(tableId);
@@ -204,7 +213,8 @@ export class Controller {
    * Every partition of the table has a leader that takes writes, and every member that answers votes: a table that is ACTIVE survives the loss of
    * any one of them from the first moment on. Who cannot be reached keeps nobody waiting, who answers and never votes not for long.
    */
-  async #isLed({ tableId }: TableEntry): Promise<boolean> {
+  async #isLed(table: TableEntry): Promise<boolean> {
+    const { tableId } = table;
     const led = new Set<number>();
     const voters = new Map<string, Set<number>>();
     const { nodeIds, callerTo } = this.#options;
@@ -212,7 +222,8 @@ export class Controller {
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
       voters.set(node, new Set(partitions.filter(({ voting }) => voting).map(({ partition }) => partition)));
     }
-    const records: readonly PartitionRecord[] = this.#options.view.partitionsOf(tableId);
+    const { view } = this.#options;
+    const records: readonly PartitionRecord[] = ringIds(table).flatMap((ringId) => view.partitionsOf(ringId));
     if (!records.every(({ partition }) => led.has(partition))) return false;
     const now = performance.now();
     const since = this.#ledSince.get(tableId) ?? now;

@@ -123,7 +123,7 @@ class Gathered {
   }
 
   async add(given: Write): Promise<void> {
-    // What the source said of itself, and what its writes replaced, were its own.
+    // What the source said of itself, and what its writes replaced, were its own; indexes are made anew from the items.
     this.unfinished.take(given);
     if (isOwnKey(given.key)) return;
     const { change: _, ...write } = given;

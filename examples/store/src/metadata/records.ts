@@ -1,4 +1,4 @@
-import type { TableRecord } from "../api/model.js";
+import type { GlobalIndex, TableRecord } from "../api/model.js";
 import type { PutWrite } from "../storage-node/command.js";
 
 /**
@@ -35,10 +35,25 @@ export function roleOf(
   return log.includes(nodeId) ? "log" : undefined;
 }
 
+/** A global index as the metadata know it. */
+export interface IndexEntry extends GlobalIndex {
+  /** By which the table's partitions know it; never used again in the table. */
+  readonly number: number;
+}
+
 export interface TableEntry extends TableRecord {
+  readonly globalIndexes?: readonly IndexEntry[];
+  /** How many global indexes the table has ever had. */
+  readonly indexesMade?: number;
   /** While the table is being restored: what from. */
   readonly restore?: { readonly partitions: readonly PartitionRecord[]; readonly untilMs: number };
 }
+
+/** The table's partitions are found under its own id, those of a global index under the index's. */
+export const ringIds = ({ tableId, globalIndexes = [] }: TableEntry): string[] => [
+  tableId,
+  ...globalIndexes.map(({ indexId }) => indexId),
+];
 
 export const METADATA_PARTITION = 0;
 export const HASH_END = 0x1_0000_0000;

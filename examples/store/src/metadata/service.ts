@@ -2,16 +2,19 @@ import type { Group } from "@evenkeel/paxos";
 import { controlMessages } from "../api/control/messages.js";
 import { assertDeletable, changedTable, type TableChange } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
-import type { TableDefinition } from "../api/model.js";
-import type { Write } from "../storage-node/command.js";
+import { type IndexUpdate, indexChanges } from "../api/index-updates.js";
+import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
+import type { PutWrite, Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
 import type { Writer } from "../storage-node/writer.js";
 import { LEDGER_TABLE } from "../transactions/ledger-record.js";
 import {
   hashRanges,
+  type IndexEntry,
   nextPartitionKey,
   type PartitionRecord,
   putRecord,
+  ringIds,
   routeKey,
   type TableEntry,
   tableKey,
@@ -44,6 +47,14 @@ const BEING = {
   ARCHIVED: "used",
 } as const;
 
+function putPartitions(records: readonly PartitionRecord[], next: number): PutWrite[] {
+  if (records.length === 0) return [];
+  return [
+    putRecord(nextPartitionKey(), { next }),
+    ...records.map((record) => putRecord(routeKey(record.tableId, record.hashFrom), record)),
+  ];
+}
+
 /** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
 export class MetadataService {
   readonly #options: MetadataServiceOptions;
@@ -66,24 +77,23 @@ export class MetadataService {
     definition: TableDefinition,
     restore?: { source: string; untilMs: number },
   ): Promise<VersionedTable> {
-    const { members, view, newTableId, nowMs, partitionsPerTable } = this.#options;
+    const { view, newTableId, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
       if (view.tables.has(definition.name))
         throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
       const source = restore === undefined ? undefined : this.#table(restore.source);
       const tableId = newTableId();
       const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
-      const partitions: PartitionRecord[] = ranges.map(({ hashFrom, hashTo }, i) => ({
-        partition: view.nextPartition + i,
-        tableId,
-        hashFrom,
-        hashTo,
-        members: members(),
-      }));
-      const { streamViewType, globalIndexes: _none, ...asked } = definition;
+      const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
+      const { streamViewType, globalIndexes: indexesAsked = [], ...asked } = definition;
+      const globalIndexes = indexesAsked.map((index, i) => this.#newIndex(index, i + 1));
+      const all = [...partitions];
+      for (const { indexId } of globalIndexes)
+        all.push(...this.#newPartitions(indexId, hashRanges(partitionsPerTable), view.nextPartition + all.length));
       const stream = streamViewType && newStream(view, { ...asked, tableId }, streamViewType, nowMs());
       const table: TableEntry = {
         ...asked,
+        ...(globalIndexes.length > 0 && { globalIndexes, indexesMade: globalIndexes.length }),
         ...(stream && { latestStream: stream.latestStream }),
         tableId,
         status: "CREATING",
@@ -94,12 +104,86 @@ export class MetadataService {
           : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
       };
       await this.#submit([
-        putRecord(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
+        ...putPartitions(all, view.nextPartition + all.length),
         putRecord(tableKey(table.name), table),
         ...(stream ? [stream.write] : []),
-        ...partitions.map((record) => putRecord(routeKey(tableId, record.hashFrom), record)),
       ]);
       return this.#versioned(table);
+    });
+  }
+
+  #newPartitions(
+    tableId: string,
+    ranges: readonly { hashFrom: number; hashTo: number }[],
+    first: number,
+  ): PartitionRecord[] {
+    const members = this.#options.members();
+    return ranges.map(({ hashFrom, hashTo }, i) => ({ partition: first + i, tableId, hashFrom, hashTo, members }));
+  }
+
+  #newIndex(definition: GlobalIndexDefinition, number: number): IndexEntry {
+    return { ...definition, number, indexId: this.#options.newTableId(), status: "CREATING" };
+  }
+
+  /** Begins to make or to delete global indexes of a table, and changes their throughput. */
+  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<VersionedTable> {
+    const { view, partitionsPerTable } = this.#options;
+    return await this.#exclusively(async () => {
+      const table = this.#table(name);
+      this.#assertActive(table);
+      const { changed, created } = indexChanges<IndexEntry>(table, updates);
+      const number = (table.indexesMade ?? 0) + 1;
+      const index = created && { ...this.#newIndex(created, number), backfilling: false };
+      const partitions =
+        index === undefined
+          ? []
+          : this.#newPartitions(index.indexId, hashRanges(partitionsPerTable), view.nextPartition);
+      const kept = (table.globalIndexes ?? []).map((old) => changed.find((one) => one.number === old.number) ?? old);
+      const updated: TableEntry = {
+        ...table,
+        globalIndexes: index === undefined ? kept : [...kept, index],
+        ...(index && { indexesMade: number }),
+      };
+      await this.#submit([
+        ...putPartitions(partitions, view.nextPartition + partitions.length),
+        putRecord(tableKey(name), updated),
+      ]);
+      return this.#versioned(updated);
+    });
+  }
+
+  /** One step on an index's way; `next` sees it as it is, and says nothing where it is to be no more. */
+  async changeIndex(
+    table: TableEntry,
+    number: number,
+    next: (index: IndexEntry) => IndexEntry | undefined,
+  ): Promise<void> {
+    const { view } = this.#options;
+    await this.#exclusively(async () => {
+      const current = view.tables.get(table.name);
+      const index = current?.globalIndexes?.find((one) => one.number === number);
+      if (current?.tableId !== table.tableId || index === undefined) return;
+      const changed = next(index);
+      const { globalIndexes = [], ...rest } = current;
+      const left = globalIndexes.flatMap((one) =>
+        one.number !== number ? [one] : changed === undefined ? [] : [changed],
+      );
+      const updated: TableEntry = { ...rest, ...(left.length > 0 && { globalIndexes: left }) };
+      const gone = changed === undefined ? view.partitionsOf(index.indexId) : [];
+      await this.#submit([
+        putRecord(tableKey(table.name), updated),
+        ...gone.map((record): Write => ({ op: "delete", key: routeKey(record.tableId, record.hashFrom) })),
+      ]);
+    });
+  }
+
+  /** The table has the items that it was restored from. */
+  async restored(table: TableEntry): Promise<void> {
+    await this.#exclusively(async () => {
+      const current = this.#options.view.tables.get(table.name);
+      if (current?.tableId !== table.tableId || current.restore === undefined) return;
+      const { restore: _done, ...rest } = current;
+      await this.#submit([putRecord(tableKey(table.name), rest)]);
     });
   }
 
@@ -123,14 +207,17 @@ export class MetadataService {
   async updateTable(name: string, change: TableChange): Promise<VersionedTable> {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      if (table.status !== "ACTIVE") {
-        const what = table.status === "CREATING" ? "created" : "deleted";
-        throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
-      }
+      this.#assertActive(table);
       const changed = changedTable(table, change, this.#options.nowMs());
       await this.#submit([putRecord(tableKey(name), changed)]);
       return this.#versioned(changed);
     });
+  }
+
+  #assertActive({ status, name }: TableEntry): void {
+    if (status === "ACTIVE") return;
+    const what = status === "CREATING" ? "created" : status === "UPDATING" ? "updated" : "deleted";
+    throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
   }
 
   /** The table is ready for its users. */
@@ -161,8 +248,10 @@ export class MetadataService {
     await this.#exclusively(async () => {
       if (view.tables.get(table.name)?.tableId !== table.tableId) return;
       const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
-      for (const record of view.partitionsOf(table.tableId))
-        writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
+      for (const ringId of ringIds(view.tables.get(table.name) ?? table)) {
+        for (const record of view.partitionsOf(ringId))
+          writes.push({ op: "delete", key: routeKey(ringId, record.hashFrom) });
+      }
       await this.#submit(writes);
     });
   }

@@ -1,4 +1,5 @@
 import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import type {
   Item,
   ItemKey,
@@ -69,6 +70,8 @@ export interface Backend {
   deleteTable(name: string): Promise<TableRecord>;
   /** Changes what is said of a table. */
   updateTable(name: string, change: TableChange): Promise<TableRecord>;
+  /** Begins to make or delete global indexes of a table, and changes their throughput. */
+  updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {

@@ -1,9 +1,20 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
+import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
 import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type {
+  GlobalIndexDefinition,
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  WriteOp,
+} from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import type { TimeToLive } from "../api/time-to-live.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
@@ -26,7 +37,7 @@ import type {
 import { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
 import { StreamPlane } from "./streams/stream-plane.js";
-import { TableLimits } from "./table-limits.js";
+import { type LimitedTable, TableLimits } from "./table-limits.js";
 import { told } from "./told-error.js";
 
 const ROUTE_PAUSE_MS = 20;
@@ -79,7 +90,7 @@ export class DataPlane implements Backend {
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const { keySchema, localIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
+    const { keySchema, localIndexes, globalIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
     for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
@@ -87,6 +98,7 @@ export class DataPlane implements Backend {
       name: target,
       keySchema,
       ...(localIndexes && { localIndexes }),
+      ...(globalIndexes && { globalIndexes: globalIndexes.map(definitionOf) }),
       billingMode,
       readUnitsPerSecond,
       writeUnitsPerSecond,
@@ -102,6 +114,10 @@ export class DataPlane implements Backend {
 
   async updateTable(name: string, change: TableChange): Promise<TableRecord> {
     return await this.#metadata("updateTable", { name, change });
+  }
+
+  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord> {
+    return await this.#metadata("updateIndexes", { name, updates });
   }
 
   async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
@@ -136,6 +152,7 @@ export class DataPlane implements Backend {
     const limit = this.#limits.of(table, "write");
     const stored = asStored(op);
     const asked = stored.kind === "put" ? writeUnits(0, stored.itemSizeBytes) : 1;
+    this.#assertIndexesTakeMore(table, op);
     this.#admit(limit, asked);
     const outcome = await this.#atPartition(table, key.hash, (record) =>
       this.#atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
@@ -145,7 +162,15 @@ export class DataPlane implements Backend {
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
     // Local indexes live on the table's own capacity.
     if (own + local > asked) limit.debit(own + local - asked);
+    this.#debitIndexes(table, indexUnits);
     return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
+  }
+
+  #debitIndexes(table: TableRecord, indexUnits: IndexUnits | undefined): void {
+    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
+      const index = globalIndex(table, name);
+      if (index !== undefined) this.#limits.of(index, "write").debit(spent);
+    }
   }
 
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
@@ -161,8 +186,23 @@ export class DataPlane implements Backend {
     return found.json === undefined ? { units } : { json: found.json, units };
   }
 
+  /** A global index that has been written to beyond its capacity throttles the writes that may change it: what they cost it is known only when they are done. */
+  #assertIndexesTakeMore(table: TableRecord, op: WriteOp): void {
+    for (const { name, keySchema } of table.globalIndexes ?? []) {
+      const keys = [...keySchema.partition, ...keySchema.sort];
+      if (op.kind === "put" && keys.some((key) => getAttribute(op.item, key.name) === undefined)) continue;
+      const index = globalIndex(table, name);
+      if (index !== undefined && !this.#limits.of(index, "write").has(1))
+        throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
+    }
+  }
+
   async page(table: TableRecord, request: PageRequest): Promise<PageOutcome> {
-    const limit = this.#limits.of(table, "read");
+    const { index } = request;
+    const global = index === undefined || index.local !== undefined ? undefined : globalIndex(table, index.name);
+    // An index's entries lie where its own partitions say, and are paid for from its own capacity.
+    const ring = global ?? table;
+    const limit = this.#limits.of(ring, "read");
     const asked = readUnits(0, request.consistent);
     this.#admit(limit, asked);
     const items: Item[] = [];
@@ -177,7 +217,7 @@ export class DataPlane implements Backend {
         bytesMax: request.bytesMax - scannedBytes,
         ...(request.itemsMax === undefined ? {} : { itemsMax: request.itemsMax - scannedCount }),
       };
-      const { page, record } = await this.#atPartition(table, hash, async (found) => {
+      const { page, record } = await this.#atPartition(ring, hash, async (found) => {
         const params = { partition: found.partition, request: rest };
         const page = request.consistent
           ? await this.#atLeader(found, "page", params)
@@ -195,7 +235,6 @@ export class DataPlane implements Backend {
     const read = readUnits(scannedBytes, request.consistent);
     const units = read + (request.consistent ? fetchedUnits : fetchedUnits / 2);
     if (units > asked) limit.debit(units - asked);
-    const { index } = request;
     const indexUnits = index && { [index.local === undefined ? "global" : "local"]: { [index.name]: read } };
     return { items, scannedCount, scannedBytes, units, ...(indexUnits && { indexUnits }), ...last };
   }
@@ -219,6 +258,7 @@ export class DataPlane implements Backend {
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
+      if (!outcome.repeated) this.#debitIndexes(table, indexUnits);
       return { beforeBytes, afterBytes, ...(indexUnits && { indexUnits }) };
     });
     return { ...outcome, sizes };
@@ -262,10 +302,9 @@ export class DataPlane implements Backend {
       this.#atLeader(record, method, params),
   };
 
-  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "setTimeToLive">(
-    method: M,
-    params: Params<M>,
-  ): Promise<TableRecord> {
+  async #metadata<
+    M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "updateIndexes" | "setTimeToLive",
+  >(method: M, params: Params<M>): Promise<TableRecord> {
     const { members, routes } = this.#options;
     const { table, version } = await this.#asked(() => this.#leaders.call(METADATA_PARTITION, members, method, params));
     routes.learn(table, version);
@@ -284,7 +323,7 @@ export class DataPlane implements Backend {
    * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
    * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
    */
-  async #atRoute<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+  async #atRoute<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
     const giveUpAt = performance.now() + this.#deadlineMs;
     for (;;) {
       try {
@@ -300,7 +339,7 @@ export class DataPlane implements Backend {
   }
 
   /** The same, with what failed inside in the service's words. */
-  async #atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+  async #atPartition<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
     try {
       return await this.#atRoute(table, hash, use);
     } catch (error) {
@@ -308,9 +347,11 @@ export class DataPlane implements Backend {
     }
   }
 
-  async #assertStillThere(table: TableRecord): Promise<void> {
-    const { tableId, status } = await this.#options.routes.table(table.name);
-    if (tableId !== table.tableId || status === "DELETING")
+  async #assertStillThere(ring: Ring): Promise<void> {
+    const table = await this.#options.routes.table(ring.name);
+    const isThere =
+      table.tableId === ring.tableId || table.globalIndexes?.some(({ indexId }) => indexId === ring.tableId) === true;
+    if (!isThere || table.status === "DELETING")
       throw new ApiError("ResourceNotFoundException", "Requested resource not found");
   }
 
@@ -348,6 +389,25 @@ export class DataPlane implements Backend {
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
   }
+}
+
+/** What partitions are found by: a table's, or those of an index under the index's own id. */
+type Ring = Pick<TableRecord, "name" | "tableId">;
+
+/** A global index, as far as routes and capacity are concerned a table of its own. */
+function globalIndex(table: TableRecord, indexName: string): (Ring & LimitedTable) | undefined {
+  const { name, billingMode, globalIndexes } = table;
+  const index = globalIndexes?.find((one) => one.name === indexName);
+  if (index === undefined) return undefined;
+  // An index that was made on demand, and its table was given figures since, has the table's.
+  const { readUnitsPerSecond, writeUnitsPerSecond } = index.readUnitsPerSecond > 0 ? index : table;
+  return { name, tableId: index.indexId, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+}
+
+/** What somebody would ask for to have such an index again. */
+function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
+  const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
+  return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
 }
 
 /** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */
@@ -390,7 +450,7 @@ function hashOfKey(key: Uint8Array): number {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
 }
 
-function known({ name, tableId }: TableRecord, record: PartitionRecord | undefined): PartitionRecord {
+function known({ name, tableId }: Ring, record: PartitionRecord | undefined): PartitionRecord {
   // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
   if (record === undefined)
     throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);

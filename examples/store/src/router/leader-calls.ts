@@ -19,6 +19,7 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "changesEnd",
   "describeStream",
   "listStreams",
+  "tellIndex",
 ]);
 
 export interface LeaderCallsOptions {

@@ -8,6 +8,9 @@ const BURST_SECONDS = 300;
 /** Far more than tables in use: one that is given up and asked for again has nothing until its share has come back. */
 const LIMITS_MAX = 20_000;
 
+/** What there is a limit for in either direction: a table, or a global index. */
+export type LimitedTable = Pick<TableRecord, "tableId" | "billingMode" | "readUnitsPerSecond" | "writeUnitsPerSecond">;
+
 /** One limit for each table and direction. Those of deleted tables are given up in time: past the bound, the one that was unused longest goes. */
 export class TableLimits {
   readonly #admission: Admission;
@@ -20,7 +23,7 @@ export class TableLimits {
     this.#limitsMax = limitsMax;
   }
 
-  of(table: TableRecord, direction: "read" | "write"): Limit {
+  of(table: LimitedTable, direction: "read" | "write"): Limit {
     const name = `${table.tableId}:${direction}`;
     const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
     const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : ON_DEMAND_UNITS_PER_SECOND;

@@ -1,5 +1,6 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
 import type { TimeToLive } from "../api/time-to-live.js";
@@ -9,6 +10,7 @@ import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/c
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
 import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
+import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -29,6 +31,14 @@ export interface NodeMethods {
   resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
   /** Items as they are committed, with what says whether they have changed when they are read again. */
   getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
+  /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */
+  tellIndex: {
+    params: { partition: number; source: number; through: number; last: boolean; writes: readonly Write[] };
+    result: null;
+  };
+  /** The partition keeps the index from now on, if it does not yet. */
+  keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
+  dropIndex: { params: { partition: number; number: number }; result: null };
 
   createTable: {
     params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };
@@ -36,6 +46,7 @@ export interface NodeMethods {
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
   updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
+  updateIndexes: { params: { name: string; updates: readonly IndexUpdate[] }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 

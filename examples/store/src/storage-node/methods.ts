@@ -6,6 +6,7 @@ import type { StreamService } from "../metadata/stream-service.js";
 import { setTimeToLive } from "../metadata/time-to-live.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
+import { indexMethods } from "./index-methods.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
@@ -69,6 +70,12 @@ export function nodeMethods(parts: NodeParts): Handlers {
     },
 
     updateTable: ({ name, change }) => metadata().updateTable(name, change),
+    async updateIndexes({ name, updates }) {
+      const table = await metadata().updateIndexes(name, updates);
+      controller().wake();
+      return table;
+    },
+
     setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
@@ -78,6 +85,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
     ...changeMethods(partitionOf, archive),
     ...streamMethods(streams, () => controller().wake()),
     ...transactionMethods(partitionOf),
+    ...indexMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -11,6 +11,7 @@ import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../me
 import { MetadataService } from "../metadata/service.js";
 import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
+import { LeaderCalls } from "../router/leader-calls.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
 import { Recovery } from "../transactions/recovery.js";
@@ -18,9 +19,8 @@ import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
-import { IndexUpkeep } from "./index-upkeep.js";
 import { nodeMethods } from "./methods.js";
-import { PartitionHost } from "./partition-host.js";
+import { type IndexParts, PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
@@ -32,6 +32,8 @@ import { Tree } from "./tree.js";
 const COMMAND_BYTES_MAX = 8 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
+/** A partition of an index that has no leader for so long is tried again, with growing patience. */
+const TELL_DEADLINE_MS = 5_000;
 const DURABLE_PAUSE_MS = 10;
 const TIMES_LOOKED_AT = 100;
 
@@ -67,6 +69,8 @@ export class StorageNode {
   readonly #host: GroupHost;
   /** What passes by itself is tried again, a few attempts at once for all partitions together. */
   readonly #archive: ObjectStore;
+  /** To the leaders of partitions of global indexes. */
+  readonly #calls: LeaderCalls;
   readonly #partitions = new Map<number, PartitionHost>();
   /** Groups whose log is kept here, and nothing else. */
   readonly #logReplicas = new Set<number>();
@@ -97,6 +101,12 @@ export class StorageNode {
       controller: () => this.#controller,
       status: () => this.status(),
       wal,
+    });
+    const { callerTo, nodeId } = options;
+    const self = localCaller(this.handlers);
+    this.#calls = new LeaderCalls({
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      deadlineMs: TELL_DEADLINE_MS,
     });
   }
 
@@ -194,10 +204,18 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = partition === METADATA_PARTITION ? undefined : new IndexUpkeep(() => this.#view.tableOf(partition));
+    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
+  }
+
+  #indexParts(partition: number): IndexParts {
+    return {
+      table: () => this.#view.tableOf(partition),
+      partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
+      calls: this.#calls,
+    };
   }
 
   /** Whoever was not there at the beginning waits until the leader makes it a member. */

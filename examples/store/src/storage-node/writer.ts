@@ -7,7 +7,7 @@ import { decodeCommand, type Image, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
-import type { IndexEffects, IndexUpkeep } from "./index-upkeep.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
@@ -92,7 +92,7 @@ export class Writer {
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
-    this.#assertLeading();
+    this.assertLeading();
     this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
@@ -117,19 +117,26 @@ export class Writer {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    const after = op.kind === "put" && indexes !== undefined ? itemOf(op.json) : outcome.after;
-    const effects = indexes?.effects(key, before, after);
     const why = op.kind === "delete" && op.expired ? "expired" : undefined;
-    await this.#append(effects === undefined ? [write] : [write, ...effects.writes], why);
+    const { done, indexUnits } = this.#appendIndexed([write], why);
+    await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    const indexUnits = effects?.units;
     return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
-  /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
+  /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
-    this.#assertLeading();
-    return await this.#append(writes);
+    this.assertLeading();
+    return await this.#appendIndexed(writes).done;
+  }
+
+  #appendIndexed(
+    writes: readonly Write[],
+    why?: "expired",
+  ): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
+    if (this.#indexes?.active !== true) return { done: this.#append(writes, why) };
+    const { writes: more, units } = this.#indexes.effects(writes, (key) => this.newest(key)?.bytes);
+    return { done: this.#append([...writes, ...more], why), ...(units && { indexUnits: units }) };
   }
 
   /**
@@ -137,7 +144,7 @@ export class Writer {
    * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
    */
   async describe(description: PartitionDescription): Promise<number> {
-    this.#assertLeading();
+    this.assertLeading();
     const { asOf } = this.#description();
     if (description.asOf < asOf) {
       const partition = `partition ${this.#replica.partition}`;
@@ -147,11 +154,6 @@ export class Writer {
     return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
   }
 
-  /** @throws StoreError where this node does not lead, or takes nothing at the moment. What follows in the same turn need not ask again. */
-  assertLeading(): void {
-    this.#assertLeading();
-  }
-
   /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
   decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
     const outcome = decided(key, op, before);
@@ -159,12 +161,20 @@ export class Writer {
     return outcome;
   }
 
-  /** What the table's indexes make of a write, as things stand now. */
-  indexEffects(write: Write): IndexEffects {
-    if (this.#indexes?.active !== true) return { writes: [] };
-    const before = this.newest(write.key);
-    const after = write.op === "put" ? itemOf(write.bytes) : undefined;
-    return this.#indexes.effects(write.key, before && itemOf(before.bytes), after);
+  /**
+   * Write units by name of the index that a write will cost as things stand now; undefined where it changes none.
+   * @param always it cannot be refused any more
+   * @throws ApiError where an index is too far behind
+   */
+  indexUnits(write: Write, always: boolean): Readonly<Record<string, number>> | undefined {
+    if (this.#indexes?.active !== true) return undefined;
+    return this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always, unitsOnly: true }).units;
+  }
+
+  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
+  withIndexes(write: Write): Write[] {
+    if (this.#indexes?.active !== true) return [write];
+    return [write, ...this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes];
   }
 
   /** What a key holds, with what is decided and not chosen yet. */
@@ -219,7 +229,7 @@ export class Writer {
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
   async mark(): Promise<number> {
-    this.#assertLeading();
+    this.assertLeading();
     return await this.#entries.submitAlone({ kind: "mark", timeMs: this.#timeMs() });
   }
 
@@ -232,7 +242,7 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.#assertLeading();
+    this.assertLeading();
     const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -240,7 +250,7 @@ export class Writer {
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.#assertLeading();
+      this.assertLeading();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
@@ -277,12 +287,22 @@ export class Writer {
     return write.op === "delete" ? undefined : write;
   }
 
+  #forget(): void {
+    this.#pending.clear();
+    this.locks.forget();
+    this.#indexes?.forget();
+  }
+
   async #confirm(pending: Pending | undefined): Promise<void> {
     if (pending !== undefined) await pending.done;
     await settled(this.#group.read(() => undefined));
   }
 
-  #assertLeading(): void {
+  /**
+   * What was decided in another leadership is forgotten. What follows in the same turn need not ask again.
+   * @throws StoreError where this node does not lead, or takes nothing at the moment
+   */
+  assertLeading(): void {
     const { ready, leader, ballot } = this.#group.leadership();
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
@@ -296,11 +316,6 @@ export class Writer {
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
-  }
-
-  #forget(): void {
-    this.#pending.clear();
-    this.locks.forget();
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

@@ -6,12 +6,12 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 /** Appends numbers, strings and bytes to one buffer that grows by doubling. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
+  /** Made when it is first needed: most of what is written holds no such number. */
+  #view: DataView | undefined;
   #length = 0;
 
   constructor(capacity: number) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** What was written, in a buffer of its own size; the writer starts again from nothing. */
@@ -39,6 +39,7 @@ export class ByteWriter {
 
   float64(value: number): void {
     this.#room(8);
+    this.#view ??= new DataView(this.#bytes.buffer);
     this.#view.setFloat64(this.#length, value, true);
     this.#length += 8;
   }
@@ -80,7 +81,7 @@ export class ByteWriter {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#view = undefined;
   }
 }
 
@@ -98,8 +99,7 @@ export class ByteReader {
 
   /** From here on the reader stands on bytes of its own: a copy, unless they were `given` and are most of what they would keep in memory. */
   own(given: boolean): void {
-    const { byteLength, buffer } = this.#bytes;
-    if (given && byteLength * 2 >= buffer.byteLength) return;
+    if (given && this.#bytes.byteLength * 2 >= this.#bytes.buffer.byteLength) return;
     // Not `slice`: that of a Node Buffer gives a view.
     const copy = new Uint8Array(this.#bytes.length);
     copy.set(this.#bytes);

@@ -94,7 +94,8 @@ export class Freshness {
     const untilMs = patient ? Number.POSITIVE_INFINITY : nowMs + patienceMs;
     const waiter = { sinceMs: nowMs - maxStaleMs * (1 - clockDriftMax), untilMs, done };
     this.#waiters.push(waiter);
-    this.#look();
+    // While a question is under way the answer looks after all who have come meanwhile.
+    if (this.#waiters.length === 1 || !this.#asking(nowMs)) this.#look();
     return () => {
       this.#waiters = this.#waiters.filter((other) => other !== waiter);
     };
@@ -140,6 +141,10 @@ export class Freshness {
     ask(question);
   }
 
+  #asking(nowMs: number): boolean {
+    return this.questions.size > 0 && nowMs - this.#askedMs < this.#parts.answerMs;
+  }
+
   /** Whether anything that was answered has come true. */
   #promote(): boolean {
     const applied = this.#awaited.length === 0 ? 0 : this.#parts.appliedThrough();
@@ -165,9 +170,8 @@ export class Freshness {
     this.#cancelTimer?.();
     if (this.#waiters.length > 0) {
       // One question at a time: who came after it shares the next. What is answered needs to be applied, not asked again.
-      const underWay = this.questions.size > 0 && nowMs - this.#askedMs < answerMs;
       const answeredMs = Math.max(...this.#awaited.map(({ askedMs }) => askedMs));
-      if (!underWay && this.#waiters.some(({ sinceMs }) => sinceMs > answeredMs)) this.#ask();
+      if (!this.#asking(nowMs) && this.#waiters.some(({ sinceMs }) => sinceMs > answeredMs)) this.#ask();
       const soonest = this.#waiters.reduce((least, { untilMs }) => Math.min(least, untilMs), Number.POSITIVE_INFINITY);
       this.#cancelTimer = timer(Math.max(1, Math.min(answerMs, soonest - nowMs)), () => this.#look());
     }

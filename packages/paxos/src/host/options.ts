@@ -43,7 +43,7 @@ export interface GroupHostOptions extends GroupTuning {
   /** One piece of a snapshot on the wire. 256 KiB unless told. */
   readonly snapshotPieceBytes?: number;
   /**
-   * Where pieces of a snapshot that is on its way here are kept until it is taken over, each durable before the next one is asked for: after a restart of this node it goes on where it
+   * Where pieces of a snapshot that is on its way here are kept until it is taken over, all but the newest 2 MiB durable before the next is asked for: after a restart of this node it goes on where it
    * was, as long as its sender still has it (30 s). A directory of this node alone, made when needed, as large as a snapshot a group on its way. Without it a restart begins the snapshot anew.
    */
   readonly snapshotDir?: string;

@@ -8,7 +8,6 @@ import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import { storedEntries } from "./entries.js";
-import type { Executor } from "./executor.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
 import { handOver } from "./hand-over.js";
@@ -16,10 +15,9 @@ import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
 import { LocalReads } from "./local-reads.js";
 import { Proposer } from "./proposer.js";
-import type { Recovered } from "./recover.js";
+import type { ReplicaParts } from "./replica-parts.js";
 import type { AskedAs } from "./requests.js";
 import { Shipper } from "./shipper.js";
-import type { StateMachine } from "./state-machine.js";
 import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
@@ -44,28 +42,16 @@ export class Replica<R> implements Group<R> {
   readonly #shipper: Shipper;
   readonly #callers: Callers<R>;
   readonly #upkeep: Upkeep<R>;
-  readonly #localReads: LocalReads;
+  /** Of a replica that is read, or was asked by one. */
+  #localReads: LocalReads | undefined;
+  readonly #post: (to: string, message: HostMessage) => void;
   readonly #proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   readonly #writer: Writer;
   #failure: PaxosError | undefined;
 
-  constructor(
-    home: ReplicaHome,
-    parts: {
-      groupId: string;
-      wireId: Buffer;
-      role: MemberRole;
-      founders: Configuration;
-      core: PaxosCore;
-      storage: GroupStorage;
-      machine: StateMachine<R>;
-      executor: Executor<R>;
-      clientsMax: number | undefined;
-      recovered: Recovered;
-    },
-  ) {
+  constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
     this.groupId = parts.groupId;
     this.wireId = parts.wireId;
@@ -93,25 +79,16 @@ export class Replica<R> implements Group<R> {
       due: () => home.due(this as Replica<unknown>),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
     });
-    const post = (to: string, message: HostMessage) => {
+    this.#post = (to, message) => {
       if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
     };
-    this.#localReads = new LocalReads({
-      ...parts,
-      home,
-      applier: this.#applier as Applier<unknown>,
-      leadership: () => this.#callers.leadership.now,
-      read: (fn) => this.read(fn),
-      post,
-      refuseIfStopped: () => this.#refuseIfStopped(),
-    });
     this.#upkeep = new Upkeep({
       ...parts,
       ids,
       home,
       writer: this.#writer,
       applier: this.#applier,
-      post,
+      post: this.#post,
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
@@ -160,7 +137,22 @@ export class Replica<R> implements Group<R> {
   }
 
   readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>> {
-    return this.#localReads.read(fn, options);
+    return this.#local().read(fn, options);
+  }
+
+  #local(): LocalReads {
+    this.#localReads ??= new LocalReads({
+      groupId: this.groupId,
+      home: this.#home,
+      role: this.#role,
+      core: this.#core,
+      applier: this.#applier as Applier<unknown>,
+      leadership: () => this.#callers.leadership.now,
+      read: (fn) => this.read(fn),
+      post: this.#post,
+      refuseIfStopped: () => this.#refuseIfStopped(),
+    });
+    return this.#localReads;
   }
 
   status(): GroupStatus {
@@ -264,7 +256,7 @@ export class Replica<R> implements Group<R> {
 
   receiveHost(from: string, message: HostMessage): void {
     if (this.#failure) return;
-    if ("question" in message) this.#localReads.receive(from, message);
+    if ("question" in message) this.#local().receive(from, message);
     else this.#upkeep.receive(from, message);
   }
 
@@ -296,7 +288,7 @@ export class Replica<R> implements Group<R> {
     this.#failure = reason;
     this.#upkeep.close();
     this.#callers.end(reason);
-    this.#localReads.end(reason);
+    this.#localReads?.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
@@ -348,7 +340,7 @@ export class Replica<R> implements Group<R> {
         break;
       case "leadership":
         this.#callers.leadershipChanged(effect);
-        this.#localReads.leaderChanged();
+        this.#localReads?.leaderChanged();
         break;
       case "ship":
         this.#shipper.ship(effect);
@@ -381,7 +373,7 @@ export class Replica<R> implements Group<R> {
       return;
     }
     this.#upkeep.chosen(entries);
-    this.#localReads.applied();
+    this.#localReads?.applied();
     this.#callers.appliedThrough(entries.at(-1));
     if (this.#callers.submissions.waiting) this.#home.due(this as Replica<unknown>);
   }

@@ -187,7 +187,10 @@ export class SnapshotReceiver {
       const parts = await tableOf(chunks(), tableBytes);
       if (tableBytes > 0) {
         clientTable = parts.table;
+        // Until it has been read it counts as wrong: what is kept of it would be found wrong again and again.
+        broke = true;
         this.#parts.checkTable(clientTable);
+        broke = false;
       }
       await (machine.install as NonNullable<typeof machine.install>)({
         slot: position.slot,

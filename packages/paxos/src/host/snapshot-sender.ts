@@ -4,6 +4,7 @@ import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
 import type { HostMessage } from "./host-messages.js";
 import type { Pace } from "./pace.js";
+import { unsyncedBytesMax } from "./snapshot-spool.js";
 import type { Snapshot, StateMachine } from "./state-machine.js";
 import { withTable } from "./table-in-front.js";
 
@@ -15,6 +16,8 @@ const sessionsMax = 2;
 /** Nobody has asked for a piece for this long: it is given up. */
 const idleMaxMs = 30_000;
 
+type Piece = Extract<HostMessage, { readonly type: "piece" }>;
+
 interface Session {
   readonly id: string;
   /** In front of what the state machine gave; 0 where there is none. */
@@ -22,9 +25,8 @@ interface Session {
   readonly position: Position;
   readonly snapshot: Snapshot;
   readonly hash: Hash;
-  /** Where the newest piece begins, and itself: it may have been lost. */
-  offset: number;
-  piece: HostMessage | undefined;
+  /** The newest ones: a receiver asks for them again when they were lost, or when it restarts before they are on its disk. */
+  pieces: Piece[];
   next: number;
   reading: boolean;
   activeMs: number;
@@ -82,15 +84,19 @@ export class SnapshotSender {
 
   fetch(to: string, id: string, offset: number): void {
     const session = this.#sessions.get(to);
-    if (session?.id !== id || offset > session.next || offset < session.offset) {
-      // Who begins the same one again has dropped what it had: it will be offered a new one.
-      if (session?.id === id) this.#end(to, session);
+    if (session?.id !== id) {
+      this.#parts.post(to, { type: "gone", id });
+      return;
+    }
+    const sent = session.pieces.find((piece) => piece.offset === offset);
+    if (sent === undefined && offset !== session.next) {
+      // Who begins the same one again, or further back than we remember, has dropped what it had: it will be offered a new one.
+      this.#end(to, session);
       this.#parts.post(to, { type: "gone", id });
       return;
     }
     session.activeMs = this.#parts.now();
-    if (session.piece !== undefined && offset === session.offset && offset !== session.next)
-      this.#send(to, session.piece);
+    if (sent !== undefined) this.#send(to, sent);
     else if (!session.reading) void this.#read(to, session);
   }
 
@@ -118,7 +124,7 @@ export class SnapshotSender {
       if (before !== undefined) this.#end(to, before);
       const id = `${snapshot.slot}/${++this.#count}/${Math.floor(random() * 2 ** 48).toString(36)}`;
       const hash = createHash("sha256");
-      const start = { offset: 0, piece: undefined, next: 0, reading: false, activeMs: nowMs };
+      const start = { pieces: [], next: 0, reading: false, activeMs: nowMs };
       const session: Session = { id, tableBytes, position, snapshot, hash, ...start };
       this.#sessions.set(to, session);
       this.#offer(to, session);
@@ -143,10 +149,10 @@ export class SnapshotSender {
       hash.update(bytes);
       const last = offset + length === snapshot.sizeBytes;
       const digest = last ? hash.copy().digest() : new Uint8Array(0);
-      session.offset = offset;
       session.next = offset + length;
-      session.piece = { type: "piece", id, offset, bytes, digest };
-      this.#send(to, session.piece);
+      const piece: Piece = { type: "piece", id, offset, bytes, digest };
+      remember(session.pieces, piece);
+      this.#send(to, piece);
     } catch (cause) {
       this.#end(to, session);
       this.#parts.post(to, { type: "gone", id });
@@ -156,10 +162,9 @@ export class SnapshotSender {
     }
   }
 
-  #send(to: string, piece: HostMessage): void {
-    const bytes = piece.type === "piece" ? piece.bytes.length : 0;
-    this.bytesSent += bytes;
-    this.#parts.pace.pass(bytes, () => {
+  #send(to: string, piece: Piece): void {
+    this.bytesSent += piece.bytes.length;
+    this.#parts.pace.pass(piece.bytes.length, () => {
       if (!this.#closed) this.#parts.post(to, piece);
     });
   }
@@ -184,4 +189,15 @@ async function inOne(snapshot: Snapshot, table: { slot: number; bytes: Uint8Arra
   await snapshot.close?.();
   const what = `a snapshot of slot ${snapshot.slot} where ${table.slot} was applied last has to bring its clientTable along`;
   throw new PaxosError("ERR_PAXOS_SNAPSHOT", what);
+}
+
+/** As many as a receiver may have been given and not made durable yet. */
+function remember(pieces: Piece[], newest: Piece): void {
+  pieces.push(newest);
+  let bytes = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0);
+  for (let oldest = pieces[0] as Piece; oldest !== newest; oldest = pieces[0] as Piece) {
+    bytes -= oldest.bytes.length;
+    if (bytes < newest.bytes.length + unsyncedBytesMax) return;
+    pieces.shift();
+  }
 }

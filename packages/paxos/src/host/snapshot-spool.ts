@@ -3,12 +3,13 @@ import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { ByteWriter } from "../core/bytes.js";
-import { PaxosError } from "../core/errors.js";
 import { encodeHostMessage, type HostMessage } from "./host-messages.js";
 
 const magic = Buffer.from("EkPs");
 const version = 1;
 const pieceHeadBytes = 8;
+/** What may have been kept and not be on disk yet when the next piece is asked for. A sender remembers as much of what it sent last. */
+export const unsyncedBytesMax = 2 * 1024 * 1024;
 /** As large as `snapshotPieceBytes` may be, at whatever sender. */
 const pieceBytesMax = 2 ** 24;
 
@@ -29,10 +30,10 @@ export function spoolFile(dir: string, nodeId: string, groupId: string): string 
 }
 
 /**
- * What has come of one snapshot, kept in a file so that a restart of the receiver does not begin it anew: each piece with its own checksum, on disk before the next one is asked for. So
- * the sender, who reads its snapshot once from front to end and remembers only its newest piece, has what is asked for next. ARCHITECTURE.md draws the bytes.
+ * What has come of one snapshot, kept in a file so that a restart of the receiver does not begin it anew: each piece with its own checksum, all but the newest `unsyncedBytesMax` of them on disk
+ * before the next one is asked for. So the sender, who reads its snapshot once from front to end and remembers its newest pieces, has what is asked for next. ARCHITECTURE.md draws the bytes.
  *
- * It is scratch: whatever is wrong with it, the snapshot begins anew, and the sender's checksum over all of it is looked at in any case.
+ * It is scratch: where it is wrong it ends, what is behind has to come again, and the sender's checksum over the whole snapshot is looked at in any case.
  */
 export class SnapshotSpool {
   readonly #file: string;
@@ -41,6 +42,7 @@ export class SnapshotSpool {
   /** Where the next piece goes; 0 while the file is not this snapshot's yet. */
   #end = 0;
   #offset = 0;
+  #unsynced = 0;
   #keeping: Promise<void> = Promise.resolve();
   #abandoned = false;
 
@@ -62,26 +64,25 @@ export class SnapshotSpool {
   }
 
   /**
-   * What was kept by an earlier life, from the snapshot's beginning, piece by piece. The last one may have been torn by the crash: then it is cut off, and will be asked for again.
-   * Rejects with ERR_PAXOS_SNAPSHOT at damage before that. To be read to its end before anything is kept.
+   * What was kept by an earlier life, from the snapshot's beginning, piece by piece, as far as it is whole: what comes behind, torn by a crash or gone bad, is cut off, and will be asked for
+   * again. To be read to its end before anything is kept.
    */
   async *kept(): AsyncGenerator<Uint8Array> {
     const handle = this.#handle;
     if (handle === undefined) return;
-    const { size } = await handle.stat();
-    while (this.#end < size) {
-      const piece = await this.#pieceAt(handle, size);
-      if (piece === undefined) {
-        await handle.truncate(this.#end);
-        return;
+    for (;;) {
+      let piece: Uint8Array | undefined;
+      try {
+        piece = await this.#nextKept(handle);
+      } catch {
+        await this.discard();
       }
-      this.#end += pieceHeadBytes + piece.length;
-      this.#offset += piece.length;
+      if (piece === undefined) return;
       yield piece;
     }
   }
 
-  /** Resolves when the piece is on disk, or cannot be kept; then this snapshot is not resumed after a crash, and that is all. */
+  /** Resolves when no more than `unsyncedBytesMax` are not on disk, or nothing can be kept; then this snapshot is not resumed after a crash, and that is all. */
   keep(bytes: Uint8Array): Promise<void> {
     this.#keeping = this.#keeping.then(() => this.#write(bytes)).catch(() => this.discard());
     return this.#keeping;
@@ -122,19 +123,23 @@ export class SnapshotSpool {
     this.#end = this.#head.length;
   }
 
-  async #pieceAt(handle: FileHandle, size: number): Promise<Uint8Array | undefined> {
+  async #nextKept(handle: FileHandle): Promise<Uint8Array | undefined> {
     const at = this.#end;
+    const { size } = await handle.stat();
+    if (at === size) return undefined;
     const head = await readAt(handle, at, pieceHeadBytes);
-    if (head.length < pieceHeadBytes) return undefined;
-    const length = head.readUInt32LE(0);
+    const length = head.length < pieceHeadBytes ? 0 : head.readUInt32LE(0);
     const endsAt = at + pieceHeadBytes + length;
-    if (length === 0 || length > pieceBytesMax) throw damaged(at);
-    if (endsAt > size) return undefined;
-    const bytes = await readAt(handle, at + pieceHeadBytes, length);
-    if (checksum(this.#offset, bytes) === head.readUInt32LE(4)) return bytes;
-    // The last one was being written when the process ended, or has gone bad: either way it has to come again.
-    if (endsAt === size) return undefined;
-    throw damaged(at);
+    if (length > 0 && length <= pieceBytesMax && endsAt <= size) {
+      const bytes = await readAt(handle, at + pieceHeadBytes, length);
+      if (checksum(this.#offset, bytes) === head.readUInt32LE(4)) {
+        this.#end = endsAt;
+        this.#offset += length;
+        return bytes;
+      }
+    }
+    await handle.truncate(at);
+    return undefined;
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -150,9 +155,12 @@ export class SnapshotSpool {
     const { bytesWritten } = await this.#handle.writev([...first, head, bytes], this.#end);
     const whole = (this.#end === 0 ? this.#head.length : 0) + pieceHeadBytes + bytes.length;
     if (bytesWritten !== whole) throw new RangeError(`${bytesWritten} of ${whole} bytes were written`);
-    await this.#handle.datasync();
     this.#end += whole;
     this.#offset += bytes.length;
+    this.#unsynced += whole;
+    if (this.#unsynced < unsyncedBytesMax) return;
+    await this.#handle.datasync();
+    this.#unsynced = 0;
   }
 }
 
@@ -185,8 +193,4 @@ async function readAt(handle: FileHandle, at: number, length: number): Promise<B
     read += bytesRead;
   }
   return bytes.subarray(0, read);
-}
-
-function damaged(at: number): PaxosError {
-  return new PaxosError("ERR_PAXOS_SNAPSHOT", `what was kept of a snapshot is damaged at byte ${at}`);
 }

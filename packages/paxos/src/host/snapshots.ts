@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { ClientTable } from "../core/client-table.js";
 import type { PaxosCore } from "../core/core.js";
+import { PaxosError } from "../core/errors.js";
 import type { CoreEvent, Position } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
@@ -72,8 +73,15 @@ export class Snapshots<R> {
         applier.hold();
         await parts.markInstall(position);
       },
+      checkTable: (bytes) => {
+        if (applier.executor.clients === undefined)
+          throw new PaxosError(
+            "ERR_PAXOS_CLIENT",
+            "the others remember clients, this node was joined without clientsMax",
+          );
+        new ClientTable().load(bytes, crc32);
+      },
       spoolFile: snapshotDir === undefined ? undefined : spoolFile(snapshotDir, ids.nodeId, ids.groupId),
-      checkTable: (bytes) => void new ClientTable().load(bytes, crc32),
       done: (position, clientTable) => this.#installed(position, clientTable),
     });
   }

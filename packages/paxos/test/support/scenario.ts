@@ -75,7 +75,7 @@ export function runScenario({
   const changing = members ?? (mutation === undefined && random.fork("members").chance(0.5));
   const torn = tearing ?? (mutation === undefined && random.fork("torn").chance(0.3));
   const retrying = random.fork("requests");
-  const requests = asking ?? (mutation === undefined && retrying.chance(0.4));
+  const requests = asking ?? (mutation === undefined && retrying.chance(0.25));
   const observer = new Observer(names, mutation?.betrayal("everybody"));
   const replica = (name: string, role?: MemberRole) =>
     new SimReplica({
@@ -128,7 +128,7 @@ export function runScenario({
   });
   // Where clocks are as wrong as they like, nobody can tell how old anything is.
   const reading = random.fork("local reads");
-  const locally = localReads ?? (mutation === undefined && leaseReads && reading.chance(0.4));
+  const locally = localReads ?? (mutation === undefined && leaseReads && reading.chance(0.25));
   const readers = locally ? [new LocalReader({ world, replicas, observer, tally, random: reading })] : [];
   const everybody = [...clients, ...retryingClients, ...readers];
 

@@ -1,6 +1,8 @@
 /** What operations on a table's settings take. */
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
+import type { IndexUpdateRequest } from "../index-updates.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
+import { attributeDefinitions, globalIndexUpdates } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -19,7 +21,7 @@ export const tags: Shape = {
   },
 };
 
-export interface UpdateTableRequest {
+export interface UpdateTableRequest extends IndexUpdateRequest {
   TableName: string;
   BillingMode?: BillingMode;
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
@@ -41,9 +43,8 @@ export const updateTable: StructureShape = {
     },
     DeletionProtectionEnabled: { type: "boolean" },
     TableClass: tableClass,
-    // Says what the keys' types are, which do not change here.
-    AttributeDefinitions: { type: "unsupported", unless: Array.isArray },
-    GlobalSecondaryIndexUpdates: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
+    AttributeDefinitions: attributeDefinitions,
+    GlobalSecondaryIndexUpdates: globalIndexUpdates,
     GlobalTableWitnessUpdates: { type: "unsupported" },
     MultiRegionConsistency: { type: "unsupported" },
     OnDemandThroughput: { type: "unsupported" },

@@ -91,3 +91,41 @@ export const globalIndexes: Shape = {
   type: "list",
   of: { type: "structure", name: "GlobalSecondaryIndex", members: globalIndexMembers },
 };
+
+export const globalIndexUpdates: Shape = {
+  type: "list",
+  of: {
+    type: "structure",
+    name: "GlobalSecondaryIndexUpdate",
+    members: {
+      Create: { type: "structure", name: "CreateGlobalSecondaryIndexAction", members: globalIndexMembers },
+      Update: {
+        type: "structure",
+        name: "UpdateGlobalSecondaryIndexAction",
+        members: {
+          IndexName: indexName,
+          ProvisionedThroughput: indexThroughput,
+          OnDemandThroughput: { type: "unsupported" },
+          WarmThroughput: { type: "unsupported" },
+        },
+      },
+      Delete: {
+        type: "structure",
+        name: "DeleteGlobalSecondaryIndexAction",
+        members: { IndexName: indexName },
+      },
+    },
+  },
+};
+
+export const attributeDefinitions: Shape = {
+  type: "list",
+  of: {
+    type: "structure",
+    name: "AttributeDefinition",
+    members: {
+      AttributeName: attributeName,
+      AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
+    },
+  },
+};

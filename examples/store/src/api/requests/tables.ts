@@ -2,7 +2,7 @@
 import type { TableClass, Tag } from "../control/settings.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { tableClass, tags } from "./control.js";
-import { type GlobalIndexRequest, type LocalIndexRequest, localIndexes } from "./indexes.js";
+import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -61,7 +61,7 @@ export const createTable: StructureShape = {
       members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
     },
     DeletionProtectionEnabled: { type: "boolean" },
-    GlobalSecondaryIndexes: { type: "unsupported" },
+    GlobalSecondaryIndexes: globalIndexes,
     LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },

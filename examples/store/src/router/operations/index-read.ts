@@ -14,7 +14,6 @@ import type {
   IndexRead,
   Item,
   KeyAttribute,
-  LocalIndex,
   TableRecord,
 } from "../../api/model.js";
 import type { QueryRequest, ScanRequest } from "../../api/requests/items.js";
@@ -35,8 +34,6 @@ export function indexOf(table: TableRecord, request: Request): IndexDefinition |
   return global;
 }
 
-const isLocal = (index: IndexDefinition): index is LocalIndex => "number" in index;
-
 /**
  * How the entries are to be read.
  * @throws ValidationException where a global index does not show what is asked for: it alone cannot fetch it
@@ -53,7 +50,8 @@ export function indexRead(
   const shown = shownNames(index, table.keySchema);
   const isShown = (asked: string) => shown === undefined || shown.includes(asked);
   const hidden = [...new Set((projection ?? []).map(([head]) => String(head)))].filter((asked) => !isShown(asked));
-  if (!isLocal(index)) {
+  const local = table.localIndexes?.find((one) => one === index);
+  if (local === undefined) {
     if (request.Select === "ALL_ATTRIBUTES" && shown !== undefined)
       throw validationError(messages.allOfGlobalIndex(name));
     if (hidden.length > 0) throw validationError(messages.notProjected(name, hidden));
@@ -61,7 +59,7 @@ export function indexRead(
   }
   const filterHidden = filter !== undefined && [...attributeNames(filter)].some((asked) => !isShown(asked));
   const wholeItems = (request.Select === "ALL_ATTRIBUTES" && shown !== undefined) || hidden.length > 0 || filterHidden;
-  return { name, keyNames, local: { number: index.number, wholeItems, ...(shown && { shown }) } };
+  return { name, keyNames, local: { number: local.number, wholeItems, ...(shown && { shown }) } };
 }
 
 /** The entries that a Query's key condition names. */

@@ -1,6 +1,7 @@
 import { controlMessages } from "../../api/control/messages.js";
 import type { TableChange } from "../../api/control/settings.js";
 import { ApiError, validationError } from "../../api/errors.js";
+import { indexUpdatesOf } from "../../api/index-updates.js";
 import type { TableRecord } from "../../api/model.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
 import { streamChange } from "../../api/streams/specification.js";
@@ -12,12 +13,15 @@ export const updateTable: Operation<UpdateTableRequest> = {
   async run(request, { backend }) {
     const { TableName, StreamSpecification } = request;
     const change = changeOf(request);
+    const indexUpdates = indexUpdatesOf(request);
     const changesSettings = Object.keys(change).length > 0;
-    if (!changesSettings && StreamSpecification === undefined) throw validationError(controlMessages.nothingToUpdate);
+    if (!changesSettings && StreamSpecification === undefined && indexUpdates.length === 0)
+      throw validationError(controlMessages.nothingToUpdate);
     const viewType = StreamSpecification === undefined ? null : streamChange(StreamSpecification);
     if (StreamSpecification !== undefined && backend.streams === undefined)
       throw new ApiError("UnknownOperationException");
     let table = changesSettings ? await backend.updateTable(TableName, change) : undefined;
+    if (indexUpdates.length > 0) table = await backend.updateIndexes(TableName, indexUpdates);
     if (StreamSpecification !== undefined) table = await backend.streams?.setStream(TableName, viewType);
     return { TableDescription: tableDescription(table as TableRecord) };
   },

@@ -159,7 +159,8 @@ test("a snapshot that a replica has got wrong is not believed, in whatever way: 
 test("more than it holds in memory is no trouble", async () => {
   const life = new Life();
   const text = "x".repeat(100_000);
-  for (let i = 0; i < 60; i++) await life.write([put(`big-${i % 45}`, `${text}${i}`)]);
+  for (let i = 0; i < 60; i += 10)
+    await life.write(Array.from({ length: 10 }, (_, j) => put(`big-${(i + j) % 45}`, `${text}${i + j}`)));
   await life.snapshot();
   await life.write([{ op: "delete", key: Buffer.from("big-7") }]);
   await life.reference(async (reference) => {

@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Item } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
-import { CHANGES_BEGIN, type Change, type ChangeLimits, type ChangePosition } from "../src/storage-node/changes.js";
+import {
+  CHANGES_BEGIN,
+  type Change,
+  type ChangeLimits,
+  type ChangePosition,
+  SLOT_END,
+} from "../src/storage-node/changes.js";
 import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
 import { partitionPage } from "../src/storage-node/page.js";
 import { LonePartition } from "./support/lone-partition.js";
@@ -142,18 +148,34 @@ test("what a partition says of itself is no item", async () => {
   }
 });
 
+/** Written in 15 bytes, counted as two: as large as an item can be in the log. */
+const flags = (value: boolean): Item => ({
+  ...n(1),
+  l: { L: Array.from({ length: 204_000 }, () => ({ BOOL: value })) },
+});
+
 test("the largest items there can be fit into an entry beside what they replace", async () => {
   await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
-  const flags = (value: boolean): Item => ({
-    ...n(1),
-    l: { L: Array.from({ length: 204_000 }, () => ({ BOOL: value })) },
-  });
   await write("a", flags(true));
   await write("a", flags(false));
   const [, second] = await all();
   expect(second?.before?.bytes.length).toBeGreaterThan(2_500_000);
   await partition.trim(partition.host.replica.appliedThrough);
   expect(await all()).toHaveLength(2);
+});
+
+test("a transaction that replaces more than fits into an entry is carried out in several", async () => {
+  const { writer, participant, replica } = partition.host;
+  await writer.describe({ recordsChanges: true, asOf: 1 });
+  const names = ["a", "b", "c", "d"];
+  for (const name of names) await write(name, flags(true));
+  const from = { slot: replica.appliedThrough, index: SLOT_END };
+  const actions = names.map((name) => ({ key: keyOf(name), op: { kind: "delete", returnValues: "NONE" } as const }));
+  const ledger = { partition: 7, key: keyOf("ledger") };
+  await participant.prepare({ transaction: "t", ledger, actions });
+  expect(await all({ bytesMax: 1e9 }, from)).toEqual([]);
+  await participant.resolve({ transaction: "t", committedAtMs: Date.now() });
+  expect((await all({ bytesMax: 1e9 }, from)).map(told)).toEqual(names.map((name) => [name, "1", undefined]));
 });
 
 test("what was decided earlier does not come after what was decided later", async () => {

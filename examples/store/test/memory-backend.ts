@@ -1,10 +1,12 @@
 import { readUnits, writeUnits } from "../src/api/capacity.js";
 import { matches } from "../src/api/condition.js";
+import { type Backup, type BackupListRequest, backupId, listedBackups } from "../src/api/control/backups.js";
 import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
 import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
+import { restoredDefinition } from "../src/api/tables.js";
 import { compareBytes } from "../src/api/text.js";
 import { cancelled, transactReadUnits } from "../src/api/transactions.js";
 import { assertCondition, evaluateWrite } from "../src/api/write.js";
@@ -30,6 +32,7 @@ interface Table {
 /** A whole storage side in one process and no file: sorted arrays. Its `restoreTable` knows only the present. */
 export class MemoryBackend implements Backend {
   readonly #tables = new Map<string, Table>();
+  readonly #backups = new Map<string, { backup: Backup; entries: Entry[] }>();
   #created = 0;
   /** Whether `get` answers with JSON, as a storage side may. */
   asJson = false;
@@ -82,6 +85,55 @@ export class MemoryBackend implements Backend {
   }): Promise<{ names: string[]; more: boolean }> {
     const names = [...this.#tables.keys()].sort().filter((name) => after === undefined || name > after);
     return { names: names.slice(0, limitMax), more: names.length > limitMax };
+  }
+
+  async createBackup({
+    tableName,
+    name,
+    untilMs,
+  }: {
+    tableName: string;
+    name: string;
+    untilMs: number;
+  }): Promise<Backup> {
+    const table = this.#tables.get(tableName);
+    if (table === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
+    const id = backupId(untilMs, String(this.#backups.size).padStart(8, "0"));
+    const backup = { id, name, table: table.record, untilMs };
+    this.#backups.set(id, { backup, entries: structuredClone(table.entries) });
+    return backup;
+  }
+
+  async describeBackup(id: string): Promise<Backup> {
+    return this.#backup(id).backup;
+  }
+
+  async deleteBackup(id: string): Promise<Backup> {
+    const { backup } = this.#backup(id);
+    this.#backups.delete(id);
+    return backup;
+  }
+
+  async listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
+    return listedBackups(
+      [...this.#backups.values()].map(({ backup }) => backup),
+      request,
+    );
+  }
+
+  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+    if (this.#tables.has(target)) {
+      throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
+    }
+    const record = await this.createTable(restoredDefinition(backup.table, target));
+    this.#table(target).entries.push(...structuredClone(this.#backup(backup.id).entries));
+    return record;
+  }
+
+  #backup(id: string): { backup: Backup; entries: Entry[] } {
+    const found = this.#backups.get(id);
+    if (found === undefined) throw new ApiError("BackupNotFoundException");
+    return found;
   }
 
   async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {

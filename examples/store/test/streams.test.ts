@@ -11,7 +11,7 @@ import {
   GetShardIteratorCommand,
   ListStreamsCommand,
 } from "@aws-sdk/client-dynamodb-streams";
-import { DeleteCommand, PutCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
+import { DeleteCommand, PutCommand, TransactWriteCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTable, deleteTable, singleStore, tableExists } from "./support/single.js";
 import { readOn, readStream, shardsOf, streamsClient } from "./support/streams.js";
@@ -282,4 +282,27 @@ describe("what is wrong is told as the service does", () => {
       "Member must satisfy enum value set: [KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE, OLD_IMAGE]",
     );
   });
+});
+
+test("what a transaction changes has its records as other changes have, and what is cancelled has none", async () => {
+  const name = "transacted";
+  const arn = await createStreamed(name, "OLD_IMAGE");
+  const keys = Array.from({ length: 4 }, (_, sk) => ({ pk: "one", sk }));
+  for (const Key of keys) await s.documents.send(new PutCommand({ TableName: name, Item: { ...Key, v: "old" } }));
+  const remove = (condition: string) =>
+    s.documents.send(
+      new TransactWriteCommand({
+        TransactItems: keys.map((Key) => ({
+          Delete: { TableName: name, Key, ConditionExpression: condition },
+        })),
+      }),
+    );
+  await expect(remove("attribute_not_exists(pk)")).rejects.toMatchObject({ name: "TransactionCanceledException" });
+  await remove("attribute_exists(pk)");
+  const records = await readStream(streams, arn);
+  expect(records.map(({ eventName, dynamodb }) => [eventName, dynamodb?.Keys?.sk?.N])).toEqual([
+    ...keys.map(({ sk }) => ["INSERT", String(sk)]),
+    ...keys.map(({ sk }) => ["REMOVE", String(sk)]),
+  ]);
+  expect(records.at(-1)?.dynamodb?.OldImage?.v?.S).toBe("old");
 });

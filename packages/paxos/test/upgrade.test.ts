@@ -188,15 +188,13 @@ describe("two releases in one group", () => {
     await fleet.exchange("b", earlier);
     await fleet.exchange("b", thisRelease);
     await fleet.exchange("c", thisRelease);
-    let client = 0;
-    await until(() => {
-      fleet.leader?.group.register().then(
-        (id) => (client ||= id),
-        () => {},
-      );
-      return client > 0;
-    });
-    const ask = () => fleet.leader?.group.propose(bytes("once"), { client, sequence: 1 });
+    let client: number | undefined;
+    while (client === undefined) {
+      client = await fleet.leader?.group.register().catch(() => undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const asked = { client, sequence: 1 };
+    const ask = () => fleet.leader?.group.propose(bytes("once"), asked);
     expect([await ask(), await ask()]).toEqual([2, 2]);
     await until(() => [...fleet.nodes.values()].every(({ journal }) => journal.commands.join() === "for all,once"));
     // From here on there is no way back, and the earlier release says so.

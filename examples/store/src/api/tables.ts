@@ -4,7 +4,7 @@ import { checkTags } from "./control/tags.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
-import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
+import type { GlobalIndexDefinition, KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
 import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
@@ -117,4 +117,23 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
     }),
   };
+}
+
+/** What a table that is restored from another one, or from a backup of it, is to be: settings other than what it costs are not restored. */
+export function restoredDefinition(table: TableRecord, name: string): TableDefinition {
+  const { keySchema, localIndexes, globalIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
+  return {
+    name,
+    keySchema,
+    ...(localIndexes && { localIndexes }),
+    ...(globalIndexes && { globalIndexes: globalIndexes.map(definitionOf) }),
+    billingMode,
+    readUnitsPerSecond,
+    writeUnitsPerSecond,
+  };
+}
+
+function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
+  const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
+  return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
 }

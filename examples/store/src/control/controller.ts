@@ -30,6 +30,8 @@ export interface ControllerOptions {
     "tables" | "partitions" | "partitionsOf" | "streams" | "streamsOf" | "appliedThrough"
   >;
   readonly archive: ObjectStore;
+  /** See `ArchiveScheduleOptions`. */
+  readonly keptSinceMs?: (partition: number) => number | undefined;
   readonly partitions: () => Iterable<PartitionHost>;
   /** The metadata's. */
   readonly group: Pick<Group, "members" | "addStorageReplica" | "remove" | "status">;

@@ -1,9 +1,10 @@
+import type { Backup } from "../api/control/backups.js";
 import type { GlobalIndex, TableRecord } from "../api/model.js";
 import type { PutWrite } from "../storage-node/command.js";
 
 /**
  * How the metadata lies in its own partition, and in memds, which is fed from it:
- * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `n` the next partition number.
+ * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
  */
 export interface PartitionRecord {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
@@ -55,10 +56,16 @@ export const ringIds = ({ tableId, globalIndexes = [] }: TableEntry): string[] =
   ...globalIndexes.map(({ indexId }) => indexId),
 ];
 
+export interface BackupRecord extends Backup {
+  /** Those of the table at that moment: where in the archive it is. */
+  readonly partitions: readonly PartitionRecord[];
+}
+
 export const METADATA_PARTITION = 0;
 export const HASH_END = 0x1_0000_0000;
 
 export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
+export const backupKey = (id: string): Buffer => Buffer.from(`b/${id}`);
 export const streamKey = (tableName: string, label: string): Buffer => Buffer.from(`s/${tableName}/${label}`);
 export const nextPartitionKey = (): Buffer => Buffer.from("n");
 

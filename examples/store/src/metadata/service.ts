@@ -28,6 +28,9 @@ export interface VersionedTable {
   readonly version: number;
 }
 
+/** What a new table is filled with: a table as it was at a moment, or a backup. */
+export type RestoreSource = { readonly source: string; readonly untilMs: number } | { readonly backup: string };
+
 export interface MetadataServiceOptions {
   readonly group: Group<number>;
   readonly writer: Writer;
@@ -73,17 +76,14 @@ export class MetadataService {
     return this.#options.group.status().leaseRemainingMs > 0;
   }
 
-  async createTable(
-    definition: TableDefinition,
-    restore?: { source: string; untilMs: number },
-  ): Promise<VersionedTable> {
+  async createTable(definition: TableDefinition, restore?: RestoreSource): Promise<VersionedTable> {
     const { view, newTableId, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
       if (view.tables.has(definition.name))
         throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
-      const source = restore === undefined ? undefined : this.#table(restore.source);
+      const source = restore && this.#restoreSource(restore);
       const tableId = newTableId();
-      const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
+      const ranges = source?.partitions ?? hashRanges(partitionsPerTable);
       const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
       const { streamViewType, globalIndexes: indexesAsked = [], ...asked } = definition;
       const globalIndexes = indexesAsked.map((index, i) => this.#newIndex(index, i + 1));
@@ -99,9 +99,7 @@ export class MetadataService {
         status: "CREATING",
         createdAtMs: nowMs(),
         partitions: partitions.length,
-        ...(source === undefined || restore === undefined
-          ? {}
-          : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
+        ...(source && { restore: source }),
       };
       await this.#submit([
         ...putPartitions(all, view.nextPartition + all.length),
@@ -185,6 +183,17 @@ export class MetadataService {
       const { restore: _done, ...rest } = current;
       await this.#submit([putRecord(tableKey(table.name), rest)]);
     });
+  }
+
+  /** Which partitions of the archive, and until when. */
+  #restoreSource(from: RestoreSource): { partitions: readonly PartitionRecord[]; untilMs: number } {
+    const { view } = this.#options;
+    if ("source" in from) {
+      return { partitions: view.partitionsOf(this.#table(from.source).tableId), untilMs: from.untilMs };
+    }
+    const backup = view.backups.get(from.backup);
+    if (backup === undefined) throw new ApiError("BackupNotFoundException");
+    return { partitions: backup.partitions, untilMs: backup.untilMs };
   }
 
   async deleteTable(name: string): Promise<VersionedTable> {

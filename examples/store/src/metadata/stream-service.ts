@@ -4,10 +4,11 @@ import type { KeySchema } from "../api/model.js";
 import { enabledStream, endedStream, isForgotten, markedStream, type PartitionSlot } from "../api/streams/lifetime.js";
 import { streamMessages } from "../api/streams/messages.js";
 import type { LatestStream, StreamRecord, StreamViewType } from "../api/streams/model.js";
-import { streamArn, streamLabel } from "../api/streams/names.js";
+import { streamArn } from "../api/streams/names.js";
 import type { Write } from "../storage-node/command.js";
 import { putRecord, streamKey, type TableEntry, tableKey } from "./records.js";
 import type { MetadataService, VersionedTable } from "./service.js";
+import { labelTimeMs, streamLabel } from "./stream-label.js";
 import type { MetadataView } from "./view.js";
 
 export interface StreamServiceOptions {
@@ -35,7 +36,7 @@ export function newStream(
 ): { latestStream: LatestStream; write: Write } {
   const labels = [...view.streams.values()].filter(({ tableName }) => tableName === name).map(({ label }) => label);
   const label = streamLabel(nowMs, labels.sort().at(-1));
-  const createdAtMs = Date.parse(`${label}Z`);
+  const createdAtMs = labelTimeMs(label);
   const record: StreamRecord = {
     tableName: name,
     tableId,

@@ -1,6 +1,6 @@
 import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
-import type { PartitionRecord, TableEntry } from "./records.js";
+import type { BackupRecord, PartitionRecord, TableEntry } from "./records.js";
 
 export interface MetadataChange {
   readonly key: Uint8Array;
@@ -21,6 +21,8 @@ export class MetadataView {
   /** By key. */
   readonly streams = new Map<string, StreamRecord>();
   readonly #tablesById = new Map<string, TableEntry>();
+  /** By id. */
+  readonly backups = new Map<string, BackupRecord>();
   readonly #routes = new Map<string, PartitionRecord>();
   nextPartition = 1;
   appliedThrough: number;
@@ -37,6 +39,7 @@ export class MetadataView {
       this.tables.clear();
       this.#tablesById.clear();
       this.partitions.clear();
+      this.backups.clear();
       this.streams.clear();
       this.#routes.clear();
       this.#load(replica);
@@ -53,6 +56,16 @@ export class MetadataView {
     return [...this.partitions.values()]
       .filter((record) => record.tableId === tableId)
       .sort((a, b) => a.hashFrom - b.hashFrom);
+  }
+
+  /** The moment of the oldest backup that a partition's archive is kept for, if there is one. */
+  keptSinceMs(partition: number): number | undefined {
+    let oldest: number | undefined;
+    for (const { partitions, untilMs } of this.backups.values()) {
+      if (!partitions.some((record) => record.partition === partition)) continue;
+      oldest = Math.min(oldest ?? untilMs, untilMs);
+    }
+    return oldest;
   }
 
   /** Those of a table, oldest first: at most one of them is on. */
@@ -82,6 +95,9 @@ export class MetadataView {
         this.tables.set(name.slice(2), table);
         this.#tablesById.set(table.tableId, table);
       }
+    } else if (name.startsWith("b/")) {
+      if (value === undefined) this.backups.delete(name.slice(2));
+      else this.backups.set(name.slice(2), value as BackupRecord);
     } else if (name.startsWith("s/")) {
       if (value === undefined) this.streams.delete(name);
       else this.streams.set(name, value as StreamRecord);

@@ -1,3 +1,5 @@
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
+
 import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import type {
@@ -85,6 +87,17 @@ export interface Backend {
     readonly untilMs: number;
   }): Promise<TableRecord>;
 
+  /** Names a moment of a table, which is kept from now on. */
+  createBackup(request: {
+    readonly tableName: string;
+    readonly name: string;
+    readonly untilMs: number;
+  }): Promise<Backup>;
+  describeBackup(id: string): Promise<Backup>;
+  deleteBackup(id: string): Promise<Backup>;
+  listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }>;
+  /** Creates `target` as the backup's table was at its moment. */
+  restoreBackup(request: { readonly backup: Backup; readonly target: string }): Promise<TableRecord>;
   /** Absent: nothing expires here. */
   setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
   /** Absent: there are no streams here. */

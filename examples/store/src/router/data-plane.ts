@@ -1,21 +1,14 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
-import type {
-  GlobalIndexDefinition,
-  Item,
-  ItemKey,
-  Page,
-  PageRequest,
-  TableDefinition,
-  TableRecord,
-  WriteOp,
-} from "../api/model.js";
+import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import { restoredDefinition } from "../api/tables.js";
 import type { TimeToLive } from "../api/time-to-live.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
 import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
@@ -90,22 +83,61 @@ export class DataPlane implements Backend {
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const { keySchema, localIndexes, globalIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
     for (const record of await this.#partitionsOf(table)) {
       await this.#atLeader(record, "archive", { partition: record.partition });
     }
-    const definition: TableDefinition = {
-      name: target,
-      keySchema,
-      ...(localIndexes && { localIndexes }),
-      ...(globalIndexes && { globalIndexes: globalIndexes.map(definitionOf) }),
-      billingMode,
-      readUnitsPerSecond,
-      writeUnitsPerSecond,
-    };
+    const definition = restoredDefinition(table, target);
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
+  }
+
+  async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {
+    const { tableName } = request;
+    const table = await this.describeTable(tableName).catch((error: unknown) => {
+      throw renamed(
+        error,
+        "ResourceNotFoundException",
+        "TableNotFoundException",
+        messages.tableNotFoundPlain(tableName),
+      );
+    });
+    if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
+    // What is behind the moment is in the archive before there is a name for it.
+    for (const record of await this.#partitionsOf(table)) {
+      await this.#atLeader(record, "archive", { partition: record.partition });
+    }
+    return await this.#ofMetadata("createBackup", request);
+  }
+
+  async describeBackup(id: string): Promise<Backup> {
+    return await this.#ofMetadata("describeBackup", { id });
+  }
+
+  async deleteBackup(id: string): Promise<Backup> {
+    return await this.#ofMetadata("deleteBackup", { id });
+  }
+
+  async listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
+    return await this.#ofMetadata("listBackups", request);
+  }
+
+  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+    const definition = restoredDefinition(backup.table, target);
+    return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
+      (error: unknown) => {
+        throw renamed(
+          error,
+          "ResourceInUseException",
+          "TableAlreadyExistsException",
+          messages.tableExistsNamed(target),
+        );
+      },
+    );
+  }
+
+  async #ofMetadata<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    return await this.#asked(() => this.#leaders.call(METADATA_PARTITION, this.#options.members, method, params));
   }
 
   async deleteTable(name: string): Promise<TableRecord> {
@@ -405,11 +437,6 @@ function globalIndex(table: TableRecord, indexName: string): (Ring & LimitedTabl
 }
 
 /** What somebody would ask for to have such an index again. */
-function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
-  const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
-  return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
-}
-
 /** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */
 function spentOnIndexes(
   table: TableRecord,

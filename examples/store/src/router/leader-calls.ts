@@ -11,6 +11,8 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "get",
   "page",
   "describeTable",
+  "describeBackup",
+  "listBackups",
   "listTables",
   "prepare",
   "resolve",

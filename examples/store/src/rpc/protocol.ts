@@ -1,10 +1,11 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
 import type { TimeToLive } from "../api/time-to-live.js";
-import type { VersionedTable } from "../metadata/service.js";
+import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
@@ -41,10 +42,14 @@ export interface NodeMethods {
   dropIndex: { params: { partition: number; number: number }; result: null };
 
   createTable: {
-    params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };
+    params: { definition: TableDefinition; restore?: RestoreSource };
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
+  createBackup: { params: { tableName: string; name: string; untilMs: number }; result: Backup };
+  deleteBackup: { params: { id: string }; result: Backup };
+  describeBackup: { params: { id: string }; result: Backup };
+  listBackups: { params: BackupListRequest; result: { backups: Backup[]; more: boolean } };
   updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
   updateIndexes: { params: { name: string; updates: readonly IndexUpdate[] }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Audit, RepairResult } from "@evenkeel/scrubber";
 import { ArchiveError, type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
 import type { Fleet } from "../control/fleet.js";
@@ -21,6 +22,9 @@ export interface RepairParts {
   readonly calls: LeaderCalls;
   readonly audit: Audit;
 }
+
+const TELL_MS_MAX = 15_000;
+const TELL_AGAIN_MS = 200;
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -143,11 +147,21 @@ export async function rebuildNode({ fleet, audit }: RepairParts, nodeId: string)
   };
   await audit({ ...order, phase: "intended" });
   fleet.rebuild(nodeId);
-  // Whoever leads the metadata need not wait for a silence. Where nobody hears it now, healing sees it by itself, later.
-  for (const node of others)
-    await fleet
-      .callerTo(node.nodeId)
-      .call("giveUpNode", { nodeId }, { timeoutMs: 2_000 })
-      .catch(() => undefined);
+  await givenUp(fleet, nodeId);
   return { what, outcome: "rebuilding" };
+}
+
+/**
+ * Tells whoever leads the metadata, so that it need not wait for a silence. It may be the very node that has just been stopped: then another one leads soon. Where nobody
+ * hears it in time, healing sees it by itself, later.
+ */
+async function givenUp(fleet: Fleet, nodeId: string): Promise<void> {
+  const untilMs = performance.now() + TELL_MS_MAX;
+  while (performance.now() < untilMs) {
+    for (const node of fleet.nodeIds()) {
+      const told = (async () => await fleet.callerTo(node).call("giveUpNode", { nodeId }, { timeoutMs: 2_000 }))();
+      if ((await told.catch(() => "not the leader")) === null) return;
+    }
+    await delay(TELL_AGAIN_MS);
+  }
 }

@@ -107,14 +107,15 @@ export class Scrubbing {
         repairs.push({ what, outcome, why: cause === undefined ? undefined : String(cause) });
       }
     }
-    for (const partition of this.#rottenArchives) {
-      const members = this.#partitions.get(partition)?.members;
-      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members)));
-    }
+    // Before the archive: who cannot read its log cannot make an object of it anew, and leads no more afterwards.
     for (const nodeId of this.#rottenLogs) {
       if (repairs.some(({ outcome }) => outcome === "rebuilding"))
         repairs.push({ what: `${nodeId}: its log`, outcome: "absent", why: "another node begins anew: ask again" });
       else repairs.push(await rebuildNode(this.#parts, nodeId));
+    }
+    for (const partition of this.#rottenArchives) {
+      const members = this.#partitions.get(partition)?.members;
+      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members)));
     }
     return repairs;
   }

@@ -1,3 +1,4 @@
+import { ApiError } from "../api/errors.js";
 import type { Item } from "../api/model.js";
 import { expiredCondition, isExpired } from "../api/time-to-live.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
@@ -58,18 +59,16 @@ export class ExpirySweep {
     const condition = expiredCondition(attribute, nowMs);
     const op = { kind: "delete", condition, returnValues: "NONE", expired: true } as const;
     const outcomes = await Promise.allSettled(due.map((key) => this.#parts.writer.write(key, op)));
-    for (const outcome of outcomes) {
-      // An item that was given more time meanwhile: its condition fails, and that is that.
-      if (
-        outcome.status === "rejected" &&
-        (outcome.reason as { type?: unknown }).type !== "ConditionalCheckFailedException"
-      )
-        throw outcome.reason;
-    }
+    for (const outcome of outcomes) if (outcome.status === "rejected" && !isItems(outcome.reason)) throw outcome.reason;
     const expired = outcomes.filter(({ status }) => status === "fulfilled").length;
     return { units: items + due.length + Math.floor(bytes / UNIT_BYTES), expired, ended };
   }
 }
+
+/** It was given more time meanwhile, or a transaction decides about it: the next pass comes by again. */
+const isItems = (reason: unknown): boolean =>
+  reason instanceof ApiError &&
+  (reason.type === "ConditionalCheckFailedException" || reason.type === "TransactionConflictException");
 
 /** Most items have no such number at all, which their bytes tell. */
 function isDue({ json }: StoredValue, mark: string, attribute: string, nowMs: number): boolean {

@@ -114,10 +114,31 @@ export class IndexUpkeep {
    * What else belongs into the entry of these writes.
    * @param get what a key holds before them
    * @param always they cannot be refused any more: a transaction was decided
-   * @param unitsOnly nothing is written yet: no record is made of them
    * @throws ProvisionedThroughputExceededException where global indexes are too far behind
    */
-  effects(writes: readonly Write[], get: Get, { always = false, unitsOnly = false } = {}): IndexEffects {
+  effects(writes: readonly Write[], get: Get, { always = false } = {}): IndexEffects {
+    const { writes: local, units, touched } = this.#made(writes, get);
+    if (touched.length === 0) return { writes: local, ...(units && { units }) };
+    if (!always) this.#assertRoom();
+    return { writes: [...local, this.#record(touched)], ...(units && { units }) };
+  }
+
+  /**
+   * What these writes would cost the indexes, as `effects` says it; nothing is written for it.
+   * @throws as `effects`, with `always` too
+   */
+  units(writes: readonly Write[], get: Get, { always = false } = {}): IndexEffects["units"] {
+    const { units, touched } = this.#made(writes, get);
+    if (!always && touched.length > 0) this.#assertRoom();
+    return units;
+  }
+
+  #assertRoom(): void {
+    if (this.outboxLength >= this.#outboxMax)
+      throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
+  }
+
+  #made(writes: readonly Write[], get: Get): IndexEffects & { readonly touched: readonly Touched[] } {
     const more: Write[] = [];
     const units: Record<string, number> = {};
     const touched: Touched[] = [];
@@ -146,12 +167,7 @@ export class IndexUpkeep {
       }
       if (indexes.length > 0) touched.push({ key: write.key, indexes });
     }
-    if (touched.length > 0) {
-      if (!always && this.outboxLength >= this.#outboxMax)
-        throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
-      if (!unitsOnly) more.push(this.#record(touched));
-    }
-    return { writes: more, ...(Object.keys(units).length > 0 && { units }) };
+    return { writes: more, touched, ...(Object.keys(units).length > 0 && { units }) };
   }
 
   #record(touched: readonly Touched[]): Write {

@@ -1,6 +1,7 @@
 import type { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Controller } from "../control/controller.js";
+import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
 import { setTimeToLive } from "../metadata/time-to-live.js";
@@ -21,6 +22,7 @@ const CHANGE_TIMEOUT_MS = 30_000;
 export interface NodeParts {
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
+  readonly backups: () => BackupService;
   readonly streams: () => StreamService;
   readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
@@ -37,7 +39,7 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 
 /** What a node answers to routers and to other nodes. */
 export function nodeMethods(parts: NodeParts): Handlers {
-  const { partitionOf, metadata, streams, archive, controller, status, wal } = parts;
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal } = parts;
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -69,6 +71,10 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
+    createBackup: ({ tableName, name, untilMs }) => backups().create(tableName, name, untilMs),
+    deleteBackup: ({ id }) => backups().delete(id),
+    describeBackup: ({ id }) => backups().describe(id),
+    listBackups: (request) => backups().list(request),
     updateTable: ({ name, change }) => metadata().updateTable(name, change),
     async updateIndexes({ name, updates }) {
       const table = await metadata().updateIndexes(name, updates);

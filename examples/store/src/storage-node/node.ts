@@ -6,6 +6,7 @@ import { Wal } from "@evenkeel/wal";
 import { type ObjectStore, PatientObjectStore } from "@evenkeel/wal/archive";
 import { Controller } from "../control/controller.js";
 import type { Upkeep } from "../control/upkeep.js";
+import { BackupService } from "../metadata/backup-service.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
@@ -76,6 +77,7 @@ export class StorageNode {
   readonly #logReplicas = new Set<number>();
   #view!: MetadataView;
   #metadata!: MetadataService;
+  #backups!: BackupService;
   #streams!: StreamService;
   #controller!: Controller;
   #recovery: Recovery | undefined;
@@ -96,6 +98,7 @@ export class StorageNode {
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
+      backups: () => this.#backups,
       streams: () => this.#streams,
       archive: () => this.#archive,
       controller: () => this.#controller,
@@ -164,6 +167,11 @@ export class StorageNode {
       newTableId: randomUUID,
       nowMs: () => Date.now(),
     });
+    this.#backups = new BackupService({
+      metadata: this.#metadata,
+      view: this.#view,
+      newDistinction: () => randomUUID().slice(0, 8),
+    });
     this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
@@ -171,6 +179,7 @@ export class StorageNode {
       streams: this.#streams,
       view: this.#view,
       archive: this.#archive,
+      keptSinceMs: (partition) => this.#view.keptSinceMs(partition),
       partitions: () => this.#partitions.values(),
       group,
       founders,

@@ -202,8 +202,10 @@ export class Participant {
         if (writes.length === 0) writes.push(commitMark(transaction, committedAtMs));
         const { outcome } = this.#read(key);
         const write = writeOf(key, outcome);
-        if (write !== undefined) writes.push(...this.#writer.withIndexes(write));
+        if (write !== undefined) writes.push(write, ...this.#writer.indexWrites(write));
         bytes += outcome.op === "put" ? outcome.bytes.length : 0;
+        // Where changes are recorded, what is replaced stands beside it.
+        bytes += this.#writer.newest(key)?.bytes.length ?? 0;
       }
       writes.push({ op: "delete", key: lockKey(key) });
       bytes += 2 * key.length;

@@ -161,20 +161,20 @@ export class Writer {
     return outcome;
   }
 
+  /** What the table's indexes make of a write that cannot be refused any more, as things stand now. */
+  indexWrites(write: Write): readonly Write[] {
+    if (this.#indexes?.active !== true) return [];
+    return this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes;
+  }
+
   /**
-   * Write units by name of the index that a write will cost as things stand now; undefined where it changes none.
+   * What a write would cost the table's indexes, by their names.
    * @param always it cannot be refused any more
    * @throws ApiError where an index is too far behind
    */
-  indexUnits(write: Write, always: boolean): Readonly<Record<string, number>> | undefined {
+  indexUnits(write: Write, always: boolean): WriteResult["indexUnits"] {
     if (this.#indexes?.active !== true) return undefined;
-    return this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always, unitsOnly: true }).units;
-  }
-
-  /** A write that is decided, and after it what the table's indexes make of it as things stand now. */
-  withIndexes(write: Write): Write[] {
-    if (this.#indexes?.active !== true) return [write];
-    return [write, ...this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes];
+    return this.#indexes.units([write], (key) => this.newest(key)?.bytes, { always });
   }
 
   /** What a key holds, with what is decided and not chosen yet. */

@@ -12,7 +12,7 @@ import {
   trimHorizon,
 } from "../../src/api/streams/lifetime.js";
 import type { StreamRecord, StreamShard } from "../../src/api/streams/model.js";
-import { parseStreamArn, shardId, streamArn, streamLabel } from "../../src/api/streams/names.js";
+import { parseStreamArn, shardId, streamArn } from "../../src/api/streams/names.js";
 import {
   before,
   INDEX_END,
@@ -20,6 +20,7 @@ import {
   type StreamPosition,
   sequenceNumber,
 } from "../../src/api/streams/sequence-numbers.js";
+import { streamLabel } from "../../src/metadata/stream-label.js";
 
 const BEGAN_MS = Date.UTC(2026, 0, 1);
 const begun: StreamRecord = {

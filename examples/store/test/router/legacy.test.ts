@@ -112,6 +112,23 @@ describe("a read", () => {
   });
 });
 
+describe("a hostile client", () => {
+  it.each(["Expected", "AttributeUpdates"])("gains nothing by a bottomless value in %s", async (parameter) => {
+    const deep = `${'{"L":['.repeat(100_000)}${"]}".repeat(100_000)}`;
+    const rest = `"TableName":"${TableName}","Key":${JSON.stringify(key("x", 1))}`;
+    const answer = await call(h.port, "UpdateItem", `{${rest},"${parameter}":{"a":{"Value":${deep}}}}`);
+    expect(answer.json()).toMatchObject({ message: "Nesting Levels have exceeded supported limits" });
+  });
+
+  it("gains nothing by a hundred thousand conditions", async () => {
+    const ScanFilter = Object.fromEntries(
+      Array.from({ length: 100_000 }, (_, i) => [`a${i}`, { ComparisonOperator: "NULL" }]),
+    );
+    const answer = await call(h.port, "Scan", { TableName, ScanFilter });
+    expect(answer.json()).toMatchObject({ message: expect.stringContaining("too many operators") });
+  });
+});
+
 describe("a write", () => {
   it("happens as expected, or not at all", async () => {
     const Item = { ...key("attic", 1), v: { N: "1" } };

@@ -66,9 +66,11 @@ export class LocalReads {
     if (role === "log") throw badArgument("role", "storage: a log replica has no state to read", role);
     signal?.throwIfAborted();
     refuseIfStopped();
-    this.#freshness.wanted();
     const look = () => ({ value: fn(), appliedThrough: applier.appliedThrough, ageMs: this.#freshness.ageMs });
-    return maxStaleMs === undefined ? look() : this.#when(maxStaleMs, signal, look);
+    const read = maxStaleMs === undefined ? look() : this.#when(maxStaleMs, signal, look);
+    // Last: a question that left before this read came would not do for it.
+    this.#freshness.wanted();
+    return read;
   }
 
   #when<T>(maxStaleMs: number, signal: AbortSignal | undefined, look: () => T): Promise<T> {

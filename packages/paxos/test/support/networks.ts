@@ -21,6 +21,9 @@ export interface RealNetwork {
   close(): void;
 }
 
+/** Of iproute2. */
+const tool = "ip";
+
 let worlds = 0;
 
 /**
@@ -35,14 +38,14 @@ export class Namespaces implements RealNetwork {
   /** Undefined where namespaces can be made. */
   static missing(): string | undefined {
     if (process.platform !== "linux") return "needs Linux: network namespaces";
-    const command = missingCommand("ip", "iproute2");
+    const command = missingCommand(tool, "iproute2");
     if (command !== undefined) return command;
     const probe = `ek${process.pid}probe`;
-    const made = spawnSync("ip", ["netns", "add", probe], { encoding: "utf8" });
+    const made = spawnSync(tool, ["netns", "add", probe], { encoding: "utf8" });
     if (made.status !== 0) return `network namespaces cannot be made here (root?): ${made.stderr.trim()}`;
     // A bridge is a kernel module of its own.
-    const bridged = spawnSync("ip", ["-n", probe, "link", "add", "hub", "type", "bridge"], { encoding: "utf8" });
-    spawnSync("ip", ["netns", "del", probe]);
+    const bridged = spawnSync(tool, ["-n", probe, "link", "add", "hub", "type", "bridge"], { encoding: "utf8" });
+    spawnSync(tool, ["netns", "del", probe]);
     return bridged.status === 0 ? undefined : `the kernel makes no bridge here: ${bridged.stderr.trim()}`;
   }
 
@@ -70,7 +73,7 @@ export class Namespaces implements RealNetwork {
   }
 
   launch(node: string): readonly string[] {
-    return ["ip", "netns", "exec", this.#space(node), process.execPath];
+    return [tool, "netns", "exec", this.#space(node), process.execPath];
   }
 
   hostOf(node: string): string {
@@ -92,7 +95,7 @@ export class Namespaces implements RealNetwork {
   }
 
   close(): void {
-    for (const name of [...this.#nodes, "hub"]) spawnSync("ip", ["netns", "del", this.#space(name)]);
+    for (const name of [...this.#nodes, "hub"]) spawnSync(tool, ["netns", "del", this.#space(name)]);
   }
 
   #neighbour(verb: string, from: string, to: string, ...rest: string[]): void {
@@ -105,7 +108,7 @@ export class Namespaces implements RealNetwork {
 }
 
 function ip(...words: string[]): void {
-  const { status, stderr } = spawnSync("ip", words, { encoding: "utf8" });
+  const { status, stderr } = spawnSync(tool, words, { encoding: "utf8" });
   if (status !== 0) throw new Error(`ip ${words.join(" ")}: ${stderr.trim()}`);
 }
 

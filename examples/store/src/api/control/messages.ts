@@ -19,5 +19,8 @@ export const controlMessages = {
   tagKeysMissing: "Atleast one Tag Key needs to be provided as Input.",
   tagTwice: (key: string) => `Duplicate tag key: ${key}`,
   tagReserved: `${INVALID_VALUES}Tag keys that begin with aws: are reserved`,
+  backupArnInvalid: (arn: string) => `Invalid Request: Invalid BackupArn provided as input ${arn}`,
+  backupNotFound: (arn: string) => `Backup not found: ${arn}`,
+  tooManyBackups: (most: number) => `Too many backups: this store keeps at most ${most}`,
   tooManyTags: "Too many tags: a table has at most 50",
 } as const;

@@ -24,6 +24,8 @@ export interface LegacyParameters {
   KeyConditions?: Record<string, LegacyCondition>;
 }
 
+const NONE: Expressions = {};
+
 /** Both in the order in which an error text lists them. */
 const LEGACY = [
   "AttributeUpdates",
@@ -48,8 +50,8 @@ const EXPRESSIONS = [
  * @throws ValidationException
  */
 export function checkTogether(request: ExpressionParameters): void {
+  if (!hasLegacy(request)) return;
   const legacy = LEGACY.filter((name) => request[name] !== undefined);
-  if (legacy.length === 0) return;
   const expressions = EXPRESSIONS.filter((name) => request[name] !== undefined);
   // KeyConditions go with any expression but the one that says the same.
   const mixed = legacy.filter((name) => name !== "KeyConditions" || expressions.includes("KeyConditionExpression"));
@@ -60,8 +62,15 @@ export function checkTogether(request: ExpressionParameters): void {
   if (conditions === 1) throw validationError(messages.conditionalOperatorOfOne);
 }
 
+/** On the way of every request, and nearly none has any: no more than a look at each. */
+function hasLegacy(request: LegacyParameters): boolean {
+  for (const name of LEGACY) if (request[name] !== undefined) return true;
+  return false;
+}
+
 /** @throws ValidationException */
 export function legacyExpressions(request: LegacyParameters): Expressions {
+  if (!hasLegacy(request)) return NONE;
   const { AttributeUpdates, AttributesToGet, Expected, QueryFilter, ScanFilter, KeyConditions } = request;
   const operator = request.ConditionalOperator ?? "AND";
   const update = AttributeUpdates && updateActions(AttributeUpdates);

@@ -40,6 +40,11 @@ export const partiqlMessages = {
   tokenInvalid: "Invalid NextToken",
   tokenMismatch: "NextToken does not match request",
   duplicateItem: "Duplicate primary key exists in table",
+  transactionMixed: "A transaction must consist of either read statements or write statements, not both",
+  transactionUnsupported: "Unsupported operation in transaction.",
+  transactionIndex: "Reads on indices are not supported within transactions.",
+  transactionKey: "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+  existsMore: "EXISTS() must contain a single item read with additional condition",
   batchMixed: "A batch must consist of either read statements or write statements, not both",
   batchKey: "Select statements within BatchExecuteStatement must specify the primary key in the where clause.",
 } as const;

@@ -2,6 +2,7 @@
  * Statements:
  *
  *     SELECT ( "*" | path { "," path } ) FROM table [ "." index ] [ WHERE condition ] [ ORDER BY key [ ASC | DESC ] { "," … } ]
+ *     EXISTS "(" SELECT "*" FROM table [ WHERE condition ] ")"
  *     INSERT INTO table VALUE "{" … "}"
  *     UPDATE table { SET path "=" value { "," … } | REMOVE path } [ WHERE condition ] [ RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*" ]
  *     DELETE FROM table [ WHERE condition ] [ RETURNING ALL OLD "*" ]
@@ -31,6 +32,7 @@ export function parseStatement(statement: string, parameters: readonly Attribute
 
 function parsedAt(r: Reader): Statement {
   if (r.acceptKeyword("SELECT")) return select(r);
+  if (r.isKeyword("EXISTS")) return exists(r);
   if (r.acceptKeyword("INSERT")) return insert(r);
   if (r.acceptKeyword("UPDATE")) return update(r);
   if (r.acceptKeyword("DELETE")) return remove(r);
@@ -53,6 +55,18 @@ function select(r: Reader): Statement {
     ...(where && { where }),
     ...(orderBy && { orderBy }),
   };
+}
+
+function exists(r: Reader): Statement {
+  r.expectKeyword("EXISTS");
+  r.expectSymbol("(");
+  r.expectKeyword("SELECT");
+  r.expectSymbol("*");
+  r.expectKeyword("FROM");
+  const table = writtenTable(r);
+  const where = optionalWhere(r);
+  r.expectSymbol(")");
+  return { kind: "exists", table, where };
 }
 
 function projection(r: Reader): DocumentPath[] | undefined {

@@ -11,6 +11,8 @@ export type Statement =
       readonly where?: Condition;
       readonly orderBy?: readonly { readonly name: string; readonly descending: boolean }[];
     }
+  /** Of transactions: there has to be such an item. */
+  | { readonly kind: "exists"; readonly table: string; readonly where: Condition | undefined }
   | { readonly kind: "insert"; readonly table: string; readonly item: Item }
   | {
       readonly kind: "update";

@@ -35,6 +35,28 @@ export const executeStatement: StructureShape = {
   },
 };
 
+export interface ExecuteTransactionRequest {
+  TransactStatements: Pick<StatementRequest, "Statement" | "Parameters" | "ReturnValuesOnConditionCheckFailure">[];
+  ClientRequestToken?: string;
+  ReturnConsumedCapacity?: CapacityDetail;
+}
+
+export const executeTransaction: StructureShape = {
+  type: "structure",
+  name: "ExecuteTransactionInput",
+  members: {
+    TransactStatements: {
+      type: "list",
+      required: true,
+      lengthMin: 1,
+      lengthMax: 100,
+      of: { type: "structure", name: "ParameterizedStatement", members: ofStatements },
+    },
+    ClientRequestToken: { type: "string", lengthMin: 1, lengthMax: 36 },
+    ReturnConsumedCapacity: capacityDetail,
+  },
+};
+
 export const STATEMENTS_MAX = 25;
 
 export interface BatchExecuteStatementRequest {

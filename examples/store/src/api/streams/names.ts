@@ -13,14 +13,6 @@ export function parseStreamArn(arn: string): { tableName: string; label: string 
   return { tableName, label };
 }
 
-/** Labels are told apart to the millisecond. */
-export function streamLabel(nowMs: number, after: string | undefined): string {
-  const label = labelOf(nowMs);
-  return after === undefined || label > after ? label : labelOf(Date.parse(`${after}Z`) + 1);
-}
-
-const labelOf = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, -1);
-
 /** @param createdAtMs the stream's */
 export function shardId(createdAtMs: number, partition: number): string {
   return `shardId-${String(Math.floor(createdAtMs)).padStart(20, "0")}-${partition.toString(16).padStart(8, "0")}`;

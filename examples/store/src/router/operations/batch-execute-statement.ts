@@ -90,6 +90,7 @@ async function outcomeOf(
   if (statement instanceof ApiError) return { error: statement };
   const { table } = statement;
   try {
+    if (statement.kind === "exists") throw validationError(partiqlMessages.existsOutside);
     if (statement.kind !== "select") {
       const returnOld = request.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
       const { attributes, units, indexUnits } = await runWrite(statement, returnOld, backend);

@@ -1,3 +1,5 @@
+import { validationError } from "../../api/errors.js";
+import { partiqlMessages } from "../../api/partiql/messages.js";
 import { nextToken, positionOf, statementSum } from "../../api/partiql/next-token.js";
 import { parseStatement } from "../../api/partiql/parse.js";
 import { type ExecuteStatementRequest, executeStatement as shape } from "../../api/requests/partiql.js";
@@ -15,6 +17,7 @@ export const executeStatement: Operation<ExecuteStatementRequest> = {
     const sum = statementSum(text, parameters);
     for (const parameter of parameters) checkValue(parameter);
     const statement = parseStatement(text, parameters);
+    if (statement.kind === "exists") throw validationError(partiqlMessages.existsOutside);
     if (statement.kind !== "select") {
       const returnOld = request.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
       const { attributes, units, indexUnits } = await runWrite(statement, returnOld, backend);

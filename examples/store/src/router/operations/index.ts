@@ -1,4 +1,5 @@
 import { describeEndpoints, describeLimits } from "./account.js";
+import { createBackup, deleteBackup, describeBackup, listBackups, restoreTableFromBackup } from "./backups.js";
 import { batchExecuteStatement } from "./batch-execute-statement.js";
 import { batchGetItem } from "./batch-get-item.js";
 import { batchWriteItem } from "./batch-write-item.js";
@@ -8,6 +9,7 @@ import { deleteItem } from "./delete-item.js";
 import { deleteTable } from "./delete-table.js";
 import { describeTable } from "./describe-table.js";
 import { executeStatement } from "./execute-statement.js";
+import { executeTransaction } from "./execute-transaction.js";
 import { getItem } from "./get-item.js";
 import { listTables } from "./list-tables.js";
 import type { AnyOperation } from "./operation.js";
@@ -39,6 +41,11 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["UpdateTimeToLive", updateTimeToLive],
   ["DescribeTimeToLive", describeTimeToLive],
   ["RestoreTableToPointInTime", restoreTableToPointInTime],
+  ["CreateBackup", createBackup],
+  ["DescribeBackup", describeBackup],
+  ["ListBackups", listBackups],
+  ["DeleteBackup", deleteBackup],
+  ["RestoreTableFromBackup", restoreTableFromBackup],
   ["PutItem", putItem],
   ["GetItem", getItem],
   ["UpdateItem", updateItem],
@@ -47,8 +54,9 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["Scan", scan],
   ["BatchWriteItem", batchWriteItem],
   ["BatchGetItem", batchGetItem],
-  ["TransactWriteItems", transactWriteItems],
-  ["TransactGetItems", transactGetItems],
   ["ExecuteStatement", executeStatement],
   ["BatchExecuteStatement", batchExecuteStatement],
+  ["ExecuteTransaction", executeTransaction],
+  ["TransactWriteItems", transactWriteItems],
+  ["TransactGetItems", transactGetItems],
 ]);

@@ -3,6 +3,7 @@ import {
   BatchExecuteStatementCommand,
   ExecuteStatementCommand,
   type ExecuteStatementCommandInput,
+  ExecuteTransactionCommand,
 } from "@aws-sdk/client-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -317,6 +318,82 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
           },
         },
       ]);
+    });
+  });
+
+  describe("a transaction", () => {
+    const transact = (statements: readonly (string | [string, AttributeValue[]])[], ClientRequestToken?: string) =>
+      h.client.send(
+        new ExecuteTransactionCommand({
+          TransactStatements: statements.map((one) => {
+            const [Statement, Parameters] = typeof one === "string" ? [one] : one;
+            return { Statement, ...(Parameters && { Parameters }) };
+          }),
+          ...(ClientRequestToken !== undefined && { ClientRequestToken }),
+        }),
+      );
+    const select = (id: string) => `SELECT id, v FROM "${users}" WHERE id = '${id}'`;
+
+    it("carries out all of its statements, or none", async () => {
+      const move = [
+        [`INSERT INTO "${users}" VALUE {'id': ?, 'v': 1}`, [{ S: "tx-1" }]],
+        `INSERT INTO "${users}" VALUE {'id': 'tx-2', 'v': 2}`,
+      ] as [string | [string, AttributeValue[]], string];
+      await transact(move, `${prefix}-once`);
+      // The same request under the same token is not carried out again.
+      await transact(move, `${prefix}-once`);
+      await transact([
+        `UPDATE "${users}" SET v = v + 10 WHERE id = 'tx-1' AND v = 1`,
+        `EXISTS(SELECT * FROM "${users}" WHERE id = 'tx-2' AND v < 3)`,
+        `DELETE FROM "${users}" WHERE id = 'tx-3'`,
+      ]);
+      const failed = transact([
+        `UPDATE "${users}" SET v = 0 WHERE id = 'tx-1'`,
+        `INSERT INTO "${users}" VALUE {'id': 'tx-2'}`,
+        `EXISTS(SELECT * FROM "${users}" WHERE id = 'tx-4' AND v = 1)`,
+      ]);
+      await expect(failed).rejects.toMatchObject({
+        name: "TransactionCanceledException",
+        message: expect.stringContaining("[None, DuplicateItem, ConditionalCheckFailed]"),
+        CancellationReasons: [
+          { Code: "None" },
+          { Code: "DuplicateItem", Message: "Duplicate primary key exists in table" },
+          { Code: "ConditionalCheckFailed", Message: "The conditional request failed" },
+        ],
+      });
+      const { Responses } = await transact([
+        select("tx-1"),
+        select("tx-2"),
+        `${select("tx-1")} AND v = 1`.replace("tx-1", "tx-5"),
+      ]);
+      expect(Responses).toEqual([
+        { Item: { id: { S: "tx-1" }, v: { N: "11" } } },
+        { Item: { id: { S: "tx-2" }, v: { N: "2" } } },
+        {},
+      ]);
+    });
+
+    it.each<[string[], string]>([
+      [
+        ["SELECT * FROM <users> WHERE id = 'a'", "DELETE FROM <users> WHERE id = 'b'"],
+        "A transaction must consist of either read statements or write statements, not both",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE v = 1"],
+        "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE id = 'a'", "SELECT v FROM <users> WHERE id = 'a'"],
+        "Transaction request cannot include multiple operations on one item",
+      ],
+      [["DELETE FROM <users> WHERE id = 'a' RETURNING ALL OLD *"], "Unsupported operation in transaction."],
+      [
+        ["EXISTS(SELECT * FROM <users> WHERE id = 'a')"],
+        "EXISTS() must contain a single item read with additional condition",
+      ],
+    ])("%j is refused", async (statements, message) => {
+      const named = statements.map((one) => one.replace("<users>", `"${users}"`));
+      await expect(transact(named)).rejects.toMatchObject({ name: "ValidationException", message });
     });
   });
 }

@@ -23,7 +23,7 @@ import { addIndexUnits } from "../answers.js";
 import { indexOf, indexRead, queriedEntries } from "../index-read.js";
 import { PAGE_BYTES_MAX } from "../page.js";
 
-type Select = Statement & { kind: "select" };
+export type Select = Statement & { kind: "select" };
 
 export interface Selected {
   readonly items: readonly Item[];
@@ -153,7 +153,7 @@ function partitionValue(range: Condition, keys: Keys): AttributeValue | undefine
 }
 
 /** What each path is called in an answer: by its last name, and the list's places behind that. */
-function namesOf(paths: readonly DocumentPath[]): Map<string, DocumentPath> {
+export function namesOf(paths: readonly DocumentPath[]): Map<string, DocumentPath> {
   const named = new Map<string, DocumentPath>();
   for (const path of paths) {
     const at = path.findLastIndex((step) => typeof step === "string");
@@ -167,7 +167,7 @@ function namesOf(paths: readonly DocumentPath[]): Map<string, DocumentPath> {
   return named;
 }
 
-function renamed(item: Item, named: ReadonlyMap<string, DocumentPath>): Item {
+export function renamed(item: Item, named: ReadonlyMap<string, DocumentPath>): Item {
   const result: Item = {};
   for (const [name, path] of named) {
     const value = resolvePath(item, path);

@@ -4,7 +4,7 @@ import { checkIndexKeys } from "../../../api/index-entries.js";
 import { joinConditions } from "../../../api/join-conditions.js";
 import { exactKey, itemKey } from "../../../api/keys.js";
 import { messages } from "../../../api/messages.js";
-import type { Condition, Item, ItemKey, KeySchema, TableRecord, WriteOp } from "../../../api/model.js";
+import type { Condition, Item, KeySchema, TableRecord, WriteOp } from "../../../api/model.js";
 import { partiqlMessages } from "../../../api/partiql/messages.js";
 import { writtenKey } from "../../../api/partiql/plan.js";
 import type { Statement } from "../../../api/partiql/statement.js";
@@ -12,10 +12,11 @@ import { ITEM_BYTES_MAX, itemBytes } from "../../../api/size.js";
 import { checkItem } from "../../../api/value-check.js";
 import type { Backend, WriteOutcome } from "../../backend.js";
 
-type Write = Exclude<Statement, { kind: "select" }>;
+export type Write = Exclude<Statement, { kind: "select" | "exists" }>;
 
 interface Prepared {
-  readonly key: ItemKey;
+  /** The item, or its key alone. */
+  readonly item: Item;
   readonly op: WriteOp;
 }
 
@@ -26,7 +27,8 @@ export async function runWrite(
   backend: Backend,
 ): Promise<WriteOutcome & { readonly table: TableRecord }> {
   const table = await backend.table(statement.table);
-  const { key, op } = prepared(statement, table);
+  const { op, item } = writeOf(statement, table);
+  const key = statement.kind === "insert" ? itemKey(table.keySchema, item) : exactKey(table.keySchema, item);
   const options = returnOld ? { returnOldOnConditionFailure: true } : {};
   const outcome = await backend.write(table, key, { ...op, ...options }).catch((error: unknown) => {
     const duplicate = statement.kind === "insert" && error instanceof ApiError;
@@ -36,7 +38,8 @@ export async function runWrite(
   return { ...outcome, table };
 }
 
-function prepared(statement: Write, table: TableRecord): Prepared {
+/** What a statement comes to, upon a table that is there. @throws ValidationException */
+export function writeOf(statement: Write, table: TableRecord): Prepared {
   const { keySchema } = table;
   // An item that is there has its partition key.
   const path = [keySchema.partition.name];
@@ -47,10 +50,9 @@ function prepared(statement: Write, table: TableRecord): Prepared {
     assertKey(item, keySchema);
     checkIndexKeys(table, item);
     const op = { kind: "put", item, condition: { kind: "not-exists", path }, returnValues: "NONE" } as const;
-    return { key: itemKey(keySchema, item), op };
+    return { item, op };
   }
   const { key: keyAttributes, rest } = writtenKey(statement.where, keySchema);
-  const key = exactKey(keySchema, keyAttributes);
   const { returning: returnValues } = statement;
   if (statement.kind === "delete") {
     // What is not there is deleted already, whatever else was asked of it.
@@ -60,7 +62,7 @@ function prepared(statement: Write, table: TableRecord): Prepared {
       left: { kind: "not-exists", path },
       right: asked,
     };
-    return { key, op: { kind: "delete", returnValues, ...(condition && { condition }) } };
+    return { item: keyAttributes, op: { kind: "delete", returnValues, ...(condition && { condition }) } };
   }
   const { actions } = statement;
   for (const { path: of } of actions) {
@@ -68,7 +70,7 @@ function prepared(statement: Write, table: TableRecord): Prepared {
     if (getAttribute(keyAttributes, name) !== undefined) throw validationError(messages.keyUpdate(name));
   }
   const condition = joinConditions([{ kind: "exists", path }, ...rest], "and") as Condition;
-  return { key, op: { kind: "update", keyAttributes, actions, condition, returnValues } };
+  return { item: keyAttributes, op: { kind: "update", keyAttributes, actions, condition, returnValues } };
 }
 
 function assertKey(item: Item, { partition, sort }: KeySchema): void {

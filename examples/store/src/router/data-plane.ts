@@ -194,11 +194,15 @@ export class DataPlane implements Backend {
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
     // Local indexes live on the table's own capacity.
     if (own + local > asked) limit.debit(own + local - asked);
+    this.#debitIndexes(table, indexUnits);
+    return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
+  }
+
+  #debitIndexes(table: TableRecord, indexUnits: IndexUnits | undefined): void {
     for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
       const index = globalIndex(table, name);
       if (index !== undefined) this.#limits.of(index, "write").debit(spent);
     }
-    return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
@@ -286,6 +290,7 @@ export class DataPlane implements Backend {
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
+      if (!outcome.repeated) this.#debitIndexes(table, indexUnits);
       return { beforeBytes, afterBytes, ...(indexUnits && { indexUnits }) };
     });
     return { ...outcome, sizes };

@@ -119,14 +119,23 @@ export class IndexUpkeep {
   effects(writes: readonly Write[], get: Get, { always = false } = {}): IndexEffects {
     const { writes: local, units, touched } = this.#made(writes, get);
     if (touched.length === 0) return { writes: local, ...(units && { units }) };
-    if (!always && this.outboxLength >= this.#outboxMax)
-      throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
+    if (!always) this.#assertRoom();
     return { writes: [...local, this.#record(touched)], ...(units && { units }) };
   }
 
-  /** What these writes would cost the indexes, as `effects` says it; nothing is written for it. */
-  units(writes: readonly Write[], get: Get): IndexEffects["units"] {
-    return this.#made(writes, get).units;
+  /**
+   * What these writes would cost the indexes, as `effects` says it; nothing is written for it.
+   * @throws as `effects`, with `always` too
+   */
+  units(writes: readonly Write[], get: Get, { always = false } = {}): IndexEffects["units"] {
+    const { units, touched } = this.#made(writes, get);
+    if (!always && touched.length > 0) this.#assertRoom();
+    return units;
+  }
+
+  #assertRoom(): void {
+    if (this.outboxLength >= this.#outboxMax)
+      throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
   }
 
   #made(writes: readonly Write[], get: Get): IndexEffects & { readonly touched: readonly Touched[] } {

@@ -134,7 +134,7 @@ export class Participant {
   #heldBy(transaction: string, key: Uint8Array): Prepared | undefined {
     if (this.locks.of(key)?.transaction !== transaction) return undefined;
     const { outcome } = this.#read(key);
-    return { key, outcome, sizes: this.#sizes(key, outcome) };
+    return { key, outcome, sizes: this.#sizes(key, outcome, true) };
   }
 
   /** @throws ApiError what is against it */
@@ -142,7 +142,7 @@ export class Participant {
     this.locks.assertFree(key);
     const before = this.#writer.newest(key);
     const outcome = this.#outcome(key, op, before && itemOf(before.bytes));
-    return { key, outcome, sizes: this.#sizes(key, outcome) };
+    return { key, outcome, sizes: this.#sizes(key, outcome, false) };
   }
 
   #outcome(key: Uint8Array, op: NodeTransactOp, before: Item | undefined): Lock["outcome"] {
@@ -155,11 +155,12 @@ export class Participant {
     return { op: before === undefined ? "none" : "delete" };
   }
 
-  #sizes(key: Uint8Array, outcome: Lock["outcome"]): ItemSizes {
+  /** @throws ApiError where an index is too far behind to take a write that is not prepared yet */
+  #sizes(key: Uint8Array, outcome: Lock["outcome"], isPrepared: boolean): ItemSizes {
     const beforeBytes = this.#writer.newest(key)?.itemSizeBytes ?? 0;
     const write = writeOf(key, outcome);
     if (write === undefined) return { beforeBytes, afterBytes: beforeBytes };
-    const units = this.#writer.indexUnits(write);
+    const units = this.#writer.indexUnits(write, isPrepared);
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
     return { beforeBytes, afterBytes, ...(units && { indexUnits: units }) };
   }

@@ -167,10 +167,14 @@ export class Writer {
     return this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes;
   }
 
-  /** What a write would cost the table's indexes, by their names. */
-  indexUnits(write: Write): WriteResult["indexUnits"] {
+  /**
+   * What a write would cost the table's indexes, by their names.
+   * @param always it cannot be refused any more
+   * @throws ApiError where an index is too far behind
+   */
+  indexUnits(write: Write, always: boolean): WriteResult["indexUnits"] {
     if (this.#indexes?.active !== true) return undefined;
-    return this.#indexes.units([write], (key) => this.newest(key)?.bytes);
+    return this.#indexes.units([write], (key) => this.newest(key)?.bytes, { always });
   }
 
   /** What a key holds, with what is decided and not chosen yet. */

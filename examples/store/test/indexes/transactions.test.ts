@@ -6,6 +6,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { beforeAll, expect, test } from "vitest";
 import { singleStore, tableExists } from "../support/single.js";
+import { eventually } from "../support/store.js";
 
 const single = singleStore();
 const TableName = "with-index";
@@ -30,6 +31,13 @@ beforeAll(async () => {
           Projection: { ProjectionType: "ALL" },
         },
       ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: "by-all",
+          KeySchema: [{ AttributeName: "by", KeyType: "HASH" }],
+          Projection: { ProjectionType: "KEYS_ONLY" },
+        },
+      ],
       BillingMode: "PAY_PER_REQUEST",
     }),
   );
@@ -49,7 +57,20 @@ async function inIndex(): Promise<string[]> {
   return Items.map((found) => `${found.by?.S}:${found.sk?.S}`);
 }
 
-test("local indexes change with the items of a transaction, and their writes cost twice as well", async () => {
+async function inGlobalIndex(by: string): Promise<number | undefined> {
+  const { Count } = await single.dynamo.send(
+    new QueryCommand({
+      TableName,
+      IndexName: "by-all",
+      KeyConditionExpression: "#b = :b",
+      ExpressionAttributeNames: { "#b": "by" },
+      ExpressionAttributeValues: { ":b": { S: by } },
+    }),
+  );
+  return Count;
+}
+
+test("indexes change with the items of a transaction, and their writes cost twice as well", async () => {
   const puts = [item("1", "c"), item("2", "b"), item("3", "a")].map((Item) => ({ Put: { TableName, Item } }));
   const answer = await single.dynamo.send(
     new TransactWriteItemsCommand({
@@ -61,7 +82,13 @@ test("local indexes change with the items of a transaction, and their writes cos
   expect(await inIndex()).toEqual(["a:3", "b:2", "c:1"]);
   const units = (CapacityUnits: number) => ({ CapacityUnits, WriteCapacityUnits: CapacityUnits });
   expect(answer.ConsumedCapacity).toEqual([
-    { TableName, ...units(12), Table: units(6), LocalSecondaryIndexes: { "by-index": units(6) } },
+    {
+      TableName,
+      ...units(18),
+      Table: units(6),
+      LocalSecondaryIndexes: { "by-index": units(6) },
+      GlobalSecondaryIndexes: { "by-all": units(6) },
+    },
   ]);
   expect(answer.ItemCollectionMetrics?.[TableName]).toHaveLength(3);
   await single.dynamo.send(
@@ -81,6 +108,10 @@ test("local indexes change with the items of a transaction, and their writes cos
     }),
   );
   expect(await inIndex()).toEqual(["c:1", "z:3"]);
+  await eventually("the global index has been told", async () => {
+    const found = await Promise.all(["a", "b", "c", "z"].map(inGlobalIndex));
+    return found.join() === "0,0,1,1";
+  });
 });
 
 test("what is no key of an index cancels", async () => {

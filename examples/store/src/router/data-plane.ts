@@ -211,10 +211,7 @@ export class DataPlane implements Backend {
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
     // Local indexes live on the table's own capacity.
     if (own + local > asked) limit.debit(own + local - asked);
-    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
-      const index = globalIndex(table, name);
-      if (index !== undefined) this.#limits.of(index, "write").debit(spent);
-    }
+    this.#debitIndexes(table, indexUnits);
     return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
@@ -229,6 +226,14 @@ export class DataPlane implements Backend {
     const units = readUnits(found.itemSizeBytes, consistent);
     if (units > asked) limit.debit(units - asked);
     return found.json === undefined ? { units } : { json: found.json, units };
+  }
+
+  /** Global indexes pay from their own capacity. */
+  #debitIndexes(table: TableRecord, indexUnits: IndexUnits | undefined): void {
+    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
+      const index = globalIndex(table, name);
+      if (index !== undefined) this.#limits.of(index, "write").debit(spent);
+    }
   }
 
   /** A global index that has been written to beyond its capacity throttles the writes that may change it: what they cost it is known only when they are done. */
@@ -303,6 +308,7 @@ export class DataPlane implements Backend {
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
+      if (!outcome.repeated) this.#debitIndexes(table, indexUnits);
       return { beforeBytes, afterBytes, ...(indexUnits && { indexUnits }) };
     });
     return { ...outcome, sizes };

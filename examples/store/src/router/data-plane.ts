@@ -198,13 +198,6 @@ export class DataPlane implements Backend {
     return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
-  #debitIndexes(table: TableRecord, indexUnits: IndexUnits | undefined): void {
-    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
-      const index = globalIndex(table, name);
-      if (index !== undefined) this.#limits.of(index, "write").debit(spent);
-    }
-  }
-
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
     const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, consistent);
@@ -216,6 +209,14 @@ export class DataPlane implements Backend {
     const units = readUnits(found.itemSizeBytes, consistent);
     if (units > asked) limit.debit(units - asked);
     return found.json === undefined ? { units } : { json: found.json, units };
+  }
+
+  /** Global indexes pay from their own capacity. */
+  #debitIndexes(table: TableRecord, indexUnits: IndexUnits | undefined): void {
+    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
+      const index = globalIndex(table, name);
+      if (index !== undefined) this.#limits.of(index, "write").debit(spent);
+    }
   }
 
   /** A global index that has been written to beyond its capacity throttles the writes that may change it: what they cost it is known only when they are done. */

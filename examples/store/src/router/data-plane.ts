@@ -1,19 +1,13 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
 import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
-import type { Backup, BackupListRequest } from "../api/control/backups.js";
-import type { TableChange } from "../api/control/settings.js";
-import { ApiError, type ApiErrorType } from "../api/errors.js";
-import type { IndexUpdate } from "../api/index-updates.js";
+import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type { Item, ItemKey, Page, PageRequest, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
-import { restoredDefinition } from "../api/tables.js";
-import type { TimeToLive } from "../api/time-to-live.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
-import { HASH_END, METADATA_PARTITION, type PartitionRecord } from "../metadata/records.js";
-import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
-import { StoreError } from "../storage-node/errors.js";
+import { HASH_END, type PartitionRecord } from "../metadata/records.js";
+import type { Caller } from "../rpc/protocol.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import { Coordinator } from "../transactions/coordinator.js";
 import { LedgerTable } from "../transactions/ledger-table.js";
@@ -27,13 +21,13 @@ import type {
   TransactWriteRequest,
   WriteOutcome,
 } from "./backend.js";
+import { doubled, globalIndex, spentOnIndexes } from "./index-costs.js";
 import { LeaderCalls } from "./leader-calls.js";
+import { Reach } from "./reach.js";
 import type { Routes } from "./routes.js";
 import { StreamPlane } from "./streams/stream-plane.js";
-import { type LimitedTable, TableLimits } from "./table-limits.js";
-import { told } from "./told-error.js";
-
-const ROUTE_PAUSE_MS = 20;
+import { TableLimits } from "./table-limits.js";
+import { TablePlane } from "./table-plane.js";
 
 export interface DataPlaneOptions {
   readonly routes: Routes;
@@ -45,135 +39,29 @@ export interface DataPlaneOptions {
   readonly deadlineMs?: number;
 }
 
-/** The storage side of a router: admission, then the route, then the leader (or, for eventual reads, any replica). */
-export class DataPlane implements Backend {
-  readonly #options: DataPlaneOptions;
-  readonly #leaders: LeaderCalls;
-  readonly #limits: TableLimits;
+/** The storage side of a router: admission, then the route, then the leader (or, for eventual reads, any replica). Tables themselves are `TablePlane`'s. */
+export class DataPlane extends TablePlane implements Backend {
   readonly streams: StreamPlane;
-  readonly #deadlineMs: number;
   readonly transactions: Coordinator;
-  #turn = 0;
+  readonly #routes: Routes;
+  readonly #limits: TableLimits;
+  readonly #reach: Reach;
 
   constructor(options: DataPlaneOptions) {
-    this.#options = options;
-    this.#limits = new TableLimits(options.admission);
-    this.#deadlineMs = options.deadlineMs ?? 10_000;
-    this.#leaders = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: this.#deadlineMs });
-    const ledger = new LedgerTable(this, this.#deadlineMs);
-    this.transactions = new Coordinator({ ...this.#reach, ledgerTable: () => ledger.table() });
-    this.streams = new StreamPlane({ leaders: this.#leaders, nodes: options });
-  }
-
-  async createTable(definition: TableDefinition): Promise<TableRecord> {
-    return await this.#metadata("createTable", { definition });
-  }
-
-  async restoreTable({
-    source,
-    target,
-    untilMs,
-  }: {
-    source: string;
-    target: string;
-    untilMs: number;
-  }): Promise<TableRecord> {
-    const table = await this.describeTable(source).catch((error: unknown) => {
-      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
-    });
-    if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
-    if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    for (const record of await this.#partitionsOf(table)) {
-      await this.#atLeader(record, "archive", { partition: record.partition });
-    }
-    const definition = restoredDefinition(table, target);
-    return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
-      throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
-    });
-  }
-
-  async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {
-    const { tableName } = request;
-    const table = await this.describeTable(tableName).catch((error: unknown) => {
-      throw renamed(
-        error,
-        "ResourceNotFoundException",
-        "TableNotFoundException",
-        messages.tableNotFoundPlain(tableName),
-      );
-    });
-    if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
-    // What is behind the moment is in the archive before there is a name for it.
-    for (const record of await this.#partitionsOf(table)) {
-      await this.#atLeader(record, "archive", { partition: record.partition });
-    }
-    return await this.#ofMetadata("createBackup", request);
-  }
-
-  async describeBackup(id: string): Promise<Backup> {
-    return await this.#ofMetadata("describeBackup", { id });
-  }
-
-  async deleteBackup(id: string): Promise<Backup> {
-    return await this.#ofMetadata("deleteBackup", { id });
-  }
-
-  async listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
-    return await this.#ofMetadata("listBackups", request);
-  }
-
-  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
-    const definition = restoredDefinition(backup.table, target);
-    return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
-      (error: unknown) => {
-        throw renamed(
-          error,
-          "ResourceInUseException",
-          "TableAlreadyExistsException",
-          messages.tableExistsNamed(target),
-        );
-      },
-    );
-  }
-
-  async #ofMetadata<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
-    return await this.#asked(() => this.#leaders.call(METADATA_PARTITION, this.#options.members, method, params));
-  }
-
-  async deleteTable(name: string): Promise<TableRecord> {
-    return await this.#metadata("deleteTable", { name });
-  }
-
-  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
-    return await this.#metadata("updateTable", { name, change });
-  }
-
-  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord> {
-    return await this.#metadata("updateIndexes", { name, updates });
-  }
-
-  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
-    return await this.#metadata("setTimeToLive", { name, wanted });
-  }
-
-  async describeTable(name: string): Promise<TableRecord> {
-    return await this.#metadata("describeTable", { name });
-  }
-
-  async listTables({
-    after,
-    limitMax,
-  }: {
-    after?: string;
-    limitMax: number;
-  }): Promise<{ names: string[]; more: boolean }> {
-    return await this.#asked(() =>
-      this.#leaders.call(METADATA_PARTITION, this.#options.members, "listTables", { after, limitMax }),
-    );
+    const { routes, callerTo, members, admission, deadlineMs = 10_000 } = options;
+    const leaders = new LeaderCalls({ callerTo, deadlineMs });
+    const reach = new Reach({ routes, leaders, callerTo, deadlineMs });
+    super({ routes, leaders, reach, members });
+    this.#routes = routes;
+    this.#reach = reach;
+    this.#limits = new TableLimits(admission);
+    this.streams = new StreamPlane({ leaders, nodes: options });
+    const ledger = new LedgerTable(this, deadlineMs);
+    this.transactions = new Coordinator({ ...reach.forTransactions, ledgerTable: () => ledger.table() });
   }
 
   async table(name: string): Promise<TableRecord> {
-    const table = await this.#options.routes.table(name);
+    const table = await this.#routes.table(name);
     // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
     if (table.status !== "ACTIVE" && table.status !== "UPDATING")
       throw new ApiError("ResourceNotFoundException", "Requested resource not found");
@@ -186,8 +74,8 @@ export class DataPlane implements Backend {
     const asked = stored.kind === "put" ? writeUnits(0, stored.itemSizeBytes) : 1;
     this.#assertIndexesTakeMore(table, op);
     this.#admit(limit, asked);
-    const outcome = await this.#atPartition(table, key.hash, (record) =>
-      this.#atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
+    const outcome = await this.#reach.atPartition(table, key.hash, (record) =>
+      this.#reach.atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
     );
     const { attributes, beforeBytes, afterBytes } = outcome;
     const own = writeUnits(beforeBytes, afterBytes);
@@ -202,9 +90,9 @@ export class DataPlane implements Backend {
     const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, consistent);
     this.#admit(limit, asked);
-    const found = await this.#atPartition(table, key.hash, (record) => {
+    const found = await this.#reach.atPartition(table, key.hash, (record) => {
       const params = { partition: record.partition, key: key.bytes, consistent };
-      return consistent ? this.#atLeader(record, "get", params) : this.#atAny(record, "get", params);
+      return consistent ? this.#reach.atLeader(record, "get", params) : this.#reach.atAny(record, "get", params);
     });
     const units = readUnits(found.itemSizeBytes, consistent);
     if (units > asked) limit.debit(units - asked);
@@ -250,11 +138,11 @@ export class DataPlane implements Backend {
         bytesMax: request.bytesMax - scannedBytes,
         ...(request.itemsMax === undefined ? {} : { itemsMax: request.itemsMax - scannedCount }),
       };
-      const { page, record } = await this.#atPartition(ring, hash, async (found) => {
+      const { page, record } = await this.#reach.atPartition(ring, hash, async (found) => {
         const params = { partition: found.partition, request: rest };
         const page = request.consistent
-          ? await this.#atLeader(found, "page", params)
-          : await this.#atAny(found, "page", params);
+          ? await this.#reach.atLeader(found, "page", params)
+          : await this.#reach.atAny(found, "page", params);
         return { page, record: found };
       });
       items.push(...page.items);
@@ -279,7 +167,7 @@ export class DataPlane implements Backend {
       "write",
       asked,
     );
-    const outcome = await this.#asked(() =>
+    const outcome = await this.#reach.asked(() =>
       this.transactions.run({
         actions: actions.map(({ op, ...rest }) => ({ ...rest, op: op.kind === "put" ? asStored(op) : op })),
         token,
@@ -305,7 +193,7 @@ export class DataPlane implements Backend {
       "read",
       gets.map(() => transactReadUnits(0)),
     );
-    const items = await this.#asked(() => readTogether(this.#reach, gets));
+    const items = await this.#reach.asked(() => readTogether(this.#reach.forTransactions, gets));
     return items.map(({ json, itemSizeBytes: bytes }, i) => {
       const units = transactReadUnits(bytes);
       const more = units - transactReadUnits(0);
@@ -328,139 +216,10 @@ export class DataPlane implements Backend {
     throw cancelled(tables.map(({ name }) => (refused.has(name) ? refusal : undefined)));
   }
 
-  readonly #reach = {
-    atPartition: <T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>) =>
-      this.#atRoute(table, hash, use),
-    call: <M extends Method>(record: PartitionRecord, method: M, params: Params<M>) =>
-      this.#atLeader(record, method, params),
-  };
-
-  async #metadata<
-    M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "updateIndexes" | "setTimeToLive",
-  >(method: M, params: Params<M>): Promise<TableRecord> {
-    const { members, routes } = this.#options;
-    const { table, version } = await this.#asked(() => this.#leaders.call(METADATA_PARTITION, members, method, params));
-    routes.learn(table, version);
-    return table;
-  }
-
-  async #partitionsOf(table: TableRecord): Promise<PartitionRecord[]> {
-    const found: PartitionRecord[] = [];
-    for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
-      found.push(await this.#atPartition(table, hash, async (record) => record));
-    }
-    return found;
-  }
-
-  /**
-   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
-   * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
-   */
-  async #atRoute<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
-    const giveUpAt = performance.now() + this.#deadlineMs;
-    for (;;) {
-      try {
-        const route = this.#options.routes.partition(table.tableId, hash);
-        return await use(known(table, route instanceof Promise ? await route : route));
-      } catch (error) {
-        const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
-        if (!unknown || performance.now() > giveUpAt) throw error;
-        await this.#assertStillThere(table);
-        await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
-      }
-    }
-  }
-
-  /** The same, with what failed inside in the service's words. */
-  async #atPartition<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
-    try {
-      return await this.#atRoute(table, hash, use);
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
-  async #assertStillThere(ring: Ring): Promise<void> {
-    const table = await this.#options.routes.table(ring.name);
-    const isThere =
-      table.tableId === ring.tableId || table.globalIndexes?.some(({ indexId }) => indexId === ring.tableId) === true;
-    if (!isThere || table.status === "DELETING")
-      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
-  }
-
-  #atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
-    return this.#leaders.call(record.partition, record.members, method, params);
-  }
-
-  /** Any replica that answers, beginning with another one each time. */
-  async #atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
-    let failure: StoreError | undefined;
-    const first = this.#turn++;
-    // A silent one must leave time for the others.
-    const timeoutMs = this.#deadlineMs / record.members.length;
-    for (let i = 0; i < record.members.length; i++) {
-      const node = record.members[(first + i) % record.members.length] as string;
-      try {
-        return await this.#options.callerTo(node).call(method, params, { timeoutMs });
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        // "No such partition" says more than "no answer": the route may be an old one.
-        if (failure?.code !== "ERR_STORE_UNKNOWN_PARTITION") failure = error;
-      }
-    }
-    throw failure ?? new StoreError("ERR_STORE_UNREACHABLE", `partition ${record.partition} has no members`);
-  }
-
-  async #asked<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw told(error);
-    }
-  }
-
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
   }
 }
-
-/** What partitions are found by: a table's, or those of an index under the index's own id. */
-type Ring = Pick<TableRecord, "name" | "tableId">;
-
-/** A global index, as far as routes and capacity are concerned a table of its own. */
-function globalIndex(table: TableRecord, indexName: string): (Ring & LimitedTable) | undefined {
-  const { name, billingMode, globalIndexes } = table;
-  const index = globalIndexes?.find((one) => one.name === indexName);
-  if (index === undefined) return undefined;
-  // An index that was made on demand, and its table was given figures since, has the table's.
-  const { readUnitsPerSecond, writeUnitsPerSecond } = index.readUnitsPerSecond > 0 ? index : table;
-  return { name, tableId: index.indexId, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
-}
-
-/** What somebody would ask for to have such an index again. */
-/** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */
-function spentOnIndexes(
-  table: TableRecord,
-  spent: Readonly<Record<string, number>> | undefined,
-): { local: number; units: number; indexUnits?: IndexUnits } {
-  if (spent === undefined) return { local: 0, units: 0 };
-  const sums = { local: 0, global: 0 };
-  const byName: { local: Record<string, number>; global: Record<string, number> } = { local: {}, global: {} };
-  for (const [name, units] of Object.entries(spent)) {
-    const kind = table.localIndexes?.some((index) => index.name === name) === true ? "local" : "global";
-    sums[kind] += units;
-    byName[kind][name] = units;
-  }
-  const indexUnits = {
-    ...(sums.local > 0 && { local: byName.local }),
-    ...(sums.global > 0 && { global: byName.global }),
-  };
-  return { local: sums.local, units: sums.local + sums.global, indexUnits };
-}
-
-/** As all that a transaction writes, its indexes' entries are written twice. */
-const doubled = (units: Readonly<Record<string, number>>): Record<string, number> =>
-  Object.fromEntries(Object.entries(units).map(([name, one]) => [name, 2 * one]));
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */
 function asStored(op: WriteOp): NodeWriteOp {
@@ -469,20 +228,8 @@ function asStored(op: WriteOp): NodeWriteOp {
   return { ...rest, json: Buffer.from(JSON.stringify(item)), itemSizeBytes: itemBytes(item) };
 }
 
-/** A restore has names of its own for what other operations call otherwise. */
-function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {
-  return error instanceof ApiError && error.type === from ? new ApiError(to, message) : error;
-}
-
 function hashOfKey(key: Uint8Array): number {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
-}
-
-function known({ name, tableId }: Ring, record: PartitionRecord | undefined): PartitionRecord {
-  // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
-  if (record === undefined)
-    throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);
-  return record;
 }
 
 /** Where a page begins: behind the last key, or at the end of the range that it comes from. */

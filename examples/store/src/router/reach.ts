@@ -1,0 +1,126 @@
+import { ApiError } from "../api/errors.js";
+import type { TableRecord } from "../api/model.js";
+import { HASH_END, type PartitionRecord } from "../metadata/records.js";
+import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
+import { StoreError } from "../storage-node/errors.js";
+import type { LeaderCalls } from "./leader-calls.js";
+import type { Routes } from "./routes.js";
+import { told } from "./told-error.js";
+
+const ROUTE_PAUSE_MS = 20;
+
+/** What partitions are found by: a table's, or those of an index under the index's own id. */
+export type Ring = Pick<TableRecord, "name" | "tableId">;
+
+export interface ReachOptions {
+  readonly routes: Routes;
+  readonly leaders: LeaderCalls;
+  readonly callerTo: (nodeId: string) => Caller;
+  readonly deadlineMs: number;
+}
+
+/** From a table and a hash to the node that can answer, whatever moves or dies meanwhile. */
+export class Reach {
+  readonly #routes: Routes;
+  readonly #leaders: LeaderCalls;
+  readonly #callerTo: (nodeId: string) => Caller;
+  readonly #deadlineMs: number;
+  #turn = 0;
+
+  constructor({ routes, leaders, callerTo, deadlineMs }: ReachOptions) {
+    this.#routes = routes;
+    this.#leaders = leaders;
+    this.#callerTo = callerTo;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** As transactions go about it: what failed inside is theirs to understand. */
+  readonly forTransactions = {
+    atPartition: <T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>) =>
+      this.atRoute(table, hash, use),
+    call: <M extends Method>(record: PartitionRecord, method: M, params: Params<M>) =>
+      this.atLeader(record, method, params),
+  };
+
+  async partitionsOf(table: TableRecord): Promise<PartitionRecord[]> {
+    const found: PartitionRecord[] = [];
+    for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
+      found.push(await this.atPartition(table, hash, async (record) => record));
+    }
+    return found;
+  }
+
+  /**
+   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
+   * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
+   */
+  async atRoute<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+    const giveUpAt = performance.now() + this.#deadlineMs;
+    for (;;) {
+      try {
+        const route = this.#routes.partition(table.tableId, hash);
+        return await use(known(table, route instanceof Promise ? await route : route));
+      } catch (error) {
+        const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
+        if (!unknown || performance.now() > giveUpAt) throw error;
+        await this.#assertStillThere(table);
+        await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
+      }
+    }
+  }
+
+  /** The same, with what failed inside in the service's words. */
+  async atPartition<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+    try {
+      return await this.atRoute(table, hash, use);
+    } catch (error) {
+      throw told(error);
+    }
+  }
+
+  async #assertStillThere(ring: Ring): Promise<void> {
+    const table = await this.#routes.table(ring.name);
+    const isThere =
+      table.tableId === ring.tableId || table.globalIndexes?.some(({ indexId }) => indexId === ring.tableId) === true;
+    if (!isThere || table.status === "DELETING")
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+  }
+
+  atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    return this.#leaders.call(record.partition, record.members, method, params);
+  }
+
+  /** Any replica that answers, beginning with another one each time. */
+  async atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    let failure: StoreError | undefined;
+    const first = this.#turn++;
+    // A silent one must leave time for the others.
+    const timeoutMs = this.#deadlineMs / record.members.length;
+    for (let i = 0; i < record.members.length; i++) {
+      const node = record.members[(first + i) % record.members.length] as string;
+      try {
+        return await this.#callerTo(node).call(method, params, { timeoutMs });
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        // "No such partition" says more than "no answer": the route may be an old one.
+        if (failure?.code !== "ERR_STORE_UNKNOWN_PARTITION") failure = error;
+      }
+    }
+    throw failure ?? new StoreError("ERR_STORE_UNREACHABLE", `partition ${record.partition} has no members`);
+  }
+
+  async asked<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw told(error);
+    }
+  }
+}
+
+function known({ name, tableId }: Ring, record: PartitionRecord | undefined): PartitionRecord {
+  // The table is known and its partitions are not: this member of the fleet is a moment behind, or the table is gone.
+  if (record === undefined)
+    throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `no partition of table ${name} (${tableId}) is known`);
+  return record;
+}

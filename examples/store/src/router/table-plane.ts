@@ -1,0 +1,154 @@
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
+import type { TableChange } from "../api/control/settings.js";
+import { ApiError, type ApiErrorType } from "../api/errors.js";
+import type { IndexUpdate } from "../api/index-updates.js";
+import { messages } from "../api/messages.js";
+import type { TableDefinition, TableRecord } from "../api/model.js";
+import { restoredDefinition } from "../api/tables.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import { METADATA_PARTITION } from "../metadata/records.js";
+import type { Method, Params, Result } from "../rpc/protocol.js";
+import type { LeaderCalls } from "./leader-calls.js";
+import type { Reach } from "./reach.js";
+import type { Routes } from "./routes.js";
+
+export interface TablePlaneParts {
+  readonly routes: Routes;
+  readonly leaders: LeaderCalls;
+  readonly reach: Reach;
+  /** All nodes: the members of the metadata's group. */
+  readonly members: readonly string[];
+}
+
+/** Tables and backups: what the leader of the metadata decides. What it says of a table is newer than what routes know, and taught to them. */
+export class TablePlane {
+  readonly #routes: Routes;
+  readonly #leaders: LeaderCalls;
+  readonly #reach: Reach;
+  readonly #members: readonly string[];
+
+  constructor({ routes, leaders, reach, members }: TablePlaneParts) {
+    this.#routes = routes;
+    this.#leaders = leaders;
+    this.#reach = reach;
+    this.#members = members;
+  }
+
+  async createTable(definition: TableDefinition): Promise<TableRecord> {
+    return await this.#metadata("createTable", { definition });
+  }
+
+  async restoreTable({
+    source,
+    target,
+    untilMs,
+  }: {
+    source: string;
+    target: string;
+    untilMs: number;
+  }): Promise<TableRecord> {
+    const table = await this.describeTable(source).catch((error: unknown) => {
+      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
+    });
+    if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
+    if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
+    for (const record of await this.#reach.partitionsOf(table)) {
+      await this.#reach.atLeader(record, "archive", { partition: record.partition });
+    }
+    const definition = restoredDefinition(table, target);
+    return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
+      throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
+    });
+  }
+
+  async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {
+    const { tableName } = request;
+    const table = await this.describeTable(tableName).catch((error: unknown) => {
+      throw renamed(
+        error,
+        "ResourceNotFoundException",
+        "TableNotFoundException",
+        messages.tableNotFoundPlain(tableName),
+      );
+    });
+    if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
+    // What is behind the moment is in the archive before there is a name for it.
+    for (const record of await this.#reach.partitionsOf(table)) {
+      await this.#reach.atLeader(record, "archive", { partition: record.partition });
+    }
+    return await this.#ofMetadata("createBackup", request);
+  }
+
+  async describeBackup(id: string): Promise<Backup> {
+    return await this.#ofMetadata("describeBackup", { id });
+  }
+
+  async deleteBackup(id: string): Promise<Backup> {
+    return await this.#ofMetadata("deleteBackup", { id });
+  }
+
+  async listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
+    return await this.#ofMetadata("listBackups", request);
+  }
+
+  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+    const definition = restoredDefinition(backup.table, target);
+    return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
+      (error: unknown) => {
+        throw renamed(
+          error,
+          "ResourceInUseException",
+          "TableAlreadyExistsException",
+          messages.tableExistsNamed(target),
+        );
+      },
+    );
+  }
+
+  async deleteTable(name: string): Promise<TableRecord> {
+    return await this.#metadata("deleteTable", { name });
+  }
+
+  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
+    return await this.#metadata("updateTable", { name, change });
+  }
+
+  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord> {
+    return await this.#metadata("updateIndexes", { name, updates });
+  }
+
+  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+    return await this.#metadata("setTimeToLive", { name, wanted });
+  }
+
+  async describeTable(name: string): Promise<TableRecord> {
+    return await this.#metadata("describeTable", { name });
+  }
+
+  async listTables({
+    after,
+    limitMax,
+  }: {
+    after?: string;
+    limitMax: number;
+  }): Promise<{ names: string[]; more: boolean }> {
+    return await this.#ofMetadata("listTables", { after, limitMax });
+  }
+
+  async #ofMetadata<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    return await this.#reach.asked(() => this.#leaders.call(METADATA_PARTITION, this.#members, method, params));
+  }
+
+  async #metadata<
+    M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "updateIndexes" | "setTimeToLive",
+  >(method: M, params: Params<M>): Promise<TableRecord> {
+    const { table, version } = await this.#ofMetadata(method, params);
+    this.#routes.learn(table, version);
+    return table;
+  }
+}
+
+/** A restore has names of its own for what other operations call otherwise. */
+function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {
+  return error instanceof ApiError && error.type === from ? new ApiError(to, message) : error;
+}

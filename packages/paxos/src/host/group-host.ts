@@ -5,6 +5,7 @@ import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
 import type { Transport } from "../transport/transport.js";
+import { Agenda } from "./agenda.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
 import type { Group } from "./group.js";
 import type { ReplicaHome } from "./home.js";
@@ -65,6 +66,7 @@ export class GroupHost implements AsyncDisposable {
   /** Who waits until nobody is joining. */
   readonly #joined: (() => void)[] = [];
   readonly #due = new Set<Replica<unknown>>();
+  readonly #agenda = new Agenda<Replica<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #turnScheduled = false;
   #closing: Promise<void> | undefined;
@@ -98,6 +100,7 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
+      plan: (replica) => this.#agenda.plan(replica, replica.wakeAtMs),
       due: (replica) => {
         this.#due.add(replica);
         this.#schedule();
@@ -232,7 +235,7 @@ export class GroupHost implements AsyncDisposable {
 
   #tick(): void {
     const nowMs = this.#settings.now();
-    for (const replica of this.#replicas.values()) replica.tick(nowMs);
+    this.#agenda.due(nowMs, (replica) => replica.tick(nowMs));
   }
 
   #receive(from: string, bytes: Uint8Array): void {

@@ -15,6 +15,8 @@ export interface ReplicaHome {
   postHost(to: string, replica: Replica<unknown>, message: HostMessage): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
+  /** Has `tick` called when its `wakeAtMs` comes, at the latest. */
+  plan(replica: Replica<unknown>): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }

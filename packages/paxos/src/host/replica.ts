@@ -43,6 +43,8 @@ export class Replica<R> implements Group<R> {
   #stepping = false;
   readonly #writer: Writer;
   #failure: PaxosError | undefined;
+  /** The agenda's. */
+  plannedMs = Number.POSITIVE_INFINITY;
 
   constructor(
     home: ReplicaHome,
@@ -83,14 +85,18 @@ export class Replica<R> implements Group<R> {
       writer: this.#writer,
       applier: this.#applier,
       post: (to, message) => {
-        if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
+        if (this.#failure) return;
+        home.postHost(to, this as Replica<unknown>, message);
+        home.plan(this as Replica<unknown>);
       },
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
       propose: (members) => this.#submit(new Uint8Array(0), members).done,
       trim: (throughSlot) => this.trim(throughSlot),
+      plan: () => home.plan(this as Replica<unknown>),
     });
+    home.plan(this as Replica<unknown>);
   }
 
   get failure(): PaxosError | undefined {
@@ -255,11 +261,17 @@ export class Replica<R> implements Group<R> {
     if (this.leading) this.#step({ type: "resign", nowMs: this.#home.settings.now() });
   }
 
+  /** No tick is needed before this time (as long as nothing else happens here). */
+  get wakeAtMs(): number {
+    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+  }
+
   /** The host's timer. */
   tick(nowMs: number): void {
     if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
+    this.#home.plan(this as Replica<unknown>);
   }
 
   receive(from: string, message: Message): void {
@@ -267,7 +279,9 @@ export class Replica<R> implements Group<R> {
   }
 
   receiveHost(from: string, message: HostMessage): void {
-    if (!this.#failure) this.#upkeep.receive(from, message);
+    if (this.#failure) return;
+    this.#upkeep.receive(from, message);
+    this.#home.plan(this as Replica<unknown>);
   }
 
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
@@ -323,6 +337,7 @@ export class Replica<R> implements Group<R> {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
     } finally {
       this.#stepping = false;
+      this.#home.plan(this as Replica<unknown>);
     }
   }
 

@@ -81,6 +81,19 @@ const expected = [
   "accepted entries torn off",
   "promises torn off",
   "doubts settled",
+  "beats of nodes",
+  "leaders fell asleep",
+  "followers fell asleep",
+  "reads by lease while all sleep",
+  "woken by propose",
+  "woken by accept",
+  "woken by heartbeat",
+  "woken by read",
+  "woken by wake",
+  "woken by resign",
+  "sleeping followers woken by a lost bond",
+  "sleeping leaders woken by a change of bonds",
+  "reigns ended while others slept in them",
 ];
 
 describe("three replicas in bad weather", () => {
@@ -106,7 +119,7 @@ describe("three replicas in bad weather", () => {
   );
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {
-    expect(runScenario({ seed }).chosen).toBeGreaterThan(0);
+    expect(runScenario({ seed, sleeping: false }).chosen).toBeGreaterThan(0);
   });
 
   it.skipIf(only !== undefined)("is the same world every time", () => {

@@ -22,6 +22,8 @@ export interface GroupStatus {
   readonly trimmedThrough: number;
   /** How much longer reads need no message, 0 when not at all. */
   readonly leaseRemainingMs: number;
+  /** Nothing is asked of it: it sends no messages and needs no timer until something is, or a node is lost. */
+  readonly asleep: boolean;
   /** Commands submitted here and not yet applied. */
   readonly outstanding: number;
   /** The state machine lacks what the log has let go of, here or where it came from: it waits for a snapshot, and does not lead meanwhile. */

@@ -96,7 +96,28 @@ export class Replica<R> implements Group<R> {
       trim: (throughSlot) => this.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
     });
+    home.know(nodesOf(core.configuration));
     home.plan(this as Replica<unknown>);
+  }
+
+  get asleep(): boolean {
+    return !this.#failure && this.#core.asleep;
+  }
+
+  get leader(): string | undefined {
+    return this.#core.leader;
+  }
+
+  get storageNodes(): readonly string[] {
+    return this.#core.configuration.storage;
+  }
+
+  votes(node: string): boolean {
+    return nodesOf(this.#core.configuration).includes(node);
+  }
+
+  wake(waitMs: number): void {
+    this.#step({ type: "wake", nowMs: this.#home.settings.now(), waitMs });
   }
 
   get failure(): PaxosError | undefined {
@@ -178,6 +199,7 @@ export class Replica<R> implements Group<R> {
       awaitsSnapshot: this.#applier.behind,
       voting: this.#core.voting,
       departed: this.#core.departed,
+      asleep: this.asleep,
       outstanding: this.#callers.submissions.under.count,
       failure: this.#failure,
     };
@@ -305,6 +327,7 @@ export class Replica<R> implements Group<R> {
     try {
       for (const effect of this.#core.step(event)) {
         if (effect.type === "send") this.#home.post(effect.to, this as Replica<unknown>, effect.message);
+        if (effect.type === "release") this.#release(effect);
       }
     } catch {
       // It stopped for a reason that it cannot step over.
@@ -338,6 +361,7 @@ export class Replica<R> implements Group<R> {
     } finally {
       this.#stepping = false;
       this.#home.plan(this as Replica<unknown>);
+      this.#home.settle(this as Replica<unknown>);
     }
   }
 
@@ -375,6 +399,10 @@ export class Replica<R> implements Group<R> {
         this.#upkeep.releasable(effect.throughSlot);
         break;
       case "configured":
+        this.#home.know(nodesOf(effect.configuration));
+        break;
+      case "release":
+        this.#release(effect);
         break;
       case "assured":
         this.#upkeep.assured();
@@ -385,6 +413,10 @@ export class Replica<R> implements Group<R> {
         }
         break;
     }
+  }
+
+  #release({ to, ballot }: Extract<Effect, { type: "release" }>): void {
+    this.#home.bonds.release(to, { group: this.groupId, ballot });
   }
 
   #apply(entries: readonly Entry[]): void {

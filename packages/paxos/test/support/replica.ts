@@ -1,13 +1,18 @@
 import type { Random, SimNode } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
+  type BondEffect,
+  Bonds,
   type Configuration,
   type CoreEvent,
   type CoreOptions,
+  decodeBondMessage,
   decodeMessage,
   type Effect,
   type Entry,
+  encodeBondMessage,
   encodeMessage,
+  isBondMessage,
   type Learner,
   type MemberRole,
   type Members,
@@ -46,6 +51,8 @@ export interface ReplicaParts {
   readonly role?: MemberRole | undefined;
   /** Logs may come back with their end torn, and now and then without the last thing that was written. */
   readonly torn?: boolean;
+  /** Whether nodes keep bonds, so that the group may sleep. */
+  readonly bonded?: boolean;
 }
 
 /** Drives the shipped core on a simulated node as the host does on a real one: the same events, the same effects. */
@@ -67,6 +74,8 @@ export class SimReplica {
   /** What was torn off had been on disk. */
   #lost = false;
   core: PaxosCore | undefined;
+  bonds: Bonds | undefined;
+  #wasAsleep = false;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
   #ids = 0;
@@ -112,9 +121,51 @@ export class SimReplica {
     this.#parts.observer.onState(this);
     const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
     const all = { ...options, nodeId: this.name, role: this.role, doubtful, random: () => random.next() };
-    this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
+    const given = this.#mutation.options(all);
+    this.bonds = this.#parts.bonded ? this.#bondsOf(given) : undefined;
+    this.#wasAsleep = false;
+    this.core = new PaxosCore(given, state, this.#mutation.bornAtMs(this.node.now), this.bonds);
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.#wake();
+  }
+
+  /** The node's side of the bonds, as its host keeps them: told the time again and again, and whom this replica lives with. */
+  #bondsOf({ leaseMs = 300, heartbeatMs = 50, quorumLostMs = 2 * leaseMs }: CoreOptions): Bonds {
+    const options = { life: this.#luck.int(2 ** 31), leaseMs, heartbeatMs, quorumLostMs };
+    const bonds = new Bonds(options, this.node.now);
+    const beat = () => {
+      const { core } = this;
+      if (core === undefined) return;
+      const { storage, log } = core.configuration;
+      bonds.knowOnly(new Set([...storage, ...log].filter((name) => name !== this.name)));
+      this.#carryOutBonds(bonds.tick(this.#mutation.clock(this.node.now)));
+      if (this.core === core) this.node.timer(10, beat);
+    };
+    this.node.timer(0.1, beat);
+    return bonds;
+  }
+
+  #carryOutBonds(effects: readonly BondEffect[]): void {
+    const { core, node, bonds } = this;
+    const { tally } = this.#parts;
+    for (const effect of effects) {
+      if (this.core !== core || core === undefined || this.bonds !== bonds) return;
+      if (effect.type === "send") {
+        tally.add("beats of nodes");
+        node.send(effect.to, encodeBondMessage(effect.message));
+      } else if (effect.type === "released") {
+        tally.add(
+          core.asleep ? "sleepers told that their leader's reign is over" : "told for nothing that a reign is over",
+        );
+        const message = { type: "resign", ballot: effect.ballot } as const;
+        this.#step({ type: "message", from: effect.node, message, nowMs: node.now });
+      } else {
+        const leading = effect.type === "changed";
+        if (core.leading !== leading || (!leading && core.leader !== effect.node) || !core.asleep) continue;
+        tally.add(leading ? "sleeping leaders woken by a change of bonds" : "sleeping followers woken by a lost bond");
+        this.#step({ type: "wake", nowMs: node.now });
+      }
+    }
   }
 
   /** What the log says at this start, after what happened to its end. One log at a time really loses something. */
@@ -359,6 +410,12 @@ export class SimReplica {
   }
 
   #receive(from: string, bytes: Uint8Array): void {
+    if (isBondMessage(bytes)) {
+      const { bonds } = this;
+      if (bonds !== undefined)
+        this.#carryOutBonds(bonds.receive(from, decodeBondMessage(bytes), this.#mutation.clock(this.node.now)));
+      return;
+    }
     const message = decodeMessage(bytes);
     for (const [sender, received] of this.#mutation.receive(from, message, this.node.now)) {
       this.#step({ type: "message", from: sender, message: received, nowMs: this.node.now });
@@ -386,8 +443,19 @@ export class SimReplica {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
+    this.#noteSleep(core, event);
     this.#parts.observer.afterStep(this);
     this.#wake();
+  }
+
+  #noteSleep(core: PaxosCore, event: CoreEvent): void {
+    const { tally } = this.#parts;
+    if (core.asleep && !this.#wasAsleep) tally.add(core.leading ? "leaders fell asleep" : "followers fell asleep");
+    if (!core.asleep && this.#wasAsleep) {
+      const by = event.type === "message" ? event.message.type : event.type;
+      tally.add(`woken by ${by}`);
+    }
+    this.#wasAsleep = core.asleep;
   }
 
   #carryOut(effect: Effect): void {
@@ -430,9 +498,14 @@ export class SimReplica {
         this.#asked.delete(effect.id);
         if (this.machine.appliedThrough < effect.slot) throw new Error("readable before its slot was reported");
         tally.add(this.leaseRemainingMs > 0 ? "reads by lease" : "reads by round");
+        if (this.core?.asleep) tally.add("reads by lease while all sleep");
         waiting.respond({ kind: "ok", answer: this.machine.get(waiting.op.key) });
         return;
       }
+      case "release":
+        tally.add("reigns ended while others slept in them");
+        this.bonds?.release(effect.to, { group: "g", ballot: effect.ballot });
+        return;
       case "assured": {
         const { life } = this.node;
         this.storage.append({}, (error) => {

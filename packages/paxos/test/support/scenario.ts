@@ -19,6 +19,8 @@ export interface ScenarioOptions {
   /** Whether logs come back torn; drawn from the seed unless told. */
   readonly torn?: boolean;
   /** For debugging: a look at the replicas before the first event. */
+  /** Whether the group may sleep; drawn from the seed unless told. */
+  readonly sleeping?: boolean;
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
 
@@ -45,6 +47,7 @@ export function runScenario({
   weather: given,
   members,
   torn: tearing,
+  sleeping,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
@@ -66,12 +69,17 @@ export function runScenario({
   };
   const changing = members ?? (mutation === undefined && random.fork("members").chance(0.5));
   const torn = tearing ?? (mutation === undefined && random.fork("torn").chance(0.3));
+  // In some worlds nodes keep bonds, and a group of which nothing is asked sleeps soon.
+  const sleep = random.fork("sleep");
+  const bonded = sleeping ?? (mutation === undefined && sleep.chance(0.4));
+  const sleepAfterMs = sleep.pick([0, 20, 100]);
   const observer = new Observer(names);
   const replica = (name: string, role?: MemberRole) =>
     new SimReplica({
       node: world.node(name),
       random: random.fork(name),
-      options,
+      options: { ...options, sleepAfterMs },
+      bonded,
       observer,
       tally,
       mutation,
@@ -87,6 +95,7 @@ export function runScenario({
   const weather = { ...drawWeather(random.fork("weather")), ...(leaseReads ? {} : { drift: 0.5 }), ...given };
   const nemesis = new Nemesis(world, replicas, random.fork("nemesis"), weather, tally);
   let values = 0;
+  const pauseChance = bonded ? sleep.pick([0.05, 0.2, 0.5]) : 0;
   const clients = Array.from({ length: 2 + random.int(4) }, (_, index) => {
     return new Client(`client ${index}`, index, {
       world,
@@ -95,8 +104,9 @@ export function runScenario({
       tally,
       random: random.fork(`client ${index}`),
       keys: 1 + (index % 2),
-      readShare: 0.4,
+      readShare: bonded ? 0.6 : 0.4,
       thinkMs: random.pick([1, 5, 20]),
+      pauseChance,
       timeoutMs: 400,
       nextValue: () => ++values,
     });

@@ -23,8 +23,8 @@ export interface Release {
 
 export type BondEffect =
   | { readonly type: "send"; readonly to: string; readonly message: BondMessage }
-  /** This node's beats bind us no more: whoever sleeps under it is to be woken. */
-  | { readonly type: "lost"; readonly node: string }
+  /** This node's beats bind us no more: whoever sleeps under it is to be woken. `renewed`: they have come again, in a bond of another name. */
+  | { readonly type: "lost"; readonly node: string; readonly renewed: boolean }
   /** This node has come, has gone, or has been reborn: our reigns in which it votes are to be woken. */
   | { readonly type: "changed"; readonly node: string }
   | { readonly type: "released"; readonly node: string; readonly group: string; readonly ballot: Ballot };
@@ -157,7 +157,7 @@ export class Bonds implements BondView {
   /** What this node has granted to `leader` in sleep may have been forgotten here: that bond is over. */
   breakWith(leader: string): BondEffect[] {
     const incoming = this.#incoming.get(leader);
-    return incoming === undefined ? [] : this.#break(leader, incoming);
+    return incoming === undefined ? [] : this.#break(leader, incoming, true);
   }
 
   tick(nowMs: number): BondEffect[] {
@@ -168,7 +168,9 @@ export class Bonds implements BondView {
     this.#tickedMs = now;
     const effects: BondEffect[] = [];
     for (const [node, incoming] of this.#incoming) {
-      if (incoming.live && this.#overdue(incoming)) effects.push(...this.#break(node, incoming));
+      // After a standstill of our own, beats may wait to be read.
+      if (now - this.#graceMs < 2 * heartbeatMs) break;
+      if (incoming.live && this.#overdue(incoming)) effects.push(...this.#break(node, incoming, false));
     }
     for (const [node, outgoing] of this.#outgoing) {
       if (!outgoing.away && now - Math.max(outgoing.echoedMs, this.#graceMs) > quorumLostMs) {
@@ -199,7 +201,7 @@ export class Bonds implements BondView {
       known.sentMs = Math.max(known.sentMs, sentMs);
       return;
     }
-    if (known?.live === true) effects.push(...this.#break(from, known));
+    if (known?.live === true) effects.push(...this.#break(from, known, true));
     this.#incoming.set(from, { life, turn: ++this.#turns, heardMs: now, sentMs, live: true });
   }
 
@@ -221,12 +223,12 @@ export class Bonds implements BondView {
     effects.push({ type: "changed", node: from });
   }
 
-  #break(node: string, incoming: Incoming): BondEffect[] {
+  #break(node: string, incoming: Incoming, renewed: boolean): BondEffect[] {
     if (!incoming.live) return [];
     incoming.live = false;
     const untilMs = incoming.heardMs + this.#options.leaseMs;
     this.#brokenUntilMs.set(node, Math.max(untilMs, this.#brokenUntilMs.get(node) ?? untilMs));
-    return [{ type: "lost", node }];
+    return [{ type: "lost", node, renewed }];
   }
 
   #overdue({ heardMs }: Incoming): boolean {

@@ -26,7 +26,7 @@ export const coreDefaults = {
   messageBytesMax: 1 << 20,
   tailBytesMax: 4 << 20,
   candidateLagMax: 4096,
-  sleepAfterMs: 1000,
+  sleepAfterMs: 100,
 } as const;
 
 const hour = 3_600_000;

@@ -17,13 +17,13 @@ export class ReignSleep {
   readonly #agreed = new Map<string, BondId>();
   /** In which round each was asked last: until it answers a later one it may be asleep. */
   readonly #asked = new Map<string, number>();
-  #busyMs: number;
+  /** A reign of which nothing was ever asked need not wait: after a node's death there are thousands of those. */
+  #busyMs = Number.NEGATIVE_INFINITY;
   #asleep = false;
 
   constructor(replica: Replica, peers: Peers) {
     this.#replica = replica;
     this.#peers = peers;
-    this.#busyMs = replica.nowMs;
   }
 
   get asleep(): boolean {
@@ -106,7 +106,9 @@ export class ReignSleep {
 
   #everythingHeld(): boolean {
     const { log, knownChosen, chosenThrough, writesPending, nowMs, settings } = this.#replica;
-    if (nowMs - this.#busyMs < settings.sleepAfterMs || writesPending > 0) return false;
+    const { sleepAfterMs } = settings;
+    if (sleepAfterMs === Number.MAX_SAFE_INTEGER || nowMs - this.#busyMs < sleepAfterMs || writesPending > 0)
+      return false;
     if (knownChosen < log.end || chosenThrough < log.end) return false;
     const { voters, all } = this.#peers;
     if (all.length > voters.length) return false;

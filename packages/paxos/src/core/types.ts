@@ -182,7 +182,7 @@ export interface CoreOptions {
   readonly doubtful?: boolean;
   /** The state machine is behind the log's beginning: this replica does not stand before `stateful`. Default false. */
   readonly awaitsState?: boolean;
-  /** A leader that is asked nothing for this long has its group sleep, where there are bonds to sleep on. Default 1000. */
+  /** A leader that is asked nothing for this long has its group sleep, where there are bonds to sleep on. `Number.MAX_SAFE_INTEGER`: never. Default 100. */
   readonly sleepAfterMs?: number;
   /** Entropy for election waits: uniform in [0, 1). */
   readonly random: () => number;

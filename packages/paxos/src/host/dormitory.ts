@@ -76,13 +76,13 @@ export class Dormitory<T extends Sleeper> {
     return under;
   }
 
-  /** This node's beats do not reach us any more. */
-  lost(node: string): void {
+  /** This node's beats do not reach us any more; or they do again: then its leaders are given the time to say so themselves, `waitMs`. */
+  lost(node: string, waitMs = 0): void {
     const first: Waking<T>[] = [];
     const later: Waking<T>[] = [];
     for (const item of this.#under.get(node) ?? []) {
       const place = this.#placeInLine(item, node);
-      (place === 0 ? first : later).push({ item, under: node, waitMs: place * this.#successionMs });
+      (place === 0 ? first : later).push({ item, under: node, waitMs: waitMs + place * this.#successionMs });
     }
     this.#toWake = [...this.#toWake, ...first, ...later];
   }

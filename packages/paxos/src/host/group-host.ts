@@ -78,6 +78,7 @@ export class GroupHost implements AsyncDisposable {
   readonly #pace: Pace;
   readonly #replicas = new Map<string, Replica<unknown>>();
   readonly #bonds: Bonds;
+  readonly #leaseMs: number;
   readonly #dormitory: Dormitory<Replica<unknown>>;
   /** Groups that were closed here while they slept, and under whom. */
   readonly #leftAsleep = new Map<string, string>();
@@ -109,6 +110,7 @@ export class GroupHost implements AsyncDisposable {
     this.#outbox = new Outbox(transport, encodeMessage);
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#bonds = newBonds(settings);
+    this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
     this.#dormitory = new Dormitory(this.nodeId, settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs);
     this.#home = {
       settings,
@@ -288,7 +290,7 @@ export class GroupHost implements AsyncDisposable {
         const { ballot } = effect;
         this.#replicas.get(effect.group)?.receive(effect.node, { type: "resign", ballot });
       } else if (effect.type === "lost") {
-        this.#dormitory.lost(effect.node);
+        this.#dormitory.lost(effect.node, effect.renewed ? 2 * this.#leaseMs : 0);
         for (const [groupId, under] of this.#leftAsleep) if (under === effect.node) this.#leftAsleep.delete(groupId);
       } else this.#dormitory.changed(effect.node);
     }

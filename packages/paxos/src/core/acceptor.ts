@@ -1,6 +1,6 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
-import type { BondId } from "./bond-id.js";
 import { invariant } from "./errors.js";
+import { FollowerSleep } from "./follower-sleep.js";
 import type { Accept, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Position } from "./types.js";
@@ -33,8 +33,7 @@ export class Acceptor {
   readonly #own: OwnRoles;
   #grantUntilMs = Number.NEGATIVE_INFINITY;
   #grantedTo = "";
-  /** Asleep: by which round of the leader that is followed, and on which bond with its node. */
-  #asleep: { readonly round: number; readonly bond: BondId } | undefined;
+  readonly #sleep: FollowerSleep;
   #following: Ballot | undefined;
   #round = 0;
   #sentMs = 0;
@@ -47,6 +46,7 @@ export class Acceptor {
   constructor(replica: Replica, own: OwnRoles) {
     this.#replica = replica;
     this.#own = own;
+    this.#sleep = new FollowerSleep(replica);
     // Who never promised anything, and has not forgotten it either, never granted anything.
     const granted = replica.promised.round > 0 || replica.doubt !== undefined;
     this.quietUntilMs = granted ? replica.nowMs + replica.settings.leaseMs : Number.NEGATIVE_INFINITY;
@@ -54,13 +54,11 @@ export class Acceptor {
 
   /** Until when the grant that was given last runs, by our clock. Of one who sleeps the bond renews it. */
   get grantUntilMs(): number {
-    const { bonds } = this.#replica;
-    if (this.#asleep === undefined || bonds === undefined) return this.#grantUntilMs;
-    return Math.max(this.#grantUntilMs, bonds.boundUntilMs(this.#grantedTo, this.#asleep.bond));
+    return Math.max(this.#grantUntilMs, this.#sleep.boundUntilMs);
   }
 
   get asleep(): boolean {
-    return this.#asleep !== undefined;
+    return this.#sleep.asleep;
   }
 
   /** Earliest time at which this replica may stand itself. */
@@ -134,28 +132,18 @@ export class Acceptor {
     if (!this.#hear(from, message)) return;
     this.#learnThrough(message.chosenThrough);
     this.#acknowledge();
-    const bond = this.#replica.bonds?.heardFrom(from);
     const { ballot, round } = message;
-    if (bond === undefined || round !== this.#round || !this.#holdsAll(message)) return;
-    this.#asleep = { round, bond };
+    const bond = round === this.#round && this.#synced ? this.#sleep.fall(message, this.#receivedThrough) : undefined;
+    if (bond === undefined) return;
     this.#own.sleep();
     this.#replica.send(from, { type: "asleep", ballot, round, bond });
   }
 
   /** The bond is over, or somebody wants it so. The grant runs as long as the bond made it run. */
   wake(waitMs: number): void {
-    if (this.#asleep === undefined) return;
+    if (!this.asleep) return;
     this.#rise();
     this.#own.heard(waitMs);
-  }
-
-  #holdsAll({ ballot, logEnd }: Sleep): boolean {
-    const replica = this.#replica;
-    const { log, chosenThrough, writesPending, durablePromised, durableAccepted, settings } = replica;
-    const current = this.#synced && this.#receivedThrough === logEnd && log.end === logEnd && chosenThrough === logEnd;
-    const durable = writesPending === 0 && sameBallot(durablePromised, ballot) && sameBallot(durableAccepted, ballot);
-    const sound = replica.doubt === undefined && !replica.mute && !replica.departed;
-    return current && durable && sound && (settings.role === "log" || !replica.awaitsState);
   }
 
   onSync(from: string, message: Sync): void {
@@ -321,7 +309,7 @@ export class Acceptor {
 
   #rise(): void {
     this.#grantUntilMs = this.grantUntilMs;
-    this.#asleep = undefined;
+    this.#sleep.rise();
   }
 
   #stopFollowing(): void {
@@ -341,7 +329,7 @@ export class Acceptor {
   #hear(from: string, message: FromLeader & { readonly type: string }, persistsItself = false): boolean {
     const replica = this.#replica;
     const { ballot } = message;
-    if (ballot.node !== from || this.#isStale(message)) return false;
+    if (ballot.node !== from || this.#sleep.findsStale(message)) return false;
     const order = compareBallots(ballot, replica.promised);
     if (order < 0) {
       replica.send(from, { type: "nack", ballot, promised: replica.promised });
@@ -359,16 +347,6 @@ export class Acceptor {
     this.#own.heard();
     replica.sayLeader(from);
     return true;
-  }
-
-  /**
-   * Said before the leader took us for asleep, which it knows by our own word: it counts on our bond, and no grant of ours that could end earlier may
-   * take the bond's place. The very question may come twice; the answer may have been lost.
-   */
-  #isStale({ ballot, round, type }: FromLeader & { readonly type: string }): boolean {
-    if (this.#asleep === undefined || this.#following === undefined || !sameBallot(ballot, this.#following))
-      return false;
-    return round < this.#asleep.round || (round === this.#asleep.round && type !== "sleep");
   }
 
   #follow({ ballot, round, sentMs }: FromLeader): void {

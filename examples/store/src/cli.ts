@@ -3,19 +3,29 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { SPARES_MAX } from "./control/fleet.js";
 import { tellingCode } from "./control/telling-code.js";
+import { credentialsFrom } from "./credentials-file.js";
+import type { Credentials } from "./router/signatures.js";
 import { Store } from "./store.js";
 
 const USAGE = `evenkeel-store: a replicated, DynamoDB-compatible store on this machine
 
   --data DIR     where everything durable lies   (default: $EVENKEEL_DATA or ~/.evenkeel/store)
   --port PORT    where the router listens         (default: 8000; 0: any free port)
+  --host HOST    on which address                 (default: 127.0.0.1; any other than loopback needs --credentials)
+  --credentials FILE
+                 whose requests are answered, in the form of ~/.aws/credentials: all its profiles
+                                                  (default: $EVENKEEL_CREDENTIALS; without: everybody's, on loopback)
   --single       all nodes in one process instead of one process each
   --partitions N partitions of a new table        (default: 4)
   --spares N     nodes beyond the three, to take the place of one that does not come back (default: 0)
   --help`;
 
-function complain(error: unknown, dir: string, port: number): string {
+function complain(error: unknown, dir: string, host: string, port: number): string {
   switch (tellingCode(error)) {
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `${host} is no address of this machine (${tellingCode(error)}): choose another one with --host`;
     case "EADDRINUSE":
       return `port ${port} is in use: stop what listens there, or choose another one with --port`;
     case "EACCES":
@@ -44,11 +54,23 @@ function wholeNumber(option: string, text: string, min: number, max: number): nu
   throw new RangeError(`--${option} must be a whole number from ${min} to ${max}; got ${JSON.stringify(text)}`);
 }
 
-function parsed(): { dir: string; port: number; single: boolean; partitionsPerTable: number; spares: number } {
+interface Options {
+  readonly dir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly credentials: readonly Credentials[];
+  readonly single: boolean;
+  readonly partitionsPerTable: number;
+  readonly spares: number;
+}
+
+function parsed(): Options {
   const { values } = parseArgs({
     options: {
       data: { type: "string", default: process.env.EVENKEEL_DATA || join(homedir(), ".evenkeel", "store") },
+      host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "8000" },
+      credentials: { type: "string", default: process.env.EVENKEEL_CREDENTIALS || "" },
       single: { type: "boolean", default: false },
       partitions: { type: "string", default: "4" },
       spares: { type: "string", default: "0" },
@@ -63,7 +85,9 @@ function parsed(): { dir: string; port: number; single: boolean; partitionsPerTa
   const port = wholeNumber("port", values.port, 0, 65_535);
   return {
     dir: values.data,
+    host: values.host,
     port,
+    credentials: values.credentials === "" ? [] : credentialsFrom(values.credentials),
     single: values.single,
     partitionsPerTable: wholeNumber("partitions", values.partitions, 1, 256),
     spares: wholeNumber("spares", values.spares, 0, SPARES_MAX),
@@ -71,19 +95,21 @@ function parsed(): { dir: string; port: number; single: boolean; partitionsPerTa
 }
 
 async function main(): Promise<void> {
-  let options: ReturnType<typeof parsed>;
+  let options: Options;
   try {
     options = parsed();
   } catch (error) {
     process.stderr.write(`evenkeel-store: ${reason(error)}\n`);
     process.exit(1);
   }
-  const { dir, port, single, partitionsPerTable, spares } = options;
+  const { dir, host, port, credentials, single, partitionsPerTable, spares } = options;
   let store: Store;
   try {
     store = await Store.open({
       dir,
+      host,
       port,
+      credentials,
       partitionsPerTable,
       spares,
       mode: single ? "single" : "processes",
@@ -92,7 +118,7 @@ async function main(): Promise<void> {
       onNodeFailure: (nodeId, reason) => process.stderr.write(`evenkeel-store: node ${nodeId}: ${reason}\n`),
     });
   } catch (error) {
-    process.stderr.write(`evenkeel-store: ${complain(error, dir, port)}\n`);
+    process.stderr.write(`evenkeel-store: ${complain(error, dir, host, port)}\n`);
     process.exit(1);
   }
   let stopping = false;
@@ -113,7 +139,7 @@ async function main(): Promise<void> {
   process.stdout.write(
     [
       `Evenkeel store: three storage nodes in three zones, every write on the disks of two of them before it is acknowledged`,
-      `  DynamoDB endpoint  ${store.endpoint}   (any region, any credentials)`,
+      `  DynamoDB endpoint  ${store.endpoint}   (any region, ${credentials.length === 0 ? "any credentials" : "configured credentials only"})`,
       `  data               ${store.dir}`,
       `  try                aws dynamodb list-tables --endpoint-url ${store.endpoint}   or   npm run tour`,
       `Ctrl-C stops it; the data stays.`,

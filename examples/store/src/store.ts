@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
@@ -9,13 +8,16 @@ import { makeDir } from "./control/make-dir.js";
 import { ProcessFleet } from "./control/process-fleet.js";
 import { checkedUpkeep, type Upkeep } from "./control/upkeep.js";
 import { Router } from "./router/router.js";
-import { ScrubSchedule } from "./scrub/schedule.js";
+import type { Credentials } from "./router/signatures.js";
+import { Scrubbing } from "./scrub/scrubbing.js";
 
 export interface StoreOptions {
   /** Everything durable lies below this directory; it is created if need be. */
   readonly dir: string;
-  /** Loopback only: anything else needs credentials, which this store does not check yet. Default 127.0.0.1. */
+  /** Loopback only, unless there are credentials. Default 127.0.0.1. */
   readonly host?: string;
+  /** Whose requests are answered, by their signatures; none (the default): everybody's. */
+  readonly credentials?: readonly Credentials[];
   /** Default 8000; 0: any free port. */
   readonly port?: number;
   /** `processes`: each storage node a process of its own (the default). `single`: all in this one. */
@@ -47,10 +49,10 @@ export class Store {
   readonly dir: string;
   readonly fleet: Fleet;
   readonly router: Router;
-  readonly scrub: ScrubSchedule;
+  readonly scrub: Scrubbing;
   readonly #host: string;
 
-  private constructor(dir: string, host: string, fleet: Fleet, router: Router, scrub: ScrubSchedule) {
+  private constructor(dir: string, host: string, fleet: Fleet, router: Router, scrub: Scrubbing) {
     this.dir = dir;
     this.#host = host;
     this.fleet = fleet;
@@ -66,6 +68,7 @@ export class Store {
   static async open(options: StoreOptions): Promise<Store> {
     const {
       host = "127.0.0.1",
+      credentials = [],
       port = 8000,
       mode = "processes",
       partitionsPerTable = 4,
@@ -73,9 +76,9 @@ export class Store {
       scrubEveryMs = 3_600_000,
       onNodeFailure,
     } = options;
-    if (!LOOPBACK.has(host)) {
+    if (!LOOPBACK.has(host) && credentials.length === 0) {
       throw new RangeError(
-        `host must be a loopback address (127.0.0.1, ::1, localhost): this store checks no credentials; got ${host}`,
+        `host must be a loopback address (127.0.0.1, ::1, localhost) unless credentials are given (--credentials, or the option credentials): without them every key is good; got ${host}`,
       );
     }
     if (!Number.isInteger(partitionsPerTable) || partitionsPerTable < 1 || partitionsPerTable > 256) {
@@ -113,16 +116,14 @@ export class Store {
           });
     try {
       await metadataKnown(fleet);
-      const router = await Router.listen({ fleet, host, port });
+      const router = await Router.listen({ fleet, host, port, credentials });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
-      // What an earlier life left there is of no use: references are built anew.
-      const scratchDir = join(dir, "scratch");
-      await rm(scratchDir, { recursive: true, force: true });
-      makeDir(scratchDir);
-      const scrub = new ScrubSchedule({
+      const scrubDir = join(dir, "scrub");
+      makeDir(scrubDir);
+      const scrub = new Scrubbing({
         fleet,
         archive,
-        scratchDir,
+        dir: scrubDir,
         fullPassEveryMs: scrubEveryMs,
         onFinding: options.onFinding ?? (() => undefined),
       });
@@ -134,7 +135,7 @@ export class Store {
   }
 
   get endpoint(): string {
-    return `http://${this.#host === "::1" ? "[::1]" : this.#host}:${this.router.port}`;
+    return `http://${this.#host.includes(":") ? `[${this.#host}]` : this.#host}:${this.router.port}`;
   }
 
   /** Ends requests, then nodes. Everything acknowledged is on disk before and after. */

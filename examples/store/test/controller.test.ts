@@ -142,7 +142,11 @@ function controllerOf(steered: Steered): {
       tables,
       partitions: new Map(),
       partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
+      streams: new Map(),
+      streamsOf: () => [],
+      appliedThrough: 1,
     },
+    streams: {} as never,
     metadata: {
       get leading() {
         return steered.leads;
@@ -156,6 +160,10 @@ function controllerOf(steered: Steered): {
       },
       async changePartition() {
         return undefined;
+      },
+      async changeIndex() {},
+      async restored({ restore: _done, ...table }) {
+        tables.set(table.name, table);
       },
       async giveUp(table, reason) {
         tables.set(table.name, { ...table, status: "ARCHIVED", failure: { reason, atMs: 0 } });

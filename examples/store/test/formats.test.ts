@@ -13,6 +13,8 @@ const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}
 const KEY = Buffer.concat([Buffer.from("7f00ff010002", "hex"), Buffer.from("p1größe")]);
 const OTHER_KEY = Buffer.from("00000000000178", "hex");
 const ITEM = Buffer.from('{"pk":{"S":"p1"},"sk":{"S":"größe"},"n":{"N":"-1.5"}}');
+const WAS = Buffer.from('{"pk":{"S":"p1"},"sk":{"S":"größe"},"n":{"N":"7"}}');
+const EMPTY = { bytes: Buffer.from("{}"), itemSizeBytes: 0 };
 const TIME_MS = Date.UTC(2026, 0, 1, 0, 0, 0, 123);
 
 /** Plain bytes, whatever kind of view they came in: so that they compare. */
@@ -25,6 +27,12 @@ const plain = (command: Command): unknown =>
           ...write,
           key: Buffer.from(write.key).toString("hex"),
           ...(write.op === "put" ? { bytes: Buffer.from(write.bytes).toString("hex") } : {}),
+          ...(write.change?.before && {
+            change: {
+              ...write.change,
+              before: { ...write.change.before, bytes: Buffer.from(write.change.before.bytes).toString("hex") },
+            },
+          }),
         })),
       };
 
@@ -39,16 +47,24 @@ function codeOf(work: () => unknown): string | undefined {
 }
 
 const bytes = fc.uint8Array({ maxLength: 200 });
+const image = { bytes, itemSizeBytes: fc.nat({ max: 400 * 1024 }) };
+const noted = {
+  key: bytes,
+  change: fc.record({ before: fc.record(image), expired: fc.constant(true as const) }, { requiredKeys: [] }),
+};
 const writes: fc.Arbitrary<Write> = fc.oneof(
-  fc.record({ op: fc.constant("delete" as const), key: bytes }),
-  fc.record({ op: fc.constant("put" as const), key: bytes, bytes, itemSizeBytes: fc.nat({ max: 400 * 1024 }) }),
+  fc.record({ op: fc.constant("delete" as const), ...noted }, { requiredKeys: ["op", "key"] }),
+  fc.record(
+    { op: fc.constant("put" as const), ...image, ...noted },
+    { requiredKeys: ["op", "key", "bytes", "itemSizeBytes"] },
+  ),
 );
 const commands: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ kind: fc.constant("mark" as const), timeMs: fc.nat() }),
   fc.record({ kind: fc.constant("writes" as const), timeMs: fc.nat(), writes: fc.array(writes, { maxLength: 20 }) }),
 );
 
-describe("a log command, version 1,", () => {
+describe("a log command, versions 1 and 2,", () => {
   const golden: readonly (readonly [string, Command])[] = [
     [
       "command-writes-v1.bin",
@@ -63,6 +79,26 @@ describe("a log command, version 1,", () => {
       },
     ],
     ["command-mark-v1.bin", { kind: "mark", timeMs: TIME_MS }],
+    [
+      "command-writes-v2.bin",
+      {
+        kind: "writes",
+        timeMs: TIME_MS,
+        writes: [
+          {
+            op: "put",
+            key: KEY,
+            bytes: ITEM,
+            itemSizeBytes: 23,
+            change: { before: { bytes: WAS, itemSizeBytes: 21 } },
+          },
+          { op: "delete", key: OTHER_KEY, change: { before: EMPTY } },
+          { op: "put", key: OTHER_KEY, ...EMPTY, change: {} },
+          { op: "delete", key: OTHER_KEY, change: { before: EMPTY, expired: true } },
+          { op: "put", key: KEY, bytes: ITEM, itemSizeBytes: 23 },
+        ],
+      },
+    ],
   ];
 
   test.each(golden)("reads as it was written: %s", (name, command) => {
@@ -73,10 +109,10 @@ describe("a log command, version 1,", () => {
   test.each(golden)("of a newer version, or cut off anywhere, or with a tail, is refused as such: %s", (name) => {
     const whole = fixture(name);
     for (let version = 0; version < 256; version++) {
-      if (version === 1) continue;
+      if (version === 1 || version === 2) continue;
       const other = Buffer.from(whole);
       other[0] = version;
-      expect(() => decodeCommand(other)).toThrow(`format version ${version}; this program reads version 1`);
+      expect(() => decodeCommand(other)).toThrow(`format version ${version}; this program reads versions 1 and 2`);
       expect(codeOf(() => decodeCommand(other))).toBe("ERR_STORE_FORMAT");
     }
     for (let length = 0; length < whole.length; length++) {

@@ -1,12 +1,22 @@
 import { readUnits, writeUnits } from "../src/api/capacity.js";
 import { matches } from "../src/api/condition.js";
-import { ApiError } from "../src/api/errors.js";
+import { type Backup, type BackupListRequest, backupId, listedBackups } from "../src/api/control/backups.js";
+import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
+import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
+import { restoredDefinition } from "../src/api/tables.js";
 import { compareBytes } from "../src/api/text.js";
-import { evaluateWrite } from "../src/api/write.js";
-import type { Backend, GetOutcome, WriteOutcome } from "../src/router/backend.js";
+import { cancelled, transactReadUnits } from "../src/api/transactions.js";
+import { assertCondition, evaluateWrite } from "../src/api/write.js";
+import type {
+  Backend,
+  GetOutcome,
+  TransactWriteOutcome,
+  TransactWriteRequest,
+  WriteOutcome,
+} from "../src/router/backend.js";
 
 interface Entry {
   readonly key: Uint8Array;
@@ -22,6 +32,7 @@ interface Table {
 /** A whole storage side in one process and no file: sorted arrays. Its `restoreTable` knows only the present. */
 export class MemoryBackend implements Backend {
   readonly #tables = new Map<string, Table>();
+  readonly #backups = new Map<string, { backup: Backup; entries: Entry[] }>();
   #created = 0;
   /** Whether `get` answers with JSON, as a storage side may. */
   asJson = false;
@@ -32,8 +43,9 @@ export class MemoryBackend implements Backend {
     if (this.#tables.has(definition.name)) {
       throw new ApiError("ResourceInUseException", messages.tableExistsNamed(definition.name));
     }
+    const { globalIndexes: _none, ...rest } = definition;
     const record: TableRecord = {
-      ...definition,
+      ...rest,
       tableId: `00000000-0000-4000-8000-${String(++this.#created).padStart(12, "0")}`,
       status: "ACTIVE",
       createdAtMs: 1_700_000_000_000,
@@ -45,8 +57,19 @@ export class MemoryBackend implements Backend {
 
   async deleteTable(name: string): Promise<TableRecord> {
     const { record } = this.#table(name);
+    assertDeletable(record);
     this.#tables.delete(name);
     return { ...record, status: "DELETING" };
+  }
+
+  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
+    const table = this.#table(name, messages.tableNotFoundNamed(name));
+    table.record = changedTable(table.record, change, 1_700_000_100_000);
+    return table.record;
+  }
+
+  async updateIndexes(name: string): Promise<TableRecord> {
+    return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }
 
   async describeTable(name: string): Promise<TableRecord> {
@@ -64,6 +87,55 @@ export class MemoryBackend implements Backend {
     return { names: names.slice(0, limitMax), more: names.length > limitMax };
   }
 
+  async createBackup({
+    tableName,
+    name,
+    untilMs,
+  }: {
+    tableName: string;
+    name: string;
+    untilMs: number;
+  }): Promise<Backup> {
+    const table = this.#tables.get(tableName);
+    if (table === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
+    const id = backupId(untilMs, String(this.#backups.size).padStart(8, "0"));
+    const backup = { id, name, table: table.record, untilMs };
+    this.#backups.set(id, { backup, entries: structuredClone(table.entries) });
+    return backup;
+  }
+
+  async describeBackup(id: string): Promise<Backup> {
+    return this.#backup(id).backup;
+  }
+
+  async deleteBackup(id: string): Promise<Backup> {
+    const { backup } = this.#backup(id);
+    this.#backups.delete(id);
+    return backup;
+  }
+
+  async listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
+    return listedBackups(
+      [...this.#backups.values()].map(({ backup }) => backup),
+      request,
+    );
+  }
+
+  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+    if (this.#tables.has(target)) {
+      throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
+    }
+    const record = await this.createTable(restoredDefinition(backup.table, target));
+    this.#table(target).entries.push(...structuredClone(this.#backup(backup.id).entries));
+    return record;
+  }
+
+  #backup(id: string): { backup: Backup; entries: Entry[] } {
+    const found = this.#backups.get(id);
+    if (found === undefined) throw new ApiError("BackupNotFoundException");
+    return found;
+  }
+
   async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
     const source = this.#tables.get(request.source);
     if (source === undefined)
@@ -71,8 +143,12 @@ export class MemoryBackend implements Backend {
     if (this.#tables.has(request.target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
     }
+    if (source.record.settings?.pointInTimeRecovery === false) {
+      throw new ApiError("PointInTimeRecoveryUnavailableException");
+    }
     if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const record = await this.createTable({ ...source.record, name: request.target });
+    const { globalIndexes: _none, ...definition } = source.record;
+    const record = await this.createTable({ ...definition, name: request.target });
     this.#table(request.target).entries.push(...structuredClone(source.entries));
     return { ...record, status: "CREATING" };
   }
@@ -128,6 +204,50 @@ export class MemoryBackend implements Backend {
     }
     const page = { items, scannedCount, scannedBytes, units: readUnits(scannedBytes, request.consistent) };
     return lastKey === undefined ? page : { ...page, lastKey };
+  }
+
+  readonly #tokens = new Map<string, { fingerprint: string; outcome: TransactWriteOutcome }>();
+
+  async transactWrite({ actions, token, fingerprint }: TransactWriteRequest): Promise<TransactWriteOutcome> {
+    const earlier = token === undefined ? undefined : this.#tokens.get(token);
+    if (earlier !== undefined && earlier.fingerprint !== fingerprint)
+      throw new ApiError("IdempotentParameterMismatchException");
+    if (earlier !== undefined) return { ...earlier.outcome, repeated: true };
+    const refusals: (ApiErrorData | undefined)[] = [];
+    const sizes = actions.map(({ table, key, op }) => {
+      const before = this.#item(table, key);
+      const beforeBytes = before === undefined ? 0 : itemBytes(before);
+      let after = before;
+      try {
+        if (op.kind === "check") assertCondition(op, before);
+        else after = evaluateWrite(op, before).after;
+        refusals.push(undefined);
+      } catch (error) {
+        refusals.push((error as ApiError).toData());
+      }
+      return { beforeBytes, afterBytes: after === undefined ? 0 : itemBytes(after) };
+    });
+    if (refusals.some((refusal) => refusal !== undefined)) throw cancelled(refusals);
+    for (const { table, key, op } of actions) if (op.kind !== "check") await this.write(table, key, op);
+    const outcome = { sizes, repeated: false };
+    if (token !== undefined) this.#tokens.set(token, { fingerprint, outcome });
+    return outcome;
+  }
+
+  async transactGet(
+    gets: readonly { table: TableRecord; key: ItemKey }[],
+  ): Promise<(GetOutcome & { bytes: number })[]> {
+    return gets.map(({ table, key }) => {
+      const item = this.#item(table, key);
+      const bytes = item === undefined ? 0 : itemBytes(item);
+      return { ...(item && { item }), bytes, units: transactReadUnits(bytes) };
+    });
+  }
+
+  #item(table: TableRecord, key: ItemKey): Item | undefined {
+    const { entries } = this.#table(table.name);
+    const entry = entries[lowerBound(entries, key.bytes)];
+    return entry !== undefined && compareBytes(entry.key, key.bytes) === 0 ? entry.item : undefined;
   }
 
   #table(name: string, message?: string): Table {

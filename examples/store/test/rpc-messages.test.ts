@@ -53,6 +53,12 @@ const answers: readonly (readonly [Method, unknown])[] = [
   ["releaseMark", null],
 ];
 
+/** Later than the golden payload. */
+const indexed: readonly unknown[] = [
+  { beforeBytes: 3, afterBytes: 4, indexUnits: { "by-name": 2 } },
+  { beforeBytes: 0, afterBytes: 400 * 1024, attributes: { id: { S: "é" } }, indexUnits: { "by-name": 1 } },
+];
+
 function golden(): Payload {
   const payload = new Payload();
   for (const [method, params] of requests) writeRequest(payload, 1, method, params as Params<Method>);
@@ -84,6 +90,14 @@ describe("messages between router and nodes", () => {
       { error: expect.objectContaining({ type: "ConditionalCheckFailedException" }) },
       { error: expect.objectContaining({ message: "TypeError: a bug" }) },
     ]);
+  });
+
+  it("say what a write cost secondary indexes", () => {
+    const payload = new Payload();
+    for (const result of indexed) writeResult(payload, 1, "write", result);
+    const seen: unknown[] = [];
+    eachMessage(payload.buffer, (_, code, body) => seen.push(readAnswer("write", code, body)));
+    expect(seen).toEqual(indexed.map((result) => ({ result })));
   });
 
   it("fail with a RangeError, and nothing else, where they are cut off or another's", () => {

@@ -1,15 +1,16 @@
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb";
 import { expect, test } from "vitest";
 import { itemKey } from "../src/api/keys.js";
 import { archiveDir, nodeDir } from "../src/control/fleet.js";
+import type { ProcessFleet } from "../src/control/process-fleet.js";
 import { flipByteInFile } from "../src/tour/damage.js";
 import { caughtUp, statuses } from "./support/replicas.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
 test("the store scrubs itself: rot in one replica's B-tree is found without being asked, while writes go on", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
@@ -40,37 +41,118 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
     expect(await flipByteInFile(`${nodeDir(dir, "b1")}/tree/data.mdb`, json)).not.toHaveLength(0);
     const key = itemKey({ partition: { name: "id", type: "S" } }, { id: { S: "item-7" } });
     await eventually("the finding", () => findings.length > 0);
-    expect(findings[0]).toContain("b1 differs from the reference (different)");
-    expect(findings[0]).toContain(Buffer.from(key.bytes).toString("hex"));
+    const hex = Buffer.from(key.bytes).toString("hex");
+    expect(findings[0]).toContain(
+      `b1 differs from the reference (different) at key ${hex}: it has rotted, between slots`,
+    );
+
+    const repaired = await store.scrub.repair();
+    expect(repaired).toEqual([{ what: expect.stringContaining(`${hex} on b1`), outcome: "repaired" }]);
+    const audit = (await readFile(join(dir, "scrub/repairs.jsonl"), "utf8")).trim().split("\n");
+    expect(audit.map((line) => JSON.parse(line))).toMatchObject([
+      { phase: "intended", replica: "b1", against: "reference", at: expect.any(Number) },
+      { phase: "done", replica: "b1", outcome: "repaired" },
+    ]);
+    // What was under way may tell it once more.
+    const { rounds } = store.scrub.stats();
+    await eventually("a whole round", () => store.scrub.stats().rounds > rounds + 1);
+    findings.splice(0);
+    await eventually("another one", () => store.scrub.stats().rounds > rounds + 2);
+    expect(findings).toEqual([]);
   } finally {
     await store.close();
     await remove();
   }
 });
 
-test("a partition that cannot be compared does not keep the others waiting", { timeout: 60_000 }, async () => {
+test("an archive that is damaged is told, and keeps neither its partition's replicas nor the others from being compared", {
+  timeout: 120_000,
+}, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
   const store = await openStore({ dir, mode: "single", scrubEveryMs: 1_000, onFinding: (line) => findings.push(line) });
   try {
     const dynamo = client(store.endpoint);
     await createKeyTable(dynamo, "scrubbed");
-    await eventually("a pass over every partition, which archives each", () => store.scrub.stats().passes > 10);
+    await eventually("two rounds, which archive each", () => store.scrub.stats().rounds > 1);
     const archive = archiveDir(dir);
     const [stream] = (await readdir(archive)).filter((name) => !name.startsWith("."));
-    const [object] = (await readdir(join(archive, stream as string))).filter((name) => name.endsWith(".manifest"));
-    await writeFile(join(archive, stream as string, object as string), "rotten");
+    const manifests = (await readdir(join(archive, stream as string))).filter((name) => name.endsWith(".manifest"));
+    const [manifest] = manifests.sort();
+    await writeFile(join(archive, stream as string, manifest as string), "rotten");
 
-    const { incomplete } = store.scrub.stats();
-    await eventually(
-      "the pass over the partition whose archive is damaged",
-      () => store.scrub.stats().incomplete > incomplete,
+    await eventually("the archive's damage is told", () =>
+      findings.some((line) => line.includes(`${stream}/${manifest}`)),
     );
-    const { passes } = store.scrub.stats();
-    await eventually("passes over the others", () => store.scrub.stats().passes > passes + 10);
-    await eventually("the damaged one again", () => store.scrub.stats().incomplete > incomplete + 1);
-    expect(findings[0], "what is damaged is told").toContain(`${stream}/${object}`);
-    expect(store.scrub.stats().oldestMs, "the age of the one that was not compared").toBeGreaterThan(1_000);
+    const { rounds, passes } = store.scrub.stats();
+    await eventually("more rounds", () => store.scrub.stats().rounds > rounds + 2);
+    expect(store.scrub.stats().passes).toBeGreaterThan(passes + 10);
+    expect(findings.filter((line) => line.includes("differs"))).toEqual([]);
+  } finally {
+    await store.close();
+    await remove();
+  }
+});
+
+test("where it was, and since when something is wrong, outlast a restart; whoever leads, and whoever starts anew in the middle of a pass", {
+  timeout: 240_000,
+}, async () => {
+  const { dir, remove } = await temporaryDir();
+  const findings: string[] = [];
+  const options = { dir, scrubEveryMs: 1_000, partitionsPerTable: 1, onFinding: (line: string) => findings.push(line) };
+  let store = await openStore(options);
+  try {
+    await createKeyTable(client(store.endpoint), "scrubbed");
+    const put = async (i: number) => {
+      const documents = DynamoDBDocumentClient.from(client(store.endpoint));
+      const Item = { id: `item-${i}`, text: `text of item ${i} `.repeat(20) };
+      // Whoever leads may be on its way.
+      await documents.send(new PutCommand({ TableName: "scrubbed", Item })).catch((error: Error) => {
+        if (error.name !== "InternalServerError") throw error;
+      });
+    };
+    for (let i = 0; i < 200; i++) await put(i);
+    let writes = 0;
+    const rounds = async (more: number) => {
+      const { rounds } = store.scrub.stats();
+      await eventually(
+        "more rounds",
+        async () => {
+          await put(writes++ % 200);
+          return store.scrub.stats().rounds >= rounds + more;
+        },
+        60_000,
+      );
+    };
+    for (const node of ["a1", "b1"]) {
+      (store.fleet as ProcessFleet).kill(node);
+      await rounds(1);
+    }
+    await eventually("everybody takes part again", async () => {
+      const { passes, incomplete } = store.scrub.stats();
+      await rounds(1);
+      return store.scrub.stats().passes > passes && store.scrub.stats().incomplete === incomplete;
+    });
+    expect(findings, "no false alarm").toEqual([]);
+
+    const state = async () => JSON.parse((await readFile(join(dir, "scrub/schedule"), "utf8")).split("\n")[0] ?? "");
+    const seenOf = async (unit: string) =>
+      JSON.parse((await readFile(join(dir, `scrub/${unit}/seen`), "utf8")).split("\n")[0] ?? "");
+    await store.close();
+    const before = await state();
+    expect(before.units.map(({ name }: { name: string }) => name)).toEqual(
+      expect.arrayContaining(["p0", "p1", "p1/archive"]),
+    );
+    const seen = await seenOf("p1");
+    store = await openStore({ ...options, scrubEveryMs: 3_600_000 });
+    await eventually(
+      "it goes on",
+      async () => store.scrub.stats().unit !== undefined || store.scrub.stats().oldestMs > 0,
+    );
+    expect(store.scrub.stats().progress, "it knows how much there is").not.toBeUndefined();
+    expect(store.scrub.stats().oldestMs, "ages go on").toBeGreaterThan(0);
+    expect(seen.read.map(({ replica }: { replica: string }) => replica)).toEqual(["a1", "b1", "c1", "reference"]);
+    expect(findings).toEqual([]);
   } finally {
     await store.close();
     await remove();

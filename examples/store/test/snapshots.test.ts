@@ -1,6 +1,13 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DescribeTableCommand, RestoreTableToPointInTimeCommand } from "@aws-sdk/client-dynamodb";
+import {
+  CreateBackupCommand,
+  DeleteBackupCommand,
+  DescribeTableCommand,
+  RestoreTableFromBackupCommand,
+  RestoreTableToPointInTimeCommand,
+} from "@aws-sdk/client-dynamodb";
 import { DeleteCommand, DynamoDBDocumentClient, PutCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { FileObjectStore, verifyArchive } from "@evenkeel/wal/archive";
 import { afterEach, expect, test } from "vitest";
@@ -180,4 +187,45 @@ test("as the log grows a snapshot is written unasked, and what no promised momen
   const described = async () => (await dynamo.send(new DescribeTableCommand({ TableName: "too-early" }))).Table;
   await eventually("the restore is given up", async () => (await described())?.TableStatus === "ARCHIVED");
   expect((await described())?.ArchivalSummary?.ArchivalReason).toContain("ERR_ARCHIVE_RANGE");
+});
+
+test("what a backup needs stays in the archive, however far behind the window it is, until the backup is deleted", async () => {
+  await opened({ snapshotAfterBytes: 20_000, restorableMs: 35 });
+  const dynamo = client(store.endpoint);
+  await createTable(dynamo, "held");
+  const { partition, keys } = archived(1);
+  let snapshots = 0;
+  const count = () => void snapshots++;
+  subscribe("evenkeel:store:snapshot-written", count);
+  try {
+    let writes = 0;
+    const some = async () => {
+      await Promise.all(
+        Array.from({ length: 20 }, () => put("held", `item-${writes % 50}`, `${"x".repeat(500)} ${writes++}`)),
+      );
+      await call("archive", partition);
+    };
+    await some();
+    const wanted = await contents("held");
+    await moment();
+    const { BackupDetails } = await dynamo.send(new CreateBackupCommand({ TableName: "held", BackupName: "kept" }));
+    const BackupArn = BackupDetails?.BackupArn as string;
+    await moment();
+    await eventually("several snapshots are written", async () => {
+      await some();
+      return snapshots >= 4;
+    });
+    expect(await keys()).toContain("0000000000000001.log");
+    await dynamo.send(new RestoreTableFromBackupCommand({ BackupArn, TargetTableName: "as-it-was" }));
+    await tableExists(dynamo, "as-it-was");
+    expect(await contents("as-it-was")).toEqual(wanted);
+
+    await dynamo.send(new DeleteBackupCommand({ BackupArn }));
+    await eventually("what it needed is let go of", async () => {
+      await some();
+      return !(await keys()).includes("0000000000000001.log");
+    });
+  } finally {
+    unsubscribe("evenkeel:store:snapshot-written", count);
+  }
 });

@@ -31,3 +31,16 @@ test("limits are bounded in number, whatever many tables come and go; the one in
   first.debit(1);
   await admission.close();
 });
+
+test("a limit takes the rate that its table has by now", async () => {
+  const admission = new Admission({ coordinator: memoryCoordinator({ learnForMs: 0 }), member: "router" });
+  const limits = new TableLimits(admission);
+  const table = tableOf("updated");
+  const before = limits.of(table, "write");
+  const after = limits.of({ ...table, writeUnitsPerSecond: 9 }, "write");
+  expect(after).toBe(before);
+  expect(after.stats().ratePerSecond).toBe(9);
+  const onDemand = limits.of({ ...table, billingMode: "PAY_PER_REQUEST", writeUnitsPerSecond: 0 }, "write");
+  expect(onDemand.stats().ratePerSecond).toBe(40_000);
+  await admission.close();
+});

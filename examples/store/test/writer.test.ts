@@ -8,6 +8,7 @@ import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
 import { Replica } from "../src/storage-node/replica.js";
 import { Tree } from "../src/storage-node/tree.js";
 import { Writer } from "../src/storage-node/writer.js";
+import { gathered, SteeredGroup } from "./support/steered-group.js";
 import { temporaryDir } from "./support/store.js";
 
 let tree: Tree;
@@ -34,88 +35,6 @@ beforeEach(() => {
   group = new SteeredGroup(replica);
   writer = new Writer(group as unknown as Group<number>, replica);
 });
-
-interface Submitted {
-  readonly slot: number;
-  readonly command: Uint8Array;
-  readonly resolve: (slot: number) => void;
-  readonly reject: (error: Error) => void;
-}
-
-const paxosError = (code: string) => Object.assign(new Error(code), { code });
-
-/** A leader's group whose slots are chosen when the test says so, in order. */
-class SteeredGroup {
-  readonly submitted: Submitted[] = [];
-  reads = 0;
-  round = 1;
-  leaseHolds = true;
-  full = false;
-  readonly #replica: Replica;
-  #next = 1;
-
-  constructor(replica: Replica) {
-    this.#replica = replica;
-  }
-
-  leadership() {
-    return this.status();
-  }
-
-  status() {
-    return {
-      ready: true,
-      leader: "a1",
-      ballot: { round: this.round, node: "a1" },
-      appliedThrough: this.#replica.appliedThrough,
-    };
-  }
-
-  submit(command: Uint8Array) {
-    if (this.full) throw paxosError("ERR_PAXOS_OVERLOADED");
-    const slot = this.#next++;
-    const done = new Promise<number>((resolve, reject) => this.submitted.push({ slot, command, resolve, reject }));
-    done.catch(() => undefined);
-    return { slot, ballot: this.status().ballot, done };
-  }
-
-  async read<T>(fn: () => T): Promise<T> {
-    this.reads++;
-    if (!this.leaseHolds) throw paxosError("ERR_PAXOS_NOT_LEADER");
-    return fn();
-  }
-
-  async *entries({ from, through }: { from: number; through: number }) {
-    for (const { slot, command } of this.#chosen)
-      if (slot >= from && slot <= through) yield { slot, command, kind: "command" };
-  }
-
-  readonly #chosen: Submitted[] = [];
-
-  /** Once all that was asked for has been submitted. */
-  async choose(): Promise<void> {
-    await gathered();
-    for (const entry of this.submitted.splice(0)) {
-      this.#chosen.push(entry);
-      entry.resolve(this.#replica.apply(entry));
-    }
-  }
-
-  /** Another node leads now; what was not chosen never will be. This one leads again in a later round, from the same slot. */
-  async loseLeadership(): Promise<void> {
-    await gathered();
-    this.loseLeadershipAtOnce();
-  }
-
-  loseLeadershipAtOnce(): void {
-    const lost = this.submitted.splice(0);
-    this.#next -= lost.length;
-    this.round++;
-    for (const { reject } of lost) reject(paxosError("ERR_PAXOS_UNKNOWN_OUTCOME"));
-  }
-}
-
-const gathered = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const KEY = Buffer.from("key");
 const item = (n: number): Item => ({ pk: { S: "key" }, n: { N: String(n) } });

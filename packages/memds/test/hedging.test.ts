@@ -108,7 +108,8 @@ describe("hedged look-ups", () => {
     const client = clientOf([{ host: "127.0.0.1", port: (wall.address() as { port: number }).port }, gone]);
     const answer = ask(client);
     await until(() => client.stats().passedOver.unavailable === 1, "the second server to fail");
-    release?.();
+    await until(() => release !== undefined, "the first server to be reached");
+    release!();
     expect(await answer).toBe("a=slow");
   });
 

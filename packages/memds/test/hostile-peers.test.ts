@@ -2,15 +2,16 @@ import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeFrame, FrameReader, frameType } from "../src/core/frame.js";
 import { decodeError, encodeQueries } from "../src/core/messages.js";
-import { crc32, MemdsServer } from "../src/index.js";
+import { crc32, MemdsServer, type MemdsServerOptions } from "../src/index.js";
 import { bytes, entry, until } from "./helpers.js";
 
 let server: MemdsServer;
 const sockets: Socket[] = [];
-beforeEach(async () => {
-  server = await MemdsServer.listen({ frameTimeoutMs: 50, connectionsMax: 4 });
+async function listen(options: MemdsServerOptions = {}): Promise<void> {
+  server = await MemdsServer.listen({ connectionsMax: 4, ...options });
   server.load({ version: 1, entries: [entry("a", "1")] });
-});
+}
+beforeEach(() => listen());
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await server.close();
@@ -83,6 +84,8 @@ describe("a port that strangers find", () => {
   });
 
   it("does not wait for ever for the rest of a frame", async () => {
+    await server.close();
+    await listen({ frameTimeoutMs: 50 });
     const peer = await dial();
     peer.socket.write(question().subarray(0, 11));
     await until(() => peer.closed, "the server to lose patience");
@@ -90,6 +93,8 @@ describe("a port that strangers find", () => {
   });
 
   it("leaves an idle connection alone", async () => {
+    await server.close();
+    await listen({ frameTimeoutMs: 50 });
     const peer = await dial();
     peer.socket.write(question());
     await until(() => peer.types.length === 1, "an answer");

@@ -1,7 +1,17 @@
 // Running groups on a node.
 export { GroupHost, type GroupHostStats, type JoinOptions } from "./host/group-host.js";
 export type { GroupHostOptions, GroupTuning } from "./host/options.js";
-export type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./host/group.js";
+export type { AskedAs } from "./host/requests.js";
+export type { ResultCodec } from "./host/results.js";
+export type {
+  Group,
+  GroupMembers,
+  GroupStatus,
+  Leadership,
+  LocalRead,
+  LocalReadOptions,
+  Submitted,
+} from "./host/group.js";
 export { collect, type IncomingSnapshot, type Snapshot, snapshotOf, type StateMachine } from "./host/state-machine.js";
 export { memoryStorage } from "./storage/memory.js";
 export type { GroupStorage, LoadedState } from "./storage/storage.js";

@@ -7,6 +7,7 @@ import {
   decodeMessage,
   type Entry,
   encodeMessage,
+  MESSAGE_VERSION,
   type Message,
   type PaxosError,
   type Position,
@@ -164,7 +165,7 @@ describe("what members, snapshots and births look like in bytes", () => {
     expect(code(() => decodeConfiguration(Uint8Array.of(9, ...config.subarray(1)), 1))).toBe("ERR_PAXOS_UNSUPPORTED");
     expect(code(() => decodeConfiguration(Uint8Array.of(1, 255, 255, 3), 1))).toBe("ERR_PAXOS_CORRUPT");
     expect(code(() => decodeRecord(Uint8Array.of(1, 128, 64)))).toBe("ERR_PAXOS_UNSUPPORTED");
-    expect(code(() => decodeMessage(Uint8Array.of(5, 1)))).toBe("ERR_PAXOS_UNSUPPORTED");
+    expect(code(() => decodeMessage(Uint8Array.of(MESSAGE_VERSION + 1, 1)))).toBe("ERR_PAXOS_UNSUPPORTED");
     for (const message of hostMessages) {
       const bytes = encodeHostMessage(message);
       expect(code(() => decodeHostMessage(Uint8Array.of(2, ...bytes.subarray(1))))).toBe("ERR_PAXOS_UNSUPPORTED");

@@ -63,11 +63,11 @@ vi.mock("../src/core/doubt.js", async (original) => {
 });
 
 /** The first seed whose run fails, and how. */
-function caught({ mutation, weather, members, torn, hooks }: Mutant): { seed: number; how: string } | undefined {
+function caught({ mutation, hooks, ...scenario }: Mutant): { seed: number; how: string } | undefined {
   broken.hooks = hooks ?? {};
   for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {
-      runScenario({ seed, mutation, ...(weather && { weather }), ...(members && { members }), ...(torn && { torn }) });
+      runScenario({ seed, mutation, ...scenario });
     } catch (error) {
       return { seed, how: error instanceof Error ? error.message : String(error) };
     }

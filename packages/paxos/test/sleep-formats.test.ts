@@ -45,9 +45,9 @@ function code(what: () => unknown): string {
 }
 
 describe("what sleep looks like in bytes", () => {
-  it("reads the fixture of messages of version 4", () => {
-    expect(lines("messages-v4.txt")).toEqual(messages.map((one) => `${one.type} ${hex(encodeMessage(one))}`));
-    const read = lines("messages-v4.txt").map((line) => decodeMessage(fromHex(line.split(" ")[1] as string)));
+  it("reads the fixture of messages of version 5", () => {
+    expect(lines("messages-v5.txt")).toEqual(messages.map((one) => `${one.type} ${hex(encodeMessage(one))}`));
+    const read = lines("messages-v5.txt").map((line) => decodeMessage(fromHex(line.split(" ")[1] as string)));
     expect(read).toEqual(messages);
   });
 

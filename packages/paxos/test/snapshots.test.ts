@@ -3,8 +3,8 @@ import { encodeHostMessage } from "../src/host/host-messages.js";
 import { recover } from "../src/host/recover.js";
 import { type Entry, memoryStorage, type Position, type Transport } from "../src/index.js";
 import { bytes, until } from "./support/cluster.js";
-import { DurableJournal, type JournalDisk } from "./support/durable-journal.js";
-import { type Node, Nodes } from "./support/in-process.js";
+import { DurableJournal } from "./support/durable-journal.js";
+import { Journals, lagging, propose } from "./support/journals.js";
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -14,60 +14,15 @@ afterEach(async () => {
 /** Small pieces, so that a snapshot of a few kilobytes has many of them. */
 const small = { snapshotPieceBytes: 64, tailBytesMax: 0 } as const;
 
-class Journals extends Nodes {
-  readonly journals = new Map<string, DurableJournal>();
-  readonly diskOf = new Map<string, JournalDisk[]>();
-
-  async begin(nodeId: string): Promise<Node> {
-    const disk = this.diskOf.get(nodeId) ?? [];
-    this.diskOf.set(nodeId, disk);
-    const journal = new DurableJournal(disk);
-    this.journals.set(nodeId, journal);
-    return this.start(nodeId, journal);
-  }
-
-  async begun(): Promise<this> {
-    for (const name of this.names) await this.begin(name);
-    open.push(() => this.close());
-    return this;
-  }
-
-  of(node: Node): DurableJournal {
-    return node.journal as DurableJournal;
-  }
-
-  /** Everybody who runs lets go of the whole log. */
-  async trimAll(): Promise<void> {
-    for (const node of this.running.values()) {
-      this.of(node).checkpoint();
-      await node.group.trim(node.group.status().appliedThrough);
-    }
-  }
-
-  async equal(): Promise<void> {
-    await until(() => new Set([...this.running.values()].map((node) => this.of(node).state)).size === 1);
-  }
-}
-
-async function propose(node: Node, count: number, what = "command"): Promise<void> {
-  for (let i = 0; i < count; i++) await node.group.propose(bytes(`${what} ${i}`));
-}
-
-/** A follower is down while the others go on and let go of their logs. */
-async function lagging(nodes: Journals): Promise<{ leader: Node; laggard: string }> {
-  const leader = await nodes.leader();
-  const laggard = nodes.others(leader)[0].nodeId;
-  await propose(leader, 3, "before");
-  await nodes.drop(laggard);
-  await propose(leader, 40, "while it was down");
-  await until(() => nodes.others(leader).every((node) => node?.group.status().appliedThrough !== 0));
-  await nodes.trimAll();
-  return { leader, laggard };
+async function begun(nodes: Journals): Promise<Journals> {
+  await nodes.begun();
+  open.push(() => nodes.close());
+  return nodes;
 }
 
 describe("a replica that has fallen behind the log", () => {
   it("takes over a snapshot, then the log behind it", async () => {
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const { leader, laggard } = await lagging(nodes);
     await propose(leader, 2, "in the log");
     const back = await nodes.begin(laggard);
@@ -84,7 +39,7 @@ describe("a replica that has fallen behind the log", () => {
   });
 
   it("loses no more than a moment when pieces are lost", async () => {
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const { leader, laggard } = await lagging(nodes);
     const back = await nodes.begin(laggard);
     const dropped = () => (nodes.transports.get(leader.nodeId) as Transport).stats().messagesDropped;
@@ -103,7 +58,7 @@ describe("a replica that has fallen behind the log", () => {
   });
 
   it("finds another sender when the first one dies half-way", async () => {
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const { leader, laggard } = await lagging(nodes);
     const back = await nodes.begin(laggard);
     let died: Promise<void> | undefined;
@@ -118,7 +73,7 @@ describe("a replica that has fallen behind the log", () => {
   }, 30_000);
 
   it("keeps its state when an install fails, and is offered another", async () => {
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const { laggard } = await lagging(nodes);
     const back = await nodes.begin(laggard);
     const journal = nodes.of(back);
@@ -132,7 +87,7 @@ describe("a replica that has fallen behind the log", () => {
   });
 
   it("catches up although the log behind the snapshot is let go meanwhile", async () => {
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const { leader, laggard } = await lagging(nodes);
     const back = await nodes.begin(laggard);
     let more: Promise<void> | undefined;
@@ -167,7 +122,7 @@ describe("a replica that has fallen behind the log", () => {
         return transport;
       }
     }
-    const nodes = await new Damaging(undefined, small).begun();
+    const nodes = await begun(new Damaging(undefined, small));
     const { laggard } = await lagging(nodes);
     const back = await nodes.begin(laggard);
     await nodes.equal();
@@ -177,7 +132,7 @@ describe("a replica that has fallen behind the log", () => {
   });
 
   it("has no use for a snapshot below what is applied, nor for messages about one that it does not take", async () => {
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const leader = await nodes.leader();
     await propose(leader, 5);
     await nodes.equal();
@@ -208,7 +163,7 @@ describe("a replica that has fallen behind the log", () => {
 
   it("comes back without its state, and is given it", async () => {
     // A state machine in memory only, whose log was let go: nothing is lost as long as somebody has it.
-    const nodes = await new Journals(undefined, small).begun();
+    const nodes = await begun(new Journals(undefined, small));
     const leader = await nodes.leader();
     await propose(leader, 20);
     await nodes.equal();
@@ -282,7 +237,7 @@ describe("a crash around the switch to a snapshot", () => {
 
 describe("a log that lets go by itself", () => {
   it("keeps the newest part for those that lag, and no more than that", async () => {
-    const nodes = await new Journals(undefined, { ...small, logKeptBytesMax: 4096 }).begun();
+    const nodes = await begun(new Journals(undefined, { ...small, logKeptBytesMax: 4096 }));
     const leader = await nodes.leader();
     for (let round = 0; round < 40; round++) {
       await propose(leader, 10, `round ${round}, ${"x".repeat(40)}`);

@@ -61,7 +61,7 @@ describe("a log whose last batch is torn", () => {
     expect(state.entries.map(({ slot }) => slot)).toEqual([1]);
     await first.close();
 
-    // The log itself is whole again, and says nothing any more.
+    // The log itself is whole again, and has been told that we know.
     const second = await opened(torn);
     expect(second.uncertainFrom).toBeNull();
     const storage = walStorage(second);
@@ -77,6 +77,43 @@ describe("a log whose last batch is torn", () => {
     expect((await third("g").load()).doubtful).toBeUndefined();
     expect((await third("new").load()).doubtful).toBeUndefined();
     expect(await third("h").load()).toMatchObject({ doubtful: true });
+  });
+
+  it("is not forgotten by a second power cut, wherever that comes, nor by a third", async () => {
+    const [dir, torn] = [await directory(), join(await directory(), "torn")];
+    const before = walStorage(await opened(dir))("g");
+    await before.load();
+    await before.write({ promised: ballot, accepted: ballot, entries: [command(1, "kept")] });
+    await before.write({ entries: [command(2, "acknowledged")] });
+    await cp(dir, torn, { recursive: true });
+    await rot(torn, "acknowledged");
+    let cut = torn;
+    /** The log as the power leaves it at this moment, opened again. */
+    const again = async () => {
+      const copy = join(await directory(), "cut");
+      await cp(cut, copy, { recursive: true });
+      cut = copy;
+      return opened(copy);
+    };
+    // Opened, and nothing else: nobody of ours has heard of it yet.
+    await again();
+    expect((await again()).uncertainFrom).not.toBeNull();
+    // Written down by us, and the log not told yet.
+    const wal = await again();
+    const deaf = { stream: (name: string) => wal.stream(name), uncertainFrom: wal.uncertainFrom };
+    expect(await walStorage(deaf)("g").load()).toMatchObject({ doubtful: true });
+    const second = await again();
+    expect(second.uncertainFrom).toEqual({ ...wal.uncertainFrom, file: expect.any(String) });
+    // Now it is told, and says it no more; we do.
+    const storage = walStorage(second);
+    expect(await storage("g").load()).toMatchObject({ doubtful: true });
+    const third = await again();
+    expect(third.uncertainFrom).toBeNull();
+    const group = walStorage(third)("g");
+    expect(await group.load()).toMatchObject({ doubtful: true });
+    // And what was made good stays so.
+    await group.assured?.();
+    expect((await walStorage(await again())("g").load()).doubtful).toBeUndefined();
   });
 
   it("is not in the way of a log that was only cut off by a crash between two batches", async () => {

@@ -27,9 +27,12 @@ class Fleet {
   readonly nodes = new Map<string, Running>();
   readonly #ports = new Map<string, number>();
   readonly #dir: string;
+  readonly #join: { readonly clientsMax?: number };
 
-  constructor(dir: string) {
+  /** `join`: what each node is joined with; an earlier release does not look at what it does not know. */
+  constructor(dir: string, join: { readonly clientsMax?: number } = {}) {
     this.#dir = dir;
+    this.#join = join;
   }
 
   async start(nodeId: string, release: Release): Promise<void> {
@@ -40,7 +43,12 @@ class Fleet {
     const wal = await Wal.open({ dir: join(this.#dir, nodeId), segmentBytes: 1024 * 1024 });
     const host = await release.GroupHost.open({ ...tuning, transport, storage: release.walStorage(wal) });
     const journal = new Journal();
-    const group = await host.join("g", { members: names, stateMachine: journal });
+    const joined = host.join("g", { members: names, stateMachine: journal, ...this.#join });
+    const group = await joined.catch(async (refused: unknown) => {
+      await host.close();
+      await wal.close();
+      throw refused;
+    });
     this.nodes.set(nodeId, { release, host, group, journal, wal });
   }
 
@@ -156,6 +164,42 @@ describe("two releases in one group", () => {
     expect([...led].sort()).toEqual(
       ["earlier", "later"].flatMap((who) => groups.map((group) => `${who} leads ${group}`)),
     );
+    for (const { host } of fleet.nodes.values()) expect(host.stats().messagesUnreadable).toBe(0);
+  });
+
+  it("do not begin to remember clients before the last member can, and can go back until then", async () => {
+    const earlier = await earlierRelease("before-clients");
+    const dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-upgrade-"));
+    open.push(() => rm(dir, { recursive: true, force: true }));
+    const fleet = new Fleet(dir, { clientsMax: 10 });
+    open.push(() => fleet.close());
+    await fleet.begin(earlier);
+    for (const name of ["a", "b"]) await fleet.exchange(name, thisRelease);
+    await until(() => {
+      if (fleet.leader?.release === thisRelease) return true;
+      void fleet.leader?.group.handOver("a").catch(() => {});
+      return false;
+    });
+    const { group } = fleet.leader as Running;
+    await group.propose(bytes("for all"));
+    await until(() => fleet.nodes.get("c")?.journal.commands.join() === "for all");
+    await expect(group.register()).rejects.toMatchObject({ code: "ERR_PAXOS_UNSUPPORTED" });
+    // Nothing of it has come into any log: this one may still go back.
+    await fleet.exchange("b", earlier);
+    await fleet.exchange("b", thisRelease);
+    await fleet.exchange("c", thisRelease);
+    let client: number | undefined;
+    while (client === undefined) {
+      client = await fleet.leader?.group.register().catch(() => undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const asked = { client, sequence: 1 };
+    const ask = () => fleet.leader?.group.propose(bytes("once"), asked);
+    expect([await ask(), await ask()]).toEqual([2, 2]);
+    await until(() => [...fleet.nodes.values()].every(({ journal }) => journal.commands.join() === "for all,once"));
+    // From here on there is no way back, and the earlier release says so.
+    await fleet.stop("c");
+    await expect(fleet.start("c", earlier)).rejects.toMatchObject({ code: "ERR_PAXOS_UNSUPPORTED" });
     for (const { host } of fleet.nodes.values()) expect(host.stats().messagesUnreadable).toBe(0);
   });
 

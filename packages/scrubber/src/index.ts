@@ -1,10 +1,9 @@
-export { Scrubber, type ScrubberOptions, type PassRunOptions, type ScrubberStats } from "./scrubber.js";
+export { Scrubber, type ScrubberOptions, type PassRunOptions, type SavedText, type ScrubberStats } from "./scrubber.js";
 export {
   ScrubSchedule,
   type ScrubScheduleOptions,
   type ScrubScheduleStats,
   type ScrubUnit,
-  type ScheduleState,
   type ScheduleClock,
 } from "./schedule.js";
 export type { StepDone } from "./core/pass.js";

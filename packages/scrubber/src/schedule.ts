@@ -1,22 +1,16 @@
 import { channel } from "node:diagnostics_channel";
 import { setTimeout as delay } from "node:timers/promises";
-import { crc32 } from "node:zlib";
+import { checksum } from "./checksum.js";
 import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { PassReport } from "./core/finding.js";
 import { Pace } from "./core/pace.js";
 import { decodeSchedule, encodeSchedule } from "./core/schedule-state.js";
-import type { PassRunOptions } from "./scrubber.js";
+import type { PassRunOptions, SavedText } from "./scrubber.js";
 
 /** What is compared as one: a partition, a group, a table. A `Scrubber` is one, with a name. */
 export interface ScrubUnit {
   readonly name: string;
   pass(options: PassRunOptions): Promise<PassReport>;
-}
-
-/** Keeps a text from one process to the next: a file, a key. */
-export interface ScheduleState {
-  load(): Promise<string | undefined>;
-  save(text: string): Promise<void>;
 }
 
 export interface ScrubScheduleOptions {
@@ -31,7 +25,7 @@ export interface ScrubScheduleOptions {
   };
   /** How busy the foreground is, 0 to 1. The schedule sees late timers by itself. */
   readonly busy?: () => number;
-  readonly state?: ScheduleState;
+  readonly state?: SavedText;
   readonly onReport?: (unit: string, report: PassReport) => Promise<void> | void;
   /** Of a pass that failed altogether; the unit is tried again when its turn comes. */
   readonly onError?: (unit: string | undefined, error: unknown) => void;
@@ -90,8 +84,6 @@ const realClock: ScheduleClock = {
   sleep: async (ms, signal) => delay(ms, undefined, { signal, ref: false }),
 };
 
-const checksum = (text: string): string => crc32(text).toString(16);
-
 /**
  * Constant work: every unit is compared once a period, one after another, evenly spread, whatever the load. It gives way to the foreground, but a step
  * is made at least every `yieldMsMax`; it goes on where it was after a restart. It finds and tells; it never repairs.
@@ -107,6 +99,8 @@ export class ScrubSchedule {
   #through: Uint8Array | undefined;
   #savedAtMs = 0;
   #lagMs = 0;
+  /** Compared since the last pause. */
+  #unpausedBytes = 0;
   /** When the step that runs began; undefined before the first one of a pass. */
   #workSinceMs: number | undefined;
   #rate = { sinceMs: 0, bytes: 0, perSecond: 0 };
@@ -160,6 +154,7 @@ export class ScrubSchedule {
     await this.#load(pace);
     while (!signal.aborted) {
       const units = await this.#look();
+      if (units === undefined) continue;
       const next = this.#queue.shift();
       const unit = units.find(({ name }) => name === next);
       if (unit !== undefined) await this.#pass(unit);
@@ -184,15 +179,15 @@ export class ScrubSchedule {
     if (this.#queue.length === 0) await this.#sleep(Math.min(this.#options.fullPassEveryMs, IDLE_MS_MAX));
   }
 
-  /** Which units there are now; who is new gets in line. */
-  async #look(): Promise<readonly ScrubUnit[]> {
+  /** Which units there are now; who is new gets in line. Undefined, after a while, where that is not known. */
+  async #look(): Promise<readonly ScrubUnit[] | undefined> {
     let units: readonly ScrubUnit[] = [];
     try {
       units = await this.#options.units();
     } catch (error) {
       this.#options.onError?.(undefined, error);
       await this.#sleep(IDLE_MS_MAX);
-      return [];
+      return undefined;
     }
     const present = new Set(units.map(({ name }) => name));
     for (const name of this.#units.keys()) if (!present.has(name)) this.#units.delete(name);
@@ -218,8 +213,9 @@ export class ScrubSchedule {
         signal,
         ...(from === undefined ? {} : { from }),
         take: (bytes) => this.#take(bytes),
-        onStep: async ({ through, bytes }) => {
-          state.through = through;
+        onStep: async ({ through, bytes, findings }) => {
+          // What is found is told at the end of the pass: one that goes on after a restart has to come by it again.
+          if (findings === 0) state.through = through;
           this.#through = through;
           this.#count(bytes);
           if (this.#clock.nowMs() - this.#savedAtMs >= (this.#options.saveEveryMs ?? SAVE_EVERY_MS)) await this.#save();
@@ -255,7 +251,9 @@ export class ScrubSchedule {
     const now = this.#clock.nowMs();
     const workMs = this.#workSinceMs === undefined ? 0 : Math.max(0, now - this.#workSinceMs);
     const load = Math.min(1, Math.max(0, busy?.() ?? 0));
-    await this.#sleep(this.#pace.waitMs(bytes, now, { busy: load, lagMs: this.#lagMs, workMs }));
+    const compared = this.#unpausedBytes;
+    this.#unpausedBytes = 0;
+    await this.#sleep(this.#pace.waitMs(compared, now, { busy: load, lagMs: this.#lagMs, workMs }));
     if (bucket !== undefined) {
       const part = Math.max(1, bucket.capacity ?? bytes);
       for (let left = bytes; left > 0; left -= part) await bucket.take(Math.min(left, part), { signal });
@@ -277,6 +275,7 @@ export class ScrubSchedule {
 
   #count(bytes: number): void {
     this.#pace.done(bytes);
+    this.#unpausedBytes += bytes;
     this.#counts.bytes += bytes;
     const now = this.#clock.nowMs();
     const { sinceMs } = this.#rate;

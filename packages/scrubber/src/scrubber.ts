@@ -1,7 +1,9 @@
 import { channel } from "node:diagnostics_channel";
+import { checksum } from "./checksum.js";
 import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
 import { History } from "./core/history.js";
+import { decodeHistory, encodeHistory } from "./core/history-state.js";
 import { comparePass, type StepDone } from "./core/pass.js";
 import { type Audit, type Repairer, type RepairResult, repairAll } from "./core/repair.js";
 import type { Position, ReplicaSource } from "./core/source.js";
@@ -26,6 +28,14 @@ export interface ScrubberOptions {
   readonly leafKeysMax?: number;
   /** Findings in one pass; what differs beyond is reported as ranges. 10,000 by default. */
   readonly findingsMax?: number;
+  /** Where to keep what passes have seen, so that `since` goes back beyond this process. A `save` that rejects fails its pass. */
+  readonly state?: SavedText;
+}
+
+/** Keeps a text from one process to the next: a file, a key. */
+export interface SavedText {
+  load(): Promise<string | undefined>;
+  save(text: string): Promise<void>;
 }
 
 export interface PassRunOptions {
@@ -66,10 +76,14 @@ const unreadableChannel = channel("evenkeel:scrubber:unreadable");
  * faults, silent corruption and bugs.
  */
 export class Scrubber {
-  readonly #options: Required<Omit<ScrubberOptions, "reference">> & { readonly reference: ReplicaSource | undefined };
+  readonly #options: Required<Omit<ScrubberOptions, "reference" | "state">> & {
+    readonly reference: ReplicaSource | undefined;
+    readonly state: SavedText | undefined;
+  };
   readonly #history = new History();
   readonly #closing = new AbortController();
   #running: Promise<unknown> | undefined;
+  #recalled = false;
   #stats: ScrubberStats = {
     passes: 0,
     running: false,
@@ -89,6 +103,7 @@ export class Scrubber {
     fanout = 16,
     leafKeysMax = 16,
     findingsMax = 10_000,
+    state,
   }: ScrubberOptions) {
     const names = [...replicas, ...(reference === undefined ? [] : [reference])].map((source) => source.name);
     if (names.length < 2) throw badArgument("replicas", "two sources or more, the reference counted", names.length);
@@ -100,12 +115,13 @@ export class Scrubber {
     checkedInteger("fanout", fanout, 2);
     checkedInteger("leafKeysMax", leafKeysMax, 1);
     checkedInteger("findingsMax", findingsMax, 1);
-    this.#options = { replicas, reference, position, take, stepBytes, fanout, leafKeysMax, findingsMax };
+    this.#options = { replicas, reference, position, take, stepBytes, fanout, leafKeysMax, findingsMax, state };
   }
 
   /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
   async pass({ at, kept = false, from, take, onStep, signal }: PassRunOptions = {}): Promise<PassReport> {
     return this.#alone(async () => {
+      await this.#recall();
       const position = at ?? (await this.#options.position());
       this.#history.begin(position, kept);
       const report = await comparePass({
@@ -116,12 +132,14 @@ export class Scrubber {
         from,
         take: take ?? this.#options.take,
         signal: this.#signal(signal),
-        onStep: async ({ through, bytes }) => {
+        onStep: async (step) => {
+          const { through, bytes } = step;
           this.#stats = { ...this.#stats, through, bytesCompared: this.#stats.bytesCompared + bytes };
-          await onStep?.({ through, bytes });
+          await onStep?.(step);
         },
       });
       this.#history.end(report, from !== undefined);
+      await this.#options.state?.save(encodeHistory(this.#history.saved(), checksum));
       this.#stats = {
         ...this.#stats,
         passes: this.#stats.passes + 1,
@@ -172,6 +190,15 @@ export class Scrubber {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** What earlier processes have seen; once. */
+  async #recall(): Promise<void> {
+    if (this.#recalled) return;
+    const text = await this.#options.state?.load();
+    const saved = text === undefined ? undefined : decodeHistory(text, checksum);
+    if (saved !== undefined) this.#history.recall(saved);
+    this.#recalled = true;
   }
 
   #signal(signal: AbortSignal | undefined): AbortSignal {

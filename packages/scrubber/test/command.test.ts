@@ -221,3 +221,66 @@ it("runs as a program of its own", { timeout: 60_000 }, async () =>
     expect(JSON.parse(stdout)).toMatchObject({ agree: false, divergences: [{ key: "l" }, { key: "l" }] });
   }),
 );
+
+describe("a pair", () => {
+  const config = (change: string) => `
+    import { memoryReplica } from ${JSON.stringify(new URL("../src/index.ts", import.meta.url).href)};
+    const [eu, us] = ["eu", "us"].map((name) => memoryReplica(name, { position: 9 }));
+    for (const { store } of [eu, us])
+      for (let i = 0; i < 100; i++) store.put(Buffer.from("order/" + i), Buffer.from("total " + i));
+    const put = ({ store }, key, value) => store.put(Buffer.from(key), Buffer.from(value));
+    const side = (source) => ({ source, position: () => 9, appliedOfOther: () => 9 });
+    export const sides = { left: side(eu), right: side(us), waitMs: 1, waitsMax: 3 };
+    ${change}
+    export default sides;
+  `;
+  const runPair = (change: string, ...args: string[]) =>
+    withDir(async (dir) => {
+      const [path] = await files(dir, { "pair.mjs": config(change) });
+      return run("pair", "--config", path as string, ...args);
+    });
+
+  it("that holds the same agrees", async () => {
+    expect(await runPair("")).toEqual({
+      status: 0,
+      out: "100 keys compared: none differs, 0 under way, 0 unsettled\n",
+      err: "",
+    });
+  });
+
+  it("that stays different is named, with what is under way told apart", async () => {
+    const change = `us.store.delete(Buffer.from("order/7")); put(eu, "order/9", "else"); put(eu, "order/11", "sent late");
+      let looks = 0;
+      sides.right.position = () => { if (looks++ === 1) put(us, "order/11", "sent late"); return 9; };`;
+    const { status, out } = await runPair(change);
+    expect({ status, out }).toEqual({
+      status: 1,
+      out: "order/7: is missing in us\norder/9: differs\n\n100 keys compared: 2 differ, 1 under way, 0 unsettled\n",
+    });
+    const json = JSON.parse((await runPair(change, "--json")).out);
+    expect(json).toMatchObject({
+      agree: false,
+      lagged: 1,
+      divergences: [
+        { key: "order/7", kind: "missing-right", left: Buffer.from("total 7").toString("base64"), right: null },
+        { key: "order/9", kind: "different" },
+      ],
+    });
+  });
+
+  it("whose watermark stands still is not judged", async () => {
+    const { status, out } = await runPair('put(eu, "order/9", "else"); sides.right.appliedOfOther = () => 3;');
+    expect(status).toBe(1);
+    expect(out).toContain("order/9: nothing can be said yet\n");
+    expect(out).toContain("none differs, 0 under way, 1 unsettled");
+  });
+
+  it("is refused without watermarks, and helps", async () => {
+    expect(await run("pair")).toMatchObject({ status: 2, err: expect.stringContaining("--config is needed") });
+    expect(await runPair("delete sides.left.appliedOfOther; delete sides.right.appliedOfOther;")).toMatchObject({
+      status: 2,
+      err: expect.stringContaining("without a watermark lag and damage look the same"),
+    });
+    expect(await run("pair", "--help")).toMatchObject({ status: 0, out: expect.stringContaining("PairScrubber") });
+  });
+});

@@ -275,6 +275,89 @@ it("an interrupted pass goes on where it was; a replica that is behind makes it 
   expect(schedule.stats().divergences).toBe(0);
 });
 
+it("many units that are each smaller than a step are all compared in their period, evenly", async () => {
+  const clock = new StagedClock();
+  const begun: number[] = [];
+  const units = Array.from({ length: 40 }, (_, i) => {
+    const { unit, scrubber } = unitOf(`p${i}`, 20);
+    return {
+      ...unit,
+      // What a pass asks for before it knows how little there is.
+      pass: (options: Parameters<ScrubUnit["pass"]>[0]) => {
+        begun.push(clock.ms);
+        return scrubber.pass({ ...options, take: () => options.take?.(1024 * 1024) });
+      },
+    };
+  });
+  await using schedule = new ScrubSchedule({ units: () => units, fullPassEveryMs: hour, clock });
+  await until(() => schedule.stats().rounds === 3);
+  for (const round of [1, 2]) {
+    const times = begun.slice(round * 40, round * 40 + 40);
+    const spread = (times.at(-1) as number) - (times[0] as number);
+    expect(spread).toBeGreaterThan(hour * 0.6);
+    expect(spread).toBeLessThan(hour * 0.85);
+    expect((times[20] as number) - (times[0] as number)).toBeLessThan(spread * 0.6);
+  }
+});
+
+it("what was found before a restart in the middle of the pass is found again by its rest, and told once", async () => {
+  const clock = new StagedClock();
+  const state = memoryState();
+  const one = unitOf("p1", 1_000);
+  const reports: PassReport[] = [];
+  const open = (onStep: () => void) =>
+    new ScrubSchedule({
+      units: () => [
+        {
+          name: "p1",
+          pass: (options) =>
+            one.scrubber.pass({
+              ...options,
+              onStep: async (step) => {
+                await options.onStep?.(step);
+                onStep();
+              },
+            }),
+        },
+      ],
+      fullPassEveryMs: hour,
+      clock,
+      state,
+      saveEveryMs: 0,
+      onReport: (_, report) => void reports.push(report),
+    });
+  one.c.store.put(bytes("00000100"), bytes("rot"));
+  let steps = 0;
+  const first = open(() => steps++);
+  await until(() => steps === 8);
+  await first.close();
+  expect(reports).toEqual([]);
+  await using _second = open(() => steps++);
+  await until(() => reports.length === 1);
+  expect(reports[0]?.divergences.map(({ key }) => text(key))).toEqual(["00000100"]);
+  expect(reports[0]?.keys, "what agreed before it was not compared again").toBeLessThan(1_000);
+});
+
+it("units that cannot be listed for a while lose nobody its turn", async () => {
+  const clock = new StagedClock();
+  const log: string[] = [];
+  const units = [unitOf("p1", 50, log), unitOf("p2", 50, log)];
+  let asked = 0;
+  const told: unknown[] = [];
+  await using schedule = new ScrubSchedule({
+    units: () => {
+      if (++asked % 3 === 0) throw new Error("nobody answers");
+      return units.map(({ unit }) => unit);
+    },
+    fullPassEveryMs: hour,
+    clock,
+    onError: (_, error) => told.push((error as Error).message),
+  });
+  await until(() => schedule.stats().rounds === 3);
+  expect(log).toEqual(["p1", "p2", "p1", "p2", "p1", "p2"]);
+  expect(told).toContain("nobody answers");
+});
+
 it("stops at once when it is closed, and refuses bad arguments by name", async () => {
   const { unit } = unitOf("one", 50);
   const schedule = new ScrubSchedule({ units: () => [unit], fullPassEveryMs: hour });

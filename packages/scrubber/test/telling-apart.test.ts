@@ -34,6 +34,29 @@ it("a replica that was behind was not seen to agree; a finding that was repaired
   expect((await scrubber.pass()).divergences).toMatchObject([{ since: { after: 2, by: 3 } }]);
 });
 
+it("what earlier processes have seen dates findings too, where it is kept; what was kept and has rotted is forgotten", async () => {
+  const state = {
+    text: undefined as string | undefined,
+    load: async () => state.text,
+    save: async (saved: string) => {
+      state.text = saved;
+    },
+  };
+  const { a, b, c, scrubber, advance } = trio(many(300), undefined, { state });
+  const anew = () => new Scrubber({ replicas: [a, b, c], position: () => a.position, state });
+  await scrubber.pass();
+  for (let i = 0; i < 4; i++) advance();
+  c.store.delete(bytes("00000007"));
+  expect((await anew().pass()).divergences).toMatchObject([{ replica: "c", since: { after: 1, by: 5 } }]);
+  advance();
+  expect((await anew().pass()).divergences).toMatchObject([{ replica: "c", since: { after: 1, by: 5 } }]);
+  expect(state.text).toBe(
+    `{"version":1,"read":[{"replica":"a","at":6},{"replica":"b","at":6},{"replica":"c","at":6}],"kept":[],"open":[{"replica":"c","key":"3030303030303037","since":{"after":1,"by":5}}]}\n868488be\n`,
+  );
+  state.text = state.text?.replace('"by":5', '"by":4');
+  expect((await anew().pass()).divergences).toMatchObject([{ since: { after: undefined, by: 6 } }]);
+});
+
 it("a checksum in the value tells rot from another value; where nothing can tell, nothing is said", async () => {
   const made = (name: string, verify: boolean): ReplicaSource => {
     const { store } = replica(name, many(100));

@@ -10,7 +10,7 @@ export {
   salvage,
 } from "./salvage.js";
 export type { SequenceRange } from "./core/salvage-table.js";
-export type { UncertainTail } from "./recovery.js";
+export type { UncertainTail } from "./uncertain-file.js";
 export { WalError, type WalErrorCode, type WalErrorDetails } from "./errors.js";
 export type { WalFile, WalFileSystem } from "./fs/file-system.js";
 export { nodeFileSystem } from "./fs/node-file-system.js";

@@ -3,19 +3,12 @@ import { EntryType } from "./core/entry.js";
 import { decodeSegmentHeader, type Mark, pageBytes, type SegmentHeader, sameBytes } from "./core/headers.js";
 import { type Expected, endsClean, findVouching, firstDamagedEntry, walkSegment } from "./core/scan.js";
 import { ReplayError, StreamTable } from "./core/stream-table.js";
-import { WalError } from "./errors.js";
+import { asIo, WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import { unsupported } from "./mark-file.js";
 import { Segment, segmentFile, writeZeros } from "./segment.js";
-
-/** Where a log ends, when its end is in doubt. */
-export interface UncertainTail {
-  readonly file: string;
-  readonly offset: number;
-  /** Number of the batch that would have stood there. It alone may have been acknowledged; everything before it is vouched for. */
-  readonly batch: number;
-}
+import type { UncertainFile, UncertainTail } from "./uncertain-file.js";
 
 export interface Recovered {
   readonly segments: Segment[];
@@ -28,7 +21,6 @@ export interface Recovered {
   readonly lastOffset: number;
   /** Undefined while the log has no batch at all. */
   readonly expected: Expected | undefined;
-  readonly uncertainFrom: UncertainTail | undefined;
 }
 
 /**
@@ -44,6 +36,7 @@ export async function recover(
   dir: string,
   numbers: readonly number[],
   mark: Mark,
+  uncertain: UncertainFile,
 ): Promise<Recovered> {
   const loader = new SegmentLoader(fileSystem, dir, mark);
   const table = new StreamTable();
@@ -78,8 +71,7 @@ export async function recover(
     segments.push(segment);
   }
   const last = segments.at(-1);
-  if (last === undefined)
-    return { segments, prepared: undefined, discard: [], table, lastOffset, expected, uncertainFrom: undefined };
+  if (last === undefined) return { segments, prepared: undefined, discard: [], table, lastOffset, expected };
   if (expected === undefined && last.number > 1) {
     const { path, number } = last;
     const message = `${path}: the first batch at ${pageBytes} is damaged; segments before ${number} were dropped only once it was durable`;
@@ -88,12 +80,16 @@ export async function recover(
   const { clean, prepared } = await judgeTail(loader, table, last, behind, expected?.number ?? 1, mark);
   const end = { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
   checkLocated(table, dir, clean ? undefined : end);
-  if (!clean) await wipeTail(fileSystem, last);
-  const uncertainFrom = clean ? undefined : end;
+  if (!clean) {
+    // First said, then wiped: a crash between the two finds the torn end once more, one after them finds what was said.
+    const written = uncertain.write(end, last.number);
+    await asIo(`cannot write down that the end of ${last.path} is torn`, uncertain.path, written);
+    await wipeTail(fileSystem, last);
+  }
   const discard = behind
     .filter((number) => number !== prepared?.number)
     .map((number) => `${dir}/${segmentFile(number)}`);
-  return { segments, prepared, discard, table, lastOffset, expected, uncertainFrom };
+  return { segments, prepared, discard, table, lastOffset, expected };
 }
 
 class SegmentLoader {

@@ -5,10 +5,11 @@ import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js"
 import { nodeFileSystem } from "./fs/node-file-system.js";
 import { Log } from "./log.js";
 import { MarkFile } from "./mark-file.js";
-import { type Recovered, recover, type UncertainTail } from "./recovery.js";
+import { type Recovered, recover } from "./recovery.js";
 import { isScratch, segmentFile, segmentNumber } from "./segment.js";
 import { SegmentSet } from "./segment-set.js";
 import { WalStream } from "./stream.js";
+import { UncertainFile, type UncertainTail } from "./uncertain-file.js";
 
 export interface WalOptions {
   /** Directory of the log; made if it is missing. Nothing else may be kept in it. */
@@ -77,19 +78,23 @@ export class Wal {
   #closing: Promise<void> | undefined;
   /**
    * Not null when the log ended in a batch that was damaged and that nothing vouched for. Nearly always that is an append that was never
-   * acknowledged; but it may have been the very last one that was, and a single log cannot tell. Who has copies elsewhere can.
+   * acknowledged; but it may have been the very last one that was, and a single log cannot tell. Who has copies elsewhere can. It is told at every
+   * opening, however often the power goes meanwhile, until `settleUncertain`; where it happened again before that, the newest is told.
    */
   readonly uncertainFrom: UncertainTail | null;
+  readonly #uncertain: UncertainFile;
+  #settling: Promise<void> | undefined;
 
   private constructor(
     log: Log,
     options: { fileSystem: WalFileSystem; appendBytesMax: number; streamsMax: number },
-    uncertainFrom: UncertainTail | undefined,
+    uncertain: UncertainFile,
     unlock: () => Promise<void>,
   ) {
     this.#log = log;
     this.#unlock = unlock;
-    this.uncertainFrom = uncertainFrom ?? null;
+    this.#uncertain = uncertain;
+    this.uncertainFrom = uncertain.tail ?? null;
     let streamIds = log.table.nextId;
     // Those whose declaration still waits for the disk included.
     let streams = log.table.byId.size;
@@ -128,7 +133,7 @@ export class Wal {
     await openingIo(dir, fileSystem.makeDirectory(dir));
     const unlock = await openingIo(dir, fileSystem.lock(dir));
     try {
-      return await openLocked(settings, (log, tail) => new Wal(log, settings, tail, unlock));
+      return await openLocked(settings, (log, uncertain) => new Wal(log, settings, uncertain, unlock));
     } catch (error) {
       await unlock();
       throw error;
@@ -154,6 +159,16 @@ export class Wal {
   /** Resolves when fewer than `bytesInFlightMax` bytes wait for the disk. */
   room({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#log.room(signal);
+  }
+
+  /**
+   * Whoever uses the log has taken note of `uncertainFrom`, durably if it matters: the next opening need not say it again. Durable when it resolves; nothing
+   * happens where nothing was uncertain. Rejects with `ERR_WAL_CLOSED`, or with `ERR_WAL_IO`: then it will be said again.
+   */
+  settleUncertain(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new WalError("ERR_WAL_CLOSED", "the log is closed"));
+    this.#settling ??= asIo("cannot settle what is uncertain", this.#uncertain.path, this.#uncertain.remove());
+    return this.#settling;
   }
 
   stats(): WalStats {
@@ -183,6 +198,7 @@ export class Wal {
 
   async #shut(): Promise<void> {
     try {
+      await this.#settling?.catch(() => undefined);
       await this.#log.close();
     } finally {
       await this.#unlock();
@@ -220,7 +236,7 @@ function checked(options: WalOptions): Settings {
   };
 }
 
-async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTail | undefined) => Wal): Promise<Wal> {
+async function openLocked(settings: Settings, make: (log: Log, uncertain: UncertainFile) => Wal): Promise<Wal> {
   const { dir, fileSystem, segmentBytes, now } = settings;
   const files = await openingIo(dir, fileSystem.list(dir));
   // An owner that was killed between a rename and its sync left names behind that are not durable: before anything is built on them they are.
@@ -235,10 +251,11 @@ async function openLocked(settings: Settings, make: (log: Log, tail: UncertainTa
     const marks = await openMarks(settings, files, numbers);
     opened.push(marks);
     const logId = marks.mark.logId;
-    const recovered = await recover(fileSystem, dir, numbers, marks.mark);
+    const uncertain = await openingIo(dir, UncertainFile.open({ fileSystem, dir, logId }, files));
+    const recovered = await recover(fileSystem, dir, numbers, marks.mark, uncertain);
     const segments = new SegmentSet({ ...settings, logId, nowMs: now, salt: () => randomBytes(saltBytes) });
     const log = await openingIo(dir, start(settings, recovered, segments, marks, opened));
-    return make(log, recovered.uncertainFrom);
+    return make(log, uncertain);
   } catch (error) {
     for (const file of opened) await file.close().catch(() => undefined);
     throw error;

@@ -1,4 +1,6 @@
 import { messages } from "./messages.js";
+import { partiqlMessages } from "./partiql/messages.js";
+import { streamMessages } from "./streams/messages.js";
 
 const SERVICE = "com.amazonaws.dynamodb.v20120810";
 const CORAL = "com.amazon.coral.service";
@@ -8,6 +10,7 @@ const errorTypes = {
   AccessDeniedException: { namespace: CORAL, status: 400, message: messages.accessDenied },
   BackupNotFoundException: { namespace: SERVICE, status: 400, message: messages.resourceNotFound },
   ConditionalCheckFailedException: { namespace: SERVICE, status: 400, message: messages.conditionFailed },
+  DuplicateItemException: { namespace: SERVICE, status: 400, message: partiqlMessages.duplicateItem },
   InternalServerError: { namespace: SERVICE, status: 500, message: messages.internal },
   InvalidRestoreTimeException: { namespace: SERVICE, status: 400, message: messages.invalidRestoreTime },
   ItemCollectionSizeLimitExceededException: {
@@ -17,7 +20,10 @@ const errorTypes = {
   },
   LimitExceededException: { namespace: SERVICE, status: 400, message: messages.limitExceeded },
   MissingAuthenticationTokenException: { namespace: CORAL, status: 400, message: messages.missingToken },
+  ExpiredIteratorException: { namespace: SERVICE, status: 400, message: streamMessages.expired },
+  IdempotentParameterMismatchException: { namespace: SERVICE, status: 400, message: messages.tokenMismatch },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
+  InvalidSignatureException: { namespace: CORAL, status: 400, message: messages.signatureMismatch },
   PointInTimeRecoveryUnavailableException: { namespace: SERVICE, status: 400, message: messages.noPointInTimeRecovery },
   ProvisionedThroughputExceededException: { namespace: SERVICE, status: 400, message: messages.throughputExceeded },
   RequestLimitExceeded: { namespace: SERVICE, status: 400, message: messages.requestLimitExceeded },
@@ -29,12 +35,18 @@ const errorTypes = {
   TableInUseException: { namespace: SERVICE, status: 400, message: messages.resourceInUse },
   TableNotFoundException: { namespace: SERVICE, status: 400, message: messages.tableNotFound },
   ThrottlingException: { namespace: "com.amazon.coral.availability", status: 400, message: messages.throttled },
+  TransactionCanceledException: { namespace: SERVICE, status: 400, message: undefined },
   TransactionConflictException: { namespace: SERVICE, status: 400, message: messages.transactionConflict },
+  TransactionInProgressException: { namespace: SERVICE, status: 400, message: messages.transactionInProgress },
+  TrimmedDataAccessException: { namespace: SERVICE, status: 400, message: streamMessages.trimmed },
+  UnrecognizedClientException: { namespace: CORAL, status: 400, message: messages.unrecognizedClient },
   UnknownOperationException: { namespace: CORAL, status: 400, message: undefined },
   ValidationException: { namespace: "com.amazon.coral.validate", status: 400, message: undefined },
 } as const satisfies Record<string, { namespace: string; status: number; message: string | undefined }>;
 
 export type ApiErrorType = keyof typeof errorTypes;
+
+const CAPITALIZED: ReadonlySet<ApiErrorType> = new Set(["SerializationException", "TransactionCanceledException"]);
 
 /** An `ApiError` as plain data, for a message between two processes. */
 export interface ApiErrorData {
@@ -72,8 +84,8 @@ export class ApiError extends Error {
   /** The answer's body, ready for `JSON.stringify`. */
   body(): Record<string, unknown> {
     const body: Record<string, unknown> = { __type: `${errorTypes[this.type].namespace}#${this.type}` };
-    // The service's own two spellings: what its deserializer rejects, it explains with a capital M.
-    if (this.message !== "") body[this.type === "SerializationException" ? "Message" : "message"] = this.message;
+    // The service's own two spellings: what its deserializer rejects, and why a transaction was cancelled, it explains with a capital M.
+    if (this.message !== "") body[CAPITALIZED.has(this.type) ? "Message" : "message"] = this.message;
     return this.extra === undefined ? body : Object.assign(body, this.extra);
   }
 

@@ -60,7 +60,7 @@ function keyPart(attribute: KeyAttribute, item: Item, bytesMax: number, tooLarge
   return bytes;
 }
 
-function encodePart(value: AttributeValue): Uint8Array {
+export function encodePart(value: AttributeValue): Uint8Array {
   if ("S" in value) return utf8(value.S);
   if ("N" in value) return encodeNumber(value.N);
   if ("B" in value) return decodeBase64(value.B);
@@ -135,10 +135,13 @@ function sortRange(prefix: Uint8Array, condition: SortCondition): [Uint8Array, U
   }
 }
 
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(a.length + b.length);
-  bytes.set(a);
-  bytes.set(b, a.length);
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
   return bytes;
 }
 
@@ -148,7 +151,7 @@ function justBehind(key: Uint8Array): Uint8Array {
 }
 
 /** The first key that does not begin with `prefix`. There always is one: the length in the header is never FF FF. */
-function successor(prefix: Uint8Array): Uint8Array {
+export function successor(prefix: Uint8Array): Uint8Array {
   let end = prefix.length;
   while (prefix[end - 1] === 0xff) end--;
   const next = prefix.slice(0, end);

@@ -16,6 +16,30 @@ export const messages = {
   incompleteSignature: "The request signature does not conform to AWS standards.",
   authorizationParameter: (name: string) => `Authorization header requires '${name}' parameter. `,
   authorizationDate: "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+  authorizationQuery: (name: string) => `AWS query-string parameters must include '${name}'. `,
+  authorizationQueryEnd: "Re-examine the query-string parameters.",
+  signedTwice: "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+  unrecognizedClient: "The security token included in the request is invalid.",
+  signatureMismatch:
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
+  signatureDate: (date: string) =>
+    `Date must be in ISO-8601 'basic format'. Got '${date}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+  signatureExpires: "X-Amz-Expires must be a number of seconds from 1 to 604800",
+  signatureExpired: (date: string, earliest: string, span: string) =>
+    `Signature expired: ${date} is now earlier than ${earliest} (${span})`,
+  signatureEarly: (date: string, latest: string, span: string) =>
+    `Signature not yet current: ${date} is still later than ${latest} (${span})`,
+  hostNotSigned: "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+  algorithmUnsupported: (name: string) =>
+    `Unsupported AWS 'algorithm': '${name.slice(0, 64)}' (only AWS4-HMAC-SHA256 for now). `,
+  credentialParts: (credential: string) =>
+    `Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '${credential}'`,
+  scopeRegion: (region: string) => `Credential should be scoped to a valid region, not '${region}'. `,
+  scopeService: (service: string) => `Credential should be scoped to correct service: '${service}'. `,
+  scopeTerminator: (wanted: string, got: string) =>
+    `Credential should be scoped with a valid terminator: '${wanted}', not '${got}'. `,
+  scopeDate: (scope: string, day: string, date: string) =>
+    `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope}' != '${day}', from '${date}'. `,
   authorizationEcho: (header: string) => `Authorization=${header.slice(0, 512)}`,
   noPointInTimeRecovery: "Point in time recovery has not been enabled for this table.",
   throughputExceeded:
@@ -28,6 +52,7 @@ export const messages = {
   transactionConflict: "Transaction is ongoing for the item",
   tableAlreadyExists: "Table already exists",
   tableNotFound: "Table not found",
+  tableNotFoundPlain: (table: string) => `Table not found: ${table}`,
   tableNotFoundNamed: (table: string) => `Requested resource not found: Table: ${table} not found`,
   tableExistsNamed: (table: string) => `Table already exists: ${table}`,
   sourceTableNotFound: (table: string) => `Source table not found: ${table}`,
@@ -49,8 +74,6 @@ export const messages = {
   mapValueMust: (rules: readonly string[]) => `Map value must satisfy constraint: [${rules.join(", ")}]`,
   tableNameLength: (name: string) => `${name} must be at least 3 characters long and at most 255 characters long`,
   notSupported: (name: string) => `${INVALID_VALUES}${name} is not supported by this store`,
-  useExpressions: (name: string) =>
-    `${INVALID_VALUES}${name} is not supported by this store, use expression parameters instead`,
 
   // What the deserializer says
   cannotBeConverted: (token: string, to: string) => `${token} cannot be converted to ${to}`,
@@ -153,10 +176,52 @@ export const messages = {
   valuesWithoutExpression: (expressions: readonly string[]) =>
     `ExpressionAttributeValues can only be specified when using expressions: ${expressions.join(" and ")} ${expressions.length > 1 ? "are" : "is"} null`,
 
+  // Parameters that were there before expressions
+  parametersMixed: (legacy: readonly string[], expressions: readonly string[]) =>
+    `Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {${legacy.join(", ")}} Expression parameters: {${expressions.join(", ")}}`,
+  conditionalOperatorAlone: "ConditionalOperator cannot be used without Filter or Expected",
+  conditionalOperatorOfOne: "ConditionalOperator can only be used when Filter or Expected has two or more elements",
+  attributeTwice: (name: string) => `${INVALID_VALUES}Duplicate value in attribute name: ${name}`,
+  comparisonCount: (operator: string) =>
+    `${INVALID_VALUES}Invalid number of argument(s) for the ${operator} ComparisonOperator`,
+  comparisonTypesDiffer: `${INVALID_VALUES}AttributeValues inside AttributeValueList must be of same type`,
+  comparisonType: (operator: string, type: string) =>
+    `${INVALID_VALUES}ComparisonOperator ${operator} is not valid for ${type} AttributeValue type`,
+  comparisonBounds: "The BETWEEN condition was provided a range where the lower bound is greater than the upper bound",
+  notIndexable: "Attempted conditional constraint is not an indexable operation",
+  expectedBothValues: (name: string) =>
+    `${INVALID_VALUES}Value and AttributeValueList cannot be used together for Attribute: ${name}`,
+  expectedExistsAndOperator: (name: string) =>
+    `${INVALID_VALUES}Exists and ComparisonOperator cannot be used together for Attribute: ${name}`,
+  expectedNoValues: (operator: string, name: string) =>
+    `${INVALID_VALUES}Value or AttributeValueList must be used with ComparisonOperator: ${operator} for Attribute: ${name}`,
+  expectedListAlone: (name: string) =>
+    `${INVALID_VALUES}AttributeValueList can only be used with a ComparisonOperator for Attribute: ${name}`,
+  expectedNoValue: (exists: string, name: string) =>
+    `${INVALID_VALUES}Value must be provided when Exists is ${exists} for Attribute: ${name}`,
+  expectedValueOfNothing: (name: string) =>
+    `${INVALID_VALUES}Value cannot be used when Exists is false for Attribute: ${name}`,
+  updateWithoutValue: `${INVALID_VALUES}Only DELETE action is allowed when no attribute value is specified`,
+  deleteType: (type: string) => `${INVALID_VALUES}DELETE action with value is not supported for the type ${type}`,
+  addType: (type: string) => `${INVALID_VALUES}ADD action is not supported for the type ${type}`,
+  updateTypeMismatch: "Type mismatch for attribute to update",
+
   // Writes
   returnValuesPut: "ReturnValues can only be ALL_OLD or NONE",
   batchTooMany: (name: string) => `Too many items requested for the ${name} call`,
   batchDuplicates: "Provided list of item keys contains duplicates",
+
+  // Transactions
+  transactionCancelled: (codes: readonly string[]) =>
+    `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(", ")}]`,
+  transactionDuplicates: "Transaction request cannot include multiple operations on one item",
+  transactionTooLarge:
+    "Collection size of items exceeded, which can also be caused by the aggregate size of the items in the transaction exceeding the 4MB limit",
+  transactionActions: "TransactItems can only contain one of Check, Put, Update or Delete",
+  transactionNoAction: "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",
+  transactionInProgress: "The transaction with the given request token is already in progress.",
+  tokenMismatch:
+    "The request uses a client token that was used before, by a request that was not the same: a token stands for one request for ten minutes.",
 
   // Query and Scan
   keyConditionMissing: "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
@@ -172,8 +237,8 @@ export const messages = {
   keyConditionUnsupported: "Query key condition not supported",
   keyConditionMissed: (name: string) => `Query condition missed key schema element: ${name}`,
   keyConditionType: `${INVALID_VALUES}Condition parameter type does not match schema type`,
-  filterOnKey: (name: string) =>
-    `Filter Expression can only contain non-primary key attributes: Primary key attribute: ${name}`,
+  filterOnKey: (name: string, filter: "Filter Expression" | "QueryFilter" = "Filter Expression") =>
+    `${filter} can only contain non-primary key attributes: Primary key attribute: ${name}`,
   startKeyInvalid: "The provided starting key is invalid",
   startKeyInvalidBecause: (problem: string) => `The provided starting key is invalid: ${problem}`,
   startKeyOutside: "The provided starting key is outside query boundaries based on provided conditions",
@@ -181,7 +246,8 @@ export const messages = {
   startKeySegment:
     "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
   noSuchIndex: (name: string) => `The table does not have the specified index: ${name}`,
-  projectionWithSelect: (select: string) => `Cannot specify the ProjectionExpression when choosing to get ${select}`,
+  projectionWithSelect: (select: string, parameter = "ProjectionExpression") =>
+    `Cannot specify the ${parameter} when choosing to get ${select}`,
   projectedOnTable: "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
   specificWithoutProjection:
     "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
@@ -203,5 +269,70 @@ export const messages = {
   keyCountMismatch: `${INVALID_VALUES}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
   definitionTwice: (name: string) => `${INVALID_VALUES}Duplicate attribute name in AttributeDefinitions: ${name}`,
   throughputTooHigh: (name: string) => `Given value for ${name} is out of bounds`,
+
+  // Secondary indexes
+  indexKeyUndefined: "Invalid KeySchema: Some index key attribute have no definition",
+  definitionsUnused: (definitions: readonly string[], used: readonly string[]) =>
+    `${INVALID_VALUES}Some AttributeDefinitions are not used. AttributeDefinitions: [${definitions.join(", ")}], keys used: [${used.join(", ")}]`,
+  indexListEmpty: (list: string) => `${INVALID_VALUES}List of ${list} is empty`,
+  localIndexesTooMany: (most: number) =>
+    `${INVALID_VALUES}Number of LocalSecondaryIndexes exceeds per-table limit of ${most}`,
+  globalIndexesTooMany: (most: number) =>
+    `${INVALID_VALUES}GlobalSecondaryIndex count exceeds the per-table limit of ${most}`,
+  localIndexNeedsSort: `${INVALID_VALUES}Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex`,
+  indexWithoutSort: (index: string) => `${INVALID_VALUES}Index KeySchema does not have a range key for index: ${index}`,
+  indexOtherHash: (index: string, hash: string, tableHash: string) =>
+    `${INVALID_VALUES}Index KeySchema does not have the same leading hash key as table KeySchema for index: ${index}. index hash key: ${hash}, table hash key: ${tableHash}`,
+  indexNameTwice: (index: string) => `${INVALID_VALUES}Duplicate index name: ${index}`,
+  indexKeyNamesEqual: "The KeySchema contains multiple key attributes with the same name",
+  hashKeysFirst: `${INVALID_VALUES}All HASH key attributes must precede RANGE key attributes in the KeySchema`,
+  keysTooMany: (kind: "HASH" | "RANGE") =>
+    `${INVALID_VALUES}The KeySchema exceeds the maximum allowed number of ${kind} key attributes`,
+  projectionUnknown: `${INVALID_VALUES}Unknown ProjectionType: null`,
+  projectionWithNames: (type: string) =>
+    `${INVALID_VALUES}ProjectionType is ${type}, but NonKeyAttributes is specified`,
+  projectionWithoutNames: `${INVALID_VALUES}ProjectionType is INCLUDE, but NonKeyAttributes is not specified`,
+  projectionNameTwice: (name: string) => `${INVALID_VALUES}Duplicate element in NonKeyAttributes: ${name}`,
+  projectionNamesTooMany: (most: number) =>
+    `${INVALID_VALUES}Number of NonKeyAttributes in index projection must not exceed ${most}`,
+  indexThroughputUnderOnDemand: (index: string) =>
+    `${INVALID_VALUES}ProvisionedThroughput should not be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
+  indexThroughputMissing: (index: string) =>
+    `${INVALID_VALUES}ProvisionedThroughput is not specified for index: ${index}`,
+  indexKeyType: (name: string, expected: string, actual: string, index: string) =>
+    `${INVALID_VALUES}Type mismatch for Index Key ${name} Expected: ${expected} Actual: ${actual} IndexName: ${index}`,
+  indexKeyEmpty: (name: string, type: string, index: string) =>
+    `One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${type === "S" ? "string" : "binary"} value. IndexName: ${index}, IndexKey: ${name}`,
+  indexKeyUpdatedType: "The update expression attempted to update the secondary index key to unsupported type",
+  indexKeyUpdatedSize: "The update expression attempted to update the secondary index key beyond allowed size limits",
+  indexKeyUpdatedEmpty: (type: string) =>
+    `One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty ${type === "S" ? "string" : "binary"} value.`,
+  consistentGlobalRead: "Consistent reads are not supported on global secondary indexes",
+  allOfGlobalIndex: (index: string) =>
+    `${INVALID_VALUES}Select type ALL_ATTRIBUTES is not supported for global secondary index ${index} because its projection type is not ALL`,
+  notProjected: (index: string, names: readonly string[]) =>
+    `${INVALID_VALUES}Global secondary index ${index} does not project [${names.join(", ")}]`,
+  indexUpdateEmpty: `${INVALID_VALUES}One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null`,
+  indexUpdateAmbiguous: `${INVALID_VALUES}Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object`,
+  indexUpdateTwice: (index: string) =>
+    `${INVALID_VALUES}Only one global secondary index update per index is allowed simultaneously. Index: ${index}`,
+  indexesOneAtATime:
+    "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+  definitionsMissing: (index: string) => `${INVALID_VALUES}AttributeDefinitions is not specified for index: ${index}`,
+  indexThroughputIncomplete: (index: string) =>
+    `${INVALID_VALUES}Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: ${index}`,
+  indexExists: "Attempting to create an index which already exists",
+  indexNotGlobal: (verb: string, index: string) =>
+    `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,
+  indexNotFound: "Requested resource not found",
+  indexInUse: (index: string, what: string) =>
+    `Attempt to change a resource which is still in use: Index is being ${what}: ${index}`,
+  indexUpdateUnderOnDemand: (index: string) =>
+    `${INVALID_VALUES}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
+  indexThroughputUnchanged: (index: string, read: number, write: number) =>
+    `The provisioned throughput for the index ${index} will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the index: ${read}. Requested ReadCapacityUnits: ${read}. Current WriteCapacityUnits provisioned for the index: ${write}. Requested WriteCapacityUnits: ${write}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
+  indexBackfilling: (index: string) => `Cannot read from backfilling global secondary index: ${index}`,
+  indexThroughputExceeded:
+    "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",
   restoreTimeChoice: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
 } as const;

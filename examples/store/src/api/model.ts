@@ -1,3 +1,7 @@
+import type { TableSettings } from "./control/settings.js";
+import type { LatestStream, StreamViewType } from "./streams/model.js";
+import type { TimeToLive } from "./time-to-live.js";
+
 /**
  * The words that the router and the storage nodes have in common. Everything here is data: it travels between processes as it is.
  * Attribute values stand as in the JSON protocol (numbers as normalized decimal strings, binary as base64).
@@ -30,25 +34,72 @@ export interface KeySchema {
   readonly sort?: KeyAttribute;
 }
 
-/** What a user asked for when the table was created. */
-export interface TableDefinition {
+/** A global index may have up to four attributes for either part; tables and local indexes have one each. */
+export interface IndexKeySchema {
+  readonly partition: readonly KeyAttribute[];
+  readonly sort: readonly KeyAttribute[];
+}
+
+/** What an index shows of an item, its keys aside. */
+export type IndexProjection =
+  | { readonly type: "ALL" }
+  | { readonly type: "KEYS_ONLY" }
+  | { readonly type: "INCLUDE"; readonly names: readonly string[] };
+
+export interface IndexDefinition {
   readonly name: string;
-  readonly keySchema: KeySchema;
-  readonly billingMode: "PROVISIONED" | "PAY_PER_REQUEST";
+  readonly keySchema: IndexKeySchema;
+  readonly projection: IndexProjection;
+}
+
+/** Lies beside the items that it points to; made with the table and never changed. */
+export interface LocalIndex extends IndexDefinition {
+  /** Part of its entries' keys. */
+  readonly number: number;
+}
+
+/** Has partitions of its own. */
+export interface GlobalIndexDefinition extends IndexDefinition {
   /** Units a second; 0 under PAY_PER_REQUEST. */
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
 }
 
-/** ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
-export type TableStatus = "CREATING" | "ACTIVE" | "DELETING" | "ARCHIVED";
+export interface GlobalIndex extends GlobalIndexDefinition {
+  /** Never used again; the id of the hidden table that holds its entries. */
+  readonly indexId: string;
+  readonly status: "CREATING" | "UPDATING" | "ACTIVE" | "DELETING";
+  /** Items that were there before it are being put into it. */
+  readonly backfilling?: boolean;
+}
 
-export interface TableRecord extends TableDefinition {
+/** What a user asked for when the table was created. */
+export interface TableDefinition {
+  readonly name: string;
+  readonly keySchema: KeySchema;
+  readonly localIndexes?: readonly LocalIndex[];
+  readonly globalIndexes?: readonly GlobalIndexDefinition[];
+  readonly billingMode: "PROVISIONED" | "PAY_PER_REQUEST";
+  /** Units a second; 0 under PAY_PER_REQUEST. */
+  readonly readUnitsPerSecond: number;
+  readonly writeUnitsPerSecond: number;
+  readonly settings?: TableSettings;
+  /** The table is to have a stream from the beginning. */
+  readonly streamViewType?: StreamViewType;
+}
+
+/** UPDATING: what was asked for is on its way, and the table can be used meanwhile. ARCHIVED is the service's word for a table that is there and cannot be used, with a reason: here, one whose restore can never succeed. */
+export type TableStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING" | "ARCHIVED";
+
+export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   /** Never used again for another table, not even one of the same name. */
   readonly tableId: string;
   readonly status: TableStatus;
   readonly createdAtMs: number;
   readonly partitions: number;
+  readonly latestStream?: LatestStream;
+  readonly timeToLive?: TimeToLive;
+  readonly globalIndexes?: readonly GlobalIndex[];
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };
 }
@@ -97,7 +148,13 @@ export type UpdateValue =
 export type UpdateAction =
   | { readonly kind: "set"; readonly path: DocumentPath; readonly value: UpdateValue }
   | { readonly kind: "remove"; readonly path: DocumentPath }
-  | { readonly kind: "add" | "delete"; readonly path: DocumentPath; readonly value: AttributeValue };
+  | {
+      readonly kind: "add" | "delete";
+      readonly path: DocumentPath;
+      readonly value: AttributeValue;
+      /** Asked for by AttributeUpdates, which have an error text of their own. */
+      readonly legacy?: true;
+    };
 
 export type ReturnValues = "NONE" | "ALL_OLD" | "UPDATED_OLD" | "ALL_NEW" | "UPDATED_NEW";
 
@@ -118,8 +175,29 @@ export type WriteOp =
       readonly actions: readonly UpdateAction[];
     });
 
+/** What a page reads instead of the table's own items. Its keys (`from`, `to`, `after`, `lastKey`) are then those of the index. */
+export interface IndexRead {
+  readonly name: string;
+  /** Of the index and of the table: their values of the last entry are what a page can be continued by. */
+  readonly keyNames: readonly string[];
+  /** Entries of a local index point to items: how to make of one what the index shows of it. */
+  readonly local?: {
+    readonly number: number;
+    /** Absent: all attributes. */
+    readonly shown?: readonly string[];
+    /** Answer (and filter) with whole items, each at the price of a read of its own. */
+    readonly wholeItems: boolean;
+  };
+}
+
+/** One action of a transaction. A check writes nothing, and has to hold. */
+export type TransactOp =
+  | WriteOp
+  | { readonly kind: "check"; readonly condition: Condition; readonly returnOldOnConditionFailure?: boolean };
+
 /** A run of items in key order, from one partition on into the next ones. */
 export interface PageRequest {
+  readonly index?: IndexRead;
   /** First key, included; absent: from the beginning of the table. */
   readonly from?: Uint8Array;
   /** First key no longer wanted; absent: to the end of the table. */
@@ -143,4 +221,8 @@ export interface Page {
   readonly scannedBytes: number;
   /** Present when there may be more: the key of the last item evaluated. */
   readonly lastKey?: Uint8Array;
+  /** With `lastKey` in an index, whose keys do not tell them: the attributes of `keyNames`. */
+  readonly lastItem?: Item;
+  /** Read units, before halving, for items fetched from the table because the index does not show all that was asked for. */
+  readonly fetchedUnits?: number;
 }

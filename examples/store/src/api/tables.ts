@@ -1,10 +1,14 @@
 /** Tables as clients define and see them. */
+import { describedSettings, type TableSettings } from "./control/settings.js";
+import { checkTags } from "./control/tags.js";
 import { validationError } from "./errors.js";
+import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
-import type { KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
+import type { GlobalIndexDefinition, KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
+import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
-const UNITS_MAX = 1_000_000_000_000;
+export const UNITS_MAX = 1_000_000_000_000;
 
 /** @param request whose fields have passed their own checks @throws ValidationException where they do not fit together */
 export function tableDefinition(request: CreateTableRequest): TableDefinition {
@@ -18,16 +22,48 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
   if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
+  const streamViewType = streamOfNewTable(request.StreamSpecification);
   return {
+    ...(streamViewType && { streamViewType }),
     name: request.TableName,
-    keySchema: keySchema(request),
+    ...keysAndIndexes(request, billingMode),
     billingMode,
     readUnitsPerSecond,
     writeUnitsPerSecond,
+    ...settingsOf(request),
   };
 }
 
-function keySchema(request: CreateTableRequest): KeySchema {
+/** Left out where nothing is asked for. */
+function settingsOf(request: CreateTableRequest): { readonly settings?: TableSettings } {
+  const { DeletionProtectionEnabled, TableClass, Tags } = request;
+  if (Tags !== undefined) checkTags(Tags);
+  const settings: TableSettings = {
+    ...(DeletionProtectionEnabled && { deletionProtection: true }),
+    ...(TableClass === "STANDARD_INFREQUENT_ACCESS" && { tableClass: { name: TableClass } }),
+    ...(Tags !== undefined && Tags.length > 0 && { tags: Tags }),
+  };
+  return Object.keys(settings).length > 0 ? { settings } : {};
+}
+
+function keysAndIndexes(
+  request: CreateTableRequest,
+  billingMode: TableDefinition["billingMode"],
+): Pick<TableDefinition, "keySchema" | "localIndexes" | "globalIndexes"> {
+  const { LocalSecondaryIndexes: locals, GlobalSecondaryIndexes: globals } = request;
+  const { schema, definitions } = keySchema(request, locals !== undefined || globals !== undefined);
+  const localIndexes = locals && localIndexesOf(locals, schema, definitions);
+  const globalIndexes = globals && globalIndexesOf(globals, billingMode, definitions, localIndexes ?? []);
+  const indexed = { keySchema: schema, ...(localIndexes && { localIndexes }), ...(globalIndexes && { globalIndexes }) };
+  const used = [...keyAttributesOf(indexed).keys()];
+  if (used.length < definitions.size) throw validationError(messages.definitionsUnused([...definitions.keys()], used));
+  return indexed;
+}
+
+function keySchema(
+  request: CreateTableRequest,
+  hasIndexes: boolean,
+): { schema: KeySchema; definitions: ReadonlyMap<string, KeyAttribute> } {
   const definitions = new Map<string, KeyAttribute>();
   for (const { AttributeName: name, AttributeType: type } of request.AttributeDefinitions) {
     if (definitions.has(name)) throw validationError(messages.definitionTwice(name));
@@ -41,14 +77,16 @@ function keySchema(request: CreateTableRequest): KeySchema {
   if (first?.AttributeName === second?.AttributeName) throw validationError(messages.keyNamesEqual);
   if (first?.KeyType !== "HASH") throw validationError(messages.firstKeyNotHash);
   if (second !== undefined && second.KeyType !== "RANGE") throw validationError(messages.secondKeyNotRange);
-  if (definitions.size !== keys.length) throw validationError(messages.keyCountMismatch);
+  if (!hasIndexes && definitions.size !== keys.length) throw validationError(messages.keyCountMismatch);
   const partition = definitions.get(first.AttributeName) as KeyAttribute;
-  if (second === undefined) return { partition };
-  return { partition, sort: definitions.get(second.AttributeName) as KeyAttribute };
+  if (second === undefined) return { schema: { partition }, definitions };
+  return { schema: { partition, sort: definitions.get(second.AttributeName) as KeyAttribute }, definitions };
 }
 
+export const REGION = "local";
+
 export function tableArn(name: string): string {
-  return `arn:aws:dynamodb:local:000000000000:table/${name}`;
+  return `arn:aws:dynamodb:${REGION}:000000000000:table/${name}`;
 }
 
 /**
@@ -60,26 +98,42 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
   const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
   return {
-    AttributeDefinitions: keys.map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
+    AttributeDefinitions: [...keyAttributesOf(table).values()].map(({ name, type }) => ({
+      AttributeName: name,
+      AttributeType: type,
+    })),
     TableName: table.name,
     KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
     TableStatus: table.status,
     CreationDateTime: createdAt,
-    ProvisionedThroughput: {
-      NumberOfDecreasesToday: 0,
-      ReadCapacityUnits: table.readUnitsPerSecond,
-      WriteCapacityUnits: table.writeUnitsPerSecond,
-    },
+    ...describedSettings(table),
     TableSizeBytes: 0,
     ItemCount: 0,
     TableArn: tableArn(table.name),
     TableId: table.tableId,
-    ...(table.billingMode === "PAY_PER_REQUEST" && {
-      BillingModeSummary: { BillingMode: "PAY_PER_REQUEST", LastUpdateToPayPerRequestDateTime: createdAt },
-    }),
+    ...indexDescriptions(table, tableArn(table.name)),
+    ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
     }),
-    DeletionProtectionEnabled: false,
   };
+}
+
+/** What a table that is restored from another one, or from a backup of it, is to be: settings other than what it costs are not restored. */
+export function restoredDefinition(table: TableRecord, name: string): TableDefinition {
+  const { keySchema, localIndexes, globalIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
+  return {
+    name,
+    keySchema,
+    ...(localIndexes && { localIndexes }),
+    ...(globalIndexes && { globalIndexes: globalIndexes.map(definitionOf) }),
+    billingMode,
+    readUnitsPerSecond,
+    writeUnitsPerSecond,
+  };
+}
+
+function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
+  const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
+  return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
 }

@@ -24,9 +24,9 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
   for (const action of actions) {
     if (action.kind === "set") sets.push({ path: action.path, value: evaluate(action.value, before) });
     else if (action.kind === "add")
-      sets.push({ path: action.path, value: sum(resolvePath(before, action.path), action.value) });
+      sets.push({ path: action.path, value: sum(resolvePath(before, action.path), action) });
     else if (action.kind === "delete") {
-      const rest = difference(resolvePath(before, action.path), action.value);
+      const rest = difference(resolvePath(before, action.path), action);
       if (rest !== undefined) sets.push({ path: action.path, value: rest });
     }
   }
@@ -139,13 +139,15 @@ function evaluate(value: UpdateValue, before: Item): AttributeValue {
 }
 
 /** ADD: a number is added to, a set is joined; to nothing, both are what is added. */
-function sum(there: AttributeValue | undefined, added: AttributeValue): AttributeValue {
+function sum(there: AttributeValue | undefined, { value: added, legacy }: SetAction): AttributeValue {
   if (there === undefined) return added;
   if ("N" in there && "N" in added) return { N: addNumbers(there.N, added.N) };
   if ("SS" in there && "SS" in added) return { SS: union(there.SS, added.SS) };
   if ("NS" in there && "NS" in added) return { NS: union(there.NS, added.NS) };
   if ("BS" in there && "BS" in added) return { BS: union(there.BS, added.BS) };
-  throw validationError(messages.updateOperandType);
+  // Which only AttributeUpdates can ask for.
+  if ("L" in there && "L" in added) return { L: [...there.L, ...added.L] };
+  throw validationError(legacy ? messages.updateTypeMismatch : messages.updateOperandType);
 }
 
 function union(a: readonly string[], b: readonly string[]): string[] {
@@ -153,12 +155,15 @@ function union(a: readonly string[], b: readonly string[]): string[] {
 }
 
 /** DELETE: what is left of a set; `undefined` when nothing is, or nothing was. */
-function difference(there: AttributeValue | undefined, taken: AttributeValue): AttributeValue | undefined {
+function difference(
+  there: AttributeValue | undefined,
+  { value: taken, legacy }: SetAction,
+): AttributeValue | undefined {
   if (there === undefined) return undefined;
   if ("SS" in there && "SS" in taken) return without(there.SS, taken.SS, (SS) => ({ SS }));
   if ("NS" in there && "NS" in taken) return without(there.NS, taken.NS, (NS) => ({ NS }));
   if ("BS" in there && "BS" in taken) return without(there.BS, taken.BS, (BS) => ({ BS }));
-  throw validationError(messages.updateOperandType);
+  throw validationError(legacy ? messages.updateTypeMismatch : messages.updateOperandType);
 }
 
 function without(
@@ -174,5 +179,5 @@ function without(
 /** A set that lost its last member is gone. */
 function vanishes(before: Item, action: SetAction): boolean {
   const there = resolvePath(before, action.path);
-  return there !== undefined && difference(there, action.value) === undefined;
+  return there !== undefined && difference(there, action) === undefined;
 }

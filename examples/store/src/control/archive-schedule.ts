@@ -27,6 +27,8 @@ type Tended = Pick<PartitionHost, "partition" | "group" | "replica" | "archiving
 export interface ArchiveScheduleOptions {
   readonly partitions: () => Iterable<Tended>;
   readonly upkeep: Upkeep;
+  /** Since which moment (Unix time) a partition is kept for backups, beyond the window of restorable moments. */
+  readonly keptSinceMs?: (partition: number) => number | undefined;
   readonly nowMs?: () => number;
 }
 
@@ -173,7 +175,9 @@ export class ArchiveSchedule {
     const { restorableMs } = this.#options.upkeep;
     const nowMs = this.#nowMs();
     if (nowMs - account.retainedAtMs < restorableMs / RETAINS_A_WINDOW) return;
-    const report = await archiving.retain(nowMs - restorableMs);
+    const report = await archiving.retain(
+      Math.min(nowMs - restorableMs, this.#options.keptSinceMs?.(partition) ?? Number.POSITIVE_INFINITY),
+    );
     account.retainedAtMs = nowMs;
     if (report.deleted.length > 0 && retained.hasSubscribers) retained.publish({ partition, ...report });
   }

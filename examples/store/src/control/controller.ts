@@ -1,27 +1,37 @@
 import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import type { PartitionRecord, TableEntry } from "../metadata/records.js";
+import { type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
+import type { StreamService } from "../metadata/stream-service.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
+import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
+import { StreamUpkeep } from "./stream-upkeep.js";
 import type { Upkeep } from "./upkeep.js";
 
 export interface ControllerOptions {
   readonly metadata: Pick<
     MetadataService,
-    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition"
+    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition" | "changeIndex" | "restored"
   >;
-  readonly view: Pick<MetadataView, "tables" | "partitions" | "partitionsOf">;
+  readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
+  readonly view: Pick<
+    MetadataView,
+    "tables" | "partitions" | "partitionsOf" | "streams" | "streamsOf" | "appliedThrough"
+  >;
   readonly archive: ObjectStore;
+  /** See `ArchiveScheduleOptions`. */
+  readonly keptSinceMs?: (partition: number) => number | undefined;
   readonly partitions: () => Iterable<PartitionHost>;
   /** The metadata's. */
   readonly group: Pick<Group, "members" | "addStorageReplica" | "remove" | "status">;
@@ -57,11 +67,14 @@ const restoreFailed = channel("evenkeel:store:restore-failed");
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #calls: LeaderCalls;
+  readonly #indexes: IndexLifecycle;
   readonly #schedule: ArchiveSchedule;
   readonly #tables: Rounds;
   readonly #archive: Rounds;
   readonly #healing: Healing;
+  readonly #streams: StreamUpkeep;
   readonly #nodes: Rounds;
+  readonly #expiry: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -73,9 +86,19 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
+    this.#indexes = new IndexLifecycle({
+      metadata: options.metadata,
+      view: options.view,
+      calls: new LeaderCalls({ callerTo: options.callerTo, deadlineMs: 10_000 }),
+    });
     this.#schedule = new ArchiveSchedule(options);
     this.#healing = new Healing(options);
+    const { streams, view } = options;
+    this.#streams = new StreamUpkeep({ streams, view, calls: this.#calls, nowMs: () => Date.now() });
     this.#nodes = new Rounds(() => this.#healing.round());
+    const { partitions } = options;
+    const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
+    this.#expiry = new Rounds(() => expiry.round());
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -85,7 +108,7 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return this.#tables.lastFailure ?? this.#archive.lastFailure ?? this.#nodes.lastFailure;
+    return [this.#tables, this.#archive, this.#nodes, this.#expiry].find(({ lastFailure }) => lastFailure)?.lastFailure;
   }
 
   /** The node is gone for good; see `Healing.giveUp`. */
@@ -108,7 +131,10 @@ export class Controller {
   async #tableRound(): Promise<boolean> {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
-    const onTheirWay = [...view.tables.values()].filter(({ status }) => status === "CREATING" || status === "DELETING");
+    this.#streams.tend();
+    const onTheirWay = [...view.tables.values()].filter(
+      (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
+    );
     const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
     return onTheirWay.length > 0;
@@ -118,10 +144,13 @@ export class Controller {
     const { metadata } = this.#options;
     if (table.status === "DELETING") {
       this.#ledSince.delete(table.tableId);
-      await metadata.forget(table);
+      if (this.#streams.isSettled(table)) await metadata.forget(table);
+    } else if (table.status === "UPDATING") {
+      if (this.#streams.isSettled(table)) await metadata.activate(table);
     } else if (!(await this.#isLed(table))) return;
-    else if (table.restore === undefined) await metadata.activate(table);
-    else await this.#restored(table, table.restore);
+    else if (table.restore !== undefined) await this.#restored(table, table.restore);
+    else if ((await this.#indexes.advance(table)) && table.status === "CREATING" && this.#streams.isSettled(table))
+      await metadata.activate(table);
   }
 
   /** Begins a restore, or looks how it goes. One that failed begins anew after a while, unless it never can succeed; throws why, for whoever watches. */
@@ -140,7 +169,7 @@ export class Controller {
     const { signal } = this.#closing;
     const restoring: Restoring = {
       done: restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal })
-        .then(() => metadata.activate(table))
+        .then(() => metadata.restored(table))
         .then(
           () => {
             this.#restores.delete(tableId);
@@ -186,7 +215,8 @@ export class Controller {
    * Every partition of the table has a leader that takes writes, and every member that answers votes: a table that is ACTIVE survives the loss of
    * any one of them from the first moment on. Who cannot be reached keeps nobody waiting, who answers and never votes not for long.
    */
-  async #isLed({ tableId }: TableEntry): Promise<boolean> {
+  async #isLed(table: TableEntry): Promise<boolean> {
+    const { tableId } = table;
     const led = new Set<number>();
     const voters = new Map<string, Set<number>>();
     const { nodeIds, callerTo } = this.#options;
@@ -194,7 +224,8 @@ export class Controller {
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
       voters.set(node, new Set(partitions.filter(({ voting }) => voting).map(({ partition }) => partition)));
     }
-    const records: readonly PartitionRecord[] = this.#options.view.partitionsOf(tableId);
+    const { view } = this.#options;
+    const records: readonly PartitionRecord[] = ringIds(table).flatMap((ringId) => view.partitionsOf(ringId));
     if (!records.every(({ partition }) => led.has(partition))) return false;
     const now = performance.now();
     const since = this.#ledSince.get(tableId) ?? now;
@@ -211,7 +242,9 @@ export class Controller {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#tables.close(), this.#archive.close(), this.#nodes.close(), this.#schedule.settled()]);
+    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry];
+    await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
+    await this.#streams.finished();
   }
 }

@@ -31,6 +31,8 @@ export interface Fleet {
   memdsMembers(): readonly MemdsMember[];
   /** Called when a member has moved: it listens on another port after a restart. Returns how to stop: a fleet outlives its router by a moment. */
   onMemdsMoved(listener: () => void): () => void;
+  /** Where nodes are processes: this one stops at once and begins anew, with nothing, under another name, because what it has cannot be trusted. */
+  rebuild?(nodeId: string): void;
   close(): Promise<void>;
 }
 

@@ -47,6 +47,8 @@ interface Supervised {
   lastFailure: { readonly message: string; readonly code: string | undefined } | undefined;
   /** Restarts wait until this is false again: a test or a tour wants the node down. */
   held: boolean;
+  /** It begins anew under another name when it has ended. */
+  condemned: boolean;
 }
 
 /** Each node a process of its own; one that dies is started again, with growing patience. */
@@ -143,6 +145,14 @@ export class ProcessFleet implements Fleet {
     node.child?.kill("SIGKILL");
   }
 
+  /** What it has stays in its directory, for a person to look at; under its name nobody votes any more. */
+  rebuild(nodeId: string): void {
+    const node = this.#node(nodeId);
+    node.condemned = true;
+    if (node.child !== undefined) node.child.kill("SIGKILL");
+    else this.#renew(node);
+  }
+
   /** Lets a node that was killed with `hold` start again. */
   release(nodeId: string): void {
     const node = this.#node(nodeId);
@@ -186,6 +196,7 @@ export class ProcessFleet implements Fleet {
       timer: undefined,
       lastFailure: undefined,
       held: false,
+      condemned: false,
     };
     this.#nodes.set(place, node);
     await this.#start(node);
@@ -226,7 +237,7 @@ export class ProcessFleet implements Fleet {
       const ended = (how: string): void => {
         if (node.child !== child) return;
         const reason = node.lastFailure?.message ?? how;
-        const lost = LOST.has(node.lastFailure?.code);
+        const lost = node.condemned || LOST.has(node.lastFailure?.code);
         reject(new Error(`node ${node.nodeId} ended: ${reason}`));
         node.child = undefined;
         node.lastFailure = undefined;
@@ -246,6 +257,7 @@ export class ProcessFleet implements Fleet {
 
   /** What is left of it stays in its directory, for a person to look at. */
   #renew(node: Supervised): void {
+    node.condemned = false;
     void node.client.close();
     node.client = new RpcClient();
     node.nodeId = this.#names.next(node.place);

@@ -4,8 +4,10 @@ import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
 import { keyText } from "../storage-node/key-text.js";
+import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { decodeStored } from "../storage-node/stored-value.js";
+import { Unfinished } from "./unfinished.js";
 
 const WRITES_PER_ENTRY_MAX = 100;
 const BYTES_PER_ENTRY_MAX = 512 * 1024;
@@ -37,13 +39,18 @@ export async function restorePartitions(request: RestoreRequest): Promise<void> 
     const target = request.targets[i];
     if (target === undefined || target.hashFrom !== source.hashFrom)
       throw new Error(`no target for partition ${source.partition}`);
-    await restorePartition(request, groupId(source.partition), target);
+    await restorePartition(request, source, target);
   }
 }
 
 /** From the newest snapshot that can be used. Rejects with what is wrong with the last one where none can. */
-async function restorePartition(request: RestoreRequest, stream: string, target: PartitionRecord): Promise<void> {
+async function restorePartition(
+  request: RestoreRequest,
+  source: PartitionRecord,
+  target: PartitionRecord,
+): Promise<void> {
   const { archive, untilMs, signal } = request;
+  const stream = groupId(source.partition);
   let snapshotBefore = Number.POSITIVE_INFINITY;
   let damage: unknown;
   for (;;) {
@@ -62,10 +69,15 @@ async function restorePartition(request: RestoreRequest, stream: string, target:
       if (snapshotUnusable.hasSubscribers) snapshotUnusable.publish({ stream, slot: snapshotBefore, error });
       continue;
     }
-    for await (const { data } of found.entries()) {
+    let through = found.snapshot?.sequence ?? 0;
+    for await (const { sequence, data } of found.entries()) {
       const command = data.length === 0 ? undefined : decodeCommand(data);
       if (command?.kind === "writes") for (const write of command.writes) await writes.add(write);
+      through = sequence;
     }
+    const { unfinished } = writes;
+    for await (const write of unfinished.committed({ ...request, source }, stream, through + 1))
+      await writes.add(write);
     await writes.flush();
     return;
   }
@@ -102,6 +114,7 @@ class Gathered {
   readonly #request: RestoreRequest;
   readonly #target: PartitionRecord;
   readonly #writes = new Map<string, Write>();
+  readonly unfinished = new Unfinished();
   #bytes = 0;
 
   constructor(request: RestoreRequest, target: PartitionRecord) {
@@ -109,7 +122,11 @@ class Gathered {
     this.#target = target;
   }
 
-  async add(write: Write): Promise<void> {
+  async add(given: Write): Promise<void> {
+    // What the source said of itself, and what its writes replaced, were its own; indexes are made anew from the items.
+    this.unfinished.take(given);
+    if (isOwnKey(given.key)) return;
+    const { change: _, ...write } = given;
     this.#writes.set(keyText(write.key), write);
     this.#bytes += write.key.length + (write.op === "put" ? write.bytes.length : 0);
     if (this.#bytes >= BYTES_GATHERED_MAX || this.#writes.size >= WRITES_GATHERED_MAX) await this.flush();

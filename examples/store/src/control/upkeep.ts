@@ -1,3 +1,5 @@
+import { COORDINATOR_LOST_MS } from "../transactions/ledger-record.js";
+
 /** What happens unasked, and how often. Durations in milliseconds. */
 export interface Upkeep {
   /** Slots that stay in a partition's log though they are archived: who was away no longer than that goes on from the log, everybody else from a copy of the state. */
@@ -8,6 +10,8 @@ export interface Upkeep {
   readonly restorableMs: number;
   /** A node that has not answered for so long is replaced, where there is a node that can take its place. */
   readonly replaceAfterMs: number;
+  /** What a transaction has prepared for so long has lost its coordinator, and is finished or cancelled by the nodes. */
+  readonly recoverTransactionsAfterMs: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -17,6 +21,7 @@ export const UPKEEP: Upkeep = {
   snapshotAfterBytes: 16 * 1024 * 1024,
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,
+  recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
 };
 
 /** @throws RangeError */

@@ -1,8 +1,10 @@
-import type { TableRecord } from "../api/model.js";
+import type { Backup } from "../api/control/backups.js";
+import type { GlobalIndex, TableRecord } from "../api/model.js";
+import type { PutWrite } from "../storage-node/command.js";
 
 /**
  * How the metadata lies in its own partition, and in memds, which is fed from it:
- * `t/<table name>` a table, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `n` the next partition number.
+ * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
  */
 export interface PartitionRecord {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
@@ -34,15 +36,37 @@ export function roleOf(
   return log.includes(nodeId) ? "log" : undefined;
 }
 
+/** A global index as the metadata know it. */
+export interface IndexEntry extends GlobalIndex {
+  /** By which the table's partitions know it; never used again in the table. */
+  readonly number: number;
+}
+
 export interface TableEntry extends TableRecord {
+  readonly globalIndexes?: readonly IndexEntry[];
+  /** How many global indexes the table has ever had. */
+  readonly indexesMade?: number;
   /** While the table is being restored: what from. */
   readonly restore?: { readonly partitions: readonly PartitionRecord[]; readonly untilMs: number };
+}
+
+/** The table's partitions are found under its own id, those of a global index under the index's. */
+export const ringIds = ({ tableId, globalIndexes = [] }: TableEntry): string[] => [
+  tableId,
+  ...globalIndexes.map(({ indexId }) => indexId),
+];
+
+export interface BackupRecord extends Backup {
+  /** Those of the table at that moment: where in the archive it is. */
+  readonly partitions: readonly PartitionRecord[];
 }
 
 export const METADATA_PARTITION = 0;
 export const HASH_END = 0x1_0000_0000;
 
 export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
+export const backupKey = (id: string): Buffer => Buffer.from(`b/${id}`);
+export const streamKey = (tableName: string, label: string): Buffer => Buffer.from(`s/${tableName}/${label}`);
 export const nextPartitionKey = (): Buffer => Buffer.from("n");
 
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");
@@ -50,6 +74,12 @@ export const routeKey = (tableId: string, hashFrom: number): Buffer => Buffer.fr
 
 /** The smallest key above every route of the table that starts at or below `hash`. */
 export const routeKeyAfter = (tableId: string, hash: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hash)}\0`);
+
+/** Metadata are JSON under their keys. */
+export function putRecord(key: Uint8Array, value: unknown): PutWrite {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return { op: "put", key, bytes, itemSizeBytes: bytes.length };
+}
 
 export function groupId(partition: number): string {
   return `p${partition}`;

@@ -1,10 +1,25 @@
 import type { Group } from "@evenkeel/paxos";
+import { controlMessages } from "../api/control/messages.js";
+import { assertDeletable, changedTable, type TableChange } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
-import type { TableDefinition } from "../api/model.js";
+import { type IndexUpdate, indexChanges } from "../api/index-updates.js";
+import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
 import type { Writer } from "../storage-node/writer.js";
-import { hashRanges, nextPartitionKey, type PartitionRecord, routeKey, type TableEntry, tableKey } from "./records.js";
+import { LEDGER_TABLE } from "../transactions/ledger-record.js";
+import {
+  hashRanges,
+  type IndexEntry,
+  nextPartitionKey,
+  type PartitionRecord,
+  putRecord,
+  ringIds,
+  routeKey,
+  type TableEntry,
+  tableKey,
+} from "./records.js";
+import { endingStreams, newStream } from "./stream-service.js";
 import type { MetadataView } from "./view.js";
 
 /** A table, and the metadata's slot at which it was so. */
@@ -12,6 +27,9 @@ export interface VersionedTable {
   readonly table: TableEntry;
   readonly version: number;
 }
+
+/** What a new table is filled with: a table as it was at a moment, or a backup. */
+export type RestoreSource = { readonly source: string; readonly untilMs: number } | { readonly backup: string };
 
 export interface MetadataServiceOptions {
   readonly group: Group<number>;
@@ -24,9 +42,20 @@ export interface MetadataServiceOptions {
   readonly nowMs: () => number;
 }
 
-function put(key: Uint8Array, value: unknown): PutWrite {
-  const bytes = Buffer.from(JSON.stringify(value));
-  return { op: "put", key, bytes, itemSizeBytes: bytes.length };
+const BEING = {
+  CREATING: "created",
+  UPDATING: "updated",
+  DELETING: "deleted",
+  ACTIVE: "used",
+  ARCHIVED: "used",
+} as const;
+
+function putPartitions(records: readonly PartitionRecord[], next: number): PutWrite[] {
+  if (records.length === 0) return [];
+  return [
+    putRecord(nextPartitionKey(), { next }),
+    ...records.map((record) => putRecord(routeKey(record.tableId, record.hashFrom), record)),
+  ];
 }
 
 /** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
@@ -47,41 +76,124 @@ export class MetadataService {
     return this.#options.group.status().leaseRemainingMs > 0;
   }
 
-  async createTable(
-    definition: TableDefinition,
-    restore?: { source: string; untilMs: number },
-  ): Promise<VersionedTable> {
-    const { members, view, newTableId, nowMs, partitionsPerTable } = this.#options;
+  async createTable(definition: TableDefinition, restore?: RestoreSource): Promise<VersionedTable> {
+    const { view, newTableId, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
       if (view.tables.has(definition.name))
         throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
-      const source = restore === undefined ? undefined : this.#table(restore.source);
+      const source = restore && this.#restoreSource(restore);
       const tableId = newTableId();
-      const ranges = source === undefined ? hashRanges(partitionsPerTable) : view.partitionsOf(source.tableId);
-      const partitions: PartitionRecord[] = ranges.map(({ hashFrom, hashTo }, i) => ({
-        partition: view.nextPartition + i,
-        tableId,
-        hashFrom,
-        hashTo,
-        members: members(),
-      }));
+      const ranges = source?.partitions ?? hashRanges(partitionsPerTable);
+      const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
+      const { streamViewType, globalIndexes: indexesAsked = [], ...asked } = definition;
+      const globalIndexes = indexesAsked.map((index, i) => this.#newIndex(index, i + 1));
+      const all = [...partitions];
+      for (const { indexId } of globalIndexes)
+        all.push(...this.#newPartitions(indexId, hashRanges(partitionsPerTable), view.nextPartition + all.length));
+      const stream = streamViewType && newStream(view, { ...asked, tableId }, streamViewType, nowMs());
       const table: TableEntry = {
-        ...definition,
+        ...asked,
+        ...(globalIndexes.length > 0 && { globalIndexes, indexesMade: globalIndexes.length }),
+        ...(stream && { latestStream: stream.latestStream }),
         tableId,
         status: "CREATING",
         createdAtMs: nowMs(),
         partitions: partitions.length,
-        ...(source === undefined || restore === undefined
-          ? {}
-          : { restore: { partitions: view.partitionsOf(source.tableId), untilMs: restore.untilMs } }),
+        ...(source && { restore: source }),
       };
       await this.#submit([
-        put(nextPartitionKey(), { next: view.nextPartition + partitions.length }),
-        put(tableKey(table.name), table),
-        ...partitions.map((record) => put(routeKey(tableId, record.hashFrom), record)),
+        ...putPartitions(all, view.nextPartition + all.length),
+        putRecord(tableKey(table.name), table),
+        ...(stream ? [stream.write] : []),
       ]);
       return this.#versioned(table);
     });
+  }
+
+  #newPartitions(
+    tableId: string,
+    ranges: readonly { hashFrom: number; hashTo: number }[],
+    first: number,
+  ): PartitionRecord[] {
+    const members = this.#options.members();
+    return ranges.map(({ hashFrom, hashTo }, i) => ({ partition: first + i, tableId, hashFrom, hashTo, members }));
+  }
+
+  #newIndex(definition: GlobalIndexDefinition, number: number): IndexEntry {
+    return { ...definition, number, indexId: this.#options.newTableId(), status: "CREATING" };
+  }
+
+  /** Begins to make or to delete global indexes of a table, and changes their throughput. */
+  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<VersionedTable> {
+    const { view, partitionsPerTable } = this.#options;
+    return await this.#exclusively(async () => {
+      const table = this.#table(name);
+      this.#assertActive(table);
+      const { changed, created } = indexChanges<IndexEntry>(table, updates);
+      const number = (table.indexesMade ?? 0) + 1;
+      const index = created && { ...this.#newIndex(created, number), backfilling: false };
+      const partitions =
+        index === undefined
+          ? []
+          : this.#newPartitions(index.indexId, hashRanges(partitionsPerTable), view.nextPartition);
+      const kept = (table.globalIndexes ?? []).map((old) => changed.find((one) => one.number === old.number) ?? old);
+      const updated: TableEntry = {
+        ...table,
+        globalIndexes: index === undefined ? kept : [...kept, index],
+        ...(index && { indexesMade: number }),
+      };
+      await this.#submit([
+        ...putPartitions(partitions, view.nextPartition + partitions.length),
+        putRecord(tableKey(name), updated),
+      ]);
+      return this.#versioned(updated);
+    });
+  }
+
+  /** One step on an index's way; `next` sees it as it is, and says nothing where it is to be no more. */
+  async changeIndex(
+    table: TableEntry,
+    number: number,
+    next: (index: IndexEntry) => IndexEntry | undefined,
+  ): Promise<void> {
+    const { view } = this.#options;
+    await this.#exclusively(async () => {
+      const current = view.tables.get(table.name);
+      const index = current?.globalIndexes?.find((one) => one.number === number);
+      if (current?.tableId !== table.tableId || index === undefined) return;
+      const changed = next(index);
+      const { globalIndexes = [], ...rest } = current;
+      const left = globalIndexes.flatMap((one) =>
+        one.number !== number ? [one] : changed === undefined ? [] : [changed],
+      );
+      const updated: TableEntry = { ...rest, ...(left.length > 0 && { globalIndexes: left }) };
+      const gone = changed === undefined ? view.partitionsOf(index.indexId) : [];
+      await this.#submit([
+        putRecord(tableKey(table.name), updated),
+        ...gone.map((record): Write => ({ op: "delete", key: routeKey(record.tableId, record.hashFrom) })),
+      ]);
+    });
+  }
+
+  /** The table has the items that it was restored from. */
+  async restored(table: TableEntry): Promise<void> {
+    await this.#exclusively(async () => {
+      const current = this.#options.view.tables.get(table.name);
+      if (current?.tableId !== table.tableId || current.restore === undefined) return;
+      const { restore: _done, ...rest } = current;
+      await this.#submit([putRecord(tableKey(table.name), rest)]);
+    });
+  }
+
+  /** Which partitions of the archive, and until when. */
+  #restoreSource(from: RestoreSource): { partitions: readonly PartitionRecord[]; untilMs: number } {
+    const { view } = this.#options;
+    if ("source" in from) {
+      return { partitions: view.partitionsOf(this.#table(from.source).tableId), untilMs: from.untilMs };
+    }
+    const backup = view.backups.get(from.backup);
+    if (backup === undefined) throw new ApiError("BackupNotFoundException");
+    return { partitions: backup.partitions, untilMs: backup.untilMs };
   }
 
   async deleteTable(name: string): Promise<VersionedTable> {
@@ -90,22 +202,41 @@ export class MetadataService {
       if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") {
         throw new ApiError(
           "ResourceInUseException",
-          `Attempt to change a resource which is still in use: Table is being ${table.status === "CREATING" ? "created" : "deleted"}: ${name}`,
+          `Attempt to change a resource which is still in use: Table is being ${BEING[table.status]}: ${name}`,
         );
       }
+      assertDeletable(table);
       const deleting: TableEntry = { ...table, status: "DELETING" };
-      await this.#submit([put(tableKey(name), deleting)]);
+      await this.#submit([putRecord(tableKey(name), deleting), ...endingStreams(this.#options.view, table.tableId)]);
       return this.#versioned(deleting);
     });
+  }
+
+  /** Changes what is said of a table, and nothing that is in it. */
+  async updateTable(name: string, change: TableChange): Promise<VersionedTable> {
+    return await this.#exclusively(async () => {
+      const table = this.#table(name);
+      this.#assertActive(table);
+      const changed = changedTable(table, change, this.#options.nowMs());
+      await this.#submit([putRecord(tableKey(name), changed)]);
+      return this.#versioned(changed);
+    });
+  }
+
+  #assertActive({ status, name }: TableEntry): void {
+    if (status === "ACTIVE") return;
+    const what = status === "CREATING" ? "created" : status === "UPDATING" ? "updated" : "deleted";
+    throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
   }
 
   /** The table is ready for its users. */
   async activate(table: TableEntry): Promise<void> {
     await this.#exclusively(async () => {
       const current = this.#options.view.tables.get(table.name);
-      if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
+      if (current?.tableId !== table.tableId || (current.status !== "CREATING" && current.status !== "UPDATING"))
+        return;
       const { restore: _done, ...active } = current;
-      await this.#submit([put(tableKey(table.name), { ...active, status: "ACTIVE" })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...active, status: "ACTIVE" })]);
     });
   }
 
@@ -116,7 +247,7 @@ export class MetadataService {
       if (current?.tableId !== table.tableId || current.status !== "CREATING") return;
       const { restore: _given, ...rest } = current;
       const failure = { reason, atMs: this.#options.nowMs() };
-      await this.#submit([put(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...rest, status: "ARCHIVED", failure })]);
     });
   }
 
@@ -126,8 +257,10 @@ export class MetadataService {
     await this.#exclusively(async () => {
       if (view.tables.get(table.name)?.tableId !== table.tableId) return;
       const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
-      for (const record of view.partitionsOf(table.tableId))
-        writes.push({ op: "delete", key: routeKey(table.tableId, record.hashFrom) });
+      for (const ringId of ringIds(view.tables.get(table.name) ?? table)) {
+        for (const record of view.partitionsOf(ringId))
+          writes.push({ op: "delete", key: routeKey(ringId, record.hashFrom) });
+      }
       await this.#submit(writes);
     });
   }
@@ -140,9 +273,24 @@ export class MetadataService {
     return await this.#exclusively(async () => {
       const record = this.#options.view.partitions.get(partition);
       const changed = record && next(record);
-      if (changed !== undefined) await this.#submit([put(routeKey(changed.tableId, changed.hashFrom), changed)]);
+      if (changed !== undefined) await this.#submit([putRecord(routeKey(changed.tableId, changed.hashFrom), changed)]);
       return changed;
     });
+  }
+
+  /** One change, decided upon the metadata as they are; none where there is nothing to write. Resolves with the metadata's slot as of which it is so. */
+  async change(decide: (view: MetadataView) => readonly Write[]): Promise<number> {
+    const { view } = this.#options;
+    return await this.#exclusively(async () => {
+      const writes = decide(view);
+      if (writes.length > 0) await this.#submit(writes);
+      return view.appliedThrough;
+    });
+  }
+
+  /** Runs at the leader, upon everything that was acknowledged before. */
+  async read<T>(read: (view: MetadataView) => T): Promise<T> {
+    return await this.#read(() => read(this.#options.view));
   }
 
   async describeTable(name: string): Promise<VersionedTable> {
@@ -151,7 +299,9 @@ export class MetadataService {
 
   async listTables(after: string | undefined, limitMax: number): Promise<{ names: string[]; more: boolean }> {
     return await this.#read(() => {
-      const names = [...this.#options.view.tables.keys()].filter((name) => after === undefined || name > after).sort();
+      const names = [...this.#options.view.tables.keys()]
+        .filter((name) => name !== LEDGER_TABLE && (after === undefined || name > after))
+        .sort();
       return { names: names.slice(0, limitMax), more: names.length > limitMax };
     });
   }

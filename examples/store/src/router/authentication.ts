@@ -3,14 +3,33 @@ import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 
 const PARAMETERS = ["Credential", "Signature", "SignedHeaders"] as const;
+const QUERY_PARAMETERS = [
+  "X-Amz-Algorithm",
+  "X-Amz-Credential",
+  "X-Amz-Signature",
+  "X-Amz-SignedHeaders",
+  "X-Amz-Date",
+] as const;
+
+/** What of a request its signature is about. */
+export interface SignedRequest {
+  readonly headers: IncomingHttpHeaders;
+  /** Path and query as they came. */
+  readonly url: string;
+  readonly body: string;
+}
 
 /**
- * On loopback every key is good, but a request must be signed, as the service demands: a client that forgets to sign learns it here and not
- * in production. Signatures in the query string are the service's for other protocols and are not looked at.
- * @throws ApiError MissingAuthenticationTokenException or IncompleteSignatureException
+ * On loopback every key is good unless there are configured ones, but a request must be signed, as the service demands: a client that forgets to
+ * sign learns it here and not in production.
+ * @throws ApiError MissingAuthenticationTokenException, IncompleteSignatureException or InvalidSignatureException
  */
-export function authenticate(headers: IncomingHttpHeaders): void {
+export function assertSigned(headers: IncomingHttpHeaders, url: string): void {
   const authorization = headers.authorization?.trim();
+  if (url.includes("X-Amz-Algorithm=")) {
+    if (authorization !== undefined) throw new ApiError("InvalidSignatureException", messages.signedTwice);
+    return assertQuerySigned(queryOf(url));
+  }
   if (!authorization?.startsWith("AWS4-")) throw new ApiError("MissingAuthenticationTokenException");
   let problem = "";
   for (const parameter of PARAMETERS) {
@@ -19,4 +38,18 @@ export function authenticate(headers: IncomingHttpHeaders): void {
   if (headers["x-amz-date"] === undefined && headers.date === undefined) problem += messages.authorizationDate;
   if (problem === "") return;
   throw new ApiError("IncompleteSignatureException", problem + messages.authorizationEcho(authorization));
+}
+
+function assertQuerySigned(query: URLSearchParams): void {
+  let problem = "";
+  for (const parameter of QUERY_PARAMETERS) {
+    if (!query.get(parameter)) problem += messages.authorizationQuery(parameter);
+  }
+  if (problem === "") return;
+  throw new ApiError("IncompleteSignatureException", problem + messages.authorizationQueryEnd);
+}
+
+export function queryOf(url: string): URLSearchParams {
+  const at = url.indexOf("?");
+  return new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
 }

@@ -1,10 +1,32 @@
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../api/model.js";
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
+
+import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TransactOp,
+  WriteOp,
+} from "../api/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import type { StreamsBackend } from "./streams/backend.js";
+
+/** What secondary indexes have part in a sum of units, by their names. */
+export interface IndexUnits {
+  readonly local?: Readonly<Record<string, number>>;
+  readonly global?: Readonly<Record<string, number>>;
+}
 
 export interface WriteOutcome {
   /** What `returnValues` asked for; absent when there is nothing to return. */
   readonly attributes?: Item;
-  /** Write units consumed. */
+  /** Write units consumed, those of indexes included. */
   readonly units: number;
+  readonly indexUnits?: IndexUnits;
 }
 
 export interface GetOutcome {
@@ -15,6 +37,31 @@ export interface GetOutcome {
   readonly units: number;
 }
 
+export type PageOutcome = Page & {
+  /** Read units consumed, those of indexes included. */
+  readonly units: number;
+  readonly indexUnits?: IndexUnits;
+};
+
+export interface TransactWriteRequest {
+  /** Each on another item. */
+  readonly actions: readonly { readonly table: TableRecord; readonly key: ItemKey; readonly op: TransactOp }[];
+  readonly token?: string | undefined;
+  /** The same for requests that ask the same. */
+  readonly fingerprint: string;
+}
+
+export interface TransactWriteOutcome {
+  /** One for each action: what each item weighs before and after, and what its indexes cost, as much as in a transaction. */
+  readonly sizes: readonly {
+    readonly beforeBytes: number;
+    readonly afterBytes: number;
+    readonly indexUnits?: IndexUnits;
+  }[];
+  /** The same request was carried out before, under the same token: nothing was done now. */
+  readonly repeated: boolean;
+}
+
 /**
  * What the protocol side of a router asks of the storage side. Every method may throw an `ApiError` of `api/errors`
  * (ResourceNotFoundException, ResourceInUseException, ConditionalCheckFailedException, ProvisionedThroughputExceededException,
@@ -23,6 +70,10 @@ export interface GetOutcome {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
+  /** Changes what is said of a table. */
+  updateTable(name: string, change: TableChange): Promise<TableRecord>;
+  /** Begins to make or delete global indexes of a table, and changes their throughput. */
+  updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   listTables(request: {
@@ -36,9 +87,32 @@ export interface Backend {
     readonly untilMs: number;
   }): Promise<TableRecord>;
 
+  /** Names a moment of a table, which is kept from now on. */
+  createBackup(request: {
+    readonly tableName: string;
+    readonly name: string;
+    readonly untilMs: number;
+  }): Promise<Backup>;
+  describeBackup(id: string): Promise<Backup>;
+  deleteBackup(id: string): Promise<Backup>;
+  listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }>;
+  /** Creates `target` as the backup's table was at its moment. */
+  restoreBackup(request: { readonly backup: Backup; readonly target: string }): Promise<TableRecord>;
+  /** Absent: nothing expires here. */
+  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  /** Absent: there are no streams here. */
+  readonly streams?: StreamsBackend;
+
   /** The table as the routing cache knows it: the way of every item operation. */
   table(name: string): Promise<TableRecord>;
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
-  page(table: TableRecord, request: PageRequest): Promise<Page & { readonly units: number }>;
+  page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;
+
+  /** All actions or none. Throws TransactionCanceledException with the reasons, or what is wrong with the token. */
+  transactWrite(request: TransactWriteRequest): Promise<TransactWriteOutcome>;
+  /** Items as they were at one moment. Throws TransactionCanceledException where they will not stand still. */
+  transactGet(
+    gets: readonly { readonly table: TableRecord; readonly key: ItemKey }[],
+  ): Promise<readonly (GetOutcome & { readonly bytes: number })[]>;
 }

@@ -2,14 +2,26 @@
 import { channel } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import { ApiError } from "../api/errors.js";
+import { checkTogether } from "../api/legacy/parameters.js";
 import { checkRequest } from "../api/requests/shapes.js";
-import { authenticate } from "./authentication.js";
+import { assertSigned } from "./authentication.js";
 import { operations } from "./operations/index.js";
-import type { OperationContext } from "./operations/operation.js";
+import type { AnyOperation, OperationContext } from "./operations/operation.js";
+import type { Signatures } from "./signatures.js";
+import { streamOperations } from "./streams/operations.js";
 
-const TARGET_PREFIX = "DynamoDB_20120810.";
+/** The services of the protocol, and what each of them can do. */
+const SERVICES: ReadonlyMap<string, ReadonlyMap<string, AnyOperation>> = new Map([
+  ["DynamoDB_20120810", operations],
+  ["DynamoDBStreams_20120810", streamOperations],
+]);
 /** Published with `{ operation, error }` when an operation fails for a reason that is no client's doing. */
 const internalErrors = channel("evenkeel:store:internal-error");
+
+export interface DispatchContext extends OperationContext {
+  /** Absent: every key is good. */
+  readonly signatures?: Signatures;
+}
 
 export interface Answer {
   readonly status: number;
@@ -17,15 +29,23 @@ export interface Answer {
 }
 
 /** Never rejects: whatever goes wrong is an answer. */
-export async function dispatch(headers: IncomingHttpHeaders, body: string, context: OperationContext): Promise<Answer> {
+export async function dispatch(
+  headers: IncomingHttpHeaders,
+  body: string,
+  context: DispatchContext,
+  url = "/",
+): Promise<Answer> {
   const target = headers["x-amz-target"];
-  const name = typeof target === "string" && target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
+  const dot = typeof target === "string" ? target.indexOf(".") : -1;
+  const [service, name] = dot < 0 ? ["", ""] : [(target as string).slice(0, dot), (target as string).slice(dot + 1)];
   try {
     const json = parse(body);
-    const operation = operations.get(name);
+    const operation = SERVICES.get(service)?.get(name);
     if (operation === undefined) throw new ApiError("UnknownOperationException");
-    authenticate(headers);
+    if (context.signatures === undefined) assertSigned(headers, url);
+    else await context.signatures.verify({ headers, url, body });
     const request = checkRequest(operation.shape, json);
+    checkTogether(request);
     const result = await operation.run(request as never, context);
     return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
   } catch (error) {

@@ -9,12 +9,12 @@ import { ApiError } from "../api/errors.js";
 import { StoreError } from "../storage-node/errors.js";
 import { AnswerAccounts } from "./answer-accounts.js";
 import type { Backend } from "./backend.js";
-import { dispatch } from "./dispatch.js";
-import type { OperationContext } from "./operations/operation.js";
+import { type DispatchContext, dispatch } from "./dispatch.js";
 import { type PlainConnection, PlainConnections } from "./plain-connections.js";
 import type { PlainRequest } from "./plain-request.js";
 import { BodyBudget, readBody } from "./read-body.js";
 import { requestIds } from "./request-id.js";
+import { type Credentials, Signatures } from "./signatures.js";
 
 export interface RouterServerOptions {
   /** Bytes of one request's body; default 16 MiB, the service's limit. More is answered with 413. */
@@ -37,6 +37,8 @@ export interface RouterServerOptions {
   readonly closeGraceMs?: number;
   /** Wall-clock time; default `Date.now`. */
   readonly nowMs?: () => number;
+  /** Whose signatures are good; none (the default): everybody's, on loopback. */
+  readonly credentials?: readonly Credentials[];
 }
 
 export interface RouterServerStats {
@@ -57,8 +59,8 @@ export interface RouterServerStats {
 
 export interface RouterServer {
   /**
-   * @param address host: loopback only, default 127.0.0.1; port: default 0, any free one
-   * @throws StoreError ERR_STORE_ARGUMENT for a host that is not loopback, ERR_STORE_LISTEN when the port is not to be had
+   * @param address host: loopback only unless there are credentials, default 127.0.0.1; port: default 0, any free one
+   * @throws StoreError ERR_STORE_ARGUMENT for a host that is not loopback where there are no credentials, ERR_STORE_LISTEN when the port is not to be had
    */
   listen(address?: {
     readonly host?: string;
@@ -83,7 +85,7 @@ export function createRouterServer(backend: Backend, options: RouterServerOption
 
 class HttpRouterServer implements RouterServer {
   readonly #server: Server;
-  readonly #context: OperationContext;
+  readonly #context: DispatchContext;
   readonly #budget: BodyBudget;
   readonly #bodyBytesMax: number;
   readonly #answersBytesMax: number;
@@ -93,6 +95,7 @@ class HttpRouterServer implements RouterServer {
   readonly #answers = new AnswerAccounts();
   readonly #plain: PlainConnections;
   readonly #plainTail: string;
+  #address = "";
   #date = "";
   #dateUntilMs = 0;
   #closing: Promise<void> | undefined;
@@ -104,7 +107,14 @@ class HttpRouterServer implements RouterServer {
   #refused = 0;
 
   constructor(backend: Backend, options: RouterServerOptions) {
-    this.#context = { backend, nowMs: options.nowMs ?? Date.now };
+    const nowMs = options.nowMs ?? Date.now;
+    const { credentials = [] } = options;
+    this.#context = {
+      backend,
+      nowMs,
+      address: () => this.#address,
+      ...(credentials.length > 0 && { signatures: new Signatures(credentials, nowMs) }),
+    };
     this.#bodyBytesMax = bound("bodyBytesMax", options.bodyBytesMax, 16 * 1024 * 1024);
     this.#budget = new BodyBudget(bound("bodiesBytesMax", options.bodiesBytesMax, 256 * 1024 * 1024));
     this.#answersBytesMax = bound("answersBytesMax", options.answersBytesMax, 256 * 1024 * 1024);
@@ -151,8 +161,9 @@ class HttpRouterServer implements RouterServer {
   }
 
   async listen({ host = "127.0.0.1", port = 0 } = {}): Promise<{ host: string; port: number }> {
-    if (!LOOPBACK.has(host)) {
-      const why = "signatures are not verified, so only this machine may connect: use 127.0.0.1, ::1 or localhost";
+    if (!LOOPBACK.has(host) && this.#context.signatures === undefined) {
+      const why =
+        "without credentials only this machine may connect: give credentials, or use 127.0.0.1, ::1 or localhost";
       throw new StoreError("ERR_STORE_ARGUMENT", `host: ${why}; got ${host}`);
     }
     await new Promise<void>((resolve, reject) => {
@@ -166,7 +177,9 @@ class HttpRouterServer implements RouterServer {
         resolve();
       });
     });
-    return { host, port: (this.#server.address() as AddressInfo).port };
+    const { port: taken } = this.#server.address() as AddressInfo;
+    this.#address = `${host.includes(":") ? `[${host}]` : host}:${taken}`;
+    return { host, port: taken };
   }
 
   close(): Promise<void> {
@@ -230,7 +243,7 @@ class HttpRouterServer implements RouterServer {
     if (request.method === "GET") return this.#send(response, 200, HEALTHY, { ...cors, "Content-Type": "text/plain" });
     const type = mediaType(request.headers["content-type"]);
     if (request.method !== "POST" || !JSON_TYPES.has(type)) return this.#send(response, 404, NOT_OUR_PROTOCOL, cors);
-    const answer = await dispatch(request.headers, body.text, this.#context);
+    const answer = await dispatch(request.headers, body.text, this.#context, request.url);
     this.#send(response, answer.status, answer.body, { ...cors, "Content-Type": type });
   }
 

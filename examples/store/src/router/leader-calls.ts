@@ -6,8 +6,23 @@ const PAUSE_MS = 20;
 const SILENCE_MS = 2_000;
 /** Leaders remembered; past it the one remembered longest is forgotten, and found again when asked for. */
 const LEADERS_MAX = 10_000;
-/** What changes nothing may be asked again elsewhere, whatever became of the first attempt. */
-const REPEATABLE: ReadonlySet<Method> = new Set<Method>(["get", "page", "describeTable", "listTables"]);
+/** What changes nothing, or nothing the second time, may be asked again elsewhere, whatever became of the first attempt. */
+const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
+  "get",
+  "page",
+  "describeTable",
+  "describeBackup",
+  "listBackups",
+  "listTables",
+  "prepare",
+  "resolve",
+  "getVersioned",
+  "changes",
+  "changesEnd",
+  "describeStream",
+  "listStreams",
+  "tellIndex",
+]);
 
 export interface LeaderCallsOptions {
   readonly callerTo: (nodeId: string) => Caller;

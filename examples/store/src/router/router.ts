@@ -4,12 +4,14 @@ import type { Fleet } from "../control/fleet.js";
 import { DataPlane } from "./data-plane.js";
 import { createRouterServer, type RouterServer } from "./http.js";
 import { Routes } from "./routes.js";
+import type { Credentials } from "./signatures.js";
 
 export interface RouterOptions {
   readonly fleet: Fleet;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  readonly credentials?: readonly Credentials[];
 }
 
 /** The request router: HTTP in front, admission, the routing cache, and the way to the storage nodes behind it. */
@@ -41,7 +43,7 @@ export class Router {
     this.#stopListening = stopListening;
   }
 
-  static async listen({ fleet, host, port }: RouterOptions): Promise<Router> {
+  static async listen({ fleet, host, port, credentials = [] }: RouterOptions): Promise<Router> {
     const memds = new MemdsClient({ servers: fleet.memdsMembers() });
     const stopListening = fleet.onMemdsMoved(() => memds.setServers(fleet.memdsMembers()));
     const routes = new Routes(memds);
@@ -55,7 +57,7 @@ export class Router {
         return fleet.nodeIds();
       },
     });
-    const server = createRouterServer(backend);
+    const server = createRouterServer(backend, { credentials });
     try {
       const address = await server.listen({ host, port });
       return new Router(address.port, server, backend, routes, memds, admission, stopListening);

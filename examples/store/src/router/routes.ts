@@ -1,14 +1,16 @@
 import { ConstantWorkCache } from "@evenkeel/constant-work-cache";
 import type { MemdsClient } from "@evenkeel/memds";
 import { ApiError } from "../api/errors.js";
-import { type PartitionRecord, routeKey, routeKeyAfter, type TableEntry, tableKey } from "../metadata/records.js";
+import type { StreamRecord } from "../api/streams/model.js";
+import { type PartitionRecord, routeKey, routeKeyAfter, streamKey, type TableEntry } from "../metadata/records.js";
 
-/** Keys of the cache: `t/<name>` a table, `r/<table id>/<bucket>` the partitions that touch one 256th of the hash ring. */
+/** Keys of the cache: `t/<name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<bucket>` the partitions that touch one 256th of the hash ring. */
 interface Routed {
   /** The metadata's slot at which this was true. */
   readonly version: number;
   readonly table?: TableEntry;
   readonly partitions?: readonly PartitionRecord[];
+  readonly stream?: StreamRecord;
 }
 
 const BUCKETS = 256;
@@ -76,6 +78,11 @@ export class Routes {
     return routed.table;
   }
 
+  /** A stream as the fleet last had it, which may be a while ago. */
+  async stream(tableName: string, label: string): Promise<StreamRecord | undefined> {
+    return (await this.#cache.get(streamKey(tableName, label).toString()))?.stream;
+  }
+
   /** The partition of a table that holds a hash; without a promise where it is known. Undefined while the fleet does not know of it. */
   partition(tableId: string, hash: number): PartitionRecord | undefined | Promise<PartitionRecord | undefined> {
     const routed = this.#cache.get(`r/${tableId}/${Math.floor(hash / BUCKET_HASHES)}`);
@@ -115,7 +122,7 @@ type Answer = Awaited<ReturnType<MemdsClient["lookup"]>>[number];
 
 /** A bucket's partitions: the one that reaches into it from below, and those that start in it. */
 function queriesOf(key: string): Query[] {
-  if (key.startsWith("t/")) return [{ kind: "exact", key: tableKey(key.slice(2)) }];
+  if (!key.startsWith("r/")) return [{ kind: "exact", key: Buffer.from(key) }];
   const { tableId, first, last } = bucketOf(key);
   return [
     { kind: "floor", key: routeKey(tableId, first) },
@@ -146,6 +153,7 @@ function sameBytes(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean 
 function parsed(key: string, version: number, bytes: readonly Uint8Array[]): Routed {
   const values = bytes.map((value) => JSON.parse(Buffer.from(value).toString()) as unknown);
   if (key.startsWith("t/")) return values.length === 0 ? { version } : { version, table: values[0] as TableEntry };
+  if (key.startsWith("s/")) return values.length === 0 ? { version } : { version, stream: values[0] as StreamRecord };
   const { tableId, first } = bucketOf(key);
   // The floor of a table's first bucket may belong to another table, or not be a route at all.
   const partitions = (values as PartitionRecord[]).filter(

@@ -12,7 +12,8 @@ import type { Method, Params, Result } from "./protocol.js";
  *                                                            u8 1: a put without conditions: u32 item size | item (JSON)
  *             0         [method, params] in msgpack
  *   answer    0 result  of get:   u32 item size | u8 1: found | item (JSON)
- *                       of write: u32 bytes before | u32 bytes after | attributes in msgpack, where asked for
+ *                       of write: u32 bytes before | u32 bytes after | attributes in msgpack, where asked for; with the first bit of "bytes
+ *                                 before" set: [attributes or null, write units by index] in msgpack
  *                       of all others: msgpack
  *             1 ApiError, 2 StoreError, 3 any other: msgpack
  *
@@ -26,6 +27,8 @@ const OTHER = 0;
 const RESULT = 0;
 const BY_MSGPACK = 0;
 const PLAIN_PUT = 1;
+/** No item has as many bytes. */
+const INDEXED = 0x8000_0000;
 
 /** Where messages are written: room is asked for, then filled. */
 export interface MessageSink {
@@ -100,10 +103,12 @@ export function writeResult(sink: MessageSink, id: number, method: string, resul
     sink.buffer[at + 4] = json === undefined ? 0 : 1;
     if (json !== undefined) sink.buffer.set(json, at + 5);
   } else if (method === "write") {
-    const { attributes, beforeBytes, afterBytes } = result as Result<"write">;
-    const rest = attributes === undefined ? undefined : msgpack(attributes);
+    const { attributes, beforeBytes, afterBytes, indexUnits } = result as Result<"write">;
+    const indexed = indexUnits === undefined ? 0 : INDEXED;
+    const said = indexUnits === undefined ? attributes : [attributes ?? null, indexUnits];
+    const rest = said === undefined ? undefined : msgpack(said);
     const at = begin(sink, id, RESULT, 8 + (rest?.length ?? 0));
-    sink.buffer.writeUInt32BE(beforeBytes, at);
+    sink.buffer.writeUInt32BE(beforeBytes + indexed, at);
     sink.buffer.writeUInt32BE(afterBytes, at + 4);
     if (rest !== undefined) sink.buffer.set(rest, at + 8);
   } else writeMsgpack(sink, id, RESULT, result ?? null);
@@ -160,10 +165,14 @@ export function readAnswer(method: string, code: number, body: Buffer): { result
     return { result: body[4] === 1 ? { json: body.subarray(5), itemSizeBytes } : { itemSizeBytes } };
   }
   if (method === "write") {
-    const beforeBytes = body.readUInt32BE(0);
+    const indexed = body.readUInt32BE(0) >= INDEXED;
+    const beforeBytes = body.readUInt32BE(0) % INDEXED;
     const afterBytes = body.readUInt32BE(4);
     if (body.length === 8) return { result: { beforeBytes, afterBytes } };
-    return { result: { attributes: unmsgpack(body.subarray(8)), beforeBytes, afterBytes } };
+    const said = unmsgpack(body.subarray(8));
+    if (!indexed) return { result: { attributes: said, beforeBytes, afterBytes } };
+    const [attributes, indexUnits] = said as [unknown, unknown];
+    return { result: { beforeBytes, afterBytes, indexUnits, ...(attributes !== null && { attributes }) } };
   }
   return { result: unmsgpack(body) };
 }

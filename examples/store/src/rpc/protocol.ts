@@ -1,8 +1,19 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
+import type { Backup, BackupListRequest } from "../api/control/backups.js";
+import type { TableChange } from "../api/control/settings.js";
+import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, TableDefinition } from "../api/model.js";
-import type { VersionedTable } from "../metadata/service.js";
+import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
+import type { TimeToLive } from "../api/time-to-live.js";
+import type { RestoreSource, VersionedTable } from "../metadata/service.js";
+import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
+import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
+import type { PartitionDescription } from "../storage-node/description.js";
+import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
+import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
+import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
 
@@ -16,11 +27,31 @@ export interface NodeMethods {
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
 
+  /** A partition's part in a transaction; see `Participant`. Each may be asked for again. */
+  prepare: { params: { partition: number } & PrepareRequest; result: PrepareResult };
+  resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
+  /** Items as they are committed, with what says whether they have changed when they are read again. */
+  getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
+  /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */
+  tellIndex: {
+    params: { partition: number; source: number; through: number; last: boolean; writes: readonly Write[] };
+    result: null;
+  };
+  /** The partition keeps the index from now on, if it does not yet. */
+  keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
+  dropIndex: { params: { partition: number; number: number }; result: null };
+
   createTable: {
-    params: { definition: TableDefinition; restore?: { source: string; untilMs: number } };
+    params: { definition: TableDefinition; restore?: RestoreSource };
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
+  createBackup: { params: { tableName: string; name: string; untilMs: number }; result: Backup };
+  deleteBackup: { params: { id: string }; result: Backup };
+  describeBackup: { params: { id: string }; result: Backup };
+  listBackups: { params: BackupListRequest; result: { backups: Backup[]; more: boolean } };
+  updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
+  updateIndexes: { params: { name: string; updates: readonly IndexUpdate[] }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
@@ -48,12 +79,37 @@ export interface NodeMethods {
     };
     result: { rewritten: boolean };
   };
+  /** Leader only. What the partition says of itself from the answered slot on. */
+  describePartition: { params: { partition: number; description: PartitionDescription }; result: { slot: number } };
+  /**
+   * Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. With `stream` as long as it is that stream that
+   * is on, else ERR_STORE_CONFLICT.
+   */
+  changes: {
+    params: { partition: number; after: ChangePosition; limits: ChangeLimits; stream?: string };
+    result: ChangePage;
+  };
+  /** Leader only: how far the partition's log is. */
+  changesEnd: { params: { partition: number }; result: { slot: number } };
+  /** Any node: the changes of a partition that is no more, from the archive. */
+  archivedChanges: {
+    params: { partition: number; after: ChangePosition; throughSlot: number; limits: ChangeLimits };
+    result: ChangePage;
+  };
+  setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
+  describeStream: { params: StreamName; result: StreamRecord };
+  listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
   /** The metadata's leader only: the node will not come back, and need not be waited for. */
   giveUpNode: { params: { nodeId: string }; result: null };
   /** The group's leader only: gives the failed member's place in the group to a log replica, or a log replica's to a replica on the same node, and takes out whoever is gone. */
   replaceMember: { params: { partition: number; failed: string; by: string }; result: null };
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
+  /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
+  scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
+  mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */
   snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }

@@ -1,158 +1,262 @@
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   behind,
   type Entry,
+  Reference,
+  type ReferenceApply,
+  type ReferenceEntry,
   type ReplicaSnapshot,
   type ReplicaSource,
+  ScratchStore,
+  ScrubberError,
   sha256,
-  streamingSnapshot,
 } from "@evenkeel/scrubber";
-import { type ArchiveEntry, type ObjectStore, type Restoration, restore, restoreState } from "@evenkeel/wal/archive";
+import { type ObjectStore, restore, restoreState, type SnapshotToRestore } from "@evenkeel/wal/archive";
 import { decodeCommand } from "../storage-node/command.js";
 import { StoreError } from "../storage-node/errors.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { encodeStored } from "../storage-node/stored-value.js";
-import { Scratch } from "./scratch.js";
 
-const PAGE_BYTES = 256 * 1024;
+/** Of keys and values in memory, of each partition whose reference is being brought forward. */
+const MEMORY_BYTES_MAX = 4 * 1024 * 1024;
+/** A partition's size is bounded elsewhere, and the reference lies on the disk. */
+const BYTES_MAX = 2 ** 50;
+const PACED_BYTES = 256 * 1024;
+
+export type Take = (bytes: number) => Promise<void> | void;
 
 export interface ArchiveReferenceOptions {
   readonly archive: ObjectStore;
   readonly stream: string;
-  /** Under which its files lie meanwhile; the system's directory for temporary files unless told. */
-  readonly scratchDir?: string;
+  /** A folder of its own, in which it is kept from pass to pass and from process to process. Without it: a temporary one, for one life. */
+  readonly dir?: string;
 }
 
 /**
- * A replica that nobody serves from, built out of the archive alone through the same commands as the live ones, with another storage behind it: a scratch
- * file, so that a partition may be of any size.
+ * A replica that nobody serves from, built out of the archive alone through the same commands as the live ones, with another storage behind it
+ * (`ScratchStore`), so that a partition may be of any size. A pass costs what was archived since the last one, however old the table is.
  *
- * It begins with the snapshot *before* the newest one, and where it comes past the newest, what the log has made of it must be what was written there: a
- * snapshot comes from a replica's B-tree, whose word is exactly what is in question, and is believed only after a pass has gone past it. So each of them is
- * proved by the one before it and the log, and a pass costs what was written since then, however old the table is.
+ * It begins with the snapshot *before* the newest one, and wherever it comes past a snapshot, what the log has made of it must be what was written there: a
+ * snapshot comes from a replica's B-tree, whose word is exactly what is in question, and is believed only when a pass has gone past it. So each of them is
+ * proved by the one before it and the log. What it cannot go on from is thrown away; the next call begins anew.
  */
 export class ArchiveReference implements ReplicaSource {
   readonly name = "reference";
+  readonly kind = "reference";
   readonly #options: ArchiveReferenceOptions;
-  readonly #scratch: Scratch;
-  #position = 0;
-  #begun = false;
-  /** What is half done is not the state of any position: every later call fails as the first one did. */
+  readonly #dir: string;
+  #store: ScratchStore | undefined;
+  #reference: Reference | undefined;
   #failure: unknown;
+  #turn: Promise<void> = Promise.resolve();
 
-  private constructor(options: ArchiveReferenceOptions, scratch: Scratch) {
+  private constructor(options: ArchiveReferenceOptions, dir: string) {
     this.#options = options;
-    this.#scratch = scratch;
+    this.#dir = dir;
   }
 
   static async open(options: ArchiveReferenceOptions): Promise<ArchiveReference> {
-    const dir = await mkdtemp(join(options.scratchDir ?? tmpdir(), "evenkeel-scrub-"));
-    return new ArchiveReference(options, new Scratch(dir));
+    const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "evenkeel-scrub-")));
+    return new ArchiveReference(options, dir);
   }
 
   get position(): number {
-    return this.#position;
+    return this.#reference?.position ?? 0;
   }
 
-  /** Brings it to a slot that is archived. Rejects with what is wrong with the archive, ERR_STORE_CORRUPT where a snapshot is not what the log says. */
-  async advance(slot: number): Promise<void> {
+  /**
+   * Brings it to a slot that is archived. Rejects with what is wrong with the archive, ERR_STORE_CORRUPT where a snapshot is not what the log says; so does
+   * `snapshot` until another call succeeds.
+   */
+  async advance(slot: number, take: Take = () => {}): Promise<void> {
+    const turn = this.#turn.then(async () => this.#advance(slot, take));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** It takes no part until it is advanced again: what it would have been built of cannot be had. */
+  fail(error: unknown): void {
+    this.#failure = error;
+  }
+
+  async snapshot(at: number): Promise<ReplicaSnapshot> {
     if (this.#failure !== undefined) throw this.#failure as Error;
+    if (this.#reference === undefined) throw behind(this.name, at, "it was not built yet");
+    return await this.#reference.snapshot(at);
+  }
+
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#store?.close();
+    if (this.#options.dir === undefined) await rm(this.#dir, { recursive: true, force: true });
+  }
+
+  async #advance(slot: number, take: Take): Promise<void> {
     try {
-      const { archive: store, stream } = this.#options;
-      if (this.#begun) {
-        await this.#apply(restore({ store, stream, from: this.#position + 1, until: { sequence: slot } }));
-      } else {
-        this.#begun = true;
-        await this.#build(slot);
+      const kept = await this.#open();
+      if (kept === undefined) await this.#build(slot, take);
+      else if (kept.position > slot) throw behind(this.name, slot, `it is at ${kept.position}`);
+      else {
+        await this.#goOn(kept, slot, take).catch(async (error: { code?: unknown }) => {
+          // Retention has let go of what lay between: the state that was kept leads nowhere any more.
+          if (error.code !== "ERR_ARCHIVE_RANGE") throw error;
+          await this.#forget();
+          await this.#build(slot, take);
+        });
       }
-      if (this.#position !== slot)
-        throw new StoreError("ERR_STORE_BEHIND", `the archive of ${stream} ends at ${this.#position}, not at ${slot}`);
+      if (this.position !== slot)
+        throw new StoreError(
+          "ERR_STORE_BEHIND",
+          `the archive of ${this.#options.stream} ends at ${this.position}, not at ${slot}`,
+        );
+      this.#failure = undefined;
     } catch (error) {
-      this.#failure = error;
-      throw error;
+      this.#failure = reasonOf(error);
+      if (!(await this.#isWhole())) await this.#forget();
+      throw this.#failure;
     }
   }
 
-  async #build(slot: number): Promise<void> {
+  /** What was kept, if anything was. */
+  async #open(): Promise<Reference | undefined> {
+    const options = { dir: this.#dir, memoryBytesMax: MEMORY_BYTES_MAX };
+    if (this.#store === undefined) {
+      this.#store = await ScratchStore.open(options).catch(async (error: unknown) => {
+        if (!(error instanceof ScrubberError)) throw error;
+        // What was kept has rotted, or a newer program wrote it: it is nobody's only copy.
+        await rm(this.#dir, { recursive: true, force: true });
+        return await ScratchStore.open(options);
+      });
+      if (this.#store.savedPosition !== undefined) this.#begin(this.#store);
+    }
+    return this.#reference;
+  }
+
+  #begin(store: ScratchStore): Reference {
+    this.#reference = new Reference({ name: this.name, apply, store, bytesMax: BYTES_MAX }, sha256);
+    return this.#reference;
+  }
+
+  async #build(slot: number, take: Take): Promise<void> {
+    await this.#open();
+    const reference = this.#begin(this.#store as ScratchStore);
     const { archive: store, stream } = this.#options;
     const until = { sequence: slot };
-    const newest = await restoreState({ store, stream, until });
-    if (newest.snapshot === undefined) return await this.#apply(newest.entries());
-    const snapshotBefore = newest.snapshot.sequence;
-    const before = await restoreState({ store, stream, until, snapshotBefore }).catch((error: unknown) => {
-      // The archive begins with the newest one: retention has read it, and the log that led up to it is gone.
-      if ((error as { code?: unknown }).code === "ERR_ARCHIVE_RANGE") return undefined;
-      throw error;
-    });
-    if (before === undefined) {
-      await this.#load(newest);
-      return await this.#apply(newest.entries());
+    const { snapshot: newest } = await restoreState({ store, stream, until });
+    if (newest !== undefined) {
+      const before = await restoreState({ store, stream, until, snapshotBefore: newest.sequence }).catch(
+        (error: { code?: unknown }) => {
+          // The archive begins with the newest one: retention has read it, and the log that led up to it is gone.
+          if (error.code === "ERR_ARCHIVE_RANGE") return { snapshot: newest };
+          throw error;
+        },
+      );
+      if (before.snapshot !== undefined)
+        await reference.load({ position: before.snapshot.sequence, entries: entriesOf(before.snapshot, take) });
     }
-    await this.#load(before);
-    await this.#apply(before.entries(), newest);
+    await this.#goOn(reference, slot, take);
   }
 
-  async #load({ snapshot }: Restoration): Promise<void> {
-    if (snapshot === undefined) return;
-    const decoder = new StateDecoder();
-    for await (const chunk of snapshot.chunks())
-      for (const { key, bytes } of decoder.push(chunk)) await this.#scratch.set(key, bytes);
-    decoder.finish();
-    await this.#scratch.flush();
-    this.#position = snapshot.sequence;
+  /** Through the log, past the newest snapshot where there is one on the way. */
+  async #goOn(reference: Reference, slot: number, take: Take): Promise<void> {
+    const { archive: store, stream } = this.#options;
+    const { snapshot } = await restoreState({ store, stream, until: { sequence: slot } });
+    if (snapshot !== undefined && snapshot.sequence > reference.position) {
+      await this.#apply(reference, snapshot.sequence, take);
+      await this.#prove(reference, snapshot, take);
+    }
+    await this.#apply(reference, slot, take);
   }
 
-  /** With what is to be compared on the way. */
-  async #apply(entries: AsyncIterable<ArchiveEntry>, toPass?: Restoration): Promise<void> {
-    for await (const { sequence, data } of entries) {
-      const command = data.length === 0 ? undefined : decodeCommand(data);
-      for (const write of command?.kind === "writes" ? command.writes : []) {
-        const value =
-          write.op === "put" ? encodeStored(write.key, sequence, write.itemSizeBytes, write.bytes) : undefined;
-        await this.#scratch.set(write.key, value);
-      }
-      this.#position = sequence;
-      if (sequence === toPass?.snapshot?.sequence) await this.#prove(toPass);
-    }
-    await this.#scratch.flush();
+  async #apply(reference: Reference, through: number, take: Take): Promise<void> {
+    if (reference.position >= through) return;
+    const { archive: store, stream } = this.#options;
+    const entries = restore({ store, stream, from: reference.position + 1, until: { sequence: through } });
+    await reference.advance(paced(entries, take));
   }
 
   /** That a snapshot is what the log has made of it. */
-  async #prove({ snapshot }: Restoration): Promise<void> {
-    if (snapshot === undefined) return;
-    await this.#scratch.flush();
-    const ours = inOrder(this.#scratch.pages(PAGE_BYTES));
+  async #prove(reference: Reference, snapshot: SnapshotToRestore, take: Take): Promise<void> {
     const wrong = (key: Uint8Array) =>
       new StoreError(
         "ERR_STORE_CORRUPT",
         `the archive's snapshot of ${this.#options.stream} at ${snapshot.sequence} is not what the log says, at key ${Buffer.from(key).toString("hex")}`,
       );
-    const decoder = new StateDecoder();
-    for await (const chunk of snapshot.chunks()) {
-      for (const { key, bytes } of decoder.push(chunk)) {
-        const own = ours.next();
-        if (own.done === true) throw wrong(key);
-        if (Buffer.compare(own.value.key, key) !== 0 || Buffer.compare(own.value.value, bytes) !== 0) throw wrong(key);
+    const own = await reference.snapshot(snapshot.sequence);
+    try {
+      const entries = own.entries({ from: new Uint8Array(0), to: undefined }) as Iterable<Entry>;
+      const ours = entries[Symbol.iterator]();
+      for await (const { key, value } of entriesOf(snapshot, take)) {
+        const next = ours.next();
+        if (next.done === true) throw wrong(key);
+        if (Buffer.compare(next.value.key, key) !== 0 || Buffer.compare(next.value.value, value) !== 0)
+          throw wrong(key);
       }
+      const rest = ours.next();
+      if (rest.done !== true) throw wrong(rest.value.key);
+    } catch (error) {
+      // One of the two is wrong, and it may be the state that was kept.
+      this.#reference = undefined;
+      throw error;
+    } finally {
+      await own.close();
     }
-    decoder.finish();
-    const rest = ours.next();
-    if (rest.done !== true) throw wrong(rest.value.key);
   }
 
-  async snapshot(at: number): Promise<ReplicaSnapshot> {
-    if (this.#failure !== undefined) throw this.#failure as Error;
-    if (at !== this.#position) throw behind(this.name, at, `it is at ${this.#position}`);
-    return streamingSnapshot({ entries: (range) => this.#scratch.entries(range), createHash: sha256 });
+  /** Whether it can go on from where it is when what kept it is over. */
+  async #isWhole(): Promise<boolean> {
+    try {
+      await (await this.#reference?.snapshot(this.position))?.close();
+      return this.#reference !== undefined && this.position > 0;
+    } catch {
+      return false;
+    }
   }
 
-  async close(): Promise<void> {
-    await this.#scratch.close();
+  async #forget(): Promise<void> {
+    this.#reference = undefined;
+    await this.#store?.close();
+    this.#store = undefined;
+    await rm(this.#dir, { recursive: true, force: true });
   }
 }
 
-function* inOrder(pages: Iterable<readonly Entry[]>): Generator<Entry, void, undefined> {
-  for (const page of pages) yield* page;
+const apply: ReferenceApply = (state, { sequence, data }) => {
+  const command = data.length === 0 ? undefined : decodeCommand(data);
+  if (command?.kind !== "writes") return;
+  for (const write of command.writes) {
+    const key = Uint8Array.from(write.key);
+    if (write.op === "put") state.put(key, encodeStored(key, sequence, write.itemSizeBytes, write.bytes));
+    else state.delete(key);
+  }
+};
+
+/** What an entry or a store was refused for says more than that it was. */
+function reasonOf(error: unknown): unknown {
+  return error instanceof ScrubberError && error.cause instanceof StoreError ? error.cause : error;
+}
+
+async function* entriesOf(snapshot: SnapshotToRestore, take: Take): AsyncGenerator<Entry, void, undefined> {
+  const decoder = new StateDecoder();
+  for await (const chunk of snapshot.chunks()) {
+    await take(chunk.length);
+    for (const { key, bytes } of decoder.push(chunk)) yield { key, value: bytes };
+  }
+  decoder.finish();
+}
+
+async function* paced(
+  entries: AsyncIterable<ReferenceEntry>,
+  take: Take,
+): AsyncGenerator<ReferenceEntry, void, undefined> {
+  let bytes = 0;
+  for await (const entry of entries) {
+    yield entry;
+    bytes += entry.data.length;
+    if (bytes < PACED_BYTES) continue;
+    await take(bytes);
+    bytes = 0;
+  }
 }

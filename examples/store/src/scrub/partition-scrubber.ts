@@ -1,85 +1,128 @@
-import { type PassReport, type RepairResult, Scrubber } from "@evenkeel/scrubber";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  jsonLinesAudit,
+  type PassReport,
+  type PassRunOptions,
+  type RepairResult,
+  Scrubber,
+  type ScrubberOptions,
+} from "@evenkeel/scrubber";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
 import { decodeStored } from "../storage-node/stored-value.js";
-import { ArchiveReference } from "./archive-reference.js";
+import { ArchiveReference, type Take } from "./archive-reference.js";
 import { replicaSource } from "./replica-source.js";
+import { textFile } from "./text-file.js";
 
 const DEADLINE_MS = 10_000;
+/** Hashed without a break on a node that serves requests at the same time: a fraction of a millisecond. */
+const STEP_BYTES = 256 * 1024;
 
 export interface PartitionScrubberOptions {
   readonly partition: number;
   readonly members: readonly string[];
   readonly callerTo: (nodeId: string) => Caller;
   readonly archive: ObjectStore;
-  /** Where the reference's files lie meanwhile. */
-  readonly scratchDir?: string;
-  /** Waits until this many more bytes of each source may be read. */
-  readonly take?: (bytes: number) => Promise<void> | void;
+  /** Where the reference, and what passes have seen, is kept from one process to the next. Absent: for one life. */
+  readonly dir?: string;
+  /** Where repairs are written down, as lines of JSON. Absent: nowhere. */
+  readonly auditPath?: string;
 }
 
 /**
  * Compares a partition's three replicas with one another and with a fourth, built from the archive through the same commands but with another
  * storage behind it. All of them at exactly one slot: a mark goes through the group's log, every replica takes a snapshot where it meets it,
- * and the archive is brought up to it.
+ * and the archive is brought up to it. A reference that cannot be built takes no part, and the report says why; the replicas are compared all the same.
  */
 export class PartitionScrubber {
-  readonly #scrubber: Scrubber;
   readonly #calls: LeaderCalls;
   readonly #options: PartitionScrubberOptions;
   readonly #reference: ArchiveReference;
+  #members: readonly string[];
+  #scrubber: Scrubber;
+  #take: Take | undefined;
 
   private constructor(options: PartitionScrubberOptions, reference: ArchiveReference) {
     this.#reference = reference;
-    const { partition, members, callerTo, take } = options;
     this.#options = options;
-    this.#calls = new LeaderCalls({ callerTo, deadlineMs: DEADLINE_MS });
-    const position = async (): Promise<number> => {
-      const { slot } = await this.#calls.call(partition, members, "mark", { partition });
-      await this.#calls.call(partition, members, "archive", { partition, throughSlot: slot });
-      await reference.advance(slot);
-      return slot;
-    };
-    this.#scrubber = new Scrubber({
-      replicas: members.map((node) => replicaSource(node, () => callerTo(node), partition)),
-      reference,
-      position,
-      ...(take === undefined ? {} : { take }),
-    });
+    this.#members = options.members;
+    this.#calls = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: DEADLINE_MS });
+    this.#scrubber = this.#scrubberOver(options.members);
   }
 
   static async open(options: PartitionScrubberOptions): Promise<PartitionScrubber> {
-    const { archive, partition, scratchDir } = options;
+    const { archive, partition, dir } = options;
+    if (dir !== undefined) await mkdir(dir, { recursive: true });
     const reference = await ArchiveReference.open({
       archive,
       stream: groupId(partition),
-      ...(scratchDir === undefined ? {} : { scratchDir }),
+      ...(dir === undefined ? {} : { dir: join(dir, "reference") }),
     });
     return new PartitionScrubber(options, reference);
   }
 
-  async pass(): Promise<PassReport> {
-    return await this.#scrubber.pass();
+  /** Who holds a replica, from the next pass on. What was seen of those who stay is remembered. */
+  setMembers(members: readonly string[]): void {
+    if (members.join() === this.#members.join()) return;
+    this.#members = members;
+    this.#scrubber = this.#scrubberOver(members);
+  }
+
+  async pass(options: PassRunOptions = {}): Promise<PassReport> {
+    this.#take = options.take;
+    return await this.#scrubber.pass(options);
   }
 
   /** Sets right what a pass found, through the group's own log, so that it is ordered with the writes; looks again afterwards. */
-  async repair({ divergences }: PassReport): Promise<readonly RepairResult[]> {
-    const { partition, members } = this.#options;
-    return await this.#scrubber.repair(divergences, async ({ key, value, at }) => {
-      const stored = value === undefined ? undefined : decodeStored(key, value);
-      await this.#calls.call(partition, members, "repair", {
-        partition,
-        key,
-        asOfSlot: at,
-        ...(stored === undefined ? {} : { expected: { json: stored.json, itemSizeBytes: stored.itemSizeBytes } }),
-      });
-    });
+  async repair({ divergences }: Pick<PassReport, "divergences">): Promise<readonly RepairResult[]> {
+    const { partition, auditPath } = this.#options;
+    const members = this.#members;
+    const audit = auditPath === undefined ? {} : { audit: jsonLinesAudit(auditPath) };
+    // One of its own: a pass that keeps its pace may take hours.
+    const scrubber = this.#scrubberOver(members, false);
+    return await scrubber.repair(
+      divergences,
+      async ({ key, value, at }) => {
+        const stored = value === undefined ? undefined : decodeStored(key, value);
+        await this.#calls.call(partition, members, "repair", {
+          partition,
+          key,
+          asOfSlot: at,
+          ...(stored === undefined ? {} : { expected: { json: stored.json, itemSizeBytes: stored.itemSizeBytes } }),
+        });
+      },
+      audit,
+    );
   }
 
   async close(): Promise<void> {
     await this.#scrubber.close();
     await this.#reference.close();
+  }
+
+  #scrubberOver(members: readonly string[], remembers = true): Scrubber {
+    const { partition, callerTo, dir } = this.#options;
+    const options: ScrubberOptions = {
+      replicas: members.map((node) => replicaSource(node, () => callerTo(node), partition)),
+      reference: this.#reference,
+      position: () => this.#mark(members, remembers ? this.#take : undefined),
+      stepBytes: STEP_BYTES,
+    };
+    return new Scrubber(dir === undefined || !remembers ? options : { ...options, state: textFile(join(dir, "seen")) });
+  }
+
+  async #mark(members: readonly string[], take: Take | undefined): Promise<number> {
+    const { partition } = this.#options;
+    const { slot } = await this.#calls.call(partition, members, "mark", { partition });
+    try {
+      await this.#calls.call(partition, members, "archive", { partition, throughSlot: slot });
+      await this.#reference.advance(slot, take);
+    } catch (error) {
+      this.#reference.fail(error);
+    }
+    return slot;
   }
 }

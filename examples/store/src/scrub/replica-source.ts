@@ -1,6 +1,7 @@
 import { behind, type Entry, type KeyRange, type ReplicaSnapshot, type ReplicaSource } from "@evenkeel/scrubber";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
+import { decodeStored } from "../storage-node/stored-value.js";
 
 const ENTRIES_BYTES_MAX = 1024 * 1024;
 const TIMEOUT_MS = 30_000;
@@ -20,6 +21,19 @@ export function replicaSource(nodeId: string, caller: () => Caller, partition: n
     name: nodeId,
     async snapshot(slot): Promise<ReplicaSnapshot> {
       const target = { partition, slot };
+      async function* entries(range: KeyRange): AsyncIterable<Entry> {
+        let { from } = range;
+        for (;;) {
+          const params = { ...target, range: { from, to: range.to }, bytesMax: ENTRIES_BYTES_MAX };
+          const { entries: page, more } = await ask(slot, () =>
+            caller().call("entries", params, { timeoutMs: TIMEOUT_MS }),
+          );
+          yield* page;
+          const last = page.at(-1);
+          if (!more || last === undefined) return;
+          from = Buffer.concat([last.key, Buffer.alloc(1)]);
+        }
+      }
       // Waits until the node has the snapshot.
       await ask(slot, () => caller().call("digests", { ...target, ranges: [] }, { timeoutMs: TIMEOUT_MS }));
       return {
@@ -28,18 +42,15 @@ export function replicaSource(nodeId: string, caller: () => Caller, partition: n
         splits: async (range, options) =>
           (await ask(slot, () => caller().call("splits", { ...target, range, options }, { timeoutMs: TIMEOUT_MS })))
             .keys,
-        async *entries(range: KeyRange): AsyncIterable<Entry> {
-          let { from } = range;
-          for (;;) {
-            const params = { ...target, range: { from, to: range.to }, bytesMax: ENTRIES_BYTES_MAX };
-            const { entries, more } = await ask(slot, () =>
-              caller().call("entries", params, { timeoutMs: TIMEOUT_MS }),
-            );
-            yield* entries;
-            const last = entries.at(-1);
-            if (!more || last === undefined) return;
-            from = Buffer.concat([last.key, Buffer.alloc(1)]);
+        entries,
+        /** Each value carries a checksum, which says nothing about one that is gone. */
+        async intact(range) {
+          let checked = 0;
+          for await (const { key, value } of entries(range)) {
+            if (!isStored(key, value)) return false;
+            checked++;
           }
+          return checked > 0 ? true : undefined;
         },
         close: async () => {
           await caller()
@@ -49,4 +60,13 @@ export function replicaSource(nodeId: string, caller: () => Caller, partition: n
       };
     },
   };
+}
+
+function isStored(key: Uint8Array, value: Uint8Array): boolean {
+  try {
+    decodeStored(key, value);
+    return true;
+  } catch {
+    return false;
+  }
 }

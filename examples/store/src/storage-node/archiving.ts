@@ -8,6 +8,7 @@ import {
   retain,
   writeSnapshot,
 } from "@evenkeel/wal/archive";
+import { mendArchive } from "./archive-mending.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { encodeState } from "./partition-state.js";
@@ -144,6 +145,29 @@ export class Archiving {
     } finally {
       state.close();
     }
+  }
+
+  /** Makes a damaged object of the archive anew out of this replica's log, if that still reaches. Resolves with its key. */
+  async mend(first: number, next: number | undefined): Promise<{ key: string }> {
+    return await this.#exclusively(async () => {
+      const { ready, leader, trimmedThrough, appliedThrough } = this.#group.status();
+      // Nobody else archives meanwhile.
+      if (!ready) throw notLeader(leader);
+      if (trimmedThrough >= first)
+        throw new StoreError(
+          "ERR_STORE_BEHIND",
+          `the log of ${this.#stream} begins behind ${trimmedThrough}; entry ${first} is in the archive alone`,
+        );
+      return await mendArchive({
+        store: this.#store,
+        stream: this.#stream,
+        first,
+        next,
+        entries: (from, through) => this.#entries(from, through, false),
+        through: appliedThrough,
+        signal: this.#closing.signal,
+      });
+    });
   }
 
   /** Lets go of what is archived and not needed for any moment since then. */

@@ -1,5 +1,5 @@
 import type { Group } from "@evenkeel/paxos";
-import { type Command, encodeCommand, type Write } from "./command.js";
+import { type Command, encodeCommand, type Write, weightOfWrite } from "./command.js";
 import { notLeader, settled, storeErrorOf } from "./paxos-errors.js";
 
 /**
@@ -24,8 +24,6 @@ interface Gathering extends Gathered {
   readonly resolve: (slot: Promise<number>) => void;
   readonly reject: (error: unknown) => void;
 }
-
-const bytesOf = (write: Write): number => write.key.length + (write.op === "put" ? write.bytes.length : 0);
 
 /**
  * Puts writes that come close after one another into one entry, in their order. An entry that the group does not take may have had others decided upon
@@ -57,7 +55,7 @@ export class EntryGatherer {
    * @throws StoreError as `assertOpen`
    */
   add(writes: readonly Write[], round: number): Gathered {
-    const bytes = writes.reduce((sum, write) => sum + bytesOf(write), 0);
+    const bytes = writes.reduce((sum, write) => sum + weightOfWrite(write), 0);
     const last = this.#gathering;
     if (last !== undefined && (last.round !== round || last.bytes + bytes > ENTRY_BYTES_MAX)) {
       const refusal = this.#submit(last);

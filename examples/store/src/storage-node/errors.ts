@@ -15,6 +15,8 @@ export type StoreErrorCode =
   | "ERR_STORE_UNREACHABLE"
   /** The replica has not reached the asked-for position yet. */
   | "ERR_STORE_BEHIND"
+  /** What was asked for was let go of: neither log nor archive reach back so far. */
+  | "ERR_STORE_TRIMMED"
   /** Bytes of a newer format, or not of this store at all. */
   | "ERR_STORE_FORMAT"
   /** The address is taken, or not to be had. */

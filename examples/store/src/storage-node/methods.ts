@@ -1,11 +1,20 @@
+import type { Wal } from "@evenkeel/wal";
+import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Controller } from "../control/controller.js";
+import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
+import type { StreamService } from "../metadata/stream-service.js";
+import { setTimeToLive } from "../metadata/time-to-live.js";
 import type { Handlers } from "../rpc/protocol.js";
+import { changeMethods } from "./change-methods.js";
+import { indexMethods } from "./index-methods.js";
 import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import type { NodeStatus } from "./status.js";
+import { streamMethods } from "./stream-methods.js";
+import { transactionMethods } from "./transaction-methods.js";
 
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
@@ -13,8 +22,12 @@ const CHANGE_TIMEOUT_MS = 30_000;
 export interface NodeParts {
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
+  readonly backups: () => BackupService;
+  readonly streams: () => StreamService;
+  readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly wal: Pick<Wal, "streams" | "stream">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
@@ -25,7 +38,8 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 }
 
 /** What a node answers to routers and to other nodes. */
-export function nodeMethods({ partitionOf, metadata, controller, status }: NodeParts): Handlers {
+export function nodeMethods(parts: NodeParts): Handlers {
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal } = parts;
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -57,11 +71,27 @@ export function nodeMethods({ partitionOf, metadata, controller, status }: NodeP
       return table;
     },
 
+    createBackup: ({ tableName, name, untilMs }) => backups().create(tableName, name, untilMs),
+    deleteBackup: ({ id }) => backups().delete(id),
+    describeBackup: ({ id }) => backups().describe(id),
+    listBackups: (request) => backups().list(request),
+    updateTable: ({ name, change }) => metadata().updateTable(name, change),
+    async updateIndexes({ name, updates }) {
+      const table = await metadata().updateIndexes(name, updates);
+      controller().wake();
+      return table;
+    },
+
+    setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,
 
-    ...scrubMethods(partitionOf),
+    ...scrubMethods(partitionOf, wal),
+    ...changeMethods(partitionOf, archive),
+    ...streamMethods(streams, () => controller().wake()),
+    ...transactionMethods(partitionOf),
+    ...indexMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -6,29 +6,35 @@ import { Wal } from "@evenkeel/wal";
 import { type ObjectStore, PatientObjectStore } from "@evenkeel/wal/archive";
 import { Controller } from "../control/controller.js";
 import type { Upkeep } from "../control/upkeep.js";
+import { BackupService } from "../metadata/backup-service.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
+import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
+import { LeaderCalls } from "../router/leader-calls.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller, Handlers } from "../rpc/protocol.js";
+import { Recovery } from "../transactions/recovery.js";
 import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
 import { nodeMethods } from "./methods.js";
-import { PartitionHost } from "./partition-host.js";
+import { type IndexParts, PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
 
 /**
  * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
- * an element and is written in fifteen.
+ * an element and is written in fifteen. Where changes are recorded the item as it was stands beside it.
  */
-const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
+const COMMAND_BYTES_MAX = 8 * 1024 * 1024;
 /** Each group's log is a stream of the node's one log, under this prefix. */
 const STREAM_PREFIX = "group/";
+/** A partition of an index that has no leader for so long is tried again, with growing patience. */
+const TELL_DEADLINE_MS = 5_000;
 const DURABLE_PAUSE_MS = 10;
 const TIMES_LOOKED_AT = 100;
 
@@ -64,12 +70,17 @@ export class StorageNode {
   readonly #host: GroupHost;
   /** What passes by itself is tried again, a few attempts at once for all partitions together. */
   readonly #archive: ObjectStore;
+  /** To the leaders of partitions of global indexes. */
+  readonly #calls: LeaderCalls;
   readonly #partitions = new Map<number, PartitionHost>();
   /** Groups whose log is kept here, and nothing else. */
   readonly #logReplicas = new Set<number>();
   #view!: MetadataView;
   #metadata!: MetadataService;
+  #backups!: BackupService;
+  #streams!: StreamService;
   #controller!: Controller;
+  #recovery: Recovery | undefined;
   #reconciling: Promise<void> | undefined;
   #reconcileAgain = false;
   #failed = false;
@@ -87,8 +98,18 @@ export class StorageNode {
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
+      backups: () => this.#backups,
+      streams: () => this.#streams,
+      archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
+      wal,
+    });
+    const { callerTo, nodeId } = options;
+    const self = localCaller(this.handlers);
+    this.#calls = new LeaderCalls({
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      deadlineMs: TELL_DEADLINE_MS,
     });
   }
 
@@ -146,11 +167,19 @@ export class StorageNode {
       newTableId: randomUUID,
       nowMs: () => Date.now(),
     });
+    this.#backups = new BackupService({
+      metadata: this.#metadata,
+      view: this.#view,
+      newDistinction: () => randomUUID().slice(0, 8),
+    });
+    this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,
+      streams: this.#streams,
       view: this.#view,
       archive: this.#archive,
+      keptSinceMs: (partition) => this.#view.keptSinceMs(partition),
       partitions: () => this.#partitions.values(),
       group,
       founders,
@@ -159,6 +188,13 @@ export class StorageNode {
         this.#fail(new StoreError("ERR_STORE_REPLACED", `other nodes have taken the place of ${nodeId}`)),
       callerTo: (id) => (id === nodeId ? self : callerTo(id)),
       upkeep,
+    });
+    this.#recovery = new Recovery({
+      partitions: () => this.#partitions.values(),
+      view: this.#view,
+      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
+      afterMs: upkeep.recoverTransactionsAfterMs,
+      nowMs: () => Date.now(),
     });
     this.#reconcile();
     await this.#reconciling;
@@ -177,9 +213,18 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const host = new PartitionHost(group, replica, machine, this.#archive);
+    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition);
+    const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
+  }
+
+  #indexParts(partition: number): IndexParts {
+    return {
+      table: () => this.#view.tableOf(partition),
+      partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
+      calls: this.#calls,
+    };
   }
 
   /** Whoever was not there at the beginning waits until the leader makes it a member. */
@@ -345,7 +390,11 @@ export class StorageNode {
     if (this.#closed) return;
     this.#closed = true;
     const partitions = [...this.#partitions.values()];
-    await Promise.all([this.#controller.close(), ...partitions.map(({ archiving }) => archiving.close())]);
+    await Promise.all([
+      this.#controller.close(),
+      this.#recovery?.close(),
+      ...partitions.map(({ archiving }) => archiving.close()),
+    ]);
     await this.#reconciling;
     await this.#host.close();
     await this.#applier.close();

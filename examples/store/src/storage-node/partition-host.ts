@@ -1,11 +1,21 @@
 import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
+import type { TableRecord } from "../api/model.js";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
+import { IndexPropagator, type IndexPropagatorOptions } from "./index-propagator.js";
+import { IndexUpkeep } from "./index-upkeep.js";
+import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
 import { Writer } from "./writer.js";
+
+/** What a partition of a table needs for its indexes. */
+export interface IndexParts extends Pick<IndexPropagatorOptions, "partitionsOf" | "calls"> {
+  readonly table: () => TableRecord | undefined;
+}
 
 /** One partition as this node runs it: the group, its state machine, the leader's side, the way to the archive. */
 export class PartitionHost {
@@ -13,15 +23,37 @@ export class PartitionHost {
   readonly group: Group<number>;
   readonly replica: Replica;
   readonly writer: Writer;
+  readonly participant: Participant;
   readonly archiving: Archiving;
+  readonly changes: Changes;
+  /** Absent for the metadata's partition. */
+  readonly indexes: IndexUpkeep | undefined;
+  readonly propagator: IndexPropagator | undefined;
   readonly #machine: GroupMachine;
+  readonly #ends: (() => void)[] = [];
 
-  constructor(group: Group<number>, replica: Replica, machine: GroupMachine, archive: ObjectStore) {
+  constructor(
+    group: Group<number>,
+    replica: Replica,
+    machine: GroupMachine,
+    archive: ObjectStore,
+    indexes?: IndexParts,
+  ) {
     this.partition = replica.partition;
     this.group = group;
     this.replica = replica;
-    this.writer = new Writer(group, replica);
+    this.indexes = indexes && new IndexUpkeep(replica, indexes.table);
+    this.writer = new Writer(group, replica, this.indexes);
+    if (indexes !== undefined && this.indexes !== undefined) {
+      const { partition, writer, indexes: upkeep } = this;
+      const propagator = new IndexPropagator({ ...indexes, partition, group, replica, writer, upkeep });
+      this.propagator = propagator;
+      this.#ends.push(group.onLeadership(() => propagator.wake()));
+      propagator.wake();
+    }
+    this.participant = new Participant(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
+    this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;
     machine.beforeSnapshot = () => this.archiving.archive();
@@ -29,6 +61,8 @@ export class PartitionHost {
 
   /** The group must have been left, or closed: nothing is applied any more. */
   async close(): Promise<void> {
+    for (const end of this.#ends) end();
+    this.propagator?.close();
     await this.archiving.close();
     await this.#machine.close();
     this.replica.close();
@@ -49,6 +83,7 @@ export class PartitionHost {
       durableThrough,
       trimmedThrough,
       archivedThrough,
+      prepared: ready ? this.participant.preparedItems() : 0,
       members: this.group.members().storage,
     };
   }

@@ -1,9 +1,11 @@
 import BTreeModule from "sorted-btree";
 import type { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
+import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from "./description.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
+import { isOwnKey } from "./own-keys.js";
 import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
@@ -63,9 +65,13 @@ export class Replica {
   #committedThrough: number;
   #durableThrough: number;
   #lastTimeMs = 0;
+  #lastDeleteSlot: number;
   #backlog = 0;
   #backlogBytes = 0;
   #closed = false;
+  /** Undefined: to be read anew. */
+  #description: PartitionDescription | undefined;
+  readonly #changeObservers = new Set<(slot: number) => void>();
   readonly #marks: Marks;
   readonly #takeOverObservers = new Set<() => void>();
   readonly #observers = new Set<
@@ -81,6 +87,7 @@ export class Replica {
     const { slot, timeMs } = tree.applied(partition);
     this.#appliedThrough = slot;
     this.#lastTimeMs = timeMs;
+    this.#lastDeleteSlot = slot;
     this.#committedThrough = this.#appliedThrough;
     this.#durableThrough = this.#appliedThrough;
   }
@@ -98,6 +105,11 @@ export class Replica {
   /** Time of the last applied entry, Unix ms; never goes back along the log. */
   get lastTimeMs(): number {
     return this.#lastTimeMs;
+  }
+
+  /** No item was deleted after this slot; where that was before this life, a later one is told. */
+  get lastDeleteSlot(): number {
+    return this.#lastDeleteSlot;
   }
 
   /** Writes applied and not yet in the B-tree, those to one key each for itself. */
@@ -124,6 +136,18 @@ export class Replica {
     return this.#movedBytes;
   }
 
+  /** What the partition says of itself, as of what is applied. Throws ERR_STORE_CORRUPT as `get` does. */
+  get description(): PartitionDescription {
+    this.#description ??= decodeDescription(this.get(DESCRIPTION_KEY)?.json);
+    return this.#description;
+  }
+
+  /** Called with the slot of each entry that records a change, once it is applied. Returns how to stop. */
+  observeChanges(observer: (slot: number) => void): () => void {
+    this.#changeObservers.add(observer);
+    return () => this.#changeObservers.delete(observer);
+  }
+
   /** What the clock said when something applied before was written: a leader's times do not go back behind it. */
   noteTime(timeMs: number): void {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
@@ -148,6 +172,7 @@ export class Replica {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, command.timeMs);
     this.#appliedBytes += entry.command.length;
     const observed: { key: Uint8Array; json: Uint8Array | undefined }[] = [];
+    let changed = false;
     if (command.kind === "mark") {
       // A mark met again while the log is replayed: whoever asked for it is long gone.
       if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) {
@@ -157,15 +182,19 @@ export class Replica {
       for (const write of command.writes) {
         const value =
           write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
+        if (value === undefined && !isOwnKey(write.key)) this.#lastDeleteSlot = entry.slot;
         const overlay = { key: write.key, slot: entry.slot, timeMs: this.#lastTimeMs, value };
         this.#overlay.set(keyText(write.key), overlay);
         this.#queue.push(overlay);
         this.#backlog++;
         this.#backlogBytes += bytesOf(overlay);
         observed.push({ key: write.key, json: value?.json });
+        if (Buffer.compare(write.key, DESCRIPTION_KEY) === 0) this.#description = undefined;
+        changed ||= write.change !== undefined;
       }
     }
     this.#advance(entry.slot, observed);
+    if (changed) for (const observer of this.#changeObservers) observer(entry.slot);
     return entry.slot;
   }
 
@@ -332,6 +361,7 @@ export class Replica {
 
   #forgetAllBefore({ slot, timeMs }: StateHeader): void {
     this.#reign++;
+    this.#description = undefined;
     this.#overlay.clear();
     this.#queue = [];
     this.#queuedMarks = [];
@@ -340,6 +370,7 @@ export class Replica {
     this.#movedBytes = this.#takenBytes;
     this.#appliedThrough = slot;
     this.#committedThrough = slot;
+    this.#lastDeleteSlot = slot;
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
     this.#marks.passedOver(slot);
   }

@@ -1,11 +1,16 @@
 import { type Entry, type KeyRange, type ReplicaSnapshot, sha256, streamingSnapshot } from "@evenkeel/scrubber";
+import type { Wal } from "@evenkeel/wal";
 import type { Handlers } from "../rpc/protocol.js";
+import { scrubLog } from "./log-scrub.js";
 import type { PartitionHost } from "./partition-host.js";
 import type { Replica } from "./replica.js";
 
 const MARK_TIMEOUT_MS = 5_000;
 
-type ScrubMethods = Pick<Handlers, "mark" | "digests" | "splits" | "entries" | "releaseMark" | "repair">;
+type ScrubMethods = Pick<
+  Handlers,
+  "mark" | "digests" | "splits" | "entries" | "releaseMark" | "repair" | "scrubLog" | "mendArchive"
+>;
 
 /** Raw values, header and checksum included: what is compared is what lies on the disk. */
 function* rawEntries(
@@ -17,7 +22,10 @@ function* rawEntries(
 }
 
 /** What the scrubber asks of a replica: digests of key ranges at exactly one slot, and the values where digests differ. */
-export function scrubMethods(partitionOf: (partition: number) => PartitionHost): ScrubMethods {
+export function scrubMethods(
+  partitionOf: (partition: number) => PartitionHost,
+  wal: Pick<Wal, "streams" | "stream">,
+): ScrubMethods {
   async function snapshot(partition: number, slot: number): Promise<ReplicaSnapshot> {
     const { replica } = partitionOf(partition);
     const marked = await replica.marked(slot, MARK_TIMEOUT_MS);
@@ -49,6 +57,12 @@ export function scrubMethods(partitionOf: (partition: number) => PartitionHost):
     releaseMark({ partition, slot }) {
       partitionOf(partition).replica.releaseMark(slot);
       return null;
+    },
+
+    scrubLog: ({ after, bytesMax }) => scrubLog(wal, after, bytesMax),
+
+    async mendArchive({ partition, first, next }) {
+      return await partitionOf(partition).archiving.mend(first, next);
     },
 
     async repair({ partition, key, asOfSlot, expected }) {

@@ -11,6 +11,8 @@ export interface PartitionStatus {
   readonly durableThrough: number;
   readonly trimmedThrough: number;
   readonly archivedThrough: number;
+  /** Items that transactions have prepared, where this node leads; 0 elsewhere. */
+  readonly prepared: number;
   /** Who holds a replica, as this node's log has it. */
   readonly members: readonly string[];
 }

@@ -2,10 +2,14 @@ import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { assertCondition, evaluateWrite } from "../api/write.js";
-import { decodeCommand, type Write } from "./command.js";
+import { withChangeNotes } from "./change-notes.js";
+import { decodeCommand, type Image, type Write } from "./command.js";
+import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
+import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
+import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
@@ -19,6 +23,8 @@ export interface WriteResult {
   /** Bytes as the service counts them: what write capacity is charged by. */
   readonly beforeBytes: number;
   readonly afterBytes: number;
+  /** Write units by name of the secondary index, where any changed. */
+  readonly indexUnits?: Readonly<Record<string, number>>;
 }
 
 interface Pending {
@@ -26,21 +32,20 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-interface Current {
-  readonly json: Uint8Array;
-  readonly itemSizeBytes: number;
-}
-
-interface Decided {
+export interface Decided {
   readonly write: Write;
   readonly attributes?: Item;
+  /** Absent: there is none; not said of a put. */
+  readonly after?: Item;
 }
 
-const textOf = (json: Uint8Array): string =>
-  Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
+
+export const itemOf = (json: Uint8Array): Item =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
-function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
   if (op.kind === "put") {
     assertCondition(op, before);
     const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
@@ -51,7 +56,7 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
     after === undefined
       ? { op: "delete", key }
       : { op: "put", key, bytes: Buffer.from(JSON.stringify(after)), itemSizeBytes: itemBytes(after) };
-  return attributes === undefined ? { write } : { write, attributes };
+  return { write, ...(attributes && { attributes }), ...(after && { after }) };
 }
 
 /**
@@ -63,59 +68,150 @@ function decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Dec
 export class Writer {
   readonly #group: Group<number>;
   readonly #replica: Replica;
+  readonly #indexes: IndexUpkeep | undefined;
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
   readonly #entries: EntryGatherer;
+  /** Items that transactions have prepared: nobody else writes them. */
+  readonly locks: Locks;
   #lastTimeMs = 0;
 
-  constructor(group: Group<number>, replica: Replica) {
+  /** @param indexes absent: none, whatever the table */
+  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep) {
     this.#group = group;
     this.#replica = replica;
+    this.#indexes = indexes;
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
-      () => this.#pending.clear(),
+      () => this.#forget(),
     );
+    this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
-    this.#assertLeading();
+    this.assertLeading();
+    this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
     const current = this.#current(key, pending);
     const beforeBytes = current?.itemSizeBytes ?? 0;
-    if (op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
+    const indexes = this.#indexes?.active === true ? this.#indexes : undefined;
+    if (indexes === undefined && op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
       const { json, itemSizeBytes } = op;
       await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
-    const before = current === undefined ? undefined : (JSON.parse(textOf(current.json)) as Item);
-    let decided: Decided;
+    const before = current === undefined ? undefined : itemOf(current.bytes);
+    let outcome: Decided;
     try {
-      decided = decide(key, op, before);
+      outcome = this.decide(key, op, before);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
     }
-    const { write, attributes } = decided;
+    const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
       return { beforeBytes: 0, afterBytes: 0 };
     }
-    await this.#append([write]);
+    const why = op.kind === "delete" && op.expired ? "expired" : undefined;
+    const { done, indexUnits } = this.#appendIndexed([write], why);
+    await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return attributes === undefined ? { beforeBytes, afterBytes } : { attributes, beforeBytes, afterBytes };
+    return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
   }
 
-  /** Physical writes, all of them in one entry. Resolves with its slot when it is chosen and applied here. */
+  /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
-    this.#assertLeading();
-    return await this.#append(writes);
+    this.assertLeading();
+    return await this.#appendIndexed(writes).done;
   }
 
-  #append(writes: readonly Write[]): Promise<number> {
+  #appendIndexed(
+    writes: readonly Write[],
+    why?: "expired",
+  ): { done: Promise<number>; indexUnits?: WriteResult["indexUnits"] } {
+    if (this.#indexes?.active !== true) return { done: this.#append(writes, why) };
+    const { writes: more, units } = this.#indexes.effects(writes, (key) => this.newest(key)?.bytes);
+    return { done: this.#append([...writes, ...more], why), ...(units && { indexUnits: units }) };
+  }
+
+  /**
+   * Replaces what the partition says of itself. Resolves with the slot from which on it holds: writes that come behind it in the log were made under it.
+   * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
+   */
+  async describe(description: PartitionDescription): Promise<number> {
+    this.assertLeading();
+    const { asOf } = this.#description();
+    if (description.asOf < asOf) {
+      const partition = `partition ${this.#replica.partition}`;
+      throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
+    }
+    const bytes = encodeDescription(description);
+    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+  }
+
+  /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
+  decide(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
+    const outcome = decided(key, op, before);
+    if (op.kind === "update" && outcome.after !== undefined) this.#indexes?.check(op.actions, outcome.after);
+    return outcome;
+  }
+
+  /** What the table's indexes make of a write that cannot be refused any more, as things stand now. */
+  indexWrites(write: Write): readonly Write[] {
+    if (this.#indexes?.active !== true) return [];
+    return this.#indexes.effects([write], (key) => this.newest(key)?.bytes, { always: true }).writes;
+  }
+
+  /**
+   * What a write would cost the table's indexes, by their names.
+   * @param always it cannot be refused any more
+   * @throws ApiError where an index is too far behind
+   */
+  indexUnits(write: Write, always: boolean): WriteResult["indexUnits"] {
+    if (this.#indexes?.active !== true) return undefined;
+    return this.#indexes.units([write], (key) => this.newest(key)?.bytes, { always });
+  }
+
+  /** What a key holds, with what is decided and not chosen yet. */
+  newest(key: Uint8Array): Image | undefined {
+    return this.#current(key, this.#pending.get(keyText(key)));
+  }
+
+  /** As `submit`, in the turn of `assertLeading`; throws at once where nothing of it was taken. */
+  append(writes: readonly Write[]): Promise<number> {
+    return this.#append(writes);
+  }
+
+  /** Resolves when what is decided about these keys is chosen, and that this node leads was confirmed after that. */
+  async confirm(keys: readonly Uint8Array[]): Promise<void> {
+    for (const key of keys) await this.#pending.get(keyText(key))?.done;
+    await this.#confirm(undefined);
+  }
+
+  /** The log's clock is not behind this moment from here on. */
+  noteTime(timeMs: number): void {
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
+  }
+
+  /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
+  #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
+    const noted = why !== "repaired" && this.#description().recordsChanges;
+    const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
+    return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
+  }
+
+  #description(): PartitionDescription {
+    const { write } = this.#pending.get(DESCRIPTION_NAME) ?? {};
+    if (write === undefined) return this.#replica.description;
+    return decodeDescription(write.op === "put" ? write.bytes : undefined);
+  }
+
+  #appendNoted(writes: readonly Write[]): Promise<number> {
     const { done } = this.#entries.add(writes, this.#round);
     for (const write of writes) {
       const name = keyText(write.key);
@@ -133,7 +229,7 @@ export class Writer {
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
   async mark(): Promise<number> {
-    this.#assertLeading();
+    this.assertLeading();
     return await this.#entries.submitAlone({ kind: "mark", timeMs: this.#timeMs() });
   }
 
@@ -146,7 +242,7 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.#assertLeading();
+    this.assertLeading();
     const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -154,15 +250,15 @@ export class Writer {
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.#assertLeading();
+      this.assertLeading();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
-      await this.submit([
+      const healed: Write =
         expected === undefined
           ? { op: "delete", key }
-          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes },
-      ]);
+          : { op: "put", key, bytes: expected.json, itemSizeBytes: expected.itemSizeBytes };
+      await this.#append([healed], "repaired");
       return true;
     } finally {
       watches.delete(watch);
@@ -182,10 +278,19 @@ export class Writer {
     return false;
   }
 
-  #current(key: Uint8Array, pending: Pending | undefined): Current | undefined {
-    if (pending === undefined) return this.#replica.get(key);
+  #current(key: Uint8Array, pending: Pending | undefined): Image | undefined {
+    if (pending === undefined) {
+      const stored = this.#replica.get(key);
+      return stored && { bytes: stored.json, itemSizeBytes: stored.itemSizeBytes };
+    }
     const { write } = pending;
-    return write.op === "delete" ? undefined : { json: write.bytes, itemSizeBytes: write.itemSizeBytes };
+    return write.op === "delete" ? undefined : write;
+  }
+
+  #forget(): void {
+    this.#pending.clear();
+    this.locks.forget();
+    this.#indexes?.forget();
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {
@@ -193,12 +298,16 @@ export class Writer {
     await settled(this.#group.read(() => undefined));
   }
 
-  #assertLeading(): void {
+  /**
+   * What was decided in another leadership is forgotten. What follows in the same turn need not ask again.
+   * @throws StoreError where this node does not lead, or takes nothing at the moment
+   */
+  assertLeading(): void {
     const { ready, leader, ballot } = this.#group.leadership();
     if (!ready) throw notLeader(leader);
     this.#entries.assertOpen();
     if (ballot.round !== this.#round) {
-      this.#pending.clear();
+      this.#forget();
       this.#round = ballot.round;
     }
     if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {

@@ -276,16 +276,6 @@ describe("a request", () => {
     ["UpdateItem", { Key: {} }, "The provided key element does not match the schema"],
     ["GetItem", { Key: { id: { N: "1" } } }, "The provided key element does not match the schema"],
     ["GetItem", { Key: { toString: { S: "1" } } }, "The provided key element does not match the schema"],
-    [
-      "GetItem",
-      { Key: { id: { S: "a" } }, AttributesToGet: ["a"] },
-      `${invalid}AttributesToGet is not supported by this store, use expression parameters instead`,
-    ],
-    [
-      "PutItem",
-      { Item: { id: { S: "a" } }, Expected: {} },
-      `${invalid}Expected is not supported by this store, use expression parameters instead`,
-    ],
   ])("to %s with %j is refused", async (operation, body, message) => {
     const answer = await call(h.port, operation, { TableName: "things", ...body });
     expect(answer.json()).toEqual({ __type: "com.amazon.coral.validate#ValidationException", message });

@@ -159,11 +159,11 @@ describe("a definition", () => {
       { AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")] },
       `${invalid}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
     ],
-    ["an index", { GlobalSecondaryIndexes: [] }, `${invalid}GlobalSecondaryIndexes is not supported by this store`],
+    ["no index at all", { GlobalSecondaryIndexes: [] }, `${invalid}List of GlobalSecondaryIndexes is empty`],
     [
-      "a stream",
+      "a stream of nothing",
       { StreamSpecification: { StreamEnabled: true } },
-      `${invalid}StreamSpecification is not supported by this store`,
+      `${invalid}Table is being created with a stream enabled, UpdateViewType is required`,
     ],
   ])("with %s is refused", async (_, changes, message) => {
     const answer = await call(h.port, "CreateTable", {

@@ -46,6 +46,24 @@ export async function caughtUp(fleet: Fleet): Promise<Map<number, Held>> {
   return held;
 }
 
+/** A mark's slot, whoever leads by now: on a busy machine the leadership may have moved since it was looked at. */
+async function markedAt(fleet: Fleet, partition: number, leader: string, members: readonly string[]): Promise<number> {
+  let marked: number | undefined;
+  await eventually(`a mark in partition ${partition}`, async () => {
+    for (const node of [leader, ...members]) {
+      marked ??= await fleet
+        .callerTo(node)
+        .call("mark", { partition })
+        .then(
+          ({ slot }) => slot,
+          () => undefined,
+        );
+    }
+    return marked !== undefined;
+  });
+  return marked as number;
+}
+
 /** Every acknowledged item stands in every replica, and all replicas of every partition are equal at one slot. */
 export async function expectInAllReplicas(fleet: Fleet, acknowledged: ReadonlyMap<string, string>): Promise<void> {
   const held = await caughtUp(fleet);
@@ -56,7 +74,7 @@ export async function expectInAllReplicas(fleet: Fleet, acknowledged: ReadonlyMa
     ]),
   );
   for (const [partition, { leader, members }] of held) {
-    const { slot } = await fleet.callerTo(leader).call("mark", { partition });
+    const slot = await markedAt(fleet, partition, leader, members);
     const whole = { from: new Uint8Array(0), to: undefined };
     const digests = await Promise.all(
       members.map((node) => fleet.callerTo(node).call("digests", { partition, slot, ranges: [whole] })),

@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll } from "vitest";
-import { Store } from "../../src/store.js";
+import { Store, type StoreOptions } from "../../src/store.js";
 import { client, temporaryDir } from "./store.js";
 
 export interface SingleStore {
@@ -20,7 +20,7 @@ export interface SingleStore {
 }
 
 /** One whole store in this process for all tests of a file: three nodes, real files, real sockets in front, the unmodified SDK. */
-export function singleStore(): SingleStore {
+export function singleStore(options: Partial<StoreOptions> = {}): SingleStore {
   let remove: () => Promise<void>;
   const single = {
     async restart(meanwhile?: () => Promise<void>) {
@@ -30,7 +30,7 @@ export function singleStore(): SingleStore {
     },
   } as SingleStore;
   async function open(): Promise<void> {
-    single.store = await Store.open({ dir: single.dir, port: 0, mode: "single" });
+    single.store = await Store.open({ ...options, dir: single.dir, port: 0, mode: "single" });
     single.dynamo = client(single.store.endpoint);
     single.documents = DynamoDBDocumentClient.from(single.dynamo);
   }

@@ -400,6 +400,7 @@ export class Acceptor {
       chosenThrough: replica.chosenThrough,
       gap: this.#gap,
       ...(replica.awaitsState ? { lacksState: true } : {}),
+      ...(replica.settings.takesRequests ? { takesRequests: true } : {}),
     });
     this.#acknowledgedThrough = acceptedThrough;
     this.#ackWanted = false;

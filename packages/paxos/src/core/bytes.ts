@@ -6,12 +6,12 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 /** Appends numbers, strings and bytes to one buffer that grows by doubling. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
+  /** Made when it is first needed: most of what is written holds no such number. */
+  #view: DataView | undefined;
   #length = 0;
 
   constructor(capacity: number) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** What was written, in a buffer of its own size; the writer starts again from nothing. */
@@ -39,6 +39,7 @@ export class ByteWriter {
 
   float64(value: number): void {
     this.#room(8);
+    this.#view ??= new DataView(this.#bytes.buffer);
     this.#view.setFloat64(this.#length, value, true);
     this.#length += 8;
   }
@@ -64,6 +65,11 @@ export class ByteWriter {
 
   blob(value: Uint8Array): void {
     this.varint(value.length);
+    this.bytes(value);
+  }
+
+  /** Without their length. */
+  bytes(value: Uint8Array): void {
     this.#room(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
@@ -75,9 +81,12 @@ export class ByteWriter {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#view = undefined;
   }
 }
+
+const eight = new Uint8Array(8);
+const eightView = new DataView(eight.buffer);
 
 /** Reads what `ByteWriter` wrote; anything that does not fit is ERR_PAXOS_CORRUPT, never a read beyond the end. */
 export class ByteReader {
@@ -90,8 +99,7 @@ export class ByteReader {
 
   /** From here on the reader stands on bytes of its own: a copy, unless they were `given` and are most of what they would keep in memory. */
   own(given: boolean): void {
-    const { byteLength, buffer } = this.#bytes;
-    if (given && byteLength * 2 >= buffer.byteLength) return;
+    if (given && this.#bytes.byteLength * 2 >= this.#bytes.buffer.byteLength) return;
     // Not `slice`: that of a Node Buffer gives a view.
     const copy = new Uint8Array(this.#bytes.length);
     copy.set(this.#bytes);
@@ -126,7 +134,9 @@ export class ByteReader {
 
   float64(): number {
     const start = this.#advance(8);
-    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, 8).getFloat64(0, true);
+    // Byte by byte: a view on the reader's own buffer costs many times as much, since small arrays get one only when asked.
+    for (let i = 0; i < 8; i++) eight[i] = this.#bytes[start + i] as number;
+    return eightView.getFloat64(0, true);
   }
 
   text(): string {
@@ -154,6 +164,12 @@ export class ByteReader {
     const length = this.varint();
     const start = this.#advance(length);
     return this.#bytes.subarray(start, start + length);
+  }
+
+  /** All that is left: a view on the bytes that are read. */
+  rest(): Uint8Array {
+    const start = this.#advance(this.left);
+    return this.#bytes.subarray(start);
   }
 
   #advance(length: number): number {

@@ -9,9 +9,9 @@ import type { Entry, EntryKind } from "./types.js";
 /**
  * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
  * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry, 3 only for the question of
- * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile, 4 only for groups that sleep.
+ * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 only for groups that sleep.
  */
-export const MESSAGE_VERSION = 4;
+export const MESSAGE_VERSION = 5;
 const MESSAGE_VERSION_MIN = 1;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
@@ -41,6 +41,7 @@ const TYPES = [
 const NOOP = 1;
 const SAME_BALLOT = 2;
 const CONFIG = 4;
+const ONCE = 8;
 
 const shared = new ByteWriter(4096);
 const sharedKept = 256 << 10;
@@ -53,14 +54,16 @@ export function encodeMessage(message: Message): Uint8Array {
   const large =
     "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
   const out = large ? new ByteWriter(sharedKept * 2) : shared;
-  out.byte(versionOf(message));
+  const version = versionOf(message);
+  out.byte(version);
   out.byte(TYPES.indexOf(message.type) + 1);
-  writeBody(out, message);
+  writeBody(out, message, version);
   return out.take();
 }
 
 function versionOf(message: Message): number {
-  if (message.type === "sleep" || message.type === "asleep") return 4;
+  if (message.type === "sleep" || message.type === "asleep") return 5;
+  if ("entries" in message && message.entries.some(({ kind }) => kind === "once")) return 4;
   if (message.type === "doubt" || message.type === "standing") return 3;
   if (message.type === "promised" && message.floor !== undefined) return 3;
   return "entries" in message && message.entries.some(({ kind }) => kind === "config") ? 2 : 1;
@@ -87,7 +90,7 @@ export function decodeMessage(bytes: Uint8Array, { given = false }: { readonly g
   return message;
 }
 
-function writeBody(out: ByteWriter, m: Message): void {
+function writeBody(out: ByteWriter, m: Message, version: number): void {
   switch (m.type) {
     case "preVote":
       out.varint(m.attempt);
@@ -111,6 +114,8 @@ function writeBody(out: ByteWriter, m: Message): void {
       out.varint(m.chosenThrough);
       writeBallot(out, m.chosenBallot);
       writeEntries(out, m.entries, m.accepted);
+      // A promise of version 3 always ends with its floor, one of version 4 says whether it does.
+      if (version >= 4) out.byte(m.floor === undefined ? 0 : 1);
       if (m.floor !== undefined) writeRank(out, m.floor);
       return;
     case "nack":
@@ -135,7 +140,9 @@ function writeBody(out: ByteWriter, m: Message): void {
       writeBallot(out, m.ballot);
       out.varint(m.round);
       out.float64(m.sentMs);
-      out.byte((m.synced ? 1 : 0) | (m.gap ? 2 : 0) | (m.lacksState === true ? 4 : 0));
+      out.byte(
+        (m.synced ? 1 : 0) | (m.gap ? 2 : 0) | (m.lacksState === true ? 4 : 0) | (m.takesRequests === true ? 8 : 0),
+      );
       out.varint(m.acceptedThrough);
       out.varint(m.receivedThrough);
       out.varint(m.chosenThrough);
@@ -205,7 +212,8 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       const chosenBallot = readBallot(input);
       const entries = readEntries(input, accepted, given);
       const promised = { type, ballot, accepted, logEnd, chosenThrough, chosenBallot, entries };
-      return version >= 3 ? { ...promised, floor: readRank(input) } : promised;
+      const hasFloor = version >= 4 ? input.byte() === 1 : version === 3;
+      return hasFloor ? { ...promised, floor: readRank(input) } : promised;
     }
     case "nack":
       return { type, ballot: readBallot(input), promised: readBallot(input) };
@@ -238,6 +246,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
         chosenThrough: input.varint(),
         gap: (flags & 2) !== 0,
         ...((flags & 4) !== 0 ? { lacksState: true } : {}),
+        ...((flags & 8) !== 0 ? { takesRequests: true } : {}),
       };
     }
     case "fetch":
@@ -321,7 +330,7 @@ function writeEntries(out: ByteWriter, entries: readonly Entry[], usual: Ballot)
   let last = usual;
   for (const { ballot, kind, command } of entries) {
     const same = ballot === last || sameBallot(ballot, last);
-    out.byte((kind === "noop" ? NOOP : kind === "config" ? CONFIG : 0) | (same ? SAME_BALLOT : 0));
+    out.byte(flagOf(kind) | (same ? SAME_BALLOT : 0));
     if (!same) writeBallot(out, ballot);
     last = ballot;
     out.blob(command);
@@ -346,10 +355,16 @@ function readEntries(input: ByteReader, usual: Ballot, given: boolean): Entry[] 
   return entries;
 }
 
+function flagOf(kind: EntryKind): number {
+  if (kind === "command") return 0;
+  return kind === "noop" ? NOOP : kind === "config" ? CONFIG : ONCE;
+}
+
 function kindOf(flags: number): EntryKind {
   if (flags === 0) return "command";
   if (flags === NOOP) return "noop";
   if (flags === CONFIG) return "config";
+  if (flags === ONCE) return "once";
   throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `an entry of unknown kind ${flags}`);
 }
 

@@ -117,6 +117,11 @@ export class PaxosCore {
     return this.#replica.chosenThrough;
   }
 
+  /** Known to be chosen, whether it is durable here or not. Of a leader: everything that anybody can know of. */
+  get knownChosen(): number {
+    return this.#replica.knownChosen;
+  }
+
   /** The members in force: those of the newest configuration in this log, chosen or not. */
   get configuration(): Configuration {
     return this.#replica.membership.configuration;
@@ -140,6 +145,13 @@ export class PaxosCore {
   /** Leading: how far this node holds the log in this ballot, and whether it has the state; undefined for who is not fed by us. */
   progressOf(node: string): Progress | undefined {
     return this.#leader?.progressOf(node);
+  }
+
+  /** Leading, and every member has said in this reign that it carries out `once` entries. */
+  get allTakeRequests(): boolean {
+    const leader = this.#leader;
+    if (leader === undefined || !this.#replica.settings.takesRequests) return false;
+    return this.#replica.membership.peers.every((node) => leader.progressOf(node)?.takesRequests === true);
   }
 
   /** A chosen slot at or above this one of which ballot and configuration are known; undefined while there is none. */

@@ -11,6 +11,10 @@
  * - `ERR_PAXOS_SNAPSHOT`: a snapshot did not come whole; its sender is gone, or the log has come past it. Another will be offered.
  * - `ERR_PAXOS_MEMBERS`: a change of members that must not be made, or not while another is under way; nothing was changed.
  * - `ERR_PAXOS_AMNESIA`: another disk has voted under this node's name before; it must come back under a name of its own.
+ * - `ERR_PAXOS_CLIENT`: this client was never registered, or has been forgotten for others; this attempt was not carried out, what became of earlier ones is not known any more.
+ * - `ERR_PAXOS_SEQUENCE`: too far ahead of commands of this client that were not carried out yet; nothing was carried out: those first.
+ * - `ERR_PAXOS_RESULT`: the command has been carried out, once; what it answered is not kept any more.
+ * - `ERR_PAXOS_STALE`: nothing here is known to be as fresh as was asked for, and nobody who leads could be asked.
  * - `ERR_PAXOS_CLOSED`: the group, the host or the transport is closed.
  * - `ERR_PAXOS_FRAME`: bytes on a connection that are not a frame, or one too large, or of an unknown version.
  * - `ERR_PAXOS_CORRUPT`: a record in the log that cannot be what was written.
@@ -28,6 +32,10 @@ export type PaxosErrorCode =
   | "ERR_PAXOS_SNAPSHOT"
   | "ERR_PAXOS_MEMBERS"
   | "ERR_PAXOS_AMNESIA"
+  | "ERR_PAXOS_CLIENT"
+  | "ERR_PAXOS_SEQUENCE"
+  | "ERR_PAXOS_RESULT"
+  | "ERR_PAXOS_STALE"
   | "ERR_PAXOS_CLOSED"
   | "ERR_PAXOS_FRAME"
   | "ERR_PAXOS_CORRUPT"

@@ -2,6 +2,16 @@ export * from "./ballot.js";
 export { decodeBondMessage, encodeBondMessage, isBondMessage } from "./bond-codec.js";
 export { type BondEffect, type BondMessage, type BondOptions, Bonds, type BondView, type Release } from "./bonds.js";
 export type { BondId } from "./bond-id.js";
+export {
+  ClientTable,
+  decodeRequest,
+  encodeRequest,
+  type Request,
+  resultBytesMax,
+  resultsBytesMax,
+  sequencesAheadMax,
+  type Verdict,
+} from "./client-table.js";
 export { decodeMessage, encodeMessage, MESSAGE_VERSION } from "./codec.js";
 export { type Configuration, decodeConfiguration, type MemberRole } from "./configuration.js";
 export * from "./core.js";

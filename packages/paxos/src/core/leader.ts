@@ -173,6 +173,7 @@ export class Leader {
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
     peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
     peer.lacksState = message.lacksState ?? false;
+    peer.takesRequests = message.takesRequests ?? false;
     // What it needs may have left our memory; then it must catch up as if it were not synced yet.
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
     if (message.synced) {
@@ -282,7 +283,7 @@ export class Leader {
       const slot = first + entries.length;
       const entry: Entry =
         proposal.members === undefined
-          ? { slot, ballot: this.ballot, kind: "command", command }
+          ? { slot, ballot: this.ballot, kind: proposal.once === true ? "once" : "command", command }
           : changeEntry(this.#replica, this, proposal, slot);
       changed = entry.kind === "config";
       this.#pipelineBytes += weightOf(entry);

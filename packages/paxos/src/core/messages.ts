@@ -134,6 +134,8 @@ export interface Ack {
   readonly gap: boolean;
   /** The sender has no state machine at its applied slot: it is a log replica, or waits for a snapshot. */
   readonly lacksState?: boolean;
+  /** The sender reads `once` entries, and its host carries them out. Releases that do not know of them never say so. */
+  readonly takesRequests?: boolean;
 }
 
 /** Asks for chosen entries from `fromSlot`; answered by `learn` with as many as fit. */

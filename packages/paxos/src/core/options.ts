@@ -58,6 +58,7 @@ export function settings(options: CoreOptions): Settings {
     awaitsState,
     mute: options.mute ?? false,
     doubtful: options.doubtful ?? false,
+    takesRequests: role === "log" || options.takesRequests === true,
     random,
     // Two beats in a lease at least, or one lost message would cost the lease.
     heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),

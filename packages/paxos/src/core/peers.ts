@@ -12,6 +12,8 @@ export interface Peer {
   chosenThrough: number;
   /** Has no state machine at its applied slot. Nothing is believed before it has answered. */
   lacksState: boolean;
+  /** Reads `once` entries, and carries them out. Nothing is believed before it has answered. */
+  takesRequests: boolean;
   /** What it was last told that it may let go of. */
   releasedThrough: number;
   /**
@@ -42,6 +44,8 @@ export interface Progress {
   /** Holds the log in this ballot, but for what is on its way. */
   readonly holdsTail: boolean;
   readonly lacksState: boolean;
+  /** Has said in this reign that it carries out `once` entries. */
+  readonly takesRequests: boolean;
   readonly acceptedThrough: number;
   readonly chosenThrough: number;
 }
@@ -76,8 +80,9 @@ export class Peers {
   progressOf(node: string, logEnd: number, slotsMax: number): Progress | undefined {
     const peer = this.#byNode.get(node);
     if (peer === undefined) return undefined;
-    const { synced, acceptedThrough, chosenThrough, lacksState } = peer;
-    return { holdsTail: synced && logEnd - acceptedThrough <= slotsMax, lacksState, acceptedThrough, chosenThrough };
+    const { synced, acceptedThrough, chosenThrough, lacksState, takesRequests } = peer;
+    const holdsTail = synced && logEnd - acceptedThrough <= slotsMax;
+    return { holdsTail, lacksState, takesRequests, acceptedThrough, chosenThrough };
   }
 
   /** The highest slot through which two storage replicas, the leader among them, durably hold everything: as log or as state. */
@@ -101,6 +106,7 @@ export class Peers {
       synced: false,
       chosenThrough: 0,
       lacksState: true,
+      takesRequests: false,
       releasedThrough: 0,
       next: 0,
       acceptedThrough: 0,

@@ -10,11 +10,12 @@ export interface Entry {
   readonly slot: number;
   readonly ballot: Ballot;
   readonly kind: EntryKind;
-  /** Empty for a noop; `config` entries hold an encoded `Configuration`. Owned by the core from the moment it is handed over: never written to again. */
+  /** Empty for a noop; `config` entries hold an encoded `Configuration`, `once` entries an encoded `Request`. Owned by the core from the moment it is handed over: never written to again. */
   readonly command: Uint8Array;
 }
 
-export type EntryKind = "command" | "noop" | "config";
+/** `once`: a client's command with the number under which it is carried out once, see `ClientTable`. The protocol makes no difference between it and a `command`. */
+export type EntryKind = "command" | "noop" | "config" | "once";
 
 /**
  * A chosen slot, as who holds nothing below it needs to know it: enough to go on from there. The ballot is the entry's,
@@ -71,6 +72,8 @@ export interface Proposal {
    * `rejected` says why: the slots of later proposals do not depend on the outcome.
    */
   readonly members?: Members;
+  /** The command is an encoded `Request`. */
+  readonly once?: boolean;
 }
 
 export interface Members {
@@ -180,6 +183,8 @@ export interface CoreOptions {
   readonly mute?: boolean;
   /** Its log may lack its last write: it asks all other members before it votes. `assured` tells when that is made good. Default false. */
   readonly doubtful?: boolean;
+  /** Whether its host keeps a table of clients, and so can carry out `once` entries. The leader is told; log replicas always can. Default false. */
+  readonly takesRequests?: boolean;
   /** The state machine is behind the log's beginning: this replica does not stand before `stateful`. Default false. */
   readonly awaitsState?: boolean;
   /** A leader that is asked nothing for this long has its group sleep, where there are bonds to sleep on. `Number.MAX_SAFE_INTEGER`: never. Default 100. */

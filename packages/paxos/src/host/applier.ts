@@ -1,10 +1,11 @@
 import type { MemberRole } from "../core/configuration.js";
 import { PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
+import type { Executor, Outcome } from "./executor.js";
 import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
-type Answer<R> = (entry: Entry, result: R | undefined, failure?: PaxosError) => void;
+type Answer<R> = (entry: Entry, outcome: Outcome<R>, failure?: PaxosError) => void;
 
 /** Brings chosen entries to the state machine: every slot once, in order, and not one more after it has thrown. */
 export class Applier<R> {
@@ -14,25 +15,36 @@ export class Applier<R> {
   appliedThrough: number;
   /** The state machine lacks what the log has let go of: chosen entries are not for it before a snapshot has come. */
   behind: boolean;
-  /** Commands carried out in this life. */
-  applied = 0;
+  readonly executor: Executor<R>;
+  readonly #replayed: number;
   #held: { entries: readonly Entry[]; answer: Answer<R> }[] | undefined;
 
   constructor(
     groupId: string,
     machine: StateMachine<R>,
-    { appliedThrough, behind, role }: { appliedThrough: number; behind: boolean; role: MemberRole },
+    {
+      appliedThrough,
+      behind,
+      executor,
+      role,
+    }: { appliedThrough: number; behind: boolean; executor: Executor<R>; role: MemberRole },
   ) {
     this.#groupId = groupId;
     this.#machine = machine;
     this.appliedThrough = appliedThrough;
     this.behind = behind;
+    this.executor = executor;
+    this.#replayed = executor.carriedOut;
     this.#role = role;
   }
 
+  /** Commands carried out in this life, without those of the replay. */
+  get applied(): number {
+    return this.executor.carriedOut - this.#replayed;
+  }
+
   /**
-   * What the core reports as chosen. `answer` hears of each entry what came out: a result, nothing for an entry without a command, or the failure
-   * that ends it all.
+   * What the core reports as chosen. `answer` hears of each entry what came out, or the failure that ends it all.
    *
    * @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT
    */
@@ -47,8 +59,9 @@ export class Applier<R> {
     this.#held ??= [];
   }
 
-  /** The state machine stands at `slot` now. */
-  jumpTo(slot: number): void {
+  /** The state machine stands at `slot` now, and this is the table of clients there. */
+  jumpTo(slot: number, clientTable: Uint8Array | undefined): void {
+    if (this.executor.clients !== undefined) this.executor.replaceClients(clientTable);
     this.appliedThrough = Math.max(this.appliedThrough, slot);
   }
 
@@ -71,24 +84,21 @@ export class Applier<R> {
         const message = `slot ${slot} is chosen behind applied slot ${this.appliedThrough}`;
         throw new PaxosError("ERR_PAXOS_INVARIANT", message);
       }
-      let result: R | undefined;
-      if (entry.kind === "command") {
-        try {
-          result = this.#machine.apply(entry);
-        } catch (cause) {
-          const failure = applyThrew(this.#groupId, `apply threw at slot ${slot}`, cause);
-          answer(entry, undefined, failure);
-          throw failure;
-        }
-        this.applied++;
+      let outcome: Outcome<R>;
+      try {
+        outcome = this.executor.execute(entry);
+      } catch (cause) {
+        const failure = applyThrew(this.#groupId, `apply threw at slot ${slot}`, cause);
+        answer(entry, {}, failure);
+        throw failure;
       }
       this.appliedThrough = slot;
-      answer(entry, result);
+      answer(entry, outcome);
     }
     const last = entries.at(-1);
     if (!last) return;
     try {
-      this.#machine.advance?.(last.slot);
+      this.#machine.advance?.(last.slot, this.executor.clientTable);
     } catch (cause) {
       throw applyThrew(this.#groupId, `advance threw at slot ${last.slot}`, cause);
     }

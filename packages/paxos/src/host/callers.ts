@@ -1,6 +1,7 @@
 import { sameBallot } from "../core/ballot.js";
 import { PaxosError } from "../core/errors.js";
 import type { Effect, Entry } from "../core/types.js";
+import type { Outcome } from "./executor.js";
 import { LeadershipNews } from "./leadership.js";
 import { PendingReads } from "./reads.js";
 import { Submissions } from "./submissions.js";
@@ -28,12 +29,13 @@ export class Callers<R> {
     this.leadership = new LeadershipNews(ids, { leading: false, ready: false, ballot, leader: undefined });
   }
 
-  applied(entry: Entry, result: R | undefined, failure: PaxosError | undefined): void {
+  applied(entry: Entry, { result, refusal }: Outcome<R>, failure: PaxosError | undefined): void {
     const waiting = this.submissions.under.take(entry.slot);
     if (!waiting) return;
     if (failure) waiting.reject(failure);
-    else if (entry.kind !== "noop" && sameBallot(waiting.ballot, entry.ballot)) waiting.resolve(result as R);
-    else waiting.reject(this.notLeader());
+    else if (entry.kind === "noop" || !sameBallot(waiting.ballot, entry.ballot)) waiting.reject(this.notLeader());
+    else if (refusal) waiting.reject(refusal);
+    else waiting.resolve(result as R);
   }
 
   /** The leader's first own entry makes its state as new as any acknowledged write. */

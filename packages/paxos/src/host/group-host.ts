@@ -11,6 +11,7 @@ import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
 import { Dormitory } from "./dormitory.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
+import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
 import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
@@ -31,6 +32,11 @@ export interface JoinOptions<R> {
   readonly role?: MemberRole;
   /** None for a log replica. */
   readonly stateMachine?: StateMachine<R>;
+  /**
+   * Has the group remember this many clients (up to 2^20), so that a command that is proposed again is not carried out again: see `Group.register`. About 100 bytes each, and at most 16 MiB
+   * of results for all. The same on every node; a member that is joined without it keeps the others from beginning, and stops once they have. Not for log replicas. Absent: none.
+   */
+  readonly clientsMax?: number;
 }
 
 export interface GroupHostStats {
@@ -154,6 +160,8 @@ export class GroupHost implements AsyncDisposable {
     if (role !== "storage" && role !== "log") throw badArgument("role", '"storage" or "log"', role);
     const machine: StateMachine<R> | undefined = role === "log" ? stateless : options.stateMachine;
     if (role === "log" && options.stateMachine) throw badArgument("stateMachine", "absent with role log", "one");
+    if (role === "log" && options.clientsMax !== undefined)
+      throw badArgument("clientsMax", "absent with role log", options.clientsMax);
     if (typeof machine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", machine);
     this.#refuseIfClosed();
     if (this.#replicas.has(groupId) || this.#joining.has(groupId)) {
@@ -162,14 +170,17 @@ export class GroupHost implements AsyncDisposable {
     this.#joining.add(groupId);
     try {
       const storage = this.#settings.storage(groupId);
-      const recovered = await recover(groupId, storage, machine, role);
+      const { clientsMax } = options;
+      const executor = new Executor(groupId, machine, clientsMax);
+      const recovered = await recover(groupId, storage, machine, role, executor);
       this.#refuseIfClosed();
       const { tuning, random, now } = this.#settings;
       const awaitsState = recovered.behind;
       // An empty log may be one that has forgotten: it votes only after it has asked.
       const mute = recovered.state.promised.round === 0;
       const doubtful = recovered.state.doubtful === true;
-      const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, random };
+      const takesRequests = clientsMax !== undefined;
+      const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, takesRequests, random };
       this.#breakSlept(groupId);
       const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now(), this.#bonds);
       const replica = new Replica<R>(this.#home, {
@@ -180,6 +191,8 @@ export class GroupHost implements AsyncDisposable {
         core,
         storage,
         machine,
+        executor,
+        clientsMax,
         recovered,
       });
       this.#replicas.set(groupId, replica as Replica<unknown>);

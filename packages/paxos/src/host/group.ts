@@ -2,6 +2,7 @@ import type { Ballot } from "../core/ballot.js";
 import type { MemberRole } from "../core/configuration.js";
 import type { PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
+import type { AskedAs } from "./requests.js";
 
 export interface GroupStatus {
   readonly groupId: string;
@@ -26,6 +27,8 @@ export interface GroupStatus {
   readonly asleep: boolean;
   /** Commands submitted here and not yet applied. */
   readonly outstanding: number;
+  /** Clients that the group remembers here, see `register`. */
+  readonly clients: number;
   /** The state machine lacks what the log has let go of, here or where it came from: it waits for a snapshot, and does not lead meanwhile. */
   readonly awaitsSnapshot: boolean;
   /** False on a disk that is empty, until most of the others have said that they do not know another one of this node. */
@@ -61,24 +64,64 @@ export interface Submitted<R> {
   readonly done: Promise<R>;
 }
 
+export interface LocalReadOptions {
+  /** How much that was acknowledged may be missing: none of what was, this many milliseconds before the call. Absent: any. */
+  readonly maxStaleMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface LocalRead<T> {
+  readonly value: T;
+  /** The last slot that was applied here when `fn` was called. */
+  readonly appliedThrough: number;
+  /**
+   * Everything that was acknowledged anywhere longer ago than this, in milliseconds of true time, was there when `fn` was called; 0 on a leader with a lease, infinite as long as this life of the
+   * replica knows nothing. Never too small while this node's clock and the leader's keep to `clockDriftMax` (with `leaseReads: false`, while this node's does).
+   */
+  readonly ageMs: number;
+}
+
 /** One replicated state machine's replica on this node. */
 export interface Group<R = unknown> {
   readonly groupId: string;
   /**
    * Has the command chosen by a quorum and applied here, and resolves with what `apply` returned. The bytes must not change afterwards.
    * Rejects as `submit` throws and as its `done` rejects; an aborted signal gives up waiting, not the command.
+   *
+   * With `client` and `sequence` it is carried out once, however often, wherever and after whatever crash it is proposed again with the same two; every attempt that
+   * is chosen answers what the first one did. The numbers of a client are used one after the other, each until it has an answer, at most 256 ahead of the
+   * first one that has none. Rejects also with `ERR_PAXOS_RESULT` (it was carried out, what it answered is not kept), with `ERR_PAXOS_CLIENT` (never registered, or forgotten for
+   * others: this attempt does nothing, but an earlier one may have) and with `ERR_PAXOS_SEQUENCE` (too far ahead, nothing was done).
    */
-  propose(command: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<R>;
+  propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R>;
   /**
    * Takes the command into the leader's log at once; slots follow the order of calls.
-   * @throws PaxosError ERR_PAXOS_NOT_LEADER, ERR_PAXOS_OVERLOADED, ERR_PAXOS_ARGUMENT, ERR_PAXOS_CLOSED, or why the group has stopped
+   * @throws PaxosError ERR_PAXOS_NOT_LEADER, ERR_PAXOS_OVERLOADED, ERR_PAXOS_ARGUMENT, ERR_PAXOS_CLOSED, or why the group has stopped; with a client also
+   * ERR_PAXOS_UNSUPPORTED
    */
-  submit(command: Uint8Array): Submitted<R>;
+  submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R>;
+  /**
+   * Leader only. Registers a client and gives it an id, which is never given again; it holds on every node. The group remembers the `clientsMax` (see `join`) that were heard of last. Of an
+   * attempt whose outcome is not known nothing comes but an id that nobody uses.
+   *
+   * Rejects as `propose` does, and with `ERR_PAXOS_UNSUPPORTED` before the first registration of the group, while not every member has told this leader that it can
+   * remember clients: it runs an earlier release, was joined without `clientsMax`, or is not there.
+   */
+  register(options?: { readonly signal?: AbortSignal }): Promise<number>;
   /**
    * Calls `fn` at a moment when everything that was acknowledged anywhere before this call is applied here: without a message while the lease
    * runs, after one round otherwise. Only the leader can; others reject with `ERR_PAXOS_NOT_LEADER`. `fn` is to be synchronous.
    */
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T>;
+  /**
+   * Calls `fn` on this replica's own state, on any storage replica, without asking anybody first: what it sees may be old, and the answer says how old at most. The leader is asked in
+   * passing, once a heartbeat while anybody reads here, so that the age stays about a heartbeat and a round trip; a group that nobody reads asks nothing. `fn` is to be synchronous.
+   *
+   * With `maxStaleMs` it is called when everything that was acknowledged anywhere that long before this call is applied here: at once where that is known, else after the leader
+   * was asked. 0 is allowed: everything acknowledged before the call. (What it sees may be newer than that, and newer than what another replica shows afterwards: for an order between reads use `read`.)
+   * Waits until `signal` is aborted, two leases when there is none; then rejects with `ERR_PAXOS_STALE`, or the signal's reason. Rejects with `ERR_PAXOS_OVERLOADED` when `readsMax` wait.
+   */
+  readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>>;
   status(): GroupStatus;
   /** Of `status()` what a request needs to know, without making anything: cheap enough to be asked for each. */
   leadership(): Leadership;

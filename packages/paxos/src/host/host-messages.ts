@@ -11,6 +11,14 @@ export type HostMessage =
   /** "Give me a snapshot of this slot or a later one": of a replica whose state machine is behind its own log. */
   | { readonly type: "ask"; readonly fromSlot: number }
   | { readonly type: "offer"; readonly id: string; readonly position: Position; readonly sizeBytes: number }
+  /** The same of a group that remembers clients: the first `tableBytes` of `sizeBytes` are the table of them. Who does not know of such tables must not take it. */
+  | {
+      readonly type: "offerWithClients";
+      readonly id: string;
+      readonly position: Position;
+      readonly sizeBytes: number;
+      readonly tableBytes: number;
+    }
   | { readonly type: "fetch"; readonly id: string; readonly offset: number }
   /** `digest`: SHA-256 of the whole snapshot, with its last piece (which may be empty); empty before. */
   | {
@@ -25,22 +33,32 @@ export type HostMessage =
   /** "My log was born under this mark; do you know another of mine?" */
   | { readonly type: "knock"; readonly birth: string }
   /** The answer: the mark under which the asker is remembered now. `blank`: the one who answers has never voted itself. */
-  | { readonly type: "known"; readonly birth: string; readonly blank: boolean };
+  | { readonly type: "known"; readonly birth: string; readonly blank: boolean }
+  /** "What is chosen now?" Of a replica that is read, to the leader. */
+  | { readonly type: "freshness"; readonly question: number }
+  /** The answer of one who led when the question had come: everything that was acknowledged before is at or below this slot. */
+  | { readonly type: "fresh"; readonly question: number; readonly slot: number };
 
-export type SnapshotMessage = Exclude<HostMessage, { readonly type: "knock" | "known" }>;
+export type SnapshotMessage = Exclude<HostMessage, { readonly type: "knock" | "known" | "freshness" | "fresh" }>;
 
 export const hostMessageVersion = 1;
 const typeMin = 64;
-/** Numbers on the wire: 64 and so on, never renumbered. */
-const TYPES = [
-  "ask",
-  "offer",
-  "fetch",
-  "piece",
-  "gone",
-  "knock",
-  "known",
-] as const satisfies readonly HostMessage["type"][];
+/** Numbers on the wire, never renumbered. */
+const codes = {
+  ask: 64,
+  offer: 65,
+  fetch: 66,
+  piece: 67,
+  gone: 68,
+  knock: 69,
+  known: 70,
+  offerWithClients: 80,
+  freshness: 81,
+  fresh: 82,
+} as const satisfies Record<HostMessage["type"], number>;
+const types = new Map<number, HostMessage["type"]>(
+  Object.entries(codes).map(([type, code]) => [code, type as HostMessage["type"]]),
+);
 
 /** Whether these bytes are one of ours. Nothing else is checked. */
 export function isHostMessage(bytes: Uint8Array): boolean {
@@ -50,13 +68,16 @@ export function isHostMessage(bytes: Uint8Array): boolean {
 export function encodeHostMessage(message: HostMessage): Uint8Array {
   const out = new ByteWriter(message.type === "piece" ? message.bytes.length + 128 : 256);
   out.byte(hostMessageVersion);
-  out.byte(typeMin + TYPES.indexOf(message.type));
+  out.byte(codes[message.type]);
   if (message.type === "ask") out.varint(message.fromSlot);
+  else if ("question" in message) out.varint(message.question);
   else out.text("id" in message ? message.id : message.birth);
+  if (message.type === "fresh") out.varint(message.slot);
   if (message.type === "known") out.byte(message.blank ? 1 : 0);
-  if (message.type === "offer") {
+  if (message.type === "offer" || message.type === "offerWithClients") {
     writePosition(out, message.position);
     out.varint(message.sizeBytes);
+    if (message.type === "offerWithClients") out.varint(message.tableBytes);
   } else if (message.type === "fetch") out.varint(message.offset);
   else if (message.type === "piece") {
     out.varint(message.offset);
@@ -75,7 +96,7 @@ export function decodeHostMessage(bytes: Uint8Array): HostMessage {
   const input = new ByteReader(bytes);
   const version = input.byte();
   const code = input.byte();
-  const type = TYPES[code - typeMin];
+  const type = types.get(code);
   if (version !== hostMessageVersion || type === undefined) {
     const what = `a host's message of version ${version} and type ${code}`;
     throw new PaxosError("ERR_PAXOS_UNSUPPORTED", `${what}, this release reads version ${hostMessageVersion}`);
@@ -87,6 +108,8 @@ export function decodeHostMessage(bytes: Uint8Array): HostMessage {
 
 function readBody(input: ByteReader, type: HostMessage["type"]): HostMessage {
   if (type === "ask") return { type, fromSlot: input.varint() };
+  if (type === "freshness") return { type, question: input.varint() };
+  if (type === "fresh") return { type, question: input.varint(), slot: input.varint() };
   const id = input.text();
   switch (type) {
     case "knock":
@@ -95,6 +118,10 @@ function readBody(input: ByteReader, type: HostMessage["type"]): HostMessage {
       return { type, birth: id, blank: input.byte() === 1 };
     case "offer":
       return { type, id, position: readPosition(input), sizeBytes: input.varint() };
+    case "offerWithClients": {
+      const [position, sizeBytes, tableBytes] = [readPosition(input), input.varint(), input.varint()];
+      return { type, id, position, sizeBytes, tableBytes };
+    }
     case "fetch":
       return { type, id, offset: input.varint() };
     case "piece":

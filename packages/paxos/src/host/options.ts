@@ -6,7 +6,7 @@ import type { Transport } from "../transport/transport.js";
 /** Times and bounds of every group's core, see `CoreOptions`. */
 export type GroupTuning = Omit<
   CoreOptions,
-  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful"
+  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful" | "takesRequests"
 >;
 
 export interface GroupHostOptions extends GroupTuning {
@@ -42,6 +42,11 @@ export interface GroupHostOptions extends GroupTuning {
   readonly snapshotBytesPerSecondMax?: number;
   /** One piece of a snapshot on the wire. 256 KiB unless told. */
   readonly snapshotPieceBytes?: number;
+  /**
+   * Where pieces of a snapshot that is on its way here are kept until it is taken over, all but the newest 2 MiB durable before the next is asked for: after a restart of this node it goes on where it
+   * was, as long as its sender still has it (30 s). A directory of this node alone, made when needed, as large as a snapshot a group on its way. Without it a restart begins the snapshot anew.
+   */
+  readonly snapshotDir?: string;
 }
 
 export interface HostSettings {
@@ -56,6 +61,7 @@ export interface HostSettings {
   readonly logKeptBytesMax: number;
   readonly snapshotBytesPerSecondMax: number;
   readonly snapshotPieceBytes: number;
+  readonly snapshotDir: string | undefined;
   readonly batchesMax: number;
   readonly commandBytesMax: number;
   readonly readsMax: number;
@@ -76,11 +82,15 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     logKeptBytesMax = 256 * 1024 * 1024,
     snapshotBytesPerSecondMax = 64 * 1024 * 1024,
     snapshotPieceBytes = 256 * 1024,
+    snapshotDir,
     batchesMax = 2,
     ...tuning
   } = options;
   if (nodeId !== transport.nodeId) throw badArgument("nodeId", `the transport's, ${transport.nodeId}`, nodeId);
   if (typeof storage !== "function") throw badArgument("storage", "a function from group id to storage", storage);
+  if (snapshotDir !== undefined && (typeof snapshotDir !== "string" || snapshotDir === "")) {
+    throw badArgument("snapshotDir", "the path of a directory", snapshotDir);
+  }
   if (typeof now !== "function") throw badArgument("now", "a function", now);
   if (typeof random !== "function") throw badArgument("random", "a function", random);
   return {
@@ -95,6 +105,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     logKeptBytesMax: checkInteger("logKeptBytesMax", logKeptBytesMax, 0, Number.MAX_SAFE_INTEGER),
     snapshotBytesPerSecondMax: checkInteger("snapshotBytesPerSecondMax", snapshotBytesPerSecondMax, 1, 2 ** 40),
     snapshotPieceBytes: checkInteger("snapshotPieceBytes", snapshotPieceBytes, 1, 2 ** 24),
+    snapshotDir,
     batchesMax: checkInteger("batchesMax", batchesMax, 1, 1 << 20),
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
     readsMax: tuning.readsMax ?? 65_536,

@@ -4,6 +4,7 @@ import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
 import type { GroupStorage, LoadedState } from "../storage/storage.js";
 import { storedEntries } from "./entries.js";
+import { Executor } from "./executor.js";
 import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
@@ -23,6 +24,7 @@ export async function recover<R>(
   storage: GroupStorage,
   machine: StateMachine<R>,
   role: MemberRole,
+  executor = new Executor(groupId, machine),
 ): Promise<Recovered> {
   let loaded = await storage.load();
   if (role === "log") return { state: loaded, appliedThrough: loaded.chosenThrough, behind: false };
@@ -49,8 +51,8 @@ export async function recover<R>(
   const chosenThrough = Math.max(loaded.chosenThrough, appliedThrough);
   for await (const entry of storedEntries(storage, appliedThrough + 1, chosenThrough)) {
     try {
-      if (entry.kind === "command") machine.apply(entry);
-      machine.advance?.(entry.slot);
+      executor.execute(entry);
+      machine.advance?.(entry.slot, executor.clientTable);
     } catch (cause) {
       throw applyThrew(groupId, `replay of slot ${entry.slot} threw`, cause);
     }

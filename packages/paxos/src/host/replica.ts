@@ -1,21 +1,24 @@
 import { channel } from "node:diagnostics_channel";
-import { sameBallot } from "../core/ballot.js";
 import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Effect, Entry, Members } from "../core/types.js";
+import type { CoreEvent, Effect, Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import { storedEntries } from "./entries.js";
 import { asFailure, interruptible } from "./failure.js";
-import type { Group, GroupMembers, GroupStatus, Leadership, Submitted } from "./group.js";
+import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
+import { handOver } from "./hand-over.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
-import type { Recovered } from "./recover.js";
+import { LocalReads } from "./local-reads.js";
+import { Proposer } from "./proposer.js";
+import type { ReplicaParts } from "./replica-parts.js";
+import type { AskedAs } from "./requests.js";
 import { Shipper } from "./shipper.js";
-import type { StateMachine } from "./state-machine.js";
+import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
@@ -39,6 +42,10 @@ export class Replica<R> implements Group<R> {
   readonly #shipper: Shipper;
   readonly #callers: Callers<R>;
   readonly #upkeep: Upkeep<R>;
+  /** Of a replica that is read, or was asked by one. */
+  #localReads: LocalReads | undefined;
+  readonly #post: (to: string, message: HostMessage) => void;
+  readonly #proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   readonly #writer: Writer;
@@ -46,19 +53,7 @@ export class Replica<R> implements Group<R> {
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
 
-  constructor(
-    home: ReplicaHome,
-    parts: {
-      groupId: string;
-      wireId: Buffer;
-      role: MemberRole;
-      founders: Configuration;
-      core: PaxosCore;
-      storage: GroupStorage;
-      machine: StateMachine<R>;
-      recovered: Recovered;
-    },
-  ) {
+  constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
     this.groupId = parts.groupId;
     this.wireId = parts.wireId;
@@ -67,7 +62,7 @@ export class Replica<R> implements Group<R> {
     this.#founders = parts.founders;
     this.#core = core;
     this.#storage = storage;
-    this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, role });
+    this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, executor: parts.executor, role });
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
@@ -78,21 +73,30 @@ export class Replica<R> implements Group<R> {
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );
+    this.#proposer = new Proposer({
+      ...parts,
+      home,
+      applier: this.#applier,
+      callers: this.#callers,
+      due: () => home.due(this as Replica<unknown>),
+      refuseIfNotLeading: () => this.#refuseIfNotLeading(),
+    });
+    this.#post = (to, message) => {
+      if (this.#failure) return;
+      home.postHost(to, this as Replica<unknown>, message);
+      home.plan(this as Replica<unknown>);
+    };
     this.#upkeep = new Upkeep({
       ...parts,
       ids,
       home,
       writer: this.#writer,
       applier: this.#applier,
-      post: (to, message) => {
-        if (this.#failure) return;
-        home.postHost(to, this as Replica<unknown>, message);
-        home.plan(this as Replica<unknown>);
-      },
+      post: this.#post,
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
-      propose: (members) => this.#submit(new Uint8Array(0), members).done,
+      propose: (members) => this.#proposer.change(members),
       trim: (throughSlot) => this.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
     });
@@ -137,36 +141,16 @@ export class Replica<R> implements Group<R> {
     return this.#callers.submissions.under.count;
   }
 
-  propose(command: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<R> {
-    if (options?.signal) return interruptible(options.signal, () => this.submit(command).done);
-    try {
-      return this.submit(command).done;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs> = {}): Promise<R> {
+    return this.#proposer.propose(command, options);
   }
 
-  submit(command: Uint8Array): Submitted<R> {
-    if (!(command instanceof Uint8Array)) throw badArgument("command", "a Uint8Array", command);
-    const { commandBytesMax } = this.#home.settings;
-    if (command.length > commandBytesMax)
-      throw badArgument("command", `at most ${commandBytesMax} bytes long`, command.length);
-    return this.#submit(command);
+  submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
+    return this.#proposer.submit(command, askedAs);
   }
 
-  #submit(command: Uint8Array, members?: Members): Submitted<R> {
-    this.#refuseIfNotLeading();
-    const { under } = this.#callers.submissions;
-    if (!under.hasRoom(command.length)) {
-      throw new PaxosError(
-        "ERR_PAXOS_OVERLOADED",
-        `group ${this.groupId} has ${under.count} commands under way, try later`,
-      );
-    }
-    const { ballot } = this.#callers.leadership.now;
-    const submitted = this.#callers.submissions.add(command, { logEnd: this.#core.logEnd, ballot }, members);
-    this.#home.due(this as Replica<unknown>);
-    return submitted;
+  register(options?: { readonly signal?: AbortSignal }): Promise<number> {
+    return this.#proposer.register(options);
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
@@ -179,30 +163,36 @@ export class Replica<R> implements Group<R> {
     });
   }
 
-  status(): GroupStatus {
-    const { nodeId, zone, now } = this.#home.settings;
-    const { leading, ready, ballot, leader } = this.#callers.leadership.now;
-    return {
+  readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>> {
+    return this.#local().read(fn, options);
+  }
+
+  #local(): LocalReads {
+    this.#localReads ??= new LocalReads({
       groupId: this.groupId,
-      nodeId,
-      zone,
-      members: nodesOf(this.#core.configuration),
+      home: this.#home,
       role: this.#role,
-      leader,
-      leading,
-      ready,
-      ballot,
-      chosenThrough: this.#core.chosenThrough,
-      appliedThrough: this.#applier.appliedThrough,
-      trimmedThrough: this.#storage.trimmedThrough,
-      leaseRemainingMs: ready ? this.#core.leaseRemainingMs(now()) : 0,
-      awaitsSnapshot: this.#applier.behind,
-      voting: this.#core.voting,
-      departed: this.#core.departed,
-      asleep: this.asleep,
-      outstanding: this.#callers.submissions.under.count,
+      core: this.#core,
+      applier: this.#applier as Applier<unknown>,
+      leadership: () => this.#callers.leadership.now,
+      read: (fn) => this.read(fn),
+      post: this.#post,
+      refuseIfStopped: () => this.#refuseIfStopped(),
+    });
+    return this.#localReads;
+  }
+
+  status(): GroupStatus {
+    return statusOf({
+      groupId: this.groupId,
+      home: this.#home,
+      role: this.#role,
+      core: this.#core,
+      storage: this.#storage,
+      applier: this.#applier,
+      callers: this.#callers,
       failure: this.#failure,
-    };
+    });
   }
 
   leadership(): Leadership {
@@ -267,16 +257,13 @@ export class Replica<R> implements Group<R> {
   async handOver(to: string): Promise<void> {
     this.#refuseIfNotLeading();
     if (to === this.#nodeId) throw badArgument("to", "another node", to);
-    const { ballot } = this.#callers.leadership.now;
-    this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() });
-    await this.#upkeep.changes.until(() => {
-      const { leading, ballot: now } = this.#callers.leadership.now;
-      return !leading || !sameBallot(now, ballot) || this.#core.heir === undefined;
+    await handOver(to, {
+      groupId: this.groupId,
+      core: this.#core,
+      leadership: () => this.#callers.leadership.now,
+      begin: () => this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() }),
+      until: (condition) => this.#upkeep.changes.until(condition),
     });
-    if (this.leading && sameBallot(this.#callers.leadership.now.ballot, ballot)) {
-      const message = `group ${this.groupId}: ${to} could not take over, is it a storage replica that keeps up?`;
-      throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
-    }
   }
 
   resign(): void {
@@ -302,7 +289,8 @@ export class Replica<R> implements Group<R> {
 
   receiveHost(from: string, message: HostMessage): void {
     if (this.#failure) return;
-    this.#upkeep.receive(from, message);
+    if ("question" in message) this.#local().receive(from, message);
+    else this.#upkeep.receive(from, message);
     this.#home.plan(this as Replica<unknown>);
   }
 
@@ -335,6 +323,7 @@ export class Replica<R> implements Group<R> {
     this.#failure = reason;
     this.#upkeep.close();
     this.#callers.end(reason);
+    this.#localReads?.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
@@ -388,6 +377,7 @@ export class Replica<R> implements Group<R> {
         break;
       case "leadership":
         this.#callers.leadershipChanged(effect);
+        this.#localReads?.leaderChanged();
         break;
       case "ship":
         this.#shipper.ship(effect);
@@ -422,12 +412,13 @@ export class Replica<R> implements Group<R> {
   #apply(entries: readonly Entry[]): void {
     if (entries.length > applyAtOnceMax) this.#home.postNow();
     try {
-      this.#applier.chosen(entries, (entry, result, failure) => this.#callers.applied(entry, result, failure));
+      this.#applier.chosen(entries, (entry, outcome, failure) => this.#callers.applied(entry, outcome, failure));
     } catch (cause) {
       this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, "it could not be applied", cause));
       return;
     }
     this.#upkeep.chosen(entries);
+    this.#localReads?.applied();
     this.#callers.appliedThrough(entries.at(-1));
     if (this.#callers.submissions.waiting) this.#home.due(this as Replica<unknown>);
   }

@@ -1,9 +1,12 @@
 import { createHash, type Hash } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
+import { PaxosError } from "../core/errors.js";
 import type { Position } from "../core/types.js";
 import type { HostMessage } from "./host-messages.js";
 import type { Pace } from "./pace.js";
+import { unsyncedBytesMax } from "./snapshot-spool.js";
 import type { Snapshot, StateMachine } from "./state-machine.js";
+import { withTable } from "./table-in-front.js";
 
 const snapshotNeeded = channel("evenkeel:paxos:snapshot-needed");
 const snapshotFailed = channel("evenkeel:paxos:snapshot-failed");
@@ -13,14 +16,17 @@ const sessionsMax = 2;
 /** Nobody has asked for a piece for this long: it is given up. */
 const idleMaxMs = 30_000;
 
+type Piece = Extract<HostMessage, { readonly type: "piece" }>;
+
 interface Session {
   readonly id: string;
+  /** In front of what the state machine gave; 0 where there is none. */
+  readonly tableBytes: number;
   readonly position: Position;
   readonly snapshot: Snapshot;
   readonly hash: Hash;
-  /** Where the newest piece begins, and itself: it may have been lost. */
-  offset: number;
-  piece: HostMessage | undefined;
+  /** The newest ones: a receiver asks for them again when they were lost, or when it restarts before they are on its disk. */
+  pieces: Piece[];
   next: number;
   reading: boolean;
   activeMs: number;
@@ -33,6 +39,8 @@ export interface SenderParts {
   readonly pace: Pace;
   readonly now: () => number;
   readonly random: () => number;
+  /** The table of clients as it is now, and the slot that was applied last; undefined while nobody ever registered. */
+  readonly table: () => { readonly slot: number; readonly bytes: Uint8Array } | undefined;
   /** Everything known of this slot, when it is. */
   readonly positionOf: (slot: number) => Position | undefined;
   readonly post: (to: string, message: HostMessage) => void;
@@ -80,15 +88,19 @@ export class SnapshotSender {
 
   fetch(to: string, id: string, offset: number): void {
     const session = this.#sessions.get(to);
-    if (session?.id !== id || offset > session.next || offset < session.offset) {
-      // Who begins the same one again has dropped what it had: it will be offered a new one.
-      if (session?.id === id) this.#end(to, session);
+    if (session?.id !== id) {
+      this.#parts.post(to, { type: "gone", id });
+      return;
+    }
+    const sent = session.pieces.find((piece) => piece.offset === offset);
+    if (sent === undefined && offset !== session.next) {
+      // Who begins the same one again, or further back than we remember, has dropped what it had: it will be offered a new one.
+      this.#end(to, session);
       this.#parts.post(to, { type: "gone", id });
       return;
     }
     session.activeMs = this.#parts.now();
-    if (session.piece !== undefined && offset === session.offset && offset !== session.next)
-      this.#send(to, session.piece);
+    if (sent !== undefined) this.#send(to, sent);
     else if (!session.reading) void this.#read(to, session);
   }
 
@@ -104,7 +116,9 @@ export class SnapshotSender {
   async #start(to: string, nowMs: number): Promise<void> {
     const { machine, positionOf, random } = this.#parts;
     try {
-      const snapshot = await (machine.snapshot as () => Snapshot | Promise<Snapshot>).call(machine);
+      const table = this.#parts.table();
+      const given = await (machine.snapshot as () => Snapshot | Promise<Snapshot>).call(machine);
+      const { snapshot, tableBytes } = await inOne(given, table);
       const position = positionOf(snapshot.slot);
       if (position === undefined || this.#closed) {
         await snapshot.close?.();
@@ -114,8 +128,8 @@ export class SnapshotSender {
       if (before !== undefined) this.#end(to, before);
       const id = `${snapshot.slot}/${++this.#count}/${Math.floor(random() * 2 ** 48).toString(36)}`;
       const hash = createHash("sha256");
-      const start = { offset: 0, piece: undefined, next: 0, reading: false, activeMs: nowMs };
-      const session: Session = { id, position, snapshot, hash, ...start };
+      const start = { pieces: [], next: 0, reading: false, activeMs: nowMs };
+      const session: Session = { id, tableBytes, position, snapshot, hash, ...start };
       this.#sessions.set(to, session);
       this.#offer(to, session);
     } catch (cause) {
@@ -123,8 +137,9 @@ export class SnapshotSender {
     }
   }
 
-  #offer(to: string, { id, position, snapshot: { sizeBytes } }: Session): void {
-    this.#parts.post(to, { type: "offer", id, position, sizeBytes });
+  #offer(to: string, { id, tableBytes, position, snapshot: { sizeBytes } }: Session): void {
+    if (tableBytes === 0) this.#parts.post(to, { type: "offer", id, position, sizeBytes });
+    else this.#parts.post(to, { type: "offerWithClients", id, position, sizeBytes, tableBytes });
   }
 
   async #read(to: string, session: Session): Promise<void> {
@@ -138,10 +153,10 @@ export class SnapshotSender {
       hash.update(bytes);
       const last = offset + length === snapshot.sizeBytes;
       const digest = last ? hash.copy().digest() : new Uint8Array(0);
-      session.offset = offset;
       session.next = offset + length;
-      session.piece = { type: "piece", id, offset, bytes, digest };
-      this.#send(to, session.piece);
+      const piece: Piece = { type: "piece", id, offset, bytes, digest };
+      remember(session.pieces, piece);
+      this.#send(to, piece);
     } catch (cause) {
       this.#end(to, session);
       this.#parts.post(to, { type: "gone", id });
@@ -151,10 +166,9 @@ export class SnapshotSender {
     }
   }
 
-  #send(to: string, piece: HostMessage): void {
-    const bytes = piece.type === "piece" ? piece.bytes.length : 0;
-    this.bytesSent += bytes;
-    this.#parts.pace.pass(bytes, () => {
+  #send(to: string, piece: Piece): void {
+    this.bytesSent += piece.bytes.length;
+    this.#parts.pace.pass(piece.bytes.length, () => {
       if (!this.#closed) this.#parts.post(to, piece);
     });
   }
@@ -168,5 +182,26 @@ export class SnapshotSender {
 
   #failed(to: string, cause: unknown): void {
     if (snapshotFailed.hasSubscribers) snapshotFailed.publish({ ...this.#parts.ids, to, cause });
+  }
+}
+
+/** A snapshot without the clients of its slot is none: whoever took it over would carry their commands out again. */
+async function inOne(snapshot: Snapshot, table: { slot: number; bytes: Uint8Array } | undefined) {
+  if (table === undefined) return { snapshot, tableBytes: 0 };
+  const bytes = snapshot.clientTable ?? (snapshot.slot === table.slot ? table.bytes : undefined);
+  if (bytes !== undefined) return { snapshot: withTable(bytes, snapshot), tableBytes: bytes.length };
+  await snapshot.close?.();
+  const what = `a snapshot of slot ${snapshot.slot} where ${table.slot} was applied last has to bring its clientTable along`;
+  throw new PaxosError("ERR_PAXOS_SNAPSHOT", what);
+}
+
+/** As many as a receiver may have been given and not made durable yet. */
+function remember(pieces: Piece[], newest: Piece): void {
+  pieces.push(newest);
+  let bytes = pieces.reduce((sum, piece) => sum + piece.bytes.length, 0);
+  for (let oldest = pieces[0] as Piece; oldest !== newest; oldest = pieces[0] as Piece) {
+    bytes -= oldest.bytes.length;
+    if (bytes < newest.bytes.length + unsyncedBytesMax) return;
+    pieces.shift();
   }
 }

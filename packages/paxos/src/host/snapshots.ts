@@ -1,4 +1,7 @@
+import { crc32 } from "node:zlib";
+import { ClientTable } from "../core/client-table.js";
 import type { PaxosCore } from "../core/core.js";
+import { PaxosError } from "../core/errors.js";
 import type { CoreEvent, Position } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
@@ -7,6 +10,7 @@ import type { ReplicaHome } from "./home.js";
 import type { HostMessage, SnapshotMessage } from "./host-messages.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
+import { spoolFile } from "./snapshot-spool.js";
 import type { StateMachine } from "./state-machine.js";
 
 /** How often a state machine that is behind its own log asks for a snapshot. */
@@ -38,12 +42,26 @@ export class Snapshots<R> {
   constructor(parts: SnapshotParts<R>) {
     this.#parts = parts;
     const { ids, home, core, storage, machine, applier, post, fail } = parts;
-    const { now, random, snapshotPieceBytes: pieceBytes } = home.settings;
+    const { now, random, snapshotPieceBytes: pieceBytes, snapshotDir } = home.settings;
     const positionOf = (slot: number) => {
       const position = core.positionFrom(slot);
       return position?.slot === slot ? position : undefined;
     };
-    this.sender = new SnapshotSender({ ids, machine, pieceBytes, pace: home.pace, now, random, positionOf, post });
+    const table = () => {
+      const { clients, clientTable } = applier.executor;
+      return clients?.used === true ? { slot: applier.appliedThrough, bytes: clientTable() } : undefined;
+    };
+    this.sender = new SnapshotSender({
+      ids,
+      machine,
+      table,
+      pieceBytes,
+      pace: home.pace,
+      now,
+      random,
+      positionOf,
+      post,
+    });
     this.receiver = new SnapshotReceiver({
       ids,
       machine,
@@ -55,7 +73,16 @@ export class Snapshots<R> {
         applier.hold();
         await parts.markInstall(position);
       },
-      done: (position) => this.#installed(position),
+      checkTable: (bytes) => {
+        if (applier.executor.clients === undefined)
+          throw new PaxosError(
+            "ERR_PAXOS_CLIENT",
+            "the others remember clients, this node was joined without clientsMax",
+          );
+        new ClientTable().load(bytes, crc32);
+      },
+      spoolFile: snapshotDir === undefined ? undefined : spoolFile(snapshotDir, ids.nodeId, ids.groupId),
+      done: (position, clientTable) => this.#installed(position, clientTable),
     });
   }
 
@@ -65,6 +92,7 @@ export class Snapshots<R> {
         if (!this.#parts.applier.behind) this.sender.needed(from, message.fromSlot);
         return;
       case "offer":
+      case "offerWithClients":
         return this.receiver.offer(from, message);
       case "fetch":
         return this.sender.fetch(from, message.id, message.offset);
@@ -103,11 +131,11 @@ export class Snapshots<R> {
     await this.#replaying;
   }
 
-  #installed(position: Position | undefined): void {
+  #installed(position: Position | undefined, clientTable: Uint8Array | undefined): void {
     const { applier, step, home, fail } = this.#parts;
     if (this.#closed) return;
     if (position !== undefined) {
-      applier.jumpTo(position.slot);
+      applier.jumpTo(position.slot, clientTable);
       step({ type: "installed", position, nowMs: home.settings.now() });
     }
     try {

@@ -1,3 +1,5 @@
+import type { ResultCodec } from "./results.js";
+
 /** What a group replicates. Lives beside the group; the group calls it, one call at a time, from the event loop's turn. */
 export interface StateMachine<R = unknown> {
   /** The slot through which its state is durable at the time of `join`: replay starts behind it. 0 for one that begins anew each time. */
@@ -8,8 +10,22 @@ export interface StateMachine<R = unknown> {
    * Throwing stops the group on this node (`ERR_PAXOS_APPLY`): a replica that skips a command is no replica any more.
    */
   apply(entry: { readonly slot: number; readonly command: Uint8Array }): R;
-  /** Everything through `slot` is applied, among it slots without a command. Called after each run of `apply`. */
-  advance?(slot: number): void;
+  /**
+   * Everything through `slot` is applied, among it slots without a command. Called after each run of `apply`. `clientTable` gives the table of clients as it is at the
+   * moment at which it is called, now or later: see there. It costs about 10 bytes a client and what the kept results take.
+   */
+  advance?(slot: number, clientTable: () => Uint8Array): void;
+  /**
+   * Of a state that outlives the process, in a group that remembers clients: what `advance`'s `clientTable` gave when the state at `appliedThrough` became durable, kept
+   * by the same durable step. Undefined where there was none yet. Without it such commands would be carried out again after a restart, so `join` refuses a state machine that tells
+   * `durableThrough` or begins above slot 0, and does not have this property. A state that begins anew with each process need not have it.
+   */
+  readonly clientTable?: Uint8Array | undefined;
+  /**
+   * How results are kept for a client that asks again. Unless told: undefined, null, booleans, strings, finite numbers and bytes come back as they were; after anything else
+   * the second answer is `ERR_PAXOS_RESULT`.
+   */
+  readonly results?: ResultCodec<R>;
   /**
    * The slot through which its state is durable now. A group whose state machine tells lets go of its log by itself: what is durable here and
    * beyond `logKeptBytesMax`. Of one that does not, the log is let go only by `trim`.
@@ -39,6 +55,8 @@ export interface Snapshot {
   readonly sizeBytes: number;
   /** `length` bytes from `offset` on (never beyond `sizeBytes`). Called in ascending order, one call at a time, each piece once. */
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+  /** The table of clients at `slot`. Needed where `slot` is not the one that was applied last when `snapshot` was called. */
+  readonly clientTable?: Uint8Array;
   /** Called once, when nobody will read it any more. */
   close?(): void | Promise<void>;
 }
@@ -46,6 +64,8 @@ export interface Snapshot {
 export interface IncomingSnapshot {
   readonly slot: number;
   readonly sizeBytes: number;
+  /** The table of clients at `slot`, to be made durable in the same step. Only in a group that remembers clients; undefined while nobody ever registered. */
+  readonly clientTable?: Uint8Array;
   /** Once, in order; each chunk is the reader's own. The next one is asked for when the last one was taken: read at your own pace. */
   readonly chunks: AsyncIterable<Uint8Array>;
 }

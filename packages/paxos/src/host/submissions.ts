@@ -17,11 +17,15 @@ export class Submissions<R> {
   }
 
   /** The leader appends in the order of the calls and nobody else appends in its ballot: the slot is known before the core is asked. */
-  add(command: Uint8Array, { logEnd, ballot }: { logEnd: number; ballot: Ballot }, members?: Members): Submitted<R> {
+  add(
+    command: Uint8Array,
+    { logEnd, ballot }: { logEnd: number; ballot: Ballot },
+    extra: { readonly members?: Members; readonly once?: boolean } = {},
+  ): Submitted<R> {
     const slot = (this.under.count > 0 ? this.#last : logEnd) + 1;
     this.#last = slot;
     const done = this.under.add(slot, ballot, command.length);
-    this.#gathered.push(members === undefined ? { id: slot, command } : { id: slot, command, members });
+    this.#gathered.push({ id: slot, command, ...extra });
     return { slot, ballot, done };
   }
 

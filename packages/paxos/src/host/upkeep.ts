@@ -103,7 +103,7 @@ export class Upkeep<R> {
     this.changes.tick();
   }
 
-  receive(from: string, message: HostMessage): void {
+  receive(from: string, message: Exclude<HostMessage, { readonly question: number }>): void {
     if (message.type === "knock") this.#births.onKnock(from, message.birth);
     else if (message.type === "known") this.#births.onKnown(from, message.birth, message.blank);
     else this.snapshots.receive(from, message);

@@ -22,20 +22,27 @@ const version = 1;
 const kinds = { doubt: 1, assured: 2 } as const;
 
 /**
- * Which groups may have lost their last write. A log whose end was torn says so once, when it is opened, and is whole again the next time; so this is
- * written down before any group is loaded, and stays until the group has made good what it may have forgotten.
+ * Which groups may have lost their last write. A log whose end was torn says so whenever it is opened until it is told that this has been written down;
+ * here it stays until the group has made good what it may have forgotten. No group is loaded in between.
  */
 export class Doubts {
   readonly #stream: WalStreamLike;
   readonly #tail: UncertainTailLike | undefined;
+  readonly #settle: () => Promise<void> | undefined;
   #batch: number | undefined;
   readonly #assured = new Set<string>();
   #noted: Promise<void> | undefined;
 
-  constructor(stream: WalStreamLike, tail: UncertainTailLike | undefined) {
+  /** `settle`: the log need not say it again. */
+  constructor(
+    stream: WalStreamLike,
+    tail: UncertainTailLike | undefined,
+    settle: () => Promise<void> | undefined = () => undefined,
+  ) {
     this.#stream = stream;
     this.#tail = tail;
-    // At once: a crash between the log's opening and this would forget the doubt. A failure is told to whoever asks.
+    this.#settle = settle;
+    // At once, for logs that say it once only. A failure is told to whoever asks.
     this.noted().catch(() => {});
   }
 
@@ -67,7 +74,13 @@ export class Doubts {
       for await (const { data } of stream.read()) this.#read(new ByteReader(data));
     }
     const tail = this.#tail;
-    if (tail === undefined || this.#batch === tail.batch) return;
+    if (tail === undefined) return;
+    // The crash may have come between the note and the log's hearing of it. No later end is torn at this batch: the note itself stands there or behind.
+    if (this.#batch !== tail.batch) await this.#write(tail);
+    await this.#settle();
+  }
+
+  async #write(tail: UncertainTailLike): Promise<void> {
     const out = new ByteWriter(320);
     out.byte(version);
     out.byte(kinds.doubt);
@@ -76,7 +89,7 @@ export class Doubts {
     out.text(tail.file);
     this.#batch = tail.batch;
     this.#assured.clear();
-    await stream.truncateBefore(await stream.append([out.take()]));
+    await this.#stream.truncateBefore(await this.#stream.append([out.take()]));
   }
 
   #read(input: ByteReader): void {

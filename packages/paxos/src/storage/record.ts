@@ -20,7 +20,7 @@ import type { Entry, PersistWrite, Position } from "../core/types.js";
  *   installing     position
  *   births         varint count, then for each: varint length + utf8 node, varint length + utf8 mark
  *   entries        varint first slot, varint count, then for each:
- *                  head u8 (the kind: 0 command, 1 noop, 2 config; +128: the ballot of the entry before), ballot unless +128,
+ *                  head u8 (the kind: 0 command, 1 noop, 2 config, 3 once; +128: the ballot of the entry before), ballot unless +128,
  *                  varint length + command
  *
  * position = varint slot, ballot, varint slot of the configuration, varint length + configuration as in a config entry
@@ -34,7 +34,7 @@ const knownFlags = 63 | moreFlags;
 const flag2 = { reset: 1, base: 2, installing: 4, births: 8 } as const;
 const positions = ["reset", "base", "installing"] as const;
 const knownFlags2 = 15;
-const kindCodes = ["command", "noop", "config"] as const satisfies readonly Entry["kind"][];
+const kindCodes = ["command", "noop", "config", "once"] as const satisfies readonly Entry["kind"][];
 const sameBallotAsBefore = 128;
 const scratch = new ByteWriter(4096);
 /** What the scratch buffer may grow to; larger records get a buffer of their own. */

@@ -25,10 +25,12 @@ export interface WalLike {
   stream(name: string): WalStreamLike;
   /** Where the log was cut off when it was opened, if its last batch may have been acknowledged before. */
   readonly uncertainFrom?: UncertainTailLike | null;
+  /** Called once that is written down here: until then the log says it again at each opening. A log without it says it once. */
+  settleUncertain?(): Promise<void>;
 }
 
 export interface WalStorageOptions {
-  /** Put before the group's id to name its stream. `"paxos/"` unless told. */
+  /** Put before the group's id to name its stream. `"paxos/"` unless told. Who uses two on one log calls `walStorage` for both in the same turn that opened it. */
   readonly prefix?: string;
   /** Bytes of all groups that may wait in the log; further writes wait here for their turn. Less than the log itself allows: 32 MiB unless told. */
   readonly bytesInFlightMax?: number;
@@ -55,7 +57,8 @@ export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (grou
     throw badArgument("uncertainTail", '"ask" or "trust"', uncertainTail);
   }
   const own = `doubts of ${prefix}`;
-  const doubts = uncertainTail === "ask" ? new Doubts(wal.stream(own), wal.uncertainFrom ?? undefined) : undefined;
+  const tail = wal.uncertainFrom ?? undefined;
+  const doubts = uncertainTail === "ask" ? new Doubts(wal.stream(own), tail, () => wal.settleUncertain?.()) : undefined;
   return (groupId) => {
     if (prefix + groupId === own) throw badArgument("groupId", `another name than ${own}`, groupId);
     return new WalGroup(wal.stream(prefix + groupId), groupId, gate, doubts);

@@ -59,7 +59,9 @@ export class Client {
         history.fail(call);
         this.#target = reply.leader ?? random.pick(replicas).name;
       } else {
-        history.unknown(call);
+        // A read that was not answered has done nothing, whatever became of it.
+        if (read) history.fail(call);
+        else history.unknown(call);
         this.#target = random.pick(replicas).name;
       }
       const think = () => (random.chance(pauseChance) ? random.between(100, 900) : random.between(0, 2 * thinkMs));

@@ -5,6 +5,7 @@ import { Journal } from "./cluster.js";
 export interface JournalDisk {
   slot: number;
   readonly commands: readonly string[];
+  readonly clientTable?: Uint8Array | undefined;
 }
 
 /** A journal with a disk of its own, that hands out its state and takes over another's. */
@@ -34,13 +35,21 @@ export class DurableJournal extends Journal {
 
   #slot = 0;
 
-  advance(slot: number): void {
+  #clientTable: () => Uint8Array = () => new Uint8Array(0);
+
+  advance(slot: number, clientTable: () => Uint8Array): void {
     this.#slot = slot;
+    this.#clientTable = clientTable;
+  }
+
+  get clientTable(): Uint8Array | undefined {
+    return this.#disk.at(-1)?.clientTable;
   }
 
   /** Brings to disk what is applied. */
   checkpoint(): void {
-    this.#disk.push({ slot: Math.max(this.#slot, this.appliedThrough), commands: [...this.commands] });
+    const slot = Math.max(this.#slot, this.appliedThrough);
+    this.#disk.push({ slot, commands: [...this.commands], clientTable: this.#clientTable() });
   }
 
   get durableThrough(): number {
@@ -65,7 +74,7 @@ export class DurableJournal extends Journal {
     const bytes = await collect({ ...snapshot, chunks: watched() });
     const commands = JSON.parse(Buffer.from(bytes).toString("utf8")) as string[];
     this.onSwitch?.("before");
-    this.#disk.push({ slot: snapshot.slot, commands });
+    this.#disk.push({ slot: snapshot.slot, commands, clientTable: snapshot.clientTable });
     this.onSwitch?.("after");
     this.commands.splice(0, Number.POSITIVE_INFINITY, ...commands);
     this.#slot = snapshot.slot;

@@ -1,3 +1,4 @@
+import { ClientTable } from "../../src/core/index.js";
 import type { CoreHooks } from "./core-hooks.js";
 import { honest, type Mutation } from "./mutation.js";
 import type { Weather } from "./nemesis.js";
@@ -10,6 +11,10 @@ export interface Mutant {
   readonly members?: boolean;
   /** With logs that come back torn. */
   readonly torn?: boolean;
+  /** With clients that ask again under the same number. */
+  readonly requests?: boolean;
+  /** With reads of the replicas' own states. */
+  readonly localReads?: boolean;
   /** What is broken inside the core. */
   readonly hooks?: Partial<CoreHooks>;
 }
@@ -34,6 +39,23 @@ function changing(name: string, changes: Partial<Mutation>, hooks: Partial<CoreH
 /** With logs that come back torn, now and then without something that others were told of. */
 function torn(name: string, changes: Partial<Mutation>, hooks: Partial<CoreHooks> = {}, weather = stormy): Mutant {
   return { ...mutant(name, changes, weather), torn: true, hooks };
+}
+
+/** With clients that ask again, and now and then more of them than are remembered. */
+function asking(name: string, changes: Partial<Mutation>, options: Partial<Mutant> = {}): Mutant {
+  return { ...mutant(name, changes, stormy), requests: true, ...options };
+}
+
+/** With replicas that are asked how old their states are. */
+function reading(name: string, staleness: Mutation["staleness"], weather: Partial<Weather> = {}): Mutant {
+  return { ...mutant(name, { staleness }, { ...stormy, drift: 0, ...weather }), localReads: true };
+}
+
+/** Remembers all but the one heard of last, where an honest replica forgets the one unheard of for longest. */
+class ForgetsAnother extends ClientTable {
+  protected override victim(clients: Iterable<number>): number {
+    return [...clients].at(-2) as number;
+  }
 }
 
 /** Wiped once: the disk was replaced, the name was not. */
@@ -140,5 +162,20 @@ export const mutants: readonly Mutant[] = [
   changing("takes a snapshot over in two halves", { tearsInstalls: true }),
   changing("sends snapshots without their members", {
     position: (position, founders) => ({ ...position, configuration: founders }),
+  }),
+  asking("carries out whatever the log says, whoever may have asked for it before", {
+    betrayal: () => ({ carriesOutAgain: true }),
+  }),
+  asking("looks into the table of clients when it proposes, and not when it applies", {
+    betrayal: () => ({ carriesOutAgain: true }),
+    judgesAtProposal: true,
+  }),
+  asking("sends snapshots without the table of clients", { forgetsClients: true }, { members: true }),
+  reading("takes an answer about its age for as new as its arrival", "from the answer"),
+  reading("takes an answer about its age for true before it has applied as much", "before it is applied"),
+  reading("believes its own clock about its age", "without drift", { drift: 0.1, lossChance: 0.3 }),
+  reading("asks whoever believes that it leads how old it is", "of any leader"),
+  asking("forgets another client than the others do", {
+    betrayal: (node) => (node === "b1" ? { table: () => new ForgetsAnother() } : {}),
   }),
 ];

@@ -7,6 +7,7 @@ import type {
   PersistWrite,
   Position,
 } from "../../src/core/index.js";
+import type { Betrayal } from "./machine.js";
 import type { SimStorage } from "./storage.js";
 
 /**
@@ -26,6 +27,14 @@ export interface Mutation {
   readsAtOnce(core: PaxosCore, nowMs: number): boolean;
   /** What a snapshot says of its slot. */
   position(position: Position, founders: Configuration): Position;
+  /** How the state machine of this node is unfaithful to its clients. */
+  betrayal(node: string): Betrayal;
+  /** What a snapshot says of clients is left behind. */
+  readonly forgetsClients: boolean;
+  /** Whoever leads looks into the table of clients before it proposes, and nobody does afterwards. */
+  readonly judgesAtProposal: boolean;
+  /** How a replica takes its state for newer than it is. */
+  readonly staleness: "told" | "from the answer" | "before it is applied" | "without drift" | "of any leader";
   readonly tearsInstalls: boolean;
   readonly releasesEverything: boolean;
   readonly confirmsEarly: boolean;
@@ -47,6 +56,10 @@ export const honest: Mutation = {
   shipsThrough: (throughSlot) => throughSlot,
   readsAtOnce: () => false,
   position: (position) => position,
+  betrayal: () => ({}),
+  forgetsClients: false,
+  judgesAtProposal: false,
+  staleness: "told",
   tearsInstalls: false,
   releasesEverything: false,
   confirmsEarly: false,

@@ -8,7 +8,7 @@ import {
   type PersistWrite,
   sameBallot,
 } from "../../src/core/index.js";
-import { Machine } from "./machine.js";
+import { type Betrayal, Machine } from "./machine.js";
 import type { SimReplica } from "./replica.js";
 
 /** Thrown where the run leaves what the protocol promises. */
@@ -30,9 +30,22 @@ export class Observer {
   /** Highest ballot that each node has answered in, over all its lives. */
   readonly #spoken = new Map<string, Ballot>();
 
+  /** Slots that a client was answered for, when, in true time, and the highest of those so far. */
+  readonly #acknowledged: { readonly atMs: number; readonly through: number }[] = [];
+
+  onAcknowledged(slot: number, atMs: number): void {
+    const through = Math.max(slot, this.#acknowledged.at(-1)?.through ?? 0);
+    this.#acknowledged.push({ atMs, through });
+  }
+
+  /** The highest slot that had been acknowledged before this moment. */
+  acknowledgedBefore(atMs: number): number {
+    return this.#acknowledged.findLast((one) => one.atMs < atMs)?.through ?? 0;
+  }
+
   /** What every state machine must be, slot by slot; index 0 is before slot 1. */
-  readonly #reference = new Machine();
-  readonly #states: string[] = [this.#reference.fingerprint()];
+  readonly #reference: Machine;
+  readonly #states: string[];
 
   /** I14: a state machine is what the log makes of it, at the slot at which it says it is: old or new, never a mixture. */
   onState(replica: SimReplica): void {
@@ -42,7 +55,10 @@ export class Observer {
     }
   }
 
-  constructor(founders: readonly string[]) {
+  /** `betrayal`: what all state machines have in common, so that what comes of it must show elsewhere. */
+  constructor(founders: readonly string[], betrayal: Betrayal = {}) {
+    this.#reference = new Machine(betrayal);
+    this.#states = [this.#reference.fingerprint()];
     this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
   }
 
@@ -59,16 +75,19 @@ export class Observer {
         if (entry.slot !== this.chosen.length + 1)
           throw new Violation(`${by} reports slot ${entry.slot} before the one below`);
         // A slot below a change of members may be counted by the new ones already: their quorums meet the old.
-        const counts = [this.configurationAt(entry.slot), ...this.replicas.map(({ core }) => core?.configuration)];
         const holders = this.replicas.filter((replica) => replica.holds(entry)).map(({ name }) => name);
-        if (!counts.some((one) => one !== undefined && isQuorumOf(one, holders))) {
+        const decides = (one: Configuration | undefined) => one !== undefined && isQuorumOf(one, holders);
+        if (
+          !decides(this.configurationAt(entry.slot)) &&
+          !this.replicas.some(({ core }) => decides(core?.configuration))
+        ) {
           throw new Violation(`${by} reports slot ${entry.slot} as chosen, durable on ${holders} only`);
         }
         this.chosen.push(entry);
         this.#reference.apply(entry);
         this.#states.push(this.#reference.fingerprint());
         if (entry.kind === "config") this.#onConfiguration(decodeConfiguration(entry.command, entry.slot));
-      } else if (!sameBallot(known.ballot, entry.ballot) || Buffer.compare(known.command, entry.command) !== 0) {
+      } else if (!sameBallot(known.ballot, entry.ballot) || !sameBytes(known.command, entry.command)) {
         throw new Violation(`slot ${entry.slot}: ${text(known.ballot)} chosen, ${by} reports ${text(entry.ballot)}`);
       }
     }
@@ -198,9 +217,15 @@ export class Observer {
   }
 }
 
+/** Most are the very same object, or a few bytes. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || Buffer.compare(a, b) === 0;
+}
+
 function isQuorumOf({ storage, log }: Configuration, nodes: readonly string[]): boolean {
-  const members = [...storage, ...log];
-  return members.filter((node) => nodes.includes(node)).length * 2 > members.length;
+  let held = 0;
+  for (const node of nodes) if (storage.includes(node) || log.includes(node)) held++;
+  return held * 2 > storage.length + log.length;
 }
 
 function show({ slot, storage, log }: Configuration): string {

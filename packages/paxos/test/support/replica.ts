@@ -1,8 +1,10 @@
 import type { Random, SimNode } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
+  type Ballot,
   type BondEffect,
   Bonds,
+  ClientTable,
   type Configuration,
   type CoreEvent,
   type CoreOptions,
@@ -18,12 +20,15 @@ import {
   type Members,
   type Message,
   PaxosCore,
+  PaxosError,
   type PersistedState,
   type PersistWrite,
   type Position,
   sameBallot,
 } from "../../src/core/index.js";
-import { type Answer, encodeSwap, Machine, type Op } from "./machine.js";
+import { Freshness } from "../../src/host/freshness.js";
+import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "../../src/host/host-messages.js";
+import { type Answer, encodeAsked, encodeSwap, Machine, type Op, type Request } from "./machine.js";
 import { honest, type Mutation } from "./mutation.js";
 import { type Observer, Violation } from "./observer.js";
 import { SimStorage } from "./storage.js";
@@ -32,12 +37,14 @@ import type { Tally } from "./tally.js";
 export type Reply =
   | { readonly kind: "ok"; readonly answer: Answer }
   | { readonly kind: "refused"; readonly leader: string | undefined }
-  | { readonly kind: "unknown" };
+  | { readonly kind: "unknown" }
+  /** Nobody remembers this client: nothing was done, and what was done before nobody knows. */
+  | { readonly kind: "forgotten" };
 
 export type Respond = (reply: Reply) => void;
 
 interface Waiting {
-  readonly op: Op;
+  readonly op: Op | Request | { readonly kind: "chosen" };
   readonly respond: Respond;
 }
 
@@ -55,14 +62,22 @@ export interface ReplicaParts {
   readonly bonded?: boolean;
 }
 
+/** Takes an answer for as new as its arrival. */
+class CountsFromAnswer extends Freshness {
+  override answered(question: number, slot: number): void {
+    if (this.questions.has(question)) this.questions.set(question, this.nowMs);
+    super.answered(question, slot);
+  }
+}
+
 /** Drives the shipped core on a simulated node as the host does on a real one: the same events, the same effects. */
 export class SimReplica {
   readonly name: string;
   readonly node: SimNode<Uint8Array>;
   readonly storage: SimStorage;
-  machine = new Machine();
+  machine: Machine;
   /** The state machine's own disk: what it begins with in its next life, unless that crash came later than it tells. */
-  checkpoint = new Machine();
+  checkpoint: Machine;
   /** The observer's: what it has looked at. */
   configurationSeen: Configuration | undefined;
   /** Whether this node was ever started. */
@@ -76,12 +91,13 @@ export class SimReplica {
   core: PaxosCore | undefined;
   bonds: Bonds | undefined;
   #wasAsleep = false;
+  freshness: Freshness | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
   #ids = 0;
   #gathered: (Waiting & { id: number })[] = [];
   #asked = new Map<number, Waiting>();
-  #proposed = new Map<number, Waiting & { ballot: string }>();
+  #proposed = new Map<number, Waiting & { ballot: Ballot }>();
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #cancelWake: () => void = () => {};
   readonly #luck: Random;
@@ -92,12 +108,15 @@ export class SimReplica {
     this.node = parts.node;
     this.name = parts.node.name;
     this.storage = new SimStorage(parts.node);
+    const betrayal = this.#mutation.betrayal(this.name);
+    this.machine = new Machine(betrayal);
+    this.checkpoint = new Machine(betrayal);
     this.#luck = parts.random.fork("recovery");
     parts.observer.replicas.push(this);
   }
 
   get leaseRemainingMs(): number {
-    if (!this.node.up || this.core === undefined) return 0;
+    if (!this.node.up || this.core?.leading !== true) return 0;
     return this.core.leaseRemainingMs(this.node.now);
   }
 
@@ -126,6 +145,7 @@ export class SimReplica {
     this.#wasAsleep = false;
     this.core = new PaxosCore(given, state, this.#mutation.bornAtMs(this.node.now), this.bonds);
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
+    this.freshness = this.#newFreshness();
     this.#wake();
   }
 
@@ -200,6 +220,8 @@ export class SimReplica {
     this.#gathered = [];
     this.#asked.clear();
     this.#proposed.clear();
+    this.freshness?.end(new PaxosError("ERR_PAXOS_CLOSED", "crashed"));
+    this.freshness = undefined;
     this.node.crash();
     this.core = undefined;
   }
@@ -312,6 +334,7 @@ export class SimReplica {
     tally.add("snapshots offered");
     const said = this.#mutation.position(position, this.#founders);
     const snapshot = this.machine.copy();
+    if (this.#mutation.forgetsClients) snapshot.clients = new ClientTable();
     const takes = this.#luck.pick([1, 10, 100, 300]);
     this.node.scheduler.timer(takes, () => {
       // The sender may have died on the way, or nobody may be there to take it.
@@ -373,7 +396,7 @@ export class SimReplica {
   }
 
   /** A request has arrived. Those of one moment are proposed together. */
-  request(op: Op, respond: Respond): void {
+  request(op: Op | Request, respond: Respond): void {
     const core = this.core as PaxosCore;
     const id = ++this.#ids;
     if (op.kind === "read") {
@@ -385,6 +408,13 @@ export class SimReplica {
       if (core.leading && core.leaseRemainingMs(this.node.now) === 0) this.#parts.tally.add("reads without a lease");
       this.#step({ type: "read", id, nowMs: this.node.now });
       return;
+    }
+    if (op.kind === "once" && this.#mutation.judgesAtProposal) {
+      const answer = this.machine.answered(op.client, op.sequence);
+      if (answer !== undefined) {
+        respond({ kind: "ok", answer });
+        return;
+      }
     }
     this.#gathered.push({ id, op, respond });
     if (this.#gathered.length === 1) this.node.timer(0.05, () => this.#propose());
@@ -401,6 +431,7 @@ export class SimReplica {
   #propose(): void {
     const proposals = this.#gathered.map(({ id, op, respond }) => {
       this.#asked.set(id, { op, respond });
+      if (op.kind === "once" || op.kind === "register") return { id, command: encodeAsked(op), once: true };
       const { key, value } = op as Extract<Op, { kind: "swap" }>;
       return { id, command: encodeSwap(key, value, value % 40) };
     });
@@ -416,10 +447,66 @@ export class SimReplica {
         this.#carryOutBonds(bonds.receive(from, decodeBondMessage(bytes), this.#mutation.clock(this.node.now)));
       return;
     }
+    if (isHostMessage(bytes)) {
+      this.#receiveHost(from, decodeHostMessage(bytes));
+      return;
+    }
     const message = decodeMessage(bytes);
     for (const [sender, received] of this.#mutation.receive(from, message, this.node.now)) {
       this.#step({ type: "message", from: sender, message: received, nowMs: this.node.now });
     }
+  }
+
+  #receiveHost(from: string, message: HostMessage): void {
+    if (message.type === "fresh") this.freshness?.answered(message.question, message.slot);
+    if (message.type !== "freshness") return;
+    this.#tellChosen((slot) => this.node.send(from, encodeHostMessage({ ...message, type: "fresh", slot })));
+  }
+
+  /** What is known as chosen by one who leads, as a linearizable read sees it. */
+  #tellChosen(tell: (slot: number) => void): void {
+    const { core } = this;
+    if (core === undefined) return;
+    if (this.#mutation.staleness === "of any leader" && core.leading) {
+      tell(core.knownChosen);
+      return;
+    }
+    const id = ++this.#ids;
+    const respond: Respond = (reply) => {
+      if (reply.kind === "ok") tell(reply.answer);
+    };
+    this.#asked.set(id, { op: { kind: "chosen" }, respond });
+    this.#step({ type: "read", id, nowMs: this.node.now });
+  }
+
+  #newFreshness(): Freshness {
+    const { staleness } = this.#mutation;
+    const { life } = this.node;
+    const Kind = staleness === "from the answer" ? CountsFromAnswer : Freshness;
+    return new Kind({
+      groupId: "g",
+      now: () => this.node.now,
+      random: () => this.#luck.next(),
+      clockDriftMax: staleness === "without drift" ? 0 : 0.1,
+      askEveryMs: 50,
+      answerMs: 300,
+      patienceMs: 600,
+      waitingMax: 100,
+      appliedThrough: () =>
+        staleness === "before it is applied" ? Number.POSITIVE_INFINITY : this.machine.appliedThrough,
+      leads: () => this.ready && this.leaseRemainingMs > 0,
+      ask: (question) => {
+        const leader = this.core?.leader;
+        if (leader === this.name) this.#tellChosen((slot) => this.freshness?.answered(question, slot));
+        else if (leader !== undefined) this.node.send(leader, encodeHostMessage({ type: "freshness", question }));
+      },
+      timer: (delayMs, action) => {
+        const cancel = this.node.timer(delayMs, () => {
+          if (this.node.life === life) action();
+        });
+        return cancel;
+      },
+    });
   }
 
   #wake(): void {
@@ -439,7 +526,7 @@ export class SimReplica {
     if (core === undefined) return;
     const life = this.node.life;
     const nowMs = this.#mutation.clock(event.nowMs);
-    for (const effect of core.step({ ...event, nowMs })) {
+    for (const effect of core.step(nowMs === event.nowMs ? event : { ...event, nowMs })) {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
@@ -471,18 +558,23 @@ export class SimReplica {
           // What a snapshot has brought, and the log brings after it.
           if (this.role === "log" || entry.slot <= this.machine.appliedThrough) continue;
           const answer = this.machine.apply(entry);
+          const { verdict } = this.machine;
+          if (verdict === "applied") tally.add("requests carried out before");
           const waiting = this.#proposed.get(entry.slot);
           if (waiting === undefined) continue;
           this.#proposed.delete(entry.slot);
-          const ours = waiting.ballot === JSON.stringify(entry.ballot);
-          waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
+          const ours = sameBallot(waiting.ballot, entry.ballot);
+          if (ours && answer !== undefined) observer.onAcknowledged(entry.slot, this.node.scheduler.now);
+          if (ours && verdict === "unknown") waiting.respond({ kind: "forgotten" });
+          else waiting.respond(ours && answer !== undefined ? { kind: "ok", answer } : { kind: "unknown" });
         }
+        this.freshness?.applied();
         return;
       case "proposed": {
         const waiting = this.#asked.get(effect.id);
         if (waiting === undefined) return;
         this.#asked.delete(effect.id);
-        this.#proposed.set(effect.slot, { ...waiting, ballot: JSON.stringify(effect.ballot) });
+        this.#proposed.set(effect.slot, { ...waiting, ballot: effect.ballot });
         return;
       }
       case "rejected": {
@@ -495,11 +587,16 @@ export class SimReplica {
       }
       case "readable": {
         const waiting = this.#asked.get(effect.id) as Waiting;
+        const core = this.core as PaxosCore;
         this.#asked.delete(effect.id);
         if (this.machine.appliedThrough < effect.slot) throw new Error("readable before its slot was reported");
         tally.add(this.leaseRemainingMs > 0 ? "reads by lease" : "reads by round");
         if (this.core?.asleep) tally.add("reads by lease while all sleep");
-        waiting.respond({ kind: "ok", answer: this.machine.get(waiting.op.key) });
+        const { op } = waiting;
+        waiting.respond({
+          kind: "ok",
+          answer: op.kind === "chosen" ? core.knownChosen : this.machine.get((op as Op).key),
+        });
         return;
       }
       case "release":
@@ -522,6 +619,7 @@ export class SimReplica {
           tally.add("reigns");
           observer.onLeading(this, effect.ballot);
         } else this.#unknown();
+        this.freshness?.leaderChanged();
         return;
       case "ship":
         tally.add("ships");
@@ -594,7 +692,7 @@ export class SimReplica {
     for (const [slot, waiting] of this.#proposed) {
       this.#proposed.delete(slot);
       this.#parts.tally.add("unknown outcomes");
-      if (this.#mutation.proposesAgain) this.node.timer(50, () => this.request(waiting.op, waiting.respond));
+      if (this.#mutation.proposesAgain) this.node.timer(50, () => this.request(waiting.op as Op, waiting.respond));
       else waiting.respond({ kind: "unknown" });
     }
   }

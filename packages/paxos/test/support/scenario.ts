@@ -1,12 +1,14 @@
 import { assertLinearizable, History, World } from "@evenkeel/simulation";
 import type { Configuration, MemberRole } from "../../src/core/index.js";
 import { Client } from "./clients.js";
+import { LocalReader } from "./local-reader.js";
 import { type Answer, type Op, opKey, swapModel } from "./machine.js";
 import type { Mutation } from "./mutation.js";
 import { drawWeather, Nemesis, type Weather } from "./nemesis.js";
 import { Observer, Violation } from "./observer.js";
 import { Operator } from "./operator.js";
 import { SimReplica } from "./replica.js";
+import { RetryingClient } from "./retrying-client.js";
 import { Tally } from "./tally.js";
 
 export interface ScenarioOptions {
@@ -18,6 +20,10 @@ export interface ScenarioOptions {
   readonly members?: boolean;
   /** Whether logs come back torn; drawn from the seed unless told. */
   readonly torn?: boolean;
+  /** Whether some clients ask under numbers of their own, and try again; drawn from the seed unless told. */
+  readonly requests?: boolean;
+  /** Whether replicas are asked how old their states are; drawn from the seed unless told. */
+  readonly localReads?: boolean;
   /** For debugging: a look at the replicas before the first event. */
   /** Whether the group may sleep; drawn from the seed unless told. */
   readonly sleeping?: boolean;
@@ -42,12 +48,14 @@ const spareStorage = ["s1", "s2", "s3", "s4"];
 /** One world from its seed: three replicas (sometimes five), some clients, bad weather, then calm. Throws at the first thing that must not be. */
 export function runScenario({
   seed,
-  faultsMs = 2500,
+  faultsMs = 2000,
   mutation,
   weather: given,
   members,
   torn: tearing,
   sleeping,
+  requests: asking,
+  localReads,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
@@ -73,7 +81,9 @@ export function runScenario({
   const sleep = random.fork("sleep");
   const bonded = sleeping ?? (mutation === undefined && sleep.chance(0.4));
   const sleepAfterMs = sleep.pick([0, 20, 100]);
-  const observer = new Observer(names);
+  const retrying = random.fork("requests");
+  const requests = asking ?? (mutation === undefined && retrying.chance(0.25));
+  const observer = new Observer(names, mutation?.betrayal("everybody"));
   const replica = (name: string, role?: MemberRole) =>
     new SimReplica({
       node: world.node(name),
@@ -105,12 +115,32 @@ export function runScenario({
       random: random.fork(`client ${index}`),
       keys: 1 + (index % 2),
       readShare: bonded ? 0.6 : 0.4,
-      thinkMs: random.pick([1, 5, 20]),
+      thinkMs: random.pick([2, 10, 40]),
       pauseChance,
       timeoutMs: 400,
       nextValue: () => ++values,
     });
   });
+  const retryingClients = Array.from({ length: requests ? 1 + retrying.int(3) : 0 }, (_, index) => {
+    const own = retrying.fork(`client ${index}`);
+    // One place is always missing when there are three of them and two places.
+    const [clientsMax, patienceMs] = [retrying.fork("places").pick([2, 2, 10]), own.pick([30, 150, 400])];
+    return new RetryingClient(`retrying ${index}`, {
+      world,
+      history,
+      replicas,
+      tally,
+      random: own,
+      clientsMax,
+      keys: [100, 101],
+      patienceMs,
+    });
+  });
+  // Where clocks are as wrong as they like, nobody can tell how old anything is.
+  const reading = random.fork("local reads");
+  const locally = localReads ?? (mutation === undefined && leaseReads && reading.chance(0.25));
+  const readers = locally ? [new LocalReader({ world, replicas, observer, tally, random: reading })] : [];
+  const everybody = [...clients, ...retryingClients, ...readers];
 
   const operator = changing
     ? new Operator({ world, replicas, spares, random: random.fork("operator"), tally })
@@ -122,23 +152,25 @@ export function runScenario({
   world.run({ untilMs: faultsMs });
   if (operator !== undefined) operator.stopped = true;
   nemesis.stop();
-  const before = clients.map(({ succeeded }) => succeeded);
+  const before = everybody.map(({ succeeded }) => succeeded);
   const current = () => {
     const { storage, log } = observer.configurations.at(-1) as Configuration;
     return replicas.filter(({ name }) => storage.includes(name) || log.includes(name));
   };
   const recovered = () =>
-    clients.every((client, index) => client.succeeded > (before[index] as number) + 2) &&
+    everybody.every((client, index) => client.succeeded > (before[index] as number) + 2) &&
     current().every((replica) => replica.core?.leader !== undefined);
-  world.run({ untilMs: faultsMs + RECOVERY_MAX_MS, until: recovered });
+  world.run({ untilMs: faultsMs + RECOVERY_MAX_MS, until: nowAndThen(world, recovered) });
   if (!recovered()) throw new Violation(`no progress within ${RECOVERY_MAX_MS} ms after the faults ended`);
-  for (const client of clients) client.stopped = true;
+  for (const client of everybody) client.stopped = true;
   const quietMs = world.now;
   const equal = () => current().every((replica) => replica.core?.chosenThrough === observer.chosen.length);
-  world.run({ untilMs: quietMs + 1000, until: () => world.now > quietMs + 500 && equal() });
+  world.run({ untilMs: quietMs + 1000, until: nowAndThen(world, () => world.now > quietMs + 300 && equal()) });
   if (!equal()) throw new Violation("the replicas do not catch up once it is quiet");
   const states = current().filter(({ role }) => role === "storage");
   if (new Set(states.map(({ machine }) => machine.fingerprint())).size > 1) throw new Violation("the replicas differ");
+  if (mutation === undefined && new Set(states.map(({ machine }) => machine.clientsText())).size > 1)
+    throw new Violation("the replicas remember different clients");
   assertLinearizable(history, swapModel, { partitionBy: opKey });
 
   for (const [what, count] of Object.entries(world.network.counters)) tally.add(`messages ${what}`, count);
@@ -148,6 +180,16 @@ export function runScenario({
     fingerprint: world.fingerprint,
     chosen: observer.chosen.length,
     operations: history.operations().length,
+  };
+}
+
+/** Looks once a millisecond, not at each event. */
+function nowAndThen(world: World<Uint8Array>, condition: () => boolean): () => boolean {
+  let nextMs = 0;
+  return () => {
+    if (world.now < nextMs) return false;
+    nextMs = world.now + 1;
+    return condition();
   };
 }
 

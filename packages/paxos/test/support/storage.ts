@@ -115,7 +115,7 @@ export class SimStorage {
 
   /** The newest record, if it may go bad without taking more than itself along: it is not one that begins the log anew. */
   get perishable(): SimWrite | undefined {
-    const newest = this.#journal.records().at(-1);
+    const newest = this.#journal.records(-1)[0];
     if (newest === undefined || this.#forgotten.has(newest)) return undefined;
     return newest.reset === undefined && newest.installing === undefined ? newest : undefined;
   }
@@ -136,8 +136,7 @@ export class SimStorage {
   get durable(): Folded {
     const count = this.#journal.durableCount;
     if (count > this.#durableCount) {
-      for (const record of this.#kept(this.#journal.records().slice(this.#durableCount, count)))
-        this.#durable.apply(record);
+      for (const record of this.#kept(this.#journal.records(this.#durableCount, count))) this.#durable.apply(record);
       this.#durableCount = count;
     }
     return this.#durable;

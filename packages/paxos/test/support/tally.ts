@@ -1,5 +1,8 @@
 import type { Message } from "../../src/core/index.js";
 
+/** Made once each: it is asked for with every message. */
+const sentLabels = new Map<string, string>();
+
 /** Counts what occurred, so that a test can insist that it did. */
 export class Tally {
   readonly counts: Record<string, number> = {};
@@ -9,7 +12,13 @@ export class Tally {
   }
 
   sent(message: Message): void {
-    this.add(`sent ${message.type}`);
+    const { type } = message;
+    let label = sentLabels.get(type);
+    if (label === undefined) {
+      label = `sent ${type}`;
+      sentLabels.set(type, label);
+    }
+    this.add(label);
     if (message.type === "ack" && message.gap) this.add("gaps reported");
     if (message.type === "preVoteReply" && !message.granted) this.add("pre-votes refused");
     if (message.type === "nack" && message.promised.round <= message.ballot.round)

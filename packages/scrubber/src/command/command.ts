@@ -9,6 +9,7 @@ import { Scrubber, type ScrubberOptions } from "../scrubber.js";
 import { directory, directoryBytes } from "./directory.js";
 import { jsonLines } from "./json-lines.js";
 import { isRight, reportJson, reportText } from "./output.js";
+import { runPairCommand } from "./pair-command.js";
 import { Progress, type ProgressOutput } from "./progress.js";
 
 /** Where a command writes to. What it returns is awaited, so that a slow reader is waited for. */
@@ -22,6 +23,7 @@ export interface CommandOutput {
 const usage = `Compares copies of data, and names the keys that differ. Changes nothing.
 
   evenkeel-scrub SOURCE SOURCE [SOURCE ...]
+  evenkeel-scrub pair --config MODULE         two stores that replicate with a delay: pair --help tells more
 
 A SOURCE is
   a folder        its files, by path and contents: two archives, two backups, a copy of anything
@@ -60,6 +62,7 @@ interface Arguments {
 
 /** Runs the command; resolves with its exit status. */
 export async function runCommand(args: readonly string[], output: CommandOutput): Promise<number> {
+  if (args[0] === "pair") return runPairCommand(args.slice(1), output);
   let parsed: Arguments | "help";
   try {
     parsed = parse(args);

@@ -2,7 +2,7 @@ import type { Divergence, PassReport } from "../core/finding.js";
 import type { KeyRange } from "../core/source.js";
 import { keyText } from "./json-lines.js";
 
-const KEYS_SHOWN_MAX = 1_000;
+export const KEYS_SHOWN_MAX = 1_000;
 
 export function reportText(report: PassReport): string {
   const found = divergenceLines(report.divergences);
@@ -24,7 +24,6 @@ export function reportText(report: PassReport): string {
 /** The shapes of `--json` are a promise like any other. Keys are text as people read them, and base64. */
 export function reportJson(report: PassReport): string {
   const { divergences, unreadable, unexamined, unstable, absent, ...rest } = report;
-  const range = ({ from, to }: KeyRange) => ({ from: base64(from), to: to === undefined ? null : base64(to) });
   const value = {
     agree: isRight(report),
     ...rest,
@@ -40,12 +39,12 @@ export function reportJson(report: PassReport): string {
     })),
     unreadable: unreadable.map(({ replica, range: over, cause }) => ({
       source: replica,
-      ...range(over),
+      ...rangeJson(over),
       cause: messageOf(cause),
     })),
     absent: absent.map(({ replica, why, cause }) => ({ source: replica, why, cause: messageOf(cause) })),
-    unexamined: unexamined.map(range),
-    unstable: unstable.map(range),
+    unexamined: unexamined.map(rangeJson),
+    unstable: unstable.map(rangeJson),
   };
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
@@ -74,7 +73,11 @@ function divergenceLines(divergences: readonly Divergence[]): string[] {
   return lines;
 }
 
-function rangeText({ from, to }: KeyRange): string {
+export function rangeJson({ from, to }: KeyRange): { readonly from: string; readonly to: string | null } {
+  return { from: base64(from), to: to === undefined ? null : base64(to) };
+}
+
+export function rangeText({ from, to }: KeyRange): string {
   if (from.length === 0 && to === undefined) return "anywhere";
   return `from ${from.length === 0 ? "the start" : JSON.stringify(keyText(from))} ${to === undefined ? "on" : `to below ${JSON.stringify(keyText(to))}`}`;
 }
@@ -83,6 +86,6 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
-function messageOf(cause: unknown): string {
+export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }

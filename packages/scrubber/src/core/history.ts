@@ -8,6 +8,12 @@ interface Open {
   readonly since: Since;
 }
 
+export interface SavedHistory {
+  readonly read: readonly { readonly replica: string; readonly at: Position }[];
+  readonly kept: readonly { readonly replica: string; readonly at: Position }[];
+  readonly open: readonly Open[];
+}
+
 /** What passes before the one that runs have seen: from when on a finding may date. Bounded by the findings of one pass. */
 export class History {
   /** By replica, the last position at which all of it was compared; and the last at which what it had written was. */
@@ -30,6 +36,21 @@ export class History {
     const read = this.#read.get(replica);
     const kept = this.#keptPass ? this.#kept.get(replica) : undefined;
     return { after: kept === undefined || (read ?? -1) > kept ? read : kept, by: this.#at };
+  }
+
+  /** For the next process. */
+  saved(): SavedHistory {
+    const positions = (of: ReadonlyMap<string, Position>) => [...of].map(([replica, at]) => ({ replica, at }));
+    return { read: positions(this.#read), kept: positions(this.#kept), open: [...this.#open.values()].flat() };
+  }
+
+  recall({ read, kept, open }: SavedHistory): void {
+    for (const { replica, at } of read) this.#read.set(replica, at);
+    for (const { replica, at } of kept) this.#kept.set(replica, at);
+    for (const one of open) {
+      const at = slot(one.replica, one.key);
+      this.#open.set(at, [...(this.#open.get(at) ?? []), one]);
+    }
   }
 
   /** A pass has ended. One that did not compare everything proves nothing about what it did not find. */

@@ -62,7 +62,7 @@ export class Pace {
   }
 
   /**
-   * Milliseconds to wait before a step of so many bytes. `busy`: how busy the foreground is, 0 to 1. `lagMs`: by how much the last pause was longer
+   * Milliseconds to wait when a step of so many bytes is done: what there was in it is known then. `busy`: how busy the foreground is, 0 to 1. `lagMs`: by how much the last pause was longer
    * than asked for, which is how late everybody else's timers are too. `workMs`: how long the last step took.
    */
   waitMs(
@@ -71,7 +71,13 @@ export class Pace {
     { busy, lagMs, workMs }: { busy: number; lagMs: number; workMs: number },
   ): number {
     const { dutyMax, yieldMsMax } = this.#options;
-    const planned = (bytes / this.bytesPerSecond(nowMs)) * 1000;
+    const rate = this.bytesPerSecond(nowMs);
+    // What has grown beyond what was expected must not stretch the round.
+    const leftMs = Math.max(0, this.#startedMs + this.#options.roundMs * PLANNED_SHARE - nowMs);
+    const planned = Math.min(
+      (bytes / rate) * 1000,
+      this.#expectedBytes === undefined ? Number.POSITIVE_INFINITY : leftMs,
+    );
     const atLeast = Math.min(yieldMsMax, workMs * (1 / dutyMax - 1));
     const yielding = Math.min(yieldMsMax, Math.max(busy * busy * yieldMsMax, lagMs * LAG_FACTOR));
     return Math.max(planned, atLeast, yielding);

@@ -33,6 +33,8 @@ export interface StepDone {
   readonly through: Uint8Array | undefined;
   /** Compared in this step, as the source with the most holds it. */
   readonly bytes: number;
+  /** Found in this pass so far, ranges that were not examined and unstable ones counted. */
+  readonly findings: number;
 }
 
 /** Compares all sources over all keys at one position, and narrows every difference to its keys. */
@@ -74,7 +76,7 @@ class Pass {
       const to: Uint8Array | undefined = known ? undefined : await this.#stepEnd(from);
       const bytes = await this.#step({ from, to });
       from = to;
-      await onStep?.({ through: to, bytes });
+      await onStep?.({ through: to, bytes, findings: this.#found() });
     }
     const compared = this.#panel.names;
     return {
@@ -133,12 +135,12 @@ class Pass {
       return;
     }
     const said = await this.#panel.digests(pieces);
-    const before = this.#findings() + this.#unexamined.length + this.#unstable.length;
+    const before = this.#found();
     for (const [index, piece] of pieces.entries()) {
       const pieceAnswers = said[index] ?? [];
       if (!agree(pieceAnswers)) await this.#narrow(piece, pieceAnswers);
     }
-    if (this.#findings() + this.#unexamined.length + this.#unstable.length === before) joinRange(this.#unstable, range);
+    if (this.#found() === before) joinRange(this.#unstable, range);
   }
 
   async #readOut(range: KeyRange): Promise<void> {
@@ -172,6 +174,10 @@ class Pass {
 
   #findings(): number {
     return this.#divergences.length + this.#unreadable.length;
+  }
+
+  #found(): number {
+    return this.#findings() + this.#unexamined.length + this.#unstable.length;
   }
 }
 

@@ -1,3 +1,5 @@
+import { hex, unhex } from "./hex.js";
+
 /** What a schedule remembers of one unit from one process to the next. Times are of the wall clock: monotonic ones end with their process. */
 export interface SavedUnit {
   readonly name: string;
@@ -44,12 +46,4 @@ export function decodeSchedule(text: string, checksum: (text: string) => string)
       ...(through === undefined ? {} : { through: unhex(through) }),
     })),
   };
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function unhex(text: string): Uint8Array {
-  return Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(at * 2, at * 2 + 2), 16));
 }

@@ -33,6 +33,8 @@ type Step<T> =
  */
 export class SimJournal<T> {
   #records: Stored<T>[] = [];
+  /** Where the first record stands that a failed sync has forsaken; infinite while there is none. */
+  #forsakenFrom = Number.POSITIVE_INFINITY;
   /** Records that a successful sync has covered, from the start; see `durableCount` for what that is worth. */
   #synced = 0;
   #usedBytes = 0;
@@ -53,9 +55,9 @@ export class SimJournal<T> {
     return Math.min(this.#synced, this.#firstForsaken());
   }
 
-  /** All records, durable or not, oldest first: after a crash, what recovery finds. */
-  records(): T[] {
-    return this.#records.map((stored) => stored.record);
+  /** All records, durable or not, oldest first: after a crash, what recovery finds. `from` and `to` choose as `slice` does. */
+  records(from?: number, to?: number): T[] {
+    return this.#records.slice(from, to).map((stored) => stored.record);
   }
 
   /** `sizeBytes` counts toward the disk's capacity. */
@@ -90,6 +92,7 @@ export class SimJournal<T> {
     const lost = this.#records.length - kept;
     this.#records = this.#records.slice(0, kept).map((stored) => ({ ...stored, forsaken: false }));
     this.#synced = kept;
+    this.#forsakenFrom = Number.POSITIVE_INFINITY;
     this.#measure();
     this.#steps = [];
     this.#running = false;
@@ -97,8 +100,7 @@ export class SimJournal<T> {
   }
 
   #firstForsaken(): number {
-    const index = this.#records.findIndex((stored) => stored.forsaken);
-    return index < 0 ? this.#records.length : index;
+    return Math.min(this.#forsakenFrom, this.#records.length);
   }
 
   #next(): void {
@@ -115,6 +117,7 @@ export class SimJournal<T> {
         },
         () => {
           for (const stored of this.#records.slice(this.#synced, through)) stored.forsaken = true;
+          if (through > this.#synced) this.#forsakenFrom = Math.min(this.#forsakenFrom, this.#synced);
           this.#finished();
         },
         (error) => {
@@ -143,6 +146,8 @@ export class SimJournal<T> {
   #replaced(count: number, next: Stored<T>[]): void {
     this.#records = [...next, ...this.#records.slice(count)];
     this.#synced = next.length;
+    const forsaken = this.#records.findIndex((stored) => stored.forsaken);
+    this.#forsakenFrom = forsaken < 0 ? Number.POSITIVE_INFINITY : forsaken;
     this.#measure();
     const shift = next.length - count;
     this.#steps = this.#steps.map((step, index) => {

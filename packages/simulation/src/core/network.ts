@@ -33,6 +33,15 @@ export interface NetworkCounters {
   unreachable: number;
 }
 
+/** One way between two nodes. */
+interface Link {
+  /** Its own, where they differ from the network's. */
+  faults: NetworkFaults | undefined;
+  cut: boolean;
+  /** When its last message in order arrives. */
+  lastArrivalMs: number;
+}
+
 const CALM: NetworkFaults = {
   lossChance: 0,
   duplicateChance: 0,
@@ -61,11 +70,9 @@ export class SimNetwork<Message = unknown> {
     unreachable: 0,
   };
   #faults: NetworkFaults = CALM;
-  readonly #linkFaults = new Map<string, NetworkFaults>();
-  readonly #cuts = new Set<string>();
+  /** By who sends, then by who receives. */
+  readonly #links = new Map<string, Map<string, Link>>();
   readonly #nodes = new Map<string, Deliver<Message>>();
-  /** For each link, when its last message in order arrives. */
-  readonly #lastArrivalMs = new Map<string, number>();
 
   constructor(
     readonly scheduler: Scheduler,
@@ -78,17 +85,16 @@ export class SimNetwork<Message = unknown> {
 
   /** Changes what is given and leaves the rest; with `link`, only for messages from one node to another. */
   setFaults(change: Partial<NetworkFaults>, link?: { readonly from: string; readonly to: string }): void {
-    const key = link === undefined ? undefined : linkKey(link.from, link.to);
-    const base = (key === undefined ? undefined : this.#linkFaults.get(key)) ?? this.#faults;
-    const next = checkedFaults({ ...base, ...change });
-    if (key === undefined) this.#faults = next;
-    else this.#linkFaults.set(key, next);
+    const own = link === undefined ? undefined : this.#link(link.from, link.to);
+    const next = checkedFaults({ ...(own?.faults ?? this.#faults), ...change });
+    if (own === undefined) this.#faults = next;
+    else own.faults = next;
   }
 
   /** No faults any more, on any link, and no partition. Messages under way still arrive as they were going to. */
   calm(): void {
     this.#faults = CALM;
-    this.#linkFaults.clear();
+    for (const link of this.#all()) link.faults = undefined;
     this.heal();
   }
 
@@ -104,13 +110,14 @@ export class SimNetwork<Message = unknown> {
 
   send(from: string, to: string, message: Message): void {
     this.counters.sent++;
-    const faults = this.#linkFaults.get(linkKey(from, to)) ?? this.#faults;
+    const link = this.#link(from, to);
+    const faults = link.faults ?? this.#faults;
     // One draw for each question, asked or not: the stream stays in step when a chance changes.
     const lost = this.random.chance(faults.lossChance);
     const duplicated = this.random.chance(faults.duplicateChance);
     const reordered = this.random.chance(faults.reorderChance);
     const late = this.random.chance(faults.lateChance);
-    if (this.#cuts.has(linkKey(from, to))) {
+    if (link.cut) {
       this.counters.cut++;
       return;
     }
@@ -123,19 +130,19 @@ export class SimNetwork<Message = unknown> {
       this.counters.late++;
       arrivalMs += this.random.between(0, faults.lateMaxMs);
     } else {
-      arrivalMs = this.#inOrder(linkKey(from, to), arrivalMs, reordered);
+      arrivalMs = this.#inOrder(link, arrivalMs, reordered);
     }
-    this.#arrive(from, to, message, arrivalMs);
+    this.#arrive(from, to, link, message, arrivalMs);
     if (duplicated) {
       this.counters.duplicated++;
       const againMs = this.scheduler.now + this.random.between(faults.delayMinMs, 2 * faults.delayMaxMs);
-      this.#arrive(from, to, message, againMs);
+      this.#arrive(from, to, link, message, againMs);
     }
   }
 
   /** Cuts the way from every one of `from` to every one of `to`, and leaves the way back. Messages under way are lost too. */
   partition(from: string | readonly string[], to: string | readonly string[]): void {
-    for (const a of listed(from)) for (const b of listed(to)) if (a !== b) this.#cuts.add(linkKey(a, b));
+    for (const a of listed(from)) for (const b of listed(to)) if (a !== b) this.#link(a, b).cut = true;
   }
 
   /** Cuts both ways between the two sides. */
@@ -147,30 +154,28 @@ export class SimNetwork<Message = unknown> {
   /** Mends the way from `from` to `to`; without arguments, everything. */
   heal(from?: string | readonly string[], to?: string | readonly string[]): void {
     if (from === undefined || to === undefined) {
-      this.#cuts.clear();
+      for (const link of this.#all()) link.cut = false;
       return;
     }
-    for (const a of listed(from)) for (const b of listed(to)) this.#cuts.delete(linkKey(a, b));
+    for (const a of listed(from)) for (const b of listed(to)) this.#link(a, b).cut = false;
   }
 
   isCut(from: string, to: string): boolean {
-    return this.#cuts.has(linkKey(from, to));
+    return this.#link(from, to).cut;
   }
 
-  #inOrder(link: string, arrivalMs: number, reordered: boolean): number {
-    const last = this.#lastArrivalMs.get(link) ?? 0;
+  #inOrder(link: Link, arrivalMs: number, reordered: boolean): number {
     if (reordered) {
-      if (arrivalMs < last) this.counters.reordered++;
+      if (arrivalMs < link.lastArrivalMs) this.counters.reordered++;
       return arrivalMs;
     }
-    const ordered = Math.max(arrivalMs, last);
-    this.#lastArrivalMs.set(link, ordered);
-    return ordered;
+    link.lastArrivalMs = Math.max(arrivalMs, link.lastArrivalMs);
+    return link.lastArrivalMs;
   }
 
-  #arrive(from: string, to: string, message: Message, arrivalMs: number): void {
+  #arrive(from: string, to: string, link: Link, message: Message, arrivalMs: number): void {
     this.scheduler.timer(Math.max(0, arrivalMs - this.scheduler.now), () => {
-      if (this.#cuts.has(linkKey(from, to))) {
+      if (link.cut) {
         this.counters.cut++;
         return;
       }
@@ -183,10 +188,24 @@ export class SimNetwork<Message = unknown> {
       deliver(from, message);
     });
   }
-}
 
-function linkKey(from: string, to: string): string {
-  return `${from.length}:${from}>${to}`;
+  #link(from: string, to: string): Link {
+    let ways = this.#links.get(from);
+    if (ways === undefined) {
+      ways = new Map();
+      this.#links.set(from, ways);
+    }
+    let link = ways.get(to);
+    if (link === undefined) {
+      link = { faults: undefined, cut: false, lastArrivalMs: 0 };
+      ways.set(to, link);
+    }
+    return link;
+  }
+
+  *#all(): Iterable<Link> {
+    for (const ways of this.#links.values()) yield* ways.values();
+  }
 }
 
 function listed(nodes: string | readonly string[]): readonly string[] {

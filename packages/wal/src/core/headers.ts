@@ -104,6 +104,45 @@ export function decodeMark(page: Uint8Array, crc: Crc): Decoded<Mark> {
   };
 }
 
+/** Where the end of a log was torn off, until whoever uses the log has taken note. */
+export interface TornEnd {
+  readonly logId: Uint8Array;
+  readonly batch: number;
+  readonly segment: number;
+  readonly offset: number;
+}
+
+const tornEndMagic = 0x55_4b_56_45; // "EVKU"
+export const tornEndBytes = 48;
+
+export function encodeTornEnd(end: TornEnd, crc: Crc): Uint8Array {
+  const bytes = new Uint8Array(tornEndBytes);
+  putU32(bytes, 0, tornEndMagic);
+  putU16(bytes, 4, formatVersion);
+  bytes.set(end.logId, 8);
+  putU48(bytes, 24, end.batch);
+  putU48(bytes, 30, end.segment);
+  putU48(bytes, 36, end.offset);
+  putU32(bytes, tornEndBytes - 4, crc(bytes.subarray(0, tornEndBytes - 4)));
+  return bytes;
+}
+
+export function decodeTornEnd(bytes: Uint8Array, crc: Crc): Decoded<TornEnd> {
+  if (bytes.length !== tornEndBytes || getU32(bytes, 0) !== tornEndMagic) return { ok: false };
+  if (getU32(bytes, tornEndBytes - 4) !== crc(bytes.subarray(0, tornEndBytes - 4))) return { ok: false };
+  const version = getU16(bytes, 4);
+  if (version !== formatVersion) return { ok: false, version };
+  return {
+    ok: true,
+    value: {
+      logId: bytes.slice(8, 8 + logIdBytes),
+      batch: getU48(bytes, 24),
+      segment: getU48(bytes, 30),
+      offset: getU48(bytes, 36),
+    },
+  };
+}
+
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((value, at) => value === b[at]);
 }

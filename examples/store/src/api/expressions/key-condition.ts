@@ -37,7 +37,8 @@ export function keyConditionOf(condition: Condition, schema: KeySchema): KeyCond
   return { partition: ofPartition.value, sort: ofSort };
 }
 
-function checkTypes(condition: SortCondition, attribute: KeyAttribute): void {
+/** @throws ValidationException */
+export function checkTypes(condition: SortCondition, attribute: KeyAttribute): void {
   for (const value of condition.op === "between" ? [condition.low, condition.high] : [condition.value]) {
     if (typeOf(value) !== attribute.type) throw validationError(messages.keyConditionType);
     const empty = ("S" in value && value.S === "") || ("B" in value && value.B === "");
@@ -45,7 +46,8 @@ function checkTypes(condition: SortCondition, attribute: KeyAttribute): void {
   }
 }
 
-function collect(condition: Condition, into: Map<string, SortCondition>): void {
+/** Conditions by the name of the attribute that they are on. @throws ValidationException */
+export function collect(condition: Condition, into: Map<string, SortCondition>): void {
   switch (condition.kind) {
     case "and":
       collect(condition.left, into);

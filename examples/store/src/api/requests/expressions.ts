@@ -1,10 +1,11 @@
-/** Parses all expressions of one request, in the order in which the service reports what is wrong with them. */
+/** Parses all expressions of one request, and the parameters that were there before them, in the order in which the service reports what is wrong. */
 import { validationError } from "../errors.js";
 import { parseCondition } from "../expressions/condition-parser.js";
 import { Placeholders } from "../expressions/placeholders.js";
 import { ExpressionError } from "../expressions/problems.js";
 import { parseProjection } from "../expressions/projection-parser.js";
 import { parseUpdate } from "../expressions/update-parser.js";
+import { checkTogether, legacyExpressions } from "../legacy/parameters.js";
 import { messages } from "../messages.js";
 import type { Condition, DocumentPath, UpdateAction } from "../model.js";
 import type { ExpressionParameters } from "./items.js";
@@ -24,18 +25,17 @@ type Parameter =
   | "FilterExpression"
   | "ProjectionExpression";
 
-const NO_EXPRESSIONS: Expressions = {};
-
 /**
  * @param takesValues the operation's expressions in which values may stand, as an error text lists them
  * @throws ValidationException
  */
 export function parseExpressions(request: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
+  checkTogether(request);
   const { ExpressionAttributeNames: names, ExpressionAttributeValues: values } = request;
   const withValues = takesValues.some((parameter) => request[parameter] !== undefined);
   if (!withValues && request.ProjectionExpression === undefined) {
     if (names !== undefined) throw validationError(messages.namesWithoutExpression);
-    if (values === undefined) return NO_EXPRESSIONS;
+    if (values === undefined) return legacyExpressions(request);
   }
   if (!withValues && values !== undefined) throw validationError(messages.valuesWithoutExpression(takesValues));
   const placeholders = new Placeholders(names, values);
@@ -59,6 +59,7 @@ export function parseExpressions(request: ExpressionParameters, takesValues: rea
   const projection = parse("ProjectionExpression", parseProjection);
   placeholders.assertAllUsed();
   return {
+    ...legacyExpressions(request),
     ...(update && { update }),
     ...(condition && { condition }),
     ...(keyCondition && { keyCondition }),

@@ -1,10 +1,12 @@
 /** What the operations on items take. */
+import type { LegacyParameters } from "../legacy/parameters.js";
 import type { Item, ReturnValues } from "../model.js";
+import { attributesToGet, attributeUpdates, conditionalOperator, conditionMap, expected } from "./legacy.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 export type CapacityDetail = "INDEXES" | "TOTAL" | "NONE";
 
-export interface ExpressionParameters {
+export interface ExpressionParameters extends LegacyParameters {
   ConditionExpression?: string;
   FilterExpression?: string;
   KeyConditionExpression?: string;
@@ -19,12 +21,12 @@ interface WriteRequest extends ExpressionParameters {
   ReturnValues?: ReturnValues;
   ReturnValuesOnConditionCheckFailure?: "ALL_OLD" | "NONE";
   ReturnConsumedCapacity?: CapacityDetail;
+  ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
 const tableName: Shape = { type: "table-name", required: true };
 const key: Shape = { type: "item", required: true };
 const expression: Shape = { type: "string" };
-const legacy: Shape = { type: "unsupported", legacy: true };
 const names: Shape = { type: "map", of: { type: "string" } };
 const values: Shape = { type: "item" };
 const capacityDetail: Shape = { type: "string", oneOf: ["INDEXES", "TOTAL", "NONE"] };
@@ -37,8 +39,8 @@ const ofWrites: Readonly<Record<string, Shape>> = {
   ConditionExpression: expression,
   ExpressionAttributeNames: names,
   ExpressionAttributeValues: values,
-  Expected: legacy,
-  ConditionalOperator: legacy,
+  Expected: expected,
+  ConditionalOperator: conditionalOperator,
 };
 
 export interface PutItemRequest extends WriteRequest {
@@ -68,7 +70,13 @@ export interface UpdateItemRequest extends WriteRequest {
 export const updateItem: StructureShape = {
   type: "structure",
   name: "UpdateItemInput",
-  members: { TableName: tableName, Key: key, ...ofWrites, UpdateExpression: expression, AttributeUpdates: legacy },
+  members: {
+    TableName: tableName,
+    Key: key,
+    ...ofWrites,
+    UpdateExpression: expression,
+    AttributeUpdates: attributeUpdates,
+  },
 };
 
 export interface GetItemRequest extends ExpressionParameters {
@@ -88,7 +96,7 @@ export const getItem: StructureShape = {
     ReturnConsumedCapacity: capacityDetail,
     ProjectionExpression: expression,
     ExpressionAttributeNames: names,
-    AttributesToGet: legacy,
+    AttributesToGet: attributesToGet,
   },
 };
 
@@ -119,8 +127,8 @@ const ofPages: Readonly<Record<string, Shape>> = {
   ProjectionExpression: expression,
   ExpressionAttributeNames: names,
   ExpressionAttributeValues: values,
-  AttributesToGet: legacy,
-  ConditionalOperator: legacy,
+  AttributesToGet: attributesToGet,
+  ConditionalOperator: conditionalOperator,
 };
 
 export interface QueryRequest extends PageRequestParameters {
@@ -134,8 +142,8 @@ export const query: StructureShape = {
     ...ofPages,
     KeyConditionExpression: expression,
     ScanIndexForward: { type: "boolean" },
-    KeyConditions: legacy,
-    QueryFilter: legacy,
+    KeyConditions: conditionMap,
+    QueryFilter: conditionMap,
   },
 };
 
@@ -153,7 +161,7 @@ export const scan: StructureShape = {
     ...ofPages,
     Segment: { type: "integer", wire: "Integer", min: 0, max: SEGMENTS_MAX - 1 },
     TotalSegments: { type: "integer", wire: "Integer", min: 1, max: SEGMENTS_MAX },
-    ScanFilter: legacy,
+    ScanFilter: conditionMap,
   },
 };
 
@@ -167,6 +175,7 @@ export interface BatchWrite {
 export interface BatchWriteItemRequest {
   RequestItems: Record<string, BatchWrite[]>;
   ReturnConsumedCapacity?: CapacityDetail;
+  ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
 export const batchWriteItem: StructureShape = {
@@ -204,6 +213,7 @@ export interface BatchKeys {
   ConsistentRead?: boolean;
   ProjectionExpression?: string;
   ExpressionAttributeNames?: Record<string, string>;
+  AttributesToGet?: string[];
 }
 
 export interface BatchGetItemRequest {
@@ -229,7 +239,7 @@ export const batchGetItem: StructureShape = {
           ConsistentRead: { type: "boolean" },
           ProjectionExpression: expression,
           ExpressionAttributeNames: names,
-          AttributesToGet: legacy,
+          AttributesToGet: attributesToGet,
         },
       },
     },

@@ -3,7 +3,7 @@
  * the right type (SerializationException for the first that is not), then do all values keep their limits (one ValidationException that
  * lists up to ten that do not).
  */
-import { ApiError, validationError } from "../errors.js";
+import { validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import { boolean, conversion, malformed, string } from "../value-check.js";
 
@@ -35,8 +35,10 @@ export type Shape = Common &
       })
     /** Attribute values by name. Only looked at from outside here: `checkItem` walks them, after all limits are known to be kept. */
     | { readonly type: "item" }
+    /** One attribute value, looked at as little as those of an item. */
+    | { readonly type: "value" }
     /** A field that the service has and this store has not, unless its value asks for nothing. */
-    | { readonly type: "unsupported"; readonly legacy?: true; readonly unless?: (value: unknown) => boolean }
+    | { readonly type: "unsupported"; readonly unless?: (value: unknown) => boolean }
   );
 
 export interface StructureShape {
@@ -93,6 +95,8 @@ function deserialize(shape: Shape, value: unknown): unknown {
     }
     case "item":
       return object(value, "java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>");
+    case "value":
+      return object(value, "class com.amazonaws.dynamodb.v20120810.AttributeValue");
     case "structure": {
       const structure = object(value, `class com.amazonaws.dynamodb.v20120810.${shape.name}`);
       for (const name in structure) {
@@ -202,10 +206,7 @@ function checkSupported(shape: StructureShape, members: Record<string, unknown>)
   for (const name in members) {
     const member = shape.members[name] as Shape;
     if (member.type !== "unsupported" || member.unless?.(members[name])) continue;
-    throw new ApiError(
-      "ValidationException",
-      member.legacy ? messages.useExpressions(name) : messages.notSupported(name),
-    );
+    throw validationError(messages.notSupported(name));
   }
 }
 

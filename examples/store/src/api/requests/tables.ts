@@ -1,4 +1,8 @@
 /** What the operations on tables take. */
+import type { TableClass, Tag } from "../control/settings.js";
+import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
+import { tableClass, tags } from "./control.js";
+import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 
 const tableName: Shape = { type: "table-name", required: true };
@@ -11,6 +15,12 @@ export interface CreateTableRequest {
   KeySchema: { AttributeName: string; KeyType: "HASH" | "RANGE" }[];
   BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
   ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+  DeletionProtectionEnabled?: boolean;
+  TableClass?: TableClass;
+  Tags?: Tag[];
+  StreamSpecification?: StreamSpecification;
+  LocalSecondaryIndexes?: LocalIndexRequest[];
+  GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
 
 export const createTable: StructureShape = {
@@ -50,18 +60,15 @@ export const createTable: StructureShape = {
       name: "ProvisionedThroughput",
       members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
     },
-    DeletionProtectionEnabled: { type: "unsupported", unless: (value) => value === false },
-    GlobalSecondaryIndexes: { type: "unsupported" },
-    LocalSecondaryIndexes: { type: "unsupported" },
+    DeletionProtectionEnabled: { type: "boolean" },
+    GlobalSecondaryIndexes: globalIndexes,
+    LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
-    StreamSpecification: {
-      type: "unsupported",
-      unless: (value) => (value as { StreamEnabled?: unknown }).StreamEnabled === false,
-    },
-    TableClass: { type: "unsupported", unless: (value) => value === "STANDARD" },
-    Tags: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
+    StreamSpecification: streamSpecification,
+    TableClass: tableClass,
+    Tags: tags,
     WarmThroughput: { type: "unsupported" },
   },
 };

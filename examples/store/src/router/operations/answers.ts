@@ -1,16 +1,66 @@
-import type { Item } from "../../api/model.js";
+import { shownOf } from "../../api/index-entries.js";
+import type { Item, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/items.js";
-import type { GetOutcome } from "../backend.js";
+import type { GetOutcome, IndexUnits } from "../backend.js";
 
-/** The part of an answer that says what it cost; empty unless it was asked for. */
-export function consumedCapacity(detail: CapacityDetail | undefined, table: string, units: number): object {
+/** The part of an answer that says what it cost; empty unless it was asked for. @param units those of indexes included */
+export function consumedCapacity(
+  detail: CapacityDetail | undefined,
+  table: string,
+  units: number,
+  indexUnits?: IndexUnits,
+): object {
   if (detail === undefined || detail === "NONE") return {};
-  return { ConsumedCapacity: tableCapacity(detail, table, units) };
+  return { ConsumedCapacity: tableCapacity(detail, table, units, indexUnits) };
 }
 
-export function tableCapacity(detail: CapacityDetail, table: string, units: number): object {
+export function tableCapacity(
+  detail: CapacityDetail,
+  table: string,
+  units: number,
+  { local, global }: IndexUnits = {},
+): object {
   const total = { TableName: table, CapacityUnits: units };
-  return detail === "INDEXES" ? { ...total, Table: { CapacityUnits: units } } : total;
+  if (detail !== "INDEXES") return total;
+  const ofIndexes = [...Object.values(local ?? {}), ...Object.values(global ?? {})].reduce((sum, one) => sum + one, 0);
+  return {
+    ...total,
+    Table: { CapacityUnits: units - ofIndexes },
+    ...(local && { LocalSecondaryIndexes: byIndex(local) }),
+    ...(global && { GlobalSecondaryIndexes: byIndex(global) }),
+  };
+}
+
+function byIndex(units: Readonly<Record<string, number>>): object {
+  return Object.fromEntries(Object.entries(units).map(([name, CapacityUnits]) => [name, { CapacityUnits }]));
+}
+
+/** Adds up what several requests cost their indexes. */
+export function addIndexUnits(sum: IndexUnits | undefined, more: IndexUnits | undefined): IndexUnits | undefined {
+  if (sum === undefined || more === undefined) return sum ?? more;
+  const added = (a: IndexUnits["local"], b: IndexUnits["local"]) => {
+    if (a === undefined || b === undefined) return a ?? b;
+    const total = { ...a };
+    for (const [name, units] of Object.entries(b)) total[name] = (total[name] ?? 0) + units;
+    return total;
+  };
+  const local = added(sum.local, more.local);
+  const global = added(sum.global, more.global);
+  return { ...(local && { local }), ...(global && { global }) };
+}
+
+/**
+ * The part of a write's answer that tells of its item collection, where that was asked for and the table has local indexes. The size is the service's estimate
+ * in gigabytes, from and to; it is not measured here, and no collection comes near the service's limit of 10 GB on one machine's partitions.
+ */
+export function collectionMetrics(asked: string | undefined, table: TableRecord, key: Item): object {
+  const metrics = collectionMetricsOf(asked, table, key);
+  return metrics === undefined ? {} : { ItemCollectionMetrics: metrics };
+}
+
+export function collectionMetricsOf(asked: string | undefined, table: TableRecord, key: Item): object | undefined {
+  if (asked !== "SIZE" || (table.localIndexes?.length ?? 0) === 0) return undefined;
+  return { ItemCollectionKey: shownOf(key, [table.keySchema.partition.name]), SizeEstimateRangeGB: [0, 1] };
 }
 
 export function itemOf({ item, json }: GetOutcome): Item | undefined {

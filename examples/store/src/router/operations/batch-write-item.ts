@@ -1,4 +1,5 @@
 import { validationError } from "../../api/errors.js";
+import { checkIndexKeys } from "../../api/index-entries.js";
 import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { ItemKey, TableRecord } from "../../api/model.js";
@@ -10,7 +11,8 @@ import {
 } from "../../api/requests/items.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
-import { tableCapacity } from "./answers.js";
+import type { IndexUnits } from "../backend.js";
+import { addIndexUnits, collectionMetricsOf, tableCapacity } from "./answers.js";
 import { byTableName, runBatch } from "./batch.js";
 import type { Operation } from "./operation.js";
 
@@ -35,10 +37,21 @@ export const batchWriteItem: Operation<BatchWriteItemRequest> = {
     );
     const unprocessed = byTableName<Record<string, BatchWrite[]>>();
     const units = new Map<string, number>();
-    prepared.forEach(({ table: { name }, write }, i) => {
+    const indexUnits = new Map<string, IndexUnits | undefined>();
+    const metrics = byTableName<Record<string, object[]>>();
+    prepared.forEach(({ table, write }, i) => {
       const outcome = outcomes[i];
-      if (outcome?.done) units.set(name, (units.get(name) ?? 0) + outcome.value.units);
-      else {
+      const { name } = table;
+      if (outcome?.done) {
+        units.set(name, (units.get(name) ?? 0) + outcome.value.units);
+        indexUnits.set(name, addIndexUnits(indexUnits.get(name), outcome.value.indexUnits));
+        const written = write.PutRequest?.Item ?? write.DeleteRequest?.Key ?? {};
+        const collection = collectionMetricsOf(request.ReturnItemCollectionMetrics, table, written);
+        if (collection !== undefined) {
+          metrics[name] ??= [];
+          metrics[name].push(collection);
+        }
+      } else {
         unprocessed[name] ??= [];
         unprocessed[name].push(write);
       }
@@ -46,8 +59,9 @@ export const batchWriteItem: Operation<BatchWriteItemRequest> = {
     const detail = request.ReturnConsumedCapacity ?? "NONE";
     return {
       UnprocessedItems: unprocessed,
+      ...(request.ReturnItemCollectionMetrics === "SIZE" && { ItemCollectionMetrics: metrics }),
       ...(detail !== "NONE" && {
-        ConsumedCapacity: [...units].map(([name, used]) => tableCapacity(detail, name, used)),
+        ConsumedCapacity: [...units].map(([name, used]) => tableCapacity(detail, name, used, indexUnits.get(name))),
       }),
     };
   },
@@ -73,6 +87,7 @@ function prepare(table: TableRecord, writes: readonly BatchWrite[]): Prepared[] 
   return writes.map((write) => {
     const { PutRequest: put, DeleteRequest: del } = write;
     const key = put === undefined ? exactKey(table.keySchema, del?.Key ?? {}) : itemKey(table.keySchema, put.Item);
+    if (put !== undefined) checkIndexKeys(table, put.Item);
     const bytes = String.fromCharCode(...key.bytes);
     if (seen.has(bytes)) throw validationError(messages.batchDuplicates);
     seen.add(bytes);

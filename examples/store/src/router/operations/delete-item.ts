@@ -4,7 +4,7 @@ import { messages } from "../../api/messages.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type DeleteItemRequest, deleteItem as shape } from "../../api/requests/items.js";
 import { checkItem } from "../../api/value-check.js";
-import { consumedCapacity } from "./answers.js";
+import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
 import { writeOptions } from "./write-options.js";
 
@@ -22,7 +22,8 @@ export const deleteItem: Operation<DeleteItemRequest> = {
     });
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units),
+      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
+      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key),
     };
   },
 };

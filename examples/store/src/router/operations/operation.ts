@@ -5,6 +5,8 @@ export interface OperationContext {
   readonly backend: Backend;
   /** Wall-clock time, for what people name moments by. */
   readonly nowMs: () => number;
+  /** Host and port at which this router is reached. */
+  readonly address?: () => string;
 }
 
 /** One operation of the protocol: what it takes, and what it does with a request that has passed those checks. */

@@ -2,21 +2,23 @@
 import { ApiError, validationError } from "../../api/errors.js";
 import { decodeKey, exactKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
-import type { DocumentPath, Item, KeySchema, Page, PageRequest, TableRecord } from "../../api/model.js";
+import type { DocumentPath, Item, KeySchema, PageRequest, TableRecord } from "../../api/model.js";
 import { project, projectionOf } from "../../api/projection.js";
 import type { QueryRequest, ScanRequest } from "../../api/requests/items.js";
 import { checkItem } from "../../api/value-check.js";
+import type { PageOutcome } from "../backend.js";
 import { consumedCapacity } from "./answers.js";
 
 /** How much one Query or Scan reads before it answers, found or not. */
-const PAGE_BYTES_MAX = 1024 * 1024;
+export const PAGE_BYTES_MAX = 1024 * 1024;
 
 /** Checks that need no table. */
 export function checkPageParameters(request: QueryRequest | ScanRequest): void {
   if (request.ExclusiveStartKey !== undefined) checkStartItem(request.ExclusiveStartKey);
-  const { Select: select, ProjectionExpression: projection } = request;
+  const { Select: select, ProjectionExpression: expression, AttributesToGet: names } = request;
+  const projection = expression ?? names;
   if (projection !== undefined && select !== undefined && select !== "SPECIFIC_ATTRIBUTES") {
-    throw validationError(messages.projectionWithSelect(select));
+    throw validationError(messages.projectionWithSelect(select, names && "AttributesToGet"));
   }
   if (select === "SPECIFIC_ATTRIBUTES" && projection === undefined) {
     throw validationError(messages.specificWithoutProjection);
@@ -33,11 +35,6 @@ function checkStartItem(key: unknown): void {
     if (!(error instanceof ApiError) || error.type !== "ValidationException") throw error;
     throw validationError(messages.startKeyInvalidBecause(error.message));
   }
-}
-
-/** @throws ValidationException: this store has no indexes yet, so whatever index is named is not there */
-export function checkIndex({ IndexName }: QueryRequest | ScanRequest): void {
-  if (IndexName !== undefined) throw validationError(messages.noSuchIndex(IndexName));
 }
 
 export function startKey(schema: KeySchema, key: Item): Uint8Array {
@@ -62,13 +59,14 @@ export function pageBounds(
 export function pageAnswer(
   request: QueryRequest | ScanRequest,
   table: TableRecord,
-  page: Page & { readonly units: number },
+  page: PageOutcome,
   projection: readonly DocumentPath[] | undefined,
 ): Record<string, unknown> {
   const answer: Record<string, unknown> = { Count: page.items.length, ScannedCount: page.scannedCount };
   if (request.Select !== "COUNT") answer.Items = projected(page.items, projection);
-  if (page.lastKey !== undefined) answer.LastEvaluatedKey = decodeKey(table.keySchema, page.lastKey);
-  return Object.assign(answer, consumedCapacity(request.ReturnConsumedCapacity, request.TableName, page.units));
+  if (page.lastKey !== undefined) answer.LastEvaluatedKey = page.lastItem ?? decodeKey(table.keySchema, page.lastKey);
+  const { units, indexUnits } = page;
+  return Object.assign(answer, consumedCapacity(request.ReturnConsumedCapacity, request.TableName, units, indexUnits));
 }
 
 function projected(items: readonly Item[], paths: readonly DocumentPath[] | undefined): readonly Item[] {

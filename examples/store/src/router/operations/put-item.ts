@@ -1,11 +1,12 @@
 import { validationError } from "../../api/errors.js";
+import { checkIndexKeys } from "../../api/index-entries.js";
 import { itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type PutItemRequest, putItem as shape } from "../../api/requests/items.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
-import { consumedCapacity } from "./answers.js";
+import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
 import { writeOptions } from "./write-options.js";
 
@@ -18,14 +19,17 @@ export const putItem: Operation<PutItemRequest> = {
     if (itemBytes(item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
     const { condition } = parseExpressions(request, ["ConditionExpression"]);
     const table = await backend.table(TableName);
-    const outcome = await backend.write(table, itemKey(table.keySchema, item), {
+    const key = itemKey(table.keySchema, item);
+    checkIndexKeys(table, item);
+    const outcome = await backend.write(table, key, {
       kind: "put",
       item,
       ...writeOptions(request, condition),
     });
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units),
+      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
+      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, item),
     };
   },
 };

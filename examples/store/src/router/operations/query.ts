@@ -3,33 +3,32 @@ import { attributeNames } from "../../api/expressions/attribute-names.js";
 import { keyConditionOf } from "../../api/expressions/key-condition.js";
 import { queryRange } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
-import type { Condition, KeySchema } from "../../api/model.js";
+import type { Condition, IndexDefinition, KeyAttribute, TableRecord } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type QueryRequest, query as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
+import { indexOf, indexRead, queriedEntries, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
-import { checkIndex, checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
+import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
 
 export const query: Operation<QueryRequest> = {
   shape,
   async run(request, { backend }) {
     checkPageParameters(request);
-    if (request.KeyConditionExpression === undefined) throw validationError(messages.keyConditionMissing);
+    if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
+      throw validationError(messages.keyConditionMissing);
     const { keyCondition, filter, projection } = parseExpressions(request, [
       "FilterExpression",
       "KeyConditionExpression",
     ]);
     const table = await backend.table(request.TableName);
-    checkIndex(request);
-    const { partition, sort } = keyConditionOf(keyCondition as Condition, table.keySchema);
-    if (filter !== undefined) checkFilter(filter, table.keySchema);
-    const { from, to } = queryRange(table.keySchema, partition, sort);
-    let after: Uint8Array | undefined;
-    if (request.ExclusiveStartKey !== undefined) {
-      after = startKey(table.keySchema, request.ExclusiveStartKey);
-      if (compareBytes(after, from) < 0 || compareBytes(after, to) >= 0) {
-        throw validationError(sort === undefined ? messages.startKeyOutside : messages.startKeyPredicate);
-      }
+    const index = indexOf(table, request);
+    const start = request.ExclusiveStartKey;
+    const after = start && (index === undefined ? startKey(table.keySchema, start) : startEntry(table, index, start));
+    const { from, to, sorted } = queriedRange(table, index, keyCondition as Condition);
+    if (filter !== undefined) checkFilter(filter, keyAttributes(table, index), request.QueryFilter && "QueryFilter");
+    if (after !== undefined && (compareBytes(after, from) < 0 || compareBytes(after, to) >= 0)) {
+      throw validationError(sorted ? messages.startKeyPredicate : messages.startKeyOutside);
     }
     const page = await backend.page(table, {
       from,
@@ -38,15 +37,34 @@ export const query: Operation<QueryRequest> = {
       ...(request.ScanIndexForward === false && { reverse: true }),
       ...(after && { after }),
       ...(filter && { filter }),
+      ...(index && { index: indexRead(table, index, request, projection, filter) }),
     });
     return pageAnswer(request, table, page, projection);
   },
 };
 
+function queriedRange(
+  table: TableRecord,
+  index: IndexDefinition | undefined,
+  condition: Condition,
+): { from: Uint8Array; to: Uint8Array; sorted: boolean } {
+  if (index !== undefined) return queriedEntries(index, condition);
+  const { partition, sort } = keyConditionOf(condition, table.keySchema);
+  return { ...queryRange(table.keySchema, partition, sort), sorted: sort !== undefined };
+}
+
+function keyAttributes(
+  { keySchema: { partition, sort } }: TableRecord,
+  index: IndexDefinition | undefined,
+): KeyAttribute[] {
+  if (index !== undefined) return [...index.keySchema.partition, ...index.keySchema.sort];
+  return sort === undefined ? [partition] : [partition, sort];
+}
+
 /** The key condition is for the key: a filter on it would look like one, and read far more. */
-function checkFilter(filter: Condition, { partition, sort }: KeySchema): void {
+function checkFilter(filter: Condition, keys: readonly KeyAttribute[], called?: "QueryFilter"): void {
   const names = attributeNames(filter);
-  for (const key of [partition, sort]) {
-    if (key !== undefined && names.has(key.name)) throw validationError(messages.filterOnKey(key.name));
+  for (const key of keys) {
+    if (names.has(key.name)) throw validationError(messages.filterOnKey(key.name, called));
   }
 }

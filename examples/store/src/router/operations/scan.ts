@@ -4,8 +4,9 @@ import type { PageRequest } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type ScanRequest, scan as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
+import { indexOf, indexRead, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
-import { checkIndex, checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
+import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
 
 export const scan: Operation<ScanRequest> = {
   shape,
@@ -14,11 +15,12 @@ export const scan: Operation<ScanRequest> = {
     checkSegments(request);
     const { filter, projection } = parseExpressions(request, ["FilterExpression"]);
     const table = await backend.table(request.TableName);
-    checkIndex(request);
+    const index = indexOf(table, request);
     const range = segmentRange(request);
     let after: Uint8Array | undefined;
     if (request.ExclusiveStartKey !== undefined) {
-      after = startKey(table.keySchema, request.ExclusiveStartKey);
+      const start = request.ExclusiveStartKey;
+      after = index === undefined ? startKey(table.keySchema, start) : startEntry(table, index, start);
       const outside =
         (range.from && compareBytes(after, range.from) < 0) || (range.to && compareBytes(after, range.to) >= 0);
       if (outside) throw validationError(messages.startKeySegment);
@@ -28,6 +30,7 @@ export const scan: Operation<ScanRequest> = {
       ...pageBounds(request),
       ...(after && { after }),
       ...(filter && { filter }),
+      ...(index && { index: indexRead(table, index, request, projection, filter) }),
     });
     return pageAnswer(request, table, page, projection);
   },

@@ -5,7 +5,7 @@ import type { KeySchema, UpdateAction } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { updateItem as shape, type UpdateItemRequest } from "../../api/requests/items.js";
 import { checkItem } from "../../api/value-check.js";
-import { consumedCapacity } from "./answers.js";
+import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
 import { writeOptions } from "./write-options.js";
 
@@ -26,12 +26,14 @@ export const updateItem: Operation<UpdateItemRequest> = {
     });
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units),
+      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
+      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key),
     };
   },
 };
 
-function checkKeyUntouched(actions: readonly UpdateAction[], { partition, sort }: KeySchema): void {
+/** @throws ApiError ValidationException */
+export function checkKeyUntouched(actions: readonly UpdateAction[], { partition, sort }: KeySchema): void {
   for (const { path } of actions) {
     const name = path[0] as string;
     if (name === partition.name || name === sort?.name) throw validationError(messages.keyUpdate(name));

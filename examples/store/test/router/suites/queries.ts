@@ -224,7 +224,7 @@ export function queriesSuite(h: Subject): void {
       [
         "#u = :u",
         { QueryFilter: {} },
-        "One or more parameter values were invalid: QueryFilter is not supported by this store, use expression parameters instead",
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {QueryFilter} Expression parameters: {KeyConditionExpression}",
       ],
     ])("with %s %j is refused", async (KeyConditionExpression, rest, message) => {
       const text = JSON.stringify([KeyConditionExpression, rest]);

@@ -1,0 +1,96 @@
+/** Backups: moments of tables that are kept, also when the table is gone. */
+import { validationError } from "../errors.js";
+import type { TableRecord } from "../model.js";
+import { tableArn } from "../tables.js";
+import { controlMessages } from "./messages.js";
+import { describedSettings } from "./settings.js";
+
+export interface Backup {
+  /** Part of its ARN: the moment, and something that is nobody else's. */
+  readonly id: string;
+  readonly name: string;
+  /** The table as it was. */
+  readonly table: TableRecord;
+  /** The moment (Unix time): everything that was acknowledged before is in it. */
+  readonly untilMs: number;
+}
+
+export interface BackupListRequest {
+  readonly tableName?: string | undefined;
+  /** Behind this one, by id. */
+  readonly after?: string | undefined;
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+  readonly limitMax: number;
+}
+
+export const BACKUPS_MAX = 1_000;
+
+const BACKUP_ARN = /^arn:aws:dynamodb:[^:]+:\d+:table\/[a-zA-Z0-9_.-]{3,255}\/backup\/(\d{14}-[0-9a-f]{8})$/;
+
+export function backupId(untilMs: number, distinction: string): string {
+  return `${String(untilMs).padStart(14, "0")}-${distinction}`;
+}
+
+export function backupArn({ id, table }: Backup): string {
+  return `${tableArn(table.name)}/backup/${id}`;
+}
+
+/** @throws ValidationException */
+export function backupOfArn(arn: string): string {
+  const id = BACKUP_ARN.exec(arn)?.[1];
+  if (id === undefined) throw validationError(controlMessages.backupArnInvalid(arn));
+  return id;
+}
+
+/** In the order of their moments. */
+export function listedBackups<B extends Backup>(
+  all: Iterable<B>,
+  { tableName, after, fromMs = 0, toMs = Number.POSITIVE_INFINITY, limitMax }: BackupListRequest,
+): { backups: B[]; more: boolean } {
+  const found = [...all]
+    .filter(({ id, table, untilMs }) => {
+      if (tableName !== undefined && table.name !== tableName) return false;
+      return (after === undefined || id > after) && untilMs >= fromMs && untilMs < toMs;
+    })
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  return { backups: found.slice(0, limitMax), more: found.length > limitMax };
+}
+
+/** Its size is not known: a backup is a moment of the archive, and not a copy. */
+export function backupDetails(backup: Backup): Record<string, unknown> {
+  return {
+    BackupArn: backupArn(backup),
+    BackupName: backup.name,
+    BackupSizeBytes: 0,
+    BackupStatus: "AVAILABLE",
+    BackupType: "USER",
+    BackupCreationDateTime: backup.untilMs / 1000,
+  };
+}
+
+export function backupSummary(backup: Backup): Record<string, unknown> {
+  const { name, tableId } = backup.table;
+  return { TableName: name, TableId: tableId, TableArn: tableArn(name), ...backupDetails(backup) };
+}
+
+export function backupDescription(backup: Backup): Record<string, unknown> {
+  const { table } = backup;
+  const { partition, sort } = table.keySchema;
+  const keys = sort === undefined ? [partition] : [partition, sort];
+  return {
+    BackupDetails: backupDetails(backup),
+    SourceTableDetails: {
+      TableName: table.name,
+      TableId: table.tableId,
+      TableArn: tableArn(table.name),
+      TableSizeBytes: 0,
+      ItemCount: 0,
+      KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
+      TableCreationDateTime: table.createdAtMs / 1000,
+      ProvisionedThroughput: describedSettings(table).ProvisionedThroughput,
+      BillingMode: table.billingMode,
+    },
+    SourceTableFeatureDetails: {},
+  };
+}

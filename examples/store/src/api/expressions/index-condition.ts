@@ -1,0 +1,60 @@
+/** Reads a KeyConditionExpression for an index, whose key may have several attributes for either part. */
+import { validationError } from "../errors.js";
+import type { SortCondition } from "../keys.js";
+import { messages } from "../messages.js";
+import type { AttributeValue, Condition, IndexKeySchema, KeyAttribute } from "../model.js";
+import { checkTypes, collect, keyConditionOf } from "./key-condition.js";
+
+export interface IndexCondition {
+  /** One for each attribute of the partition's part. */
+  readonly partition: readonly AttributeValue[];
+  /** For the first attributes of the sort part. */
+  readonly equal: readonly AttributeValue[];
+  /** On the attribute behind those. */
+  readonly next?: SortCondition;
+}
+
+/**
+ * All attributes of the partition's part must be given; of the sort part any number from the left, and only the last of these by anything but equality.
+ * @throws ValidationException
+ */
+export function indexConditionOf(condition: Condition, schema: IndexKeySchema): IndexCondition {
+  const [first] = schema.partition;
+  if (schema.partition.length === 1 && first !== undefined && schema.sort.length <= 1) {
+    const [sort] = schema.sort;
+    const found = keyConditionOf(condition, { partition: first, ...(sort && { sort }) });
+    return { partition: [found.partition], equal: [], ...(found.sort && { next: found.sort }) };
+  }
+  const conditions = new Map<string, SortCondition>();
+  collect(condition, conditions);
+  const partition = schema.partition.map((attribute) => equalTo(attribute, conditions.get(attribute.name)));
+  const equal: AttributeValue[] = [];
+  let left = conditions.size - partition.length;
+  for (const attribute of schema.sort) {
+    if (left === 0) break;
+    const given = conditions.get(attribute.name);
+    if (given === undefined) throw validationError(messages.keyConditionMissed(attribute.name));
+    left--;
+    checkTypes(given, attribute);
+    if (given.op === "begins-with" && attribute.type === "N") {
+      throw validationError(
+        messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")),
+      );
+    }
+    if (given.op === "=") {
+      equal.push(given.value);
+      continue;
+    }
+    if (left > 0) throw validationError(messages.keyConditionUnsupported);
+    return { partition, equal, next: given };
+  }
+  if (left > 0) throw validationError(messages.keyConditionUnsupported);
+  return { partition, equal };
+}
+
+function equalTo(attribute: KeyAttribute, condition: SortCondition | undefined): AttributeValue {
+  if (condition === undefined) throw validationError(messages.keyConditionMissed(attribute.name));
+  checkTypes(condition, attribute);
+  if (condition.op !== "=") throw validationError(messages.keyConditionUnsupported);
+  return condition.value;
+}

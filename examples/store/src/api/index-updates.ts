@@ -1,0 +1,114 @@
+/** What UpdateTable asks of global indexes. */
+import { ApiError, validationError } from "./errors.js";
+import { GLOBAL_INDEXES_MAX, globalIndexOf } from "./index-definitions.js";
+import { messages } from "./messages.js";
+import type { GlobalIndex, GlobalIndexDefinition, KeyAttribute, TableRecord } from "./model.js";
+import type { GlobalIndexRequest, ThroughputRequest } from "./requests/indexes.js";
+
+export interface GlobalIndexUpdate {
+  Create?: GlobalIndexRequest;
+  Update?: { IndexName: string; ProvisionedThroughput?: ThroughputRequest };
+  Delete?: { IndexName: string };
+}
+
+export interface IndexUpdateRequest {
+  AttributeDefinitions?: { AttributeName: string; AttributeType: "S" | "N" | "B" }[];
+  GlobalSecondaryIndexUpdates?: GlobalIndexUpdate[];
+}
+
+/** Data, as it travels to whoever leads the metadata. */
+export type IndexUpdate =
+  | { readonly kind: "create"; readonly request: GlobalIndexRequest; readonly attributes: readonly KeyAttribute[] }
+  | { readonly kind: "throughput"; readonly name: string; readonly readUnits: number; readonly writeUnits: number }
+  | { readonly kind: "delete"; readonly name: string };
+
+/** Checks that need no table. Empty: the request says nothing of indexes. @throws ApiError */
+export function indexUpdatesOf(request: IndexUpdateRequest): IndexUpdate[] {
+  const { GlobalSecondaryIndexUpdates: updates = [], AttributeDefinitions: definitions } = request;
+  const names = new Set<string>();
+  const found = updates.map(({ Create: create, Update: update, Delete: remove }): IndexUpdate => {
+    const given = [create, update, remove].filter((one) => one !== undefined);
+    const [first] = given;
+    if (first === undefined) throw validationError(messages.indexUpdateEmpty);
+    if (given.length > 1) throw validationError(messages.indexUpdateAmbiguous);
+    const name = first.IndexName;
+    if (names.has(name)) throw validationError(messages.indexUpdateTwice(name));
+    names.add(name);
+    if (create !== undefined) {
+      if (definitions === undefined) throw validationError(messages.definitionsMissing(name));
+      const attributes = definitions.map((one) => ({ name: one.AttributeName, type: one.AttributeType }));
+      return { kind: "create", request: create, attributes };
+    }
+    if (update === undefined) return { kind: "delete", name };
+    const throughput = update.ProvisionedThroughput;
+    if (throughput === undefined) throw validationError(messages.indexThroughputIncomplete(name));
+    return {
+      kind: "throughput",
+      name,
+      readUnits: throughput.ReadCapacityUnits,
+      writeUnits: throughput.WriteCapacityUnits,
+    };
+  });
+  if (found.filter(({ kind }) => kind !== "throughput").length > 1)
+    throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
+  return found;
+}
+
+export interface IndexChanges<I extends GlobalIndex> {
+  readonly changed: readonly I[];
+  readonly created?: GlobalIndexDefinition;
+}
+
+type Indexed<I> = Pick<TableRecord, "name" | "keySchema" | "billingMode" | "localIndexes"> & {
+  readonly globalIndexes?: readonly I[];
+};
+
+/** What the updates make of a table's indexes. @throws ApiError where they do not fit it */
+export function indexChanges<I extends GlobalIndex>(
+  table: Indexed<I>,
+  updates: readonly IndexUpdate[],
+): IndexChanges<I> {
+  const { globalIndexes = [], localIndexes = [], billingMode } = table;
+  const busy = globalIndexes.some(({ status }) => status === "CREATING" || status === "DELETING");
+  const changed: I[] = [];
+  let created: GlobalIndexDefinition | undefined;
+  for (const update of updates) {
+    if (update.kind === "create") {
+      const { IndexName: name } = update.request;
+      if ([...globalIndexes, ...localIndexes].some((index) => index.name === name))
+        throw validationError(messages.indexExists);
+      if (busy) throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
+      if (globalIndexes.length >= GLOBAL_INDEXES_MAX)
+        throw new ApiError("LimitExceededException", messages.globalIndexesTooMany(GLOBAL_INDEXES_MAX));
+      const definitions = new Map(update.attributes.map((attribute) => [attribute.name, attribute]));
+      created = globalIndexOf(update.request, billingMode, definitions);
+      continue;
+    }
+    const index = globalIndexes.find(({ name }) => name === update.name);
+    if (index === undefined) throw noSuchIndex(table, update);
+    if (update.kind === "throughput") {
+      if (billingMode === "PAY_PER_REQUEST") throw validationError(messages.indexUpdateUnderOnDemand(update.name));
+      const { readUnits, writeUnits } = update;
+      if (readUnits === index.readUnitsPerSecond && writeUnits === index.writeUnitsPerSecond)
+        throw validationError(messages.indexThroughputUnchanged(update.name, readUnits, writeUnits));
+      changed.push({ ...index, readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits });
+      continue;
+    }
+    if (index.status === "DELETING") throw inUse(index.name, "deleted");
+    if (globalIndexes.some(({ name, status }) => name !== index.name && status !== "ACTIVE"))
+      throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
+    const { backfilling: _, ...rest } = index;
+    changed.push({ ...(rest as I), status: "DELETING" });
+  }
+  return created === undefined ? { changed } : { changed, created };
+}
+
+function noSuchIndex(table: Indexed<GlobalIndex>, { kind, name }: { kind: string; name: string }): ApiError {
+  const isLocal = table.localIndexes?.some((index) => index.name === name) === true;
+  const verb = kind === "delete" ? "delete" : "update";
+  if (isLocal) return validationError(messages.indexNotGlobal(verb, name));
+  return new ApiError("ResourceNotFoundException", messages.indexNotFound);
+}
+
+const inUse = (index: string, what: string): ApiError =>
+  new ApiError("ResourceInUseException", messages.indexInUse(index, what));

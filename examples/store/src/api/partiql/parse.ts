@@ -1,0 +1,228 @@
+/**
+ * Statements:
+ *
+ *     SELECT ( "*" | path { "," path } ) FROM table [ "." index ] [ WHERE condition ] [ ORDER BY key [ ASC | DESC ] { "," … } ]
+ *     EXISTS "(" SELECT "*" FROM table [ WHERE condition ] ")"
+ *     INSERT INTO table VALUE "{" … "}"
+ *     UPDATE table { SET path "=" value { "," … } | REMOVE path } [ WHERE condition ] [ RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*" ]
+ *     DELETE FROM table [ WHERE condition ] [ RETURNING ALL OLD "*" ]
+ */
+import { validationError } from "../errors.js";
+import { checkPathsApart } from "../expressions/paths-apart.js";
+import { ExpressionError, Problems } from "../expressions/problems.js";
+import { messages } from "../messages.js";
+import type { AttributeValue, Condition, DocumentPath, UpdateAction, UpdateValue } from "../model.js";
+import { whereCondition } from "./conditions.js";
+import { partiqlMessages } from "./messages.js";
+import { Reader } from "./reader.js";
+import type { Statement } from "./statement.js";
+
+const TABLE_NAME = /^[a-zA-Z0-9_.-]{3,255}$/;
+/** Of one sum: each is a level of the tree. */
+const TERMS_MAX = 300;
+const SETS: ReadonlySet<string> = new Set(["SS", "NS", "BS"]);
+
+/** @param parameters of which each has passed its checks @throws ValidationException */
+export function parseStatement(statement: string, parameters: readonly AttributeValue[] = []): Statement {
+  const r = new Reader(statement, parameters);
+  const parsed = parsedAt(r);
+  r.finish();
+  return parsed;
+}
+
+function parsedAt(r: Reader): Statement {
+  if (r.acceptKeyword("SELECT")) return select(r);
+  if (r.isKeyword("EXISTS")) return exists(r);
+  if (r.acceptKeyword("INSERT")) return insert(r);
+  if (r.acceptKeyword("UPDATE")) return update(r);
+  if (r.acceptKeyword("DELETE")) return remove(r);
+  return r.fail();
+}
+
+function select(r: Reader): Statement {
+  const paths = projection(r);
+  r.expectKeyword("FROM");
+  const table = tableName(r);
+  const index = r.acceptSymbol(".") ? r.name() : undefined;
+  const where = optionalWhere(r);
+  const orderBy = ordering(r);
+  if (orderBy !== undefined && where === undefined) throw validationError(partiqlMessages.orderWithoutWhere);
+  return {
+    kind: "select",
+    table,
+    ...(index !== undefined && { index }),
+    ...(paths && { paths }),
+    ...(where && { where }),
+    ...(orderBy && { orderBy }),
+  };
+}
+
+function exists(r: Reader): Statement {
+  r.expectKeyword("EXISTS");
+  r.expectSymbol("(");
+  r.expectKeyword("SELECT");
+  r.expectSymbol("*");
+  r.expectKeyword("FROM");
+  const table = writtenTable(r);
+  const where = optionalWhere(r);
+  r.expectSymbol(")");
+  return { kind: "exists", table, where };
+}
+
+function projection(r: Reader): DocumentPath[] | undefined {
+  const paths: DocumentPath[] = [];
+  let all = false;
+  do {
+    if (r.acceptSymbol("*")) all = true;
+    else paths.push(r.path());
+    if (r.isKeyword("AS")) throw validationError(partiqlMessages.aliasing);
+  } while (r.acceptSymbol(","));
+  if (all && paths.length > 0) throw validationError(partiqlMessages.starAndOthers);
+  return all ? undefined : paths;
+}
+
+function ordering(r: Reader): { name: string; descending: boolean }[] | undefined {
+  if (!r.acceptKeyword("ORDER")) return undefined;
+  r.expectKeyword("BY");
+  const keys: { name: string; descending: boolean }[] = [];
+  do {
+    const name = r.name();
+    const descending = r.acceptKeyword("DESC");
+    if (!descending) r.acceptKeyword("ASC");
+    keys.push({ name, descending });
+  } while (r.acceptSymbol(","));
+  return keys;
+}
+
+function insert(r: Reader): Statement {
+  r.expectKeyword("INTO");
+  const table = writtenTable(r);
+  r.expectKeyword("VALUE");
+  if (!r.isSymbol("{")) throw validationError(partiqlMessages.insertItem);
+  const value = r.value();
+  if (r.isKeyword("RETURNING")) throw validationError(partiqlMessages.returningInsert);
+  return { kind: "insert", table, item: (value as { M: Record<string, AttributeValue> }).M };
+}
+
+function update(r: Reader): Statement {
+  const table = writtenTable(r);
+  const actions: UpdateAction[] = [];
+  for (;;) {
+    if (r.acceptKeyword("SET")) {
+      do actions.push(assignment(r));
+      while (r.acceptSymbol(","));
+    } else if (r.acceptKeyword("REMOVE")) {
+      do actions.push({ kind: "remove", path: r.path() });
+      while (r.acceptSymbol(","));
+    } else break;
+  }
+  if (actions.length === 0) return r.fail();
+  assertApart(actions.map(({ path }) => path));
+  const where = optionalWhere(r);
+  const returning = returned(r);
+  return { kind: "update", table, actions, where, returning };
+}
+
+function remove(r: Reader): Statement {
+  r.expectKeyword("FROM");
+  const table = writtenTable(r);
+  const where = optionalWhere(r);
+  const returning = returned(r);
+  if (returning !== "NONE" && returning !== "ALL_OLD") {
+    const [what, which] = returning.split("_") as [string, string];
+    throw validationError(partiqlMessages.returningDelete(`${what === "ALL" ? what : "MODIFIED"} ${which} *`));
+  }
+  return { kind: "delete", table, where, returning };
+}
+
+function returned(r: Reader): "NONE" | "ALL_OLD" | "ALL_NEW" | "UPDATED_OLD" | "UPDATED_NEW" {
+  if (!r.acceptKeyword("RETURNING")) return "NONE";
+  const all = r.acceptKeyword("ALL");
+  if (!all) r.expectKeyword("MODIFIED");
+  const old = r.acceptKeyword("OLD");
+  if (!old) r.expectKeyword("NEW");
+  if (!r.acceptSymbol("*")) throw validationError(partiqlMessages.returningStar);
+  return `${all ? "ALL" : "UPDATED"}_${old ? "OLD" : "NEW"}`;
+}
+
+function optionalWhere(r: Reader): Condition | undefined {
+  return r.acceptKeyword("WHERE") ? whereCondition(r) : undefined;
+}
+
+function tableName(r: Reader): string {
+  const name = r.name();
+  if (!TABLE_NAME.test(name)) throw validationError(partiqlMessages.tableName);
+  return name;
+}
+
+function writtenTable(r: Reader): string {
+  const name = tableName(r);
+  if (r.isSymbol(".")) throw validationError(partiqlMessages.writeOnIndex);
+  return name;
+}
+
+function assignment(r: Reader): UpdateAction {
+  const path = r.path();
+  r.expectSymbol("=");
+  const name = r.peek().kind === "word" && r.isSymbol("(", 1) ? r.peek().text.toLowerCase() : undefined;
+  if (name !== "set_add" && name !== "set_delete") return { kind: "set", path, value: sum(r) };
+  r.take();
+  r.expectSymbol("(");
+  const target = r.path();
+  const same = target.length === path.length && target.every((step, i) => step === path[i]);
+  if (!same) throw validationError(partiqlMessages.setFirst(name.toUpperCase()));
+  r.expectSymbol(",");
+  const value = r.atValue() ? r.value() : r.fail();
+  r.expectSymbol(")");
+  if (!Object.keys(value).every((type) => SETS.has(type))) {
+    throw validationError(partiqlMessages.setSecond(name.toUpperCase()));
+  }
+  return { kind: name === "set_add" ? "add" : "delete", path, value };
+}
+
+function sum(r: Reader): UpdateValue {
+  let left = term(r);
+  let terms = 1;
+  for (;;) {
+    const kind = r.acceptSymbol("+") ? "plus" : r.acceptSymbol("-") ? "minus" : undefined;
+    if (kind === undefined) return left;
+    if (++terms > TERMS_MAX) throw validationError(partiqlMessages.tooDeep);
+    left = { kind, left, right: term(r) };
+  }
+}
+
+function term(r: Reader): UpdateValue {
+  if (r.atValue()) return { kind: "value", value: r.value() };
+  if (!(r.peek().kind === "word" && r.isSymbol("(", 1))) return { kind: "path", path: r.path() };
+  const name = r.take().text;
+  r.expectSymbol("(");
+  const call = r.nested((): UpdateValue => {
+    switch (name.toLowerCase()) {
+      case "list_append": {
+        const left = term(r);
+        r.expectSymbol(",");
+        return { kind: "list-append", left, right: term(r) };
+      }
+      case "if_not_exists": {
+        const path = r.path();
+        r.expectSymbol(",");
+        return { kind: "if-not-exists", path, otherwise: sum(r) };
+      }
+      default:
+        throw validationError(partiqlMessages.unknownFunction(name));
+    }
+  });
+  r.expectSymbol(")");
+  return call;
+}
+
+function assertApart(paths: readonly DocumentPath[]): void {
+  const problems = new Problems();
+  checkPathsApart(paths, problems);
+  try {
+    problems.throwFirst();
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error;
+    throw validationError(messages.invalidExpression("UpdateExpression", error.message));
+  }
+}

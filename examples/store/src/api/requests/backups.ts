@@ -1,0 +1,82 @@
+/** What the operations on backups take. */
+import type { Shape, StructureShape } from "./shapes.js";
+
+const tableName: Shape = { type: "table-name", required: true };
+const backupArn: Shape = { type: "string", required: true, lengthMin: 37, lengthMax: 1024 };
+
+export interface CreateBackupRequest {
+  TableName: string;
+  BackupName: string;
+}
+
+export const createBackup: StructureShape = {
+  type: "structure",
+  name: "CreateBackupInput",
+  members: {
+    TableName: tableName,
+    BackupName: { type: "string", required: true, lengthMin: 3, lengthMax: 255, pattern: /^[a-zA-Z0-9_.-]+$/ },
+  },
+};
+
+export interface BackupArnRequest {
+  BackupArn: string;
+}
+
+export const describeBackup: StructureShape = {
+  type: "structure",
+  name: "DescribeBackupInput",
+  members: { BackupArn: backupArn },
+};
+
+export const deleteBackup: StructureShape = {
+  type: "structure",
+  name: "DeleteBackupInput",
+  members: { BackupArn: backupArn },
+};
+
+export interface ListBackupsRequest {
+  TableName?: string;
+  Limit?: number;
+  ExclusiveStartBackupArn?: string;
+  /** Unix time in seconds, with fractions. */
+  TimeRangeLowerBound?: number;
+  TimeRangeUpperBound?: number;
+  BackupType?: "USER" | "SYSTEM" | "AWS_BACKUP" | "ALL";
+}
+
+export const LIST_BACKUPS_MAX = 100;
+
+export const listBackups: StructureShape = {
+  type: "structure",
+  name: "ListBackupsInput",
+  members: {
+    TableName: { type: "table-name" },
+    Limit: { type: "integer", wire: "Integer", min: 1, max: LIST_BACKUPS_MAX },
+    ExclusiveStartBackupArn: { type: "string", lengthMin: 37, lengthMax: 1024 },
+    TimeRangeLowerBound: { type: "timestamp" },
+    TimeRangeUpperBound: { type: "timestamp" },
+    BackupType: { type: "string", oneOf: ["USER", "SYSTEM", "AWS_BACKUP", "ALL"] },
+  },
+};
+
+export interface RestoreFromBackupRequest {
+  TargetTableName: string;
+  BackupArn: string;
+}
+
+const none = { type: "unsupported", unless: (value: unknown) => Array.isArray(value) && value.length === 0 } as const;
+
+export const restoreTableFromBackup: StructureShape = {
+  type: "structure",
+  name: "RestoreTableFromBackupInput",
+  members: {
+    TargetTableName: tableName,
+    BackupArn: backupArn,
+    BillingModeOverride: { type: "unsupported" },
+    GlobalSecondaryIndexOverride: none,
+    LocalSecondaryIndexOverride: none,
+    OnDemandThroughputOverride: { type: "unsupported" },
+    ProvisionedThroughputOverride: { type: "unsupported" },
+    SSESpecificationOverride: { type: "unsupported" },
+  },
+};

@@ -1,0 +1,131 @@
+/** What requests say of secondary indexes. */
+import type { Shape } from "./shapes.js";
+
+export interface KeySchemaElement {
+  AttributeName: string;
+  KeyType: "HASH" | "RANGE";
+}
+
+export interface ProjectionRequest {
+  ProjectionType?: "ALL" | "INCLUDE" | "KEYS_ONLY";
+  NonKeyAttributes?: string[];
+}
+
+export interface ThroughputRequest {
+  ReadCapacityUnits: number;
+  WriteCapacityUnits: number;
+}
+
+export interface LocalIndexRequest {
+  IndexName: string;
+  KeySchema: KeySchemaElement[];
+  Projection: ProjectionRequest;
+}
+
+export interface GlobalIndexRequest extends LocalIndexRequest {
+  ProvisionedThroughput?: ThroughputRequest;
+}
+
+const attributeName: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 255 };
+const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
+
+/** Up to four hash and four range keys: more than two only for a global index, which is checked later. */
+const KEY_ELEMENTS_MAX = 8;
+
+export const indexName: Shape = {
+  type: "string",
+  required: true,
+  pattern: /^[a-zA-Z0-9_.-]+$/,
+  lengthMin: 3,
+  lengthMax: 255,
+};
+
+const keySchema = (lengthMax: number): Shape => ({
+  type: "list",
+  required: true,
+  lengthMin: 1,
+  lengthMax,
+  of: {
+    type: "structure",
+    name: "KeySchemaElement",
+    members: { AttributeName: attributeName, KeyType: { type: "string", required: true, oneOf: ["HASH", "RANGE"] } },
+  },
+});
+
+const projection: Shape = {
+  type: "structure",
+  name: "Projection",
+  required: true,
+  members: {
+    ProjectionType: { type: "string", oneOf: ["ALL", "INCLUDE", "KEYS_ONLY"] },
+    NonKeyAttributes: { type: "list", lengthMin: 1, of: { type: "string", lengthMin: 1, lengthMax: 255 } },
+  },
+};
+
+export const indexThroughput: Shape = {
+  type: "structure",
+  name: "ProvisionedThroughput",
+  members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
+};
+
+export const localIndexes: Shape = {
+  type: "list",
+  of: {
+    type: "structure",
+    name: "LocalSecondaryIndex",
+    members: { IndexName: indexName, KeySchema: keySchema(2), Projection: projection },
+  },
+};
+
+/** Members of a global index that is to be made. */
+export const globalIndexMembers: Readonly<Record<string, Shape>> = {
+  IndexName: indexName,
+  KeySchema: keySchema(KEY_ELEMENTS_MAX),
+  Projection: projection,
+  ProvisionedThroughput: indexThroughput,
+  OnDemandThroughput: { type: "unsupported" },
+  WarmThroughput: { type: "unsupported" },
+};
+
+export const globalIndexes: Shape = {
+  type: "list",
+  of: { type: "structure", name: "GlobalSecondaryIndex", members: globalIndexMembers },
+};
+
+export const globalIndexUpdates: Shape = {
+  type: "list",
+  of: {
+    type: "structure",
+    name: "GlobalSecondaryIndexUpdate",
+    members: {
+      Create: { type: "structure", name: "CreateGlobalSecondaryIndexAction", members: globalIndexMembers },
+      Update: {
+        type: "structure",
+        name: "UpdateGlobalSecondaryIndexAction",
+        members: {
+          IndexName: indexName,
+          ProvisionedThroughput: indexThroughput,
+          OnDemandThroughput: { type: "unsupported" },
+          WarmThroughput: { type: "unsupported" },
+        },
+      },
+      Delete: {
+        type: "structure",
+        name: "DeleteGlobalSecondaryIndexAction",
+        members: { IndexName: indexName },
+      },
+    },
+  },
+};
+
+export const attributeDefinitions: Shape = {
+  type: "list",
+  of: {
+    type: "structure",
+    name: "AttributeDefinition",
+    members: {
+      AttributeName: attributeName,
+      AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
+    },
+  },
+};

@@ -1,0 +1,23 @@
+/** What clients are told about streams, in the service's words where they are known. */
+const INVALID_VALUES = "One or more parameter values were invalid: ";
+
+export const streamMessages = {
+  createdWithoutViewType: `${INVALID_VALUES}Table is being created with a stream enabled, UpdateViewType is required`,
+  createdWithViewType: `${INVALID_VALUES}Table is being created with a stream disabled, UpdateViewType should not be specified`,
+  enabledWithoutViewType: `${INVALID_VALUES}If stream is being enabled then UpdateViewType is required`,
+  disabledWithViewType: `${INVALID_VALUES}If stream is being disabled, then UpdateViewType must not be specified`,
+  alreadyEnabled: (table: string) => `Table already has an enabled stream: TableName: ${table}`,
+  noneToDisable: (table: string) => `Table has no stream to disable: TableName: ${table}`,
+  inUse: (table: string) => `Attempt to change a resource which is still in use: Table is being updated: ${table}`,
+  invalidArn: "Invalid StreamArn",
+  notFound: (arn: string) => `Requested resource not found: Stream: ${arn} not found`,
+  shardNotFound: (shard: string, arn: string) =>
+    `Requested resource not found: Shard: ${shard} in Stream: ${arn} not found`,
+  trimmed: "The data you are trying to access has been trimmed",
+  expired: "Iterator expired",
+  invalidIterator: "Invalid ShardIterator",
+  sequenceNumberMissing: (type: string) => `${INVALID_VALUES}SequenceNumber is required for ShardIteratorType ${type}`,
+  sequenceNumberUnwanted: (type: string) =>
+    `${INVALID_VALUES}SequenceNumber should not be specified for ShardIteratorType ${type}`,
+  sequenceNumberInvalid: (text: string) => `${INVALID_VALUES}SequenceNumber is not valid: ${text}`,
+} as const;

@@ -1,0 +1,83 @@
+/** What the operations of DynamoDBStreams_20120810 take. */
+import type { StructureShape } from "../requests/shapes.js";
+
+const streamArn = { type: "string", required: true, lengthMax: 1024 } as const;
+const shardId = { type: "string", lengthMin: 28, lengthMax: 65 } as const;
+
+export interface ListStreamsRequest {
+  TableName?: string;
+  ExclusiveStartStreamArn?: string;
+  Limit?: number;
+}
+
+export const listStreams: StructureShape = {
+  type: "structure",
+  name: "ListStreamsInput",
+  members: {
+    TableName: { type: "table-name" },
+    ExclusiveStartStreamArn: { type: "string", lengthMax: 1024 },
+    Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
+  },
+};
+
+export interface DescribeStreamRequest {
+  StreamArn: string;
+  ExclusiveStartShardId?: string;
+  Limit?: number;
+  ShardFilter?: { Type?: "CHILD_SHARDS"; ShardId?: string };
+}
+
+export const describeStream: StructureShape = {
+  type: "structure",
+  name: "DescribeStreamInput",
+  members: {
+    StreamArn: streamArn,
+    ExclusiveStartShardId: shardId,
+    Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
+    ShardFilter: {
+      type: "structure",
+      name: "ShardFilter",
+      members: { Type: { type: "string", oneOf: ["CHILD_SHARDS"] }, ShardId: shardId },
+    },
+  },
+};
+
+export type ShardIteratorType = "TRIM_HORIZON" | "LATEST" | "AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER";
+
+export interface GetShardIteratorRequest {
+  StreamArn: string;
+  ShardId: string;
+  ShardIteratorType: ShardIteratorType;
+  SequenceNumber?: string;
+}
+
+export const getShardIterator: StructureShape = {
+  type: "structure",
+  name: "GetShardIteratorInput",
+  members: {
+    StreamArn: streamArn,
+    ShardId: { ...shardId, required: true },
+    ShardIteratorType: {
+      type: "string",
+      required: true,
+      oneOf: ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"],
+    },
+    SequenceNumber: { type: "string", lengthMin: 21, lengthMax: 40 },
+  },
+};
+
+export interface GetRecordsRequest {
+  ShardIterator: string;
+  Limit?: number;
+}
+
+export const GET_RECORDS_MAX = 1_000;
+
+export const getRecords: StructureShape = {
+  type: "structure",
+  name: "GetRecordsInput",
+  members: {
+    ShardIterator: { type: "string", required: true, lengthMin: 1, lengthMax: 2048 },
+    Limit: { type: "integer", wire: "Integer", min: 1, max: GET_RECORDS_MAX },
+  },
+};

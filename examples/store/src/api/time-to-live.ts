@@ -1,0 +1,90 @@
+/** Time to live: which items are up, and what clients are told about it. */
+import { getAttribute } from "./attributes.js";
+import { ApiError, validationError } from "./errors.js";
+import type { Condition, Item, TableRecord } from "./model.js";
+import type { StructureShape } from "./requests/shapes.js";
+
+export interface TimeToLive {
+  /** Holds the second, since 1970, at which an item's time is up. */
+  readonly attribute: string;
+  readonly enabled: boolean;
+}
+
+/** What is so long past is taken for a mistake, and stays. */
+const PAST_MAX_SECONDS = 5 * 365 * 86_400;
+
+/** A time is a number, and past, and not by years: everything else keeps its item. */
+export function isExpired(item: Item, attribute: string, nowMs: number): boolean {
+  const value = getAttribute(item, attribute);
+  if (value === undefined || !("N" in value)) return false;
+  const now = Math.floor(nowMs / 1000);
+  const at = Number(value.N);
+  return at < now && at > now - PAST_MAX_SECONDS;
+}
+
+/** The same as a condition, for who deletes the item: by then it may be another one. */
+export function expiredCondition(attribute: string, nowMs: number): Condition {
+  const now = Math.floor(nowMs / 1000);
+  const compared = (op: "<" | ">", seconds: number): Condition => ({
+    kind: "compare",
+    op,
+    left: { kind: "path", path: [attribute] },
+    right: { kind: "value", value: { N: String(seconds) } },
+  });
+  return { kind: "and", left: compared("<", now), right: compared(">", now - PAST_MAX_SECONDS) };
+}
+
+export const timeToLiveMessages = {
+  alreadyEnabled: "TimeToLive is already enabled",
+  alreadyDisabled: "TimeToLive is already disabled",
+  otherAttribute: (attribute: string) =>
+    `TimeToLive is active on a different AttributeName: current AttributeName is ${attribute}`,
+  notNow: (state: string) =>
+    `Cannot describe time to live while table is in ${state} state: Current table state is ${state}`,
+} as const;
+
+/** What is to be of a table from now on. @throws ValidationException where it is so already, or on another attribute */
+export function changedTimeToLive(current: TimeToLive | undefined, wanted: TimeToLive): TimeToLive {
+  if (current?.enabled === true && current.attribute !== wanted.attribute)
+    throw validationError(timeToLiveMessages.otherAttribute(current.attribute));
+  if (wanted.enabled && current?.enabled === true) throw validationError(timeToLiveMessages.alreadyEnabled);
+  if (!wanted.enabled && current?.enabled !== true) throw validationError(timeToLiveMessages.alreadyDisabled);
+  return wanted;
+}
+
+/** @throws ValidationException */
+export function timeToLiveDescription({ timeToLive, status }: TableRecord): Record<string, unknown> {
+  if (status === "CREATING" || status === "DELETING") {
+    throw new ApiError("ValidationException", timeToLiveMessages.notNow(status));
+  }
+  if (timeToLive?.enabled !== true) return { TimeToLiveStatus: "DISABLED" };
+  return { TimeToLiveStatus: "ENABLED", AttributeName: timeToLive.attribute };
+}
+
+export interface UpdateTimeToLiveRequest {
+  TableName: string;
+  TimeToLiveSpecification: { Enabled: boolean; AttributeName: string };
+}
+
+export const updateTimeToLive: StructureShape = {
+  type: "structure",
+  name: "UpdateTimeToLiveInput",
+  members: {
+    TableName: { type: "table-name", required: true },
+    TimeToLiveSpecification: {
+      type: "structure",
+      name: "TimeToLiveSpecification",
+      required: true,
+      members: {
+        Enabled: { type: "boolean", required: true },
+        AttributeName: { type: "string", required: true, lengthMin: 1, lengthMax: 255 },
+      },
+    },
+  },
+};
+
+export const describeTimeToLive: StructureShape = {
+  type: "structure",
+  name: "DescribeTimeToLiveInput",
+  members: { TableName: { type: "table-name", required: true } },
+};

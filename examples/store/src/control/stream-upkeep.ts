@@ -1,0 +1,143 @@
+import { isForgotten, isMarkDue, type PartitionSlot } from "../api/streams/lifetime.js";
+import type { StreamRecord } from "../api/streams/model.js";
+import type { TableEntry } from "../metadata/records.js";
+import type { StreamService } from "../metadata/stream-service.js";
+import type { MetadataView } from "../metadata/view.js";
+import { wantsChanges } from "../metadata/wants-changes.js";
+import type { LeaderCalls } from "../router/leader-calls.js";
+
+/** So long a table that is being deleted waits for its streams to be archived; then they go with it. */
+const ARCHIVE_PATIENCE_MS = 30_000;
+
+export interface StreamUpkeepOptions {
+  readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
+  readonly view: Pick<MetadataView, "tables" | "streams" | "streamsOf" | "partitionsOf" | "appliedThrough">;
+  readonly calls: Pick<LeaderCalls, "call">;
+  readonly nowMs: () => number;
+}
+
+interface Settling {
+  readonly done: Promise<void>;
+  failure?: unknown;
+}
+
+/**
+ * Brings streams to where they are to be: tells the partitions, at the leader of the metadata, whether to record changes, and writes down from and through which slot of each log
+ * they did. Everything may be done twice. What is told carries the metadata's slot as of which it was decided, so that a leader of yesterday undoes nothing.
+ */
+export class StreamUpkeep {
+  readonly #options: StreamUpkeepOptions;
+  readonly #settling = new Map<string, Settling>();
+  readonly #goingSinceMs = new Map<string, number>();
+  #tending: Promise<void> | undefined;
+
+  constructor(options: StreamUpkeepOptions) {
+    this.#options = options;
+  }
+
+  /** True when the table's partitions know what they are to record; otherwise that is begun, or goes on. Throws why it failed; the next call begins anew. */
+  isSettled(table: TableEntry): boolean {
+    const { tableId, status } = table;
+    const running = this.#settling.get(tableId);
+    if (running?.failure !== undefined) {
+      this.#settling.delete(tableId);
+      throw running.failure as Error;
+    }
+    if (running !== undefined) return false;
+    const streams = this.#options.view.streamsOf(tableId);
+    const gone = status === "DELETING";
+    if (gone ? streams.every(({ tableGone }) => tableGone) : streams.every(isAtRest)) {
+      this.#goingSinceMs.delete(tableId);
+      return true;
+    }
+    const settling: Settling = {
+      done: (gone ? this.#close(table) : this.#tell(table)).then(
+        () => void this.#settling.delete(tableId),
+        (error: unknown) => {
+          settling.failure = error ?? new Error("the streams could not be settled");
+        },
+      ),
+    };
+    this.#settling.set(tableId, settling);
+    return false;
+  }
+
+  async #tell(table: TableEntry): Promise<void> {
+    await this.#options.streams.settled(table, await this.#describe(table));
+  }
+
+  /** Ends what the table has, and has it archived: the partitions' own logs go with them. */
+  async #close(table: TableEntry): Promise<void> {
+    const { calls, view, streams } = this.#options;
+    const since = this.#goingSinceMs.get(table.tableId) ?? performance.now();
+    this.#goingSinceMs.set(table.tableId, since);
+    let slots: PartitionSlot[] | undefined;
+    try {
+      slots = await this.#describe(table);
+      const members = new Map(view.partitionsOf(table.tableId).map((record) => [record.partition, record.members]));
+      await Promise.all(
+        slots.map(({ partition, slot }) =>
+          calls.call(partition, members.get(partition) ?? [], "archive", { partition, throughSlot: slot }),
+        ),
+      );
+    } catch (error) {
+      if (performance.now() - since < ARCHIVE_PATIENCE_MS) throw error;
+      slots = undefined;
+    }
+    await streams.tableGoes(table, slots);
+  }
+
+  async #describe(table: TableEntry): Promise<PartitionSlot[]> {
+    const { calls, view } = this.#options;
+    const on = view.streamsOf(table.tableId).find(({ status }) => status === "ENABLING" || status === "ENABLED");
+    const stream = table.status === "DELETING" ? undefined : on?.label;
+    const current = view.tables.get(table.name);
+    if (current?.tableId !== table.tableId) throw new Error(`table ${table.name} is another one by now`);
+    const description = { recordsChanges: wantsChanges(current), ...(stream && { stream }), asOf: view.appliedThrough };
+    return await Promise.all(
+      view.partitionsOf(table.tableId).map(async ({ partition, hashFrom, members }) => {
+        const { slot } = await calls.call(partition, members, "describePartition", { partition, description });
+        return { partition, hashFrom, slot };
+      }),
+    );
+  }
+
+  /** Begins what is due of all streams, one run at a time. */
+  tend(): void {
+    this.#tending ??= this.#tend()
+      // What could not be done now is due at the next turn as well.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#tending = undefined;
+      });
+  }
+
+  async #tend(): Promise<void> {
+    const { streams, view, nowMs } = this.#options;
+    for (const stream of [...view.streams.values()]) {
+      if (isForgotten(stream, nowMs())) await streams.forget(stream);
+      else if (isMarkDue(stream, nowMs())) await streams.marked(stream, await this.#ends(stream));
+    }
+  }
+
+  /** How far each partition's log is; of those that cannot say, nothing. */
+  async #ends({ tableId }: StreamRecord): Promise<Map<number, number>> {
+    const { calls, view } = this.#options;
+    const ends = new Map<number, number>();
+    await Promise.all(
+      view.partitionsOf(tableId).map(async ({ partition, members }) => {
+        const end = await calls.call(partition, members, "changesEnd", { partition }).catch(() => undefined);
+        if (end !== undefined) ends.set(partition, end.slot);
+      }),
+    );
+    return ends;
+  }
+
+  /** Resolves when nothing is under way. */
+  async finished(): Promise<void> {
+    await Promise.all([...this.#settling.values()].map(({ done }) => done));
+    await this.#tending;
+  }
+}
+
+const isAtRest = ({ status }: StreamRecord): boolean => status === "ENABLED" || status === "DISABLED";

@@ -1,0 +1,69 @@
+import { BACKUPS_MAX, type Backup, type BackupListRequest, backupId, listedBackups } from "../api/control/backups.js";
+import { controlMessages } from "../api/control/messages.js";
+import { ApiError } from "../api/errors.js";
+import { messages } from "../api/messages.js";
+import { type BackupRecord, backupKey } from "./records.js";
+import type { MetadataService } from "./service.js";
+import type { MetadataView } from "./view.js";
+
+export interface BackupServiceOptions {
+  readonly metadata: Pick<MetadataService, "change" | "read">;
+  readonly view: Pick<MetadataView, "tables" | "partitionsOf" | "backups">;
+  /** Eight hexadecimal digits, others each time. */
+  readonly newDistinction: () => string;
+}
+
+/**
+ * What backups there are, decided at the leader of the metadata. A backup is a name for a moment of the archive: making one writes nothing but that, and while it is
+ * there nothing that it needs is let go of. The log up to that moment is in the archive before its name is.
+ */
+export class BackupService {
+  readonly #options: BackupServiceOptions;
+
+  constructor(options: BackupServiceOptions) {
+    this.#options = options;
+  }
+
+  async create(tableName: string, name: string, untilMs: number): Promise<Backup> {
+    const { metadata, view, newDistinction } = this.#options;
+    let record!: BackupRecord;
+    await metadata.change(() => {
+      const table = view.tables.get(tableName);
+      if (table === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
+      if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
+      if (view.backups.size >= BACKUPS_MAX) {
+        throw new ApiError("LimitExceededException", controlMessages.tooManyBackups(BACKUPS_MAX));
+      }
+      const id = backupId(untilMs, newDistinction());
+      record = { id, name, table, untilMs, partitions: view.partitionsOf(table.tableId) };
+      const bytes = Buffer.from(JSON.stringify(record));
+      return [{ op: "put", key: backupKey(id), bytes, itemSizeBytes: bytes.length }];
+    });
+    return record;
+  }
+
+  async delete(id: string): Promise<Backup> {
+    const { metadata } = this.#options;
+    let record!: BackupRecord;
+    await metadata.change(() => {
+      record = this.#backup(id);
+      return [{ op: "delete", key: backupKey(id) }];
+    });
+    return record;
+  }
+
+  async describe(id: string): Promise<Backup> {
+    return await this.#options.metadata.read(() => this.#backup(id));
+  }
+
+  async list(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }> {
+    const { metadata, view } = this.#options;
+    return await metadata.read(() => listedBackups(view.backups.values(), request));
+  }
+
+  #backup(id: string): BackupRecord {
+    const record = this.#options.view.backups.get(id);
+    if (record === undefined) throw new ApiError("BackupNotFoundException", controlMessages.backupNotFound(id));
+    return record;
+  }
+}

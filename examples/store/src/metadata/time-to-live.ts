@@ -1,0 +1,24 @@
+import { ApiError } from "../api/errors.js";
+import { messages } from "../api/messages.js";
+import { streamMessages } from "../api/streams/messages.js";
+import { changedTimeToLive, type TimeToLive } from "../api/time-to-live.js";
+import { putRecord, type TableEntry, tableKey } from "./records.js";
+import type { MetadataService, VersionedTable } from "./service.js";
+
+/** Says from when on, or that no longer, a table's items go when their time is up. At once: nobody has to be told but who leads its partitions. */
+export async function setTimeToLive(
+  metadata: Pick<MetadataService, "change">,
+  name: string,
+  wanted: TimeToLive,
+): Promise<VersionedTable> {
+  let changed!: TableEntry;
+  const version = await metadata.change((view) => {
+    const table = view.tables.get(name);
+    if (table === undefined) throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
+    if (table.status !== "ACTIVE" && table.status !== "UPDATING")
+      throw new ApiError("ResourceInUseException", streamMessages.inUse(name));
+    changed = { ...table, timeToLive: changedTimeToLive(table.timeToLive, wanted) };
+    return [putRecord(tableKey(name), changed)];
+  });
+  return { table: changed, version };
+}

@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { matches } from "../../api/condition.js";
+import { ApiError, validationError } from "../../api/errors.js";
+import { joinConditions } from "../../api/join-conditions.js";
+import { messages } from "../../api/messages.js";
+import type { Condition, TransactOp } from "../../api/model.js";
+import { partiqlMessages } from "../../api/partiql/messages.js";
+import { parseStatement } from "../../api/partiql/parse.js";
+import { writtenKey } from "../../api/partiql/plan.js";
+import type { Statement } from "../../api/partiql/statement.js";
+import { type ExecuteTransactionRequest, executeTransaction as shape } from "../../api/requests/partiql.js";
+import { itemBytes } from "../../api/size.js";
+import { canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
+import { checkValue } from "../../api/value-check.js";
+import type { Backend } from "../backend.js";
+import { itemOf } from "./answers.js";
+import type { Operation } from "./operation.js";
+import { namesOf, renamed, type Select } from "./partiql/select.js";
+import { type Write, writeOf } from "./partiql/write.js";
+import { located, type Target, transactCapacity } from "./transaction.js";
+
+type Check = Statement & { kind: "exists" };
+
+export const executeTransaction: Operation<ExecuteTransactionRequest> = {
+  shape,
+  async run(request, { backend }) {
+    // Before values are normalized: the same request has the same text.
+    const fingerprint = createHash("sha256").update(canonicalText(request.TransactStatements)).digest("base64");
+    const statements = request.TransactStatements.map(({ Statement: text, Parameters: parameters = [] }) => {
+      for (const parameter of parameters) checkValue(parameter);
+      return parseStatement(text, parameters);
+    });
+    const selects = statements.filter((statement) => statement.kind === "select");
+    if (selects.length === statements.length) return await readAll(selects as Select[], request, backend);
+    if (selects.length > 0) throw validationError(partiqlMessages.transactionMixed);
+    return await writeAll(statements as (Write | Check)[], fingerprint, request, backend);
+  },
+};
+
+async function readAll(
+  selects: readonly Select[],
+  request: ExecuteTransactionRequest,
+  backend: Backend,
+): Promise<Record<string, unknown>> {
+  const asked: { target: Target; filter: Condition | undefined }[] = [];
+  for (const { table: name, index, where } of selects) {
+    if (index !== undefined) throw validationError(partiqlMessages.transactionIndex);
+    const { keySchema } = await backend.table(name);
+    try {
+      const { key, rest } = writtenKey(where, keySchema);
+      asked.push({ target: { name, value: key, isItem: false }, filter: joinConditions(rest, "and") });
+    } catch (error) {
+      const incomplete = error instanceof ApiError && error.message === partiqlMessages.keyIncomplete;
+      throw incomplete ? validationError(partiqlMessages.transactionKey) : error;
+    }
+  }
+  const gets = await located(
+    backend,
+    asked.map(({ target }) => target),
+  );
+  const outcomes = await backend.transactGet(gets);
+  const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
+  if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
+  return {
+    Responses: outcomes.map((outcome, i) => {
+      const item = itemOf(outcome);
+      const filter = asked[i]?.filter;
+      if (item === undefined || (filter !== undefined && !matches(filter, item))) return {};
+      const { paths } = selects[i] as Select;
+      return { Item: paths === undefined ? item : renamed(item, namesOf(paths)) };
+    }),
+    ...transactCapacity(
+      request.ReturnConsumedCapacity,
+      gets.map(({ table: { name } }, i) => ({ name, units: outcomes[i]?.units ?? 0 })),
+      "ReadCapacityUnits",
+    ),
+  };
+}
+
+async function writeAll(
+  statements: readonly (Write | Check)[],
+  fingerprint: string,
+  request: ExecuteTransactionRequest,
+  backend: Backend,
+): Promise<Record<string, unknown>> {
+  const targets: Target[] = [];
+  const ops: TransactOp[] = [];
+  for (const [i, statement] of statements.entries()) {
+    const table = await backend.table(statement.table);
+    const { item, op } =
+      statement.kind === "exists" ? checkOf(statement, table) : writeOf(assertSilent(statement), table);
+    const returnOld = request.TransactStatements[i]?.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
+    targets.push({ name: statement.table, value: item, isItem: statement.kind === "insert" });
+    ops.push(returnOld ? { ...op, returnOldOnConditionFailure: true } : op);
+  }
+  const bytes = targets.reduce((sum, { value }) => sum + itemBytes(value), 0);
+  if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
+  const places = await located(backend, targets);
+  const { sizes, repeated } = await backend
+    .transactWrite({
+      actions: places.map((place, i) => ({ ...place, op: ops[i] as TransactOp })),
+      fingerprint,
+      token: request.ClientRequestToken,
+    })
+    .catch((error: unknown) => {
+      throw error instanceof ApiError ? duplicatesNamed(error, statements) : error;
+    });
+  const used = places.map(({ table: { name } }, i) => {
+    const { beforeBytes = 0, afterBytes = 0 } = sizes[i] ?? {};
+    return { name, units: repeated ? transactReadUnits(afterBytes) : transactWriteUnits(beforeBytes, afterBytes) };
+  });
+  const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
+  return { Responses: [], ...transactCapacity(request.ReturnConsumedCapacity, used, kind) };
+}
+
+/** @throws ValidationException: nothing is returned by the writes of a transaction */
+function assertSilent(statement: Write): Write {
+  if (statement.kind !== "insert" && statement.returning !== "NONE") {
+    throw validationError(partiqlMessages.transactionUnsupported);
+  }
+  return statement;
+}
+
+function checkOf({ where }: Check, table: Awaited<ReturnType<Backend["table"]>>) {
+  const { key, rest } = writtenKey(where, table.keySchema);
+  const condition = joinConditions(rest, "and");
+  if (condition === undefined) throw validationError(partiqlMessages.existsMore);
+  return { item: key, op: { kind: "check", condition } satisfies TransactOp };
+}
+
+/** What failed an INSERT's condition has a name of its own. */
+function duplicatesNamed(error: ApiError, statements: readonly Statement[]): ApiError {
+  const reasons = error.extra?.CancellationReasons as { Code: string }[] | undefined;
+  if (error.type !== "TransactionCanceledException" || reasons === undefined) return error;
+  const CancellationReasons = reasons.map((reason, i) => {
+    if (statements[i]?.kind !== "insert" || reason.Code !== "ConditionalCheckFailed") return reason;
+    return { ...reason, Code: "DuplicateItem", Message: partiqlMessages.duplicateItem };
+  });
+  const message = messages.transactionCancelled(CancellationReasons.map(({ Code }) => Code));
+  return new ApiError(error.type, message, { extra: { CancellationReasons } });
+}

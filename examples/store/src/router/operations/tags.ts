@@ -1,0 +1,56 @@
+import { tableOfArn } from "../../api/control/arns.js";
+import { controlMessages } from "../../api/control/messages.js";
+import { checkTags } from "../../api/control/tags.js";
+import { ApiError, validationError } from "../../api/errors.js";
+import {
+  type ListTagsRequest,
+  listTagsOfResource as listShape,
+  type TagResourceRequest,
+  tagResource as tagShape,
+  type UntagResourceRequest,
+  untagResource as untagShape,
+} from "../../api/requests/control.js";
+import type { Operation } from "./operation.js";
+
+/** Its service answers with nothing at all, not even an empty object. */
+const NO_ANSWER = Buffer.alloc(0);
+
+export const tagResource: Operation<TagResourceRequest> = {
+  shape: tagShape,
+  async run({ ResourceArn: arn, Tags: tag }, { backend }) {
+    const table = tableOfArn(arn);
+    if (tag.length === 0) throw validationError(controlMessages.tagsMissing);
+    checkTags(tag);
+    await named(arn, backend.updateTable(table, { tag }));
+    return NO_ANSWER;
+  },
+};
+
+export const untagResource: Operation<UntagResourceRequest> = {
+  shape: untagShape,
+  async run({ ResourceArn: arn, TagKeys: untag }, { backend }) {
+    const table = tableOfArn(arn);
+    if (untag.length === 0) throw validationError(controlMessages.tagKeysMissing);
+    await named(arn, backend.updateTable(table, { untag }));
+    return NO_ANSWER;
+  },
+};
+
+/** All of them at once: there are no more than fit into one answer. */
+export const listTagsOfResource: Operation<ListTagsRequest> = {
+  shape: listShape,
+  async run({ ResourceArn: arn }, { backend }) {
+    const { settings } = await named(arn, backend.describeTable(tableOfArn(arn)));
+    return { Tags: settings?.tags ?? [] };
+  },
+};
+
+/** What is not there is told by the ARN that was asked for. */
+async function named<T>(arn: string | undefined, answer: Promise<T>): Promise<T> {
+  return await answer.catch((error: unknown) => {
+    if (error instanceof ApiError && error.type === "ResourceNotFoundException") {
+      throw new ApiError(error.type, controlMessages.arnNotFound(arn ?? ""));
+    }
+    throw error;
+  });
+}

@@ -1,0 +1,39 @@
+import { validationError } from "../../api/errors.js";
+import { messages } from "../../api/messages.js";
+import { type Projection, project, projectionOf } from "../../api/projection.js";
+import { parseExpressions } from "../../api/requests/expressions.js";
+import { transactGetItems as shape, type TransactGetItemsRequest } from "../../api/requests/transactions.js";
+import { TRANSACTION_BYTES_MAX } from "../../api/transactions.js";
+import { checkItem } from "../../api/value-check.js";
+import { itemOf } from "./answers.js";
+import type { Operation } from "./operation.js";
+import { located, transactCapacity } from "./transaction.js";
+
+export const transactGetItems: Operation<TransactGetItemsRequest> = {
+  shape,
+  async run(request, { backend }) {
+    const projections: (Projection | undefined)[] = [];
+    for (const { Get: get } of request.TransactItems) {
+      checkItem(get.Key);
+      const { projection } = parseExpressions(get, []);
+      projections.push(projection && projectionOf(projection));
+    }
+    const gets = await located(
+      backend,
+      request.TransactItems.map(({ Get: { TableName, Key } }) => ({ name: TableName, value: Key, isItem: false })),
+    );
+    const outcomes = await backend.transactGet(gets);
+    const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
+    if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
+    const units = gets.map(({ table: { name } }, i) => ({ name, units: outcomes[i]?.units ?? 0 }));
+    return {
+      Responses: outcomes.map((outcome, i) => {
+        const item = itemOf(outcome);
+        const projection = projections[i];
+        if (item === undefined) return {};
+        return { Item: projection === undefined ? item : project(item, projection) };
+      }),
+      ...transactCapacity(request.ReturnConsumedCapacity, units, "ReadCapacityUnits"),
+    };
+  },
+};

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { validationError } from "../../api/errors.js";
+import { messages } from "../../api/messages.js";
+import type { TableRecord, TransactOp } from "../../api/model.js";
+import { parseExpressions } from "../../api/requests/expressions.js";
+import {
+  type KeyAction,
+  type PutAction,
+  transactWriteItems as shape,
+  type TransactWrite,
+  type TransactWriteItemsRequest,
+} from "../../api/requests/transactions.js";
+import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
+import { canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
+import { checkItem } from "../../api/value-check.js";
+import { collectionMetricsOf } from "./answers.js";
+import { byTableName } from "./batch.js";
+import type { Operation } from "./operation.js";
+import { located, type Target, transactCapacity } from "./transaction.js";
+import { checkKeyUntouched } from "./update-item.js";
+
+interface Parsed extends Target {
+  readonly op: TransactOp;
+}
+
+export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
+  shape,
+  async run(request, { backend }) {
+    // Before values are normalized: the same request has the same text.
+    const fingerprint = createHash("sha256").update(canonicalText(request.TransactItems)).digest("base64");
+    for (const write of request.TransactItems) assertOneAction(write);
+    const parsed = request.TransactItems.map(parse);
+    const bytes = parsed.reduce((sum, { value }) => sum + itemBytes(value), 0);
+    if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
+    const places = await located(backend, parsed);
+    const actions = places.map((place, i) => ({ ...place, op: (parsed[i] as Parsed).op }));
+    for (const { op, table } of actions) if (op.kind === "update") checkKeyUntouched(op.actions, table.keySchema);
+    const { sizes, repeated } = await backend.transactWrite({
+      actions,
+      fingerprint,
+      token: request.ClientRequestToken,
+    });
+    const used = actions.map(({ table: { name } }, i) => {
+      const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
+      if (repeated) return { name, units: transactReadUnits(afterBytes) };
+      return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
+    });
+    const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
+    return {
+      ...transactCapacity(request.ReturnConsumedCapacity, used, kind),
+      ...collections(request.ReturnItemCollectionMetrics, actions, parsed),
+    };
+  },
+};
+
+/** Of each item that is written, by table. */
+function collections(
+  asked: string | undefined,
+  actions: readonly { readonly table: TableRecord; readonly op: TransactOp }[],
+  parsed: readonly Parsed[],
+): object {
+  if (asked !== "SIZE") return {};
+  const metrics = byTableName<Record<string, object[]>>();
+  for (const [i, { table, op }] of actions.entries()) {
+    const collection = op.kind === "check" ? undefined : collectionMetricsOf(asked, table, parsed[i]?.value ?? {});
+    if (collection === undefined) continue;
+    metrics[table.name] ??= [];
+    metrics[table.name]?.push(collection);
+  }
+  return { ItemCollectionMetrics: metrics };
+}
+
+function assertOneAction({ ConditionCheck, Put, Delete, Update }: TransactWrite): void {
+  const count = [ConditionCheck, Put, Delete, Update].filter((action) => action !== undefined).length;
+  if (count === 0) throw validationError(messages.transactionNoAction);
+  if (count > 1) throw validationError(messages.transactionActions);
+}
+
+function parse({ ConditionCheck: check, Put: put, Delete: del, Update: update }: TransactWrite): Parsed {
+  if (put !== undefined) return parsePut(put);
+  const action = (update ?? del ?? check) as KeyAction;
+  checkItem(action.Key);
+  const target = { name: action.TableName, value: action.Key, isItem: false };
+  if (update !== undefined) {
+    const { update: actions = [], condition } = parseExpressions(update, ["UpdateExpression", "ConditionExpression"]);
+    const op = { kind: "update", keyAttributes: update.Key, actions, returnValues: "NONE" } as const;
+    return { ...target, op: { ...op, ...(condition && { condition }), ...onFailure(update) } };
+  }
+  const { condition } = parseExpressions(action, ["ConditionExpression"]);
+  if (check !== undefined && condition !== undefined)
+    return { ...target, op: { kind: "check", condition, ...onFailure(check) } };
+  const op = { kind: "delete", returnValues: "NONE" } as const;
+  return { ...target, op: { ...op, ...(condition && { condition }), ...onFailure(action) } };
+}
+
+function parsePut(put: PutAction): Parsed {
+  checkItem(put.Item);
+  if (itemBytes(put.Item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
+  const { condition } = parseExpressions(put, ["ConditionExpression"]);
+  const op = { kind: "put", item: put.Item, returnValues: "NONE" } as const;
+  return {
+    name: put.TableName,
+    value: put.Item,
+    isItem: true,
+    op: { ...op, ...(condition && { condition }), ...onFailure(put) },
+  };
+}
+
+const onFailure = ({ ReturnValuesOnConditionCheckFailure: values }: KeyAction | PutAction) =>
+  values === "ALL_OLD" ? { returnOldOnConditionFailure: true } : {};

@@ -1,0 +1,98 @@
+import { ApiError, type ApiErrorData, validationError } from "../../api/errors.js";
+import { checkIndexKeys, indexKeys } from "../../api/index-entries.js";
+import { exactKey, itemKey } from "../../api/keys.js";
+import { messages } from "../../api/messages.js";
+import type { Item, ItemKey, TableRecord } from "../../api/model.js";
+import type { CapacityDetail } from "../../api/requests/items.js";
+import { cancelled } from "../../api/transactions.js";
+import type { Backend, IndexUnits } from "../backend.js";
+import { addIndexUnits } from "./answers.js";
+
+/** Where one action goes: the table's name, and the item or the key alone. */
+export interface Target {
+  readonly name: string;
+  readonly value: Item;
+  readonly isItem: boolean;
+}
+
+/**
+ * The tables and keys of a transaction's actions.
+ * @throws ApiError ResourceNotFoundException; ValidationException for an empty key, or one item twice; TransactionCanceledException for keys of the wrong form
+ */
+export async function located(
+  backend: Backend,
+  targets: readonly Target[],
+): Promise<{ readonly table: TableRecord; readonly key: ItemKey }[]> {
+  const tables = new Map<string, TableRecord>();
+  for (const { name } of targets) if (!tables.has(name)) tables.set(name, await backend.table(name));
+  const found: { table: TableRecord; key: ItemKey }[] = [];
+  const refusals: (ApiErrorData | undefined)[] = [];
+  const seen = new Set<string>();
+  for (const { name, value, isItem } of targets) {
+    const table = tables.get(name) as TableRecord;
+    try {
+      const key = isItem ? itemKey(table.keySchema, value) : exactKey(table.keySchema, value);
+      const text = `${table.tableId}/${String.fromCharCode(...key.bytes)}`;
+      if (seen.has(text)) throw new Twice();
+      seen.add(text);
+      if (isItem) checkIndexKeys(table, value);
+      found.push({ table, key });
+      refusals.push(undefined);
+    } catch (error) {
+      if (error instanceof Twice) throw validationError(messages.transactionDuplicates);
+      // An empty key is seen without looking at the table, and so before the transaction.
+      if (!(error instanceof ApiError) || isEmptyKey(table, error)) throw error;
+      refusals.push(error.toData());
+    }
+  }
+  if (found.length < targets.length) throw cancelled(refusals);
+  return found;
+}
+
+class Twice extends Error {}
+
+function isEmptyKey(table: TableRecord, { message }: ApiError): boolean {
+  const { partition, sort } = table.keySchema;
+  if ([partition, sort].some((key) => key !== undefined && message === messages.keyEmpty(key.name, key.type)))
+    return true;
+  return [...indexKeys(table)].some(
+    ({ index, attribute }) => message === messages.indexKeyEmpty(attribute.name, attribute.type, index.name),
+  );
+}
+
+export interface Used {
+  readonly name: string;
+  /** Without those of indexes. */
+  readonly units: number;
+  readonly indexUnits?: IndexUnits | undefined;
+}
+
+/** What each table was used for, as transactions tell it: of which kind the units are, too. */
+export function transactCapacity(
+  detail: CapacityDetail | undefined,
+  used: readonly Used[],
+  kind: "ReadCapacityUnits" | "WriteCapacityUnits",
+): object {
+  if (detail === undefined || detail === "NONE") return {};
+  const sums = new Map<string, Omit<Used, "name">>();
+  for (const { name, units, indexUnits } of used) {
+    const sum = sums.get(name);
+    sums.set(name, { units: (sum?.units ?? 0) + units, indexUnits: addIndexUnits(sum?.indexUnits, indexUnits) });
+  }
+  const asKind = (units: number) => ({ CapacityUnits: units, [kind]: units });
+  const byIndex = (units: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(units).map(([name, one]) => [name, asKind(one)]));
+  return {
+    ConsumedCapacity: [...sums].map(([TableName, { units, indexUnits: { local, global } = {} }]) => {
+      const ofIndexes = [...Object.values(local ?? {}), ...Object.values(global ?? {})].reduce((a, b) => a + b, 0);
+      const total = { TableName, ...asKind(units + ofIndexes) };
+      if (detail !== "INDEXES") return total;
+      return {
+        ...total,
+        Table: asKind(units),
+        ...(local && { LocalSecondaryIndexes: byIndex(local) }),
+        ...(global && { GlobalSecondaryIndexes: byIndex(global) }),
+      };
+    }),
+  };
+}

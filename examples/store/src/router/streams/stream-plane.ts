@@ -1,0 +1,180 @@
+import { ApiError } from "../../api/errors.js";
+import type { Item, TableRecord } from "../../api/model.js";
+import { streamMessages } from "../../api/streams/messages.js";
+import type { StreamRecord, StreamShard, StreamViewType } from "../../api/streams/model.js";
+import { streamArn } from "../../api/streams/names.js";
+import type { ItemChange } from "../../api/streams/records.js";
+import { type StreamPosition, slotEnd } from "../../api/streams/sequence-numbers.js";
+import { METADATA_PARTITION, type PartitionRecord } from "../../metadata/records.js";
+import type { Caller, Method, Params, Result } from "../../rpc/protocol.js";
+import type { Change, ChangePage } from "../../storage-node/changes.js";
+import type { Image } from "../../storage-node/command.js";
+import { StoreError } from "../../storage-node/errors.js";
+import type { LeaderCalls } from "../leader-calls.js";
+import type { Routes } from "../routes.js";
+import { told } from "../told-error.js";
+import type { ShardPage, StreamName, StreamsBackend } from "./backend.js";
+
+/** About as much as the service hands out at once. */
+const PAGE_BYTES_MAX = 1024 * 1024;
+
+export interface StreamPlaneOptions {
+  readonly leaders: LeaderCalls;
+  readonly nodes: {
+    readonly routes: Routes;
+    readonly callerTo: (nodeId: string) => Caller;
+    /** All nodes. */
+    readonly members: readonly string[];
+  };
+}
+
+const itemOf = ({ bytes }: Image): Item =>
+  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as Item;
+
+const codeOf = (error: unknown): unknown => (error instanceof StoreError ? error.code : undefined);
+
+/**
+ * The storage side of the operations on streams. Shards come from the routing cache, which may be behind; so the leader of a shard's partition is told
+ * which stream it is asked about, and where that is not on any more the metadata say where it ended.
+ */
+export class StreamPlane implements StreamsBackend {
+  readonly #leaders: LeaderCalls;
+  readonly #nodes: StreamPlaneOptions["nodes"];
+
+  constructor({ leaders, nodes }: StreamPlaneOptions) {
+    this.#leaders = leaders;
+    this.#nodes = nodes;
+  }
+
+  async setStream(name: string, viewType: StreamViewType | null): Promise<TableRecord> {
+    const { table, version } = await this.#metadata("setStream", { name, viewType });
+    this.#nodes.routes.learn(table, version);
+    return table;
+  }
+
+  async list(request: Params<"listStreams">): Promise<Result<"listStreams">> {
+    return await this.#metadata("listStreams", request);
+  }
+
+  async describe({ tableName, label }: StreamName): Promise<StreamRecord> {
+    return await this.#metadata("describeStream", { tableName, label });
+  }
+
+  async shard(name: StreamName, shardId: string): Promise<{ stream: StreamRecord; shard: StreamShard }> {
+    const find = (stream: StreamRecord | undefined) => {
+      const shard = stream?.shards.find(({ id }) => id === shardId);
+      return stream === undefined || shard === undefined ? undefined : { stream, shard };
+    };
+    // What has just begun is known to the metadata first.
+    const found = find(await this.#nodes.routes.stream(name.tableName, name.label)) ?? find(await this.describe(name));
+    if (found !== undefined) return found;
+    const arn = streamArn(name.tableName, name.label);
+    throw new ApiError("ResourceNotFoundException", streamMessages.shardNotFound(shardId, arn));
+  }
+
+  async end(stream: StreamRecord, shard: StreamShard): Promise<StreamPosition> {
+    if (shard.throughSlot !== undefined) return slotEnd(shard.throughSlot);
+    try {
+      const { partition, members } = await this.#partition(stream, shard);
+      const { slot } = await this.#leaders.call(partition, members, "changesEnd", { partition });
+      return slotEnd(slot);
+    } catch (error) {
+      const ended = await this.#endedMeanwhile(stream, shard, error);
+      if (ended?.throughSlot === undefined) throw told(error);
+      return slotEnd(ended.throughSlot);
+    }
+  }
+
+  async read(stream: StreamRecord, shard: StreamShard, after: StreamPosition, recordsMax: number): Promise<ShardPage> {
+    const limits = { changesMax: recordsMax, bytesMax: PAGE_BYTES_MAX };
+    try {
+      return pageOf(shard, await this.#changes(stream, shard, after, limits));
+    } catch (error) {
+      const ended = await this.#endedMeanwhile(stream, shard, error);
+      // Its partition has gone on to other things, and the metadata do not know yet from where: a moment later they do.
+      if (ended === undefined) return { changes: [], through: after, ended: false };
+      return pageOf(
+        ended,
+        await this.#changes(ended.of, ended, after, limits).catch((cause: unknown) => refuse(cause)),
+      );
+    }
+  }
+
+  async #changes(
+    stream: StreamRecord,
+    { partition, throughSlot, hashFrom }: StreamShard,
+    after: StreamPosition,
+    limits: { changesMax: number; bytesMax: number },
+  ): Promise<ChangePage> {
+    if (stream.tableGone && throughSlot !== undefined)
+      return await this.#atAny("archivedChanges", { partition, after, throughSlot, limits });
+    const { members } = await this.#partition(stream, { hashFrom, partition });
+    const params =
+      throughSlot === undefined
+        ? { partition, after, limits, stream: stream.label }
+        : { partition, after, limits: { ...limits, throughSlot } };
+    return await this.#leaders.call(partition, members, "changes", params);
+  }
+
+  /** Where the shard's partition is, whoever holds it now. */
+  async #partition(
+    { tableId, tableName }: StreamRecord,
+    { hashFrom, partition }: Pick<StreamShard, "hashFrom" | "partition">,
+  ): Promise<PartitionRecord> {
+    const record = await this.#nodes.routes.partition(tableId, hashFrom);
+    if (record?.partition === partition) return record;
+    throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `partition ${partition} of ${tableName} is not known`);
+  }
+
+  /** The shard as the metadata have it, with its stream; undefined where it is not written down yet what became of it. Throws any other error as it is told. */
+  async #endedMeanwhile(
+    { tableName, label }: StreamRecord,
+    { id }: StreamShard,
+    error: unknown,
+  ): Promise<(StreamShard & { readonly of: StreamRecord }) | undefined> {
+    const code = codeOf(error);
+    if (code !== "ERR_STORE_CONFLICT" && code !== "ERR_STORE_UNKNOWN_PARTITION") refuse(error);
+    const of = await this.describe({ tableName, label });
+    const shard = of.shards.find((one) => one.id === id);
+    return shard?.throughSlot === undefined ? undefined : { ...shard, of };
+  }
+
+  /** Any node that answers. */
+  async #atAny<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
+    let failure: unknown;
+    for (const node of this.#nodes.members) {
+      try {
+        return await this.#nodes.callerTo(node).call(method, params);
+      } catch (error) {
+        if (codeOf(error) === "ERR_STORE_TRIMMED") throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  async #metadata<M extends "setStream" | "listStreams" | "describeStream">(
+    method: M,
+    params: Params<M>,
+  ): Promise<Result<M>> {
+    try {
+      return await this.#leaders.call(METADATA_PARTITION, this.#nodes.members, method, params);
+    } catch (error) {
+      throw told(error);
+    }
+  }
+}
+
+function refuse(error: unknown): never {
+  if (codeOf(error) === "ERR_STORE_TRIMMED") throw new ApiError("TrimmedDataAccessException");
+  throw told(error);
+}
+
+function pageOf({ partition, throughSlot }: StreamShard, { changes, through, atEnd }: ChangePage): ShardPage {
+  const items = changes.map((change: Change): ItemChange => {
+    const { slot, index, timeMs, before, after, expired } = change;
+    const images = { ...(before && { before: itemOf(before) }), ...(after && { after: itemOf(after) }) };
+    return { partition, slot, index, timeMs, expired, ...images };
+  });
+  return { changes: items, through, ended: atEnd && throughSlot !== undefined };
+}

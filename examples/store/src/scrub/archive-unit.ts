@@ -1,0 +1,57 @@
+import { type PassReport, type PassRunOptions, type ScrubUnit, sequenceKey } from "@evenkeel/scrubber";
+import { type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
+import type { Take } from "./archive-reference.js";
+
+/** The archive of one partition's log, read from end to end: every object against its manifest, every manifest against its neighbours, every snapshot. */
+export function archiveUnit(name: string, archive: ObjectStore, stream: string): ScrubUnit {
+  let seenThrough: number | undefined;
+  return {
+    name,
+    async pass({ take = () => {}, signal, onStep }: PassRunOptions): Promise<PassReport> {
+      const store = paced(archive, async (bytes) => {
+        await take(bytes);
+        await onStep?.({ through: undefined, bytes, findings: 0 });
+      });
+      const { problems, wholeThrough, entries, storedBytes, first } = await verifyArchive({
+        store,
+        stream,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      const since = { after: seenThrough, by: wholeThrough };
+      if (problems.length === 0) seenThrough = wholeThrough;
+      return {
+        at: wholeThrough,
+        compared: [name],
+        absent: [],
+        complete: true,
+        divergences: [],
+        unreadable: problems.map((cause) => ({
+          replica: "archive",
+          where: "archive",
+          since,
+          range: { from: sequenceKey(first), to: undefined },
+          cause,
+        })),
+        unexamined: [],
+        unstable: [],
+        keys: entries,
+        bytes: storedBytes,
+        exchanges: 0,
+      };
+    },
+  };
+}
+
+/** Reads no faster than it is let. */
+function paced(archive: ObjectStore, take: Take): ObjectStore {
+  return {
+    put: (key, bytes, options) => archive.put(key, bytes, options),
+    list: (prefix, options) => archive.list(prefix, options),
+    delete: (key, options) => archive.delete(key, options),
+    async get(key, options) {
+      const bytes = await archive.get(key, options);
+      await take(bytes?.length ?? 0);
+      return bytes;
+    },
+  };
+}

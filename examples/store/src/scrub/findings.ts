@@ -1,0 +1,40 @@
+import type { Absent, PassReport, Since } from "@evenkeel/scrubber";
+
+/** What a reference is made of is damaged, which the replicas' own sake does not tell. */
+const DAMAGE: ReadonlySet<unknown> = new Set([
+  "ERR_ARCHIVE_CORRUPT",
+  "ERR_ARCHIVE_HOLE",
+  "ERR_ARCHIVE_UNSUPPORTED",
+  "ERR_STORE_CORRUPT",
+  "ERR_STORE_FORMAT",
+  "ERR_SCRUBBER_REFERENCE_HOLE",
+  "ERR_SCRUBBER_REFERENCE_APPLY",
+]);
+
+/** A pass's findings, one in a line, for a person. */
+export function findingsOf({ divergences, unreadable, unstable, absent }: PassReport): string[] {
+  return [
+    ...divergences.map(({ key, replica, against, kind, cause, since }) => {
+      const how = against === "none" ? "differs, and no two agree" : `differs from the ${against}`;
+      return `${replica} ${how} (${kind}) at key ${hex(key)}${causes[cause]}, ${sinceText(since)}`;
+    }),
+    ...unreadable.map(({ replica, where, cause, since }) => {
+      const when = where === "tree" || where === "reference" ? `, ${sinceText(since)}` : "";
+      return `${replica} cannot be read: ${reason(cause)}${when}`;
+    }),
+    ...unstable.map(({ from }) => `a replica does not read the same twice, from key ${hex(from)} on`),
+    ...absent.filter(isDamage).map(({ replica, cause }) => `the ${replica} cannot be built: ${reason(cause)}`),
+  ];
+}
+
+const causes = { rot: ": it has rotted", applied: ": another value was applied", unknown: "" };
+
+const isDamage = ({ cause }: Absent): boolean => DAMAGE.has((cause as { code?: unknown } | undefined)?.code);
+
+const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
+
+const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+function sinceText({ after, by }: Since): string {
+  return after === undefined ? `seen at slot ${by}` : `between slots ${after} and ${by}`;
+}

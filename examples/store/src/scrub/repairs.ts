@@ -1,0 +1,167 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Audit, RepairResult } from "@evenkeel/scrubber";
+import { ArchiveError, type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
+import type { Fleet } from "../control/fleet.js";
+import { reachableStatuses } from "../control/reachable-statuses.js";
+import { groupId } from "../metadata/records.js";
+import type { LeaderCalls } from "../router/leader-calls.js";
+import { firstOf } from "../storage-node/archive-mending.js";
+
+/** What became of one repair that was asked for. */
+export interface StoreRepair {
+  /** A key of a partition, an object of the archive, a node with its log. */
+  readonly what: string;
+  /** As in the package, and `rebuilding`: the node begins anew under another name, and is given what it had by the others. */
+  readonly outcome: RepairResult["outcome"] | "rebuilding";
+  readonly why?: string | undefined;
+}
+
+export interface RepairParts {
+  readonly fleet: Fleet;
+  readonly archive: ObjectStore;
+  readonly calls: LeaderCalls;
+  readonly audit: Audit;
+}
+
+const TELL_MS_MAX = 15_000;
+const TELL_AGAIN_MS = 200;
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Sets right what is damaged in the archive of one partition: objects out of the log, while it reaches; snapshots by another one, out of the tree. */
+export async function repairArchive(
+  { archive, calls, audit }: RepairParts,
+  partition: number,
+  members: readonly string[],
+): Promise<StoreRepair[]> {
+  const stream = groupId(partition);
+  const { problems, floor } = await verifyArchive({ store: archive, stream });
+  const repairs: StoreRepair[] = [];
+  const done = new Set<string>();
+  for (const problem of problems) {
+    const key = problem instanceof ArchiveError ? problem.key : undefined;
+    const place = key === undefined ? undefined : placeOf(stream, key);
+    const what = `${stream}: ${key ?? "its archive"}`;
+    if (key === undefined || place === undefined) {
+      repairs.push({ what, outcome: "refused", why: `nothing makes it anew: ${problem.message}` });
+      continue;
+    }
+    const name = `${place.kind} ${place.sequence}`;
+    if (done.has(name)) continue;
+    done.add(name);
+    const order = {
+      replica: "archive",
+      key: Buffer.from(key),
+      value: undefined,
+      before: undefined,
+      at: place.sequence,
+      agreed: members,
+      against: "majority" as const,
+    };
+    try {
+      await audit({ ...order, phase: "intended" });
+      if (place.kind === "log") {
+        const next = await firstBehind(archive, stream, place.sequence);
+        const range = { first: place.sequence, ...(next === undefined ? {} : { next }) };
+        await calls.call(partition, members, "mendArchive", { partition, ...range });
+      } else if (place.sequence === floor) {
+        throw new Error("it is the oldest snapshot, and the log that led up to it was let go of");
+      } else {
+        // What it stood for can be had from the one before it and the log; the next restore need not go that far back.
+        await calls.call(partition, members, "snapshot", { partition });
+        await removeSnapshot(archive, stream, place.sequence);
+      }
+      await audit({ ...order, phase: "done", outcome: "repaired" });
+      repairs.push({ what, outcome: "repaired" });
+    } catch (error) {
+      await audit({ ...order, phase: "done", outcome: "failed", cause: error });
+      repairs.push({ what, outcome: "failed", why: reason(error) });
+    }
+  }
+  return repairs;
+}
+
+function placeOf(
+  stream: string,
+  key: string,
+): { readonly kind: "log" | "snapshot"; readonly sequence: number } | undefined {
+  const first = firstOf(stream, key);
+  if (first !== undefined) return { kind: "log", sequence: first };
+  const snapshot = key.startsWith(`${stream}/snapshots/`) ? /(\d{16})[^/]*$/.exec(key) : null;
+  return snapshot === null ? undefined : { kind: "snapshot", sequence: Number(snapshot[1]) };
+}
+
+async function firstBehind(archive: ObjectStore, stream: string, first: number): Promise<number | undefined> {
+  for await (const key of archive.list(`${stream}/`)) {
+    const found = firstOf(stream, key);
+    if (found !== undefined && found > first && key.endsWith(".manifest")) return found;
+  }
+  return undefined;
+}
+
+/** Its manifest first: what is left of it then stands for nothing. */
+async function removeSnapshot(archive: ObjectStore, stream: string, sequence: number): Promise<void> {
+  const prefix = `${stream}/snapshots/${String(sequence).padStart(16, "0")}`;
+  await archive.delete(`${prefix}.snapshot`);
+  const parts: string[] = [];
+  for await (const key of archive.list(`${prefix}-`)) parts.push(key);
+  for (const key of parts) await archive.delete(key);
+}
+
+/**
+ * A node whose log is damaged may have forgotten what others were told of: it must not vote under its name any more. It begins anew under another
+ * one, and the others give it what it had. One node at a time, and only where each of its groups has its other members, all of them up to date.
+ */
+export async function rebuildNode({ fleet, audit }: RepairParts, nodeId: string): Promise<StoreRepair> {
+  const what = `${nodeId}: its log`;
+  if (fleet.rebuild === undefined)
+    return { what, outcome: "refused", why: "where all nodes are in one process, none can begin anew" };
+  const nodes = fleet.nodeIds();
+  const statuses = await reachableStatuses({ members: nodes, callerTo: (node) => fleet.callerTo(node) });
+  const others = [...statuses.values()].filter((status) => status.nodeId !== nodeId);
+  // It may be down already: the others know in which groups it is.
+  const known = others.flatMap(({ partitions }) => partitions).filter(({ members }) => members.includes(nodeId));
+  for (const { partition, members, chosenThrough } of known) {
+    for (const member of members) {
+      if (member === nodeId) continue;
+      const held = others
+        .find((status) => status.nodeId === member)
+        ?.partitions.find((status) => status.partition === partition);
+      if (held?.voting !== true || held.appliedThrough < chosenThrough)
+        return {
+          what,
+          outcome: "absent",
+          why: `${member} is not there for partition ${partition}, or behind: ask again`,
+        };
+    }
+  }
+  if (known.length === 0) return { what, outcome: "absent", why: "nobody is there to give it what it had: ask again" };
+  const order = {
+    replica: nodeId,
+    key: Buffer.from(what),
+    value: undefined,
+    before: undefined,
+    at: 0,
+    agreed: others.map((status) => status.nodeId),
+    against: "majority" as const,
+  };
+  await audit({ ...order, phase: "intended" });
+  fleet.rebuild(nodeId);
+  await givenUp(fleet, nodeId);
+  return { what, outcome: "rebuilding" };
+}
+
+/**
+ * Tells whoever leads the metadata, so that it need not wait for a silence. It may be the very node that has just been stopped: then another one leads soon. Where nobody
+ * hears it in time, healing sees it by itself, later.
+ */
+async function givenUp(fleet: Fleet, nodeId: string): Promise<void> {
+  const untilMs = performance.now() + TELL_MS_MAX;
+  while (performance.now() < untilMs) {
+    for (const node of fleet.nodeIds()) {
+      const told = (async () => await fleet.callerTo(node).call("giveUpNode", { nodeId }, { timeoutMs: 2_000 }))();
+      if ((await told.catch(() => "not the leader")) === null) return;
+    }
+    await delay(TELL_AGAIN_MS);
+  }
+}

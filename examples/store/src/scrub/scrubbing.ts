@@ -1,0 +1,243 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Divergence,
+  jsonLinesAudit,
+  ScrubSchedule,
+  type ScrubScheduleStats,
+  type ScrubUnit,
+} from "@evenkeel/scrubber";
+import { TokenBucket } from "@evenkeel/token-bucket";
+import type { ObjectStore } from "@evenkeel/wal/archive";
+import type { Fleet } from "../control/fleet.js";
+import { reachableStatuses } from "../control/reachable-statuses.js";
+import { groupId } from "../metadata/records.js";
+import { LeaderCalls } from "../router/leader-calls.js";
+import { StoreError } from "../storage-node/errors.js";
+import { archiveUnit } from "./archive-unit.js";
+import { findingsOf } from "./findings.js";
+import { logUnit } from "./log-unit.js";
+import { PartitionScrubber } from "./partition-scrubber.js";
+import { type RepairParts, rebuildNode, repairArchive, type StoreRepair } from "./repairs.js";
+import { textFile } from "./text-file.js";
+
+/** What a pass may read of each replica: a small part of what a disk or a core can do, whatever the load. */
+const BYTES_PER_SECOND = 16 * 1024 * 1024;
+const BURST_BYTES = 1024 * 1024;
+/** The longest pause for the sake of the foreground; in a period that is short for a test's sake, a short one. */
+const YIELD_MS_MAX = 1_000;
+const YIELDS_A_ROUND_MIN = 100;
+const DEADLINE_MS = 30_000;
+const AUDIT = "repairs.jsonl";
+
+export interface ScrubbingOptions {
+  readonly fleet: Fleet;
+  readonly archive: ObjectStore;
+  /** Where references, what passes have seen, and the schedule's position are kept from one process to the next. */
+  readonly dir: string;
+  /** Everything is compared once in this time, if the pace allows. */
+  readonly fullPassEveryMs: number;
+  readonly onFinding: (line: string) => void;
+}
+
+export interface ScrubbingStats extends ScrubScheduleStats {
+  /** Lines told. */
+  readonly findings: number;
+}
+
+interface Partition {
+  readonly scrubber: PartitionScrubber;
+  members: readonly string[];
+  readonly units: readonly ScrubUnit[];
+}
+
+/** Constant work over everything that the store keeps: each partition's replicas, and its archive. Finds and tells; repairs only when asked. */
+export class Scrubbing {
+  readonly #options: ScrubbingOptions;
+  readonly #bucket = new TokenBucket({ ratePerSecond: BYTES_PER_SECOND, capacity: BURST_BYTES });
+  readonly #schedule: ScrubSchedule;
+  readonly #partitions = new Map<number, Partition>();
+  /** What the last pass over each partition found. */
+  readonly #found = new Map<number, readonly Divergence[]>();
+  readonly #rottenArchives = new Set<number>();
+  readonly #rottenLogs = new Set<string>();
+  readonly #logs = new Map<string, ScrubUnit>();
+  readonly #parts: RepairParts;
+  #swept = false;
+  #findings = 0;
+
+  constructor(options: ScrubbingOptions) {
+    this.#options = options;
+    const { fleet, archive } = options;
+    this.#parts = {
+      fleet,
+      archive,
+      calls: new LeaderCalls({ callerTo: (node) => fleet.callerTo(node), deadlineMs: DEADLINE_MS }),
+      audit: jsonLinesAudit(join(options.dir, AUDIT)),
+    };
+    this.#schedule = new ScrubSchedule({
+      units: () => this.#units(),
+      fullPassEveryMs: options.fullPassEveryMs,
+      yieldMsMax: Math.min(YIELD_MS_MAX, options.fullPassEveryMs / YIELDS_A_ROUND_MIN),
+      bucket: {
+        capacity: BURST_BYTES,
+        take: (bytes, { signal }) => this.#bucket.take(bytes, { signal }),
+      },
+      state: textFile(join(options.dir, "schedule")),
+      onReport: (unit, report) => {
+        for (const line of findingsOf(report)) this.#tell(`${unitText(unit)}: ${line}`);
+      },
+    });
+  }
+
+  stats(): ScrubbingStats {
+    return { ...this.#schedule.stats(), findings: this.#findings };
+  }
+
+  /**
+   * Repairs what the last pass over everything found, and says what came of it: items through their partition's own log, objects of the archive out of the log, a
+   * node with a damaged log by having it begin anew (one node each time). Everything is written down in `repairs.jsonl` before it is done.
+   */
+  async repair(): Promise<readonly StoreRepair[]> {
+    const repairs: StoreRepair[] = [];
+    for (const [partition, divergences] of this.#found) {
+      const scrubber = this.#partitions.get(partition)?.scrubber;
+      for (const { key, replica, outcome, cause } of (await scrubber?.repair({ divergences })) ?? []) {
+        const what = `${groupId(partition)}: ${Buffer.from(key).toString("hex")} on ${replica}`;
+        repairs.push({ what, outcome, why: cause === undefined ? undefined : String(cause) });
+      }
+    }
+    // Before the archive: who cannot read its log cannot make an object of it anew, and leads no more afterwards.
+    for (const nodeId of this.#rottenLogs) {
+      if (repairs.some(({ outcome }) => outcome === "rebuilding"))
+        repairs.push({ what: `${nodeId}: its log`, outcome: "absent", why: "another node begins anew: ask again" });
+      else repairs.push(await rebuildNode(this.#parts, nodeId));
+    }
+    for (const partition of this.#rottenArchives) {
+      const members = this.#partitions.get(partition)?.members;
+      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members)));
+    }
+    return repairs;
+  }
+
+  /** The same for a node that its log keeps from starting, of which no pass can say so. */
+  async rebuild(nodeId: string): Promise<StoreRepair> {
+    return await rebuildNode(this.#parts, nodeId);
+  }
+
+  /** Stops after the step that runs, and remembers where it was. */
+  async close(): Promise<void> {
+    await this.#schedule.close();
+    this.#bucket.close();
+    for (const { scrubber } of this.#partitions.values()) await scrubber.close();
+  }
+
+  #tell(line: string): void {
+    this.#findings++;
+    this.#options.onFinding(line);
+  }
+
+  /** Which partitions there are now. Rejects while fewer than a majority of the nodes say so: what nobody speaks of need not be gone. */
+  async #units(): Promise<ScrubUnit[]> {
+    const { fleet } = this.#options;
+    const nodes = fleet.nodeIds();
+    const statuses = await reachableStatuses({ members: nodes, callerTo: (node) => fleet.callerTo(node) });
+    if (statuses.size <= nodes.length / 2)
+      throw new StoreError("ERR_STORE_UNREACHABLE", `${statuses.size} of ${nodes.length} nodes answer`);
+    // Whoever has come furthest knows best who the members are.
+    const members = new Map<number, readonly string[]>();
+    const found = [...statuses.values()].flatMap(({ partitions }) => partitions);
+    for (const one of found.sort((a, b) => a.chosenThrough - b.chosenThrough)) members.set(one.partition, one.members);
+
+    for (const [partition, held] of members) {
+      const known = this.#partitions.get(partition);
+      if (known === undefined) this.#partitions.set(partition, await this.#open(partition, held));
+      else {
+        known.members = held;
+        known.scrubber.setMembers(held);
+      }
+    }
+    for (const [partition, { scrubber }] of this.#partitions) {
+      if (members.has(partition)) continue;
+      this.#partitions.delete(partition);
+      this.#found.delete(partition);
+      this.#rottenArchives.delete(partition);
+      await scrubber.close();
+      await rm(this.#dirOf(partition), { recursive: true, force: true });
+    }
+    await this.#sweep();
+    this.#tellNodes(nodes);
+    return [...[...this.#partitions.values()].flatMap(({ units }) => units), ...this.#logs.values()];
+  }
+
+  #tellNodes(nodes: readonly string[]): void {
+    for (const nodeId of this.#logs.keys()) {
+      if (nodes.includes(nodeId)) continue;
+      this.#logs.delete(nodeId);
+      this.#rottenLogs.delete(nodeId);
+    }
+    for (const nodeId of nodes) {
+      if (this.#logs.has(nodeId)) continue;
+      const log = logUnit(`log/${nodeId}`, nodeId, () => this.#options.fleet.callerTo(nodeId));
+      this.#logs.set(nodeId, noting(log, this.#rottenLogs, nodeId));
+    }
+  }
+
+  async #open(partition: number, members: readonly string[]): Promise<Partition> {
+    const { fleet, archive, dir } = this.#options;
+    const name = groupId(partition);
+    const scrubber = await PartitionScrubber.open({
+      partition,
+      members,
+      callerTo: (node) => fleet.callerTo(node),
+      archive,
+      dir: this.#dirOf(partition),
+      auditPath: join(dir, AUDIT),
+    });
+    const replicas: ScrubUnit = {
+      name,
+      pass: async (options) => {
+        const report = await scrubber.pass(options);
+        // One that went on where another was interrupted has not looked at what came before.
+        const before = options.from === undefined ? [] : (this.#found.get(partition) ?? []);
+        this.#found.set(partition, [...before, ...report.divergences]);
+        return report;
+      },
+    };
+    const archived = noting(archiveUnit(`${name}/archive`, archive, name), this.#rottenArchives, partition);
+    return { scrubber, members, units: [replicas, archived] };
+  }
+
+  #dirOf(partition: number): string {
+    return join(this.#options.dir, groupId(partition));
+  }
+
+  /** Once in a life: what partitions left behind that were dropped while the store was down. */
+  async #sweep(): Promise<void> {
+    if (this.#swept) return;
+    this.#swept = true;
+    const kept = new Set([...this.#partitions.keys()].map(groupId));
+    const prefix = groupId(0).slice(0, -1);
+    for (const entry of await readdir(this.#options.dir, { withFileTypes: true }))
+      if (entry.isDirectory() && entry.name.startsWith(prefix) && !kept.has(entry.name))
+        await rm(join(this.#options.dir, entry.name), { recursive: true, force: true });
+  }
+}
+
+/** Remembers whose unit had something that cannot be read, as of its last pass. */
+function noting<T>(unit: ScrubUnit, rotten: Set<T>, of: T): ScrubUnit {
+  return {
+    name: unit.name,
+    async pass(options) {
+      const report = await unit.pass(options);
+      if (report.unreadable.length > 0) rotten.add(of);
+      else if (options.from === undefined) rotten.delete(of);
+      return report;
+    },
+  };
+}
+
+function unitText(unit: string): string {
+  const prefix = groupId(0).slice(0, -1);
+  return unit.startsWith(prefix) ? `partition ${unit.slice(prefix.length)}` : unit;
+}

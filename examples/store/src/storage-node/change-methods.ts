@@ -1,0 +1,48 @@
+import type { ObjectStore } from "@evenkeel/wal/archive";
+import type { Handlers } from "../rpc/protocol.js";
+import { archivedChanges } from "./changes.js";
+import { StoreError } from "./errors.js";
+import type { PartitionHost } from "./partition-host.js";
+import { notLeader, settled } from "./paxos-errors.js";
+
+type ChangeMethods = Pick<Handlers, "describePartition" | "changes" | "changesEnd" | "archivedChanges">;
+
+/** At the leader, upon everything that was acknowledged anywhere before. */
+async function read<T>({ group }: PartitionHost, fn: () => T): Promise<T> {
+  const { leading, leader } = group.leadership();
+  if (!leading) throw notLeader(leader);
+  return await settled(group.read(fn));
+}
+
+/** What is asked about the changes to a partition's items. */
+export function changeMethods(
+  partitionOf: (partition: number) => PartitionHost,
+  archive: () => ObjectStore,
+): ChangeMethods {
+  return {
+    async describePartition({ partition, description }) {
+      return { slot: await partitionOf(partition).writer.describe(description) };
+    },
+
+    async changes({ partition, after, limits, stream }) {
+      const host = partitionOf(partition);
+      const { replica, changes } = host;
+      const { appliedThrough, description } = await read(host, () => ({
+        appliedThrough: replica.appliedThrough,
+        description: replica.description,
+      }));
+      if (stream !== undefined && description.stream !== stream)
+        throw new StoreError("ERR_STORE_CONFLICT", `partition ${partition} does not record stream ${stream} any more`);
+      const throughSlot = Math.min(limits.throughSlot ?? appliedThrough, appliedThrough);
+      return await changes.after(after, { ...limits, throughSlot });
+    },
+
+    async changesEnd({ partition }) {
+      const host = partitionOf(partition);
+      return { slot: await read(host, () => host.replica.appliedThrough) };
+    },
+
+    archivedChanges: ({ partition, after, throughSlot, limits }) =>
+      archivedChanges(archive(), partition, after, throughSlot, limits),
+  };
+}

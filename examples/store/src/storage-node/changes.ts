@@ -1,0 +1,191 @@
+import type { Group } from "@evenkeel/paxos";
+import { type ObjectStore, restore, restoreState } from "@evenkeel/wal/archive";
+import { groupId } from "../metadata/records.js";
+import { decodeCommand, type Image } from "./command.js";
+import { StoreError } from "./errors.js";
+import type { Replica } from "./replica.js";
+
+/** A place in a partition's changes: all through it have been read. Entries have slots, the writes of an entry indexes from 0. */
+export interface ChangePosition {
+  readonly slot: number;
+  readonly index: number;
+}
+
+/** Behind every write of an entry: no entry has as many. */
+export const SLOT_END = 9_999_999;
+
+/** Before the first change there can be. */
+export const CHANGES_BEGIN: ChangePosition = { slot: 0, index: SLOT_END };
+
+/** One item became another, came into being or went. */
+export interface Change extends ChangePosition {
+  /** The leader's clock, Unix ms; never goes back along the log. */
+  readonly timeMs: number;
+  readonly key: Uint8Array;
+  readonly before?: Image;
+  readonly after?: Image;
+  /** Nobody asked for it: the item's time was up. */
+  readonly expired: boolean;
+}
+
+export interface ChangeLimits {
+  /** Default 1,000. */
+  readonly changesMax?: number;
+  /** Images and keys; the change that crosses the bound is still taken. Default 1 MiB. */
+  readonly bytesMax?: number;
+  /** Entries looked at, with changes or without. Default 10,000. */
+  readonly entriesMax?: number;
+  /** Not beyond this slot. Default: what is applied here. */
+  readonly throughSlot?: number;
+}
+
+export interface ChangePage {
+  /** In the log's order. Their bytes are the reader's own. */
+  readonly changes: readonly Change[];
+  /** Everything through here was looked at: go on from there. */
+  readonly through: ChangePosition;
+  /** There was nothing more, as of now. */
+  readonly atEnd: boolean;
+}
+
+interface LoggedEntry {
+  readonly slot: number;
+  readonly command: Uint8Array | undefined;
+}
+
+/**
+ * A partition's changes, read from its log: of whatever replica, after whatever change of leader or restart, the same, because a change is what an entry
+ * says, and entries that are chosen never change. Where the log was trimmed, the archive is read. Only what was written while the partition's description said
+ * `recordsChanges` has changes.
+ */
+export class Changes {
+  readonly #group: Group<number>;
+  readonly #replica: Replica;
+  readonly #archive: ObjectStore;
+
+  constructor(group: Group<number>, replica: Replica, archive: ObjectStore) {
+    this.#group = group;
+    this.#replica = replica;
+    this.#archive = archive;
+  }
+
+  /** Called, in the turn in which it is applied here, with the slot of each entry that has a change. Returns how to stop. */
+  onChange(observer: (slot: number) => void): () => void {
+    return this.#replica.observeChanges(observer);
+  }
+
+  /**
+   * The next changes behind a position, as far as this replica has applied them. Any position will do, also one before the first change.
+   * Rejects with ERR_STORE_TRIMMED where neither log nor archive reach back so far, ERR_STORE_BEHIND where the archive does not reach the log yet.
+   */
+  async after(position: ChangePosition, limits: ChangeLimits = {}): Promise<ChangePage> {
+    const { appliedThrough } = this.#group.status();
+    const end = Math.min(appliedThrough, limits.throughSlot ?? appliedThrough);
+    return await pageOf(position, limits, end, (from) => this.#entries(from, end));
+  }
+
+  async *#entries(from: number, through: number): AsyncGenerator<LoggedEntry, void, undefined> {
+    let next = from;
+    while (next <= through) {
+      const { trimmedThrough } = this.#group.status();
+      if (next <= trimmedThrough) {
+        const stream = groupId(this.#replica.partition);
+        for await (const entry of archivedEntries(this.#archive, stream, next, Math.min(through, trimmedThrough))) {
+          yield entry;
+          next = entry.slot + 1;
+        }
+        continue;
+      }
+      try {
+        for await (const { slot, kind, command } of this.#group.entries({ from: next, through })) {
+          yield { slot, command: kind === "command" ? command : undefined };
+          next = slot + 1;
+        }
+      } catch (error) {
+        // Trimmed under our hands: what is gone here is in the archive.
+        if (this.#group.status().trimmedThrough < next) throw error;
+      }
+    }
+  }
+}
+
+/** As `Changes.after`, of a partition that is no more. */
+export async function archivedChanges(
+  store: ObjectStore,
+  partition: number,
+  position: ChangePosition,
+  throughSlot: number,
+  limits: ChangeLimits = {},
+): Promise<ChangePage> {
+  const end = Math.min(throughSlot, limits.throughSlot ?? throughSlot);
+  return await pageOf(position, limits, end, (from) => archivedEntries(store, groupId(partition), from, end));
+}
+
+async function pageOf(
+  position: ChangePosition,
+  { changesMax = 1_000, bytesMax = 1024 * 1024, entriesMax = 10_000 }: ChangeLimits,
+  end: number,
+  entriesFrom: (slot: number) => AsyncIterable<LoggedEntry>,
+): Promise<ChangePage> {
+  const from = position.index >= SLOT_END ? position.slot + 1 : Math.max(1, position.slot);
+  const changes: Change[] = [];
+  let through = position;
+  let bytes = 0;
+  let entries = 0;
+  if (from > end) return { changes, through, atEnd: true };
+  for await (const { slot, command } of entriesFrom(from)) {
+    if (entries++ >= entriesMax) return { changes, through, atEnd: false };
+    for (const change of changesOf(slot, command)) {
+      if (slot === position.slot && change.index <= position.index) continue;
+      if (changes.length >= changesMax || bytes >= bytesMax) return { changes, through, atEnd: false };
+      changes.push(change);
+      through = { slot, index: change.index };
+      bytes += change.key.length + (change.before?.bytes.length ?? 0) + (change.after?.bytes.length ?? 0);
+    }
+    through = { slot, index: SLOT_END };
+  }
+  return { changes, through, atEnd: true };
+}
+
+/** The changes that one entry of a log records. */
+export function* changesOf(slot: number, entry: Uint8Array | undefined): Generator<Change, void, undefined> {
+  const command = entry === undefined || entry.length === 0 ? undefined : decodeCommand(entry);
+  if (command?.kind !== "writes") return;
+  for (const [index, write] of command.writes.entries()) {
+    if (write.change === undefined) continue;
+    const { before, expired = false } = write.change;
+    const after = write.op === "put" ? { bytes: write.bytes, itemSizeBytes: write.itemSizeBytes } : undefined;
+    yield {
+      slot,
+      index,
+      timeMs: command.timeMs,
+      key: write.key,
+      expired,
+      ...(before && { before }),
+      ...(after && { after }),
+    };
+  }
+}
+
+/** Every entry `from` through `through`, in order. Rejects with ERR_STORE_TRIMMED or ERR_STORE_BEHIND where the archive has not all of them. */
+export async function* archivedEntries(
+  store: ObjectStore,
+  stream: string,
+  from: number,
+  through: number,
+): AsyncGenerator<LoggedEntry, void, undefined> {
+  let next = from;
+  try {
+    for await (const { sequence, data } of restore({ store, stream, from })) {
+      if (sequence > through) return;
+      yield { slot: sequence, command: data };
+      next = sequence + 1;
+    }
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_ARCHIVE_RANGE") throw error;
+    const message = `the archive of ${stream} does not hold slot ${next}`;
+    const { archivedThrough } = await restoreState({ store, stream });
+    throw new StoreError(next <= archivedThrough ? "ERR_STORE_TRIMMED" : "ERR_STORE_BEHIND", message, { cause: error });
+  }
+  if (next <= through) throw new StoreError("ERR_STORE_BEHIND", `the archive of ${stream} ends before slot ${next}`);
+}

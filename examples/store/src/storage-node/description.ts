@@ -1,0 +1,24 @@
+import { OWN_PREFIX } from "./own-keys.js";
+
+/** What a partition knows about itself, replicated as its items are, so that a change of it is ordered with the writes around it in the log. */
+export interface PartitionDescription {
+  /** Each write that changes something carries the item as it was into the log. */
+  readonly recordsChanges: boolean;
+  /** The label of the stream that is on. */
+  readonly stream?: string;
+  /** The metadata's slot as of which this was decided: what was decided earlier never comes after it. */
+  readonly asOf: number;
+}
+
+export const DESCRIPTION_KEY: Uint8Array = Buffer.concat([OWN_PREFIX, Buffer.from("description")]);
+
+export function encodeDescription(description: PartitionDescription): Buffer {
+  return Buffer.from(JSON.stringify(description));
+}
+
+/** What nobody has said is off. */
+export function decodeDescription(json: Uint8Array | undefined): PartitionDescription {
+  if (json === undefined) return { recordsChanges: false, asOf: 0 };
+  const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+  return JSON.parse(text) as PartitionDescription;
+}

@@ -1,0 +1,239 @@
+import { ApiError, type ApiErrorData } from "../api/errors.js";
+import type { Condition, Item } from "../api/model.js";
+import { isRefusal } from "../api/transactions.js";
+import { assertCondition } from "../api/write.js";
+import type { Write } from "./command.js";
+import { commitMark, decodeLock, encodeLock, type Lock, lockKey } from "./lock.js";
+import type { HeldLock, Locks } from "./locks.js";
+import type { NodeWriteOp } from "./node-write-op.js";
+import type { Replica } from "./replica.js";
+import { itemOf, type Writer } from "./writer.js";
+
+export type NodeTransactOp =
+  | NodeWriteOp
+  | { readonly kind: "check"; readonly condition: Condition; readonly returnOldOnConditionFailure?: boolean };
+
+export interface PrepareRequest {
+  readonly transaction: string;
+  readonly ledger: Lock["ledger"];
+  /** Each of another item. */
+  readonly actions: readonly { readonly key: Uint8Array; readonly op: NodeTransactOp }[];
+}
+
+export interface ItemSizes {
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+  /** Write units by name of the secondary index, where any changes; of a single write. */
+  readonly indexUnits?: Readonly<Record<string, number>>;
+}
+
+export type PrepareResult =
+  /** All are prepared. What the transaction's time is later than, and what each item weighs before and after. */
+  | { readonly preparedAtMs: number; readonly sizes: readonly ItemSizes[] }
+  /** Nothing is prepared; one for each action, null where nothing was against it. */
+  | { readonly refusals: readonly (ApiErrorData | null)[] };
+
+export interface ResolveRequest {
+  readonly transaction: string;
+  /** The transaction's time, Unix ms; absent: it is cancelled. */
+  readonly committedAtMs?: number;
+}
+
+export interface VersionedItems {
+  /** Slot through which this was read. */
+  readonly slot: number;
+  /** No item was deleted after this slot. */
+  readonly lastDeleteSlot: number;
+  readonly items: readonly {
+    readonly json?: Uint8Array;
+    readonly itemSizeBytes: number;
+    /** What wrote it last; 0 where there is no item. */
+    readonly slot: number;
+    /** A transaction has prepared it: what is read may be about to change together with other items. */
+    readonly prepared: boolean;
+  }[];
+}
+
+interface Prepared {
+  readonly key: Uint8Array;
+  readonly outcome: Lock["outcome"];
+  readonly sizes: ItemSizes;
+}
+
+/** About as much in one atomic part of an entry. */
+const PART_BYTES_MAX = 256 * 1024;
+
+/**
+ * A partition's part in transactions, at its leader. Preparing decides what each write comes to, as `Writer` does for single ones, and puts that down
+ * beside the item, where it is replicated and survives whatever the item survives; from then on nobody else writes the item. Resolving makes it so, or
+ * forgets it. Both may be asked for again, by whoever: what is done is not done twice.
+ *
+ * A transaction's time is later than that of every entry that prepared a part of it, and no entry that commits a part of it has an earlier one: `noteTime`.
+ * So along each partition's log, and hence for each item, transactions and single writes are in the order of their times.
+ */
+export class Participant {
+  readonly #writer: Writer;
+  readonly #replica: Replica;
+  /** Resolutions that are decided here and not chosen yet. */
+  readonly #resolving = new Map<string, Promise<unknown>>();
+
+  constructor(writer: Writer, replica: Replica) {
+    this.#writer = writer;
+    this.#replica = replica;
+  }
+
+  get locks(): Locks {
+    return this.#writer.locks;
+  }
+
+  /** 0 where this node cannot say. */
+  preparedItems(): number {
+    try {
+      this.#writer.assertLeading();
+      return this.locks.size;
+    } catch {
+      return 0;
+    }
+  }
+
+  async prepare({ transaction, ledger, actions }: PrepareRequest): Promise<PrepareResult> {
+    this.#writer.assertLeading();
+    const prepared: Prepared[] = [];
+    const refusals: (ApiErrorData | null)[] = [];
+    const missing: Prepared[] = [];
+    for (const { key, op } of actions) {
+      try {
+        const held = this.#heldBy(transaction, key);
+        const one = held ?? this.#decide(key, op);
+        prepared.push(one);
+        if (held === undefined) missing.push(one);
+        refusals.push(null);
+      } catch (refusal) {
+        if (!(refusal instanceof ApiError) || !isRefusal(refusal.type)) throw refusal;
+        refusals.push(refusal.toData());
+      }
+    }
+    if (refusals.some((refusal) => refusal !== null)) {
+      // As for a single write: what a refusal reveals has to be there.
+      await this.#writer.confirm(actions.map(({ key }) => key));
+      return { refusals };
+    }
+    this.locks.assertRoom(missing.length);
+    const done = missing.map(({ key, outcome }) => {
+      const bytes = encodeLock({ transaction, ledger, outcome });
+      const slot = this.#writer.append([{ op: "put", key: lockKey(key), bytes, itemSizeBytes: bytes.length }]);
+      this.locks.add(Uint8Array.from(key), { transaction, ledger: { ...ledger, key: Uint8Array.from(ledger.key) } });
+      return slot;
+    });
+    await Promise.all(done);
+    if (missing.length < actions.length) await this.#writer.confirm(actions.map(({ key }) => lockKey(key)));
+    return { preparedAtMs: this.#replica.lastTimeMs, sizes: prepared.map(({ sizes }) => sizes) };
+  }
+
+  /** Prepared already, by an earlier try whose answer was lost. */
+  #heldBy(transaction: string, key: Uint8Array): Prepared | undefined {
+    if (this.locks.of(key)?.transaction !== transaction) return undefined;
+    const { outcome } = this.#read(key);
+    return { key, outcome, sizes: this.#sizes(key, outcome, true) };
+  }
+
+  /** @throws ApiError what is against it */
+  #decide(key: Uint8Array, op: NodeTransactOp): Prepared {
+    this.locks.assertFree(key);
+    const before = this.#writer.newest(key);
+    const outcome = this.#outcome(key, op, before && itemOf(before.bytes));
+    return { key, outcome, sizes: this.#sizes(key, outcome, false) };
+  }
+
+  #outcome(key: Uint8Array, op: NodeTransactOp, before: Item | undefined): Lock["outcome"] {
+    if (op.kind === "check") {
+      assertCondition(op, before);
+      return { op: "none" };
+    }
+    const { write } = this.#writer.decide(key, op, before);
+    if (write.op === "put") return { op: "put", bytes: write.bytes, itemSizeBytes: write.itemSizeBytes };
+    return { op: before === undefined ? "none" : "delete" };
+  }
+
+  /** @throws ApiError where an index is too far behind to take a write that is not prepared yet */
+  #sizes(key: Uint8Array, outcome: Lock["outcome"], isPrepared: boolean): ItemSizes {
+    const beforeBytes = this.#writer.newest(key)?.itemSizeBytes ?? 0;
+    const write = writeOf(key, outcome);
+    if (write === undefined) return { beforeBytes, afterBytes: beforeBytes };
+    const units = this.#writer.indexUnits(write, isPrepared);
+    const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
+    return { beforeBytes, afterBytes, ...(units && { indexUnits: units }) };
+  }
+
+  #read(key: Uint8Array): Lock {
+    const bytes = this.#writer.newest(lockKey(key));
+    if (bytes === undefined) throw new Error("a lock that is held is not there");
+    return decodeLock(bytes.bytes);
+  }
+
+  /** Makes so what the transaction has prepared here, or forgets it. Resolves when that is chosen, or was before; with how many items. */
+  async resolve({ transaction, committedAtMs }: ResolveRequest): Promise<number> {
+    this.#writer.assertLeading();
+    const held = this.locks.ofTransaction(transaction);
+    if (held.length === 0) {
+      await this.#resolving.get(transaction);
+      await this.#writer.confirm([]);
+      return 0;
+    }
+    if (committedAtMs !== undefined) this.#writer.noteTime(committedAtMs);
+    const done: Promise<number>[] = [];
+    for (const writes of this.#resolution(held, committedAtMs)) done.push(this.#writer.append(writes));
+    for (const one of held) this.locks.remove(one);
+    const all = Promise.all(done);
+    this.#resolving.set(transaction, all);
+    try {
+      await all;
+    } finally {
+      if (this.#resolving.get(transaction) === all) this.#resolving.delete(transaction);
+    }
+    return held.length;
+  }
+
+  *#resolution(held: readonly HeldLock[], committedAtMs: number | undefined): Generator<Write[], void, undefined> {
+    let writes: Write[] = [];
+    let bytes = 0;
+    for (const { key, transaction } of held) {
+      if (committedAtMs !== undefined) {
+        if (writes.length === 0) writes.push(commitMark(transaction, committedAtMs));
+        const { outcome } = this.#read(key);
+        const write = writeOf(key, outcome);
+        if (write !== undefined) writes.push(write, ...this.#writer.indexWrites(write));
+        bytes += outcome.op === "put" ? outcome.bytes.length : 0;
+        // Where changes are recorded, what is replaced stands beside it.
+        bytes += this.#writer.newest(key)?.bytes.length ?? 0;
+      }
+      writes.push({ op: "delete", key: lockKey(key) });
+      bytes += 2 * key.length;
+      if (bytes < PART_BYTES_MAX) continue;
+      yield writes;
+      writes = [];
+      bytes = 0;
+    }
+    if (writes.length > 0) yield writes;
+  }
+
+  /** As of what is applied here; for a reader that has made sure that this node leads. */
+  versioned(keys: readonly Uint8Array[]): VersionedItems {
+    const { appliedThrough, lastDeleteSlot } = this.#replica;
+    return {
+      slot: appliedThrough,
+      lastDeleteSlot,
+      items: keys.map((key) => {
+        const value = this.#replica.get(key);
+        const prepared = this.#replica.get(lockKey(key)) !== undefined;
+        if (value === undefined) return { itemSizeBytes: 0, slot: 0, prepared };
+        return { json: value.json, itemSizeBytes: value.itemSizeBytes, slot: value.slot, prepared };
+      }),
+    };
+  }
+}
+
+function writeOf(key: Uint8Array, outcome: Lock["outcome"]): Write | undefined {
+  if (outcome.op === "none") return undefined;
+  return outcome.op === "put" ? { ...outcome, key } : { op: "delete", key };
+}

@@ -1,0 +1,23 @@
+import type { Handlers } from "../rpc/protocol.js";
+import type { PartitionHost } from "./partition-host.js";
+import { notLeader, settled } from "./paxos-errors.js";
+
+type TransactionMethods = Pick<Handlers, "prepare" | "resolve" | "getVersioned">;
+
+/** What a partition's leader is asked by who coordinates a transaction, or finishes one whose coordinator is gone. */
+export function transactionMethods(partitionOf: (partition: number) => PartitionHost): TransactionMethods {
+  return {
+    prepare: ({ partition, ...request }) => partitionOf(partition).participant.prepare(request),
+
+    async resolve({ partition, ...request }) {
+      return { resolved: await partitionOf(partition).participant.resolve(request) };
+    },
+
+    async getVersioned({ partition, keys }) {
+      const { group, participant } = partitionOf(partition);
+      const { leading, leader } = group.leadership();
+      if (!leading) throw notLeader(leader);
+      return await settled(group.read(() => participant.versioned(keys)));
+    },
+  };
+}

@@ -1,0 +1,269 @@
+import { randomUUID } from "node:crypto";
+import { ApiError, type ApiErrorData } from "../api/errors.js";
+import type { ItemKey, TableRecord } from "../api/model.js";
+import { cancelled } from "../api/transactions.js";
+import type { PartitionRecord } from "../metadata/records.js";
+import type { Method, Params, Result } from "../rpc/protocol.js";
+import type { ItemSizes, NodeTransactOp, PrepareResult } from "../storage-node/participant.js";
+import { begin, cancel, commit, type WriteLedger } from "./ledger.js";
+import { COORDINATOR_LOST_MS, type LedgerRecord, ledgerKey } from "./ledger-record.js";
+
+export interface Action {
+  readonly table: TableRecord;
+  readonly key: ItemKey;
+  readonly op: NodeTransactOp;
+}
+
+export interface TransactionRequest {
+  /** Each on another item. */
+  readonly actions: readonly Action[];
+  /** The client's, if it gave one. */
+  readonly token: string | undefined;
+  /** The same for the same request. */
+  readonly fingerprint: string;
+}
+
+export interface TransactionOutcome {
+  /** One for each action. */
+  readonly sizes: readonly ItemSizes[];
+  /** The same request with the same token was carried out before: nothing was done now. */
+  readonly repeated: boolean;
+}
+
+/** How the nodes are reached: the router's routes and its knowledge of leaders. */
+export interface Reach {
+  ledgerTable(): Promise<TableRecord>;
+  /** Runs `use` with the partition that holds the hash, again with a newer one where that is an old route. */
+  atPartition<T>(table: TableRecord, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T>;
+  call<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>>;
+}
+
+/** What is done next, or for one of several partitions: where a coordinator may die. */
+export type Step = "begin" | "prepare" | "prepared" | "decide" | "decided" | "finish" | "finished";
+
+interface Part {
+  readonly record: PartitionRecord;
+  readonly table: TableRecord;
+  readonly hash: number;
+  /** Positions among the request's actions. */
+  readonly at: number[];
+}
+
+/**
+ * Carries transactions out, in the two phases of "Distributed Transactions at Scale in Amazon DynamoDB" (ATC 2023): written down in the ledger, prepared at
+ * the leaders of all partitions, decided by one write in the ledger, made so at all partitions. It keeps nothing in memory that anybody needs: where it
+ * dies, whoever meets what it left looks into the ledger, and cancels or finishes it.
+ */
+export class Coordinator {
+  readonly #reach: Reach;
+  /** For tests and game days: a step that never ends is a coordinator that died before it. */
+  onStep: (step: Step, transaction: string) => void | Promise<void> = () => undefined;
+  /** When the coordinator of an earlier request with the same token is taken for lost. */
+  lostAfterMs = COORDINATOR_LOST_MS;
+
+  constructor(reach: Reach) {
+    this.#reach = reach;
+  }
+
+  /** Resolves when the transaction is committed and every item says so. @throws ApiError */
+  async run({ actions, token, fingerprint }: TransactionRequest): Promise<TransactionOutcome> {
+    const id = token === undefined ? `u/${randomUUID()}` : `t/${token}`;
+    const ledger = await this.#reach.ledgerTable();
+    const key = ledgerKey(id);
+    const parts = await this.#parts(actions);
+    const transaction = randomUUID();
+    const record: LedgerRecord = {
+      id,
+      transaction,
+      state: "preparing",
+      fingerprint,
+      atMs: Date.now(),
+      partitions: parts.map(({ record: { partition } }) => partition),
+      committedAtMs: 0,
+      sizes: [],
+    };
+    const write = await this.#ledgerAt(ledger, key);
+    await this.onStep("begin", transaction);
+    const earlier = await this.#begin(write.op, record);
+    if (earlier !== undefined) return await this.#repeat(earlier, parts);
+    const ledgerPlace = { partition: write.partition, key: key.bytes };
+    try {
+      const prepared = await this.#prepare(parts, actions, transaction, ledgerPlace);
+      const sizes = inOrder(
+        parts,
+        prepared.map((one) => one.sizes),
+        actions.length,
+      );
+      await this.onStep("decide", transaction);
+      const committedAtMs = timeOf(prepared.map(({ preparedAtMs }) => preparedAtMs));
+      const decided = {
+        ...record,
+        atMs: Math.max(Date.now(), record.atMs),
+        committedAtMs,
+        sizes: sizes.map(({ afterBytes }) => afterBytes),
+      };
+      return await this.#decide(write.op, decided, parts, sizes);
+    } catch (error) {
+      if (error instanceof Undecided) throw error.cause;
+      await this.#cancel(write.op, parts, transaction);
+      throw error;
+    }
+  }
+
+  async #ledgerAt(ledger: TableRecord, { hash, bytes }: ItemKey): Promise<{ op: WriteLedger; partition: number }> {
+    const { partition } = await this.#reach.atPartition(ledger, hash, async (record) => record);
+    const op: WriteLedger = (op) =>
+      this.#reach.atPartition(ledger, hash, (record) =>
+        this.#reach.call(record, "write", { partition: record.partition, key: bytes, op }),
+      );
+    return { op, partition };
+  }
+
+  /** The actions of each partition together, in the order in which they are first met. */
+  async #parts(actions: readonly Action[]): Promise<Part[]> {
+    const parts = new Map<number, Part>();
+    for (const [i, { table, key }] of actions.entries()) {
+      const record = await this.#reach.atPartition(table, key.hash, async (found) => found);
+      const part = parts.get(record.partition) ?? { record, table, hash: key.hash, at: [] };
+      part.at.push(i);
+      parts.set(record.partition, part);
+    }
+    return [...parts.values()];
+  }
+
+  /** Returns a committed transaction of the same request and token. @throws ApiError for another request, or one that is under way */
+  async #begin(write: WriteLedger, record: LedgerRecord): Promise<LedgerRecord | undefined> {
+    for (;;) {
+      const earlier = await begin(write, record);
+      if (earlier === undefined) return undefined;
+      if (earlier.fingerprint !== record.fingerprint) throw new ApiError("IdempotentParameterMismatchException");
+      if (earlier.state === "committed") return earlier;
+      if (record.atMs - earlier.atMs < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
+      const committed = await cancel(write, earlier.transaction);
+      if (committed !== undefined) return committed;
+    }
+  }
+
+  async #repeat(earlier: LedgerRecord, parts: readonly Part[]): Promise<TransactionOutcome> {
+    await this.#finish(parts, earlier.transaction, earlier.committedAtMs);
+    return { repeated: true, sizes: earlier.sizes.map((bytes) => ({ beforeBytes: bytes, afterBytes: bytes })) };
+  }
+
+  async #prepare(
+    parts: readonly Part[],
+    actions: readonly Action[],
+    transaction: string,
+    ledger: { readonly partition: number; readonly key: Uint8Array },
+  ): Promise<{ readonly preparedAtMs: number; readonly sizes: readonly ItemSizes[] }[]> {
+    const results = await allEnded(
+      parts.map(async ({ table, hash, at }) => {
+        await this.onStep("prepare", transaction);
+        const asked = at.map((i) => ({ key: (actions[i] as Action).key.bytes, op: (actions[i] as Action).op }));
+        const result = await this.#reach.atPartition(table, hash, (record) =>
+          this.#reach.call(record, "prepare", { partition: record.partition, transaction, ledger, actions: asked }),
+        );
+        await this.onStep("prepared", transaction);
+        return result;
+      }),
+    );
+    if (results.some((result) => "refusals" in result)) throw cancelled(refusalsOf(parts, results, actions.length));
+    return results as Extract<PrepareResult, { readonly sizes: unknown }>[];
+  }
+
+  async #decide(
+    write: WriteLedger,
+    record: LedgerRecord,
+    parts: readonly Part[],
+    sizes: readonly ItemSizes[],
+  ): Promise<TransactionOutcome> {
+    // From here on nobody but the ledger knows: what fails below is left to who reads it there.
+    const committed = await commit(write, record).catch((cause: unknown) => {
+      throw new Undecided(cause);
+    });
+    if (!committed) throw conflict(record);
+    try {
+      await this.onStep("decided", record.transaction);
+      await this.#finish(parts, record.transaction, record.committedAtMs);
+    } catch (cause) {
+      throw new Undecided(cause);
+    }
+    return { sizes, repeated: false };
+  }
+
+  async #finish(parts: readonly Part[], transaction: string, committedAtMs: number): Promise<void> {
+    await allEnded(
+      parts.map(async ({ table, hash }) => {
+        await this.onStep("finish", transaction);
+        await this.#resolve(table, hash, { transaction, committedAtMs });
+        await this.onStep("finished", transaction);
+      }),
+    );
+  }
+
+  /** Tries to leave nothing behind. What is left is cancelled by who meets it. */
+  async #cancel(write: WriteLedger, parts: readonly Part[], transaction: string): Promise<void> {
+    await this.onStep("finish", transaction);
+    const committed = await cancel(write, transaction).catch(() => undefined);
+    if (committed !== undefined) return;
+    await Promise.allSettled(parts.map(({ table, hash }) => this.#resolve(table, hash, { transaction })));
+  }
+
+  #resolve(
+    table: TableRecord,
+    hash: number,
+    request: { transaction: string; committedAtMs?: number },
+  ): Promise<unknown> {
+    return this.#reach.atPartition(table, hash, (record) =>
+      this.#reach.call(record, "resolve", { partition: record.partition, ...request }),
+    );
+  }
+}
+
+/**
+ * The transaction's time: now, but later than all its parts were prepared, and not by more than it can have taken. So a coordinator's clock that is wrong, by
+ * however much, does not set the clocks of logs.
+ */
+function timeOf(preparedAtMs: readonly number[]): number {
+  const prepared = Math.max(...preparedAtMs);
+  return Math.min(Math.max(Date.now(), prepared + 1), prepared + COORDINATOR_LOST_MS);
+}
+
+/** It may be committed, or is: nothing must be cancelled. */
+class Undecided extends Error {
+  constructor(cause: unknown) {
+    super("the transaction may be committed", { cause });
+  }
+}
+
+/** As `Promise.all`, but nothing goes on behind the caller's back. */
+async function allEnded<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}
+
+function inOrder<T>(parts: readonly Part[], values: readonly (readonly T[])[], count: number): T[] {
+  const all = new Array<T>(count);
+  for (const [p, { at }] of parts.entries())
+    for (const [i, position] of at.entries()) all[position] = values[p]?.[i] as T;
+  return all;
+}
+
+function refusalsOf(
+  parts: readonly Part[],
+  results: readonly PrepareResult[],
+  count: number,
+): (ApiErrorData | undefined)[] {
+  const refusals = results.map((result, p) =>
+    "refusals" in result ? result.refusals : (parts[p] as Part).at.map(() => null),
+  );
+  return inOrder(parts, refusals, count).map((refusal) => refusal ?? undefined);
+}
+
+/** It took so long that another one took it for lost and cancelled it. */
+function conflict({ sizes }: LedgerRecord): ApiError {
+  const refusal = new ApiError("TransactionConflictException").toData();
+  return cancelled(sizes.map(() => refusal));
+}

@@ -1,0 +1,4 @@
+import { harness } from "./harness.js";
+import { backupsSuite } from "./suites/backups.js";
+
+backupsSuite(harness(), "sorted-kept");

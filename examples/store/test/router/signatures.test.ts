@@ -1,0 +1,285 @@
+/** Signatures, made by AWS's own signing library and by the SDK, checked by the router under a clock that the test holds. */
+import { Sha256 } from "@aws-crypto/sha256-js";
+import { DynamoDBClient, ListTablesCommand } from "@aws-sdk/client-dynamodb";
+import { SignatureV4 } from "@smithy/signature-v4";
+import { describe, expect, it } from "vitest";
+import { createRouterServer } from "../../src/router/http.js";
+import { MemoryBackend } from "../memory-backend.js";
+import { harness, raw } from "./harness.js";
+
+const ada = { accessKeyId: "AKIDADA", secretAccessKey: "ada's secret" };
+const guest = { accessKeyId: "ASIAGUEST", secretAccessKey: "for a while", sessionToken: "a+token/=" };
+const NOW = Date.parse("2026-03-01T12:00:00Z");
+let nowMs = NOW;
+const h = harness({ credentials: [ada, guest], nowMs: () => nowMs });
+const CORAL = "com.amazon.coral.service#";
+const MISMATCH =
+  "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
+const INVALID_TOKEN = "The security token included in the request is invalid.";
+
+interface Asked {
+  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+  region?: string;
+  service?: string;
+  at?: number;
+  body?: string;
+  headers?: Record<string, string>;
+  applyChecksum?: boolean;
+}
+
+const signer = ({ credentials = ada, region = "eu-somewhere-1", service = "dynamodb", applyChecksum }: Asked) =>
+  new SignatureV4({
+    credentials,
+    region,
+    service,
+    sha256: Sha256,
+    ...(applyChecksum !== undefined && { applyChecksum }),
+  });
+
+const request = ({ body = "{}", headers = {} }: Asked) => ({
+  method: "POST",
+  protocol: "http:",
+  hostname: "127.0.0.1",
+  port: h.port,
+  path: "/",
+  query: {},
+  headers: {
+    host: `127.0.0.1:${h.port}`,
+    "content-type": "application/x-amz-json-1.0",
+    "x-amz-target": "DynamoDB_20120810.ListTables",
+    ...headers,
+  },
+  body,
+});
+
+async function signed(asked: Asked = {}): Promise<{ headers: Record<string, string>; body: string }> {
+  const out = await signer(asked).sign(request(asked), { signingDate: new Date(asked.at ?? nowMs) });
+  return { headers: out.headers, body: asked.body ?? "{}" };
+}
+
+const send = ({ headers, body }: { headers: Record<string, string>; body: string }) => {
+  const { host: _, ...rest } = headers;
+  return raw(h.port, { headers: rest, body });
+};
+const refusal = (type: string, message: string) => ({ __type: `${CORAL}${type}`, message });
+
+describe("a request", () => {
+  it("of somebody known is answered, whatever the region", async () => {
+    for (const asked of [{}, { region: "us-east-1" }, { applyChecksum: false }, { credentials: guest }]) {
+      expect((await send(await signed(asked))).json()).toEqual({ TableNames: [] });
+    }
+  });
+
+  it("of the SDK is answered, also on the way that is not the plain one", async () => {
+    nowMs = Date.now();
+    const client = (credentials: typeof ada) =>
+      new DynamoDBClient({ endpoint: `http://127.0.0.1:${h.port}`, region: "local", credentials, maxAttempts: 1 });
+    const [known, stranger, wrong] = [ada, { ...ada, accessKeyId: "AKIDEVE" }, { ...ada, secretAccessKey: "x" }].map(
+      client,
+    ) as [DynamoDBClient, DynamoDBClient, DynamoDBClient];
+    await known.send(new ListTablesCommand({}));
+    known.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as { headers: Record<string, string> }).headers.origin = "http://page.example.test";
+        return next(args);
+      },
+      { step: "build" },
+    );
+    await known.send(new ListTablesCommand({}));
+    await expect(stranger.send(new ListTablesCommand({}))).rejects.toMatchObject({
+      name: "UnrecognizedClientException",
+      message: INVALID_TOKEN,
+    });
+    await expect(wrong.send(new ListTablesCommand({}))).rejects.toMatchObject({
+      name: "InvalidSignatureException",
+      message: MISMATCH,
+    });
+    for (const one of [known, stranger, wrong]) one.destroy();
+    nowMs = NOW;
+  });
+
+  it("that was changed on its way is refused", async () => {
+    const whole = await signed();
+    const changes: ((request: typeof whole) => typeof whole)[] = [
+      ({ headers }) => ({ headers, body: '{"Limit":1}' }),
+      ({ headers, body }) => ({ headers: { ...headers, "x-amz-target": "DynamoDB_20120810.DeleteTable" }, body }),
+      ({ headers, body }) => ({
+        headers: {
+          ...headers,
+          authorization: (headers.authorization as string).replace(/.$/, (c) => (c === "0" ? "1" : "0")),
+        },
+        body,
+      }),
+      ({ headers, body }) => ({
+        headers: { ...headers, authorization: (headers.authorization as string).replace("content-type;", "") },
+        body,
+      }),
+      ({ headers, body }) => ({ headers: { ...headers, "x-amz-date": "20260301T120001Z" }, body }),
+    ];
+    for (const change of changes) {
+      const answer = await send(change(whole));
+      expect(answer.status).toBe(400);
+      expect(answer.json()).toEqual(refusal("InvalidSignatureException", MISMATCH));
+    }
+  });
+
+  it("that leaves its payload unsigned, or signs another one, is refused", async () => {
+    for (const sum of ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "0".repeat(64)]) {
+      const answer = await send(await signed({ headers: { "x-amz-content-sha256": sum } }));
+      expect(answer.json()).toEqual(refusal("InvalidSignatureException", MISMATCH));
+    }
+  });
+
+  it("must be of our time, give or take fifteen minutes", async () => {
+    for (const at of [NOW - 14 * 60_000, NOW + 14 * 60_000])
+      expect((await send(await signed({ at }))).status).toBe(200);
+    expect((await send(await signed({ at: NOW - 16 * 60_000 }))).json()).toEqual(
+      refusal(
+        "InvalidSignatureException",
+        "Signature expired: 20260301T114400Z is now earlier than 20260301T114500Z (20260301T120000Z - 15 min.)",
+      ),
+    );
+    expect((await send(await signed({ at: NOW + 16 * 60_000 }))).json()).toEqual(
+      refusal(
+        "InvalidSignatureException",
+        "Signature not yet current: 20260301T121600Z is still later than 20260301T121500Z (20260301T120000Z + 15 min.)",
+      ),
+    );
+  });
+
+  it("of temporary credentials needs their token", async () => {
+    const { sessionToken: _, ...without } = guest;
+    const other = { ...guest, sessionToken: "another" };
+    for (const credentials of [without, other, { ...ada, sessionToken: "one too many" }]) {
+      const answer = await send(await signed({ credentials }));
+      expect(answer.json()).toEqual(refusal("UnrecognizedClientException", INVALID_TOKEN));
+    }
+  });
+
+  it.each<[string, (authorization: string) => string, string, string]>([
+    [
+      "another service",
+      (text) => text.replace("/dynamodb/", "/s3/"),
+      "InvalidSignatureException",
+      "Credential should be scoped to correct service: 'dynamodb'. ",
+    ],
+    [
+      "another end and another day",
+      (text) => text.replace("/20260301/", "/20260228/").replace("aws4_request", "aws5"),
+      "InvalidSignatureException",
+      "Credential should be scoped with a valid terminator: 'aws4_request', not 'aws5'. Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '20260228' != '20260301', from '20260301T120000Z'. ",
+    ],
+    [
+      "a scope in pieces",
+      (text) => text.replace("/dynamodb/aws4_request", ""),
+      "IncompleteSignatureException",
+      "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'AKIDADA/20260301/eu-somewhere-1'",
+    ],
+    [
+      "another algorithm",
+      (text) => text.replace("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA25"),
+      "IncompleteSignatureException",
+      "Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA25' (only AWS4-HMAC-SHA256 for now). ",
+    ],
+    [
+      "a host that anybody could change",
+      (text) => text.replace("host;", ""),
+      "InvalidSignatureException",
+      "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+    ],
+    ["nobody's key", (text) => text.replace("AKIDADA", "toString"), "UnrecognizedClientException", INVALID_TOKEN],
+    [
+      "no signature of this kind",
+      () => "Basic eDp5",
+      "MissingAuthenticationTokenException",
+      "Request is missing Authentication Token",
+    ],
+  ])("with %s is refused", async (_, change, type, message) => {
+    const { headers, body } = await signed();
+    const answer = await send({
+      headers: { ...headers, authorization: change(headers.authorization as string) },
+      body,
+    });
+    expect(answer.json()).toEqual(refusal(type, message));
+  });
+
+  it("with a date that is none is refused", async () => {
+    const { headers, body } = await signed();
+    expect((await send({ headers: { ...headers, "x-amz-date": "yesterday" }, body })).json()).toEqual(
+      refusal(
+        "IncompleteSignatureException",
+        "Date must be in ISO-8601 'basic format'. Got 'yesterday'. See http://en.wikipedia.org/wiki/ISO_8601",
+      ),
+    );
+  });
+
+  it("for the health of the store needs no signature", async () => {
+    expect((await raw(h.port, { method: "GET" })).status).toBe(200);
+  });
+});
+
+describe("a presigned request", () => {
+  const presigned = async (asked: Asked = {}, expiresIn = 60) => {
+    const headers = { "x-amz-target": "DynamoDB_20120810.ListTables", "content-type": "application/x-amz-json-1.0" };
+    const out = await signer(asked).presign(request(asked), {
+      expiresIn,
+      signingDate: new Date(asked.at ?? nowMs),
+      unhoistableHeaders: new Set(["x-amz-target"]),
+    });
+    return { query: new URLSearchParams(out.query as Record<string, string>), headers };
+  };
+  const post = async (query: URLSearchParams, headers: Record<string, string>) => {
+    const response = await fetch(`http://127.0.0.1:${h.port}/?${query}`, { method: "POST", headers, body: "{}" });
+    return (await response.json()) as unknown;
+  };
+
+  it("is answered for as long as it says", async () => {
+    for (const credentials of [ada, guest]) {
+      const { query, headers } = await presigned({ credentials });
+      expect(await post(query, headers)).toEqual({ TableNames: [] });
+    }
+    const { query, headers } = await presigned({ at: NOW - 61_000 });
+    expect(await post(query, headers)).toMatchObject({ message: expect.stringMatching(/^Signature expired: /) });
+  });
+
+  it("that was changed, or is not whole, is refused", async () => {
+    const { query, headers } = await presigned();
+    const longer = new URLSearchParams(query);
+    longer.set("X-Amz-Expires", "3600");
+    expect(await post(longer, headers)).toEqual(refusal("InvalidSignatureException", MISMATCH));
+    const { authorization = "" } = (await signed()).headers;
+    expect(await post(query, { ...headers, authorization })).toEqual(
+      refusal(
+        "InvalidSignatureException",
+        "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
+      ),
+    );
+    query.delete("X-Amz-Signature");
+    expect(await post(query, headers)).toEqual(
+      refusal(
+        "IncompleteSignatureException",
+        "AWS query-string parameters must include 'X-Amz-Signature'. Re-examine the query-string parameters.",
+      ),
+    );
+  });
+});
+
+describe("a router", () => {
+  it("opens to other machines only with credentials", async () => {
+    await expect(createRouterServer(new MemoryBackend()).listen({ host: "0.0.0.0" })).rejects.toMatchObject({
+      code: "ERR_STORE_ARGUMENT",
+      message: expect.stringContaining("give credentials"),
+    });
+    const open = createRouterServer(new MemoryBackend(), { credentials: [ada] });
+    expect((await open.listen({ host: "0.0.0.0" })).port).toBeGreaterThan(0);
+    await open.close();
+  });
+
+  it.each([
+    [[{ accessKeyId: "a/b", secretAccessKey: "x" }]],
+    [[{ accessKeyId: "a", secretAccessKey: "" }]],
+    [[ada, ada]],
+  ])("takes no credentials that are none", (credentials) => {
+    expect(() => createRouterServer(new MemoryBackend(), { credentials })).toThrow(/^credentials: /);
+  });
+});

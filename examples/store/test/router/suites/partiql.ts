@@ -1,0 +1,399 @@
+import {
+  type AttributeValue,
+  BatchExecuteStatementCommand,
+  ExecuteStatementCommand,
+  type ExecuteStatementCommandInput,
+  ExecuteTransactionCommand,
+} from "@aws-sdk/client-dynamodb";
+import { unmarshall } from "@aws-sdk/util-dynamodb";
+import { beforeAll, describe, expect, it } from "vitest";
+import { createTable, type Subject } from "../harness.js";
+
+/** PartiQL statements, whatever stands behind the router. @param indexes whether that can read indexes */
+export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly indexes: boolean }): void {
+  const music = `${prefix}-music`;
+  const users = `${prefix}-users`;
+  const run = (Statement: string, rest: Partial<ExecuteStatementCommandInput> = {}) =>
+    h.client.send(new ExecuteStatementCommand({ Statement, ConsistentRead: true, ...rest }));
+  const write = (Statement: string, Parameters?: AttributeValue[]) =>
+    h.client.send(new ExecuteStatementCommand({ Statement, ...(Parameters && { Parameters }) }));
+  const rows = async (statement: string, rest?: Partial<ExecuteStatementCommandInput>) =>
+    ((await run(statement, rest)).Items ?? []).map((item) => unmarshall(item));
+
+  beforeAll(async () => {
+    await createTable(h, {
+      TableName: music,
+      KeySchema: [
+        { AttributeName: "artist", KeyType: "HASH" },
+        { AttributeName: "year", KeyType: "RANGE" },
+      ],
+      AttributeDefinitions: [
+        { AttributeName: "artist", AttributeType: "S" },
+        { AttributeName: "year", AttributeType: "N" },
+        { AttributeName: "title", AttributeType: "S" },
+      ],
+      LocalSecondaryIndexes: [
+        {
+          IndexName: "by-title",
+          KeySchema: [
+            { AttributeName: "artist", KeyType: "HASH" },
+            { AttributeName: "title", KeyType: "RANGE" },
+          ],
+          Projection: { ProjectionType: "KEYS_ONLY" },
+        },
+      ],
+      BillingMode: "PAY_PER_REQUEST",
+    });
+    await createTable(h, {
+      TableName: users,
+      KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+      AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+      BillingMode: "PAY_PER_REQUEST",
+    });
+    for (const artist of ["ada", "bob", "cyd"]) {
+      for (let year = 2000; year < 2010; year++) {
+        const title = `t${9 - (year % 10)}`;
+        await write(
+          `INSERT INTO "${music}" VALUE {'artist': ?, 'year': ?, 'title': ?, 'info': {'sold': ?, 'tags': [?]}}`,
+          [{ S: artist }, { N: String(year) }, { S: title }, { N: String(year % 4) }, { S: "live" }],
+        );
+      }
+    }
+  });
+
+  describe("a SELECT", () => {
+    it("reads one item, a range, or what a filter leaves of it", async () => {
+      expect(await rows(`SELECT * FROM "${music}" WHERE artist = 'ada' AND year = 2003`)).toEqual([
+        { artist: "ada", year: 2003, title: "t6", info: { sold: 3, tags: ["live"] } },
+      ]);
+      const years = async (where: string) =>
+        (await rows(`select year from "${music}" where ${where}`)).map(({ year }) => year);
+      expect(await years("artist = 'ada' AND year BETWEEN 2002 AND 2004")).toEqual([2002, 2003, 2004]);
+      expect(await years("2007 < year AND artist = 'ada'")).toEqual([2008, 2009]);
+      expect(await years("artist = 'ada' AND info.sold >= 2 AND year < 2006")).toEqual([2002, 2003]);
+      expect(await years("artist = 'ada' AND (year = 2001 OR year = 2005)")).toEqual([2001, 2005]);
+      expect(await years("artist = 'ada' AND NOT info.sold IN [0, 1, 2]")).toEqual([2003, 2007]);
+      expect(await years("artist = 'ada' AND info.tags[0] = 'live' AND year != 2000 ORDER BY year DESC")).toEqual([
+        2009, 2008, 2007, 2006, 2005, 2004, 2003, 2002, 2001,
+      ]);
+      expect(await years("artist = 'nobody'")).toEqual([]);
+    });
+
+    it("names what it was asked for by its last step", async () => {
+      expect(
+        await rows(`SELECT "artist", info.sold, info['tags'][0] FROM "${music}" WHERE artist='bob' AND year=2001`),
+      ).toEqual([{ artist: "bob", sold: 1, "tags[0]": "live" }]);
+    });
+
+    it("reads several partition keys, in the order that is asked for", async () => {
+      const statement = `SELECT artist, year FROM "${music}" WHERE artist IN ['cyd', 'ada', 'cyd'] AND year >= 2008`;
+      const of = (...artists: string[]) => artists.flatMap((artist) => [2008, 2009].map((year) => ({ artist, year })));
+      expect(await rows(statement)).toEqual(of("cyd", "ada"));
+      expect(await rows(`${statement} ORDER BY artist ASC`)).toEqual(of("ada", "cyd"));
+    });
+
+    it("without a key looks at everything", async () => {
+      const found = await rows(`SELECT artist FROM "${music}" WHERE begins_with(title, 't1') AND size(info.tags) = 1`);
+      expect(found.map(({ artist }) => artist).sort()).toEqual(["ada", "bob", "cyd"]);
+      const typed = `attribute_type(title, 'S') AND contains(artist, 'd') AND info IS STRUCT AND nope IS MISSING`;
+      expect(await rows(`SELECT * FROM "${music}" WHERE ${typed} AND info.sold IS NOT NULL`)).toHaveLength(20);
+    });
+
+    if (indexes) {
+      it("reads an index", async () => {
+        const found = await rows(`SELECT * FROM "${music}"."by-title" WHERE artist = 'ada' AND title < 't3'`);
+        expect(found).toEqual([
+          { artist: "ada", year: 2009, title: "t0" },
+          { artist: "ada", year: 2008, title: "t1" },
+          { artist: "ada", year: 2007, title: "t2" },
+        ]);
+      });
+    }
+
+    it("goes on where it was, item by item, and for this statement alone", async () => {
+      for (const where of ["WHERE artist IN ['ada', 'bob', 'cyd']", "", "WHERE info.sold = 1"]) {
+        const seen: string[] = [];
+        let token: string | undefined;
+        let pages = 0;
+        do {
+          const page = await run(`SELECT * FROM "${music}" ${where}`, {
+            Limit: 4,
+            ...(token !== undefined && { NextToken: token }),
+          });
+          seen.push(...(page.Items ?? []).map((item) => `${item.artist?.S} ${item.year?.N}`));
+          token = page.NextToken;
+          pages++;
+        } while (token !== undefined);
+        expect(pages).toBeGreaterThan(7);
+        expect(new Set(seen).size).toBe(seen.length);
+        expect(seen).toHaveLength(where.includes("sold") ? 9 : 30);
+      }
+      const { NextToken } = await run(`SELECT * FROM "${music}"`, { Limit: 1 });
+      await expect(run(`SELECT artist FROM "${music}"`, { NextToken: NextToken as string })).rejects.toThrow(
+        "NextToken does not match request",
+      );
+      await expect(run(`SELECT artist FROM "${music}"`, { NextToken: "bm8=" })).rejects.toThrow("Invalid NextToken");
+    });
+
+    it("tells what it cost", async () => {
+      const answer = await run(`SELECT * FROM "${music}" WHERE artist = 'ada'`, { ReturnConsumedCapacity: "TOTAL" });
+      expect(answer.ConsumedCapacity).toEqual({ TableName: music, CapacityUnits: 1 });
+    });
+  });
+
+  describe("a write", () => {
+    it("inserts what is not there, and only that", async () => {
+      const insert = `INSERT INTO "${users}" VALUE {'id': 'ann', 'n': -1.50, 's': <<'a','b'>>, 'l': [true, null, {'x': 'it''s'}]}`;
+      expect((await write(insert)).Items).toEqual([]);
+      expect((await rows(`SELECT * FROM "${users}" WHERE id = 'ann'`))[0]).toEqual({
+        id: "ann",
+        n: -1.5,
+        s: new Set(["a", "b"]),
+        l: [true, null, { x: "it's" }],
+      });
+      await expect(write(insert)).rejects.toMatchObject({
+        name: "DuplicateItemException",
+        message: "Duplicate primary key exists in table",
+      });
+    });
+
+    it("updates what is there, and returns what it is asked for", async () => {
+      await write(`INSERT INTO "${users}" VALUE {'id':'ben','n':1,'tags':<<'x'>>,'list':[1,2,3],'map':{'a':1,'b':2}}`);
+      const update = async (rest: string, parameters?: AttributeValue[]) =>
+        (await write(`UPDATE "${users}" ${rest}`, parameters)).Items?.map((item) => unmarshall(item));
+      expect(
+        await update(
+          "SET n = n + 4 SET tags = set_add(tags, <<'y'>>), list = list_append(list, [4]) REMOVE map.a WHERE id = 'ben' RETURNING ALL NEW *",
+        ),
+      ).toEqual([{ id: "ben", n: 5, tags: new Set(["x", "y"]), list: [1, 2, 3, 4], map: { b: 2 } }]);
+      expect(
+        await update("SET list[2] = ?, list[0] = ? WHERE id = 'ben' AND n = 5 RETURNING MODIFIED OLD *", [
+          { S: "c" },
+          { S: "a" },
+        ]),
+      ).toEqual([{ list: [1, 3] }]);
+      expect(await update("REMOVE n WHERE id = 'ben' RETURNING MODIFIED NEW *")).toEqual([]);
+      expect(await update("SET tags = set_delete(tags, <<'x','y'>>) WHERE id = 'ben'")).toEqual([]);
+      for (const where of ["id = 'ben' AND n = 5", "id = 'nobody'"]) {
+        await expect(update(`SET n = 1 WHERE ${where}`)).rejects.toMatchObject({
+          name: "ConditionalCheckFailedException",
+          message: "The conditional request failed",
+        });
+      }
+      expect(await rows(`SELECT * FROM "${users}" WHERE id = 'nobody'`)).toEqual([]);
+    });
+
+    it("deletes, unless more is asked of an item that is there", async () => {
+      await write(`INSERT INTO "${users}" VALUE {'id':'cat','name':'alpha'}`);
+      const remove = (rest: string) => write(`DELETE FROM "${users}" WHERE ${rest}`);
+      await expect(remove("id = 'cat' AND name = 'beta'")).rejects.toMatchObject({
+        name: "ConditionalCheckFailedException",
+      });
+      expect((await remove("id = 'cat' AND NOT begins_with(name, 'z') RETURNING ALL OLD *")).Items).toEqual([
+        { id: { S: "cat" }, name: { S: "alpha" } },
+      ]);
+      expect((await remove("id = 'cat' AND name = 'beta' RETURNING ALL OLD *")).Items).toEqual([]);
+    });
+  });
+
+  it.each<[string, string]>([
+    ["SELEC * FROM t", "Statement wasn't well formed, can't be processed: unexpected term near 'SELEC * FROM t'"],
+    ["SELECT * FROM <users> WHERE", "Statement wasn't well formed, can't be processed: unexpected term near ''"],
+    ["SELECT * FROM <users> WHERE id = ?", "Number of parameters in request and statement don't match."],
+    ["SELECT *, id FROM <users>", "Other attributes should not be present in the projection when '*' is used."],
+    ["SELECT id AS x FROM <users>", "Aliasing is not supported"],
+    ["SELECT a.b, c.b FROM <users>", "Duplicate identifiers in select clause: b"],
+    [
+      'SELECT * FROM "x"',
+      "Table name should be within the length [3, 255] and only contain 'a-z', 'A-Z', '0-9', '-', '_', '.'.",
+    ],
+    [
+      "SELECT * FROM <users> WHERE id = 5",
+      "Key attribute's data type should match its data type in table's schema: Key id",
+    ],
+    ["SELECT * FROM <users> ORDER BY id", "Must have WHERE clause in the statement when using ORDER BY clause."],
+    [
+      "SELECT * FROM <users> WHERE n = 1 ORDER BY id",
+      "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
+    ],
+    [
+      "SELECT * FROM <users> WHERE id = 'a' ORDER BY n",
+      "Variable reference n in ORDER BY clause must be part of the primary key",
+    ],
+    ["SELECT * FROM <users>.\"nope\" WHERE id = 'a'", "The table does not have the specified index: nope"],
+    ["INSERT INTO <users> VALUE {'n': 1}", "Key attribute should be present in the item: Key id"],
+    ["INSERT INTO <users> VALUE {'id': 'x', 's': <<>>}", "Empty bags are not supported"],
+    ["INSERT INTO <users> VALUE {'id': 'x'} RETURNING ALL OLD *", "RETURNING is not supported in INSERT"],
+    [
+      "UPDATE <users> SET a = 1 WHERE n = 1",
+      "Where clause does not contain a mandatory equality on all key attributes",
+    ],
+    [
+      "UPDATE <users> SET id = 'b' WHERE id = 'a'",
+      "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
+    ],
+    [
+      "UPDATE <users> SET a.b = 1 SET a = 2 WHERE id = 'a'",
+      "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [a, b], path two: [a]",
+    ],
+    [
+      "UPDATE <users> SET a = set_add(b, <<1>>) WHERE id = 'a'",
+      "The first argument to SET_ADD must equal the assignment value",
+    ],
+    [
+      "DELETE FROM <users> WHERE id = 'a' RETURNING MODIFIED NEW *",
+      "Invalid returning clause: RETURNING MODIFIED NEW *. Only RETURNING ALL OLD * is allowed in DELETE statements.",
+    ],
+    ["DELETE FROM <users>", "Where clause does not contain a mandatory equality on all key attributes"],
+    [
+      "DELETE FROM <users> WHERE id = 'a' AND exists(id)",
+      "EXISTS can only be used in ExecuteTransaction write requests.",
+    ],
+    ["SELECT * FROM <users> WHERE id = MISSING", "MISSING must be compared using IS operator"],
+  ])("%s is refused", async (statement, message) => {
+    await expect(run(statement.replace("<users>", `"${users}"`))).rejects.toMatchObject({
+      name: "ValidationException",
+      message,
+    });
+  });
+
+  it("is answered at once, however it is nested", async () => {
+    const deep = (open: string, close: string, inside: string) =>
+      `SELECT * FROM "${users}" WHERE ${open.repeat(2000)}${inside}${close.repeat(2000)}`;
+    for (const statement of [
+      deep("(", ")", "a = 1"),
+      deep("NOT ", "", "a = 1"),
+      deep("", "]", `a IN ${"[".repeat(2000)}1`),
+      `UPDATE "${users}" SET a = 1${"+1".repeat(3000)} WHERE id = 'a'`,
+    ]) {
+      await expect(run(statement)).rejects.toThrow("too many nested levels");
+    }
+  });
+
+  describe("a batch", () => {
+    it("carries out each statement, or says why not", async () => {
+      const batch = async (...statements: [string, AttributeValue[]?][]) =>
+        (
+          await h.client.send(
+            new BatchExecuteStatementCommand({
+              Statements: statements.map(([Statement, Parameters]) => ({
+                Statement,
+                ConsistentRead: Statement.startsWith("SELECT"),
+                ...(Parameters && { Parameters }),
+              })),
+            }),
+          )
+        ).Responses;
+      expect(
+        await batch(
+          [`INSERT INTO "${users}" VALUE {'id': ?, 'v': 1}`, [{ S: "batch-1" }]],
+          [`INSERT INTO "${users}" VALUE {'id': 'batch-2'}`],
+          [`UPDATE "${users}" SET v = 1 WHERE id = 'batch-none'`],
+          ["INSERT INTO \"nowhere\" VALUE {'id': 'x'}"],
+          [`UPDATE "${users}" SET v = ? WHERE id = 'x'`],
+        ),
+      ).toEqual([
+        { TableName: users },
+        { TableName: users },
+        { TableName: users, Error: { Code: "ConditionalCheckFailed", Message: "The conditional request failed" } },
+        { TableName: "nowhere", Error: { Code: "ResourceNotFound", Message: "Requested resource not found" } },
+        {
+          Error: { Code: "ValidationError", Message: "Number of parameters in request and statement don't match." },
+        },
+      ]);
+      expect(
+        await batch(
+          [`SELECT * FROM "${users}" WHERE id = 'batch-1'`],
+          [`SELECT * FROM "${users}" WHERE id = 'batch-0'`],
+          [`SELECT * FROM "${music}" WHERE artist = 'ada'`],
+        ),
+      ).toEqual([
+        { TableName: users, Item: { id: { S: "batch-1" }, v: { N: "1" } } },
+        { TableName: users },
+        {
+          TableName: music,
+          Error: {
+            Code: "ValidationError",
+            Message: "Select statements within BatchExecuteStatement must specify the primary key in the where clause.",
+          },
+        },
+      ]);
+    });
+  });
+
+  describe("a transaction", () => {
+    const transact = (statements: readonly (string | [string, AttributeValue[]])[], ClientRequestToken?: string) =>
+      h.client.send(
+        new ExecuteTransactionCommand({
+          TransactStatements: statements.map((one) => {
+            const [Statement, Parameters] = typeof one === "string" ? [one] : one;
+            return { Statement, ...(Parameters && { Parameters }) };
+          }),
+          ...(ClientRequestToken !== undefined && { ClientRequestToken }),
+        }),
+      );
+    const select = (id: string) => `SELECT id, v FROM "${users}" WHERE id = '${id}'`;
+
+    it("carries out all of its statements, or none", async () => {
+      const move = [
+        [`INSERT INTO "${users}" VALUE {'id': ?, 'v': 1}`, [{ S: "tx-1" }]],
+        `INSERT INTO "${users}" VALUE {'id': 'tx-2', 'v': 2}`,
+      ] as [string | [string, AttributeValue[]], string];
+      await transact(move, `${prefix}-once`);
+      // The same request under the same token is not carried out again.
+      await transact(move, `${prefix}-once`);
+      await transact([
+        `UPDATE "${users}" SET v = v + 10 WHERE id = 'tx-1' AND v = 1`,
+        `EXISTS(SELECT * FROM "${users}" WHERE id = 'tx-2' AND v < 3)`,
+        `DELETE FROM "${users}" WHERE id = 'tx-3'`,
+      ]);
+      const failed = transact([
+        `UPDATE "${users}" SET v = 0 WHERE id = 'tx-1'`,
+        `INSERT INTO "${users}" VALUE {'id': 'tx-2'}`,
+        `EXISTS(SELECT * FROM "${users}" WHERE id = 'tx-4' AND v = 1)`,
+      ]);
+      await expect(failed).rejects.toMatchObject({
+        name: "TransactionCanceledException",
+        message: expect.stringContaining("[None, DuplicateItem, ConditionalCheckFailed]"),
+        CancellationReasons: [
+          { Code: "None" },
+          { Code: "DuplicateItem", Message: "Duplicate primary key exists in table" },
+          { Code: "ConditionalCheckFailed", Message: "The conditional request failed" },
+        ],
+      });
+      const { Responses } = await transact([
+        select("tx-1"),
+        select("tx-2"),
+        `${select("tx-1")} AND v = 1`.replace("tx-1", "tx-5"),
+      ]);
+      expect(Responses).toEqual([
+        { Item: { id: { S: "tx-1" }, v: { N: "11" } } },
+        { Item: { id: { S: "tx-2" }, v: { N: "2" } } },
+        {},
+      ]);
+    });
+
+    it.each<[string[], string]>([
+      [
+        ["SELECT * FROM <users> WHERE id = 'a'", "DELETE FROM <users> WHERE id = 'b'"],
+        "A transaction must consist of either read statements or write statements, not both",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE v = 1"],
+        "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE id = 'a'", "SELECT v FROM <users> WHERE id = 'a'"],
+        "Transaction request cannot include multiple operations on one item",
+      ],
+      [["DELETE FROM <users> WHERE id = 'a' RETURNING ALL OLD *"], "Unsupported operation in transaction."],
+      [
+        ["EXISTS(SELECT * FROM <users> WHERE id = 'a')"],
+        "EXISTS() must contain a single item read with additional condition",
+      ],
+    ])("%j is refused", async (statements, message) => {
+      const named = statements.map((one) => one.replace("<users>", `"${users}"`));
+      await expect(transact(named)).rejects.toMatchObject({ name: "ValidationException", message });
+    });
+  });
+}

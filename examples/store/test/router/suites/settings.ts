@@ -1,0 +1,201 @@
+import {
+  CreateTableCommand,
+  DeleteTableCommand,
+  DescribeContinuousBackupsCommand,
+  DescribeEndpointsCommand,
+  DescribeLimitsCommand,
+  DescribeTableCommand,
+  ListTagsOfResourceCommand,
+  RestoreTableToPointInTimeCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
+  UpdateContinuousBackupsCommand,
+  UpdateTableCommand,
+  type UpdateTableCommandInput,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
+import { describe, expect, it } from "vitest";
+import { call, type Subject } from "../harness.js";
+
+const MISSING = "arn:aws:dynamodb:local:000000000000:table/nowhere";
+
+/** What can be said of a table and changed while it is used, whatever stands behind the router. */
+export function settingsSuite(h: Subject, prefix: string): void {
+  const create = async (name: string, more: object = {}): Promise<{ TableName: string; arn: string }> => {
+    const TableName = `${prefix}-${name}`;
+    await h.client.send(
+      new CreateTableCommand({
+        TableName,
+        KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+        AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+        ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5 },
+        ...more,
+      }),
+    );
+    await waitUntilTableExists({ client: h.client, maxWaitTime: 30, minDelay: 0.05, maxDelay: 0.2 }, { TableName });
+    const arn = (await h.client.send(new DescribeTableCommand({ TableName }))).Table?.TableArn as string;
+    return { TableName, arn };
+  };
+  const update = async (input: UpdateTableCommandInput) =>
+    (await h.client.send(new UpdateTableCommand(input))).TableDescription;
+
+  describe("a table's settings", () => {
+    it("are its throughput and how it is billed", async () => {
+      const { TableName } = await create("billed");
+      const raised = await update({
+        TableName,
+        ProvisionedThroughput: { ReadCapacityUnits: 20, WriteCapacityUnits: 4 },
+      });
+      expect(raised?.ProvisionedThroughput).toMatchObject({
+        ReadCapacityUnits: 20,
+        WriteCapacityUnits: 4,
+        LastIncreaseDateTime: expect.any(Date),
+        LastDecreaseDateTime: expect.any(Date),
+      });
+      expect(raised?.BillingModeSummary).toBeUndefined();
+      const onDemand = await update({ TableName, BillingMode: "PAY_PER_REQUEST" });
+      expect(onDemand?.ProvisionedThroughput).toMatchObject({ ReadCapacityUnits: 0, WriteCapacityUnits: 0 });
+      const again = await update({
+        TableName,
+        BillingMode: "PROVISIONED",
+        ProvisionedThroughput: { ReadCapacityUnits: 1, WriteCapacityUnits: 1 },
+      });
+      expect(again?.BillingModeSummary).toEqual({
+        BillingMode: "PROVISIONED",
+        LastUpdateToPayPerRequestDateTime: onDemand?.BillingModeSummary?.LastUpdateToPayPerRequestDateTime,
+      });
+      expect((await h.client.send(new DescribeTableCommand({ TableName }))).Table).toEqual(again);
+    });
+
+    it("are whether it can be deleted, and its class", async () => {
+      const { TableName } = await create("kept", {
+        DeletionProtectionEnabled: true,
+        TableClass: "STANDARD_INFREQUENT_ACCESS",
+      });
+      const { Table } = await h.client.send(new DescribeTableCommand({ TableName }));
+      expect(Table).toMatchObject({
+        DeletionProtectionEnabled: true,
+        TableClassSummary: { TableClass: "STANDARD_INFREQUENT_ACCESS" },
+      });
+      await expect(h.client.send(new DeleteTableCommand({ TableName }))).rejects.toMatchObject({
+        name: "ValidationException",
+        message:
+          "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
+      });
+      const free = await update({ TableName, DeletionProtectionEnabled: false, TableClass: "STANDARD" });
+      expect(free).toMatchObject({ DeletionProtectionEnabled: false, TableClassSummary: { TableClass: "STANDARD" } });
+      await h.client.send(new DeleteTableCommand({ TableName }));
+    });
+
+    it("are its tags", async () => {
+      const { arn } = await create("tagged", { Tags: [{ Key: "team", Value: "blue" }] });
+      await h.client.send(
+        new TagResourceCommand({
+          ResourceArn: arn,
+          Tags: [
+            { Key: "team", Value: "red" },
+            { Key: "cost", Value: "" },
+          ],
+        }),
+      );
+      const list = async () => (await h.client.send(new ListTagsOfResourceCommand({ ResourceArn: arn }))).Tags;
+      expect(await list()).toEqual([
+        { Key: "team", Value: "red" },
+        { Key: "cost", Value: "" },
+      ]);
+      await h.client.send(new UntagResourceCommand({ ResourceArn: arn, TagKeys: ["team", "never"] }));
+      expect(await list()).toEqual([{ Key: "cost", Value: "" }]);
+      const Tags = Array.from({ length: 50 }, (_, i) => ({ Key: `k${i}`, Value: "v" }));
+      await expect(h.client.send(new TagResourceCommand({ ResourceArn: arn, Tags }))).rejects.toMatchObject({
+        name: "LimitExceededException",
+      });
+    });
+
+    it("are whether it can be taken back to a moment", async () => {
+      const { TableName } = await create("recovered");
+      const described = async () =>
+        (await h.client.send(new DescribeContinuousBackupsCommand({ TableName }))).ContinuousBackupsDescription
+          ?.PointInTimeRecoveryDescription;
+      expect(await described()).toMatchObject({
+        PointInTimeRecoveryStatus: "ENABLED",
+        EarliestRestorableDateTime: expect.any(Date),
+        LatestRestorableDateTime: expect.any(Date),
+      });
+      const turn = (PointInTimeRecoveryEnabled: boolean) =>
+        h.client.send(
+          new UpdateContinuousBackupsCommand({
+            TableName,
+            PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled },
+          }),
+        );
+      await turn(false);
+      expect(await described()).toEqual({ PointInTimeRecoveryStatus: "DISABLED" });
+      const restore = new RestoreTableToPointInTimeCommand({
+        SourceTableName: TableName,
+        TargetTableName: `${TableName}-2`,
+        UseLatestRestorableTime: true,
+      });
+      await expect(h.client.send(restore)).rejects.toMatchObject({ name: "PointInTimeRecoveryUnavailableException" });
+      await turn(true);
+      expect(await described()).toMatchObject({ PointInTimeRecoveryStatus: "ENABLED" });
+      await expect(h.client.send(new DescribeContinuousBackupsCommand({ TableName: "nowhere" }))).rejects.toMatchObject(
+        { name: "TableNotFoundException", message: "Table not found: nowhere" },
+      );
+    });
+
+    it.each<[string, object, string]>([
+      [
+        "UpdateTable",
+        {},
+        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
+      ],
+      [
+        "UpdateTable",
+        { BillingMode: "PROVISIONED" },
+        "One or more parameter values were invalid: ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
+      ],
+      [
+        "UpdateTable",
+        { BillingMode: "PAY_PER_REQUEST", ProvisionedThroughput: { ReadCapacityUnits: 1, WriteCapacityUnits: 1 } },
+        "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+      ],
+      [
+        "UpdateTable",
+        { ProvisionedThroughput: { ReadCapacityUnits: 1_000_000_000_001, WriteCapacityUnits: 1 } },
+        "Given value 1000000000001 for ReadCapacityUnits is out of bounds",
+      ],
+      [
+        "UpdateTable",
+        { ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5 } },
+        "The provisioned throughput for the table will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the table: 10. Requested ReadCapacityUnits: 10. Current WriteCapacityUnits provisioned for the table: 5. Requested WriteCapacityUnits: 5. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
+      ],
+      ["TagResource", { Tags: [] }, "Invalid TableArn"],
+      [
+        "TagResource",
+        { ResourceArn: "arn:aws:dynamodb:local:000000000000:index/x", Tags: [] },
+        "Invalid TableArn: Invalid ResourceArn provided as input arn:aws:dynamodb:local:000000000000:index/x",
+      ],
+      ["TagResource", { ResourceArn: MISSING, Tags: [] }, "Atleast one Tag needs to be provided as Input."],
+      ["UntagResource", { ResourceArn: MISSING, TagKeys: [] }, "Atleast one Tag Key needs to be provided as Input."],
+      [
+        "ListTagsOfResource",
+        { ResourceArn: MISSING },
+        `Requested resource not found: ResourcArn: ${MISSING} not found`,
+      ],
+    ])("%s with %j is refused", async (operation, body, message) => {
+      const TableName = `${prefix}-still`;
+      if (operation === "UpdateTable") await create("still").catch(() => {});
+      const answer = await call(h.port, operation, { TableName, ...body });
+      expect(answer.json()).toMatchObject({ message });
+    });
+  });
+
+  it("an account is told its limits and where to ask", async () => {
+    expect(await h.client.send(new DescribeLimitsCommand({}))).toMatchObject({
+      TableMaxReadCapacityUnits: 40_000,
+      AccountMaxWriteCapacityUnits: 80_000,
+    });
+    const { Endpoints } = await h.client.send(new DescribeEndpointsCommand({}));
+    expect(Endpoints).toEqual([{ Address: `127.0.0.1:${h.port}`, CachePeriodInMinutes: 1440 }]);
+  });
+}

@@ -1,0 +1,147 @@
+import {
+  TransactGetItemsCommand,
+  TransactionInProgressException,
+  TransactWriteItemsCommand,
+} from "@aws-sdk/client-dynamodb";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import type { Store } from "../src/store.js";
+import type { Step } from "../src/transactions/coordinator.js";
+import { LEDGER_TABLE } from "../src/transactions/ledger-record.js";
+import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+import { nothingPrepared } from "./support/transactions.js";
+
+const TableName = "accounts";
+/** On several partitions. */
+const NAMES = ["a", "b", "c", "d", "e", "f"];
+
+let store: Store;
+let remove: () => Promise<void>;
+let dynamo: ReturnType<typeof client>;
+let abort = new AbortController();
+
+beforeAll(async () => {
+  const temporary = await temporaryDir();
+  remove = temporary.remove;
+  store = await openStore({ dir: temporary.dir, mode: "single", upkeep: { recoverTransactionsAfterMs: 200 } });
+  store.router.backend.transactions.lostAfterMs = 200;
+  dynamo = client(store.endpoint, 1);
+  await createKeyTable(dynamo, TableName);
+});
+afterEach(() => {
+  store.router.backend.transactions.onStep = () => undefined;
+  abort.abort();
+  abort = new AbortController();
+});
+afterAll(async () => {
+  dynamo.destroy();
+  await store.close();
+  await remove();
+});
+
+const Key = (name: string) => ({ id: { S: name } });
+
+async function values(names: readonly string[]): Promise<(string | undefined)[]> {
+  const TransactItems = names.map((name) => ({ Get: { TableName, Key: Key(name) } }));
+  const { Responses } = await dynamo.send(new TransactGetItemsCommand({ TransactItems }));
+  return (Responses ?? []).map(({ Item }) => Item?.v?.N);
+}
+
+const addToAll = (token: string) =>
+  dynamo.send(
+    new TransactWriteItemsCommand({
+      ClientRequestToken: token,
+      TransactItems: NAMES.map((name) => ({
+        Update: {
+          TableName,
+          Key: Key(name),
+          UpdateExpression: "ADD v :one",
+          ExpressionAttributeValues: { ":one": { N: "1" } },
+        },
+      })),
+    }),
+    { abortSignal: abort.signal },
+  );
+
+/** The coordinator goes no further than before the given step's nth time. Resolves when it has come there. */
+function dieAt(step: Step, nth: number): Promise<void> {
+  return new Promise((resolve) => {
+    let times = 0;
+    let dead = false;
+    store.router.backend.transactions.onStep = (next) => {
+      dead ||= next === step && ++times === nth;
+      if (!dead) return undefined;
+      resolve();
+      return new Promise(() => undefined);
+    };
+  });
+}
+
+const deaths: [Step, number, boolean][] = [
+  ["begin", 1, false],
+  ["prepare", 1, false],
+  ["prepare", 2, false],
+  ["prepared", 1, false],
+  ["prepared", 2, false],
+  ["decide", 1, false],
+  ["decided", 1, true],
+  ["finish", 1, true],
+  ["finish", 2, true],
+  ["finished", 1, true],
+];
+
+test.each(deaths)(
+  "a coordinator that dies before %s (%i) leaves all or nothing, and nothing prepared",
+  async (step, nth, committed) => {
+    await dynamo.send(
+      new TransactWriteItemsCommand({
+        TransactItems: NAMES.map((name) => ({ Put: { TableName, Item: { ...Key(name), v: { N: "0" } } } })),
+      }),
+    );
+    const token = `dies-${step}-${nth}`;
+    const died = dieAt(step, nth);
+    const request = addToAll(token).catch(() => undefined);
+    await died;
+    store.router.backend.transactions.onStep = () => undefined;
+    await nothingPrepared(store.fleet);
+    const after = committed ? "1" : "0";
+    expect(await values(NAMES)).toEqual(NAMES.map(() => after));
+    // Whoever asks again with the same token has it carried out once, whatever became of the first.
+    await eventually("the token can be used", () =>
+      addToAll(token).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof TransactionInProgressException) return false;
+          throw error;
+        },
+      ),
+    );
+    expect(await values(NAMES)).toEqual(NAMES.map(() => "1"));
+    abort.abort();
+    await request;
+  },
+);
+
+test("after ten minutes a token is as good as new, and the ledger is empty", async () => {
+  const { backend } = store.router;
+  const begun = dieAt("prepare", 1);
+  void addToAll("never-prepared").catch(() => undefined);
+  await begun;
+  backend.transactions.onStep = () => undefined;
+  await addToAll("minutes");
+  const before = await values(NAMES);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 590_000 });
+  try {
+    await addToAll("minutes");
+    expect(await values(NAMES)).toEqual(before);
+    vi.setSystemTime(Date.now() + 20_000);
+    await eventually("the ledger has forgotten all of it", async () => {
+      const ledger = await backend.table(LEDGER_TABLE);
+      const { items } = await backend.page(ledger, { consistent: true, bytesMax: 1_000_000 });
+      return items.length === 0;
+    });
+    await addToAll("minutes");
+    expect(await values(NAMES)).toEqual(before.map((value) => String(Number(value) + 1)));
+  } finally {
+    vi.useRealTimers();
+  }
+});

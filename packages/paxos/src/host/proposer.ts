@@ -1,0 +1,83 @@
+import { encodeRequest } from "../core/client-table.js";
+import type { PaxosCore } from "../core/core.js";
+import { badArgument, PaxosError } from "../core/errors.js";
+import type { Members } from "../core/types.js";
+import type { Applier } from "./applier.js";
+import type { Callers } from "./callers.js";
+import { interruptible } from "./failure.js";
+import type { Submitted } from "./group.js";
+import type { ReplicaHome } from "./home.js";
+import { type AskedAs, asProposed } from "./requests.js";
+
+export interface ProposerParts<R> {
+  readonly groupId: string;
+  readonly home: ReplicaHome;
+  readonly core: PaxosCore;
+  readonly applier: Applier<R>;
+  readonly callers: Callers<R>;
+  readonly clientsMax: number | undefined;
+  /** Something waits for the end of the turn. */
+  readonly due: () => void;
+  /** Throws when this node does not lead, or the group has stopped. */
+  readonly refuseIfNotLeading: () => void;
+}
+
+/** Takes commands in, as they are or under a client's number, and changes of members. */
+export class Proposer<R> {
+  readonly #parts: ProposerParts<R>;
+
+  constructor(parts: ProposerParts<R>) {
+    this.#parts = parts;
+  }
+
+  propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
+    if (options.signal) return interruptible(options.signal, () => this.submit(command, options).done);
+    try {
+      return this.submit(command, options).done;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  submit(command: Uint8Array, askedAs: Partial<AskedAs> = {}): Submitted<R> {
+    const { commandBytesMax } = this.#parts.home.settings;
+    const { command: proposed, once } = asProposed(command, askedAs, commandBytesMax);
+    return once ? this.#submitOnce(proposed) : this.#submit(proposed);
+  }
+
+  async register({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    if (signal) return interruptible(signal, () => this.register());
+    const { clientsMax } = this.#parts;
+    if (clientsMax === undefined) throw badArgument("clientsMax", "given to join for this", clientsMax);
+    return (await this.#submitOnce(encodeRequest({ op: "register", clientsMax })).done) as number;
+  }
+
+  change(members: Members): Promise<unknown> {
+    return this.#submit(new Uint8Array(0), { members }).done;
+  }
+
+  /** An entry that some member cannot read must not come into the log; what is in the log already, all of them can. */
+  #submitOnce(command: Uint8Array): Submitted<R> {
+    const { applier, core, groupId, refuseIfNotLeading } = this.#parts;
+    refuseIfNotLeading();
+    if (applier.executor.clients?.used !== true && !core.allTakeRequests) {
+      const message = `group ${groupId}: not every member has said that it remembers clients: have all of them run this release, with clientsMax`;
+      throw new PaxosError("ERR_PAXOS_UNSUPPORTED", message);
+    }
+    return this.#submit(command, { once: true });
+  }
+
+  #submit(command: Uint8Array, extra: { readonly members?: Members; readonly once?: boolean } = {}): Submitted<R> {
+    const { callers, core, groupId, due, refuseIfNotLeading } = this.#parts;
+    refuseIfNotLeading();
+    const { under } = callers.submissions;
+    if (!under.hasRoom(command.length)) {
+      const message = `group ${groupId} has ${under.count} commands under way, try later`;
+      throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
+    }
+    const { ballot } = callers.leadership.now;
+    const submitted = callers.submissions.add(command, { logEnd: core.logEnd, ballot }, extra);
+    due();
+    return submitted;
+  }
+}

@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
+import { bytes, Journal, until } from "./support/cluster.js";
+import { type Node, Nodes } from "./support/in-process.js";
+
+const open: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function three(options: ConstructorParameters<typeof Nodes>[1] = {}): Promise<{ nodes: Nodes; leader: Node }> {
+  const nodes = new Nodes(undefined, options);
+  open.push(() => nodes.close());
+  for (const name of nodes.names) await nodes.start(name);
+  return { nodes, leader: await nodes.leader() };
+}
+
+const count = (node: Node) => () => node.journal.commands.length;
+
+describe("a read of a replica's own state", () => {
+  it("is answered anywhere, with the applied slot and an age; on a leader with a lease the age is nothing", async () => {
+    const { nodes, leader } = await three();
+    await leader.group.propose(bytes("one"));
+    const here = await leader.group.readLocal(count(leader));
+    expect(here).toEqual({ value: 1, appliedThrough: leader.group.status().appliedThrough, ageMs: 0 });
+    for (const follower of nodes.others(leader)) {
+      await until(() => follower.journal.commands.length === 1);
+      let ageMs = Number.POSITIVE_INFINITY;
+      // The first one may know nothing yet; it has the leader asked in passing.
+      for (; ageMs === Number.POSITIVE_INFINITY; await new Promise((resolve) => setImmediate(resolve))) {
+        const read = await follower.group.readLocal(count(follower));
+        expect(read).toMatchObject({ value: 1, appliedThrough: follower.group.status().appliedThrough });
+        ageMs = read.ageMs;
+      }
+      expect(ageMs).toBeGreaterThan(0);
+    }
+  });
+
+  it.each([true, false])(
+    "with a bound of nothing sees everything acknowledged before it (leases: %s)",
+    async (leaseReads) => {
+      const { nodes, leader } = await three({ leaseReads });
+      const everybody = [leader, ...nodes.others(leader)];
+      for (let n = 1; n <= 20; n++) {
+        await leader.group.propose(bytes(`${n}`));
+        const reads = everybody.map((node) => node.group.readLocal(count(node), { maxStaleMs: 0 }));
+        for (const { value } of await Promise.all(reads)) expect(value).toBe(n);
+      }
+    },
+  );
+
+  it("does not ask for each of many reads at once", async () => {
+    const { nodes, leader } = await three();
+    const [follower] = nodes.others(leader);
+    await leader.group.propose(bytes("one"));
+    const before = follower.host.stats().messagesReceived;
+    const reads = Array.from({ length: 2_000 }, () => follower.group.readLocal(count(follower), { maxStaleMs: 0 }));
+    for (const { value } of await Promise.all(reads)) expect(value).toBe(1);
+    expect(follower.host.stats().messagesReceived - before).toBeLessThan(100);
+  });
+
+  it("grows old on a replica that is cut off, still answers without a bound, and says so with one", async () => {
+    const { nodes, leader } = await three();
+    const [follower] = nodes.others(leader);
+    await leader.group.propose(bytes("one"));
+    await follower.group.readLocal(count(follower), { maxStaleMs: 0 });
+    nodes.network.isolate(follower.nodeId);
+    await leader.group.propose(bytes("two"));
+    const { ageMs } = await follower.group.readLocal(count(follower));
+    const stale = follower.group.readLocal(count(follower), { maxStaleMs: 0 });
+    await expect(stale).rejects.toMatchObject({ code: "ERR_PAXOS_STALE" });
+    const later = await follower.group.readLocal(count(follower));
+    expect(later.value).toBe(1);
+    expect(later.ageMs).toBeGreaterThan(ageMs);
+    // What is old enough to be within a wide bound is answered at once.
+    expect(await follower.group.readLocal(count(follower), { maxStaleMs: 3_600_000 })).toMatchObject({ value: 1 });
+    const given = new AbortController();
+    const waiting = follower.group.readLocal(count(follower), { maxStaleMs: 0, signal: given.signal });
+    given.abort(new Error("enough"));
+    await expect(waiting).rejects.toThrow("enough");
+    // With a signal it waits for as long as that takes.
+    const patient = follower.group.readLocal(count(follower), { maxStaleMs: 0, signal: new AbortController().signal });
+    nodes.network.heal();
+    expect(await patient).toMatchObject({ value: 2 });
+  });
+
+  it("finds the next leader when the one that it asked has died", async () => {
+    const { nodes, leader } = await three();
+    const [follower] = nodes.others(leader);
+    await leader.group.propose(bytes("one"));
+    await nodes.drop(leader.nodeId);
+    const { signal } = new AbortController();
+    expect(await follower.group.readLocal(count(follower), { maxStaleMs: 0, signal })).toMatchObject({ value: 1 });
+  });
+
+  it("is refused where there is no state, and where the bound makes no sense; a stopped group tells who waits", async () => {
+    const { nodes, leader } = await three();
+    const log = await nodes.start("l", new Journal(), { role: "log" });
+    const refused = { code: "ERR_PAXOS_ARGUMENT" };
+    await expect(log.group.readLocal(() => 1)).rejects.toMatchObject(refused);
+    for (const maxStaleMs of [-1, Number.NaN])
+      await expect(leader.group.readLocal(() => 1, { maxStaleMs })).rejects.toMatchObject(refused);
+    const [follower] = nodes.others(leader);
+    nodes.network.isolate(follower.nodeId);
+    const { signal } = new AbortController();
+    const waiting = follower.group.readLocal(() => 1, { maxStaleMs: 0, signal });
+    const told = expect(waiting).rejects.toMatchObject({ code: "ERR_PAXOS_CLOSED" });
+    await nodes.drop(follower.nodeId);
+    await told;
+    await expect(follower.group.readLocal(() => 1)).rejects.toMatchObject({ code: "ERR_PAXOS_CLOSED" });
+  });
+
+  it("does not wait in any number", async () => {
+    const { nodes, leader } = await three({ readsMax: 2 });
+    const [follower] = nodes.others(leader);
+    nodes.network.isolate(follower.nodeId);
+    const reads = [1, 2, 3].map(() => follower.group.readLocal(() => 1, { maxStaleMs: 0 }));
+    const codes = await Promise.all(reads.map((read) => read.catch((error: { code: string }) => error.code)));
+    expect(codes).toEqual(["ERR_PAXOS_STALE", "ERR_PAXOS_STALE", "ERR_PAXOS_OVERLOADED"]);
+  });
+});
+
+describe("how old a state is", () => {
+  function told(parts: Partial<FreshnessParts> = {}) {
+    const at = { now: 1000, applied: 10 };
+    const asked: number[] = [];
+    const freshness = new Freshness({
+      groupId: "g",
+      now: () => at.now,
+      random: () => 0.5,
+      clockDriftMax: 0.1,
+      askEveryMs: 50,
+      answerMs: 300,
+      patienceMs: 600,
+      waitingMax: 10,
+      appliedThrough: () => at.applied,
+      leads: () => false,
+      ask: (question) => void asked.push(question),
+      timer: () => () => {},
+      ...parts,
+    });
+    return { at, asked, freshness };
+  }
+
+  it("counts from the question, for a clock as slow as it may be", () => {
+    const { at, asked, freshness } = told();
+    expect(freshness.ageMs).toBe(Number.POSITIVE_INFINITY);
+    freshness.wanted();
+    at.now += 90;
+    freshness.answered(asked[0] as number, 10);
+    expect(freshness.ageMs).toBeCloseTo(100);
+    at.now += 90;
+    expect(freshness.ageMs).toBeCloseTo(200);
+  });
+
+  it("knows nothing from an answer that is not applied yet, to a question of another life, or to one that was answered", () => {
+    const { at, asked, freshness } = told();
+    freshness.wanted();
+    freshness.answered((asked[0] as number) + 1, 3);
+    freshness.answered(asked[0] as number, 12);
+    expect(freshness.ageMs).toBe(Number.POSITIVE_INFINITY);
+    at.applied = 11;
+    freshness.applied();
+    expect(freshness.ageMs).toBe(Number.POSITIVE_INFINITY);
+    at.applied = 12;
+    freshness.applied();
+    expect(freshness.ageMs).toBe(0);
+    at.now += 900;
+    freshness.answered(asked[0] as number, 12);
+    expect(freshness.ageMs).toBeCloseTo(1000);
+  });
+
+  it("comes forward although what is applied is always behind the newest answer", () => {
+    const { at, asked, freshness } = told();
+    let slot = 20;
+    for (let round = 0; round < 50; round++) {
+      freshness.wanted();
+      at.now += 50;
+      slot += 10;
+      freshness.answered(asked.at(-1) as number, slot);
+      at.applied = slot - 15;
+      freshness.applied();
+    }
+    expect(freshness.ageMs).toBeLessThan(400);
+  });
+
+  it("is asked for once a heartbeat at most, and not at all while nobody reads", () => {
+    const { at, asked, freshness } = told();
+    for (let ms = 0; ms < 500; ms += 5) {
+      at.now += 5;
+      freshness.wanted();
+    }
+    expect(asked.length).toBe(10);
+    expect(new Set(asked).size).toBe(10);
+    at.now += 10_000;
+    freshness.applied();
+    expect(asked.length).toBe(10);
+  });
+});

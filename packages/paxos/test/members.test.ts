@@ -291,9 +291,9 @@ describe("a disk that was replaced", () => {
     const { nodes, leader, fails } = await three();
     await propose(leader, 3);
     // Nobody has anything left to ask; whoever comes now is answered all the same.
-    const asked = () => [...nodes.running.values()].reduce((sum, { host }) => sum + host.stats().messagesReceived, 0);
-    const before = asked();
-    await until(() => asked() > before + 60);
+    const beats = () => [...nodes.running.values()].reduce((sum, { host }) => sum + host.stats().beatsSent, 0);
+    const before = beats();
+    await until(() => beats() > before + 30);
     await nodes.begin("l", { role: "log" });
     await until(() => nodes.node("l").group.status().voting);
     await leader.group.replaceWithLogReplica({ failed: fails, by: "l" });

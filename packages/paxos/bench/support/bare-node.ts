@@ -77,7 +77,7 @@ export async function bareNode(name: string, dir: string): Promise<void> {
       tell({ type: "leading" });
       return;
     }
-    tell({ type: "load", load: await measured(message.demand, write) });
+    if (message.type === "load") tell({ type: "load", load: await measured(message.demand, write) });
   });
 }
 

@@ -35,6 +35,7 @@ export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
       });
       return;
     }
+    if (message.type !== "load") return;
     const group = host.group("bench");
     if (!group) throw new Error("not started");
     // A read by lease is answered at once; its callers come from the event loop, or nothing else (no heartbeat) would ever have its turn.

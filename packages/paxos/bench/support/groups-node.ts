@@ -39,6 +39,7 @@ export async function groupsNode(nodeId: string, dir: string, count: number): Pr
       }, 200);
       return;
     }
+    if (message.type !== "load") return;
     const led = Array.from({ length: count }, (_, i) => host.group(`bench/${i}`)).filter(
       (group) => group?.status().ready,
     );

@@ -8,12 +8,22 @@ export const names = ["a", "b", "c"] as const;
 
 export type ToNode =
   | { readonly type: "start"; readonly ports: Readonly<Record<string, number>> }
-  | { readonly type: "load"; readonly demand: Demand };
+  | { readonly type: "load"; readonly demand: Demand }
+  | { readonly type: "rest" };
 
 export type FromNode =
   | { readonly type: "listening"; readonly port: number }
   | { readonly type: "leading" }
-  | { readonly type: "load"; readonly load: Load };
+  | { readonly type: "load"; readonly load: Load }
+  | Resting;
+
+/** How a node stands of which nothing is asked. */
+export interface Resting {
+  readonly type: "resting";
+  readonly led: number;
+  readonly messages: number;
+  readonly cpuMs: number;
+}
 
 /** Three processes of one kind; the file that forks them runs `kind` when it finds itself forked (see `forkedAs`). */
 export class ThreeProcesses {
@@ -64,6 +74,26 @@ export class ThreeProcesses {
     const worst = (metric: "p50" | "p99") => Math.max(...loads.map((load) => load[metric]));
     const throughput = loads.reduce((sum, load) => sum + load.throughput, 0);
     return { throughput, p50: worst("p50"), p99: worst("p99") };
+  }
+
+  /** What those who live say of themselves. */
+  resting(): Promise<readonly Resting[]> {
+    return Promise.all(
+      this.#children
+        .filter((child) => child.connected)
+        .map((child) => {
+          const answer = told(child, "resting");
+          child.send({ type: "rest" } satisfies ToNode);
+          return answer;
+        }),
+    );
+  }
+
+  async kill(index: number): Promise<void> {
+    const child = this.#children[index] as ChildProcess;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
   }
 
   /** Until each of the three has said that it is ready: `open` waits for the first. */

@@ -1,6 +1,7 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { invariant } from "./errors.js";
-import type { Accept, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sync } from "./messages.js";
+import { FollowerSleep } from "./follower-sleep.js";
+import type { Accept, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Position } from "./types.js";
 
@@ -10,8 +11,10 @@ export interface OwnRoles {
   leaseHeld(): boolean;
   /** Somebody else's ballot stands above ours: stop leading or standing. */
   yield(): void;
-  /** A leader's message came: no reason to stand. */
-  heard(): void;
+  /** A leader's message came: no reason to stand before `waitMs` and its grant are over. */
+  heard(waitMs?: number): void;
+  /** Nothing is to be expected of the leader any more, as long as its node lives. */
+  sleep(): void;
 }
 
 /**
@@ -24,13 +27,13 @@ export interface OwnRoles {
 export class Acceptor {
   /** No promise to anybody, and no candidacy, before this: a grant from before a restart may still run. */
   readonly quietUntilMs: number;
-  /** Until when the grant that was given last runs, by our clock. */
-  grantUntilMs = Number.NEGATIVE_INFINITY;
   /** Just promised: no second candidate is encouraged (though none that comes with a `prepare` is refused for this). */
   patienceUntilMs = Number.NEGATIVE_INFINITY;
   readonly #replica: Replica;
   readonly #own: OwnRoles;
+  #grantUntilMs = Number.NEGATIVE_INFINITY;
   #grantedTo = "";
+  readonly #sleep: FollowerSleep;
   #following: Ballot | undefined;
   #round = 0;
   #sentMs = 0;
@@ -43,9 +46,19 @@ export class Acceptor {
   constructor(replica: Replica, own: OwnRoles) {
     this.#replica = replica;
     this.#own = own;
+    this.#sleep = new FollowerSleep(replica);
     // Who never promised anything, and has not forgotten it either, never granted anything.
     const granted = replica.promised.round > 0 || replica.doubt !== undefined;
     this.quietUntilMs = granted ? replica.nowMs + replica.settings.leaseMs : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Until when the grant that was given last runs, by our clock. Of one who sleeps the bond renews it. */
+  get grantUntilMs(): number {
+    return Math.max(this.#grantUntilMs, this.#sleep.boundUntilMs);
+  }
+
+  get asleep(): boolean {
+    return this.#sleep.asleep;
   }
 
   /** Earliest time at which this replica may stand itself. */
@@ -112,6 +125,25 @@ export class Acceptor {
     if (!this.#hear(from, message)) return;
     this.#learnThrough(message.chosenThrough);
     this.#acknowledge();
+  }
+
+  /** The leader wants nothing more: whoever holds all that it holds sleeps. A copy of an old question finds that later rounds have come. */
+  onSleep(from: string, message: Sleep): void {
+    if (!this.#hear(from, message)) return;
+    this.#learnThrough(message.chosenThrough);
+    this.#acknowledge();
+    const { ballot, round } = message;
+    const bond = round === this.#round && this.#synced ? this.#sleep.fall(message, this.#receivedThrough) : undefined;
+    if (bond === undefined) return;
+    this.#own.sleep();
+    this.#replica.send(from, { type: "asleep", ballot, round, bond });
+  }
+
+  /** The bond is over, or somebody wants it so. The grant runs as long as the bond made it run. */
+  wake(waitMs: number): void {
+    if (!this.asleep) return;
+    this.#rise();
+    this.#own.heard(waitMs);
   }
 
   onSync(from: string, message: Sync): void {
@@ -242,8 +274,8 @@ export class Acceptor {
   /** The leader gave its ballot up: its lease is over, whatever our grant says. Returns whether that was our leader. */
   onResign(from: string, ballot: Ballot): boolean {
     if (this.#following === undefined || from !== ballot.node || !sameBallot(this.#following, ballot)) return false;
-    this.grantUntilMs = this.#replica.nowMs;
     this.#stopFollowing();
+    this.#grantUntilMs = this.#replica.nowMs;
     this.#replica.sayLeader(undefined);
     return true;
   }
@@ -275,7 +307,13 @@ export class Acceptor {
     return nowMs >= this.grantUntilMs || this.#grantedTo === candidate;
   }
 
+  #rise(): void {
+    this.#grantUntilMs = this.grantUntilMs;
+    this.#sleep.rise();
+  }
+
   #stopFollowing(): void {
+    this.#rise();
     this.#following = undefined;
     this.#synced = false;
     this.#receivedThrough = 0;
@@ -288,10 +326,10 @@ export class Acceptor {
    * Common to all that a leader sends. Its ballot has won phase 1, so following it is safe even while a grant to an
    * older leader runs: a quorum of grants to that one cannot be running any more. False when the ballot is over.
    */
-  #hear(from: string, message: FromLeader, persistsItself = false): boolean {
+  #hear(from: string, message: FromLeader & { readonly type: string }, persistsItself = false): boolean {
     const replica = this.#replica;
     const { ballot } = message;
-    if (ballot.node !== from) return false;
+    if (ballot.node !== from || this.#sleep.findsStale(message)) return false;
     const order = compareBallots(ballot, replica.promised);
     if (order < 0) {
       replica.send(from, { type: "nack", ballot, promised: replica.promised });
@@ -303,8 +341,9 @@ export class Acceptor {
       if (!persistsItself) replica.persist({ promised: ballot });
     }
     this.#follow(message);
+    this.#rise();
     this.#grantedTo = from;
-    this.grantUntilMs = replica.nowMs + replica.settings.leaseMs;
+    this.#grantUntilMs = replica.nowMs + replica.settings.leaseMs;
     this.#own.heard();
     replica.sayLeader(from);
     return true;

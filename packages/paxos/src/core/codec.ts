@@ -1,4 +1,5 @@
 import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
+import type { BondId } from "./bond-id.js";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.js";
 import { readPosition, writePosition } from "./configuration.js";
 import { PaxosError } from "./errors.js";
@@ -8,9 +9,9 @@ import type { Entry, EntryKind } from "./types.js";
 /**
  * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
  * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry, 3 only for the question of
- * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry.
+ * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 only for groups that sleep.
  */
-export const MESSAGE_VERSION = 4;
+export const MESSAGE_VERSION = 5;
 const MESSAGE_VERSION_MIN = 1;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
@@ -33,6 +34,8 @@ const TYPES = [
   "takeOver",
   "doubt",
   "standing",
+  "sleep",
+  "asleep",
 ] as const satisfies readonly Message["type"][];
 
 const NOOP = 1;
@@ -59,6 +62,7 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 function versionOf(message: Message): number {
+  if (message.type === "sleep" || message.type === "asleep") return 5;
   if ("entries" in message && message.entries.some(({ kind }) => kind === "once")) return 4;
   if (message.type === "doubt" || message.type === "standing") return 3;
   if (message.type === "promised" && message.floor !== undefined) return 3;
@@ -174,6 +178,15 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       out.varint(m.members.length);
       for (const node of m.members) out.text(node);
       return;
+    case "sleep":
+      writeStamp(out, m);
+      out.varint(m.logEnd);
+      return;
+    case "asleep":
+      writeBallot(out, m.ballot);
+      out.varint(m.round);
+      writeBond(out, m.bond);
+      return;
   }
 }
 
@@ -257,16 +270,29 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       for (let left = input.varint(); left > 0; left--) members.push(input.text());
       return { type, id, promised, ...rank, members };
     }
+    case "sleep":
+      return { type, ...readStamp(input), logEnd: input.varint() };
+    case "asleep":
+      return { type, ballot: readBallot(input), round: input.varint(), bond: readBond(input) };
   }
 }
 
-function writeBallot(out: ByteWriter, ballot: Ballot): void {
+export function writeBallot(out: ByteWriter, ballot: Ballot): void {
   out.varint(ballot.round);
   out.text(ballot.node);
 }
 
-function readBallot(input: ByteReader): Ballot {
+export function readBallot(input: ByteReader): Ballot {
   return { round: input.varint(), node: input.text() };
+}
+
+export function writeBond(out: ByteWriter, { life, turn }: BondId): void {
+  out.varint(life);
+  out.varint(turn);
+}
+
+export function readBond(input: ByteReader): BondId {
+  return { life: input.varint(), turn: input.varint() };
 }
 
 function writeRank(out: ByteWriter, { accepted, logEnd }: Rank): void {

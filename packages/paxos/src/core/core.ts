@@ -1,5 +1,6 @@
 import { Acceptor } from "./acceptor.js";
 import type { Ballot } from "./ballot.js";
+import type { BondView } from "./bonds.js";
 import { sendChosen } from "./catch-up.js";
 import type { Configuration } from "./configuration.js";
 import { type Doubt, RANK_ZERO, rankOf } from "./doubt.js";
@@ -37,9 +38,13 @@ export class PaxosCore {
   /** Of what is chosen; looked at again only when it changes. */
   #membership: Membership;
 
-  /** @throws PaxosError ERR_PAXOS_ARGUMENT */
-  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number) {
-    const replica = new Replica(settings(options), persisted, nowMs);
+  /**
+   * `bonds`: those of the node, shared by its groups. They must outlive the core, and are asked, not changed, but for the time.
+   *
+   * @throws PaxosError ERR_PAXOS_ARGUMENT
+   */
+  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number, bonds?: BondView) {
+    const replica = new Replica(settings(options), persisted, nowMs, bonds);
     this.#replica = replica;
     this.#membership = replica.configurations.at(replica.knownChosen);
     replica.departed = this.#membership.configuration.departed.includes(replica.self);
@@ -49,7 +54,8 @@ export class PaxosCore {
         this.#endReign();
         this.#election.rest(replica.settings.voteTimeoutMs);
       },
-      heard: () => this.#election.heard(),
+      heard: (waitMs) => this.#election.heard(waitMs),
+      sleep: () => this.#election.sleep(),
     });
     this.#election = new Election(replica, this.#acceptor, (victory) => {
       this.#leader = new Leader(replica, victory);
@@ -65,6 +71,7 @@ export class PaxosCore {
   step(event: CoreEvent): Effect[] {
     const replica = this.#replica;
     if (event.nowMs > replica.nowMs) replica.nowMs = event.nowMs;
+    replica.bonds?.sawTime(replica.nowMs);
     replica.effects = [];
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
@@ -86,6 +93,11 @@ export class PaxosCore {
   /** Who leads, as far as this replica knows. */
   get leader(): string | undefined {
     return this.#replica.leader;
+  }
+
+  /** Nothing will be said or done here before something is asked of this group, or its bonds change: no tick is needed. */
+  get asleep(): boolean {
+    return this.#leader?.asleep ?? this.#acceptor.asleep;
   }
 
   get promised(): Ballot {
@@ -221,6 +233,10 @@ export class PaxosCore {
       case "learners":
         this.#leader?.setLearners(event.learners);
         return;
+      case "wake":
+        if (this.#leader !== undefined) this.#leader.wake();
+        else this.#acceptor.wake(event.waitMs ?? 0);
+        return;
       case "resign":
         this.#stepDown(2 * replica.settings.leaseMs);
         return;
@@ -234,11 +250,14 @@ export class PaxosCore {
     switch (message.type) {
       case "preVote":
         if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
+        // Whoever asks is awake and does not hear us.
+        this.#leader?.wake();
         return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
         if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
+        this.#leader?.wake();
         return;
       case "promised":
         return this.#election.onPromised(from, message);
@@ -250,6 +269,10 @@ export class PaxosCore {
         return this.#acceptor.onHeartbeat(from, message);
       case "sync":
         return this.#acceptor.onSync(from, message);
+      case "sleep":
+        return this.#acceptor.onSleep(from, message);
+      case "asleep":
+        return this.#leader?.onAsleep(from, message);
       case "accept":
         return this.#acceptor.onAccept(from, message);
       case "ack":

@@ -65,11 +65,17 @@ export class Election {
   }
 
   /** A leader was heard. The random wait is drawn once, when its grant has run out. */
-  heard(): void {
+  heard(waitMs = 0): void {
     this.#asking = undefined;
     this.#lacking = undefined;
-    this.#atMs = this.#acceptor.grantUntilMs;
+    this.#atMs = Math.max(this.#acceptor.grantUntilMs, this.#replica.nowMs + waitMs);
     this.#drawn = false;
+  }
+
+  /** The leader's node is watched over for all groups together. */
+  sleep(): void {
+    this.heard();
+    this.#atMs = Number.POSITIVE_INFINITY;
   }
 
   /** The leader has given up in our favour: nobody need be asked whether there is one. */

@@ -1,4 +1,7 @@
 export * from "./ballot.js";
+export { decodeBondMessage, encodeBondMessage, isBondMessage } from "./bond-codec.js";
+export { type BondEffect, type BondMessage, type BondOptions, Bonds, type BondView, type Release } from "./bonds.js";
+export type { BondId } from "./bond-id.js";
 export {
   ClientTable,
   decodeRequest,

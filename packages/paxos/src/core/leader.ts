@@ -4,11 +4,12 @@ import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
-import type { Accept, Ack, Nack } from "./messages.js";
+import type { Accept, Ack, Asleep, Nack } from "./messages.js";
 import { forgetSent, mustResend, type Peer, Peers, type Progress } from "./peers.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
+import { ReignSleep } from "./reign-sleep.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Learner, Proposal } from "./types.js";
 
@@ -33,6 +34,7 @@ export class Leader {
   #answeredSinceMs: number;
   #lastTickMs: number;
   readonly #queue = new ProposalQueue();
+  readonly #sleep: ReignSleep | undefined;
   /** Weight of what is appended and not chosen, and through which slot the chosen part has been taken off it. */
   #pipelineBytes = 0;
   #weighedThrough: number;
@@ -43,6 +45,7 @@ export class Leader {
     const { log, nowMs } = replica;
     this.#reads = new Reads(replica);
     this.heir = new Heir(replica, this.#peers);
+    this.#sleep = replica.bonds === undefined ? undefined : new ReignSleep(replica, this.#peers);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
@@ -77,7 +80,7 @@ export class Leader {
   }
 
   get wakeAtMs(): number {
-    return this.#beatAtMs;
+    return this.asleep ? Number.POSITIVE_INFINITY : this.#beatAtMs;
   }
 
   /** Everything chosen before this reign is chosen and applied here. */
@@ -92,12 +95,31 @@ export class Leader {
    */
   get leaseUntilMs(): number {
     const { membership, settings } = this.#replica;
-    const sent = this.#peers.voters.map((peer) => peer.sentMs);
+    const sleep = this.#sleep;
+    const sent = this.#peers.voters.map((peer) => sleep?.sentMs(peer) ?? peer.sentMs);
     return reachedByQuorum(membership, Number.POSITIVE_INFINITY, sent) + settings.leaseUsableMs;
   }
 
   leaseHeld(): boolean {
     return this.#replica.nowMs < this.leaseUntilMs;
+  }
+
+  get asleep(): boolean {
+    return this.#sleep?.asleep ?? false;
+  }
+
+  /** Says a word to everybody, if nothing is said at the moment. */
+  wake(): void {
+    if (this.asleep) this.#beat();
+  }
+
+  onAsleep(from: string, message: Asleep): void {
+    if (sameBallot(message.ballot, this.ballot)) this.#sleep?.onAsleep(from, message, this.#quiet);
+  }
+
+  /** Nothing waits here. */
+  get #quiet(): boolean {
+    return this.queued === 0 && this.#reads.waiting === 0 && this.heir.node === undefined && this.#leaving.length === 0;
   }
 
   get queued(): number {
@@ -107,6 +129,7 @@ export class Leader {
   /** Returns false when this reign must end: no quorum has answered for too long, or the own disk, without which nobody is answered, stands still. */
   tick(): boolean {
     const { nowMs, settings } = this.#replica;
+    if (this.asleep) return true;
     // Time in which this process itself stood still is not held against the others: their answers may be in the queue.
     if (nowMs - this.#lastTickMs > settings.leaseMs) this.#answeredSinceMs = nowMs;
     this.#lastTickMs = nowMs;
@@ -119,6 +142,8 @@ export class Leader {
   }
 
   propose(proposals: readonly Proposal[]): void {
+    this.#sleep?.busy();
+    if (this.#sleep?.asks(this.#round)) this.#round++;
     const { effects, settings, self } = this.#replica;
     for (const proposal of proposals) {
       const { id, command } = proposal;
@@ -140,6 +165,10 @@ export class Leader {
   onAck(from: string, message: Ack): void {
     const peer = this.#peers.get(from);
     if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
+    if (this.asleep) {
+      if (!this.#sleep?.contradicts(from, message)) return;
+      this.#beat();
+    }
     peer.round = Math.max(peer.round, message.round);
     peer.sentMs = Math.max(peer.sentMs, message.sentMs);
     peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
@@ -186,6 +215,7 @@ export class Leader {
   /** Whoever still waits is told; what is in the log already has an unknown outcome, which `leadership` says. */
   end(): void {
     const { effects } = this.#replica;
+    for (const to of this.#sleep?.perhapsAsleep ?? []) effects.push({ type: "release", to, ballot: this.ballot });
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       effects.push({ type: "rejected", id: next.id, reason: "not-leader", leader: undefined });
     }
@@ -201,10 +231,13 @@ export class Leader {
     const { nowMs, settings } = this.#replica;
     this.#round++;
     this.#beatAtMs = nowMs + settings.heartbeatMs;
-    const heartbeat = { type: "heartbeat", ...this.#stamp() } as const;
+    const stamp = this.#stamp();
+    const heartbeat = { type: "heartbeat", ...stamp } as const;
+    const asks = this.#sleep?.begin(this.#round, this.#quiet);
+    const sleep = { type: "sleep", ...stamp, logEnd: this.#replica.log.end } as const;
     const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
     for (const peer of this.#peers.all) {
-      this.#replica.send(peer.node, heartbeat);
+      this.#replica.send(peer.node, asks && this.#sleep?.invites(peer, this.#round) ? sleep : heartbeat);
       if (peer.role === "storage" || held <= peer.releasedThrough) continue;
       peer.releasedThrough = held;
       this.#replica.send(peer.node, { type: "releasable", throughSlot: held });

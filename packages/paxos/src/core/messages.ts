@@ -1,4 +1,5 @@
 import type { Ballot } from "./ballot.js";
+import type { BondId } from "./bond-id.js";
 import type { Entry, Position } from "./types.js";
 
 /**
@@ -23,7 +24,9 @@ export type Message =
   | Departed
   | TakeOver
   | DoubtMessage
-  | Standing;
+  | Standing
+  | Sleep
+  | Asleep;
 
 /** "I no longer hear a leader. Do you?" Changes nothing at the receiver. */
 export interface PreVote {
@@ -194,4 +197,19 @@ export interface Standing {
   readonly logEnd: number;
   /** All acceptors of the sender's newest configuration. */
   readonly members: readonly string[];
+}
+
+/** A heartbeat that asks the receiver to sleep: nothing more will come of this reign but in a later round. */
+export interface Sleep extends FromLeader {
+  readonly type: "sleep";
+  /** Everything through here, which is everything, is chosen. */
+  readonly logEnd: number;
+}
+
+/** The receiver of `sleep` holds everything and sleeps: its grant runs as long as this bond with the leader's node does. */
+export interface Asleep {
+  readonly type: "asleep";
+  readonly ballot: Ballot;
+  readonly round: number;
+  readonly bond: BondId;
 }

@@ -26,6 +26,7 @@ export const coreDefaults = {
   messageBytesMax: 1 << 20,
   tailBytesMax: 4 << 20,
   candidateLagMax: 4096,
+  sleepAfterMs: 100,
 } as const;
 
 const hour = 3_600_000;
@@ -77,6 +78,7 @@ export function settings(options: CoreOptions): Settings {
     commandBytesMax: checkInteger("commandBytesMax", o.commandBytesMax, 1, pipelineBytesMax),
     messageBytesMax: checkInteger("messageBytesMax", o.messageBytesMax, 1, gigabyte),
     tailBytesMax: checkInteger("tailBytesMax", o.tailBytesMax, 0, gigabyte),
+    sleepAfterMs: checkInteger("sleepAfterMs", o.sleepAfterMs, 0, Number.MAX_SAFE_INTEGER),
     candidateLagMax: checkInteger("candidateLagMax", o.candidateLagMax, 0, Number.MAX_SAFE_INTEGER),
   };
 }

@@ -1,4 +1,5 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import type { BondView } from "./bonds.js";
 import { Configurations } from "./configurations.js";
 import { Doubt } from "./doubt.js";
 import { badArgument, invariant } from "./errors.js";
@@ -62,9 +63,13 @@ export class Replica {
   #held: { token: number; to: string; message: Message }[] = [];
   #said: Extract<Effect, { type: "leadership" }>;
 
-  constructor(settings: Settings, persisted: PersistedState, nowMs: number) {
+  /** How this node stands with the others; without them a group never sleeps. */
+  readonly bonds: BondView | undefined;
+
+  constructor(settings: Settings, persisted: PersistedState, nowMs: number, bonds?: BondView) {
     const { promised, accepted, trimmedThrough, chosenThrough, entries, base } = persisted;
     this.settings = settings;
+    this.bonds = bonds;
     this.mute = settings.mute;
     this.awaitsState = settings.awaitsState || settings.role === "log";
     this.nowMs = nowMs;

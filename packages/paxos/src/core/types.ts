@@ -105,6 +105,8 @@ export type CoreEvent =
   | { readonly type: "voice"; readonly nowMs: number }
   /** Leader only: these nodes are to be sent the log although they do not vote, all others of their kind no longer. */
   | { readonly type: "learners"; readonly learners: readonly Learner[]; readonly nowMs: number }
+  /** A group that sleeps is to speak again: what it rests on has changed. A follower stands `waitMs` later than it would, so that another may be first. */
+  | { readonly type: "wake"; readonly nowMs: number; readonly waitMs?: number }
   /** Give up leadership now (planned stop). */
   | { readonly type: "resign"; readonly nowMs: number }
   /** Give up leadership to this storage replica, as soon as everything appended is chosen and it holds all of it; within a lease, or not at all. */
@@ -163,6 +165,8 @@ export type Effect =
   | { readonly type: "configured"; readonly configuration: Configuration }
   /** Two storage replicas hold everything through here: a log replica may let go of it. */
   | { readonly type: "releasable"; readonly throughSlot: number }
+  /** That reign of ours is over and `to` may sleep in it: `Bonds.release`. */
+  | { readonly type: "release"; readonly to: string; readonly ballot: Ballot }
   /** This node is no member any more, and never will be again under this name. */
   | { readonly type: "departed" }
   /** Of a core that was opened `doubtful`: whatever its log may have forgotten is made good by what it has been asked to write before this. */
@@ -183,6 +187,8 @@ export interface CoreOptions {
   readonly takesRequests?: boolean;
   /** The state machine is behind the log's beginning: this replica does not stand before `stateful`. Default false. */
   readonly awaitsState?: boolean;
+  /** A leader that is asked nothing for this long has its group sleep, where there are bonds to sleep on. `Number.MAX_SAFE_INTEGER`: never. Default 100. */
+  readonly sleepAfterMs?: number;
   /** Entropy for election waits: uniform in [0, 1). */
   readonly random: () => number;
   /** Default 50. */

@@ -49,6 +49,11 @@ export class Births {
     return this.#voting;
   }
 
+  /** No tick is needed before this time. */
+  get wakeAtMs(): number {
+    return this.#ended ? Number.POSITIVE_INFINITY : this.#askAtMs;
+  }
+
   /** Asks those who have not answered in this life. Nothing is left to do once all have. */
   tick(nowMs: number): void {
     if (this.#ended || this.#own === undefined || nowMs < this.#askAtMs) return;

@@ -13,6 +13,8 @@ export interface ChangeParts {
   readonly refuseIfNotLeading: () => void;
   readonly setLearners: (learners: readonly Learner[]) => void;
   readonly propose: (members: Members) => Promise<unknown>;
+  /** Something waits for the next `tick`. */
+  readonly waits: () => void;
 }
 
 /**
@@ -27,6 +29,10 @@ export class Changes {
 
   constructor(parts: ChangeParts) {
     this.#parts = parts;
+  }
+
+  get waiting(): boolean {
+    return this.#waiting.length > 0;
   }
 
   /** Something may have moved: look again. */
@@ -122,6 +128,7 @@ export class Changes {
   #moment(): Promise<void> {
     return new Promise<void>((resolve) => {
       this.#waiting.push(resolve);
+      this.#parts.waits();
     });
   }
 

@@ -1,10 +1,15 @@
 import { channel } from "node:diagnostics_channel";
+import { decodeBondMessage, encodeBondMessage } from "../core/bond-codec.js";
+import { type BondEffect, Bonds } from "../core/bonds.js";
 import { decodeMessage, encodeMessage } from "../core/codec.js";
 import { founded, type MemberRole } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
+import { coreDefaults } from "../core/options.js";
 import type { Transport } from "../transport/transport.js";
+import { Agenda } from "./agenda.js";
+import { Dormitory } from "./dormitory.js";
 import { groupIdBytesMax, openEnvelope } from "./envelope.js";
 import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
@@ -39,6 +44,11 @@ export interface GroupHostStats {
   readonly groupsLed: number;
   readonly outstanding: number;
   readonly commandsApplied: number;
+  /** Groups that sleep here: no messages, no timer. */
+  readonly groupsAsleep: number;
+  /** Beats from node to node, one a heartbeat and node, whatever the number of groups. */
+  readonly beatsSent: number;
+  /** About single groups. */
   readonly messagesSent: number;
   readonly envelopesSent: number;
   readonly messagesReceived: number;
@@ -56,6 +66,12 @@ const stateless: StateMachine<never> = {
   },
 };
 
+/** Followers that are looked at in one tick. */
+const followersAtOnceMax = 256;
+
+/** In an envelope, in the place of a group: what is said from node to node. */
+const noGroup = Buffer.of(0);
+
 const unreadable = channel("evenkeel:paxos:message-unreadable");
 
 /** All replicas that live on one node: they share its transport, its timer and the turns of the event loop. */
@@ -67,14 +83,21 @@ export class GroupHost implements AsyncDisposable {
   readonly #home: ReplicaHome;
   readonly #pace: Pace;
   readonly #replicas = new Map<string, Replica<unknown>>();
+  readonly #bonds: Bonds;
+  readonly #leaseMs: number;
+  readonly #dormitory: Dormitory<Replica<unknown>>;
+  /** Groups that were closed here while they slept, and under whom. */
+  readonly #leftAsleep = new Map<string, string>();
   readonly #joining = new Set<string>();
   /** Who waits until nobody is joining. */
   readonly #joined: (() => void)[] = [];
   readonly #due = new Set<Replica<unknown>>();
+  readonly #agenda = new Agenda<Replica<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #turnScheduled = false;
   #closing: Promise<void> | undefined;
   #appliedBefore = 0;
+  #beatsSent = 0;
   #messagesReceived = 0;
   #messagesForNobody = 0;
   #messagesUnreadable = 0;
@@ -92,8 +115,16 @@ export class GroupHost implements AsyncDisposable {
     this.nodeId = settings.nodeId;
     this.#outbox = new Outbox(transport, encodeMessage);
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
+    this.#bonds = newBonds(settings);
+    this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
+    this.#dormitory = new Dormitory(this.nodeId, settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs);
     this.#home = {
       settings,
+      bonds: this.#bonds,
+      settle: (replica) => this.#dormitory.settle(replica),
+      know: (nodes) => {
+        for (const node of nodes) if (node !== this.nodeId) this.#bonds.know(node);
+      },
       post: (to, replica, message) => {
         this.#outbox.put(to, replica.wireId, message);
         this.#schedule();
@@ -104,6 +135,7 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
+      plan: (replica) => this.#agenda.plan(replica, replica.wakeAtMs),
       due: (replica) => {
         this.#due.add(replica);
         this.#schedule();
@@ -149,7 +181,8 @@ export class GroupHost implements AsyncDisposable {
       const doubtful = recovered.state.doubtful === true;
       const takesRequests = clientsMax !== undefined;
       const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, takesRequests, random };
-      const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now());
+      this.#breakSlept(groupId);
+      const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now(), this.#bonds);
       const replica = new Replica<R>(this.#home, {
         groupId,
         wireId,
@@ -175,11 +208,14 @@ export class GroupHost implements AsyncDisposable {
     const replica = this.#replicas.get(groupId);
     if (!replica) return;
     replica.stop(new PaxosError("ERR_PAXOS_CLOSED", `group ${groupId} is closed on this node`));
+    const under = this.#dormitory.forget(replica);
+    if (under !== undefined) this.#leftAsleep.set(groupId, under);
     this.#outbox.flush();
     await replica.settled();
     if (this.#replicas.get(groupId) !== replica) return;
     this.#replicas.delete(groupId);
     this.#due.delete(replica);
+    this.#agenda.forget(replica);
     this.#appliedBefore += replica.applied;
   }
 
@@ -201,7 +237,9 @@ export class GroupHost implements AsyncDisposable {
       groupsLed,
       outstanding,
       commandsApplied,
-      messagesSent: this.#outbox.messagesSent,
+      groupsAsleep: this.#dormitory.size,
+      beatsSent: this.#beatsSent,
+      messagesSent: this.#outbox.messagesSent - this.#beatsSent,
       envelopesSent: this.#outbox.envelopesSent,
       messagesReceived: this.#messagesReceived,
       messagesForNobody: this.#messagesForNobody,
@@ -245,7 +283,37 @@ export class GroupHost implements AsyncDisposable {
 
   #tick(): void {
     const nowMs = this.#settings.now();
-    for (const replica of this.#replicas.values()) replica.tick(nowMs);
+    if (this.#replicas.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
+    this.#dormitory.tick(nowMs);
+    let followers = 0;
+    this.#agenda.due(nowMs, (replica) => {
+      // A follower whose time has come is about to stand: when a node is gone thousands may want to at once, and none would get an answer in time.
+      if (!replica.leading && ++followers > followersAtOnceMax) this.#agenda.plan(replica, nowMs + 1);
+      else replica.tick(nowMs);
+    });
+  }
+
+  #carryOut(effects: readonly BondEffect[]): void {
+    for (const effect of effects) {
+      if (effect.type === "send") {
+        this.#beatsSent++;
+        this.#outbox.putBytes(effect.to, noGroup, encodeBondMessage(effect.message));
+        this.#schedule();
+      } else if (effect.type === "released") {
+        const { ballot } = effect;
+        this.#replicas.get(effect.group)?.receive(effect.node, { type: "resign", ballot });
+      } else if (effect.type === "lost") {
+        this.#dormitory.lost(effect.node, effect.renewed ? 2 * this.#leaseMs : 0);
+        for (const [groupId, under] of this.#leftAsleep) if (under === effect.node) this.#leftAsleep.delete(groupId);
+      } else this.#dormitory.changed(effect.node);
+    }
+  }
+
+  /** A group that is opened again has forgotten what it granted in its sleep, though this node's echoes go on. */
+  #breakSlept(groupId: string): void {
+    const under = this.#leftAsleep.get(groupId);
+    this.#leftAsleep.delete(groupId);
+    if (under !== undefined) this.#carryOut(this.#bonds.breakWith(under));
   }
 
   #receive(from: string, bytes: Uint8Array): void {
@@ -257,6 +325,10 @@ export class GroupHost implements AsyncDisposable {
   }
 
   #deliver(from: string, groupId: string, bytes: Uint8Array): void {
+    if (groupId === "") {
+      this.#hearNode(from, bytes);
+      return;
+    }
     const replica = this.#replicas.get(groupId);
     if (!replica) {
       this.#messagesForNobody++;
@@ -275,6 +347,14 @@ export class GroupHost implements AsyncDisposable {
     }
     this.#messagesReceived++;
     replica.receive(from, message);
+  }
+
+  #hearNode(from: string, bytes: Uint8Array): void {
+    try {
+      this.#carryOut(this.#bonds.receive(from, decodeBondMessage(bytes), this.#settings.now()));
+    } catch (problem) {
+      this.#unreadable(from, problem);
+    }
   }
 
   #deliverHost(from: string, replica: Replica<unknown>, bytes: Uint8Array): void {
@@ -298,6 +378,12 @@ export class GroupHost implements AsyncDisposable {
   #refuseIfClosed(): void {
     if (this.#closing) throw new PaxosError("ERR_PAXOS_CLOSED", `host ${this.nodeId} is closed`);
   }
+}
+
+function newBonds({ random, now, tuning }: HostSettings): Bonds {
+  const { heartbeatMs = coreDefaults.heartbeatMs, leaseMs = coreDefaults.leaseMs } = tuning;
+  const { quorumLostMs = 2 * leaseMs } = tuning;
+  return new Bonds({ life: Math.floor(random() * 2 ** 48), heartbeatMs, leaseMs, quorumLostMs }, now());
 }
 
 function wireGroupId(groupId: string): Buffer {

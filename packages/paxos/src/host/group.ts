@@ -23,6 +23,8 @@ export interface GroupStatus {
   readonly trimmedThrough: number;
   /** How much longer reads need no message, 0 when not at all. */
   readonly leaseRemainingMs: number;
+  /** Nothing is asked of it: it sends no messages and needs no timer until something is, or a node is lost. */
+  readonly asleep: boolean;
   /** Commands submitted here and not yet applied. */
   readonly outstanding: number;
   /** Clients that the group remembers here, see `register`. */

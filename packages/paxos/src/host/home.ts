@@ -1,3 +1,4 @@
+import type { Bonds } from "../core/bonds.js";
 import type { Message } from "../core/messages.js";
 import type { HostMessage } from "./host-messages.js";
 import type { HostSettings } from "./options.js";
@@ -15,6 +16,14 @@ export interface ReplicaHome {
   postHost(to: string, replica: Replica<unknown>, message: HostMessage): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
+  /** How this node stands with the others. */
+  readonly bonds: Bonds;
+  /** Whether it sleeps, and under whom, may have changed. */
+  settle(replica: Replica<unknown>): void;
+  /** These are members of a group here: bonds are kept with them. */
+  know(nodes: readonly string[]): void;
+  /** Has `tick` called when its `wakeAtMs` comes, at the latest. */
+  plan(replica: Replica<unknown>): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }

@@ -1,5 +1,5 @@
 import { channel } from "node:diagnostics_channel";
-import type { Configuration, MemberRole } from "../core/configuration.js";
+import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
@@ -50,6 +50,8 @@ export class Replica<R> implements Group<R> {
   #stepping = false;
   readonly #writer: Writer;
   #failure: PaxosError | undefined;
+  /** The agenda's. */
+  plannedMs = Number.POSITIVE_INFINITY;
 
   constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
@@ -80,7 +82,9 @@ export class Replica<R> implements Group<R> {
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
     });
     this.#post = (to, message) => {
-      if (!this.#failure) home.postHost(to, this as Replica<unknown>, message);
+      if (this.#failure) return;
+      home.postHost(to, this as Replica<unknown>, message);
+      home.plan(this as Replica<unknown>);
     };
     this.#upkeep = new Upkeep({
       ...parts,
@@ -94,7 +98,30 @@ export class Replica<R> implements Group<R> {
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
       propose: (members) => this.#proposer.change(members),
       trim: (throughSlot) => this.trim(throughSlot),
+      plan: () => home.plan(this as Replica<unknown>),
     });
+    home.know(nodesOf(core.configuration));
+    home.plan(this as Replica<unknown>);
+  }
+
+  get asleep(): boolean {
+    return !this.#failure && this.#core.asleep;
+  }
+
+  get leader(): string | undefined {
+    return this.#core.leader;
+  }
+
+  get storageNodes(): readonly string[] {
+    return this.#core.configuration.storage;
+  }
+
+  votes(node: string): boolean {
+    return nodesOf(this.#core.configuration).includes(node);
+  }
+
+  wake(waitMs: number): void {
+    this.#step({ type: "wake", nowMs: this.#home.settings.now(), waitMs });
   }
 
   get failure(): PaxosError | undefined {
@@ -243,11 +270,17 @@ export class Replica<R> implements Group<R> {
     if (this.leading) this.#step({ type: "resign", nowMs: this.#home.settings.now() });
   }
 
+  /** No tick is needed before this time (as long as nothing else happens here). */
+  get wakeAtMs(): number {
+    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+  }
+
   /** The host's timer. */
   tick(nowMs: number): void {
     if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
+    this.#home.plan(this as Replica<unknown>);
   }
 
   receive(from: string, message: Message): void {
@@ -258,6 +291,7 @@ export class Replica<R> implements Group<R> {
     if (this.#failure) return;
     if ("question" in message) this.#local().receive(from, message);
     else this.#upkeep.receive(from, message);
+    this.#home.plan(this as Replica<unknown>);
   }
 
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
@@ -281,6 +315,7 @@ export class Replica<R> implements Group<R> {
     try {
       for (const effect of this.#core.step(event)) {
         if (effect.type === "send") this.#home.post(effect.to, this as Replica<unknown>, effect.message);
+        if (effect.type === "release") this.#release(effect);
       }
     } catch {
       // It stopped for a reason that it cannot step over.
@@ -314,6 +349,8 @@ export class Replica<R> implements Group<R> {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
     } finally {
       this.#stepping = false;
+      this.#home.plan(this as Replica<unknown>);
+      this.#home.settle(this as Replica<unknown>);
     }
   }
 
@@ -352,6 +389,10 @@ export class Replica<R> implements Group<R> {
         this.#upkeep.releasable(effect.throughSlot);
         break;
       case "configured":
+        this.#home.know(nodesOf(effect.configuration));
+        break;
+      case "release":
+        this.#release(effect);
         break;
       case "assured":
         this.#upkeep.assured();
@@ -362,6 +403,10 @@ export class Replica<R> implements Group<R> {
         }
         break;
     }
+  }
+
+  #release({ to, ballot }: Extract<Effect, { type: "release" }>): void {
+    this.#home.bonds.release(to, { group: this.groupId, ballot });
   }
 
   #apply(entries: readonly Entry[]): void {

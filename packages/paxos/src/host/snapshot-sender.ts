@@ -66,6 +66,10 @@ export class SnapshotSender {
     return slot;
   }
 
+  get active(): boolean {
+    return this.#sessions.size > 0;
+  }
+
   /** Somebody lacks slots from `fromSlot` on that are not in the log any more. May be called again and again about the same one. */
   needed(to: string, fromSlot: number): void {
     const { ids, machine, now } = this.#parts;

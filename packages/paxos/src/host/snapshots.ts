@@ -103,6 +103,11 @@ export class Snapshots<R> {
     }
   }
 
+  /** Somebody is being helped, or has to be: time matters. */
+  get active(): boolean {
+    return this.sender.active || this.receiver.active || this.#parts.applier.behind;
+  }
+
   tick(nowMs: number, leader: string | undefined): void {
     this.sender.tick(nowMs);
     this.receiver.tick(nowMs);

@@ -39,6 +39,7 @@ export function statusOf<R>(parts: StatusParts<R>): GroupStatus {
     awaitsSnapshot: applier.behind,
     voting: core.voting,
     departed: core.departed,
+    asleep: failure === undefined && core.asleep,
     outstanding: callers.submissions.under.count,
     clients: applier.executor.clients?.size ?? 0,
     failure,

@@ -30,6 +30,8 @@ export interface UpkeepParts<R> {
   readonly refuseIfNotLeading: () => void;
   readonly propose: (members: Members) => Promise<unknown>;
   readonly trim: (throughSlot: number) => Promise<void>;
+  /** `wakeAtMs` may have come nearer. */
+  readonly plan: () => void;
 }
 
 /** What goes on in a group beside its commands: whose disks these are, who lags, who is a member, how much log is kept. */
@@ -79,6 +81,7 @@ export class Upkeep<R> {
       refuseIfNotLeading: parts.refuseIfNotLeading,
       setLearners: (learners) => step({ type: "learners", learners, nowMs: now() }),
       propose: parts.propose,
+      waits: parts.plan,
     });
     this.#trimmer = new Trimmer({
       keptBytesMax: logKeptBytesMax,
@@ -87,6 +90,11 @@ export class Upkeep<R> {
       pinnedSlot: () => this.snapshots.sender.pinnedSlot,
       trim: (throughSlot) => parts.trim(Math.min(throughSlot, applier.appliedThrough)),
     });
+  }
+
+  /** No tick is needed before this time. */
+  get wakeAtMs(): number {
+    return this.snapshots.active || this.changes.waiting ? Number.NEGATIVE_INFINITY : this.#births.wakeAtMs;
   }
 
   tick(nowMs: number, leader: string | undefined): void {

@@ -13,6 +13,8 @@ export interface ClientOptions {
   readonly readShare: number;
   readonly thinkMs: number;
   readonly timeoutMs: number;
+  /** How likely a client asks for nothing for a while after an answer, so that now and then nobody does. */
+  readonly pauseChance: number;
   /** No two swaps write the same value. */
   readonly nextValue: () => number;
 }
@@ -35,7 +37,7 @@ export class Client {
 
   #call(): void {
     if (this.stopped) return;
-    const { history, random, replicas, keys, readShare, world, timeoutMs, thinkMs } = this.#options;
+    const { history, random, replicas, keys, readShare, world, timeoutMs, thinkMs, pauseChance } = this.#options;
     this.#calls++;
     const key = random.int(keys);
     const read = random.chance(readShare);
@@ -62,7 +64,8 @@ export class Client {
         else history.unknown(call);
         this.#target = random.pick(replicas).name;
       }
-      const wait = reply.kind === "ok" ? random.between(0, 2 * thinkMs) : random.between(5, 40);
+      const think = () => (random.chance(pauseChance) ? random.between(100, 900) : random.between(0, 2 * thinkMs));
+      const wait = reply.kind === "ok" ? think() : random.between(5, 40);
       this.#later(wait, () => this.#call());
     };
     const cancel = world.timer(timeoutMs, () => {

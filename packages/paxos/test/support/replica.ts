@@ -2,14 +2,19 @@ import type { Random, SimNode } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
   type Ballot,
+  type BondEffect,
+  Bonds,
   ClientTable,
   type Configuration,
   type CoreEvent,
   type CoreOptions,
+  decodeBondMessage,
   decodeMessage,
   type Effect,
   type Entry,
+  encodeBondMessage,
   encodeMessage,
+  isBondMessage,
   type Learner,
   type MemberRole,
   type Members,
@@ -53,6 +58,8 @@ export interface ReplicaParts {
   readonly role?: MemberRole | undefined;
   /** Logs may come back with their end torn, and now and then without the last thing that was written. */
   readonly torn?: boolean;
+  /** Whether nodes keep bonds, so that the group may sleep. */
+  readonly bonded?: boolean;
 }
 
 /** Takes an answer for as new as its arrival. */
@@ -82,6 +89,8 @@ export class SimReplica {
   /** What was torn off had been on disk. */
   #lost = false;
   core: PaxosCore | undefined;
+  bonds: Bonds | undefined;
+  #wasAsleep = false;
   freshness: Freshness | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
@@ -131,10 +140,52 @@ export class SimReplica {
     this.#parts.observer.onState(this);
     const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
     const all = { ...options, nodeId: this.name, role: this.role, doubtful, random: () => random.next() };
-    this.core = new PaxosCore(this.#mutation.options(all), state, this.#mutation.bornAtMs(this.node.now));
+    const given = this.#mutation.options(all);
+    this.bonds = this.#parts.bonded ? this.#bondsOf(given) : undefined;
+    this.#wasAsleep = false;
+    this.core = new PaxosCore(given, state, this.#mutation.bornAtMs(this.node.now), this.bonds);
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.freshness = this.#newFreshness();
     this.#wake();
+  }
+
+  /** The node's side of the bonds, as its host keeps them: told the time again and again, and whom this replica lives with. */
+  #bondsOf({ leaseMs = 300, heartbeatMs = 50, quorumLostMs = 2 * leaseMs }: CoreOptions): Bonds {
+    const options = { life: this.#luck.int(2 ** 31), leaseMs, heartbeatMs, quorumLostMs };
+    const bonds = new Bonds(options, this.node.now);
+    const beat = () => {
+      const { core } = this;
+      if (core === undefined) return;
+      const { storage, log } = core.configuration;
+      bonds.knowOnly(new Set([...storage, ...log].filter((name) => name !== this.name)));
+      this.#carryOutBonds(bonds.tick(this.#mutation.clock(this.node.now)));
+      if (this.core === core) this.node.timer(10, beat);
+    };
+    this.node.timer(0.1, beat);
+    return bonds;
+  }
+
+  #carryOutBonds(effects: readonly BondEffect[]): void {
+    const { core, node, bonds } = this;
+    const { tally } = this.#parts;
+    for (const effect of effects) {
+      if (this.core !== core || core === undefined || this.bonds !== bonds) return;
+      if (effect.type === "send") {
+        tally.add("beats of nodes");
+        node.send(effect.to, encodeBondMessage(effect.message));
+      } else if (effect.type === "released") {
+        tally.add(
+          core.asleep ? "sleepers told that their leader's reign is over" : "told for nothing that a reign is over",
+        );
+        const message = { type: "resign", ballot: effect.ballot } as const;
+        this.#step({ type: "message", from: effect.node, message, nowMs: node.now });
+      } else {
+        const leading = effect.type === "changed";
+        if (core.leading !== leading || (!leading && core.leader !== effect.node) || !core.asleep) continue;
+        tally.add(leading ? "sleeping leaders woken by a change of bonds" : "sleeping followers woken by a lost bond");
+        this.#step({ type: "wake", nowMs: node.now });
+      }
+    }
   }
 
   /** What the log says at this start, after what happened to its end. One log at a time really loses something. */
@@ -390,6 +441,12 @@ export class SimReplica {
   }
 
   #receive(from: string, bytes: Uint8Array): void {
+    if (isBondMessage(bytes)) {
+      const { bonds } = this;
+      if (bonds !== undefined)
+        this.#carryOutBonds(bonds.receive(from, decodeBondMessage(bytes), this.#mutation.clock(this.node.now)));
+      return;
+    }
     if (isHostMessage(bytes)) {
       this.#receiveHost(from, decodeHostMessage(bytes));
       return;
@@ -473,8 +530,19 @@ export class SimReplica {
       this.#carryOut(effect);
       if (this.node.life !== life || !this.node.up) return;
     }
+    this.#noteSleep(core, event);
     this.#parts.observer.afterStep(this);
     this.#wake();
+  }
+
+  #noteSleep(core: PaxosCore, event: CoreEvent): void {
+    const { tally } = this.#parts;
+    if (core.asleep && !this.#wasAsleep) tally.add(core.leading ? "leaders fell asleep" : "followers fell asleep");
+    if (!core.asleep && this.#wasAsleep) {
+      const by = event.type === "message" ? event.message.type : event.type;
+      tally.add(`woken by ${by}`);
+    }
+    this.#wasAsleep = core.asleep;
   }
 
   #carryOut(effect: Effect): void {
@@ -523,6 +591,7 @@ export class SimReplica {
         this.#asked.delete(effect.id);
         if (this.machine.appliedThrough < effect.slot) throw new Error("readable before its slot was reported");
         tally.add(this.leaseRemainingMs > 0 ? "reads by lease" : "reads by round");
+        if (this.core?.asleep) tally.add("reads by lease while all sleep");
         const { op } = waiting;
         waiting.respond({
           kind: "ok",
@@ -530,6 +599,10 @@ export class SimReplica {
         });
         return;
       }
+      case "release":
+        tally.add("reigns ended while others slept in them");
+        this.bonds?.release(effect.to, { group: "g", ballot: effect.ballot });
+        return;
       case "assured": {
         const { life } = this.node;
         this.storage.append({}, (error) => {

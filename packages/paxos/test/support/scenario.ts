@@ -25,6 +25,8 @@ export interface ScenarioOptions {
   /** Whether replicas are asked how old their states are; drawn from the seed unless told. */
   readonly localReads?: boolean;
   /** For debugging: a look at the replicas before the first event. */
+  /** Whether the group may sleep; drawn from the seed unless told. */
+  readonly sleeping?: boolean;
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
 
@@ -51,6 +53,7 @@ export function runScenario({
   weather: given,
   members,
   torn: tearing,
+  sleeping,
   requests: asking,
   localReads,
   onStart,
@@ -74,6 +77,10 @@ export function runScenario({
   };
   const changing = members ?? (mutation === undefined && random.fork("members").chance(0.5));
   const torn = tearing ?? (mutation === undefined && random.fork("torn").chance(0.3));
+  // In some worlds nodes keep bonds, and a group of which nothing is asked sleeps soon.
+  const sleep = random.fork("sleep");
+  const bonded = sleeping ?? (mutation === undefined && sleep.chance(0.4));
+  const sleepAfterMs = sleep.pick([0, 20, 100]);
   const retrying = random.fork("requests");
   const requests = asking ?? (mutation === undefined && retrying.chance(0.25));
   const observer = new Observer(names, mutation?.betrayal("everybody"));
@@ -81,7 +88,8 @@ export function runScenario({
     new SimReplica({
       node: world.node(name),
       random: random.fork(name),
-      options,
+      options: { ...options, sleepAfterMs },
+      bonded,
       observer,
       tally,
       mutation,
@@ -97,6 +105,7 @@ export function runScenario({
   const weather = { ...drawWeather(random.fork("weather")), ...(leaseReads ? {} : { drift: 0.5 }), ...given };
   const nemesis = new Nemesis(world, replicas, random.fork("nemesis"), weather, tally);
   let values = 0;
+  const pauseChance = bonded ? sleep.pick([0.05, 0.2, 0.5]) : 0;
   const clients = Array.from({ length: 2 + random.int(4) }, (_, index) => {
     return new Client(`client ${index}`, index, {
       world,
@@ -105,8 +114,9 @@ export function runScenario({
       tally,
       random: random.fork(`client ${index}`),
       keys: 1 + (index % 2),
-      readShare: 0.4,
+      readShare: bonded ? 0.6 : 0.4,
       thinkMs: random.pick([2, 10, 40]),
+      pauseChance,
       timeoutMs: 400,
       nextValue: () => ++values,
     });

@@ -1,0 +1,122 @@
+import { type BondId, sameBond } from "./bond-id.js";
+import type { Ack, Asleep } from "./messages.js";
+import type { Peer, Peers } from "./peers.js";
+import { isQuorum } from "./quorum.js";
+import type { Replica } from "./replica.js";
+
+/**
+ * The leader's half of a group's sleep. When nothing has been asked of the group for `sleepAfterMs` and everybody holds everything, a round of heartbeats asks
+ * the others to sleep instead. Each that does says in which bond with this node; once all have, but those who are gone, the leader sends nothing more, and
+ * its lease is what their bonds echo. Whatever has to be said then is said in a later round, by which a sleeper tells it from stale words.
+ */
+export class ReignSleep {
+  readonly #replica: Replica;
+  readonly #peers: Peers;
+  /** Round in which the others were asked; 0 before. */
+  #round = 0;
+  readonly #agreed = new Map<string, BondId>();
+  /** In which round each was asked last: until it answers a later one it may be asleep. */
+  readonly #asked = new Map<string, number>();
+  /** A reign of which nothing was ever asked need not wait: after a node's death there are thousands of those. */
+  #busyMs = Number.NEGATIVE_INFINITY;
+  #asleep = false;
+
+  constructor(replica: Replica, peers: Peers) {
+    this.#replica = replica;
+    this.#peers = peers;
+  }
+
+  get asleep(): boolean {
+    return this.#asleep;
+  }
+
+  /** Whether some may sleep by this round: what else is said in it they would take for stale. */
+  asks(round: number): boolean {
+    return this.#round === round;
+  }
+
+  /** Something is asked of the group. */
+  busy(): void {
+    this.#busyMs = this.#replica.nowMs;
+    this.#wake();
+  }
+
+  /** A new round begins; returns whether it is one that asks to sleep. `quiet`: the leader itself waits for nothing. */
+  begin(round: number, quiet: boolean): boolean {
+    this.#wake();
+    if (!quiet || !this.#everythingHeld()) return false;
+    this.#round = round;
+    this.#asleep = this.#peers.voters.length === 0;
+    return true;
+  }
+
+  /** Whether this peer is asked in the round that begins. One that has never echoed may be of a release that does not know of sleep. */
+  invites({ node }: Peer, round: number): boolean {
+    if (this.#replica.bonds?.knows(node) !== true) return false;
+    this.#asked.set(node, round);
+    return true;
+  }
+
+  onAsleep(from: string, { round, bond }: Asleep, quiet: boolean): void {
+    if (this.#asleep || round !== this.#round || !quiet) return;
+    if (!this.#peers.voters.some(({ node }) => node === from)) return;
+    this.#agreed.set(from, bond);
+    const { membership, self } = this.#replica;
+    if (!isQuorum(membership, new Set([self, ...this.#agreed.keys()]))) return;
+    if (this.#everythingHeld() && this.#peers.voters.every((peer) => this.#sleeps(peer) || this.#gone(peer))) {
+      this.#asleep = true;
+    }
+  }
+
+  /** Whether this answer says that somebody is awake who should not be. */
+  contradicts(from: string, { round }: Ack): boolean {
+    return round >= this.#round && !this.#agreed.has(from);
+  }
+
+  /** When the newest word was sent that this peer has answered, by itself or by its bond. */
+  sentMs(peer: Peer): number {
+    const bond = this.#asleep ? this.#agreed.get(peer.node) : undefined;
+    const echoed = bond === undefined ? undefined : this.#replica.bonds?.echoedMs(peer.node, bond);
+    return Math.max(peer.sentMs, echoed ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** Who may sleep in this reign when it ends, and has to be told. */
+  get perhapsAsleep(): readonly string[] {
+    return [...this.#asked]
+      .filter(([node, round]) => (this.#peers.get(node)?.round ?? 0) <= round)
+      .map(([node]) => node);
+  }
+
+  #wake(): void {
+    if (this.#asleep) for (const peer of this.#peers.voters) peer.sentMs = this.sentMs(peer);
+    this.#asleep = false;
+    this.#agreed.clear();
+  }
+
+  #sleeps({ node }: Peer): boolean {
+    const [agreed, now] = [this.#agreed.get(node), this.#replica.bonds?.echoedBy(node)];
+    return agreed !== undefined && now !== undefined && sameBond(agreed, now);
+  }
+
+  /** Heard neither in this group nor otherwise: nobody waits for it. When it is back its bond says so. */
+  #gone({ node, sentMs }: Peer): boolean {
+    const { bonds, nowMs, settings } = this.#replica;
+    return bonds?.echoedBy(node) === undefined && nowMs - sentMs > settings.quorumLostMs;
+  }
+
+  #everythingHeld(): boolean {
+    const { log, knownChosen, chosenThrough, writesPending, nowMs, settings } = this.#replica;
+    const { sleepAfterMs } = settings;
+    if (sleepAfterMs === Number.MAX_SAFE_INTEGER || nowMs - this.#busyMs < sleepAfterMs || writesPending > 0)
+      return false;
+    if (knownChosen < log.end || chosenThrough < log.end) return false;
+    const { voters, all } = this.#peers;
+    if (all.length > voters.length) return false;
+    const released = this.#peers.heldByTwo(chosenThrough);
+    return voters.every((peer) => {
+      if (this.#gone(peer)) return true;
+      const current = peer.synced && peer.acceptedThrough >= log.end && peer.chosenThrough >= log.end;
+      return current && (peer.role === "storage" ? !peer.lacksState : peer.releasedThrough >= released);
+    });
+  }
+}

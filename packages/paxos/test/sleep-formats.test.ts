@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  type BondMessage,
+  decodeBondMessage,
+  decodeMessage,
+  encodeBondMessage,
+  encodeMessage,
+  type Message,
+  PaxosError,
+} from "../src/core/index.js";
+
+const ballot = { round: 3, node: "a1" };
+const bond = { life: 2 ** 48 - 1, turn: 300 };
+const released = [
+  { group: "orders/7", ballot },
+  { group: "knoten-é", ballot: { round: 300, node: "b1" } },
+];
+
+const messages: Message[] = [
+  { type: "sleep", ballot, round: 17, sentMs: 1234.5, chosenThrough: 299, logEnd: 299 },
+  { type: "asleep", ballot, round: 17, bond },
+];
+
+const beats: BondMessage[] = [
+  { life: 1, sentMs: 0, released: [] },
+  { life: 2 ** 48 - 1, sentMs: 1234.5, echo: { life: 77, sentMs: 1200.25, bond }, released },
+];
+
+const lines = (name: string) =>
+  readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
+    .trim()
+    .split("\n");
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+const fromHex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
+
+function code(what: () => unknown): string {
+  try {
+    what();
+    return "";
+  } catch (error) {
+    return error instanceof PaxosError ? error.code : String(error);
+  }
+}
+
+describe("what sleep looks like in bytes", () => {
+  it("reads the fixture of messages of version 5", () => {
+    expect(lines("messages-v5.txt")).toEqual(messages.map((one) => `${one.type} ${hex(encodeMessage(one))}`));
+    const read = lines("messages-v5.txt").map((line) => decodeMessage(fromHex(line.split(" ")[1] as string)));
+    expect(read).toEqual(messages);
+  });
+
+  it("reads the fixture of beats of version 1", () => {
+    expect(lines("beats-v1.txt")).toEqual(beats.map((one) => hex(encodeBondMessage(one))));
+    expect(lines("beats-v1.txt").map((line) => decodeBondMessage(fromHex(line)))).toEqual(beats);
+  });
+
+  it("refuses beats that it cannot read, whatever is wrong with them", () => {
+    for (const beat of beats) {
+      const bytes = encodeBondMessage(beat);
+      expect(code(() => decodeBondMessage(Uint8Array.of(2, ...bytes.subarray(1))))).toBe("ERR_PAXOS_UNSUPPORTED");
+      expect(code(() => decodeBondMessage(Uint8Array.of(1, 97, ...bytes.subarray(2))))).toBe("ERR_PAXOS_UNSUPPORTED");
+      expect(code(() => decodeBondMessage(Uint8Array.of(...bytes, 0)))).toBe("ERR_PAXOS_CORRUPT");
+      for (let length = 2; length < bytes.length; length++)
+        expect(code(() => decodeBondMessage(bytes.subarray(0, length)))).toBe("ERR_PAXOS_CORRUPT");
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (noise) => {
+        expect(code(() => decodeBondMessage(noise))).toMatch(/^$|^ERR_PAXOS_/);
+      }),
+    );
+  });
+});

@@ -114,10 +114,9 @@ test("a restore begins with the newest snapshot that is not later; with an older
   const objects = (await keys()).filter((key) => /^\d+\.log$/.test(key));
   const front = join(stream, objects[0] as string);
   const original = await readFile(front);
-  await writeFile(
-    front,
-    original.map((byte, i) => (i === 200 ? byte ^ 1 : byte)),
-  );
+  // It may be a short one: whatever was there when its turn came.
+  const damaged = original.map((byte, i) => (i === original.length >> 1 ? byte ^ 1 : byte));
+  await writeFile(front, damaged);
   expect(await restored("kept", "without-the-front", until)).toEqual(wanted);
   await writeFile(front, original);
 
@@ -133,10 +132,7 @@ test("a restore begins with the newest snapshot that is not later; with an older
   }
   expect(parts.length).toBeGreaterThan(1);
   // Without a snapshot and with the front of the log damaged there is no way, and the table says so.
-  await writeFile(
-    front,
-    original.map((byte, i) => (i === 200 ? byte ^ 1 : byte)),
-  );
+  await writeFile(front, damaged);
   await dynamo.send(
     new RestoreTableToPointInTimeCommand({
       SourceTableName: "kept",

@@ -30,8 +30,10 @@ test("times along a log do not go back when the clock is set back between two ru
     const times: number[] = [];
     for await (const { timeMs } of restore({ store: new FileObjectStore({ dir: archiveDir(dir) }), stream: "p1" }))
       if (timeMs > 0) times.push(timeMs);
-    expect(times).toHaveLength(2);
-    expect(times[1]).toBeGreaterThanOrEqual(times[0] as number);
+    // The two writes, and whatever else went through the log meanwhile: a mark of a scrub, say.
+    expect(times.length).toBeGreaterThanOrEqual(2);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(times.at(-1), "written when the clock was an hour behind").toBeGreaterThan(Date.now() + 1_800_000);
   } finally {
     await second.close();
     await remove();

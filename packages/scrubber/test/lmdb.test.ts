@@ -169,6 +169,21 @@ it("lets go of snapshots past its bound and its time, but not under a reader's h
   await reading.close();
 });
 
+it("a database that is closed under a reader is a snapshot that was lost, not one that cannot be read", async () => {
+  const { db } = tree();
+  const replica = replicaIn(db);
+  const changes = Array.from({ length: 500 }, (_, i) => put(`key ${i}`, "x".repeat(100)));
+  await replica.apply(1, changes, { mark: true });
+  const snapshot = await replica.snapshot(1);
+  await replica.close();
+  await db.close();
+  const all = async () => {
+    for await (const entry of snapshot.entries({ from: new Uint8Array(0), to: undefined })) void entry;
+  };
+  await expect(all()).rejects.toMatchObject({ code: "ERR_SCRUBBER_BEHIND" });
+  await snapshot.close();
+});
+
 it("rot in the file of one of three replicas is named, and told from a wrong write, without a checksum in the values", async () => {
   const all = ["a", "b", "c"].map((name) => {
     const { db, path } = tree();

@@ -96,6 +96,7 @@ export class LmdbReplica implements ReplicaSource {
   #committed: Position;
   #durable: Position;
   #failure: ScrubberError | undefined;
+  #closed = false;
 
   /** Goes on where the tree says it is. Throws ERR_SCRUBBER_LMDB where that cannot be read. */
   constructor(options: LmdbReplicaOptions) {
@@ -208,6 +209,7 @@ export class LmdbReplica implements ReplicaSource {
   async close(): Promise<void> {
     const closed = new ScrubberError("ERR_SCRUBBER_CLOSED", `${this.name} was closed`);
     this.#failure ??= closed;
+    this.#closed = true;
     await this.#pump;
     for (const waiters of this.#waiters.values())
       for (const waiter of waiters) waiter(behind(this.name, this.#applied, "it was closed"));
@@ -355,8 +357,14 @@ export class LmdbReplica implements ReplicaSource {
     const start = this.#keyOf(1, from);
     const end = to === undefined ? this.#keyOf(2, NO_BYTES) : this.#keyOf(1, to);
     const skipped = this.#prefix.length + 1;
-    for (const { key, value } of this.#db.getRange({ start, end, transaction }))
-      yield { key: key.subarray(skipped), value };
+    try {
+      for (const { key, value } of this.#db.getRange({ start, end, transaction }))
+        yield { key: key.subarray(skipped), value };
+    } catch (error) {
+      // Its owner has closed the database under a reader: the snapshot is lost, which says nothing of what lies there.
+      if (this.#closed) throw behind(this.name, this.#committed, "it was closed");
+      throw error;
+    }
   }
 
   /** Under 0 the position, under 1 the entries: lmdb knows no empty key, and the replica may have one. */

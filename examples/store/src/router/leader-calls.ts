@@ -22,6 +22,7 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "describeStream",
   "listStreams",
   "tellIndex",
+  "mendArchive",
 ]);
 
 export interface LeaderCallsOptions {

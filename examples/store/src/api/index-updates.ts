@@ -3,7 +3,8 @@ import { ApiError, validationError } from "./errors.js";
 import { GLOBAL_INDEXES_MAX, globalIndexOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
 import type { GlobalIndex, GlobalIndexDefinition, KeyAttribute, TableRecord } from "./model.js";
-import type { GlobalIndexRequest, ThroughputRequest } from "./requests/indexes.js";
+import type { GlobalIndexRequest } from "./requests/indexes.js";
+import type { ThroughputRequest } from "./requests/table-parts.js";
 
 export interface GlobalIndexUpdate {
   Create?: GlobalIndexRequest;

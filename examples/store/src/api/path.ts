@@ -1,6 +1,9 @@
 import { getAttribute } from "./attributes.js";
 import type { AttributeValue, DocumentPath, Item } from "./model.js";
 
+export const PATH_STEPS_MAX = 32;
+export const LIST_INDEX_DIGITS_MAX = 9;
+
 /** What stands at a path, if anything does. */
 export function resolvePath(item: Item, path: DocumentPath): AttributeValue | undefined {
   let value = getAttribute(item, path[0] as string);

@@ -3,6 +3,7 @@ import { getAttribute } from "./attributes.js";
 import { ApiError, validationError } from "./errors.js";
 import type { Condition, Item, TableRecord } from "./model.js";
 import type { StructureShape } from "./requests/shapes.js";
+import { tableName } from "./requests/table-parts.js";
 
 export interface TimeToLive {
   /** Holds the second, since 1970, at which an item's time is up. */
@@ -70,7 +71,7 @@ export const updateTimeToLive: StructureShape = {
   type: "structure",
   name: "UpdateTimeToLiveInput",
   members: {
-    TableName: { type: "table-name", required: true },
+    TableName: tableName,
     TimeToLiveSpecification: {
       type: "structure",
       name: "TimeToLiveSpecification",
@@ -86,5 +87,5 @@ export const updateTimeToLive: StructureShape = {
 export const describeTimeToLive: StructureShape = {
   type: "structure",
   name: "DescribeTimeToLiveInput",
-  members: { TableName: { type: "table-name", required: true } },
+  members: { TableName: tableName },
 };

@@ -1,7 +1,9 @@
 /** What all expressions have in common: a walk over the tokens, bounds, document paths and value placeholders. */
 import { messages } from "../messages.js";
 import type { AttributeValue, DocumentPath } from "../model.js";
+import { LIST_INDEX_DIGITS_MAX, PATH_STEPS_MAX } from "../path.js";
 import { utf8Bytes } from "../text.js";
+import { TokenCursor } from "../token-cursor.js";
 import type { Placeholders } from "./placeholders.js";
 import { ExpressionError, Problems } from "./problems.js";
 import { isReserved } from "./reserved-words.js";
@@ -9,80 +11,26 @@ import { type Token, tokenize } from "./tokens.js";
 
 export const EXPRESSION_BYTES_MAX = 4096;
 export const OPERATORS_MAX = 300;
-/** Parentheses, NOTs and function calls around one another: bounds the recursion of the parser and of whoever walks its result. */
-export const DEPTH_MAX = 300;
-export const PATH_STEPS_MAX = 32;
-const LIST_INDEX_DIGITS_MAX = 9;
 
 /** Stands in for a placeholder that is not defined, until that is reported. */
 const NOTHING: AttributeValue = { NULL: true };
 
-export class Parser {
+export class Parser extends TokenCursor<Token> {
   readonly problems = new Problems();
   readonly #expression: string;
-  readonly #tokens: readonly Token[];
   readonly #placeholders: Placeholders;
   /** The pair of parentheses that was closed last, by the places of its first token and of the token behind it. */
   lastPair: { readonly from: number; readonly to: number } | undefined;
-  #next = 0;
   #operators = 0;
-  #depth = 0;
 
   /** @throws ExpressionError for an empty or oversized expression */
   constructor(expression: string, placeholders: Placeholders) {
     if (expression === "") throw new ExpressionError(messages.expressionEmpty);
     const size = utf8Bytes(expression);
     if (size > EXPRESSION_BYTES_MAX) throw new ExpressionError(messages.expressionTooLong(size));
+    super(tokenize(expression));
     this.#expression = expression;
-    this.#tokens = tokenize(expression);
     this.#placeholders = placeholders;
-  }
-
-  /** How many tokens have been taken. */
-  get position(): number {
-    return this.#next;
-  }
-
-  /** The token `ahead` places from here, without taking it. */
-  peek(ahead = 0): Token {
-    return this.#tokens[Math.min(this.#next + ahead, this.#tokens.length - 1)] as Token;
-  }
-
-  take(): Token {
-    const token = this.peek();
-    if (token.kind !== "end") this.#next++;
-    return token;
-  }
-
-  isSymbol(text: string, ahead = 0): boolean {
-    const token = this.peek(ahead);
-    return token.kind === "symbol" && token.text === text;
-  }
-
-  /** @param keyword in capitals; the expression may write it in any case */
-  isKeyword(keyword: string): boolean {
-    const token = this.peek();
-    return token.kind === "word" && token.text.length === keyword.length && token.text.toUpperCase() === keyword;
-  }
-
-  acceptSymbol(text: string): boolean {
-    if (!this.isSymbol(text)) return false;
-    this.#next++;
-    return true;
-  }
-
-  acceptKeyword(keyword: string): boolean {
-    if (!this.isKeyword(keyword)) return false;
-    this.#next++;
-    return true;
-  }
-
-  expectSymbol(text: string): void {
-    if (!this.acceptSymbol(text)) this.fail();
-  }
-
-  expectKeyword(keyword: string): void {
-    if (!this.acceptKeyword(keyword)) this.fail();
   }
 
   /** Everything is read: reports what was noted on the way. */
@@ -94,7 +42,7 @@ export class Parser {
   /** @throws ExpressionError always: the next token has no place here */
   fail(): never {
     const token = this.peek();
-    const before = this.#next > 0 ? (this.#tokens[this.#next - 1] as Token) : token;
+    const before = this.peek(-1);
     const after = token.kind === "end" ? token : this.peek(1);
     const end = after.kind === "end" ? this.#expression.length : after.at + after.text.length;
     throw new ExpressionError(messages.syntaxError(token.text, this.#expression.slice(before.at, end).trim()));
@@ -106,11 +54,8 @@ export class Parser {
     }
   }
 
-  nested<T>(parse: () => T): T {
-    if (++this.#depth > DEPTH_MAX) throw new ExpressionError(messages.expressionTooDeep);
-    const result = parse();
-    this.#depth--;
-    return result;
+  protected tooDeep(): Error {
+    return new ExpressionError(messages.expressionTooDeep);
   }
 
   /** At a path: `a.#b[3]`. */

@@ -3,69 +3,22 @@ import { setAttribute, typeOf } from "../attributes.js";
 import { validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, DocumentPath, Item } from "../model.js";
+import { LIST_INDEX_DIGITS_MAX, PATH_STEPS_MAX } from "../path.js";
+import { TokenCursor } from "../token-cursor.js";
 import { checkValue } from "../value-check.js";
 import { partiqlMessages } from "./messages.js";
 import { type PartiqlToken, partiqlTokens } from "./tokens.js";
 
-/** Parentheses, NOTs, lists and calls around one another: bounds the recursion of the parser and of whoever walks its result. */
-const DEPTH_MAX = 300;
-const PATH_STEPS_MAX = 32;
-const LIST_INDEX_DIGITS_MAX = 9;
-
-export class Reader {
+export class Reader extends TokenCursor<PartiqlToken> {
   readonly #statement: string;
-  readonly #tokens: readonly PartiqlToken[];
   readonly #parameters: readonly AttributeValue[];
-  #next = 0;
   #parameter = 0;
-  #depth = 0;
 
   /** @throws ValidationException */
   constructor(statement: string, parameters: readonly AttributeValue[]) {
+    super(partiqlTokens(statement));
     this.#statement = statement;
-    this.#tokens = partiqlTokens(statement);
     this.#parameters = parameters;
-  }
-
-  peek(ahead = 0): PartiqlToken {
-    return this.#tokens[Math.min(this.#next + ahead, this.#tokens.length - 1)] as PartiqlToken;
-  }
-
-  take(): PartiqlToken {
-    const token = this.peek();
-    if (token.kind !== "end") this.#next++;
-    return token;
-  }
-
-  isSymbol(text: string, ahead = 0): boolean {
-    const token = this.peek(ahead);
-    return token.kind === "symbol" && token.text === text;
-  }
-
-  /** @param keyword in capitals; the statement may write it in any case */
-  isKeyword(keyword: string, ahead = 0): boolean {
-    const token = this.peek(ahead);
-    return token.kind === "word" && token.text.length === keyword.length && token.text.toUpperCase() === keyword;
-  }
-
-  acceptSymbol(text: string): boolean {
-    if (!this.isSymbol(text)) return false;
-    this.#next++;
-    return true;
-  }
-
-  acceptKeyword(keyword: string): boolean {
-    if (!this.isKeyword(keyword)) return false;
-    this.#next++;
-    return true;
-  }
-
-  expectSymbol(text: string): void {
-    if (!this.acceptSymbol(text)) this.fail();
-  }
-
-  expectKeyword(keyword: string): void {
-    if (!this.acceptKeyword(keyword)) this.fail();
   }
 
   /** @throws ValidationException always: the next token has no place here */
@@ -74,11 +27,8 @@ export class Reader {
     throw validationError(partiqlMessages.malformed(this.#statement.slice(at, at + 32)));
   }
 
-  nested<T>(parse: () => T): T {
-    if (++this.#depth > DEPTH_MAX) throw validationError(partiqlMessages.tooDeep);
-    const result = parse();
-    this.#depth--;
-    return result;
+  protected tooDeep(): Error {
+    return validationError(partiqlMessages.tooDeep);
   }
 
   /** Everything is read. */

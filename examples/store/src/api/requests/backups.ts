@@ -1,7 +1,7 @@
 /** What the operations on backups take. */
 import type { Shape, StructureShape } from "./shapes.js";
+import { tableName } from "./table-parts.js";
 
-const tableName: Shape = { type: "table-name", required: true };
 const backupArn: Shape = { type: "string", required: true, lengthMin: 37, lengthMax: 1024 };
 
 export interface CreateBackupRequest {

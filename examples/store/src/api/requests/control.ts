@@ -2,11 +2,17 @@
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
 import type { IndexUpdateRequest } from "../index-updates.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
-import { attributeDefinitions, globalIndexUpdates } from "./indexes.js";
+import { globalIndexUpdates } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
+import {
+  attributeDefinitions,
+  billingMode,
+  encryption,
+  type ThroughputRequest,
+  tableName,
+  throughput,
+} from "./table-parts.js";
 
-const tableName: Shape = { type: "table-name", required: true };
-const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
 export const tableClass: Shape = { type: "string", oneOf: ["STANDARD", "STANDARD_INFREQUENT_ACCESS"] };
 
 export const tags: Shape = {
@@ -24,7 +30,7 @@ export const tags: Shape = {
 export interface UpdateTableRequest extends IndexUpdateRequest {
   TableName: string;
   BillingMode?: BillingMode;
-  ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+  ProvisionedThroughput?: ThroughputRequest;
   DeletionProtectionEnabled?: boolean;
   StreamSpecification?: StreamSpecification;
   TableClass?: TableClass;
@@ -35,12 +41,8 @@ export const updateTable: StructureShape = {
   name: "UpdateTableInput",
   members: {
     TableName: tableName,
-    BillingMode: { type: "string", oneOf: ["PROVISIONED", "PAY_PER_REQUEST"] },
-    ProvisionedThroughput: {
-      type: "structure",
-      name: "ProvisionedThroughput",
-      members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
-    },
+    BillingMode: billingMode,
+    ProvisionedThroughput: throughput,
     DeletionProtectionEnabled: { type: "boolean" },
     TableClass: tableClass,
     AttributeDefinitions: attributeDefinitions,
@@ -49,7 +51,7 @@ export const updateTable: StructureShape = {
     MultiRegionConsistency: { type: "unsupported" },
     OnDemandThroughput: { type: "unsupported" },
     ReplicaUpdates: { type: "unsupported" },
-    SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
+    SSESpecification: encryption,
     StreamSpecification: streamSpecification,
     WarmThroughput: { type: "unsupported" },
   },

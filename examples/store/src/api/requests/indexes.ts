@@ -1,19 +1,10 @@
 /** What requests say of secondary indexes. */
 import type { Shape } from "./shapes.js";
-
-export interface KeySchemaElement {
-  AttributeName: string;
-  KeyType: "HASH" | "RANGE";
-}
+import { type KeySchemaElement, keySchema, type ThroughputRequest, throughput } from "./table-parts.js";
 
 export interface ProjectionRequest {
   ProjectionType?: "ALL" | "INCLUDE" | "KEYS_ONLY";
   NonKeyAttributes?: string[];
-}
-
-export interface ThroughputRequest {
-  ReadCapacityUnits: number;
-  WriteCapacityUnits: number;
 }
 
 export interface LocalIndexRequest {
@@ -26,9 +17,6 @@ export interface GlobalIndexRequest extends LocalIndexRequest {
   ProvisionedThroughput?: ThroughputRequest;
 }
 
-const attributeName: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 255 };
-const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
-
 /** Up to four hash and four range keys: more than two only for a global index, which is checked later. */
 const KEY_ELEMENTS_MAX = 8;
 
@@ -40,18 +28,6 @@ export const indexName: Shape = {
   lengthMax: 255,
 };
 
-const keySchema = (lengthMax: number): Shape => ({
-  type: "list",
-  required: true,
-  lengthMin: 1,
-  lengthMax,
-  of: {
-    type: "structure",
-    name: "KeySchemaElement",
-    members: { AttributeName: attributeName, KeyType: { type: "string", required: true, oneOf: ["HASH", "RANGE"] } },
-  },
-});
-
 const projection: Shape = {
   type: "structure",
   name: "Projection",
@@ -60,12 +36,6 @@ const projection: Shape = {
     ProjectionType: { type: "string", oneOf: ["ALL", "INCLUDE", "KEYS_ONLY"] },
     NonKeyAttributes: { type: "list", lengthMin: 1, of: { type: "string", lengthMin: 1, lengthMax: 255 } },
   },
-};
-
-export const indexThroughput: Shape = {
-  type: "structure",
-  name: "ProvisionedThroughput",
-  members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
 };
 
 export const localIndexes: Shape = {
@@ -82,7 +52,7 @@ export const globalIndexMembers: Readonly<Record<string, Shape>> = {
   IndexName: indexName,
   KeySchema: keySchema(KEY_ELEMENTS_MAX),
   Projection: projection,
-  ProvisionedThroughput: indexThroughput,
+  ProvisionedThroughput: throughput,
   OnDemandThroughput: { type: "unsupported" },
   WarmThroughput: { type: "unsupported" },
 };
@@ -104,7 +74,7 @@ export const globalIndexUpdates: Shape = {
         name: "UpdateGlobalSecondaryIndexAction",
         members: {
           IndexName: indexName,
-          ProvisionedThroughput: indexThroughput,
+          ProvisionedThroughput: throughput,
           OnDemandThroughput: { type: "unsupported" },
           WarmThroughput: { type: "unsupported" },
         },
@@ -114,18 +84,6 @@ export const globalIndexUpdates: Shape = {
         name: "DeleteGlobalSecondaryIndexAction",
         members: { IndexName: indexName },
       },
-    },
-  },
-};
-
-export const attributeDefinitions: Shape = {
-  type: "list",
-  of: {
-    type: "structure",
-    name: "AttributeDefinition",
-    members: {
-      AttributeName: attributeName,
-      AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
     },
   },
 };

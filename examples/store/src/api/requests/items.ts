@@ -3,6 +3,7 @@ import type { LegacyParameters } from "../legacy/parameters.js";
 import type { Item, ReturnValues } from "../model.js";
 import { attributesToGet, attributeUpdates, conditionalOperator, conditionMap, expected } from "./legacy.js";
 import type { Shape, StructureShape } from "./shapes.js";
+import { tableName } from "./table-parts.js";
 
 export type CapacityDetail = "INDEXES" | "TOTAL" | "NONE";
 
@@ -24,7 +25,6 @@ interface WriteRequest extends ExpressionParameters {
   ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
-const tableName: Shape = { type: "table-name", required: true };
 const key: Shape = { type: "item", required: true };
 const expression: Shape = { type: "string" };
 const names: Shape = { type: "map", of: { type: "string" } };

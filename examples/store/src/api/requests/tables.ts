@@ -3,18 +3,24 @@ import type { TableClass, Tag } from "../control/settings.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
-import type { Shape, StructureShape } from "./shapes.js";
-
-const tableName: Shape = { type: "table-name", required: true };
-const attributeName: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 255 };
-const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
+import type { StructureShape } from "./shapes.js";
+import {
+  attributeDefinitions,
+  billingMode,
+  encryption,
+  type KeySchemaElement,
+  keySchema,
+  type ThroughputRequest,
+  tableName,
+  throughput,
+} from "./table-parts.js";
 
 export interface CreateTableRequest {
   TableName: string;
   AttributeDefinitions: { AttributeName: string; AttributeType: "S" | "N" | "B" }[];
-  KeySchema: { AttributeName: string; KeyType: "HASH" | "RANGE" }[];
+  KeySchema: KeySchemaElement[];
   BillingMode?: "PROVISIONED" | "PAY_PER_REQUEST";
-  ProvisionedThroughput?: { ReadCapacityUnits: number; WriteCapacityUnits: number };
+  ProvisionedThroughput?: ThroughputRequest;
   DeletionProtectionEnabled?: boolean;
   TableClass?: TableClass;
   Tags?: Tag[];
@@ -28,44 +34,16 @@ export const createTable: StructureShape = {
   name: "CreateTableInput",
   members: {
     TableName: tableName,
-    AttributeDefinitions: {
-      type: "list",
-      required: true,
-      of: {
-        type: "structure",
-        name: "AttributeDefinition",
-        members: {
-          AttributeName: attributeName,
-          AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
-        },
-      },
-    },
-    KeySchema: {
-      type: "list",
-      required: true,
-      lengthMin: 1,
-      lengthMax: 2,
-      of: {
-        type: "structure",
-        name: "KeySchemaElement",
-        members: {
-          AttributeName: attributeName,
-          KeyType: { type: "string", required: true, oneOf: ["HASH", "RANGE"] },
-        },
-      },
-    },
-    BillingMode: { type: "string", oneOf: ["PROVISIONED", "PAY_PER_REQUEST"] },
-    ProvisionedThroughput: {
-      type: "structure",
-      name: "ProvisionedThroughput",
-      members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
-    },
+    AttributeDefinitions: { ...attributeDefinitions, required: true },
+    KeySchema: keySchema(2),
+    BillingMode: billingMode,
+    ProvisionedThroughput: throughput,
     DeletionProtectionEnabled: { type: "boolean" },
     GlobalSecondaryIndexes: globalIndexes,
     LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: { type: "unsupported" },
     ResourcePolicy: { type: "unsupported" },
-    SSESpecification: { type: "unsupported", unless: (value) => (value as { Enabled?: unknown }).Enabled === false },
+    SSESpecification: encryption,
     StreamSpecification: streamSpecification,
     TableClass: tableClass,
     Tags: tags,

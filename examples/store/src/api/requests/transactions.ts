@@ -2,6 +2,7 @@
 import type { Item } from "../model.js";
 import type { CapacityDetail, ExpressionParameters } from "./items.js";
 import type { Shape, StructureShape } from "./shapes.js";
+import { tableName } from "./table-parts.js";
 
 export const TRANSACTION_ACTIONS_MAX = 100;
 
@@ -32,7 +33,6 @@ export interface TransactWriteItemsRequest {
   ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
-const tableName: Shape = { type: "table-name", required: true };
 const item: Shape = { type: "item", required: true };
 const expression: Shape = { type: "string" };
 const ofActions: Readonly<Record<string, Shape>> = {

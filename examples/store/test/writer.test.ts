@@ -1,37 +1,21 @@
 import type { Group } from "@evenkeel/paxos";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import type { Item } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
-import { Applier } from "../src/storage-node/applier.js";
 import { decodeCommand, encodeCommand } from "../src/storage-node/command.js";
 import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
-import { Replica } from "../src/storage-node/replica.js";
-import { Tree } from "../src/storage-node/tree.js";
+import type { Replica } from "../src/storage-node/replica.js";
 import { Writer } from "../src/storage-node/writer.js";
+import { freshReplicas } from "./support/fresh-replicas.js";
 import { gathered, SteeredGroup } from "./support/steered-group.js";
-import { temporaryDir } from "./support/store.js";
 
-let tree: Tree;
-let applier: Applier;
-let remove: () => Promise<void>;
-let partition = 0;
+const newReplica = freshReplicas();
 let group: SteeredGroup;
 let replica: Replica;
 let writer: Writer;
 
-beforeAll(async () => {
-  const temporary = await temporaryDir();
-  remove = temporary.remove;
-  tree = Tree.open(temporary.dir);
-  applier = new Applier(tree, () => undefined);
-});
-afterAll(async () => {
-  await applier.close();
-  await tree.close();
-  await remove();
-});
 beforeEach(() => {
-  replica = new Replica(++partition, tree, applier);
+  replica = newReplica();
   group = new SteeredGroup(replica);
   writer = new Writer(group as unknown as Group<number>, replica);
 });

@@ -122,11 +122,11 @@ class SlowTransport implements Transport {
 
   take(from: string, bytes: Uint8Array): void {
     let messages = 0;
-    openEnvelope(bytes, (group, message) => {
+    openEnvelope(bytes, (idAt, start, end) => {
       messages++;
-      this.count(
-        group === "" ? "beat" : (message[1] as number) >= 64 ? `host ${message[1]}` : decodeMessage(message).type,
-      );
+      const type = bytes[start + 1] as number;
+      if (bytes[idAt] === 0) this.count("beat");
+      else this.count(type >= 64 ? `host ${type}` : decodeMessage(bytes, { from: start, to: end }).type);
     });
     this.#freeAtMs = Math.max(performance.now(), this.#freeAtMs) + messages * this.costMs;
     setTimeout(() => {

@@ -10,6 +10,7 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { countSome } from "./counting.js";
 import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
 import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
@@ -75,6 +76,7 @@ export class Controller {
   readonly #streams: StreamUpkeep;
   readonly #nodes: Rounds;
   readonly #expiry: Rounds;
+  readonly #counting: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -99,6 +101,7 @@ export class Controller {
     const { partitions } = options;
     const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
     this.#expiry = new Rounds(() => expiry.round());
+    this.#counting = new Rounds(() => countSome(partitions()));
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -242,7 +245,7 @@ export class Controller {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry];
+    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry, this.#counting];
     await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
     await this.#streams.finished();

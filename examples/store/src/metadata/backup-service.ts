@@ -2,6 +2,7 @@ import { BACKUPS_MAX, type Backup, type BackupListRequest, backupId, listedBacku
 import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
+import type { Sizes } from "../api/model.js";
 import { type BackupRecord, backupKey } from "./records.js";
 import type { MetadataService } from "./service.js";
 import type { MetadataView } from "./view.js";
@@ -24,7 +25,7 @@ export class BackupService {
     this.#options = options;
   }
 
-  async create(tableName: string, name: string, untilMs: number): Promise<Backup> {
+  async create(tableName: string, name: string, untilMs: number, sizes?: Sizes): Promise<Backup> {
     const { metadata, view, newDistinction } = this.#options;
     let record!: BackupRecord;
     await metadata.change(() => {
@@ -35,7 +36,8 @@ export class BackupService {
         throw new ApiError("LimitExceededException", controlMessages.tooManyBackups(BACKUPS_MAX));
       }
       const id = backupId(untilMs, newDistinction());
-      record = { id, name, table, untilMs, partitions: view.partitionsOf(table.tableId) };
+      const partitions = view.partitionsOf(table.tableId);
+      record = { id, name, table, untilMs, partitions, ...(sizes && { sizes }) };
       const bytes = Buffer.from(JSON.stringify(record));
       return [{ op: "put", key: backupKey(id), bytes, itemSizeBytes: bytes.length }];
     });

@@ -222,6 +222,7 @@ export class StorageNode {
   #indexParts(partition: number): IndexParts {
     return {
       table: () => this.#view.tableOf(partition),
+      collectionBytesMax: this.#options.upkeep.collectionBytesMax,
       partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
       calls: this.#calls,
     };

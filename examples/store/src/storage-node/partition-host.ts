@@ -11,11 +11,13 @@ import { IndexUpkeep } from "./index-upkeep.js";
 import { Participant } from "./participant.js";
 import type { Replica } from "./replica.js";
 import type { PartitionStatus } from "./status.js";
+import { Tally } from "./tally.js";
 import { Writer } from "./writer.js";
 
 /** What a partition of a table needs for its indexes. */
 export interface IndexParts extends Pick<IndexPropagatorOptions, "partitionsOf" | "calls"> {
   readonly table: () => TableRecord | undefined;
+  readonly collectionBytesMax: number;
 }
 
 /** One partition as this node runs it: the group, its state machine, the leader's side, the way to the archive. */
@@ -45,7 +47,7 @@ export class PartitionHost {
     this.group = group;
     this.replica = replica;
     this.indexes = indexes && new IndexUpkeep(replica, indexes.table);
-    this.writer = new Writer(group, replica, this.indexes);
+    this.writer = new Writer(group, replica, this.indexes, indexes && new Tally(replica, indexes.table, indexes));
     if (indexes !== undefined && this.indexes !== undefined) {
       const { partition, writer, indexes: upkeep } = this;
       const propagator = new IndexPropagator({ ...indexes, partition, group, replica, writer, upkeep });

@@ -4,6 +4,7 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import { type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
+import { settleTimeToLive } from "../metadata/time-to-live.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
@@ -23,7 +24,15 @@ import type { Upkeep } from "./upkeep.js";
 export interface ControllerOptions {
   readonly metadata: Pick<
     MetadataService,
-    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition" | "changeIndex" | "restored"
+    | "leading"
+    | "leadsAlone"
+    | "activate"
+    | "giveUp"
+    | "forget"
+    | "change"
+    | "changePartition"
+    | "changeIndex"
+    | "restored"
   >;
   readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
   readonly view: Pick<
@@ -135,6 +144,8 @@ export class Controller {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
     this.#streams.tend();
+    for (const { name, timeToLive } of [...view.tables.values()])
+      if (timeToLive?.onItsWay) await settleTimeToLive(metadata, name);
     const onTheirWay = [...view.tables.values()].filter(
       (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
     );

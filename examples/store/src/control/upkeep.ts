@@ -13,6 +13,8 @@ export interface Upkeep {
   readonly replaceAfterMs: number;
   /** What a transaction has prepared for so long has lost its coordinator, and is finished or cancelled by the nodes. */
   readonly recoverTransactionsAfterMs: number;
+  /** A table's time to live is changed once in this time. */
+  readonly timeToLiveCooldownMs: number;
   /** An item collection of a table with local indexes grows no further than this. */
   readonly collectionBytesMax: number;
 }
@@ -25,6 +27,7 @@ export const UPKEEP: Upkeep = {
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
+  timeToLiveCooldownMs: 3_600_000,
   collectionBytesMax: COLLECTION_BYTES_MAX,
 };
 

@@ -4,8 +4,8 @@ import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
 import type { Sizes, TableDefinition, TableRecord, TableSizes } from "../api/model.js";
-import { restoredDefinition } from "../api/tables.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import { type RestoreOverrides, restoredDefinition } from "../api/restores.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import { METADATA_PARTITION } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
 import type { LeaderCalls } from "./leader-calls.js";
@@ -45,20 +45,22 @@ export class TablePlane {
     source,
     target,
     untilMs,
+    overrides,
   }: {
     source: string;
     target: string;
     untilMs: number;
+    overrides: RestoreOverrides;
   }): Promise<TableRecord> {
     const table = await this.describeTable(source).catch((error: unknown) => {
       throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
+    const definition = restoredDefinition(table, target, overrides);
     for (const record of await this.#reach.partitionsOf(table)) {
       await this.#reach.atLeader(record, "archive", { partition: record.partition });
     }
-    const definition = restoredDefinition(table, target);
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
@@ -95,8 +97,9 @@ export class TablePlane {
     return await this.#ofMetadata("listBackups", request);
   }
 
-  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
-    const definition = restoredDefinition(backup.table, target);
+  async restoreBackup(request: { backup: Backup; target: string; overrides: RestoreOverrides }): Promise<TableRecord> {
+    const { backup, target, overrides } = request;
+    const definition = restoredDefinition(backup.table, target, overrides);
     return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
       (error: unknown) => {
         throw renamed(
@@ -121,7 +124,7 @@ export class TablePlane {
     return await this.#metadata("updateIndexes", { name, updates });
   }
 
-  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+  async setTimeToLive(name: string, wanted: WantedTimeToLive): Promise<TableRecord> {
     return await this.#metadata("setTimeToLive", { name, wanted });
   }
 

@@ -4,7 +4,7 @@ import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { AtOnceRequest, AtOnceResult } from "../storage-node/at-once.js";
@@ -106,7 +106,7 @@ export interface NodeMethods {
     result: ChangePage;
   };
   setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
-  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: WantedTimeToLive }; result: VersionedTable };
   describeStream: { params: StreamName; result: StreamRecord };
   listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };

@@ -28,6 +28,7 @@ export interface NodeParts {
   readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly timeToLiveCooldownMs: number;
   readonly wal: Pick<Wal, "streams" | "stream">;
 }
 
@@ -40,7 +41,7 @@ async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
 
 /** What a node answers to routers and to other nodes. */
 export function nodeMethods(parts: NodeParts): Handlers {
-  const { partitionOf, metadata, backups, streams, archive, controller, status, wal } = parts;
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, timeToLiveCooldownMs } = parts;
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
@@ -83,7 +84,14 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
+    async setTimeToLive({ name, wanted }) {
+      const table = await setTimeToLive(metadata(), name, wanted, {
+        nowMs: Date.now(),
+        cooldownMs: timeToLiveCooldownMs,
+      });
+      controller().wake();
+      return table;
+    },
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,

@@ -103,6 +103,7 @@ export class StorageNode {
       archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
+      timeToLiveCooldownMs: options.upkeep.timeToLiveCooldownMs,
       wal,
     });
     const { callerTo, nodeId } = options;

@@ -4,14 +4,7 @@ import { checkTags } from "./control/tags.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
-import type {
-  GlobalIndexDefinition,
-  KeyAttribute,
-  KeySchema,
-  TableDefinition,
-  TableRecord,
-  TableSizes,
-} from "./model.js";
+import type { KeyAttribute, KeySchema, TableDefinition, TableRecord, TableSizes } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
 import { describedStream, streamOfNewTable } from "./streams/specification.js";
 

@@ -69,7 +69,11 @@ export class Recovery {
   }
 
   async #settle({ partition, participant }: PartitionHost, { transaction, ledger }: HeldLock): Promise<void> {
-    const place = this.#options.view.partitions.get(ledger.partition);
+    // By its key: the partition where the record was written may have been split.
+    const { view } = this.#options;
+    const tableId = view.tables.get(LEDGER_TABLE)?.tableId;
+    const hash = Buffer.from(ledger.key).readUInt32BE(0);
+    const place = tableId === undefined ? undefined : view.partitionAt(tableId, hash);
     if (place === undefined) return;
     const committed = await cancel(this.#writeTo(place, ledger.key), transaction);
     const request = committed === undefined ? {} : { committedAtMs: committed.committedAtMs };
@@ -81,7 +85,8 @@ export class Recovery {
     return (op) => this.#calls.call(partition, members, "write", { partition, key, op });
   }
 
-  #isLedger({ partition }: PartitionHost): boolean {
+  #isLedger({ partition, serves }: PartitionHost): boolean {
+    if (!serves) return false;
     const { tables, partitions } = this.#options.view;
     const ledger = tables.get(LEDGER_TABLE);
     return ledger !== undefined && partitions.get(partition)?.tableId === ledger.tableId;
@@ -114,12 +119,9 @@ export class Recovery {
     const committed = record.state === "committed" ? record : await cancel(write, transaction);
     if (committed === undefined) return;
     const { committedAtMs } = committed;
-    for (const partition of committed.partitions) {
-      const place = this.#options.view.partitions.get(partition);
-      // Its table was deleted, and what was prepared there with it.
-      if (place === undefined) continue;
-      await this.#calls.call(partition, place.members, "resolve", { partition, transaction, committedAtMs });
-    }
+    // Where a table was deleted, there is none, and what was prepared there went with it.
+    for (const { partition, members } of committed.partitions.flatMap((one) => this.#options.view.heirsOf(one)))
+      await this.#calls.call(partition, members, "resolve", { partition, transaction, committedAtMs });
     await forget(write, transaction);
   }
 

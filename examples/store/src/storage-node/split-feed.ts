@@ -1,6 +1,8 @@
 import { HASH_END } from "../metadata/records.js";
 import type { LoggedEntry } from "./changes.js";
 import { decodeCommand, type Write, weightOfWrite } from "./command.js";
+import { ENDED_FROM, ENDED_TO } from "./ended-transaction.js";
+import { sourceBounds } from "./global-index-keys.js";
 import { keyText } from "./key-text.js";
 import { FIRST_ITEM_KEY, isOwnKey } from "./own-keys.js";
 import type { Replica } from "./replica.js";
@@ -30,6 +32,9 @@ export interface FeedSource {
   readonly changes: { entries(from: number, through: number): AsyncIterable<LoggedEntry> };
 }
 
+/** What is the partition's own and belongs to all its parts: what an index's partition was told by whom, and which transactions have ended. */
+const SHARED: readonly TreeRange[] = [sourceBounds, { from: ENDED_FROM, to: ENDED_TO }];
+
 /**
  * The next step in filling a partition with what another one has in a range of hashes, from what a replica of the latter has: first its items as they are, then, from the
  * slot on at which that began, what its log says. An item that changes while items are copied is copied as it was or as it is, and either way the log has it again as it is: the
@@ -51,7 +56,7 @@ export async function nextFill(
 function copied({ replica }: FeedSource, range: HashRange, from: SplitProgress): FillStep {
   const writes: Write[] = [];
   let bytes = 0;
-  for (const { key, value } of replica.range(boundsOf(range, from.after))) {
+  for (const { key, value } of entriesOf(replica, range, from.after)) {
     if (writes.length >= ITEMS_MAX || bytes >= BYTES_MAX) {
       const after = Buffer.from((writes.at(-1) as Write).key).toString("hex");
       return { from, to: { ...from, after }, writes };
@@ -69,6 +74,15 @@ function copied({ replica }: FeedSource, range: HashRange, from: SplitProgress):
   return { from, to: { of: from.of, slot: from.slot, copied: true }, writes };
 }
 
+/** In the order of their keys. */
+function* entriesOf(replica: FeedSource["replica"], range: HashRange, after: string | undefined) {
+  const first = after === undefined ? undefined : Buffer.concat([Buffer.from(after, "hex"), Buffer.alloc(1)]);
+  for (const { from, to } of [...SHARED, boundsOf(range)]) {
+    const begins = first !== undefined && from !== undefined && Buffer.compare(first, from) > 0 ? first : from;
+    yield* replica.range({ from: begins, to });
+  }
+}
+
 /** An item that was written again and again is written once. */
 async function followed(
   { changes }: FeedSource,
@@ -81,7 +95,7 @@ async function followed(
   let { slot } = from;
   for await (const entry of changes.entries(from.slot + 1, through)) {
     for (const write of writesOf(entry)) {
-      if (isOwnKey(write.key) || !isIn(range, write.key)) continue;
+      if (isOwnKey(write.key) ? !isShared(write.key) : !isIn(range, write.key)) continue;
       const { change: _, ...plain } = write;
       last.set(keyText(write.key), plain);
       bytes += weightOfWrite(plain);
@@ -104,13 +118,15 @@ const keyOfHash = (hash: number): Buffer => {
 };
 
 /** The keys of all items in a range of hashes. */
-export function boundsOf({ hashFrom, hashTo }: HashRange, after?: string): TreeRange {
-  const first = hashFrom === 0 ? FIRST_ITEM_KEY : keyOfHash(hashFrom);
+function boundsOf({ hashFrom, hashTo }: HashRange): TreeRange {
   return {
-    from: after === undefined ? first : Buffer.concat([Buffer.from(after, "hex"), Buffer.alloc(1)]),
+    from: hashFrom === 0 ? FIRST_ITEM_KEY : keyOfHash(hashFrom),
     to: hashTo === HASH_END ? undefined : keyOfHash(hashTo),
   };
 }
+
+const isShared = (key: Uint8Array): boolean =>
+  SHARED.some(({ from, to }) => from && to && Buffer.compare(from, key) <= 0 && Buffer.compare(key, to) < 0);
 
 function isIn({ hashFrom, hashTo }: HashRange, key: Uint8Array): boolean {
   const hash = Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);

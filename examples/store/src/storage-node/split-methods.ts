@@ -4,7 +4,7 @@ import type { Handlers } from "../rpc/protocol.js";
 import type { Write } from "./command.js";
 import { DESCRIPTION_KEY, encodeDescription } from "./description.js";
 import { StoreError } from "./errors.js";
-import { maintainedBounds, maintainedKey, sourceBounds } from "./global-index-keys.js";
+import { maintainedBounds, maintainedKey } from "./global-index-keys.js";
 import { decodeMaintained, encodeMaintained } from "./maintained-index.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader } from "./paxos-errors.js";
@@ -39,8 +39,6 @@ function inheritance({ replica }: PartitionHost): Write[] {
     const backfill = index.backfill.throughSeq === undefined ? index.backfill : { throughSeq: 0 };
     put(maintainedKey(index.number), encodeMaintained({ ...index, backfill }), 0);
   }
-  // Of an index's partition: what its parts were told while they were one.
-  for (const { key, value } of replica.range(sourceBounds)) put(key, value.json, value.itemSizeBytes);
   return writes;
 }
 

@@ -51,9 +51,10 @@ export class Recovery {
   async #round(): Promise<boolean> {
     let more = false;
     for (const host of [...this.#options.partitions()]) {
-      if (!host.group.leadership().ready) continue;
+      if (!host.group.leadership().ready || !host.serves) continue;
       // One that fails is looked at again in the next round, and does not hold up the others.
       more = (await this.#settleAll(host).catch(() => false)) || more;
+      more = (await host.atOnce.forgetOld(this.#options.nowMs()).catch(() => false)) || more;
       if (this.#isLedger(host)) more = (await this.#forgetOld(host).catch(() => false)) || more;
     }
     return more;
@@ -85,8 +86,7 @@ export class Recovery {
     return (op) => this.#calls.call(partition, members, "write", { partition, key, op });
   }
 
-  #isLedger({ partition, serves }: PartitionHost): boolean {
-    if (!serves) return false;
+  #isLedger({ partition }: PartitionHost): boolean {
     const { tables, partitions } = this.#options.view;
     const ledger = tables.get(LEDGER_TABLE);
     return ledger !== undefined && partitions.get(partition)?.tableId === ledger.tableId;
@@ -116,6 +116,7 @@ export class Recovery {
 
   async #forget(write: WriteLedger, record: LedgerRecord): Promise<void> {
     const { transaction } = record;
+    if (record.state === "at-once") return await forget(write, transaction);
     const committed = record.state === "committed" ? record : await cancel(write, transaction);
     if (committed === undefined) return;
     const { committedAtMs } = committed;

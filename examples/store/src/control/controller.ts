@@ -11,6 +11,7 @@ import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { notLeader } from "../storage-node/paxos-errors.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { countSome } from "./counting.js";
 import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
 import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
@@ -82,6 +83,7 @@ export class Controller {
   readonly #splitting: Splitting;
   readonly #splits: Rounds;
   readonly #expiry: Rounds;
+  readonly #counting: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -111,6 +113,7 @@ export class Controller {
     this.#splits = new Rounds(async () => metadata.leading && this.#splitting.round());
     const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
     this.#expiry = new Rounds(() => expiry.round());
+    this.#counting = new Rounds(() => countSome(partitions()));
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -280,7 +283,15 @@ export class Controller {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry, this.#splits, this.#splitting];
+    const rounds = [
+      this.#tables,
+      this.#archive,
+      this.#nodes,
+      this.#expiry,
+      this.#counting,
+      this.#splits,
+      this.#splitting,
+    ];
     await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
     await this.#streams.finished();

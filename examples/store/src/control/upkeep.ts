@@ -1,3 +1,4 @@
+import { COLLECTION_BYTES_MAX } from "../storage-node/tally.js";
 import { COORDINATOR_LOST_MS } from "../transactions/ledger-record.js";
 
 /** What happens unasked, and how often. Durations in milliseconds. */
@@ -12,6 +13,8 @@ export interface Upkeep {
   readonly replaceAfterMs: number;
   /** What a transaction has prepared for so long has lost its coordinator, and is finished or cancelled by the nodes. */
   readonly recoverTransactionsAfterMs: number;
+  /** An item collection of a table with local indexes grows no further than this. */
+  readonly collectionBytesMax: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,6 +25,7 @@ export const UPKEEP: Upkeep = {
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
+  collectionBytesMax: COLLECTION_BYTES_MAX,
 };
 
 /** @throws RangeError */

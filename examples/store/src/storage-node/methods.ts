@@ -13,6 +13,7 @@ import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
+import { sizeMethods } from "./size-methods.js";
 import { splitMethods } from "./split-methods.js";
 import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
@@ -92,7 +93,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    createBackup: ({ tableName, name, untilMs }) => backups().create(tableName, name, untilMs),
+    createBackup: ({ tableName, name, untilMs, sizes }) => backups().create(tableName, name, untilMs, sizes),
     deleteBackup: ({ id }) => backups().delete(id),
     describeBackup: ({ id }) => backups().describe(id),
     listBackups: (request) => backups().list(request),
@@ -114,6 +115,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
     ...transactionMethods(partitionOf),
     ...indexMethods(partitionOf),
     ...splitMethods(partitionOf, controller, calls),
+    ...sizeMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -240,6 +240,7 @@ export class StorageNode {
     return {
       isPart,
       table: () => this.#view.tableOf(partition),
+      collectionBytesMax: this.#options.upkeep.collectionBytesMax,
       partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
       calls: this.#calls,
     };

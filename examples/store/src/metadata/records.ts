@@ -72,9 +72,6 @@ export const nextPartitionKey = (): Buffer => Buffer.from("n");
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");
 export const routeKey = (tableId: string, hashFrom: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hashFrom)}`);
 
-/** The smallest key above every route of the table that starts at or below `hash`. */
-export const routeKeyAfter = (tableId: string, hash: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hash)}\0`);
-
 /** Metadata are JSON under their keys. */
 export function putRecord(key: Uint8Array, value: unknown): PutWrite {
   const bytes = Buffer.from(JSON.stringify(value));

@@ -1,6 +1,6 @@
 import { ApiError } from "../api/errors.js";
 import type { TableRecord } from "../api/model.js";
-import type { PartitionRecord } from "../metadata/records.js";
+import { HASH_END, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { LeaderCalls } from "./leader-calls.js";

@@ -16,6 +16,8 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "listTables",
   "prepare",
   "resolve",
+  "transactAgain",
+  "abandon",
   "getVersioned",
   "changes",
   "changesEnd",

@@ -7,6 +7,7 @@ import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
 import type { TimeToLive } from "../api/time-to-live.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
+import type { AtOnceRequest, AtOnceResult } from "../storage-node/at-once.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
@@ -30,6 +31,11 @@ export interface NodeMethods {
   /** A partition's part in a transaction; see `Participant`. Each may be asked for again. */
   prepare: { params: { partition: number } & PrepareRequest; result: PrepareResult };
   resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
+  /** A transaction that is all the partition's own, in one entry; see `AtOnce`. `transactAgain`: it may have been asked for before. */
+  transact: { params: { partition: number } & AtOnceRequest; result: AtOnceResult };
+  transactAgain: { params: { partition: number } & AtOnceRequest; result: AtOnceResult };
+  /** It is not to be carried out any more, if it was not. */
+  abandon: { params: { partition: number; transaction: string }; result: AtOnceResult };
   /** Items as they are committed, with what says whether they have changed when they are read again. */
   getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
   /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */

@@ -3,6 +3,7 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { TableRecord } from "../api/model.js";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { AtOnce } from "./at-once.js";
 import { Changes } from "./changes.js";
 import type { GroupMachine } from "./group-machine.js";
 import { IndexPropagator, type IndexPropagatorOptions } from "./index-propagator.js";
@@ -24,6 +25,7 @@ export class PartitionHost {
   readonly replica: Replica;
   readonly writer: Writer;
   readonly participant: Participant;
+  readonly atOnce: AtOnce;
   readonly archiving: Archiving;
   readonly changes: Changes;
   /** Absent for the metadata's partition. */
@@ -52,6 +54,7 @@ export class PartitionHost {
       propagator.wake();
     }
     this.participant = new Participant(this.writer, replica);
+    this.atOnce = new AtOnce(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
     this.changes = new Changes(group, replica, archive);
     this.#machine = machine;

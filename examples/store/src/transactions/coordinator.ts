@@ -4,9 +4,15 @@ import type { ItemKey, TableRecord } from "../api/model.js";
 import { cancelled } from "../api/transactions.js";
 import type { PartitionRecord } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
-import type { ItemSizes, NodeTransactOp, PrepareResult } from "../storage-node/participant.js";
-import { begin, cancel, commit, type WriteLedger } from "./ledger.js";
+import type { ItemSizes, NodeTransactOp } from "../storage-node/decide-action.js";
+import { nameAt } from "../storage-node/ended-transaction.js";
+import type { PrepareResult } from "../storage-node/participant.js";
+import { begin, cancel, commit, forget, type WriteLedger } from "./ledger.js";
 import { COORDINATOR_LOST_MS, type LedgerRecord, ledgerKey } from "./ledger-record.js";
+import { abandonAtAll, transactAt } from "./one-partition.js";
+
+/** Attempts of one request, each after one that was ended without an effect, before the client is to try again. */
+const ATTEMPTS_MAX = 8;
 
 export interface Action {
   readonly table: TableRecord;
@@ -39,7 +45,16 @@ export interface Reach {
 }
 
 /** What is done next, or for one of several partitions: where a coordinator may die. */
-export type Step = "begin" | "prepare" | "prepared" | "decide" | "decided" | "finish" | "finished";
+export type Step =
+  | "begin"
+  | "prepare"
+  | "prepared"
+  | "decide"
+  | "decided"
+  | "finish"
+  | "finished"
+  | "transact"
+  | "transacted";
 
 interface Part {
   readonly record: PartitionRecord;
@@ -49,9 +64,19 @@ interface Part {
   readonly at: number[];
 }
 
+/** One attempt of a request, under a name of its own. */
+interface Attempt {
+  readonly transaction: string;
+  readonly parts: readonly Part[];
+  readonly actions: readonly Action[];
+  /** Begun by an earlier request. */
+  readonly again: boolean;
+}
+
 /**
  * Carries transactions out, in the two phases of "Distributed Transactions at Scale in Amazon DynamoDB" (ATC 2023): written down in the ledger, prepared at
- * the leaders of all partitions, decided by one write in the ledger, made so at all partitions. It keeps nothing in memory that anybody needs: where it
+ * the leaders of all partitions, decided by one write in the ledger, made so at all partitions. Where one partition has all items it carries the transaction out
+ * at once, in one entry; then the ledger says under which name that is known there. It keeps nothing in memory that anybody needs: where it
  * dies, whoever meets what it left looks into the ledger, and cancels or finishes it.
  */
 export class Coordinator {
@@ -66,18 +91,34 @@ export class Coordinator {
   }
 
   /** Resolves when the transaction is committed and every item says so. @throws ApiError */
-  async run({ actions, token, fingerprint }: TransactionRequest): Promise<TransactionOutcome> {
+  async run(request: TransactionRequest): Promise<TransactionOutcome> {
+    for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
+      const outcome = await this.#attempt(request, attempts === 0);
+      if (outcome !== undefined) return outcome;
+    }
+    throw new ApiError("TransactionInProgressException");
+  }
+
+  /** Undefined: what was begun has ended without an effect, and for no reason that is the client's. */
+  async #attempt(
+    { actions, token, fingerprint }: TransactionRequest,
+    mayBeAtOnce: boolean,
+  ): Promise<TransactionOutcome | undefined> {
+    const parts = await this.#parts(actions);
+    const atOnce = mayBeAtOnce && parts.length === 1;
+    const atMs = Date.now();
+    const transaction = atOnce ? nameAt(atMs, randomUUID()) : randomUUID();
+    // Nobody can come back with what has no token, and nothing is left half-way: the ledger would have nothing to say.
+    if (atOnce && token === undefined) return await this.#atOnce({ transaction, parts, actions, again: false });
     const id = token === undefined ? `u/${randomUUID()}` : `t/${token}`;
     const ledger = await this.#reach.ledgerTable();
     const key = ledgerKey(id);
-    const parts = await this.#parts(actions);
-    const transaction = randomUUID();
     const record: LedgerRecord = {
       id,
       transaction,
-      state: "preparing",
+      state: atOnce ? "at-once" : "preparing",
       fingerprint,
-      atMs: Date.now(),
+      atMs,
       partitions: parts.map(({ record: { partition } }) => partition),
       committedAtMs: 0,
       sizes: [],
@@ -85,7 +126,40 @@ export class Coordinator {
     const write = await this.#ledgerAt(ledger, key);
     await this.onStep("begin", transaction);
     const earlier = await this.#begin(write.op, record);
-    if (earlier !== undefined) return await this.#repeat(earlier, parts);
+    if (earlier?.state === "committed") return await this.#repeat(earlier, parts);
+    if (earlier !== undefined)
+      return await this.#atOnce({ transaction: earlier.transaction, parts, actions, again: true }, write.op);
+    if (atOnce) return await this.#atOnce({ transaction, parts, actions, again: false }, write.op);
+    return await this.#inTwoPhases(write, key, record, parts, actions);
+  }
+
+  /** @param write absent: nothing of it is in the ledger */
+  async #atOnce(
+    { transaction, parts, actions, again }: Attempt,
+    write?: WriteLedger,
+  ): Promise<TransactionOutcome | undefined> {
+    await this.onStep("transact", transaction);
+    const [part] = parts;
+    const result =
+      part !== undefined && parts.length === 1
+        ? await transactAt(this.#reach, part, actions, transaction, again)
+        : await abandonAtAll(this.#reach, parts, transaction);
+    await this.onStep("transacted", transaction);
+    if ("sizes" in result) return { sizes: result.sizes, repeated: again && result.earlier };
+    // Where that fails the next one with this token does it.
+    if (write !== undefined) await forget(write, transaction).catch(() => undefined);
+    if ("refusals" in result) throw cancelled(result.refusals.map((refusal) => refusal ?? undefined));
+    return undefined;
+  }
+
+  async #inTwoPhases(
+    write: { readonly op: WriteLedger; readonly partition: number },
+    key: ItemKey,
+    record: LedgerRecord,
+    parts: readonly Part[],
+    actions: readonly Action[],
+  ): Promise<TransactionOutcome> {
+    const { transaction } = record;
     const ledgerPlace = { partition: write.partition, key: key.bytes };
     try {
       const prepared = await this.#prepare(parts, actions, transaction, ledgerPlace);
@@ -131,13 +205,13 @@ export class Coordinator {
     return [...parts.values()];
   }
 
-  /** Returns a committed transaction of the same request and token. @throws ApiError for another request, or one that is under way */
+  /** Returns an earlier attempt of the same request and token: one that is committed, or at once. @throws ApiError for another request, or one that is under way */
   async #begin(write: WriteLedger, record: LedgerRecord): Promise<LedgerRecord | undefined> {
     for (;;) {
       const earlier = await begin(write, record);
       if (earlier === undefined) return undefined;
       if (earlier.fingerprint !== record.fingerprint) throw new ApiError("IdempotentParameterMismatchException");
-      if (earlier.state === "committed") return earlier;
+      if (earlier.state !== "preparing") return earlier;
       if (record.atMs - earlier.atMs < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
       const committed = await cancel(write, earlier.transaction);
       if (committed !== undefined) return committed;

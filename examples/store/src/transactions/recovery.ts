@@ -54,6 +54,7 @@ export class Recovery {
       if (!host.group.leadership().ready) continue;
       // One that fails is looked at again in the next round, and does not hold up the others.
       more = (await this.#settleAll(host).catch(() => false)) || more;
+      more = (await host.atOnce.forgetOld(this.#options.nowMs()).catch(() => false)) || more;
       if (this.#isLedger(host)) more = (await this.#forgetOld(host).catch(() => false)) || more;
     }
     return more;
@@ -111,6 +112,7 @@ export class Recovery {
 
   async #forget(write: WriteLedger, record: LedgerRecord): Promise<void> {
     const { transaction } = record;
+    if (record.state === "at-once") return await forget(write, transaction);
     const committed = record.state === "committed" ? record : await cancel(write, transaction);
     if (committed === undefined) return;
     const { committedAtMs } = committed;

@@ -140,12 +140,14 @@ function controllerOf(steered: Steered): {
     callerTo: callerOf(steered.answer),
     view: {
       tables,
+      closed: new Map(),
       partitions: new Map(),
       partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
       streams: new Map(),
       streamsOf: () => [],
       appliedThrough: 1,
     },
+    splits: {} as never,
     streams: {} as never,
     metadata: {
       get leading() {

@@ -13,7 +13,7 @@ const PASS_EVERY_MS = 1_000;
 
 const expired = channel("evenkeel:store:items-expired");
 
-type Swept = Pick<PartitionHost, "partition" | "group" | "replica" | "writer">;
+type Swept = Pick<PartitionHost, "partition" | "group" | "replica" | "writer" | "serves">;
 
 export interface ExpiryOptions {
   readonly view: Pick<MetadataView, "tables" | "partitions">;
@@ -68,7 +68,8 @@ export class Expiry {
     const led = new Map<number, { host: Swept; attribute: string }>();
     for (const host of partitions()) {
       const attribute = attributes.get(view.partitions.get(host.partition)?.tableId ?? "");
-      if (attribute !== undefined && host.group.leadership().ready) led.set(host.partition, { host, attribute });
+      if (attribute !== undefined && host.group.leadership().ready && host.serves)
+        led.set(host.partition, { host, attribute });
     }
     for (const partition of this.#sweeps.keys()) if (!led.has(partition)) this.#sweeps.delete(partition);
     const inTurn = [...led.values()];

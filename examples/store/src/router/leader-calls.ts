@@ -25,6 +25,12 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "listStreams",
   "tellIndex",
   "mendArchive",
+  "splitPartition",
+  "splitPoint",
+  "fillPart",
+  "feedPart",
+  "sealPartition",
+  "openPart",
 ]);
 
 export interface LeaderCallsOptions {

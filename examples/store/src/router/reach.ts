@@ -42,14 +42,6 @@ export class Reach {
       this.atLeader(record, method, params),
   };
 
-  async partitionsOf(table: TableRecord): Promise<PartitionRecord[]> {
-    const found: PartitionRecord[] = [];
-    for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
-      found.push(await this.atPartition(table, hash, async (record) => record));
-    }
-    return found;
-  }
-
   /** Those that there are routes to, without waiting for any to come. */
   async knownPartitions({ tableId }: Ring): Promise<PartitionRecord[]> {
     const found: PartitionRecord[] = [];
@@ -63,7 +55,7 @@ export class Reach {
   }
 
   /**
-   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
+   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, or that it is split, the route is an old one: the
    * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
    */
   async atRoute<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
@@ -73,8 +65,7 @@ export class Reach {
         const route = this.#routes.partition(table.tableId, hash);
         return await use(known(table, route instanceof Promise ? await route : route));
       } catch (error) {
-        const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
-        if (!unknown || performance.now() > giveUpAt) throw error;
+        if (!isElsewhere(error) || performance.now() > giveUpAt) throw error;
         await this.#assertStillThere(table);
         await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
       }
@@ -119,6 +110,8 @@ export class Reach {
         return await this.#callerTo(node).call(method, params, { timeoutMs });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
+        // As this one knows, others will.
+        if (error.code === "ERR_STORE_SPLIT") throw error;
         // "No such partition" says more than "no answer": the route may be an old one.
         if (failure?.code !== "ERR_STORE_UNKNOWN_PARTITION") failure = error;
       }
@@ -133,6 +126,12 @@ export class Reach {
       throw told(error);
     }
   }
+}
+
+function isElsewhere(error: unknown): boolean {
+  return (
+    error instanceof StoreError && (error.code === "ERR_STORE_UNKNOWN_PARTITION" || error.code === "ERR_STORE_SPLIT")
+  );
 }
 
 function known({ name, tableId }: Ring, record: PartitionRecord | undefined): PartitionRecord {

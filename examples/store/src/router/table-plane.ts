@@ -58,9 +58,6 @@ export class TablePlane {
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
     const definition = restoredDefinition(table, target, overrides);
-    for (const record of await this.#reach.partitionsOf(table)) {
-      await this.#reach.atLeader(record, "archive", { partition: record.partition });
-    }
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
@@ -77,10 +74,6 @@ export class TablePlane {
       );
     });
     if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
-    // What is behind the moment is in the archive before there is a name for it.
-    for (const record of await this.#reach.partitionsOf(table)) {
-      await this.#reach.atLeader(record, "archive", { partition: record.partition });
-    }
     const { items, bytes } = await this.sizes(table);
     return await this.#ofMetadata("createBackup", { ...request, sizes: { items, bytes } });
   }

@@ -5,6 +5,7 @@ import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
 import type { WantedTimeToLive } from "../api/time-to-live.js";
+import type { PartitionRecord } from "../metadata/records.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { AtOnceRequest, AtOnceResult } from "../storage-node/at-once.js";
@@ -16,8 +17,17 @@ import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { PartitionSizes } from "../storage-node/size-methods.js";
+import type { FillStep } from "../storage-node/split-feed.js";
+import type { SplitPoint } from "../storage-node/split-point.js";
+import type { SplitProgress } from "../storage-node/split-progress.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
+
+/** How far a partition that is being filled is, and when it was last written to (Unix ms). */
+export interface Filled {
+  readonly progress: SplitProgress | null;
+  readonly timeMs: number;
+}
 
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
@@ -49,6 +59,25 @@ export interface NodeMethods {
   /** The partition keeps the index from now on, if it does not yet. */
   keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
   dropIndex: { params: { partition: number; number: number }; result: null };
+
+  /** The metadata's leader only: the partition is split at a hash, or where its items have half of their bytes. Resolves when that is written down. */
+  splitPartition: { params: { partition: number; at?: number }; result: { splitting: PartitionRecord } };
+  /** The partition's leader: how much it holds, and at which hash it is best split. */
+  splitPoint: { params: { partition: number }; result: SplitPoint };
+  /** The leader of a partition that is split: fills in one step more of a part. `progress`: how far it is known to be. */
+  feedPart: {
+    params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined };
+    result: Filled & { behind: number };
+  };
+  /** The part's leader: how far it is, after this step if it was the next one. */
+  fillPart: { params: { partition: number; step?: FillStep }; result: Filled };
+  /** The leader of a partition that is split: no writes any more. Nothing where a transaction has something prepared: to be asked again. */
+  sealPartition: {
+    params: { partition: number };
+    result: { sealed?: { slot: number; timeMs: number; told: boolean; inherited: Write[] } };
+  };
+  /** The part's leader: it is filled, and nothing is written to it before that moment. */
+  openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: null };
 
   createTable: {
     params: { definition: TableDefinition; restore?: RestoreSource };

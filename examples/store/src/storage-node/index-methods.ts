@@ -15,7 +15,7 @@ function upkeepOf(host: PartitionHost): IndexUpkeep {
 
 /** Resolves when what was decided is chosen; where that is nothing, when it is sure that this node may say so. */
 async function decided({ writer }: PartitionHost, decide: () => readonly Write[]): Promise<void> {
-  writer.assertLeading();
+  writer.assertWritable();
   const writes = decide();
   if (writes.length > 0) await writer.append(writes);
   else await writer.confirm([]);
@@ -27,7 +27,7 @@ export function indexMethods(partitionOf: (partition: number) => PartitionHost):
     async tellIndex({ partition, source, through, last, writes }) {
       const { writer } = partitionOf(partition);
       const key = sourceKey(source);
-      writer.assertLeading();
+      writer.assertWritable();
       const told = writer.newest(key);
       if (told !== undefined && readU64(told.bytes) >= through) await writer.confirm([key]);
       else if (!last) await writer.append(writes);

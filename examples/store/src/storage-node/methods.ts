@@ -5,6 +5,7 @@ import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
 import { setTimeToLive } from "../metadata/time-to-live.js";
+import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
 import { indexMethods } from "./index-methods.js";
@@ -13,6 +14,7 @@ import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import { sizeMethods } from "./size-methods.js";
+import { splitMethods } from "./split-methods.js";
 import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
 import { transactionMethods } from "./transaction-methods.js";
@@ -30,31 +32,46 @@ export interface NodeParts {
   readonly status: () => NodeStatus;
   readonly timeToLiveCooldownMs: number;
   readonly wal: Pick<Wal, "streams" | "stream">;
+  /** To the leaders of other partitions. */
+  readonly calls: Pick<LeaderCalls, "call">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
 async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
   const { leading, leader } = host.group.leadership();
   if (!leading) throw notLeader(leader);
-  return await settled(host.group.read(read));
+  return await settled(
+    host.group.read(() => {
+      host.assertReadable();
+      return read();
+    }),
+  );
+}
+
+/** As of whatever is applied here. */
+function eventual<T>(host: PartitionHost, read: () => T): T {
+  host.assertReadable();
+  return read();
 }
 
 /** What a node answers to routers and to other nodes. */
 export function nodeMethods(parts: NodeParts): Handlers {
-  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, timeToLiveCooldownMs } = parts;
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, calls, timeToLiveCooldownMs } =
+    parts;
   return {
     write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
 
     async get({ partition, key, consistent }) {
       const host = partitionOf(partition);
-      const value = consistent ? await linearizable(host, () => host.replica.get(key)) : host.replica.get(key);
+      const read = () => host.replica.get(key);
+      const value = consistent ? await linearizable(host, read) : eventual(host, read);
       return value === undefined ? { itemSizeBytes: 0 } : { json: value.json, itemSizeBytes: value.itemSizeBytes };
     },
 
     async page({ partition, request }) {
       const host = partitionOf(partition);
       const read = () => partitionPage(host.replica, request);
-      return request.consistent ? await linearizable(host, read) : read();
+      return request.consistent ? await linearizable(host, read) : eventual(host, read);
     },
 
     async submit({ partition, writes }) {
@@ -62,6 +79,11 @@ export function nodeMethods(parts: NodeParts): Handlers {
     },
 
     async createTable({ definition, restore }) {
+      if (restore !== undefined && "source" in restore) {
+        const { source } = restore;
+        // What is behind the moment is in the archive, whatever becomes of the source from here on.
+        await controller().archive(await metadata().read((view) => view.partitionsOfTable(source)));
+      }
       const table = await metadata().createTable(definition, restore);
       controller().wake();
       return table;
@@ -101,6 +123,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
     ...streamMethods(streams, () => controller().wake()),
     ...transactionMethods(partitionOf),
     ...indexMethods(partitionOf),
+    ...splitMethods(partitionOf, controller, calls),
     ...sizeMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {

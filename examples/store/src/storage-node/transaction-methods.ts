@@ -21,10 +21,16 @@ export function transactionMethods(partitionOf: (partition: number) => Partition
     abandon: ({ partition, transaction }) => partitionOf(partition).atOnce.abandon(transaction),
 
     async getVersioned({ partition, keys }) {
-      const { group, participant } = partitionOf(partition);
+      const host = partitionOf(partition);
+      const { group, participant } = host;
       const { leading, leader } = group.leadership();
       if (!leading) throw notLeader(leader);
-      return await settled(group.read(() => participant.versioned(keys)));
+      return await settled(
+        group.read(() => {
+          host.assertReadable();
+          return participant.versioned(keys);
+        }),
+      );
     },
   };
 }

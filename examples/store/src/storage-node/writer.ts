@@ -11,7 +11,7 @@ import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
-import { notLeader, settled } from "./paxos-errors.js";
+import { notLeader, settled, wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 import type { Tally, TallyChange } from "./tally.js";
 
@@ -43,6 +43,11 @@ export interface Decided {
 }
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
+
+function descriptionWrite(description: PartitionDescription): Write {
+  const bytes = encodeDescription(description);
+  return { op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length };
+}
 
 export const itemOf = (json: Uint8Array): Item =>
   JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
@@ -101,7 +106,7 @@ export class Writer {
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
-    this.assertLeading();
+    this.assertWritable();
     this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
@@ -143,8 +148,13 @@ export class Writer {
 
   /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
-    this.assertLeading();
-    return await this.#appendIndexed(writes).done;
+    this.assertWritable();
+    return await this.appendIndexed(writes);
+  }
+
+  /** As `submit`, in the turn of `assertWritable`; throws at once where nothing of it was taken. */
+  appendIndexed(writes: readonly Write[]): Promise<number> {
+    return this.#appendIndexed(writes).done;
   }
 
   #appendIndexed(
@@ -161,14 +171,24 @@ export class Writer {
    * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
    */
   async describe(description: PartitionDescription): Promise<number> {
-    this.assertLeading();
+    this.assertWritable();
     const { asOf } = this.#description();
     if (description.asOf < asOf) {
       const partition = `partition ${this.#replica.partition}`;
       throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
     }
-    const bytes = encodeDescription(description);
-    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+    return await this.submit([descriptionWrite(description)]);
+  }
+
+  /**
+   * Nothing is written behind this but what concerns the partition itself. Resolves with the slot in which that is said: all that anybody was told to be written stands before it.
+   */
+  async seal(): Promise<number> {
+    this.assertLeading();
+    const description = this.#description();
+    if (description.sealed) await this.confirm([DESCRIPTION_KEY]);
+    else await this.#append([descriptionWrite({ ...description, sealed: true })]);
+    return this.#replica.get(DESCRIPTION_KEY)?.slot as number;
   }
 
   /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
@@ -304,7 +324,7 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.assertLeading();
+    this.assertWritable();
     const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -312,7 +332,7 @@ export class Writer {
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.assertLeading();
+      this.assertWritable();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
@@ -379,6 +399,15 @@ export class Writer {
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
+  }
+
+  /**
+   * As `assertLeading`, for what changes items or what is said of them.
+   * @throws StoreError ERR_STORE_SPLIT where others have them by now
+   */
+  assertWritable(): void {
+    this.assertLeading();
+    if (this.#description().sealed) throw wasSplit(this.#replica.partition);
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

@@ -226,7 +226,9 @@ export class PaxosCore {
         if (replica.settings.role === "storage") replica.awaitsState = false;
         return;
       case "voice":
+        if (!replica.mute) return;
         replica.mute = false;
+        this.#election.mayStand();
         return;
       case "learners":
         this.#leader?.setLearners(event.learners);

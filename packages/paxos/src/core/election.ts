@@ -64,6 +64,16 @@ export class Election {
     this.#atMs = Math.max(replica.nowMs + waitMs, this.#acceptor.freeAtMs) + replica.jitterMs();
   }
 
+  /** What kept this replica from standing is over: no need to sit out the wait that was set because of it. */
+  mayStand(): void {
+    if (this.#ballot !== undefined || this.#asking !== undefined || this.#acceptor.following !== undefined) return;
+    const { nowMs } = this.#replica;
+    const soonest = Math.max(nowMs, this.#acceptor.freeAtMs) + this.#replica.jitterMs();
+    if (soonest >= this.#atMs) return;
+    this.#atMs = soonest;
+    this.#drawn = true;
+  }
+
   /** A leader was heard. The random wait is drawn once, when its grant has run out. */
   heard(waitMs = 0): void {
     this.#asking = undefined;

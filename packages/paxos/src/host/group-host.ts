@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { decodeBondMessage, encodeBondMessage } from "../core/bond-codec.js";
 import { type BondEffect, Bonds } from "../core/bonds.js";
-import { decodeMessage, encodeMessage } from "../core/codec.js";
+import { decodeMessage } from "../core/codec.js";
 import { founded, type MemberRole } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
@@ -113,7 +113,7 @@ export class GroupHost implements AsyncDisposable {
     this.#transport = transport;
     this.#settings = settings;
     this.nodeId = settings.nodeId;
-    this.#outbox = new Outbox(transport, encodeMessage);
+    this.#outbox = new Outbox(transport);
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#bonds = newBonds(settings);
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;

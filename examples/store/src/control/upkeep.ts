@@ -12,6 +12,13 @@ export interface Upkeep {
   readonly replaceAfterMs: number;
   /** What a transaction has prepared for so long has lost its coordinator, and is finished or cancelled by the nodes. */
   readonly recoverTransactionsAfterMs: number;
+  /** A partition whose items take so much is split. */
+  readonly splitBytes: number;
+  /** One that has been near so many units a second is split, where that helps: by the service's count, at its leader. */
+  readonly splitReadUnits: number;
+  readonly splitWriteUnits: number;
+  /** For so many seconds. */
+  readonly splitAfterSeconds: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,6 +29,10 @@ export const UPKEEP: Upkeep = {
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
+  splitBytes: 10 * 1024 ** 3,
+  splitReadUnits: 3_000,
+  splitWriteUnits: 1_000,
+  splitAfterSeconds: 60,
 };
 
 /** @throws RangeError */

@@ -14,6 +14,7 @@ import { wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 import { decodeProgress, SPLIT_KEY } from "./split-progress.js";
 import type { PartitionStatus } from "./status.js";
+import type { Usage } from "./usage.js";
 import { Writer } from "./writer.js";
 
 /** What a partition of a table needs for its indexes. */
@@ -21,6 +22,7 @@ export interface IndexParts extends Pick<IndexPropagatorOptions, "partitionsOf" 
   readonly table: () => TableRecord | undefined;
   /** It takes, or took, over from a partition that was split. */
   readonly isPart: boolean;
+  readonly usage: Usage;
 }
 
 /** One partition as this node runs it: the group, its state machine, the leader's side, the way to the archive. */
@@ -36,6 +38,8 @@ export class PartitionHost {
   /** Absent for the metadata's partition. */
   readonly indexes: IndexUpkeep | undefined;
   readonly propagator: IndexPropagator | undefined;
+  /** What is spent here; absent for the metadata's partition. */
+  readonly usage: Usage | undefined;
   readonly #machine: GroupMachine;
   readonly #ends: (() => void)[] = [];
   #isOpen: boolean;
@@ -51,6 +55,7 @@ export class PartitionHost {
     this.group = group;
     this.replica = replica;
     this.#isOpen = indexes?.isPart !== true;
+    this.usage = indexes?.usage;
     this.indexes = indexes && new IndexUpkeep(replica, indexes.table);
     this.writer = new Writer(group, replica, this.indexes);
     if (indexes !== undefined && this.indexes !== undefined) {

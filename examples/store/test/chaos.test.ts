@@ -1,5 +1,8 @@
+import { DescribeTableCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { assertLinearizable, kvKey, kvModel } from "@evenkeel/simulation";
 import { expect, test } from "vitest";
+import type { Item } from "../src/api/model.js";
+import { itemBytes } from "../src/api/size.js";
 import { NODE_IDS } from "../src/control/fleet.js";
 import type { ProcessFleet } from "../src/control/process-fleet.js";
 import { expectInAllReplicas } from "./support/replicas.js";
@@ -72,6 +75,13 @@ test("nodes are killed again and again while partitions split: nothing acknowled
     expect(acknowledged.size).toBeGreaterThan(10);
     expect(splitting.size).toBeGreaterThan(0);
     await expectInAllReplicas(fleet, acknowledged);
+    const [described, scanned] = await Promise.all([
+      dynamo.send(new DescribeTableCommand({ TableName: "chaos" })),
+      dynamo.send(new ScanCommand({ TableName: "chaos", ConsistentRead: true })),
+    ]);
+    expect(described.Table?.ItemCount).toBe(scanned.Count);
+    const bytes = (scanned.Items ?? []).reduce((sum, item) => sum + itemBytes(item as Item), 0);
+    expect(described.Table?.TableSizeBytes).toBe(bytes);
     assertLinearizable(history, kvModel<string>(), { partitionBy: kvKey });
   } finally {
     await store.close();

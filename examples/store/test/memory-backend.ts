@@ -4,7 +4,16 @@ import { type Backup, type BackupListRequest, backupId, listedBackups } from "..
 import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
 import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TableSizes,
+  WriteOp,
+} from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
 import { restoredDefinition } from "../src/api/tables.js";
 import { compareBytes } from "../src/api/text.js";
@@ -74,6 +83,12 @@ export class MemoryBackend implements Backend {
 
   async describeTable(name: string): Promise<TableRecord> {
     return this.#table(name, messages.tableNotFoundNamed(name)).record;
+  }
+
+  async sizes({ name }: TableRecord): Promise<TableSizes> {
+    const { entries } = this.#table(name);
+    const bytes = entries.reduce((sum, { item }) => sum + itemBytes(item), 0);
+    return { items: entries.length, bytes, indexes: {} };
   }
 
   async listTables({

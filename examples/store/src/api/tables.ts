@@ -4,7 +4,14 @@ import { checkTags } from "./control/tags.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
-import type { GlobalIndexDefinition, KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
+import type {
+  GlobalIndexDefinition,
+  KeyAttribute,
+  KeySchema,
+  TableDefinition,
+  TableRecord,
+  TableSizes,
+} from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
 import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
@@ -90,10 +97,10 @@ export function tableArn(name: string): string {
 }
 
 /**
- * A table as DescribeTable shows it. Size and count are the service's slow figures (it brings them up to date some times a day), and here
- * they are not kept yet: 0.
+ * A table as DescribeTable shows it.
+ * @param sizes absent: 0, as the service says it of a table that is new
  */
-export function tableDescription(table: TableRecord): Record<string, unknown> {
+export function tableDescription(table: TableRecord, sizes?: TableSizes): Record<string, unknown> {
   const { partition, sort } = table.keySchema;
   const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
@@ -107,11 +114,11 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     TableStatus: table.status,
     CreationDateTime: createdAt,
     ...describedSettings(table),
-    TableSizeBytes: 0,
-    ItemCount: 0,
+    TableSizeBytes: sizes?.bytes ?? 0,
+    ItemCount: sizes?.items ?? 0,
     TableArn: tableArn(table.name),
     TableId: table.tableId,
-    ...indexDescriptions(table, tableArn(table.name)),
+    ...indexDescriptions(table, tableArn(table.name), sizes?.indexes),
     ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },

@@ -11,6 +11,7 @@ import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { notLeader } from "../storage-node/paxos-errors.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { countSome } from "./counting.js";
 import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
 import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
@@ -84,6 +85,7 @@ export class Controller {
   readonly #splits: Rounds;
   readonly #triggers: SplitTriggers;
   readonly #expiry: Rounds;
+  readonly #counting: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -120,6 +122,7 @@ export class Controller {
     });
     const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
     this.#expiry = new Rounds(() => expiry.round());
+    this.#counting = new Rounds(() => countSome(partitions()));
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -294,6 +297,7 @@ export class Controller {
       this.#archive,
       this.#nodes,
       this.#expiry,
+      this.#counting,
       this.#splits,
       this.#splitting,
       this.#triggers,

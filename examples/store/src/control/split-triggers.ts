@@ -2,10 +2,12 @@ import { isLive, type PartitionRecord } from "../metadata/records.js";
 import type { MetadataView } from "../metadata/view.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
+import type { Replica } from "../storage-node/replica.js";
 import { middleOf } from "../storage-node/split-point.js";
+import { decodeTally, TALLY_KEY } from "../storage-node/tally-record.js";
 import type { Upkeep } from "./upkeep.js";
 
-/** A partition that was measured is measured again when this part of the bound has been written since. */
+/** One that is too large and was left whole, its items having one partition key, is looked at again when it has grown by this part of what it held. */
 const GROWN = 1 / 8;
 /** What could not be begun is not asked for again before. */
 const ASK_AGAIN_AFTER_MS = 10_000;
@@ -20,16 +22,21 @@ export interface SplitTriggersOptions {
   readonly split: (partition: number, at: number) => Promise<unknown>;
 }
 
+/** As the service counts; 0 where nobody has counted yet. */
+function bytesIn(replica: Pick<Replica, "get">): number {
+  const stored = replica.get(TALLY_KEY);
+  return stored === undefined ? 0 : decodeTally(stored.json).bytes;
+}
+
 /** What is known of a partition that is led here. */
 interface Known {
-  /** What it held when it was measured, and how much had been written then. */
-  measured?: { readonly bytes: number; readonly appliedBytes: number };
+  /** What it held when its middle was last looked for. */
+  lookedAtBytes: number;
   notBeforeMs: number;
 }
 
 /**
- * Looks, at each node for the partitions that it leads, whether one is too large or too busy, and has it split: where its bytes halve, or where what it has to do halves. A partition
- * cannot have grown by more than was written to it, so how much it holds is measured only where that may be too much.
+ * Looks, at each node for the partitions that it leads, whether one is too large or too busy, and has it split: where its bytes halve, or where what it has to do halves.
  */
 export class SplitTriggers {
   readonly #options: SplitTriggersOptions;
@@ -56,34 +63,27 @@ export class SplitTriggers {
 
   #look(host: Watched, record: PartitionRecord): void {
     const { partition, replica } = host;
-    const known = this.#known.get(partition) ?? { notBeforeMs: 0 };
+    const known = this.#known.get(partition) ?? { lookedAtBytes: 0, notBeforeMs: 0 };
     this.#known.set(partition, known);
     if (performance.now() < known.notBeforeMs) return;
     const busyAt = host.usage?.splitPoint();
     if (busyAt !== undefined) this.#split(known, partition, busyAt);
-    else if (this.#mayBeLarge(known, replica.appliedBytes))
-      this.#measuring ??= this.#measure(host, known, record).finally(() => {
+    else if (bytesIn(replica) >= Math.max(this.#options.upkeep.splitBytes, known.lookedAtBytes * (1 + GROWN)))
+      this.#measuring ??= this.#halve(host, known, record).finally(() => {
         this.#measuring = undefined;
       });
   }
 
-  #mayBeLarge({ measured }: Known, appliedBytes: number): boolean {
-    const { splitBytes } = this.#options.upkeep;
-    if (measured === undefined) return true;
-    const grown = appliedBytes - measured.appliedBytes;
-    return grown >= splitBytes * GROWN && measured.bytes + grown >= splitBytes;
-  }
-
-  /** Whatever it comes to: a value that has rotted is told by whoever reads it, and it is measured again later. */
-  async #measure(host: Watched, known: Known, record: PartitionRecord): Promise<void> {
+  /** Whatever it comes to: a value that has rotted is told by whoever reads it, and the middle is looked for again later. */
+  async #halve(host: Watched, known: Known, record: PartitionRecord): Promise<void> {
     const { partition, replica, group } = host;
-    const { appliedBytes } = replica;
+    const bytes = bytesIn(replica);
     const goesOn = () => !this.#closed && host.serves && group.leadership().ready;
     try {
-      const { bytes, at } = await middleOf(replica, record, goesOn);
+      const { at } = await middleOf(replica, record, goesOn);
       if (!goesOn()) return;
-      known.measured = { bytes, appliedBytes };
-      if (bytes >= this.#options.upkeep.splitBytes && at !== undefined) this.#split(known, partition, at);
+      known.lookedAtBytes = bytes;
+      if (at !== undefined) this.#split(known, partition, at);
     } catch {
       known.notBeforeMs = performance.now() + ASK_AGAIN_AFTER_MS;
     }
@@ -92,8 +92,8 @@ export class SplitTriggers {
   #split(known: Known, partition: number, at: number): void {
     known.notBeforeMs = performance.now() + ASK_AGAIN_AFTER_MS;
     this.#options.split(partition, at).catch((error: unknown) => {
-      // Its table is being changed, or there is nobody to ask: what was measured is forgotten, and found again.
-      if (error instanceof StoreError) delete known.measured;
+      // Its table is being changed, or there is nobody to ask.
+      if (error instanceof StoreError) known.lookedAtBytes = 0;
     });
   }
 

@@ -1,3 +1,4 @@
+import { COLLECTION_BYTES_MAX } from "../storage-node/tally.js";
 import { COORDINATOR_LOST_MS } from "../transactions/ledger-record.js";
 
 /** What happens unasked, and how often. Durations in milliseconds. */
@@ -19,6 +20,8 @@ export interface Upkeep {
   readonly splitWriteUnits: number;
   /** For so many seconds. */
   readonly splitAfterSeconds: number;
+  /** An item collection of a table with local indexes grows no further than this. */
+  readonly collectionBytesMax: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -33,6 +36,7 @@ export const UPKEEP: Upkeep = {
   splitReadUnits: 3_000,
   splitWriteUnits: 1_000,
   splitAfterSeconds: 60,
+  collectionBytesMax: COLLECTION_BYTES_MAX,
 };
 
 /** @throws RangeError */

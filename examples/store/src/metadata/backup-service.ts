@@ -2,6 +2,7 @@ import { BACKUPS_MAX, type Backup, type BackupListRequest, backupId, listedBacku
 import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
+import type { Sizes } from "../api/model.js";
 import type { Write } from "../storage-node/command.js";
 import { type BackupRecord, backupKey, type PartitionRecord } from "./records.js";
 import type { MetadataService } from "./service.js";
@@ -27,7 +28,7 @@ export class BackupService {
     this.#options = options;
   }
 
-  async create(tableName: string, name: string, untilMs: number): Promise<Backup> {
+  async create(tableName: string, name: string, untilMs: number, sizes?: Sizes): Promise<Backup> {
     const { metadata, view, newDistinction, archive } = this.#options;
     let record: BackupRecord | undefined;
     let archived: readonly PartitionRecord[] = [];
@@ -45,7 +46,7 @@ export class BackupService {
         return [];
       }
       const id = backupId(untilMs, newDistinction());
-      record = { id, name, table, untilMs, partitions };
+      record = { id, name, table, untilMs, partitions, ...(sizes && { sizes }) };
       const bytes = Buffer.from(JSON.stringify(record));
       return [{ op: "put", key: backupKey(id), bytes, itemSizeBytes: bytes.length }];
     };

@@ -103,9 +103,6 @@ export function partitionKey(record: PartitionRecord): Buffer {
   return filledFrom === undefined ? routeKey(tableId, hashFrom) : Buffer.from(`c/${partition}`);
 }
 
-/** The smallest key above every route of the table that starts at or below `hash`. */
-export const routeKeyAfter = (tableId: string, hash: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hash)}\0`);
-
 /** Metadata are JSON under their keys. */
 export function putRecord(key: Uint8Array, value: unknown): PutWrite {
   const bytes = Buffer.from(JSON.stringify(value));

@@ -9,6 +9,7 @@ import type {
   PageRequest,
   TableDefinition,
   TableRecord,
+  TableSizes,
   TransactOp,
   WriteOp,
 } from "../api/model.js";
@@ -27,6 +28,8 @@ export interface WriteOutcome {
   /** Write units consumed, those of indexes included. */
   readonly units: number;
   readonly indexUnits?: IndexUnits;
+  /** What the item's collection weighs, where that is measured. */
+  readonly collectionBytes?: number;
 }
 
 export interface GetOutcome {
@@ -57,6 +60,7 @@ export interface TransactWriteOutcome {
     readonly beforeBytes: number;
     readonly afterBytes: number;
     readonly indexUnits?: IndexUnits;
+    readonly collectionBytes?: number;
   }[];
   /** The same request was carried out before, under the same token: nothing was done now. */
   readonly repeated: boolean;
@@ -76,6 +80,8 @@ export interface Backend {
   updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
+  /** How much a table holds, about now. Never throws: what cannot be asked is left out. */
+  sizes(table: TableRecord): Promise<TableSizes>;
   listTables(request: {
     readonly after?: string;
     readonly limitMax: number;

@@ -1,6 +1,6 @@
 import { ApiError } from "../api/errors.js";
 import type { TableRecord } from "../api/model.js";
-import type { PartitionRecord } from "../metadata/records.js";
+import { HASH_END, type PartitionRecord } from "../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { LeaderCalls } from "./leader-calls.js";
@@ -42,6 +42,18 @@ export class Reach {
       this.atLeader(record, method, params),
   };
 
+  /** Those that there are routes to, without waiting for any to come. */
+  async knownPartitions({ tableId }: Ring): Promise<PartitionRecord[]> {
+    const found: PartitionRecord[] = [];
+    for (let hash = 0; hash < HASH_END; ) {
+      const record = await this.#routes.partition(tableId, hash);
+      if (record === undefined || record.hashTo <= hash) break;
+      found.push(record);
+      hash = record.hashTo;
+    }
+    return found;
+  }
+
   /**
    * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, or that it is split, the route is an old one: the
    * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
@@ -82,11 +94,16 @@ export class Reach {
   }
 
   /** Any replica that answers, beginning with another one each time. */
-  async atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+  async atAny<M extends Method>(
+    record: PartitionRecord,
+    method: M,
+    params: Params<M>,
+    deadlineMs = this.#deadlineMs,
+  ): Promise<Result<M>> {
     let failure: StoreError | undefined;
     const first = this.#turn++;
     // A silent one must leave time for the others.
-    const timeoutMs = this.#deadlineMs / record.members.length;
+    const timeoutMs = deadlineMs / record.members.length;
     for (let i = 0; i < record.members.length; i++) {
       const node = record.members[(first + i) % record.members.length] as string;
       try {

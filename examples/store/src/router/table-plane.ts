@@ -3,14 +3,17 @@ import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
-import type { TableDefinition, TableRecord } from "../api/model.js";
+import type { Sizes, TableDefinition, TableRecord, TableSizes } from "../api/model.js";
 import { restoredDefinition } from "../api/tables.js";
 import type { TimeToLive } from "../api/time-to-live.js";
 import { METADATA_PARTITION } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
 import type { LeaderCalls } from "./leader-calls.js";
-import type { Reach } from "./reach.js";
+import type { Reach, Ring } from "./reach.js";
 import type { Routes } from "./routes.js";
+
+/** Nobody waits longer for how large a table is. */
+const SIZES_DEADLINE_MS = 1_500;
 
 export interface TablePlaneParts {
   readonly routes: Routes;
@@ -69,7 +72,8 @@ export class TablePlane {
       );
     });
     if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
-    return await this.#ofMetadata("createBackup", request);
+    const { items, bytes } = await this.sizes(table);
+    return await this.#ofMetadata("createBackup", { ...request, sizes: { items, bytes } });
   }
 
   async describeBackup(id: string): Promise<Backup> {
@@ -118,6 +122,26 @@ export class TablePlane {
     return await this.#metadata("describeTable", { name });
   }
 
+  async sizes(table: TableRecord): Promise<TableSizes> {
+    const ofTable = await this.#partitionSizes(table);
+    const indexes: Record<string, Sizes> = {};
+    for (const { name, number } of table.localIndexes ?? [])
+      indexes[name] = sumOf(ofTable.flatMap(({ locals }) => locals.find((local) => local.number === number) ?? []));
+    for (const { name, indexId } of table.globalIndexes ?? [])
+      indexes[name] = sumOf(await this.#partitionSizes({ name: table.name, tableId: indexId }));
+    return { ...sumOf(ofTable), indexes };
+  }
+
+  /** Those that answer. */
+  async #partitionSizes(ring: Ring): Promise<Result<"sizes">[]> {
+    const records = await this.#reach.knownPartitions(ring);
+    const asked = records.map((record) =>
+      this.#reach.atAny(record, "sizes", { partition: record.partition }, SIZES_DEADLINE_MS),
+    );
+    const answers = await Promise.allSettled(asked);
+    return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+  }
+
   async listTables({
     after,
     limitMax,
@@ -140,6 +164,11 @@ export class TablePlane {
     return table;
   }
 }
+
+const sumOf = (some: readonly Sizes[]): Sizes => ({
+  items: some.reduce((sum, { items }) => sum + items, 0),
+  bytes: some.reduce((sum, { bytes }) => sum + bytes, 0),
+});
 
 /** A restore has names of its own for what other operations call otherwise. */
 function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {

@@ -2,7 +2,7 @@ import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
-import type { Page, PageRequest, TableDefinition } from "../api/model.js";
+import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
 import type { TimeToLive } from "../api/time-to-live.js";
 import type { PartitionRecord } from "../metadata/records.js";
@@ -16,6 +16,7 @@ import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
 import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
+import type { PartitionSizes } from "../storage-node/size-methods.js";
 import type { FillStep, HashRange } from "../storage-node/split-feed.js";
 import type { SplitPoint } from "../storage-node/split-point.js";
 import type { SplitProgress } from "../storage-node/split-progress.js";
@@ -35,6 +36,8 @@ export interface NodeMethods {
     params: { partition: number; key: Uint8Array; consistent: boolean };
     result: { json?: Uint8Array; itemSizeBytes: number };
   };
+  /** Any replica: how much the partition holds; see `Tally`. */
+  sizes: { params: { partition: number }; result: PartitionSizes };
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
 
@@ -81,7 +84,7 @@ export interface NodeMethods {
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
-  createBackup: { params: { tableName: string; name: string; untilMs: number }; result: Backup };
+  createBackup: { params: { tableName: string; name: string; untilMs: number; sizes?: Sizes }; result: Backup };
   deleteBackup: { params: { id: string }; result: Backup };
   describeBackup: { params: { id: string }; result: Backup };
   listBackups: { params: BackupListRequest; result: { backups: Backup[]; more: boolean } };

@@ -14,6 +14,7 @@ import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
+import { sizeMethods } from "./size-methods.js";
 import { splitMethods } from "./split-methods.js";
 import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
@@ -103,7 +104,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    createBackup: ({ tableName, name, untilMs }) => backups().create(tableName, name, untilMs),
+    createBackup: ({ tableName, name, untilMs, sizes }) => backups().create(tableName, name, untilMs, sizes),
     deleteBackup: ({ id }) => backups().delete(id),
     describeBackup: ({ id }) => backups().describe(id),
     listBackups: (request) => backups().list(request),
@@ -125,6 +126,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
     ...transactionMethods(partitionOf),
     ...indexMethods(partitionOf),
     ...splitMethods(partitionOf, controller, calls),
+    ...sizeMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

@@ -243,6 +243,7 @@ export class StorageNode {
       isPart: filledFrom !== undefined || sinceMs !== undefined,
       usage: new Usage({ hashFrom, hashTo }, { seconds, readUnits, writeUnits }),
       table: () => this.#view.tableOf(partition),
+      collectionBytesMax: this.#options.upkeep.collectionBytesMax,
       partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
       calls: this.#calls,
     };

@@ -14,6 +14,7 @@ import { wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 import { decodeProgress, SPLIT_KEY } from "./split-progress.js";
 import type { PartitionStatus } from "./status.js";
+import { Tally } from "./tally.js";
 import type { Usage } from "./usage.js";
 import { Writer } from "./writer.js";
 
@@ -23,6 +24,7 @@ export interface IndexParts extends Pick<IndexPropagatorOptions, "partitionsOf" 
   /** It takes, or took, over from a partition that was split. */
   readonly isPart: boolean;
   readonly usage: Usage;
+  readonly collectionBytesMax: number;
 }
 
 /** One partition as this node runs it: the group, its state machine, the leader's side, the way to the archive. */
@@ -57,7 +59,7 @@ export class PartitionHost {
     this.#isOpen = indexes?.isPart !== true;
     this.usage = indexes?.usage;
     this.indexes = indexes && new IndexUpkeep(replica, indexes.table);
-    this.writer = new Writer(group, replica, this.indexes);
+    this.writer = new Writer(group, replica, this.indexes, indexes && new Tally(replica, indexes.table, indexes));
     if (indexes !== undefined && this.indexes !== undefined) {
       const { partition, writer, indexes: upkeep } = this;
       const propagator = new IndexPropagator({ ...indexes, partition, group, replica, writer, upkeep });

@@ -13,6 +13,7 @@ import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled, wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
+import type { Tally, TallyChange } from "./tally.js";
 
 /** Writes applied but not yet in the B-tree, past which the leader takes no more. */
 const BACKLOG_MAX = 100_000;
@@ -25,6 +26,8 @@ export interface WriteResult {
   readonly afterBytes: number;
   /** Write units by name of the secondary index, where any changed. */
   readonly indexUnits?: Readonly<Record<string, number>>;
+  /** What the item's collection weighs, where the table has local indexes. */
+  readonly collectionBytes?: number;
 }
 
 interface Pending {
@@ -74,6 +77,7 @@ export class Writer {
   readonly #group: Group<number>;
   readonly #replica: Replica;
   readonly #indexes: IndexUpkeep | undefined;
+  readonly #tally: Tally | undefined;
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
@@ -83,15 +87,20 @@ export class Writer {
   readonly locks: Locks;
   #lastTimeMs = 0;
 
-  /** @param indexes absent: none, whatever the table */
-  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep) {
+  /**
+   * @param indexes absent: none, whatever the table
+   * @param tally absent: nothing is counted
+   */
+  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep, tally?: Tally) {
     this.#group = group;
     this.#replica = replica;
     this.#indexes = indexes;
+    this.#tally = tally;
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
       () => this.#forget(),
+      () => tally?.closing() ?? [],
     );
     this.locks = new Locks(replica);
   }
@@ -106,13 +115,14 @@ export class Writer {
     const indexes = this.#indexes?.active === true ? this.#indexes : undefined;
     if (indexes === undefined && op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
       const { json, itemSizeBytes } = op;
-      await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
+      await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }], undefined, () => current);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
     const before = current === undefined ? undefined : itemOf(current.bytes);
     let outcome: Decided;
     try {
       outcome = this.decide(key, op, before);
+      this.assertCollectionRoom(outcome.write);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
@@ -120,13 +130,20 @@ export class Writer {
     const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
-      return { beforeBytes: 0, afterBytes: 0 };
+      return { beforeBytes: 0, afterBytes: 0, ...this.#collection(key) };
     }
     const why = op.kind === "delete" && op.expired ? "expired" : undefined;
     const { done, indexUnits } = this.#appendIndexed([write], why);
+    const collection = this.#collection(key);
     await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
+    return {
+      beforeBytes,
+      afterBytes,
+      ...(attributes && { attributes }),
+      ...(indexUnits && { indexUnits }),
+      ...collection,
+    };
   }
 
   /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
@@ -197,6 +214,35 @@ export class Writer {
     return this.#indexes.units([write], (key) => this.newest(key)?.bytes, { always });
   }
 
+  /** @throws ApiError ItemCollectionSizeLimitExceededException */
+  assertCollectionRoom(write: Write): void {
+    this.#tally?.assertRoom([write], (key) => this.newest(key));
+  }
+
+  /** What the item's collection weighs with what is decided; undefined where the table has no local indexes. */
+  collectionBytes(itemKey: Uint8Array): number | undefined {
+    if (this.#tally?.measuresCollections !== true) return undefined;
+    return this.#tally.collectionBytes(itemKey, (key) => this.newest(key));
+  }
+
+  #collection(key: Uint8Array): Pick<WriteResult, "collectionBytes"> {
+    const collectionBytes = this.collectionBytes(key);
+    return collectionBytes === undefined ? {} : { collectionBytes };
+  }
+
+  /** Counts some of what was there before anybody counted. True where there is more. */
+  async count(): Promise<boolean> {
+    this.assertLeading();
+    const tally = this.#tally;
+    if (tally?.lacksSome !== true) return false;
+    const pending = [...this.#pending.values()].map(({ write }) => write.key);
+    await this.#appendCounted(
+      tally.step(pending, (key) => this.newest(key)),
+      [],
+    );
+    return tally.lacksSome;
+  }
+
   /** What a key holds, with what is decided and not chosen yet. */
   newest(key: Uint8Array): Image | undefined {
     return this.#current(key, this.#pending.get(keyText(key)));
@@ -218,11 +264,27 @@ export class Writer {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
-  /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
-  #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
+  /**
+   * @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up
+   * @param current what the writes' keys hold, where that was looked up already
+   */
+  #append(
+    writes: readonly Write[],
+    why?: "repaired" | "expired",
+    current = (key: Uint8Array) => this.newest(key),
+  ): Promise<number> {
+    // What rotted is counted as what it was.
+    const change = why === "repaired" ? undefined : this.#tally?.changeOf(writes, current);
     const noted = why !== "repaired" && this.#description().recordsChanges;
-    const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
-    return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
+    const all = noted ? withChangeNotes(writes, current, why === "expired") : writes;
+    return change === undefined ? this.#appendNoted(all) : this.#appendCounted(change, all);
+  }
+
+  #appendCounted(change: TallyChange, writes: readonly Write[]): Promise<number> {
+    const collections = this.#tally?.collectionWrites(change, (key) => this.newest(key)) ?? [];
+    const done = this.#appendNoted(collections.length === 0 ? writes : [...writes, ...collections]);
+    this.#tally?.take(change);
+    return done;
   }
 
   #description(): PartitionDescription {
@@ -311,6 +373,7 @@ export class Writer {
     this.#pending.clear();
     this.locks.forget();
     this.#indexes?.forget();
+    this.#tally?.forget();
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {

@@ -68,7 +68,9 @@ export class Splitting {
     const record = this.#options.view.partitions.get(partition);
     if (record === undefined)
       throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `there is no partition ${partition} to be split`);
-    const { at } = await this.#options.calls.call(partition, record.members, "splitPoint", { partition });
+    const { members, hashFrom, hashTo } = record;
+    const range = { hashFrom, hashTo };
+    const { at } = await this.#options.calls.call(partition, members, "splitPoint", { partition, range });
     if (at === undefined)
       throw new StoreError("ERR_STORE_CONFLICT", `partition ${partition} has items of fewer than two partition keys`);
     return at;
@@ -82,6 +84,8 @@ export class Splitting {
       if (closed !== undefined) this.#begin(partition, () => this.#retire(partition));
       else if (splitting !== undefined) this.#begin(partition, () => this.#split(record));
     }
+    for (const partition of this.#failed.keys())
+      if (!view.partitions.has(partition) && !view.closed.has(partition)) this.#failed.delete(partition);
     for (const { partition, closed } of view.closed.values()) {
       if (closed?.archived && closed.untilMs < nowMs() - restorableMs)
         this.#begin(partition, () => splits.forget(partition));

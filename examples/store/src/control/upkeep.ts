@@ -15,6 +15,13 @@ export interface Upkeep {
   readonly recoverTransactionsAfterMs: number;
   /** A table's time to live is changed once in this time. */
   readonly timeToLiveCooldownMs: number;
+  /** A partition whose items take so much is split. */
+  readonly splitBytes: number;
+  /** One that has been near so many units a second is split, where that helps: by the service's count, at its leader. */
+  readonly splitReadUnits: number;
+  readonly splitWriteUnits: number;
+  /** For so many seconds. */
+  readonly splitAfterSeconds: number;
   /** An item collection of a table with local indexes grows no further than this. */
   readonly collectionBytesMax: number;
 }
@@ -28,6 +35,10 @@ export const UPKEEP: Upkeep = {
   replaceAfterMs: 60_000,
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
   timeToLiveCooldownMs: 3_600_000,
+  splitBytes: 10 * 1024 ** 3,
+  splitReadUnits: 3_000,
+  splitWriteUnits: 1_000,
+  splitAfterSeconds: 60,
   collectionBytesMax: COLLECTION_BYTES_MAX,
 };
 

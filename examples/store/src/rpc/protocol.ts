@@ -17,7 +17,7 @@ import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { PartitionSizes } from "../storage-node/size-methods.js";
-import type { FillStep } from "../storage-node/split-feed.js";
+import type { FillStep, HashRange } from "../storage-node/split-feed.js";
 import type { SplitPoint } from "../storage-node/split-point.js";
 import type { SplitProgress } from "../storage-node/split-progress.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -63,7 +63,7 @@ export interface NodeMethods {
   /** The metadata's leader only: the partition is split at a hash, or where its items have half of their bytes. Resolves when that is written down. */
   splitPartition: { params: { partition: number; at?: number }; result: { splitting: PartitionRecord } };
   /** The partition's leader: how much it holds, and at which hash it is best split. */
-  splitPoint: { params: { partition: number }; result: SplitPoint };
+  splitPoint: { params: { partition: number; range: HashRange }; result: SplitPoint };
   /** The leader of a partition that is split: fills in one step more of a part. `progress`: how far it is known to be. */
   feedPart: {
     params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined };

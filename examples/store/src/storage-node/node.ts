@@ -27,6 +27,7 @@ import { type IndexParts, PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
+import { Usage } from "./usage.js";
 
 /**
  * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
@@ -221,7 +222,7 @@ export class StorageNode {
     partition: number,
     founders: readonly string[],
     beforeJoining: (replica: Replica) => void = () => undefined,
-    isPart = false,
+    record?: PartitionRecord,
   ): Promise<PartitionHost> {
     const replica = new Replica(partition, this.#tree, this.#applier);
     const machine = new GroupMachine(replica, this.#tree, this.#applier);
@@ -231,15 +232,17 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition, isPart);
+    const indexes = record && this.#indexParts(record);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
   }
 
-  #indexParts(partition: number, isPart: boolean): IndexParts {
+  #indexParts({ partition, filledFrom, sinceMs, hashFrom, hashTo }: PartitionRecord): IndexParts {
+    const { splitReadUnits: readUnits, splitWriteUnits: writeUnits, splitAfterSeconds: seconds } = this.#options.upkeep;
     return {
-      isPart,
+      isPart: filledFrom !== undefined || sinceMs !== undefined,
+      usage: new Usage({ hashFrom, hashTo }, { seconds, readUnits, writeUnits }),
       table: () => this.#view.tableOf(partition),
       collectionBytesMax: this.#options.upkeep.collectionBytesMax,
       partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
@@ -352,8 +355,8 @@ export class StorageNode {
   }
 
   async #join(record: PartitionRecord): Promise<void> {
-    const { partition, members, founders = members, filledFrom, sinceMs } = record;
-    await this.#open(partition, founders, undefined, filledFrom !== undefined || sinceMs !== undefined);
+    const { partition, members, founders = members } = record;
+    await this.#open(partition, founders, undefined, record);
   }
 
   async #joinLog({ partition, members, founders = members }: PartitionRecord): Promise<void> {

@@ -18,9 +18,9 @@ import type { Entry, EntryKind } from "./types.js";
 /**
  * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
  * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry, 3 only for the question of
- * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 only for groups that sleep.
+ * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 and 6 only for groups that sleep.
  */
-export const MESSAGE_VERSION = 5;
+export const MESSAGE_VERSION = 6;
 const MESSAGE_VERSION_MIN = 1;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
@@ -82,6 +82,7 @@ function versionOf(message: Message): number {
     case "heartbeat":
       return 1;
     case "sleep":
+      return message.bond === undefined ? 5 : 6;
     case "asleep":
       return 5;
     case "doubt":
@@ -230,6 +231,7 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
     case "sleep":
       writeStamp(out, m);
       out.varint(m.logEnd);
+      if (m.bond !== undefined) writeBond(out, m.bond);
       return;
     case "asleep":
       writeBallot(out, m.ballot);
@@ -325,7 +327,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       return { type, id, promised, ...rank, members };
     }
     case "sleep":
-      return { type, ...readStamp(input), logEnd: input.varint() };
+      return { type, ...readStamp(input), logEnd: input.varint(), ...(version >= 6 ? { bond: readBond(input) } : {}) };
     case "asleep":
       return { type, ballot: readBallot(input), round: input.varint(), bond: readBond(input) };
   }

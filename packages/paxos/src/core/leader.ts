@@ -236,7 +236,8 @@ export class Leader implements Reign {
     const sleep = { type: "sleep", ...stamp, logEnd: this.#replica.log.end } as const;
     const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
     for (const peer of this.#peers.all) {
-      this.#replica.send(peer.node, asks && this.#sleep?.invites(peer, this.round) ? sleep : heartbeat);
+      const bond = asks ? this.#sleep?.invites(peer, this.round) : undefined;
+      this.#replica.send(peer.node, bond === undefined ? heartbeat : { ...sleep, bond });
       if (peer.role === "storage" || held <= peer.releasedThrough) continue;
       peer.releasedThrough = held;
       this.#replica.send(peer.node, { type: "releasable", throughSlot: held });

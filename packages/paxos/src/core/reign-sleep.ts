@@ -66,11 +66,11 @@ export class ReignSleep {
     return true;
   }
 
-  /** Whether this peer is asked in the round that begins. One that has never echoed may be of a release that does not know of sleep. */
-  invites({ node }: Peer, round: number): boolean {
-    if (this.#replica.bonds?.knows(node) !== true) return false;
-    this.#asked.set(node, round);
-    return true;
+  /** In which bond this peer is asked to sleep in the round that begins; none where it does not echo us, be it that its release does not know of sleep. */
+  invites({ node }: Peer, round: number): BondId | undefined {
+    const bond = this.#replica.bonds?.echoedBy(node);
+    if (bond !== undefined) this.#asked.set(node, round);
+    return bond;
   }
 
   onAsleep(from: string, { round, bond }: Asleep, quiet: boolean): void {

@@ -16,6 +16,7 @@ import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
 import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
+import { Neighbours } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
@@ -85,6 +86,7 @@ export class GroupHost implements AsyncDisposable {
   readonly #addressees = new Addressees<Replica<unknown>>();
   readonly #bonds: Bonds;
   readonly #leaseMs: number;
+  readonly #neighbours: Neighbours;
   readonly #dormitory: Dormitory<Replica<unknown>>;
   readonly #candidates: Candidates<Replica<unknown>>;
   /** Groups that were closed here while they slept, and under whom. */
@@ -118,6 +120,7 @@ export class GroupHost implements AsyncDisposable {
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#bonds = newBonds(settings);
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
+    this.#neighbours = new Neighbours(this.#bonds, 10 * this.#leaseMs);
     const voteTimeoutMs = settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs;
     this.#dormitory = new Dormitory(this.nodeId, voteTimeoutMs);
     this.#candidates = new Candidates(this.nodeId, voteTimeoutMs);
@@ -129,7 +132,7 @@ export class GroupHost implements AsyncDisposable {
         this.#candidates.settle(replica);
       },
       know: (nodes) => {
-        for (const node of nodes) if (node !== this.nodeId) this.#bonds.know(node);
+        for (const node of nodes) if (node !== this.nodeId) this.#neighbours.know(node);
       },
       post: (to, replica, message) => {
         this.#outbox.put(to, replica.wireId, message);
@@ -295,6 +298,7 @@ export class GroupHost implements AsyncDisposable {
   #tick(): void {
     const nowMs = this.#settings.now();
     if (this.#replicas.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
+    this.#neighbours.tick(nowMs, () => this.#replicas.values());
     this.#dormitory.tick(nowMs);
     this.#agenda.due(nowMs, (replica) => this.#candidates.due(replica, nowMs));
     this.#candidates.tick(nowMs);

@@ -129,7 +129,7 @@ export class Replica<R> implements Group<R> {
   }
 
   votes(node: string): boolean {
-    return nodesOf(this.#core.configuration).includes(node);
+    return !this.#core.departed && nodesOf(this.#core.configuration).includes(node);
   }
 
   wake(waitMs: number): void {

@@ -12,6 +12,7 @@ const BEHIND_MAX = 500;
 const PAUSE_MS = 10;
 /** Copying goes on for as long as it paused before: half of the time, whatever the load, and no longer than this. */
 const COPY_PAUSE_MS_MAX = 250;
+const UNHEARD_MS_MAX = 10_000;
 const RETRY_AFTER_MS = 500;
 const RETRY_AFTER_MS_MAX = 30_000;
 
@@ -175,9 +176,19 @@ export class Splitting {
     await this.#options.splits.archived(partition);
   }
 
+  /** Nodes hear a moment later which partitions they have. */
   async #call<M extends Method>(partition: number, method: M, params: Params<M>): Promise<Result<M>> {
-    if (this.#closed) throw new StoreError("ERR_STORE_CLOSED", "the node closes");
-    return await this.#options.calls.call(partition, this.#record(partition).members, method, params);
+    const giveUpAt = performance.now() + UNHEARD_MS_MAX;
+    for (;;) {
+      if (this.#closed) throw new StoreError("ERR_STORE_CLOSED", "the node closes");
+      try {
+        return await this.#options.calls.call(partition, this.#record(partition).members, method, params);
+      } catch (error) {
+        const isUnheardOf = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
+        if (!isUnheardOf || performance.now() > giveUpAt) throw error;
+        await this.#pause(PAUSE_MS);
+      }
+    }
   }
 
   /** As it is now: its members change, and it may be gone. */

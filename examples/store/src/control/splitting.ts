@@ -18,7 +18,7 @@ const RETRY_AFTER_MS_MAX = 30_000;
 
 /** Published with `{ partition, parts, at, standStillMs }`. */
 const split = channel("evenkeel:store:partition-split");
-/** Published with `{ partition, error }`; it is tried again. */
+/** Published with `{ partition, error, failures }`; it is tried again. */
 const failed = channel("evenkeel:store:split-failed");
 
 type Sealed = NonNullable<Result<"sealPartition">["sealed"]>;
@@ -108,7 +108,7 @@ export class Splitting {
           const pauseMs = Math.min(RETRY_AFTER_MS * 2 ** failures, RETRY_AFTER_MS_MAX);
           this.#failed.set(partition, { failures: failures + 1, notBeforeMs: performance.now() + pauseMs });
           this.#lastFailure = error;
-          if (failed.hasSubscribers && !this.#closed) failed.publish({ partition, error });
+          if (failed.hasSubscribers && !this.#closed) failed.publish({ partition, error, failures: failures + 1 });
         },
       )
       .finally(() => this.#running.delete(partition));

@@ -146,6 +146,15 @@ export interface NodeMethods {
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
   /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
   scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** Chosen entries of slots `first` to `through` as the node's log holds them: see `chosenEntries`. ERR_STORE_BEHIND where it does not hold all of them. */
+  logDigests: {
+    params: { partition: number; first: number; through: number; ranges: readonly KeyRange[] };
+    result: { digests: readonly Digest[] };
+  };
+  logEntries: {
+    params: { partition: number; first: number; through: number; range: KeyRange; bytesMax: number };
+    result: { entries: Entry[]; more: boolean };
+  };
   /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
   mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */

@@ -137,8 +137,13 @@ export class Splitting {
     }
     const atMs = Math.max(nowMs(), ...[sealed, ...whole].map(({ timeMs }) => timeMs + 1));
     const { inherited } = sealed;
-    await Promise.all(parts.map((part) => this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited })));
-    await splits.takenOver(partition, { atMs, slot });
+    const opened = await Promise.all(
+      parts.map(async (part) => {
+        const { slot } = await this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited });
+        return [part, slot] as const;
+      }),
+    );
+    await splits.takenOver(partition, { atMs, slot, openedAt: new Map(opened) });
     const standStillMs = performance.now() - sealedAt;
     if (split.hasSubscribers) split.publish({ partition, parts, at, standStillMs });
   }

@@ -40,7 +40,9 @@ export function insert(state: number[], letter: number, from: number): void {
   let at = state.length;
   while (at > from && (state[at - 1] as number) > letter) at--;
   if (at > from && state[at - 1] === letter) return;
-  state.splice(at, 0, letter);
+  state.push(letter);
+  for (let i = state.length - 1; i > at; i--) state[i] = state[i - 1] as number;
+  state[at] = letter;
 }
 
 export function messageText(message: Message | Beat): string {

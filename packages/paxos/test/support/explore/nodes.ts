@@ -195,6 +195,11 @@ export class Nodes {
     return this.#react(from, nowMs, ({ step }) => void step({ type: "read", id: 1, nowMs }));
   }
 
+  handOver(from: number, heir: number, nowMs: number): Reaction {
+    const to = this.#o.nodes[heir] as string;
+    return this.#react(from, nowMs, ({ step }) => void step({ type: "handOver", to, nowMs }));
+  }
+
   /** The timer of the node: beats. */
   beat(from: number, nowMs: number): Reaction {
     return this.#react(from, nowMs, ({ vessel, carryOut }) => {

@@ -3,13 +3,13 @@ import type { Ballot } from "./ballot.js";
 import type { BondView } from "./bonds.js";
 import { sendChosen } from "./catch-up.js";
 import type { Configuration } from "./configuration.js";
+import { Departure } from "./departure.js";
 import { type Doubt, RANK_ZERO, rankOf } from "./doubt.js";
 import { Election } from "./election.js";
 import { Leader } from "./leader.js";
 import type { Message } from "./messages.js";
 import { settings } from "./options.js";
 import type { Progress } from "./peers.js";
-import type { Membership } from "./quorum.js";
 import { Replica } from "./replica.js";
 import type { CoreEvent, CoreOptions, Effect, PersistedState, Position } from "./types.js";
 
@@ -35,8 +35,7 @@ export class PaxosCore {
   readonly #acceptor: Acceptor;
   readonly #election: Election;
   #leader: Leader | undefined;
-  /** Of what is chosen; looked at again only when it changes. */
-  #membership: Membership;
+  readonly #departure: Departure;
 
   /**
    * `bonds`: those of the node, shared by its groups. They must outlive the core, and are asked, not changed, but for the time.
@@ -46,8 +45,7 @@ export class PaxosCore {
   constructor(options: CoreOptions, persisted: PersistedState, nowMs: number, bonds?: BondView) {
     const replica = new Replica(settings(options), persisted, nowMs, bonds);
     this.#replica = replica;
-    this.#membership = replica.configurations.at(replica.knownChosen);
-    replica.departed = this.#membership.configuration.departed.includes(replica.self);
+    this.#departure = new Departure(replica);
     this.#acceptor = new Acceptor(replica, {
       leaseHeld: () => this.#leader?.leaseHeld() ?? false,
       yield: () => {
@@ -75,7 +73,7 @@ export class PaxosCore {
     replica.effects = [];
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
-    this.#noticeDeparture();
+    if (this.#departure.noticed()) this.#depart();
     if (replica.doubt !== undefined) this.#settleDoubt(replica.doubt);
     this.#passOn();
     return replica.effects;
@@ -88,6 +86,11 @@ export class PaxosCore {
   /** Leading, and everything that earlier leaders had chosen is chosen and reported here: reads may begin. */
   get ready(): boolean {
     return this.#leader?.ready ?? false;
+  }
+
+  /** Asking for votes. */
+  get standing(): boolean {
+    return this.#election.standing;
   }
 
   /** Who leads, as far as this replica knows. */
@@ -228,7 +231,9 @@ export class PaxosCore {
         if (replica.settings.role === "storage") replica.awaitsState = false;
         return;
       case "voice":
+        if (!replica.mute) return;
         replica.mute = false;
+        this.#election.mayStand();
         return;
       case "learners":
         this.#leader?.setLearners(event.learners);
@@ -249,14 +254,14 @@ export class PaxosCore {
   #receive(from: string, message: Message): void {
     switch (message.type) {
       case "preVote":
-        if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
+        if (!this.#replica.silent && !this.#departure.refersAway(from)) this.#acceptor.onPreVote(from, message);
         // Whoever asks is awake and does not hear us.
         this.#leader?.wake();
         return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
-        if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
+        if (!this.#replica.silent && !this.#departure.refersAway(from)) this.#acceptor.onPrepare(from, message);
         this.#leader?.wake();
         return;
       case "promised":
@@ -302,7 +307,7 @@ export class PaxosCore {
       case "standing":
         return this.#replica.doubt?.onStanding(from, message);
       case "departed":
-        if (message.slot > this.#membership.configuration.slot) this.#depart();
+        if (this.#departure.isNews(message.slot)) this.#depart();
         return;
     }
   }
@@ -342,25 +347,6 @@ export class PaxosCore {
     }
     this.#acceptor.jump(position);
     this.#election.onLearned();
-  }
-
-  /**
-   * Who has left is told so instead of answered: it may have slept through its departure, and would go on standing. Only
-   * what is chosen counts; and a name never comes back, so this cannot hit a member of whom we have not heard yet.
-   */
-  #refersAway(from: string): boolean {
-    const { slot, departed } = this.#membership.configuration;
-    if (!departed.includes(from)) return false;
-    this.#replica.send(from, { type: "departed", slot });
-    return true;
-  }
-
-  #noticeDeparture(): void {
-    const { configurations, knownChosen, self } = this.#replica;
-    const chosen = configurations.at(knownChosen);
-    if (chosen === this.#membership) return;
-    this.#membership = chosen;
-    if (chosen.configuration.departed.includes(self)) this.#depart();
   }
 
   #depart(): void {

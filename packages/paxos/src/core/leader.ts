@@ -1,11 +1,11 @@
-import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
-import { sendChosen } from "./catch-up.js";
+import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
+import { Feed, type Reign, type Stamp } from "./feed.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
-import type { Accept, Ack, Asleep, Nack } from "./messages.js";
-import { forgetSent, mustResend, type Peer, Peers, type Progress } from "./peers.js";
+import type { Ack, Asleep, Nack } from "./messages.js";
+import { forgetSent, mustResend, Peers, type Progress } from "./peers.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
@@ -13,23 +13,18 @@ import { ReignSleep } from "./reign-sleep.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Learner, Proposal } from "./types.js";
 
-/** Heartbeats after which a piece of catch-up counts as lost. */
-const pieceRounds = 4;
-
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
-export class Leader {
+export class Leader implements Reign {
   readonly ballot: Ballot;
   readonly heir: Heir;
   readonly #replica: Replica;
   readonly #peers = new Peers();
+  readonly #feed: Feed;
   #leaving: readonly string[] = [];
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
-  readonly #startSlot: number;
+  readonly startSlot: number;
   readonly #reads: Reads;
-  #round = 0;
-  #lastAccept: Accept | undefined;
-  #lastAcceptEnd = 0;
-  #lastAcceptBytes = 0;
+  round = 0;
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
@@ -44,6 +39,7 @@ export class Leader {
     this.ballot = victory.ballot;
     const { log, nowMs } = replica;
     this.#reads = new Reads(replica);
+    this.#feed = new Feed(replica, this.#peers, this);
     this.heir = new Heir(replica, this.#peers);
     this.#sleep = replica.bonds === undefined ? undefined : new ReignSleep(replica, this.#peers);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
@@ -53,7 +49,7 @@ export class Leader {
       this.#pipelineBytes += weightOf(log.at(slot) as Entry);
     }
     const noop = noopEntry(log.end + 1, this.ballot);
-    this.#startSlot = noop.slot;
+    this.startSlot = noop.slot;
     this.#pipelineBytes += weightOf(noop);
     replica.append([noop]);
     this.#peers.seat(replica.membership);
@@ -70,13 +66,13 @@ export class Leader {
     this.#beat();
     for (const [node, promised] of victory.promises) {
       const peer = this.#peers.get(node);
-      if (peer !== undefined) this.#catchUp(peer, promised.chosenThrough);
+      if (peer !== undefined) this.#feed.catchUp(peer, promised.chosenThrough);
     }
   }
 
   /** Whether anything of this reign is chosen. */
   get begun(): boolean {
-    return this.#replica.knownChosen >= this.#startSlot;
+    return this.#replica.knownChosen >= this.startSlot;
   }
 
   get wakeAtMs(): number {
@@ -85,7 +81,7 @@ export class Leader {
 
   /** Everything chosen before this reign is chosen and applied here. */
   get ready(): boolean {
-    return this.#replica.chosenThrough >= this.#startSlot;
+    return this.#replica.chosenThrough >= this.startSlot;
   }
 
   /**
@@ -143,7 +139,7 @@ export class Leader {
 
   propose(proposals: readonly Proposal[]): void {
     this.#sleep?.busy();
-    if (this.#sleep?.asks(this.#round)) this.#round++;
+    if (this.#sleep?.asks(this.round)) this.round++;
     const { effects, settings, self } = this.#replica;
     for (const proposal of proposals) {
       const { id, command } = proposal;
@@ -181,7 +177,7 @@ export class Leader {
       if (!peer.synced || mustResend(peer, message)) {
         peer.synced = reachable;
         peer.next = message.receivedThrough + 1;
-        peer.gapRound = this.#round;
+        peer.gapRound = this.round;
         forgetSent(peer, message.receivedThrough);
       }
       if (message.acceptedThrough > peer.acceptedThrough) {
@@ -196,8 +192,8 @@ export class Leader {
       peer.synced = false;
       forgetSent(peer, peer.acceptedThrough);
     }
-    if (peer.synced) this.#stream(peer);
-    else this.#catchUp(peer, message.chosenThrough, message.round);
+    if (peer.synced) this.#feed.stream(peer);
+    else this.#feed.catchUp(peer, message.chosenThrough, message.round);
     this.#answerReads();
   }
 
@@ -222,22 +218,22 @@ export class Leader {
     this.#reads.rejectAll();
   }
 
-  #stamp() {
+  stamp(): Stamp {
     const { nowMs: sentMs, knownChosen: chosenThrough } = this.#replica;
-    return { ballot: this.ballot, round: this.#round, sentMs, chosenThrough };
+    return { ballot: this.ballot, round: this.round, sentMs, chosenThrough };
   }
 
   #beat(): void {
     const { nowMs, settings } = this.#replica;
-    this.#round++;
-    this.#beatAtMs = nowMs + settings.heartbeatMs;
-    const stamp = this.#stamp();
+    this.round++;
+    const stamp = this.stamp();
     const heartbeat = { type: "heartbeat", ...stamp } as const;
-    const asks = this.#sleep?.begin(this.#round, this.#quiet);
+    const asks = this.#sleep?.begin(this.round, this.#quiet);
+    this.#beatAtMs = nowMs + (this.#sleep?.beatMs ?? settings.heartbeatMs);
     const sleep = { type: "sleep", ...stamp, logEnd: this.#replica.log.end } as const;
     const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
     for (const peer of this.#peers.all) {
-      const bond = asks ? this.#sleep?.invites(peer, this.#round) : undefined;
+      const bond = asks ? this.#sleep?.invites(peer, this.round) : undefined;
       this.#replica.send(peer.node, bond === undefined ? heartbeat : { ...sleep, bond });
       if (peer.role === "storage" || held <= peer.releasedThrough) continue;
       peer.releasedThrough = held;
@@ -294,102 +290,11 @@ export class Leader {
     if (entries.length === 0) return false;
     this.#replica.append(entries);
     // Who leaves with this entry is sent it like everybody: who comes with it was fed before.
-    for (const peer of this.#peers.all) this.#stream(peer);
+    for (const peer of this.#peers.all) this.#feed.stream(peer);
     if (changed) this.#leaving = this.#peers.seat(this.#replica.membership);
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
     if (changed) this.#countChosen();
     return changed && this.queued > 0;
-  }
-
-  /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
-  #stream(peer: Peer): void {
-    const { log, settings } = this.#replica;
-    const { pipelineSlotsMax, pipelineBytesMax } = settings;
-    while (peer.synced && peer.next <= log.end && peer.next - peer.acceptedThrough <= pipelineSlotsMax) {
-      if (peer.sentBytes >= pipelineBytesMax) return;
-      if (peer.next < log.firstSlot) {
-        // It has fallen out of memory; back to catching up from what it knows as chosen.
-        peer.synced = false;
-        peer.triedChosen = -1;
-        return;
-      }
-      const message = this.#acceptFrom(peer.next, settings.messageBytesMax);
-      this.#replica.send(peer.node, message);
-      peer.next += message.entries.length;
-      peer.sentRound = this.#round;
-      if (peer.next - 1 > peer.acceptedThrough) {
-        peer.sent.push({ through: peer.next - 1, bytes: this.#lastAcceptBytes });
-        peer.sentBytes += this.#lastAcceptBytes;
-      }
-    }
-  }
-
-  /** Peers that stand at the same slot are sent the very same object, so that it need be encoded only once. */
-  #acceptFrom(slot: number, bytesMax: number): Accept {
-    const { log, nowMs, knownChosen } = this.#replica;
-    const last = this.#lastAccept;
-    if (
-      last !== undefined &&
-      last.prevSlot === slot - 1 &&
-      last.round === this.#round &&
-      last.sentMs === nowMs &&
-      last.chosenThrough === knownChosen &&
-      this.#lastAcceptEnd === log.end
-    ) {
-      return last;
-    }
-    this.#lastAcceptEnd = log.end;
-    this.#lastAccept = {
-      type: "accept",
-      ...this.#stamp(),
-      prevSlot: slot - 1,
-      entries: log.slice(slot, log.end, bytesMax),
-    };
-    this.#lastAcceptBytes = this.#lastAccept.entries.reduce((sum, entry) => sum + weightOf(entry), 0);
-    return this.#lastAccept;
-  }
-
-  /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
-  #catchUp(peer: Peer, chosenThrough: number, round = 0): void {
-    if (round < peer.retryRound && chosenThrough <= peer.triedChosen) return;
-    // A piece of the log may well take longer than a heartbeat, and sending it again would not make it faster.
-    peer.retryRound = this.#round + pieceRounds;
-    peer.triedChosen = chosenThrough;
-    const replica = this.#replica;
-    const { log, settings, knownChosen } = replica;
-    const prevSlot = Math.min(chosenThrough, knownChosen);
-    if (prevSlot < replica.trimmedThrough && peer.role === "log") {
-      this.#sendBase(peer);
-      return;
-    }
-    if (prevSlot + 1 < log.firstSlot) {
-      sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-      return;
-    }
-    let entries = log.slice(prevSlot + 1, log.end, settings.messageBytesMax);
-    if (prevSlot + entries.length < this.#startSlot) {
-      // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
-      if (prevSlot < replica.chosenThrough) {
-        sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-        return;
-      }
-      entries = log.slice(prevSlot + 1, this.#startSlot);
-    }
-    peer.retryRound = this.#round + 1;
-    const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
-    replica.send(peer.node, { type: "sync", ...this.#stamp(), prevSlot, prevBallot, entries });
-    peer.sentRound = this.#round;
-  }
-
-  /**
-   * A log replica needs no state to go on from: it may begin where our log begins, provided that what is below is held by
-   * two storage replicas. So it comes to hold all of the log that is kept here, and a write quorum needs no snapshot.
-   */
-  #sendBase(peer: Peer): void {
-    const replica = this.#replica;
-    const position = replica.positionFrom(replica.trimmedThrough);
-    if (position === undefined || position.slot > this.#peers.heldByTwo(replica.chosenThrough)) return;
-    replica.send(peer.node, { type: "base", ...this.#stamp(), position });
   }
 
   /** A slot is chosen when a quorum has it, accepted in this ballot and durable; each replica's answer is cumulative. */
@@ -428,7 +333,7 @@ export class Leader {
     this.#reads.answerThrough(confirmed);
     if (this.#reads.wantsRound) {
       this.#beat();
-      this.#reads.askedIn(this.#round);
+      this.#reads.askedIn(this.round);
     }
   }
 }

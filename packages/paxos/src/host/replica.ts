@@ -3,11 +3,13 @@ import { type Configuration, type MemberRole, nodesOf } from "../core/configurat
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Effect, Entry } from "../core/types.js";
+import type { CoreEvent, Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
+import { Effects } from "./effects.js";
 import { storedEntries } from "./entries.js";
+import { isEverydayEffect, isEverydayEvent } from "./everyday.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
 import { handOver } from "./hand-over.js";
@@ -22,11 +24,7 @@ import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
-/** From this many entries on, what others wait for leaves before they are applied. */
-const applyAtOnceMax = 64;
-
 const stopped = channel("evenkeel:paxos:stopped");
-const departed = channel("evenkeel:paxos:departed");
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
 export class Replica<R> implements Group<R> {
@@ -48,10 +46,14 @@ export class Replica<R> implements Group<R> {
   readonly #proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
+  #sleptBefore = false;
   readonly #writer: Writer;
+  readonly #effects: Effects<R>;
   #failure: PaxosError | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
+  /** Of those who have their groups stand one after the other. */
+  queued = false;
 
   constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
@@ -99,6 +101,16 @@ export class Replica<R> implements Group<R> {
       propose: (members) => this.#proposer.change(members),
       trim: (throughSlot) => this.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
+    });
+    this.#effects = new Effects({
+      home,
+      replica: this as Replica<unknown>,
+      writer: this.#writer,
+      applier: this.#applier,
+      shipper: this.#shipper,
+      callers: this.#callers,
+      upkeep: this.#upkeep,
+      localReads: () => this.#localReads,
     });
     home.know(nodesOf(core.configuration));
     home.plan(this as Replica<unknown>);
@@ -272,12 +284,21 @@ export class Replica<R> implements Group<R> {
 
   /** No tick is needed before this time (as long as nothing else happens here). */
   get wakeAtMs(): number {
-    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+    if (this.#failure) return Number.POSITIVE_INFINITY;
+    return this.queued ? this.#upkeep.wakeAtMs : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+  }
+
+  get standing(): boolean {
+    return !this.#failure && this.#core.standing;
+  }
+
+  wouldStand(nowMs: number): boolean {
+    return !this.#failure && !this.#core.leading && !this.#core.standing && this.#core.wakeAtMs <= nowMs;
   }
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (!this.queued && nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);
@@ -297,7 +318,8 @@ export class Replica<R> implements Group<R> {
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
     const { batchesMax } = this.#home.settings;
-    for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    if (this.#callers.reads.inTurn)
+      for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
     const proposals = this.#callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
     if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
@@ -314,8 +336,7 @@ export class Replica<R> implements Group<R> {
     };
     try {
       for (const effect of this.#core.step(event)) {
-        if (effect.type === "send") this.#home.post(effect.to, this as Replica<unknown>, effect.message);
-        if (effect.type === "release") this.#release(effect);
+        if (effect.type === "send" || effect.type === "release") this.#effects.carryOut(effect);
       }
     } catch {
       // It stopped for a reason that it cannot step over.
@@ -338,89 +359,33 @@ export class Replica<R> implements Group<R> {
   #step(event: CoreEvent): void {
     if (this.#failure) return;
     // A state machine or a listener may call back into the group: its event waits until the effects of this one are done.
-    this.#events.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping) {
+      this.#events.push(event);
+      return;
+    }
     this.#stepping = true;
+    let everyday = true;
     try {
-      for (let next = this.#events.shift(); next && !this.#failure; next = this.#events.shift()) {
-        for (const effect of this.#core.step(next)) this.#execute(effect);
+      for (let next: CoreEvent | undefined = event; next && !this.#failure; next = this.#events.shift()) {
+        everyday &&= isEverydayEvent(next);
+        for (const effect of this.#core.step(next)) {
+          everyday &&= isEverydayEffect(effect);
+          if (!this.#failure) this.#effects.carryOut(effect);
+        }
       }
     } catch (cause) {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
     } finally {
       this.#stepping = false;
-      this.#home.plan(this as Replica<unknown>);
-      this.#home.settle(this as Replica<unknown>);
+      // Nothing of every day has anything fall due earlier than is planned; and to look costs as much as the step where thousands of groups take turns.
+      if (!everyday || this.plannedMs === Number.POSITIVE_INFINITY || this.asleep !== this.#sleptBefore) this.#settle();
     }
   }
 
-  #execute(effect: Effect): void {
-    if (this.#failure) return;
-    switch (effect.type) {
-      case "persist":
-        this.#writer.write(effect);
-        break;
-      case "send":
-        this.#home.post(effect.to, this as Replica<unknown>, effect.message);
-        break;
-      case "chosen":
-        this.#apply(effect.entries);
-        break;
-      case "proposed":
-        this.#callers.proposed(effect);
-        break;
-      case "rejected":
-        this.#callers.rejected(effect);
-        break;
-      case "readable":
-        this.#callers.readable(effect, this.#applier.appliedThrough);
-        break;
-      case "leadership":
-        this.#callers.leadershipChanged(effect);
-        this.#localReads?.leaderChanged();
-        break;
-      case "ship":
-        this.#shipper.ship(effect);
-        break;
-      case "snapshotNeeded":
-        this.#upkeep.snapshots.sender.needed(effect.to, effect.fromSlot);
-        break;
-      case "releasable":
-        this.#upkeep.releasable(effect.throughSlot);
-        break;
-      case "configured":
-        this.#home.know(nodesOf(effect.configuration));
-        break;
-      case "release":
-        this.#release(effect);
-        break;
-      case "assured":
-        this.#upkeep.assured();
-        break;
-      case "departed":
-        if (departed.hasSubscribers) {
-          departed.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId });
-        }
-        break;
-    }
-  }
-
-  #release({ to, ballot }: Extract<Effect, { type: "release" }>): void {
-    this.#home.bonds.release(to, { group: this.groupId, ballot });
-  }
-
-  #apply(entries: readonly Entry[]): void {
-    if (entries.length > applyAtOnceMax) this.#home.postNow();
-    try {
-      this.#applier.chosen(entries, (entry, outcome, failure) => this.#callers.applied(entry, outcome, failure));
-    } catch (cause) {
-      this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, "it could not be applied", cause));
-      return;
-    }
-    this.#upkeep.chosen(entries);
-    this.#localReads?.applied();
-    this.#callers.appliedThrough(entries.at(-1));
-    if (this.#callers.submissions.waiting) this.#home.due(this as Replica<unknown>);
+  #settle(): void {
+    this.#sleptBefore = this.asleep;
+    this.#home.plan(this as Replica<unknown>);
+    this.#home.settle(this as Replica<unknown>);
   }
 
   #refuseIfNotLeading(): void {

@@ -3,47 +3,14 @@ import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
 import { ConfigurationLog } from "./configuration-log.js";
-import { Doubts, type UncertainTailLike } from "./doubts.js";
+import { Doubts } from "./doubts.js";
 import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
-import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
+import { decodeRecord, encodeRecord, type LogRecord, lendRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
+import { splitWrite } from "./split-write.js";
 import type { GroupStorage, LoadedState } from "./storage.js";
-
-/** What is needed of a `WalStream` of `@evenkeel/wal`. */
-export interface WalStreamLike {
-  /** Durable and atomic when it resolves, with the sequence of the last record; records are copied before it returns. */
-  append(records: readonly Uint8Array[]): Promise<number>;
-  read(range?: { from?: number; to?: number }): AsyncIterable<{ readonly sequence: number; readonly data: Uint8Array }>;
-  truncateBefore(sequence: number): Promise<unknown>;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-}
-
-/** What is needed of a `Wal` of `@evenkeel/wal`. */
-export interface WalLike {
-  stream(name: string): WalStreamLike;
-  /** Where the log was cut off when it was opened, if its last batch may have been acknowledged before. */
-  readonly uncertainFrom?: UncertainTailLike | null;
-  /** Called once that is written down here: until then the log says it again at each opening. A log without it says it once. */
-  settleUncertain?(): Promise<void>;
-}
-
-export interface WalStorageOptions {
-  /** Put before the group's id to name its stream. `"paxos/"` unless told. Who uses two on one log calls `walStorage` for both in the same turn that opened it. */
-  readonly prefix?: string;
-  /** Bytes of all groups that may wait in the log; further writes wait here for their turn. Less than the log itself allows: 32 MiB unless told. */
-  readonly bytesInFlightMax?: number;
-  /**
-   * What to make of a log whose last batch was found torn when it was opened. Nearly always nobody was told of it; but a log cannot tell that from its last acknowledged
-   * batch gone bad. `"ask"`, the default: each group asks all its other members before it votes again, so all of them must be up once. `"trust"`: take it for a write
-   * that was cut off, for disks that are trusted not to rot.
-   */
-  readonly uncertainTail?: "ask" | "trust";
-}
-
-/** A write with more than this is laid down in several records of one atomic batch. */
-const recordBytesMax = 1024 * 1024;
+import type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";
 
 /**
  * All groups of a node in the node's one log, each a stream of it, so that one sync serves them all. The log's owner opens and closes it.
@@ -156,9 +123,14 @@ class WalGroup implements GroupStorage {
     };
   }
 
-  async write(write: PersistWrite): Promise<void> {
-    if (write.reset) await this.#beginAnew(write, write.reset);
-    else await this.#append(splitWrite(write));
+  write(write: PersistWrite): Promise<void> {
+    if (write.reset) return this.#beginAnew(write, write.reset);
+    try {
+      // Nobody looks at what it resolves to, and each further promise is felt where ten thousand groups write.
+      return this.#append(splitWrite(write)) as Promise<unknown> as Promise<void>;
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
   }
 
   async assured(): Promise<void> {
@@ -204,7 +176,8 @@ class WalGroup implements GroupStorage {
   async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {
     if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
     const last = Math.min(through, this.#lastSlot);
-    if (last > this.#indexedThrough) await this.#pending;
+    // Whoever asked for the write sees its failure.
+    if (last > this.#indexedThrough) await this.#pending.catch(() => {});
     const entries: Entry[] = [];
     let bytes = 0;
     const start = this.#index.seek(from) ?? this.#stream.firstSequence;
@@ -274,15 +247,22 @@ class WalGroup implements GroupStorage {
 
   /** Resolves to the sequence of the last record. */
   #append(records: readonly LogRecord[]): Promise<number> {
-    const encoded = records.map((record) => encodeRecord(record));
+    if (records.length === 1) return this.#appendOne(records[0] as LogRecord);
+    const encoded: Uint8Array[] = [];
+    let bytes = 0;
+    for (const record of records) {
+      const data = encodeRecord(record);
+      encoded.push(data);
+      bytes += data.length;
+    }
     for (const record of records) this.#note(record, "a write");
-    const bytes = encoded.reduce((sum, data) => sum + data.length, 0);
     const appended = this.#gate
       .pass(bytes, () => this.#stream.append(encoded))
       .then(
         (lastSequence) => {
+          let sequence = lastSequence - records.length;
           for (const [index, record] of records.entries()) {
-            this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
+            this.#place(record, ++sequence, (encoded[index] as Uint8Array).length);
           }
           return lastSequence;
         },
@@ -290,8 +270,28 @@ class WalGroup implements GroupStorage {
           throw this.#failed(cause);
         },
       );
-    // Whoever awaits `pending` sees the failure through the write itself.
-    this.#pending = appended.catch(() => {});
+    this.#pending = appended;
+    return appended;
+  }
+
+  /** What nearly every write is. The log copies what it is given; so does this only where it has to wait. */
+  #appendOne(record: LogRecord): Promise<number> {
+    const lent = lendRecord(record);
+    const bytes = lent.length;
+    const data = this.#gate.isOpen(bytes) ? lent : new Uint8Array(lent);
+    this.#note(record, "a write");
+    const appended = this.#gate
+      .pass(bytes, () => this.#stream.append([data]))
+      .then(
+        (sequence) => {
+          this.#place(record, sequence, bytes);
+          return sequence;
+        },
+        (cause: unknown) => {
+          throw this.#failed(cause);
+        },
+      );
+    this.#pending = appended;
     return appended;
   }
 
@@ -362,26 +362,6 @@ class WalGroup implements GroupStorage {
   #corrupt(what: string): PaxosError {
     return new PaxosError("ERR_PAXOS_CORRUPT", `group ${this.#groupId}: ${what}`);
   }
-}
-
-function splitWrite(write: PersistWrite): LogRecord[] {
-  const entries = write.entries ?? [];
-  const records: LogRecord[] = [];
-  let from = 0;
-  let bytes = 0;
-  for (const [index, entry] of entries.entries()) {
-    if (index > from && bytes + entry.command.length > recordBytesMax) {
-      records.push({ entries: entries.slice(from, index) });
-      from = index;
-      bytes = 0;
-    }
-    bytes += entry.command.length;
-  }
-  if (records.length === 0) return [write];
-  records.push({ entries: entries.slice(from) });
-  const { entries: _, ...rest } = write;
-  records[0] = { ...rest, ...records[0] };
-  return records;
 }
 
 function messageOf(cause: unknown): string {

@@ -375,7 +375,7 @@ export class Nodes {
     replica.effects = [];
     if (replica.bonds !== undefined) replica.bonds.$nowMs = 0;
     // A cache of the last message made.
-    if (leader !== undefined) leader.$lastAccept = undefined;
+    if (leader !== undefined) leader.$feed.$lastAccept = undefined;
     const pending = disk.pending.map(({ token, write }) => ({
       token: token === undefined ? undefined : token - shift,
       write,

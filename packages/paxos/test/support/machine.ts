@@ -49,8 +49,6 @@ export interface Betrayal {
   readonly table?: () => ClientTable;
   /** Carries out whatever the log says, whoever may have asked for it before. */
   readonly carriesOutAgain?: boolean;
-  /** Its disk has the state, and how far that goes from a moment before. */
-  readonly saysLess?: boolean;
 }
 
 export class Machine {
@@ -70,7 +68,7 @@ export class Machine {
   copy(): Machine {
     const copy = new Machine(this.#betrayal);
     copy.#values = new Map(this.#values);
-    copy.appliedThrough = Math.max(0, this.appliedThrough - (this.#betrayal.saysLess === true ? 1 : 0));
+    copy.appliedThrough = this.appliedThrough;
     if (this.clients.used) copy.clients.load(this.clients.encode(unsummed), unsummed);
     return copy;
   }

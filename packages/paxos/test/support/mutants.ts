@@ -159,7 +159,6 @@ export const mutants: readonly Mutant[] = [
     { everybodyLeads: true },
   ),
   changing("lets go of a log replica's log as soon as it is chosen", { releasesEverything: true }),
-  mutant("writes its state, and apart from it how far that goes", { betrayal: () => ({ saysLess: true }) }),
   changing("takes a snapshot over in two halves", { tearsInstalls: true }),
   changing("sends snapshots without their members", {
     position: (position, founders) => ({ ...position, configuration: founders }),

@@ -1,7 +1,8 @@
 import { Interner } from "@evenkeel/simulation";
 import type { Ballot } from "../../../src/core/index.js";
 import { ballotText, sameBallot } from "./disks.js";
-import type { NodeState, Nodes, Reaction } from "./nodes.js";
+import type { NodeState, Reaction } from "./node-state.js";
+import type { Nodes } from "./nodes.js";
 import { PairNumbers, PairTable } from "./pair-table.js";
 
 /** What is chosen, seen from outside, and in which ballot it was when it was first seen. */

@@ -1,5 +1,5 @@
 import { BEAT, CLOSE, DELIVER, type NightSteps, PROPOSE, TIMER } from "./night-steps.js";
-import type { NodeState } from "./nodes.js";
+import type { NodeState } from "./node-state.js";
 import { PairNumbers, PairTable } from "./pair-table.js";
 
 /** In which this must be settled. */

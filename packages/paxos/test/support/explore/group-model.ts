@@ -4,7 +4,8 @@ import type { Betrayal } from "./betrayal.js";
 import { Books } from "./books.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
 import { canNeverMatter, insert, messageText } from "./letters.js";
-import { Nodes, type Reaction } from "./nodes.js";
+import type { Reaction } from "./node-state.js";
+import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export interface GroupModelOptions {

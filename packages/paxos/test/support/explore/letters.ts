@@ -1,7 +1,7 @@
 import type { Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
-import type { NodeState } from "./nodes.js";
+import type { NodeState } from "./node-state.js";
 
 /**
  * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads

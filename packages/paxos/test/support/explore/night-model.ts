@@ -20,7 +20,8 @@ import {
   RESIGN,
   TIMER,
 } from "./night-steps.js";
-import { type NodeState, Nodes, type Reaction } from "./nodes.js";
+import type { NodeState, Reaction } from "./node-state.js";
+import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export interface NightOptions {

@@ -1,4 +1,5 @@
-import type { Nodes, Reaction } from "./nodes.js";
+import type { Reaction } from "./node-state.js";
+import type { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export const DELIVER = 0;

@@ -138,8 +138,13 @@ export class Splitting {
     // By the logs' own times: nobody else's clock has a say in what a restore takes for earlier and later.
     const atMs = Math.max(...[sealed, ...whole].map(({ timeMs }) => timeMs)) + 1;
     const { inherited } = sealed;
-    await Promise.all(parts.map((part) => this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited })));
-    await splits.takenOver(partition, { atMs, slot });
+    const opened = await Promise.all(
+      parts.map(async (part) => {
+        const { slot } = await this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited });
+        return [part, slot] as const;
+      }),
+    );
+    await splits.takenOver(partition, { atMs, slot, openedAt: new Map(opened) });
     const standStillMs = performance.now() - sealedAt;
     if (split.hasSubscribers) split.publish({ partition, parts, at, standStillMs });
   }

@@ -53,11 +53,11 @@ export function splitMethods(
       return { splitting: await controller().splitPartition(partition, at) };
     },
 
-    async splitPoint({ partition }) {
+    async splitPoint({ partition, range }) {
       const { replica, group } = partitionOf(partition);
       const { ready, leader } = group.leadership();
       if (!ready) throw notLeader(leader);
-      return await middleOf(replica);
+      return await middleOf(replica, range);
     },
 
     async feedPart({ partition, part, progress }) {

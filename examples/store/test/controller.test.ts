@@ -160,6 +160,7 @@ function controllerOf(steered: Steered): {
         activated.push(table.name);
         tables.set(table.name, { ...table, status: "ACTIVE" });
       },
+      change: async () => 0,
       async changePartition() {
         return undefined;
       },

@@ -14,8 +14,8 @@ import type {
   TableSizes,
   WriteOp,
 } from "../src/api/model.js";
+import { type RestoreOverrides, restoredDefinition } from "../src/api/restores.js";
 import { itemBytes } from "../src/api/size.js";
-import { restoredDefinition } from "../src/api/tables.js";
 import { compareBytes } from "../src/api/text.js";
 import { cancelled, transactReadUnits } from "../src/api/transactions.js";
 import { assertCondition, evaluateWrite } from "../src/api/write.js";
@@ -136,11 +136,12 @@ export class MemoryBackend implements Backend {
     );
   }
 
-  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+  async restoreBackup(request: { backup: Backup; target: string; overrides: RestoreOverrides }): Promise<TableRecord> {
+    const { backup, target, overrides } = request;
     if (this.#tables.has(target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
     }
-    const record = await this.createTable(restoredDefinition(backup.table, target));
+    const record = await this.createTable(restoredDefinition(backup.table, target, overrides));
     this.#table(target).entries.push(...structuredClone(this.#backup(backup.id).entries));
     return record;
   }
@@ -151,7 +152,12 @@ export class MemoryBackend implements Backend {
     return found;
   }
 
-  async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
+  async restoreTable(request: {
+    source: string;
+    target: string;
+    untilMs: number;
+    overrides: RestoreOverrides;
+  }): Promise<TableRecord> {
     const source = this.#tables.get(request.source);
     if (source === undefined)
       throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
@@ -162,8 +168,7 @@ export class MemoryBackend implements Backend {
       throw new ApiError("PointInTimeRecoveryUnavailableException");
     }
     if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const { globalIndexes: _none, ...definition } = source.record;
-    const record = await this.createTable({ ...definition, name: request.target });
+    const record = await this.createTable(restoredDefinition(source.record, request.target, request.overrides));
     this.#table(request.target).entries.push(...structuredClone(source.entries));
     return { ...record, status: "CREATING" };
   }

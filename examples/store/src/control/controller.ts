@@ -1,9 +1,10 @@
 import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import { type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
+import { METADATA_PARTITION, type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
+import { settleTimeToLive } from "../metadata/time-to-live.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
@@ -18,6 +19,7 @@ import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
+import { SplitTriggers } from "./split-triggers.js";
 import { Splitting, type SplittingOptions } from "./splitting.js";
 import { StreamUpkeep } from "./stream-upkeep.js";
 import type { Upkeep } from "./upkeep.js";
@@ -25,7 +27,15 @@ import type { Upkeep } from "./upkeep.js";
 export interface ControllerOptions {
   readonly metadata: Pick<
     MetadataService,
-    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition" | "changeIndex" | "restored"
+    | "leading"
+    | "leadsAlone"
+    | "activate"
+    | "giveUp"
+    | "forget"
+    | "change"
+    | "changePartition"
+    | "changeIndex"
+    | "restored"
   >;
   readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
   readonly splits: SplittingOptions["splits"];
@@ -82,6 +92,7 @@ export class Controller {
   readonly #nodes: Rounds;
   readonly #splitting: Splitting;
   readonly #splits: Rounds;
+  readonly #triggers: SplitTriggers;
   readonly #expiry: Rounds;
   readonly #counting: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
@@ -110,7 +121,14 @@ export class Controller {
       restorableMs: upkeep.restorableMs,
       nowMs: () => Date.now(),
     });
-    this.#splits = new Rounds(async () => metadata.leading && this.#splitting.round());
+    const members = options.nodeIds;
+    const split = (partition: number, at: number) =>
+      this.#anybody.call(METADATA_PARTITION, members(), "splitPartition", { partition, at });
+    this.#triggers = new SplitTriggers({ view, partitions, upkeep, split });
+    this.#splits = new Rounds(async () => {
+      this.#triggers.round();
+      return metadata.leading && this.#splitting.round();
+    });
     const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
     this.#expiry = new Rounds(() => expiry.round());
     this.#counting = new Rounds(() => countSome(partitions()));
@@ -171,6 +189,8 @@ export class Controller {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
     this.#streams.tend();
+    for (const { name, timeToLive } of [...view.tables.values()])
+      if (timeToLive?.onItsWay) await settleTimeToLive(metadata, name);
     const onTheirWay = [...view.tables.values()].filter(
       (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
     );
@@ -291,6 +311,7 @@ export class Controller {
       this.#counting,
       this.#splits,
       this.#splitting,
+      this.#triggers,
     ];
     await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));

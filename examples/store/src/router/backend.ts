@@ -13,7 +13,8 @@ import type {
   TransactOp,
   WriteOp,
 } from "../api/model.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import type { RestoreOverrides } from "../api/restores.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import type { StreamsBackend } from "./streams/backend.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
@@ -91,6 +92,7 @@ export interface Backend {
     readonly source: string;
     readonly target: string;
     readonly untilMs: number;
+    readonly overrides: RestoreOverrides;
   }): Promise<TableRecord>;
 
   /** Names a moment of a table, which is kept from now on. */
@@ -103,9 +105,13 @@ export interface Backend {
   deleteBackup(id: string): Promise<Backup>;
   listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }>;
   /** Creates `target` as the backup's table was at its moment. */
-  restoreBackup(request: { readonly backup: Backup; readonly target: string }): Promise<TableRecord>;
+  restoreBackup(request: {
+    readonly backup: Backup;
+    readonly target: string;
+    readonly overrides: RestoreOverrides;
+  }): Promise<TableRecord>;
   /** Absent: nothing expires here. */
-  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  setTimeToLive?(name: string, wanted: WantedTimeToLive): Promise<TableRecord>;
   /** Absent: there are no streams here. */
   readonly streams?: StreamsBackend;
 

@@ -26,7 +26,6 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "tellIndex",
   "mendArchive",
   "splitPartition",
-  "splitPoint",
   "fillPart",
   "feedPart",
   "sealPartition",

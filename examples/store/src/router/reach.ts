@@ -122,14 +122,29 @@ export class Reach {
   }
 
   /** Any replica that answers, beginning with another one each time. */
-  async atAny<M extends Method>(
+  async atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    return await this.#inTurn(record, this.#turn++, method, params, this.#deadlineMs);
+  }
+
+  /** Any replica, beginning with the one that is furthest, as far as is known: that of the last leader. */
+  async atLatest<M extends Method>(
     record: PartitionRecord,
     method: M,
     params: Params<M>,
-    deadlineMs = this.#deadlineMs,
+    deadlineMs: number,
+  ): Promise<Result<M>> {
+    const leader = record.members.indexOf(this.#leaders.leaderOf(record.partition) ?? "");
+    return await this.#inTurn(record, leader < 0 ? this.#turn++ : leader, method, params, deadlineMs);
+  }
+
+  async #inTurn<M extends Method>(
+    record: PartitionRecord,
+    first: number,
+    method: M,
+    params: Params<M>,
+    deadlineMs: number,
   ): Promise<Result<M>> {
     let failure: StoreError | undefined;
-    const first = this.#turn++;
     // A silent one must leave time for the others.
     const timeoutMs = deadlineMs / record.members.length;
     for (let i = 0; i < record.members.length; i++) {

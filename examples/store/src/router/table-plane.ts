@@ -4,8 +4,8 @@ import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
 import type { Sizes, TableDefinition, TableRecord, TableSizes } from "../api/model.js";
-import { restoredDefinition } from "../api/tables.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import { type RestoreOverrides, restoredDefinition } from "../api/restores.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import { METADATA_PARTITION } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
 import type { LeaderCalls } from "./leader-calls.js";
@@ -45,17 +45,19 @@ export class TablePlane {
     source,
     target,
     untilMs,
+    overrides,
   }: {
     source: string;
     target: string;
     untilMs: number;
+    overrides: RestoreOverrides;
   }): Promise<TableRecord> {
     const table = await this.describeTable(source).catch((error: unknown) => {
       throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const definition = restoredDefinition(table, target);
+    const definition = restoredDefinition(table, target, overrides);
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
@@ -88,8 +90,9 @@ export class TablePlane {
     return await this.#ofMetadata("listBackups", request);
   }
 
-  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
-    const definition = restoredDefinition(backup.table, target);
+  async restoreBackup(request: { backup: Backup; target: string; overrides: RestoreOverrides }): Promise<TableRecord> {
+    const { backup, target, overrides } = request;
+    const definition = restoredDefinition(backup.table, target, overrides);
     return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
       (error: unknown) => {
         throw renamed(
@@ -114,7 +117,7 @@ export class TablePlane {
     return await this.#metadata("updateIndexes", { name, updates });
   }
 
-  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+  async setTimeToLive(name: string, wanted: WantedTimeToLive): Promise<TableRecord> {
     return await this.#metadata("setTimeToLive", { name, wanted });
   }
 
@@ -136,7 +139,7 @@ export class TablePlane {
   async #partitionSizes(ring: Ring): Promise<Result<"sizes">[]> {
     const records = await this.#reach.knownPartitions(ring);
     const asked = records.map((record) =>
-      this.#reach.atAny(record, "sizes", { partition: record.partition }, SIZES_DEADLINE_MS),
+      this.#reach.atLatest(record, "sizes", { partition: record.partition }, SIZES_DEADLINE_MS),
     );
     const answers = await Promise.allSettled(asked);
     return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));

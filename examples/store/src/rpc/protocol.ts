@@ -4,7 +4,7 @@ import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import type { PartitionRecord } from "../metadata/records.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
@@ -17,7 +17,7 @@ import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
 import type { PartitionSizes } from "../storage-node/size-methods.js";
-import type { FillStep } from "../storage-node/split-feed.js";
+import type { FillStep, HashRange } from "../storage-node/split-feed.js";
 import type { SplitPoint } from "../storage-node/split-point.js";
 import type { SplitProgress } from "../storage-node/split-progress.js";
 import type { NodeStatus } from "../storage-node/status.js";
@@ -63,7 +63,7 @@ export interface NodeMethods {
   /** The metadata's leader only: the partition is split at a hash, or where its items have half of their bytes. Resolves when that is written down. */
   splitPartition: { params: { partition: number; at?: number }; result: { splitting: PartitionRecord } };
   /** The partition's leader: how much it holds, and at which hash it is best split. */
-  splitPoint: { params: { partition: number }; result: SplitPoint };
+  splitPoint: { params: { partition: number; range: HashRange }; result: SplitPoint };
   /** The leader of a partition that is split: fills in one step more of a part. `progress`: how far it is known to be. */
   feedPart: {
     params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined };
@@ -77,7 +77,7 @@ export interface NodeMethods {
     result: { sealed?: { slot: number; timeMs: number; told: boolean; inherited: Write[] } };
   };
   /** The part's leader: it is filled, and nothing is written to it before that moment. */
-  openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: null };
+  openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: { slot: number } };
 
   createTable: {
     params: { definition: TableDefinition; restore?: RestoreSource };
@@ -135,7 +135,7 @@ export interface NodeMethods {
     result: ChangePage;
   };
   setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
-  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: WantedTimeToLive }; result: VersionedTable };
   describeStream: { params: StreamName; result: StreamRecord };
   listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
@@ -146,6 +146,15 @@ export interface NodeMethods {
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
   /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
   scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** Chosen entries of slots `first` to `through` as the node's log holds them: see `chosenEntries`. ERR_STORE_BEHIND where it does not hold all of them. */
+  logDigests: {
+    params: { partition: number; first: number; through: number; ranges: readonly KeyRange[] };
+    result: { digests: readonly Digest[] };
+  };
+  logEntries: {
+    params: { partition: number; first: number; through: number; range: KeyRange; bytesMax: number };
+    result: { entries: Entry[]; more: boolean };
+  };
   /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
   mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */

@@ -1,3 +1,4 @@
+import { writeUnits } from "../api/capacity.js";
 import type { Handlers } from "../rpc/protocol.js";
 import type { Write } from "./command.js";
 import { StoreError } from "./errors.js";
@@ -25,13 +26,15 @@ async function decided({ writer }: PartitionHost, decide: () => readonly Write[]
 export function indexMethods(partitionOf: (partition: number) => PartitionHost): IndexMethods {
   return {
     async tellIndex({ partition, source, through, last, writes }) {
-      const { writer } = partitionOf(partition);
+      const { writer, usage } = partitionOf(partition);
       const key = sourceKey(source);
       writer.assertWritable();
       const told = writer.newest(key);
       if (told !== undefined && readU64(told.bytes) >= through) await writer.confirm([key]);
       else if (!last) await writer.append(writes);
       else await writer.append([...writes, { op: "put", key, bytes: u64(through), itemSizeBytes: 0 }]);
+      for (const write of writes)
+        usage?.spent("write", write.key, write.op === "put" ? writeUnits(0, write.itemSizeBytes) : 1);
       return null;
     },
 

@@ -1,5 +1,6 @@
 import type { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
+import { readUnits, writeUnits } from "../api/capacity.js";
 import type { Controller } from "../control/controller.js";
 import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
@@ -19,6 +20,7 @@ import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
 import { transactionMethods } from "./transaction-methods.js";
 
+const NO_KEY = new Uint8Array(0);
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
 
@@ -30,6 +32,7 @@ export interface NodeParts {
   readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly timeToLiveCooldownMs: number;
   readonly wal: Pick<Wal, "streams" | "stream">;
   /** To the leaders of other partitions. */
   readonly calls: Pick<LeaderCalls, "call">;
@@ -55,21 +58,31 @@ function eventual<T>(host: PartitionHost, read: () => T): T {
 
 /** What a node answers to routers and to other nodes. */
 export function nodeMethods(parts: NodeParts): Handlers {
-  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, calls } = parts;
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, calls, timeToLiveCooldownMs } =
+    parts;
   return {
-    write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
+    async write({ partition, key, op }) {
+      const { writer, usage } = partitionOf(partition);
+      const result = await writer.write(key, op);
+      usage?.spent("write", key, writeUnits(result.beforeBytes, result.afterBytes));
+      return result;
+    },
 
     async get({ partition, key, consistent }) {
       const host = partitionOf(partition);
       const read = () => host.replica.get(key);
       const value = consistent ? await linearizable(host, read) : eventual(host, read);
+      host.usage?.spent("read", key, readUnits(value?.itemSizeBytes ?? 0, consistent));
       return value === undefined ? { itemSizeBytes: 0 } : { json: value.json, itemSizeBytes: value.itemSizeBytes };
     },
 
     async page({ partition, request }) {
       const host = partitionOf(partition);
       const read = () => partitionPage(host.replica, request);
-      return request.consistent ? await linearizable(host, read) : eventual(host, read);
+      const { consistent, after, from = NO_KEY } = request;
+      const page = consistent ? await linearizable(host, read) : eventual(host, read);
+      host.usage?.spent("read", after ?? from, readUnits(page.scannedBytes, consistent));
+      return page;
     },
 
     async submit({ partition, writes }) {
@@ -104,7 +117,14 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
+    async setTimeToLive({ name, wanted }) {
+      const table = await setTimeToLive(metadata(), name, wanted, {
+        nowMs: Date.now(),
+        cooldownMs: timeToLiveCooldownMs,
+      });
+      controller().wake();
+      return table;
+    },
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,

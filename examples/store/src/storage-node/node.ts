@@ -21,9 +21,10 @@ import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
+import { indexPartsOf } from "./index-parts.js";
 import { Leftovers } from "./leftovers.js";
 import { nodeMethods } from "./methods.js";
-import { type IndexParts, PartitionHost } from "./partition-host.js";
+import { PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
@@ -121,6 +122,7 @@ export class StorageNode {
       archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
+      timeToLiveCooldownMs: options.upkeep.timeToLiveCooldownMs,
       wal,
       calls: this.#calls,
     });
@@ -220,7 +222,7 @@ export class StorageNode {
     partition: number,
     founders: readonly string[],
     beforeJoining: (replica: Replica) => void = () => undefined,
-    isPart = false,
+    record?: PartitionRecord,
   ): Promise<PartitionHost> {
     const replica = new Replica(partition, this.#tree, this.#applier);
     const machine = new GroupMachine(replica, this.#tree, this.#applier);
@@ -230,20 +232,11 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition, isPart);
+    const parts = { upkeep: this.#options.upkeep, view: this.#view, calls: this.#calls };
+    const indexes = record && indexPartsOf(record, parts);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
-  }
-
-  #indexParts(partition: number, isPart: boolean): IndexParts {
-    return {
-      isPart,
-      table: () => this.#view.tableOf(partition),
-      collectionBytesMax: this.#options.upkeep.collectionBytesMax,
-      partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
-      calls: this.#calls,
-    };
   }
 
   /** Whoever was not there at the beginning waits until the leader makes it a member. */
@@ -351,8 +344,8 @@ export class StorageNode {
   }
 
   async #join(record: PartitionRecord): Promise<void> {
-    const { partition, members, founders = members, filledFrom, sinceMs } = record;
-    await this.#open(partition, founders, undefined, filledFrom !== undefined || sinceMs !== undefined);
+    const { partition, members, founders = members } = record;
+    await this.#open(partition, founders, undefined, record);
   }
 
   async #joinLog({ partition, members, founders = members }: PartitionRecord): Promise<void> {

@@ -15,6 +15,7 @@ import type { Replica } from "./replica.js";
 import { decodeProgress, SPLIT_KEY } from "./split-progress.js";
 import type { PartitionStatus } from "./status.js";
 import { Tally } from "./tally.js";
+import type { Usage } from "./usage.js";
 import { Writer } from "./writer.js";
 
 /** What a partition of a table needs for its indexes. */
@@ -22,6 +23,7 @@ export interface IndexParts extends Pick<IndexPropagatorOptions, "partitionsOf" 
   readonly table: () => TableRecord | undefined;
   /** It takes, or took, over from a partition that was split. */
   readonly isPart: boolean;
+  readonly usage: Usage;
   readonly collectionBytesMax: number;
 }
 
@@ -38,6 +40,8 @@ export class PartitionHost {
   /** Absent for the metadata's partition. */
   readonly indexes: IndexUpkeep | undefined;
   readonly propagator: IndexPropagator | undefined;
+  /** What is spent here; absent for the metadata's partition. */
+  readonly usage: Usage | undefined;
   readonly #machine: GroupMachine;
   readonly #ends: (() => void)[] = [];
   #isOpen: boolean;
@@ -53,6 +57,7 @@ export class PartitionHost {
     this.group = group;
     this.replica = replica;
     this.#isOpen = indexes?.isPart !== true;
+    this.usage = indexes?.usage;
     this.indexes = indexes && new IndexUpkeep(replica, indexes.table);
     this.writer = new Writer(group, replica, this.indexes, indexes && new Tally(replica, indexes.table, indexes));
     if (indexes !== undefined && this.indexes !== undefined) {

@@ -1,22 +1,32 @@
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
+import type { HashRange } from "./split-feed.js";
 
-/** Items looked at in one turn. */
-const ITEMS_A_TURN = 2_000;
+/** Items looked at in one turn, and how long others then have. */
+const ITEMS_A_TURN = 1_000;
+const PAUSE_MS = 5;
+/** Into so many ranges of hashes what a partition holds is sorted. */
+const RANGES = 4_096;
 
 export interface SplitPoint {
   /** What the items take, keys included. */
   readonly bytes: number;
-  /** Hashes below it have about half of that. Absent: everything has the same hash, and cannot be told apart. */
+  /** Hashes below it have about half of that. Absent: nothing can be split off. */
   readonly at?: number;
 }
 
-type Ranged = Pick<Replica, "range">;
-
-/** Every item's hash and size, a few thousand a turn; an item that comes or goes meanwhile may or may not be counted. */
-async function eachItem(replica: Ranged, visit: (hash: number, bytes: number) => void): Promise<void> {
+/**
+ * How much a partition holds, and the hash that splits it best, as near as a 4,096th of its hashes; by going through all of it, at a pace that leaves room for others. All
+ * items of one partition key have one hash, and stay together.
+ */
+export async function middleOf(
+  replica: Pick<Replica, "range">,
+  { hashFrom, hashTo }: HashRange,
+  goesOn: () => boolean = () => true,
+): Promise<SplitPoint> {
+  const byRange = new Float64Array(RANGES);
   let from: Uint8Array | undefined = FIRST_ITEM_KEY;
-  while (from !== undefined) {
+  while (from !== undefined && goesOn()) {
     let next: Uint8Array | undefined;
     let count = 0;
     for (const { key, value } of replica.range({ from })) {
@@ -24,29 +34,21 @@ async function eachItem(replica: Ranged, visit: (hash: number, bytes: number) =>
         next = Uint8Array.from(key);
         break;
       }
-      visit(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0), key.length + value.json.length);
+      const hash = Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
+      const i = Math.floor(((hash - hashFrom) * RANGES) / (hashTo - hashFrom));
+      byRange[i] = (byRange[i] ?? 0) + key.length + value.json.length;
     }
     from = next;
-    if (from !== undefined) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (from !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
   }
-}
-
-/** How much a partition holds, and the hash that splits it best. All that one partition key has has one hash, and stays together. */
-export async function middleOf(replica: Ranged): Promise<SplitPoint> {
-  let bytes = 0;
-  await eachItem(replica, (_, size) => {
-    bytes += size;
-  });
+  const bytes = byRange.reduce((sum, one) => sum + one, 0);
   let below = 0;
-  let last: number | undefined;
   let best: { at: number; off: number } | undefined;
-  await eachItem(replica, (hash, size) => {
-    if (last !== undefined && hash !== last) {
-      const off = Math.abs(bytes / 2 - below);
-      if (best === undefined || off < best.off) best = { at: hash, off };
-    }
-    last = hash;
-    below += size;
-  });
+  for (let i = 1; i < RANGES; i++) {
+    below += byRange[i - 1] as number;
+    const at = hashFrom + Math.ceil((i * (hashTo - hashFrom)) / RANGES);
+    const off = Math.abs(bytes / 2 - below);
+    if (below > 0 && below < bytes && at < hashTo && off < (best?.off ?? Number.POSITIVE_INFINITY)) best = { at, off };
+  }
   return { bytes, ...(best && { at: best.at }) };
 }

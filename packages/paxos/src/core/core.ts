@@ -88,6 +88,11 @@ export class PaxosCore {
     return this.#leader?.ready ?? false;
   }
 
+  /** Asking for votes. */
+  get standing(): boolean {
+    return this.#election.standing;
+  }
+
   /** Who leads, as far as this replica knows. */
   get leader(): string | undefined {
     return this.#replica.leader;

@@ -49,6 +49,10 @@ export class Election {
     return Math.min(this.#atMs, this.#lacking?.retryAtMs ?? Number.POSITIVE_INFINITY);
   }
 
+  get standing(): boolean {
+    return this.#ballot !== undefined || this.#asking !== undefined;
+  }
+
   get ballot(): Ballot | undefined {
     return this.#ballot;
   }

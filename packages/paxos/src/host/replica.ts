@@ -52,6 +52,8 @@ export class Replica<R> implements Group<R> {
   #failure: PaxosError | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
+  /** Of those who have their groups stand one after the other. */
+  queued = false;
 
   constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
@@ -282,12 +284,21 @@ export class Replica<R> implements Group<R> {
 
   /** No tick is needed before this time (as long as nothing else happens here). */
   get wakeAtMs(): number {
-    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+    if (this.#failure) return Number.POSITIVE_INFINITY;
+    return this.queued ? this.#upkeep.wakeAtMs : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+  }
+
+  get standing(): boolean {
+    return !this.#failure && this.#core.standing;
+  }
+
+  wouldStand(nowMs: number): boolean {
+    return !this.#failure && !this.#core.leading && !this.#core.standing && this.#core.wakeAtMs <= nowMs;
   }
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (!this.queued && nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);

@@ -15,7 +15,9 @@ import { expect, test } from "vitest";
 import { itemKey } from "../src/api/keys.js";
 import { NODE_IDS } from "../src/control/fleet.js";
 import type { ProcessFleet } from "../src/control/process-fleet.js";
+import { LEDGER_TABLE } from "../src/transactions/ledger-record.js";
 import { assertSerializable, type Operation } from "./support/serializability.js";
+import { beginAnySplit, splitDone } from "./support/splits.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 import { nothingPrepared } from "./support/transactions.js";
 import { toldRandom } from "./support/workload.js";
@@ -182,7 +184,7 @@ async function showTokensAgain(dynamo: DynamoDBClient, operations: readonly Oper
   }
 }
 
-test("nodes are killed and coordinators die: transfers lose nothing, and one order explains all that was seen", {
+test("nodes are killed, partitions split and coordinators die: transfers lose nothing, and one order explains all that was seen", {
   timeout: 120_000,
 }, async () => {
   const random = toldRandom();
@@ -209,6 +211,7 @@ test("nodes are killed and coordinators die: transfers lose nothing, and one ord
       }
       return dead.has(transaction) ? new Promise(() => undefined) : undefined;
     };
+    const splitting = new Map<number, string>();
     let running = true;
     const run = async (client: number) => {
       const choices = random.fork(`client-${client}`);
@@ -225,6 +228,11 @@ test("nodes are killed and coordinators die: transfers lose nothing, and one ord
         for (let kills = 0; kills < KILLS; kills++) {
           const before = done();
           const node = random.pick(NODE_IDS);
+          // The table's own, and the ledger's.
+          for (const name of [TableName, LEDGER_TABLE]) {
+            const begun = await beginAnySplit(store, random, name);
+            if (begun !== undefined) splitting.set(begun, name);
+          }
           await eventually(`${node} runs`, () => fleet.pidOf(node) !== undefined);
           fleet.kill(node);
           await eventually(`operations succeed after kill ${kills + 1}`, () => done() > before + PROGRESS_OPERATIONS);
@@ -236,6 +244,7 @@ test("nodes are killed and coordinators die: transfers lose nothing, and one ord
     await Promise.all([steer(), clients]);
     coordinator.onStep = () => undefined;
     await eventually("all nodes run again", () => NODE_IDS.every((node) => fleet.pidOf(node) !== undefined));
+    for (const [partition, name] of splitting) await splitDone(store, name, partition);
     await nothingPrepared(fleet);
     const end = await readAll(dynamo, ACCOUNTS);
     expect(totalOf(end)).toBe(ACCOUNTS.length * EACH);
@@ -243,9 +252,10 @@ test("nodes are killed and coordinators die: transfers lose nothing, and one ord
     expect(listsOf(await readAll(dynamo, ACCOUNTS))).toEqual(listsOf(end));
     const count = (outcome: string) => operations.filter((operation) => operation.outcome === outcome).length;
     console.info(
-      `${KILLS} kills, ${deaths} coordinators died, ${count("done")} done, ${count("refused")} refused, ${count("unknown")} unknown`,
+      `${KILLS} kills, ${splitting.size} splits, ${deaths} coordinators died, ${count("done")} done, ${count("refused")} refused, ${count("unknown")} unknown`,
     );
     expect(deaths).toBeGreaterThan(0);
+    expect(splitting.size).toBeGreaterThan(0);
     const inOnePartition = ({ appends }: Operation) => new Set(appends.map(partitionOf)).size === 1;
     const transactions = operations.filter(({ outcome, appends }) => outcome === "done" && appends.length > 1);
     expect(transactions.filter(inOnePartition).length).toBeGreaterThan(0);

@@ -66,7 +66,7 @@ export class AtOnce {
    * transaction done later
    */
   async transact({ transaction, actions }: AtOnceRequest, again: boolean): Promise<AtOnceResult> {
-    this.#writer.assertLeading();
+    this.#writer.assertWritable();
     const earlier = this.#ended(transaction);
     if (earlier !== undefined) return await this.#told(transaction, earlier);
     if (Math.max(this.#replica.lastTimeMs, Date.now()) - beganAt(transaction) > LATE_AFTER_MS) {
@@ -97,7 +97,7 @@ export class AtOnce {
 
   /** Sees to it that the transaction is never carried out here, unless it was. */
   async abandon(transaction: string): Promise<Exclude<AtOnceResult, { readonly refusals: unknown }>> {
-    this.#writer.assertLeading();
+    this.#writer.assertWritable();
     const earlier = this.#ended(transaction);
     if (earlier !== undefined) return await this.#told(transaction, earlier);
     await this.#append(transaction, { done: false, afterBytes: [] }, []);

@@ -3,9 +3,10 @@ import type { Condition, Item } from "../api/model.js";
 import { isRefusal } from "../api/transactions.js";
 import { assertCondition } from "../api/write.js";
 import type { Write } from "./command.js";
+import { itemOf } from "./decide-write.js";
 import type { Lock } from "./lock.js";
 import type { NodeWriteOp } from "./node-write-op.js";
-import { itemOf, type Writer } from "./writer.js";
+import type { Writer } from "./writer.js";
 
 export type NodeTransactOp =
   | NodeWriteOp
@@ -22,6 +23,8 @@ export interface ItemSizes {
   readonly afterBytes: number;
   /** Write units by name of the secondary index, where any changes; of a single write. */
   readonly indexUnits?: Readonly<Record<string, number>>;
+  /** What the item's collection weighed before, where the table has local indexes. */
+  readonly collectionBytes?: number;
 }
 
 /** What an action of a transaction comes to. */
@@ -71,14 +74,17 @@ function outcomeOf(writer: Writer, key: Uint8Array, op: NodeTransactOp, before: 
   return { op: before === undefined ? "none" : "delete" };
 }
 
-/** @throws ApiError where an index is too far behind to take a write that is not prepared yet */
+/** @throws ApiError where an index is too far behind to take a write that is not prepared yet, or its collection too large */
 export function sizesOf(writer: Writer, key: Uint8Array, outcome: Lock["outcome"], isPrepared: boolean): ItemSizes {
   const beforeBytes = writer.newest(key)?.itemSizeBytes ?? 0;
+  const collectionBytes = writer.collectionBytes(key);
+  const collection = collectionBytes === undefined ? {} : { collectionBytes };
   const write = writeOf(key, outcome);
-  if (write === undefined) return { beforeBytes, afterBytes: beforeBytes };
+  if (write === undefined) return { beforeBytes, afterBytes: beforeBytes, ...collection };
+  if (!isPrepared) writer.assertCollectionRoom(write);
   const units = writer.indexUnits(write, isPrepared);
   const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-  return { beforeBytes, afterBytes, ...(units && { indexUnits: units }) };
+  return { beforeBytes, afterBytes, ...(units && { indexUnits: units }), ...collection };
 }
 
 export function writeOf(key: Uint8Array, outcome: Lock["outcome"]): Write | undefined {

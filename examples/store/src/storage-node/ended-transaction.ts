@@ -21,6 +21,7 @@ const TIME_DIGITS = 12;
 const PREFIX = Buffer.concat([OWN_PREFIX, Buffer.from("x/")]);
 
 export const ENDED_FROM: Uint8Array = PREFIX;
+export const ENDED_TO: Uint8Array = Buffer.concat([OWN_PREFIX, Buffer.from("x0")]);
 
 const timeText = (ms: number): string => Math.max(0, Math.floor(ms)).toString(16).padStart(TIME_DIGITS, "0");
 

@@ -11,6 +11,7 @@ import {
 } from "./decide-action.js";
 import { commitMark, decodeLock, encodeLock, type Lock, lockKey } from "./lock.js";
 import type { HeldLock, Locks } from "./locks.js";
+import { wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 import type { Writer } from "./writer.js";
 
@@ -48,6 +49,8 @@ export interface VersionedItems {
   }[];
 }
 
+/** Whoever waits for nothing to be prepared asks more often than this; one that asks no more keeps nobody out for long. */
+const QUIET_MS = 500;
 /** About as much in one atomic part of an entry. */
 const PART_BYTES_MAX = 256 * 1024;
 
@@ -64,6 +67,8 @@ export class Participant {
   readonly #replica: Replica;
   /** Resolutions that are decided here and not chosen yet. */
   readonly #resolving = new Map<string, Promise<unknown>>();
+  /** Monotonic, ms: until then no transaction begins here. */
+  #quietUntil = 0;
 
   constructor(writer: Writer, replica: Replica) {
     this.#writer = writer;
@@ -84,8 +89,18 @@ export class Participant {
     }
   }
 
-  async prepare({ transaction, ledger, actions }: PrepareRequest): Promise<PrepareResult> {
+  /** True where nothing is prepared. For a moment no transaction that has nothing here prepares anything, so that asking again comes to it. */
+  isQuiet(): boolean {
     this.#writer.assertLeading();
+    this.#quietUntil = performance.now() + QUIET_MS;
+    return this.locks.size === 0;
+  }
+
+  /** @throws StoreError ERR_STORE_SPLIT where the partition is split, or about to be */
+  async prepare({ transaction, ledger, actions }: PrepareRequest): Promise<PrepareResult> {
+    this.#writer.assertWritable();
+    if (performance.now() < this.#quietUntil && this.locks.ofTransaction(transaction).length === 0)
+      throw wasSplit(this.#replica.partition);
     const missing: DecidedAction[] = [];
     const all = decideEach(actions, (action) => {
       const held = this.#heldBy(transaction, action.key);
@@ -129,6 +144,8 @@ export class Participant {
   async resolve({ transaction, committedAtMs }: ResolveRequest): Promise<number> {
     this.#writer.assertLeading();
     const held = this.locks.ofTransaction(transaction);
+    // Nothing was prepared when it was split; what is prepared since then is in its parts.
+    if (held.length === 0) this.#writer.assertWritable();
     if (held.length === 0) {
       await this.#resolving.get(transaction);
       await this.#writer.confirm([]);

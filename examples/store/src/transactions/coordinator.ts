@@ -10,6 +10,7 @@ import type { PrepareResult } from "../storage-node/participant.js";
 import { begin, cancel, commit, forget, type WriteLedger } from "./ledger.js";
 import { COORDINATOR_LOST_MS, type LedgerRecord, ledgerKey } from "./ledger-record.js";
 import { abandonAtAll, transactAt } from "./one-partition.js";
+import { atPartitions, type Place } from "./places.js";
 
 /** Attempts of one request, each after one that was ended without an effect, before the client is to try again. */
 const ATTEMPTS_MAX = 8;
@@ -57,12 +58,20 @@ export type Step =
   | "transacted";
 
 interface Part {
-  readonly record: PartitionRecord;
+  /** Which had them all when the transaction began. */
+  readonly partition: number;
   readonly table: TableRecord;
-  readonly hash: number;
-  /** Positions among the request's actions. */
-  readonly at: number[];
+  /** Of the request's actions. */
+  readonly places: Place[];
 }
+
+/** What one partition answered, of the actions at these positions. */
+interface At<T> {
+  readonly at: readonly number[];
+  readonly result: T;
+}
+
+type Prepared = Extract<PrepareResult, { readonly sizes: unknown }>;
 
 /** One attempt of a request, under a name of its own. */
 interface Attempt {
@@ -119,7 +128,7 @@ export class Coordinator {
       state: atOnce ? "at-once" : "preparing",
       fingerprint,
       atMs,
-      partitions: parts.map(({ record: { partition } }) => partition),
+      partitions: parts.map(({ partition }) => partition),
       committedAtMs: 0,
       sizes: [],
     };
@@ -164,12 +173,11 @@ export class Coordinator {
     try {
       const prepared = await this.#prepare(parts, actions, transaction, ledgerPlace);
       const sizes = inOrder(
-        parts,
-        prepared.map((one) => one.sizes),
+        prepared.map(({ at, result }) => ({ at, values: result.sizes })),
         actions.length,
       );
       await this.onStep("decide", transaction);
-      const committedAtMs = timeOf(prepared.map(({ preparedAtMs }) => preparedAtMs));
+      const committedAtMs = timeOf(prepared.map(({ result }) => result.preparedAtMs));
       const decided = {
         ...record,
         atMs: Math.max(Date.now(), record.atMs),
@@ -197,10 +205,10 @@ export class Coordinator {
   async #parts(actions: readonly Action[]): Promise<Part[]> {
     const parts = new Map<number, Part>();
     for (const [i, { table, key }] of actions.entries()) {
-      const record = await this.#reach.atPartition(table, key.hash, async (found) => found);
-      const part = parts.get(record.partition) ?? { record, table, hash: key.hash, at: [] };
-      part.at.push(i);
-      parts.set(record.partition, part);
+      const { partition } = await this.#reach.atPartition(table, key.hash, async (found) => found);
+      const part = parts.get(partition) ?? { partition, table, places: [] };
+      part.places.push({ hash: key.hash, at: i });
+      parts.set(partition, part);
     }
     return [...parts.values()];
   }
@@ -228,20 +236,22 @@ export class Coordinator {
     actions: readonly Action[],
     transaction: string,
     ledger: { readonly partition: number; readonly key: Uint8Array },
-  ): Promise<{ readonly preparedAtMs: number; readonly sizes: readonly ItemSizes[] }[]> {
+  ): Promise<At<Prepared>[]> {
     const results = await allEnded(
-      parts.map(async ({ table, hash, at }) => {
+      parts.map(async ({ table, places }) => {
         await this.onStep("prepare", transaction);
-        const asked = at.map((i) => ({ key: (actions[i] as Action).key.bytes, op: (actions[i] as Action).op }));
-        const result = await this.#reach.atPartition(table, hash, (record) =>
-          this.#reach.call(record, "prepare", { partition: record.partition, transaction, ledger, actions: asked }),
-        );
+        const result = await atPartitions(this.#reach, table, places, ({ partition, ...record }, at) => {
+          const asked = at.map((i) => ({ key: (actions[i] as Action).key.bytes, op: (actions[i] as Action).op }));
+          const request = { partition, transaction, ledger, actions: asked };
+          return this.#reach.call({ partition, ...record }, "prepare", request);
+        });
         await this.onStep("prepared", transaction);
         return result;
       }),
     );
-    if (results.some((result) => "refusals" in result)) throw cancelled(refusalsOf(parts, results, actions.length));
-    return results as Extract<PrepareResult, { readonly sizes: unknown }>[];
+    const all = results.flat();
+    if (all.some(({ result }) => "refusals" in result)) throw cancelled(refusalsOf(all, actions.length));
+    return all as At<Prepared>[];
   }
 
   async #decide(
@@ -266,9 +276,9 @@ export class Coordinator {
 
   async #finish(parts: readonly Part[], transaction: string, committedAtMs: number): Promise<void> {
     await allEnded(
-      parts.map(async ({ table, hash }) => {
+      parts.map(async (part) => {
         await this.onStep("finish", transaction);
-        await this.#resolve(table, hash, { transaction, committedAtMs });
+        await this.#resolve(part, { transaction, committedAtMs });
         await this.onStep("finished", transaction);
       }),
     );
@@ -279,15 +289,11 @@ export class Coordinator {
     await this.onStep("finish", transaction);
     const committed = await cancel(write, transaction).catch(() => undefined);
     if (committed !== undefined) return;
-    await Promise.allSettled(parts.map(({ table, hash }) => this.#resolve(table, hash, { transaction })));
+    await Promise.allSettled(parts.map((part) => this.#resolve(part, { transaction })));
   }
 
-  #resolve(
-    table: TableRecord,
-    hash: number,
-    request: { transaction: string; committedAtMs?: number },
-  ): Promise<unknown> {
-    return this.#reach.atPartition(table, hash, (record) =>
+  #resolve({ table, places }: Part, request: { transaction: string; committedAtMs?: number }): Promise<unknown> {
+    return atPartitions(this.#reach, table, places, (record) =>
       this.#reach.call(record, "resolve", { partition: record.partition, ...request }),
     );
   }
@@ -318,22 +324,18 @@ async function allEnded<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   });
 }
 
-function inOrder<T>(parts: readonly Part[], values: readonly (readonly T[])[], count: number): T[] {
+function inOrder<T>(some: readonly { readonly at: readonly number[]; readonly values: readonly T[] }[], count: number) {
   const all = new Array<T>(count);
-  for (const [p, { at }] of parts.entries())
-    for (const [i, position] of at.entries()) all[position] = values[p]?.[i] as T;
+  for (const { at, values } of some) for (const [i, position] of at.entries()) all[position] = values[i] as T;
   return all;
 }
 
-function refusalsOf(
-  parts: readonly Part[],
-  results: readonly PrepareResult[],
-  count: number,
-): (ApiErrorData | undefined)[] {
-  const refusals = results.map((result, p) =>
-    "refusals" in result ? result.refusals : (parts[p] as Part).at.map(() => null),
-  );
-  return inOrder(parts, refusals, count).map((refusal) => refusal ?? undefined);
+function refusalsOf(results: readonly At<PrepareResult>[], count: number): (ApiErrorData | undefined)[] {
+  const refusals = results.map(({ at, result }) => ({
+    at,
+    values: "refusals" in result ? result.refusals : at.map(() => null),
+  }));
+  return inOrder(refusals, count).map((refusal) => refusal ?? undefined);
 }
 
 /** It took so long that another one took it for lost and cancelled it. */

@@ -3,16 +3,17 @@ import type { PartitionRecord } from "../metadata/records.js";
 import type { AtOnceResult } from "../storage-node/at-once.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { Action, Reach } from "./coordinator.js";
+import { atPartitions, type Place } from "./places.js";
 
 /** Tries of a request whose outcome got lost: each finds what the one before has done. */
 const TRIES_MAX = 3;
 
 type Reached = Pick<Reach, "atPartition" | "call">;
 
-/** Where some of a transaction's items lie. */
-export interface Place {
+/** Some of a transaction's items, which lay in one partition when they were looked up. */
+interface Part {
   readonly table: TableRecord;
-  readonly hash: number;
+  readonly places: readonly Place[];
 }
 
 /**
@@ -21,7 +22,7 @@ export interface Place {
  */
 export async function transactAt(
   reach: Reached,
-  { table, hash }: Place,
+  { table, places: [first] }: Part,
   actions: readonly Action[],
   transaction: string,
   again: boolean,
@@ -29,7 +30,7 @@ export async function transactAt(
   const asked = actions.map(({ key, op }) => ({ key: key.bytes, op }));
   for (let tries = 1; ; tries++) {
     try {
-      return await reach.atPartition(table, hash, async (record) => {
+      return await reach.atPartition(table, first?.hash ?? 0, async (record) => {
         if (!actions.every(({ key }) => holds(record, key.hash))) return await abandonAt(reach, record, transaction);
         const method = again || tries > 1 ? "transactAgain" : "transact";
         return await reach.call(record, method, { partition: record.partition, transaction, actions: asked });
@@ -42,17 +43,13 @@ export async function transactAt(
 }
 
 /** A partition was split since the transaction was begun: what became of it, after which nothing will become of it any more. */
-export async function abandonAtAll(
-  reach: Reached,
-  places: readonly Place[],
-  transaction: string,
-): Promise<AtOnceResult> {
-  let result: AtOnceResult = { ended: true };
-  for (const { table, hash } of places) {
-    const one = await reach.atPartition(table, hash, (record) => abandonAt(reach, record, transaction));
-    if ("sizes" in one) result = one;
+export async function abandonAtAll(reach: Reached, parts: readonly Part[], transaction: string): Promise<AtOnceResult> {
+  let found: AtOnceResult = { ended: true };
+  for (const { table, places } of parts) {
+    const each = await atPartitions(reach, table, places, (record) => abandonAt(reach, record, transaction));
+    for (const { result } of each) if ("sizes" in result) found = result;
   }
-  return result;
+  return found;
 }
 
 const abandonAt = (reach: Reached, record: PartitionRecord, transaction: string) =>

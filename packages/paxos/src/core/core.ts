@@ -88,6 +88,11 @@ export class PaxosCore {
     return this.#leader?.ready ?? false;
   }
 
+  /** Asking for votes. */
+  get standing(): boolean {
+    return this.#election.standing;
+  }
+
   /** Who leads, as far as this replica knows. */
   get leader(): string | undefined {
     return this.#replica.leader;
@@ -226,7 +231,9 @@ export class PaxosCore {
         if (replica.settings.role === "storage") replica.awaitsState = false;
         return;
       case "voice":
+        if (!replica.mute) return;
         replica.mute = false;
+        this.#election.mayStand();
         return;
       case "learners":
         this.#leader?.setLearners(event.learners);

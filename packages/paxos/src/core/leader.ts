@@ -226,10 +226,10 @@ export class Leader implements Reign {
   #beat(): void {
     const { nowMs, settings } = this.#replica;
     this.round++;
-    this.#beatAtMs = nowMs + settings.heartbeatMs;
     const stamp = this.stamp();
     const heartbeat = { type: "heartbeat", ...stamp } as const;
     const asks = this.#sleep?.begin(this.round, this.#quiet);
+    this.#beatAtMs = nowMs + (this.#sleep?.beatMs ?? settings.heartbeatMs);
     const sleep = { type: "sleep", ...stamp, logEnd: this.#replica.log.end } as const;
     const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
     for (const peer of this.#peers.all) {

@@ -20,6 +20,8 @@ export class ReignSleep {
   /** A reign of which nothing was ever asked need not wait: after a node's death there are thousands of those. */
   #busyMs = Number.NEGATIVE_INFINITY;
   #asleep = false;
+  /** How often the others have been asked, one beat after the other. */
+  #asks = 0;
 
   constructor(replica: Replica, peers: Peers) {
     this.#replica = replica;
@@ -38,13 +40,27 @@ export class ReignSleep {
   /** Something is asked of the group. */
   busy(): void {
     this.#busyMs = this.#replica.nowMs;
+    this.#asks = 0;
     this.#wake();
+  }
+
+  /**
+   * When the next beat is due. An answer counts in its own round only, and where answers take longer than a heartbeat none would ever count: so each time that the others
+   * have been asked in vain they are given longer, as long as two beats find room in a lease.
+   */
+  get beatMs(): number {
+    const { heartbeatMs, leaseMs } = this.#replica.settings;
+    return this.#asks === 0 ? heartbeatMs : Math.min(heartbeatMs * 2 ** (this.#asks - 1), leaseMs / 2);
   }
 
   /** A new round begins; returns whether it is one that asks to sleep. `quiet`: the leader itself waits for nothing. */
   begin(round: number, quiet: boolean): boolean {
     this.#wake();
-    if (!quiet || !this.#everythingHeld()) return false;
+    if (!quiet || !this.#everythingHeld()) {
+      this.#asks = 0;
+      return false;
+    }
+    this.#asks++;
     this.#round = round;
     this.#asleep = this.#peers.voters.length === 0;
     return true;

@@ -1,12 +1,11 @@
+import { placeInLine, type Succession } from "./succession.js";
+
 /** What the dormitory needs to know of a replica. */
-export interface Sleeper {
-  readonly groupId: string;
+export interface Sleeper extends Succession {
   readonly asleep: boolean;
   readonly leading: boolean;
   /** Who leads, as far as is known. */
   readonly leader: string | undefined;
-  /** Who may lead, by the newest members known here. */
-  readonly storageNodes: readonly string[];
   /** Whether this node's vote counts for anything here. */
   votes(node: string): boolean;
   /** Has it speak again; as a follower it stands `waitMs` later than it would. */
@@ -81,7 +80,7 @@ export class Dormitory<T extends Sleeper> {
     const first: Waking<T>[] = [];
     const later: Waking<T>[] = [];
     for (const item of this.#under.get(node) ?? []) {
-      const place = this.#placeInLine(item, node);
+      const place = placeInLine(item, this.#self, node);
       (place === 0 ? first : later).push({ item, under: node, waitMs: waitMs + place * this.#successionMs });
     }
     this.#toWake = [...this.#toWake, ...first, ...later];
@@ -109,18 +108,4 @@ export class Dormitory<T extends Sleeper> {
     }
     if (next > 0) this.#toWake.splice(0, next);
   }
-
-  #placeInLine(item: T, gone: string): number {
-    const line = item.storageNodes.filter((node) => node !== gone).sort();
-    const place = line.indexOf(this.#self);
-    if (place < 0) return line.length;
-    return (place + hashOf(item.groupId)) % line.length;
-  }
-}
-
-/** FNV-1a, over code units: the same on every node. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

@@ -9,6 +9,7 @@ import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import { Effects } from "./effects.js";
 import { storedEntries } from "./entries.js";
+import { isEverydayEffect, isEverydayEvent } from "./everyday.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
 import { handOver } from "./hand-over.js";
@@ -45,11 +46,14 @@ export class Replica<R> implements Group<R> {
   readonly #proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
+  #sleptBefore = false;
   readonly #writer: Writer;
   readonly #effects: Effects<R>;
   #failure: PaxosError | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
+  /** Of those who have their groups stand one after the other. */
+  queued = false;
 
   constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
@@ -280,12 +284,21 @@ export class Replica<R> implements Group<R> {
 
   /** No tick is needed before this time (as long as nothing else happens here). */
   get wakeAtMs(): number {
-    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+    if (this.#failure) return Number.POSITIVE_INFINITY;
+    return this.queued ? this.#upkeep.wakeAtMs : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+  }
+
+  get standing(): boolean {
+    return !this.#failure && this.#core.standing;
+  }
+
+  wouldStand(nowMs: number): boolean {
+    return !this.#failure && !this.#core.leading && !this.#core.standing && this.#core.wakeAtMs <= nowMs;
   }
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (!this.queued && nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);
@@ -305,7 +318,8 @@ export class Replica<R> implements Group<R> {
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
     const { batchesMax } = this.#home.settings;
-    for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    if (this.#callers.reads.inTurn)
+      for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
     const proposals = this.#callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
     if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
@@ -345,12 +359,17 @@ export class Replica<R> implements Group<R> {
   #step(event: CoreEvent): void {
     if (this.#failure) return;
     // A state machine or a listener may call back into the group: its event waits until the effects of this one are done.
-    this.#events.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping) {
+      this.#events.push(event);
+      return;
+    }
     this.#stepping = true;
+    let everyday = true;
     try {
-      for (let next = this.#events.shift(); next && !this.#failure; next = this.#events.shift()) {
+      for (let next: CoreEvent | undefined = event; next && !this.#failure; next = this.#events.shift()) {
+        everyday &&= isEverydayEvent(next);
         for (const effect of this.#core.step(next)) {
+          everyday &&= isEverydayEffect(effect);
           if (!this.#failure) this.#effects.carryOut(effect);
         }
       }
@@ -358,9 +377,15 @@ export class Replica<R> implements Group<R> {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
     } finally {
       this.#stepping = false;
-      this.#home.plan(this as Replica<unknown>);
-      this.#home.settle(this as Replica<unknown>);
+      // Nothing of every day has anything fall due earlier than is planned; and to look costs as much as the step where thousands of groups take turns.
+      if (!everyday || this.plannedMs === Number.POSITIVE_INFINITY || this.asleep !== this.#sleptBefore) this.#settle();
     }
+  }
+
+  #settle(): void {
+    this.#sleptBefore = this.asleep;
+    this.#home.plan(this as Replica<unknown>);
+    this.#home.settle(this as Replica<unknown>);
   }
 
   #refuseIfNotLeading(): void {

@@ -81,7 +81,7 @@ function mutant(name: string, caughtBy: string, group: GroupModelOptions, change
 }
 
 /** A line of the core is another; it must be there, once. */
-function line(file: string, from: string, to: string, further: Partial<Betrayal> = {}): Partial<Betrayal> {
+export function line(file: string, from: string, to: string, further: Partial<Betrayal> = {}): Partial<Betrayal> {
   return {
     source: (name, before) => {
       const text = further.source?.(name, before) ?? before;

@@ -11,11 +11,12 @@ import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
 import { Candidates } from "./candidates.js";
 import { Dormitory } from "./dormitory.js";
-import { groupIdBytesMax, openEnvelope } from "./envelope.js";
+import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
 import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
 import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
+import { Neighbours } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
@@ -81,8 +82,11 @@ export class GroupHost implements AsyncDisposable {
   readonly #home: ReplicaHome;
   readonly #pace: Pace;
   readonly #replicas = new Map<string, Replica<unknown>>();
+  /** The same, by their ids on the wire. */
+  readonly #addressees = new Addressees<Replica<unknown>>();
   readonly #bonds: Bonds;
   readonly #leaseMs: number;
+  readonly #neighbours: Neighbours;
   readonly #dormitory: Dormitory<Replica<unknown>>;
   readonly #candidates: Candidates<Replica<unknown>>;
   /** Groups that were closed here while they slept, and under whom. */
@@ -116,6 +120,7 @@ export class GroupHost implements AsyncDisposable {
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#bonds = newBonds(settings);
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
+    this.#neighbours = new Neighbours(this.#bonds, 10 * this.#leaseMs);
     const voteTimeoutMs = settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs;
     this.#dormitory = new Dormitory(this.nodeId, voteTimeoutMs);
     this.#candidates = new Candidates(this.nodeId, voteTimeoutMs);
@@ -127,7 +132,7 @@ export class GroupHost implements AsyncDisposable {
         this.#candidates.settle(replica);
       },
       know: (nodes) => {
-        for (const node of nodes) if (node !== this.nodeId) this.#bonds.know(node);
+        for (const node of nodes) if (node !== this.nodeId) this.#neighbours.know(node);
       },
       post: (to, replica, message) => {
         this.#outbox.put(to, replica.wireId, message);
@@ -200,6 +205,7 @@ export class GroupHost implements AsyncDisposable {
         recovered,
       });
       this.#replicas.set(groupId, replica as Replica<unknown>);
+      this.#addressees.add(replica as Replica<unknown>);
       return replica;
     } finally {
       this.#joining.delete(groupId);
@@ -218,6 +224,7 @@ export class GroupHost implements AsyncDisposable {
     await replica.settled();
     if (this.#replicas.get(groupId) !== replica) return;
     this.#replicas.delete(groupId);
+    this.#addressees.remove(replica);
     this.#due.delete(replica);
     this.#agenda.forget(replica);
     this.#candidates.forget(replica);
@@ -291,6 +298,7 @@ export class GroupHost implements AsyncDisposable {
   #tick(): void {
     const nowMs = this.#settings.now();
     if (this.#replicas.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
+    this.#neighbours.tick(nowMs, () => this.#replicas.values());
     this.#dormitory.tick(nowMs);
     this.#agenda.due(nowMs, (replica) => this.#candidates.due(replica, nowMs));
     this.#candidates.tick(nowMs);
@@ -321,29 +329,29 @@ export class GroupHost implements AsyncDisposable {
 
   #receive(from: string, bytes: Uint8Array): void {
     try {
-      openEnvelope(bytes, (groupId, message) => this.#deliver(from, groupId, message));
+      openEnvelope(bytes, (idAt, start, end) => this.#deliver(from, bytes, idAt, start, end));
     } catch (problem) {
       this.#unreadable(from, problem);
     }
   }
 
-  #deliver(from: string, groupId: string, bytes: Uint8Array): void {
-    if (groupId === "") {
-      this.#hearNode(from, bytes);
+  #deliver(from: string, bytes: Uint8Array, idAt: number, start: number, end: number): void {
+    if (bytes[idAt] === 0) {
+      this.#hearNode(from, bytes.subarray(start, end));
       return;
     }
-    const replica = this.#replicas.get(groupId);
+    const replica = this.#addressees.find(bytes, idAt);
     if (!replica) {
       this.#messagesForNobody++;
       return;
     }
-    let message: Message;
-    if (isHostMessage(bytes)) {
-      this.#deliverHost(from, replica, bytes);
+    if (isHostMessage(bytes, start, end)) {
+      this.#deliverHost(from, replica, bytes.subarray(start, end));
       return;
     }
+    let message: Message;
     try {
-      message = decodeMessage(bytes, { given: true });
+      message = decodeMessage(bytes, { given: true, from: start, to: end });
     } catch (problem) {
       this.#unreadable(from, problem);
       return;
@@ -387,11 +395,4 @@ function newBonds({ random, now, tuning }: HostSettings): Bonds {
   const { heartbeatMs = coreDefaults.heartbeatMs, leaseMs = coreDefaults.leaseMs } = tuning;
   const { quorumLostMs = 2 * leaseMs } = tuning;
   return new Bonds({ life: Math.floor(random() * 2 ** 48), heartbeatMs, leaseMs, quorumLostMs }, now());
-}
-
-function wireGroupId(groupId: string): Buffer {
-  const bytes = typeof groupId === "string" ? Buffer.from(groupId, "utf8") : Buffer.alloc(0);
-  if (bytes.length < 1 || bytes.length > groupIdBytesMax)
-    throw badArgument("groupId", "a name of 1 to 255 bytes", groupId);
-  return Buffer.concat([Buffer.of(bytes.length), bytes]);
 }

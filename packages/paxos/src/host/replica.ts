@@ -8,7 +8,7 @@ import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import { Effects } from "./effects.js";
-import { storedEntries } from "./entries.js";
+import { appliedEntries } from "./entries.js";
 import { isEverydayEffect, isEverydayEvent } from "./everyday.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
@@ -129,7 +129,7 @@ export class Replica<R> implements Group<R> {
   }
 
   votes(node: string): boolean {
-    return nodesOf(this.#core.configuration).includes(node);
+    return !this.#core.departed && nodesOf(this.#core.configuration).includes(node);
   }
 
   wake(waitMs: number): void {
@@ -241,14 +241,7 @@ export class Replica<R> implements Group<R> {
   }
 
   entries(range: { readonly from?: number; readonly through?: number } = {}): AsyncIterable<Entry> {
-    const from = checkInteger("from", range.from ?? this.#storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
-    const through = checkInteger(
-      "through",
-      range.through ?? this.#applier.appliedThrough,
-      0,
-      this.#applier.appliedThrough,
-    );
-    return storedEntries(this.#storage, from, through);
+    return appliedEntries(this.#storage, this.#applier.appliedThrough, range);
   }
 
   async trim(throughSlot: number): Promise<void> {

@@ -37,14 +37,14 @@ class Whole implements FeedSource {
   readonly changes;
 
   constructor() {
-    const whole = this;
+    const { items, log } = this;
     this.replica = {
       partition: 7,
       get appliedThrough() {
-        return whole.log.length;
+        return log.length;
       },
       *range({ from, to }: { from?: Uint8Array | undefined; to?: Uint8Array | undefined }) {
-        const inOrder = [...whole.items.values()].sort((a, b) => Buffer.compare(a.key, b.key));
+        const inOrder = [...items.values()].sort((a, b) => Buffer.compare(a.key, b.key));
         for (const entry of inOrder) {
           if (from !== undefined && Buffer.compare(entry.key, from) < 0) continue;
           if (to === undefined || Buffer.compare(entry.key, to) < 0) yield entry;
@@ -53,7 +53,7 @@ class Whole implements FeedSource {
     } as unknown as FeedSource["replica"];
     this.changes = {
       async *entries(from: number, through: number) {
-        for (let slot = from; slot <= through; slot++) yield { slot, command: whole.log[slot - 1] };
+        for (let slot = from; slot <= through; slot++) yield { slot, command: log[slot - 1] };
       },
     };
   }

@@ -21,6 +21,15 @@ export class ByteWriter {
     return out;
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Of a byte that was written already. */
+  setBit(at: number, bit: number): void {
+    this.#bytes[at] = (this.#bytes[at] as number) | (1 << bit);
+  }
+
   byte(value: number): void {
     this.#room(1);
     this.#bytes[this.#length++] = value;

@@ -3,24 +3,17 @@ import type { Ballot } from "./ballot.js";
 import type { BondView } from "./bonds.js";
 import { sendChosen } from "./catch-up.js";
 import type { Configuration } from "./configuration.js";
-import { type Doubt, RANK_ZERO, rankOf } from "./doubt.js";
-import { Election } from "./election.js";
+import { Departure } from "./departure.js";
+import { answerDoubt } from "./doubt.js";
+import { Election, type Victory } from "./election.js";
+import { EMPTY_STATE } from "./empty-state.js";
 import { Leader } from "./leader.js";
 import type { Message } from "./messages.js";
 import { settings } from "./options.js";
 import type { Progress } from "./peers.js";
-import type { Membership } from "./quorum.js";
+import { Packer, type Press, type Unpacker, type Words } from "./press.js";
 import { Replica } from "./replica.js";
 import type { CoreEvent, CoreOptions, Effect, PersistedState, Position } from "./types.js";
-
-/** What a new replica finds on its empty disk. */
-export const EMPTY_STATE: PersistedState = Object.freeze({
-  promised: { round: 0, node: "" },
-  accepted: { round: 0, node: "" },
-  trimmedThrough: 0,
-  chosenThrough: 0,
-  entries: [],
-});
 
 /**
  * One replica of one group: Multi-Paxos over a contiguous log, with leases. Pure: it has no clock, no entropy and no
@@ -35,19 +28,21 @@ export class PaxosCore {
   readonly #acceptor: Acceptor;
   readonly #election: Election;
   #leader: Leader | undefined;
-  /** Of what is chosen; looked at again only when it changes. */
-  #membership: Membership;
+  readonly #departure: Departure;
 
   /**
    * `bonds`: those of the node, shared by its groups. They must outlive the core, and are asked, not changed, but for the time.
    *
    * @throws PaxosError ERR_PAXOS_ARGUMENT
    */
-  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number, bonds?: BondView) {
+  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number, bonds?: BondView, packed?: Press) {
     const replica = new Replica(settings(options), persisted, nowMs, bonds);
     this.#replica = replica;
-    this.#membership = replica.configurations.at(replica.knownChosen);
-    replica.departed = this.#membership.configuration.departed.includes(replica.self);
+    if (packed !== undefined) replica.press(packed);
+    this.#departure = new Departure(replica, () => {
+      this.#stepDown(0);
+      this.#election.rest();
+    });
     this.#acceptor = new Acceptor(replica, {
       leaseHeld: () => this.#leader?.leaseHeld() ?? false,
       yield: () => {
@@ -57,10 +52,43 @@ export class PaxosCore {
       heard: (waitMs) => this.#election.heard(waitMs),
       sleep: () => this.#election.sleep(),
     });
-    this.#election = new Election(replica, this.#acceptor, (victory) => {
+    const won = (victory: Victory) => {
       this.#leader = new Leader(replica, victory);
-      this.#acceptor.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
-    });
+      this.#acceptor.grants.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
+    };
+    this.#election = new Election(replica, this.#acceptor, won, packed !== undefined);
+    if (packed === undefined) return;
+    if (replica.role === "leader") this.#leader = new Leader(replica, undefined);
+    this.#pressRoles(packed);
+  }
+
+  /**
+   * A group that sleeps in a few dozen bytes, to be gone on with by `unpack` in this life of the process; undefined when it is awake, or there is more to it than is kept. The
+   * core stays as it is; of its log it keeps where it ends, for the entries are in storage.
+   */
+  pack(words: Words): Uint8Array | undefined {
+    if (!this.asleep) return undefined;
+    const packer = new Packer(words);
+    this.press(packer);
+    return packer.take();
+  }
+
+  /** The same with more behind it. Of one that sleeps. */
+  press(p: Press): void {
+    this.#replica.press(p);
+    this.#pressRoles(p);
+  }
+
+  #pressRoles(p: Press): void {
+    const leading = this.#replica.role === "leader";
+    this.#acceptor.press(p, leading);
+    this.#election.press(p, leading);
+    this.#leader?.press(p);
+  }
+
+  /** The core that was packed: with the options, the words and the bonds that it had. */
+  static unpack(options: CoreOptions, from: Unpacker, bonds: BondView): PaxosCore {
+    return new PaxosCore(options, EMPTY_STATE, Number.NEGATIVE_INFINITY, bonds, from);
   }
 
   /**
@@ -75,8 +103,8 @@ export class PaxosCore {
     replica.effects = [];
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
-    this.#noticeDeparture();
-    if (replica.doubt !== undefined) this.#settleDoubt(replica.doubt);
+    this.#departure.notice();
+    replica.doubt?.settle(this.#acceptor);
     this.#passOn();
     return replica.effects;
   }
@@ -249,14 +277,14 @@ export class PaxosCore {
   #receive(from: string, message: Message): void {
     switch (message.type) {
       case "preVote":
-        if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPreVote(from, message);
+        if (!this.#replica.silent && !this.#departure.refersAway(from)) this.#acceptor.onPreVote(from, message);
         // Whoever asks is awake and does not hear us.
         this.#leader?.wake();
         return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
-        if (!this.#replica.silent && !this.#refersAway(from)) this.#acceptor.onPrepare(from, message);
+        if (!this.#replica.silent && !this.#departure.refersAway(from)) this.#acceptor.onPrepare(from, message);
         this.#leader?.wake();
         return;
       case "promised":
@@ -298,30 +326,12 @@ export class PaxosCore {
         if (this.#acceptor.onResign(from, message.ballot)) this.#election.standNow();
         return;
       case "doubt":
-        return this.#answerDoubt(from, message.id);
+        return answerDoubt(this.#replica, from, message.id);
       case "standing":
         return this.#replica.doubt?.onStanding(from, message);
       case "departed":
-        if (message.slot > this.#membership.configuration.slot) this.#depart();
-        return;
+        return this.#departure.told(message.slot);
     }
-  }
-
-  /** An empty log that may have forgotten everything has nothing to say. */
-  #answerDoubt(from: string, id: number): void {
-    const { mute, departed, promised, membership } = this.#replica;
-    if (mute) return;
-    // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count.
-    const { accepted, logEnd } = departed ? RANK_ZERO : rankOf(this.#replica);
-    this.#replica.send(from, { type: "standing", id, promised, accepted, logEnd, members: membership.members });
-  }
-
-  #settleDoubt(doubt: Doubt): void {
-    if (doubt.open) return;
-    this.#acceptor.raise(doubt.raised);
-    if (!doubt.over) return;
-    this.#replica.doubt = undefined;
-    this.#replica.effects.push({ type: "assured" });
   }
 
   /** The lease ends before the heir hears that it may stand: both happen in this one step. */
@@ -342,34 +352,6 @@ export class PaxosCore {
     }
     this.#acceptor.jump(position);
     this.#election.onLearned();
-  }
-
-  /**
-   * Who has left is told so instead of answered: it may have slept through its departure, and would go on standing. Only
-   * what is chosen counts; and a name never comes back, so this cannot hit a member of whom we have not heard yet.
-   */
-  #refersAway(from: string): boolean {
-    const { slot, departed } = this.#membership.configuration;
-    if (!departed.includes(from)) return false;
-    this.#replica.send(from, { type: "departed", slot });
-    return true;
-  }
-
-  #noticeDeparture(): void {
-    const { configurations, knownChosen, self } = this.#replica;
-    const chosen = configurations.at(knownChosen);
-    if (chosen === this.#membership) return;
-    this.#membership = chosen;
-    if (chosen.configuration.departed.includes(self)) this.#depart();
-  }
-
-  #depart(): void {
-    const replica = this.#replica;
-    if (replica.departed) return;
-    replica.departed = true;
-    this.#stepDown(0);
-    this.#election.rest();
-    replica.effects.push({ type: "departed" });
   }
 
   /** Ends our own reign and says so, so that the others need not wait until the grants have run out. */

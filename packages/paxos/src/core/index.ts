@@ -15,8 +15,10 @@ export {
 export { decodeMessage, encodeMessage, MESSAGE_VERSION } from "./codec.js";
 export { type Configuration, decodeConfiguration, type MemberRole } from "./configuration.js";
 export * from "./core.js";
+export * from "./empty-state.js";
 export * from "./errors.js";
 export type { Progress } from "./peers.js";
+export { Packer, type Press, Unpacker, Words } from "./press.js";
 export type * from "./messages.js";
 export { coreDefaults } from "./options.js";
 export { quorumsMeet } from "./quorum.js";

@@ -1,20 +1,19 @@
-import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
-import { sendChosen } from "./catch-up.js";
+import { Accepts } from "./accepts.js";
+import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
+import { CatchingUp } from "./catching-up.js";
 import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
-import type { Accept, Ack, Asleep, Nack } from "./messages.js";
-import { forgetSent, mustResend, type Peer, Peers, type Progress } from "./peers.js";
+import type { Ack, Asleep, FromLeader, Nack } from "./messages.js";
+import { forgetSent, mustResend, type Peer, Peers, type Progress, pressPeer } from "./peers.js";
+import type { Press } from "./press.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
 import { ReignSleep } from "./reign-sleep.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Learner, Proposal } from "./types.js";
-
-/** Heartbeats after which a piece of catch-up counts as lost. */
-const pieceRounds = 4;
 
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader {
@@ -24,12 +23,11 @@ export class Leader {
   readonly #peers = new Peers();
   #leaving: readonly string[] = [];
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
-  readonly #startSlot: number;
+  #startSlot = 0;
   readonly #reads: Reads;
+  readonly #accepts: Accepts;
+  readonly #catchingUp: CatchingUp;
   #round = 0;
-  #lastAccept: Accept | undefined;
-  #lastAcceptEnd = 0;
-  #lastAcceptBytes = 0;
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
@@ -39,16 +37,31 @@ export class Leader {
   #pipelineBytes = 0;
   #weighedThrough: number;
 
-  constructor(replica: Replica, victory: Victory) {
+  /** Without a victory: one that is unpacked, and goes on where it was. */
+  constructor(replica: Replica, victory: Victory | undefined) {
     this.#replica = replica;
-    this.ballot = victory.ballot;
-    const { log, nowMs } = replica;
+    this.ballot = victory?.ballot ?? replica.promised;
+    const { nowMs } = replica;
     this.#reads = new Reads(replica);
+    this.#accepts = new Accepts(replica);
+    this.#catchingUp = new CatchingUp({
+      replica,
+      peers: this.#peers,
+      startSlot: () => this.#startSlot,
+      stamp: () => this.#stamp(),
+    });
     this.heir = new Heir(replica, this.#peers);
     this.#sleep = replica.bonds === undefined ? undefined : new ReignSleep(replica, this.#peers);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
+    if (victory === undefined) this.#peers.seat(replica.membership);
+    else this.#begin(victory);
+  }
+
+  #begin(victory: Victory): void {
+    const replica = this.#replica;
+    const { log } = replica;
     for (let slot = replica.knownChosen + 1; slot <= log.end; slot++) {
       this.#pipelineBytes += weightOf(log.at(slot) as Entry);
     }
@@ -70,8 +83,23 @@ export class Leader {
     this.#beat();
     for (const [node, promised] of victory.promises) {
       const peer = this.#peers.get(node);
-      if (peer !== undefined) this.#catchUp(peer, promised.chosenThrough);
+      if (peer !== undefined) this.#catchingUp.step(peer, promised.chosenThrough);
     }
+  }
+
+  /** Of one that sleeps, behind what `Replica` keeps: nothing waits, nothing is under way. */
+  press(p: Press): void {
+    const { log, nowMs, settings } = this.#replica;
+    p.expect(this.#quiet && this.#sleep !== undefined && this.#peers.learners.length === 0);
+    p.expect(this.#pipelineBytes === 0 && this.#weighedThrough === log.end);
+    this.#startSlot = p.whole(this.#startSlot);
+    this.#round = p.whole(this.#round);
+    this.#beatAtMs = p.time(this.#beatAtMs, nowMs);
+    // After more than a lease without a tick the others are given the time to answer anew.
+    this.#lastTickMs = p.time(this.#lastTickMs, nowMs - settings.leaseMs);
+    this.#answeredSinceMs = p.time(this.#answeredSinceMs, nowMs - settings.quorumLostMs);
+    for (const peer of this.#peers.voters) pressPeer(p, peer, log.end, nowMs - settings.quorumLostMs);
+    this.#sleep?.press(p);
   }
 
   /** Whether anything of this reign is chosen. */
@@ -197,7 +225,7 @@ export class Leader {
       forgetSent(peer, peer.acceptedThrough);
     }
     if (peer.synced) this.#stream(peer);
-    else this.#catchUp(peer, message.chosenThrough, message.round);
+    else this.#catchingUp.step(peer, message.chosenThrough, message.round);
     this.#answerReads();
   }
 
@@ -222,7 +250,7 @@ export class Leader {
     this.#reads.rejectAll();
   }
 
-  #stamp() {
+  #stamp(): FromLeader {
     const { nowMs: sentMs, knownChosen: chosenThrough } = this.#replica;
     return { ballot: this.ballot, round: this.#round, sentMs, chosenThrough };
   }
@@ -312,83 +340,15 @@ export class Leader {
         peer.triedChosen = -1;
         return;
       }
-      const message = this.#acceptFrom(peer.next, settings.messageBytesMax);
+      const { message, bytes } = this.#accepts.from(peer.next, this.#stamp());
       this.#replica.send(peer.node, message);
       peer.next += message.entries.length;
       peer.sentRound = this.#round;
       if (peer.next - 1 > peer.acceptedThrough) {
-        peer.sent.push({ through: peer.next - 1, bytes: this.#lastAcceptBytes });
-        peer.sentBytes += this.#lastAcceptBytes;
+        peer.sent.push({ through: peer.next - 1, bytes });
+        peer.sentBytes += bytes;
       }
     }
-  }
-
-  /** Peers that stand at the same slot are sent the very same object, so that it need be encoded only once. */
-  #acceptFrom(slot: number, bytesMax: number): Accept {
-    const { log, nowMs, knownChosen } = this.#replica;
-    const last = this.#lastAccept;
-    if (
-      last !== undefined &&
-      last.prevSlot === slot - 1 &&
-      last.round === this.#round &&
-      last.sentMs === nowMs &&
-      last.chosenThrough === knownChosen &&
-      this.#lastAcceptEnd === log.end
-    ) {
-      return last;
-    }
-    this.#lastAcceptEnd = log.end;
-    this.#lastAccept = {
-      type: "accept",
-      ...this.#stamp(),
-      prevSlot: slot - 1,
-      entries: log.slice(slot, log.end, bytesMax),
-    };
-    this.#lastAcceptBytes = this.#lastAccept.entries.reduce((sum, entry) => sum + weightOf(entry), 0);
-    return this.#lastAccept;
-  }
-
-  /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
-  #catchUp(peer: Peer, chosenThrough: number, round = 0): void {
-    if (round < peer.retryRound && chosenThrough <= peer.triedChosen) return;
-    // A piece of the log may well take longer than a heartbeat, and sending it again would not make it faster.
-    peer.retryRound = this.#round + pieceRounds;
-    peer.triedChosen = chosenThrough;
-    const replica = this.#replica;
-    const { log, settings, knownChosen } = replica;
-    const prevSlot = Math.min(chosenThrough, knownChosen);
-    if (prevSlot < replica.trimmedThrough && peer.role === "log") {
-      this.#sendBase(peer);
-      return;
-    }
-    if (prevSlot + 1 < log.firstSlot) {
-      sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-      return;
-    }
-    let entries = log.slice(prevSlot + 1, log.end, settings.messageBytesMax);
-    if (prevSlot + entries.length < this.#startSlot) {
-      // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
-      if (prevSlot < replica.chosenThrough) {
-        sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-        return;
-      }
-      entries = log.slice(prevSlot + 1, this.#startSlot);
-    }
-    peer.retryRound = this.#round + 1;
-    const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
-    replica.send(peer.node, { type: "sync", ...this.#stamp(), prevSlot, prevBallot, entries });
-    peer.sentRound = this.#round;
-  }
-
-  /**
-   * A log replica needs no state to go on from: it may begin where our log begins, provided that what is below is held by
-   * two storage replicas. So it comes to hold all of the log that is kept here, and a write quorum needs no snapshot.
-   */
-  #sendBase(peer: Peer): void {
-    const replica = this.#replica;
-    const position = replica.positionFrom(replica.trimmedThrough);
-    if (position === undefined || position.slot > this.#peers.heldByTwo(replica.chosenThrough)) return;
-    replica.send(peer.node, { type: "base", ...this.#stamp(), position });
   }
 
   /** A slot is chosen when a quorum has it, accepted in this ballot and durable; each replica's answer is cumulative. */

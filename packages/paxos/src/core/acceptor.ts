@@ -2,21 +2,10 @@ import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.j
 import { invariant } from "./errors.js";
 import { Grants } from "./grants.js";
 import type { Accept, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
+import type { OwnRoles } from "./own-roles.js";
 import type { Press } from "./press.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Position } from "./types.js";
-
-/** What an acceptor needs to know of the leader or candidate that lives in the same replica. */
-export interface OwnRoles {
-  /** Whether this replica leads and its lease, by its own careful count, still runs. */
-  leaseHeld(): boolean;
-  /** Somebody else's ballot stands above ours: stop leading or standing. */
-  yield(): void;
-  /** A leader's message came: no reason to stand before `waitMs` and its grant are over. */
-  heard(waitMs?: number): void;
-  /** Nothing is to be expected of the leader any more, as long as its node lives. */
-  sleep(): void;
-}
 
 /**
  * The voting half of a replica: promises, acceptances, lease grants. It follows at most one leader at a time.
@@ -144,7 +133,7 @@ export class Acceptor {
     }
     const already = sameBallot(replica.accepted, ballot);
     const end = prevSlot + entries.length;
-    const differs = this.#firstDifference(prevSlot, entries);
+    const differs = log.firstDifference(prevSlot, entries, replica.knownChosen);
     // A leader that contradicts a chosen slot was deposed long ago. Nor may a second sync of one ballot change anything.
     const within = differs <= end;
     if (within && (differs <= knownChosen || (already && differs <= log.end))) {
@@ -220,7 +209,7 @@ export class Acceptor {
     const prevSlot = first.slot - 1;
     const end = prevSlot + entries.length;
     if (prevSlot > replica.knownChosen || end <= replica.knownChosen) return;
-    const differs = this.#firstDifference(prevSlot, entries);
+    const differs = log.firstDifference(prevSlot, entries, replica.knownChosen);
     if (differs <= end) {
       invariant(differs > replica.knownChosen, `two values chosen in slot ${differs}`);
       const cut = differs <= log.end;
@@ -349,16 +338,6 @@ export class Acceptor {
     }
     this.#round = Math.max(this.#round, round);
     this.#sentMs = Math.max(this.#sentMs, sentMs);
-  }
-
-  /** First slot after `prevSlot` at which `entries` and our log do not hold the same; one past the last entry when none. */
-  #firstDifference(prevSlot: number, entries: readonly Entry[]): number {
-    const { log, knownChosen } = this.#replica;
-    const end = prevSlot + entries.length;
-    // Below our memory everything is chosen, and so the same as any chosen entry.
-    let slot = Math.max(prevSlot + 1, Math.min(log.firstSlot, knownChosen + 1));
-    while (slot <= end && log.matches(slot, (entries[slot - prevSlot - 1] as Entry).ballot)) slot++;
-    return slot;
   }
 
   #learnThrough(leadersChosen: number): void {

@@ -39,10 +39,7 @@ export class PaxosCore {
     const replica = new Replica(settings(options), persisted, nowMs, bonds);
     this.#replica = replica;
     if (packed !== undefined) replica.press(packed);
-    this.#departure = new Departure(replica, () => {
-      this.#stepDown(0);
-      this.#election.rest();
-    });
+    this.#departure = new Departure(replica);
     this.#acceptor = new Acceptor(replica, {
       leaseHeld: () => this.#leader?.leaseHeld() ?? false,
       yield: () => {
@@ -67,14 +64,14 @@ export class PaxosCore {
    * core stays as it is; of its log it keeps where it ends, for the entries are in storage.
    */
   pack(words: Words): Uint8Array | undefined {
-    if (!this.asleep) return undefined;
     const packer = new Packer(words);
     this.press(packer);
     return packer.take();
   }
 
-  /** The same with more behind it. Of one that sleeps. */
+  /** The same with more behind it. */
   press(p: Press): void {
+    p.expect(this.asleep);
     this.#replica.press(p);
     this.#pressRoles(p);
   }
@@ -87,8 +84,10 @@ export class PaxosCore {
   }
 
   /** The core that was packed: with the options, the words and the bonds that it had. */
-  static unpack(options: CoreOptions, from: Unpacker, bonds: BondView): PaxosCore {
-    return new PaxosCore(options, EMPTY_STATE, Number.NEGATIVE_INFINITY, bonds, from);
+  static unpack(options: Omit<CoreOptions, "members">, from: Unpacker, bonds: BondView): PaxosCore {
+    // The founders are of no concern any more: what is packed knows its members.
+    const unfounded = { ...options, members: [options.nodeId] };
+    return new PaxosCore(unfounded, EMPTY_STATE, Number.NEGATIVE_INFINITY, bonds, from);
   }
 
   /**
@@ -103,7 +102,7 @@ export class PaxosCore {
     replica.effects = [];
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
-    this.#departure.notice();
+    if (this.#departure.noticed()) this.#depart();
     replica.doubt?.settle(this.#acceptor);
     this.#passOn();
     return replica.effects;
@@ -330,7 +329,8 @@ export class PaxosCore {
       case "standing":
         return this.#replica.doubt?.onStanding(from, message);
       case "departed":
-        return this.#departure.told(message.slot);
+        if (this.#departure.isNews(message.slot)) this.#depart();
+        return;
     }
   }
 
@@ -352,6 +352,15 @@ export class PaxosCore {
     }
     this.#acceptor.jump(position);
     this.#election.onLearned();
+  }
+
+  #depart(): void {
+    const replica = this.#replica;
+    if (replica.departed) return;
+    replica.departed = true;
+    this.#stepDown(0);
+    this.#election.rest();
+    replica.effects.push({ type: "departed" });
   }
 
   /** Ends our own reign and says so, so that the others need not wait until the grants have run out. */

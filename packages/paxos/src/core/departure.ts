@@ -1,32 +1,34 @@
 import type { Membership } from "./quorum.js";
 import type { Replica } from "./replica.js";
 
-/** Who has left, as far as this log knows it chosen: this node itself, and whoever asks for its vote. */
+/** Who has left the group for good, by what is known as chosen: this node, or another that may not know it yet. */
 export class Departure {
   readonly #replica: Replica;
-  readonly #gone: () => void;
   /** Of what is chosen; looked at again only when it changes. */
   #membership: Membership;
 
-  /** `gone` is called when this node is no member any more. */
-  constructor(replica: Replica, gone: () => void) {
+  constructor(replica: Replica) {
     this.#replica = replica;
-    this.#gone = gone;
     this.#membership = replica.configurations.at(replica.knownChosen);
-    replica.departed = this.#membership.configuration.departed.includes(replica.self);
+    replica.departed = this.#isOurs;
   }
 
-  notice(): void {
-    const { configurations, knownChosen, self } = this.#replica;
+  get #isOurs(): boolean {
+    return this.#membership.configuration.departed.includes(this.#replica.self);
+  }
+
+  /** Whether the chosen members have changed, and leave this node out. */
+  noticed(): boolean {
+    const { configurations, knownChosen } = this.#replica;
     const chosen = configurations.at(knownChosen);
-    if (chosen === this.#membership) return;
+    if (chosen === this.#membership) return false;
     this.#membership = chosen;
-    if (chosen.configuration.departed.includes(self)) this.#depart();
+    return this.#isOurs;
   }
 
-  /** Somebody says so, by the configuration of this slot. */
-  told(slot: number): void {
-    if (slot > this.#membership.configuration.slot) this.#depart();
+  /** Whether others speak of members that this node has not heard of. */
+  isNews(slot: number): boolean {
+    return slot > this.#membership.configuration.slot;
   }
 
   /**
@@ -38,13 +40,5 @@ export class Departure {
     if (!departed.includes(from)) return false;
     this.#replica.send(from, { type: "departed", slot });
     return true;
-  }
-
-  #depart(): void {
-    const replica = this.#replica;
-    if (replica.departed) return;
-    replica.departed = true;
-    this.#gone();
-    replica.effects.push({ type: "departed" });
   }
 }

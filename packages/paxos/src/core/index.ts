@@ -21,5 +21,6 @@ export type { Progress } from "./peers.js";
 export { Packer, type Press, Unpacker, Words } from "./press.js";
 export type * from "./messages.js";
 export { coreDefaults } from "./options.js";
+export { type Glance, glance } from "./replica.js";
 export { quorumsMeet } from "./quorum.js";
 export type * from "./types.js";

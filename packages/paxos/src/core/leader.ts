@@ -1,12 +1,11 @@
-import { Accepts } from "./accepts.js";
 import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
-import { CatchingUp } from "./catching-up.js";
 import { changeEntry } from "./change-entry.js";
 import type { Victory } from "./election.js";
+import { Feed, type Reign, type Stamp } from "./feed.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
-import type { Ack, Asleep, FromLeader, Nack } from "./messages.js";
-import { forgetSent, mustResend, type Peer, Peers, type Progress, pressPeer } from "./peers.js";
+import type { Ack, Asleep, Nack } from "./messages.js";
+import { forgetSent, mustResend, Peers, type Progress, pressPeer } from "./peers.js";
 import type { Press } from "./press.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
@@ -16,18 +15,17 @@ import type { Replica } from "./replica.js";
 import type { Entry, Learner, Proposal } from "./types.js";
 
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
-export class Leader {
+export class Leader implements Reign {
   readonly ballot: Ballot;
   readonly heir: Heir;
   readonly #replica: Replica;
   readonly #peers = new Peers();
+  readonly #feed: Feed;
   #leaving: readonly string[] = [];
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
-  #startSlot = 0;
+  startSlot = 0;
   readonly #reads: Reads;
-  readonly #accepts: Accepts;
-  readonly #catchingUp: CatchingUp;
-  #round = 0;
+  round = 0;
   #beatAtMs: number;
   #answeredSinceMs: number;
   #lastTickMs: number;
@@ -43,13 +41,7 @@ export class Leader {
     this.ballot = victory?.ballot ?? replica.promised;
     const { nowMs } = replica;
     this.#reads = new Reads(replica);
-    this.#accepts = new Accepts(replica);
-    this.#catchingUp = new CatchingUp({
-      replica,
-      peers: this.#peers,
-      startSlot: () => this.#startSlot,
-      stamp: () => this.#stamp(),
-    });
+    this.#feed = new Feed(replica, this.#peers, this);
     this.heir = new Heir(replica, this.#peers);
     this.#sleep = replica.bonds === undefined ? undefined : new ReignSleep(replica, this.#peers);
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
@@ -66,7 +58,7 @@ export class Leader {
       this.#pipelineBytes += weightOf(log.at(slot) as Entry);
     }
     const noop = noopEntry(log.end + 1, this.ballot);
-    this.#startSlot = noop.slot;
+    this.startSlot = noop.slot;
     this.#pipelineBytes += weightOf(noop);
     replica.append([noop]);
     this.#peers.seat(replica.membership);
@@ -83,7 +75,7 @@ export class Leader {
     this.#beat();
     for (const [node, promised] of victory.promises) {
       const peer = this.#peers.get(node);
-      if (peer !== undefined) this.#catchingUp.step(peer, promised.chosenThrough);
+      if (peer !== undefined) this.#feed.catchUp(peer, promised.chosenThrough);
     }
   }
 
@@ -92,8 +84,8 @@ export class Leader {
     const { log, nowMs, settings } = this.#replica;
     p.expect(this.#quiet && this.#sleep !== undefined && this.#peers.learners.length === 0);
     p.expect(this.#pipelineBytes === 0 && this.#weighedThrough === log.end);
-    this.#startSlot = p.whole(this.#startSlot);
-    this.#round = p.whole(this.#round);
+    this.startSlot = p.whole(this.startSlot);
+    this.round = p.whole(this.round);
     this.#beatAtMs = p.time(this.#beatAtMs, nowMs);
     // After more than a lease without a tick the others are given the time to answer anew.
     this.#lastTickMs = p.time(this.#lastTickMs, nowMs - settings.leaseMs);
@@ -104,7 +96,7 @@ export class Leader {
 
   /** Whether anything of this reign is chosen. */
   get begun(): boolean {
-    return this.#replica.knownChosen >= this.#startSlot;
+    return this.#replica.knownChosen >= this.startSlot;
   }
 
   get wakeAtMs(): number {
@@ -113,7 +105,7 @@ export class Leader {
 
   /** Everything chosen before this reign is chosen and applied here. */
   get ready(): boolean {
-    return this.#replica.chosenThrough >= this.#startSlot;
+    return this.#replica.chosenThrough >= this.startSlot;
   }
 
   /**
@@ -171,7 +163,7 @@ export class Leader {
 
   propose(proposals: readonly Proposal[]): void {
     this.#sleep?.busy();
-    if (this.#sleep?.asks(this.#round)) this.#round++;
+    if (this.#sleep?.asks(this.round)) this.round++;
     const { effects, settings, self } = this.#replica;
     for (const proposal of proposals) {
       const { id, command } = proposal;
@@ -209,7 +201,7 @@ export class Leader {
       if (!peer.synced || mustResend(peer, message)) {
         peer.synced = reachable;
         peer.next = message.receivedThrough + 1;
-        peer.gapRound = this.#round;
+        peer.gapRound = this.round;
         forgetSent(peer, message.receivedThrough);
       }
       if (message.acceptedThrough > peer.acceptedThrough) {
@@ -224,8 +216,8 @@ export class Leader {
       peer.synced = false;
       forgetSent(peer, peer.acceptedThrough);
     }
-    if (peer.synced) this.#stream(peer);
-    else this.#catchingUp.step(peer, message.chosenThrough, message.round);
+    if (peer.synced) this.#feed.stream(peer);
+    else this.#feed.catchUp(peer, message.chosenThrough, message.round);
     this.#answerReads();
   }
 
@@ -250,22 +242,22 @@ export class Leader {
     this.#reads.rejectAll();
   }
 
-  #stamp(): FromLeader {
+  stamp(): Stamp {
     const { nowMs: sentMs, knownChosen: chosenThrough } = this.#replica;
-    return { ballot: this.ballot, round: this.#round, sentMs, chosenThrough };
+    return { ballot: this.ballot, round: this.round, sentMs, chosenThrough };
   }
 
   #beat(): void {
     const { nowMs, settings } = this.#replica;
-    this.#round++;
+    this.round++;
     this.#beatAtMs = nowMs + settings.heartbeatMs;
-    const stamp = this.#stamp();
+    const stamp = this.stamp();
     const heartbeat = { type: "heartbeat", ...stamp } as const;
-    const asks = this.#sleep?.begin(this.#round, this.#quiet);
+    const asks = this.#sleep?.begin(this.round, this.#quiet);
     const sleep = { type: "sleep", ...stamp, logEnd: this.#replica.log.end } as const;
     const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
     for (const peer of this.#peers.all) {
-      this.#replica.send(peer.node, asks && this.#sleep?.invites(peer, this.#round) ? sleep : heartbeat);
+      this.#replica.send(peer.node, asks && this.#sleep?.invites(peer, this.round) ? sleep : heartbeat);
       if (peer.role === "storage" || held <= peer.releasedThrough) continue;
       peer.releasedThrough = held;
       this.#replica.send(peer.node, { type: "releasable", throughSlot: held });
@@ -321,34 +313,11 @@ export class Leader {
     if (entries.length === 0) return false;
     this.#replica.append(entries);
     // Who leaves with this entry is sent it like everybody: who comes with it was fed before.
-    for (const peer of this.#peers.all) this.#stream(peer);
+    for (const peer of this.#peers.all) this.#feed.stream(peer);
     if (changed) this.#leaving = this.#peers.seat(this.#replica.membership);
     this.#replica.persist({ entries, chosenThrough: this.#replica.chosenThrough });
     if (changed) this.#countChosen();
     return changed && this.queued > 0;
-  }
-
-  /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
-  #stream(peer: Peer): void {
-    const { log, settings } = this.#replica;
-    const { pipelineSlotsMax, pipelineBytesMax } = settings;
-    while (peer.synced && peer.next <= log.end && peer.next - peer.acceptedThrough <= pipelineSlotsMax) {
-      if (peer.sentBytes >= pipelineBytesMax) return;
-      if (peer.next < log.firstSlot) {
-        // It has fallen out of memory; back to catching up from what it knows as chosen.
-        peer.synced = false;
-        peer.triedChosen = -1;
-        return;
-      }
-      const { message, bytes } = this.#accepts.from(peer.next, this.#stamp());
-      this.#replica.send(peer.node, message);
-      peer.next += message.entries.length;
-      peer.sentRound = this.#round;
-      if (peer.next - 1 > peer.acceptedThrough) {
-        peer.sent.push({ through: peer.next - 1, bytes });
-        peer.sentBytes += bytes;
-      }
-    }
   }
 
   /** A slot is chosen when a quorum has it, accepted in this ballot and durable; each replica's answer is cumulative. */
@@ -387,7 +356,7 @@ export class Leader {
     this.#reads.answerThrough(confirmed);
     if (this.#reads.wantsRound) {
       this.#beat();
-      this.#reads.askedIn(this.#round);
+      this.#reads.askedIn(this.round);
     }
   }
 }

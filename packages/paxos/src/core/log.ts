@@ -71,6 +71,15 @@ export class Log {
     return mine !== undefined && sameBallot(mine, ballot);
   }
 
+  /** First slot after `prevSlot` at which this log and `entries`, which follow on it, do not hold the same; one past the last of them when none. */
+  firstDifference(prevSlot: number, entries: readonly Entry[], knownChosen: number): number {
+    const end = prevSlot + entries.length;
+    // Below our memory everything is chosen, and so the same as any chosen entry.
+    let slot = Math.max(prevSlot + 1, Math.min(this.#firstSlot, knownChosen + 1));
+    while (slot <= end && this.matches(slot, (entries[slot - prevSlot - 1] as Entry).ballot)) slot++;
+    return slot;
+  }
+
   append(entries: readonly Entry[], from: number): void {
     for (let i = from; i < entries.length; i++) {
       const entry = entries[i] as Entry;

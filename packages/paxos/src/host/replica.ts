@@ -3,10 +3,11 @@ import { type Configuration, type MemberRole, nodesOf } from "../core/configurat
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Effect, Entry } from "../core/types.js";
+import type { CoreEvent, Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
+import { Effects } from "./effects.js";
 import { storedEntries } from "./entries.js";
 import { asFailure, interruptible } from "./failure.js";
 import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
@@ -22,11 +23,7 @@ import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
-/** From this many entries on, what others wait for leaves before they are applied. */
-const applyAtOnceMax = 64;
-
 const stopped = channel("evenkeel:paxos:stopped");
-const departed = channel("evenkeel:paxos:departed");
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
 export class Replica<R> implements Group<R> {
@@ -49,6 +46,7 @@ export class Replica<R> implements Group<R> {
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   readonly #writer: Writer;
+  readonly #effects: Effects<R>;
   #failure: PaxosError | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
@@ -99,6 +97,16 @@ export class Replica<R> implements Group<R> {
       propose: (members) => this.#proposer.change(members),
       trim: (throughSlot) => this.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
+    });
+    this.#effects = new Effects({
+      home,
+      replica: this as Replica<unknown>,
+      writer: this.#writer,
+      applier: this.#applier,
+      shipper: this.#shipper,
+      callers: this.#callers,
+      upkeep: this.#upkeep,
+      localReads: () => this.#localReads,
     });
     home.know(nodesOf(core.configuration));
     home.plan(this as Replica<unknown>);
@@ -314,8 +322,7 @@ export class Replica<R> implements Group<R> {
     };
     try {
       for (const effect of this.#core.step(event)) {
-        if (effect.type === "send") this.#home.post(effect.to, this as Replica<unknown>, effect.message);
-        if (effect.type === "release") this.#release(effect);
+        if (effect.type === "send" || effect.type === "release") this.#effects.carryOut(effect);
       }
     } catch {
       // It stopped for a reason that it cannot step over.
@@ -343,7 +350,9 @@ export class Replica<R> implements Group<R> {
     this.#stepping = true;
     try {
       for (let next = this.#events.shift(); next && !this.#failure; next = this.#events.shift()) {
-        for (const effect of this.#core.step(next)) this.#execute(effect);
+        for (const effect of this.#core.step(next)) {
+          if (!this.#failure) this.#effects.carryOut(effect);
+        }
       }
     } catch (cause) {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
@@ -352,75 +361,6 @@ export class Replica<R> implements Group<R> {
       this.#home.plan(this as Replica<unknown>);
       this.#home.settle(this as Replica<unknown>);
     }
-  }
-
-  #execute(effect: Effect): void {
-    if (this.#failure) return;
-    switch (effect.type) {
-      case "persist":
-        this.#writer.write(effect);
-        break;
-      case "send":
-        this.#home.post(effect.to, this as Replica<unknown>, effect.message);
-        break;
-      case "chosen":
-        this.#apply(effect.entries);
-        break;
-      case "proposed":
-        this.#callers.proposed(effect);
-        break;
-      case "rejected":
-        this.#callers.rejected(effect);
-        break;
-      case "readable":
-        this.#callers.readable(effect, this.#applier.appliedThrough);
-        break;
-      case "leadership":
-        this.#callers.leadershipChanged(effect);
-        this.#localReads?.leaderChanged();
-        break;
-      case "ship":
-        this.#shipper.ship(effect);
-        break;
-      case "snapshotNeeded":
-        this.#upkeep.snapshots.sender.needed(effect.to, effect.fromSlot);
-        break;
-      case "releasable":
-        this.#upkeep.releasable(effect.throughSlot);
-        break;
-      case "configured":
-        this.#home.know(nodesOf(effect.configuration));
-        break;
-      case "release":
-        this.#release(effect);
-        break;
-      case "assured":
-        this.#upkeep.assured();
-        break;
-      case "departed":
-        if (departed.hasSubscribers) {
-          departed.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId });
-        }
-        break;
-    }
-  }
-
-  #release({ to, ballot }: Extract<Effect, { type: "release" }>): void {
-    this.#home.bonds.release(to, { group: this.groupId, ballot });
-  }
-
-  #apply(entries: readonly Entry[]): void {
-    if (entries.length > applyAtOnceMax) this.#home.postNow();
-    try {
-      this.#applier.chosen(entries, (entry, outcome, failure) => this.#callers.applied(entry, outcome, failure));
-    } catch (cause) {
-      this.stop(asFailure("ERR_PAXOS_APPLY", this.groupId, "it could not be applied", cause));
-      return;
-    }
-    this.#upkeep.chosen(entries);
-    this.#localReads?.applied();
-    this.#callers.appliedThrough(entries.at(-1));
-    if (this.#callers.submissions.waiting) this.#home.due(this as Replica<unknown>);
   }
 
   #refuseIfNotLeading(): void {

@@ -6,6 +6,10 @@ export class Writer {
   readonly #storage: GroupStorage;
   readonly #onDurable: (token: number) => void;
   readonly #onFailed: (cause: unknown) => void;
+  readonly #tell = () => {
+    this.#telling = false;
+    this.#onDurable(this.#durable);
+  };
   #durable = 0;
   #telling = false;
   #under = 0;
@@ -18,17 +22,20 @@ export class Writer {
   }
 
   write({ token, write }: Extract<Effect, { type: "persist" }>): void {
-    this.during(this.#storage.write(write)).then(
+    const written = this.#storage.write(write);
+    this.#under++;
+    written.then(
       () => {
+        this.#done();
         this.#durable = Math.max(this.#durable, token);
         if (this.#telling) return;
         this.#telling = true;
-        queueMicrotask(() => {
-          this.#telling = false;
-          this.#onDurable(this.#durable);
-        });
+        queueMicrotask(this.#tell);
       },
-      (cause: unknown) => this.#onFailed(cause),
+      (cause: unknown) => {
+        this.#done();
+        this.#onFailed(cause);
+      },
     );
   }
 

@@ -5,7 +5,7 @@
 export class Gate {
   readonly #bytesMax: number;
   #bytes = 0;
-  #waiting: { bytes: number; start: () => void }[] = [];
+  #waiting: { bytes: number; start: () => Promise<void> }[] = [];
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -16,10 +16,16 @@ export class Gate {
    * one sync do, is told in the order of the calls: it takes as many steps for who waited as for who did not.
    */
   pass<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    if (this.#waiting.length === 0 && this.#hasRoom(bytes)) return this.#run(bytes, work);
     return new Promise<T>((resolve, reject) => {
-      const start = () => this.#run(bytes, work).then(resolve, reject);
-      if (this.#waiting.length === 0 && this.#hasRoom(bytes)) void start();
-      else this.#waiting.push({ bytes, start });
+      this.#waiting.push({
+        bytes,
+        start: () =>
+          this.#start(bytes, work).then(
+            (value) => this.#over(bytes, resolve, value),
+            (cause) => this.#over(bytes, reject, cause),
+          ),
+      });
     });
   }
 
@@ -27,15 +33,38 @@ export class Gate {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#bytesMax;
   }
 
-  async #run<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+  /** As many steps from `work` to whoever waits for it as of one that had to wait. */
+  #run<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    return this.#start(bytes, work).then(
+      (value) => {
+        this.#leave(bytes);
+        return value;
+      },
+      (cause: unknown) => {
+        this.#leave(bytes);
+        throw cause;
+      },
+    );
+  }
+
+  #start<T>(bytes: number, work: () => Promise<T>): Promise<T> {
     this.#bytes += bytes;
     try {
-      return await work();
-    } finally {
-      this.#bytes -= bytes;
-      while (this.#waiting.length > 0 && this.#hasRoom((this.#waiting[0] as { bytes: number }).bytes)) {
-        this.#waiting.shift()?.start();
-      }
+      return work();
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
+  }
+
+  #over<T>(bytes: number, tell: (value: T) => void, value: T): void {
+    this.#leave(bytes);
+    tell(value);
+  }
+
+  #leave(bytes: number): void {
+    this.#bytes -= bytes;
+    while (this.#waiting.length > 0 && this.#hasRoom((this.#waiting[0] as { bytes: number }).bytes)) {
+      void this.#waiting.shift()?.start();
     }
   }
 }

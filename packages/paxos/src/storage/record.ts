@@ -54,7 +54,8 @@ export interface LogRecord extends PersistWrite {
 export function encodeRecord(record: LogRecord): Uint8Array {
   const entries = record.entries ?? [];
   let bytes = 0;
-  for (const [index, entry] of entries.entries()) {
+  for (let index = 0; index < entries.length; index++) {
+    const entry = entries[index] as Entry;
     const follows = entry.slot === (entries[0] as Entry).slot + index;
     if (!follows)
       throw new PaxosError("ERR_PAXOS_INVARIANT", `slot ${entry.slot} does not follow on the one before it`);
@@ -62,9 +63,8 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   }
   const out = bytes > scratchBytesMax / 2 ? new ByteWriter(bytes) : scratch;
   out.byte(recordVersion);
-  const births = [...(record.births ?? [])];
-  const jumps = positions.reduce((flags, name) => flags | (record[name] ? flag2[name] : 0), 0);
-  const second = jumps | (births.length > 0 ? flag2.births : 0);
+  const { births } = record;
+  const second = secondFlags(record);
   out.byte(
     (second !== 0 ? moreFlags : 0) |
       (record.promised ? flag.promised : 0) |
@@ -81,8 +81,8 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   if (record.chosenThrough !== undefined) out.varint(record.chosenThrough);
   if (record.trimmedThrough !== undefined) out.varint(record.trimmedThrough);
   for (const name of positions) if (record[name]) writePosition(out, record[name]);
-  if (births.length > 0) {
-    out.varint(births.length);
+  if (births !== undefined && births.size > 0) {
+    out.varint(births.size);
     for (const [node, birth] of births) {
       out.text(node);
       out.text(birth);
@@ -90,6 +90,15 @@ export function encodeRecord(record: LogRecord): Uint8Array {
   }
   if (entries.length > 0) writeEntries(out, entries);
   return out.take();
+}
+
+function secondFlags({ reset, base, installing, births }: LogRecord): number {
+  return (
+    (reset ? flag2.reset : 0) |
+    (base ? flag2.base : 0) |
+    (installing ? flag2.installing : 0) |
+    (births !== undefined && births.size > 0 ? flag2.births : 0)
+  );
 }
 
 function writeEntries(out: ByteWriter, entries: readonly Entry[]): void {

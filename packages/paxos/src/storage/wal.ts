@@ -8,6 +8,7 @@ import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
+import { splitWrite } from "./split-write.js";
 import type { GroupStorage, LoadedState } from "./storage.js";
 
 /** What is needed of a `WalStream` of `@evenkeel/wal`. */
@@ -41,9 +42,6 @@ export interface WalStorageOptions {
    */
   readonly uncertainTail?: "ask" | "trust";
 }
-
-/** A write with more than this is laid down in several records of one atomic batch. */
-const recordBytesMax = 1024 * 1024;
 
 /**
  * All groups of a node in the node's one log, each a stream of it, so that one sync serves them all. The log's owner opens and closes it.
@@ -156,9 +154,14 @@ class WalGroup implements GroupStorage {
     };
   }
 
-  async write(write: PersistWrite): Promise<void> {
-    if (write.reset) await this.#beginAnew(write, write.reset);
-    else await this.#append(splitWrite(write));
+  write(write: PersistWrite): Promise<void> {
+    if (write.reset) return this.#beginAnew(write, write.reset);
+    try {
+      // Nobody looks at what it resolves to, and each further promise is felt where ten thousand groups write.
+      return this.#append(splitWrite(write)) as Promise<unknown> as Promise<void>;
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
   }
 
   async assured(): Promise<void> {
@@ -204,7 +207,8 @@ class WalGroup implements GroupStorage {
   async read(from: number, through: number, bytesMax: number): Promise<Entry[]> {
     if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
     const last = Math.min(through, this.#lastSlot);
-    if (last > this.#indexedThrough) await this.#pending;
+    // Whoever asked for the write sees its failure.
+    if (last > this.#indexedThrough) await this.#pending.catch(() => {});
     const entries: Entry[] = [];
     let bytes = 0;
     const start = this.#index.seek(from) ?? this.#stream.firstSequence;
@@ -274,15 +278,21 @@ class WalGroup implements GroupStorage {
 
   /** Resolves to the sequence of the last record. */
   #append(records: readonly LogRecord[]): Promise<number> {
-    const encoded = records.map((record) => encodeRecord(record));
+    const encoded: Uint8Array[] = [];
+    let bytes = 0;
+    for (const record of records) {
+      const data = encodeRecord(record);
+      encoded.push(data);
+      bytes += data.length;
+    }
     for (const record of records) this.#note(record, "a write");
-    const bytes = encoded.reduce((sum, data) => sum + data.length, 0);
     const appended = this.#gate
       .pass(bytes, () => this.#stream.append(encoded))
       .then(
         (lastSequence) => {
+          let sequence = lastSequence - records.length;
           for (const [index, record] of records.entries()) {
-            this.#place(record, lastSequence - records.length + 1 + index, (encoded[index] as Uint8Array).length);
+            this.#place(record, ++sequence, (encoded[index] as Uint8Array).length);
           }
           return lastSequence;
         },
@@ -290,8 +300,7 @@ class WalGroup implements GroupStorage {
           throw this.#failed(cause);
         },
       );
-    // Whoever awaits `pending` sees the failure through the write itself.
-    this.#pending = appended.catch(() => {});
+    this.#pending = appended;
     return appended;
   }
 
@@ -362,26 +371,6 @@ class WalGroup implements GroupStorage {
   #corrupt(what: string): PaxosError {
     return new PaxosError("ERR_PAXOS_CORRUPT", `group ${this.#groupId}: ${what}`);
   }
-}
-
-function splitWrite(write: PersistWrite): LogRecord[] {
-  const entries = write.entries ?? [];
-  const records: LogRecord[] = [];
-  let from = 0;
-  let bytes = 0;
-  for (const [index, entry] of entries.entries()) {
-    if (index > from && bytes + entry.command.length > recordBytesMax) {
-      records.push({ entries: entries.slice(from, index) });
-      from = index;
-      bytes = 0;
-    }
-    bytes += entry.command.length;
-  }
-  if (records.length === 0) return [write];
-  records.push({ entries: entries.slice(from) });
-  const { entries: _, ...rest } = write;
-  records[0] = { ...rest, ...records[0] };
-  return records;
 }
 
 function messageOf(cause: unknown): string {

@@ -281,7 +281,7 @@ export class Nodes {
     replica.nowMs = 0;
     replica.effects = [];
     // A cache of the last message made.
-    if (leader !== undefined) leader.$lastAccept = undefined;
+    if (leader !== undefined) leader.$feed.$lastAccept = undefined;
     const pending = disk.pending.map(({ token, write }) => ({
       token: token === undefined ? undefined : token - shift,
       write,

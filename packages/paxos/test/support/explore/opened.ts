@@ -41,7 +41,9 @@ export interface Opened {
     log: { end: number; firstSlot: number; at(slot: number): unknown };
   };
   $election: { $token: number; $attempt: number; $ballot: unknown };
-  $leader: { $lastAccept: unknown; leaseUntilMs: number; ballot: { round: number; node: string } } | undefined;
+  $leader:
+    | { $feed: { $lastAccept: unknown }; leaseUntilMs: number; ballot: { round: number; node: string } }
+    | undefined;
 }
 
 export function opened(core: PaxosCore): Opened {

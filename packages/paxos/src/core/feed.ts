@@ -1,0 +1,133 @@
+import { BALLOT_ZERO, type Ballot } from "./ballot.js";
+import { sendChosen } from "./catch-up.js";
+import { weightOf } from "./log.js";
+import type { Accept } from "./messages.js";
+import type { Peer, Peers } from "./peers.js";
+import type { Replica } from "./replica.js";
+
+/** Heartbeats after which a piece of catch-up counts as lost. */
+const pieceRounds = 4;
+
+/** What the leader says with everything. */
+export interface Stamp {
+  readonly ballot: Ballot;
+  readonly round: number;
+  readonly sentMs: number;
+  readonly chosenThrough: number;
+}
+
+/** What is fed is one reign's log. */
+export interface Reign {
+  /** Of heartbeats. */
+  readonly round: number;
+  /** The leader's first own entry. */
+  readonly startSlot: number;
+  stamp(): Stamp;
+}
+
+/** How the log comes to the others: new entries as they are appended, to who is synced; to the others what brings them there. */
+export class Feed {
+  readonly #replica: Replica;
+  readonly #peers: Peers;
+  readonly #reign: Reign;
+  #lastAccept: Accept | undefined;
+  #lastAcceptEnd = 0;
+  #lastAcceptBytes = 0;
+
+  constructor(replica: Replica, peers: Peers, reign: Reign) {
+    this.#replica = replica;
+    this.#peers = peers;
+    this.#reign = reign;
+  }
+
+  /** Sends what the peer has not been sent, within its window: one whose disk is slow is not given more than a pipeline to hold in memory. */
+  stream(peer: Peer): void {
+    const { log, settings } = this.#replica;
+    const { pipelineSlotsMax, pipelineBytesMax } = settings;
+    while (peer.synced && peer.next <= log.end && peer.next - peer.acceptedThrough <= pipelineSlotsMax) {
+      if (peer.sentBytes >= pipelineBytesMax) return;
+      if (peer.next < log.firstSlot) {
+        // It has fallen out of memory; back to catching up from what it knows as chosen.
+        peer.synced = false;
+        peer.triedChosen = -1;
+        return;
+      }
+      const message = this.#acceptFrom(peer.next, settings.messageBytesMax);
+      this.#replica.send(peer.node, message);
+      peer.next += message.entries.length;
+      peer.sentRound = this.#reign.round;
+      if (peer.next - 1 > peer.acceptedThrough) {
+        peer.sent.push({ through: peer.next - 1, bytes: this.#lastAcceptBytes });
+        peer.sentBytes += this.#lastAcceptBytes;
+      }
+    }
+  }
+
+  /** Peers that stand at the same slot are sent the very same object, so that it need be encoded only once. */
+  #acceptFrom(slot: number, bytesMax: number): Accept {
+    const { log, nowMs, knownChosen } = this.#replica;
+    const last = this.#lastAccept;
+    if (
+      last !== undefined &&
+      last.prevSlot === slot - 1 &&
+      last.round === this.#reign.round &&
+      last.sentMs === nowMs &&
+      last.chosenThrough === knownChosen &&
+      this.#lastAcceptEnd === log.end
+    ) {
+      return last;
+    }
+    this.#lastAcceptEnd = log.end;
+    this.#lastAccept = {
+      type: "accept",
+      ...this.#reign.stamp(),
+      prevSlot: slot - 1,
+      entries: log.slice(slot, log.end, bytesMax),
+    };
+    this.#lastAcceptBytes = this.#lastAccept.entries.reduce((sum, entry) => sum + weightOf(entry), 0);
+    return this.#lastAccept;
+  }
+
+  /** One step towards a synced peer, from `chosenThrough` on, which is final in its log as in ours. */
+  catchUp(peer: Peer, chosenThrough: number, round = 0): void {
+    if (round < peer.retryRound && chosenThrough <= peer.triedChosen) return;
+    // A piece of the log may well take longer than a heartbeat, and sending it again would not make it faster.
+    peer.retryRound = this.#reign.round + pieceRounds;
+    peer.triedChosen = chosenThrough;
+    const replica = this.#replica;
+    const { log, settings, knownChosen } = replica;
+    const prevSlot = Math.min(chosenThrough, knownChosen);
+    if (prevSlot < replica.trimmedThrough && peer.role === "log") {
+      this.#sendBase(peer);
+      return;
+    }
+    if (prevSlot + 1 < log.firstSlot) {
+      sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
+      return;
+    }
+    let entries = log.slice(prevSlot + 1, log.end, settings.messageBytesMax);
+    if (prevSlot + entries.length < this.#reign.startSlot) {
+      // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
+      if (prevSlot < replica.chosenThrough) {
+        sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
+        return;
+      }
+      entries = log.slice(prevSlot + 1, this.#reign.startSlot);
+    }
+    peer.retryRound = this.#reign.round + 1;
+    const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
+    replica.send(peer.node, { type: "sync", ...this.#reign.stamp(), prevSlot, prevBallot, entries });
+    peer.sentRound = this.#reign.round;
+  }
+
+  /**
+   * A log replica needs no state to go on from: it may begin where our log begins, provided that what is below is held by
+   * two storage replicas. So it comes to hold all of the log that is kept here, and a write quorum needs no snapshot.
+   */
+  #sendBase(peer: Peer): void {
+    const replica = this.#replica;
+    const position = replica.positionFrom(replica.trimmedThrough);
+    if (position === undefined || position.slot > this.#peers.heldByTwo(replica.chosenThrough)) return;
+    replica.send(peer.node, { type: "base", ...this.#reign.stamp(), position });
+  }
+}

@@ -1,0 +1,102 @@
+import { channel } from "node:diagnostics_channel";
+import { nodesOf } from "../core/configuration.js";
+import type { Effect, Entry } from "../core/types.js";
+import type { Applier } from "./applier.js";
+import type { Callers } from "./callers.js";
+import { asFailure } from "./failure.js";
+import type { ReplicaHome } from "./home.js";
+import type { LocalReads } from "./local-reads.js";
+import type { Replica } from "./replica.js";
+import type { Shipper } from "./shipper.js";
+import type { Upkeep } from "./upkeep.js";
+import type { Writer } from "./writer.js";
+
+/** From this many entries on, what others wait for leaves before they are applied. */
+const applyAtOnceMax = 64;
+
+const departed = channel("evenkeel:paxos:departed");
+
+export interface EffectParts<R> {
+  readonly home: ReplicaHome;
+  readonly replica: Replica<unknown>;
+  readonly writer: Writer;
+  readonly applier: Applier<R>;
+  readonly shipper: Shipper;
+  readonly callers: Callers<R>;
+  readonly upkeep: Upkeep<R>;
+  /** Of a replica that is read, or was asked by one. */
+  readonly localReads: () => LocalReads | undefined;
+}
+
+/** Carries out what one core asks for, each effect with whom it concerns. */
+export class Effects<R> {
+  readonly #parts: EffectParts<R>;
+
+  constructor(parts: EffectParts<R>) {
+    this.#parts = parts;
+  }
+
+  carryOut(effect: Effect): void {
+    const { home, replica, writer, callers, applier, shipper, upkeep, localReads } = this.#parts;
+    switch (effect.type) {
+      case "persist":
+        writer.write(effect);
+        break;
+      case "send":
+        home.post(effect.to, replica, effect.message);
+        break;
+      case "chosen":
+        this.#apply(effect.entries);
+        break;
+      case "proposed":
+        callers.proposed(effect);
+        break;
+      case "rejected":
+        callers.rejected(effect);
+        break;
+      case "readable":
+        callers.readable(effect, applier.appliedThrough);
+        break;
+      case "leadership":
+        callers.leadershipChanged(effect);
+        localReads()?.leaderChanged();
+        break;
+      case "ship":
+        shipper.ship(effect);
+        break;
+      case "snapshotNeeded":
+        upkeep.snapshots.sender.needed(effect.to, effect.fromSlot);
+        break;
+      case "releasable":
+        upkeep.releasable(effect.throughSlot);
+        break;
+      case "configured":
+        home.know(nodesOf(effect.configuration));
+        break;
+      case "release":
+        home.bonds.release(effect.to, { group: replica.groupId, ballot: effect.ballot });
+        break;
+      case "assured":
+        upkeep.assured();
+        break;
+      case "departed":
+        if (departed.hasSubscribers) departed.publish({ nodeId: home.settings.nodeId, groupId: replica.groupId });
+        break;
+    }
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const { home, replica, applier, callers, upkeep, localReads } = this.#parts;
+    if (entries.length > applyAtOnceMax) home.postNow();
+    try {
+      applier.chosen(entries, (entry, outcome, failure) => callers.applied(entry, outcome, failure));
+    } catch (cause) {
+      replica.stop(asFailure("ERR_PAXOS_APPLY", replica.groupId, "it could not be applied", cause));
+      return;
+    }
+    upkeep.chosen(entries);
+    localReads()?.applied();
+    callers.appliedThrough(entries.at(-1));
+    if (callers.submissions.waiting) home.due(replica);
+  }
+}

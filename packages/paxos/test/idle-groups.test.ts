@@ -10,13 +10,21 @@ class Many {
   readonly hosts = new Map<string, GroupHost>();
   readonly ids: readonly string[];
 
-  constructor(count: number) {
+  constructor(
+    count: number,
+    readonly packAfterMs = 0,
+  ) {
     this.ids = Array.from({ length: count }, (_, i) => `group/${i}`);
   }
 
   async open(nodeId: string): Promise<void> {
     const storage = this.disks.get(nodeId) as ReturnType<typeof memoryStorage>;
-    const host = await GroupHost.open({ transport: this.network.transport(nodeId), storage, leaseMs: 1000 });
+    const host = await GroupHost.open({
+      transport: this.network.transport(nodeId),
+      storage,
+      leaseMs: 1000,
+      packAfterMs: this.packAfterMs,
+    });
     this.hosts.set(nodeId, host);
     for (const id of this.ids)
       await host.join(id, { members: names, stateMachine: { appliedThrough: 0, apply: () => 0 } });

@@ -64,9 +64,7 @@ export class PaxosCore {
    * core stays as it is; of its log it keeps where it ends, for the entries are in storage.
    */
   pack(words: Words): Uint8Array | undefined {
-    const packer = new Packer(words);
-    this.press(packer);
-    return packer.take();
+    return new Packer(words).take((p) => this.press(p));
   }
 
   /** The same with more behind it. */

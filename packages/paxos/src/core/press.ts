@@ -2,6 +2,7 @@ import type { Ballot } from "./ballot.js";
 import type { BondId } from "./bond-id.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import type { Configuration } from "./configuration.js";
+import { PaxosError } from "./errors.js";
 
 /** What thousands of packed groups of one node have in common: names of nodes, lives of processes. Each is kept once, for as long as the node lives. */
 export class Words {
@@ -26,7 +27,7 @@ export class Words {
  */
 export interface Press {
   readonly packing: boolean;
-  /** Packing: unless this is so, there is more to it than is kept, and it cannot be packed now. */
+  /** Packing: unless this is so, there is more to it than is kept, and it cannot be packed now. Comes before whatever is set. */
   expect(so: boolean): void;
   flag(value: boolean): boolean;
   /** From 0 to 2^53 - 1. */
@@ -34,7 +35,10 @@ export interface Press {
   float(value: number): number;
   /** A moment that no longer matters once it lies before `sinceMs`: then it is as good as never. */
   time(value: number, sinceMs: number): number;
+  /** A word that comes up in many groups. */
   name(value: string): string;
+  /** One that does not. */
+  text(value: string): string;
   ballot(value: Ballot): Ballot;
   bond(value: BondId): BondId;
   configuration(value: Configuration): Configuration;
@@ -78,11 +82,13 @@ abstract class Composed {
   }
 }
 
+/** Made once: where it is thrown is of no interest. */
+const unfit = new PaxosError("ERR_PAXOS_INVARIANT", "there is more to it than is kept of a group that sleeps");
+
 export class Packer extends Composed implements Press {
   readonly packing = true;
   readonly #words: Words;
   readonly #out: ByteWriter;
-  #fits = true;
   #flagsAt = 0;
   #flags = 8;
 
@@ -92,17 +98,22 @@ export class Packer extends Composed implements Press {
     this.#out = new ByteWriter(capacity);
   }
 
-  /** Undefined where something was not as expected. The packer starts again from nothing. */
-  take(): Uint8Array | undefined {
-    const bytes = this.#out.take();
-    const fits = this.#fits;
-    this.#fits = true;
-    this.#flags = 8;
-    return fits ? bytes : undefined;
+  /** What `work` presses; undefined where something is not as it expects. It goes no further then: whatever it would set is as it was. */
+  take(work: (p: Press) => void): Uint8Array | undefined {
+    try {
+      work(this);
+      return this.#out.take();
+    } catch (problem) {
+      if (problem !== unfit) throw problem;
+      this.#out.take();
+      return undefined;
+    } finally {
+      this.#flags = 8;
+    }
   }
 
   expect(so: boolean): void {
-    this.#fits &&= so;
+    if (!so) throw unfit;
   }
 
   /** Eight share a byte, which stands where the first of them was written. */
@@ -118,13 +129,18 @@ export class Packer extends Composed implements Press {
   }
 
   whole(value: number): number {
-    if (Number.isSafeInteger(value) && value >= 0) this.#out.varint(value);
-    else this.#fits = false;
+    this.expect(Number.isSafeInteger(value) && value >= 0);
+    this.#out.varint(value);
     return value;
   }
 
   float(value: number): number {
     this.#out.float64(value);
+    return value;
+  }
+
+  text(value: string): string {
+    this.#out.text(value);
     return value;
   }
 
@@ -166,6 +182,10 @@ export class Unpacker extends Composed implements Press {
 
   float(_value: number): number {
     return this.#in.float64();
+  }
+
+  text(_value: string): string {
+    return this.#in.text();
   }
 
   protected word<T extends string | number>(_value: T): T {

@@ -1,4 +1,4 @@
-import { PaxosError } from "../core/errors.js";
+import { badArgument, PaxosError } from "../core/errors.js";
 
 /*
  * What one node has to say to another in one turn, for all groups:
@@ -62,4 +62,12 @@ export function openEnvelope(bytes: Uint8Array, take: (groupId: string, message:
 
 function damaged(): PaxosError {
   return new PaxosError("ERR_PAXOS_CORRUPT", "an envelope of the wrong shape");
+}
+
+/** A group's id as it stands in envelopes. */
+export function wireGroupId(groupId: string): Buffer {
+  const bytes = typeof groupId === "string" ? Buffer.from(groupId, "utf8") : Buffer.alloc(0);
+  if (bytes.length < 1 || bytes.length > groupIdBytesMax)
+    throw badArgument("groupId", "a name of 1 to 255 bytes", groupId);
+  return Buffer.concat([Buffer.of(bytes.length), bytes]);
 }

@@ -7,14 +7,19 @@ import type { CoreEvent, Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
+import type { Changes } from "./changes.js";
 import { Effects } from "./effects.js";
 import { storedEntries } from "./entries.js";
+import type { Executor } from "./executor.js";
 import { asFailure, interruptible } from "./failure.js";
-import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
+import type { GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
+import type { GroupHandle } from "./group-handle.js";
 import { handOver } from "./hand-over.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
+import { leadershipOf } from "./leadership.js";
 import { LocalReads } from "./local-reads.js";
+import type { ReplicaMemory } from "./memory.js";
 import { Proposer } from "./proposer.js";
 import type { ReplicaParts } from "./replica-parts.js";
 import type { AskedAs } from "./requests.js";
@@ -23,24 +28,31 @@ import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
+/** A moment that nobody remembers. */
+const never = Number.NEGATIVE_INFINITY;
+
 const stopped = channel("evenkeel:paxos:stopped");
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
-export class Replica<R> implements Group<R> {
+export class Replica<R> {
   readonly groupId: string;
   /** The id as it stands in envelopes. */
   readonly wireId: Buffer;
   readonly #home: ReplicaHome;
   readonly #role: MemberRole;
   readonly #founders: Configuration;
-  readonly #core: PaxosCore;
-  readonly #storage: GroupStorage;
+  readonly core: PaxosCore;
+  readonly storage: GroupStorage;
+  readonly handle: GroupHandle<unknown>;
+  readonly executor: Executor<R>;
+  readonly clientsMax: number | undefined;
   readonly #applier: Applier<R>;
   readonly #shipper: Shipper;
-  readonly #callers: Callers<R>;
+  readonly callers: Callers<R>;
   readonly #upkeep: Upkeep<R>;
   /** Of a replica that is read, or was asked by one. */
   #localReads: LocalReads | undefined;
+  readonly #freshMs: number | undefined;
   readonly #post: (to: string, message: HostMessage) => void;
   readonly #proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
@@ -58,14 +70,18 @@ export class Replica<R> implements Group<R> {
     const { core, storage, machine, role } = parts;
     this.#role = role;
     this.#founders = parts.founders;
-    this.#core = core;
-    this.#storage = storage;
+    this.core = core;
+    this.storage = storage;
+    this.handle = parts.handle as unknown as GroupHandle<unknown>;
+    this.executor = parts.executor;
+    this.clientsMax = parts.clientsMax;
+    this.#freshMs = parts.memory?.freshMs;
     this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, executor: parts.executor, role });
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
     });
-    this.#callers = new Callers(ids, home.settings, core.promised);
+    this.callers = new Callers(ids, home.settings, leadershipOf(core), parts.listeners);
     this.#writer = new Writer(
       storage,
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
@@ -75,7 +91,7 @@ export class Replica<R> implements Group<R> {
       ...parts,
       home,
       applier: this.#applier,
-      callers: this.#callers,
+      callers: this.callers,
       due: () => home.due(this as Replica<unknown>),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
     });
@@ -104,7 +120,7 @@ export class Replica<R> implements Group<R> {
       writer: this.#writer,
       applier: this.#applier,
       shipper: this.#shipper,
-      callers: this.#callers,
+      callers: this.callers,
       upkeep: this.#upkeep,
       localReads: () => this.#localReads,
     });
@@ -113,19 +129,19 @@ export class Replica<R> implements Group<R> {
   }
 
   get asleep(): boolean {
-    return !this.#failure && this.#core.asleep;
+    return !this.#failure && this.core.asleep;
   }
 
   get leader(): string | undefined {
-    return this.#core.leader;
+    return this.core.leader;
   }
 
   get storageNodes(): readonly string[] {
-    return this.#core.configuration.storage;
+    return this.core.configuration.storage;
   }
 
   votes(node: string): boolean {
-    return nodesOf(this.#core.configuration).includes(node);
+    return nodesOf(this.core.configuration).includes(node);
   }
 
   wake(waitMs: number): void {
@@ -137,7 +153,7 @@ export class Replica<R> implements Group<R> {
   }
 
   get leading(): boolean {
-    return this.#callers.leadership.now.leading;
+    return this.callers.leadership.now.leading;
   }
 
   /** Commands applied in this life. */
@@ -146,7 +162,7 @@ export class Replica<R> implements Group<R> {
   }
 
   get outstanding(): number {
-    return this.#callers.submissions.under.count;
+    return this.callers.submissions.under.count;
   }
 
   propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs> = {}): Promise<R> {
@@ -165,7 +181,7 @@ export class Replica<R> implements Group<R> {
     if (options?.signal) return interruptible(options.signal, () => this.read(fn));
     return new Promise<T>((resolve, reject) => {
       this.#refuseIfStopped();
-      const { ask, first } = this.#callers.reads.add(fn, resolve, reject);
+      const { ask, first } = this.callers.reads.add(fn, resolve, reject);
       if (first) this.#home.due(this as Replica<unknown>);
       if (ask !== undefined) this.#step({ type: "read", id: ask, nowMs: this.#home.settings.now() });
     });
@@ -178,11 +194,12 @@ export class Replica<R> implements Group<R> {
   #local(): LocalReads {
     this.#localReads ??= new LocalReads({
       groupId: this.groupId,
+      knownMs: this.#freshMs,
       home: this.#home,
       role: this.#role,
-      core: this.#core,
+      core: this.core,
       applier: this.#applier as Applier<unknown>,
-      leadership: () => this.#callers.leadership.now,
+      leadership: () => this.callers.leadership.now,
       read: (fn) => this.read(fn),
       post: this.#post,
       refuseIfStopped: () => this.#refuseIfStopped(),
@@ -193,82 +210,87 @@ export class Replica<R> implements Group<R> {
   status(): GroupStatus {
     return statusOf({
       groupId: this.groupId,
-      home: this.#home,
+      settings: this.#home.settings,
       role: this.#role,
-      core: this.#core,
-      storage: this.#storage,
+      core: this.core,
+      storage: this.storage,
       applier: this.#applier,
-      callers: this.#callers,
+      clients: this.executor.clients?.size ?? 0,
+      leadership: this.callers.leadership.now,
+      outstanding: this.outstanding,
       failure: this.#failure,
     });
   }
 
   leadership(): Leadership {
-    return this.#callers.leadership.now;
+    return this.callers.leadership.now;
   }
 
   members(): GroupMembers {
-    const { slot, storage, log } = this.#core.configuration;
-    return { storage, log, chosen: slot <= this.#core.chosenThrough };
+    const { slot, storage, log } = this.core.configuration;
+    return { storage, log, chosen: slot <= this.core.chosenThrough };
   }
 
-  replaceWithLogReplica(change: { failed: string; by: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.replaceWithLogReplica(this.#nodeId, change);
+  get changes(): Changes {
+    return this.#upkeep.changes;
   }
 
-  addStorageReplica(change: { node: string; replaces?: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.addStorageReplica(this.#nodeId, change);
+  /** What this replica knows beside its core; undefined while anything is under way that cannot be put down in a few numbers. */
+  get memory(): ReplicaMemory | undefined {
+    const upkeep = this.#upkeep.memory;
+    const freshMs = this.#localReads === undefined ? (this.#freshMs ?? never) : this.#localReads.memory;
+    const idle = this.asleep && this.#writer.idle && this.#shipper.idle && this.callers.idle && this.#applier.steady;
+    if (!idle || this.#stepping || upkeep === undefined || freshMs === undefined) return undefined;
+    const storage = this.storage.resume === undefined ? undefined : this.storage.memory?.();
+    if (storage === undefined && this.storage.resume !== undefined) return undefined;
+    return { ...upkeep, founders: this.#founders, appliedThrough: this.#applier.appliedThrough, storage, freshMs };
   }
 
-  promote(change: { node: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.promote(this.#nodeId, change);
-  }
-
-  remove(change: { node: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.remove(this.#nodeId, change);
-  }
-
-  get #nodeId(): string {
+  get nodeId(): string {
     return this.#home.settings.nodeId;
   }
 
   onLeadership(fn: (leadership: Leadership) => void): () => void {
-    return this.#callers.leadership.listen(fn);
+    return this.callers.leadership.listen(fn);
   }
 
-  entries(range: { readonly from?: number; readonly through?: number } = {}): AsyncIterable<Entry> {
-    const from = checkInteger("from", range.from ?? this.#storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
+  /** `log`: where they are read from, piece by piece. */
+  entries(
+    range: { readonly from?: number; readonly through?: number } = {},
+    log: Pick<GroupStorage, "read"> = this.storage,
+  ): AsyncIterable<Entry> {
+    const from = checkInteger("from", range.from ?? this.storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
     const through = checkInteger(
       "through",
       range.through ?? this.#applier.appliedThrough,
       0,
       this.#applier.appliedThrough,
     );
-    return storedEntries(this.#storage, from, through);
+    return storedEntries(log, from, through);
   }
 
   async trim(throughSlot: number): Promise<void> {
     checkInteger("throughSlot", throughSlot, 0, this.#applier.appliedThrough);
     this.#refuseIfStopped();
-    if (throughSlot <= this.#storage.trimmedThrough) return;
+    if (throughSlot <= this.storage.trimmedThrough) return;
     try {
-      await this.#writer.during(this.#storage.trim(throughSlot, this.#founders));
+      await this.#writer.during(this.storage.trim(throughSlot, this.#founders));
     } catch (cause) {
       const failure = asFailure("ERR_PAXOS_STORAGE", this.groupId, "the log could not be trimmed", cause);
       this.stop(failure);
       throw failure;
     }
-    const { base } = this.#storage;
+    const { base } = this.storage;
     this.#step({ type: "trimmed", throughSlot, nowMs: this.#home.settings.now(), ...(base && { base }) });
   }
 
   async handOver(to: string): Promise<void> {
     this.#refuseIfNotLeading();
-    if (to === this.#nodeId) throw badArgument("to", "another node", to);
+    if (to === this.nodeId) throw badArgument("to", "another node", to);
     await handOver(to, {
       groupId: this.groupId,
-      core: this.#core,
-      leadership: () => this.#callers.leadership.now,
+      core: this.core,
+      leadership: () => this.callers.leadership.now,
       begin: () => this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() }),
       until: (condition) => this.#upkeep.changes.until(condition),
     });
@@ -280,14 +302,14 @@ export class Replica<R> implements Group<R> {
 
   /** No tick is needed before this time (as long as nothing else happens here). */
   get wakeAtMs(): number {
-    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.core.wakeAtMs, this.#upkeep.wakeAtMs);
   }
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    if (nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (nowMs >= this.core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
-    this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
+    this.#upkeep.tick(nowMs, this.callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);
   }
 
@@ -305,8 +327,8 @@ export class Replica<R> implements Group<R> {
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
     const { batchesMax } = this.#home.settings;
-    for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
-    const proposals = this.#callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
+    for (const id of this.callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    const proposals = this.callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
     if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
   }
@@ -321,7 +343,7 @@ export class Replica<R> implements Group<R> {
       nowMs: this.#home.settings.now(),
     };
     try {
-      for (const effect of this.#core.step(event)) {
+      for (const effect of this.core.step(event)) {
         if (effect.type === "send" || effect.type === "release") this.#effects.carryOut(effect);
       }
     } catch {
@@ -329,7 +351,7 @@ export class Replica<R> implements Group<R> {
     }
     this.#failure = reason;
     this.#upkeep.close();
-    this.#callers.end(reason);
+    this.callers.end(reason);
     this.#localReads?.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
@@ -350,7 +372,7 @@ export class Replica<R> implements Group<R> {
     this.#stepping = true;
     try {
       for (let next = this.#events.shift(); next && !this.#failure; next = this.#events.shift()) {
-        for (const effect of this.#core.step(next)) {
+        for (const effect of this.core.step(next)) {
           if (!this.#failure) this.#effects.carryOut(effect);
         }
       }
@@ -365,7 +387,7 @@ export class Replica<R> implements Group<R> {
 
   #refuseIfNotLeading(): void {
     this.#refuseIfStopped();
-    if (!this.leading) throw this.#callers.notLeader();
+    if (!this.leading) throw this.callers.notLeader();
   }
 
   #refuseIfStopped(): void {

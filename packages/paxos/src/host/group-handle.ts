@@ -43,7 +43,7 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   /** @throws PaxosError ERR_PAXOS_CLOSED */
   get replica(): Replica<R> {
     if (typeof this.state !== "number") return this.state;
-    if (this.extras?.ended === undefined) return this.#packed.unpack(this.#anybodys) as unknown as Replica<R>;
+    if (this.extras?.ended === undefined) return this.#packed.unpack(anybodys(this)) as unknown as Replica<R>;
     const { code, message } = this.extras.ended.reason;
     throw new PaxosError(code, message, { cause: this.extras.ended.reason });
   }
@@ -53,21 +53,21 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   get leading(): boolean {
-    return typeof this.state === "number" ? this.#packed.leads(this.#anybodys) : this.state.leading;
+    return typeof this.state === "number" ? this.#packed.leads(anybodys(this)) : this.state.leading;
   }
 
   get leader(): string | undefined {
-    return typeof this.state === "number" ? this.#packed.glance(this.#anybodys).ballot.node : this.state.leader;
+    return typeof this.state === "number" ? this.#packed.glance(anybodys(this)).ballot.node : this.state.leader;
   }
 
   get storageNodes(): readonly string[] {
     if (typeof this.state !== "number") return this.state.storageNodes;
-    return this.#packed.glance(this.#anybodys).configuration.storage;
+    return this.#packed.glance(anybodys(this)).configuration.storage;
   }
 
   votes(node: string): boolean {
     if (typeof this.state !== "number") return this.state.votes(node);
-    const { storage, log } = this.#packed.glance(this.#anybodys).configuration;
+    const { storage, log } = this.#packed.glance(anybodys(this)).configuration;
     return storage.includes(node) || log.includes(node);
   }
 
@@ -76,7 +76,7 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
-    return this.#ask((replica) => replica.propose(command, options));
+    return asked(this, (replica) => replica.propose(command, options));
   }
 
   submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
@@ -84,46 +84,46 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   register(options?: { readonly signal?: AbortSignal }): Promise<number> {
-    return this.#ask((replica) => replica.register(options));
+    return asked(this, (replica) => replica.register(options));
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
-    return this.#ask((replica) => replica.read(fn, options));
+    return asked(this, (replica) => replica.read(fn, options));
   }
 
   readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>> {
-    return this.#ask((replica) => replica.readLocal(fn, options));
+    return asked(this, (replica) => replica.readLocal(fn, options));
   }
 
   status(): GroupStatus {
-    return typeof this.state === "number" ? this.#packed.status(this.#anybodys) : this.state.status();
+    return typeof this.state === "number" ? this.#packed.status(anybodys(this)) : this.state.status();
   }
 
   leadership(): Leadership {
-    return typeof this.state === "number" ? this.#packed.leadership(this.#anybodys) : this.state.leadership();
+    return typeof this.state === "number" ? this.#packed.leadership(anybodys(this)) : this.state.leadership();
   }
 
   members(): GroupMembers {
     if (typeof this.state !== "number") return this.state.members();
     // Who sleeps knows all of its log as chosen.
-    const { storage, log } = this.#packed.glance(this.#anybodys).configuration;
+    const { storage, log } = this.#packed.glance(anybodys(this)).configuration;
     return { storage, log, chosen: true };
   }
 
   replaceWithLogReplica(change: { failed: string; by: string; signal?: AbortSignal }): Promise<void> {
-    return this.#ask(({ nodeId, changes }) => changes.replaceWithLogReplica(nodeId, change));
+    return asked(this, ({ nodeId, changes }) => changes.replaceWithLogReplica(nodeId, change));
   }
 
   addStorageReplica(change: { node: string; replaces?: string; signal?: AbortSignal }): Promise<void> {
-    return this.#ask(({ nodeId, changes }) => changes.addStorageReplica(nodeId, change));
+    return asked(this, ({ nodeId, changes }) => changes.addStorageReplica(nodeId, change));
   }
 
   promote(change: { node: string; signal?: AbortSignal }): Promise<void> {
-    return this.#ask(({ nodeId, changes }) => changes.promote(nodeId, change));
+    return asked(this, ({ nodeId, changes }) => changes.promote(nodeId, change));
   }
 
   remove(change: { node: string; signal?: AbortSignal }): Promise<void> {
-    return this.#ask(({ nodeId, changes }) => changes.remove(nodeId, change));
+    return asked(this, ({ nodeId, changes }) => changes.remove(nodeId, change));
   }
 
   onLeadership(fn: (leadership: Leadership) => void): () => void {
@@ -138,29 +138,31 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   trim(throughSlot: number): Promise<void> {
-    return this.#ask((replica) => replica.trim(throughSlot));
+    return asked(this, (replica) => replica.trim(throughSlot));
   }
 
   handOver(to: string): Promise<void> {
-    return this.#ask((replica) => replica.handOver(to));
+    return asked(this, (replica) => replica.handOver(to));
   }
 
   resign(): void {
     if (this.leading) this.replica.resign();
   }
+}
 
-  get #anybodys(): GroupHandle<unknown> {
-    return this as unknown as GroupHandle<unknown>;
-  }
+// Functions and no private methods: those would cost each handle a word.
 
-  /** Bad arguments are told as the replica tells them: thrown, where it throws. */
-  #ask<T>(work: (replica: Replica<R>) => Promise<T>): Promise<T> {
-    let replica: Replica<R>;
-    try {
-      replica = this.replica;
-    } catch (closed) {
-      return Promise.reject(closed);
-    }
-    return work(replica);
+function anybodys<R>(handle: GroupHandle<R>): GroupHandle<unknown> {
+  return handle as unknown as GroupHandle<unknown>;
+}
+
+/** Bad arguments are told as the replica tells them: thrown, where it throws. */
+function asked<R, T>(handle: GroupHandle<R>, work: (replica: Replica<R>) => Promise<T>): Promise<T> {
+  let replica: Replica<R>;
+  try {
+    replica = handle.replica;
+  } catch (closed) {
+    return Promise.reject(closed);
   }
+  return work(replica);
 }

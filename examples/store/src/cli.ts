@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { defaultPartitions } from "./control/default-partitions.js";
 import { SPARES_MAX } from "./control/fleet.js";
 import { tellingCode } from "./control/telling-code.js";
 import { credentialsFrom } from "./credentials-file.js";
@@ -16,7 +17,7 @@ const USAGE = `evenkeel-store: a replicated, DynamoDB-compatible store on this m
                  whose requests are answered, in the form of ~/.aws/credentials: all its profiles
                                                   (default: $EVENKEEL_CREDENTIALS; without: everybody's, on loopback)
   --single       all nodes in one process instead of one process each
-  --partitions N partitions of a new table        (default: 4)
+  --partitions N partitions of a new table        (default: 1 on fewer than four processors, else 4)
   --spares N     nodes beyond the three, to take the place of one that does not come back (default: 0)
   --help`;
 
@@ -72,7 +73,7 @@ function parsed(): Options {
       port: { type: "string", default: "8000" },
       credentials: { type: "string", default: process.env.EVENKEEL_CREDENTIALS || "" },
       single: { type: "boolean", default: false },
-      partitions: { type: "string", default: "4" },
+      partitions: { type: "string", default: String(defaultPartitions()) },
       spares: { type: "string", default: "0" },
       help: { type: "boolean", default: false },
     },

@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { FileObjectStore } from "@evenkeel/wal/archive";
+import { defaultPartitions } from "./control/default-partitions.js";
 import { archiveDir, type Fleet, SPARES_MAX } from "./control/fleet.js";
 import { metadataKnown } from "./control/known-metadata.js";
 import { LocalFleet } from "./control/local-fleet.js";
@@ -71,7 +72,7 @@ export class Store {
       credentials = [],
       port = 8000,
       mode = "processes",
-      partitionsPerTable = 4,
+      partitionsPerTable = defaultPartitions(),
       spares = 0,
       scrubEveryMs = 3_600_000,
       onNodeFailure,

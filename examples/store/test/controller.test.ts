@@ -140,12 +140,14 @@ function controllerOf(steered: Steered): {
     callerTo: callerOf(steered.answer),
     view: {
       tables,
+      closed: new Map(),
       partitions: new Map(),
       partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
       streams: new Map(),
       streamsOf: () => [],
       appliedThrough: 1,
     },
+    splits: {} as never,
     streams: {} as never,
     metadata: {
       get leading() {
@@ -158,6 +160,7 @@ function controllerOf(steered: Steered): {
         activated.push(table.name);
         tables.set(table.name, { ...table, status: "ACTIVE" });
       },
+      change: async () => 0,
       async changePartition() {
         return undefined;
       },

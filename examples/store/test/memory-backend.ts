@@ -4,9 +4,18 @@ import { type Backup, type BackupListRequest, backupId, listedBackups } from "..
 import { assertDeletable, changedTable, type TableChange } from "../src/api/control/settings.js";
 import { ApiError, type ApiErrorData } from "../src/api/errors.js";
 import { messages } from "../src/api/messages.js";
-import type { Item, ItemKey, Page, PageRequest, TableDefinition, TableRecord, WriteOp } from "../src/api/model.js";
+import type {
+  Item,
+  ItemKey,
+  Page,
+  PageRequest,
+  TableDefinition,
+  TableRecord,
+  TableSizes,
+  WriteOp,
+} from "../src/api/model.js";
+import { type RestoreOverrides, restoredDefinition } from "../src/api/restores.js";
 import { itemBytes } from "../src/api/size.js";
-import { restoredDefinition } from "../src/api/tables.js";
 import { compareBytes } from "../src/api/text.js";
 import { cancelled, transactReadUnits } from "../src/api/transactions.js";
 import { assertCondition, evaluateWrite } from "../src/api/write.js";
@@ -76,6 +85,12 @@ export class MemoryBackend implements Backend {
     return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }
 
+  async sizes({ name }: TableRecord): Promise<TableSizes> {
+    const { entries } = this.#table(name);
+    const bytes = entries.reduce((sum, { item }) => sum + itemBytes(item), 0);
+    return { items: entries.length, bytes, indexes: {} };
+  }
+
   async listTables({
     after,
     limitMax,
@@ -121,11 +136,12 @@ export class MemoryBackend implements Backend {
     );
   }
 
-  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
+  async restoreBackup(request: { backup: Backup; target: string; overrides: RestoreOverrides }): Promise<TableRecord> {
+    const { backup, target, overrides } = request;
     if (this.#tables.has(target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
     }
-    const record = await this.createTable(restoredDefinition(backup.table, target));
+    const record = await this.createTable(restoredDefinition(backup.table, target, overrides));
     this.#table(target).entries.push(...structuredClone(this.#backup(backup.id).entries));
     return record;
   }
@@ -136,7 +152,12 @@ export class MemoryBackend implements Backend {
     return found;
   }
 
-  async restoreTable(request: { source: string; target: string; untilMs: number }): Promise<TableRecord> {
+  async restoreTable(request: {
+    source: string;
+    target: string;
+    untilMs: number;
+    overrides: RestoreOverrides;
+  }): Promise<TableRecord> {
     const source = this.#tables.get(request.source);
     if (source === undefined)
       throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
@@ -147,8 +168,7 @@ export class MemoryBackend implements Backend {
       throw new ApiError("PointInTimeRecoveryUnavailableException");
     }
     if (request.untilMs < source.record.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    const { globalIndexes: _none, ...definition } = source.record;
-    const record = await this.createTable({ ...definition, name: request.target });
+    const record = await this.createTable(restoredDefinition(source.record, request.target, request.overrides));
     this.#table(request.target).entries.push(...structuredClone(source.entries));
     return { ...record, status: "CREATING" };
   }

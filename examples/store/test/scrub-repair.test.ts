@@ -128,12 +128,9 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
 
   findings.length = 0;
   const done = await store.scrub.repair();
-  // A leader that meets its own damage on the way leads no more: then this is asked for again, below.
-  const leaderMetIt = done[0]?.outcome === "failed";
-  const itemRepaired = ["repaired", undefined];
-  const itemFailed = ["failed", expect.stringContaining("the log of group p1 failed")];
+  // A leader that meets its own damage on the way hands its place over, and whoever leads then goes on.
   expect(done.map(({ what, outcome, why }) => [what.replace(/[0-9a-f]{8,} on/, "an item on"), outcome, why])).toEqual([
-    [`p1: an item on ${other}`, ...(leaderMetIt ? itemFailed : itemRepaired)],
+    [`p1: an item on ${other}`, "repaired", undefined],
     [`${leader}: its log`, "rebuilding", undefined],
     [expect.stringContaining(`p1/${objects[0]}`), "repaired", undefined],
   ]);
@@ -141,10 +138,6 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
   await eventually("it has another name", () => store.fleet.nodeIds().includes(`${leader}-2`), 60_000);
   for (let i = 40; i < 60; i++) await put(i);
   await eventually("it is given its place", () => holdsItsPlace(`${leader}-2`), 120_000);
-  if (leaderMetIt) {
-    await round();
-    expect((await store.scrub.repair()).map(({ outcome }) => outcome)).toEqual(["repaired"]);
-  }
   // Passes went on all the while that members changed.
   expect(
     findings.filter((line) => /differs|no two/.test(line) && !line.includes(`${other} differs`)),

@@ -1,5 +1,15 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import {
+  beganAt,
+  decodeEnded,
+  ENDED_FROM,
+  type EndedTransaction,
+  encodeEnded,
+  endedKey,
+  endedSince,
+  nameAt,
+} from "../src/storage-node/ended-transaction.js";
 import { StoreError } from "../src/storage-node/errors.js";
 import {
   commitMark,
@@ -66,6 +76,45 @@ test("a record of the ledger, version 1", () => {
   } as const;
   expect(ledgerRecord(item)).toEqual(record);
   expect(ledgerItem(record)).toEqual(item);
+});
+
+test("an attempt at once is a record without an outcome", () => {
+  const record = {
+    id: "t/once",
+    transaction: "019b76daa87b-one",
+    state: "at-once",
+    fingerprint: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    atMs: 1_767_225_600_123,
+    partitions: [3],
+    committedAtMs: 0,
+    sizes: [],
+  } as const;
+  expect(ledgerItem(record)).toMatchObject({ state: { S: "O" } });
+  expect(ledgerRecord(ledgerItem(record))).toEqual(record);
+});
+
+const ended: [string, EndedTransaction][] = [
+  ["01010003000000170000000000064000", { done: true, afterBytes: [23, 0, 409_600] }],
+  ["01000000", { done: false, afterBytes: [] }],
+];
+
+test.each(ended)("an ended transaction, version 1: %s", (hex, transaction) => {
+  const bytes = Buffer.from(hex, "hex");
+  expect(decodeEnded(bytes)).toEqual(transaction);
+  expect(encodeEnded(transaction)).toEqual(bytes);
+  for (let end = 0; end < bytes.length; end++) expect(() => decodeEnded(bytes.subarray(0, end))).toThrow(StoreError);
+  for (const version of [0, 2])
+    expect(() => decodeEnded(Buffer.from([version, ...bytes.subarray(1)]))).toThrow(/format version/);
+});
+
+test("ended transactions stand in the order in which they were begun, where no item does", () => {
+  const name = nameAt(1_767_225_600_123, "one");
+  expect(name).toBe("019b76daa87b-one");
+  expect(beganAt(name)).toBe(1_767_225_600_123);
+  const keys = [ENDED_FROM, endedSince(1_767_225_600_123), endedKey(name), endedSince(1_767_225_600_124)];
+  expect([...keys].sort(Buffer.compare)).toEqual(keys);
+  expect(Buffer.compare(keys[3] as Uint8Array, FIRST_ITEM_KEY)).toBeLessThan(0);
+  expect(endedKey(name).toString("hex")).toBe(`000000000000782f${Buffer.from(name).toString("hex")}`);
 });
 
 test("keys of prepared items lie together, and where no item does", () => {

@@ -5,8 +5,10 @@ import {
   type Configuration,
   type CoreEvent,
   type Message,
-  PaxosCore,
+  type PaxosCore,
+  pack,
   Unpacker,
+  unpack,
 } from "../src/core/index.js";
 import { Violation } from "./support/observer.js";
 import { type Sleeper, Sleepers } from "./support/sleepers.js";
@@ -133,7 +135,7 @@ function compare(seed: number, tally: Tally, Kind: typeof Unpacker = Unpacker): 
   for (const sleeper of world.nodes) {
     // What a start has brought into memory is not shed before more is chosen.
     if (!sleeper.core.asleep || sleeper.core.logBytes > 0) continue;
-    const bytes = sleeper.core.pack(sleeper.words);
+    const bytes = pack(sleeper.core, sleeper.words);
     if (bytes === undefined) {
       tally.add("could not be packed");
       continue;
@@ -141,7 +143,7 @@ function compare(seed: number, tally: Tally, Kind: typeof Unpacker = Unpacker): 
     const [draws, twinDraws] = [new Random(seed), new Random(seed)];
     sleeper.random = () => draws.next();
     const options = { ...sleeper.options, random: () => twinDraws.next() };
-    const twin = PaxosCore.unpack(options, new Kind(sleeper.words, bytes), sleeper.bonds);
+    const twin = unpack(options, new Kind(sleeper.words, bytes), sleeper.bonds);
     tally.add(twin.leading ? "leaders packed in a twin" : "followers packed in a twin");
     const life = new Life(seed, sleeper);
     for (let step = 0; step < 40; step++) {
@@ -261,7 +263,7 @@ describe("a core that is packed", () => {
     const sizes = Array.from({ length: 20 }, (_, seed) => {
       const world = new Sleepers(seed, new Tally());
       world.stormUntil(1500);
-      return world.nodes.flatMap(({ core, words }) => core.pack(words)?.length ?? []);
+      return world.nodes.flatMap(({ core, words }) => pack(core, words)?.length ?? []);
     }).flat();
     expect(sizes.length).toBeGreaterThan(0);
     expect(Math.max(...sizes)).toBeLessThan(100);

@@ -23,6 +23,10 @@ const messages: Message[] = [
   { type: "asleep", ballot, round: 17, bond },
 ];
 
+const messages6: Message[] = [
+  { type: "sleep", ballot, round: 17, sentMs: 1234.5, chosenThrough: 299, logEnd: 299, bond },
+];
+
 const beats: BondMessage[] = [
   { life: 1, sentMs: 0, released: [] },
   { life: 2 ** 48 - 1, sentMs: 1234.5, echo: { life: 77, sentMs: 1200.25, bond }, released },
@@ -45,10 +49,13 @@ function code(what: () => unknown): string {
 }
 
 describe("what sleep looks like in bytes", () => {
-  it("reads the fixture of messages of version 5", () => {
-    expect(lines("messages-v5.txt")).toEqual(messages.map((one) => `${one.type} ${hex(encodeMessage(one))}`));
-    const read = lines("messages-v5.txt").map((line) => decodeMessage(fromHex(line.split(" ")[1] as string)));
-    expect(read).toEqual(messages);
+  it.each([
+    [5, messages],
+    [6, messages6],
+  ])("reads the fixture of messages of version %i", (version, written) => {
+    const fixture = lines(`messages-v${version}.txt`);
+    expect(fixture).toEqual(written.map((one) => `${one.type} ${hex(encodeMessage(one))}`));
+    expect(fixture.map((line) => decodeMessage(fromHex(line.split(" ")[1] as string)))).toEqual(written);
   });
 
   it("reads the fixture of beats of version 1", () => {

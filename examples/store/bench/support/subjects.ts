@@ -105,11 +105,11 @@ const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.jso
 );
 const quiet: SpawnOptions = { stdio: "ignore" };
 
-/** This store, with so many partitions a table. Where EVENKEEL_CPU_PROFILES names a directory, each process leaves its profile there. */
-export function storeServer(partitions: number): ServerUnderTest {
+/** This store, with so many partitions a table, or as many as it takes by itself. Where EVENKEEL_CPU_PROFILES names a directory, each process leaves its profile there. */
+export function storeServer(partitions?: number): ServerUnderTest {
   const profiles = process.env.EVENKEEL_CPU_PROFILES;
   const node = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
-  const options = ["--partitions", String(partitions)];
+  const options = partitions === undefined ? [] : ["--partitions", String(partitions)];
   return server(
     "three replicas in three processes, two of which sync (fdatasync) before the answer",
     existsSync(cli)
@@ -120,7 +120,7 @@ export function storeServer(partitions: number): ServerUnderTest {
 }
 
 export const servers: Readonly<Record<string, ServerUnderTest>> = {
-  evenkeel: storeServer(4),
+  evenkeel: storeServer(),
   "dynalite (memory)": server(
     "one copy, in memory, nothing on disk",
     dynalite === undefined

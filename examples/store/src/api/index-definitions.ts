@@ -10,8 +10,10 @@ import type {
   KeyAttribute,
   KeySchema,
   LocalIndex,
+  Sizes,
   TableDefinition,
   TableRecord,
+  TableSizes,
 } from "./model.js";
 import type { GlobalIndexRequest, LocalIndexRequest, ProjectionRequest } from "./requests/indexes.js";
 
@@ -136,16 +138,20 @@ export function keyAttributesOf({
   return found;
 }
 
-/** The parts of a table's description that tell of its indexes. Sizes and counts are the service's slow figures, not kept here: 0. */
-export function indexDescriptions(table: TableRecord, tableArn: string): Record<string, unknown> {
+/** The parts of a table's description that tell of its indexes. */
+export function indexDescriptions(
+  table: TableRecord,
+  tableArn: string,
+  sizes: TableSizes["indexes"] = {},
+): Record<string, unknown> {
   const { localIndexes = [], globalIndexes = [] } = table;
   return {
     ...(localIndexes.length > 0 && {
-      LocalSecondaryIndexes: localIndexes.map((index) => indexDescription(index, tableArn)),
+      LocalSecondaryIndexes: localIndexes.map((index) => indexDescription(index, tableArn, sizes[index.name])),
     }),
     ...(globalIndexes.length > 0 && {
       GlobalSecondaryIndexes: globalIndexes.map((index) => ({
-        ...indexDescription(index, tableArn),
+        ...indexDescription(index, tableArn, sizes[index.name]),
         IndexStatus: index.status,
         ...(index.backfilling !== undefined && { Backfilling: index.backfilling }),
         ProvisionedThroughput: {
@@ -158,7 +164,11 @@ export function indexDescriptions(table: TableRecord, tableArn: string): Record<
   };
 }
 
-function indexDescription({ name, keySchema, projection }: IndexDefinition | GlobalIndex, tableArn: string): object {
+function indexDescription(
+  { name, keySchema, projection }: IndexDefinition | GlobalIndex,
+  tableArn: string,
+  { items, bytes }: Sizes = { items: 0, bytes: 0 },
+): object {
   const element = (KeyType: string) => (attribute: KeyAttribute) => ({ AttributeName: attribute.name, KeyType });
   return {
     IndexName: name,
@@ -167,8 +177,8 @@ function indexDescription({ name, keySchema, projection }: IndexDefinition | Glo
       ProjectionType: projection.type,
       ...(projection.type === "INCLUDE" && { NonKeyAttributes: projection.names }),
     },
-    IndexSizeBytes: 0,
-    ItemCount: 0,
+    IndexSizeBytes: bytes,
+    ItemCount: items,
     IndexArn: `${tableArn}/index/${name}`,
   };
 }

@@ -104,6 +104,17 @@ export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   readonly failure?: { readonly reason: string; readonly atMs: number };
 }
 
+/** How many items, or entries of an index, and what they weigh as the service counts. */
+export interface Sizes {
+  readonly items: number;
+  readonly bytes: number;
+}
+
+export interface TableSizes extends Sizes {
+  /** Of each index, by its name. */
+  readonly indexes: Readonly<Record<string, Sizes>>;
+}
+
 /**
  * Where an item lives. `bytes` orders items as the table does: hash of the partition key (4 bytes, big-endian), length of the partition
  * key (2 bytes), partition key, sort key in an encoding that sorts bytewise as the service sorts values.

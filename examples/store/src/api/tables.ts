@@ -4,7 +4,7 @@ import { checkTags } from "./control/tags.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
-import type { GlobalIndexDefinition, KeyAttribute, KeySchema, TableDefinition, TableRecord } from "./model.js";
+import type { KeyAttribute, KeySchema, TableDefinition, TableRecord, TableSizes } from "./model.js";
 import type { CreateTableRequest } from "./requests/tables.js";
 import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
@@ -12,8 +12,25 @@ export const UNITS_MAX = 1_000_000_000_000;
 
 /** @param request whose fields have passed their own checks @throws ValidationException where they do not fit together */
 export function tableDefinition(request: CreateTableRequest): TableDefinition {
-  const billingMode = request.BillingMode ?? "PROVISIONED";
-  const throughput = request.ProvisionedThroughput;
+  const billing = billingOf(request.BillingMode ?? "PROVISIONED", request.ProvisionedThroughput);
+  const streamViewType = streamOfNewTable(request.StreamSpecification);
+  return {
+    ...(streamViewType && { streamViewType }),
+    name: request.TableName,
+    ...keysAndIndexes(request, billing.billingMode),
+    ...billing,
+    ...settingsOf(request),
+  };
+}
+
+/** How a table is paid for. */
+export type Billing = Pick<TableDefinition, "billingMode" | "readUnitsPerSecond" | "writeUnitsPerSecond">;
+
+/** @throws ValidationException */
+export function billingOf(
+  billingMode: Billing["billingMode"],
+  throughput: { readonly ReadCapacityUnits: number; readonly WriteCapacityUnits: number } | undefined,
+): Billing {
   if (billingMode === "PAY_PER_REQUEST" && throughput !== undefined) {
     throw validationError(messages.throughputUnderOnDemand);
   }
@@ -22,16 +39,7 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
   if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
   if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
-  const streamViewType = streamOfNewTable(request.StreamSpecification);
-  return {
-    ...(streamViewType && { streamViewType }),
-    name: request.TableName,
-    ...keysAndIndexes(request, billingMode),
-    billingMode,
-    readUnitsPerSecond,
-    writeUnitsPerSecond,
-    ...settingsOf(request),
-  };
+  return { billingMode, readUnitsPerSecond, writeUnitsPerSecond };
 }
 
 /** Left out where nothing is asked for. */
@@ -90,10 +98,10 @@ export function tableArn(name: string): string {
 }
 
 /**
- * A table as DescribeTable shows it. Size and count are the service's slow figures (it brings them up to date some times a day), and here
- * they are not kept yet: 0.
+ * A table as DescribeTable shows it.
+ * @param sizes absent: 0, as the service says it of a table that is new
  */
-export function tableDescription(table: TableRecord): Record<string, unknown> {
+export function tableDescription(table: TableRecord, sizes?: TableSizes): Record<string, unknown> {
   const { partition, sort } = table.keySchema;
   const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
@@ -107,33 +115,14 @@ export function tableDescription(table: TableRecord): Record<string, unknown> {
     TableStatus: table.status,
     CreationDateTime: createdAt,
     ...describedSettings(table),
-    TableSizeBytes: 0,
-    ItemCount: 0,
+    TableSizeBytes: sizes?.bytes ?? 0,
+    ItemCount: sizes?.items ?? 0,
     TableArn: tableArn(table.name),
     TableId: table.tableId,
-    ...indexDescriptions(table, tableArn(table.name)),
+    ...indexDescriptions(table, tableArn(table.name), sizes?.indexes),
     ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },
     }),
   };
-}
-
-/** What a table that is restored from another one, or from a backup of it, is to be: settings other than what it costs are not restored. */
-export function restoredDefinition(table: TableRecord, name: string): TableDefinition {
-  const { keySchema, localIndexes, globalIndexes, billingMode, readUnitsPerSecond, writeUnitsPerSecond } = table;
-  return {
-    name,
-    keySchema,
-    ...(localIndexes && { localIndexes }),
-    ...(globalIndexes && { globalIndexes: globalIndexes.map(definitionOf) }),
-    billingMode,
-    readUnitsPerSecond,
-    writeUnitsPerSecond,
-  };
-}
-
-function definitionOf(index: GlobalIndexDefinition): GlobalIndexDefinition {
-  const { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond } = index;
-  return { name, keySchema, projection, readUnitsPerSecond, writeUnitsPerSecond };
 }

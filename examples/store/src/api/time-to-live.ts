@@ -9,6 +9,10 @@ export interface TimeToLive {
   /** Holds the second, since 1970, at which an item's time is up. */
   readonly attribute: string;
   readonly enabled: boolean;
+  /** When that was asked for, Unix ms; absent: by a program that did not note it, long ago. */
+  readonly changedAtMs?: number;
+  /** It is not so yet: those who look after the items are to hear of it. */
+  readonly onItsWay?: true;
 }
 
 /** What is so long past is taken for a mistake, and stays. */
@@ -40,17 +44,32 @@ export const timeToLiveMessages = {
   alreadyDisabled: "TimeToLive is already disabled",
   otherAttribute: (attribute: string) =>
     `TimeToLive is active on a different AttributeName: current AttributeName is ${attribute}`,
+  tooOften: "Time to live has been modified multiple times within a fixed interval",
   notNow: (state: string) =>
     `Cannot describe time to live while table is in ${state} state: Current table state is ${state}`,
 } as const;
 
-/** What is to be of a table from now on. @throws ValidationException where it is so already, or on another attribute */
-export function changedTimeToLive(current: TimeToLive | undefined, wanted: TimeToLive): TimeToLive {
+/** What a request asks for. */
+export type WantedTimeToLive = Pick<TimeToLive, "attribute" | "enabled">;
+
+/**
+ * What is to be of a table from now on.
+ * @param cooldownMs within which it is changed once
+ * @throws ValidationException where it is so already, or on another attribute, or was changed a moment ago
+ */
+export function changedTimeToLive(
+  current: TimeToLive | undefined,
+  wanted: WantedTimeToLive,
+  nowMs: number,
+  cooldownMs: number,
+): TimeToLive {
   if (current?.enabled === true && current.attribute !== wanted.attribute)
     throw validationError(timeToLiveMessages.otherAttribute(current.attribute));
   if (wanted.enabled && current?.enabled === true) throw validationError(timeToLiveMessages.alreadyEnabled);
   if (!wanted.enabled && current?.enabled !== true) throw validationError(timeToLiveMessages.alreadyDisabled);
-  return wanted;
+  if (current?.onItsWay === true || nowMs - (current?.changedAtMs ?? Number.NEGATIVE_INFINITY) < cooldownMs)
+    throw validationError(timeToLiveMessages.tooOften);
+  return { ...wanted, changedAtMs: nowMs, onItsWay: true };
 }
 
 /** @throws ValidationException */
@@ -58,8 +77,10 @@ export function timeToLiveDescription({ timeToLive, status }: TableRecord): Reco
   if (status === "CREATING" || status === "DELETING") {
     throw new ApiError("ValidationException", timeToLiveMessages.notNow(status));
   }
-  if (timeToLive?.enabled !== true) return { TimeToLiveStatus: "DISABLED" };
-  return { TimeToLiveStatus: "ENABLED", AttributeName: timeToLive.attribute };
+  const { attribute, enabled = false, onItsWay = false } = timeToLive ?? {};
+  if (!enabled && !onItsWay) return { TimeToLiveStatus: "DISABLED" };
+  const wanted = enabled ? (onItsWay ? "ENABLING" : "ENABLED") : "DISABLING";
+  return { TimeToLiveStatus: wanted, AttributeName: attribute };
 }
 
 export interface UpdateTimeToLiveRequest {

@@ -1,33 +1,47 @@
 import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { ObjectStore } from "@evenkeel/wal/archive";
-import { type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
+import { METADATA_PARTITION, type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
+import { settleTimeToLive } from "../metadata/time-to-live.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
+import { notLeader } from "../storage-node/paxos-errors.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
+import { countSome } from "./counting.js";
 import { Expiry } from "./expiry.js";
 import { Healing } from "./healing.js";
 import { hasIndexOnItsWay, IndexLifecycle } from "./index-lifecycle.js";
 import { reachableStatuses } from "./reachable-statuses.js";
 import { isFinalForRestore, restorePartitions } from "./restore.js";
 import { Rounds } from "./rounds.js";
+import { SplitTriggers } from "./split-triggers.js";
+import { Splitting, type SplittingOptions } from "./splitting.js";
 import { StreamUpkeep } from "./stream-upkeep.js";
 import type { Upkeep } from "./upkeep.js";
 
 export interface ControllerOptions {
   readonly metadata: Pick<
     MetadataService,
-    "leading" | "leadsAlone" | "activate" | "giveUp" | "forget" | "changePartition" | "changeIndex" | "restored"
+    | "leading"
+    | "leadsAlone"
+    | "activate"
+    | "giveUp"
+    | "forget"
+    | "change"
+    | "changePartition"
+    | "changeIndex"
+    | "restored"
   >;
   readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
+  readonly splits: SplittingOptions["splits"];
   readonly view: Pick<
     MetadataView,
-    "tables" | "partitions" | "partitionsOf" | "streams" | "streamsOf" | "appliedThrough"
+    "closed" | "tables" | "partitions" | "partitionsOf" | "streams" | "streamsOf" | "appliedThrough"
   >;
   readonly archive: ObjectStore;
   /** See `ArchiveScheduleOptions`. */
@@ -67,6 +81,8 @@ const restoreFailed = channel("evenkeel:store:restore-failed");
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #calls: LeaderCalls;
+  /** For what does no harm, and no second time, if another controller is at it as well. */
+  readonly #anybody: LeaderCalls;
   readonly #indexes: IndexLifecycle;
   readonly #schedule: ArchiveSchedule;
   readonly #tables: Rounds;
@@ -74,7 +90,11 @@ export class Controller {
   readonly #healing: Healing;
   readonly #streams: StreamUpkeep;
   readonly #nodes: Rounds;
+  readonly #splitting: Splitting;
+  readonly #splits: Rounds;
+  readonly #triggers: SplitTriggers;
   readonly #expiry: Rounds;
+  readonly #counting: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -86,19 +106,32 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node), deadlineMs: 10_000 });
-    this.#indexes = new IndexLifecycle({
-      metadata: options.metadata,
-      view: options.view,
-      calls: new LeaderCalls({ callerTo: options.callerTo, deadlineMs: 10_000 }),
-    });
+    this.#anybody = new LeaderCalls({ callerTo: options.callerTo, deadlineMs: 10_000 });
+    this.#indexes = new IndexLifecycle({ metadata: options.metadata, view: options.view, calls: this.#anybody });
     this.#schedule = new ArchiveSchedule(options);
     this.#healing = new Healing(options);
     const { streams, view } = options;
     this.#streams = new StreamUpkeep({ streams, view, calls: this.#calls, nowMs: () => Date.now() });
     this.#nodes = new Rounds(() => this.#healing.round());
-    const { partitions } = options;
+    const { partitions, splits, metadata, upkeep } = options;
+    this.#splitting = new Splitting({
+      splits,
+      view,
+      calls: this.#anybody,
+      restorableMs: upkeep.restorableMs,
+      nowMs: () => Date.now(),
+    });
+    const members = options.nodeIds;
+    const split = (partition: number, at: number) =>
+      this.#anybody.call(METADATA_PARTITION, members(), "splitPartition", { partition, at });
+    this.#triggers = new SplitTriggers({ view, partitions, upkeep, split });
+    this.#splits = new Rounds(async () => {
+      this.#triggers.round();
+      return metadata.leading && this.#splitting.round();
+    });
     const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
     this.#expiry = new Rounds(() => expiry.round());
+    this.#counting = new Rounds(() => countSome(partitions()));
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -108,13 +141,37 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return [this.#tables, this.#archive, this.#nodes, this.#expiry].find(({ lastFailure }) => lastFailure)?.lastFailure;
+    return [this.#tables, this.#archive, this.#nodes, this.#expiry, this.#splitting].find(
+      ({ lastFailure }) => lastFailure,
+    )?.lastFailure;
   }
 
   /** The node is gone for good; see `Healing.giveUp`. */
   giveUpNode(nodeId: string): void {
     this.#healing.giveUp(nodeId);
     this.#nodes.wake();
+  }
+
+  /** At the leader of the metadata; see `Splitting`. */
+  async splitPartition(partition: number, at?: number): Promise<PartitionRecord> {
+    if (!this.#options.metadata.leading) throw notLeader(undefined);
+    const record = await this.#splitting.begin(partition, at);
+    this.#splits.wake();
+    return record;
+  }
+
+  /** Has what is written by now put into the archive, of those partitions that are not there as a whole already. */
+  async archive(partitions: readonly PartitionRecord[]): Promise<void> {
+    for (const { partition } of partitions) {
+      const record = this.#options.view.partitions.get(partition);
+      if (record === undefined) continue;
+      try {
+        await this.#anybody.call(partition, record.members, "archive", { partition });
+      } catch (error) {
+        // Let go of meanwhile: then it is in the archive.
+        if (!(error instanceof StoreError) || error.code !== "ERR_STORE_UNKNOWN_PARTITION") throw error;
+      }
+    }
   }
 
   /** Where the partitions of a new table go. */
@@ -132,6 +189,8 @@ export class Controller {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
     this.#streams.tend();
+    for (const { name, timeToLive } of [...view.tables.values()])
+      if (timeToLive?.onItsWay) await settleTimeToLive(metadata, name);
     const onTheirWay = [...view.tables.values()].filter(
       (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
     );
@@ -168,7 +227,9 @@ export class Controller {
     const targets = view.partitionsOf(tableId);
     const { signal } = this.#closing;
     const restoring: Restoring = {
-      done: restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal })
+      // One of them may have been split after its archive was looked at.
+      done: this.archive(partitions)
+        .then(() => restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal }))
         .then(() => metadata.restored(table))
         .then(
           () => {
@@ -242,7 +303,16 @@ export class Controller {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const rounds = [this.#tables, this.#archive, this.#nodes, this.#expiry];
+    const rounds = [
+      this.#tables,
+      this.#archive,
+      this.#nodes,
+      this.#expiry,
+      this.#counting,
+      this.#splits,
+      this.#splitting,
+      this.#triggers,
+    ];
     await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
     await this.#streams.finished();

@@ -13,7 +13,7 @@ const PASS_EVERY_MS = 1_000;
 
 const expired = channel("evenkeel:store:items-expired");
 
-type Swept = Pick<PartitionHost, "partition" | "group" | "replica" | "writer">;
+type Swept = Pick<PartitionHost, "partition" | "group" | "replica" | "writer" | "serves">;
 
 export interface ExpiryOptions {
   readonly view: Pick<MetadataView, "tables" | "partitions">;
@@ -59,7 +59,7 @@ export class Expiry {
     const { view, partitions, nowMs } = this.#options;
     const attributes = new Map<string, string>();
     for (const { tableId, timeToLive, status } of view.tables.values())
-      if (timeToLive?.enabled && (status === "ACTIVE" || status === "UPDATING"))
+      if (timeToLive?.enabled && !timeToLive.onItsWay && (status === "ACTIVE" || status === "UPDATING"))
         attributes.set(tableId, timeToLive.attribute);
     if (attributes.size === 0) {
       this.#sweeps.clear();
@@ -68,7 +68,8 @@ export class Expiry {
     const led = new Map<number, { host: Swept; attribute: string }>();
     for (const host of partitions()) {
       const attribute = attributes.get(view.partitions.get(host.partition)?.tableId ?? "");
-      if (attribute !== undefined && host.group.leadership().ready) led.set(host.partition, { host, attribute });
+      if (attribute !== undefined && host.group.leadership().ready && host.serves)
+        led.set(host.partition, { host, attribute });
     }
     for (const partition of this.#sweeps.keys()) if (!led.has(partition)) this.#sweeps.delete(partition);
     const inTurn = [...led.values()];

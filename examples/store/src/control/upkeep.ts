@@ -1,3 +1,4 @@
+import { COLLECTION_BYTES_MAX } from "../storage-node/tally.js";
 import { COORDINATOR_LOST_MS } from "../transactions/ledger-record.js";
 
 /** What happens unasked, and how often. Durations in milliseconds. */
@@ -12,6 +13,17 @@ export interface Upkeep {
   readonly replaceAfterMs: number;
   /** What a transaction has prepared for so long has lost its coordinator, and is finished or cancelled by the nodes. */
   readonly recoverTransactionsAfterMs: number;
+  /** A table's time to live is changed once in this time. */
+  readonly timeToLiveCooldownMs: number;
+  /** A partition whose items take so much is split. */
+  readonly splitBytes: number;
+  /** One that has been near so many units a second is split, where that helps: by the service's count, at its leader. */
+  readonly splitReadUnits: number;
+  readonly splitWriteUnits: number;
+  /** For so many seconds. */
+  readonly splitAfterSeconds: number;
+  /** An item collection of a table with local indexes grows no further than this. */
+  readonly collectionBytesMax: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,6 +34,12 @@ export const UPKEEP: Upkeep = {
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
+  timeToLiveCooldownMs: 3_600_000,
+  splitBytes: 10 * 1024 ** 3,
+  splitReadUnits: 3_000,
+  splitWriteUnits: 1_000,
+  splitAfterSeconds: 60,
+  collectionBytesMax: COLLECTION_BYTES_MAX,
 };
 
 /** @throws RangeError */

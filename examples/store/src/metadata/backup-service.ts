@@ -2,13 +2,17 @@ import { BACKUPS_MAX, type Backup, type BackupListRequest, backupId, listedBacku
 import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
-import { type BackupRecord, backupKey } from "./records.js";
+import type { Sizes } from "../api/model.js";
+import type { Write } from "../storage-node/command.js";
+import { type BackupRecord, backupKey, type PartitionRecord } from "./records.js";
 import type { MetadataService } from "./service.js";
 import type { MetadataView } from "./view.js";
 
 export interface BackupServiceOptions {
   readonly metadata: Pick<MetadataService, "change" | "read">;
-  readonly view: Pick<MetadataView, "tables" | "partitionsOf" | "backups">;
+  readonly view: Pick<MetadataView, "tables" | "partitionsAt" | "backups">;
+  /** Has what these partitions have written by now put into the archive. */
+  readonly archive: (partitions: readonly PartitionRecord[]) => Promise<void>;
   /** Eight hexadecimal digits, others each time. */
   readonly newDistinction: () => string;
 }
@@ -24,22 +28,33 @@ export class BackupService {
     this.#options = options;
   }
 
-  async create(tableName: string, name: string, untilMs: number): Promise<Backup> {
-    const { metadata, view, newDistinction } = this.#options;
-    let record!: BackupRecord;
-    await metadata.change(() => {
+  async create(tableName: string, name: string, untilMs: number, sizes?: Sizes): Promise<Backup> {
+    const { metadata, view, newDistinction, archive } = this.#options;
+    let record: BackupRecord | undefined;
+    let archived: readonly PartitionRecord[] = [];
+    const decide = (): Write[] => {
       const table = view.tables.get(tableName);
       if (table === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
       if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
       if (view.backups.size >= BACKUPS_MAX) {
         throw new ApiError("LimitExceededException", controlMessages.tooManyBackups(BACKUPS_MAX));
       }
+      const partitions = view.partitionsAt(table.tableId, untilMs);
+      // One of them may have been split since.
+      if (!partitions.every(({ partition }) => archived.some((one) => one.partition === partition))) {
+        archived = partitions;
+        return [];
+      }
       const id = backupId(untilMs, newDistinction());
-      record = { id, name, table, untilMs, partitions: view.partitionsOf(table.tableId) };
+      record = { id, name, table, untilMs, partitions, ...(sizes && { sizes }) };
       const bytes = Buffer.from(JSON.stringify(record));
       return [{ op: "put", key: backupKey(id), bytes, itemSizeBytes: bytes.length }];
-    });
-    return record;
+    };
+    for (;;) {
+      await metadata.change(decide);
+      if (record !== undefined) return record;
+      await archive(archived);
+    }
   }
 
   async delete(id: string): Promise<Backup> {

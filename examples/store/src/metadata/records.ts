@@ -5,6 +5,7 @@ import type { PutWrite } from "../storage-node/command.js";
 /**
  * How the metadata lies in its own partition, and in memds, which is fed from it:
  * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
+ * Of the same kind as a partition, but not found by its hash: `c/<partition>` one that is being filled with a part of another, `h/<partition>` one that was split.
  */
 export interface PartitionRecord {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
@@ -25,7 +26,30 @@ export interface PartitionRecord {
   readonly replacing?: string;
   /** Nodes that were replaced: their names never come back. */
   readonly gone?: readonly string[];
+  /** Unix ms: what it took over from a partition that was split was written before, what was written to it since then. Absent: as old as its table. */
+  readonly sinceMs?: number;
+  /** It is to be split: hashes below `at` go to one partition, the others to another. */
+  readonly splitting?: { readonly at: number; readonly lower: number; readonly upper: number };
+  /** It is being filled with what that partition has in its range, and nobody asks it yet. */
+  readonly filledFrom?: number;
+  /** It was split, and others have taken its place. */
+  readonly closed?: ClosedPartition;
 }
+
+/** What is left of a partition that was split: its archive says what was written before that. */
+export interface ClosedPartition {
+  /** Unix ms: what was written before is here, what was written since then in its parts. */
+  readonly untilMs: number;
+  /** No write stands behind this slot. */
+  readonly slot: number;
+  readonly parts: readonly number[];
+  /** All of its log is in the archive: the nodes have let go of it. */
+  readonly archived?: true;
+}
+
+/** Found by its hash: neither a part that is still being filled nor one that was split. */
+export const isLive = ({ filledFrom, closed }: PartitionRecord): boolean =>
+  filledFrom === undefined && closed === undefined;
 
 /** What a node is to do about a partition. */
 export function roleOf(
@@ -72,8 +96,12 @@ export const nextPartitionKey = (): Buffer => Buffer.from("n");
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");
 export const routeKey = (tableId: string, hashFrom: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hashFrom)}`);
 
-/** The smallest key above every route of the table that starts at or below `hash`. */
-export const routeKeyAfter = (tableId: string, hash: number): Buffer => Buffer.from(`r/${tableId}/${hex8(hash)}\0`);
+/** Where a partition stands among the metadata, whatever it is at the moment. */
+export function partitionKey(record: PartitionRecord): Buffer {
+  const { partition, tableId, hashFrom, filledFrom, closed } = record;
+  if (closed !== undefined) return Buffer.from(`h/${partition}`);
+  return filledFrom === undefined ? routeKey(tableId, hashFrom) : Buffer.from(`c/${partition}`);
+}
 
 /** Metadata are JSON under their keys. */
 export function putRecord(key: Uint8Array, value: unknown): PutWrite {

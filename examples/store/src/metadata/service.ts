@@ -13,9 +13,9 @@ import {
   type IndexEntry,
   nextPartitionKey,
   type PartitionRecord,
+  partitionKey,
   putRecord,
   ringIds,
-  routeKey,
   type TableEntry,
   tableKey,
 } from "./records.js";
@@ -52,10 +52,7 @@ const BEING = {
 
 function putPartitions(records: readonly PartitionRecord[], next: number): PutWrite[] {
   if (records.length === 0) return [];
-  return [
-    putRecord(nextPartitionKey(), { next }),
-    ...records.map((record) => putRecord(routeKey(record.tableId, record.hashFrom), record)),
-  ];
+  return [putRecord(nextPartitionKey(), { next }), ...records.map((record) => putRecord(partitionKey(record), record))];
 }
 
 /** Changes to tables and partitions, decided at the leader of the metadata's own group, one at a time. */
@@ -167,10 +164,10 @@ export class MetadataService {
         one.number !== number ? [one] : changed === undefined ? [] : [changed],
       );
       const updated: TableEntry = { ...rest, ...(left.length > 0 && { globalIndexes: left }) };
-      const gone = changed === undefined ? view.partitionsOf(index.indexId) : [];
+      const gone = changed === undefined ? view.recordsOf(index.indexId) : [];
       await this.#submit([
         putRecord(tableKey(table.name), updated),
-        ...gone.map((record): Write => ({ op: "delete", key: routeKey(record.tableId, record.hashFrom) })),
+        ...gone.map((record): Write => ({ op: "delete", key: partitionKey(record) })),
       ]);
     });
   }
@@ -189,7 +186,8 @@ export class MetadataService {
   #restoreSource(from: RestoreSource): { partitions: readonly PartitionRecord[]; untilMs: number } {
     const { view } = this.#options;
     if ("source" in from) {
-      return { partitions: view.partitionsOf(this.#table(from.source).tableId), untilMs: from.untilMs };
+      const { tableId } = this.#table(from.source);
+      return { partitions: view.partitionsAt(tableId, from.untilMs), untilMs: from.untilMs };
     }
     const backup = view.backups.get(from.backup);
     if (backup === undefined) throw new ApiError("BackupNotFoundException");
@@ -258,8 +256,7 @@ export class MetadataService {
       if (view.tables.get(table.name)?.tableId !== table.tableId) return;
       const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
       for (const ringId of ringIds(view.tables.get(table.name) ?? table)) {
-        for (const record of view.partitionsOf(ringId))
-          writes.push({ op: "delete", key: routeKey(ringId, record.hashFrom) });
+        for (const record of view.recordsOf(ringId)) writes.push({ op: "delete", key: partitionKey(record) });
       }
       await this.#submit(writes);
     });
@@ -273,7 +270,7 @@ export class MetadataService {
     return await this.#exclusively(async () => {
       const record = this.#options.view.partitions.get(partition);
       const changed = record && next(record);
-      if (changed !== undefined) await this.#submit([putRecord(routeKey(changed.tableId, changed.hashFrom), changed)]);
+      if (changed !== undefined) await this.#submit([putRecord(partitionKey(changed), changed)]);
       return changed;
     });
   }

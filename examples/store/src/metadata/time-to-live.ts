@@ -1,15 +1,16 @@
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import { streamMessages } from "../api/streams/messages.js";
-import { changedTimeToLive, type TimeToLive } from "../api/time-to-live.js";
+import { changedTimeToLive, type WantedTimeToLive } from "../api/time-to-live.js";
 import { putRecord, type TableEntry, tableKey } from "./records.js";
 import type { MetadataService, VersionedTable } from "./service.js";
 
-/** Says from when on, or that no longer, a table's items go when their time is up. At once: nobody has to be told but who leads its partitions. */
+/** Says from when on, or that no longer, a table's items go when their time is up. */
 export async function setTimeToLive(
   metadata: Pick<MetadataService, "change">,
   name: string,
-  wanted: TimeToLive,
+  wanted: WantedTimeToLive,
+  { nowMs, cooldownMs }: { readonly nowMs: number; readonly cooldownMs: number },
 ): Promise<VersionedTable> {
   let changed!: TableEntry;
   const version = await metadata.change((view) => {
@@ -17,8 +18,18 @@ export async function setTimeToLive(
     if (table === undefined) throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
     if (table.status !== "ACTIVE" && table.status !== "UPDATING")
       throw new ApiError("ResourceInUseException", streamMessages.inUse(name));
-    changed = { ...table, timeToLive: changedTimeToLive(table.timeToLive, wanted) };
+    changed = { ...table, timeToLive: changedTimeToLive(table.timeToLive, wanted, nowMs, cooldownMs) };
     return [putRecord(tableKey(name), changed)];
   });
   return { table: changed, version };
+}
+
+/** What was asked for is so: nodes go by the metadata, and nobody else has to be told. */
+export async function settleTimeToLive(metadata: Pick<MetadataService, "change">, name: string): Promise<void> {
+  await metadata.change((view) => {
+    const table = view.tables.get(name);
+    if (table?.timeToLive?.onItsWay !== true) return [];
+    const { onItsWay: _done, ...timeToLive } = table.timeToLive;
+    return [putRecord(tableKey(name), { ...table, timeToLive })];
+  });
 }

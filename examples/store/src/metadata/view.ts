@@ -1,6 +1,6 @@
 import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
-import type { BackupRecord, PartitionRecord, TableEntry } from "./records.js";
+import { type BackupRecord, isLive, type PartitionRecord, ringIds, type TableEntry } from "./records.js";
 
 export interface MetadataChange {
   readonly key: Uint8Array;
@@ -17,13 +17,16 @@ export interface MetadataObserver {
 /** The metadata as this node's replica has applied it, as objects. */
 export class MetadataView {
   readonly tables = new Map<string, TableEntry>();
+  /** All that nodes have something to do about: also those that are being filled, and those that were split and are not in the archive yet. */
   readonly partitions = new Map<number, PartitionRecord>();
+  /** Those that were split. */
+  readonly closed = new Map<number, PartitionRecord>();
   /** By key. */
   readonly streams = new Map<string, StreamRecord>();
   readonly #tablesById = new Map<string, TableEntry>();
   /** By id. */
   readonly backups = new Map<string, BackupRecord>();
-  readonly #routes = new Map<string, PartitionRecord>();
+  readonly #records = new Map<string, PartitionRecord>();
   nextPartition = 1;
   appliedThrough: number;
 
@@ -41,7 +44,8 @@ export class MetadataView {
       this.partitions.clear();
       this.backups.clear();
       this.streams.clear();
-      this.#routes.clear();
+      this.closed.clear();
+      this.#records.clear();
       this.#load(replica);
       observer.replaced();
     });
@@ -52,10 +56,49 @@ export class MetadataView {
     for (const { key, value } of replica.range({})) this.#take({ key, json: value.json });
   }
 
+  /** Those that a hash is looked up among. */
   partitionsOf(tableId: string): PartitionRecord[] {
-    return [...this.partitions.values()]
-      .filter((record) => record.tableId === tableId)
-      .sort((a, b) => a.hashFrom - b.hashFrom);
+    return inOrder([...this.partitions.values()].filter((record) => record.tableId === tableId && isLive(record)));
+  }
+
+  /** The same by the table's name; none where there is no such table. */
+  partitionsOfTable(name: string): PartitionRecord[] {
+    const table = this.tables.get(name);
+    return table === undefined ? [] : this.partitionsOf(table.tableId);
+  }
+
+  /** Those among which a hash would have been looked up at a moment: whose archives say what was written before it. */
+  partitionsAt(tableId: string, atMs: number): PartitionRecord[] {
+    const all = [...this.partitionsOf(tableId), ...this.closed.values()];
+    return inOrder(
+      all.filter(
+        ({ tableId: of, sinceMs = 0, closed }) =>
+          of === tableId && sinceMs <= atMs && atMs < (closed?.untilMs ?? Number.POSITIVE_INFINITY),
+      ),
+    );
+  }
+
+  /** Every record of a table's or index's partitions, whatever they are at the moment. */
+  recordsOf(tableId: string): PartitionRecord[] {
+    return [...this.#records.values()].filter((record) => record.tableId === tableId);
+  }
+
+  /** The partition, or what it was split into by now; none where its table is gone. */
+  heirsOf(partition: number): PartitionRecord[] {
+    const closed = this.closed.get(partition)?.closed;
+    if (closed !== undefined) return closed.parts.flatMap((part) => this.heirsOf(part));
+    const record = this.partitions.get(partition);
+    return record !== undefined && isLive(record) ? [record] : [];
+  }
+
+  /** The partition of a table or index that holds a hash. */
+  partitionAt(tableId: string, hash: number): PartitionRecord | undefined {
+    return this.partitionsOf(tableId).find(({ hashFrom, hashTo }) => hashFrom <= hash && hash < hashTo);
+  }
+
+  /** The table whose items, or whose index's entries, lie in a partition. */
+  ownerOf({ tableId }: PartitionRecord): TableEntry | undefined {
+    return this.#tablesById.get(tableId) ?? [...this.tables.values()].find((table) => ringIds(table).includes(tableId));
   }
 
   /** The moment of the oldest backup that a partition's archive is kept for, if there is one. */
@@ -101,15 +144,24 @@ export class MetadataView {
     } else if (name.startsWith("s/")) {
       if (value === undefined) this.streams.delete(name);
       else this.streams.set(name, value as StreamRecord);
-    } else if (name.startsWith("r/")) {
-      const old = this.#routes.get(name);
-      if (old !== undefined) this.partitions.delete(old.partition);
-      this.#routes.delete(name);
-      if (value !== undefined) {
-        const record = value as PartitionRecord;
-        this.#routes.set(name, record);
-        this.partitions.set(record.partition, record);
-      }
+    } else if (name.startsWith("r/") || name.startsWith("c/") || name.startsWith("h/")) {
+      this.#takePartition(name, value as PartitionRecord | undefined);
     }
   }
+
+  /** A split changes several records in one entry, whose order says nothing: what a partition has become is not undone by what it is no more. */
+  #takePartition(name: string, record: PartitionRecord | undefined): void {
+    const old = this.#records.get(name);
+    if (old !== undefined) {
+      if (this.partitions.get(old.partition) === old) this.partitions.delete(old.partition);
+      if (this.closed.get(old.partition) === old) this.closed.delete(old.partition);
+      this.#records.delete(name);
+    }
+    if (record === undefined) return;
+    this.#records.set(name, record);
+    if (record.closed !== undefined) this.closed.set(record.partition, record);
+    if (record.closed?.archived !== true) this.partitions.set(record.partition, record);
+  }
 }
+
+const inOrder = (records: PartitionRecord[]): PartitionRecord[] => records.sort((a, b) => a.hashFrom - b.hashFrom);

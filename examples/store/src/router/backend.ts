@@ -9,10 +9,12 @@ import type {
   PageRequest,
   TableDefinition,
   TableRecord,
+  TableSizes,
   TransactOp,
   WriteOp,
 } from "../api/model.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import type { RestoreOverrides } from "../api/restores.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import type { StreamsBackend } from "./streams/backend.js";
 
 /** What secondary indexes have part in a sum of units, by their names. */
@@ -27,6 +29,8 @@ export interface WriteOutcome {
   /** Write units consumed, those of indexes included. */
   readonly units: number;
   readonly indexUnits?: IndexUnits;
+  /** What the item's collection weighs, where that is measured. */
+  readonly collectionBytes?: number;
 }
 
 export interface GetOutcome {
@@ -57,6 +61,7 @@ export interface TransactWriteOutcome {
     readonly beforeBytes: number;
     readonly afterBytes: number;
     readonly indexUnits?: IndexUnits;
+    readonly collectionBytes?: number;
   }[];
   /** The same request was carried out before, under the same token: nothing was done now. */
   readonly repeated: boolean;
@@ -76,6 +81,8 @@ export interface Backend {
   updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
+  /** How much a table holds, about now. Never throws: what cannot be asked is left out. */
+  sizes(table: TableRecord): Promise<TableSizes>;
   listTables(request: {
     readonly after?: string;
     readonly limitMax: number;
@@ -85,6 +92,7 @@ export interface Backend {
     readonly source: string;
     readonly target: string;
     readonly untilMs: number;
+    readonly overrides: RestoreOverrides;
   }): Promise<TableRecord>;
 
   /** Names a moment of a table, which is kept from now on. */
@@ -97,9 +105,13 @@ export interface Backend {
   deleteBackup(id: string): Promise<Backup>;
   listBackups(request: BackupListRequest): Promise<{ backups: Backup[]; more: boolean }>;
   /** Creates `target` as the backup's table was at its moment. */
-  restoreBackup(request: { readonly backup: Backup; readonly target: string }): Promise<TableRecord>;
+  restoreBackup(request: {
+    readonly backup: Backup;
+    readonly target: string;
+    readonly overrides: RestoreOverrides;
+  }): Promise<TableRecord>;
   /** Absent: nothing expires here. */
-  setTimeToLive?(name: string, wanted: TimeToLive): Promise<TableRecord>;
+  setTimeToLive?(name: string, wanted: WantedTimeToLive): Promise<TableRecord>;
   /** Absent: there are no streams here. */
   readonly streams?: StreamsBackend;
 

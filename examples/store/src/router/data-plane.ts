@@ -77,13 +77,18 @@ export class DataPlane extends TablePlane implements Backend {
     const outcome = await this.#reach.atPartition(table, key.hash, (record) =>
       this.#reach.atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
     );
-    const { attributes, beforeBytes, afterBytes } = outcome;
+    const { attributes, beforeBytes, afterBytes, collectionBytes } = outcome;
     const own = writeUnits(beforeBytes, afterBytes);
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
     // Local indexes live on the table's own capacity.
     if (own + local > asked) limit.debit(own + local - asked);
     this.#debitIndexes(table, indexUnits);
-    return { units: own + units, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
+    return {
+      units: own + units,
+      ...(attributes && { attributes }),
+      ...(indexUnits && { indexUnits }),
+      ...(collectionBytes !== undefined && { collectionBytes }),
+    };
   }
 
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
@@ -174,13 +179,18 @@ export class DataPlane extends TablePlane implements Backend {
         fingerprint,
       }),
     );
-    const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent }, i) => {
+    const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent, collectionBytes }, i) => {
       const { table } = actions[i] as (typeof actions)[number];
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
       if (!outcome.repeated) this.#debitIndexes(table, indexUnits);
-      return { beforeBytes, afterBytes, ...(indexUnits && { indexUnits }) };
+      return {
+        beforeBytes,
+        afterBytes,
+        ...(indexUnits && { indexUnits }),
+        ...(collectionBytes !== undefined && { collectionBytes }),
+      };
     });
     return { ...outcome, sizes };
   }

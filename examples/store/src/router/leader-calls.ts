@@ -16,6 +16,8 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "listTables",
   "prepare",
   "resolve",
+  "transactAgain",
+  "abandon",
   "getVersioned",
   "changes",
   "changesEnd",
@@ -23,6 +25,11 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "listStreams",
   "tellIndex",
   "mendArchive",
+  "splitPartition",
+  "fillPart",
+  "feedPart",
+  "sealPartition",
+  "openPart",
 ]);
 
 export interface LeaderCallsOptions {

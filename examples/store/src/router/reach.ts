@@ -42,16 +42,20 @@ export class Reach {
       this.atLeader(record, method, params),
   };
 
-  async partitionsOf(table: TableRecord): Promise<PartitionRecord[]> {
+  /** Those that there are routes to, without waiting for any to come. */
+  async knownPartitions({ tableId }: Ring): Promise<PartitionRecord[]> {
     const found: PartitionRecord[] = [];
-    for (let hash = 0; hash < HASH_END; hash = found.at(-1)?.hashTo ?? HASH_END) {
-      found.push(await this.atPartition(table, hash, async (record) => record));
+    for (let hash = 0; hash < HASH_END; ) {
+      const record = await this.#routes.partition(tableId, hash);
+      if (record === undefined || record.hashTo <= hash) break;
+      found.push(record);
+      hash = record.hashTo;
     }
     return found;
   }
 
   /**
-   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, the route is an old one: the
+   * Runs `use` with the partition that holds the hash. Where the nodes say that they have no such partition, or that it is split, the route is an old one: the
    * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
    */
   async atRoute<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
@@ -61,8 +65,7 @@ export class Reach {
         const route = this.#routes.partition(table.tableId, hash);
         return await use(known(table, route instanceof Promise ? await route : route));
       } catch (error) {
-        const unknown = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
-        if (!unknown || performance.now() > giveUpAt) throw error;
+        if (!isElsewhere(error) || performance.now() > giveUpAt) throw error;
         await this.#assertStillThere(table);
         await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
       }
@@ -91,17 +94,24 @@ export class Reach {
   }
 
   /** Any replica that answers, beginning with another one each time. */
-  async atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+  async atAny<M extends Method>(
+    record: PartitionRecord,
+    method: M,
+    params: Params<M>,
+    deadlineMs = this.#deadlineMs,
+  ): Promise<Result<M>> {
     let failure: StoreError | undefined;
     const first = this.#turn++;
     // A silent one must leave time for the others.
-    const timeoutMs = this.#deadlineMs / record.members.length;
+    const timeoutMs = deadlineMs / record.members.length;
     for (let i = 0; i < record.members.length; i++) {
       const node = record.members[(first + i) % record.members.length] as string;
       try {
         return await this.#callerTo(node).call(method, params, { timeoutMs });
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
+        // As this one knows, others will.
+        if (error.code === "ERR_STORE_SPLIT") throw error;
         // "No such partition" says more than "no answer": the route may be an old one.
         if (failure?.code !== "ERR_STORE_UNKNOWN_PARTITION") failure = error;
       }
@@ -116,6 +126,12 @@ export class Reach {
       throw told(error);
     }
   }
+}
+
+function isElsewhere(error: unknown): boolean {
+  return (
+    error instanceof StoreError && (error.code === "ERR_STORE_UNKNOWN_PARTITION" || error.code === "ERR_STORE_SPLIT")
+  );
 }
 
 function known({ name, tableId }: Ring, record: PartitionRecord | undefined): PartitionRecord {

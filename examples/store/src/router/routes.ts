@@ -1,97 +1,93 @@
 import { ConstantWorkCache } from "@evenkeel/constant-work-cache";
-import type { MemdsClient } from "@evenkeel/memds";
+import type { FoundPlace, MemdsClient } from "@evenkeel/memds";
 import { ApiError } from "../api/errors.js";
 import type { StreamRecord } from "../api/streams/model.js";
-import { type PartitionRecord, routeKey, routeKeyAfter, streamKey, type TableEntry } from "../metadata/records.js";
+import { type PartitionRecord, routeKey, streamKey, type TableEntry } from "../metadata/records.js";
 
-/** Keys of the cache: `t/<name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<bucket>` the partitions that touch one 256th of the hash ring. */
+/** What the fleet found: the entry with the highest key that is not above the one asked for. */
 interface Routed {
   /** The metadata's slot at which this was true. */
   readonly version: number;
-  readonly table?: TableEntry;
-  readonly partitions?: readonly PartitionRecord[];
-  readonly stream?: StreamRecord;
+  /** Of the entry; empty where there is none. */
+  readonly key: string;
+  readonly record: unknown;
 }
 
-const BUCKETS = 256;
-const BUCKET_HASHES = 0x1_0000_0000 / BUCKETS;
-const PARTITIONS_PER_BUCKET_MAX = 1_000;
-/** Keys whose queries and last answer are remembered; past it all are forgotten, and worked out anew. */
-const REMEMBERED_MAX = 10_000;
+type Found = PartitionRecord | undefined | Promise<PartitionRecord | undefined>;
 
-/** What a key asks, and what came of it last: an answer of the same bytes need not be parsed again. */
-interface Remembered {
-  readonly queries: readonly Query[];
-  values: readonly Uint8Array[];
-  routed: Routed | undefined;
-}
+const HASH_BITS = 32;
+/** A partition is first looked for as the last one that begins in the hash's 256th of the ring, then in a 256th of that, and so on. */
+const STEP_BITS = 8;
+const BUCKETS = 2 ** STEP_BITS;
+/** Tables whose keys are kept, and entries whose meaning is; past it all are let go of, and worked out anew. */
+const KEPT_MAX = 10_000;
 
 /**
  * The only way to a table or partition: a constant-work cache in front of the memds fleet. Every look-up here is one look-up there, hit or
- * miss, so a router that starts, or is flushed, asks no more than one that runs.
+ * miss, so a router that starts, or is flushed, asks no more than one that runs. All of them are floors, for which the fleet's client has a way without an object a question.
  */
 export class Routes {
   readonly #cache: ConstantWorkCache<string, Routed>;
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #buckets = new Map<string, readonly string[]>();
 
-  constructor(memds: MemdsClient, { entriesMax = 100_000 } = {}) {
+  constructor(memds: Pick<MemdsClient, "sourceOf">, { entriesMax = 100_000 } = {}) {
     this.#cache = new ConstantWorkCache<string, Routed>({
       entriesMax,
       versionOf: (routed) => routed.version,
-      source: { fetchMany: (keys, { signal }) => this.#fetch(memds, keys, signal) },
+      source: memds.sourceOf(routedOf()),
     });
-  }
-
-  /** Every key is asked for as often as it stands there; of equal ones the first answer is read, they are all of one version. */
-  async #fetch(memds: MemdsClient, keys: readonly string[], signal: AbortSignal): Promise<Map<string, Routed>> {
-    const asked = keys.map((key) => this.#remember(key));
-    const answers = await memds.lookup(
-      asked.flatMap(({ queries }) => queries),
-      { signal },
-    );
-    const found = new Map<string, Routed>();
-    let at = 0;
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i] as string;
-      const remembered = asked[i] as Remembered;
-      const first = at;
-      at += remembered.queries.length;
-      if (!found.has(key)) found.set(key, routedOf(key, remembered, answers.slice(first, at)));
-    }
-    return found;
-  }
-
-  #remember(key: string): Remembered {
-    let remembered = this.#remembered.get(key);
-    if (remembered === undefined) {
-      if (this.#remembered.size >= REMEMBERED_MAX) this.#remembered.clear();
-      remembered = { queries: queriesOf(key), values: [], routed: undefined };
-      this.#remembered.set(key, remembered);
-    }
-    return remembered;
   }
 
   /** Throws ResourceNotFoundException. */
   async table(name: string): Promise<TableEntry> {
-    const routed = await this.#cache.get(`t/${name}`);
-    if (routed?.table === undefined) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
-    return routed.table;
+    const key = `t/${name}`;
+    const routed = await this.#cache.get(key);
+    if (routed?.key !== key) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    return routed.record as TableEntry;
   }
 
   /** A stream as the fleet last had it, which may be a while ago. */
   async stream(tableName: string, label: string): Promise<StreamRecord | undefined> {
-    return (await this.#cache.get(streamKey(tableName, label).toString()))?.stream;
+    const key = streamKey(tableName, label).toString();
+    const routed = await this.#cache.get(key);
+    return routed?.key === key ? (routed.record as StreamRecord) : undefined;
   }
 
   /** The partition of a table that holds a hash; without a promise where it is known. Undefined while the fleet does not know of it. */
-  partition(tableId: string, hash: number): PartitionRecord | undefined | Promise<PartitionRecord | undefined> {
-    const routed = this.#cache.get(`r/${tableId}/${Math.floor(hash / BUCKET_HASHES)}`);
-    return routed instanceof Promise ? routed.then((found) => partitionOf(found, hash)) : partitionOf(routed, hash);
+  partition(tableId: string, hash: number): Found {
+    return this.#partition(tableId, hash, STEP_BITS, this.#bucketsOf(tableId)[hash >>> (HASH_BITS - STEP_BITS)]);
+  }
+
+  #partition(tableId: string, hash: number, bits: number, key = bucketKey(tableId, hash, bits)): Found {
+    const routed = this.#cache.get(key);
+    if (routed instanceof Promise) return routed.then((found) => this.#covering(found, tableId, hash, bits));
+    return this.#covering(routed, tableId, hash, bits);
+  }
+
+  /** How many look-ups it takes follows from where partitions begin, and not from what is known here. */
+  #covering(routed: Routed | undefined, tableId: string, hash: number, bits: number): Found {
+    // The floor of a table's first bucket may belong to another table, or not be a route at all.
+    if (routed?.key.startsWith(`r/${tableId}/`) !== true) return undefined;
+    const record = routed.record as PartitionRecord;
+    if (hash < record.hashFrom) return bits < HASH_BITS ? this.#partition(tableId, hash, bits + STEP_BITS) : undefined;
+    return hash < record.hashTo ? record : undefined;
+  }
+
+  #bucketsOf(tableId: string): readonly string[] {
+    let keys = this.#buckets.get(tableId);
+    if (keys === undefined) {
+      const width = 2 ** (HASH_BITS - STEP_BITS);
+      keys = Array.from({ length: BUCKETS }, (_, bucket) => bucketKey(tableId, bucket * width, STEP_BITS));
+      if (this.#buckets.size >= KEPT_MAX) this.#buckets.clear();
+      this.#buckets.set(tableId, keys);
+    }
+    return keys;
   }
 
   /** What the metadata's leader just said is newer than what the fleet has heard. */
   learn(table: TableEntry, version: number): void {
-    this.#cache.learn(`t/${table.name}`, { version, table });
+    const key = `t/${table.name}`;
+    this.#cache.learn(key, { version, key, record: table });
   }
 
   flush(): void {
@@ -107,57 +103,32 @@ export class Routes {
   }
 }
 
-function partitionOf(routed: Routed | undefined, hash: number): PartitionRecord | undefined {
-  return routed?.partitions?.find((record) => record.hashFrom <= hash && hash < record.hashTo);
+/** The route of a partition that begins with the last hash of which the first `bits` bits are those of `hash`. */
+function bucketKey(tableId: string, hash: number, bits: number): string {
+  const width = 2 ** (HASH_BITS - bits);
+  return routeKey(tableId, Math.floor(hash / width) * width + width - 1).toString();
 }
 
-function bucketOf(key: string): { tableId: string; first: number; last: number } {
-  const [, tableId = "", bucket = "0"] = key.split("/");
-  const first = Number(bucket) * BUCKET_HASHES;
-  return { tableId, first, last: first + BUCKET_HASHES - 1 };
-}
-
-type Query = Parameters<MemdsClient["lookup"]>[0][number];
-type Answer = Awaited<ReturnType<MemdsClient["lookup"]>>[number];
-
-/** A bucket's partitions: the one that reaches into it from below, and those that start in it. */
-function queriesOf(key: string): Query[] {
-  if (!key.startsWith("r/")) return [{ kind: "exact", key: Buffer.from(key) }];
-  const { tableId, first, last } = bucketOf(key);
-  return [
-    { kind: "floor", key: routeKey(tableId, first) },
-    {
-      kind: "range",
-      from: routeKeyAfter(tableId, first),
-      to: routeKeyAfter(tableId, last),
-      limitMax: PARTITIONS_PER_BUCKET_MAX,
-    },
-  ];
-}
-
-function routedOf(key: string, remembered: Remembered, answers: readonly Answer[]): Routed {
-  const version = Math.min(...answers.map((answer) => answer.version));
-  const values = answers.flatMap(({ entries }) => entries.map(({ value }) => value));
-  const { routed: last } = remembered;
-  const routed =
-    last !== undefined && sameBytes(values, remembered.values) ? { ...last, version } : parsed(key, version, values);
-  remembered.values = values;
-  remembered.routed = routed;
-  return routed;
-}
-
-function sameBytes(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
-  return a.length === b.length && a.every((bytes, i) => Buffer.compare(bytes, b[i] as Uint8Array) === 0);
-}
-
-function parsed(key: string, version: number, bytes: readonly Uint8Array[]): Routed {
-  const values = bytes.map((value) => JSON.parse(Buffer.from(value).toString()) as unknown);
-  if (key.startsWith("t/")) return values.length === 0 ? { version } : { version, table: values[0] as TableEntry };
-  if (key.startsWith("s/")) return values.length === 0 ? { version } : { version, stream: values[0] as StreamRecord };
-  const { tableId, first } = bucketOf(key);
-  // The floor of a table's first bucket may belong to another table, or not be a route at all.
-  const partitions = (values as PartitionRecord[]).filter(
-    (record) => record.tableId === tableId && record.hashTo > first,
-  );
-  return { version, partitions };
+/** Reads what was found; an entry that is as it was need not be parsed again. */
+function routedOf(): (found: FoundPlace) => Routed {
+  const known = new Map<string, { readonly value: Buffer; routed: Routed }>();
+  let frame: Uint8Array | undefined;
+  let view: Buffer = Buffer.alloc(0);
+  return ({ version, bytes, isFound, keyStart, keyEnd, valueStart, valueEnd }) => {
+    if (!isFound) return { version, key: "", record: undefined };
+    if (frame !== bytes) view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    frame = bytes;
+    // Names, ids and labels are ASCII.
+    const key = view.toString("latin1", keyStart, keyEnd);
+    const last = known.get(key);
+    if (last?.value.compare(view, valueStart, valueEnd) === 0) {
+      // One object for all answers of a version.
+      if (last.routed.version !== version) last.routed = { ...last.routed, version };
+      return last.routed;
+    }
+    const routed = { version, key, record: JSON.parse(view.toString("utf8", valueStart, valueEnd)) as unknown };
+    if (known.size >= KEPT_MAX) known.clear();
+    known.set(key, { value: Buffer.from(view.subarray(valueStart, valueEnd)), routed });
+    return routed;
+  };
 }

@@ -3,14 +3,17 @@ import type { TableChange } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
-import type { TableDefinition, TableRecord } from "../api/model.js";
-import { restoredDefinition } from "../api/tables.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import type { Sizes, TableDefinition, TableRecord, TableSizes } from "../api/model.js";
+import { type RestoreOverrides, restoredDefinition } from "../api/restores.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
 import { METADATA_PARTITION } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
 import type { LeaderCalls } from "./leader-calls.js";
-import type { Reach } from "./reach.js";
+import type { Reach, Ring } from "./reach.js";
 import type { Routes } from "./routes.js";
+
+/** Nobody waits longer for how large a table is. */
+const SIZES_DEADLINE_MS = 1_500;
 
 export interface TablePlaneParts {
   readonly routes: Routes;
@@ -42,20 +45,19 @@ export class TablePlane {
     source,
     target,
     untilMs,
+    overrides,
   }: {
     source: string;
     target: string;
     untilMs: number;
+    overrides: RestoreOverrides;
   }): Promise<TableRecord> {
     const table = await this.describeTable(source).catch((error: unknown) => {
       throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
-    for (const record of await this.#reach.partitionsOf(table)) {
-      await this.#reach.atLeader(record, "archive", { partition: record.partition });
-    }
-    const definition = restoredDefinition(table, target);
+    const definition = restoredDefinition(table, target, overrides);
     return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
       throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
     });
@@ -72,11 +74,8 @@ export class TablePlane {
       );
     });
     if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
-    // What is behind the moment is in the archive before there is a name for it.
-    for (const record of await this.#reach.partitionsOf(table)) {
-      await this.#reach.atLeader(record, "archive", { partition: record.partition });
-    }
-    return await this.#ofMetadata("createBackup", request);
+    const { items, bytes } = await this.sizes(table);
+    return await this.#ofMetadata("createBackup", { ...request, sizes: { items, bytes } });
   }
 
   async describeBackup(id: string): Promise<Backup> {
@@ -91,8 +90,9 @@ export class TablePlane {
     return await this.#ofMetadata("listBackups", request);
   }
 
-  async restoreBackup({ backup, target }: { backup: Backup; target: string }): Promise<TableRecord> {
-    const definition = restoredDefinition(backup.table, target);
+  async restoreBackup(request: { backup: Backup; target: string; overrides: RestoreOverrides }): Promise<TableRecord> {
+    const { backup, target, overrides } = request;
+    const definition = restoredDefinition(backup.table, target, overrides);
     return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
       (error: unknown) => {
         throw renamed(
@@ -117,12 +117,32 @@ export class TablePlane {
     return await this.#metadata("updateIndexes", { name, updates });
   }
 
-  async setTimeToLive(name: string, wanted: TimeToLive): Promise<TableRecord> {
+  async setTimeToLive(name: string, wanted: WantedTimeToLive): Promise<TableRecord> {
     return await this.#metadata("setTimeToLive", { name, wanted });
   }
 
   async describeTable(name: string): Promise<TableRecord> {
     return await this.#metadata("describeTable", { name });
+  }
+
+  async sizes(table: TableRecord): Promise<TableSizes> {
+    const ofTable = await this.#partitionSizes(table);
+    const indexes: Record<string, Sizes> = {};
+    for (const { name, number } of table.localIndexes ?? [])
+      indexes[name] = sumOf(ofTable.flatMap(({ locals }) => locals.find((local) => local.number === number) ?? []));
+    for (const { name, indexId } of table.globalIndexes ?? [])
+      indexes[name] = sumOf(await this.#partitionSizes({ name: table.name, tableId: indexId }));
+    return { ...sumOf(ofTable), indexes };
+  }
+
+  /** Those that answer. */
+  async #partitionSizes(ring: Ring): Promise<Result<"sizes">[]> {
+    const records = await this.#reach.knownPartitions(ring);
+    const asked = records.map((record) =>
+      this.#reach.atAny(record, "sizes", { partition: record.partition }, SIZES_DEADLINE_MS),
+    );
+    const answers = await Promise.allSettled(asked);
+    return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
   }
 
   async listTables({
@@ -147,6 +167,11 @@ export class TablePlane {
     return table;
   }
 }
+
+const sumOf = (some: readonly Sizes[]): Sizes => ({
+  items: some.reduce((sum, { items }) => sum + items, 0),
+  bytes: some.reduce((sum, { bytes }) => sum + bytes, 0),
+});
 
 /** A restore has names of its own for what other operations call otherwise. */
 function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {

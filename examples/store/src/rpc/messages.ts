@@ -13,7 +13,8 @@ import type { Method, Params, Result } from "./protocol.js";
  *             0         [method, params] in msgpack
  *   answer    0 result  of get:   u32 item size | u8 1: found | item (JSON)
  *                       of write: u32 bytes before | u32 bytes after | attributes in msgpack, where asked for; with the first bit of "bytes
- *                                 before" set: [attributes or null, write units by index] in msgpack
+ *                                 before" set: [attributes or null, write units by index or null, bytes of the item's collection] in msgpack,
+ *                                 the last one where the table has local indexes
  *                       of all others: msgpack
  *             1 ApiError, 2 StoreError, 3 any other: msgpack
  *
@@ -103,9 +104,10 @@ export function writeResult(sink: MessageSink, id: number, method: string, resul
     sink.buffer[at + 4] = json === undefined ? 0 : 1;
     if (json !== undefined) sink.buffer.set(json, at + 5);
   } else if (method === "write") {
-    const { attributes, beforeBytes, afterBytes, indexUnits } = result as Result<"write">;
-    const indexed = indexUnits === undefined ? 0 : INDEXED;
-    const said = indexUnits === undefined ? attributes : [attributes ?? null, indexUnits];
+    const { attributes, beforeBytes, afterBytes, indexUnits, collectionBytes } = result as Result<"write">;
+    const indexed = indexUnits === undefined && collectionBytes === undefined ? 0 : INDEXED;
+    const collection = collectionBytes === undefined ? [] : [collectionBytes];
+    const said = indexed === 0 ? attributes : [attributes ?? null, indexUnits ?? null, ...collection];
     const rest = said === undefined ? undefined : msgpack(said);
     const at = begin(sink, id, RESULT, 8 + (rest?.length ?? 0));
     sink.buffer.writeUInt32BE(beforeBytes + indexed, at);
@@ -171,8 +173,16 @@ export function readAnswer(method: string, code: number, body: Buffer): { result
     if (body.length === 8) return { result: { beforeBytes, afterBytes } };
     const said = unmsgpack(body.subarray(8));
     if (!indexed) return { result: { attributes: said, beforeBytes, afterBytes } };
-    const [attributes, indexUnits] = said as [unknown, unknown];
-    return { result: { beforeBytes, afterBytes, indexUnits, ...(attributes !== null && { attributes }) } };
+    const [attributes, indexUnits, collectionBytes] = said as [unknown, unknown, unknown];
+    return {
+      result: {
+        beforeBytes,
+        afterBytes,
+        ...(attributes !== null && { attributes }),
+        ...(indexUnits !== null && { indexUnits }),
+        ...(collectionBytes !== undefined && { collectionBytes }),
+      },
+    };
   }
   return { result: unmsgpack(body) };
 }

@@ -2,11 +2,13 @@ import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableChange } from "../api/control/settings.js";
 import type { IndexUpdate } from "../api/index-updates.js";
-import type { Page, PageRequest, TableDefinition } from "../api/model.js";
+import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
 import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
-import type { TimeToLive } from "../api/time-to-live.js";
+import type { WantedTimeToLive } from "../api/time-to-live.js";
+import type { PartitionRecord } from "../metadata/records.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
+import type { AtOnceRequest, AtOnceResult } from "../storage-node/at-once.js";
 import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
@@ -14,8 +16,18 @@ import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
 import type { IndexToKeep } from "../storage-node/maintained-index.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { PrepareRequest, PrepareResult, ResolveRequest, VersionedItems } from "../storage-node/participant.js";
+import type { PartitionSizes } from "../storage-node/size-methods.js";
+import type { FillStep, HashRange } from "../storage-node/split-feed.js";
+import type { SplitPoint } from "../storage-node/split-point.js";
+import type { SplitProgress } from "../storage-node/split-progress.js";
 import type { NodeStatus } from "../storage-node/status.js";
 import type { WriteResult } from "../storage-node/writer.js";
+
+/** How far a partition that is being filled is, and when it was last written to (Unix ms). */
+export interface Filled {
+  readonly progress: SplitProgress | null;
+  readonly timeMs: number;
+}
 
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
@@ -24,12 +36,19 @@ export interface NodeMethods {
     params: { partition: number; key: Uint8Array; consistent: boolean };
     result: { json?: Uint8Array; itemSizeBytes: number };
   };
+  /** Any replica: how much the partition holds; see `Tally`. */
+  sizes: { params: { partition: number }; result: PartitionSizes };
   page: { params: { partition: number; request: PageRequest }; result: Page };
   submit: { params: { partition: number; writes: readonly Write[] }; result: { slot: number } };
 
   /** A partition's part in a transaction; see `Participant`. Each may be asked for again. */
   prepare: { params: { partition: number } & PrepareRequest; result: PrepareResult };
   resolve: { params: { partition: number } & ResolveRequest; result: { resolved: number } };
+  /** A transaction that is all the partition's own, in one entry; see `AtOnce`. `transactAgain`: it may have been asked for before. */
+  transact: { params: { partition: number } & AtOnceRequest; result: AtOnceResult };
+  transactAgain: { params: { partition: number } & AtOnceRequest; result: AtOnceResult };
+  /** It is not to be carried out any more, if it was not. */
+  abandon: { params: { partition: number; transaction: string }; result: AtOnceResult };
   /** Items as they are committed, with what says whether they have changed when they are read again. */
   getVersioned: { params: { partition: number; keys: readonly Uint8Array[] }; result: VersionedItems };
   /** To an index's partition: what `source` has to tell through one of its records, unless that was told already. The last part is noted as told. */
@@ -41,12 +60,31 @@ export interface NodeMethods {
   keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
   dropIndex: { params: { partition: number; number: number }; result: null };
 
+  /** The metadata's leader only: the partition is split at a hash, or where its items have half of their bytes. Resolves when that is written down. */
+  splitPartition: { params: { partition: number; at?: number }; result: { splitting: PartitionRecord } };
+  /** The partition's leader: how much it holds, and at which hash it is best split. */
+  splitPoint: { params: { partition: number; range: HashRange }; result: SplitPoint };
+  /** The leader of a partition that is split: fills in one step more of a part. `progress`: how far it is known to be. */
+  feedPart: {
+    params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined };
+    result: Filled & { behind: number };
+  };
+  /** The part's leader: how far it is, after this step if it was the next one. */
+  fillPart: { params: { partition: number; step?: FillStep }; result: Filled };
+  /** The leader of a partition that is split: no writes any more. Nothing where a transaction has something prepared: to be asked again. */
+  sealPartition: {
+    params: { partition: number };
+    result: { sealed?: { slot: number; timeMs: number; told: boolean; inherited: Write[] } };
+  };
+  /** The part's leader: it is filled, and nothing is written to it before that moment. */
+  openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: null };
+
   createTable: {
     params: { definition: TableDefinition; restore?: RestoreSource };
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };
-  createBackup: { params: { tableName: string; name: string; untilMs: number }; result: Backup };
+  createBackup: { params: { tableName: string; name: string; untilMs: number; sizes?: Sizes }; result: Backup };
   deleteBackup: { params: { id: string }; result: Backup };
   describeBackup: { params: { id: string }; result: Backup };
   listBackups: { params: BackupListRequest; result: { backups: Backup[]; more: boolean } };
@@ -97,7 +135,7 @@ export interface NodeMethods {
     result: ChangePage;
   };
   setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
-  setTimeToLive: { params: { name: string; wanted: TimeToLive }; result: VersionedTable };
+  setTimeToLive: { params: { name: string; wanted: WantedTimeToLive }; result: VersionedTable };
   describeStream: { params: StreamName; result: StreamRecord };
   listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
   archive: { params: { partition: number; throughSlot?: number }; result: { archivedThrough: number } };
@@ -108,6 +146,15 @@ export interface NodeMethods {
   promoteMember: { params: { partition: number; node: string; gone: readonly string[] }; result: null };
   /** Reads a stretch of the node's own log, and says what of it cannot be believed. */
   scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
+  /** Chosen entries of slots `first` to `through` as the node's log holds them: see `chosenEntries`. ERR_STORE_BEHIND where it does not hold all of them. */
+  logDigests: {
+    params: { partition: number; first: number; through: number; ranges: readonly KeyRange[] };
+    result: { digests: readonly Digest[] };
+  };
+  logEntries: {
+    params: { partition: number; first: number; through: number; range: KeyRange; bytesMax: number };
+    result: { entries: Entry[]; more: boolean };
+  };
   /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
   mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /** Writes the partition's state beside its archived log, now. */

@@ -1,5 +1,6 @@
 import { type PassReport, type PassRunOptions, type ScrubUnit, sequenceKey } from "@evenkeel/scrubber";
-import { type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
+import { ArchiveError, type ArchiveReport, type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
+import { costOf, isOldest, placeOf } from "./archive-places.js";
 import type { Take } from "./archive-reference.js";
 
 /** The archive of one partition's log, read from end to end: every object against its manifest, every manifest against its neighbours, every snapshot. */
@@ -12,11 +13,8 @@ export function archiveUnit(name: string, archive: ObjectStore, stream: string):
         await take(bytes);
         await onStep?.({ through: undefined, bytes, findings: 0 });
       });
-      const { problems, wholeThrough, entries, storedBytes, first } = await verifyArchive({
-        store,
-        stream,
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const report = await verifyArchive({ store, stream, ...(signal === undefined ? {} : { signal }) });
+      const { problems, wholeThrough, entries, storedBytes, first } = report;
       const since = { after: seenThrough, by: wholeThrough };
       if (problems.length === 0) seenThrough = wholeThrough;
       return {
@@ -30,7 +28,7 @@ export function archiveUnit(name: string, archive: ObjectStore, stream: string):
           where: "archive",
           since,
           range: { from: sequenceKey(first), to: undefined },
-          cause,
+          cause: withCost(cause, stream, report),
         })),
         unexamined: [],
         unstable: [],
@@ -40,6 +38,16 @@ export function archiveUnit(name: string, archive: ObjectStore, stream: string):
       };
     },
   };
+}
+
+/** Of what nothing can make anew: what is lost with it. */
+function withCost(problem: ArchiveError, stream: string, report: ArchiveReport): ArchiveError {
+  const place = problem.key === undefined ? undefined : placeOf(stream, problem.key);
+  if (place === undefined || !isOldest(place, report)) return problem;
+  return new ArchiveError(problem.code, `${problem.message}; ${costOf(report)}`, {
+    key: problem.key as string,
+    cause: problem,
+  });
 }
 
 /** Reads no faster than it is let. */

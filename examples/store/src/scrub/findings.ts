@@ -1,4 +1,4 @@
-import type { Absent, PassReport, Since } from "@evenkeel/scrubber";
+import { type Absent, keySequence, type PassReport, type Since } from "@evenkeel/scrubber";
 
 /** What a reference is made of is damaged, which the replicas' own sake does not tell. */
 const DAMAGE: ReadonlySet<unknown> = new Set([
@@ -14,8 +14,9 @@ const DAMAGE: ReadonlySet<unknown> = new Set([
 /** A pass's findings, one in a line, for a person. */
 export function findingsOf({ divergences, unreadable, unstable, absent }: PassReport): string[] {
   return [
-    ...divergences.map(({ key, replica, against, kind, cause, since }) => {
+    ...divergences.map(({ key, replica, against, kind, cause, since, where }) => {
       const how = against === "none" ? "differs, and no two agree" : `differs from the ${against}`;
+      if (where === "log") return `the log of ${replica} ${how} (${kind}) at slot ${keySequence(key)}`;
       return `${replica} ${how} (${kind}) at key ${hex(key)}${causes[cause]}, ${sinceText(since)}`;
     }),
     ...unreadable.map(({ replica, where, cause, since }) => {

@@ -1,19 +1,38 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Audit, RepairResult } from "@evenkeel/scrubber";
-import { ArchiveError, type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
+import {
+  ArchiveError,
+  type ArchiveReport,
+  type ObjectStore,
+  restoreState,
+  retain,
+  verifyArchive,
+} from "@evenkeel/wal/archive";
 import type { Fleet } from "../control/fleet.js";
 import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { firstOf } from "../storage-node/archive-mending.js";
+import { isOldest, nextBeginning, placeOf } from "./archive-places.js";
 
 /** What became of one repair that was asked for. */
 export interface StoreRepair {
   /** A key of a partition, an object of the archive, a node with its log. */
   readonly what: string;
-  /** As in the package, and `rebuilding`: the node begins anew under another name, and is given what it had by the others. */
-  readonly outcome: RepairResult["outcome"] | "rebuilding";
+  /**
+   * As in the package, and `rebuilding`: the node begins anew under another name, and is given what it had by the others; `shortened`: the archive begins later now,
+   * because what it began with was damaged and nothing could make it anew. `why` says what that costs.
+   */
+  readonly outcome: RepairResult["outcome"] | "rebuilding" | "shortened";
   readonly why?: string | undefined;
+}
+
+export interface RepairChoices {
+  /**
+   * Where what an archive begins with is damaged: whether it may begin later, which gives up the moments before that for good. False by default: then it is made sure that there is a
+   * later snapshot, and nothing is let go of.
+   */
+  readonly shortenArchive?: boolean;
 }
 
 export interface RepairParts {
@@ -33,9 +52,11 @@ export async function repairArchive(
   { archive, calls, audit }: RepairParts,
   partition: number,
   members: readonly string[],
+  { shortenArchive = false }: RepairChoices = {},
 ): Promise<StoreRepair[]> {
   const stream = groupId(partition);
-  const { problems, floor } = await verifyArchive({ store: archive, stream });
+  const report = await verifyArchive({ store: archive, stream });
+  const { problems } = report;
   const repairs: StoreRepair[] = [];
   const done = new Set<string>();
   for (const problem of problems) {
@@ -58,14 +79,20 @@ export async function repairArchive(
       agreed: members,
       against: "majority" as const,
     };
+    if (isOldest(place, report)) {
+      // One step for whatever is damaged there.
+      if (done.has("the beginning")) continue;
+      done.add("the beginning");
+      const write = async () => (await calls.call(partition, members, "snapshot", { partition })).slot;
+      repairs.push(await beginLater({ archive, audit, stream, what, order, report, write, shortenArchive }));
+      continue;
+    }
     try {
       await audit({ ...order, phase: "intended" });
       if (place.kind === "log") {
         const next = await firstBehind(archive, stream, place.sequence);
         const range = { first: place.sequence, ...(next === undefined ? {} : { next }) };
         await calls.call(partition, members, "mendArchive", { partition, ...range });
-      } else if (place.sequence === floor) {
-        throw new Error("it is the oldest snapshot, and the log that led up to it was let go of");
       } else {
         // What it stood for can be had from the one before it and the log; the next restore need not go that far back.
         await calls.call(partition, members, "snapshot", { partition });
@@ -81,14 +108,53 @@ export async function repairArchive(
   return repairs;
 }
 
-function placeOf(
-  stream: string,
-  key: string,
-): { readonly kind: "log" | "snapshot"; readonly sequence: number } | undefined {
-  const first = firstOf(stream, key);
-  if (first !== undefined) return { kind: "log", sequence: first };
-  const snapshot = key.startsWith(`${stream}/snapshots/`) ? /(\d{16})[^/]*$/.exec(key) : null;
-  return snapshot === null ? undefined : { kind: "snapshot", sequence: Number(snapshot[1]) };
+interface Beginning {
+  readonly archive: ObjectStore;
+  readonly audit: Audit;
+  readonly stream: string;
+  readonly what: string;
+  readonly order: Omit<Parameters<Audit>[0], "phase">;
+  readonly report: ArchiveReport;
+  /** Writes another snapshot, and resolves with its slot. */
+  readonly write: () => Promise<number>;
+  readonly shortenArchive: boolean;
+}
+
+/**
+ * What an archive begins with is damaged: a state whose log was let go of. No replica has it any more, and what comes later does not lead back to it. So
+ * nothing can make it anew, and what is left to do is to have the archive begin later, with a snapshot that is whole: written now, where there is none. That gives up moments which were promised, though they
+ * could not be restored any more: for a person to choose.
+ */
+async function beginLater({
+  archive,
+  audit,
+  stream,
+  what,
+  order,
+  report,
+  write,
+  shortenArchive,
+}: Beginning): Promise<StoreRepair> {
+  try {
+    const next = nextBeginning(report) ?? (await write());
+    const { snapshot } = await restoreState({ store: archive, stream, until: { sequence: next } });
+    const moment = snapshot === undefined ? "" : ` (${new Date(snapshot.timeMaxMs).toISOString()})`;
+    const cost = `moments from slot ${report.floor} to before slot ${next}${moment} cannot be restored, those from then on can`;
+    if (!shortenArchive)
+      return {
+        what,
+        outcome: "refused",
+        why: `nothing makes it anew: ${cost}; repair({ shortenArchive: true }) has the archive begin there`,
+      };
+    await audit({ ...order, phase: "intended" });
+    const { floor } = await retain({ store: archive, stream, promise: { sinceSequence: next } });
+    if (floor <= report.floor) throw new Error(`the snapshot at slot ${next} is not whole either: ask again`);
+    await audit({ ...order, phase: "done", outcome: "repaired" });
+    return { what, outcome: "shortened", why: cost };
+  } catch (error) {
+    if (shortenArchive) await audit({ ...order, phase: "done", outcome: "failed", cause: error });
+    return { what, outcome: "failed", why: reason(error) };
+  }
 }
 
 async function firstBehind(archive: ObjectStore, stream: string, first: number): Promise<number | undefined> {
@@ -115,7 +181,11 @@ async function removeSnapshot(archive: ObjectStore, stream: string, sequence: nu
 export async function rebuildNode({ fleet, audit }: RepairParts, nodeId: string): Promise<StoreRepair> {
   const what = `${nodeId}: its log`;
   if (fleet.rebuild === undefined)
-    return { what, outcome: "refused", why: "where all nodes are in one process, none can begin anew" };
+    return {
+      what,
+      outcome: "refused",
+      why: "where all nodes are in one process (single), none can begin anew: stop the store, open the same directory with a process for each node, and ask again",
+    };
   const nodes = fleet.nodeIds();
   const statuses = await reachableStatuses({ members: nodes, callerTo: (node) => fleet.callerTo(node) });
   const others = [...statuses.values()].filter((status) => status.nodeId !== nodeId);

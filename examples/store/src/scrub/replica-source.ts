@@ -3,7 +3,7 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import { decodeStored } from "../storage-node/stored-value.js";
 
-const ENTRIES_BYTES_MAX = 1024 * 1024;
+const ENTRIES_BYTES_MAX = 128 * 1024;
 const TIMEOUT_MS = 30_000;
 
 /** One node's replica of a partition, as the scrubber sees it. A position is a slot that was marked in the group's log. */

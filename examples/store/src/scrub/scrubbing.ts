@@ -15,10 +15,11 @@ import { groupId } from "../metadata/records.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import { StoreError } from "../storage-node/errors.js";
 import { archiveUnit } from "./archive-unit.js";
+import { chosenLogsUnit } from "./chosen-logs.js";
 import { findingsOf } from "./findings.js";
 import { logUnit } from "./log-unit.js";
 import { PartitionScrubber } from "./partition-scrubber.js";
-import { type RepairParts, rebuildNode, repairArchive, type StoreRepair } from "./repairs.js";
+import { type RepairChoices, type RepairParts, rebuildNode, repairArchive, type StoreRepair } from "./repairs.js";
 import { textFile } from "./text-file.js";
 
 /** What a pass may read of each replica: a small part of what a disk or a core can do, whatever the load. */
@@ -61,6 +62,8 @@ export class Scrubbing {
   readonly #found = new Map<number, readonly Divergence[]>();
   readonly #rottenArchives = new Set<number>();
   readonly #rottenLogs = new Set<string>();
+  /** Whose logs say something else than those of the others, of which partitions. */
+  readonly #oddLogs = new Map<number, ReadonlySet<string>>();
   readonly #logs = new Map<string, ScrubUnit>();
   readonly #parts: RepairParts;
   #swept = false;
@@ -98,7 +101,7 @@ export class Scrubbing {
    * Repairs what the last pass over everything found, and says what came of it: items through their partition's own log, objects of the archive out of the log, a
    * node with a damaged log by having it begin anew (one node each time). Everything is written down in `repairs.jsonl` before it is done.
    */
-  async repair(): Promise<readonly StoreRepair[]> {
+  async repair(choices: RepairChoices = {}): Promise<readonly StoreRepair[]> {
     const repairs: StoreRepair[] = [];
     for (const [partition, divergences] of this.#found) {
       const scrubber = this.#partitions.get(partition)?.scrubber;
@@ -108,14 +111,15 @@ export class Scrubbing {
       }
     }
     // Before the archive: who cannot read its log cannot make an object of it anew, and leads no more afterwards.
-    for (const nodeId of this.#rottenLogs) {
+    const odd = [...this.#oddLogs.values()].flatMap((nodes) => [...nodes]);
+    for (const nodeId of new Set([...this.#rottenLogs, ...odd])) {
       if (repairs.some(({ outcome }) => outcome === "rebuilding"))
         repairs.push({ what: `${nodeId}: its log`, outcome: "absent", why: "another node begins anew: ask again" });
       else repairs.push(await rebuildNode(this.#parts, nodeId));
     }
     for (const partition of this.#rottenArchives) {
       const members = this.#partitions.get(partition)?.members;
-      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members)));
+      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members, choices)));
     }
     return repairs;
   }
@@ -162,6 +166,7 @@ export class Scrubbing {
       this.#partitions.delete(partition);
       this.#found.delete(partition);
       this.#rottenArchives.delete(partition);
+      this.#oddLogs.delete(partition);
       await scrubber.close();
       await rm(this.#dirOf(partition), { recursive: true, force: true });
     }
@@ -205,7 +210,23 @@ export class Scrubbing {
       },
     };
     const archived = noting(archiveUnit(`${name}/archive`, archive, name), this.#rottenArchives, partition);
-    return { scrubber, members, units: [replicas, archived] };
+    const compared = chosenLogsUnit({
+      name: `${name}/log`,
+      partition,
+      members: () => this.#partitions.get(partition)?.members ?? members,
+      callerTo: (node) => fleet.callerTo(node),
+    });
+    const logs: ScrubUnit = {
+      name: compared.name,
+      pass: async (options) => {
+        const report = await compared.pass(options);
+        const convicted = report.divergences.filter(({ against }) => against !== "none").map(({ replica }) => replica);
+        const before = options.from === undefined ? [] : (this.#oddLogs.get(partition) ?? []);
+        this.#oddLogs.set(partition, new Set([...before, ...convicted]));
+        return report;
+      },
+    };
+    return { scrubber, members, units: [replicas, archived, logs] };
   }
 
   #dirOf(partition: number): string {

@@ -48,7 +48,7 @@ export interface ChangePage {
   readonly atEnd: boolean;
 }
 
-interface LoggedEntry {
+export interface LoggedEntry {
   readonly slot: number;
   readonly command: Uint8Array | undefined;
 }
@@ -81,10 +81,11 @@ export class Changes {
   async after(position: ChangePosition, limits: ChangeLimits = {}): Promise<ChangePage> {
     const { appliedThrough } = this.#group.status();
     const end = Math.min(appliedThrough, limits.throughSlot ?? appliedThrough);
-    return await pageOf(position, limits, end, (from) => this.#entries(from, end));
+    return await pageOf(position, limits, end, (from) => this.entries(from, end));
   }
 
-  async *#entries(from: number, through: number): AsyncGenerator<LoggedEntry, void, undefined> {
+  /** Every entry from one slot through another that is applied here; what was trimmed, from the archive. */
+  async *entries(from: number, through: number): AsyncGenerator<LoggedEntry, void, undefined> {
     let next = from;
     while (next <= through) {
       const { trimmedThrough } = this.#group.status();

@@ -8,6 +8,8 @@ export interface PartitionDescription {
   readonly stream?: string;
   /** The metadata's slot as of which this was decided: what was decided earlier never comes after it. */
   readonly asOf: number;
+  /** The partition was split: nothing is written to it any more, and nothing read from it. */
+  readonly sealed?: true;
 }
 
 export const DESCRIPTION_KEY: Uint8Array = Buffer.concat([OWN_PREFIX, Buffer.from("description")]);

@@ -33,15 +33,25 @@ export class EntryGatherer {
   readonly #group: Group<number>;
   readonly #timeMs: () => number;
   readonly #onForget: () => void;
+  readonly #closing: () => readonly Write[];
   #gathering: Gathering | undefined;
   #underWay = 0;
   #refusal: Error | undefined;
 
-  /** @param onForget nothing is under way, and what was decided upon an entry that was refused must not be seen any more */
-  constructor(group: Group<number>, timeMs: () => number, onForget: () => void) {
+  /**
+   * @param onForget nothing is under way, and what was decided upon an entry that was refused must not be seen any more
+   * @param closing what stands behind all writes of an entry that is about to be submitted
+   */
+  constructor(
+    group: Group<number>,
+    timeMs: () => number,
+    onForget: () => void,
+    closing: () => readonly Write[] = () => [],
+  ) {
     this.#group = group;
     this.#timeMs = timeMs;
     this.#onForget = onForget;
+    this.#closing = closing;
   }
 
   /** @throws StoreError why nothing is taken at the moment; nothing may be decided then either */
@@ -94,6 +104,7 @@ export class EntryGatherer {
       // What was decided upon a state that another leadership may not have must not come into its log.
       const { ballot, ready, leader } = this.#group.leadership();
       if (!ready || ballot.round !== round) throw notLeader(leader);
+      for (const write of this.#closing()) writes.push(write);
       submitted = this.#group.submit(encodeCommand({ kind: "writes", timeMs: this.#timeMs(), writes })).done;
     } catch (error) {
       const reason = storeErrorOf(error);

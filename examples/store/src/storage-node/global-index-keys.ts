@@ -49,6 +49,8 @@ export const cursorKey = (): Buffer => keyOf("gc");
 
 export const sourceKey = (partition: number): Buffer => keyOf("gs", u32(partition));
 
+export const sourceBounds: KeyBounds = { from: keyOf("gs"), to: keyOf("gt") };
+
 const KIND = OWN_PREFIX.length;
 const [G, O, M] = Buffer.from("gom");
 

@@ -1,3 +1,4 @@
+import { writeUnits } from "../api/capacity.js";
 import type { Handlers } from "../rpc/protocol.js";
 import type { Write } from "./command.js";
 import { StoreError } from "./errors.js";
@@ -15,7 +16,7 @@ function upkeepOf(host: PartitionHost): IndexUpkeep {
 
 /** Resolves when what was decided is chosen; where that is nothing, when it is sure that this node may say so. */
 async function decided({ writer }: PartitionHost, decide: () => readonly Write[]): Promise<void> {
-  writer.assertLeading();
+  writer.assertWritable();
   const writes = decide();
   if (writes.length > 0) await writer.append(writes);
   else await writer.confirm([]);
@@ -25,13 +26,15 @@ async function decided({ writer }: PartitionHost, decide: () => readonly Write[]
 export function indexMethods(partitionOf: (partition: number) => PartitionHost): IndexMethods {
   return {
     async tellIndex({ partition, source, through, last, writes }) {
-      const { writer } = partitionOf(partition);
+      const { writer, usage } = partitionOf(partition);
       const key = sourceKey(source);
-      writer.assertLeading();
+      writer.assertWritable();
       const told = writer.newest(key);
       if (told !== undefined && readU64(told.bytes) >= through) await writer.confirm([key]);
       else if (!last) await writer.append(writes);
       else await writer.append([...writes, { op: "put", key, bytes: u64(through), itemSizeBytes: 0 }]);
+      for (const write of writes)
+        usage?.spent("write", write.key, write.op === "put" ? writeUnits(0, write.itemSizeBytes) : 1);
       return null;
     },
 

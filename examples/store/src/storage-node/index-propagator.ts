@@ -86,6 +86,12 @@ export class IndexPropagator {
     return this.#lastFailure;
   }
 
+  /** Nothing waits to be told. */
+  get allTold(): boolean {
+    const { toldThrough, outboxLength } = this.#options.upkeep;
+    return this.toldThrough >= toldThrough + outboxLength;
+  }
+
   /** There may be something to tell: look. Cheap where there is not. */
   wake(): void {
     this.#again = true;
@@ -130,7 +136,9 @@ export class IndexPropagator {
     const told = await this.#tell();
     // Nothing is read from a B-tree that may be closed by now.
     if (this.#closed) return false;
-    const filled = upkeep.outboxLength - this.#kept.length < BACKFILL_ROOM && (await this.#backfill());
+    // The parts of a partition that was split go on from where it was.
+    const fills = !this.#options.replica.description.sealed && upkeep.outboxLength - this.#kept.length < BACKFILL_ROOM;
+    const filled = fills && (await this.#backfill());
     if (told || filled) {
       if (this.#kept.length >= KEPT_RECORDS_MAX) await this.#letGo();
       return true;

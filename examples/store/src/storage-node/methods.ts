@@ -1,10 +1,12 @@
 import type { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
+import { readUnits, writeUnits } from "../api/capacity.js";
 import type { Controller } from "../control/controller.js";
 import type { BackupService } from "../metadata/backup-service.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
 import { setTimeToLive } from "../metadata/time-to-live.js";
+import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Handlers } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
 import { indexMethods } from "./index-methods.js";
@@ -12,10 +14,13 @@ import { partitionPage } from "./page.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
+import { sizeMethods } from "./size-methods.js";
+import { splitMethods } from "./split-methods.js";
 import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
 import { transactionMethods } from "./transaction-methods.js";
 
+const NO_KEY = new Uint8Array(0);
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
 
@@ -27,32 +32,57 @@ export interface NodeParts {
   readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
   readonly status: () => NodeStatus;
+  readonly timeToLiveCooldownMs: number;
   readonly wal: Pick<Wal, "streams" | "stream">;
+  /** To the leaders of other partitions. */
+  readonly calls: Pick<LeaderCalls, "call">;
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
 async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
   const { leading, leader } = host.group.leadership();
   if (!leading) throw notLeader(leader);
-  return await settled(host.group.read(read));
+  return await settled(
+    host.group.read(() => {
+      host.assertReadable();
+      return read();
+    }),
+  );
+}
+
+/** As of whatever is applied here. */
+function eventual<T>(host: PartitionHost, read: () => T): T {
+  host.assertReadable();
+  return read();
 }
 
 /** What a node answers to routers and to other nodes. */
 export function nodeMethods(parts: NodeParts): Handlers {
-  const { partitionOf, metadata, backups, streams, archive, controller, status, wal } = parts;
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, calls, timeToLiveCooldownMs } =
+    parts;
   return {
-    write: ({ partition, key, op }) => partitionOf(partition).writer.write(key, op),
+    async write({ partition, key, op }) {
+      const { writer, usage } = partitionOf(partition);
+      const result = await writer.write(key, op);
+      usage?.spent("write", key, writeUnits(result.beforeBytes, result.afterBytes));
+      return result;
+    },
 
     async get({ partition, key, consistent }) {
       const host = partitionOf(partition);
-      const value = consistent ? await linearizable(host, () => host.replica.get(key)) : host.replica.get(key);
+      const read = () => host.replica.get(key);
+      const value = consistent ? await linearizable(host, read) : eventual(host, read);
+      host.usage?.spent("read", key, readUnits(value?.itemSizeBytes ?? 0, consistent));
       return value === undefined ? { itemSizeBytes: 0 } : { json: value.json, itemSizeBytes: value.itemSizeBytes };
     },
 
     async page({ partition, request }) {
       const host = partitionOf(partition);
       const read = () => partitionPage(host.replica, request);
-      return request.consistent ? await linearizable(host, read) : read();
+      const { consistent, after, from = NO_KEY } = request;
+      const page = consistent ? await linearizable(host, read) : eventual(host, read);
+      host.usage?.spent("read", after ?? from, readUnits(page.scannedBytes, consistent));
+      return page;
     },
 
     async submit({ partition, writes }) {
@@ -60,6 +90,11 @@ export function nodeMethods(parts: NodeParts): Handlers {
     },
 
     async createTable({ definition, restore }) {
+      if (restore !== undefined && "source" in restore) {
+        const { source } = restore;
+        // What is behind the moment is in the archive, whatever becomes of the source from here on.
+        await controller().archive(await metadata().read((view) => view.partitionsOfTable(source)));
+      }
       const table = await metadata().createTable(definition, restore);
       controller().wake();
       return table;
@@ -71,7 +106,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    createBackup: ({ tableName, name, untilMs }) => backups().create(tableName, name, untilMs),
+    createBackup: ({ tableName, name, untilMs, sizes }) => backups().create(tableName, name, untilMs, sizes),
     deleteBackup: ({ id }) => backups().delete(id),
     describeBackup: ({ id }) => backups().describe(id),
     listBackups: (request) => backups().list(request),
@@ -82,7 +117,14 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    setTimeToLive: ({ name, wanted }) => setTimeToLive(metadata(), name, wanted),
+    async setTimeToLive({ name, wanted }) {
+      const table = await setTimeToLive(metadata(), name, wanted, {
+        nowMs: Date.now(),
+        cooldownMs: timeToLiveCooldownMs,
+      });
+      controller().wake();
+      return table;
+    },
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,
@@ -92,6 +134,8 @@ export function nodeMethods(parts: NodeParts): Handlers {
     ...streamMethods(streams, () => controller().wake()),
     ...transactionMethods(partitionOf),
     ...indexMethods(partitionOf),
+    ...splitMethods(partitionOf, controller, calls),
+    ...sizeMethods(partitionOf),
 
     async archive({ partition, throughSlot }) {
       return { archivedThrough: await partitionOf(partition).archiving.archive(throughSlot) };

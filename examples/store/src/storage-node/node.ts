@@ -10,6 +10,7 @@ import { BackupService } from "../metadata/backup-service.js";
 import { MemdsFeed } from "../metadata/feed.js";
 import { groupId, METADATA_PARTITION, type PartitionRecord, roleOf } from "../metadata/records.js";
 import { MetadataService } from "../metadata/service.js";
+import { SplitService } from "../metadata/split-service.js";
 import { StreamService } from "../metadata/stream-service.js";
 import { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
@@ -20,11 +21,13 @@ import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
+import { Leftovers } from "./leftovers.js";
 import { nodeMethods } from "./methods.js";
 import { type IndexParts, PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
+import { Usage } from "./usage.js";
 
 /**
  * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
@@ -35,7 +38,6 @@ const COMMAND_BYTES_MAX = 8 * 1024 * 1024;
 const STREAM_PREFIX = "group/";
 /** A partition of an index that has no leader for so long is tried again, with growing patience. */
 const TELL_DEADLINE_MS = 5_000;
-const DURABLE_PAUSE_MS = 10;
 const TIMES_LOOKED_AT = 100;
 
 export interface StorageNodeOptions {
@@ -75,6 +77,7 @@ export class StorageNode {
   readonly #partitions = new Map<number, PartitionHost>();
   /** Groups whose log is kept here, and nothing else. */
   readonly #logReplicas = new Set<number>();
+  readonly #leftovers: Leftovers;
   #view!: MetadataView;
   #metadata!: MetadataService;
   #backups!: BackupService;
@@ -95,6 +98,22 @@ export class StorageNode {
     this.memds = memds;
     this.#archive = new PatientObjectStore(options.archive);
     this.#applier = new Applier(tree, (error) => this.#fail(error));
+    this.#leftovers = new Leftovers({
+      wal,
+      tree,
+      applier: this.#applier,
+      streamPrefix: STREAM_PREFIX + groupId(0).slice(0, -1),
+      replica: () => this.#partition(METADATA_PARTITION).replica,
+      isGone: (partition) => this.#isGone(partition),
+      // New partitions first: what is left is in nobody's way.
+      goesOn: () => !this.#reconcileAgain,
+      isOver: () => this.#closed || this.#failed,
+    });
+    const { callerTo, nodeId } = options;
+    this.#calls = new LeaderCalls({
+      callerTo: (id) => (id === nodeId ? localCaller(this.handlers) : callerTo(id)),
+      deadlineMs: TELL_DEADLINE_MS,
+    });
     this.handlers = nodeMethods({
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
@@ -103,13 +122,9 @@ export class StorageNode {
       archive: () => this.#archive,
       controller: () => this.#controller,
       status: () => this.status(),
+      timeToLiveCooldownMs: options.upkeep.timeToLiveCooldownMs,
       wal,
-    });
-    const { callerTo, nodeId } = options;
-    const self = localCaller(this.handlers);
-    this.#calls = new LeaderCalls({
-      callerTo: (id) => (id === nodeId ? self : callerTo(id)),
-      deadlineMs: TELL_DEADLINE_MS,
+      calls: this.#calls,
     });
   }
 
@@ -170,13 +185,16 @@ export class StorageNode {
     this.#backups = new BackupService({
       metadata: this.#metadata,
       view: this.#view,
+      archive: (partitions) => this.#controller.archive(partitions),
       newDistinction: () => randomUUID().slice(0, 8),
     });
+    const splits = new SplitService({ metadata: this.#metadata });
     this.#streams = new StreamService({ metadata: this.#metadata, nowMs: () => Date.now() });
     const self = localCaller(this.handlers);
     this.#controller = new Controller({
       metadata: this.#metadata,
       streams: this.#streams,
+      splits,
       view: this.#view,
       archive: this.#archive,
       keptSinceMs: (partition) => this.#view.keptSinceMs(partition),
@@ -204,6 +222,7 @@ export class StorageNode {
     partition: number,
     founders: readonly string[],
     beforeJoining: (replica: Replica) => void = () => undefined,
+    record?: PartitionRecord,
   ): Promise<PartitionHost> {
     const replica = new Replica(partition, this.#tree, this.#applier);
     const machine = new GroupMachine(replica, this.#tree, this.#applier);
@@ -213,15 +232,19 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = partition === METADATA_PARTITION ? undefined : this.#indexParts(partition);
+    const indexes = record && this.#indexParts(record);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
   }
 
-  #indexParts(partition: number): IndexParts {
+  #indexParts({ partition, filledFrom, sinceMs, hashFrom, hashTo }: PartitionRecord): IndexParts {
+    const { splitReadUnits: readUnits, splitWriteUnits: writeUnits, splitAfterSeconds: seconds } = this.#options.upkeep;
     return {
+      isPart: filledFrom !== undefined || sinceMs !== undefined,
+      usage: new Usage({ hashFrom, hashTo }, { seconds, readUnits, writeUnits }),
       table: () => this.#view.tableOf(partition),
+      collectionBytesMax: this.#options.upkeep.collectionBytesMax,
       partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
       calls: this.#calls,
     };
@@ -321,29 +344,19 @@ export class StorageNode {
       }
       for (const partition of [...this.#logReplicas])
         if (!this.#view.partitions.has(partition)) await this.#leaveLog(partition);
-      await this.#eraseLeftovers();
+      await this.#leftovers.erase();
     }
   }
 
-  /**
-   * What partitions left behind that were dropped, now or before the node stopped: the tree may know of them, or the log alone. Numbers are never used again, so one
-   * that was given out and is gone was deleted.
-   */
-  async #eraseLeftovers(): Promise<void> {
-    const prefix = STREAM_PREFIX + groupId(0).slice(0, -1);
-    const logged = this.#wal.streams().filter((name) => name.startsWith(prefix));
-    const found = new Set([...this.#tree.partitions(), ...logged.map((name) => Number(name.slice(prefix.length)))]);
-    for (const partition of found) {
-      // New partitions first: these are in nobody's way.
-      if (this.#reconcileAgain) return;
-      if (partition === METADATA_PARTITION || this.#partitions.has(partition)) continue;
-      if (this.#logReplicas.has(partition)) continue;
-      if (partition < this.#view.nextPartition && !this.#view.partitions.has(partition)) await this.#erase(partition);
-    }
+  #isGone(partition: number): boolean {
+    if (partition === METADATA_PARTITION || this.#partitions.has(partition)) return false;
+    if (this.#logReplicas.has(partition)) return false;
+    return partition < this.#view.nextPartition && !this.#view.partitions.has(partition);
   }
 
-  async #join({ partition, members, founders = members }: PartitionRecord): Promise<void> {
-    await this.#open(partition, founders);
+  async #join(record: PartitionRecord): Promise<void> {
+    const { partition, members, founders = members } = record;
+    await this.#open(partition, founders, undefined, record);
   }
 
   async #joinLog({ partition, members, founders = members }: PartitionRecord): Promise<void> {
@@ -362,28 +375,6 @@ export class StorageNode {
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
     await host.close();
-  }
-
-  /** Drops what a partition left behind: its log first, so that a crash half-way leaves the tree's entry by which it is found again. */
-  async #erase(partition: number): Promise<void> {
-    await this.#forgottenForGood();
-    if (this.#closed || this.#failed) return;
-    await this.#applier.settled();
-    await this.#wal.stream(STREAM_PREFIX + groupId(partition)).remove();
-    await this.#tree.removePartition(partition);
-  }
-
-  /**
-   * Until what this node knows of the metadata is on its disk. One that came back and did not remember that a partition is gone would look for
-   * its log, and take it for lost.
-   */
-  async #forgottenForGood(): Promise<void> {
-    const { replica } = this.#partition(METADATA_PARTITION);
-    const slot = replica.appliedThrough;
-    while (replica.durableThrough < slot && !this.#closed && !this.#failed) {
-      this.#applier.hurry();
-      await new Promise<void>((resolve) => setTimeout(resolve, DURABLE_PAUSE_MS));
-    }
   }
 
   async close(): Promise<void> {

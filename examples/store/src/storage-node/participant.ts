@@ -1,37 +1,32 @@
-import { ApiError, type ApiErrorData } from "../api/errors.js";
-import type { Condition, Item } from "../api/model.js";
-import { isRefusal } from "../api/transactions.js";
-import { assertCondition } from "../api/write.js";
 import type { Write } from "./command.js";
+import {
+  type DecidedAction,
+  decideAction,
+  decideEach,
+  type ItemSizes,
+  type NodeAction,
+  type Refusals,
+  sizesOf,
+  writeOf,
+} from "./decide-action.js";
 import { commitMark, decodeLock, encodeLock, type Lock, lockKey } from "./lock.js";
 import type { HeldLock, Locks } from "./locks.js";
-import type { NodeWriteOp } from "./node-write-op.js";
+import { wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
-import { itemOf, type Writer } from "./writer.js";
-
-export type NodeTransactOp =
-  | NodeWriteOp
-  | { readonly kind: "check"; readonly condition: Condition; readonly returnOldOnConditionFailure?: boolean };
+import type { Writer } from "./writer.js";
 
 export interface PrepareRequest {
   readonly transaction: string;
   readonly ledger: Lock["ledger"];
   /** Each of another item. */
-  readonly actions: readonly { readonly key: Uint8Array; readonly op: NodeTransactOp }[];
-}
-
-export interface ItemSizes {
-  readonly beforeBytes: number;
-  readonly afterBytes: number;
-  /** Write units by name of the secondary index, where any changes; of a single write. */
-  readonly indexUnits?: Readonly<Record<string, number>>;
+  readonly actions: readonly NodeAction[];
 }
 
 export type PrepareResult =
   /** All are prepared. What the transaction's time is later than, and what each item weighs before and after. */
   | { readonly preparedAtMs: number; readonly sizes: readonly ItemSizes[] }
-  /** Nothing is prepared; one for each action, null where nothing was against it. */
-  | { readonly refusals: readonly (ApiErrorData | null)[] };
+  /** Nothing is prepared. */
+  | { readonly refusals: Refusals };
 
 export interface ResolveRequest {
   readonly transaction: string;
@@ -54,12 +49,8 @@ export interface VersionedItems {
   }[];
 }
 
-interface Prepared {
-  readonly key: Uint8Array;
-  readonly outcome: Lock["outcome"];
-  readonly sizes: ItemSizes;
-}
-
+/** Whoever waits for nothing to be prepared asks more often than this; one that asks no more keeps nobody out for long. */
+const QUIET_MS = 500;
 /** About as much in one atomic part of an entry. */
 const PART_BYTES_MAX = 256 * 1024;
 
@@ -76,6 +67,8 @@ export class Participant {
   readonly #replica: Replica;
   /** Resolutions that are decided here and not chosen yet. */
   readonly #resolving = new Map<string, Promise<unknown>>();
+  /** Monotonic, ms: until then no transaction begins here. */
+  #quietUntil = 0;
 
   constructor(writer: Writer, replica: Replica) {
     this.#writer = writer;
@@ -96,28 +89,32 @@ export class Participant {
     }
   }
 
-  async prepare({ transaction, ledger, actions }: PrepareRequest): Promise<PrepareResult> {
+  /** True where nothing is prepared. For a moment no transaction that has nothing here prepares anything, so that asking again comes to it. */
+  isQuiet(): boolean {
     this.#writer.assertLeading();
-    const prepared: Prepared[] = [];
-    const refusals: (ApiErrorData | null)[] = [];
-    const missing: Prepared[] = [];
-    for (const { key, op } of actions) {
-      try {
-        const held = this.#heldBy(transaction, key);
-        const one = held ?? this.#decide(key, op);
-        prepared.push(one);
-        if (held === undefined) missing.push(one);
-        refusals.push(null);
-      } catch (refusal) {
-        if (!(refusal instanceof ApiError) || !isRefusal(refusal.type)) throw refusal;
-        refusals.push(refusal.toData());
-      }
-    }
-    if (refusals.some((refusal) => refusal !== null)) {
+    this.#quietUntil = performance.now() + QUIET_MS;
+    return this.locks.size === 0;
+  }
+
+  /** @throws StoreError ERR_STORE_SPLIT where the partition is split, or about to be */
+  async prepare({ transaction, ledger, actions }: PrepareRequest): Promise<PrepareResult> {
+    this.#writer.assertWritable();
+    if (performance.now() < this.#quietUntil && this.locks.ofTransaction(transaction).length === 0)
+      throw wasSplit(this.#replica.partition);
+    const missing: DecidedAction[] = [];
+    const all = decideEach(actions, (action) => {
+      const held = this.#heldBy(transaction, action.key);
+      if (held !== undefined) return held;
+      const one = decideAction(this.#writer, action);
+      missing.push(one);
+      return one;
+    });
+    if ("refusals" in all) {
       // As for a single write: what a refusal reveals has to be there.
       await this.#writer.confirm(actions.map(({ key }) => key));
-      return { refusals };
+      return all;
     }
+    const prepared = all.decided;
     this.locks.assertRoom(missing.length);
     const done = missing.map(({ key, outcome }) => {
       const bytes = encodeLock({ transaction, ledger, outcome });
@@ -131,38 +128,10 @@ export class Participant {
   }
 
   /** Prepared already, by an earlier try whose answer was lost. */
-  #heldBy(transaction: string, key: Uint8Array): Prepared | undefined {
+  #heldBy(transaction: string, key: Uint8Array): DecidedAction | undefined {
     if (this.locks.of(key)?.transaction !== transaction) return undefined;
     const { outcome } = this.#read(key);
-    return { key, outcome, sizes: this.#sizes(key, outcome, true) };
-  }
-
-  /** @throws ApiError what is against it */
-  #decide(key: Uint8Array, op: NodeTransactOp): Prepared {
-    this.locks.assertFree(key);
-    const before = this.#writer.newest(key);
-    const outcome = this.#outcome(key, op, before && itemOf(before.bytes));
-    return { key, outcome, sizes: this.#sizes(key, outcome, false) };
-  }
-
-  #outcome(key: Uint8Array, op: NodeTransactOp, before: Item | undefined): Lock["outcome"] {
-    if (op.kind === "check") {
-      assertCondition(op, before);
-      return { op: "none" };
-    }
-    const { write } = this.#writer.decide(key, op, before);
-    if (write.op === "put") return { op: "put", bytes: write.bytes, itemSizeBytes: write.itemSizeBytes };
-    return { op: before === undefined ? "none" : "delete" };
-  }
-
-  /** @throws ApiError where an index is too far behind to take a write that is not prepared yet */
-  #sizes(key: Uint8Array, outcome: Lock["outcome"], isPrepared: boolean): ItemSizes {
-    const beforeBytes = this.#writer.newest(key)?.itemSizeBytes ?? 0;
-    const write = writeOf(key, outcome);
-    if (write === undefined) return { beforeBytes, afterBytes: beforeBytes };
-    const units = this.#writer.indexUnits(write, isPrepared);
-    const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return { beforeBytes, afterBytes, ...(units && { indexUnits: units }) };
+    return { key, outcome, sizes: sizesOf(this.#writer, key, outcome, true) };
   }
 
   #read(key: Uint8Array): Lock {
@@ -175,6 +144,8 @@ export class Participant {
   async resolve({ transaction, committedAtMs }: ResolveRequest): Promise<number> {
     this.#writer.assertLeading();
     const held = this.locks.ofTransaction(transaction);
+    // Nothing was prepared when it was split; what is prepared since then is in its parts.
+    if (held.length === 0) this.#writer.assertWritable();
     if (held.length === 0) {
       await this.#resolving.get(transaction);
       await this.#writer.confirm([]);
@@ -231,9 +202,4 @@ export class Participant {
       }),
     };
   }
-}
-
-function writeOf(key: Uint8Array, outcome: Lock["outcome"]): Write | undefined {
-  if (outcome.op === "none") return undefined;
-  return outcome.op === "put" ? { ...outcome, key } : { op: "delete", key };
 }

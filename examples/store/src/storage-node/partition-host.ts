@@ -3,18 +3,28 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { TableRecord } from "../api/model.js";
 import { groupId } from "../metadata/records.js";
 import { Archiving } from "./archiving.js";
+import { AtOnce } from "./at-once.js";
 import { Changes } from "./changes.js";
+import { StoreError } from "./errors.js";
 import type { GroupMachine } from "./group-machine.js";
 import { IndexPropagator, type IndexPropagatorOptions } from "./index-propagator.js";
 import { IndexUpkeep } from "./index-upkeep.js";
 import { Participant } from "./participant.js";
+import { wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
+import { decodeProgress, SPLIT_KEY } from "./split-progress.js";
 import type { PartitionStatus } from "./status.js";
+import { Tally } from "./tally.js";
+import type { Usage } from "./usage.js";
 import { Writer } from "./writer.js";
 
 /** What a partition of a table needs for its indexes. */
 export interface IndexParts extends Pick<IndexPropagatorOptions, "partitionsOf" | "calls"> {
   readonly table: () => TableRecord | undefined;
+  /** It takes, or took, over from a partition that was split. */
+  readonly isPart: boolean;
+  readonly usage: Usage;
+  readonly collectionBytesMax: number;
 }
 
 /** One partition as this node runs it: the group, its state machine, the leader's side, the way to the archive. */
@@ -24,13 +34,17 @@ export class PartitionHost {
   readonly replica: Replica;
   readonly writer: Writer;
   readonly participant: Participant;
+  readonly atOnce: AtOnce;
   readonly archiving: Archiving;
   readonly changes: Changes;
   /** Absent for the metadata's partition. */
   readonly indexes: IndexUpkeep | undefined;
   readonly propagator: IndexPropagator | undefined;
+  /** What is spent here; absent for the metadata's partition. */
+  readonly usage: Usage | undefined;
   readonly #machine: GroupMachine;
   readonly #ends: (() => void)[] = [];
+  #isOpen: boolean;
 
   constructor(
     group: Group<number>,
@@ -42,8 +56,10 @@ export class PartitionHost {
     this.partition = replica.partition;
     this.group = group;
     this.replica = replica;
+    this.#isOpen = indexes?.isPart !== true;
+    this.usage = indexes?.usage;
     this.indexes = indexes && new IndexUpkeep(replica, indexes.table);
-    this.writer = new Writer(group, replica, this.indexes);
+    this.writer = new Writer(group, replica, this.indexes, indexes && new Tally(replica, indexes.table, indexes));
     if (indexes !== undefined && this.indexes !== undefined) {
       const { partition, writer, indexes: upkeep } = this;
       const propagator = new IndexPropagator({ ...indexes, partition, group, replica, writer, upkeep });
@@ -52,11 +68,26 @@ export class PartitionHost {
       propagator.wake();
     }
     this.participant = new Participant(this.writer, replica);
+    this.atOnce = new AtOnce(this.writer, replica);
     this.archiving = new Archiving(group, archive, groupId(replica.partition));
     this.changes = new Changes(group, replica, archive);
     this.#machine = machine;
     machine.vouchedThrough = () => this.archiving.vouchedThrough;
     machine.beforeSnapshot = () => this.archiving.archive();
+  }
+
+  /** Whether this replica has items that stand for themselves: not before it has applied that it is filled, and not when it has applied that it is split. */
+  get serves(): boolean {
+    // Once it is, it stays so.
+    this.#isOpen ||= decodeProgress(this.replica.get(SPLIT_KEY)?.json)?.sinceMs !== undefined;
+    return this.#isOpen && this.replica.description.sealed !== true;
+  }
+
+  /** @throws StoreError ERR_STORE_SPLIT, ERR_STORE_BEHIND where this replica cannot be read from */
+  assertReadable(): void {
+    if (this.serves) return;
+    if (this.replica.description.sealed) throw wasSplit(this.partition);
+    throw new StoreError("ERR_STORE_BEHIND", `partition ${this.partition} is not filled here yet`);
   }
 
   /** The group must have been left, or closed: nothing is applied any more. */

@@ -6,6 +6,11 @@ export function notLeader(leader: string | undefined): StoreError {
   });
 }
 
+/** The partition's items are elsewhere, or will be in a moment. */
+export function wasSplit(partition: number): StoreError {
+  return new StoreError("ERR_STORE_SPLIT", `partition ${partition} is split`);
+}
+
 /** What the group's error means to whoever asked the store. */
 export function storeErrorOf(error: unknown): unknown {
   const { code, leader } = (error ?? {}) as { code?: unknown; leader?: unknown };

@@ -1,15 +1,37 @@
-import { type Entry, type KeyRange, type ReplicaSnapshot, sha256, streamingSnapshot } from "@evenkeel/scrubber";
+import type { Group } from "@evenkeel/paxos";
+import {
+  type Digest,
+  type Entry,
+  type KeyRange,
+  RangeDigester,
+  type ReplicaSnapshot,
+  sha256,
+  streamingSnapshot,
+} from "@evenkeel/scrubber";
 import type { Wal } from "@evenkeel/wal";
 import type { Handlers } from "../rpc/protocol.js";
+import { assertHeld, chosenEntries, type LogWindow } from "./chosen-log.js";
 import { scrubLog } from "./log-scrub.js";
 import type { PartitionHost } from "./partition-host.js";
+import { notLeader } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
 const MARK_TIMEOUT_MS = 5_000;
+/** Read and hashed in one turn: requests that come meanwhile wait for a fraction of a millisecond. */
+const SLICE_BYTES = 64 * 1024;
 
 type ScrubMethods = Pick<
   Handlers,
-  "mark" | "digests" | "splits" | "entries" | "releaseMark" | "repair" | "scrubLog" | "mendArchive"
+  | "mark"
+  | "digests"
+  | "splits"
+  | "entries"
+  | "releaseMark"
+  | "repair"
+  | "scrubLog"
+  | "logDigests"
+  | "logEntries"
+  | "mendArchive"
 >;
 
 /** Raw values, header and checksum included: what is compared is what lies on the disk. */
@@ -19,6 +41,70 @@ function* rawEntries(
   slot: Awaited<ReturnType<Replica["marked"]>>,
 ): IterableIterator<Entry> {
   for (const { key, bytes } of replica.rawRange(range, slot)) yield { key, value: bytes };
+}
+
+async function pageOf(
+  source: AsyncIterable<Entry> | Iterable<Entry>,
+  bytesMax: number,
+): Promise<{ entries: Entry[]; more: boolean }> {
+  const entries: Entry[] = [];
+  let bytes = 0;
+  for await (const { key, value } of source) {
+    if (bytes >= bytesMax) return { entries, more: true };
+    entries.push({ key: Uint8Array.from(key), value: Uint8Array.from(value) });
+    bytes += key.length + value.length;
+  }
+  return { entries, more: false };
+}
+
+/**
+ * The digests of ranges at a mark, a slice at a time. Between two slices no cursor stays open, because the mark may be let go of: then this rejects with
+ * ERR_STORE_BEHIND.
+ */
+async function digestsOf(replica: Replica, slot: number, ranges: readonly KeyRange[]): Promise<Digest[]> {
+  const digests: Digest[] = [];
+  const digester = new RangeDigester(sha256);
+  let bytes = 0;
+  for (const { from, to } of ranges) {
+    for (let next: Uint8Array | undefined = from; next !== undefined; ) {
+      if (bytes >= SLICE_BYTES) {
+        bytes = 0;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      const marked = await replica.marked(slot, MARK_TIMEOUT_MS);
+      const range: KeyRange = { from: next, to };
+      next = undefined;
+      for (const { key, value } of rawEntries(replica, range, marked)) {
+        digester.add(key, value);
+        bytes += key.length + value.length;
+        if (bytes < SLICE_BYTES) continue;
+        next = Buffer.concat([key, Buffer.alloc(1)]);
+        break;
+      }
+    }
+    digests.push(digester.finish());
+  }
+  return digests;
+}
+
+/**
+ * Work that reads the leader's own log. A leader that cannot read it is of no use to whoever asks: it hands its place over to another one, and the answer says who leads.
+ */
+async function withReadableLog<T>(group: Group<number>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    const { leading, leader } = group.leadership();
+    if (!leading || (code !== "ERR_PAXOS_STORAGE" && code !== "ERR_PAXOS_CORRUPT")) throw error;
+    for (const other of group.members().storage) {
+      if (other === leader || !group.leadership().leading) continue;
+      // To whoever is there; where nobody takes it, it is given up, and they find a leader by themselves.
+      await group.handOver(other).catch(() => undefined);
+    }
+    group.resign();
+    throw notLeader(group.leadership().leader);
+  }
 }
 
 /** What the scrubber asks of a replica: digests of key ranges at exactly one slot, and the values where digests differ. */
@@ -32,11 +118,20 @@ export function scrubMethods(
     return streamingSnapshot({ entries: (range) => rawEntries(replica, range, marked), createHash: sha256 });
   }
 
+  function chosenLog(partition: number, window: LogWindow): ReplicaSnapshot {
+    const { group } = partitionOf(partition);
+    assertHeld(group, window);
+    return streamingSnapshot({ entries: (range) => chosenEntries(group, window, range), createHash: sha256 });
+  }
+
   return {
     mark: async ({ partition }) => ({ slot: await partitionOf(partition).writer.mark() }),
 
     async digests({ partition, slot, ranges }) {
-      return { digests: await (await snapshot(partition, slot)).digests(ranges) };
+      const { replica } = partitionOf(partition);
+      // Asked for nothing, it waits until the mark is there.
+      await replica.marked(slot, MARK_TIMEOUT_MS);
+      return { digests: await digestsOf(replica, slot, ranges) };
     },
 
     async splits({ partition, slot, range, options }) {
@@ -44,14 +139,7 @@ export function scrubMethods(
     },
 
     async entries({ partition, slot, range, bytesMax }) {
-      const entries: Entry[] = [];
-      let bytes = 0;
-      for await (const { key, value } of (await snapshot(partition, slot)).entries(range)) {
-        if (bytes >= bytesMax) return { entries, more: true };
-        entries.push({ key: Uint8Array.from(key), value: Uint8Array.from(value) });
-        bytes += key.length + value.length;
-      }
-      return { entries, more: false };
+      return await pageOf((await snapshot(partition, slot)).entries(range), bytesMax);
     },
 
     releaseMark({ partition, slot }) {
@@ -61,12 +149,23 @@ export function scrubMethods(
 
     scrubLog: ({ after, bytesMax }) => scrubLog(wal, after, bytesMax),
 
+    async logDigests({ partition, first, through, ranges }) {
+      return { digests: await chosenLog(partition, { first, through }).digests(ranges) };
+    },
+
+    async logEntries({ partition, first, through, range, bytesMax }) {
+      const { entries } = chosenLog(partition, { first, through });
+      return await pageOf(entries(range), bytesMax);
+    },
+
     async mendArchive({ partition, first, next }) {
-      return await partitionOf(partition).archiving.mend(first, next);
+      const { group, archiving } = partitionOf(partition);
+      return await withReadableLog(group, () => archiving.mend(first, next));
     },
 
     async repair({ partition, key, asOfSlot, expected }) {
-      return { rewritten: await partitionOf(partition).writer.repair(key, asOfSlot, expected) };
+      const { group, writer } = partitionOf(partition);
+      return { rewritten: await withReadableLog(group, () => writer.repair(key, asOfSlot, expected)) };
     },
   };
 }

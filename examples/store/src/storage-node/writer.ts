@@ -11,8 +11,9 @@ import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
-import { notLeader, settled } from "./paxos-errors.js";
+import { notLeader, settled, wasSplit } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
+import type { Tally, TallyChange } from "./tally.js";
 
 /** Writes applied but not yet in the B-tree, past which the leader takes no more. */
 const BACKLOG_MAX = 100_000;
@@ -25,6 +26,8 @@ export interface WriteResult {
   readonly afterBytes: number;
   /** Write units by name of the secondary index, where any changed. */
   readonly indexUnits?: Readonly<Record<string, number>>;
+  /** What the item's collection weighs, where the table has local indexes. */
+  readonly collectionBytes?: number;
 }
 
 interface Pending {
@@ -40,6 +43,11 @@ export interface Decided {
 }
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
+
+function descriptionWrite(description: PartitionDescription): Write {
+  const bytes = encodeDescription(description);
+  return { op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length };
+}
 
 export const itemOf = (json: Uint8Array): Item =>
   JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
@@ -69,6 +77,7 @@ export class Writer {
   readonly #group: Group<number>;
   readonly #replica: Replica;
   readonly #indexes: IndexUpkeep | undefined;
+  readonly #tally: Tally | undefined;
   readonly #pending = new Map<string, Pending>();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
@@ -78,21 +87,26 @@ export class Writer {
   readonly locks: Locks;
   #lastTimeMs = 0;
 
-  /** @param indexes absent: none, whatever the table */
-  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep) {
+  /**
+   * @param indexes absent: none, whatever the table
+   * @param tally absent: nothing is counted
+   */
+  constructor(group: Group<number>, replica: Replica, indexes?: IndexUpkeep, tally?: Tally) {
     this.#group = group;
     this.#replica = replica;
     this.#indexes = indexes;
+    this.#tally = tally;
     this.#entries = new EntryGatherer(
       group,
       () => this.#timeMs(),
       () => this.#forget(),
+      () => tally?.closing() ?? [],
     );
     this.locks = new Locks(replica);
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
-    this.assertLeading();
+    this.assertWritable();
     this.locks.assertFree(key);
     const name = keyText(key);
     const pending = this.#pending.get(name);
@@ -101,13 +115,14 @@ export class Writer {
     const indexes = this.#indexes?.active === true ? this.#indexes : undefined;
     if (indexes === undefined && op.kind === "put" && op.condition === undefined && op.returnValues === "NONE") {
       const { json, itemSizeBytes } = op;
-      await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }]);
+      await this.#append([{ op: "put", key, bytes: json, itemSizeBytes }], undefined, () => current);
       return { beforeBytes, afterBytes: itemSizeBytes };
     }
     const before = current === undefined ? undefined : itemOf(current.bytes);
     let outcome: Decided;
     try {
       outcome = this.decide(key, op, before);
+      this.assertCollectionRoom(outcome.write);
     } catch (refusal) {
       await this.#confirm(pending);
       throw refusal;
@@ -115,19 +130,31 @@ export class Writer {
     const { write, attributes } = outcome;
     if (write.op === "delete" && before === undefined) {
       await this.#confirm(pending);
-      return { beforeBytes: 0, afterBytes: 0 };
+      return { beforeBytes: 0, afterBytes: 0, ...this.#collection(key) };
     }
     const why = op.kind === "delete" && op.expired ? "expired" : undefined;
     const { done, indexUnits } = this.#appendIndexed([write], why);
+    const collection = this.#collection(key);
     await done;
     const afterBytes = write.op === "put" ? write.itemSizeBytes : 0;
-    return { beforeBytes, afterBytes, ...(attributes && { attributes }), ...(indexUnits && { indexUnits }) };
+    return {
+      beforeBytes,
+      afterBytes,
+      ...(attributes && { attributes }),
+      ...(indexUnits && { indexUnits }),
+      ...collection,
+    };
   }
 
   /** Physical writes, all of them in one entry, with what they change in indexes. Resolves with its slot when it is chosen and applied here. */
   async submit(writes: readonly Write[]): Promise<number> {
-    this.assertLeading();
-    return await this.#appendIndexed(writes).done;
+    this.assertWritable();
+    return await this.appendIndexed(writes);
+  }
+
+  /** As `submit`, in the turn of `assertWritable`; throws at once where nothing of it was taken. */
+  appendIndexed(writes: readonly Write[]): Promise<number> {
+    return this.#appendIndexed(writes).done;
   }
 
   #appendIndexed(
@@ -144,14 +171,24 @@ export class Writer {
    * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
    */
   async describe(description: PartitionDescription): Promise<number> {
-    this.assertLeading();
+    this.assertWritable();
     const { asOf } = this.#description();
     if (description.asOf < asOf) {
       const partition = `partition ${this.#replica.partition}`;
       throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
     }
-    const bytes = encodeDescription(description);
-    return await this.submit([{ op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length }]);
+    return await this.submit([descriptionWrite(description)]);
+  }
+
+  /**
+   * Nothing is written behind this but what concerns the partition itself. Resolves with the slot in which that is said: all that anybody was told to be written stands before it.
+   */
+  async seal(): Promise<number> {
+    this.assertLeading();
+    const description = this.#description();
+    if (description.sealed) await this.confirm([DESCRIPTION_KEY]);
+    else await this.#append([descriptionWrite({ ...description, sealed: true })]);
+    return this.#replica.get(DESCRIPTION_KEY)?.slot as number;
   }
 
   /** What a write comes to. @throws ApiError what is against it, also where the table's indexes are */
@@ -177,6 +214,35 @@ export class Writer {
     return this.#indexes.units([write], (key) => this.newest(key)?.bytes, { always });
   }
 
+  /** @throws ApiError ItemCollectionSizeLimitExceededException */
+  assertCollectionRoom(write: Write): void {
+    this.#tally?.assertRoom([write], (key) => this.newest(key));
+  }
+
+  /** What the item's collection weighs with what is decided; undefined where the table has no local indexes. */
+  collectionBytes(itemKey: Uint8Array): number | undefined {
+    if (this.#tally?.measuresCollections !== true) return undefined;
+    return this.#tally.collectionBytes(itemKey, (key) => this.newest(key));
+  }
+
+  #collection(key: Uint8Array): Pick<WriteResult, "collectionBytes"> {
+    const collectionBytes = this.collectionBytes(key);
+    return collectionBytes === undefined ? {} : { collectionBytes };
+  }
+
+  /** Counts some of what was there before anybody counted. True where there is more. */
+  async count(): Promise<boolean> {
+    this.assertLeading();
+    const tally = this.#tally;
+    if (tally?.lacksSome !== true) return false;
+    const pending = [...this.#pending.values()].map(({ write }) => write.key);
+    await this.#appendCounted(
+      tally.step(pending, (key) => this.newest(key)),
+      [],
+    );
+    return tally.lacksSome;
+  }
+
   /** What a key holds, with what is decided and not chosen yet. */
   newest(key: Uint8Array): Image | undefined {
     return this.#current(key, this.#pending.get(keyText(key)));
@@ -198,11 +264,27 @@ export class Writer {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
   }
 
-  /** @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up */
-  #append(writes: readonly Write[], why?: "repaired" | "expired"): Promise<number> {
+  /**
+   * @param why `repaired`: the store puts back what rotted, which is no change; `expired`: the items' time is up
+   * @param current what the writes' keys hold, where that was looked up already
+   */
+  #append(
+    writes: readonly Write[],
+    why?: "repaired" | "expired",
+    current = (key: Uint8Array) => this.newest(key),
+  ): Promise<number> {
+    // What rotted is counted as what it was.
+    const change = why === "repaired" ? undefined : this.#tally?.changeOf(writes, current);
     const noted = why !== "repaired" && this.#description().recordsChanges;
-    const current = (key: Uint8Array) => this.#current(key, this.#pending.get(keyText(key)));
-    return this.#appendNoted(noted ? withChangeNotes(writes, current, why === "expired") : writes);
+    const all = noted ? withChangeNotes(writes, current, why === "expired") : writes;
+    return change === undefined ? this.#appendNoted(all) : this.#appendCounted(change, all);
+  }
+
+  #appendCounted(change: TallyChange, writes: readonly Write[]): Promise<number> {
+    const collections = this.#tally?.collectionWrites(change, (key) => this.newest(key)) ?? [];
+    const done = this.#appendNoted(collections.length === 0 ? writes : [...writes, ...collections]);
+    this.#tally?.take(change);
+    return done;
   }
 
   #description(): PartitionDescription {
@@ -242,7 +324,7 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.assertLeading();
+    this.assertWritable();
     const round = this.#round;
     const name = keyText(key);
     const watch = { touched: this.#pending.has(name) };
@@ -250,7 +332,7 @@ export class Writer {
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.assertLeading();
+      this.assertWritable();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;
@@ -291,6 +373,7 @@ export class Writer {
     this.#pending.clear();
     this.locks.forget();
     this.#indexes?.forget();
+    this.#tally?.forget();
   }
 
   async #confirm(pending: Pending | undefined): Promise<void> {
@@ -316,6 +399,15 @@ export class Writer {
         `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
       );
     }
+  }
+
+  /**
+   * As `assertLeading`, for what changes items or what is said of them.
+   * @throws StoreError ERR_STORE_SPLIT where others have them by now
+   */
+  assertWritable(): void {
+    this.assertLeading();
+    if (this.#description().sealed) throw wasSplit(this.#replica.partition);
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

@@ -4,9 +4,16 @@ import type { ItemKey, TableRecord } from "../api/model.js";
 import { cancelled } from "../api/transactions.js";
 import type { PartitionRecord } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
-import type { ItemSizes, NodeTransactOp, PrepareResult } from "../storage-node/participant.js";
-import { begin, cancel, commit, type WriteLedger } from "./ledger.js";
+import type { ItemSizes, NodeTransactOp } from "../storage-node/decide-action.js";
+import { nameAt } from "../storage-node/ended-transaction.js";
+import type { PrepareResult } from "../storage-node/participant.js";
+import { begin, cancel, commit, forget, type WriteLedger } from "./ledger.js";
 import { COORDINATOR_LOST_MS, type LedgerRecord, ledgerKey } from "./ledger-record.js";
+import { abandonAtAll, transactAt } from "./one-partition.js";
+import { atPartitions, type Place } from "./places.js";
+
+/** Attempts of one request, each after one that was ended without an effect, before the client is to try again. */
+const ATTEMPTS_MAX = 8;
 
 export interface Action {
   readonly table: TableRecord;
@@ -39,19 +46,46 @@ export interface Reach {
 }
 
 /** What is done next, or for one of several partitions: where a coordinator may die. */
-export type Step = "begin" | "prepare" | "prepared" | "decide" | "decided" | "finish" | "finished";
+export type Step =
+  | "begin"
+  | "prepare"
+  | "prepared"
+  | "decide"
+  | "decided"
+  | "finish"
+  | "finished"
+  | "transact"
+  | "transacted";
 
 interface Part {
-  readonly record: PartitionRecord;
+  /** Which had them all when the transaction began. */
+  readonly partition: number;
   readonly table: TableRecord;
-  readonly hash: number;
-  /** Positions among the request's actions. */
-  readonly at: number[];
+  /** Of the request's actions. */
+  readonly places: Place[];
+}
+
+/** What one partition answered, of the actions at these positions. */
+interface At<T> {
+  readonly at: readonly number[];
+  readonly result: T;
+}
+
+type Prepared = Extract<PrepareResult, { readonly sizes: unknown }>;
+
+/** One attempt of a request, under a name of its own. */
+interface Attempt {
+  readonly transaction: string;
+  readonly parts: readonly Part[];
+  readonly actions: readonly Action[];
+  /** Begun by an earlier request. */
+  readonly again: boolean;
 }
 
 /**
  * Carries transactions out, in the two phases of "Distributed Transactions at Scale in Amazon DynamoDB" (ATC 2023): written down in the ledger, prepared at
- * the leaders of all partitions, decided by one write in the ledger, made so at all partitions. It keeps nothing in memory that anybody needs: where it
+ * the leaders of all partitions, decided by one write in the ledger, made so at all partitions. Where one partition has all items it carries the transaction out
+ * at once, in one entry; then the ledger says under which name that is known there. It keeps nothing in memory that anybody needs: where it
  * dies, whoever meets what it left looks into the ledger, and cancels or finishes it.
  */
 export class Coordinator {
@@ -66,36 +100,84 @@ export class Coordinator {
   }
 
   /** Resolves when the transaction is committed and every item says so. @throws ApiError */
-  async run({ actions, token, fingerprint }: TransactionRequest): Promise<TransactionOutcome> {
+  async run(request: TransactionRequest): Promise<TransactionOutcome> {
+    for (let attempts = 0; attempts < ATTEMPTS_MAX; attempts++) {
+      const outcome = await this.#attempt(request, attempts === 0);
+      if (outcome !== undefined) return outcome;
+    }
+    throw new ApiError("TransactionInProgressException");
+  }
+
+  /** Undefined: what was begun has ended without an effect, and for no reason that is the client's. */
+  async #attempt(
+    { actions, token, fingerprint }: TransactionRequest,
+    mayBeAtOnce: boolean,
+  ): Promise<TransactionOutcome | undefined> {
+    const parts = await this.#parts(actions);
+    const atOnce = mayBeAtOnce && parts.length === 1;
+    const atMs = Date.now();
+    const transaction = atOnce ? nameAt(atMs, randomUUID()) : randomUUID();
+    // Nobody can come back with what has no token, and nothing is left half-way: the ledger would have nothing to say.
+    if (atOnce && token === undefined) return await this.#atOnce({ transaction, parts, actions, again: false });
     const id = token === undefined ? `u/${randomUUID()}` : `t/${token}`;
     const ledger = await this.#reach.ledgerTable();
     const key = ledgerKey(id);
-    const parts = await this.#parts(actions);
-    const transaction = randomUUID();
     const record: LedgerRecord = {
       id,
       transaction,
-      state: "preparing",
+      state: atOnce ? "at-once" : "preparing",
       fingerprint,
-      atMs: Date.now(),
-      partitions: parts.map(({ record: { partition } }) => partition),
+      atMs,
+      partitions: parts.map(({ partition }) => partition),
       committedAtMs: 0,
       sizes: [],
     };
     const write = await this.#ledgerAt(ledger, key);
     await this.onStep("begin", transaction);
     const earlier = await this.#begin(write.op, record);
-    if (earlier !== undefined) return await this.#repeat(earlier, parts);
+    if (earlier?.state === "committed") return await this.#repeat(earlier, parts);
+    if (earlier !== undefined)
+      return await this.#atOnce({ transaction: earlier.transaction, parts, actions, again: true }, write.op);
+    if (atOnce) return await this.#atOnce({ transaction, parts, actions, again: false }, write.op);
+    return await this.#inTwoPhases(write, key, record, parts, actions);
+  }
+
+  /** @param write absent: nothing of it is in the ledger */
+  async #atOnce(
+    { transaction, parts, actions, again }: Attempt,
+    write?: WriteLedger,
+  ): Promise<TransactionOutcome | undefined> {
+    await this.onStep("transact", transaction);
+    const [part] = parts;
+    const result =
+      part !== undefined && parts.length === 1
+        ? await transactAt(this.#reach, part, actions, transaction, again)
+        : await abandonAtAll(this.#reach, parts, transaction);
+    await this.onStep("transacted", transaction);
+    if ("sizes" in result) return { sizes: result.sizes, repeated: again && result.earlier };
+    // Where that fails the next one with this token does it.
+    if (write !== undefined) await forget(write, transaction).catch(() => undefined);
+    if ("refusals" in result) throw cancelled(result.refusals.map((refusal) => refusal ?? undefined));
+    return undefined;
+  }
+
+  async #inTwoPhases(
+    write: { readonly op: WriteLedger; readonly partition: number },
+    key: ItemKey,
+    record: LedgerRecord,
+    parts: readonly Part[],
+    actions: readonly Action[],
+  ): Promise<TransactionOutcome> {
+    const { transaction } = record;
     const ledgerPlace = { partition: write.partition, key: key.bytes };
     try {
       const prepared = await this.#prepare(parts, actions, transaction, ledgerPlace);
       const sizes = inOrder(
-        parts,
-        prepared.map((one) => one.sizes),
+        prepared.map(({ at, result }) => ({ at, values: result.sizes })),
         actions.length,
       );
       await this.onStep("decide", transaction);
-      const committedAtMs = timeOf(prepared.map(({ preparedAtMs }) => preparedAtMs));
+      const committedAtMs = timeOf(prepared.map(({ result }) => result.preparedAtMs));
       const decided = {
         ...record,
         atMs: Math.max(Date.now(), record.atMs),
@@ -123,21 +205,21 @@ export class Coordinator {
   async #parts(actions: readonly Action[]): Promise<Part[]> {
     const parts = new Map<number, Part>();
     for (const [i, { table, key }] of actions.entries()) {
-      const record = await this.#reach.atPartition(table, key.hash, async (found) => found);
-      const part = parts.get(record.partition) ?? { record, table, hash: key.hash, at: [] };
-      part.at.push(i);
-      parts.set(record.partition, part);
+      const { partition } = await this.#reach.atPartition(table, key.hash, async (found) => found);
+      const part = parts.get(partition) ?? { partition, table, places: [] };
+      part.places.push({ hash: key.hash, at: i });
+      parts.set(partition, part);
     }
     return [...parts.values()];
   }
 
-  /** Returns a committed transaction of the same request and token. @throws ApiError for another request, or one that is under way */
+  /** Returns an earlier attempt of the same request and token: one that is committed, or at once. @throws ApiError for another request, or one that is under way */
   async #begin(write: WriteLedger, record: LedgerRecord): Promise<LedgerRecord | undefined> {
     for (;;) {
       const earlier = await begin(write, record);
       if (earlier === undefined) return undefined;
       if (earlier.fingerprint !== record.fingerprint) throw new ApiError("IdempotentParameterMismatchException");
-      if (earlier.state === "committed") return earlier;
+      if (earlier.state !== "preparing") return earlier;
       if (record.atMs - earlier.atMs < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
       const committed = await cancel(write, earlier.transaction);
       if (committed !== undefined) return committed;
@@ -154,20 +236,22 @@ export class Coordinator {
     actions: readonly Action[],
     transaction: string,
     ledger: { readonly partition: number; readonly key: Uint8Array },
-  ): Promise<{ readonly preparedAtMs: number; readonly sizes: readonly ItemSizes[] }[]> {
+  ): Promise<At<Prepared>[]> {
     const results = await allEnded(
-      parts.map(async ({ table, hash, at }) => {
+      parts.map(async ({ table, places }) => {
         await this.onStep("prepare", transaction);
-        const asked = at.map((i) => ({ key: (actions[i] as Action).key.bytes, op: (actions[i] as Action).op }));
-        const result = await this.#reach.atPartition(table, hash, (record) =>
-          this.#reach.call(record, "prepare", { partition: record.partition, transaction, ledger, actions: asked }),
-        );
+        const result = await atPartitions(this.#reach, table, places, ({ partition, ...record }, at) => {
+          const asked = at.map((i) => ({ key: (actions[i] as Action).key.bytes, op: (actions[i] as Action).op }));
+          const request = { partition, transaction, ledger, actions: asked };
+          return this.#reach.call({ partition, ...record }, "prepare", request);
+        });
         await this.onStep("prepared", transaction);
         return result;
       }),
     );
-    if (results.some((result) => "refusals" in result)) throw cancelled(refusalsOf(parts, results, actions.length));
-    return results as Extract<PrepareResult, { readonly sizes: unknown }>[];
+    const all = results.flat();
+    if (all.some(({ result }) => "refusals" in result)) throw cancelled(refusalsOf(all, actions.length));
+    return all as At<Prepared>[];
   }
 
   async #decide(
@@ -192,9 +276,9 @@ export class Coordinator {
 
   async #finish(parts: readonly Part[], transaction: string, committedAtMs: number): Promise<void> {
     await allEnded(
-      parts.map(async ({ table, hash }) => {
+      parts.map(async (part) => {
         await this.onStep("finish", transaction);
-        await this.#resolve(table, hash, { transaction, committedAtMs });
+        await this.#resolve(part, { transaction, committedAtMs });
         await this.onStep("finished", transaction);
       }),
     );
@@ -205,15 +289,11 @@ export class Coordinator {
     await this.onStep("finish", transaction);
     const committed = await cancel(write, transaction).catch(() => undefined);
     if (committed !== undefined) return;
-    await Promise.allSettled(parts.map(({ table, hash }) => this.#resolve(table, hash, { transaction })));
+    await Promise.allSettled(parts.map((part) => this.#resolve(part, { transaction })));
   }
 
-  #resolve(
-    table: TableRecord,
-    hash: number,
-    request: { transaction: string; committedAtMs?: number },
-  ): Promise<unknown> {
-    return this.#reach.atPartition(table, hash, (record) =>
+  #resolve({ table, places }: Part, request: { transaction: string; committedAtMs?: number }): Promise<unknown> {
+    return atPartitions(this.#reach, table, places, (record) =>
       this.#reach.call(record, "resolve", { partition: record.partition, ...request }),
     );
   }
@@ -244,22 +324,18 @@ async function allEnded<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   });
 }
 
-function inOrder<T>(parts: readonly Part[], values: readonly (readonly T[])[], count: number): T[] {
+function inOrder<T>(some: readonly { readonly at: readonly number[]; readonly values: readonly T[] }[], count: number) {
   const all = new Array<T>(count);
-  for (const [p, { at }] of parts.entries())
-    for (const [i, position] of at.entries()) all[position] = values[p]?.[i] as T;
+  for (const { at, values } of some) for (const [i, position] of at.entries()) all[position] = values[i] as T;
   return all;
 }
 
-function refusalsOf(
-  parts: readonly Part[],
-  results: readonly PrepareResult[],
-  count: number,
-): (ApiErrorData | undefined)[] {
-  const refusals = results.map((result, p) =>
-    "refusals" in result ? result.refusals : (parts[p] as Part).at.map(() => null),
-  );
-  return inOrder(parts, refusals, count).map((refusal) => refusal ?? undefined);
+function refusalsOf(results: readonly At<PrepareResult>[], count: number): (ApiErrorData | undefined)[] {
+  const refusals = results.map(({ at, result }) => ({
+    at,
+    values: "refusals" in result ? result.refusals : at.map(() => null),
+  }));
+  return inOrder(refusals, count).map((refusal) => refusal ?? undefined);
 }
 
 /** It took so long that another one took it for lost and cancelled it. */

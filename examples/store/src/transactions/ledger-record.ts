@@ -5,7 +5,7 @@ import type { AttributeValue, Item, ItemKey, TableDefinition } from "../api/mode
  * The ledger is a table that no client can name or see. It has one item for each transaction that was begun: under the client's token, so that a token
  * stands for one request, whatever that was about and whichever router it came to.
  *
- * `id` the token, `txn` this attempt, `state` P (being prepared) or C (committed), `request` the request's fingerprint, `at` when it was begun or committed
+ * `id` the token, `txn` this attempt, `state` P (being prepared), C (committed) or O (at once: its one partition knows what became of it), `request` the request's fingerprint, `at` when it was begun or committed
  * (Unix ms), `parts` its partitions, `time` the transaction's time, `sizes` what each item weighs afterwards.
  *
  * An attempt that has no item was cancelled, or is finished and was forgotten: cancelling is deleting, and only what is being prepared can be.
@@ -13,13 +13,17 @@ import type { AttributeValue, Item, ItemKey, TableDefinition } from "../api/mode
 export interface LedgerRecord {
   readonly id: string;
   readonly transaction: string;
-  readonly state: "preparing" | "committed";
+  readonly state: "preparing" | "committed" | "at-once";
   readonly fingerprint: string;
   readonly atMs: number;
   readonly partitions: readonly number[];
   readonly committedAtMs: number;
   readonly sizes: readonly number[];
 }
+
+const STATES = { preparing: "P", committed: "C", "at-once": "O" } as const;
+
+export const stateText = (state: LedgerRecord["state"]): string => STATES[state];
 
 /** An attempt that has been preparing for so long has lost its coordinator. To take a slow one for lost costs it the attempt, and nothing else. */
 export const COORDINATOR_LOST_MS = 5_000;
@@ -45,7 +49,7 @@ export function ledgerItem(record: LedgerRecord): Item {
   return {
     id: { S: record.id },
     txn: { S: record.transaction },
-    state: { S: record.state === "preparing" ? "P" : "C" },
+    state: { S: stateText(record.state) },
     request: { S: record.fingerprint },
     at: { N: String(record.atMs) },
     parts: numbers(record.partitions),
@@ -61,7 +65,7 @@ export function ledgerRecord(item: Item): LedgerRecord {
   return {
     id: text("id"),
     transaction: text("txn"),
-    state: text("state") === "P" ? "preparing" : "committed",
+    state: text("state") === "P" ? "preparing" : text("state") === "C" ? "committed" : "at-once",
     fingerprint: text("request"),
     atMs: number(item.at),
     partitions: list("parts"),

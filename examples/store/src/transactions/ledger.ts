@@ -4,7 +4,7 @@ import { itemBytes } from "../api/size.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import type { WriteResult } from "../storage-node/writer.js";
-import { type LedgerRecord, ledgerItem, ledgerRecord } from "./ledger-record.js";
+import { type LedgerRecord, ledgerItem, ledgerRecord, stateText } from "./ledger-record.js";
 
 /** One write of the ledger's item, at the leader of its partition. */
 export type WriteLedger = (op: NodeWriteOp) => Promise<WriteResult>;
@@ -19,7 +19,8 @@ const is = (name: string, value: string): Condition => ({
   right: { kind: "value", value: { S: value } },
 });
 const both = (left: Condition, right: Condition): Condition => ({ kind: "and", left, right });
-const isPreparing = (transaction: string): Condition => both(is("txn", transaction), is("state", "P"));
+const isPreparing = (transaction: string): Condition =>
+  both(is("txn", transaction), is("state", stateText("preparing")));
 const set = (name: string, item: Item): UpdateAction => ({
   kind: "set",
   path: [name],
@@ -75,7 +76,7 @@ export async function cancel(write: WriteLedger, transaction: string): Promise<L
   return there?.transaction === transaction && there.state === "committed" ? there : undefined;
 }
 
-/** Forgets a committed attempt, all of whose partitions have made it so. */
+/** Forgets an attempt that nobody needs to know of any more: one that all its partitions have made so, or one at once that has ended without an effect. */
 export async function forget(write: WriteLedger, transaction: string): Promise<void> {
   await refusedBy(write, { kind: "delete", condition: is("txn", transaction), returnValues: "NONE" });
 }

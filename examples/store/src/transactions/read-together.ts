@@ -3,6 +3,7 @@ import type { ItemKey, TableRecord } from "../api/model.js";
 import { cancelled } from "../api/transactions.js";
 import type { VersionedItems } from "../storage-node/participant.js";
 import type { Reach } from "./coordinator.js";
+import { atPartitions, type Place } from "./places.js";
 
 type Reached = Pick<Reach, "atPartition" | "call">;
 
@@ -13,11 +14,17 @@ interface Get {
 
 type ReadItem = VersionedItems["items"][number];
 
-interface Round {
+/** One of the items as it was in one round, with what its partition said of itself. */
+interface Seen extends Pick<VersionedItems, "slot" | "lastDeleteSlot"> {
   readonly partition: number;
-  readonly read: VersionedItems;
-  /** Positions among the gets. */
-  readonly at: readonly number[];
+  readonly item: ReadItem;
+}
+
+interface Round {
+  /** One for each of the gets. */
+  readonly seen: readonly Seen[];
+  /** All of it as of one slot of one partition. */
+  readonly isOneMoment: boolean;
 }
 
 /** Rounds of reading before those who write are said to be in the way; the pauses between them add up to about a quarter of a second. */
@@ -32,13 +39,13 @@ const PAUSE_MS = 2;
  * @throws ApiError TransactionCanceledException where that does not come about
  */
 export async function readTogether(reach: Reached, gets: readonly Get[]): Promise<ReadItem[]> {
-  let last: Round[] | undefined;
+  let last: Round | undefined;
   let conflicts = new Set<number>();
   for (let i = 0; i < ROUNDS_MAX; i++) {
     const round = await readAll(reach, gets);
     conflicts = conflictsOf(round, last);
-    const isWhole = last !== undefined || round.length === 1;
-    if (isWhole && conflicts.size === 0) return inOrder(round, gets.length);
+    const isWhole = last !== undefined || round.isOneMoment;
+    if (isWhole && conflicts.size === 0) return round.seen.map(({ item }) => item);
     last = round;
     if (i > 0 || conflicts.size > 0) await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** i));
   }
@@ -46,50 +53,45 @@ export async function readTogether(reach: Reached, gets: readonly Get[]): Promis
   throw cancelled(gets.map((_, i) => (conflicts.has(i) ? refusal : undefined)));
 }
 
-async function readAll(reach: Reached, gets: readonly Get[]): Promise<Round[]> {
-  const parts = new Map<number, { table: TableRecord; hash: number; at: number[] }>();
+async function readAll(reach: Reached, gets: readonly Get[]): Promise<Round> {
+  const parts = new Map<number, { table: TableRecord; places: Place[] }>();
   for (const [i, { table, key }] of gets.entries()) {
     const { partition } = await reach.atPartition(table, key.hash, async (record) => record);
-    const part = parts.get(partition) ?? { table, hash: key.hash, at: [] };
-    part.at.push(i);
+    const part = parts.get(partition) ?? { table, places: [] };
+    part.places.push({ hash: key.hash, at: i });
     parts.set(partition, part);
   }
-  return await Promise.all(
-    [...parts.values()].map(({ table, hash, at }) =>
-      reach.atPartition(table, hash, async (record) => {
+  const read = await Promise.all(
+    [...parts.values()].map(({ table, places }) =>
+      atPartitions(reach, table, places, async (record, at) => {
         const keys = at.map((i) => (gets[i] as Get).key.bytes);
         const { partition } = record;
-        return { partition, at, read: await reach.call(record, "getVersioned", { partition, keys }) };
+        return { partition, read: await reach.call(record, "getVersioned", { partition, keys }) };
       }),
     ),
   );
+  const seen = new Array<Seen>(gets.length);
+  const all = read.flat();
+  for (const { at, result } of all) {
+    const { partition, read } = result;
+    for (const [i, position] of at.entries()) seen[position] = { ...read, partition, item: read.items[i] as ReadItem };
+  }
+  return { seen, isOneMoment: all.length === 1 };
 }
 
-/** Which items are prepared now, or have changed since the last round. */
-function conflictsOf(round: readonly Round[], last: readonly Round[] | undefined): Set<number> {
+/** Which items are prepared now, or have changed since the last round, or lie elsewhere. */
+function conflictsOf({ seen }: Round, last: Round | undefined): Set<number> {
   const conflicts = new Set<number>();
-  for (const [r, { partition, read, at }] of round.entries()) {
-    const before = last?.[r];
-    for (const [i, position] of at.entries()) {
-      const item = read.items[i] as ReadItem;
-      const was = before?.read.items[i];
-      const moved = before !== undefined && before.partition !== partition;
-      if (item.prepared || moved || (before !== undefined && was !== undefined && hasChanged(was, item, before, read)))
-        conflicts.add(position);
-    }
+  for (const [position, now] of seen.entries()) {
+    const before = last?.seen[position];
+    if (now.item.prepared || (before !== undefined && hasChanged(before, now))) conflicts.add(position);
   }
   return conflicts;
 }
 
-function hasChanged(was: ReadItem, is: ReadItem, before: Round, now: VersionedItems): boolean {
-  if (was.slot !== is.slot) return true;
+function hasChanged(was: Seen, is: Seen): boolean {
+  // Slots are those of one log.
+  if (was.partition !== is.partition || was.item.slot !== is.item.slot) return true;
   // There was none and there is none: one may have come and gone.
-  return is.json === undefined && now.lastDeleteSlot > before.read.slot;
-}
-
-function inOrder(round: readonly Round[], count: number): ReadItem[] {
-  const items = new Array<ReadItem>(count);
-  for (const { read, at } of round)
-    for (const [i, position] of at.entries()) items[position] = read.items[i] as ReadItem;
-  return items;
+  return is.item.json === undefined && is.lastDeleteSlot > was.slot;
 }

@@ -51,9 +51,10 @@ export class Recovery {
   async #round(): Promise<boolean> {
     let more = false;
     for (const host of [...this.#options.partitions()]) {
-      if (!host.group.leadership().ready) continue;
+      if (!host.group.leadership().ready || !host.serves) continue;
       // One that fails is looked at again in the next round, and does not hold up the others.
       more = (await this.#settleAll(host).catch(() => false)) || more;
+      more = (await host.atOnce.forgetOld(this.#options.nowMs()).catch(() => false)) || more;
       if (this.#isLedger(host)) more = (await this.#forgetOld(host).catch(() => false)) || more;
     }
     return more;
@@ -69,7 +70,11 @@ export class Recovery {
   }
 
   async #settle({ partition, participant }: PartitionHost, { transaction, ledger }: HeldLock): Promise<void> {
-    const place = this.#options.view.partitions.get(ledger.partition);
+    // By its key: the partition where the record was written may have been split.
+    const { view } = this.#options;
+    const tableId = view.tables.get(LEDGER_TABLE)?.tableId;
+    const hash = Buffer.from(ledger.key).readUInt32BE(0);
+    const place = tableId === undefined ? undefined : view.partitionAt(tableId, hash);
     if (place === undefined) return;
     const committed = await cancel(this.#writeTo(place, ledger.key), transaction);
     const request = committed === undefined ? {} : { committedAtMs: committed.committedAtMs };
@@ -111,15 +116,13 @@ export class Recovery {
 
   async #forget(write: WriteLedger, record: LedgerRecord): Promise<void> {
     const { transaction } = record;
+    if (record.state === "at-once") return await forget(write, transaction);
     const committed = record.state === "committed" ? record : await cancel(write, transaction);
     if (committed === undefined) return;
     const { committedAtMs } = committed;
-    for (const partition of committed.partitions) {
-      const place = this.#options.view.partitions.get(partition);
-      // Its table was deleted, and what was prepared there with it.
-      if (place === undefined) continue;
-      await this.#calls.call(partition, place.members, "resolve", { partition, transaction, committedAtMs });
-    }
+    // Where a table was deleted, there is none, and what was prepared there went with it.
+    for (const { partition, members } of committed.partitions.flatMap((one) => this.#options.view.heirsOf(one)))
+      await this.#calls.call(partition, members, "resolve", { partition, transaction, committedAtMs });
     await forget(write, transaction);
   }
 

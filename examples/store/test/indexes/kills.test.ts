@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { NODE_IDS } from "../../src/control/fleet.js";
 import type { ProcessFleet } from "../../src/control/process-fleet.js";
 import { expectInAllReplicas } from "../support/replicas.js";
+import { beginAnySplit, splitDone } from "../support/splits.js";
 import { client, eventually, openStore, temporaryDir } from "../support/store.js";
 import { toldRandom } from "../support/workload.js";
 import { converged, createIndexedTable, createLateIndex, INDEXES, LATE, writeSomething } from "./convergence.js";
@@ -12,7 +13,7 @@ const KILLS = 4;
 /** Between two kills so much is written. */
 const PROGRESS = 25;
 
-test("nodes are killed while items are written and an index is made: each index comes to be what the items say", {
+test("nodes are killed while items are written, an index is made and partitions split: each index comes to be what the items say", {
   timeout: 120_000,
 }, async () => {
   const random = toldRandom();
@@ -23,6 +24,7 @@ test("nodes are killed while items are written and an index is made: each index 
   let running = true;
   try {
     await createIndexedTable(dynamo, "killed");
+    const splitting = new Map<number, string | undefined>();
     let written = 0;
     const clients = Array.from({ length: CLIENTS }, async (_, i) => {
       const own = random.fork(`client-${i}`);
@@ -38,6 +40,10 @@ test("nodes are killed while items are written and an index is made: each index 
       const before = written;
       const node = random.pick(NODE_IDS);
       await eventually(`${node} runs`, () => fleet.pidOf(node) !== undefined);
+      // The table's own, and those of an index.
+      const index = kills % 2 === 1 ? INDEXES[0]?.name : undefined;
+      const begun = await beginAnySplit(store, random, "killed", index);
+      if (begun !== undefined) splitting.set(begun, index);
       fleet.kill(node);
       if (kills === 1) {
         await eventually("the late index is begun", () =>
@@ -53,6 +59,8 @@ test("nodes are killed while items are written and an index is made: each index 
     running = false;
     await Promise.all(clients);
     await eventually("all nodes run again", () => NODE_IDS.every((node) => fleet.pidOf(node) !== undefined));
+    for (const [partition, index] of splitting) await splitDone(store, "killed", partition, index);
+    expect(splitting.size).toBeGreaterThan(1);
     await active(dynamo, "killed");
     expect(await converged(dynamo, "killed", [...INDEXES, LATE])).toBeGreaterThan(10);
     await expectInAllReplicas(fleet, new Map());

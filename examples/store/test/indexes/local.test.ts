@@ -66,8 +66,8 @@ describe("a local secondary index", () => {
       IndexName: "by-stage",
       KeySchema: keys(["customer", "stage"]),
       Projection: { ProjectionType: "INCLUDE", NonKeyAttributes: ["amount"] },
-      IndexSizeBytes: 0,
-      ItemCount: 0,
+      IndexSizeBytes: 105,
+      ItemCount: 3,
       IndexArn: "arn:aws:dynamodb:local:000000000000:table/orders/index/by-stage",
     });
     expect(Table?.AttributeDefinitions).toHaveLength(4);

@@ -8,22 +8,29 @@ import {
   BatchGetRequest,
   BatchPutRequest,
   BatchWriteCommand,
+  ConditionCheck,
   DeleteItemCommand,
+  DeleteTransaction,
   Entity,
   executeBatchGet,
   executeBatchWrite,
+  executeTransactGet,
+  executeTransactWrite,
   GetItemCommand,
+  GetTransaction,
   item,
   list,
   map,
   number,
   PutItemCommand,
+  PutTransaction,
   QueryCommand,
   ScanCommand,
   set,
   string,
   Table,
   UpdateItemCommand,
+  UpdateTransaction,
 } from "dynamodb-toolbox";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTable, wholeStore } from "../router/harness.js";
@@ -37,6 +44,14 @@ function library() {
     documentClient: DynamoDBDocumentClient.from(h.client),
     partitionKey: { name: "shelf", type: "string" },
     sortKey: { name: "number", type: "number" },
+    indexes: {
+      byGenre: {
+        type: "global",
+        partitionKey: { name: "genre", type: "string" },
+        sortKey: { name: "number", type: "number" },
+      },
+      byTitle: { type: "local", sortKey: { name: "title", type: "string" } },
+    },
   });
   const book = new Entity({
     name: "book",
@@ -65,6 +80,28 @@ beforeAll(() =>
     AttributeDefinitions: [
       { AttributeName: "shelf", AttributeType: "S" },
       { AttributeName: "number", AttributeType: "N" },
+      { AttributeName: "genre", AttributeType: "S" },
+      { AttributeName: "title", AttributeType: "S" },
+    ],
+    LocalSecondaryIndexes: [
+      {
+        IndexName: "byTitle",
+        KeySchema: [
+          { AttributeName: "shelf", KeyType: "HASH" },
+          { AttributeName: "title", KeyType: "RANGE" },
+        ],
+        Projection: { ProjectionType: "ALL" },
+      },
+    ],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: "byGenre",
+        KeySchema: [
+          { AttributeName: "genre", KeyType: "HASH" },
+          { AttributeName: "number", KeyType: "RANGE" },
+        ],
+        Projection: { ProjectionType: "ALL" },
+      },
     ],
     BillingMode: "PAY_PER_REQUEST",
   }),
@@ -158,5 +195,61 @@ describe("DynamoDB-Toolbox", () => {
       })
       .send();
     expect(scanned.Items?.map(({ pages }) => pages)).toEqual([20, 21, 22, 23]);
+  });
+
+  it("finds books by a global and a local index", async () => {
+    const { books, book } = library();
+    const put = (number: number, title: string, genre?: "novel" | "science") =>
+      book
+        .build(PutItemCommand)
+        .item({ shelf: "G", number, title, ...(genre && { genre }) })
+        .send();
+    await put(3, "Atoms", "science");
+    await put(1, "Zebras", "science");
+    await put(2, "Moby-Dick", "novel");
+    await put(4, "Letters");
+    const science = async () => {
+      const query = books.build(QueryCommand).entities(book).query({ index: "byGenre", partition: "science" });
+      return (await query.send()).Items?.map(({ title }) => title);
+    };
+    await expect.poll(science).toEqual(["Zebras", "Atoms"]);
+    const { Items } = await books
+      .build(QueryCommand)
+      .entities(book)
+      .query({ index: "byTitle", partition: "G", range: { lt: "N" } })
+      .options({ consistent: true })
+      .send();
+    expect(Items?.map(({ number }) => number)).toEqual([3, 4, 2]);
+  });
+
+  it("writes and reads in transactions, all or nothing", async () => {
+    const { book } = library();
+    const key = (number: number) => ({ shelf: "T", number });
+    for (const number of [1, 2])
+      await book
+        .build(PutItemCommand)
+        .item({ ...key(number), title: `Volume ${number}` })
+        .send();
+    const lend = (reader: string) =>
+      executeTransactWrite(
+        book.build(PutTransaction).item({ ...key(10), title: `lent to ${reader}`, loans: [reader] }),
+        book
+          .build(UpdateTransaction)
+          .item({ ...key(1), loans: $append([reader]) })
+          .options({ condition: { size: "loans", lt: 1 } }),
+        book.build(ConditionCheck).key(key(2)).condition({ attr: "title", exists: true }),
+        book.build(DeleteTransaction).key(key(3)),
+      );
+    await lend("ada");
+    await expect(lend("mary")).rejects.toMatchObject({
+      name: "TransactionCanceledException",
+      CancellationReasons: [{ Code: "None" }, { Code: "ConditionalCheckFailed" }, { Code: "None" }, { Code: "None" }],
+    });
+    const { Responses } = await executeTransactGet(
+      book.build(GetTransaction).key(key(1)),
+      book.build(GetTransaction).key(key(10)),
+      book.build(GetTransaction).key(key(3)),
+    );
+    expect(Responses?.map(({ Item }) => Item?.loans)).toEqual([["ada"], ["ada"], undefined]);
   });
 });

@@ -21,7 +21,7 @@ const schema = new dynamoose.Schema(
   {
     house: { type: String, hashKey: true },
     night: { type: Number, rangeKey: true },
-    name: { type: String, required: true },
+    name: { type: String, required: true, index: { name: "byName", type: "global", rangeKey: "night" } },
     beds: { type: Number, default: 1, validate: (beds) => (beds as number) > 0 },
     wishes: { type: Array, schema: [String] },
     address: { type: Object, schema: { street: String, since: Date } },
@@ -117,5 +117,43 @@ describe("Dynamoose", () => {
     expect([...page, ...next].map(({ night }) => night)).toEqual(nights.map(({ night }) => night));
     await Guests.batchDelete(nights.map(({ house, night }) => ({ house, night })));
     expect(await Guests.query("house").eq("lodge").consistent().exec()).toHaveLength(0);
+  });
+
+  it("finds guests by a global index, which it created with its table", async () => {
+    const { Table } = await h.client.send(new DescribeTableCommand({ TableName: "guests" }));
+    expect(Table?.GlobalSecondaryIndexes).toMatchObject([{ IndexName: "byName", IndexStatus: "ACTIVE" }]);
+    await Guests.batchPut([5, 3, 4].map((night) => ({ house: `house ${night}`, night, name: "Grace" })));
+    const nights = async () =>
+      (await Guests.query("name").eq("Grace").using("byName").exec()).map(({ night }) => night);
+    await expect.poll(nights).toEqual([3, 4, 5]);
+    await Guests.update({ house: "house 4", night: 4 }, { name: "Mary" });
+    await expect.poll(nights).toEqual([3, 5]);
+  });
+
+  it("writes and reads in transactions, all or nothing", async () => {
+    await Guests.create({ house: "hotel", night: 1, name: "Ada", beds: 1 });
+    const move = (night: number) =>
+      dynamoose.transaction([
+        Guests.transaction.create({ house: "hotel", night, name: "Ada", beds: 1 }),
+        Guests.transaction.update({ house: "hotel", night: 1 }, { $ADD: { beds: 1 } }),
+        Guests.transaction.condition(
+          { house: "hotel", night: 1 },
+          new dynamoose.Condition().where("paid").not().exists(),
+        ),
+      ]);
+    // The service takes an item once.
+    await expect(move(2)).rejects.toMatchObject({ name: "ValidationException" });
+    const extend = (night: number) =>
+      dynamoose.transaction([
+        Guests.transaction.create({ house: "hotel", night, name: "Ada", beds: 1 }),
+        Guests.transaction.update({ house: "hotel", night: 1 }, { $ADD: { beds: 1 } }),
+      ]);
+    await extend(2);
+    await expect(extend(2)).rejects.toMatchObject({ name: "TransactionCanceledException" });
+    const both = (await dynamoose.transaction([
+      Guests.transaction.get({ house: "hotel", night: 1 }),
+      Guests.transaction.get({ house: "hotel", night: 2 }),
+    ])) as unknown as Guest[];
+    expect(both.map(({ beds }) => beds)).toEqual([2, 1]);
   });
 });

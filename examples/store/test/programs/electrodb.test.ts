@@ -24,7 +24,14 @@ function planner() {
         },
         details: { type: "map", properties: { estimate: { type: "number" }, note: { type: "string" } } },
       },
-      indexes: { primary: { pk: { field: "pk", composite: ["project"] }, sk: { field: "sk", composite: ["id"] } } },
+      indexes: {
+        primary: { pk: { field: "pk", composite: ["project"] }, sk: { field: "sk", composite: ["id"] } },
+        byStatus: {
+          index: "gsi1",
+          pk: { field: "gsi1pk", composite: ["status"] },
+          sk: { field: "gsi1sk", composite: ["project", "id"] },
+        },
+      },
     },
     configuration,
   );
@@ -35,6 +42,7 @@ function planner() {
         project: { type: "string", required: true },
         email: { type: "string", required: true },
         name: { type: "string" },
+        tasks: { type: "number" },
       },
       indexes: {
         primary: {
@@ -46,7 +54,7 @@ function planner() {
     },
     configuration,
   );
-  return { tasks, people, service: new Service({ people }, configuration) };
+  return { tasks, people, service: new Service({ people, tasks }, configuration) };
 }
 
 beforeAll(() =>
@@ -59,6 +67,18 @@ beforeAll(() =>
     AttributeDefinitions: [
       { AttributeName: "pk", AttributeType: "S" },
       { AttributeName: "sk", AttributeType: "S" },
+      { AttributeName: "gsi1pk", AttributeType: "S" },
+      { AttributeName: "gsi1sk", AttributeType: "S" },
+    ],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: "gsi1",
+        KeySchema: [
+          { AttributeName: "gsi1pk", KeyType: "HASH" },
+          { AttributeName: "gsi1sk", KeyType: "RANGE" },
+        ],
+        Projection: { ProjectionType: "ALL" },
+      },
     ],
     BillingMode: "PAY_PER_REQUEST",
   }),
@@ -157,5 +177,55 @@ describe("ElectroDB", () => {
     await tasks.delete(many.map(({ project, id }) => ({ project, id }))).go();
     expect((await tasks.query.primary({ project: "mars" }).go({ pages: "all", consistent: true })).data).toEqual([]);
     await expect(tasks.remove({ project: "mars", id: "t01" }).go()).rejects.toThrow("The conditional request failed");
+  });
+
+  it("finds items by a global index, which follows them as they change", async () => {
+    const { tasks } = planner();
+    const ids = ["a", "b", "c", "d"];
+    await tasks.put(ids.map((id) => ({ project: "venus", id, title: `task ${id}` }))).go();
+    await tasks.patch({ project: "venus", id: "c" }).set({ status: "done" }).go();
+    await tasks.remove({ project: "venus", id: "a" }).go();
+    const found = async (status: "open" | "done") =>
+      (await tasks.query.byStatus({ status, project: "venus" }).go({ pages: "all" })).data.map(({ id }) => id);
+    await expect.poll(() => found("open")).toEqual(["b", "d"]);
+    await expect.poll(() => found("done")).toEqual(["c"]);
+  });
+
+  it("writes and reads in transactions, all or nothing", async () => {
+    const { tasks, people, service } = planner();
+    const person = { project: "titan", email: "ada@example.test" };
+    await people.put({ ...person, name: "Ada", tasks: 0 }).go();
+    const assign = (id: string) =>
+      service.transaction
+        .write(({ tasks, people }) => [
+          tasks.create({ project: "titan", id, title: `for Ada: ${id}` }).commit(),
+          people
+            .patch(person)
+            .add({ tasks: 1 })
+            .where(({ tasks }, { lt }) => lt(tasks, 2))
+            .commit({ response: "all_old" }),
+        ])
+        .go();
+    expect((await assign("t1")).canceled).toBe(false);
+    const twice = await assign("t1");
+    expect(twice.canceled).toBe(true);
+    expect(twice.data.map(({ rejected, code }) => [rejected, code])).toEqual([
+      [true, "ConditionalCheckFailed"],
+      [false, "None"],
+    ]);
+    expect((await assign("t2")).canceled).toBe(false);
+    const full = await assign("t3");
+    expect(full.data.map(({ code }) => code)).toEqual(["None", "ConditionalCheckFailed"]);
+    expect(full.data[1]?.item).toMatchObject({ name: "Ada", tasks: 2 });
+
+    const both = await service.transaction
+      .get(({ tasks, people }) => [
+        people.get(person).commit(),
+        tasks.get({ project: "titan", id: "t2" }).commit(),
+        tasks.get({ project: "titan", id: "t3" }).commit(),
+      ])
+      .go();
+    expect(both.data.map(({ item }) => item)).toMatchObject([{ tasks: 2 }, { title: "for Ada: t2" }, null]);
+    expect((await tasks.get({ project: "titan", id: "t3" }).go({ consistent: true })).data).toBeNull();
   });
 });

@@ -53,7 +53,7 @@ export function wholeStore(): Subject {
   let close = async () => {};
   beforeAll(async () => {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-router-"));
-    const store = await Store.open({ dir, port: 0, mode: "single" });
+    const store = await Store.open({ dir, port: 0, mode: "single", partitionsPerTable: 4 });
     connect(subject, store.router.port);
     close = async () => {
       await store.close();

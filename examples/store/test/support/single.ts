@@ -30,7 +30,7 @@ export function singleStore(options: Partial<StoreOptions> = {}): SingleStore {
     },
   } as SingleStore;
   async function open(): Promise<void> {
-    single.store = await Store.open({ ...options, dir: single.dir, port: 0, mode: "single" });
+    single.store = await Store.open({ partitionsPerTable: 4, ...options, dir: single.dir, port: 0, mode: "single" });
     single.dynamo = client(single.store.endpoint);
     single.documents = DynamoDBDocumentClient.from(single.dynamo);
   }

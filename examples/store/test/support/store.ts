@@ -37,7 +37,7 @@ export async function createKeyTable(dynamo: DynamoDBClient, name: string): Prom
 }
 
 export function openStore(options: StoreOptions): Promise<Store> {
-  return Store.open({ port: 0, nodeProgram, nodeExecArgv: [], ...options });
+  return Store.open({ port: 0, nodeProgram, nodeExecArgv: [], partitionsPerTable: 4, ...options });
 }
 
 /** Resolves when `holds` does, looking again every 50 ms; rejects, saying what was waited for, at the deadline. */

@@ -1,6 +1,6 @@
 import type { BondMessage, Release } from "./bonds.js";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.js";
-import { readBallot, readBond, writeBallot, writeBond } from "./codec.js";
+import { readBallot, readBond, writeBallot, writeBond } from "./codec-parts.js";
 import { PaxosError } from "./errors.js";
 
 const bondMessageVersion = 1;

@@ -46,8 +46,6 @@ export interface BondView {
   heardFrom(leader: string): BondId | undefined;
   /** Until when a grant runs that was given to `leader` in `bond`: a lease from the last beat, and never longer than the bond. */
   boundUntilMs(leader: string, bond: BondId): number;
-  /** Whether `peer` has ever echoed us: it knows what a bond is. */
-  knows(peer: string): boolean;
   /** In which bond `peer` echoes us now; undefined when it does not. */
   echoedBy(peer: string): BondId | undefined;
   /** When, by our clock, the newest beat was sent that `peer` has echoed in `bond`. */
@@ -132,10 +130,6 @@ export class Bonds implements BondView {
     const incoming = this.#incoming.get(leader);
     if (incoming?.turn === bond.turn) return incoming.heardMs + this.#options.leaseMs;
     return this.#brokenUntilMs.get(leader) ?? Number.NEGATIVE_INFINITY;
-  }
-
-  knows(peer: string): boolean {
-    return this.#outgoing.get(peer)?.bond !== undefined;
   }
 
   echoedBy(peer: string): BondId | undefined {

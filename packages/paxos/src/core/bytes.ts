@@ -30,6 +30,46 @@ export class ByteWriter {
     this.#bytes[at] = (this.#bytes[at] as number) | (1 << bit);
   }
 
+  /** Starts again from nothing; a buffer that has become larger than `keptBytesMax` is given up. */
+  clear(keptBytesMax: number): void {
+    this.#length = 0;
+    if (this.#bytes.length <= keptBytesMax) return;
+    this.#bytes = new Uint8Array(keptBytesMax);
+    this.#view = undefined;
+  }
+
+  /** A view on what was written, good until something else is; the writer starts again from nothing. */
+  lend(): Uint8Array {
+    const lent = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    return lent;
+  }
+
+  /** What stands from `from` to `to`, into `target` from `at` on. */
+  copyTo(target: Uint8Array, at: number, from: number, to: number): void {
+    if (to - from > 64) {
+      target.set(this.#bytes.subarray(from, to), at);
+      return;
+    }
+    for (let i = from, put = at; i < to; i++) target[put++] = this.#bytes[i] as number;
+  }
+
+  /** Makes room for 32 bits, to be filled in by `fillUint32`. Returns where. */
+  skipUint32(): number {
+    this.#room(4);
+    this.#length += 4;
+    return this.#length - 4;
+  }
+
+  /** Little-endian. */
+  fillUint32(at: number, value: number): void {
+    const bytes = this.#bytes;
+    bytes[at] = value;
+    bytes[at + 1] = value >>> 8;
+    bytes[at + 2] = value >>> 16;
+    bytes[at + 3] = value >>> 24;
+  }
+
   byte(value: number): void {
     this.#room(1);
     this.#bytes[this.#length++] = value;
@@ -117,6 +157,15 @@ export class ByteReader {
 
   get left(): number {
     return this.#bytes.length - this.#offset;
+  }
+
+  /** Bytes of their own, whatever becomes of those that are read. */
+  ownBlob(): Uint8Array {
+    const length = this.varint();
+    const start = this.#advance(length);
+    const copy = new Uint8Array(length);
+    if (length > 0) copy.set(this.#bytes.subarray(start, start + length));
+    return copy;
   }
 
   byte(): number {

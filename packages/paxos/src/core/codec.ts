@@ -1,17 +1,26 @@
 import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
-import type { BondId } from "./bond-id.js";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.js";
+import {
+  readBallot,
+  readBond,
+  readRank,
+  readStamp,
+  writeBallot,
+  writeBond,
+  writeRank,
+  writeStamp,
+} from "./codec-parts.js";
 import { readPosition, writePosition } from "./configuration.js";
 import { PaxosError } from "./errors.js";
-import type { Message, Rank } from "./messages.js";
+import type { Message } from "./messages.js";
 import type { Entry, EntryKind } from "./types.js";
 
 /**
  * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
  * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry, 3 only for the question of
- * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 only for groups that sleep.
+ * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 and 6 only for groups that sleep.
  */
-export const MESSAGE_VERSION = 5;
+export const MESSAGE_VERSION = 6;
 const MESSAGE_VERSION_MIN = 1;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
@@ -45,28 +54,58 @@ const ONCE = 8;
 
 const shared = new ByteWriter(4096);
 const sharedKept = 256 << 10;
+/** A single command of a smaller message is copied by itself. */
+const smallBytesMax = 4 << 10;
 
 /**
  * The bytes of one message, without checksum (the frame around it has that). The buffer is the caller's.
  */
 export function encodeMessage(message: Message): Uint8Array {
-  // One scratch buffer for all: it never leaves this function, and a very large message gets its own.
-  const large =
-    "entries" in message && message.entries.reduce((sum, entry) => sum + entry.command.length, 0) > sharedKept;
-  const out = large ? new ByteWriter(sharedKept * 2) : shared;
+  // One scratch buffer for all: it never leaves this function, and does not stay large.
+  writeMessage(shared, message);
+  const bytes = shared.take();
+  if (bytes.length > sharedKept) shared.clear(sharedKept);
+  return bytes;
+}
+
+/** The same, behind what `out` holds already. */
+export function writeMessage(out: ByteWriter, message: Message): void {
   const version = versionOf(message);
   out.byte(version);
   out.byte(TYPES.indexOf(message.type) + 1);
   writeBody(out, message, version);
-  return out.take();
 }
 
 function versionOf(message: Message): number {
-  if (message.type === "sleep" || message.type === "asleep") return 5;
-  if ("entries" in message && message.entries.some(({ kind }) => kind === "once")) return 4;
-  if (message.type === "doubt" || message.type === "standing") return 3;
-  if (message.type === "promised" && message.floor !== undefined) return 3;
-  return "entries" in message && message.entries.some(({ kind }) => kind === "config") ? 2 : 1;
+  switch (message.type) {
+    case "ack":
+    case "heartbeat":
+      return 1;
+    case "sleep":
+      return message.bond === undefined ? 5 : 6;
+    case "asleep":
+      return 5;
+    case "doubt":
+    case "standing":
+      return 3;
+    case "promised":
+      return Math.max(message.floor === undefined ? 1 : 3, versionFor(message.entries));
+    case "sync":
+    case "accept":
+    case "learn":
+      return versionFor(message.entries);
+    default:
+      return 1;
+  }
+}
+
+function versionFor(entries: readonly Entry[]): number {
+  let version = 1;
+  for (const { kind } of entries) {
+    if (kind === "once") return 4;
+    if (kind === "config") version = 2;
+  }
+  return version;
 }
 
 /**
@@ -181,6 +220,7 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
     case "sleep":
       writeStamp(out, m);
       out.varint(m.logEnd);
+      if (m.bond !== undefined) writeBond(out, m.bond);
       return;
     case "asleep":
       writeBallot(out, m.ballot);
@@ -226,16 +266,17 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       return { type, ...stamp, prevSlot, prevBallot, entries: readFollowing(input, stamp.ballot, prevSlot, given) };
     }
     case "accept": {
-      const stamp = readStamp(input);
+      const { ballot, round, sentMs, chosenThrough } = readStamp(input);
       const prevSlot = input.varint();
-      return { type, ...stamp, prevSlot, entries: readFollowing(input, stamp.ballot, prevSlot, given) };
+      const entries = readFollowing(input, ballot, prevSlot, given);
+      return { type, ballot, round, sentMs, chosenThrough, prevSlot, entries };
     }
     case "ack": {
       const ballot = readBallot(input);
       const round = input.varint();
       const sentMs = input.float64();
       const flags = input.byte();
-      return {
+      const ack = {
         type,
         ballot,
         round,
@@ -245,6 +286,10 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
         receivedThrough: input.varint(),
         chosenThrough: input.varint(),
         gap: (flags & 2) !== 0,
+      };
+      if (flags < 4) return ack;
+      return {
+        ...ack,
         ...((flags & 4) !== 0 ? { lacksState: true } : {}),
         ...((flags & 8) !== 0 ? { takesRequests: true } : {}),
       };
@@ -271,55 +316,10 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       return { type, id, promised, ...rank, members };
     }
     case "sleep":
-      return { type, ...readStamp(input), logEnd: input.varint() };
+      return { type, ...readStamp(input), logEnd: input.varint(), ...(version >= 6 ? { bond: readBond(input) } : {}) };
     case "asleep":
       return { type, ballot: readBallot(input), round: input.varint(), bond: readBond(input) };
   }
-}
-
-export function writeBallot(out: ByteWriter, ballot: Ballot): void {
-  out.varint(ballot.round);
-  out.text(ballot.node);
-}
-
-export function readBallot(input: ByteReader): Ballot {
-  return { round: input.varint(), node: input.text() };
-}
-
-export function writeBond(out: ByteWriter, { life, turn }: BondId): void {
-  out.varint(life);
-  out.varint(turn);
-}
-
-export function readBond(input: ByteReader): BondId {
-  return { life: input.varint(), turn: input.varint() };
-}
-
-function writeRank(out: ByteWriter, { accepted, logEnd }: Rank): void {
-  writeBallot(out, accepted);
-  out.varint(logEnd);
-}
-
-function readRank(input: ByteReader): Rank {
-  return { accepted: readBallot(input), logEnd: input.varint() };
-}
-
-interface Stamp {
-  readonly ballot: Ballot;
-  readonly round: number;
-  readonly sentMs: number;
-  readonly chosenThrough: number;
-}
-
-function writeStamp(out: ByteWriter, m: Stamp): void {
-  writeBallot(out, m.ballot);
-  out.varint(m.round);
-  out.float64(m.sentMs);
-  out.varint(m.chosenThrough);
-}
-
-function readStamp(input: ByteReader): Stamp {
-  return { ballot: readBallot(input), round: input.varint(), sentMs: input.float64(), chosenThrough: input.varint() };
 }
 
 /** Count, first slot, then each entry: flags, its ballot unless it is the one before's (`usual` for the first), command. */
@@ -345,12 +345,18 @@ function readEntries(input: ByteReader, usual: Ballot, given: boolean): Entry[] 
   if (count === 0) return entries;
   const first = input.varint();
   // One copy for the whole message: an allocation for each command would cost more than all the rest of the protocol.
-  input.own(given);
+  const alone = count === 1 && input.left < smallBytesMax;
+  if (!alone) input.own(given);
   let ballot = usual;
   for (let i = 0; i < count; i++) {
     const flags = input.byte();
     if ((flags & SAME_BALLOT) === 0) ballot = readBallot(input);
-    entries.push({ slot: first + i, ballot, kind: kindOf(flags & ~SAME_BALLOT), command: input.blob() });
+    entries.push({
+      slot: first + i,
+      ballot,
+      kind: kindOf(flags & ~SAME_BALLOT),
+      command: count > 1 ? input.blob() : input.ownBlob(),
+    });
   }
   return entries;
 }

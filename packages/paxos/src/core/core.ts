@@ -6,12 +6,11 @@ import type { Configuration } from "./configuration.js";
 import { Departure } from "./departure.js";
 import { answerDoubt } from "./doubt.js";
 import { Election, type Victory } from "./election.js";
-import { EMPTY_STATE } from "./empty-state.js";
 import { Leader } from "./leader.js";
 import type { Message } from "./messages.js";
 import { settings } from "./options.js";
 import type { Progress } from "./peers.js";
-import { Packer, type Press, type Unpacker, type Words } from "./press.js";
+import type { Press } from "./press.js";
 import { Replica } from "./replica.js";
 import type { CoreEvent, CoreOptions, Effect, PersistedState, Position } from "./types.js";
 
@@ -59,15 +58,7 @@ export class PaxosCore {
     this.#pressRoles(packed);
   }
 
-  /**
-   * A group that sleeps in a few dozen bytes, to be gone on with by `unpack` in this life of the process; undefined when it is awake, or there is more to it than is kept. The
-   * core stays as it is; of its log it keeps where it ends, for the entries are in storage.
-   */
-  pack(words: Words): Uint8Array | undefined {
-    return new Packer(words).take((p) => this.press(p));
-  }
-
-  /** The same with more behind it. */
+  /** See `pack`. */
   press(p: Press): void {
     p.expect(this.asleep);
     this.#replica.press(p);
@@ -79,13 +70,6 @@ export class PaxosCore {
     this.#acceptor.press(p, leading);
     this.#election.press(p, leading);
     this.#leader?.press(p);
-  }
-
-  /** The core that was packed: with the options, the words and the bonds that it had. */
-  static unpack(options: Omit<CoreOptions, "members">, from: Unpacker, bonds: BondView): PaxosCore {
-    // The founders are of no concern any more: what is packed knows its members.
-    const unfounded = { ...options, members: [options.nodeId] };
-    return new PaxosCore(unfounded, EMPTY_STATE, Number.NEGATIVE_INFINITY, bonds, from);
   }
 
   /**
@@ -113,6 +97,11 @@ export class PaxosCore {
   /** Leading, and everything that earlier leaders had chosen is chosen and reported here: reads may begin. */
   get ready(): boolean {
     return this.#leader?.ready ?? false;
+  }
+
+  /** Asking for votes. */
+  get standing(): boolean {
+    return this.#election.standing;
   }
 
   /** Who leads, as far as this replica knows. */
@@ -253,7 +242,9 @@ export class PaxosCore {
         if (replica.settings.role === "storage") replica.awaitsState = false;
         return;
       case "voice":
+        if (!replica.mute) return;
         replica.mute = false;
+        this.#election.mayStand();
         return;
       case "learners":
         this.#leader?.setLearners(event.learners);

@@ -60,6 +60,10 @@ export class Election {
     return Math.min(this.#atMs, this.#lacking?.retryAtMs ?? Number.POSITIVE_INFINITY);
   }
 
+  get standing(): boolean {
+    return this.#ballot !== undefined || this.#asking !== undefined;
+  }
+
   get ballot(): Ballot | undefined {
     return this.#ballot;
   }
@@ -73,6 +77,16 @@ export class Election {
     this.#drawn = true;
     if (replica.role === "candidate") replica.role = "follower";
     this.#atMs = Math.max(replica.nowMs + waitMs, this.#acceptor.grants.freeAtMs) + replica.jitterMs();
+  }
+
+  /** What kept this replica from standing is over: no need to sit out the wait that was set because of it. */
+  mayStand(): void {
+    if (this.#ballot !== undefined || this.#asking !== undefined || this.#acceptor.following !== undefined) return;
+    const { nowMs } = this.#replica;
+    const soonest = Math.max(nowMs, this.#acceptor.grants.freeAtMs) + this.#replica.jitterMs();
+    if (soonest >= this.#atMs) return;
+    this.#atMs = soonest;
+    this.#drawn = true;
   }
 
   /** A leader was heard. The random wait is drawn once, when its grant has run out. */

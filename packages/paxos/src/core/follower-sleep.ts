@@ -1,5 +1,5 @@
 import { type Ballot, sameBallot } from "./ballot.js";
-import { type BondId, noBond } from "./bond-id.js";
+import { type BondId, noBond, sameBond } from "./bond-id.js";
 import type { FromLeader, Sleep } from "./messages.js";
 import type { Press } from "./press.js";
 import type { Replica } from "./replica.js";
@@ -25,15 +25,17 @@ export class FollowerSleep {
   }
 
   /** The leader wants nothing more. Returns on which bond this replica sleeps from now on: only one that holds everything does, durably. */
-  fall({ ballot, round, logEnd }: Sleep, receivedThrough: number): BondId | undefined {
+  fall({ ballot, round, logEnd, bond: asked }: Sleep, receivedThrough: number): BondId | undefined {
     const replica = this.#replica;
     const bond = replica.bonds?.heardFrom(ballot.node);
+    // A question from before the leader's node was reborn may come late: nobody would ever release who slept in that reign.
+    if (bond === undefined || asked === undefined || !sameBond(asked, bond)) return undefined;
     const { log, chosenThrough, writesPending, durablePromised, durableAccepted, settings } = replica;
     const current = receivedThrough === logEnd && log.end === logEnd && chosenThrough === logEnd;
     const durable = writesPending === 0 && sameBallot(durablePromised, ballot) && sameBallot(durableAccepted, ballot);
     const sound = replica.doubt === undefined && !replica.mute && !replica.departed;
     const whole = settings.role === "log" || !replica.awaitsState;
-    if (bond === undefined || !current || !durable || !sound || !whole) return undefined;
+    if (!current || !durable || !sound || !whole) return undefined;
     this.#sleep = { ballot, round, bond };
     return bond;
   }

@@ -17,6 +17,7 @@ export { type Configuration, decodeConfiguration, type MemberRole } from "./conf
 export * from "./core.js";
 export * from "./empty-state.js";
 export * from "./errors.js";
+export { pack, unpack } from "./pack.js";
 export type { Progress } from "./peers.js";
 export { Packer, type Press, Unpacker, Words } from "./press.js";
 export type * from "./messages.js";

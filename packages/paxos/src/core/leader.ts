@@ -250,14 +250,15 @@ export class Leader implements Reign {
   #beat(): void {
     const { nowMs, settings } = this.#replica;
     this.round++;
-    this.#beatAtMs = nowMs + settings.heartbeatMs;
     const stamp = this.stamp();
     const heartbeat = { type: "heartbeat", ...stamp } as const;
     const asks = this.#sleep?.begin(this.round, this.#quiet);
+    this.#beatAtMs = nowMs + (this.#sleep?.beatMs ?? settings.heartbeatMs);
     const sleep = { type: "sleep", ...stamp, logEnd: this.#replica.log.end } as const;
     const held = this.#peers.heldByTwo(this.#replica.chosenThrough);
     for (const peer of this.#peers.all) {
-      this.#replica.send(peer.node, asks && this.#sleep?.invites(peer, this.round) ? sleep : heartbeat);
+      const bond = asks ? this.#sleep?.invites(peer, this.round) : undefined;
+      this.#replica.send(peer.node, bond === undefined ? heartbeat : { ...sleep, bond });
       if (peer.role === "storage" || held <= peer.releasedThrough) continue;
       peer.releasedThrough = held;
       this.#replica.send(peer.node, { type: "releasable", throughSlot: held });

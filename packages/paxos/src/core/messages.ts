@@ -204,6 +204,8 @@ export interface Sleep extends FromLeader {
   readonly type: "sleep";
   /** Everything through here, which is everything, is chosen. */
   readonly logEnd: number;
+  /** In which bond the sender's node is echoed by the receiver's: in no other may it sleep. Who was asked before its node was reborn can tell by it. Absent: do not sleep. */
+  readonly bond?: BondId;
 }
 
 /** The receiver of `sleep` holds everything and sleeps: its grant runs as long as this bond with the leader's node does. */

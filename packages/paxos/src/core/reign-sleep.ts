@@ -21,6 +21,8 @@ export class ReignSleep {
   /** A reign of which nothing was ever asked need not wait: after a node's death there are thousands of those. */
   #busyMs = Number.NEGATIVE_INFINITY;
   #asleep = false;
+  /** How often the others have been asked, one beat after the other. */
+  #asks = 0;
 
   constructor(replica: Replica, peers: Peers) {
     this.#replica = replica;
@@ -37,6 +39,7 @@ export class ReignSleep {
     p.expect(this.#asleep);
     this.#asleep = true;
     this.#round = p.whole(this.#round);
+    this.#asks = p.whole(this.#asks);
     this.#busyMs = p.time(this.#busyMs, nowMs - settings.sleepAfterMs);
     const asked = [...this.#asked];
     const all =
@@ -63,23 +66,37 @@ export class ReignSleep {
   /** Something is asked of the group. */
   busy(): void {
     this.#busyMs = this.#replica.nowMs;
+    this.#asks = 0;
     this.#wake();
+  }
+
+  /**
+   * When the next beat is due. An answer counts in its own round only, and where answers take longer than a heartbeat none would ever count: so each time that the others
+   * have been asked in vain they are given longer, as long as two beats find room in a lease.
+   */
+  get beatMs(): number {
+    const { heartbeatMs, leaseMs } = this.#replica.settings;
+    return this.#asks === 0 ? heartbeatMs : Math.min(heartbeatMs * 2 ** (this.#asks - 1), leaseMs / 2);
   }
 
   /** A new round begins; returns whether it is one that asks to sleep. `quiet`: the leader itself waits for nothing. */
   begin(round: number, quiet: boolean): boolean {
     this.#wake();
-    if (!quiet || !this.#everythingHeld()) return false;
+    if (!quiet || !this.#everythingHeld()) {
+      this.#asks = 0;
+      return false;
+    }
+    this.#asks++;
     this.#round = round;
     this.#asleep = this.#peers.voters.length === 0;
     return true;
   }
 
-  /** Whether this peer is asked in the round that begins. One that has never echoed may be of a release that does not know of sleep. */
-  invites({ node }: Peer, round: number): boolean {
-    if (this.#replica.bonds?.knows(node) !== true) return false;
-    this.#asked.set(node, round);
-    return true;
+  /** In which bond this peer is asked to sleep in the round that begins; none where it does not echo us, be it that its release does not know of sleep. */
+  invites({ node }: Peer, round: number): BondId | undefined {
+    const bond = this.#replica.bonds?.echoedBy(node);
+    if (bond !== undefined) this.#asked.set(node, round);
+    return bond;
   }
 
   onAsleep(from: string, { round, bond }: Asleep, quiet: boolean): void {

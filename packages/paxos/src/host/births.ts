@@ -1,8 +1,9 @@
 import { PaxosError } from "../core/errors.js";
 import type { HostMessage } from "./host-messages.js";
 
-/** How often who has not answered is asked again: while this replica waits for it, and at longest when it does not. */
-const askMs = 100;
+/** How often who has not answered is asked again: at first, at longest while this replica waits for it, and at longest when it does not. */
+const askMs = 200;
+const askWaitingMaxMs = 1600;
 const askMaxMs = 60_000;
 
 export interface BirthParts {
@@ -35,6 +36,8 @@ export class Births {
   #own: string | undefined;
   readonly #answered = new Set<string>();
   readonly #blank = new Set<string>();
+  /** Who was asked out of turn since all were. */
+  readonly #again = new Set<string>();
   #voting: boolean;
   #askAtMs = Number.NEGATIVE_INFINITY;
   #pauseMs = askMs;
@@ -69,16 +72,25 @@ export class Births {
     const { post } = this.#parts;
     const silent = this.#others().filter((node) => !this.#answered.has(node));
     for (const node of silent) post(node, { type: "knock", birth: this.#own });
-    // A member that is gone for good is not worth a message each moment for ever; one that comes back knocks itself.
-    this.#pauseMs = this.#voting ? Math.min(2 * this.#pauseMs, askMaxMs) : askMs;
+    this.#again.clear();
+    // A member that is gone for good is not worth a message each moment for ever, nor one that has too much to do; one that comes back knocks itself.
     this.#askAtMs = nowMs + this.#pauseMs;
+    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#voting ? askMaxMs : askWaitingMaxMs);
     if (this.#voting && silent.length === 0) this.#askAtMs = Number.POSITIVE_INFINITY;
   }
 
   onKnock(from: string, birth: string): void {
-    // It is there now, and was not when it was asked: an acceptor that waits for the next turn is one that the group lacks meanwhile.
-    if (!this.#ended && this.#own !== undefined && !this.#voting && !this.#answered.has(from))
+    // It is there now, and may not have been when it was asked: an acceptor that waits for the next turn is one that the group lacks meanwhile. But where all begin at once each is there.
+    if (
+      !this.#ended &&
+      this.#own !== undefined &&
+      !this.#voting &&
+      !this.#answered.has(from) &&
+      !this.#again.has(from)
+    ) {
+      this.#again.add(from);
       this.#parts.post(from, { type: "knock", birth: this.#own });
+    }
     void this.#answer(from, birth).catch((cause: unknown) => this.#parts.fail(cause));
   }
 

@@ -1,12 +1,11 @@
-/** What the dormitory needs to know of a group. */
-export interface Sleeper {
-  readonly groupId: string;
+import { placeInLine, type Succession } from "./succession.js";
+
+/** What the dormitory needs to know of a replica. */
+export interface Sleeper extends Succession {
   readonly asleep: boolean;
   readonly leading: boolean;
   /** Who leads, as far as is known. */
   readonly leader: string | undefined;
-  /** Who may lead, by the newest members known here. */
-  readonly storageNodes: readonly string[];
   /** Whether this node's vote counts for anything here. */
   votes(node: string): boolean;
   /** Has it speak again; as a follower it stands `waitMs` later than it would. */
@@ -85,7 +84,7 @@ export class Dormitory<T extends Sleeper> {
     const later: Waking<T>[] = [];
     for (const item of this.#parts.all()) {
       if (this.under(item) !== node) continue;
-      const place = this.#placeInLine(item, node);
+      const place = placeInLine(item, this.#parts.self, node);
       (place === 0 ? first : later).push({ item, under: node, waitMs: waitMs + place * this.#parts.successionMs });
     }
     this.#toWake = [...this.#toWake, ...first, ...later];
@@ -128,18 +127,4 @@ export class Dormitory<T extends Sleeper> {
       if (!this.#parts.pack(item)) this.#unpacked.set(item, nowMs);
     }
   }
-
-  #placeInLine(item: T, gone: string): number {
-    const line = item.storageNodes.filter((node) => node !== gone).sort();
-    const place = line.indexOf(this.#parts.self);
-    if (place < 0) return line.length;
-    return (place + hashOf(item.groupId)) % line.length;
-  }
-}
-
-/** FNV-1a, over code units: the same on every node. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

@@ -11,31 +11,6 @@ import { badArgument, PaxosError } from "../core/errors.js";
 export const envelopeVersion = 1;
 export const groupIdBytesMax = 255;
 
-export interface Parcel {
-  /** The group's id as it goes onto the wire, length byte included. */
-  readonly group: Buffer;
-  readonly message: Uint8Array;
-}
-
-export function parcelBytes(parcel: Parcel): number {
-  return parcel.group.length + 4 + parcel.message.length;
-}
-
-/** `bytes` is the sum of the parcels' sizes. */
-export function encodeEnvelope(parcels: readonly Parcel[], bytes: number): Buffer {
-  const out = Buffer.allocUnsafe(1 + bytes);
-  out[0] = envelopeVersion;
-  let at = 1;
-  for (const { group, message } of parcels) {
-    out.set(group, at);
-    at += group.length;
-    out.writeUInt32LE(message.length, at);
-    out.set(message, at + 4);
-    at += 4 + message.length;
-  }
-  return out;
-}
-
 /**
  * Calls `take` for each message, a view on `bytes`.
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED, ERR_PAXOS_CORRUPT

@@ -76,15 +76,15 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
-    return asked(this, (replica) => replica.propose(command, options));
+    return asked(this, (replica) => replica.proposer.propose(command, options ?? {}));
   }
 
   submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
-    return this.replica.submit(command, askedAs);
+    return this.replica.proposer.submit(command, askedAs);
   }
 
   register(options?: { readonly signal?: AbortSignal }): Promise<number> {
-    return asked(this, (replica) => replica.register(options));
+    return asked(this, (replica) => replica.proposer.register(options));
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
@@ -134,11 +134,11 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
     // Each piece is read through whatever replica there is by then.
     const read = (from: number, through: number, bytesMax: number) =>
       this.replica.storage.read(from, through, bytesMax);
-    return this.replica.entries(range, { read });
+    return this.replica.log.entries(range, { read });
   }
 
   trim(throughSlot: number): Promise<void> {
-    return asked(this, (replica) => replica.trim(throughSlot));
+    return asked(this, (replica) => replica.log.trim(throughSlot));
   }
 
   handOver(to: string): Promise<void> {

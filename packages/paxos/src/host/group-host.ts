@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { decodeBondMessage, encodeBondMessage } from "../core/bond-codec.js";
 import { type BondEffect, Bonds } from "../core/bonds.js";
-import { decodeMessage, encodeMessage } from "../core/codec.js";
+import { decodeMessage } from "../core/codec.js";
 import { founded } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
@@ -9,6 +9,7 @@ import type { Message } from "../core/messages.js";
 import { coreDefaults } from "../core/options.js";
 import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
+import { Candidates } from "./candidates.js";
 import { Dormitory } from "./dormitory.js";
 import { openEnvelope, wireGroupId } from "./envelope.js";
 import { Executor } from "./executor.js";
@@ -26,9 +27,6 @@ import { recover } from "./recover.js";
 import { Replica } from "./replica.js";
 import type { StateMachine } from "./state-machine.js";
 import { stateless } from "./stateless.js";
-
-/** Followers that are looked at in one tick. */
-const followersAtOnceMax = 256;
 
 /** In an envelope, in the place of a group: what is said from node to node. */
 const noGroup = Buffer.of(0);
@@ -50,6 +48,7 @@ export class GroupHost implements AsyncDisposable {
   readonly #bonds: Bonds;
   readonly #leaseMs: number;
   readonly #dormitory: Dormitory<GroupHandle<unknown>>;
+  readonly #candidates: Candidates<Replica<unknown>>;
   /** Groups that were closed here while they slept, and under whom. */
   readonly #leftAsleep = new Map<string, string>();
   readonly #joining = new Set<string>();
@@ -77,13 +76,15 @@ export class GroupHost implements AsyncDisposable {
     this.#transport = transport;
     this.#settings = settings;
     this.nodeId = settings.nodeId;
-    this.#outbox = new Outbox(transport, encodeMessage);
+    this.#outbox = new Outbox(transport);
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#bonds = newBonds(settings);
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
+    const voteTimeoutMs = settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs;
+    this.#candidates = new Candidates(this.nodeId, voteTimeoutMs);
     this.#dormitory = new Dormitory({
       self: this.nodeId,
-      successionMs: settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs,
+      successionMs: voteTimeoutMs,
       packAfterMs: settings.packAfterMs,
       all: () => this.#groups.values(),
       pack: (handle) => !this.#due.has(handle.state as Replica<unknown>) && this.#packed.pack(handle),
@@ -91,7 +92,10 @@ export class GroupHost implements AsyncDisposable {
     this.#home = {
       settings,
       bonds: this.#bonds,
-      settle: (replica) => this.#dormitory.settle(replica.handle),
+      settle: (replica) => {
+        this.#dormitory.settle(replica.handle);
+        this.#candidates.settle(replica);
+      },
       know: (nodes) => {
         for (const node of nodes) if (node !== this.nodeId) this.#bonds.know(node);
       },
@@ -120,6 +124,7 @@ export class GroupHost implements AsyncDisposable {
       gone: (replica) => {
         this.#replicas.delete(replica);
         this.#agenda.forget(replica);
+        this.#candidates.forget(replica);
         this.#appliedBefore += replica.applied;
       },
     });
@@ -211,6 +216,7 @@ export class GroupHost implements AsyncDisposable {
     this.#replicas.delete(replica);
     this.#due.delete(replica);
     this.#agenda.forget(replica);
+    this.#candidates.forget(replica);
     this.#appliedBefore += replica.applied;
   }
 
@@ -272,6 +278,8 @@ export class GroupHost implements AsyncDisposable {
       this.#due.clear();
       for (const replica of due) replica.turn();
       this.#turnScheduled = false;
+      // Who has found a leader makes room for the next.
+      if (this.#candidates.waiting > 0) this.#candidates.tick(this.#settings.now());
       this.#outbox.flush();
       // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
       if (this.#due.size > 0) this.#schedule();
@@ -282,12 +290,8 @@ export class GroupHost implements AsyncDisposable {
     const nowMs = this.#settings.now();
     if (this.#groups.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
     this.#dormitory.tick(nowMs);
-    let followers = 0;
-    this.#agenda.due(nowMs, (replica) => {
-      // A follower whose time has come is about to stand: when a node is gone thousands may want to at once, and none would get an answer in time.
-      if (!replica.leading && ++followers > followersAtOnceMax) this.#agenda.plan(replica, nowMs + 1);
-      else replica.tick(nowMs);
-    });
+    this.#agenda.due(nowMs, (replica) => this.#candidates.due(replica, nowMs));
+    this.#candidates.tick(nowMs);
   }
 
   #carryOut(effects: readonly BondEffect[]): void {

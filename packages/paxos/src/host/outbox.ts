@@ -1,73 +1,119 @@
+import { ByteWriter } from "../core/bytes.js";
+import { writeMessage } from "../core/codec.js";
 import type { Message } from "../core/messages.js";
 import type { Transport } from "../transport/transport.js";
-import { encodeEnvelope, type Parcel, parcelBytes } from "./envelope.js";
+import { envelopeVersion } from "./envelope.js";
 
-/** A larger heap of parcels goes out as several envelopes, so that a receiver can begin with the first. */
+/** A larger heap of messages goes out as several envelopes, so that a receiver can begin with the first. */
 const envelopeBytesSoftMax = 256 * 1024;
+/** What the turn's bytes may keep of memory until the next. */
+const keptBytesMax = 2 * 1024 * 1024;
 
-/** Gathers what all groups send in one turn of the event loop into one envelope for each peer. */
+/** What one peer is told in this turn: where it stands in the turn's bytes, from and to in turn. What follows on itself is one stretch. */
+interface Letter {
+  readonly stretches: number[];
+  bytes: number;
+}
+
+/**
+ * Gathers what all groups send in one turn of the event loop into one envelope for each peer. All of it is written once, behind one another, into the same
+ * bytes: with thousands of groups that have one command each, an object and a buffer for each of their messages would cost more than the messages.
+ */
 export class Outbox {
   readonly #transport: Transport;
-  readonly #encode: (message: Message) => Uint8Array;
-  readonly #peers = new Map<string, { parcels: Parcel[]; bytes: number }>();
+  readonly #letters = new Map<string, Letter>();
+  readonly #written = new ByteWriter(64 * 1024);
   #lastMessage: Message | undefined;
-  #lastEncoded: Uint8Array | undefined;
-  #lastSealed: { readonly parcels: readonly Parcel[]; readonly envelope: Buffer } | undefined;
+  #lastGroup: Uint8Array | undefined;
+  #lastFrom = 0;
+  #lastTo = 0;
+  #sealed: { readonly stretches: readonly number[]; readonly envelope: Buffer } | undefined;
   messagesSent = 0;
   envelopesSent = 0;
 
-  constructor(transport: Transport, encode: (message: Message) => Uint8Array) {
+  constructor(transport: Transport) {
     this.#transport = transport;
-    this.#encode = encode;
   }
 
-  put(to: string, group: Buffer, message: Message): void {
+  /** `group`: its id as it goes onto the wire, length byte included. */
+  put(to: string, group: Uint8Array, message: Message): void {
     // What all peers are told at once, one after the other, is put into bytes once.
-    if (!this.#lastEncoded || !this.#lastMessage || !sayTheSame(message, this.#lastMessage)) {
+    const same = this.#lastMessage !== undefined && this.#lastGroup === group && sayTheSame(message, this.#lastMessage);
+    if (!same) {
       this.#lastMessage = message;
-      this.#lastEncoded = this.#encode(message);
+      const lengthAt = this.#begin(group);
+      writeMessage(this.#written, message);
+      this.#end(lengthAt);
     }
-    this.putBytes(to, group, this.#lastEncoded);
+    this.#add(to);
   }
 
-  putBytes(to: string, group: Buffer, message: Uint8Array): void {
-    let peer = this.#peers.get(to);
-    if (!peer) {
-      peer = { parcels: [], bytes: 0 };
-      this.#peers.set(to, peer);
-    }
-    const parcel = { group, message };
-    const bytes = parcelBytes(parcel);
-    if (peer.bytes > 0 && peer.bytes + bytes > envelopeBytesSoftMax) this.#send(to, peer);
-    peer.parcels.push(parcel);
-    peer.bytes += bytes;
-    this.messagesSent++;
+  putBytes(to: string, group: Uint8Array, message: Uint8Array): void {
+    this.#lastMessage = undefined;
+    const lengthAt = this.#begin(group);
+    this.#written.bytes(message);
+    this.#end(lengthAt);
+    this.#add(to);
   }
 
   flush(): void {
+    for (const [to, letter] of this.#letters) if (letter.bytes > 0) this.#send(to, letter);
     this.#lastMessage = undefined;
-    this.#lastEncoded = undefined;
-    for (const [to, peer] of this.#peers) if (peer.bytes > 0) this.#send(to, peer);
-    this.#lastSealed = undefined;
+    this.#sealed = undefined;
+    this.#written.clear(keptBytesMax);
+  }
+
+  #begin(group: Uint8Array): number {
+    this.#lastGroup = group;
+    this.#lastFrom = this.#written.length;
+    this.#written.bytes(group);
+    return this.#written.skipUint32();
+  }
+
+  #end(lengthAt: number): void {
+    this.#lastTo = this.#written.length;
+    this.#written.fillUint32(lengthAt, this.#lastTo - lengthAt - 4);
+  }
+
+  #add(to: string): void {
+    let letter = this.#letters.get(to);
+    if (letter === undefined) {
+      letter = { stretches: [], bytes: 0 };
+      this.#letters.set(to, letter);
+    }
+    const [from, until] = [this.#lastFrom, this.#lastTo];
+    if (letter.bytes > 0 && letter.bytes + until - from > envelopeBytesSoftMax) this.#send(to, letter);
+    const { stretches } = letter;
+    if (letter.bytes > 0 && stretches[stretches.length - 1] === from) stretches[stretches.length - 1] = until;
+    else stretches.push(from, until);
+    letter.bytes += until - from;
+    this.messagesSent++;
+  }
+
+  #send(to: string, letter: Letter): void {
+    const envelope = this.#seal(letter);
+    letter.stretches.length = 0;
+    letter.bytes = 0;
+    this.envelopesSent++;
+    this.#transport.send(to, envelope);
   }
 
   /** Peers that are told the same in this turn are sent the very same bytes. Whoever takes them over does not change them. */
-  #sealed(parcels: readonly Parcel[], bytes: number): Buffer {
-    const last = this.#lastSealed;
-    const same = (parcel: Parcel, i: number) =>
-      parcel.message === last?.parcels[i]?.message && parcel.group === last.parcels[i]?.group;
-    if (last?.parcels.length === parcels.length && parcels.every(same)) return last.envelope;
-    const envelope = encodeEnvelope(parcels, bytes);
-    this.#lastSealed = { parcels, envelope };
+  #seal({ stretches, bytes }: Letter): Buffer {
+    const last = this.#sealed;
+    if (last?.stretches.length === stretches.length && stretches.every((at, i) => at === last.stretches[i])) {
+      return last.envelope;
+    }
+    const envelope = Buffer.allocUnsafe(1 + bytes);
+    envelope[0] = envelopeVersion;
+    let at = 1;
+    for (let i = 0; i < stretches.length; i += 2) {
+      const [from, to] = [stretches[i] as number, stretches[i + 1] as number];
+      this.#written.copyTo(envelope, at, from, to);
+      at += to - from;
+    }
+    this.#sealed = { stretches: stretches.slice(), envelope };
     return envelope;
-  }
-
-  #send(to: string, peer: { parcels: Parcel[]; bytes: number }): void {
-    const envelope = this.#sealed(peer.parcels, peer.bytes);
-    peer.parcels = [];
-    peer.bytes = 0;
-    this.envelopesSent++;
-    this.#transport.send(to, envelope);
   }
 }
 

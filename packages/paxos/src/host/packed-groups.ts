@@ -1,6 +1,7 @@
 import { BALLOT_ZERO } from "../core/ballot.js";
-import { PaxosCore } from "../core/core.js";
+import type { PaxosCore } from "../core/core.js";
 import type { PaxosError } from "../core/errors.js";
+import { unpack } from "../core/pack.js";
 import { Packer, Unpacker, Words } from "../core/press.js";
 import { type Glance, glance } from "../core/replica.js";
 import type { CoreOptions } from "../core/types.js";
@@ -167,7 +168,7 @@ export class PackedGroups {
     const takesRequests = handle.extras?.clientsMax !== undefined;
     const options: Omit<CoreOptions, "members"> = { ...tuning, nodeId, role, takesRequests, random };
     const from = new Unpacker(this.#words, this.#bytesOf(handle));
-    const core = PaxosCore.unpack(options, from, bonds);
+    const core = unpack(options, from, bonds);
     return { core, memory: pressMemory(from, core, {}) };
   }
 

@@ -46,6 +46,11 @@ export class PendingReads {
     return { first };
   }
 
+  /** Somebody has asked in this turn. */
+  get inTurn(): boolean {
+    return this.#inTurn > 0;
+  }
+
   /** The turn is over: what the core is to be asked for now. */
   turn(): readonly number[] {
     const gathered = this.#gathered;

@@ -1,18 +1,18 @@
 import { channel } from "node:diagnostics_channel";
 import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
-import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
+import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Entry } from "../core/types.js";
+import type { CoreEvent } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
 import type { Changes } from "./changes.js";
 import { Effects } from "./effects.js";
-import { storedEntries } from "./entries.js";
+import { isEverydayEffect, isEverydayEvent } from "./everyday.js";
 import type { Executor } from "./executor.js";
 import { asFailure, interruptible } from "./failure.js";
-import type { GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
+import type { GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions } from "./group.js";
 import type { GroupHandle } from "./group-handle.js";
 import { handOver } from "./hand-over.js";
 import type { ReplicaHome } from "./home.js";
@@ -20,9 +20,9 @@ import type { HostMessage } from "./host-messages.js";
 import { leadershipOf } from "./leadership.js";
 import { LocalReads } from "./local-reads.js";
 import type { ReplicaMemory } from "./memory.js";
+import { OwnLog } from "./own-log.js";
 import { Proposer } from "./proposer.js";
 import type { ReplicaParts } from "./replica-parts.js";
-import type { AskedAs } from "./requests.js";
 import { Shipper } from "./shipper.js";
 import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
@@ -45,6 +45,7 @@ export class Replica<R> {
   readonly storage: GroupStorage;
   readonly handle: GroupHandle<unknown>;
   readonly executor: Executor<R>;
+  readonly log: OwnLog;
   readonly clientsMax: number | undefined;
   readonly #applier: Applier<R>;
   readonly #shipper: Shipper;
@@ -54,14 +55,17 @@ export class Replica<R> {
   #localReads: LocalReads | undefined;
   readonly #freshMs: number | undefined;
   readonly #post: (to: string, message: HostMessage) => void;
-  readonly #proposer: Proposer<R>;
+  readonly proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
+  #sleptBefore = false;
   readonly #writer: Writer;
   readonly #effects: Effects<R>;
   #failure: PaxosError | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
+  /** Of those who have their groups stand one after the other. */
+  queued = false;
 
   constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
@@ -87,7 +91,18 @@ export class Replica<R> {
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );
-    this.#proposer = new Proposer({
+    this.log = new OwnLog({
+      ...parts,
+      writer: this.#writer,
+      applier: this.#applier,
+      refuseIfStopped: () => this.#refuseIfStopped(),
+      fail: (failure) => this.stop(failure),
+      trimmed: (throughSlot) => {
+        const { base } = storage;
+        this.#step({ type: "trimmed", throughSlot, nowMs: home.settings.now(), ...(base && { base }) });
+      },
+    });
+    this.proposer = new Proposer({
       ...parts,
       home,
       applier: this.#applier,
@@ -110,8 +125,8 @@ export class Replica<R> {
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
-      propose: (members) => this.#proposer.change(members),
-      trim: (throughSlot) => this.trim(throughSlot),
+      propose: (members) => this.proposer.change(members),
+      trim: (throughSlot) => this.log.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
     });
     this.#effects = new Effects({
@@ -163,18 +178,6 @@ export class Replica<R> {
 
   get outstanding(): number {
     return this.callers.submissions.under.count;
-  }
-
-  propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs> = {}): Promise<R> {
-    return this.#proposer.propose(command, options);
-  }
-
-  submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
-    return this.#proposer.submit(command, askedAs);
-  }
-
-  register(options?: { readonly signal?: AbortSignal }): Promise<number> {
-    return this.#proposer.register(options);
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
@@ -254,36 +257,6 @@ export class Replica<R> {
     return this.callers.leadership.listen(fn);
   }
 
-  /** `log`: where they are read from, piece by piece. */
-  entries(
-    range: { readonly from?: number; readonly through?: number } = {},
-    log: Pick<GroupStorage, "read"> = this.storage,
-  ): AsyncIterable<Entry> {
-    const from = checkInteger("from", range.from ?? this.storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
-    const through = checkInteger(
-      "through",
-      range.through ?? this.#applier.appliedThrough,
-      0,
-      this.#applier.appliedThrough,
-    );
-    return storedEntries(log, from, through);
-  }
-
-  async trim(throughSlot: number): Promise<void> {
-    checkInteger("throughSlot", throughSlot, 0, this.#applier.appliedThrough);
-    this.#refuseIfStopped();
-    if (throughSlot <= this.storage.trimmedThrough) return;
-    try {
-      await this.#writer.during(this.storage.trim(throughSlot, this.#founders));
-    } catch (cause) {
-      const failure = asFailure("ERR_PAXOS_STORAGE", this.groupId, "the log could not be trimmed", cause);
-      this.stop(failure);
-      throw failure;
-    }
-    const { base } = this.storage;
-    this.#step({ type: "trimmed", throughSlot, nowMs: this.#home.settings.now(), ...(base && { base }) });
-  }
-
   async handOver(to: string): Promise<void> {
     this.#refuseIfNotLeading();
     if (to === this.nodeId) throw badArgument("to", "another node", to);
@@ -302,12 +275,21 @@ export class Replica<R> {
 
   /** No tick is needed before this time (as long as nothing else happens here). */
   get wakeAtMs(): number {
-    return this.#failure ? Number.POSITIVE_INFINITY : Math.min(this.core.wakeAtMs, this.#upkeep.wakeAtMs);
+    if (this.#failure) return Number.POSITIVE_INFINITY;
+    return this.queued ? this.#upkeep.wakeAtMs : Math.min(this.core.wakeAtMs, this.#upkeep.wakeAtMs);
+  }
+
+  get standing(): boolean {
+    return !this.#failure && this.core.standing;
+  }
+
+  wouldStand(nowMs: number): boolean {
+    return !this.#failure && !this.core.leading && !this.core.standing && this.core.wakeAtMs <= nowMs;
   }
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    if (nowMs >= this.core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (!this.queued && nowMs >= this.core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);
@@ -327,7 +309,8 @@ export class Replica<R> {
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
     const { batchesMax } = this.#home.settings;
-    for (const id of this.callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    if (this.callers.reads.inTurn)
+      for (const id of this.callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
     const proposals = this.callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
     if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
@@ -367,12 +350,17 @@ export class Replica<R> {
   #step(event: CoreEvent): void {
     if (this.#failure) return;
     // A state machine or a listener may call back into the group: its event waits until the effects of this one are done.
-    this.#events.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping) {
+      this.#events.push(event);
+      return;
+    }
     this.#stepping = true;
+    let everyday = true;
     try {
-      for (let next = this.#events.shift(); next && !this.#failure; next = this.#events.shift()) {
+      for (let next: CoreEvent | undefined = event; next && !this.#failure; next = this.#events.shift()) {
+        everyday &&= isEverydayEvent(next);
         for (const effect of this.core.step(next)) {
+          everyday &&= isEverydayEffect(effect);
           if (!this.#failure) this.#effects.carryOut(effect);
         }
       }
@@ -380,9 +368,15 @@ export class Replica<R> {
       this.stop(asFailure("ERR_PAXOS_INVARIANT", this.groupId, "the protocol stopped", cause));
     } finally {
       this.#stepping = false;
-      this.#home.plan(this as Replica<unknown>);
-      this.#home.settle(this as Replica<unknown>);
+      // Nothing of every day has anything fall due earlier than is planned; and to look costs as much as the step where thousands of groups take turns.
+      if (!everyday || this.plannedMs === Number.POSITIVE_INFINITY || this.asleep !== this.#sleptBefore) this.#settle();
     }
+  }
+
+  #settle(): void {
+    this.#sleptBefore = this.asleep;
+    this.#home.plan(this as Replica<unknown>);
+    this.#home.settle(this as Replica<unknown>);
   }
 
   #refuseIfNotLeading(): void {

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from "../core/bytes.js";
 import { PaxosError } from "../core/errors.js";
-import type { WalStreamLike } from "./wal.js";
+import type { WalStreamLike } from "./wal-like.js";
 
 /** Where a log's end was lost, as `uncertainFrom` of a `Wal` says it. */
 export interface UncertainTailLike {

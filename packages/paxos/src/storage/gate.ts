@@ -16,7 +16,7 @@ export class Gate {
    * one sync do, is told in the order of the calls: it takes as many steps for who waited as for who did not.
    */
   pass<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    if (this.#waiting.length === 0 && this.#hasRoom(bytes)) return this.#run(bytes, work);
+    if (this.isOpen(bytes)) return this.#run(bytes, work);
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({
         bytes,
@@ -27,6 +27,11 @@ export class Gate {
           ),
       });
     });
+  }
+
+  /** Whether `pass` would begin within the call. */
+  isOpen(bytes: number): boolean {
+    return this.#waiting.length === 0 && this.#hasRoom(bytes);
   }
 
   #hasRoom(bytes: number): boolean {

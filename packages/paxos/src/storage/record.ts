@@ -52,6 +52,15 @@ export interface LogRecord extends PersistWrite {
 }
 
 export function encodeRecord(record: LogRecord): Uint8Array {
+  return written(record).take();
+}
+
+/** The same in bytes that are good until the next record is encoded. */
+export function lendRecord(record: LogRecord): Uint8Array {
+  return written(record).lend();
+}
+
+function written(record: LogRecord): ByteWriter {
   const entries = record.entries ?? [];
   let bytes = 0;
   for (let index = 0; index < entries.length; index++) {
@@ -89,7 +98,7 @@ export function encodeRecord(record: LogRecord): Uint8Array {
     }
   }
   if (entries.length > 0) writeEntries(out, entries);
-  return out.take();
+  return out;
 }
 
 function secondFlags({ reset, base, installing, births }: LogRecord): number {

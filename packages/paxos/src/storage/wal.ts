@@ -3,45 +3,14 @@ import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
 import { ConfigurationLog } from "./configuration-log.js";
-import { Doubts, type UncertainTailLike } from "./doubts.js";
+import { Doubts } from "./doubts.js";
 import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
-import { decodeRecord, encodeRecord, type LogRecord } from "./record.js";
+import { decodeRecord, encodeRecord, type LogRecord, lendRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
 import { splitWrite } from "./split-write.js";
 import type { GroupStorage, LoadedState, StorageMemory } from "./storage.js";
-
-/** What is needed of a `WalStream` of `@evenkeel/wal`. */
-export interface WalStreamLike {
-  /** Durable and atomic when it resolves, with the sequence of the last record; records are copied before it returns. */
-  append(records: readonly Uint8Array[]): Promise<number>;
-  read(range?: { from?: number; to?: number }): AsyncIterable<{ readonly sequence: number; readonly data: Uint8Array }>;
-  truncateBefore(sequence: number): Promise<unknown>;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-}
-
-/** What is needed of a `Wal` of `@evenkeel/wal`. */
-export interface WalLike {
-  stream(name: string): WalStreamLike;
-  /** Where the log was cut off when it was opened, if its last batch may have been acknowledged before. */
-  readonly uncertainFrom?: UncertainTailLike | null;
-  /** Called once that is written down here: until then the log says it again at each opening. A log without it says it once. */
-  settleUncertain?(): Promise<void>;
-}
-
-export interface WalStorageOptions {
-  /** Put before the group's id to name its stream. `"paxos/"` unless told. Who uses two on one log calls `walStorage` for both in the same turn that opened it. */
-  readonly prefix?: string;
-  /** Bytes of all groups that may wait in the log; further writes wait here for their turn. Less than the log itself allows: 32 MiB unless told. */
-  readonly bytesInFlightMax?: number;
-  /**
-   * What to make of a log whose last batch was found torn when it was opened. Nearly always nobody was told of it; but a log cannot tell that from its last acknowledged
-   * batch gone bad. `"ask"`, the default: each group asks all its other members before it votes again, so all of them must be up once. `"trust"`: take it for a write
-   * that was cut off, for disks that are trusted not to rot.
-   */
-  readonly uncertainTail?: "ask" | "trust";
-}
+import type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";
 
 /**
  * All groups of a node in the node's one log, each a stream of it, so that one sync serves them all. The log's owner opens and closes it.
@@ -306,6 +275,7 @@ class WalGroup implements GroupStorage {
 
   /** Resolves to the sequence of the last record. */
   #append(records: readonly LogRecord[]): Promise<number> {
+    if (records.length === 1) return this.#appendOne(records[0] as LogRecord);
     const encoded: Uint8Array[] = [];
     let bytes = 0;
     for (const record of records) {
@@ -323,6 +293,27 @@ class WalGroup implements GroupStorage {
             this.#place(record, ++sequence, (encoded[index] as Uint8Array).length);
           }
           return lastSequence;
+        },
+        (cause: unknown) => {
+          throw this.#failed(cause);
+        },
+      );
+    this.#pending = appended;
+    return appended;
+  }
+
+  /** What nearly every write is. The log copies what it is given; so does this only where it has to wait. */
+  #appendOne(record: LogRecord): Promise<number> {
+    const lent = lendRecord(record);
+    const bytes = lent.length;
+    const data = this.#gate.isOpen(bytes) ? lent : new Uint8Array(lent);
+    this.#note(record, "a write");
+    const appended = this.#gate
+      .pass(bytes, () => this.#stream.append([data]))
+      .then(
+        (sequence) => {
+          this.#place(record, sequence, bytes);
+          return sequence;
         },
         (cause: unknown) => {
           throw this.#failed(cause);

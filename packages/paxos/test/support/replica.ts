@@ -24,8 +24,10 @@ import {
   type PersistedState,
   type PersistWrite,
   type Position,
+  pack,
   sameBallot,
   Unpacker,
+  unpack,
   Words,
 } from "../../src/core/index.js";
 import { Freshness } from "../../src/host/freshness.js";
@@ -547,13 +549,13 @@ export class SimReplica {
 
   /** A host would do so some moments later; here each event but the first finds a group packed that sleeps. */
   #repack(core: PaxosCore): void {
-    const bytes = core.pack(this.#words);
+    const bytes = pack(core, this.#words);
     if (bytes === undefined) {
       if (core.asleep) this.#parts.tally.add("could not be packed");
       return;
     }
     this.#parts.tally.add(core.leading ? "leaders packed" : "followers packed");
-    this.core = PaxosCore.unpack(this.#given as CoreOptions, new Unpacker(this.#words, bytes), this.bonds as Bonds);
+    this.core = unpack(this.#given as CoreOptions, new Unpacker(this.#words, bytes), this.bonds as Bonds);
   }
 
   #noteSleep(core: PaxosCore, event: CoreEvent): void {

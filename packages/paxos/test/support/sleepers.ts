@@ -11,7 +11,9 @@ import {
   type Message,
   PaxosCore,
   type PersistedState,
+  pack,
   Unpacker,
+  unpack,
   Words,
 } from "../../src/core/index.js";
 import { Violation } from "./observer.js";
@@ -85,10 +87,10 @@ export class Sleeper {
 
   /** The same core, as far as anybody can tell; undefined when it cannot be packed. */
   repacked(): PaxosCore | undefined {
-    const bytes = this.core.pack(this.words);
+    const bytes = pack(this.core, this.words);
     if (bytes === undefined) return undefined;
     const Kind = this.world.mutation.unpacker ?? Unpacker;
-    return PaxosCore.unpack(this.options, new Kind(this.words, bytes), this.bonds);
+    return unpack(this.options, new Kind(this.words, bytes), this.bonds);
   }
 
   /** The process dies and comes back. */

@@ -1,4 +1,5 @@
-import { checkOrder } from "./bytes.js";
+import { checkOrder, copyOf } from "./bytes.js";
+import { badArgument } from "./errors.js";
 import type { Digest } from "./source.js";
 
 /** A hash under way, as `node:crypto` makes them; 32 bytes or more come out. */
@@ -17,13 +18,16 @@ export interface CreateHash {
 }
 
 /** Changes with anything that changes a digest: runs, their bytes, how they are summed. */
-export const DIGEST_VERSION = 2;
+export const DIGEST_VERSION = 3;
 
 export const LANES = 8;
 const SCRATCH_BYTES = 64 * 1024;
 const ENTRY_HEADER_BYTES = 8;
-/** Bytes of a run, on average: long enough that a hash costs little beside its bytes, short enough that a write spoils little. */
-const RUN_BYTES = 8 * 1024;
+/**
+ * Bytes of a run, on average: long enough that a hash costs little beside its bytes, short enough that a write spoils little. (A write spoils twice as
+ * much on average, because long runs are hit more often. 8 KiB, as in version 2, are 3 % faster to read, and 1.7 times slower to bring up to date.)
+ */
+const RUN_BYTES = 4 * 1024;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 const ENDS_PER_BYTE = 2 ** 32 / RUN_BYTES;
@@ -40,7 +44,7 @@ export interface RunSum {
  *
  * The problem: the same digest must come from a replica that streams its range and from one that keeps hashes of parts of it, whatever
  * its tree looks like inside. So entries are grouped into runs whose ends depend on the entries alone (an entry ends its run when the hash of
- * its key falls below its size's share of 8 KiB), each run is hashed, and the digest of a range is the sum of the hashes of its runs, as eight
+ * its key falls below its size's share of 4 KiB), each run is hashed, and the digest of a range is the sum of the hashes of its runs, as eight
  * lanes of 32 bits. Sums of neighbouring ranges add up when they meet at the end of a run, in any grouping: that is what lets a tree of
  * sums answer for any range by hashing two partial runs anew. A single hash over the whole range was the alternative; it lost because
  * nothing of it can be kept when one key changes. Runs of so many keys lost too: of small entries they are so short that hashing is slow.
@@ -119,6 +123,62 @@ export class RangeDigester {
     return mix(hash);
   }
 
+  /**
+   * Entries one behind the other as a run's bytes have them, each of them whole: for whoever holds them so, in a page or in what was read from a file. A run
+   * that lies in one block is hashed where it lies, without a copy or an object for each entry: that is most of what `add` costs beside the hash.
+   */
+  addPacked(block: Uint8Array): void {
+    const { length } = block;
+    /** Where what is not hashed yet begins, and where the key before lies. */
+    let start = 0;
+    let lastAt = -1;
+    let lastLength = 0;
+    for (let at = 0; at < length; ) {
+      const keyLength = wordAt(block, at);
+      const valueLength = wordAt(block, at + 4);
+      const keyAt = at + ENTRY_HEADER_BYTES;
+      const end = keyAt + keyLength + valueLength;
+      if (!(end <= length))
+        throw badArgument("block", "entries, each of them whole", `${length} bytes, cut off at ${at}`);
+      const keyEnd = keyAt + keyLength;
+      // In one loop as above: hashed, and compared with the key before for as long as they are the same.
+      let hash = FNV_OFFSET;
+      let i = keyAt;
+      if (lastAt < 0) {
+        if (this.#last !== undefined) checkOrder(this.#last, block.subarray(keyAt, keyEnd));
+      } else {
+        const back = keyAt - lastAt;
+        const sharedEnd = lastLength < keyLength ? keyAt + lastLength : keyEnd;
+        let byte = 0;
+        for (; i < sharedEnd; i++) {
+          byte = block[i] as number;
+          if (byte !== block[i - back]) break;
+          hash = Math.imul(hash ^ byte, FNV_PRIME);
+        }
+        if (i < sharedEnd ? byte < (block[i - back] as number) : keyLength <= lastLength)
+          checkOrder(block.subarray(lastAt, lastAt + lastLength), block.subarray(keyAt, keyEnd));
+      }
+      for (; i < keyEnd; i++) hash = Math.imul(hash ^ (block[i] as number), FNV_PRIME);
+      lastAt = keyAt;
+      lastLength = keyLength;
+      at = end;
+      this.#keys++;
+      this.#bytes += keyLength + valueLength;
+      if (mix(hash) >>> 0 >= (keyLength + valueLength + ENTRY_HEADER_BYTES) * ENDS_PER_BYTE) continue;
+      if (this.#runOpen) {
+        this.#append(block.subarray(start, end));
+        this.#endRun();
+      } else this.#hashOf(block.subarray(start, end));
+      start = end;
+      if (this.#onRun !== undefined) this.#onRun(block.subarray(keyAt, keyEnd), this.#take());
+    }
+    if (start < length) {
+      this.#append(block.subarray(start));
+      this.#runOpen = true;
+    }
+    if (lastAt >= 0) this.#last = copyOf(block.subarray(lastAt, lastAt + lastLength));
+  }
+
   /** For an entry that does not fit: what was gathered goes into the hash first. */
   #stream(key: Uint8Array, value: Uint8Array): number {
     checkOrder(this.#last, key);
@@ -188,9 +248,8 @@ export class RangeDigester {
   }
 
   #endRun(): void {
-    const { once } = this.#createHash;
-    if (this.#run === undefined && once !== undefined) {
-      addText(this.#sum, once(this.#scratch.subarray(0, this.#filled)));
+    if (this.#run === undefined) {
+      this.#hashOf(this.#scratch.subarray(0, this.#filled));
       this.#filled = 0;
     } else {
       this.#flush();
@@ -199,6 +258,23 @@ export class RangeDigester {
     }
     this.#runOpen = false;
   }
+
+  /** A whole run that lies in one piece. */
+  #hashOf(run: Uint8Array): void {
+    const { once } = this.#createHash;
+    if (once !== undefined) {
+      addText(this.#sum, once(run));
+      return;
+    }
+    const hash = this.#createHash();
+    hash.update(run);
+    addBytes(this.#sum, hash.digest());
+  }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
+  return (low | ((bytes[at + 3] as number) << 24)) >>> 0;
 }
 
 export function digestOf({ lanes, keys, bytes }: RunSum): Digest {

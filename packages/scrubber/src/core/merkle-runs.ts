@@ -30,6 +30,10 @@ export const measure: Measure<Run, Sum> = {
     addTo(sum, other);
     sum.unknown += other.unknown;
   },
+  takeItem: (sum, run) => {
+    if (run.sum === undefined) sum.unknown--;
+    else takeFrom(sum, run.sum);
+  },
 };
 
 export function addTo(sum: Sum, { lanes, keys, bytes }: RunSum): void {
@@ -38,8 +42,14 @@ export function addTo(sum: Sum, { lanes, keys, bytes }: RunSum): void {
   sum.bytes += bytes;
 }
 
+function takeFrom(sum: Sum, { lanes, keys, bytes }: RunSum): void {
+  for (let lane = 0; lane < LANES; lane++) sum.lanes[lane] = (sum.lanes[lane] as number) - (lanes[lane] as number);
+  sum.keys -= keys;
+  sum.bytes -= bytes;
+}
+
 /** The run becomes those that it was found to be; the last of them has its key mostly. */
-export function replace(runs: SortedTree<Run>, run: Run, found: readonly Run[]): void {
+export function replace(runs: SortedTree<Run, Sum>, run: Run, found: readonly Run[]): void {
   const last = found.at(-1);
   if (last === undefined || compareBytes(last.key, run.key) !== 0) runs.delete(run.key);
   for (const one of found) runs.set(one);

@@ -1,11 +1,10 @@
-import { compareBytes, copyOf, NO_BYTES, successor } from "./bytes.js";
-import { type CreateHash, digestOf, RangeDigester, type RunSum } from "./digest.js";
-import { addTo, measure, type Run, replace, type Tail } from "./merkle-runs.js";
+import { compareBytes, NO_BYTES, successor } from "./bytes.js";
+import { digestOf, type RunSum } from "./digest.js";
+import { addTo, measure, type Run, replace, type Sum, type Tail } from "./merkle-runs.js";
+import type { RunReader } from "./run-reader.js";
 import type { SortedTree } from "./sorted-tree.js";
 import type { Digest, Entry, KeptDigests, KeyRange, SplitOptions } from "./source.js";
 import { splitsOf } from "./streaming.js";
-
-const PAUSE_BYTES = 1024 * 1024;
 
 export interface MerkleViewOptions {
   /** The entries of a range as they are at the moment of `view()`, ascending. */
@@ -15,7 +14,7 @@ export interface MerkleViewOptions {
 }
 
 export interface Learned {
-  readonly runs: SortedTree<Run>;
+  readonly runs: SortedTree<Run, Sum>;
   readonly tail: Tail;
 }
 
@@ -26,14 +25,17 @@ export interface LearnedRun {
   readonly behind: Tail | undefined;
 }
 
+interface UnknownRun {
+  readonly run: Run;
+  readonly start: Uint8Array;
+}
+
 interface ViewParts {
-  readonly runs: SortedTree<Run>;
+  readonly runs: SortedTree<Run, Sum>;
   tail: Tail;
   readonly epoch: number;
-  readonly createHash: CreateHash;
-  readonly digesters: RangeDigester[];
+  readonly reader: RunReader;
   readonly entries: MerkleViewOptions["entries"];
-  readonly pause: MerkleViewOptions["pause"];
   readonly adopt: (now: Learned, learned: readonly LearnedRun[]) => void;
 }
 
@@ -41,7 +43,6 @@ interface ViewParts {
 export class MerkleView implements KeptDigests {
   readonly #parts: ViewParts;
   #turn: Promise<unknown> = Promise.resolve();
-  #bytesRead = 0;
   readonly #learned: LearnedRun[] = [];
 
   constructor(parts: ViewParts) {
@@ -50,7 +51,7 @@ export class MerkleView implements KeptDigests {
 
   /** Bytes of keys and values that had to be read so far. */
   get bytesRead(): number {
-    return this.#bytesRead;
+    return this.#parts.reader.bytesRead;
   }
 
   /** The same digests as `RangeDigester` makes of the entries, for the price of the runs that changed and of two runs for each range. */
@@ -140,7 +141,7 @@ export class MerkleView implements KeptDigests {
         addTo(kept, this.#parts.tail.sum);
       }
       if (kept.unknown > 0) return undefined;
-      const lies = await this.#read(whole);
+      const lies = await this.#parts.reader.read(whole);
       return (
         lies.keys === kept.keys &&
         lies.bytes === kept.bytes &&
@@ -156,8 +157,8 @@ export class MerkleView implements KeptDigests {
     const first = runs.ceiling(from);
     if (first !== undefined && !beginsBehind(runs.below(first.key), from)) {
       const end = successor(first.key);
-      if (to !== undefined && compareBytes(to, end) <= 0) return this.#read({ from, to });
-      addTo(sum, await this.#read({ from, to: end }));
+      if (to !== undefined && compareBytes(to, end) <= 0) return this.#parts.reader.read({ from, to });
+      addTo(sum, await this.#parts.reader.read({ from, to: end }));
       start = end;
     }
     runs.walk(
@@ -175,70 +176,27 @@ export class MerkleView implements KeptDigests {
     const rest = compareBytes(behind, start) > 0 ? behind : start;
     const { tail } = this.#parts;
     if (to === undefined && tail.sum !== undefined && compareBytes(rest, behind) === 0) addTo(sum, tail.sum);
-    else if (to === undefined || compareBytes(rest, to) < 0) addTo(sum, await this.#read({ from: rest, to }));
+    else if (to === undefined || compareBytes(rest, to) < 0)
+      addTo(sum, await this.#parts.reader.read({ from: rest, to }));
     return sum;
-  }
-
-  async #digest<T>(work: (digester: RangeDigester) => Promise<T>): Promise<T> {
-    const { digesters, createHash } = this.#parts;
-    const digester = digesters.pop() ?? new RangeDigester(createHash);
-    const result = await work(digester);
-    // One that failed half-way is not used again.
-    digesters.push(digester);
-    return result;
-  }
-
-  async #read(range: KeyRange): Promise<RunSum> {
-    return this.#digest(async (digester) => {
-      await this.#feed(digester, range);
-      return digester.finishSum();
-    });
-  }
-
-  async #feed(digester: RangeDigester, range: KeyRange, enough?: () => boolean): Promise<void> {
-    let bytes = 0;
-    const pause = async (): Promise<void> => {
-      const read = bytes;
-      bytes = 0;
-      this.#bytesRead += read;
-      await this.#parts.pause?.(read);
-    };
-    const entries = this.#parts.entries(range);
-    if (Symbol.iterator in entries) {
-      const iterator = entries[Symbol.iterator]();
-      try {
-        for (;;) {
-          const read = pump(iterator, digester, enough);
-          bytes += Math.abs(read);
-          if (read < PAUSE_BYTES) break;
-          await pause();
-        }
-      } finally {
-        iterator.return?.();
-      }
-    } else {
-      for await (const { key, value } of entries) {
-        digester.add(key, value);
-        bytes += key.length + value.length;
-        if (bytes >= PAUSE_BYTES) await pause();
-        if (enough?.() === true) break;
-      }
-    }
-    this.#bytesRead += bytes;
   }
 
   /** Reads the runs of the range whose sums are not known. */
   async #learn({ from, to }: KeyRange): Promise<void> {
     const { epoch } = this.#parts;
-    for (const run of this.#unknown(from, to)) {
-      const { found, rest } = await this.#readRuns({ from: this.#startOf(run), to: successor(run.key) });
+    // One after another, each put back where it was found while its place in the tree is at hand.
+    for (let next = this.#firstUnknown(from, to); next !== undefined; ) {
+      const { run, start } = next;
+      const reading = this.#parts.reader.readRuns({ from: start, to: successor(run.key) });
+      const { found, rest } = reading instanceof Promise ? await reading : reading;
       // The end of a run that was not written to still ends one, unless what lies there has rotted; then its sum says so.
       if (rest.keys > 0 || found.length === 0) found.push({ key: run.key, sum: rest, epoch });
       this.#adopt(run, found);
+      next = this.#firstUnknown(successor(run.key), to);
     }
     const behind = this.#behindRuns();
     if (this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, behind) <= 0)) return;
-    const { found, rest, ended } = await this.#readRuns({ from: behind, to: undefined }, to);
+    const { found, rest, ended } = await this.#parts.reader.readRuns({ from: behind, to: undefined }, to);
     this.#adoptTail(found, ended ? rest : undefined);
   }
 
@@ -246,8 +204,8 @@ export class MerkleView implements KeptDigests {
     const { runs } = this.#parts;
     const tailKnown =
       this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, this.#behindRuns()) <= 0);
-    if (tailKnown && this.#unknown(from, to).length === 0) return this.#read({ from, to });
-    const { found, rest } = await this.#readRuns({ from, to });
+    if (tailKnown && this.#unknown(from, to).length === 0) return this.#parts.reader.read({ from, to });
+    const { found, rest } = await this.#parts.reader.readRuns({ from, to });
     const total = measure.empty();
     addTo(total, rest);
     for (const run of found) measure.addItem(total, run);
@@ -260,9 +218,8 @@ export class MerkleView implements KeptDigests {
     const whole = aligned ? found : found.slice(1);
     const starts = aligned ? from : found[0] === undefined ? undefined : successor(found[0].key);
     if (starts === undefined) return total;
-    for (const run of this.#unknown(from, to)) {
-      if (compareBytes(this.#startOf(run), starts) < 0) continue;
-      const begin = this.#startOf(run);
+    for (const { run, start: begin } of this.#unknown(from, to)) {
+      if (compareBytes(begin, starts) < 0) continue;
       const inside = whole.filter(({ key }) => compareBytes(key, begin) >= 0 && compareBytes(key, run.key) <= 0);
       const last = inside.at(-1);
       if (last !== undefined && compareBytes(last.key, run.key) === 0) this.#adopt(run, inside);
@@ -275,23 +232,24 @@ export class MerkleView implements KeptDigests {
     return total;
   }
 
-  #unknown(from: Uint8Array, to: Uint8Array | undefined): Run[] {
-    const unknown: Run[] = [];
+  #firstUnknown(from: Uint8Array, to: Uint8Array | undefined): UnknownRun | undefined {
+    return this.#unknown(from, to, 1)[0];
+  }
+
+  #unknown(from: Uint8Array, to: Uint8Array | undefined, most = Number.POSITIVE_INFINITY): UnknownRun[] {
+    const unknown: UnknownRun[] = [];
     this.#parts.runs.peek().walk(
       from,
       to,
       measure,
       (sum) => sum.unknown === 0,
-      (run) => {
-        if (run.sum === undefined) unknown.push(run);
+      (run, before) => {
+        if (run.sum !== undefined) return false;
+        unknown.push({ run, start: before === undefined ? NO_BYTES : successor(before) });
+        return unknown.length >= most;
       },
     );
     return unknown;
-  }
-
-  #startOf(run: Run): Uint8Array {
-    const before = this.#parts.runs.peek().below(run.key);
-    return before === undefined ? NO_BYTES : successor(before.key);
   }
 
   #behindRuns(): Uint8Array {
@@ -318,24 +276,6 @@ export class MerkleView implements KeptDigests {
     if (learned.length > 0) this.#parts.adopt(this.#parts, learned);
   }
 
-  /** With `until`, ends with the run that reaches so far. */
-  async #readRuns(
-    range: KeyRange,
-    until?: Uint8Array,
-  ): Promise<{ readonly found: Run[]; readonly rest: RunSum; readonly ended: boolean }> {
-    const { epoch } = this.#parts;
-    const found: Run[] = [];
-    let enough = false;
-    return this.#digest(async (digester) => {
-      digester.eachRun((end, sum) => {
-        found.push({ key: copyOf(end), sum, epoch });
-        enough = until !== undefined && compareBytes(end, until) >= 0;
-      });
-      await this.#feed(digester, range, () => enough);
-      return { found, rest: digester.finishSum(), ended: !enough };
-    });
-  }
-
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     const told = async (): Promise<T> => {
       try {
@@ -348,23 +288,6 @@ export class MerkleView implements KeptDigests {
     this.#turn = turn.catch(() => {});
     return turn;
   }
-}
-
-/**
- * Feeds about as much as may be read without a pause, and returns how much; less at the end, or negative when it is enough. A function of its own
- * because a loop in an async one is a quarter slower.
- */
-function pump(iterator: Iterator<Entry>, digester: RangeDigester, enough: (() => boolean) | undefined): number {
-  let bytes = 0;
-  while (bytes < PAUSE_BYTES) {
-    const result = iterator.next();
-    if (result.done === true) return bytes;
-    const { key, value } = result.value;
-    digester.add(key, value);
-    bytes += key.length + value.length;
-    if (enough?.() === true) return -bytes;
-  }
-  return bytes;
 }
 
 /** Whether a range that begins here leaves nothing of the run out that follows on `before`. */

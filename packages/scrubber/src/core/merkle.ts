@@ -1,12 +1,13 @@
 import { compareBytes, NO_BYTES } from "./bytes.js";
 import type { CreateHash, RangeDigester } from "./digest.js";
-import { type Run, replace, type Tail } from "./merkle-runs.js";
+import { measure, type Run, replace, type Sum, type Tail } from "./merkle-runs.js";
 import { type Learned, type LearnedRun, MerkleView, type MerkleViewOptions } from "./merkle-view.js";
+import { RunReader } from "./run-reader.js";
 import { SortedTree } from "./sorted-tree.js";
 
 /**
  * A Merkle tree over the runs of a replica's entries, kept along with its writes: it knows the sum of every run that was not written to
- * since it was last looked at, in about 100 bytes for 8 KiB of data.
+ * since it was last looked at, in about 100 bytes for 4 KiB of data.
  *
  * A write names its key (`touch`, O(log n)) and the run that it falls into loses its sum; the next look hashes that run alone. What was not
  * touched is answered for from memory. That is what makes it fast, and what it cannot do: rot in what lies on a disk does not touch
@@ -16,7 +17,7 @@ export class MerkleIndex {
   readonly #createHash: CreateHash;
   /** Those that nobody uses at the moment: each has a buffer of 64 KiB. */
   readonly #digesters: RangeDigester[] = [];
-  #runs = new SortedTree<Run>();
+  #runs = new SortedTree<Run, Sum>(measure);
   #tail: Tail = { sum: undefined, epoch: 0 };
   #epoch = 0;
   /** Changes whenever the index does. */
@@ -58,10 +59,14 @@ export class MerkleIndex {
       runs: this.#runs.fork(),
       tail: this.#tail,
       epoch: this.#epoch,
-      createHash: this.#createHash,
-      digesters: this.#digesters,
+      reader: new RunReader({
+        createHash: this.#createHash,
+        digesters: this.#digesters,
+        entries,
+        pause,
+        epoch: this.#epoch,
+      }),
       entries,
-      pause,
       adopt,
     });
   }

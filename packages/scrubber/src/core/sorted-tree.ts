@@ -1,38 +1,64 @@
 import { compareBytes } from "./bytes.js";
 
-const FANOUT_MAX = 16;
+const FANOUT_MAX = 32;
 
 interface Leaf<T> {
   readonly items: T[];
-  readonly children?: undefined;
+  readonly children: undefined;
 }
 
 interface Branch<T> {
   readonly children: Node<T>[];
-  readonly items?: undefined;
+  readonly items: undefined;
 }
 
 /** A node of the tree. `last` is its greatest key. Nodes of earlier epochs are shared with snapshots and never change. */
 type Node<T> = (Leaf<T> | Branch<T>) & { readonly epoch: object; last: Uint8Array; memo: unknown };
 
+/** All of one shape: a look-up goes through a dozen of them, and must not have to ask what each looks like. */
+const leafOf = <T>(epoch: object, items: T[], last: Uint8Array, memo?: unknown): Node<T> =>
+  nodeOf(epoch, items, undefined, last, memo);
+const branchOf = <T>(epoch: object, children: Node<T>[], last: Uint8Array, memo?: unknown): Node<T> =>
+  nodeOf(epoch, undefined, children, last, memo);
+
+function nodeOf<T>(
+  epoch: object,
+  items: T[] | undefined,
+  children: Node<T>[] | undefined,
+  last: Uint8Array,
+  memo: unknown,
+): Node<T> {
+  return { epoch, items, children, last, memo } as Node<T>;
+}
+
 interface Keyed {
   readonly key: Uint8Array;
 }
 
-/** How the items under a node are summed up; a node's sum is kept until something below it changes. */
+/** How the items under a node are summed up. */
 export interface Measure<T, S> {
   readonly empty: () => S;
   readonly addItem: (sum: S, item: T) => void;
   readonly addSum: (sum: S, other: S) => void;
+  readonly takeItem: (sum: S, item: T) => void;
 }
 
 /**
  * Items in order of their keys, as a B-tree whose snapshots cost nothing: a change copies the nodes on its path that a snapshot may
  * still see, and changes the others in place.
+ *
+ * With a measure, the sums that nodes remember go along with each change: one item is taken away and another added on the path, and nobody
+ * looks at what lies beside it. (To sum such a node up anew costs a look at everything below it, all of it far apart in memory: several times what hashing
+ * a run costs.) Without one they are forgotten on the path.
  */
-export class SortedTree<T extends Keyed> {
+export class SortedTree<T extends Keyed, S = unknown> {
+  readonly #measure: Measure<T, S> | undefined;
   #root: Node<T> | undefined;
   #epoch: object = {};
+
+  constructor(measure?: Measure<T, S>) {
+    this.#measure = measure;
+  }
 
   /** The items as they are now; later changes do not show in it. */
   snapshot(): SortedView<T> {
@@ -41,9 +67,9 @@ export class SortedTree<T extends Keyed> {
   }
 
   /** A tree of its own that starts out with the same items. */
-  fork(): SortedTree<T> {
+  fork(): SortedTree<T, S> {
     this.#epoch = {};
-    const tree = new SortedTree<T>();
+    const tree = new SortedTree<T, S>(this.#measure);
     tree.#root = this.#root;
     return tree;
   }
@@ -56,15 +82,14 @@ export class SortedTree<T extends Keyed> {
   /** Adds the item, or puts it in the place of the one with its key, which is returned. */
   set(item: T): T | undefined {
     if (this.#root === undefined) {
-      this.#root = { epoch: this.#epoch, items: [item], last: item.key, memo: undefined };
+      this.#root = leafOf(this.#epoch, [item], item.key);
       return undefined;
     }
     const root = this.#own(this.#root);
     const before = this.#set(root, item);
     this.#root = root;
     const split = this.#split(root);
-    if (split !== undefined)
-      this.#root = { epoch: this.#epoch, children: [root, split], last: split.last, memo: undefined };
+    if (split !== undefined) this.#root = branchOf(this.#epoch, [root, split], split.last);
     return before;
   }
 
@@ -79,7 +104,6 @@ export class SortedTree<T extends Keyed> {
   }
 
   #set(node: Node<T>, item: T): T | undefined {
-    node.memo = undefined;
     if (node.items !== undefined) {
       const at = indexOf(node.items, item.key);
       const there = node.items[at];
@@ -87,6 +111,7 @@ export class SortedTree<T extends Keyed> {
       if (before === undefined) node.items.splice(at, 0, item);
       else node.items[at] = item;
       node.last = (node.items.at(-1) as T).key;
+      this.#note(node, before, item);
       return before;
     }
     const at = Math.min(childOf(node.children, item.key), node.children.length - 1);
@@ -96,15 +121,27 @@ export class SortedTree<T extends Keyed> {
     const split = this.#split(child);
     if (split !== undefined) node.children.splice(at + 1, 0, split);
     node.last = (node.children.at(-1) as Node<T>).last;
+    this.#note(node, before, item);
     return before;
   }
 
+  /** That below the node one item has come in the place of another. */
+  #note(node: Node<T>, before: T | undefined, after: T | undefined): void {
+    const measure = this.#measure;
+    if (measure === undefined || node.memo === undefined) {
+      node.memo = undefined;
+      return;
+    }
+    if (before !== undefined) measure.takeItem(node.memo as S, before);
+    if (after !== undefined) measure.addItem(node.memo as S, after);
+  }
+
   #delete(node: Node<T>, key: Uint8Array): T | undefined {
-    node.memo = undefined;
     if (node.items !== undefined) {
       const [before] = node.items.splice(indexOf(node.items, key), 1);
       const last = node.items.at(-1);
       if (last !== undefined) node.last = last.key;
+      this.#note(node, before, undefined);
       return before;
     }
     const at = childOf(node.children, key);
@@ -115,6 +152,7 @@ export class SortedTree<T extends Keyed> {
     else node.children[at] = child;
     const last = node.children.at(-1);
     if (last !== undefined) node.last = last.last;
+    this.#note(node, before, undefined);
     return before;
   }
 
@@ -123,22 +161,30 @@ export class SortedTree<T extends Keyed> {
     // Ascending insertion is the common case: a lopsided split leaves nodes full behind it.
     const at = (FANOUT_MAX * 3) >> 2;
     const { epoch } = node;
+    node.memo = undefined;
     if (node.items !== undefined) {
       const items = node.items.splice(at);
       node.last = (node.items.at(-1) as T).key;
-      return { epoch, items, last: (items.at(-1) as T).key, memo: undefined };
+      return leafOf(epoch, items, (items.at(-1) as T).key);
     }
     const children = node.children.splice(at);
     node.last = (node.children.at(-1) as Node<T>).last;
-    return { epoch, children, last: (children.at(-1) as Node<T>).last, memo: undefined };
+    return branchOf(epoch, children, (children.at(-1) as Node<T>).last);
   }
 
   #own(node: Node<T>): Node<T> {
     if (node.epoch === this.#epoch) return node;
-    const rest = { epoch: this.#epoch, last: node.last, memo: undefined };
+    const memo = this.#copyOf(node.memo);
     return node.items === undefined
-      ? { ...rest, children: node.children.slice() }
-      : { ...rest, items: node.items.slice() };
+      ? branchOf(this.#epoch, node.children.slice(), node.last, memo)
+      : leafOf(this.#epoch, node.items.slice(), node.last, memo);
+  }
+
+  #copyOf(memo: unknown): unknown {
+    if (memo === undefined || this.#measure === undefined) return undefined;
+    const copy = this.#measure.empty();
+    this.#measure.addSum(copy, memo as S);
+    return copy;
   }
 }
 
@@ -180,14 +226,14 @@ export class SortedView<T extends Keyed> {
 
   /**
    * Walks the items from `from` on and below `to` in order, by whole nodes where `take` accepts a node's sum (and is then done with what
-   * is below it), else item by item. Ends when `each` returns true.
+   * is below it), else item by item, each with the key before it in the tree. Ends when `each` returns true.
    */
   walk<S>(
     from: Uint8Array,
     to: Uint8Array | undefined,
     measure: Measure<T, S>,
     take: (sum: S) => boolean,
-    each: (item: T) => boolean | void,
+    each: (item: T, before: Uint8Array | undefined) => boolean | void,
   ): void {
     if (this.#root !== undefined) walk(this.#root, undefined, from, to, measure, take, each);
   }
@@ -264,7 +310,7 @@ function walk<T extends Keyed, S>(
   to: Uint8Array | undefined,
   measure: Measure<T, S>,
   take: (sum: S) => boolean,
-  each: (item: T) => boolean | void,
+  each: (item: T, before: Uint8Array | undefined) => boolean | void,
 ): boolean {
   if (compareBytes(node.last, from) < 0) return false;
   const whole =
@@ -275,7 +321,7 @@ function walk<T extends Keyed, S>(
     for (let at = indexOf(node.items, from); at < node.items.length; at++) {
       const item = node.items[at] as T;
       if (to !== undefined && compareBytes(item.key, to) >= 0) return true;
-      if (each(item) === true) return true;
+      if (each(item, at === 0 ? before : (node.items[at - 1] as T).key) === true) return true;
     }
     return false;
   }

@@ -1,6 +1,6 @@
 /** Backups: moments of tables that are kept, also when the table is gone. */
 import { validationError } from "../errors.js";
-import type { TableRecord } from "../model.js";
+import type { Sizes, TableRecord } from "../model.js";
 import { tableArn } from "../tables.js";
 import { controlMessages } from "./messages.js";
 import { describedSettings } from "./settings.js";
@@ -13,6 +13,8 @@ export interface Backup {
   readonly table: TableRecord;
   /** The moment (Unix time): everything that was acknowledged before is in it. */
   readonly untilMs: number;
+  /** What the table held about then; absent in backups of programs that did not count. */
+  readonly sizes?: Sizes;
 }
 
 export interface BackupListRequest {
@@ -57,12 +59,12 @@ export function listedBackups<B extends Backup>(
   return { backups: found.slice(0, limitMax), more: found.length > limitMax };
 }
 
-/** Its size is not known: a backup is a moment of the archive, and not a copy. */
+/** Its size is what the table held: a backup is a moment of the archive, and not a copy. */
 export function backupDetails(backup: Backup): Record<string, unknown> {
   return {
     BackupArn: backupArn(backup),
     BackupName: backup.name,
-    BackupSizeBytes: 0,
+    BackupSizeBytes: backup.sizes?.bytes ?? 0,
     BackupStatus: "AVAILABLE",
     BackupType: "USER",
     BackupCreationDateTime: backup.untilMs / 1000,
@@ -84,8 +86,8 @@ export function backupDescription(backup: Backup): Record<string, unknown> {
       TableName: table.name,
       TableId: table.tableId,
       TableArn: tableArn(table.name),
-      TableSizeBytes: 0,
-      ItemCount: 0,
+      TableSizeBytes: backup.sizes?.bytes ?? 0,
+      ItemCount: backup.sizes?.items ?? 0,
       KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
       TableCreationDateTime: table.createdAtMs / 1000,
       ProvisionedThroughput: describedSettings(table).ProvisionedThroughput,

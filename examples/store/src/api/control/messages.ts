@@ -23,4 +23,6 @@ export const controlMessages = {
   backupNotFound: (arn: string) => `Backup not found: ${arn}`,
   tooManyBackups: (most: number) => `Too many backups: this store keeps at most ${most}`,
   tooManyTags: "Too many tags: a table has at most 50",
+  restoredIndexDiffers: (name: string) =>
+    `One or more parameter values were invalid: Index to be restored is not one of the source table, or differs from it: ${name}`,
 } as const;

@@ -1,4 +1,5 @@
 /** What the operations on backups take. */
+import { type RestoreOverrides, restoreOverrides } from "../restores.js";
 import type { Shape, StructureShape } from "./shapes.js";
 import { tableName } from "./table-parts.js";
 
@@ -59,12 +60,10 @@ export const listBackups: StructureShape = {
   },
 };
 
-export interface RestoreFromBackupRequest {
+export interface RestoreFromBackupRequest extends RestoreOverrides {
   TargetTableName: string;
   BackupArn: string;
 }
-
-const none = { type: "unsupported", unless: (value: unknown) => Array.isArray(value) && value.length === 0 } as const;
 
 export const restoreTableFromBackup: StructureShape = {
   type: "structure",
@@ -72,11 +71,6 @@ export const restoreTableFromBackup: StructureShape = {
   members: {
     TargetTableName: tableName,
     BackupArn: backupArn,
-    BillingModeOverride: { type: "unsupported" },
-    GlobalSecondaryIndexOverride: none,
-    LocalSecondaryIndexOverride: none,
-    OnDemandThroughputOverride: { type: "unsupported" },
-    ProvisionedThroughputOverride: { type: "unsupported" },
-    SSESpecificationOverride: { type: "unsupported" },
+    ...restoreOverrides,
   },
 };

@@ -1,5 +1,6 @@
 /** What the operations on tables take. */
 import type { TableClass, Tag } from "../control/settings.js";
+import { type RestoreOverrides, restoreOverrides } from "../restores.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
@@ -83,7 +84,7 @@ export const listTables: StructureShape = {
   },
 };
 
-export interface RestoreTableRequest {
+export interface RestoreTableRequest extends RestoreOverrides {
   SourceTableName: string;
   TargetTableName: string;
   /** Unix time in seconds, with fractions. */
@@ -99,15 +100,7 @@ export const restoreTableToPointInTime: StructureShape = {
     TargetTableName: tableName,
     RestoreDateTime: { type: "timestamp" },
     UseLatestRestorableTime: { type: "boolean" },
-    BillingModeOverride: { type: "unsupported" },
-    GlobalSecondaryIndexOverride: {
-      type: "unsupported",
-      unless: (value) => Array.isArray(value) && value.length === 0,
-    },
-    LocalSecondaryIndexOverride: { type: "unsupported", unless: (value) => Array.isArray(value) && value.length === 0 },
-    OnDemandThroughputOverride: { type: "unsupported" },
-    ProvisionedThroughputOverride: { type: "unsupported" },
-    SSESpecificationOverride: { type: "unsupported" },
+    ...restoreOverrides,
     SourceTableArn: { type: "unsupported" },
   },
 };

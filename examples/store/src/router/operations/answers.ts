@@ -49,18 +49,24 @@ export function addIndexUnits(sum: IndexUnits | undefined, more: IndexUnits | un
   return { ...(local && { local }), ...(global && { global }) };
 }
 
-/**
- * The part of a write's answer that tells of its item collection, where that was asked for and the table has local indexes. The size is the service's estimate
- * in gigabytes, from and to; it is not measured here, and no collection comes near the service's limit of 10 GB on one machine's partitions.
- */
-export function collectionMetrics(asked: string | undefined, table: TableRecord, key: Item): object {
-  const metrics = collectionMetricsOf(asked, table, key);
+const GB = 1024 ** 3;
+
+/** The part of a write's answer that tells of its item collection, where that was asked for and the table has local indexes. */
+export function collectionMetrics(asked: string | undefined, table: TableRecord, key: Item, bytes?: number): object {
+  const metrics = collectionMetricsOf(asked, table, key, bytes);
   return metrics === undefined ? {} : { ItemCollectionMetrics: metrics };
 }
 
-export function collectionMetricsOf(asked: string | undefined, table: TableRecord, key: Item): object | undefined {
+/** The size as the service tells it: from so many gigabytes to one more. */
+export function collectionMetricsOf(
+  asked: string | undefined,
+  table: TableRecord,
+  key: Item,
+  bytes = 0,
+): object | undefined {
   if (asked !== "SIZE" || (table.localIndexes?.length ?? 0) === 0) return undefined;
-  return { ItemCollectionKey: shownOf(key, [table.keySchema.partition.name]), SizeEstimateRangeGB: [0, 1] };
+  const from = Math.floor(bytes / GB);
+  return { ItemCollectionKey: shownOf(key, [table.keySchema.partition.name]), SizeEstimateRangeGB: [from, from + 1] };
 }
 
 export function itemOf({ item, json }: GetOutcome): Item | undefined {

@@ -63,10 +63,11 @@ export const listBackups: Operation<ListBackupsRequest> = {
 
 export const restoreTableFromBackup: Operation<RestoreFromBackupRequest> = {
   shape: restoreShape,
-  async run({ BackupArn: arn, TargetTableName: target }, { backend }) {
+  async run(request, { backend }) {
+    const { BackupArn: arn, TargetTableName: target } = request;
     const id = backupOfArn(arn);
     const backup = await found(arn, backend.describeBackup(id));
-    const table = await found(arn, backend.restoreBackup({ backup, target }));
+    const table = await found(arn, backend.restoreBackup({ backup, target, overrides: request }));
     return {
       TableDescription: {
         ...tableDescription(table),

@@ -46,7 +46,12 @@ export const batchWriteItem: Operation<BatchWriteItemRequest> = {
         units.set(name, (units.get(name) ?? 0) + outcome.value.units);
         indexUnits.set(name, addIndexUnits(indexUnits.get(name), outcome.value.indexUnits));
         const written = write.PutRequest?.Item ?? write.DeleteRequest?.Key ?? {};
-        const collection = collectionMetricsOf(request.ReturnItemCollectionMetrics, table, written);
+        const collection = collectionMetricsOf(
+          request.ReturnItemCollectionMetrics,
+          table,
+          written,
+          outcome.value.collectionBytes,
+        );
         if (collection !== undefined) {
           metrics[name] ??= [];
           metrics[name].push(collection);

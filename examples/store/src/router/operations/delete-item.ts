@@ -23,7 +23,7 @@ export const deleteItem: Operation<DeleteItemRequest> = {
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
       ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
-      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key),
+      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key, outcome.collectionBytes),
     };
   },
 };

@@ -5,6 +5,7 @@ import type { Operation } from "./operation.js";
 export const describeTable: Operation<TableNameRequest> = {
   shape,
   async run({ TableName }, { backend }) {
-    return { Table: tableDescription(await backend.describeTable(TableName)) };
+    const table = await backend.describeTable(TableName);
+    return { Table: tableDescription(table, await backend.sizes(table)) };
   },
 };

@@ -29,7 +29,7 @@ export const putItem: Operation<PutItemRequest> = {
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
       ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
-      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, item),
+      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, item, outcome.collectionBytes),
     };
   },
 };

@@ -14,7 +14,7 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
     // What is yet to come cannot be restored: a table built now would lack the writes of the time until then.
     if (!Number.isSafeInteger(untilMs) || untilMs > latestMs) throw new ApiError("InvalidRestoreTimeException");
     const { SourceTableName: source, TargetTableName: target } = request;
-    const table = await backend.restoreTable({ source, target, untilMs });
+    const table = await backend.restoreTable({ source, target, untilMs, overrides: request });
     return {
       TableDescription: {
         ...tableDescription(table),

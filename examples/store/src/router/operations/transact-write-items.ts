@@ -13,6 +13,7 @@ import {
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
 import { checkItem } from "../../api/value-check.js";
+import type { TransactWriteOutcome } from "../backend.js";
 import { collectionMetricsOf } from "./answers.js";
 import { byTableName } from "./batch.js";
 import type { Operation } from "./operation.js";
@@ -48,7 +49,7 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
     return {
       ...transactCapacity(request.ReturnConsumedCapacity, used, kind),
-      ...collections(request.ReturnItemCollectionMetrics, actions, parsed),
+      ...collections(request.ReturnItemCollectionMetrics, actions, parsed, sizes),
     };
   },
 };
@@ -58,11 +59,13 @@ function collections(
   asked: string | undefined,
   actions: readonly { readonly table: TableRecord; readonly op: TransactOp }[],
   parsed: readonly Parsed[],
+  sizes: TransactWriteOutcome["sizes"],
 ): object {
   if (asked !== "SIZE") return {};
   const metrics = byTableName<Record<string, object[]>>();
   for (const [i, { table, op }] of actions.entries()) {
-    const collection = op.kind === "check" ? undefined : collectionMetricsOf(asked, table, parsed[i]?.value ?? {});
+    if (op.kind === "check") continue;
+    const collection = collectionMetricsOf(asked, table, parsed[i]?.value ?? {}, sizes[i]?.collectionBytes);
     if (collection === undefined) continue;
     metrics[table.name] ??= [];
     metrics[table.name]?.push(collection);

@@ -27,7 +27,7 @@ export const updateItem: Operation<UpdateItemRequest> = {
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
       ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
-      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key),
+      ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key, outcome.collectionBytes),
     };
   },
 };

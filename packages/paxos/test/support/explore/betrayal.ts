@@ -14,6 +14,12 @@ export interface Betrayal {
   /** A file of the core as it is read. */
   source(file: string, text: string): string;
   readonly confirmsEarly: boolean;
+  /** A process that comes back takes itself for the one before. */
+  readonly sameLife?: boolean;
+  /** Opens a group again, in the same life of the process, on the bonds on which it slept. */
+  readonly keepsBonds?: boolean;
+  /** Sleeps on when the node that it sleeps under is gone. */
+  readonly sleepsOn?: boolean;
   /** The checks on single messages are off: it must be caught by what comes of it. */
   readonly unobserved: boolean;
 }

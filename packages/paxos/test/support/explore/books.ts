@@ -1,11 +1,14 @@
 import { Interner } from "@evenkeel/simulation";
 import type { Ballot } from "../../../src/core/index.js";
-import { ballotText, type NodeState, type Nodes, type Reaction, sameBallot } from "./nodes.js";
+import { ballotText, sameBallot } from "./disks.js";
+import type { NodeState, Nodes, Reaction } from "./nodes.js";
 
 /** What is chosen, seen from outside, and in which ballot it was when it was first seen. */
 export interface Chosen {
   /** The first thing that must not be. */
   readonly wrong?: string;
+  /** So many slots were reported to somebody, where that is asked for. */
+  readonly reported: number;
   readonly entries: readonly { readonly entry: number; readonly ballot: Ballot }[];
 }
 
@@ -15,14 +18,16 @@ export class Books {
   readonly #nodes: Nodes;
   readonly #names: readonly string[];
   readonly #fixed: boolean;
+  readonly #counts: boolean;
   readonly empty: number;
 
-  /** `fixed`: the members never change, so a quorum is a majority of all. */
-  constructor(nodes: Nodes, names: readonly string[], fixed: boolean) {
+  /** `fixed`: the members never change, so a quorum is a majority of all. `counts`: what was reported is a part of the state. */
+  constructor(nodes: Nodes, names: readonly string[], fixed: boolean, counts = false) {
+    this.#counts = counts;
     this.#nodes = nodes;
     this.#names = names;
     this.#fixed = fixed;
-    this.empty = this.#number({ entries: [] });
+    this.empty = this.#number({ reported: 0, entries: [] });
   }
 
   value(page: number): Chosen {
@@ -41,6 +46,7 @@ export class Books {
         chosen = { ...chosen, wrong: `${name} reports slot ${slot}, which no quorum has on disk` };
         // Where members change, a leader reports first: its disk is not behind in those groups. So this is the ballot in which it was chosen.
       } else chosen = this.#with(chosen, slot, entry, one.disk.state.accepted, `${name} reports`);
+      if (this.#counts && slot > chosen.reported) chosen = { ...chosen, reported: slot };
     }
     if (one.leading !== undefined && !one.storage.includes(name)) {
       chosen = { ...chosen, wrong: `${name} leads and is no storage replica` };
@@ -50,7 +56,7 @@ export class Books {
 
   #number(chosen: Chosen): number {
     const entries = chosen.entries.map(({ entry, ballot }) => `${entry}@${ballotText(ballot)}`);
-    return this.#pages.number(chosen, `${chosen.wrong ?? ""}|${entries}`);
+    return this.#pages.number(chosen, `${chosen.wrong ?? ""}|${chosen.reported}|${entries}`);
   }
 
   #with(chosen: Chosen, slot: number, entry: number, ballot: Ballot, who: string): Chosen {

@@ -32,6 +32,9 @@ export class Graphs {
   readonly #shapes: Shape[] = [];
   readonly #shapeNumbers = new Map<string, number>();
   readonly #prototypes = new Map<object, number>();
+  /** Of classes: their objects all have the same fields. */
+  readonly #classes = new Map<object, number>();
+  readonly #known = new WeakMap<object, number>();
   /** Fields that are left alone: always the same. */
   readonly #constant: ReadonlySet<string>;
   /** Times mean nothing: every field named `...Ms` is 0. */
@@ -55,7 +58,7 @@ export class Graphs {
     };
     const writeObject = (object: object): void => {
       if (isValue(object)) {
-        out.push(VALUE, this.#values.number(object, this.#valueText(object)));
+        out.push(VALUE, this.#valueNumber(object));
         return;
       }
       const known = seen.get(object);
@@ -78,9 +81,9 @@ export class Graphs {
         for (const item of object) write("", item);
       } else {
         const fields = object as Record<string, unknown>;
-        const keys = Object.keys(fields).filter((key) => !this.#constant.has(key) && !isFixed(fields[key]));
-        out.push(OBJECT, this.#shape(object, keys));
-        for (const key of keys) write(key, fields[key]);
+        const shape = this.#shape(fields);
+        out.push(OBJECT, shape);
+        for (const key of (this.#shapes[shape] as Shape).keys) write(key, fields[key]);
       }
     };
     writeObject(root);
@@ -159,8 +162,11 @@ export class Graphs {
     else out.push(FRACTION, this.#texts.number(String(value), String(value)));
   }
 
-  #shape(object: object, keys: readonly string[]): number {
+  #shape(object: Record<string, unknown>): number {
     const prototype = Object.getPrototypeOf(object) as object;
+    const known = this.#classes.get(prototype);
+    if (known !== undefined) return known;
+    const keys = Object.keys(object).filter((key) => !this.#constant.has(key) && !isFixed(object[key]));
     let number = this.#prototypes.get(prototype);
     if (number === undefined) {
       number = this.#prototypes.size;
@@ -173,7 +179,17 @@ export class Graphs {
       this.#shapes.push({ prototype, keys });
       this.#shapeNumbers.set(text, shape);
     }
+    if (prototype !== Object.prototype) this.#classes.set(prototype, shape);
     return shape;
+  }
+
+  #valueNumber(value: object): number {
+    let number = this.#known.get(value);
+    if (number === undefined) {
+      number = this.#values.number(value, this.#valueText(value));
+      this.#known.set(value, number);
+    }
+    return number;
   }
 
   #valueText(value: object): string {
@@ -193,13 +209,13 @@ function isFixed(value: unknown): boolean {
   return Object.values(value).some((held) => typeof held === "function");
 }
 
-/** What nobody ever changes: bytes, ballots, entries, positions, messages and effects. */
+/** What nobody ever changes: bytes, ballots, names of bonds, entries, positions, messages and effects. */
 function isValue(object: object): boolean {
   if (object instanceof Uint8Array) return true;
   if (Object.getPrototypeOf(object) !== Object.prototype) return false;
   return (
     "type" in object ||
     ("ballot" in object && "slot" in object) ||
-    ("round" in object && Object.keys(object).length === 2)
+    (("round" in object || "turn" in object) && Object.keys(object).length === 2)
   );
 }

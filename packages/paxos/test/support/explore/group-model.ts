@@ -2,8 +2,9 @@ import type { ExploreModel } from "@evenkeel/simulation";
 import type { CoreOptions, Members } from "../../../src/core/index.js";
 import type { Betrayal } from "./betrayal.js";
 import { Books } from "./books.js";
+import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
 import { canNeverMatter, insert, messageText } from "./letters.js";
-import { ballotsOrder, ballotText, Nodes, type Reaction, sameBallot } from "./nodes.js";
+import { Nodes, type Reaction } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export interface GroupModelOptions {

@@ -1,11 +1,17 @@
 import type { Message } from "../../../src/core/index.js";
-import { ballotsOrder, ballotText, type NodeState, sameBallot } from "./nodes.js";
+import type { Beat } from "./bonded.js";
+import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
+import type { NodeState } from "./nodes.js";
 
 /**
  * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
  * twice in one ballot). The refusal that it might still earn is lost.
  */
-export function canNeverMatter(message: Message, { disk, leading, standing }: NodeState, nacks: boolean): boolean {
+export function canNeverMatter(
+  message: Message | Beat,
+  { disk, leading, standing }: NodeState,
+  nacks: boolean,
+): boolean {
   const { promised } = disk.state;
   switch (message.type) {
     case "nack":
@@ -13,10 +19,12 @@ export function canNeverMatter(message: Message, { disk, leading, standing }: No
     case "promised":
       return standing === undefined || !sameBallot(standing, message.ballot);
     case "ack":
+    case "asleep":
       return leading === undefined || !sameBallot(leading, message.ballot);
     case "prepare":
       return !nacks && ballotsOrder(promised, message.ballot) >= 0;
     case "heartbeat":
+    case "sleep":
     case "sync":
     case "accept":
     case "base":
@@ -35,11 +43,11 @@ export function insert(state: number[], letter: number, from: number): void {
   state.splice(at, 0, letter);
 }
 
-export function messageText(message: Message): string {
+export function messageText(message: Message | Beat): string {
   const { type, ...rest } = message;
   const fields = Object.entries(rest).map(([key, value]) => {
     if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
-    if (Array.isArray(value))
+    if (Array.isArray(value) && key !== "released")
       return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
     return `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
   });

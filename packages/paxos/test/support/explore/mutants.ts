@@ -81,7 +81,7 @@ function mutant(name: string, caughtBy: string, group: GroupModelOptions, change
 }
 
 /** A line of the core is another; it must be there, once. */
-function line(file: string, from: string, to: string, further: Partial<Betrayal> = {}): Partial<Betrayal> {
+export function line(file: string, from: string, to: string, further: Partial<Betrayal> = {}): Partial<Betrayal> {
   return {
     source: (name, before) => {
       const text = further.source?.(name, before) ?? before;
@@ -170,7 +170,7 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     "promises although it has granted a lease",
     lease,
     groups.leases,
-    line("acceptor.ts", "return nowMs >= this.grantUntilMs || this.#grantedTo === candidate;", "return true;"),
+    line("grants.ts", "(nowMs >= this.untilMs || this.#to === candidate)", "true"),
   ),
   mutant("has one acceptor with a shorter lease than its leader counts on", lease, groups.leases, {
     options: (options) => ({ ...options, ...(options.nodeId === "a" ? {} : { leaseMs: 12 }) }),

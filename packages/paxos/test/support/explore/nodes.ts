@@ -1,6 +1,7 @@
 import { Interner } from "@evenkeel/simulation";
 import type {
   Ballot,
+  Bonds,
   CoreEvent,
   CoreOptions,
   Effect,
@@ -9,9 +10,10 @@ import type {
   Message,
   PaxosCore,
   PersistedState,
-  PersistWrite,
 } from "../../../src/core/index.js";
 import { type Betrayal, faithful } from "./betrayal.js";
+import { type Beat, carryOutBonds, runOf } from "./bonded.js";
+import { ballotText, type Disk, folded, plain, saidTooMuch, spokenWith } from "./disks.js";
 import { Graphs } from "./graph.js";
 import { opened, openedCore } from "./opened.js";
 
@@ -21,14 +23,7 @@ const LONG_AFTER_MS = 1_000_000;
 export interface Letter {
   readonly from: number;
   readonly to: number;
-  readonly message: Message;
-}
-
-interface Disk {
-  /** Survives a crash. */
-  readonly state: PersistedState;
-  /** Asked for and not durable: a crash loses it. `token` is confirmed when it has become durable. */
-  readonly pending: readonly { readonly token: number | undefined; readonly write: PersistWrite }[];
+  readonly message: Message | Beat;
 }
 
 /** One node: its core, taken apart into integers, its disk, and what the invariants want to know of them. */
@@ -43,6 +38,14 @@ export interface NodeState {
   readonly log: readonly number[];
   readonly durableLog: readonly number[];
   readonly leaseUntilMs: number;
+  /** What was chosen before its reign is applied at this leader. */
+  readonly ready: boolean;
+  /** Who leads, as far as it knows; when its timer is due; which life of its process this is; the group is closed here. (With bonds only.) */
+  readonly follows: string | undefined;
+  readonly asleep: boolean;
+  readonly wakeAtMs: number;
+  readonly life: number;
+  readonly closed: boolean;
   /** The storage replicas by its own log. */
   readonly storage: readonly string[];
   /** The ballot of the highest promise or acknowledgement that was ever said, in any life. */
@@ -57,6 +60,8 @@ export interface Reaction {
   readonly sent: readonly number[];
   /** Entries reported as chosen: slot, number of the entry. */
   readonly chosen: readonly (readonly [number, number])[];
+  /** The read that was asked for may be answered with what is applied through here. */
+  readonly readable: number | undefined;
   /** Of a proposal: not taken. */
   readonly refused: boolean;
   /** The disk, or who leads, is another than before; or something is reported, or wrong. */
@@ -72,13 +77,27 @@ export interface NodesOptions {
   readonly logReplicas: readonly string[];
   readonly options: Partial<CoreOptions>;
   readonly timeless: boolean;
+  /** The nodes keep bonds, on which the group may sleep. */
+  readonly bonds?: boolean;
   readonly betrayal?: Betrayal;
 }
 
-export const sameBallot = (a: Ballot, b: Ballot) => a.round === b.round && a.node === b.node;
-export const ballotsOrder = (a: Ballot, b: Ballot) =>
-  a.round - b.round || (a.node === b.node ? 0 : a.node < b.node ? -1 : 1);
-export const ballotText = (ballot: Ballot) => `${ballot.round}.${ballot.node}`;
+interface Doing {
+  /** One event, and what the core wants done. */
+  step(event: CoreEvent): readonly Effect[];
+  readonly vessel: PaxosCore;
+  /** What the bonds want done. */
+  carryOut(effects: ReturnType<Bonds["tick"]>): void;
+}
+
+/** What a node is beside its core. */
+interface Beside {
+  readonly disk: Disk;
+  readonly spoken: Ballot;
+  readonly wrong: string | undefined;
+  readonly closed: boolean;
+}
+
 const ZERO: Ballot = { round: 0, node: "" };
 
 /**
@@ -89,6 +108,8 @@ export class Nodes {
   readonly letters = new Interner<Letter>();
   /** Of each letter. */
   readonly receivers: number[] = [];
+  /** Of each that is a beat, the run of beats that it belongs to: one link, one life, one bond echoed. */
+  readonly runs: (string | undefined)[] = [];
   readonly states = new Interner<NodeState>();
   readonly entries = new Interner<string>();
   /** Steps of the core that were really made. */
@@ -96,6 +117,8 @@ export class Nodes {
   readonly #core: ReturnType<typeof openedCore>;
   readonly #vessels: PaxosCore[] = [];
   readonly #graphs: Graphs;
+  readonly #disks = new Interner<string>();
+  readonly #diskTexts = new WeakMap<PersistedState, string>();
   readonly #o: NodesOptions;
   readonly #betrayal: Betrayal;
 
@@ -108,21 +131,27 @@ export class Nodes {
 
   born(node: number): number {
     const disk = { state: this.#core.EMPTY_STATE, pending: [] };
-    return this.#start(node, disk, ZERO, 0);
+    return this.#start(node, disk, ZERO, 0, 100 * node + 1);
   }
 
   /** The process dies, and with it what was not durable; it comes back at once. (Down for longer is the same as hearing nothing for longer.) */
   crash(from: number, nowMs: number): Reaction {
-    const { node, disk, spoken } = this.states.value(from);
+    const { node, disk, spoken, life } = this.states.value(from);
     const state = this.#betrayal.load(disk.state);
-    const next = this.#start(node, { state, pending: [] }, spoken, this.#betrayal.bornAtMs(nowMs));
-    return { next, sent: [], chosen: [], refused: false, notable: true };
+    const born = this.#betrayal.bornAtMs(nowMs);
+    const next = this.#start(node, { state, pending: [] }, spoken, born, this.#betrayal.sameLife ? life : life + 1);
+    return { next, sent: [], chosen: [], readable: undefined, refused: false, notable: true };
   }
 
   deliver(from: number, letter: number, nowMs: number): Reaction {
     const { from: sender, message } = this.letters.value(letter);
-    return this.#react(from, nowMs, (step) => {
-      for (const [by, received] of this.#betrayal.receive(this.#o.nodes[sender] as string, message, nowMs)) {
+    const name = this.#o.nodes[sender] as string;
+    return this.#react(from, nowMs, ({ step, vessel, carryOut }) => {
+      if (message.type === "beat") {
+        carryOut((opened(vessel).$replica.bonds as Bonds).receive(name, message, nowMs));
+        return;
+      }
+      for (const [by, received] of this.#betrayal.receive(name, message, nowMs)) {
         step({ type: "message", from: by, message: received, nowMs });
       }
     });
@@ -137,7 +166,7 @@ export class Nodes {
     return this.#react(
       from,
       nowMs,
-      (step) => {
+      ({ step }) => {
         if (token !== undefined) step({ type: "persisted", token, nowMs });
       },
       { state: folded(disk.state, oldest.write), pending },
@@ -146,7 +175,7 @@ export class Nodes {
 
   /** The timer. A follower asks around and is told by all that nobody leads: what it is told changes nobody but itself, so any answer is possible. */
   tick(from: number, nowMs: number): Reaction {
-    return this.#react(from, nowMs, (step) => {
+    return this.#react(from, nowMs, ({ step }) => {
       // A follower of a leader draws its wait first: then the second ring of the timer asks.
       for (const effect of [...step({ type: "tick", nowMs }), ...step({ type: "tick", nowMs })]) {
         if (effect.type !== "send" || effect.message.type !== "preVote") continue;
@@ -159,7 +188,43 @@ export class Nodes {
 
   propose(from: number, command: number, nowMs: number): Reaction {
     const proposals = [{ id: 1, command: new Uint8Array([command]) }];
-    return this.#react(from, nowMs, (step) => step({ type: "propose", proposals, nowMs }));
+    return this.#react(from, nowMs, ({ step }) => void step({ type: "propose", proposals, nowMs }));
+  }
+
+  read(from: number, nowMs: number): Reaction {
+    return this.#react(from, nowMs, ({ step }) => void step({ type: "read", id: 1, nowMs }));
+  }
+
+  /** The timer of the node: beats. */
+  beat(from: number, nowMs: number): Reaction {
+    return this.#react(from, nowMs, ({ vessel, carryOut }) => {
+      carryOut((opened(vessel).$replica.bonds as Bonds).tick(nowMs));
+    });
+  }
+
+  /** The group is closed on this node, whose process lives on; nobody hears it resign. */
+  close(from: number, nowMs: number): Reaction {
+    const made = this.#react(from, nowMs, ({ step }) => void step({ type: "resign", nowMs }));
+    const { node, core, ...beside } = this.states.value(made.next);
+    const vessel = this.#vessels[node] as PaxosCore;
+    this.#graphs.restore(vessel, core);
+    return { ...made, next: this.#number(node, vessel, { ...beside, closed: true }), sent: [] };
+  }
+
+  /** The group is closed on this node and opened again, in the same life of its process. */
+  reopen(from: number, nowMs: number): Reaction {
+    const { node, core, ...beside } = this.states.value(this.close(from, nowMs).next);
+    this.#graphs.restore(this.#vessels[node] as PaxosCore, core);
+    const { bonds } = opened(this.#vessels[node] as PaxosCore).$replica;
+    const disk = { state: beside.disk.state, pending: [] };
+    const sent: number[] = [];
+    if (this.#betrayal.keepsBonds !== true) {
+      for (const name of this.#o.nodes) bonds?.breakWith(name);
+    }
+    const vessel = new this.#core.PaxosCore(this.#options(node), disk.state, nowMs, bonds);
+    this.#vessels[node] = vessel;
+    const next = this.#number(node, vessel, { ...beside, disk, closed: false });
+    return { next, sent, chosen: [], readable: undefined, refused: false, notable: true };
   }
 
   /** As the host does it: a leader that does not feed the coming members yet begins to; then it is asked for the change. */
@@ -167,8 +232,7 @@ export class Nodes {
     const coming = this.#o.logReplicas.filter((node) => members.log.includes(node));
     const learners = coming.map((node) => ({ node, role: "log" as const }));
     let unpaid = false;
-    const made = this.#react(from, nowMs, (step) => {
-      const vessel = this.#vessels[this.states.value(from).node] as PaxosCore;
+    const made = this.#react(from, nowMs, ({ step, vessel }) => {
       unpaid = coming.some((node) => vessel.progressOf(node) === undefined);
       if (unpaid) step({ type: "learners", learners, nowMs });
       else step({ type: "propose", proposals: [{ id: 1, command: new Uint8Array(0), members }], nowMs });
@@ -177,7 +241,16 @@ export class Nodes {
   }
 
   resign(from: number, nowMs: number): Reaction {
-    return this.#react(from, nowMs, (step) => step({ type: "resign", nowMs }));
+    return this.#react(from, nowMs, ({ step }) => void step({ type: "resign", nowMs }));
+  }
+
+  #diskText({ state, pending }: Disk): string {
+    let text = this.#diskTexts.get(state);
+    if (text === undefined) {
+      text = String(this.#disks.number(plain(state), plain(state)));
+      this.#diskTexts.set(state, text);
+    }
+    return pending.length === 0 ? text : `${text} ${plain(pending)}`;
   }
 
   #options(node: number): CoreOptions {
@@ -187,30 +260,39 @@ export class Nodes {
     return this.#betrayal.options(options);
   }
 
-  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number): number {
-    const vessel = new this.#core.PaxosCore(this.#options(node), disk.state, nowMs);
+  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number, life: number): number {
+    const options = this.#options(node);
+    let bonds: Bonds | undefined;
+    if (this.#o.bonds === true) {
+      const { heartbeatMs, leaseMs } = options as Required<CoreOptions>;
+      bonds = new this.#core.Bonds({ life, heartbeatMs, leaseMs, quorumLostMs: 2 * leaseMs }, nowMs);
+      for (const name of this.#o.nodes) if (name !== options.nodeId) bonds.know(name);
+    }
+    const vessel = new this.#core.PaxosCore(options, disk.state, nowMs, bonds);
     this.#vessels[node] = vessel;
-    return this.#number(node, vessel, disk, spoken, undefined);
+    return this.#number(node, vessel, { disk, spoken, wrong: undefined, closed: false });
   }
 
-  #react(
-    from: number,
-    nowMs: number,
-    happen: (step: (event: CoreEvent) => readonly Effect[]) => void,
-    diskBefore?: Disk,
-  ): Reaction {
+  #react(from: number, nowMs: number, happen: (doing: Doing) => void, diskBefore?: Disk): Reaction {
     this.worked++;
     const before = this.states.value(from);
-    const { node } = before;
+    const { node, closed } = before;
     const vessel = this.#vessels[node] as PaxosCore;
     this.#graphs.restore(vessel, before.core);
+    const { bonds } = opened(vessel).$replica;
     let disk = diskBefore ?? before.disk;
     let { spoken, wrong } = before;
     const sent: number[] = [];
     const chosen: (readonly [number, number])[] = [];
+    let readable: number | undefined;
     let refused = false;
     const eventMs = this.#o.timeless ? LONG_AFTER_MS : this.#betrayal.clock(nowMs);
+    const post = (to: string, message: Message | Beat) => {
+      const receiver = this.#o.nodes.indexOf(to);
+      if (receiver >= 0) sent.push(this.#letter(node, receiver, message));
+    };
     const step = (event: CoreEvent): readonly Effect[] => {
+      if (closed) return [];
       let effects: readonly Effect[];
       try {
         effects = vessel.step({ ...event, nowMs: eventMs });
@@ -229,32 +311,38 @@ export class Nodes {
           disk = { ...disk, pending: [...disk.pending, ...pending] };
           if (this.#betrayal.confirmsEarly) early.push(effect.token);
         } else if (effect.type === "send") {
-          if (effect.message.type === "preVote" || effect.message.type === "preVoteReply") continue;
-          const to = this.#o.nodes.indexOf(effect.to);
-          if (to < 0) continue;
+          // Asking around is answered by the model; where groups sleep it wakes leaders, too.
+          const asks = effect.message.type === "preVote";
+          if (effect.message.type === "preVoteReply" || (asks && bonds === undefined)) continue;
           if (!this.#betrayal.unobserved) wrong ??= saidTooMuch(effect.message, disk.state, spoken);
           spoken = spokenWith(spoken, effect.message);
-          sent.push(this.#letter(node, to, effect.message));
+          post(effect.to, asks ? { ...effect.message, attempt: 0 } : effect.message);
         } else if (effect.type === "chosen") {
           for (const entry of effect.entries) chosen.push([entry.slot, this.#entry(entry)]);
-        } else if (effect.type === "rejected") refused = true;
+        } else if (effect.type === "readable") readable = effect.slot;
+        else if (effect.type === "rejected") refused = true;
+        else if (effect.type === "release") bonds?.release(effect.to, { group: "g", ballot: effect.ballot });
       }
       for (const token of early) step({ type: "persisted", token, nowMs: eventMs });
       return effects;
     };
-    happen(step);
-    const next = this.#number(node, vessel, disk, spoken, wrong);
+    const { leaseMs = 0 } = this.#o.options;
+    const carryOut = (effects: ReturnType<Bonds["tick"]>) =>
+      carryOutBonds(effects, { vessel, step, post, nowMs: eventMs, leaseMs, sleepsOn: this.#betrayal.sleepsOn });
+    happen({ step, vessel, carryOut });
+    const next = this.#number(node, vessel, { disk, spoken, wrong, closed });
     const now = this.states.value(next);
     const notable =
       chosen.length > 0 || wrong !== undefined || disk.state !== before.disk.state || now.leading !== before.leading;
-    return { next, sent: [...new Set(sent)], chosen, refused, notable };
+    return { next, sent: [...new Set(sent)], chosen, readable, refused, notable };
   }
 
-  #letter(from: number, to: number, message: Message): number {
+  #letter(from: number, to: number, message: Message | Beat): number {
     const timeless = this.#o.timeless && "sentMs" in message ? { ...message, sentMs: 0 } : message;
     const text = `${from} ${to} ${plain(timeless)}`;
     const number = this.letters.number({ from, to, message: timeless }, text);
     this.receivers[number] = to;
+    this.runs[number] = message.type === "beat" ? runOf(from, to, message) : undefined;
     return number;
   }
 
@@ -263,7 +351,7 @@ export class Nodes {
     return 1 + this.entries.number(text, text);
   }
 
-  #number(node: number, vessel: PaxosCore, disk: Disk, spoken: Ballot, wrong: string | undefined): number {
+  #number(node: number, vessel: PaxosCore, { disk, spoken, wrong, closed }: Beside): number {
     const core = opened(vessel);
     const { $replica: replica, $election: election, $leader: leader } = core;
     const { log } = replica;
@@ -280,6 +368,7 @@ export class Nodes {
     election.$attempt = 0;
     replica.nowMs = 0;
     replica.effects = [];
+    if (replica.bonds !== undefined) replica.bonds.$nowMs = 0;
     // A cache of the last message made.
     if (leader !== undefined) leader.$feed.$lastAccept = undefined;
     const pending = disk.pending.map(({ token, write }) => ({
@@ -288,7 +377,9 @@ export class Nodes {
     }));
     const moved = { state: disk.state, pending };
     const numbers = this.#graphs.save(vessel);
-    const text = `${node}|${numbers}|${plain(moved)}|${ballotText(spoken)}|${wrong ?? ""}`;
+    const text = `${node}|${numbers}|${this.#diskText(moved)}|${ballotText(spoken)}|${wrong ?? ""}|${closed}`;
+    const life = replica.bonds?.$options.life ?? 0;
+    const leaseUntilMs = this.#o.timeless || leader === undefined ? Number.NEGATIVE_INFINITY : leader.leaseUntilMs;
     const inMemory: number[] = [];
     for (let slot = 1; slot <= log.end; slot++)
       inMemory.push(slot < log.firstSlot ? 0 : this.#entry(log.at(slot) as Entry));
@@ -298,73 +389,21 @@ export class Nodes {
       node,
       core: numbers,
       disk: moved,
-      leading: leader?.ballot,
+      leading: closed ? undefined : leader?.ballot,
       standing: election.$ballot as Ballot | undefined,
       log: inMemory,
       durableLog: Array.from(durable, (entry) => entry ?? 0),
-      leaseUntilMs: this.#o.timeless ? Number.NEGATIVE_INFINITY : (leader?.leaseUntilMs ?? Number.NEGATIVE_INFINITY),
+      leaseUntilMs,
+      ready: leader !== undefined && vessel.ready,
+      follows: vessel.leader,
+      asleep: vessel.asleep && !closed,
+      wakeAtMs: closed ? Number.POSITIVE_INFINITY : vessel.wakeAtMs,
+      life,
+      closed,
       storage: vessel.configuration.storage,
       spoken,
       wrong,
     };
     return this.states.number(state, text);
   }
-}
-
-/** I3 and I4: what is said of the disk is on it, and no promise is broken by saying it. */
-function saidTooMuch(message: Message, disk: PersistedState, spoken: Ballot): string | undefined {
-  if (message.type !== "promised" && message.type !== "ack" && message.type !== "prepare") return undefined;
-  const { ballot } = message;
-  if (ballotsOrder(disk.promised, ballot) < 0) {
-    return `${message.type} in ${ballotText(ballot)} is said, durable is ${ballotText(disk.promised)}`;
-  }
-  if (ballotsOrder(ballot, spoken) < 0) {
-    return `${message.type} in ${ballotText(ballot)} is said after ${ballotText(spoken)}: a promise was broken`;
-  }
-  if (message.type !== "ack" || message.acceptedThrough === 0) return undefined;
-  if (ballotsOrder(disk.accepted, ballot) < 0) return `${ballotText(ballot)} is acknowledged and not durable`;
-  const end = disk.entries.at(-1)?.slot ?? disk.trimmedThrough;
-  return end < message.acceptedThrough
-    ? `slot ${message.acceptedThrough} is acknowledged, durable is ${end}`
-    : undefined;
-}
-
-function spokenWith(spoken: Ballot, message: Message): Ballot {
-  if (message.type !== "promised" && message.type !== "ack" && message.type !== "prepare") return spoken;
-  return ballotsOrder(message.ballot, spoken) > 0 ? message.ballot : spoken;
-}
-
-/** The disk after one atomic write. */
-function folded(disk: PersistedState, write: PersistWrite): PersistedState {
-  let { promised, accepted, chosenThrough, trimmedThrough, entries } = disk;
-  let { base, configuration } = disk;
-  promised = write.promised ?? promised;
-  accepted = write.accepted ?? accepted;
-  if (write.reset !== undefined) {
-    base = write.reset;
-    configuration = write.reset.configuration;
-    trimmedThrough = write.reset.slot;
-    chosenThrough = Math.max(chosenThrough, trimmedThrough);
-    entries = [];
-  }
-  const { truncateFrom } = write;
-  if (truncateFrom !== undefined) entries = entries.filter(({ slot }) => slot < truncateFrom);
-  if (write.entries !== undefined) entries = [...entries, ...write.entries];
-  const end = entries.at(-1)?.slot ?? trimmedThrough;
-  const first = entries[0]?.slot ?? end + 1;
-  if (first > trimmedThrough + 1 || end !== first + entries.length - 1) throw new Error("a write leaves a hole");
-  chosenThrough = Math.max(chosenThrough, write.chosenThrough ?? 0);
-  return {
-    promised,
-    accepted,
-    trimmedThrough,
-    chosenThrough,
-    entries,
-    ...(configuration === undefined ? {} : { configuration }),
-    ...(base === undefined ? {} : { base }),
-  };
-}
-
-function plain(value: unknown): string {
-  return JSON.stringify(value, (_, held) => (held instanceof Uint8Array ? Array.from(held) : held));
 }

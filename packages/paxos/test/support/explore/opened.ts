@@ -1,9 +1,20 @@
 import { readFileSync } from "node:fs";
 import { compileFunction } from "node:vm";
 import ts from "typescript";
-import type { PaxosCore } from "../../../src/core/index.js";
+import type { Bonds, PaxosCore } from "../../../src/core/index.js";
 
 type Core = typeof import("../../../src/core/index.js");
+
+/** Of all cores that are opened in one process nearly every file is the same. */
+const translated = new Map<string, string>();
+
+function translate(source: string): string {
+  const { outputText } = ts.transpileModule(source.replace(/#([a-z]\w*)/gi, "$$$1"), {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, verbatimModuleSyntax: false },
+  });
+  translated.set(source, outputText);
+  return outputText;
+}
 
 /**
  * The shipped core, from its source, with one thing changed: its private fields can be seen (`#log` is read as `$log`). So its state can be taken out
@@ -17,10 +28,8 @@ export function openedCore(changed: (file: string, text: string) => string = (_,
     if (known !== undefined) return known;
     const exports = {};
     modules.set(file, exports);
-    const source = changed(file, readFileSync(new URL(file, folder), "utf8")).replace(/#([a-z]\w*)/gi, "$$$1");
-    const { outputText } = ts.transpileModule(source, {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, verbatimModuleSyntax: false },
-    });
+    const source = changed(file, readFileSync(new URL(file, folder), "utf8"));
+    const outputText = translated.get(source) ?? translate(source);
     const require = (name: string) => load(name.replace(/^\.\//, "").replace(/\.js$/, ".ts"));
     compileFunction(outputText, ["exports", "require"], { filename: `opened/${file}` })(exports, require);
     return exports;
@@ -38,6 +47,7 @@ export interface Opened {
     $durable: number;
     $pending: { token: number }[];
     $held: { token: number }[];
+    bonds: (Bonds & { $nowMs: number; $options: { life: number } }) | undefined;
     log: { end: number; firstSlot: number; at(slot: number): unknown };
   };
   $election: { $token: number; $attempt: number; $ballot: unknown };

@@ -1,0 +1,200 @@
+import { channel } from "node:diagnostics_channel";
+import type { PartitionRecord } from "../metadata/records.js";
+import type { SplitService } from "../metadata/split-service.js";
+import type { MetadataView } from "../metadata/view.js";
+import type { LeaderCalls } from "../router/leader-calls.js";
+import type { Filled, Method, Params, Result } from "../rpc/protocol.js";
+import { StoreError } from "../storage-node/errors.js";
+
+/** Entries of the log that a part may still lack when the partition is sealed: one step of filling takes as many. */
+const BEHIND_MAX = 500;
+/** Between two looks at what a split waits for: a transaction that ends, an index that is told. */
+const PAUSE_MS = 10;
+/** Copying goes on for as long as it paused before: half of the time, whatever the load, and no longer than this. */
+const COPY_PAUSE_MS_MAX = 250;
+const RETRY_AFTER_MS = 500;
+const RETRY_AFTER_MS_MAX = 30_000;
+
+/** Published with `{ partition, parts, at, standStillMs }`. */
+const split = channel("evenkeel:store:partition-split");
+/** Published with `{ partition, error }`; it is tried again. */
+const failed = channel("evenkeel:store:split-failed");
+
+type Sealed = NonNullable<Result<"sealPartition">["sealed"]>;
+
+export interface SplittingOptions {
+  readonly splits: Pick<SplitService, "begin" | "takenOver" | "archived" | "forget">;
+  readonly view: Pick<MetadataView, "partitions" | "closed">;
+  readonly calls: Pick<LeaderCalls, "call">;
+  /** How far back a table can be restored. */
+  readonly restorableMs: number;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Carries splits through, at the leader of the metadata, each in these steps. What is to be done is written down before the first, all of them may be done again, and by
+ * another controller, and only the last one changes what anybody sees:
+ *
+ * 1. both parts are filled with the items, then with what the log says since; requests go on at the whole
+ * 2. the whole is sealed: it takes no writes any more, once no transaction has anything prepared there. From here on requests wait
+ * 3. the rest of its log is filled in, and what its global indexes are to be told is told
+ * 4. the parts are opened, from one moment on, later than everything in the whole
+ * 5. the metadata say that the parts have taken over: routers hear of it, and whoever waited goes on
+ *
+ * Afterwards the log of the whole is archived to its end, and the nodes let go of it.
+ */
+export class Splitting {
+  readonly #options: SplittingOptions;
+  readonly #running = new Map<number, Promise<void>>();
+  readonly #failed = new Map<number, { failures: number; notBeforeMs: number }>();
+  #closed = false;
+  #lastFailure: unknown;
+
+  constructor(options: SplittingOptions) {
+    this.#options = options;
+  }
+
+  /** Why the last attempt at anything failed; undefined once something has succeeded since. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /** Where the partition's items have half of their bytes, where no hash is given. Resolves when it is written down. @throws StoreError */
+  async begin(partition: number, at?: number): Promise<PartitionRecord> {
+    return await this.#options.splits.begin(partition, at ?? (await this.#middle(partition)));
+  }
+
+  async #middle(partition: number): Promise<number> {
+    const record = this.#options.view.partitions.get(partition);
+    if (record === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `there is no partition ${partition} to be split`);
+    const { members, hashFrom, hashTo } = record;
+    const range = { hashFrom, hashTo };
+    const { at } = await this.#options.calls.call(partition, members, "splitPoint", { partition, range });
+    if (at === undefined)
+      throw new StoreError("ERR_STORE_CONFLICT", `partition ${partition} has items of fewer than two partition keys`);
+    return at;
+  }
+
+  /** Begins what is to be done. True while something is under way. */
+  round(): boolean {
+    const { view, nowMs, restorableMs, splits } = this.#options;
+    for (const record of view.partitions.values()) {
+      const { partition, splitting, closed } = record;
+      if (closed !== undefined) this.#begin(partition, () => this.#retire(partition));
+      else if (splitting !== undefined) this.#begin(partition, () => this.#split(record));
+    }
+    for (const partition of this.#failed.keys())
+      if (!view.partitions.has(partition) && !view.closed.has(partition)) this.#failed.delete(partition);
+    for (const { partition, closed } of view.closed.values()) {
+      if (closed?.archived && closed.untilMs < nowMs() - restorableMs)
+        this.#begin(partition, () => splits.forget(partition));
+    }
+    return this.#running.size > 0;
+  }
+
+  #begin(partition: number, work: () => Promise<void>): void {
+    const before = this.#failed.get(partition);
+    if (this.#closed || this.#running.has(partition) || performance.now() < (before?.notBeforeMs ?? 0)) return;
+    const done = work()
+      .then(
+        () => {
+          this.#failed.delete(partition);
+          this.#lastFailure = undefined;
+        },
+        (error: unknown) => {
+          const failures = before?.failures ?? 0;
+          const pauseMs = Math.min(RETRY_AFTER_MS * 2 ** failures, RETRY_AFTER_MS_MAX);
+          this.#failed.set(partition, { failures: failures + 1, notBeforeMs: performance.now() + pauseMs });
+          this.#lastFailure = error;
+          if (failed.hasSubscribers && !this.#closed) failed.publish({ partition, error });
+        },
+      )
+      .finally(() => this.#running.delete(partition));
+    this.#running.set(partition, done);
+  }
+
+  async #split({ partition, splitting }: PartitionRecord): Promise<void> {
+    if (splitting === undefined) return;
+    const { splits, nowMs } = this.#options;
+    const { at } = splitting;
+    const parts = [splitting.lower, splitting.upper];
+    const filled = await Promise.all(
+      parts.map((part) => this.#fill(partition, part, undefined, ({ behind }) => behind <= BEHIND_MAX)),
+    );
+    let sealed = await this.#seal(partition);
+    const sealedAt = performance.now();
+    const { slot } = sealed;
+    const whole = await Promise.all(
+      parts.map((part, i) =>
+        this.#fill(partition, part, filled[i]?.progress ?? undefined, ({ progress }) => (progress?.slot ?? 0) >= slot),
+      ),
+    );
+    while (!sealed.told) {
+      await this.#pause(PAUSE_MS);
+      sealed = await this.#seal(partition);
+    }
+    const atMs = Math.max(nowMs(), ...[sealed, ...whole].map(({ timeMs }) => timeMs + 1));
+    const { inherited } = sealed;
+    await Promise.all(parts.map((part) => this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited })));
+    await splits.takenOver(partition, { atMs, slot });
+    const standStillMs = performance.now() - sealedAt;
+    if (split.hasSubscribers) split.publish({ partition, parts, at, standStillMs });
+  }
+
+  /** Step by step, until it is enough: while items are copied, at a pace that leaves room for others. */
+  async #fill(
+    partition: number,
+    part: number,
+    from: Filled["progress"] | undefined,
+    isEnough: (filled: Result<"feedPart">) => boolean,
+  ): Promise<Result<"feedPart">> {
+    let progress = from ?? undefined;
+    for (;;) {
+      const began = performance.now();
+      const filled = await this.#call(partition, "feedPart", { partition, part: this.#record(part), progress });
+      if (filled.progress?.copied && isEnough(filled)) return filled;
+      progress = filled.progress ?? undefined;
+      if (!progress?.copied) await this.#pause(Math.min(performance.now() - began, COPY_PAUSE_MS_MAX));
+    }
+  }
+
+  async #seal(partition: number): Promise<Sealed> {
+    for (;;) {
+      const { sealed } = await this.#call(partition, "sealPartition", { partition });
+      if (sealed !== undefined) return sealed;
+      await this.#pause(PAUSE_MS);
+    }
+  }
+
+  /** What is asked of it again and again until the nodes need it no more. */
+  async #retire(partition: number): Promise<void> {
+    const throughSlot = this.#record(partition).closed?.slot;
+    if (throughSlot === undefined) return;
+    await this.#call(partition, "archive", { partition, throughSlot });
+    await this.#options.splits.archived(partition);
+  }
+
+  async #call<M extends Method>(partition: number, method: M, params: Params<M>): Promise<Result<M>> {
+    if (this.#closed) throw new StoreError("ERR_STORE_CLOSED", "the node closes");
+    return await this.#options.calls.call(partition, this.#record(partition).members, method, params);
+  }
+
+  /** As it is now: its members change, and it may be gone. */
+  #record(partition: number): PartitionRecord {
+    const record = this.#options.view.partitions.get(partition);
+    if (record === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `partition ${partition} is gone: its table was deleted`);
+    return record;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => setTimeout(resolve, ms));
+  }
+
+  /** What is under way ends at its next step; another controller goes on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#running.values());
+  }
+}

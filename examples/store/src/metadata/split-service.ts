@@ -1,0 +1,132 @@
+import type { Write } from "../storage-node/command.js";
+import { StoreError } from "../storage-node/errors.js";
+import {
+  isLive,
+  nextPartitionKey,
+  type PartitionRecord,
+  partitionKey,
+  putRecord,
+  type TableEntry,
+  tableKey,
+} from "./records.js";
+import type { MetadataService } from "./service.js";
+import type { MetadataView } from "./view.js";
+
+export interface SplitServiceOptions {
+  readonly metadata: Pick<MetadataService, "change">;
+}
+
+/** When and where the parts take over. */
+export interface Takeover {
+  /** Unix ms: later than everything in the partition that is split, not later than anything that its parts are asked to write. */
+  readonly atMs: number;
+  /** Of the log of the partition that is split: nothing is written behind it. */
+  readonly slot: number;
+}
+
+/**
+ * What the metadata say of partitions that are split, decided at their leader. That a partition is to be split, and into what, is written down before anything is done;
+ * that its parts have taken over is one entry, so whoever looks a hash up finds the whole or the parts, never both and never nothing.
+ */
+export class SplitService {
+  readonly #metadata: Pick<MetadataService, "change">;
+
+  constructor({ metadata }: SplitServiceOptions) {
+    this.#metadata = metadata;
+  }
+
+  /**
+   * Two partitions are to be filled with what lies below and from a hash. Resolves with what is written down; the same for a partition that is being split already.
+   * @throws StoreError ERR_STORE_UNKNOWN_PARTITION, ERR_STORE_ARGUMENT for a hash that splits nothing off, ERR_STORE_CONFLICT while it cannot be split
+   */
+  async begin(partition: number, at: number): Promise<PartitionRecord> {
+    let begun!: PartitionRecord;
+    await this.#metadata.change((view) => {
+      const record = view.partitions.get(partition);
+      if (record === undefined || !isLive(record))
+        throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `there is no partition ${partition} to be split`);
+      begun = record;
+      if (record.splitting !== undefined) return [];
+      assertCanBeSplit(view, record);
+      const { tableId, hashFrom, hashTo, members } = record;
+      if (!Number.isInteger(at) || at <= hashFrom || at >= hashTo)
+        throw new StoreError("ERR_STORE_ARGUMENT", `at must be between ${hashFrom} and ${hashTo}; got ${at}`);
+      const lower = view.nextPartition;
+      const upper = lower + 1;
+      begun = { ...record, splitting: { at, lower, upper } };
+      const parts: PartitionRecord[] = [
+        { partition: lower, tableId, hashFrom, hashTo: at, members, filledFrom: partition },
+        { partition: upper, tableId, hashFrom: at, hashTo, members, filledFrom: partition },
+      ];
+      const records = [begun, ...parts];
+      return [
+        putRecord(nextPartitionKey(), { next: upper + 1 }),
+        ...records.map((one) => putRecord(partitionKey(one), one)),
+      ];
+    });
+    return begun;
+  }
+
+  /** The parts are found by their hashes from here on, and the partition is not. Nothing where that was done before. */
+  async takenOver(partition: number, { atMs, slot }: Takeover): Promise<void> {
+    await this.#metadata.change((view) => {
+      const record = view.partitions.get(partition);
+      if (record?.splitting === undefined) return [];
+      const { splitting, ...whole } = record;
+      const parts = [splitting.lower, splitting.upper].map((part) => view.partitions.get(part));
+      const closed: PartitionRecord = {
+        ...whole,
+        closed: { untilMs: atMs, slot, parts: [splitting.lower, splitting.upper] },
+      };
+      const writes: Write[] = [];
+      for (const part of parts) {
+        if (part === undefined) return [];
+        const { filledFrom: _, ...live } = part;
+        writes.push({ op: "delete", key: partitionKey(part) });
+        const opened = { ...live, sinceMs: atMs };
+        // The lower part takes the key of the whole.
+        writes.push(putRecord(partitionKey(opened), opened));
+      }
+      return [...writes, putRecord(partitionKey(closed), closed), ...counted(view, record)];
+    });
+  }
+
+  /** All of what was split is in the archive: the nodes let go of it, and who reads of it reads there. */
+  async archived(partition: number): Promise<void> {
+    await this.#metadata.change((view) => {
+      const record = view.closed.get(partition);
+      if (record?.closed === undefined) return [];
+      const done: PartitionRecord = { ...record, closed: { ...record.closed, archived: true } };
+      return [putRecord(partitionKey(done), done)];
+    });
+  }
+
+  /** No moment that can be restored is as old. */
+  async forget(partition: number): Promise<void> {
+    await this.#metadata.change((view) => {
+      const record = view.closed.get(partition);
+      return record === undefined ? [] : [{ op: "delete", key: partitionKey(record) }];
+    });
+  }
+}
+
+/** @throws StoreError ERR_STORE_CONFLICT */
+function assertCanBeSplit(view: MetadataView, record: PartitionRecord): void {
+  const refuse = (why: string): never => {
+    throw new StoreError("ERR_STORE_CONFLICT", `partition ${record.partition} cannot be split now: ${why}`);
+  };
+  const { log = [], building = [] } = record;
+  if (log.length + building.length > 0) refuse("one of its members is being replaced");
+  const table = view.ownerOf(record);
+  if (table === undefined || table.status !== "ACTIVE") return refuse("its table is not ACTIVE");
+  const streams = view.streamsOf(record.tableId);
+  if (streams.some(({ status }) => status !== "DISABLED")) refuse("its table has a stream");
+}
+
+/** A table says how many partitions it has. */
+function counted(view: MetadataView, { tableId }: PartitionRecord): Write[] {
+  const table = [...view.tables.values()].find((one) => one.tableId === tableId);
+  if (table === undefined) return [];
+  const changed: TableEntry = { ...table, partitions: table.partitions + 1 };
+  return [putRecord(tableKey(table.name), changed)];
+}

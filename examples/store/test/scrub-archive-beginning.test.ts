@@ -1,0 +1,132 @@
+import {
+  Archiver,
+  memoryObjectStore,
+  type ObjectStore,
+  restoreState,
+  retain,
+  sha256,
+  writeSnapshot,
+} from "@evenkeel/wal/archive";
+import { expect, test } from "vitest";
+import { archiveUnit } from "../src/scrub/archive-unit.js";
+import { findingsOf } from "../src/scrub/findings.js";
+import { type RepairParts, repairArchive } from "../src/scrub/repairs.js";
+
+const stream = "p7";
+const signal = new AbortController().signal;
+
+async function* entries(from: number, through: number) {
+  for (let sequence = from; sequence <= through; sequence++)
+    yield { sequence, timeMs: Date.UTC(2026, 0, sequence), data: Buffer.from(`command ${sequence} `.repeat(9)) };
+}
+
+async function archive(store: ObjectStore, from: number, through: number): Promise<void> {
+  const archiver = await Archiver.open({ store, stream });
+  await archiver.archive(entries(from, through), { signal });
+}
+
+const snapshot = (store: ObjectStore, sequence: number) =>
+  writeSnapshot({ store, stream, sequence, chunks: [Buffer.from(`state at ${sequence}`)] });
+
+/** Thirty entries in three objects, of which retention has let go of what led up to slot 10. */
+async function begun(...snapshots: number[]): Promise<ObjectStore> {
+  const store = memoryObjectStore();
+  for (let from = 1; from <= 30; from += 10) await archive(store, from, from + 9);
+  for (const sequence of [10, ...snapshots]) await snapshot(store, sequence);
+  await retain({ store, stream, promise: { sinceSequence: 10 } });
+  return store;
+}
+
+async function rot(store: ObjectStore, part: string): Promise<void> {
+  for await (const key of store.list(`${stream}/`)) {
+    if (!key.includes(part)) continue;
+    const bytes = Uint8Array.from((await store.get(key)) as Uint8Array);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 4;
+    await store.put(key, bytes, { sha256: sha256(bytes) });
+    return;
+  }
+  throw new Error(`nothing is called ${part}`);
+}
+
+const FLOOR = "snapshots/0000000000000010";
+
+function partsOf(store: ObjectStore, audit: string[], write = async () => 30) {
+  return {
+    archive: store,
+    audit: ({ phase, outcome }: { phase: string; outcome?: string }) => void audit.push(outcome ?? phase),
+    calls: {
+      call: async (_: number, __: unknown, method: string) => {
+        if (method !== "snapshot") throw new Error(`${method} was not to be asked for`);
+        return { slot: await write() };
+      },
+    },
+  } as unknown as RepairParts;
+}
+
+const findings = async (store: ObjectStore) => findingsOf(await archiveUnit("p7/archive", store, stream).pass({}));
+const stateAt = async (store: ObjectStore, sequence: number) =>
+  (await restoreState({ store, stream, until: { sequence } })).snapshot?.sequence;
+
+test("damage to what an archive begins with is told with what it costs, and given up only when that is asked for", async () => {
+  const store = await begun(20, 30);
+  expect(await findings(store)).toEqual([]);
+  await rot(store, FLOOR);
+  const cost = "moments from slot 10 to before slot 20";
+  expect(await findings(store)).toEqual([
+    expect.stringContaining(`it is where the archive begins: ${cost} cannot be restored`),
+  ]);
+
+  const audit: string[] = [];
+  expect(await repairArchive(partsOf(store, audit), 7, [])).toEqual([
+    { what: expect.stringContaining(FLOOR), outcome: "refused", why: expect.stringContaining(`${cost} (2026-01-20T`) },
+  ]);
+  expect(audit).toEqual([]);
+  expect(await findings(store), "nothing was let go of").toHaveLength(1);
+
+  expect(await repairArchive(partsOf(store, audit), 7, [], { shortenArchive: true })).toEqual([
+    { what: expect.stringContaining(FLOOR), outcome: "shortened", why: expect.stringContaining(cost) },
+  ]);
+  expect(audit).toEqual(["intended", "repaired"]);
+  expect(await findings(store)).toEqual([]);
+  // It says so itself from now on, and all that comes later is there.
+  await expect(stateAt(store, 19)).rejects.toMatchObject({ code: "ERR_ARCHIVE_RANGE" });
+  expect([await stateAt(store, 25), await stateAt(store, 30)]).toEqual([20, 30]);
+});
+
+test("where there is no later snapshot, one is written first, also when nothing is to be given up", async () => {
+  for (const shortenArchive of [false, true]) {
+    const store = await begun();
+    await rot(store, FLOOR);
+    expect(await findings(store)).toEqual([expect.stringContaining("until another snapshot is written")]);
+    const write = async () => {
+      await snapshot(store, 30);
+      return 30;
+    };
+    const [done] = await repairArchive(partsOf(store, [], write), 7, [], { shortenArchive });
+    expect(done).toMatchObject({ outcome: shortenArchive ? "shortened" : "refused" });
+    expect(done?.why).toContain("moments from slot 10 to before slot 30");
+    expect(await stateAt(store, 30)).toBe(30);
+    expect(await findings(store)).toHaveLength(shortenArchive ? 0 : 1);
+  }
+});
+
+test("one that cannot be written, or is not whole itself, is a failure, and nothing is let go of", async () => {
+  const store = await begun();
+  await rot(store, FLOOR);
+  const audit: string[] = [];
+  const failing = partsOf(store, audit, async () => {
+    throw new Error("the tree is rotten too");
+  });
+  expect(await repairArchive(failing, 7, [], { shortenArchive: true })).toMatchObject([
+    { outcome: "failed", why: "the tree is rotten too" },
+  ]);
+  const rotten = partsOf(store, audit, async () => {
+    await snapshot(store, 30);
+    await rot(store, "snapshots/0000000000000030-");
+    return 30;
+  });
+  expect(await repairArchive(rotten, 7, [], { shortenArchive: true })).toMatchObject([
+    { outcome: "failed", why: expect.stringContaining("not whole either") },
+  ]);
+  expect(audit.at(-1)).toBe("failed");
+});

@@ -1,0 +1,155 @@
+import {
+  IdempotentParameterMismatchException,
+  TransactionCanceledException,
+  type TransactWriteItem,
+  TransactWriteItemsCommand,
+} from "@aws-sdk/client-dynamodb";
+import { GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Step } from "../src/transactions/coordinator.js";
+import { call } from "./router/harness.js";
+import { gate } from "./support/gate.js";
+import { statuses } from "./support/replicas.js";
+import { createTable, singleStore } from "./support/single.js";
+
+const single = singleStore({ upkeep: { recoverTransactionsAfterMs: 60_000 } });
+const TableName = "orders";
+const abort = new AbortController();
+
+beforeAll(async () => {
+  await createTable(single.dynamo, TableName, "N");
+});
+afterEach(() => {
+  single.store.router.backend.transactions.onStep = () => undefined;
+});
+
+// Requests whose coordinators died would keep the store from closing.
+afterAll(() => abort.abort());
+const neverEnding = () =>
+  new Promise<never>((_, reject) => abort.signal.addEventListener("abort", () => reject(abort.signal.reason)));
+
+const Key = (pk: string, sk: number) => ({ pk: { S: pk }, sk: { N: String(sk) } });
+const add = (pk: string, sk: number, by = "1"): TransactWriteItem => ({
+  Update: {
+    TableName,
+    Key: Key(pk, sk),
+    UpdateExpression: "ADD v :by",
+    ExpressionAttributeValues: { ":by": { N: by } },
+  },
+});
+const exists = (pk: string, sk: number): TransactWriteItem => ({
+  ConditionCheck: { TableName, Key: Key(pk, sk), ConditionExpression: "attribute_exists(pk)" },
+});
+const write = (ClientRequestToken: string, ...TransactItems: TransactWriteItem[]) =>
+  single.dynamo.send(new TransactWriteItemsCommand({ TransactItems, ClientRequestToken }), {
+    abortSignal: abort.signal,
+  });
+
+async function values(pk: string): Promise<unknown[]> {
+  const { Items = [] } = await single.documents.send(
+    new QueryCommand({
+      TableName,
+      KeyConditionExpression: "pk = :pk",
+      ExpressionAttributeValues: { ":pk": pk },
+      ConsistentRead: true,
+    }),
+  );
+  return Items.map(({ v }) => v);
+}
+
+/** The next coordinator goes no further than before this step. Resolves when it has come there. */
+async function dyingAt(step: Step, send: () => Promise<unknown>): Promise<void> {
+  const dead = gate();
+  let died = false;
+  single.store.router.backend.transactions.onStep = (next) => {
+    if (next !== step || died) return undefined;
+    died = true;
+    dead.open();
+    return neverEnding();
+  };
+  void send().catch(() => undefined);
+  await dead.opened;
+}
+
+/** Entries in the logs of all partitions, that of the metadata aside. */
+async function entries(): Promise<number> {
+  const all = await statuses(single.store.fleet, single.store.fleet.nodeIds());
+  const chosen = new Map<number, number>();
+  for (const { partition, chosenThrough } of all?.flatMap(({ partitions }) => partitions) ?? [])
+    if (partition !== 0) chosen.set(partition, Math.max(chosen.get(partition) ?? 0, chosenThrough));
+  return [...chosen.values()].reduce((sum, slot) => sum + slot, 0);
+}
+
+test("items of one partition cost an entry there and one in the ledger, and without a token nothing else", async () => {
+  await write("first", add("cost", 1), add("cost", 2));
+  const before = await entries();
+  await write("second", add("cost", 1), add("cost", 3), exists("cost", 2));
+  expect((await entries()) - before).toBe(2);
+  const answer = await call(single.store.router.port, "TransactWriteItems", {
+    TransactItems: [add("cost", 1), add("cost", 3)],
+  });
+  expect(answer.status).toBe(200);
+  expect((await entries()) - before).toBe(3);
+  expect(await values("cost")).toEqual([3, 1, 2]);
+});
+
+const deaths: [Step, number][] = [
+  ["begin", 0],
+  ["transact", 0],
+  ["transacted", 1],
+];
+
+test.each(deaths)(
+  "a coordinator that dies before %s has done all or nothing, and asked again it is done once",
+  async (step, after) => {
+    const pk = `dies-${step}`;
+    const request = () => write(pk, add(pk, 1), add(pk, 2));
+    await dyingAt(step, request);
+    expect(await values(pk)).toEqual(after === 1 ? [1, 1] : []);
+    // Another request under the token is recognized, wherever its items lie.
+    if (step !== "begin")
+      for (const other of [[add(pk, 1)], [add("elsewhere", 1)], [add("here", 1), add("there", 1)]])
+        await expect(write(pk, ...other)).rejects.toBeInstanceOf(IdempotentParameterMismatchException);
+    await request();
+    await request();
+    expect(await values(pk)).toEqual([1, 1]);
+    expect(await values("elsewhere")).toEqual([]);
+  },
+);
+
+test("what was cancelled when it was asked for again is not done by the first, however late it comes", async () => {
+  const goOn = gate();
+  const there = gate();
+  let first = true;
+  single.store.router.backend.transactions.onStep = async (step) => {
+    if (step !== "transact" || !first) return;
+    first = false;
+    there.open();
+    await goOn.opened;
+  };
+  const late = write("late", add("late", 1), exists("late", 9));
+  await there.opened;
+  await expect(write("late", add("late", 1), exists("late", 9))).rejects.toBeInstanceOf(TransactionCanceledException);
+  // Now nothing would be against it.
+  await write("meanwhile", add("late", 9));
+  goOn.open();
+  // It begins anew, as its token stands for nothing any more, and says what it did.
+  await late;
+  expect(await values("late")).toEqual([1, 1]);
+});
+
+test("what is too much for one entry is done in two phases", async () => {
+  const text = "x".repeat(380_000);
+  const put = (sk: number): TransactWriteItem => ({
+    Put: { TableName, Item: { ...Key("heavy", sk), v: { S: text } } },
+  });
+  const items = [1, 2, 3, 4, 5, 6, 7].map(put);
+  await write("heavy", ...items);
+  await write("heavy", ...items);
+  for (const { Put } of items) {
+    const { Item } = await single.documents.send(
+      new GetCommand({ TableName, Key: { pk: "heavy", sk: Number(Put?.Item?.sk?.N) }, ConsistentRead: true }),
+    );
+    expect(Item?.v === text).toBe(true);
+  }
+});

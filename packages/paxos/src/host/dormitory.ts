@@ -3,7 +3,8 @@ import { placeInLine, type Succession } from "./succession.js";
 /** What the dormitory needs to know of a replica. */
 export interface Sleeper extends Succession {
   readonly asleep: boolean;
-  readonly leading: boolean;
+  /** Under which node it sleeps as a follower, if it does. */
+  readonly under: string | undefined;
   /** Who leads, as far as is known. */
   readonly leader: string | undefined;
   /** Whether this node's vote counts for anything here. */
@@ -67,11 +68,6 @@ export class Dormitory<T extends Sleeper> {
     if (item.asleep) this.#unpacked.set(item, this.#nowMs);
   }
 
-  /** Under which node it sleeps as a follower, if it does. */
-  under(item: T): string | undefined {
-    return item.asleep && !item.leading ? item.leader : undefined;
-  }
-
   /** It is closed on this node. */
   forget(item: T): void {
     this.#unpacked.delete(item);
@@ -83,7 +79,7 @@ export class Dormitory<T extends Sleeper> {
     const first: Waking<T>[] = [];
     const later: Waking<T>[] = [];
     for (const item of this.#parts.all()) {
-      if (this.under(item) !== node) continue;
+      if (item.under !== node) continue;
       const place = placeInLine(item, this.#parts.self, node);
       (place === 0 ? first : later).push({ item, under: node, waitMs: waitMs + place * this.#parts.successionMs });
     }
@@ -94,7 +90,8 @@ export class Dormitory<T extends Sleeper> {
   changed(node: string): void {
     const waiting = new Set(this.#leadersToWake);
     for (const item of this.#parts.all()) {
-      if (item.asleep && item.leading && item.votes(node) && !waiting.has(item)) this.#leadersToWake.push(item);
+      if (item.asleep && item.under === undefined && item.votes(node) && !waiting.has(item))
+        this.#leadersToWake.push(item);
     }
   }
 
@@ -102,7 +99,7 @@ export class Dormitory<T extends Sleeper> {
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     for (const item of this.#leadersToWake.splice(0, leadersAtOnceMax)) {
-      if (item.asleep && item.leading) item.wake(0);
+      if (item.asleep && item.under === undefined) item.wake(0);
     }
     for (const [item, sinceMs] of this.#standing) {
       if (item.leader !== undefined || nowMs - sinceMs > standingMaxMs) this.#standing.delete(item);
@@ -111,7 +108,7 @@ export class Dormitory<T extends Sleeper> {
     while (next < this.#toWake.length && this.#standing.size < standingMax) {
       const { item, under, waitMs } = this.#toWake[next++] as Waking<T>;
       // Somebody else was elected meanwhile, or it was closed.
-      if (this.under(item) !== under) continue;
+      if (item.under !== under) continue;
       item.wake(waitMs);
       this.#standing.set(item, nowMs);
     }

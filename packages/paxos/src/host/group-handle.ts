@@ -60,6 +60,12 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
     return typeof this.state === "number" ? this.#packed.glance(anybodys(this)).ballot.node : this.state.leader;
   }
 
+  get under(): string | undefined {
+    if (!this.asleep) return undefined;
+    if (typeof this.state === "number") return this.#packed.under(anybodys(this));
+    return this.state.leading ? undefined : this.state.leader;
+  }
+
   get storageNodes(): readonly string[] {
     if (typeof this.state !== "number") return this.state.storageNodes;
     return this.#packed.glance(anybodys(this)).configuration.storage;

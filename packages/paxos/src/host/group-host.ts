@@ -199,7 +199,7 @@ export class GroupHost implements AsyncDisposable {
     const handle = this.#groups.get(groupId);
     if (!handle) return;
     const reason = new PaxosError("ERR_PAXOS_CLOSED", `group ${groupId} is closed on this node`);
-    const under = this.#dormitory.under(handle);
+    const { under } = handle;
     if (under !== undefined) this.#leftAsleep.set(groupId, under);
     this.#dormitory.forget(handle);
     const replica = handle.state;

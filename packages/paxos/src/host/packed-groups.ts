@@ -133,6 +133,12 @@ export class PackedGroups {
     return this.#glanceAt(this.#bytesOf(handle));
   }
 
+  /** Asked of each of them when a node dies: no more is read than is needed. */
+  under(handle: GroupHandle<unknown>): string | undefined {
+    const from = new Unpacker(this.#words, this.#bytesOf(handle));
+    return from.flag(false) ? undefined : from.ballot(BALLOT_ZERO).node;
+  }
+
   leads(handle: GroupHandle<unknown>): boolean {
     return handle.extras?.ended === undefined && this.glance(handle).leading;
   }

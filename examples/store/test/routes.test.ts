@@ -80,7 +80,7 @@ test("what is not there is not mistaken for its neighbour", async () => {
   expect(await routes.partition("0", 5)).toBeUndefined();
   expect(await routes.table("orders")).toMatchObject({ tableId: "2" });
   for (const name of ["order", "orderz", "zzz"])
-    await expect(routes.table(name)).rejects.toMatchObject({ type: "ResourceNotFoundException" });
+    await expect((async () => routes.table(name))()).rejects.toMatchObject({ type: "ResourceNotFoundException" });
   expect(await routes.stream("orders", "2026")).toEqual({ label: "2026" });
   expect(await routes.stream("orders", "2027")).toBeUndefined();
   routes.close();

@@ -16,8 +16,9 @@ import { NODE_IDS } from "../src/control/fleet.js";
 import type { ProcessFleet } from "../src/control/process-fleet.js";
 import { statuses } from "./support/replicas.js";
 import { tableExists } from "./support/single.js";
+import { beginAnySplit, splitDone } from "./support/splits.js";
 import { client, eventually, openStore, temporaryDir } from "./support/store.js";
-import { readStream, type StreamedRecord, shardsOf, streamsClient } from "./support/streams.js";
+import { readOn, type StreamedRecord, shardsOf, streamsClient } from "./support/streams.js";
 import { toldRandom } from "./support/workload.js";
 
 const TABLE = "streamed";
@@ -53,14 +54,25 @@ async function writer(name: string, dynamo: DynamoDBClient, random: Random, all:
   }
 }
 
-/** One consumer for each shard, from its beginning, in pages of random size: whatever fails is asked for again. Goes on until it is told to stop and nothing is left. */
+interface Consumed {
+  /** By shard. */
+  readonly records: ReadonlyMap<string, StreamedRecord[]>;
+  /** In the order in which they were handed out. */
+  readonly inOrder: readonly StreamedRecord[];
+}
+
+/**
+ * As the Kinesis Client Library goes about it: asks again and again which shards there are, and reads each from its beginning, one that has a parent once that one is read to its end. In pages
+ * of random size; whatever fails is asked for again. Goes on until it is told to stop and nothing is left.
+ */
 async function consume(
   streams: DynamoDBStreamsClient,
   StreamArn: string,
   random: Random,
   running: () => boolean,
-): Promise<Map<string, StreamedRecord[]>> {
-  const found = new Map<string, StreamedRecord[]>();
+): Promise<Consumed> {
+  const records = new Map<string, StreamedRecord[]>();
+  const inOrder: StreamedRecord[] = [];
   const again = async <T>(ask: () => Promise<T>): Promise<T> => {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -71,29 +83,41 @@ async function consume(
       }
     }
   };
-  await Promise.all(
-    (await again(() => shardsOf(streams, StreamArn))).map(async ({ ShardId = "" }) => {
-      const records: StreamedRecord[] = [];
-      found.set(ShardId, records);
-      const first = { StreamArn, ShardId, ShardIteratorType: "TRIM_HORIZON" } as const;
-      let { ShardIterator: next } = await again(() => streams.send(new GetShardIteratorCommand(first)));
-      while (next !== undefined) {
-        const last = !running();
-        const request = { ShardIterator: next, Limit: random.chance(0.2) ? 1 : 1 + random.int(50) };
-        const page = await again(() => streams.send(new GetRecordsCommand(request)));
-        records.push(...(page.Records ?? []));
-        next = page.NextShardIterator;
-        if (page.Records?.length === 0) {
-          if (last) break;
-          await pause(random.int(30));
-        }
+  async function readShard(ShardId: string): Promise<void> {
+    const mine: StreamedRecord[] = [];
+    records.set(ShardId, mine);
+    const first = { StreamArn, ShardId, ShardIteratorType: "TRIM_HORIZON" } as const;
+    let { ShardIterator: next } = await again(() => streams.send(new GetShardIteratorCommand(first)));
+    while (next !== undefined) {
+      const last = !running();
+      const request = { ShardIterator: next, Limit: random.chance(0.2) ? 1 : 1 + random.int(50) };
+      const page = await again(() => streams.send(new GetRecordsCommand(request)));
+      mine.push(...(page.Records ?? []));
+      inOrder.push(...(page.Records ?? []));
+      next = page.NextShardIterator;
+      if (next !== undefined && page.Records?.length === 0) {
+        if (last) return;
+        await pause(random.int(30));
       }
-    }),
-  );
-  return found;
+    }
+    ended.add(ShardId);
+  }
+  const readers = new Map<string, Promise<void>>();
+  const ended = new Set<string>();
+  for (;;) {
+    const last = !running();
+    const before = readers.size;
+    for (const { ShardId = "", ParentShardId } of await again(() => shardsOf(streams, StreamArn))) {
+      if (readers.has(ShardId) || (ParentShardId !== undefined && !ended.has(ParentShardId))) continue;
+      readers.set(ShardId, readShard(ShardId));
+    }
+    if (last) await Promise.all(readers.values());
+    if (last && readers.size === before) return { records, inOrder };
+    await pause(20);
+  }
 }
 
-test("leaders are killed while items are written and the stream is read: it is the history of every item, once and in order", {
+test("leaders are killed and partitions split while items are written and the stream is read: it is the history of every item, once and in order", {
   timeout: 120_000,
 }, async () => {
   const random = toldRandom();
@@ -128,22 +152,41 @@ test("leaders are killed while items are written and the stream is read: it is t
         partitions.filter(({ partition, ready }) => partition !== 0 && ready).map(() => nodeId),
       );
       const node = random.pick(leaders.length > 0 ? leaders : NODE_IDS);
+      const splitting = await beginAnySplit(store, random, TABLE);
       fleet.kill(node);
       await eventually(`writes succeed after ${node} was killed`, () => acknowledged() > before + PROGRESS_WRITES);
       await eventually(`${node} runs again`, () => fleet.pidOf(node) !== undefined);
+      if (splitting !== undefined) await splitDone(store, TABLE, splitting);
     }
     writing = false;
     await Promise.all(writers);
     reading = false;
     const read = await consumer;
 
-    // Whoever reads now, at once or in other pages, finds the same.
-    const whole = await readStream(streams, arn);
-    expect([...read.values()].flat().map(({ eventID }) => eventID)).toEqual(whole.map(({ eventID }) => eventID));
-    for (const records of read.values()) {
-      const numbers = records.map(({ dynamodb }) => BigInt(dynamodb?.SequenceNumber ?? 0));
+    // Whoever reads now, at once or in other pages, finds the same, and each shard says where its last record can be.
+    const shards = await shardsOf(streams, arn);
+    const closed = shards.filter(({ SequenceNumberRange }) => SequenceNumberRange?.EndingSequenceNumber !== undefined);
+    expect(closed.length).toBeGreaterThan(0);
+    expect(shards).toHaveLength(2 + 2 * closed.length);
+    for (const { ShardId = "", SequenceNumberRange } of shards) {
+      const children = shards.filter(({ ParentShardId }) => ParentShardId === ShardId);
+      expect(children).toHaveLength(SequenceNumberRange?.EndingSequenceNumber === undefined ? 0 : 2);
+      const { ShardIterator } = await streams.send(
+        new GetShardIteratorCommand({ StreamArn: arn, ShardId, ShardIteratorType: "TRIM_HORIZON" }),
+      );
+      const { records: now, next } = await readOn(streams, ShardIterator);
+      expect(next === undefined).toBe(children.length > 0);
+      const then = read.records.get(ShardId) ?? [];
+      expect(then.map(({ eventID }) => eventID)).toEqual(now.map(({ eventID }) => eventID));
+      const { StartingSequenceNumber: from = 0, EndingSequenceNumber: to = 2n ** 128n } = SequenceNumberRange ?? {};
+      const numbers = [
+        BigInt(from) - 1n,
+        ...now.map(({ dynamodb }) => BigInt(dynamodb?.SequenceNumber ?? 0)),
+        BigInt(to),
+      ];
       expect(numbers.every((number, i) => i === 0 || number > (numbers[i - 1] as bigint))).toBe(true);
     }
+    const whole = read.inOrder;
     const byValue = new Map(written.map((one) => [one.value, one]));
     for (const key of KEYS) {
       const history = whole.filter(({ dynamodb }) => dynamodb?.Keys?.id?.S === key);
@@ -176,7 +219,9 @@ test("leaders are killed while items are written and the stream is read: it is t
             expect(places.get(earlier.value as string), `${earlier.value} before ${one.value}`).toBeLessThan(place);
       }
     }
-    console.info(`${KILLS} kills, ${acknowledged()} of ${written.length} writes acknowledged, ${whole.length} records`);
+    console.info(
+      `${KILLS} kills, ${closed.length} splits, ${acknowledged()} of ${written.length} writes acknowledged, ${whole.length} records`,
+    );
     expect(acknowledged()).toBeGreaterThan(KILLS * PROGRESS_WRITES);
   } finally {
     dynamo.destroy();

@@ -22,8 +22,8 @@ let abort = new AbortController();
 beforeAll(async () => {
   const temporary = await temporaryDir();
   remove = temporary.remove;
-  store = await openStore({ dir: temporary.dir, mode: "single", upkeep: { recoverTransactionsAfterMs: 200 } });
-  store.router.backend.transactions.lostAfterMs = 200;
+  store = await openStore({ dir: temporary.dir, mode: "single", upkeep: { recoverTransactionsAfterMs: 500 } });
+  store.router.backend.transactions.lostAfterMs = 500;
   dynamo = client(store.endpoint, 1);
   await createKeyTable(dynamo, TableName);
 });

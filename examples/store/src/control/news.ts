@@ -12,6 +12,12 @@ const LINES: Readonly<Record<string, (message: never) => string | undefined>> = 
     failures === FAILURES_TOLD
       ? `partition ${partition} has failed to be archived or trimmed ${failures} times in a row: ${reason(error)}`
       : undefined,
+  "partition-split": ({ partition, parts }: { partition: number; parts: readonly number[] }) =>
+    `partition ${partition} was split into ${parts.join(" and ")}`,
+  "split-failed": ({ partition, error, failures }: { partition: number; error: unknown; failures: number }) =>
+    failures === FAILURES_TOLD
+      ? `partition ${partition} has failed to be split ${failures} times in a row: ${reason(error)}`
+      : undefined,
   "node-replaced": ({ nodeId }: { nodeId: string }) => `node ${nodeId} does not answer and is replaced`,
 };
 const FAILURES_TOLD = 5;

@@ -12,12 +12,13 @@ const BEHIND_MAX = 500;
 const PAUSE_MS = 10;
 /** Copying goes on for as long as it paused before: half of the time, whatever the load, and no longer than this. */
 const COPY_PAUSE_MS_MAX = 250;
+const UNHEARD_MS_MAX = 10_000;
 const RETRY_AFTER_MS = 500;
 const RETRY_AFTER_MS_MAX = 30_000;
 
 /** Published with `{ partition, parts, at, standStillMs }`. */
 const split = channel("evenkeel:store:partition-split");
-/** Published with `{ partition, error }`; it is tried again. */
+/** Published with `{ partition, error, failures }`; it is tried again. */
 const failed = channel("evenkeel:store:split-failed");
 
 type Sealed = NonNullable<Result<"sealPartition">["sealed"]>;
@@ -107,7 +108,7 @@ export class Splitting {
           const pauseMs = Math.min(RETRY_AFTER_MS * 2 ** failures, RETRY_AFTER_MS_MAX);
           this.#failed.set(partition, { failures: failures + 1, notBeforeMs: performance.now() + pauseMs });
           this.#lastFailure = error;
-          if (failed.hasSubscribers && !this.#closed) failed.publish({ partition, error });
+          if (failed.hasSubscribers && !this.#closed) failed.publish({ partition, error, failures: failures + 1 });
         },
       )
       .finally(() => this.#running.delete(partition));
@@ -136,8 +137,13 @@ export class Splitting {
     }
     const atMs = Math.max(nowMs(), ...[sealed, ...whole].map(({ timeMs }) => timeMs + 1));
     const { inherited } = sealed;
-    await Promise.all(parts.map((part) => this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited })));
-    await splits.takenOver(partition, { atMs, slot });
+    const opened = await Promise.all(
+      parts.map(async (part) => {
+        const { slot } = await this.#call(part, "openPart", { partition: part, sinceMs: atMs, inherited });
+        return [part, slot] as const;
+      }),
+    );
+    await splits.takenOver(partition, { atMs, slot, openedAt: new Map(opened) });
     const standStillMs = performance.now() - sealedAt;
     if (split.hasSubscribers) split.publish({ partition, parts, at, standStillMs });
   }
@@ -175,9 +181,19 @@ export class Splitting {
     await this.#options.splits.archived(partition);
   }
 
+  /** Nodes hear a moment later which partitions they have. */
   async #call<M extends Method>(partition: number, method: M, params: Params<M>): Promise<Result<M>> {
-    if (this.#closed) throw new StoreError("ERR_STORE_CLOSED", "the node closes");
-    return await this.#options.calls.call(partition, this.#record(partition).members, method, params);
+    const giveUpAt = performance.now() + UNHEARD_MS_MAX;
+    for (;;) {
+      if (this.#closed) throw new StoreError("ERR_STORE_CLOSED", "the node closes");
+      try {
+        return await this.#options.calls.call(partition, this.#record(partition).members, method, params);
+      } catch (error) {
+        const isUnheardOf = error instanceof StoreError && error.code === "ERR_STORE_UNKNOWN_PARTITION";
+        if (!isUnheardOf || performance.now() > giveUpAt) throw error;
+        await this.#pause(PAUSE_MS);
+      }
+    }
   }
 
   /** As it is now: its members change, and it may be gone. */

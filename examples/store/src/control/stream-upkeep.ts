@@ -11,7 +11,10 @@ const ARCHIVE_PATIENCE_MS = 30_000;
 
 export interface StreamUpkeepOptions {
   readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
-  readonly view: Pick<MetadataView, "tables" | "streams" | "streamsOf" | "partitionsOf" | "appliedThrough">;
+  readonly view: Pick<
+    MetadataView,
+    "tables" | "streams" | "streamsOf" | "partitions" | "partitionsOf" | "appliedThrough"
+  >;
   readonly calls: Pick<LeaderCalls, "call">;
   readonly nowMs: () => number;
 }
@@ -75,8 +78,14 @@ export class StreamUpkeep {
     try {
       slots = await this.#describe(table);
       const members = new Map(view.partitionsOf(table.tableId).map((record) => [record.partition, record.members]));
+      // Of those that were split what nobody archived yet.
+      const split = [...view.partitions.values()].flatMap(({ tableId, partition, closed, ...record }) => {
+        if (tableId !== table.tableId || closed === undefined) return [];
+        members.set(partition, record.members);
+        return [{ partition, slot: closed.slot }];
+      });
       await Promise.all(
-        slots.map(({ partition, slot }) =>
+        [...slots, ...split].map(({ partition, slot }) =>
           calls.call(partition, members.get(partition) ?? [], "archive", { partition, throughSlot: slot }),
         ),
       );

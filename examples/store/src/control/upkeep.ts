@@ -1,5 +1,6 @@
 import { COLLECTION_BYTES_MAX } from "../storage-node/tally.js";
 import { COORDINATOR_LOST_MS } from "../transactions/ledger-record.js";
+import { spreadPays } from "./default-partitions.js";
 
 /** What happens unasked, and how often. Durations in milliseconds. */
 export interface Upkeep {
@@ -17,7 +18,7 @@ export interface Upkeep {
   readonly timeToLiveCooldownMs: number;
   /** A partition whose items take so much is split. */
   readonly splitBytes: number;
-  /** One that has been near so many units a second is split, where that helps: by the service's count, at its leader. */
+  /** One that has been near so many units a second is split, where that helps: by the service's count, at its leader. By default never where it would be slower for it. */
   readonly splitReadUnits: number;
   readonly splitWriteUnits: number;
   /** For so many seconds. */
@@ -36,8 +37,8 @@ export const UPKEEP: Upkeep = {
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
   timeToLiveCooldownMs: 3_600_000,
   splitBytes: 10 * 1024 ** 3,
-  splitReadUnits: 3_000,
-  splitWriteUnits: 1_000,
+  splitReadUnits: spreadPays() ? 3_000 : Number.MAX_SAFE_INTEGER,
+  splitWriteUnits: spreadPays() ? 1_000 : Number.MAX_SAFE_INTEGER,
   splitAfterSeconds: 60,
   collectionBytesMax: COLLECTION_BYTES_MAX,
 };

@@ -1,3 +1,4 @@
+import { type PartitionSlot, splitStream } from "../api/streams/lifetime.js";
 import type { Write } from "../storage-node/command.js";
 import { StoreError } from "../storage-node/errors.js";
 import {
@@ -10,6 +11,7 @@ import {
   tableKey,
 } from "./records.js";
 import type { MetadataService } from "./service.js";
+import { putStream } from "./stream-service.js";
 import type { MetadataView } from "./view.js";
 
 export interface SplitServiceOptions {
@@ -22,6 +24,8 @@ export interface Takeover {
   readonly atMs: number;
   /** Of the log of the partition that is split: nothing is written behind it. */
   readonly slot: number;
+  /** By part: the slot of its own log behind which it is written to. */
+  readonly openedAt: ReadonlyMap<number, number>;
 }
 
 /**
@@ -68,7 +72,7 @@ export class SplitService {
   }
 
   /** The parts are found by their hashes from here on, and the partition is not. Nothing where that was done before. */
-  async takenOver(partition: number, { atMs, slot }: Takeover): Promise<void> {
+  async takenOver(partition: number, { atMs, slot, openedAt }: Takeover): Promise<void> {
     await this.#metadata.change((view) => {
       const record = view.partitions.get(partition);
       if (record?.splitting === undefined) return [];
@@ -79,13 +83,19 @@ export class SplitService {
         closed: { untilMs: atMs, slot, parts: [splitting.lower, splitting.upper] },
       };
       const writes: Write[] = [];
+      const from: PartitionSlot[] = [];
       for (const part of parts) {
         if (part === undefined) return [];
         const { filledFrom: _, ...live } = part;
+        from.push({ ...part, slot: (openedAt.get(part.partition) ?? 0) + 1 });
         writes.push({ op: "delete", key: partitionKey(part) });
         const opened = { ...live, sinceMs: atMs };
         // The lower part takes the key of the whole.
         writes.push(putRecord(partitionKey(opened), opened));
+      }
+      for (const stream of view.streamsOf(record.tableId)) {
+        const split = splitStream(stream, { partition, throughSlot: slot, atMs }, from);
+        if (split !== stream) writes.push(putStream(split));
       }
       return [...writes, putRecord(partitionKey(closed), closed), ...counted(view, record)];
     });
@@ -120,7 +130,8 @@ function assertCanBeSplit(view: MetadataView, record: PartitionRecord): void {
   const table = view.ownerOf(record);
   if (table === undefined || table.status !== "ACTIVE") return refuse("its table is not ACTIVE");
   const streams = view.streamsOf(record.tableId);
-  if (streams.some(({ status }) => status !== "DISABLED")) refuse("its table has a stream");
+  if (streams.some(({ status }) => status !== "DISABLED" && status !== "ENABLED"))
+    refuse("its table's stream is being switched");
 }
 
 /** A table says how many partitions it has. */

@@ -51,7 +51,7 @@ export function newStream(
 }
 
 const keyOf = ({ tableName, label }: StreamName): string => streamKey(tableName, label).toString();
-const putStream = (record: StreamRecord): Write => putRecord(streamKey(record.tableName, record.label), record);
+export const putStream = (record: StreamRecord): Write => putRecord(streamKey(record.tableName, record.label), record);
 const dropStream = ({ tableName, label }: StreamName): Write => ({ op: "delete", key: streamKey(tableName, label) });
 
 /** Its table's streams that are on end. */
@@ -94,13 +94,16 @@ export class StreamService {
   /** Every partition of a table knows by now which of its streams is on, from or through its slot. */
   async settled({ tableId }: TableEntry, slots: readonly PartitionSlot[]): Promise<void> {
     const { metadata, nowMs } = this.#options;
-    await metadata.change((view) =>
-      view.streamsOf(tableId).flatMap((record) => {
+    await metadata.change((view) => {
+      // One of them was split meanwhile: its parts are asked at the next turn.
+      const told = new Set(slots.map(({ partition }) => partition));
+      if (!view.partitionsOf(tableId).every(({ partition }) => told.has(partition))) return [];
+      return view.streamsOf(tableId).flatMap((record) => {
         if (record.status === "ENABLING") return [putStream(enabledStream(record, slots, nowMs()))];
         if (record.status === "DISABLING") return [putStream(endedStream(record, slots, nowMs(), false))];
         return [];
-      }),
-    );
+      });
+    });
   }
 
   /** The table's partitions are about to go, and all that was recorded through these slots is in the archive; absent: it is not, and its streams go too. */

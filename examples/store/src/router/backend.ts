@@ -115,8 +115,8 @@ export interface Backend {
   /** Absent: there are no streams here. */
   readonly streams?: StreamsBackend;
 
-  /** The table as the routing cache knows it: the way of every item operation. */
-  table(name: string): Promise<TableRecord>;
+  /** The table as the routing cache knows it, without a promise if it does: the way of every item operation. */
+  table(name: string): TableRecord | Promise<TableRecord>;
   write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome>;
   get(table: TableRecord, key: ItemKey, options: { readonly consistent: boolean }): Promise<GetOutcome>;
   page(table: TableRecord, request: PageRequest): Promise<PageOutcome>;

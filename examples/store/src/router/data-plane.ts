@@ -60,12 +60,9 @@ export class DataPlane extends TablePlane implements Backend {
     this.transactions = new Coordinator({ ...reach.forTransactions, ledgerTable: () => ledger.table() });
   }
 
-  async table(name: string): Promise<TableRecord> {
-    const table = await this.#routes.table(name);
-    // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
-    if (table.status !== "ACTIVE" && table.status !== "UPDATING")
-      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
-    return table;
+  table(name: string): TableRecord | Promise<TableRecord> {
+    const table = this.#routes.table(name);
+    return table instanceof Promise ? table.then(usable) : usable(table);
   }
 
   async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
@@ -229,6 +226,13 @@ export class DataPlane extends TablePlane implements Backend {
   #admit(limit: Limit, units: number): void {
     if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
   }
+}
+
+function usable(table: TableRecord): TableRecord {
+  // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
+  if (table.status !== "ACTIVE" && table.status !== "UPDATING")
+    throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+  return table;
 }
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */

@@ -38,6 +38,14 @@ export interface LeaderCallsOptions {
   readonly deadlineMs: number;
 }
 
+interface Asked<M extends Method> {
+  readonly partition: number;
+  readonly members: readonly string[];
+  readonly method: M;
+  readonly params: Params<M>;
+  readonly giveUpAt: number;
+}
+
 /**
  * Finds the leader of a group and asks it: the last known one first, then whom a refusal names (also one that the caller's route does not know: members
  * change, and the nodes know better), then the members in turn. Only refusals that
@@ -59,64 +67,82 @@ export class LeaderCalls {
     return this.#leaders.get(partition);
   }
 
-  async call<M extends Method>(
+  call<M extends Method>(
     partition: number,
     members: readonly string[],
     method: M,
     params: Params<M>,
   ): Promise<Result<M>> {
     const { callerTo, deadlineMs } = this.#options;
+    const target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
     const giveUpAt = performance.now() + deadlineMs;
+    const timeoutMs = REPEATABLE.has(method) ? Math.min(deadlineMs, SILENCE_MS) : deadlineMs;
+    const failed = (error: unknown) => this.#seek({ partition, members, method, params, giveUpAt }, target, error);
+    let first: Promise<Result<M>>;
+    try {
+      first = callerTo(target).call(method, params, { timeoutMs });
+    } catch (error) {
+      return failed(error);
+    }
+    // Nearly always the first attempt is the only one: it pays for nothing that the others need.
+    return first.then((result) => {
+      this.#remember(partition, target);
+      return result;
+    }, failed);
+  }
+
+  /** The first attempt failed. */
+  async #seek<M extends Method>(
+    { partition, members, method, params, giveUpAt }: Asked<M>,
+    first: string,
+    firstError: unknown,
+  ): Promise<Result<M>> {
     let strangers: Set<string> | undefined;
     /** Until which attempt a node that was silent lets the others go first. */
     let silentUntil: Map<string, number> | undefined;
     let silences = 0;
     const repeatable = REPEATABLE.has(method);
-    let target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
+    let target = first;
+    let error = firstError;
     for (let attempt = 0; ; attempt++) {
-      const leftMs = Math.max(1, giveUpAt - performance.now());
-      try {
-        const result = await callerTo(target).call(method, params, {
-          timeoutMs: repeatable ? Math.min(leftMs, SILENCE_MS * 2 ** silences) : leftMs,
-        });
-        this.#remember(partition, target);
-        return result;
-      } catch (error) {
-        const code = error instanceof StoreError ? error.code : undefined;
-        if (code === "ERR_STORE_UNKNOWN_OUTCOME") {
-          silentUntil ??= new Map();
-          silentUntil.set(target, attempt + members.length);
-          silences++;
-          // Whoever asks next begins with somebody else, unless it is known by now who leads.
-          if ((this.#leaders.get(partition) ?? target) === target)
-            this.#remember(partition, following(members, target));
+      const code = error instanceof StoreError ? error.code : undefined;
+      if (code === "ERR_STORE_UNKNOWN_OUTCOME") {
+        silentUntil ??= new Map();
+        silentUntil.set(target, attempt + members.length);
+        silences++;
+        // Whoever asks next begins with somebody else, unless it is known by now who leads.
+        if ((this.#leaders.get(partition) ?? target) === target) this.#remember(partition, following(members, target));
+      }
+      const again =
+        code === "ERR_STORE_NOT_LEADER" ||
+        code === "ERR_STORE_UNREACHABLE" ||
+        code === "ERR_STORE_UNKNOWN_PARTITION" ||
+        (code === "ERR_STORE_UNKNOWN_OUTCOME" && repeatable);
+      if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
+      if (code === "ERR_STORE_UNKNOWN_PARTITION") {
+        strangers ??= new Set();
+        if (strangers.add(target).size > members.length / 2) {
+          this.#leaders.delete(partition);
+          throw error;
         }
-        const again =
-          code === "ERR_STORE_NOT_LEADER" ||
-          code === "ERR_STORE_UNREACHABLE" ||
-          code === "ERR_STORE_UNKNOWN_PARTITION" ||
-          (code === "ERR_STORE_UNKNOWN_OUTCOME" && repeatable);
-        if (!again || performance.now() + PAUSE_MS >= giveUpAt) throw error;
-        if (code === "ERR_STORE_UNKNOWN_PARTITION") {
-          strangers ??= new Set();
-          if (strangers.add(target).size > members.length / 2) {
-            this.#leaders.delete(partition);
-            throw error;
-          }
-        }
-        const isSilent = (member: string) => (silentUntil?.get(member) ?? 0) > attempt + 1;
-        const hint = (error as StoreError).leader;
-        if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
-        const hinted = hint !== undefined && hint !== target && !isSilent(hint);
-        if (hinted && attempt % 2 === 0) {
-          target = hint;
-          continue;
-        }
+      }
+      const isSilent = (member: string) => (silentUntil?.get(member) ?? 0) > attempt + 1;
+      const hint = (error as StoreError).leader;
+      if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
+      if (hint !== undefined && hint !== target && !isSilent(hint) && attempt % 2 === 0) target = hint;
+      else {
         target = following(members, target, isSilent);
         const round = attempt % members.length === members.length - 1;
-        if (round || hint !== undefined) {
-          await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
-        }
+        if (round || hint !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+      const leftMs = Math.max(1, giveUpAt - performance.now());
+      const timeoutMs = repeatable ? Math.min(leftMs, SILENCE_MS * 2 ** silences) : leftMs;
+      try {
+        const result = await this.#options.callerTo(target).call(method, params, { timeoutMs });
+        this.#remember(partition, target);
+        return result;
+      } catch (failure) {
+        error = failure;
       }
     }
   }

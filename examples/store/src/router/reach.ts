@@ -59,25 +59,53 @@ export class Reach {
    * table is looked up again (which also asks for a newer answer), until it is seen to be gone or the nodes have the partition.
    */
   async atRoute<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
-    const giveUpAt = performance.now() + this.#deadlineMs;
-    for (;;) {
-      try {
-        const route = this.#routes.partition(table.tableId, hash);
-        return await use(known(table, route instanceof Promise ? await route : route));
-      } catch (error) {
-        if (!isElsewhere(error) || performance.now() > giveUpAt) throw error;
-        await this.#assertStillThere(table);
-        await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
-      }
-    }
+    return this.#atRoute(table, hash, use, (error) => error);
   }
 
   /** The same, with what failed inside in the service's words. */
-  async atPartition<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
-    try {
-      return await this.atRoute(table, hash, use);
-    } catch (error) {
-      throw told(error);
+  atPartition<T>(table: Ring, hash: number, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
+    return this.#atRoute(table, hash, use, told);
+  }
+
+  /** Nearly always the route is known and good: what is for the other cases costs nothing then. */
+  #atRoute<T>(
+    table: Ring,
+    hash: number,
+    use: (record: PartitionRecord) => Promise<T>,
+    inWords: (error: unknown) => unknown,
+  ): Promise<T> {
+    const giveUpAt = performance.now() + this.#deadlineMs;
+    const route = this.#routes.partition(table.tableId, hash);
+    const used = route === undefined || route instanceof Promise ? this.#whenRouted(table, route, use) : use(route);
+    return used.catch((error: unknown) => this.#again(error, table, hash, use, giveUpAt, inWords));
+  }
+
+  async #whenRouted<T>(
+    table: Ring,
+    route: Promise<PartitionRecord | undefined> | undefined,
+    use: (record: PartitionRecord) => Promise<T>,
+  ): Promise<T> {
+    return use(known(table, await route));
+  }
+
+  async #again<T>(
+    failure: unknown,
+    table: Ring,
+    hash: number,
+    use: (record: PartitionRecord) => Promise<T>,
+    giveUpAt: number,
+    inWords: (error: unknown) => unknown,
+  ): Promise<T> {
+    for (let error = failure; ; ) {
+      if (!isElsewhere(error) || performance.now() > giveUpAt) throw inWords(error);
+      try {
+        await this.#assertStillThere(table);
+        await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
+        const route = this.#routes.partition(table.tableId, hash);
+        return await this.#whenRouted(table, Promise.resolve(route), use);
+      } catch (next) {
+        error = next;
+      }
     }
   }
 
@@ -94,14 +122,29 @@ export class Reach {
   }
 
   /** Any replica that answers, beginning with another one each time. */
-  async atAny<M extends Method>(
+  async atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+    return await this.#inTurn(record, this.#turn++, method, params, this.#deadlineMs);
+  }
+
+  /** Any replica, beginning with the one that is furthest, as far as is known: that of the last leader. */
+  async atLatest<M extends Method>(
     record: PartitionRecord,
     method: M,
     params: Params<M>,
-    deadlineMs = this.#deadlineMs,
+    deadlineMs: number,
+  ): Promise<Result<M>> {
+    const leader = record.members.indexOf(this.#leaders.leaderOf(record.partition) ?? "");
+    return await this.#inTurn(record, leader < 0 ? this.#turn++ : leader, method, params, deadlineMs);
+  }
+
+  async #inTurn<M extends Method>(
+    record: PartitionRecord,
+    first: number,
+    method: M,
+    params: Params<M>,
+    deadlineMs: number,
   ): Promise<Result<M>> {
     let failure: StoreError | undefined;
-    const first = this.#turn++;
     // A silent one must leave time for the others.
     const timeoutMs = deadlineMs / record.members.length;
     for (let i = 0; i < record.members.length; i++) {

@@ -38,12 +38,11 @@ export class Routes {
     });
   }
 
-  /** Throws ResourceNotFoundException. */
-  async table(name: string): Promise<TableEntry> {
+  /** Without a promise where it is known. Throws ResourceNotFoundException, or rejects with it. */
+  table(name: string): TableEntry | Promise<TableEntry> {
     const key = `t/${name}`;
-    const routed = await this.#cache.get(key);
-    if (routed?.key !== key) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
-    return routed.record as TableEntry;
+    const routed = this.#cache.get(key);
+    return routed instanceof Promise ? routed.then((found) => tableOf(found, key)) : tableOf(routed, key);
   }
 
   /** A stream as the fleet last had it, which may be a while ago. */
@@ -101,6 +100,11 @@ export class Routes {
   close(): void {
     this.#cache.close();
   }
+}
+
+function tableOf(routed: Routed | undefined, key: string): TableEntry {
+  if (routed?.key !== key) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+  return routed.record as TableEntry;
 }
 
 /** The route of a partition that begins with the last hash of which the first `bits` bits are those of `hash`. */

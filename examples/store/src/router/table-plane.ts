@@ -139,7 +139,7 @@ export class TablePlane {
   async #partitionSizes(ring: Ring): Promise<Result<"sizes">[]> {
     const records = await this.#reach.knownPartitions(ring);
     const asked = records.map((record) =>
-      this.#reach.atAny(record, "sizes", { partition: record.partition }, SIZES_DEADLINE_MS),
+      this.#reach.atLatest(record, "sizes", { partition: record.partition }, SIZES_DEADLINE_MS),
     );
     const answers = await Promise.allSettled(asked);
     return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));

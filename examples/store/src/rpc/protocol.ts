@@ -77,7 +77,7 @@ export interface NodeMethods {
     result: { sealed?: { slot: number; timeMs: number; told: boolean; inherited: Write[] } };
   };
   /** The part's leader: it is filled, and nothing is written to it before that moment. */
-  openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: null };
+  openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: { slot: number } };
 
   createTable: {
     params: { definition: TableDefinition; restore?: RestoreSource };

@@ -3,9 +3,10 @@ import type { Condition, Item } from "../api/model.js";
 import { isRefusal } from "../api/transactions.js";
 import { assertCondition } from "../api/write.js";
 import type { Write } from "./command.js";
+import { itemOf } from "./decide-write.js";
 import type { Lock } from "./lock.js";
 import type { NodeWriteOp } from "./node-write-op.js";
-import { itemOf, type Writer } from "./writer.js";
+import type { Writer } from "./writer.js";
 
 export type NodeTransactOp =
   | NodeWriteOp

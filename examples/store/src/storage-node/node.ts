@@ -21,13 +21,13 @@ import { Applier } from "./applier.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GroupMachine } from "./group-machine.js";
+import { indexPartsOf } from "./index-parts.js";
 import { Leftovers } from "./leftovers.js";
 import { nodeMethods } from "./methods.js";
-import { type IndexParts, PartitionHost } from "./partition-host.js";
+import { PartitionHost } from "./partition-host.js";
 import { Replica } from "./replica.js";
 import type { NodeStatus } from "./status.js";
 import { Tree } from "./tree.js";
-import { Usage } from "./usage.js";
 
 /**
  * Largest entry of a group's log. An item of 400 KB by the service's count may be 7.5 times that in JSON: a list of booleans counts two bytes
@@ -232,22 +232,11 @@ export class StorageNode {
       stateMachine: machine,
     });
     await this.#opened(group, replica);
-    const indexes = record && this.#indexParts(record);
+    const parts = { upkeep: this.#options.upkeep, view: this.#view, calls: this.#calls };
+    const indexes = record && indexPartsOf(record, parts);
     const host = new PartitionHost(group, replica, machine, this.#archive, indexes);
     this.#partitions.set(partition, host);
     return host;
-  }
-
-  #indexParts({ partition, filledFrom, sinceMs, hashFrom, hashTo }: PartitionRecord): IndexParts {
-    const { splitReadUnits: readUnits, splitWriteUnits: writeUnits, splitAfterSeconds: seconds } = this.#options.upkeep;
-    return {
-      isPart: filledFrom !== undefined || sinceMs !== undefined,
-      usage: new Usage({ hashFrom, hashTo }, { seconds, readUnits, writeUnits }),
-      table: () => this.#view.tableOf(partition),
-      collectionBytesMax: this.#options.upkeep.collectionBytesMax,
-      partitionsOf: (indexId) => this.#view.partitionsOf(indexId),
-      calls: this.#calls,
-    };
   }
 
   /** Whoever was not there at the beginning waits until the leader makes it a member. */

@@ -10,9 +10,13 @@ import type { SplitProgress } from "./split-progress.js";
 import type { TreeRange } from "./tree.js";
 
 /** What one step takes along, at most, and what it looks at for that. */
-const ITEMS_MAX = 500;
-const ENTRIES_MAX = 1_000;
-const BYTES_MAX = 1024 * 1024;
+export interface FillLimits {
+  readonly itemsMax: number;
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+}
+
+const LIMITS: FillLimits = { itemsMax: 500, entriesMax: 1_000, bytesMax: 1024 * 1024 };
 
 export interface HashRange {
   readonly hashFrom: number;
@@ -45,19 +49,25 @@ export async function nextFill(
   source: FeedSource,
   range: HashRange,
   from: SplitProgress | undefined,
+  limits = LIMITS,
 ): Promise<FillStep | undefined> {
   const { partition, appliedThrough } = source.replica;
   if (from === undefined) return { from: null, to: { of: partition, slot: appliedThrough }, writes: [] };
   if (from.sinceMs !== undefined || appliedThrough < from.slot) return undefined;
-  if (!from.copied) return copied(source, range, from);
-  return appliedThrough === from.slot ? undefined : await followed(source, range, from, appliedThrough);
+  if (!from.copied) return copied(source, range, from, limits);
+  return appliedThrough === from.slot ? undefined : await followed(source, range, from, appliedThrough, limits);
 }
 
-function copied({ replica }: FeedSource, range: HashRange, from: SplitProgress): FillStep {
+function copied(
+  { replica }: FeedSource,
+  range: HashRange,
+  from: SplitProgress,
+  { itemsMax, bytesMax }: FillLimits,
+): FillStep {
   const writes: Write[] = [];
   let bytes = 0;
   for (const { key, value } of entriesOf(replica, range, from.after)) {
-    if (writes.length >= ITEMS_MAX || bytes >= BYTES_MAX) {
+    if (writes.length >= itemsMax || bytes >= bytesMax) {
       const after = Buffer.from((writes.at(-1) as Write).key).toString("hex");
       return { from, to: { ...from, after }, writes };
     }
@@ -89,6 +99,7 @@ async function followed(
   range: HashRange,
   from: SplitProgress,
   through: number,
+  { entriesMax, bytesMax }: FillLimits,
 ): Promise<FillStep> {
   const last = new Map<string, Write>();
   let bytes = 0;
@@ -101,7 +112,7 @@ async function followed(
       bytes += weightOfWrite(plain);
     }
     slot = entry.slot;
-    if (bytes >= BYTES_MAX || slot - from.slot >= ENTRIES_MAX) break;
+    if (bytes >= bytesMax || slot - from.slot >= entriesMax) break;
   }
   return { from, to: { ...from, slot }, writes: [...last.values()] };
 }

@@ -97,20 +97,23 @@ export function splitMethods(
     },
 
     async openPart({ partition, sinceMs, inherited }) {
-      const { writer, indexes } = partitionOf(partition);
+      const { writer, indexes, replica } = partitionOf(partition);
       writer.assertLeading();
       const now = progressOf(writer);
       if (now?.copied !== true)
         throw new StoreError("ERR_STORE_CONFLICT", `partition ${partition} is not filled yet, and cannot be opened`);
       if (now.sinceMs !== undefined && now.sinceMs >= sinceMs) {
         await writer.confirm([SPLIT_KEY]);
-        return null;
+        return { slot: replica.get(SPLIT_KEY)?.slot as number };
       }
       writer.noteTime(sinceMs);
-      await writer.append([...(now.sinceMs === undefined ? inherited : []), putProgress({ ...now, sinceMs })]);
+      const slot = await writer.append([
+        ...(now.sinceMs === undefined ? inherited : []),
+        putProgress({ ...now, sinceMs }),
+      ]);
       // Which indexes it keeps was not its own decision: it is read anew.
       indexes?.forget();
-      return null;
+      return { slot };
     },
   };
 }

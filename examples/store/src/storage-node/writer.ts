@@ -1,9 +1,8 @@
 import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
-import { itemBytes } from "../api/size.js";
-import { assertCondition, evaluateWrite } from "../api/write.js";
 import { withChangeNotes } from "./change-notes.js";
 import { decodeCommand, type Image, type Write } from "./command.js";
+import { type Decided, decided, itemOf } from "./decide-write.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";
@@ -35,36 +34,11 @@ interface Pending {
   readonly done: Promise<unknown>;
 }
 
-export interface Decided {
-  readonly write: Write;
-  readonly attributes?: Item;
-  /** Absent: there is none; not said of a put. */
-  readonly after?: Item;
-}
-
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
 
 function descriptionWrite(description: PartitionDescription): Write {
   const bytes = encodeDescription(description);
   return { op: "put", key: DESCRIPTION_KEY, bytes, itemSizeBytes: bytes.length };
-}
-
-export const itemOf = (json: Uint8Array): Item =>
-  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")) as Item;
-
-/** @throws as `evaluateWrite` */
-function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {
-  if (op.kind === "put") {
-    assertCondition(op, before);
-    const write = { op: "put", key, bytes: op.json, itemSizeBytes: op.itemSizeBytes } as const;
-    return op.returnValues === "ALL_OLD" && before !== undefined ? { write, attributes: before } : { write };
-  }
-  const { after, attributes } = evaluateWrite(op, before);
-  const write: Write =
-    after === undefined
-      ? { op: "delete", key }
-      : { op: "put", key, bytes: Buffer.from(JSON.stringify(after)), itemSizeBytes: itemBytes(after) };
-  return { write, ...(attributes && { attributes }), ...(after && { after }) };
 }
 
 /**

@@ -5,10 +5,10 @@ import type { PartitionRecord } from "../metadata/records.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
+import { itemOf } from "../storage-node/decide-write.js";
 import type { HeldLock } from "../storage-node/locks.js";
 import { FIRST_ITEM_KEY } from "../storage-node/own-keys.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
-import { itemOf } from "../storage-node/writer.js";
 import { cancel, forget, type WriteLedger } from "./ledger.js";
 import { LEDGER_TABLE, type LedgerRecord, ledgerRecord } from "./ledger-record.js";
 

@@ -9,6 +9,7 @@ import {
   MARK_EVERY_MS,
   markedStream,
   RECORDS_KEPT_MS,
+  splitStream,
   trimHorizon,
 } from "../../src/api/streams/lifetime.js";
 import type { StreamRecord, StreamShard } from "../../src/api/streams/model.js";
@@ -144,5 +145,50 @@ describe("a stream's life", () => {
     expect(ids({ limitMax: 2, afterShardId: all[3] })).toEqual([all[4], undefined]);
     expect(ids({ limitMax: 100, childrenOf: all[1] })).toEqual([all[3], all[4], undefined]);
     expect((streamDescription(stream, { limitMax: 4 }).Shards as object[])[3]).toMatchObject({ ParentShardId: all[1] });
+  });
+});
+
+describe("a partition that is split", () => {
+  const DAY = 24 * 3_600_000;
+  const stream = enabledStream(
+    {
+      tableName: "t",
+      tableId: "id",
+      keySchema: { partition: { name: "pk", type: "S" } },
+      label: "2026-01-01T00:00:00.000",
+      viewType: "KEYS_ONLY",
+      status: "ENABLING",
+      createdAtMs: 1_000,
+      shards: [],
+    },
+    [{ partition: 1, hashFrom: 0, slot: 5 }],
+    1_000,
+  );
+  const parts = [
+    { partition: 2, hashFrom: 0, slot: 9 },
+    { partition: 3, hashFrom: 7, slot: 4 },
+  ];
+  const split = splitStream(stream, { partition: 1, throughSlot: 50, atMs: 2_000 }, parts);
+
+  test("has a shard that is closed, and two that go on from it", () => {
+    const [parent, ...children] = split.shards;
+    expect(parent).toMatchObject({ partition: 1, fromSlot: 5, throughSlot: 50 });
+    expect(children).toMatchObject([
+      { partition: 2, hashFrom: 0, fromSlot: 9, parent: parent?.id },
+      { partition: 3, hashFrom: 7, fromSlot: 4, parent: parent?.id },
+    ]);
+    expect(children.every(({ throughSlot }) => throughSlot === undefined)).toBe(true);
+    // Done once, however often it is asked for; and of no concern where there was no shard.
+    expect(splitStream(split, { partition: 1, throughSlot: 50, atMs: 2_000 }, parts)).toBe(split);
+    expect(splitStream(stream, { partition: 8, throughSlot: 50, atMs: 2_000 }, parts)).toBe(stream);
+  });
+
+  test("is gone from the stream a day later", () => {
+    const [parent] = split.shards as [StreamShard];
+    expect(trimHorizon(parent, 2_000 + DAY - 1)).toBeLessThan(50);
+    expect(trimHorizon(parent, 2_000 + DAY)).toBe(50);
+    expect(isMarkDue(split, 2_000 + DAY)).toBe(true);
+    const later = markedStream(split, new Map([[2, 20]]), 2_000 + DAY);
+    expect(later.shards.map(({ partition }) => partition)).toEqual([2, 3]);
   });
 });

@@ -29,6 +29,28 @@ export function enabledStream(stream: StreamRecord, from: readonly PartitionSlot
   return { ...stream, status: "ENABLED", shards };
 }
 
+/**
+ * A partition was split: its shard ends there, and those of its parts go on from it. A stream that has no shard of it is left as it is.
+ * @param parts with the slots from which on they record what is written to them
+ */
+export function splitStream(
+  stream: StreamRecord,
+  whole: { readonly partition: number; readonly throughSlot: number; readonly atMs: number },
+  parts: readonly PartitionSlot[],
+): StreamRecord {
+  const parent = stream.shards.find(
+    ({ partition, throughSlot }) => partition === whole.partition && throughSlot === undefined,
+  );
+  if (parent === undefined) return stream;
+  const closed: StreamShard = {
+    ...parent,
+    throughSlot: Math.max(parent.fromSlot, whole.throughSlot),
+    splitAtMs: whole.atMs,
+  };
+  const children = enabledStream(stream, parts, whole.atMs).shards.map((shard) => ({ ...shard, parent: parent.id }));
+  return { ...stream, shards: [...stream.shards.map((shard) => (shard === parent ? closed : shard)), ...children] };
+}
+
 /** No partition records anything for it behind its slot. */
 export function endedStream(
   stream: StreamRecord,
@@ -49,14 +71,17 @@ export function isMarkDue({ status, shards }: StreamRecord, nowMs: number): bool
   return (
     status === "ENABLED" &&
     shards.some(
-      ({ throughSlot, marks }) => throughSlot === undefined && nowMs - (marks.at(-1)?.atMs ?? 0) >= MARK_EVERY_MS,
+      (shard) =>
+        isPast(shard, nowMs) ||
+        (shard.throughSlot === undefined && nowMs - (shard.marks.at(-1)?.atMs ?? 0) >= MARK_EVERY_MS),
     )
   );
 }
 
 /** @param ends how far each partition's log is now */
 export function markedStream(stream: StreamRecord, ends: ReadonlyMap<number, number>, nowMs: number): StreamRecord {
-  const shards = stream.shards.map((shard) => {
+  const shards = stream.shards.flatMap((shard) => {
+    if (isPast(shard, nowMs)) return [];
     const slot = ends.get(shard.partition);
     if (slot === undefined || shard.throughSlot !== undefined) return shard;
     // Of those that are older than a day the newest says where the horizon is.
@@ -67,8 +92,14 @@ export function markedStream(stream: StreamRecord, ends: ReadonlyMap<number, num
   return { ...stream, shards };
 }
 
+/** Its partition was split, and everything that was written to that is older than what is kept. */
+const isPast = ({ splitAtMs }: StreamShard, nowMs: number): boolean =>
+  splitAtMs !== undefined && nowMs - splitAtMs >= RECORDS_KEPT_MS;
+
 /** Everything through this slot is older than what is kept. */
-export function trimHorizon({ fromSlot, throughSlot, marks }: StreamShard, nowMs: number): number {
+export function trimHorizon(shard: StreamShard, nowMs: number): number {
+  const { fromSlot, throughSlot, marks } = shard;
+  if (throughSlot !== undefined && isPast(shard, nowMs)) return throughSlot;
   const mark = marks.findLast(({ atMs }) => nowMs - atMs >= RECORDS_KEPT_MS);
   const slot = Math.max(fromSlot - 1, mark?.slot ?? 0);
   return throughSlot === undefined ? slot : Math.min(slot, throughSlot);

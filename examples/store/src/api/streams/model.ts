@@ -36,6 +36,8 @@ export interface StreamShard {
   readonly fromSlot: number;
   /** Last slot that belongs to it; absent: it goes on. */
   readonly throughSlot?: number;
+  /** Present where it was closed because its partition was split, Unix ms. */
+  readonly splitAtMs?: number;
   /** Where the log was at moments of the last day and one before, oldest first. */
   readonly marks: readonly ShardMark[];
 }

@@ -12,7 +12,8 @@ export const getItem: Operation<GetItemRequest> = {
     const { Key: key, TableName, ConsistentRead: consistent = false } = request;
     checkItem(key);
     const { projection } = parseExpressions(request, []);
-    const table = await backend.table(TableName);
+    const known = backend.table(TableName);
+    const table = known instanceof Promise ? await known : known;
     const outcome = await backend.get(table, exactKey(table.keySchema, key), { consistent });
     const capacity = consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units);
     if (outcome.json !== undefined && projection === undefined) return answerWithItem(outcome.json, capacity);

@@ -18,7 +18,8 @@ export const putItem: Operation<PutItemRequest> = {
     if (returnValues !== "NONE" && returnValues !== "ALL_OLD") throw validationError(messages.returnValuesPut);
     if (itemBytes(item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
     const { condition } = parseExpressions(request, ["ConditionExpression"]);
-    const table = await backend.table(TableName);
+    const known = backend.table(TableName);
+    const table = known instanceof Promise ? await known : known;
     const key = itemKey(table.keySchema, item);
     checkIndexKeys(table, item);
     const outcome = await backend.write(table, key, {

@@ -102,18 +102,35 @@ export class StreamPlane implements StreamsBackend {
 
   async #changes(
     stream: StreamRecord,
-    { partition, throughSlot, hashFrom }: StreamShard,
+    shard: StreamShard,
     after: StreamPosition,
     limits: { changesMax: number; bytesMax: number },
   ): Promise<ChangePage> {
-    if (stream.tableGone && throughSlot !== undefined)
-      return await this.#atAny("archivedChanges", { partition, after, throughSlot, limits });
+    const { partition, throughSlot, hashFrom } = shard;
+    if (throughSlot !== undefined) return await this.#closedChanges(stream, { ...shard, throughSlot }, after, limits);
     const { members } = await this.#partition(stream, { hashFrom, partition });
-    const params =
-      throughSlot === undefined
-        ? { partition, after, limits, stream: stream.label }
-        : { partition, after, limits: { ...limits, throughSlot } };
-    return await this.#leaders.call(partition, members, "changes", params);
+    return await this.#leaders.call(partition, members, "changes", { partition, after, limits, stream: stream.label });
+  }
+
+  /** Its partition may be there still, or may have been split since: then it is asked where its parts are, until it is in the archive as a whole and nobody has it any more. */
+  async #closedChanges(
+    { tableId, tableName, tableGone }: StreamRecord,
+    { partition, throughSlot, hashFrom }: StreamShard & { readonly throughSlot: number },
+    after: StreamPosition,
+    limits: { changesMax: number; bytesMax: number },
+  ): Promise<ChangePage> {
+    const archived = () => this.#atAny("archivedChanges", { partition, after, throughSlot, limits });
+    if (tableGone) return await archived();
+    const record = await this.#nodes.routes.partition(tableId, hashFrom);
+    if (record === undefined)
+      throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `partition ${partition} of ${tableName} is not known`);
+    const params = { partition, after, limits: { ...limits, throughSlot } };
+    try {
+      return await this.#leaders.call(partition, record.members, "changes", params);
+    } catch (error) {
+      if (codeOf(error) !== "ERR_STORE_UNKNOWN_PARTITION" || record.partition === partition) throw error;
+      return await archived();
+    }
   }
 
   /** Where the shard's partition is, whoever holds it now. */

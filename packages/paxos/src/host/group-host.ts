@@ -205,6 +205,7 @@ export class GroupHost implements AsyncDisposable {
     const replica = handle.state;
     if (typeof replica === "number") {
       this.#packed.end(handle, reason);
+      this.#outbox.flush();
       this.#groups.delete(groupId);
       return;
     }

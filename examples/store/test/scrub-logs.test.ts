@@ -116,13 +116,19 @@ test("a node that is far behind, one that lets go while it is read, and one that
   });
 
   logOf("c1").appliedThrough = SLOTS;
+  // Once, and it is looked at anew from where it begins then; all the time, and it is left out.
   logOf("b1").onRead = (slot) => {
     if (slot === 700) logOf("b1").trimmedThrough = 650;
+  };
+  expect(await unit().pass({})).toMatchObject({ divergences: [], absent: [], keys: 350 });
+  logOf("b1").onRead = (slot) => {
+    logOf("b1").trimmedThrough = slot;
   };
   expect(await unit().pass({})).toMatchObject({
     divergences: [],
     unreadable: [],
     absent: [{ replica: "b1", why: "behind" }],
+    compared: ["a1", "c1"],
   });
 
   const gone = chosenLogsUnit({

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Candidates } from "../src/host/candidates.js";
+import { Neighbours } from "../src/host/neighbours.js";
 import { placeInLine } from "../src/host/succession.js";
 import { Crowd } from "./support/crowd.js";
 
@@ -26,6 +27,81 @@ describe("nodes that need 0.4 ms for each message, as some would with ten thousa
     await crowd.until(() => crowd.led() === 60, 10_000);
     await crowd.kill(crowd.mostLeading);
     expect(await crowd.until(() => crowd.led() === 60)).toBeLessThan(5000);
+  }, 60_000);
+});
+
+describe("a node of many groups that hears nobody, and is heard", () => {
+  it("asks on for few of them at a time, and takes the lead of none", async () => {
+    const crowd = new Crowd(300, 0.02, 3);
+    try {
+      await crowd.open();
+      await crowd.until(() => crowd.led() === 300 && crowd.asleep());
+      const deaf = crowd.mostLeading;
+      crowd.deafen(deaf);
+      await crowd.until(() => crowd.leads(deaf) === 0 && crowd.led() === 300);
+      const said = await crowd.pass(3000);
+      // Each of them would ask two others four times a second, and so keep all of them awake: 7,200.
+      expect(said.preVote).toBeGreaterThan(0);
+      expect(said.preVote).toBeLessThan(2000);
+      expect([crowd.leads(deaf), crowd.led()]).toEqual([0, 300]);
+    } finally {
+      await crowd.close();
+    }
+  }, 60_000);
+});
+
+describe("to whom beats go", () => {
+  const bonds = () => {
+    const nodes = new Set<string>();
+    return {
+      know: (node: string) => void nodes.add(node),
+      forget: (node: string) => void nodes.delete(node),
+      get nodes() {
+        return [...nodes];
+      },
+    };
+  };
+
+  it("nodes with which a group is shared, and for a while yet who has left the last", () => {
+    const to = bonds();
+    const neighbours = new Neighbours(to, 1000);
+    const members = new Set(["b", "c"]);
+    let asked = 0;
+    const groups = Array.from({ length: 10 }, () => ({ votes: (node: string) => ++asked > 0 && members.has(node) }));
+    for (const node of members) neighbours.know(node);
+    for (let nowMs = 0; nowMs < 5000; nowMs += 10) neighbours.tick(nowMs, () => groups);
+    expect(to.nodes).toEqual(["b", "c"]);
+    // One group that is shared is enough, and it is not looked for in each tick.
+    expect(asked).toBeLessThanOrEqual(10);
+    members.delete("c");
+    neighbours.tick(5000, () => groups);
+    expect(to.nodes).toEqual(["b", "c"]);
+    neighbours.tick(6000, () => groups);
+    expect(to.nodes).toEqual(["b"]);
+    neighbours.know("c");
+    neighbours.tick(7000, () => groups);
+    expect(to.nodes).toEqual(["b", "c"]);
+    neighbours.tick(8000, () => groups);
+    expect(to.nodes).toEqual(["b"]);
+  });
+
+  it("no more to a member that was removed", async () => {
+    const crowd = new Crowd(1, 0.02, 4);
+    try {
+      await crowd.open();
+      await crowd.until(() => crowd.led() === 1);
+      const leader = crowd.mostLeading;
+      const out = [...crowd.hosts.keys()].find((name) => name !== leader) as string;
+      const removed = crowd.hosts.get(leader)?.group("group/0")?.remove({ node: out });
+      await crowd.pass(500);
+      await removed;
+      expect((await crowd.pass(1000)).beat).toBeGreaterThan(70);
+      await crowd.pass(8000);
+      // Two nodes, each of them twenty times a second to the other.
+      expect((await crowd.pass(1000)).beat).toBeLessThan(45);
+    } finally {
+      await crowd.close();
+    }
   }, 60_000);
 });
 
@@ -102,6 +178,16 @@ describe("groups of one node that want a leader at the same time", () => {
     const places = order.map((group) => placeInLine(group, "a"));
     const firstLater = places.indexOf(1);
     expect(places.slice(firstLater + candidates.window).includes(0)).toBe(false);
+  });
+
+  it("make room when one stops without a word", () => {
+    const candidates = new Candidates<Group>("a", 150);
+    const groups = all(100);
+    for (const group of groups) candidates.due(group, 0);
+    const [stopped] = groups.filter((group) => group.standing) as [Group];
+    stopped.standing = false;
+    candidates.tick(1);
+    expect([groups.filter((group) => group.standing).length, candidates.waiting]).toEqual([64, 35]);
   });
 
   it("have another node first in line for each, the same in the eyes of all", () => {

@@ -1,6 +1,6 @@
 import { forEachSeed } from "@evenkeel/simulation";
 import { describe, expect, it } from "vitest";
-import { runGrayFailure } from "./support/gray-failure.js";
+import { runGrayFailure, runHalfDeath } from "./support/gray-failure.js";
 
 const count = Number(process.env.PAXOS_SEEDS ?? 250);
 
@@ -11,5 +11,16 @@ describe("one link that fails, one way or both, for good or flapping, loses ever
     forEachSeed({ count, replay }, (seed) => void kinds.add(runGrayFailure(seed)));
     // Three kinds of failure, both ways or one, flapping or not.
     expect(kinds.size).toBe(12);
+  }, 60_000);
+});
+
+describe("a node that hears nobody, or that nobody hears", () => {
+  const half = Math.ceil(count / 4);
+  it(`disturbs nobody in ${half} seeds, and does not stay leader`, () => {
+    const kinds = new Set<string>();
+    const replay = (seed: number) => `PAXOS_SEEDS=${4 * seed} npx vitest run test/gray-failures.test.ts`;
+    forEachSeed({ count: half, replay }, (seed) => void kinds.add(runHalfDeath(seed)));
+    // Leader or follower, deaf or mute; followers now and then, too.
+    expect(kinds.size).toBe(6);
   }, 60_000);
 });

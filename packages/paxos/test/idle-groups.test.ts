@@ -93,8 +93,9 @@ describe("many groups of which nothing is asked", () => {
     await until(() => many.led(alive) === many.ids.length);
     await until(() => alive.every((host) => host.stats().groupsAsleep === many.ids.length));
     many.network.heal();
+    // A busy machine may miss beats, and wake some of them again.
+    await until(() => many.led(many.hosts.values()) === many.ids.length, 30_000);
     await many.asleep();
-    expect(many.led(many.hosts.values())).toBe(many.ids.length);
   });
 
   it("forget nothing when one is closed and opened again on a node that goes on", async () => {

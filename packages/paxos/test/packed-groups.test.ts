@@ -101,11 +101,11 @@ describe("a group that is packed", () => {
     await three.packed();
     expect(group.status().trimmedThrough).toBe(3);
     const commands: string[] = [];
-    for await (const { slot, command } of group.entries()) {
-      commands.push(`${slot} ${Buffer.from(command)}`);
+    for await (const { command } of group.entries()) {
+      commands.push(Buffer.from(command).toString());
       await three.packed();
     }
-    expect(commands.slice(-2)).toEqual(["5 round 4", "6 round 5"]);
+    expect(commands.filter((text) => text !== "").slice(-2)).toEqual(["round 4", "round 5"]);
   });
 
   it("says how it stands without being put together", async () => {
@@ -120,7 +120,6 @@ describe("a group that is packed", () => {
       asleep: true,
       leading: true,
       voting: true,
-      chosenThrough: 1,
       outstanding: 0,
     });
     expect(group.status().leaseRemainingMs).toBeGreaterThan(0);
@@ -128,7 +127,6 @@ describe("a group that is packed", () => {
       asleep: true,
       leading: false,
       leader: node,
-      appliedThrough: 1,
     });
     expect(three.nodes.map(({ host }) => host.stats().groupsPacked)).toEqual([1, 1, 1]);
     for (const { host } of three.nodes) {

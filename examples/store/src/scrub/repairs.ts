@@ -184,7 +184,7 @@ export async function rebuildNode({ fleet, audit }: RepairParts, nodeId: string)
     return {
       what,
       outcome: "refused",
-      why: "where all nodes are in one process (single), none can begin anew: stop the store, open the same directory with a process for each node, and ask again",
+      why: "where all nodes are in one process (single), none can begin anew: stop the store, open the same directory with a process for each node, ask again, and keep to that",
     };
   const nodes = fleet.nodeIds();
   const statuses = await reachableStatuses({ members: nodes, callerTo: (node) => fleet.callerTo(node) });

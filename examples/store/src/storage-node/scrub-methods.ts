@@ -58,33 +58,28 @@ async function pageOf(
 }
 
 /**
- * The digests of ranges at a mark, a slice at a time. Between two slices no cursor stays open, because the mark may be let go of: then this rejects with
- * ERR_STORE_BEHIND.
+ * Calls `add` with each entry of a range at a mark until it returns true, a slice a turn. Between two slices no cursor stays open, because the mark may be let go of: then this rejects
+ * with ERR_STORE_BEHIND.
  */
-async function digestsOf(replica: Replica, slot: number, ranges: readonly KeyRange[]): Promise<Digest[]> {
-  const digests: Digest[] = [];
-  const digester = new RangeDigester(sha256);
-  let bytes = 0;
-  for (const { from, to } of ranges) {
-    for (let next: Uint8Array | undefined = from; next !== undefined; ) {
-      if (bytes >= SLICE_BYTES) {
-        bytes = 0;
-        await new Promise<void>((resolve) => setImmediate(resolve));
-      }
-      const marked = await replica.marked(slot, MARK_TIMEOUT_MS);
-      const range: KeyRange = { from: next, to };
-      next = undefined;
-      for (const { key, value } of rawEntries(replica, range, marked)) {
-        digester.add(key, value);
-        bytes += key.length + value.length;
-        if (bytes < SLICE_BYTES) continue;
-        next = Buffer.concat([key, Buffer.alloc(1)]);
-        break;
-      }
+async function inSlices(
+  replica: Replica,
+  slot: number,
+  { from, to }: KeyRange,
+  add: (entry: Entry) => boolean,
+): Promise<void> {
+  for (let next: Uint8Array | undefined = from; next !== undefined; ) {
+    if (next !== from) await new Promise<void>((resolve) => setImmediate(resolve));
+    const range: KeyRange = { from: next, to };
+    next = undefined;
+    let bytes = 0;
+    for (const entry of rawEntries(replica, range, await replica.marked(slot, MARK_TIMEOUT_MS))) {
+      if (add(entry)) return;
+      bytes += entry.key.length + entry.value.length;
+      if (bytes < SLICE_BYTES) continue;
+      next = Buffer.concat([entry.key, Buffer.alloc(1)]);
+      break;
     }
-    digests.push(digester.finish());
   }
-  return digests;
 }
 
 /**
@@ -131,11 +126,30 @@ export function scrubMethods(
       const { replica } = partitionOf(partition);
       // Asked for nothing, it waits until the mark is there.
       await replica.marked(slot, MARK_TIMEOUT_MS);
-      return { digests: await digestsOf(replica, slot, ranges) };
+      const digests: Digest[] = [];
+      const digester = new RangeDigester(sha256);
+      for (const range of ranges) {
+        await inSlices(replica, slot, range, ({ key, value }) => {
+          digester.add(key, value);
+          return false;
+        });
+        digests.push(digester.finish());
+      }
+      return { digests };
     },
 
     async splits({ partition, slot, range, options }) {
-      return { keys: await (await snapshot(partition, slot)).splits(range, options) };
+      const keys: Uint8Array[] = [];
+      let bytes = 0;
+      await inSlices(partitionOf(partition).replica, slot, range, ({ key, value }) => {
+        if (bytes >= options.bytes) {
+          keys.push(Uint8Array.from(key));
+          bytes = 0;
+        }
+        bytes += key.length + value.length;
+        return keys.length >= options.splitsMax;
+      });
+      return { keys };
     },
 
     async entries({ partition, slot, range, bytesMax }) {

@@ -4,9 +4,6 @@ import { tcpTransport } from "@evenkeel/paxos/transport";
 import { Wal } from "@evenkeel/wal";
 import { names, onTold, tell } from "./processes.js";
 
-/** How many groups are opened at once: each of them asks the others who they are, and elects. */
-const atOnce = 250;
-
 /** One node of `count` groups of which nothing is asked, with the times that the host has unless told. */
 export async function restingNode(nodeId: string, dir: string, count: number): Promise<void> {
   const transport = await tcpTransport({ nodeId });
@@ -17,12 +14,8 @@ export async function restingNode(nodeId: string, dir: string, count: number): P
   onTold(async (message) => {
     if (message.type === "start") {
       for (const name of names) transport.setPeer(name, { host: "127.0.0.1", port: message.ports[name] as number });
-      for (let i = 0; i < count; i += atOnce) {
-        const some = ids.slice(i, i + atOnce);
-        const stateMachine = () => ({ appliedThrough: 0, apply: () => 0 });
-        await Promise.all(some.map((id) => host.join(id, { members: names, stateMachine: stateMachine() })));
-        await until(() => some.every((id) => host.group(id)?.status().leader !== undefined));
-      }
+      const stateMachine = () => ({ appliedThrough: 0, apply: () => 0 });
+      await Promise.all(ids.map((id) => host.join(id, { members: names, stateMachine: stateMachine() })));
       await until(() => host.stats().groupsAsleep === count);
       tell({ type: "leading" });
       return;

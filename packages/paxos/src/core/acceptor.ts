@@ -1,7 +1,7 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { invariant } from "./errors.js";
 import { Grants } from "./grants.js";
-import type { Accept, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
+import type { Accept, Ack, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
 import type { OwnRoles } from "./own-roles.js";
 import type { Press } from "./press.js";
 import type { Replica } from "./replica.js";
@@ -359,7 +359,7 @@ export class Acceptor {
     if (replica.silent) return;
     if (!sameBallot(replica.durablePromised, ballot)) return;
     const acceptedThrough = this.#durableThrough();
-    replica.send(ballot.node, {
+    const ack: Ack = {
       type: "ack",
       ballot,
       round: this.#round,
@@ -369,9 +369,16 @@ export class Acceptor {
       receivedThrough: this.#receivedThrough,
       chosenThrough: replica.chosenThrough,
       gap: this.#gap,
-      ...(replica.awaitsState ? { lacksState: true } : {}),
-      ...(replica.settings.takesRequests ? { takesRequests: true } : {}),
-    });
+    };
+    const { takesRequests } = replica.settings;
+    if (!replica.awaitsState && !takesRequests) replica.send(ballot.node, ack);
+    else {
+      const more = {
+        ...(replica.awaitsState ? { lacksState: true } : {}),
+        ...(takesRequests ? { takesRequests: true } : {}),
+      };
+      replica.send(ballot.node, { ...ack, ...more });
+    }
     this.#acknowledgedThrough = acceptedThrough;
     this.#ackWanted = false;
     this.#gap = false;

@@ -112,6 +112,11 @@ export class Bonds implements BondView {
     for (const node of nodes) this.know(node);
   }
 
+  /** This node is nobody's neighbour any more: no beats go to it. */
+  forget(node: string): void {
+    this.#outgoing.delete(node);
+  }
+
   get nodes(): readonly string[] {
     return [...this.#outgoing.keys()];
   }

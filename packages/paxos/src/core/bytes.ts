@@ -140,23 +140,28 @@ const eightView = new DataView(eight.buffer);
 /** Reads what `ByteWriter` wrote; anything that does not fit is ERR_PAXOS_CORRUPT, never a read beyond the end. */
 export class ByteReader {
   #bytes: Uint8Array;
-  #offset = 0;
+  #offset: number;
+  #end: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, from = 0, to = bytes.length) {
     this.#bytes = bytes;
+    this.#offset = from;
+    this.#end = to;
   }
 
   /** From here on the reader stands on bytes of its own: a copy, unless they were `given` and are most of what they would keep in memory. */
   own(given: boolean): void {
-    if (given && this.#bytes.byteLength * 2 >= this.#bytes.buffer.byteLength) return;
+    if (given && this.left * 2 >= this.#bytes.buffer.byteLength) return;
     // Not `slice`: that of a Node Buffer gives a view.
-    const copy = new Uint8Array(this.#bytes.length);
-    copy.set(this.#bytes);
+    const copy = new Uint8Array(this.left);
+    copy.set(this.#bytes.subarray(this.#offset, this.#end));
     this.#bytes = copy;
+    this.#offset = 0;
+    this.#end = copy.length;
   }
 
   get left(): number {
-    return this.#bytes.length - this.#offset;
+    return this.#end - this.#offset;
   }
 
   /** Bytes of their own, whatever becomes of those that are read. */
@@ -169,10 +174,8 @@ export class ByteReader {
   }
 
   byte(): number {
-    const value = this.#bytes[this.#offset];
-    if (value === undefined) throw corrupt("it ends early");
-    this.#offset++;
-    return value;
+    if (this.#offset >= this.#end) throw corrupt("it ends early");
+    return this.#bytes[this.#offset++] as number;
   }
 
   varint(): number {
@@ -227,7 +230,7 @@ export class ByteReader {
   /** All that is left: a view on the bytes that are read. */
   rest(): Uint8Array {
     const start = this.#advance(this.left);
-    return this.#bytes.subarray(start);
+    return this.#bytes.subarray(start, this.#end);
   }
 
   #advance(length: number): number {

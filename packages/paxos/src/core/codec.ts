@@ -108,14 +108,25 @@ function versionFor(entries: readonly Entry[]): number {
   return version;
 }
 
+export interface DecodeOptions {
+  /** Nobody touches the bytes any more. */
+  readonly given?: boolean;
+  /** The message stands between these. All of `bytes` unless told. */
+  readonly from?: number;
+  readonly to?: number;
+}
+
 /**
  * Reads one message. Nothing in it refers to `bytes`, which may be reused, unless they are `given`: not to be touched by anybody any more. The commands of one message share one
  * buffer, so who keeps a single command for long should copy it.
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
  */
-export function decodeMessage(bytes: Uint8Array, { given = false }: { readonly given?: boolean } = {}): Message {
-  const input = new ByteReader(bytes);
+export function decodeMessage(
+  bytes: Uint8Array,
+  { given = false, from = 0, to = bytes.length }: DecodeOptions = {},
+): Message {
+  const input = new ByteReader(bytes, from, to);
   const version = input.byte();
   if (version < MESSAGE_VERSION_MIN || version > MESSAGE_VERSION) {
     const known = `${MESSAGE_VERSION_MIN} to ${MESSAGE_VERSION}`;
@@ -345,8 +356,8 @@ function readEntries(input: ByteReader, usual: Ballot, given: boolean): Entry[] 
   if (count === 0) return entries;
   const first = input.varint();
   // One copy for the whole message: an allocation for each command would cost more than all the rest of the protocol.
-  const alone = count === 1 && input.left < smallBytesMax;
-  if (!alone) input.own(given);
+  if (count === 1 && input.left < smallBytesMax) return [readAlone(input, first, usual)];
+  input.own(given);
   let ballot = usual;
   for (let i = 0; i < count; i++) {
     const flags = input.byte();
@@ -359,6 +370,12 @@ function readEntries(input: ByteReader, usual: Ballot, given: boolean): Entry[] 
     });
   }
   return entries;
+}
+
+function readAlone(input: ByteReader, slot: number, usual: Ballot): Entry {
+  const flags = input.byte();
+  const ballot = (flags & SAME_BALLOT) === 0 ? readBallot(input) : usual;
+  return { slot, ballot, kind: kindOf(flags & ~SAME_BALLOT), command: input.ownBlob() };
 }
 
 function flagOf(kind: EntryKind): number {

@@ -14,6 +14,9 @@ import { ReignSleep } from "./reign-sleep.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Learner, Proposal } from "./types.js";
 
+/** Counted for every answer of every group: no array is made for it. */
+const accepted: number[] = [];
+
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader implements Reign {
   readonly ballot: Ballot;
@@ -325,7 +328,8 @@ export class Leader implements Reign {
   #countChosen(): void {
     const replica = this.#replica;
     const own = sameBallot(replica.durableAccepted, this.ballot) ? replica.durableEnd : 0;
-    const accepted = this.#peers.voters.map((peer) => peer.acceptedThrough);
+    accepted.length = 0;
+    for (const peer of this.#peers.voters) accepted.push(peer.acceptedThrough);
     const through = reachedByQuorum(replica.membership, own, accepted);
     if (through <= replica.knownChosen) return;
     for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {

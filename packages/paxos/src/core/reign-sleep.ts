@@ -86,7 +86,7 @@ export class ReignSleep {
       this.#asks = 0;
       return false;
     }
-    this.#asks++;
+    if (this.beatMs < this.#replica.settings.leaseMs / 2) this.#asks++;
     this.#round = round;
     this.#asleep = this.#peers.voters.length === 0;
     return true;

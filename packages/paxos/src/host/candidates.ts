@@ -69,6 +69,9 @@ export class Candidates<T extends Candidate> {
 
   /** Calls those whose turn it is. */
   tick(nowMs: number): void {
+    if (this.waiting === 0) return;
+    // One that has stopped says nothing more, not even that.
+    for (const item of this.#standing) if (!item.standing) this.#standing.delete(item);
     while (this.waiting > 0 && this.#standing.size < this.#window) {
       const item = this.#lines.find((line) => line.length > 0)?.shift();
       if (item?.queued !== true) continue;

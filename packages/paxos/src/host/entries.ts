@@ -1,4 +1,4 @@
-import { PaxosError } from "../core/errors.js";
+import { checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 
@@ -17,4 +17,15 @@ export async function* storedEntries(
     yield* chunk;
     next += chunk.length;
   }
+}
+
+/** What is asked for of the applied entries, all that are kept unless told. */
+export function appliedEntries(
+  storage: Pick<GroupStorage, "read">,
+  { trimmedThrough, appliedThrough }: { readonly trimmedThrough: number; readonly appliedThrough: number },
+  range: { readonly from?: number; readonly through?: number },
+): AsyncIterable<Entry> {
+  const from = checkInteger("from", range.from ?? trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
+  const through = checkInteger("through", range.through ?? appliedThrough, 0, appliedThrough);
+  return storedEntries(storage, from, through);
 }

@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { decodeBondMessage, encodeBondMessage } from "../core/bond-codec.js";
-import { type BondEffect, Bonds } from "../core/bonds.js";
+import type { BondEffect, Bonds } from "../core/bonds.js";
 import { decodeMessage } from "../core/codec.js";
 import { founded } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
@@ -11,7 +11,7 @@ import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
 import { Candidates } from "./candidates.js";
 import { Dormitory } from "./dormitory.js";
-import { openEnvelope, wireGroupId } from "./envelope.js";
+import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
 import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
 import { GroupHandle } from "./group-handle.js";
@@ -19,6 +19,7 @@ import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import type { GroupHostStats } from "./host-stats.js";
 import type { JoinOptions } from "./join-options.js";
+import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
@@ -44,9 +45,12 @@ export class GroupHost implements AsyncDisposable {
   readonly #groups = new Map<string, GroupHandle<unknown>>();
   /** Those that are in memory as a whole. */
   readonly #replicas = new Set<Replica<unknown>>();
+  /** The same, by their ids on the wire. */
+  readonly #addressees = new Addressees<Replica<unknown>>();
   readonly #packed: PackedGroups;
   readonly #bonds: Bonds;
   readonly #leaseMs: number;
+  readonly #neighbours: Neighbours;
   readonly #dormitory: Dormitory<GroupHandle<unknown>>;
   readonly #candidates: Candidates<Replica<unknown>>;
   /** Groups that were closed here while they slept, and under whom. */
@@ -80,6 +84,7 @@ export class GroupHost implements AsyncDisposable {
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
     this.#bonds = newBonds(settings);
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
+    this.#neighbours = new Neighbours(this.#bonds, 10 * this.#leaseMs);
     const voteTimeoutMs = settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs;
     this.#candidates = new Candidates(this.nodeId, voteTimeoutMs);
     this.#dormitory = new Dormitory({
@@ -97,7 +102,7 @@ export class GroupHost implements AsyncDisposable {
         this.#candidates.settle(replica);
       },
       know: (nodes) => {
-        for (const node of nodes) if (node !== this.nodeId) this.#bonds.know(node);
+        for (const node of nodes) if (node !== this.nodeId) this.#neighbours.know(node);
       },
       post: (to, replica, message) => {
         this.#outbox.put(to, replica.wireId, message);
@@ -119,14 +124,10 @@ export class GroupHost implements AsyncDisposable {
       home: this.#home,
       arrived: (replica) => {
         this.#replicas.add(replica);
+        this.#addressees.add(replica);
         this.#dormitory.settle(replica.handle);
       },
-      gone: (replica) => {
-        this.#replicas.delete(replica);
-        this.#agenda.forget(replica);
-        this.#candidates.forget(replica);
-        this.#appliedBefore += replica.applied;
-      },
+      gone: (replica) => this.#forget(replica),
     });
     transport.onMessage((from, bytes) => this.#receive(from, bytes));
     this.#timer = setInterval(() => this.#tick(), settings.tickMs);
@@ -186,6 +187,7 @@ export class GroupHost implements AsyncDisposable {
       });
       handle.state = replica;
       this.#replicas.add(replica as Replica<unknown>);
+      this.#addressees.add(replica as Replica<unknown>);
       this.#groups.set(groupId, handle as GroupHandle<unknown>);
       return handle;
     } finally {
@@ -214,7 +216,13 @@ export class GroupHost implements AsyncDisposable {
     await replica.settled();
     if (this.#groups.get(groupId) !== handle) return;
     this.#groups.delete(groupId);
+    this.#forget(replica);
+  }
+
+  /** It is not in memory any more. */
+  #forget(replica: Replica<unknown>): void {
     this.#replicas.delete(replica);
+    this.#addressees.remove(replica);
     this.#due.delete(replica);
     this.#agenda.forget(replica);
     this.#candidates.forget(replica);
@@ -290,6 +298,7 @@ export class GroupHost implements AsyncDisposable {
   #tick(): void {
     const nowMs = this.#settings.now();
     if (this.#groups.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
+    this.#neighbours.tick(nowMs, () => this.#groups.values());
     this.#dormitory.tick(nowMs);
     this.#agenda.due(nowMs, (replica) => this.#candidates.due(replica, nowMs));
     this.#candidates.tick(nowMs);
@@ -320,35 +329,41 @@ export class GroupHost implements AsyncDisposable {
 
   #receive(from: string, bytes: Uint8Array): void {
     try {
-      openEnvelope(bytes, (groupId, message) => this.#deliver(from, groupId, message));
+      openEnvelope(bytes, (idAt, start, end) => this.#deliver(from, bytes, idAt, start, end));
     } catch (problem) {
       this.#unreadable(from, problem);
     }
   }
 
-  #deliver(from: string, groupId: string, bytes: Uint8Array): void {
-    if (groupId === "") {
-      this.#hearNode(from, bytes);
+  #deliver(from: string, bytes: Uint8Array, idAt: number, start: number, end: number): void {
+    if (bytes[idAt] === 0) {
+      this.#hearNode(from, bytes.subarray(start, end));
       return;
     }
-    const handle = this.#groups.get(groupId);
-    if (!handle) {
+    const replica = this.#addressees.find(bytes, idAt) ?? this.#unpacked(bytes, idAt);
+    if (!replica) {
       this.#messagesForNobody++;
       return;
     }
-    let message: Message;
-    if (isHostMessage(bytes)) {
-      this.#deliverHost(from, handle, bytes);
+    if (isHostMessage(bytes, start, end)) {
+      this.#deliverHost(from, replica, bytes.subarray(start, end));
       return;
     }
+    let message: Message;
     try {
-      message = decodeMessage(bytes, { given: true });
+      message = decodeMessage(bytes, { given: true, from: start, to: end });
     } catch (problem) {
       this.#unreadable(from, problem);
       return;
     }
     this.#messagesReceived++;
-    handle.replica.receive(from, message);
+    replica.receive(from, message);
+  }
+
+  /** Only those that are in memory as a whole are found without making a string of their id. */
+  #unpacked(bytes: Uint8Array, idAt: number): Replica<unknown> | undefined {
+    const id = Buffer.from(bytes.buffer, bytes.byteOffset + idAt + 1, bytes[idAt]).toString();
+    return this.#groups.get(id)?.replica;
   }
 
   #hearNode(from: string, bytes: Uint8Array): void {
@@ -359,7 +374,7 @@ export class GroupHost implements AsyncDisposable {
     }
   }
 
-  #deliverHost(from: string, handle: GroupHandle<unknown>, bytes: Uint8Array): void {
+  #deliverHost(from: string, replica: Replica<unknown>, bytes: Uint8Array): void {
     let message: HostMessage;
     try {
       message = decodeHostMessage(bytes);
@@ -368,7 +383,7 @@ export class GroupHost implements AsyncDisposable {
       return;
     }
     this.#messagesReceived++;
-    handle.replica.receiveHost(from, message);
+    replica.receiveHost(from, message);
   }
 
   /** A message that cannot be read is a lost message; that it happened is news for who watches (a newer release among the peers, most likely). */
@@ -380,10 +395,4 @@ export class GroupHost implements AsyncDisposable {
   #refuseIfClosed(): void {
     if (this.#closing) throw new PaxosError("ERR_PAXOS_CLOSED", `host ${this.nodeId} is closed`);
   }
-}
-
-function newBonds({ random, now, tuning }: HostSettings): Bonds {
-  const { heartbeatMs = coreDefaults.heartbeatMs, leaseMs = coreDefaults.leaseMs } = tuning;
-  const { quorumLostMs = 2 * leaseMs } = tuning;
-  return new Bonds({ life: Math.floor(random() * 2 ** 48), heartbeatMs, leaseMs, quorumLostMs }, now());
 }

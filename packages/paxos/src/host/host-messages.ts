@@ -61,8 +61,8 @@ const types = new Map<number, HostMessage["type"]>(
 );
 
 /** Whether these bytes are one of ours. Nothing else is checked. */
-export function isHostMessage(bytes: Uint8Array): boolean {
-  return bytes.length >= 2 && (bytes[1] as number) >= typeMin;
+export function isHostMessage(bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+  return to - from >= 2 && (bytes[from + 1] as number) >= typeMin;
 }
 
 export function encodeHostMessage(message: HostMessage): Uint8Array {

@@ -3,7 +3,7 @@ import { checkInteger, type PaxosError } from "../core/errors.js";
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
-import { storedEntries } from "./entries.js";
+import { appliedEntries } from "./entries.js";
 import { asFailure } from "./failure.js";
 import type { Writer } from "./writer.js";
 
@@ -34,9 +34,7 @@ export class OwnLog {
   ): AsyncIterable<Entry> {
     const { appliedThrough } = this.#parts.applier;
     const { trimmedThrough } = this.#parts.storage;
-    const from = checkInteger("from", range.from ?? trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
-    const through = checkInteger("through", range.through ?? appliedThrough, 0, appliedThrough);
-    return storedEntries(log, from, through);
+    return appliedEntries(log, { trimmedThrough, appliedThrough }, range);
   }
 
   async trim(throughSlot: number): Promise<void> {

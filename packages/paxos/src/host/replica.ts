@@ -156,7 +156,7 @@ export class Replica<R> {
   }
 
   votes(node: string): boolean {
-    return nodesOf(this.core.configuration).includes(node);
+    return !this.core.departed && nodesOf(this.core.configuration).includes(node);
   }
 
   wake(waitMs: number): void {

@@ -68,6 +68,11 @@ export class Crowd {
     return led;
   }
 
+  /** How many groups this node takes itself to lead. */
+  leads(name: string): number {
+    return this.hosts.get(name)?.stats().groupsLed ?? 0;
+  }
+
   get mostLeading(): string {
     const [[name]] = [...this.hosts].sort(([, a], [, b]) => b.stats().groupsLed - a.stats().groupsLed) as [
       [string, GroupHost],
@@ -86,6 +91,19 @@ export class Crowd {
     this.#transports.delete(name);
     this.hosts.delete(name);
     await host?.close();
+  }
+
+  /** From now on this node hears nobody; the others hear it. */
+  deafen(name: string): void {
+    this.#transports.get(name)?.deafen();
+  }
+
+  /** Lets so much virtual time go by; returns what was said meanwhile, by type. */
+  async pass(ms: number): Promise<Readonly<Record<string, number>>> {
+    this.counts = {};
+    const end = performance.now() + ms;
+    await this.until(() => performance.now() >= end, ms + 1000);
+    return this.counts;
   }
 
   /** Virtual milliseconds until the condition holds. */
@@ -108,6 +126,7 @@ class SlowTransport implements Transport {
   #handler: ((from: string, bytes: Uint8Array) => void) | undefined;
   #freeAtMs = 0;
   #cut = false;
+  #deaf = false;
 
   constructor(
     readonly nodeId: string,
@@ -122,16 +141,21 @@ class SlowTransport implements Transport {
 
   take(from: string, bytes: Uint8Array): void {
     let messages = 0;
-    openEnvelope(bytes, (group, message) => {
+    openEnvelope(bytes, (idAt, start, end) => {
       messages++;
-      this.count(
-        group === "" ? "beat" : (message[1] as number) >= 64 ? `host ${message[1]}` : decodeMessage(message).type,
-      );
+      const type = bytes[start + 1] as number;
+      if (bytes[idAt] === 0) this.count("beat");
+      else this.count(type >= 64 ? `host ${type}` : decodeMessage(bytes, { from: start, to: end }).type);
     });
+    if (this.#deaf) return;
     this.#freeAtMs = Math.max(performance.now(), this.#freeAtMs) + messages * this.costMs;
     setTimeout(() => {
       if (!this.#cut) this.#handler?.(from, bytes);
     }, this.#freeAtMs - performance.now());
+  }
+
+  deafen(): void {
+    this.#deaf = true;
   }
 
   cut(): void {

@@ -10,19 +10,7 @@ const names = ["a1", "b1", "c1"];
  * that brings about an election, or keeps the leader from serving. Returns what kind of failure it was.
  */
 export function runGrayFailure(seed: number): string {
-  const world = new World<Uint8Array>({ seed });
-  const random = world.random.fork("gray");
-  const tally = new Tally();
-  const observer = new Observer(names);
-  const replicas = names.map((name) => {
-    const options = { members: names };
-    return new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally });
-  });
-  for (const replica of replicas) replica.start();
-  const leader = () => replicas.find((replica) => replica.core?.ready === true);
-  world.run({ untilMs: 2000, until: () => leader() !== undefined });
-  const first = leader();
-  if (first === undefined) throw new Violation("nobody leads within 2 s");
+  const { world, random, tally, first } = begun(seed);
   const { reigns } = tally.counts;
 
   const [from, to] = random.shuffle(names) as [string, string, string];
@@ -55,18 +43,80 @@ export function runGrayFailure(seed: number): string {
     if (flapping) world.timer(random.between(10, 800), toggle);
   };
   toggle();
+  const answered = writes(world, () => first);
+  world.run({ untilMs: world.now + 4000 });
+  const what = `${kind}, ${bothWays ? "both ways" : "one way"}, ${flapping ? "flapping" : "for good"}`;
+  if (tally.counts.reigns !== reigns) throw new Violation(`an election: link ${from} -> ${to} ${what}`);
+  if (first.core?.leading !== true) throw new Violation(`the leader gave up: link ${from} -> ${to} ${what}`);
+  if (answered() <= 190) throw new Violation(`${answered()} writes of 200 answered: link ${from} -> ${to} ${what}`);
+  return what;
+}
+
+/**
+ * One node hears nobody and is heard by all (deaf), or is heard by nobody and hears all (mute), for good or flapping. A follower like that asks and asks, or is asked and says nothing: that must
+ * bring about no election, and not keep the leader from serving. A leader like that must give up, or be followed by another; and what was the leader disturbs it no more. Returns what it was.
+ */
+export function runHalfDeath(seed: number): string {
+  const { world, random, tally, replicas, first } = begun(seed);
+  const victim = random.pick(replicas);
+  const deaf = random.chance(0.5);
+  const flapping = victim !== first && random.chance(0.3);
+  const what = `a ${victim === first ? "leader" : "follower"} is ${deaf ? "deaf" : "mute"}${flapping ? ", now and then" : ""}`;
+  const { reigns } = tally.counts;
+  let failed = false;
+  const toggle = () => {
+    failed = !failed;
+    world.network.heal();
+    for (const other of failed ? replicas : []) {
+      if (other === victim) continue;
+      const [from, to] = deaf ? [other, victim] : [victim, other];
+      world.network.partition(from.name, to.name);
+    }
+    if (flapping) world.timer(random.between(10, 1500), toggle);
+  };
+  toggle();
+  const serving = () => replicas.find((replica) => replica !== victim && replica.core?.ready === true);
+  if (victim === first) world.run({ untilMs: world.now + 3000, until: () => serving() !== undefined });
+  const leader = victim === first ? serving() : first;
+  if (leader === undefined) throw new Violation(`nobody else leads within 3 s: ${what}`);
+  if (victim !== first && tally.counts.reigns !== reigns) throw new Violation(`an election: ${what}`);
+  // Until whoever stood at the same time has found its place.
+  if (victim === first) world.run({ untilMs: world.now + 500 });
+  const later = tally.counts.reigns;
+  const answered = writes(world, serving);
+  world.run({ untilMs: world.now + 4000 });
+  if (tally.counts.reigns !== later) throw new Violation(`an election: ${what}`);
+  if (serving() !== leader) throw new Violation(`the leader gave up: ${what}`);
+  if (answered() <= 190) throw new Violation(`${answered()} writes of 200 answered: ${what}`);
+  return what;
+}
+
+function begun(seed: number) {
+  const world = new World<Uint8Array>({ seed });
+  const random = world.random.fork("gray");
+  const tally = new Tally();
+  const observer = new Observer(names);
+  const replicas = names.map((name) => {
+    const options = { members: names };
+    return new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally });
+  });
+  for (const replica of replicas) replica.start();
+  const leader = () => replicas.find((replica) => replica.core?.ready === true);
+  world.run({ untilMs: 2000, until: () => leader() !== undefined });
+  const first = leader();
+  if (first === undefined) throw new Violation("nobody leads within 2 s");
+  return { world, random, tally, replicas, first };
+}
+
+/** Asks for a write each 20 ms; returns how many were answered. */
+function writes(world: World<Uint8Array>, leader: () => SimReplica | undefined): () => number {
   let answered = 0;
   const write = () => {
-    first.request({ kind: "swap", key: 1, value: answered }, (reply) => {
+    leader()?.request({ kind: "swap", key: 1, value: answered }, (reply) => {
       if (reply.kind === "ok") answered++;
     });
     world.timer(20, write);
   };
   write();
-  world.run({ untilMs: world.now + 4000 });
-  const what = `${kind}, ${bothWays ? "both ways" : "one way"}, ${flapping ? "flapping" : "for good"}`;
-  if (tally.counts.reigns !== reigns) throw new Violation(`an election: link ${from} -> ${to} ${what}`);
-  if (first.core?.leading !== true) throw new Violation(`the leader gave up: link ${from} -> ${to} ${what}`);
-  if (answered <= 190) throw new Violation(`${answered} writes of 200 answered: link ${from} -> ${to} ${what}`);
-  return what;
+  return () => answered;
 }

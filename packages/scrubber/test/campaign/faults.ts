@@ -161,12 +161,37 @@ export const FAULTS: Record<string, Fault> = {
     );
     return { where: "log", replicas: [replica.name], keys: [`${sequence}`], causes: ["unknown"] };
   },
+  "log: a record lost": (group, random) => {
+    const replica = random.pick(group.replicas);
+    const sequence = 1 + random.int(replica.log.length);
+    delete replica.log[sequence - 1];
+    return { where: "log", replicas: [replica.name], keys: [`${sequence}`], causes: ["unknown"] };
+  },
+  "log: two of them alike": (group, random) => {
+    const [, ...alike] = shuffled(group.replicas, random);
+    const sequence = 1 + random.int(group.slot);
+    const record = Buffer.from(JSON.stringify({ op: "put", key: "misdirected", value: `${random.int(1e9)}` }));
+    for (const replica of alike) replica.logged(sequence, record);
+    return { where: "log", replicas: alike.map(({ name }) => name).sort(), keys: [`${sequence}`], causes: ["unknown"] };
+  },
   "archive: a bit": inArchive((object, random) => flipBit(object, random.int(object.length), random)),
   "archive: a byte": inArchive((object, random) => changeByte(object, random.int(object.length), random)),
   "archive: a page": inArchive((object, random) => {
     const at = random.int(object.length);
     object.fill(0xff, at - (at % PAGE_BYTES), Math.min(object.length, at - (at % PAGE_BYTES) + PAGE_BYTES));
   }),
+  "archive: a record lost": (group, random) => {
+    const sequence = 1 + random.int(group.archive.through);
+    group.archive.rewrite(sequence, () => undefined);
+    return { where: "archive", replicas: ["archive"], keys: [`${sequence}`], causes: ["unknown"] };
+  },
+  "archive: another record in its place": (group, random) => {
+    const sequence = 1 + random.int(group.archive.through);
+    const data = Buffer.from(JSON.stringify({ op: "put", key: "misdirected", value: `${random.int(1e9)}` }));
+    // Whoever wrote it made all its checksums right.
+    group.archive.rewrite(sequence, () => data);
+    return { where: "archive", replicas: ["archive"], keys: [`${sequence}`], causes: ["unknown"] };
+  },
   "apply: skipped": inApply(put, () => {}),
   "apply: twice": inApply(append, (_, __, apply) => {
     apply();
@@ -179,6 +204,12 @@ export const FAULTS: Record<string, Fault> = {
     (key) => ({ op: "delete", key }),
     () => {},
   ),
+  "apply: a wrong value in two replicas": (group, random) => {
+    const [odd, ...alike] = shuffled(group.replicas, random);
+    const key = random.pick((odd as ModelReplica).keys());
+    for (const { state } of alike) applyCommand(state, { op: "put", key, value: "something else" });
+    return { where: "tree", replicas: alike.map(({ name }) => name).sort(), keys: [key], causes: ["applied"] };
+  },
   "a wrong reference": (group, random) => {
     // Whoever builds the reference comes to another value for this key: a bug there, or rot in what it was built from.
     const key = random.pick((group.replicas[0] as ModelReplica).keys());

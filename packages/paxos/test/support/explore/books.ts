@@ -1,7 +1,9 @@
 import { Interner } from "@evenkeel/simulation";
 import type { Ballot } from "../../../src/core/index.js";
 import { ballotText, sameBallot } from "./disks.js";
-import type { NodeState, Nodes, Reaction } from "./nodes.js";
+import type { NodeState, Reaction } from "./node-state.js";
+import type { Nodes } from "./nodes.js";
+import { PairNumbers, PairTable } from "./pair-table.js";
 
 /** What is chosen, seen from outside, and in which ballot it was when it was first seen. */
 export interface Chosen {
@@ -19,6 +21,12 @@ export class Books {
   readonly #names: readonly string[];
   readonly #fixed: boolean;
   readonly #counts: boolean;
+  /** What a node's disk says, as a number; by the number of the node's state. */
+  readonly #disks: number[] = [];
+  readonly #diskTexts = new Interner<string>();
+  readonly #pairs = new PairNumbers();
+  readonly #reactions = new Map<Reaction, number>();
+  readonly #memo = new PairTable();
   readonly empty: number;
 
   /** `fixed`: the members never change, so a quorum is a majority of all. `counts`: what was reported is a part of the state. */
@@ -34,8 +42,34 @@ export class Books {
     return this.#pages.value(page);
   }
 
-  /** The page after `node` has become what `made` says; `at` gives all nodes as they are now. */
-  after(page: number, at: (node: number) => NodeState, node: number, made: Reaction): number {
+  /** The page after `node` has become what `made` says. From index `from` on `state` has the numbers of all nodes as they are now. Worked out once for what the disks say. */
+  after(page: number, state: readonly number[], from: number, node: number, made: Reaction): number {
+    let disks = page;
+    for (let i = 0; i < this.#names.length; i++) {
+      const number = state[from + i] as number;
+      disks = this.#pairs.number(disks, this.#disks[number] ?? this.#diskOf(number));
+    }
+    let reaction = this.#reactions.get(made);
+    if (reaction === undefined) {
+      reaction = this.#reactions.size;
+      this.#reactions.set(made, reaction);
+    }
+    const known = this.#memo.get(disks, reaction);
+    if (known >= 0) return known;
+    const next = this.#turned(page, (i) => this.#nodes.states.value(state[from + i] as number), node, made);
+    this.#memo.set(disks, reaction, next);
+    return next;
+  }
+
+  #diskOf(number: number): number {
+    const { disk, durableLog } = this.#nodes.states.value(number);
+    const text = `${ballotText(disk.state.accepted)} ${durableLog}`;
+    const known = this.#diskTexts.number(text, text);
+    this.#disks[number] = known;
+    return known;
+  }
+
+  #turned(page: number, at: (node: number) => NodeState, node: number, made: Reaction): number {
     const one = at(node);
     const name = this.#names[node] as string;
     let chosen = this.value(page);

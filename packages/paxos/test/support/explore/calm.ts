@@ -1,6 +1,6 @@
 import { BEAT, CLOSE, DELIVER, type NightSteps, PROPOSE, TIMER } from "./night-steps.js";
-import type { NodeState } from "./nodes.js";
-import { PairTable } from "./pair-table.js";
+import type { NodeState } from "./node-state.js";
+import { PairNumbers, PairTable } from "./pair-table.js";
 
 /** In which this must be settled. */
 const ticksMax = 40;
@@ -14,10 +14,9 @@ const NOBODY = -1;
  */
 export class Calm {
   readonly #steps: NightSteps;
-  readonly #pairs = new PairTable();
-  readonly #all = new PairTable();
+  readonly #pairs = new PairNumbers();
+  readonly #all = new PairNumbers();
   readonly #verdicts = new PairTable();
-  #numbers = 0;
   /** Ticks that were really gone through. */
   walked = 0;
 
@@ -132,14 +131,7 @@ export class Calm {
   }
 
   #number([a, b, c]: readonly number[]): number {
-    return this.#paired(this.#all, this.#paired(this.#pairs, a as number, b as number), c as number);
-  }
-
-  #paired(table: PairTable, a: number, b: number): number {
-    const known = table.get(a, b);
-    if (known >= 0) return known;
-    table.set(a, b, this.#numbers);
-    return this.#numbers++;
+    return this.#all.number(this.#pairs.number(a as number, b as number), c as number);
   }
 }
 

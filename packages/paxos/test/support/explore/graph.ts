@@ -19,6 +19,8 @@ const FRACTION = 14;
 interface Shape {
   readonly prototype: object;
   readonly keys: readonly string[];
+  /** Which of them mean nothing. */
+  readonly timeless: readonly boolean[];
 }
 
 /**
@@ -48,9 +50,8 @@ export class Graphs {
   save(root: object): number[] {
     const out: number[] = [];
     const seen = new Map<object, number>();
-    const write = (key: string, value: unknown): void => {
-      if (this.#timeless && key.endsWith("Ms")) out.push(TIME);
-      else if (typeof value === "number") this.#number(value, out);
+    const write = (value: unknown): void => {
+      if (typeof value === "number") this.#number(value, out);
       else if (typeof value === "string") out.push(TEXT, this.#texts.number(value, value));
       else if (typeof value === "boolean") out.push(value ? TRUE : FALSE);
       else if (value === undefined || value === null) out.push(ABSENT);
@@ -69,21 +70,25 @@ export class Graphs {
       seen.set(object, seen.size);
       if (Array.isArray(object)) {
         out.push(LIST, object.length);
-        for (const item of object) write("", item);
+        for (const item of object) write(item);
       } else if (object instanceof Map) {
         out.push(MAP, object.size);
         for (const [key, item] of object) {
-          write("", key);
-          write("", item);
+          write(key);
+          write(item);
         }
       } else if (object instanceof Set) {
         out.push(SET, object.size);
-        for (const item of object) write("", item);
+        for (const item of object) write(item);
       } else {
         const fields = object as Record<string, unknown>;
         const shape = this.#shape(fields);
         out.push(OBJECT, shape);
-        for (const key of (this.#shapes[shape] as Shape).keys) write(key, fields[key]);
+        const { keys, timeless } = this.#shapes[shape] as Shape;
+        for (let i = 0; i < keys.length; i++) {
+          if (timeless[i]) out.push(TIME);
+          else write(fields[keys[i] as string]);
+        }
       }
     };
     writeObject(root);
@@ -176,7 +181,7 @@ export class Graphs {
     let shape = this.#shapeNumbers.get(text);
     if (shape === undefined) {
       shape = this.#shapes.length;
-      this.#shapes.push({ prototype, keys });
+      this.#shapes.push({ prototype, keys, timeless: keys.map((key) => this.#timeless && key.endsWith("Ms")) });
       this.#shapeNumbers.set(text, shape);
     }
     if (prototype !== Object.prototype) this.#classes.set(prototype, shape);

@@ -4,7 +4,8 @@ import type { Betrayal } from "./betrayal.js";
 import { Books } from "./books.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
 import { canNeverMatter, insert, messageText } from "./letters.js";
-import { Nodes, type Reaction } from "./nodes.js";
+import type { Reaction } from "./node-state.js";
+import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export interface GroupModelOptions {
@@ -147,26 +148,22 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
 
   /** The state after `node` has become `made.next`: letters that can no longer matter go, new ones come, what is chosen is looked at. */
   function after(state: State, node: number, made: Reaction): number[] {
-    const next: number[] = [];
-    for (let i = 0; i < LETTERS; i++) next.push(state[i] as number);
+    const next = state.slice();
     next[NODES + node] = made.next;
-    const changed = state[NODES + node] !== made.next;
-    for (let i = LETTERS; i < state.length; i++) {
-      const letter = state[i] as number;
-      if (changed && nodes.receivers[letter] === node && isSpent(letter, made.next)) continue;
-      next.push(letter);
+    if (state[NODES + node] !== made.next) {
+      let kept = LETTERS;
+      for (let i = LETTERS; i < next.length; i++) {
+        const letter = next[i] as number;
+        if (nodes.receivers[letter] === node && isSpent(letter, made.next)) continue;
+        next[kept++] = letter;
+      }
+      if (kept < next.length) next.length = kept;
     }
     for (const letter of made.sent) {
       const to = nodes.receivers[letter] as number;
       if (!isSpent(letter, next[NODES + to] as number)) insert(next, letter, LETTERS);
     }
-    if (made.notable)
-      next[GHOST] = books.after(
-        next[GHOST] as number,
-        (i) => nodes.states.value(next[NODES + i] as number),
-        node,
-        made,
-      );
+    if (made.notable) next[GHOST] = books.after(next[GHOST] as number, next, NODES, node, made);
     return next;
   }
 

@@ -1,7 +1,7 @@
 import type { Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
-import type { NodeState } from "./nodes.js";
+import type { NodeState } from "./node-state.js";
 
 /**
  * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
@@ -40,7 +40,9 @@ export function insert(state: number[], letter: number, from: number): void {
   let at = state.length;
   while (at > from && (state[at - 1] as number) > letter) at--;
   if (at > from && state[at - 1] === letter) return;
-  state.splice(at, 0, letter);
+  state.push(letter);
+  for (let i = state.length - 1; i > at; i--) state[i] = state[i - 1] as number;
+  state[at] = letter;
 }
 
 export function messageText(message: Message | Beat): string {

@@ -137,6 +137,19 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     line("acceptor.ts", "replica.promise(ballot);\n    this.#stopFollowing();", ""),
   ),
   mutant(
+    "erases its promise when it steps down",
+    chosen,
+    { ...groups.handovers, proposals: 0 },
+    {
+      ...line(
+        "core.ts",
+        "    leader.end();\n",
+        '    leader.end();\n    this.#replica.promised = { round: 0, node: "" };\n',
+      ),
+      unobserved: false,
+    },
+  ),
+  mutant(
     "leads without a quorum of promises",
     complete,
     quick,

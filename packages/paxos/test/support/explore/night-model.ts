@@ -11,6 +11,7 @@ import {
   CLOSE,
   CRASH,
   DELIVER,
+  HANDOVER,
   KINDS,
   NightSteps,
   PROPOSE,
@@ -19,7 +20,8 @@ import {
   RESIGN,
   TIMER,
 } from "./night-steps.js";
-import { type NodeState, Nodes, type Reaction } from "./nodes.js";
+import type { NodeState, Reaction } from "./node-state.js";
+import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export interface NightOptions {
@@ -30,11 +32,12 @@ export interface NightOptions {
   /** Ticks after the prelude. */
   readonly ticksMax: number;
   readonly options: Partial<CoreOptions> & { readonly leaseMs: number; readonly heartbeatMs: number };
-  /** Most of each, in all. Processes that die and come back; groups closed on one node, for good or to be opened again; reigns given up; commands; reads. */
+  /** Most of each, in all. Processes that die and come back; groups closed on one node, for good or to be opened again; reigns given up, or given to another; commands; reads. */
   readonly crashes?: number;
   readonly closes?: number;
   readonly reopens?: number;
   readonly resigns?: number;
+  readonly handovers?: number;
   readonly proposals?: number;
   readonly reads?: number;
   /** Timers of leaders; links that fail, one way, of those that may ("ab": from a to b; all by default); ticks in which one node stands still. */
@@ -50,15 +53,26 @@ export interface NightOptions {
 
 type Night = readonly number[];
 
-const TIME = 9;
-const CUT = 10;
-const HEAL = 11;
+const TIME = 10;
+const CUT = 11;
+const HEAL = 12;
 
 const names = ["a", "b", "c"];
 const count = names.length;
 /** "ab" for the link from a to b. */
 const linkName = (link: number) => `${names[Math.floor(link / count)]}${names[link % count]}`;
-const budgets = ["crashes", "closes", "reopens", "resigns", "proposals", "reads", "rounds", "cuts", "stills"] as const;
+const budgets = [
+  "crashes",
+  "closes",
+  "reopens",
+  "resigns",
+  "handovers",
+  "proposals",
+  "reads",
+  "rounds",
+  "cuts",
+  "stills",
+] as const;
 type Budget = (typeof budgets)[number];
 
 const RATES = 0;
@@ -128,7 +142,7 @@ export function nightModel(
     for (const letter of sent) {
       if (!isSpent(letter, next[NODES + (nodes.receivers[letter] as number)] as number)) insert(next, letter, LETTERS);
     }
-    if (made.notable) next[GHOST] = books.after(next[GHOST] as number, (i) => one(next, i), node, made);
+    if (made.notable) next[GHOST] = books.after(next[GHOST] as number, next, NODES, node, made);
     const mark = next[MARK] as number;
     if (made.readable !== undefined && mark > 0) next[MARK] = made.readable < mark - 1 ? STALE : 0;
     return next;
@@ -173,14 +187,14 @@ export function nightModel(
     }
     for (let node = 0; node < count; node++) {
       const { leading, closed, spoken } = one(state, node);
-      const attempt = (kind: number, budget: Budget) => {
+      const attempt = (kind: number, budget: Budget, arg = 0, shown = node) => {
         if (left(state, budget) === 0) return;
-        const made = react(state, kind, node, kind === PROPOSE ? left(state, budget) : 0);
+        const made = react(state, kind, node, arg);
         if (made === undefined || made.refused) return;
         const next = after(state, node, made);
         next[BUDGETS + budgets.indexOf(budget)] = left(state, budget) - 1;
         if (kind === READ && made.readable === undefined) next[MARK] = 1 + books.value(state[GHOST] as number).reported;
-        to(kind + KINDS * node, next);
+        to(kind + KINDS * shown, next);
       };
       if (closed) continue;
       if (spoken.round > 0) {
@@ -190,7 +204,8 @@ export function nightModel(
       }
       if (leading !== undefined) {
         attempt(RESIGN, "resigns");
-        attempt(PROPOSE, "proposals");
+        attempt(PROPOSE, "proposals", left(state, "proposals"));
+        for (let heir = 0; heir < count; heir++) if (heir !== node) attempt(HANDOVER, "handovers", heir, heir);
         attempt(READ, "reads");
         attempt(TIMER, "rounds");
       } else if ((state[STANDS + node] as number) > 0) stand(state, node, to);
@@ -275,6 +290,8 @@ export function nightModel(
         return `${name} is asked for a command`;
       case RESIGN:
         return `${name} gives up leading`;
+      case HANDOVER:
+        return `${name} is to take over`;
       case READ:
         return `${name} is read`;
       case REOPEN:

@@ -11,6 +11,7 @@ export interface NightMutant {
 
 const lease = "one lease at a time";
 const led = "somebody leads again";
+const read = "no stale read";
 
 function mutant(name: string, caughtBy: string, night: NightOptions, changes: Partial<Betrayal>): NightMutant {
   return { name, caughtBy, night: { ...night, betrayal: { ...faithful, unobserved: true, ...changes } } };
@@ -53,6 +54,31 @@ export const nightMutants: readonly NightMutant[] = [
       "const bond = true ? ",
       line("reign-sleep.ts", "    this.#agreed.clear();\n", ""),
     ),
+  ),
+  mutant(
+    "keeps its lease when it hands over",
+    lease,
+    nights.handover,
+    line(
+      "core.ts",
+      `type: "takeOver", ballot: leader.ballot });
+    this.#stepDown(2 * this.#replica.settings.leaseMs);`,
+      `type: "takeOver", ballot: leader.ballot });
+    this.#replica.broadcast({ type: "resign", ballot: leader.ballot });`,
+      line("heir.ts", "? this.#node : undefined;", "? [this.#node, (this.#node = undefined)][0] : undefined;"),
+    ),
+  ),
+  mutant(
+    "answers a read by a round of before it was asked",
+    read,
+    nights.reads,
+    line("reads.ts", "this.#inRound.length === 0 || round < this.#asked", "this.#inRound.length === 0"),
+  ),
+  mutant(
+    "answers reads before anything of its own reign is chosen",
+    read,
+    nights.reads,
+    line("leader.ts", "this.#reads.waiting === 0 || !this.ready", "this.#reads.waiting === 0"),
   ),
   mutant("opens a group again on the bonds on which it slept", lease, nights.reopened, { keepsBonds: true }),
   mutant("takes its bonds up again after a restart", led, nights.deaths, { sameLife: true }),

@@ -1,4 +1,5 @@
-import type { Nodes, Reaction } from "./nodes.js";
+import type { Reaction } from "./node-state.js";
+import type { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
 export const DELIVER = 0;
@@ -9,6 +10,7 @@ export const RESIGN = 4;
 export const READ = 5;
 export const REOPEN = 6;
 export const CLOSE = 7;
+export const HANDOVER = 9;
 /** The node's beats, which are a part of each tick. */
 export const BEAT = 8;
 export const KINDS = 16;
@@ -76,6 +78,8 @@ export class NightSteps {
         return nodes.reopen(from, nowMs);
       case CLOSE:
         return nodes.close(from, nowMs);
+      case HANDOVER:
+        return nodes.handOver(from, arg, nowMs);
       default:
         return nodes.beat(from, nowMs);
     }

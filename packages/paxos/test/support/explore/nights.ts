@@ -59,6 +59,29 @@ export const nights = {
     links: ["ac"],
     late: ["a -> b: heartbeat (ballot 1.a, round 2", "a -> b: sleep"],
   },
+  handover: { ...base, stands: [0, 0, 0], ticksMax: 3, handovers: 1, late: [] },
+  /** Reads that ask a quorum, whatever the lease, of a leader that is deposed and of the next one. */
+  reads: {
+    ...base,
+    options: { ...base.options, leaseReads: false },
+    stands: [0, 0, 0],
+    ticksMax: 2,
+    reads: 1,
+    rounds: 1,
+    prelude: [
+      ...asleep,
+      "a is asked for a command",
+      "a -> b: accept",
+      "a -> c: accept",
+      "c -> a: ack",
+      "time passes",
+      "time passes",
+      "b: the timer",
+      "b -> c: prepare",
+      "c -> b: promised",
+    ],
+    late: ["b -> a: ack", "b -> c: sync", "b -> c: heartbeat"],
+  },
   woken: { ...base, stands: [0, 1, 0], ticksMax: 3, proposals: 1, rounds: 1, reads: 1, late: [] },
 } as const satisfies Record<string, NightOptions>;
 

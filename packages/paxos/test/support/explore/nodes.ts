@@ -15,60 +15,11 @@ import { type Betrayal, faithful } from "./betrayal.js";
 import { type Beat, carryOutBonds, runOf } from "./bonded.js";
 import { ballotText, type Disk, folded, plain, saidTooMuch, spokenWith } from "./disks.js";
 import { Graphs } from "./graph.js";
+import type { Letter, NodeState, Reaction } from "./node-state.js";
 import { opened, openedCore } from "./opened.js";
 
 /** Later than every deadline that anything before it can have set. */
 const LONG_AFTER_MS = 1_000_000;
-
-export interface Letter {
-  readonly from: number;
-  readonly to: number;
-  readonly message: Message | Beat;
-}
-
-/** One node: its core, taken apart into integers, its disk, and what the invariants want to know of them. */
-export interface NodeState {
-  readonly node: number;
-  readonly core: readonly number[];
-  readonly disk: Disk;
-  /** The ballot in which it leads, and the one in which it stands. */
-  readonly leading: Ballot | undefined;
-  readonly standing: Ballot | undefined;
-  /** Numbers of its entries, slot 1 first; 0 for one that it holds no longer. In memory, and on disk. */
-  readonly log: readonly number[];
-  readonly durableLog: readonly number[];
-  readonly leaseUntilMs: number;
-  /** What was chosen before its reign is applied at this leader. */
-  readonly ready: boolean;
-  /** Who leads, as far as it knows; when its timer is due; which life of its process this is; the group is closed here. (With bonds only.) */
-  readonly follows: string | undefined;
-  readonly asleep: boolean;
-  readonly wakeAtMs: number;
-  readonly life: number;
-  readonly closed: boolean;
-  /** The storage replicas by its own log. */
-  readonly storage: readonly string[];
-  /** The ballot of the highest promise or acknowledgement that was ever said, in any life. */
-  readonly spoken: Ballot;
-  /** Set when what the node did is wrong by itself. */
-  readonly wrong: string | undefined;
-}
-
-/** What becomes of a node by one event. */
-export interface Reaction {
-  readonly next: number;
-  readonly sent: readonly number[];
-  /** Entries reported as chosen: slot, number of the entry. */
-  readonly chosen: readonly (readonly [number, number])[];
-  /** The read that was asked for may be answered with what is applied through here. */
-  readonly readable: number | undefined;
-  /** Of a proposal: not taken. */
-  readonly refused: boolean;
-  /** The disk, or who leads, is another than before; or something is reported, or wrong. */
-  readonly notable: boolean;
-  /** Costs nothing of what the model allows of its kind. */
-  readonly unpaid?: boolean;
-}
 
 export interface NodesOptions {
   readonly founders: readonly string[];
@@ -193,6 +144,11 @@ export class Nodes {
 
   read(from: number, nowMs: number): Reaction {
     return this.#react(from, nowMs, ({ step }) => void step({ type: "read", id: 1, nowMs }));
+  }
+
+  handOver(from: number, heir: number, nowMs: number): Reaction {
+    const to = this.#o.nodes[heir] as string;
+    return this.#react(from, nowMs, ({ step }) => void step({ type: "handOver", to, nowMs }));
   }
 
   /** The timer of the node: beats. */

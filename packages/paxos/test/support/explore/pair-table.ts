@@ -38,6 +38,19 @@ export class PairTable {
   }
 }
 
+/** Numbers for pairs of numbers, from 0. */
+export class PairNumbers {
+  readonly #table = new PairTable();
+  #count = 0;
+
+  number(a: number, b: number): number {
+    const known = this.#table.get(a, b);
+    if (known >= 0) return known;
+    this.#table.set(a, b, this.#count);
+    return this.#count++;
+  }
+}
+
 function hash(a: number, b: number): number {
   const h = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b);
   return h ^ (h >>> 15);

@@ -1,0 +1,72 @@
+import { PaxosError } from "@evenkeel/paxos";
+import { describe, expect, test } from "vitest";
+import { type RepairParts, rebuildNode } from "../src/scrub/repairs.js";
+import type { PartitionHost } from "../src/storage-node/partition-host.js";
+import { scrubMethods } from "../src/storage-node/scrub-methods.js";
+
+/** A leader's partition, of whose group only the leadership is real. */
+function leading(repair: () => Promise<boolean>, takes: (node: string) => boolean) {
+  const asked: string[] = [];
+  let leader: string | undefined = "a1";
+  const group = {
+    leadership: () => ({ leader, leading: leader === "a1" }),
+    members: () => ({ storage: ["a1", "b1", "c1"], log: [] }),
+    handOver: async (to: string) => {
+      asked.push(to);
+      if (!takes(to)) throw new PaxosError("ERR_PAXOS_OVERLOADED", "it is not there");
+      leader = to;
+    },
+    resign: () => {
+      if (leader === "a1") leader = undefined;
+    },
+  };
+  const host = { group, writer: { repair } } as unknown as PartitionHost;
+  const { repair: call } = scrubMethods(() => host, {} as never);
+  const key = Uint8Array.of(1);
+  return { asked, leader: () => leader, repair: async () => await call({ partition: 1, key, asOfSlot: 3 }) };
+}
+
+const rotten = (code: "ERR_PAXOS_STORAGE" | "ERR_PAXOS_CORRUPT") => async () => {
+  throw new PaxosError(code, "the log of group p1 failed");
+};
+
+describe("a leader that is asked for a repair and cannot read its own log", () => {
+  test.each(["ERR_PAXOS_STORAGE", "ERR_PAXOS_CORRUPT"] as const)(
+    "hands its place over, and says who has it: %s",
+    async (code) => {
+      const { asked, leader, repair } = leading(rotten(code), () => true);
+      await expect(repair()).rejects.toMatchObject({ code: "ERR_STORE_NOT_LEADER", leader: "b1" });
+      expect([asked, leader()]).toEqual([["b1"], "b1"]);
+    },
+  );
+
+  test("asks the next one where the first is not there, and gives it up where nobody is", async () => {
+    const second = leading(rotten("ERR_PAXOS_STORAGE"), (node) => node === "c1");
+    await expect(second.repair()).rejects.toMatchObject({ code: "ERR_STORE_NOT_LEADER", leader: "c1" });
+    expect(second.asked).toEqual(["b1", "c1"]);
+    const nobody = leading(rotten("ERR_PAXOS_STORAGE"), () => false);
+    await expect(nobody.repair()).rejects.toMatchObject({ code: "ERR_STORE_NOT_LEADER", leader: undefined });
+    expect([nobody.asked, nobody.leader()]).toEqual([["b1", "c1"], undefined]);
+  });
+
+  test("stays where it is for any other failure", async () => {
+    const other = new Error("no room");
+    const { asked, leader, repair } = leading(
+      () => Promise.reject(other),
+      () => true,
+    );
+    await expect(repair()).rejects.toBe(other);
+    expect([asked, leader()]).toEqual([[], "a1"]);
+  });
+});
+
+test("where all nodes are in one process none can begin anew: that is refused, with the way out", async () => {
+  const audit: unknown[] = [];
+  const parts = { fleet: { nodeIds: () => ["a1"] }, audit: (record: unknown) => void audit.push(record) };
+  expect(await rebuildNode(parts as unknown as RepairParts, "a1")).toEqual({
+    what: "a1: its log",
+    outcome: "refused",
+    why: expect.stringMatching(/one process.*a process for each node/),
+  });
+  expect(audit).toEqual([]);
+});

@@ -90,7 +90,10 @@ describe("a change of it", () => {
   const ttl = (enabled: boolean, attribute = "ttl") => ({ enabled, attribute });
   const status = (timeToLive: TimeToLive | undefined) =>
     timeToLiveDescription({ status: "ACTIVE", timeToLive } as TableRecord);
-  const settle = ({ onItsWay: _, ...timeToLive }: TimeToLive): TimeToLive => timeToLive;
+  const settle = (timeToLive: TimeToLive): TimeToLive => {
+    const { onItsWay: _done, ...settled } = timeToLive;
+    return settled;
+  };
 
   test("is on its way, and then so", () => {
     const on = changedTimeToLive(undefined, ttl(true), 1_000, HOUR);

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { type Entry, iterableReplica, Scrubber } from "../src/index.js";
+import { type Entry, type KeyRange, Scrubber, sortedReplica } from "../src/index.js";
 
 /** `npm run soak -w @evenkeel/scrubber -- --keys 10000000`: three sources that only stream, two of them damaged in one key each. */
 const { values } = parseArgs({ options: { keys: { type: "string", default: "10000000" } } });
@@ -8,13 +8,16 @@ const keyOf = (i: number) => Buffer.from(String(i).padStart(10, "0"));
 const damaged = { b: Math.floor(keys * 0.37), c: keys - 2 };
 
 function source(name: "a" | "b" | "c") {
-  function* from(key: Uint8Array): Iterable<Entry> {
-    for (let i = Number(Buffer.from(key.subarray(0, 10)).toString() || 0); i < keys; i++) {
+  const indexOf = (key: Uint8Array) =>
+    Number(Buffer.from(key.subarray(0, 10)).toString() || 0) + (key.length > 10 ? 1 : 0);
+  function* entries({ from, to }: KeyRange): Iterable<Entry> {
+    const end = to === undefined ? keys : indexOf(to);
+    for (let i = indexOf(from); i < end; i++) {
       if (name === "c" && i === damaged.c) continue;
       yield { key: keyOf(i), value: Buffer.from(name === "b" && i === damaged.b ? "rotten" : `value ${i}`) };
     }
   }
-  return iterableReplica({ name, open: () => ({ from }), windowBytes: 4 * 1024 * 1024 });
+  return sortedReplica({ name, open: () => ({ entries }) });
 }
 
 const replicas = (["a", "b", "c"] as const).map(source);

@@ -8,6 +8,7 @@ const CORAL = "com.amazon.coral.service";
 /** Every error that a client can see: its namespace on the wire, its HTTP status, and what it says when nobody says more. */
 const errorTypes = {
   AccessDeniedException: { namespace: CORAL, status: 400, message: messages.accessDenied },
+  BackupInUseException: { namespace: SERVICE, status: 400, message: messages.backupInUse },
   BackupNotFoundException: { namespace: SERVICE, status: 400, message: messages.resourceNotFound },
   ConditionalCheckFailedException: { namespace: SERVICE, status: 400, message: messages.conditionFailed },
   DuplicateItemException: { namespace: SERVICE, status: 400, message: partiqlMessages.duplicateItem },

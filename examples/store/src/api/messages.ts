@@ -45,6 +45,7 @@ export const messages = {
   throughputExceeded:
     "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
   requestLimitExceeded: "Throughput exceeds the current throughput limit for your account. Please contact AWS Support.",
+  backupInUse: "The backup is in use: a table is being restored from it",
   resourceInUse: "The operation conflicts with the resource's availability.",
   resourceNotFound: "Requested resource not found",
   unavailable: "The service is currently unavailable or busy.",

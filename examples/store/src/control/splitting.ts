@@ -117,7 +117,7 @@ export class Splitting {
 
   async #split({ partition, splitting }: PartitionRecord): Promise<void> {
     if (splitting === undefined) return;
-    const { splits, nowMs } = this.#options;
+    const { splits } = this.#options;
     const { at } = splitting;
     const parts = [splitting.lower, splitting.upper];
     const filled = await Promise.all(
@@ -135,7 +135,8 @@ export class Splitting {
       await this.#pause(PAUSE_MS);
       sealed = await this.#seal(partition);
     }
-    const atMs = Math.max(nowMs(), ...[sealed, ...whole].map(({ timeMs }) => timeMs + 1));
+    // By the logs' own times: nobody else's clock has a say in what a restore takes for earlier and later.
+    const atMs = Math.max(...[sealed, ...whole].map(({ timeMs }) => timeMs)) + 1;
     const { inherited } = sealed;
     const opened = await Promise.all(
       parts.map(async (part) => {

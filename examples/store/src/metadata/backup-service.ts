@@ -62,6 +62,7 @@ export class BackupService {
     let record!: BackupRecord;
     await metadata.change(() => {
       record = this.#backup(id);
+      if (isBeingRestored(this.#options.view, record)) throw new ApiError("BackupInUseException");
       return [{ op: "delete", key: backupKey(id) }];
     });
     return record;
@@ -81,4 +82,12 @@ export class BackupService {
     if (record === undefined) throw new ApiError("BackupNotFoundException", controlMessages.backupNotFound(id));
     return record;
   }
+}
+
+/** Without the backup nothing keeps what the restore still has to read. */
+function isBeingRestored({ tables }: Pick<MetadataView, "tables">, { partitions, untilMs }: BackupRecord): boolean {
+  const [first] = partitions;
+  for (const { restore } of tables.values())
+    if (restore?.untilMs === untilMs && restore.partitions[0]?.partition === first?.partition) return true;
+  return false;
 }

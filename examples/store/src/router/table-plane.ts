@@ -58,9 +58,7 @@ export class TablePlane {
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
     const definition = restoredDefinition(table, target, overrides);
-    return await this.#metadata("createTable", { definition, restore: { source, untilMs } }).catch((error: unknown) => {
-      throw renamed(error, "ResourceInUseException", "TableAlreadyExistsException", messages.tableExistsNamed(target));
-    });
+    return await this.#restored(target, { definition, restore: { source, untilMs } });
   }
 
   async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {
@@ -93,16 +91,21 @@ export class TablePlane {
   async restoreBackup(request: { backup: Backup; target: string; overrides: RestoreOverrides }): Promise<TableRecord> {
     const { backup, target, overrides } = request;
     const definition = restoredDefinition(backup.table, target, overrides);
-    return await this.#metadata("createTable", { definition, restore: { backup: backup.id } }).catch(
-      (error: unknown) => {
-        throw renamed(
-          error,
-          "ResourceInUseException",
-          "TableAlreadyExistsException",
-          messages.tableExistsNamed(target),
-        );
-      },
-    );
+    return await this.#restored(target, { definition, restore: { backup: backup.id } });
+  }
+
+  async #restored(target: string, request: Params<"createTable">): Promise<TableRecord> {
+    try {
+      return await this.#metadata("createTable", request);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.type !== "ResourceInUseException") throw error;
+      const status = await this.describeTable(target).then(
+        (there) => there.status,
+        () => undefined,
+      );
+      if (status === "CREATING" || status === "DELETING") throw new ApiError("TableInUseException");
+      throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
+    }
   }
 
   async deleteTable(name: string): Promise<TableRecord> {

@@ -2,8 +2,12 @@ import type { Replica } from "./replica.js";
 import type { Tree } from "./tree.js";
 
 const OPERATIONS_PER_COMMIT_MAX = 5_000;
-/** Each transaction costs a sync of the tree's file on the disk that the log syncs on: few large ones, and the log keeps its pace. */
-const COMMIT_EVERY_MS = 100;
+/**
+ * Each transaction costs a sync of the tree's file on the disk that the log syncs on, and a copy of every page that it touches: few large ones, and the log
+ * keeps its pace. Not too large: putting a thousand writes into one takes a turn of the event loop of some 3 ms. A restart replays no more than what gathers here.
+ */
+const COMMIT_EVERY_MS = 500;
+const OPERATIONS_ENOUGH = 1_000;
 
 /**
  * Moves what was applied in memory into the B-tree, off the acknowledgement's path: one transaction at a time for all the partitions of the
@@ -30,7 +34,7 @@ export class Applier {
     if (this.#closed) return;
     this.#dirty.add(replica);
     this.#scheduled += operations;
-    if (this.#scheduled >= OPERATIONS_PER_COMMIT_MAX) this.hurry();
+    if (this.#scheduled >= OPERATIONS_ENOUGH) this.hurry();
     this.#running ??= this.#run().catch((error: unknown) => this.#fail(error));
   }
 

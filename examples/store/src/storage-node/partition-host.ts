@@ -76,18 +76,25 @@ export class PartitionHost {
     machine.beforeSnapshot = () => this.archiving.archive();
   }
 
-  /** Whether this replica has items that stand for themselves: not before it has applied that it is filled, and not when it has applied that it is split. */
-  get serves(): boolean {
-    // Once it is, it stays so.
+  /**
+   * That this replica has items that stand for themselves: it has applied that it is filled, where it is a part, and not that it is split.
+   * @throws StoreError ERR_STORE_SPLIT, ERR_STORE_BEHIND; ERR_STORE_CORRUPT where what says so has rotted
+   */
+  assertReadable(): void {
+    // Once it is open it stays so.
     this.#isOpen ||= decodeProgress(this.replica.get(SPLIT_KEY)?.json)?.sinceMs !== undefined;
-    return this.#isOpen && this.replica.description.sealed !== true;
+    if (this.replica.description.sealed) throw wasSplit(this.partition);
+    if (!this.#isOpen) throw new StoreError("ERR_STORE_BEHIND", `partition ${this.partition} is not filled here yet`);
   }
 
-  /** @throws StoreError ERR_STORE_SPLIT, ERR_STORE_BEHIND where this replica cannot be read from */
-  assertReadable(): void {
-    if (this.serves) return;
-    if (this.replica.description.sealed) throw wasSplit(this.partition);
-    throw new StoreError("ERR_STORE_BEHIND", `partition ${this.partition} is not filled here yet`);
+  /** Whether anything is to be done about its items unasked: one that cannot be read from is left alone. */
+  get serves(): boolean {
+    try {
+      this.assertReadable();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** The group must have been left, or closed: nothing is applied any more. */

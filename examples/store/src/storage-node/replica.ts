@@ -295,6 +295,8 @@ export class Replica {
     if (mark !== undefined && mark.slot === move.through) {
       this.#queuedMarks.shift();
       this.#marks.take(mark.slot);
+      // Somebody waits for the next one as well.
+      if (this.#queuedMarks.length > 0) this.#applier.hurry();
     }
     this.#tree.flushed().then(
       () => {

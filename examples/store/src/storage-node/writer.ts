@@ -298,15 +298,17 @@ export class Writer {
     asOfSlot: number,
     expected: { json: Uint8Array; itemSizeBytes: number } | undefined,
   ): Promise<boolean> {
-    this.assertWritable();
-    const round = this.#round;
     const name = keyText(key);
+    // What says whether there are writes may be what has rotted.
+    const assertMayWrite = () => (name === DESCRIPTION_NAME ? this.assertLeading() : this.assertWritable());
+    assertMayWrite();
+    const round = this.#round;
     const watch = { touched: this.#pending.has(name) };
     const watches = this.#watched.get(name) ?? new Set();
     this.#watched.set(name, watches.add(watch));
     try {
       if (await this.#writtenSince(key, asOfSlot)) return false;
-      this.assertWritable();
+      assertMayWrite();
       // Another leader may have been here while the log was read, and its writes did not come by this watch.
       if (this.#round !== round) throw notLeader(undefined);
       if (watch.touched) return false;

@@ -4,6 +4,9 @@ import { tcpTransport } from "@evenkeel/paxos/transport";
 import { Wal } from "@evenkeel/wal";
 import { names, onTold, tell } from "./processes.js";
 
+/** How many groups are opened at once, and how many of those before may still be awake: until they sleep, each of them has heartbeats of its own. */
+const atOnce = 250;
+
 /** One node of `count` groups of which nothing is asked, with the times that the host has unless told. */
 export async function restingNode(nodeId: string, dir: string, count: number): Promise<void> {
   const transport = await tcpTransport({ nodeId });
@@ -15,7 +18,11 @@ export async function restingNode(nodeId: string, dir: string, count: number): P
     if (message.type === "start") {
       for (const name of names) transport.setPeer(name, { host: "127.0.0.1", port: message.ports[name] as number });
       const stateMachine = () => ({ appliedThrough: 0, apply: () => 0 });
-      await Promise.all(ids.map((id) => host.join(id, { members: names, stateMachine: stateMachine() })));
+      for (let i = 0; i < count; i += atOnce) {
+        const some = ids.slice(i, i + atOnce);
+        await Promise.all(some.map((id) => host.join(id, { members: names, stateMachine: stateMachine() })));
+        await until(() => host.stats().groupsAsleep >= i);
+      }
       await until(() => host.stats().groupsAsleep === count);
       tell({ type: "leading" });
       return;

@@ -1,5 +1,5 @@
 import { compareBytes } from "./bytes.js";
-import { LANES, type RunSum } from "./digest.js";
+import { LANES, type Lanes, noLanes, type RunSum } from "./digest.js";
 import type { Measure, SortedTree } from "./sorted-tree.js";
 
 /** A stretch of entries up to and with `key`, beginning behind the run before it. Without a sum it has to be read again. */
@@ -13,7 +13,7 @@ export interface Run {
 export type Tail = Omit<Run, "key">;
 
 export interface Sum {
-  readonly lanes: Uint32Array;
+  readonly lanes: Lanes;
   keys: number;
   bytes: number;
   /** Runs that have to be read again. */
@@ -21,7 +21,7 @@ export interface Sum {
 }
 
 export const measure: Measure<Run, Sum> = {
-  empty: () => ({ lanes: new Uint32Array(LANES), keys: 0, bytes: 0, unknown: 0 }),
+  empty: () => ({ lanes: noLanes(), keys: 0, bytes: 0, unknown: 0 }),
   addItem: (sum, run) => {
     if (run.sum === undefined) sum.unknown++;
     else addTo(sum, run.sum);
@@ -37,13 +37,15 @@ export const measure: Measure<Run, Sum> = {
 };
 
 export function addTo(sum: Sum, { lanes, keys, bytes }: RunSum): void {
-  for (let lane = 0; lane < LANES; lane++) sum.lanes[lane] = (sum.lanes[lane] as number) + (lanes[lane] as number);
+  for (let lane = 0; lane < LANES; lane++)
+    sum.lanes[lane] = ((sum.lanes[lane] as number) + (lanes[lane] as number)) | 0;
   sum.keys += keys;
   sum.bytes += bytes;
 }
 
 function takeFrom(sum: Sum, { lanes, keys, bytes }: RunSum): void {
-  for (let lane = 0; lane < LANES; lane++) sum.lanes[lane] = (sum.lanes[lane] as number) - (lanes[lane] as number);
+  for (let lane = 0; lane < LANES; lane++)
+    sum.lanes[lane] = ((sum.lanes[lane] as number) - (lanes[lane] as number)) | 0;
   sum.keys -= keys;
   sum.bytes -= bytes;
 }

@@ -7,7 +7,7 @@ import { SortedTree } from "./sorted-tree.js";
 
 /**
  * A Merkle tree over the runs of a replica's entries, kept along with its writes: it knows the sum of every run that was not written to
- * since it was last looked at, in about 100 bytes for 4 KiB of data.
+ * since it was last looked at, in about 300 bytes for 4 KiB of data.
  *
  * A write names its key (`touch`, O(log n)) and the run that it falls into loses its sum; the next look hashes that run alone. What was not
  * touched is answered for from memory. That is what makes it fast, and what it cannot do: rot in what lies on a disk does not touch

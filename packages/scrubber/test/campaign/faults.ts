@@ -1,5 +1,12 @@
 import { Disk, PAGE_BYTES } from "./disk.js";
-import { applyCommand, type Command, type ModelGroup, type ModelReplica, RECORDS_PER_OBJECT } from "./model-group.js";
+import {
+  applyCommand,
+  type Command,
+  type ModelGroup,
+  type ModelReplica,
+  type Place,
+  RECORDS_PER_OBJECT,
+} from "./model-group.js";
 import type { Random } from "./random.js";
 
 /** What has to be found, and nothing else. */
@@ -55,10 +62,12 @@ function changed(before: ReadonlyMap<string, string>, after: ReadonlyMap<string,
 function inLog(damage: (disk: Disk, at: number, random: Random) => void): Fault {
   return (group, random) => {
     const replica = random.pick(group.replicas);
-    const { offset, dataLength } = random.pick(replica.log);
+    const { offset, dataLength } = random.pick(replica.log) as Place;
     damage(replica.logDisk, offset + random.int(RECORD_HEADER_BYTES + dataLength), random);
     const keys = replica.log.flatMap((record, index) =>
-      Disk.isSound(replica.logDisk.raw(record.offset, record.dataLength)) ? [] : [`${index + 1}`],
+      record === undefined || Disk.isSound(replica.logDisk.raw(record.offset, record.dataLength))
+        ? []
+        : [`${index + 1}`],
     );
     return { where: "log", replicas: [replica.name], keys, causes: ["unreadable"] };
   };
@@ -164,7 +173,7 @@ export const FAULTS: Record<string, Fault> = {
   "log: a record lost": (group, random) => {
     const replica = random.pick(group.replicas);
     const sequence = 1 + random.int(replica.log.length);
-    delete replica.log[sequence - 1];
+    replica.log[sequence - 1] = undefined;
     return { where: "log", replicas: [replica.name], keys: [`${sequence}`], causes: ["unknown"] };
   },
   "log: two of them alike": (group, random) => {

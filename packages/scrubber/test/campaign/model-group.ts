@@ -28,18 +28,22 @@ export function applyCommand(state: ReferenceState, command: Command): void {
   else state.put(key, bytes(((text(state.get(key)) ?? "") + command.value).slice(-400)));
 }
 
-interface Place {
-  readonly key: Uint8Array;
+export interface Place {
   readonly offset: number;
   readonly dataLength: number;
+}
+
+interface KeyedPlace extends Place {
+  readonly key: Uint8Array;
 }
 
 /** One replica: a log, and a B-tree that says where on its disk a key's record lies. */
 export class ModelReplica {
   readonly disk = new Disk();
   readonly logDisk = new Disk();
-  readonly log: { offset: number; dataLength: number }[] = [];
-  tree = new SortedTree<Place>();
+  /** Where each record lies; undefined where a fault has lost it. */
+  readonly log: (Place | undefined)[] = [];
+  tree = new SortedTree<KeyedPlace>();
   index = new MerkleIndex(sha256);
   applied = 0;
 
@@ -102,7 +106,6 @@ export class ModelReplica {
       read: function* (from): Iterable<LogEntry> {
         for (let sequence = Math.max(1, from); sequence <= log.length; sequence++) {
           const place = log[sequence - 1];
-          // A fault has lost it.
           if (place === undefined) continue;
           const { offset, dataLength } = place;
           const raw = logDisk.raw(offset, dataLength);

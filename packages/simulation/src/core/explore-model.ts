@@ -37,7 +37,7 @@ export interface ExploreModel<S, A = string> {
 }
 
 export interface ExploreOptions {
-  /** Distinct states at which the exploration ends with the verdict "bound": bounds memory, some 25 bytes a state and what waits. One million by default, 8 x 10^8 at most. */
+  /** Distinct states at which the exploration ends with the verdict "bound": bounds memory, some 30 bytes a state and what waits. One million by default, 8 x 10^8 at most. */
   readonly statesMax?: number;
   /** Steps from a beginning beyond which it does not look. Unlimited by default. */
   readonly depthMax?: number;

@@ -96,6 +96,11 @@ function assertWithin(shard: StreamShard, after: StreamPosition, horizon: Stream
     throw validationError(streamMessages.sequenceNumberInvalid("it is behind the shard's last one"));
 }
 
+/** The log of a partition that is split goes on for a moment behind its last change: who has read there has read to the end. */
+function notBehind({ throughSlot }: StreamShard, after: StreamPosition): StreamPosition {
+  return throughSlot !== undefined && after.slot > throughSlot ? slotEnd(throughSlot) : after;
+}
+
 const getRecords: Operation<GetRecordsRequest> = {
   shape: getRecordsShape,
   async run({ ShardIterator, Limit = GET_RECORDS_MAX }, { backend, nowMs }) {
@@ -103,9 +108,10 @@ const getRecords: Operation<GetRecordsRequest> = {
     const now = nowMs();
     const iterator = decodeIterator(ShardIterator, now);
     const { stream, shard } = await streams.shard(iterator.stream, iterator.shardId);
+    const position = notBehind(shard, iterator.after);
     // What the iterator stood before when it was handed out is still there: it is as old as that.
-    assertWithin(shard, iterator.after, slotEnd(trimHorizon(shard, iterator.atMs)));
-    const { changes, through, ended } = await streams.read(stream, shard, iterator.after, Limit);
+    assertWithin(shard, position, slotEnd(trimHorizon(shard, iterator.atMs)));
+    const { changes, through, ended } = await streams.read(stream, shard, position, Limit);
     const kept = changes.filter(({ timeMs }) => now - timeMs < RECORDS_KEPT_MS);
     return {
       Records: kept.map((change) => streamRecord(change, stream.viewType, stream.keySchema, REGION)),

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { BACKUPS_MAX, backupId } from "../src/api/control/backups.js";
+import { BackupService } from "../src/metadata/backup-service.js";
+import type { BackupRecord, PartitionRecord, TableEntry } from "../src/metadata/records.js";
+
+const partition: PartitionRecord = { partition: 7, tableId: "id", hashFrom: 0, hashTo: 2 ** 32, members: ["a1"] };
+const table = { name: "people", tableId: "id", status: "ACTIVE" } as TableEntry;
+const record = (untilMs: number): BackupRecord => ({
+  id: backupId(untilMs, "00000000"),
+  name: "kept",
+  table,
+  untilMs,
+  partitions: [partition],
+});
+
+function serviceOf(backups: readonly BackupRecord[], tables: readonly TableEntry[]) {
+  const view = {
+    tables: new Map(tables.map((one) => [one.name, one])),
+    backups: new Map(backups.map((one) => [one.id, one])),
+    partitionsAt: () => [partition],
+  };
+  const written: number[] = [];
+  const change = async (decide: (given: never) => readonly unknown[]) => written.push(decide(view as never).length);
+  const service = new BackupService({
+    metadata: { change, read: async (read: (given: never) => unknown) => read(view as never) } as never,
+    view: view as never,
+    newDistinction: () => "11111111",
+    archive: async () => undefined,
+  });
+  return { service, written };
+}
+
+test("so many backups are kept and no more", async () => {
+  const all = Array.from({ length: BACKUPS_MAX }, (_, i) => record(i + 1));
+  await expect(serviceOf(all, [table]).service.create("people", "another", 5_000)).rejects.toMatchObject({
+    type: "LimitExceededException",
+  });
+  await serviceOf(all.slice(1), [table]).service.create("people", "another", 5_000);
+});
+
+test("a backup that a table is being restored from is not deleted", async () => {
+  const restoring = { ...table, name: "again", tableId: "other", restore: { partitions: [partition], untilMs: 9 } };
+  const { service, written } = serviceOf([record(9), record(10)], [table, restoring]);
+  await expect(service.delete(record(9).id)).rejects.toMatchObject({ type: "BackupInUseException" });
+  expect(written).toEqual([]);
+  expect(await service.delete(record(10).id)).toEqual(record(10));
+});

@@ -1,6 +1,8 @@
 // Running groups on a node.
-export { GroupHost, type GroupHostStats, type JoinOptions } from "./host/group-host.js";
+export { GroupHost } from "./host/group-host.js";
+export type { GroupHostStats } from "./host/host-stats.js";
 export type { GroupHostOptions, GroupTuning } from "./host/options.js";
+export type { JoinOptions } from "./host/join-options.js";
 export type { AskedAs } from "./host/requests.js";
 export type { ResultCodec } from "./host/results.js";
 export type {
@@ -14,7 +16,7 @@ export type {
 } from "./host/group.js";
 export { collect, type IncomingSnapshot, type Snapshot, snapshotOf, type StateMachine } from "./host/state-machine.js";
 export { memoryStorage } from "./storage/memory.js";
-export type { GroupStorage, LoadedState } from "./storage/storage.js";
+export type { GroupStorage, LoadedState, StorageMemory } from "./storage/storage.js";
 export type { Transport, TransportStats } from "./transport/transport.js";
 export { type InProcessNetwork, inProcessNetwork } from "./transport/in-process.js";
 

@@ -10,13 +10,21 @@ class Many {
   readonly hosts = new Map<string, GroupHost>();
   readonly ids: readonly string[];
 
-  constructor(count: number) {
+  constructor(
+    count: number,
+    readonly packAfterMs = 0,
+  ) {
     this.ids = Array.from({ length: count }, (_, i) => `group/${i}`);
   }
 
   async open(nodeId: string): Promise<void> {
     const storage = this.disks.get(nodeId) as ReturnType<typeof memoryStorage>;
-    const host = await GroupHost.open({ transport: this.network.transport(nodeId), storage, leaseMs: 1000 });
+    const host = await GroupHost.open({
+      transport: this.network.transport(nodeId),
+      storage,
+      leaseMs: 1000,
+      packAfterMs: this.packAfterMs,
+    });
     this.hosts.set(nodeId, host);
     for (const id of this.ids)
       await host.join(id, { members: names, stateMachine: { appliedThrough: 0, apply: () => 0 } });
@@ -85,8 +93,9 @@ describe("many groups of which nothing is asked", () => {
     await until(() => many.led(alive) === many.ids.length);
     await until(() => alive.every((host) => host.stats().groupsAsleep === many.ids.length));
     many.network.heal();
+    // A busy machine may miss beats, and wake some of them again.
+    await until(() => many.led(many.hosts.values()) === many.ids.length, 30_000);
     await many.asleep();
-    expect(many.led(many.hosts.values())).toBe(many.ids.length);
   });
 
   it("forget nothing when one is closed and opened again on a node that goes on", async () => {

@@ -59,7 +59,8 @@ export class WalStream {
   #run = -1;
   #runBatch = 0;
   #runControls = 0;
-  readonly #watchers = new Set<StreamWatcher>();
+  /** Of a stream that somebody has followed: most never are, and there may be a million of them. */
+  #watchers: Set<StreamWatcher> | undefined;
 
   /** @internal Use `wal.stream(name)`. */
   constructor(home: StreamHome, name: string, state: StreamState | undefined) {
@@ -68,7 +69,6 @@ export class WalStream {
     this.#state = state;
     this.#nextAssigned = state?.next ?? 1;
     this.#firstAssigned = state?.first ?? 1;
-    if (state !== undefined) state.watchers = this.#watchers;
   }
 
   /** The oldest sequence that can be read; `lastSequence + 1` when there is none. */
@@ -232,6 +232,8 @@ export class WalStream {
     const { log, fileSystem } = this.#home;
     if (log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
     if (from < this.firstSequence) throw truncated({ name: this.name, first: this.firstSequence }, from);
+    this.#watchers ??= new Set();
+    if (this.#state !== undefined) this.#state.watchers = this.#watchers;
     const followed = { name: this.name, log, fileSystem, watchers: this.#watchers, state: () => this.#state };
     return followRecords(followed, from, signal);
   }
@@ -241,7 +243,7 @@ export class WalStream {
     const { log } = this.#home;
     if (this.#state !== undefined) return log.gather(bytes);
     const state = new StreamState(this.#home.nextStreamId(), this.name);
-    state.watchers = this.#watchers;
+    if (this.#watchers !== undefined) state.watchers = this.#watchers;
     const batch = log.gather(bytes + declarationBytes(this.name));
     batch.putStream(state);
     batch.control(() => log.table.byId.set(state.id, state));

@@ -146,8 +146,10 @@ export class Wal {
     if (known !== undefined) return known;
     const bytes = typeof name === "string" && !/\p{Surrogate}/u.test(name) ? Buffer.byteLength(name) : 0;
     if (bytes < 1 || bytes > nameBytesMax) throw badArgument("name", `a string of 1 to ${nameBytesMax} bytes`, name);
-    const stream = new WalStream(this.#home, name, undefined);
-    this.#streams.set(name, stream);
+    // A name put together from two parts would keep both of them: in a million streams that is felt.
+    const flat = Buffer.from(name).toString();
+    const stream = new WalStream(this.#home, flat, undefined);
+    this.#streams.set(flat, stream);
     return stream;
   }
 

@@ -1,8 +1,9 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { invariant } from "./errors.js";
-import { FollowerSleep } from "./follower-sleep.js";
+import { Grants } from "./grants.js";
 import type { Accept, Ack, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
 import type { OwnRoles } from "./own-roles.js";
+import type { Press } from "./press.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Position } from "./types.js";
 
@@ -14,15 +15,9 @@ import type { Entry, Position } from "./types.js";
  * from somebody else) and are never acknowledged in b before b's leader has sent them too.
  */
 export class Acceptor {
-  /** No promise to anybody, and no candidacy, before this: a grant from before a restart may still run. */
-  readonly quietUntilMs: number;
-  /** Just promised: no second candidate is encouraged (though none that comes with a `prepare` is refused for this). */
-  patienceUntilMs = Number.NEGATIVE_INFINITY;
+  readonly grants: Grants;
   readonly #replica: Replica;
   readonly #own: OwnRoles;
-  #grantUntilMs = Number.NEGATIVE_INFINITY;
-  #grantedTo = "";
-  readonly #sleep: FollowerSleep;
   #following: Ballot | undefined;
   #round = 0;
   #sentMs = 0;
@@ -35,24 +30,11 @@ export class Acceptor {
   constructor(replica: Replica, own: OwnRoles) {
     this.#replica = replica;
     this.#own = own;
-    this.#sleep = new FollowerSleep(replica);
-    // Who never promised anything, and has not forgotten it either, never granted anything.
-    const granted = replica.promised.round > 0 || replica.doubt !== undefined;
-    this.quietUntilMs = granted ? replica.nowMs + replica.settings.leaseMs : Number.NEGATIVE_INFINITY;
-  }
-
-  /** Until when the grant that was given last runs, by our clock. Of one who sleeps the bond renews it. */
-  get grantUntilMs(): number {
-    return Math.max(this.#grantUntilMs, this.#sleep.boundUntilMs);
+    this.grants = new Grants(replica);
   }
 
   get asleep(): boolean {
-    return this.#sleep.asleep;
-  }
-
-  /** Earliest time at which this replica may stand itself. */
-  get freeAtMs(): number {
-    return Math.max(this.quietUntilMs, this.grantUntilMs);
+    return this.grants.asleep;
   }
 
   get following(): Ballot | undefined {
@@ -61,7 +43,7 @@ export class Acceptor {
 
   onPreVote(from: string, message: PreVote): void {
     const replica = this.#replica;
-    const patient = replica.nowMs < this.patienceUntilMs;
+    const patient = replica.nowMs < this.grants.patienceUntilMs;
     // Further than a snapshot behind, or further than it should fetch while nobody leads.
     const behind =
       message.chosenThrough < replica.trimmedThrough ||
@@ -91,7 +73,7 @@ export class Acceptor {
     this.#own.yield();
     replica.promise(ballot);
     this.#stopFollowing();
-    this.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
+    this.grants.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
     replica.persist({ promised: ballot });
     const above =
       compareBallots(replica.accepted, message.accepted) > 0 ||
@@ -122,7 +104,8 @@ export class Acceptor {
     this.#learnThrough(message.chosenThrough);
     this.#acknowledge();
     const { ballot, round } = message;
-    const bond = round === this.#round && this.#synced ? this.#sleep.fall(message, this.#receivedThrough) : undefined;
+    const bond =
+      round === this.#round && this.#synced ? this.grants.fallAsleep(message, this.#receivedThrough) : undefined;
     if (bond === undefined) return;
     this.#own.sleep();
     this.#replica.send(from, { type: "asleep", ballot, round, bond });
@@ -131,7 +114,7 @@ export class Acceptor {
   /** The bond is over, or somebody wants it so. The grant runs as long as the bond made it run. */
   wake(waitMs: number): void {
     if (!this.asleep) return;
-    this.#rise();
+    this.grants.rise();
     this.#own.heard(waitMs);
   }
 
@@ -264,15 +247,15 @@ export class Acceptor {
   onResign(from: string, ballot: Ballot): boolean {
     if (this.#following === undefined || from !== ballot.node || !sameBallot(this.#following, ballot)) return false;
     this.#stopFollowing();
-    this.#grantUntilMs = this.#replica.nowMs;
+    this.grants.end();
     this.#replica.sayLeader(undefined);
     return true;
   }
 
   /** Called when writes have become durable: what was accepted may be acknowledged now. */
   onDurable(): void {
-    if (this.#following === undefined) return;
-    if (this.#ackWanted || this.#durableThrough() > this.#acknowledgedThrough) this.#acknowledge();
+    const wanted = this.#ackWanted || this.#durableThrough() > this.#acknowledgedThrough;
+    if (this.#following !== undefined && wanted) this.#acknowledge();
   }
 
   /** All that was promised by anybody, and so by us: a leader below it is not followed any more. */
@@ -285,24 +268,33 @@ export class Acceptor {
     replica.sayLeader(undefined);
   }
 
+  press(p: Press, leading: boolean): void {
+    const { promised, log } = this.#replica;
+    const through = leading ? 0 : log.end;
+    p.expect(this.#following === undefined ? leading : sameBallot(this.#following, promised));
+    p.expect(this.#synced === !leading && !this.#ackWanted && !this.#gap);
+    p.expect(this.#receivedThrough === through && this.#acknowledgedThrough === through);
+    this.#following = leading ? undefined : promised;
+    this.#synced = !leading;
+    this.#receivedThrough = this.#acknowledgedThrough = through;
+    if (!leading) {
+      this.#round = p.whole(this.#round);
+      this.#sentMs = p.float(this.#sentMs);
+    }
+    this.grants.press(p, this.#following);
+  }
+
   /** The replica itself stands, or speaks no more. */
   forgetLeader(): void {
     this.#stopFollowing();
   }
 
   #mayVoteFor(candidate: string): boolean {
-    const { nowMs } = this.#replica;
-    if (nowMs < this.quietUntilMs || this.#own.leaseHeld()) return false;
-    return nowMs >= this.grantUntilMs || this.#grantedTo === candidate;
-  }
-
-  #rise(): void {
-    this.#grantUntilMs = this.grantUntilMs;
-    this.#sleep.rise();
+    return !this.#own.leaseHeld() && this.grants.allow(candidate);
   }
 
   #stopFollowing(): void {
-    this.#rise();
+    this.grants.rise();
     this.#following = undefined;
     this.#synced = false;
     this.#receivedThrough = 0;
@@ -318,7 +310,7 @@ export class Acceptor {
   #hear(from: string, message: FromLeader & { readonly type: string }, persistsItself = false): boolean {
     const replica = this.#replica;
     const { ballot } = message;
-    if (ballot.node !== from || this.#sleep.findsStale(message)) return false;
+    if (ballot.node !== from || this.grants.findsStale(message)) return false;
     const order = compareBallots(ballot, replica.promised);
     if (order < 0) {
       replica.send(from, { type: "nack", ballot, promised: replica.promised });
@@ -330,9 +322,8 @@ export class Acceptor {
       if (!persistsItself) replica.persist({ promised: ballot });
     }
     this.#follow(message);
-    this.#rise();
-    this.#grantedTo = from;
-    this.#grantUntilMs = replica.nowMs + replica.settings.leaseMs;
+    this.grants.rise();
+    this.grants.give(from);
     this.#own.heard();
     replica.sayLeader(from);
     return true;

@@ -5,6 +5,8 @@ export interface BondId {
   readonly turn: number;
 }
 
+export const noBond: BondId = Object.freeze({ life: 0, turn: 0 });
+
 export function sameBond(a: BondId, b: BondId): boolean {
   return a.turn === b.turn && a.life === b.life;
 }

@@ -25,6 +25,11 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Of a byte that was written already. */
+  setBit(at: number, bit: number): void {
+    this.#bytes[at] = (this.#bytes[at] as number) | (1 << bit);
+  }
+
   /** Starts again from nothing; a buffer that has become larger than `keptBytesMax` is given up. */
   clear(keptBytesMax: number): void {
     this.#length = 0;

@@ -4,23 +4,15 @@ import type { BondView } from "./bonds.js";
 import { sendChosen } from "./catch-up.js";
 import type { Configuration } from "./configuration.js";
 import { Departure } from "./departure.js";
-import { type Doubt, RANK_ZERO, rankOf } from "./doubt.js";
-import { Election } from "./election.js";
+import { answerDoubt } from "./doubt.js";
+import { Election, type Victory } from "./election.js";
 import { Leader } from "./leader.js";
 import type { Message } from "./messages.js";
 import { settings } from "./options.js";
 import type { Progress } from "./peers.js";
+import type { Press } from "./press.js";
 import { Replica } from "./replica.js";
 import type { CoreEvent, CoreOptions, Effect, PersistedState, Position } from "./types.js";
-
-/** What a new replica finds on its empty disk. */
-export const EMPTY_STATE: PersistedState = Object.freeze({
-  promised: { round: 0, node: "" },
-  accepted: { round: 0, node: "" },
-  trimmedThrough: 0,
-  chosenThrough: 0,
-  entries: [],
-});
 
 /**
  * One replica of one group: Multi-Paxos over a contiguous log, with leases. Pure: it has no clock, no entropy and no
@@ -42,9 +34,10 @@ export class PaxosCore {
    *
    * @throws PaxosError ERR_PAXOS_ARGUMENT
    */
-  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number, bonds?: BondView) {
+  constructor(options: CoreOptions, persisted: PersistedState, nowMs: number, bonds?: BondView, packed?: Press) {
     const replica = new Replica(settings(options), persisted, nowMs, bonds);
     this.#replica = replica;
+    if (packed !== undefined) replica.press(packed);
     this.#departure = new Departure(replica);
     this.#acceptor = new Acceptor(replica, {
       leaseHeld: () => this.#leader?.leaseHeld() ?? false,
@@ -55,10 +48,28 @@ export class PaxosCore {
       heard: (waitMs) => this.#election.heard(waitMs),
       sleep: () => this.#election.sleep(),
     });
-    this.#election = new Election(replica, this.#acceptor, (victory) => {
+    const won = (victory: Victory) => {
       this.#leader = new Leader(replica, victory);
-      this.#acceptor.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
-    });
+      this.#acceptor.grants.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
+    };
+    this.#election = new Election(replica, this.#acceptor, won, packed !== undefined);
+    if (packed === undefined) return;
+    if (replica.role === "leader") this.#leader = new Leader(replica, undefined);
+    this.#pressRoles(packed);
+  }
+
+  /** See `pack`. */
+  press(p: Press): void {
+    p.expect(this.asleep);
+    this.#replica.press(p);
+    this.#pressRoles(p);
+  }
+
+  #pressRoles(p: Press): void {
+    const leading = this.#replica.role === "leader";
+    this.#acceptor.press(p, leading);
+    this.#election.press(p, leading);
+    this.#leader?.press(p);
   }
 
   /**
@@ -74,7 +85,7 @@ export class PaxosCore {
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
     if (this.#departure.noticed()) this.#depart();
-    if (replica.doubt !== undefined) this.#settleDoubt(replica.doubt);
+    replica.doubt?.settle(this.#acceptor);
     this.#passOn();
     return replica.effects;
   }
@@ -303,30 +314,13 @@ export class PaxosCore {
         if (this.#acceptor.onResign(from, message.ballot)) this.#election.standNow();
         return;
       case "doubt":
-        return this.#answerDoubt(from, message.id);
+        return answerDoubt(this.#replica, from, message.id);
       case "standing":
         return this.#replica.doubt?.onStanding(from, message);
       case "departed":
         if (this.#departure.isNews(message.slot)) this.#depart();
         return;
     }
-  }
-
-  /** An empty log that may have forgotten everything has nothing to say. */
-  #answerDoubt(from: string, id: number): void {
-    const { mute, departed, promised, membership } = this.#replica;
-    if (mute) return;
-    // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count.
-    const { accepted, logEnd } = departed ? RANK_ZERO : rankOf(this.#replica);
-    this.#replica.send(from, { type: "standing", id, promised, accepted, logEnd, members: membership.members });
-  }
-
-  #settleDoubt(doubt: Doubt): void {
-    if (doubt.open) return;
-    this.#acceptor.raise(doubt.raised);
-    if (!doubt.over) return;
-    this.#replica.doubt = undefined;
-    this.#replica.effects.push({ type: "assured" });
   }
 
   /** The lease ends before the heir hears that it may stand: both happen in this one step. */

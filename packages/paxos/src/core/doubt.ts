@@ -80,6 +80,15 @@ export class Doubt {
     this.#conclude();
   }
 
+  /** After each step: what was promised is made good as soon as it is known, and so is the doubt itself once the log holds enough. */
+  settle(acceptor: { raise(ballot: Ballot): void }): void {
+    if (this.open) return;
+    acceptor.raise(this.raised);
+    if (!this.over) return;
+    this.#replica.doubt = undefined;
+    this.#replica.effects.push({ type: "assured" });
+  }
+
   #conclude(): void {
     if (this.#answers.size < this.#needed.size) return;
     const { open } = this;
@@ -90,4 +99,13 @@ export class Doubt {
     }
     this.#floor = floor;
   }
+}
+
+/** An empty log that may have forgotten everything has nothing to say. */
+export function answerDoubt(replica: Replica, from: string, id: number): void {
+  const { mute, departed, promised, membership } = replica;
+  if (mute) return;
+  // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count.
+  const { accepted, logEnd } = departed ? RANK_ZERO : rankOf(replica);
+  replica.send(from, { type: "standing", id, promised, accepted, logEnd, members: membership.members });
 }

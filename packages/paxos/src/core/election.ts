@@ -3,6 +3,7 @@ import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { configurationOf } from "./configuration.js";
 import { compareRanks, RANK_ZERO, rankOf } from "./doubt.js";
 import type { Nack, PreVoteReply, Promised, Rank } from "./messages.js";
+import type { Press } from "./press.js";
 import { isQuorum, type Membership, membership } from "./quorum.js";
 import type { Replica } from "./replica.js";
 import type { Entry } from "./types.js";
@@ -38,11 +39,21 @@ export class Election {
   #prepared = new Set<string>();
   #lacking: { from: string; through: number; asked: number; retryAtMs: number; retried: boolean } | undefined;
 
-  constructor(replica: Replica, acceptor: Acceptor, won: (victory: Victory) => void) {
+  /** `unpacked`: of one that slept on, and draws nothing. */
+  constructor(replica: Replica, acceptor: Acceptor, won: (victory: Victory) => void, unpacked = false) {
     this.#replica = replica;
     this.#acceptor = acceptor;
     this.#won = won;
-    this.#atMs = Math.max(replica.nowMs, acceptor.freeAtMs) + replica.jitterMs();
+    this.#atMs = unpacked
+      ? Number.POSITIVE_INFINITY
+      : Math.max(replica.nowMs, acceptor.grants.freeAtMs) + replica.jitterMs();
+  }
+
+  press(p: Press, leading: boolean): void {
+    p.expect(this.#asking === undefined && this.#ballot === undefined && this.#lacking === undefined);
+    p.expect(leading || (this.#atMs === Number.POSITIVE_INFINITY && !this.#drawn));
+    if (!p.packing) this.#drawn = false;
+    this.#attempt = p.whole(this.#attempt);
   }
 
   get wakeAtMs(): number {
@@ -65,14 +76,14 @@ export class Election {
     this.#promises.clear();
     this.#drawn = true;
     if (replica.role === "candidate") replica.role = "follower";
-    this.#atMs = Math.max(replica.nowMs + waitMs, this.#acceptor.freeAtMs) + replica.jitterMs();
+    this.#atMs = Math.max(replica.nowMs + waitMs, this.#acceptor.grants.freeAtMs) + replica.jitterMs();
   }
 
   /** What kept this replica from standing is over: no need to sit out the wait that was set because of it. */
   mayStand(): void {
     if (this.#ballot !== undefined || this.#asking !== undefined || this.#acceptor.following !== undefined) return;
     const { nowMs } = this.#replica;
-    const soonest = Math.max(nowMs, this.#acceptor.freeAtMs) + this.#replica.jitterMs();
+    const soonest = Math.max(nowMs, this.#acceptor.grants.freeAtMs) + this.#replica.jitterMs();
     if (soonest >= this.#atMs) return;
     this.#atMs = soonest;
     this.#drawn = true;
@@ -82,7 +93,7 @@ export class Election {
   heard(waitMs = 0): void {
     this.#asking = undefined;
     this.#lacking = undefined;
-    this.#atMs = Math.max(this.#acceptor.grantUntilMs, this.#replica.nowMs + waitMs);
+    this.#atMs = Math.max(this.#acceptor.grants.untilMs, this.#replica.nowMs + waitMs);
     this.#drawn = false;
   }
 
@@ -95,7 +106,7 @@ export class Election {
   /** The leader has given up in our favour: nobody need be asked whether there is one. */
   standNow(): void {
     const replica = this.#replica;
-    if (replica.mayLead && replica.nowMs >= this.#acceptor.freeAtMs && this.#ballot === undefined) this.#stand();
+    if (replica.mayLead && replica.nowMs >= this.#acceptor.grants.freeAtMs && this.#ballot === undefined) this.#stand();
     else this.rest();
   }
 
@@ -111,7 +122,7 @@ export class Election {
       this.#atMs += this.#replica.jitterMs();
       if (nowMs < this.#atMs) return;
     }
-    if (nowMs < this.#acceptor.freeAtMs) this.rest();
+    if (nowMs < this.#acceptor.grants.freeAtMs) this.rest();
     else if (!this.#replica.mayLead) {
       this.#replica.sayLeader(undefined);
       this.rest(this.#replica.settings.leaseMs);

@@ -1,6 +1,7 @@
 import { type Ballot, sameBallot } from "./ballot.js";
-import { type BondId, sameBond } from "./bond-id.js";
+import { type BondId, noBond, sameBond } from "./bond-id.js";
 import type { FromLeader, Sleep } from "./messages.js";
+import type { Press } from "./press.js";
 import type { Replica } from "./replica.js";
 
 /** The follower's half of a group's sleep: in which reign it sleeps, by which round of it, and on which bond with the leader's node. */
@@ -41,6 +42,17 @@ export class FollowerSleep {
 
   rise(): void {
     this.#sleep = undefined;
+  }
+
+  press(p: Press, following: Ballot | undefined): void {
+    const sleep = this.#sleep;
+    if (following === undefined) {
+      p.expect(sleep === undefined);
+      return;
+    }
+    p.expect(sleep !== undefined && sameBallot(sleep.ballot, following));
+    const round = p.whole(sleep?.round ?? 0);
+    this.#sleep = { ballot: following, round, bond: p.bond(sleep?.bond ?? noBond) };
   }
 
   /**

@@ -15,9 +15,13 @@ export {
 export { decodeMessage, encodeMessage, MESSAGE_VERSION } from "./codec.js";
 export { type Configuration, decodeConfiguration, type MemberRole } from "./configuration.js";
 export * from "./core.js";
+export * from "./empty-state.js";
 export * from "./errors.js";
+export { pack, unpack } from "./pack.js";
 export type { Progress } from "./peers.js";
+export { Packer, type Press, Unpacker, Words } from "./press.js";
 export type * from "./messages.js";
 export { coreDefaults } from "./options.js";
+export { type Glance, glance } from "./replica.js";
 export { quorumsMeet } from "./quorum.js";
 export type * from "./types.js";

@@ -5,7 +5,8 @@ import { Feed, type Reign, type Stamp } from "./feed.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
 import type { Ack, Asleep, Nack } from "./messages.js";
-import { forgetSent, mustResend, Peers, type Progress } from "./peers.js";
+import { forgetSent, mustResend, Peers, type Progress, pressPeer } from "./peers.js";
+import type { Press } from "./press.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
 import { Reads } from "./reads.js";
@@ -25,7 +26,7 @@ export class Leader implements Reign {
   readonly #feed: Feed;
   #leaving: readonly string[] = [];
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
-  readonly startSlot: number;
+  startSlot = 0;
   readonly #reads: Reads;
   round = 0;
   #beatAtMs: number;
@@ -37,10 +38,11 @@ export class Leader implements Reign {
   #pipelineBytes = 0;
   #weighedThrough: number;
 
-  constructor(replica: Replica, victory: Victory) {
+  /** Without a victory: one that is unpacked, and goes on where it was. */
+  constructor(replica: Replica, victory: Victory | undefined) {
     this.#replica = replica;
-    this.ballot = victory.ballot;
-    const { log, nowMs } = replica;
+    this.ballot = victory?.ballot ?? replica.promised;
+    const { nowMs } = replica;
     this.#reads = new Reads(replica);
     this.#feed = new Feed(replica, this.#peers, this);
     this.heir = new Heir(replica, this.#peers);
@@ -48,6 +50,13 @@ export class Leader implements Reign {
     this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
+    if (victory === undefined) this.#peers.seat(replica.membership);
+    else this.#begin(victory);
+  }
+
+  #begin(victory: Victory): void {
+    const replica = this.#replica;
+    const { log } = replica;
     for (let slot = replica.knownChosen + 1; slot <= log.end; slot++) {
       this.#pipelineBytes += weightOf(log.at(slot) as Entry);
     }
@@ -71,6 +80,21 @@ export class Leader implements Reign {
       const peer = this.#peers.get(node);
       if (peer !== undefined) this.#feed.catchUp(peer, promised.chosenThrough);
     }
+  }
+
+  /** Of one that sleeps, behind what `Replica` keeps: nothing waits, nothing is under way. */
+  press(p: Press): void {
+    const { log, nowMs, settings } = this.#replica;
+    p.expect(this.#quiet && this.#sleep !== undefined && this.#peers.learners.length === 0);
+    p.expect(this.#pipelineBytes === 0 && this.#weighedThrough === log.end);
+    this.startSlot = p.whole(this.startSlot);
+    this.round = p.whole(this.round);
+    this.#beatAtMs = p.time(this.#beatAtMs, nowMs);
+    // After more than a lease without a tick the others are given the time to answer anew.
+    this.#lastTickMs = p.time(this.#lastTickMs, nowMs - settings.leaseMs);
+    this.#answeredSinceMs = p.time(this.#answeredSinceMs, nowMs - settings.quorumLostMs);
+    for (const peer of this.#peers.voters) pressPeer(p, peer, log.end, nowMs - settings.quorumLostMs);
+    this.#sleep?.press(p);
   }
 
   /** Whether anything of this reign is chosen. */

@@ -1,5 +1,6 @@
 import { type MemberRole, roleIn } from "./configuration.js";
 import type { Ack } from "./messages.js";
+import type { Press } from "./press.js";
 import type { Membership } from "./quorum.js";
 import type { Learner } from "./types.js";
 
@@ -121,6 +122,36 @@ export class Peers {
       gapRound: -1,
     };
   }
+}
+
+/** Of a leader that sleeps: nearly always a peer that holds all of a log that ends at `logEnd`. What was sent and heard before `sinceMs` is as good as nothing. */
+export function pressPeer(p: Press, peer: Peer, logEnd: number, sinceMs: number): void {
+  const { chosenThrough, acceptedThrough, next, sent } = peer;
+  const level = chosenThrough === logEnd && acceptedThrough === logEnd && next === logEnd + 1 && sent.length === 0;
+  peer.synced = p.flag(peer.synced);
+  peer.lacksState = p.flag(peer.lacksState);
+  peer.takesRequests = p.flag(peer.takesRequests);
+  if (p.flag(level)) {
+    peer.chosenThrough = peer.acceptedThrough = logEnd;
+    peer.next = logEnd + 1;
+  } else {
+    peer.chosenThrough = p.whole(chosenThrough);
+    peer.acceptedThrough = p.whole(acceptedThrough);
+    peer.next = p.whole(next);
+    peer.sent = Array.from({ length: p.whole(sent.length) }, (_, i) => {
+      const { through, bytes } = sent[i] ?? { through: 0, bytes: 0 };
+      return { through: p.whole(through), bytes: p.whole(bytes) };
+    });
+    peer.sentBytes = peer.sent.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+  if (peer.role === "log") peer.releasedThrough = p.whole(peer.releasedThrough);
+  peer.sentMs = p.time(peer.sentMs, sinceMs);
+  peer.round = p.whole(peer.round);
+  peer.sentRound = p.whole(peer.sentRound);
+  peer.retryRound = p.whole(peer.retryRound);
+  peer.triedChosen = p.whole(peer.triedChosen + 1) - 1;
+  peer.syncedRound = p.whole(peer.syncedRound + 1) - 1;
+  peer.gapRound = p.whole(peer.gapRound + 1) - 1;
 }
 
 /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */

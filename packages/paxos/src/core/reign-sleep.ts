@@ -1,6 +1,7 @@
-import { type BondId, sameBond } from "./bond-id.js";
+import { type BondId, noBond, sameBond } from "./bond-id.js";
 import type { Ack, Asleep } from "./messages.js";
 import type { Peer, Peers } from "./peers.js";
+import type { Press } from "./press.js";
 import { isQuorum } from "./quorum.js";
 import type { Replica } from "./replica.js";
 
@@ -30,6 +31,31 @@ export class ReignSleep {
 
   get asleep(): boolean {
     return this.#asleep;
+  }
+
+  press(p: Press): void {
+    const { voters } = this.#peers;
+    const { nowMs, settings } = this.#replica;
+    p.expect(this.#asleep);
+    this.#asleep = true;
+    this.#round = p.whole(this.#round);
+    this.#asks = p.whole(this.#asks);
+    this.#busyMs = p.time(this.#busyMs, nowMs - settings.sleepAfterMs);
+    const asked = [...this.#asked];
+    const all =
+      asked.length === voters.length && asked.every(([node, at], i) => node === voters[i]?.node && at === this.#round);
+    const pairs = p.flag(all)
+      ? voters.map(({ node }) => [node, this.#round] as const)
+      : Array.from(
+          { length: p.whole(asked.length) },
+          (_, i) => [p.name(asked[i]?.[0] ?? ""), p.whole(asked[i]?.[1] ?? 0)] as const,
+        );
+    for (const [node, round] of pairs) this.#asked.set(node, round);
+    p.expect([...this.#agreed.keys()].every((node) => voters.some((voter) => voter.node === node)));
+    for (const { node } of voters) {
+      const agreed = this.#agreed.get(node);
+      if (p.flag(agreed !== undefined)) this.#agreed.set(node, p.bond(agreed ?? noBond));
+    }
   }
 
   /** Whether some may sleep by this round: what else is said in it they would take for stale. */

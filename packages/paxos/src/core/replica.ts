@@ -1,13 +1,33 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import type { BondView } from "./bonds.js";
+import type { Configuration } from "./configuration.js";
 import { Configurations } from "./configurations.js";
 import { Doubt } from "./doubt.js";
 import { badArgument, invariant } from "./errors.js";
 import { Log } from "./log.js";
 import type { Message } from "./messages.js";
 import type { Settings } from "./options.js";
+import type { Press } from "./press.js";
 import type { Membership } from "./quorum.js";
 import type { Effect, Entry, PersistedState, PersistWrite, Position } from "./types.js";
+
+/** Of a group that sleeps. */
+export interface Glance {
+  readonly leading: boolean;
+  readonly ballot: Ballot;
+  readonly configuration: Configuration;
+}
+
+const nothing: Glance = {
+  leading: false,
+  ballot: BALLOT_ZERO,
+  configuration: { slot: 0, storage: [], log: [], departed: [] },
+};
+
+/** Stands in front of all else that is packed. */
+export function glance(p: Press, { leading, ballot, configuration } = nothing): Glance {
+  return { leading: p.flag(leading), ballot: p.ballot(ballot), configuration: p.configuration(configuration) };
+}
 
 export type Role = "follower" | "candidate" | "leader" | "stopped";
 
@@ -95,6 +115,47 @@ export class Replica {
     this.roundMax = promised.round;
     this.#said = { type: "leadership", leading: false, ballot: promised, leader: undefined };
     this.doubt = settings.doubtful ? new Doubt(this) : undefined;
+  }
+
+  /** Of one that sleeps: one ballot everywhere, everything chosen, durable and reported. The log's entries are left to storage. */
+  press(p: Press): void {
+    const { log, promised, configurations } = this;
+    const oneBallot = [this.accepted, this.durablePromised, this.durableAccepted, this.#said.ballot];
+    const { leading, ballot, configuration } = glance(p, {
+      leading: this.role === "leader",
+      ballot: promised,
+      configuration: configurations.current.configuration,
+    });
+    p.expect((leading || this.role === "follower") && oneBallot.every((ballot) => sameBallot(ballot, promised)));
+    p.expect(this.knownChosen === log.end && this.chosenThrough === log.end && this.durableEnd === log.end);
+    p.expect(this.#pending.length === 0 && this.#held.length === 0 && this.#durable === this.#issued);
+    p.expect(this.doubt === undefined && !this.mute && !this.departed && this.#said.leading === leading);
+    p.expect(this.#said.leader === promised.node && this.awaitsState === (this.settings.role === "log"));
+    this.nowMs = p.float(this.nowMs);
+    this.promised = this.accepted = this.durablePromised = this.durableAccepted = ballot;
+    this.#said = { type: "leadership", leading, ballot: this.promised, leader: this.promised.node };
+    this.role = leading ? "leader" : "follower";
+    const end = p.whole(log.end);
+    this.knownChosen = this.chosenThrough = this.durableEnd = end;
+    const edge = log.ballotAt(end) ?? BALLOT_ZERO;
+    const ballotBelow = p.flag(sameBallot(edge, this.promised)) ? this.promised : p.ballot(edge);
+    this.trimmedThrough = p.whole(this.trimmedThrough);
+    if (p.flag(this.base !== undefined)) {
+      const base = this.base ?? { slot: 0, ballot: BALLOT_ZERO, configuration };
+      this.base = {
+        ...base,
+        slot: this.trimmedThrough,
+        ballot: p.ballot(base.ballot),
+        configuration: p.configuration(base.configuration),
+      };
+    }
+    this.roundMax = p.whole(this.roundMax);
+    this.#issued = this.#durable = p.whole(this.#issued);
+    if (p.packing) return;
+    this.awaitsState = this.settings.role === "log";
+    this.mute = false;
+    log.reset(end, ballotBelow);
+    configurations.reset(configuration);
   }
 
   get self(): string {

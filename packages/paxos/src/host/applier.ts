@@ -54,6 +54,11 @@ export class Applier<R> {
     else if (!this.behind) this.apply(entries, answer);
   }
 
+  /** The state machine stands where it is, and may go on from there. */
+  get steady(): boolean {
+    return !this.behind && this.#held === undefined;
+  }
+
   /** The state machine is about to be another: nothing is applied until `release`. */
   hold(): void {
     this.#held ??= [];

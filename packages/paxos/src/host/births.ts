@@ -9,6 +9,8 @@ const askMaxMs = 60_000;
 export interface BirthParts {
   readonly ids: { readonly nodeId: string; readonly groupId: string };
   readonly births: ReadonlyMap<string, string>;
+  /** Everybody had answered already when this replica was packed: nobody need be asked again in this life. */
+  readonly done?: boolean;
   /** Whether this log has never held a promise, until now. */
   readonly blank: () => boolean;
   /** Resolves when it is durable. */
@@ -45,11 +47,18 @@ export class Births {
     this.#parts = parts;
     this.#known = new Map(parts.births);
     this.#voting = !parts.blank();
+    if (parts.done === true) this.#askAtMs = Number.POSITIVE_INFINITY;
     void this.#begin();
   }
 
   get voting(): boolean {
     return this.#voting;
+  }
+
+  /** What the logs of the nodes are known by; undefined while there is something to be asked or written down. */
+  get memory(): ReadonlyMap<string, string> | undefined {
+    const done = this.#voting && this.#own !== undefined && this.#askAtMs === Number.POSITIVE_INFINITY;
+    return done && !this.#ended ? this.#known : undefined;
   }
 
   /** No tick is needed before this time. */

@@ -2,6 +2,7 @@ import { sameBallot } from "../core/ballot.js";
 import { PaxosError } from "../core/errors.js";
 import type { Effect, Entry } from "../core/types.js";
 import type { Outcome } from "./executor.js";
+import type { Leadership } from "./group.js";
 import { LeadershipNews } from "./leadership.js";
 import { PendingReads } from "./reads.js";
 import { Submissions } from "./submissions.js";
@@ -21,12 +22,18 @@ export class Callers<R> {
   constructor(
     ids: { readonly nodeId: string; readonly groupId: string },
     bounds: { readonly outstandingMax: number; readonly outstandingBytesMax: number; readonly readsMax: number },
-    ballot: Of<"leadership">["ballot"],
+    leadership: Leadership,
+    listeners?: LeadershipNews["listeners"],
   ) {
     this.#groupId = ids.groupId;
     this.reads = new PendingReads(bounds.readsMax);
     this.submissions = new Submissions({ countMax: bounds.outstandingMax, bytesMax: bounds.outstandingBytesMax });
-    this.leadership = new LeadershipNews(ids, { leading: false, ready: false, ballot, leader: undefined });
+    this.leadership = new LeadershipNews(ids, leadership, listeners);
+  }
+
+  /** Nobody waits for anything. */
+  get idle(): boolean {
+    return this.submissions.under.count === 0 && !this.submissions.waiting && this.reads.idle;
   }
 
   applied(entry: Entry, { result, refusal }: Outcome<R>, failure: PaxosError | undefined): void {

@@ -31,6 +31,11 @@ export class Changes {
     this.#parts = parts;
   }
 
+  /** A change is being made. */
+  get underWay(): boolean {
+    return this.#under || this.waiting;
+  }
+
   get waiting(): boolean {
     return this.#waiting.length > 0;
   }

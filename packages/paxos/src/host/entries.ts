@@ -5,7 +5,11 @@ import type { GroupStorage } from "../storage/storage.js";
 const chunkBytes = 1024 * 1024;
 
 /** Entries `from` through `through` out of the log, holding about 1 MiB of them in memory at a time. */
-export async function* storedEntries(storage: GroupStorage, from: number, through: number): AsyncGenerator<Entry> {
+export async function* storedEntries(
+  storage: Pick<GroupStorage, "read">,
+  from: number,
+  through: number,
+): AsyncGenerator<Entry> {
   for (let next = from; next <= through; ) {
     const chunk = await storage.read(next, through, chunkBytes);
     if (chunk.length === 0)
@@ -17,11 +21,11 @@ export async function* storedEntries(storage: GroupStorage, from: number, throug
 
 /** What is asked for of the applied entries, all that are kept unless told. */
 export function appliedEntries(
-  storage: GroupStorage,
-  appliedThrough: number,
+  storage: Pick<GroupStorage, "read">,
+  { trimmedThrough, appliedThrough }: { readonly trimmedThrough: number; readonly appliedThrough: number },
   range: { readonly from?: number; readonly through?: number },
 ): AsyncIterable<Entry> {
-  const from = checkInteger("from", range.from ?? storage.trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
+  const from = checkInteger("from", range.from ?? trimmedThrough + 1, 1, Number.MAX_SAFE_INTEGER);
   const through = checkInteger("through", range.through ?? appliedThrough, 0, appliedThrough);
   return storedEntries(storage, from, through);
 }

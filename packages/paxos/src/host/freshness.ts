@@ -1,6 +1,8 @@
 import { PaxosError } from "../core/errors.js";
 
 export interface FreshnessParts {
+  /** Of one that goes on where it was. */
+  readonly knownMs?: number | undefined;
   readonly groupId: string;
   /** This node's monotonic clock. */
   readonly now: () => number;
@@ -53,11 +55,18 @@ export class Freshness {
 
   constructor(parts: FreshnessParts) {
     this.#parts = parts;
+    this.#knownMs = parts.knownMs ?? Number.NEGATIVE_INFINITY;
     this.#next = Math.floor(parts.random() * 2 ** 48);
   }
 
   protected get nowMs(): number {
     return this.#parts.now();
+  }
+
+  /** Before which moment everything is applied; undefined while somebody waits, or an answer may come. */
+  get memory(): number | undefined {
+    const { now } = this.#parts;
+    return this.#waiters.length > 0 || this.#awaited.length > 0 || this.#asking(now()) ? undefined : this.#knownMs;
   }
 
   /** The most by which the state may be behind what was acknowledged, in milliseconds of true time; infinite while nothing is known. */

@@ -1,8 +1,8 @@
 import { channel } from "node:diagnostics_channel";
 import { decodeBondMessage, encodeBondMessage } from "../core/bond-codec.js";
-import { type BondEffect, Bonds } from "../core/bonds.js";
+import type { BondEffect, Bonds } from "../core/bonds.js";
 import { decodeMessage } from "../core/codec.js";
-import { founded, type MemberRole } from "../core/configuration.js";
+import { founded } from "../core/configuration.js";
 import { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
@@ -14,59 +14,20 @@ import { Dormitory } from "./dormitory.js";
 import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
 import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
+import { GroupHandle } from "./group-handle.js";
 import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
-import { Neighbours } from "./neighbours.js";
+import type { GroupHostStats } from "./host-stats.js";
+import type { JoinOptions } from "./join-options.js";
+import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
+import { PackedGroups } from "./packed-groups.js";
 import { recover } from "./recover.js";
 import { Replica } from "./replica.js";
 import type { StateMachine } from "./state-machine.js";
-
-export interface JoinOptions<R> {
-  /**
-   * The nodes with which the group was founded, the same on every node for the group's whole life: who is a member today stands in its log. This
-   * node is among them, unless `role` is given: then it waits until the leader makes it a member.
-   */
-  readonly members: readonly string[];
-  /** "storage" votes, holds the state machine and may lead; "log" votes and keeps the recent log, nothing else. "storage" unless told. */
-  readonly role?: MemberRole;
-  /** None for a log replica. */
-  readonly stateMachine?: StateMachine<R>;
-  /**
-   * Has the group remember this many clients (up to 2^20), so that a command that is proposed again is not carried out again: see `Group.register`. About 100 bytes each, and at most 16 MiB
-   * of results for all. The same on every node; a member that is joined without it keeps the others from beginning, and stops once they have. Not for log replicas. Absent: none.
-   */
-  readonly clientsMax?: number;
-}
-
-export interface GroupHostStats {
-  readonly groups: number;
-  readonly groupsLed: number;
-  readonly outstanding: number;
-  readonly commandsApplied: number;
-  /** Groups that sleep here: no messages, no timer. */
-  readonly groupsAsleep: number;
-  /** Beats from node to node, one a heartbeat and node, whatever the number of groups. */
-  readonly beatsSent: number;
-  /** About single groups. */
-  readonly messagesSent: number;
-  readonly envelopesSent: number;
-  readonly messagesReceived: number;
-  /** Messages for groups that are not here. */
-  readonly messagesForNobody: number;
-  /** Envelopes or messages that could not be read. */
-  readonly messagesUnreadable: number;
-}
-
-/** A log replica's. */
-const stateless: StateMachine<never> = {
-  appliedThrough: 0,
-  apply: () => {
-    throw new PaxosError("ERR_PAXOS_INVARIANT", "a log replica applies nothing");
-  },
-};
+import { stateless } from "./stateless.js";
 
 /** In an envelope, in the place of a group: what is said from node to node. */
 const noGroup = Buffer.of(0);
@@ -81,13 +42,16 @@ export class GroupHost implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #home: ReplicaHome;
   readonly #pace: Pace;
-  readonly #replicas = new Map<string, Replica<unknown>>();
+  readonly #groups = new Map<string, GroupHandle<unknown>>();
+  /** Those that are in memory as a whole. */
+  readonly #replicas = new Set<Replica<unknown>>();
   /** The same, by their ids on the wire. */
   readonly #addressees = new Addressees<Replica<unknown>>();
+  readonly #packed: PackedGroups;
   readonly #bonds: Bonds;
   readonly #leaseMs: number;
   readonly #neighbours: Neighbours;
-  readonly #dormitory: Dormitory<Replica<unknown>>;
+  readonly #dormitory: Dormitory<GroupHandle<unknown>>;
   readonly #candidates: Candidates<Replica<unknown>>;
   /** Groups that were closed here while they slept, and under whom. */
   readonly #leftAsleep = new Map<string, string>();
@@ -122,13 +86,19 @@ export class GroupHost implements AsyncDisposable {
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
     this.#neighbours = new Neighbours(this.#bonds, 10 * this.#leaseMs);
     const voteTimeoutMs = settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs;
-    this.#dormitory = new Dormitory(this.nodeId, voteTimeoutMs);
     this.#candidates = new Candidates(this.nodeId, voteTimeoutMs);
+    this.#dormitory = new Dormitory({
+      self: this.nodeId,
+      successionMs: voteTimeoutMs,
+      packAfterMs: settings.packAfterMs,
+      all: () => this.#groups.values(),
+      pack: (handle) => !this.#due.has(handle.state as Replica<unknown>) && this.#packed.pack(handle),
+    });
     this.#home = {
       settings,
       bonds: this.#bonds,
       settle: (replica) => {
-        this.#dormitory.settle(replica);
+        this.#dormitory.settle(replica.handle);
         this.#candidates.settle(replica);
       },
       know: (nodes) => {
@@ -150,6 +120,15 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
     };
+    this.#packed = new PackedGroups({
+      home: this.#home,
+      arrived: (replica) => {
+        this.#replicas.add(replica);
+        this.#addressees.add(replica);
+        this.#dormitory.settle(replica.handle);
+      },
+      gone: (replica) => this.#forget(replica),
+    });
     transport.onMessage((from, bytes) => this.#receive(from, bytes));
     this.#timer = setInterval(() => this.#tick(), settings.tickMs);
     this.#timer.unref();
@@ -173,7 +152,7 @@ export class GroupHost implements AsyncDisposable {
       throw badArgument("clientsMax", "absent with role log", options.clientsMax);
     if (typeof machine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", machine);
     this.#refuseIfClosed();
-    if (this.#replicas.has(groupId) || this.#joining.has(groupId)) {
+    if (this.#groups.has(groupId) || this.#joining.has(groupId)) {
       throw badArgument("groupId", "a group that is not open on this node", groupId);
     }
     this.#joining.add(groupId);
@@ -192,7 +171,9 @@ export class GroupHost implements AsyncDisposable {
       const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, takesRequests, random };
       this.#breakSlept(groupId);
       const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now(), this.#bonds);
+      const handle = new GroupHandle<R>(groupId, machine, this.#packed);
       const replica = new Replica<R>(this.#home, {
+        handle,
         groupId,
         wireId,
         role,
@@ -204,9 +185,11 @@ export class GroupHost implements AsyncDisposable {
         clientsMax,
         recovered,
       });
-      this.#replicas.set(groupId, replica as Replica<unknown>);
+      handle.state = replica;
+      this.#replicas.add(replica as Replica<unknown>);
       this.#addressees.add(replica as Replica<unknown>);
-      return replica;
+      this.#groups.set(groupId, handle as GroupHandle<unknown>);
+      return handle;
     } finally {
       this.#joining.delete(groupId);
       if (this.#joining.size === 0) for (const resolve of this.#joined.splice(0)) resolve();
@@ -215,15 +198,30 @@ export class GroupHost implements AsyncDisposable {
 
   /** Closes this node's replica and gives up its leadership; its log stays where it is. Nothing happens when it is not open. */
   async leave(groupId: string): Promise<void> {
-    const replica = this.#replicas.get(groupId);
-    if (!replica) return;
-    replica.stop(new PaxosError("ERR_PAXOS_CLOSED", `group ${groupId} is closed on this node`));
-    const under = this.#dormitory.forget(replica);
+    const handle = this.#groups.get(groupId);
+    if (!handle) return;
+    const reason = new PaxosError("ERR_PAXOS_CLOSED", `group ${groupId} is closed on this node`);
+    const { under } = handle;
     if (under !== undefined) this.#leftAsleep.set(groupId, under);
+    this.#dormitory.forget(handle);
+    const replica = handle.state;
+    if (typeof replica === "number") {
+      this.#packed.end(handle, reason);
+      this.#outbox.flush();
+      this.#groups.delete(groupId);
+      return;
+    }
+    replica.stop(reason);
     this.#outbox.flush();
     await replica.settled();
-    if (this.#replicas.get(groupId) !== replica) return;
-    this.#replicas.delete(groupId);
+    if (this.#groups.get(groupId) !== handle) return;
+    this.#groups.delete(groupId);
+    this.#forget(replica);
+  }
+
+  /** It is not in memory any more. */
+  #forget(replica: Replica<unknown>): void {
+    this.#replicas.delete(replica);
     this.#addressees.remove(replica);
     this.#due.delete(replica);
     this.#agenda.forget(replica);
@@ -232,24 +230,26 @@ export class GroupHost implements AsyncDisposable {
   }
 
   group(groupId: string): Group | undefined {
-    return this.#replicas.get(groupId);
+    return this.#groups.get(groupId);
   }
 
   stats(): GroupHostStats {
-    let groupsLed = 0;
+    let groupsLed = this.#packed.led;
     let outstanding = 0;
     let commandsApplied = this.#appliedBefore;
-    for (const replica of this.#replicas.values()) {
+    for (const replica of this.#replicas) {
       if (replica.leading) groupsLed++;
       outstanding += replica.outstanding;
       commandsApplied += replica.applied;
     }
     return {
-      groups: this.#replicas.size,
+      groups: this.#groups.size,
       groupsLed,
       outstanding,
       commandsApplied,
-      groupsAsleep: this.#dormitory.size,
+      groupsAsleep: this.#dormitory.size + this.#packed.count,
+      groupsPacked: this.#packed.count,
+      packedBytes: this.#packed.bytes,
       beatsSent: this.#beatsSent,
       messagesSent: this.#outbox.messagesSent - this.#beatsSent,
       envelopesSent: this.#outbox.envelopesSent,
@@ -272,7 +272,7 @@ export class GroupHost implements AsyncDisposable {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#pace.close();
-    await Promise.all([...this.#replicas.keys()].map((groupId) => this.leave(groupId)));
+    await Promise.all([...this.#groups.keys()].map((groupId) => this.leave(groupId)));
     // A replay under way still calls its state machine, and reads the log.
     if (this.#joining.size > 0) await new Promise<void>((resolve) => this.#joined.push(resolve));
     await this.#transport.close();
@@ -297,8 +297,8 @@ export class GroupHost implements AsyncDisposable {
 
   #tick(): void {
     const nowMs = this.#settings.now();
-    if (this.#replicas.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
-    this.#neighbours.tick(nowMs, () => this.#replicas.values());
+    if (this.#groups.size > 0) this.#carryOut(this.#bonds.tick(nowMs));
+    this.#neighbours.tick(nowMs, () => this.#groups.values());
     this.#dormitory.tick(nowMs);
     this.#agenda.due(nowMs, (replica) => this.#candidates.due(replica, nowMs));
     this.#candidates.tick(nowMs);
@@ -312,7 +312,7 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       } else if (effect.type === "released") {
         const { ballot } = effect;
-        this.#replicas.get(effect.group)?.receive(effect.node, { type: "resign", ballot });
+        this.#groups.get(effect.group)?.replica.receive(effect.node, { type: "resign", ballot });
       } else if (effect.type === "lost") {
         this.#dormitory.lost(effect.node, effect.renewed ? 2 * this.#leaseMs : 0);
         for (const [groupId, under] of this.#leftAsleep) if (under === effect.node) this.#leftAsleep.delete(groupId);
@@ -340,7 +340,7 @@ export class GroupHost implements AsyncDisposable {
       this.#hearNode(from, bytes.subarray(start, end));
       return;
     }
-    const replica = this.#addressees.find(bytes, idAt);
+    const replica = this.#addressees.find(bytes, idAt) ?? this.#unpacked(bytes, idAt);
     if (!replica) {
       this.#messagesForNobody++;
       return;
@@ -358,6 +358,12 @@ export class GroupHost implements AsyncDisposable {
     }
     this.#messagesReceived++;
     replica.receive(from, message);
+  }
+
+  /** Only those that are in memory as a whole are found without making a string of their id. */
+  #unpacked(bytes: Uint8Array, idAt: number): Replica<unknown> | undefined {
+    const id = Buffer.from(bytes.buffer, bytes.byteOffset + idAt + 1, bytes[idAt]).toString();
+    return this.#groups.get(id)?.replica;
   }
 
   #hearNode(from: string, bytes: Uint8Array): void {
@@ -389,10 +395,4 @@ export class GroupHost implements AsyncDisposable {
   #refuseIfClosed(): void {
     if (this.#closing) throw new PaxosError("ERR_PAXOS_CLOSED", `host ${this.nodeId} is closed`);
   }
-}
-
-function newBonds({ random, now, tuning }: HostSettings): Bonds {
-  const { heartbeatMs = coreDefaults.heartbeatMs, leaseMs = coreDefaults.leaseMs } = tuning;
-  const { quorumLostMs = 2 * leaseMs } = tuning;
-  return new Bonds({ life: Math.floor(random() * 2 ** 48), heartbeatMs, leaseMs, quorumLostMs }, now());
 }

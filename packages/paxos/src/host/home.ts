@@ -5,15 +5,20 @@ import type { HostSettings } from "./options.js";
 import type { Pace } from "./pace.js";
 import type { Replica } from "./replica.js";
 
+export interface Addressed {
+  /** The group's id as it stands in envelopes. */
+  readonly wireId: Buffer;
+}
+
 /** What a replica needs of its host. */
 export interface ReplicaHome {
   readonly settings: HostSettings;
   /** What all groups together send of snapshots. */
   readonly pace: Pace;
   /** Puts a message into the envelope for `to` that leaves at the end of the turn. */
-  post(to: string, replica: Replica<unknown>, message: Message): void;
+  post(to: string, replica: Addressed, message: Message): void;
   /** The same for a part of a snapshot. */
-  postHost(to: string, replica: Replica<unknown>, message: HostMessage): void;
+  postHost(to: string, replica: Addressed, message: HostMessage): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
   /** How this node stands with the others. */

@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import type { PaxosCore } from "../core/core.js";
 import type { Leadership } from "./group.js";
 
 const changed = channel("evenkeel:paxos:leadership");
@@ -6,11 +7,16 @@ const changed = channel("evenkeel:paxos:leadership");
 /** Who leads, as last heard from the core, and who wants to know. */
 export class LeadershipNews {
   readonly #ids: { readonly nodeId: string; readonly groupId: string };
-  readonly #listeners = new Set<(leadership: Leadership) => void>();
+  readonly listeners: Set<(leadership: Leadership) => void>;
   #now: Leadership;
 
-  constructor(ids: { readonly nodeId: string; readonly groupId: string }, now: Leadership) {
+  constructor(
+    ids: { readonly nodeId: string; readonly groupId: string },
+    now: Leadership,
+    listeners = new Set<(leadership: Leadership) => void>(),
+  ) {
     this.#ids = ids;
+    this.listeners = listeners;
     this.#now = now;
   }
 
@@ -19,8 +25,8 @@ export class LeadershipNews {
   }
 
   listen(fn: (leadership: Leadership) => void): () => void {
-    this.#listeners.add(fn);
-    return () => void this.#listeners.delete(fn);
+    this.listeners.add(fn);
+    return () => void this.listeners.delete(fn);
   }
 
   tell(leadership: Leadership): void {
@@ -28,7 +34,7 @@ export class LeadershipNews {
     this.#now = leadership;
     if (before.leading !== leadership.leading && changed.hasSubscribers)
       changed.publish({ ...this.#ids, ...leadership });
-    for (const listener of this.#listeners) {
+    for (const listener of this.listeners) {
       try {
         listener(leadership);
       } catch (error) {
@@ -43,6 +49,11 @@ export class LeadershipNews {
   /** The last word: nobody is told anything afterwards. */
   end(): void {
     this.tell({ leading: false, ready: false, ballot: this.#now.ballot, leader: undefined });
-    this.#listeners.clear();
+    this.listeners.clear();
   }
+}
+
+/** As a core has it that was just made: nobody leads, or whoever did when it was packed. */
+export function leadershipOf({ leading, ready, leader, promised: ballot }: PaxosCore): Leadership {
+  return { leading, ready: leading && ready, ballot, leader };
 }

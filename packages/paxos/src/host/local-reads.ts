@@ -8,6 +8,8 @@ import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
 
 export interface LocalReadParts {
+  /** Of one that goes on where it was. */
+  readonly knownMs: number | undefined;
   readonly groupId: string;
   readonly home: ReplicaHome;
   readonly role: MemberRole;
@@ -39,6 +41,7 @@ export class LocalReads {
     const { heartbeatMs = 50, leaseMs = 300, clockDriftMax = 0.1 } = tuning;
     this.#freshness = new Freshness({
       groupId,
+      knownMs: parts.knownMs,
       now,
       random,
       clockDriftMax,
@@ -58,6 +61,11 @@ export class LocalReads {
         return () => clearTimeout(timer);
       },
     });
+  }
+
+  /** See `Freshness`. */
+  get memory(): number | undefined {
+    return this.#freshness.memory;
   }
 
   async read<T>(fn: () => T, { maxStaleMs, signal }: LocalReadOptions = {}): Promise<LocalRead<T>> {

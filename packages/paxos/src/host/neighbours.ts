@@ -1,4 +1,6 @@
-import type { Bonds } from "../core/bonds.js";
+import { Bonds } from "../core/bonds.js";
+import { coreDefaults } from "../core/options.js";
+import type { HostSettings } from "./options.js";
 
 /** What is looked at of a group. */
 export interface Shared {
@@ -46,4 +48,11 @@ export class Neighbours {
 function anyVotes(groups: Iterable<Shared>, node: string): boolean {
   for (const group of groups) if (group.votes(node)) return true;
   return false;
+}
+
+/** Those of a node's new life. */
+export function newBonds({ random, now, tuning }: HostSettings): Bonds {
+  const { heartbeatMs = coreDefaults.heartbeatMs, leaseMs = coreDefaults.leaseMs } = tuning;
+  const { quorumLostMs = 2 * leaseMs } = tuning;
+  return new Bonds({ life: Math.floor(random() * 2 ** 48), heartbeatMs, leaseMs, quorumLostMs }, now());
 }

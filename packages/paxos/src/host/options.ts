@@ -34,6 +34,11 @@ export interface GroupHostOptions extends GroupTuning {
    */
   readonly batchesMax?: number;
   /**
+   * A group that has slept for this long is packed: its replica is let go of but for a hundred bytes or two, and put together again when something concerns it. 1,000 unless told;
+   * `Number.MAX_SAFE_INTEGER`: never.
+   */
+  readonly packAfterMs?: number;
+  /**
    * Log that is kept for replicas that lag, in each group that lets go of its log by itself (see `StateMachine.durableThrough`; log replicas always do).
    * Whoever lags further gets a snapshot. 256 MiB unless told.
    */
@@ -63,6 +68,7 @@ export interface HostSettings {
   readonly snapshotPieceBytes: number;
   readonly snapshotDir: string | undefined;
   readonly batchesMax: number;
+  readonly packAfterMs: number;
   readonly commandBytesMax: number;
   readonly readsMax: number;
   readonly tuning: GroupTuning;
@@ -84,6 +90,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     snapshotPieceBytes = 256 * 1024,
     snapshotDir,
     batchesMax = 2,
+    packAfterMs = 1000,
     ...tuning
   } = options;
   if (nodeId !== transport.nodeId) throw badArgument("nodeId", `the transport's, ${transport.nodeId}`, nodeId);
@@ -106,6 +113,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     snapshotBytesPerSecondMax: checkInteger("snapshotBytesPerSecondMax", snapshotBytesPerSecondMax, 1, 2 ** 40),
     snapshotPieceBytes: checkInteger("snapshotPieceBytes", snapshotPieceBytes, 1, 2 ** 24),
     snapshotDir,
+    packAfterMs: checkInteger("packAfterMs", packAfterMs, 0, Number.MAX_SAFE_INTEGER),
     batchesMax: checkInteger("batchesMax", batchesMax, 1, 1 << 20),
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
     readsMax: tuning.readsMax ?? 65_536,

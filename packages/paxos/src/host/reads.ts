@@ -59,6 +59,10 @@ export class PendingReads {
     return gathered;
   }
 
+  get idle(): boolean {
+    return this.#waiting.size === 0 && this.#inTurn === 0;
+  }
+
   take(id: number): Waiting | undefined {
     const read = this.#waiting.get(id);
     this.#waiting.delete(id);

@@ -2,6 +2,9 @@ import type { Configuration, MemberRole } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Executor } from "./executor.js";
+import type { GroupHandle } from "./group-handle.js";
+import type { LeadershipNews } from "./leadership.js";
+import type { ReplicaMemory } from "./memory.js";
 import type { Recovered } from "./recover.js";
 import type { StateMachine } from "./state-machine.js";
 
@@ -18,4 +21,8 @@ export interface ReplicaParts<R> {
   readonly executor: Executor<R>;
   readonly clientsMax: number | undefined;
   readonly recovered: Recovered;
+  /** Of one that was packed, and goes on where it was. */
+  readonly memory?: ReplicaMemory;
+  readonly listeners?: LeadershipNews["listeners"] | undefined;
+  readonly handle: GroupHandle<R>;
 }

@@ -1,49 +1,61 @@
 import { channel } from "node:diagnostics_channel";
 import { type Configuration, type MemberRole, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
-import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
+import { badArgument, PaxosError } from "../core/errors.js";
 import type { Message } from "../core/messages.js";
-import type { CoreEvent, Entry } from "../core/types.js";
+import type { CoreEvent } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import { Applier } from "./applier.js";
 import { Callers } from "./callers.js";
+import type { Changes } from "./changes.js";
 import { Effects } from "./effects.js";
-import { appliedEntries } from "./entries.js";
 import { isEverydayEffect, isEverydayEvent } from "./everyday.js";
+import type { Executor } from "./executor.js";
 import { asFailure, interruptible } from "./failure.js";
-import type { Group, GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions, Submitted } from "./group.js";
+import type { GroupMembers, GroupStatus, Leadership, LocalRead, LocalReadOptions } from "./group.js";
+import type { GroupHandle } from "./group-handle.js";
 import { handOver } from "./hand-over.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
+import { leadershipOf } from "./leadership.js";
 import { LocalReads } from "./local-reads.js";
+import type { ReplicaMemory } from "./memory.js";
+import { OwnLog } from "./own-log.js";
 import { Proposer } from "./proposer.js";
 import type { ReplicaParts } from "./replica-parts.js";
-import type { AskedAs } from "./requests.js";
 import { Shipper } from "./shipper.js";
 import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
 import { Writer } from "./writer.js";
 
+/** A moment that nobody remembers. */
+const never = Number.NEGATIVE_INFINITY;
+
 const stopped = channel("evenkeel:paxos:stopped");
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
-export class Replica<R> implements Group<R> {
+export class Replica<R> {
   readonly groupId: string;
   /** The id as it stands in envelopes. */
   readonly wireId: Buffer;
   readonly #home: ReplicaHome;
   readonly #role: MemberRole;
   readonly #founders: Configuration;
-  readonly #core: PaxosCore;
-  readonly #storage: GroupStorage;
+  readonly core: PaxosCore;
+  readonly storage: GroupStorage;
+  readonly handle: GroupHandle<unknown>;
+  readonly executor: Executor<R>;
+  readonly log: OwnLog;
+  readonly clientsMax: number | undefined;
   readonly #applier: Applier<R>;
   readonly #shipper: Shipper;
-  readonly #callers: Callers<R>;
+  readonly callers: Callers<R>;
   readonly #upkeep: Upkeep<R>;
   /** Of a replica that is read, or was asked by one. */
   #localReads: LocalReads | undefined;
+  readonly #freshMs: number | undefined;
   readonly #post: (to: string, message: HostMessage) => void;
-  readonly #proposer: Proposer<R>;
+  readonly proposer: Proposer<R>;
   readonly #events: CoreEvent[] = [];
   #stepping = false;
   #sleptBefore = false;
@@ -62,24 +74,39 @@ export class Replica<R> implements Group<R> {
     const { core, storage, machine, role } = parts;
     this.#role = role;
     this.#founders = parts.founders;
-    this.#core = core;
-    this.#storage = storage;
+    this.core = core;
+    this.storage = storage;
+    this.handle = parts.handle as unknown as GroupHandle<unknown>;
+    this.executor = parts.executor;
+    this.clientsMax = parts.clientsMax;
+    this.#freshMs = parts.memory?.freshMs;
     this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, executor: parts.executor, role });
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
     this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
     });
-    this.#callers = new Callers(ids, home.settings, core.promised);
+    this.callers = new Callers(ids, home.settings, leadershipOf(core), parts.listeners);
     this.#writer = new Writer(
       storage,
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );
-    this.#proposer = new Proposer({
+    this.log = new OwnLog({
+      ...parts,
+      writer: this.#writer,
+      applier: this.#applier,
+      refuseIfStopped: () => this.#refuseIfStopped(),
+      fail: (failure) => this.stop(failure),
+      trimmed: (throughSlot) => {
+        const { base } = storage;
+        this.#step({ type: "trimmed", throughSlot, nowMs: home.settings.now(), ...(base && { base }) });
+      },
+    });
+    this.proposer = new Proposer({
       ...parts,
       home,
       applier: this.#applier,
-      callers: this.#callers,
+      callers: this.callers,
       due: () => home.due(this as Replica<unknown>),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
     });
@@ -98,8 +125,8 @@ export class Replica<R> implements Group<R> {
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
-      propose: (members) => this.#proposer.change(members),
-      trim: (throughSlot) => this.trim(throughSlot),
+      propose: (members) => this.proposer.change(members),
+      trim: (throughSlot) => this.log.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
     });
     this.#effects = new Effects({
@@ -108,7 +135,7 @@ export class Replica<R> implements Group<R> {
       writer: this.#writer,
       applier: this.#applier,
       shipper: this.#shipper,
-      callers: this.#callers,
+      callers: this.callers,
       upkeep: this.#upkeep,
       localReads: () => this.#localReads,
     });
@@ -117,19 +144,19 @@ export class Replica<R> implements Group<R> {
   }
 
   get asleep(): boolean {
-    return !this.#failure && this.#core.asleep;
+    return !this.#failure && this.core.asleep;
   }
 
   get leader(): string | undefined {
-    return this.#core.leader;
+    return this.core.leader;
   }
 
   get storageNodes(): readonly string[] {
-    return this.#core.configuration.storage;
+    return this.core.configuration.storage;
   }
 
   votes(node: string): boolean {
-    return !this.#core.departed && nodesOf(this.#core.configuration).includes(node);
+    return !this.core.departed && nodesOf(this.core.configuration).includes(node);
   }
 
   wake(waitMs: number): void {
@@ -141,7 +168,7 @@ export class Replica<R> implements Group<R> {
   }
 
   get leading(): boolean {
-    return this.#callers.leadership.now.leading;
+    return this.callers.leadership.now.leading;
   }
 
   /** Commands applied in this life. */
@@ -150,26 +177,14 @@ export class Replica<R> implements Group<R> {
   }
 
   get outstanding(): number {
-    return this.#callers.submissions.under.count;
-  }
-
-  propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs> = {}): Promise<R> {
-    return this.#proposer.propose(command, options);
-  }
-
-  submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
-    return this.#proposer.submit(command, askedAs);
-  }
-
-  register(options?: { readonly signal?: AbortSignal }): Promise<number> {
-    return this.#proposer.register(options);
+    return this.callers.submissions.under.count;
   }
 
   read<T>(fn: () => T, options?: { readonly signal?: AbortSignal }): Promise<T> {
     if (options?.signal) return interruptible(options.signal, () => this.read(fn));
     return new Promise<T>((resolve, reject) => {
       this.#refuseIfStopped();
-      const { ask, first } = this.#callers.reads.add(fn, resolve, reject);
+      const { ask, first } = this.callers.reads.add(fn, resolve, reject);
       if (first) this.#home.due(this as Replica<unknown>);
       if (ask !== undefined) this.#step({ type: "read", id: ask, nowMs: this.#home.settings.now() });
     });
@@ -182,11 +197,12 @@ export class Replica<R> implements Group<R> {
   #local(): LocalReads {
     this.#localReads ??= new LocalReads({
       groupId: this.groupId,
+      knownMs: this.#freshMs,
       home: this.#home,
       role: this.#role,
-      core: this.#core,
+      core: this.core,
       applier: this.#applier as Applier<unknown>,
-      leadership: () => this.#callers.leadership.now,
+      leadership: () => this.callers.leadership.now,
       read: (fn) => this.read(fn),
       post: this.#post,
       refuseIfStopped: () => this.#refuseIfStopped(),
@@ -197,75 +213,57 @@ export class Replica<R> implements Group<R> {
   status(): GroupStatus {
     return statusOf({
       groupId: this.groupId,
-      home: this.#home,
+      settings: this.#home.settings,
       role: this.#role,
-      core: this.#core,
-      storage: this.#storage,
+      core: this.core,
+      storage: this.storage,
       applier: this.#applier,
-      callers: this.#callers,
+      clients: this.executor.clients?.size ?? 0,
+      leadership: this.callers.leadership.now,
+      outstanding: this.outstanding,
       failure: this.#failure,
     });
   }
 
   leadership(): Leadership {
-    return this.#callers.leadership.now;
+    return this.callers.leadership.now;
   }
 
   members(): GroupMembers {
-    const { slot, storage, log } = this.#core.configuration;
-    return { storage, log, chosen: slot <= this.#core.chosenThrough };
+    const { slot, storage, log } = this.core.configuration;
+    return { storage, log, chosen: slot <= this.core.chosenThrough };
   }
 
-  replaceWithLogReplica(change: { failed: string; by: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.replaceWithLogReplica(this.#nodeId, change);
+  get changes(): Changes {
+    return this.#upkeep.changes;
   }
 
-  addStorageReplica(change: { node: string; replaces?: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.addStorageReplica(this.#nodeId, change);
+  /** What this replica knows beside its core; undefined while anything is under way that cannot be put down in a few numbers. */
+  get memory(): ReplicaMemory | undefined {
+    const upkeep = this.#upkeep.memory;
+    const freshMs = this.#localReads === undefined ? (this.#freshMs ?? never) : this.#localReads.memory;
+    const idle = this.asleep && this.#writer.idle && this.#shipper.idle && this.callers.idle && this.#applier.steady;
+    if (!idle || this.#stepping || upkeep === undefined || freshMs === undefined) return undefined;
+    const storage = this.storage.resume === undefined ? undefined : this.storage.memory?.();
+    if (storage === undefined && this.storage.resume !== undefined) return undefined;
+    return { ...upkeep, founders: this.#founders, appliedThrough: this.#applier.appliedThrough, storage, freshMs };
   }
 
-  promote(change: { node: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.promote(this.#nodeId, change);
-  }
-
-  remove(change: { node: string; signal?: AbortSignal }): Promise<void> {
-    return this.#upkeep.changes.remove(this.#nodeId, change);
-  }
-
-  get #nodeId(): string {
+  get nodeId(): string {
     return this.#home.settings.nodeId;
   }
 
   onLeadership(fn: (leadership: Leadership) => void): () => void {
-    return this.#callers.leadership.listen(fn);
-  }
-
-  entries(range: { readonly from?: number; readonly through?: number } = {}): AsyncIterable<Entry> {
-    return appliedEntries(this.#storage, this.#applier.appliedThrough, range);
-  }
-
-  async trim(throughSlot: number): Promise<void> {
-    checkInteger("throughSlot", throughSlot, 0, this.#applier.appliedThrough);
-    this.#refuseIfStopped();
-    if (throughSlot <= this.#storage.trimmedThrough) return;
-    try {
-      await this.#writer.during(this.#storage.trim(throughSlot, this.#founders));
-    } catch (cause) {
-      const failure = asFailure("ERR_PAXOS_STORAGE", this.groupId, "the log could not be trimmed", cause);
-      this.stop(failure);
-      throw failure;
-    }
-    const { base } = this.#storage;
-    this.#step({ type: "trimmed", throughSlot, nowMs: this.#home.settings.now(), ...(base && { base }) });
+    return this.callers.leadership.listen(fn);
   }
 
   async handOver(to: string): Promise<void> {
     this.#refuseIfNotLeading();
-    if (to === this.#nodeId) throw badArgument("to", "another node", to);
+    if (to === this.nodeId) throw badArgument("to", "another node", to);
     await handOver(to, {
       groupId: this.groupId,
-      core: this.#core,
-      leadership: () => this.#callers.leadership.now,
+      core: this.core,
+      leadership: () => this.callers.leadership.now,
       begin: () => this.#step({ type: "handOver", to, nowMs: this.#home.settings.now() }),
       until: (condition) => this.#upkeep.changes.until(condition),
     });
@@ -278,22 +276,22 @@ export class Replica<R> implements Group<R> {
   /** No tick is needed before this time (as long as nothing else happens here). */
   get wakeAtMs(): number {
     if (this.#failure) return Number.POSITIVE_INFINITY;
-    return this.queued ? this.#upkeep.wakeAtMs : Math.min(this.#core.wakeAtMs, this.#upkeep.wakeAtMs);
+    return this.queued ? this.#upkeep.wakeAtMs : Math.min(this.core.wakeAtMs, this.#upkeep.wakeAtMs);
   }
 
   get standing(): boolean {
-    return !this.#failure && this.#core.standing;
+    return !this.#failure && this.core.standing;
   }
 
   wouldStand(nowMs: number): boolean {
-    return !this.#failure && !this.#core.leading && !this.#core.standing && this.#core.wakeAtMs <= nowMs;
+    return !this.#failure && !this.core.leading && !this.core.standing && this.core.wakeAtMs <= nowMs;
   }
 
   /** The host's timer. */
   tick(nowMs: number): void {
-    if (!this.queued && nowMs >= this.#core.wakeAtMs) this.#step({ type: "tick", nowMs });
+    if (!this.queued && nowMs >= this.core.wakeAtMs) this.#step({ type: "tick", nowMs });
     if (this.#failure) return;
-    this.#upkeep.tick(nowMs, this.#callers.leadership.now.leader);
+    this.#upkeep.tick(nowMs, this.callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);
   }
 
@@ -311,9 +309,9 @@ export class Replica<R> implements Group<R> {
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
     const { batchesMax } = this.#home.settings;
-    if (this.#callers.reads.inTurn)
-      for (const id of this.#callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
-    const proposals = this.#callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
+    if (this.callers.reads.inTurn)
+      for (const id of this.callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+    const proposals = this.callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
     if (proposals.length === 0) return;
     this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
   }
@@ -328,7 +326,7 @@ export class Replica<R> implements Group<R> {
       nowMs: this.#home.settings.now(),
     };
     try {
-      for (const effect of this.#core.step(event)) {
+      for (const effect of this.core.step(event)) {
         if (effect.type === "send" || effect.type === "release") this.#effects.carryOut(effect);
       }
     } catch {
@@ -336,7 +334,7 @@ export class Replica<R> implements Group<R> {
     }
     this.#failure = reason;
     this.#upkeep.close();
-    this.#callers.end(reason);
+    this.callers.end(reason);
     this.#localReads?.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
@@ -361,7 +359,7 @@ export class Replica<R> implements Group<R> {
     try {
       for (let next: CoreEvent | undefined = event; next && !this.#failure; next = this.#events.shift()) {
         everyday &&= isEverydayEvent(next);
-        for (const effect of this.#core.step(next)) {
+        for (const effect of this.core.step(next)) {
           everyday &&= isEverydayEffect(effect);
           if (!this.#failure) this.#effects.carryOut(effect);
         }
@@ -383,7 +381,7 @@ export class Replica<R> implements Group<R> {
 
   #refuseIfNotLeading(): void {
     this.#refuseIfStopped();
-    if (!this.leading) throw this.#callers.notLeader();
+    if (!this.leading) throw this.callers.notLeader();
   }
 
   #refuseIfStopped(): void {

@@ -38,6 +38,10 @@ export class Shipper {
     );
   }
 
+  get idle(): boolean {
+    return this.#under.size === 0 && this.#ahead.size === 0;
+  }
+
   /** Resolves when nothing is being read any more. */
   async settled(): Promise<void> {
     while (this.#under.size > 0) await Promise.all(this.#under.values());

@@ -70,6 +70,10 @@ export class SnapshotSender {
     return this.#sessions.size > 0;
   }
 
+  get starting(): boolean {
+    return this.#starting.size > 0;
+  }
+
   /** Somebody lacks slots from `fromSlot` on that are not in the log any more. May be called again and again about the same one. */
   needed(to: string, fromSlot: number): void {
     const { ids, machine, now } = this.#parts;

@@ -3,25 +3,26 @@ import type { PaxosCore } from "../core/core.js";
 import type { PaxosError } from "../core/errors.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
-import type { Callers } from "./callers.js";
-import type { GroupStatus } from "./group.js";
-import type { ReplicaHome } from "./home.js";
+import type { GroupStatus, Leadership } from "./group.js";
+import type { HostSettings } from "./options.js";
 
-export interface StatusParts<R> {
+export interface StatusParts {
   readonly groupId: string;
-  readonly home: ReplicaHome;
+  readonly settings: HostSettings;
   readonly role: MemberRole;
   readonly core: PaxosCore;
-  readonly storage: GroupStorage;
-  readonly applier: Applier<R>;
-  readonly callers: Callers<R>;
+  readonly storage: Pick<GroupStorage, "trimmedThrough">;
+  readonly applier: Pick<Applier<unknown>, "appliedThrough" | "behind">;
+  readonly clients: number;
+  readonly leadership: Leadership;
+  readonly outstanding: number;
   readonly failure: PaxosError | undefined;
 }
 
-export function statusOf<R>(parts: StatusParts<R>): GroupStatus {
-  const { groupId, role, core, storage, applier, callers, failure } = parts;
-  const { nodeId, zone, now } = parts.home.settings;
-  const { leading, ready, ballot, leader } = callers.leadership.now;
+export function statusOf(parts: StatusParts): GroupStatus {
+  const { groupId, role, core, storage, applier, failure, outstanding, clients } = parts;
+  const { nodeId, zone, now } = parts.settings;
+  const { leading, ready, ballot, leader } = parts.leadership;
   return {
     groupId,
     nodeId,
@@ -40,8 +41,8 @@ export function statusOf<R>(parts: StatusParts<R>): GroupStatus {
     voting: core.voting,
     departed: core.departed,
     asleep: failure === undefined && core.asleep,
-    outstanding: callers.submissions.under.count,
-    clients: applier.executor.clients?.size ?? 0,
+    outstanding,
+    clients,
     failure,
   };
 }

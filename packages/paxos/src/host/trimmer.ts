@@ -4,7 +4,15 @@ import type { Entry } from "../core/types.js";
 /** Into how many steps the kept log is divided: as finely it is let go. */
 const steps = 8;
 
+/** Points of the log that is kept, and what it weighs in all. */
+export interface KeptLog {
+  readonly points: readonly { readonly slot: number; readonly bytes: number }[];
+  readonly bytes: number;
+}
+
 export interface TrimmerParts {
+  /** Of one that goes on where it was. */
+  readonly kept?: KeptLog | undefined;
   readonly keptBytesMax: number;
   readonly trimmedThrough: number;
   /** What may go: durable as state here, or held by two storage replicas. Undefined: nothing goes by itself. */
@@ -29,6 +37,12 @@ export class Trimmer {
   constructor(parts: TrimmerParts) {
     this.#parts = parts;
     this.#trimmedThrough = parts.trimmedThrough;
+    this.#points = [...(parts.kept?.points ?? [])];
+    this.#bytes = parts.kept?.bytes ?? 0;
+  }
+
+  get kept(): KeptLog {
+    return { points: this.#points, bytes: this.#bytes };
   }
 
   chosen(entries: readonly Entry[]): void {

@@ -8,6 +8,7 @@ import { Changes } from "./changes.js";
 import { asFailure } from "./failure.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
+import type { ReplicaMemory } from "./memory.js";
 import type { Recovered } from "./recover.js";
 import { Snapshots } from "./snapshots.js";
 import type { StateMachine } from "./state-machine.js";
@@ -24,6 +25,8 @@ export interface UpkeepParts<R> {
   readonly machine: StateMachine<R>;
   readonly applier: Applier<R>;
   readonly recovered: Recovered;
+  /** Of one that was packed. */
+  readonly memory?: ReplicaMemory;
   readonly post: (to: string, message: HostMessage) => void;
   readonly step: (event: CoreEvent) => void;
   readonly fail: (error: Error) => void;
@@ -53,6 +56,7 @@ export class Upkeep<R> {
     this.#births = new Births({
       ids,
       births: parts.recovered.state.births ?? new Map(),
+      done: parts.memory !== undefined,
       remember: (node, birth) => writer.during(storage.remember(node, birth)),
       blank: () => core.promised.round === 0,
       members: () => nodesOf(core.configuration),
@@ -83,13 +87,23 @@ export class Upkeep<R> {
       propose: parts.propose,
       waits: parts.plan,
     });
+    this.#releasable = parts.memory?.releasable ?? 0;
     this.#trimmer = new Trimmer({
+      kept: parts.memory?.kept,
       keptBytesMax: logKeptBytesMax,
       trimmedThrough: storage.trimmedThrough,
       letGoThrough: () => (role === "log" ? this.#releasable : machine.durableThrough),
       pinnedSlot: () => this.snapshots.sender.pinnedSlot,
       trim: (throughSlot) => parts.trim(Math.min(throughSlot, applier.appliedThrough)),
     });
+  }
+
+  /** What all of this knows; undefined while anything is going on. */
+  get memory(): Pick<ReplicaMemory, "births" | "kept" | "releasable"> | undefined {
+    const births = this.#births.memory;
+    const { sender } = this.snapshots;
+    if (births === undefined || this.snapshots.active || sender.starting || this.changes.underWay) return undefined;
+    return { births, kept: this.#trimmer.kept, releasable: this.#releasable };
   }
 
   /** No tick is needed before this time. */

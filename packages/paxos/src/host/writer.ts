@@ -39,6 +39,11 @@ export class Writer {
     );
   }
 
+  /** Nothing is being written, and everything that was has been told. */
+  get idle(): boolean {
+    return this.#under === 0 && !this.#telling;
+  }
+
   /** Counts it among what `settled` waits for. */
   during<T>(work: Promise<T>): Promise<T> {
     this.#under++;

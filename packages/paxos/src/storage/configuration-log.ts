@@ -30,6 +30,16 @@ export class ConfigurationLog {
     return this.#all.findLast((one) => one.slot <= slot) ?? this.#base?.configuration;
   }
 
+  /** Those above the base. */
+  get all(): readonly Configuration[] {
+    return this.#all;
+  }
+
+  resume(base: Position | undefined, all: readonly Configuration[]): void {
+    this.#base = base;
+    this.#all = [...all];
+  }
+
   clear(): void {
     this.#base = undefined;
     this.#all = [];

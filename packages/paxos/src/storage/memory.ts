@@ -3,7 +3,7 @@ import type { Configuration } from "../core/configuration.js";
 import { PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
 import { ConfigurationLog } from "./configuration-log.js";
-import type { GroupStorage, LoadedState } from "./storage.js";
+import type { GroupStorage, LoadedState, StorageMemory } from "./storage.js";
 
 /**
  * A group's state in memory only: for tests and for trying things out. It survives the host being closed and opened again (call the result
@@ -52,6 +52,23 @@ class MemoryGroup implements GroupStorage {
       entries: [...this.#entries],
     };
   }
+
+  memory(): StorageMemory | undefined {
+    if (this.#installing !== undefined) return undefined;
+    return {
+      promised: this.#promised,
+      accepted: this.#accepted,
+      trimmedThrough: this.#trimmedThrough,
+      chosenThrough: this.#chosenThrough,
+      lastSlot: this.#trimmedThrough + this.#entries.length,
+      base: undefined,
+      configurations: [],
+      index: [],
+    };
+  }
+
+  /** It is the disk as well, and has forgotten nothing. */
+  resume(): void {}
 
   async write(write: PersistWrite): Promise<void> {
     if (write.promised) this.#promised = write.promised;

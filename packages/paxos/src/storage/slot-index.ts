@@ -16,6 +16,29 @@ export class SlotIndex {
     this.#bytesPerPoint = bytesPerPoint;
   }
 
+  /** All of it, thinned to so many points that a reader begins a little further back than it would have to. `load` takes it. */
+  memory(pointsMax: number): readonly number[] {
+    const step = Math.max(1, Math.ceil(this.#slots.length / pointsMax));
+    const numbers = [this.#bytesSincePoint === Number.POSITIVE_INFINITY ? 0 : 1 + this.#bytesSincePoint];
+    numbers.push(this.#cuts.length, ...this.#cuts.flatMap(({ slot, sequence }) => [slot, sequence]));
+    for (let at = 0; at < this.#slots.length; at += step) {
+      numbers.push(this.#slots[at] as number, this.#sequences[at] as number);
+    }
+    return numbers;
+  }
+
+  load([bytesSincePoint = 0, cuts = 0, ...numbers]: readonly number[]): void {
+    this.#bytesSincePoint = bytesSincePoint === 0 ? Number.POSITIVE_INFINITY : bytesSincePoint - 1;
+    for (let at = 0; at + 1 < numbers.length; at += 2) {
+      const [slot, sequence] = [numbers[at] as number, numbers[at + 1] as number];
+      if (at < 2 * cuts) this.#cuts.push({ slot, sequence });
+      else {
+        this.#slots.push(slot);
+        this.#sequences.push(sequence);
+      }
+    }
+  }
+
   get points(): number {
     return this.#slots.length;
   }

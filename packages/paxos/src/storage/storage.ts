@@ -1,3 +1,4 @@
+import type { Ballot } from "../core/ballot.js";
 import type { Configuration } from "../core/configuration.js";
 import type { Entry, PersistedState, PersistWrite, Position } from "../core/types.js";
 
@@ -9,6 +10,21 @@ export interface LoadedState extends PersistedState {
   readonly doubtful?: boolean;
   /** What `markInstall` said last, unless the log has since known that slot as chosen. */
   readonly installing?: Position;
+}
+
+/** What is in memory of a log, when nothing is under way in it and nothing of it was lost. */
+export interface StorageMemory {
+  readonly promised: Ballot;
+  readonly accepted: Ballot;
+  readonly trimmedThrough: number;
+  readonly chosenThrough: number;
+  /** Where the log ends. */
+  readonly lastSlot: number;
+  readonly base: Position | undefined;
+  /** Those in the log above `base`. */
+  readonly configurations: readonly Configuration[];
+  /** Where things stand in the log, in the storage's own way: whole numbers, some dozens at most. */
+  readonly index: readonly number[];
 }
 
 /**
@@ -47,6 +63,13 @@ export interface GroupStorage {
   remember(nodeId: string, birth: string): Promise<void>;
   /** What may be missing is made good: resolves when that is durable, in order with the writes. Of a storage that says `doubtful`. */
   assured?(): Promise<void>;
+  /**
+   * Of a group that sleeps and is about to be packed: all that this object knows. It is not used any more afterwards; another one for the same group is told it by `resume` instead of
+   * reading the log. Undefined while it cannot be said. Without these two methods the object itself is kept for as long as the group is open.
+   */
+  memory?(): StorageMemory | undefined;
+  /** In the place of `load`. `births`: as `LoadedState` has them. */
+  resume?(memory: StorageMemory, births: ReadonlyMap<string, string>): void;
   /** Slots through here are gone. */
   readonly trimmedThrough: number;
   /** Slot `trimmedThrough`, where it is known. */

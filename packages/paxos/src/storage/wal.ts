@@ -9,7 +9,7 @@ import { trimmed } from "./memory.js";
 import { decodeRecord, encodeRecord, type LogRecord, lendRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
 import { splitWrite } from "./split-write.js";
-import type { GroupStorage, LoadedState } from "./storage.js";
+import type { GroupStorage, LoadedState, StorageMemory } from "./storage.js";
 import type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";
 
 /**
@@ -31,6 +31,9 @@ export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (grou
     return new WalGroup(wal.stream(prefix + groupId), groupId, gate, doubts);
   };
 }
+
+/** Of the index of a packed group: of a log of 256 MiB one for each 4 MiB is left. */
+const packedPointsMax = 64;
 
 class WalGroup implements GroupStorage {
   readonly #stream: WalStreamLike;
@@ -121,6 +124,31 @@ class WalGroup implements GroupStorage {
       chosenThrough: Math.min(this.#chosenThrough, this.#lastSlot),
       entries,
     };
+  }
+
+  memory(): StorageMemory | undefined {
+    if (this.#indexedThrough !== this.#lastSlot || this.#installing !== undefined) return undefined;
+    return {
+      promised: this.#promised,
+      accepted: this.#accepted,
+      trimmedThrough: this.#trimmedThrough,
+      chosenThrough: this.#chosenThrough,
+      lastSlot: this.#lastSlot,
+      base: this.#configurations.base,
+      configurations: this.#configurations.all,
+      index: this.#index.memory(packedPointsMax),
+    };
+  }
+
+  resume(memory: StorageMemory, births: ReadonlyMap<string, string>): void {
+    this.#promised = memory.promised;
+    this.#accepted = memory.accepted;
+    this.#trimmedThrough = memory.trimmedThrough;
+    this.#chosenThrough = memory.chosenThrough;
+    this.#lastSlot = this.#indexedThrough = memory.lastSlot;
+    this.#configurations.resume(memory.base, memory.configurations);
+    this.#index.load(memory.index);
+    this.#births = births;
   }
 
   write(write: PersistWrite): Promise<void> {

@@ -28,7 +28,7 @@ export const until = (condition: () => boolean, timeout = 15_000): Promise<void>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout, interval: 5 });
 
 /** Short enough for a test, long enough for two busy cores. */
-export const tuning = { leaseMs: 300, heartbeatMs: 50 } as const;
+export const tuning = { leaseMs: 300, heartbeatMs: 50, packAfterMs: 0 } as const;
 
 export interface TcpNode {
   readonly nodeId: string;

@@ -24,7 +24,11 @@ import {
   type PersistedState,
   type PersistWrite,
   type Position,
+  pack,
   sameBallot,
+  Unpacker,
+  unpack,
+  Words,
 } from "../../src/core/index.js";
 import { Freshness } from "../../src/host/freshness.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "../../src/host/host-messages.js";
@@ -60,6 +64,8 @@ export interface ReplicaParts {
   readonly torn?: boolean;
   /** Whether nodes keep bonds, so that the group may sleep. */
   readonly bonded?: boolean;
+  /** Whether the core of a group that sleeps is packed, and unpacked for each event. */
+  readonly packs?: boolean;
 }
 
 /** Takes an answer for as new as its arrival. */
@@ -91,6 +97,9 @@ export class SimReplica {
   core: PaxosCore | undefined;
   bonds: Bonds | undefined;
   #wasAsleep = false;
+  /** What a packed core is unpacked with. */
+  #given: CoreOptions | undefined;
+  readonly #words = new Words();
   freshness: Freshness | undefined;
   readonly #parts: ReplicaParts;
   readonly #mutation: Mutation;
@@ -141,6 +150,7 @@ export class SimReplica {
     const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
     const all = { ...options, nodeId: this.name, role: this.role, doubtful, random: () => random.next() };
     const given = this.#mutation.options(all);
+    this.#given = given;
     this.bonds = this.#parts.bonded ? this.#bondsOf(given) : undefined;
     this.#wasAsleep = false;
     this.core = new PaxosCore(given, state, this.#mutation.bornAtMs(this.node.now), this.bonds);
@@ -155,21 +165,22 @@ export class SimReplica {
     const bonds = new Bonds(options, this.node.now);
     const beat = () => {
       const { core } = this;
-      if (core === undefined) return;
+      if (core === undefined || this.bonds !== bonds) return;
       const { storage, log } = core.configuration;
       bonds.knowOnly(new Set([...storage, ...log].filter((name) => name !== this.name)));
       this.#carryOutBonds(bonds.tick(this.#mutation.clock(this.node.now)));
-      if (this.core === core) this.node.timer(10, beat);
+      if (this.core !== undefined && this.bonds === bonds) this.node.timer(10, beat);
     };
     this.node.timer(0.1, beat);
     return bonds;
   }
 
   #carryOutBonds(effects: readonly BondEffect[]): void {
-    const { core, node, bonds } = this;
+    const { node, bonds } = this;
     const { tally } = this.#parts;
     for (const effect of effects) {
-      if (this.core !== core || core === undefined || this.bonds !== bonds) return;
+      const { core } = this;
+      if (core === undefined || this.bonds !== bonds) return;
       if (effect.type === "send") {
         tally.add("beats of nodes");
         node.send(effect.to, encodeBondMessage(effect.message));
@@ -531,8 +542,20 @@ export class SimReplica {
       if (this.node.life !== life || !this.node.up) return;
     }
     this.#noteSleep(core, event);
+    if (this.#parts.packs === true) this.#repack(core);
     this.#parts.observer.afterStep(this);
     this.#wake();
+  }
+
+  /** A host would do so some moments later; here each event but the first finds a group packed that sleeps. */
+  #repack(core: PaxosCore): void {
+    const bytes = pack(core, this.#words);
+    if (bytes === undefined) {
+      if (core.asleep) this.#parts.tally.add("could not be packed");
+      return;
+    }
+    this.#parts.tally.add(core.leading ? "leaders packed" : "followers packed");
+    this.core = unpack(this.#given as CoreOptions, new Unpacker(this.#words, bytes), this.bonds as Bonds);
   }
 
   #noteSleep(core: PaxosCore, event: CoreEvent): void {

@@ -5,11 +5,16 @@ import {
   type BondOptions,
   Bonds,
   type CoreEvent,
+  type CoreOptions,
   type Effect,
   EMPTY_STATE,
   type Message,
   PaxosCore,
   type PersistedState,
+  pack,
+  Unpacker,
+  unpack,
+  Words,
 } from "../../src/core/index.js";
 import { Violation } from "./observer.js";
 import { Folded } from "./storage.js";
@@ -24,6 +29,8 @@ export interface SleepMutation {
   readonly sleepsOn?: boolean;
   /** Does not tell who sleeps in its reign that it is over. */
   readonly releasesNobody?: boolean;
+  /** How what was packed is read. */
+  readonly unpacker?: typeof Unpacker;
   /** Opens a group again, in the same life of the process, on the bonds on which it slept. */
   readonly keepsBonds?: boolean;
 }
@@ -35,13 +42,15 @@ type Letter =
   | { readonly kind: "core"; readonly from: string; readonly to: string; readonly message: Message }
   | { readonly kind: "bond"; readonly from: string; readonly to: string; readonly message: BondMessage };
 
-class Sleeper {
+export class Sleeper {
   readonly disk = new Folded();
   core: PaxosCore;
   bonds: Bonds;
   /** Of this node's clock. */
   rate = 1;
   stillUntilMs = 0;
+  readonly words = new Words();
+  random = () => this.world.random.next();
   /** The group is closed on this node, which lives on. */
   left = false;
   hears: (from: string, message: Message) => Message;
@@ -67,9 +76,21 @@ class Sleeper {
     return bonds;
   }
 
+  get options(): CoreOptions {
+    const { tailBytesMax } = this.world;
+    return { nodeId: this.name, members: names, ...tuning, tailBytesMax, random: () => this.random() };
+  }
+
   #newCore(state: PersistedState): PaxosCore {
-    const random = () => this.world.random.next();
-    return new PaxosCore({ nodeId: this.name, members: names, ...tuning, random }, state, this.nowMs, this.bonds);
+    return new PaxosCore(this.options, state, this.nowMs, this.bonds);
+  }
+
+  /** The same core, as far as anybody can tell; undefined when it cannot be packed. */
+  repacked(): PaxosCore | undefined {
+    const bytes = pack(this.core, this.words);
+    if (bytes === undefined) return undefined;
+    const Kind = this.world.mutation.unpacker ?? Unpacker;
+    return unpack(this.options, new Kind(this.words, bytes), this.bonds);
   }
 
   /** The process dies and comes back. */
@@ -113,9 +134,20 @@ class Sleeper {
     if (!this.core.asleep && slept) {
       world.tally.add(`woken by ${event.type === "message" ? event.message.type : event.type}`);
     }
+    if (world.packs && this.core.asleep) {
+      const repacked = this.repacked();
+      world.tally.add(
+        repacked === undefined ? "could not be packed" : `packed as ${repacked.leading ? "leader" : "follower"}`,
+      );
+      if (repacked !== undefined) this.core = repacked;
+    }
     for (const effect of effects) {
       if (effect.type === "send") {
         world.post({ kind: "core", from: this.name, to: effect.to, message: effect.message });
+      } else if (effect.type === "ship") {
+        const entries = this.disk.entries.slice(effect.fromSlot - 1, effect.throughSlot);
+        world.tally.add("shipped from the log");
+        world.post({ kind: "core", from: this.name, to: effect.to, message: { type: "learn", entries } });
       } else if (effect.type === "release" && world.mutation.releasesNobody !== true) {
         this.bonds.release(effect.to, { group: "g", ballot: effect.ballot });
       }
@@ -159,6 +191,9 @@ class Sleeper {
 export class Sleepers {
   nowMs = 0;
   readonly random: Random;
+  /** Whether whoever sleeps is packed, and unpacked for each event. */
+  readonly packs: boolean;
+  readonly tailBytesMax: number;
   readonly #nodes: Sleeper[];
   readonly #cut = new Set<string>();
   #letters: { readonly atMs: number; readonly letter: Letter }[] = [];
@@ -170,6 +205,8 @@ export class Sleepers {
     readonly mutation: SleepMutation = {},
   ) {
     this.random = new Random(seed);
+    this.packs = mutation.unpacker !== undefined || seed % 2 === 1;
+    this.tailBytesMax = seed % 4 === 1 ? 4096 : 0;
     this.#nodes = names.map((name) => new Sleeper(this, name));
     const drift = this.random.chance(0.7) ? 0.1 : 0;
     for (const node of this.#nodes) node.rate = this.random.pick([1 - drift, 1, 1 + drift]);
@@ -184,11 +221,20 @@ export class Sleepers {
     if (!this.#calm && random.chance(0.2)) this.#letters.push({ atMs: delay(), letter });
   }
 
-  run(nightMs: number): void {
+  get nodes(): readonly Sleeper[] {
+    return this.#nodes;
+  }
+
+  /** Bad weather until then. */
+  stormUntil(nightMs: number): void {
     while (this.nowMs < nightMs) {
       if (this.random.chance(0.03)) this.#strike();
       this.#moment();
     }
+  }
+
+  run(nightMs: number): void {
+    this.stormUntil(nightMs);
     this.#calm = true;
     this.#cut.clear();
     this.#until("everybody sleeps", () => this.#nodes.every(({ core }) => core.asleep));

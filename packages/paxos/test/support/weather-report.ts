@@ -42,6 +42,8 @@ const expected = [
   "suffixes cut",
   "gaps reported",
   "ships",
+  "leaders packed",
+  "followers packed",
   "sent learn",
   "sent fetch",
   "sent resign",

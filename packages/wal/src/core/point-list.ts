@@ -23,15 +23,20 @@ export interface IndexPoint {
 }
 
 const width = 5;
+const shortMax = 8;
+
+/** Of lists without a point; never written to. */
+const noSegments: SegmentRef[] = [];
+const noNumbers: number[] = [];
 
 /**
  * A stream's points in the order of their sequences. Packed: with ten thousand busy streams each append makes a point, and as objects
  * they kept the garbage collector busy for a third of the time. Keeps the segments' counts right.
  */
 export class PointList {
-  readonly #segments: SegmentRef[] = [];
+  #segments = noSegments;
   /** For each point sequence, offset, entry, end and bytes. */
-  readonly #numbers: number[] = [];
+  #numbers = noNumbers;
 
   get length(): number {
     return this.#segments.length;
@@ -56,8 +61,14 @@ export class PointList {
   }
 
   push(sequence: number, segment: SegmentRef, offset: number, entry: number, end: number, bytes: number): void {
-    this.#segments.push(segment);
-    this.#numbers.push(sequence, offset, entry, end, bytes);
+    if (this.#segments.length < shortMax) {
+      // Most lists stay short. These get no more room than they need: `push` would make some for sixteen more.
+      this.#segments = this.#segments.concat(segment);
+      this.#numbers = this.#numbers.concat(sequence, offset, entry, end, bytes);
+    } else {
+      this.#segments.push(segment);
+      this.#numbers.push(sequence, offset, entry, end, bytes);
+    }
     segment.points++;
     segment.liveBytes += bytes;
   }
@@ -85,6 +96,11 @@ export class PointList {
       const segment = this.#segments[at] as SegmentRef;
       segment.points--;
       segment.liveBytes -= this.#numbers[at * width + 4] as number;
+    }
+    if (to - from === this.#segments.length) {
+      this.#segments = noSegments;
+      this.#numbers = noNumbers;
+      return;
     }
     this.#segments.splice(from, to - from);
     this.#numbers.splice(from * width, (to - from) * width);

@@ -183,7 +183,7 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     "promises although it has granted a lease",
     lease,
     groups.leases,
-    line("acceptor.ts", "return nowMs >= this.grantUntilMs || this.#grantedTo === candidate;", "return true;"),
+    line("grants.ts", "(nowMs >= this.untilMs || this.#to === candidate)", "true"),
   ),
   mutant("has one acceptor with a shorter lease than its leader counts on", lease, groups.leases, {
     options: (options) => ({ ...options, ...(options.nodeId === "a" ? {} : { leaseMs: 12 }) }),

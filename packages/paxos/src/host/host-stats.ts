@@ -1,0 +1,22 @@
+export interface GroupHostStats {
+  readonly groups: number;
+  readonly groupsLed: number;
+  readonly outstanding: number;
+  readonly commandsApplied: number;
+  /** Groups that sleep here: no messages, no timer. */
+  readonly groupsAsleep: number;
+  /** Those of them that have slept for a while: nothing is left of them in memory but some bytes. */
+  readonly groupsPacked: number;
+  /** In which they are kept, all together. */
+  readonly packedBytes: number;
+  /** Beats from node to node, one a heartbeat and node, whatever the number of groups. */
+  readonly beatsSent: number;
+  /** About single groups. */
+  readonly messagesSent: number;
+  readonly envelopesSent: number;
+  readonly messagesReceived: number;
+  /** Messages for groups that are not here. */
+  readonly messagesForNobody: number;
+  /** Envelopes or messages that could not be read. */
+  readonly messagesUnreadable: number;
+}

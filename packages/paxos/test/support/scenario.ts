@@ -81,7 +81,7 @@ export function runScenario({
   const sleep = random.fork("sleep");
   const bonded = sleeping ?? (mutation === undefined && sleep.chance(0.4));
   const sleepAfterMs = sleep.pick([0, 20, 100]);
-  const packs = bonded && random.fork("pack").chance(0.7);
+  const packs = bonded && random.fork("pack").chance(0.25);
   const retrying = random.fork("requests");
   const requests = asking ?? (mutation === undefined && retrying.chance(0.25));
   const observer = new Observer(names, mutation?.betrayal("everybody"));

@@ -80,17 +80,29 @@ async function entries(): Promise<number> {
   return [...chosen.values()].reduce((sum, slot) => sum + slot, 0);
 }
 
+/** What each of three costs at least: somebody may be elected meanwhile, and an election is an entry too. */
+async function entriesFor(run: (attempt: number) => Promise<unknown>): Promise<number> {
+  const costs: number[] = [];
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const before = await entries();
+    await run(attempt);
+    costs.push((await entries()) - before);
+  }
+  return Math.min(...costs);
+}
+
 test("items of one partition cost an entry there and one in the ledger, and without a token nothing else", async () => {
   await write("first", add("cost", 1), add("cost", 2));
-  const before = await entries();
-  await write("second", add("cost", 1), add("cost", 3), exists("cost", 2));
-  expect((await entries()) - before).toBe(2);
-  const answer = await call(single.store.router.port, "TransactWriteItems", {
-    TransactItems: [add("cost", 1), add("cost", 3)],
-  });
-  expect(answer.status).toBe(200);
-  expect((await entries()) - before).toBe(3);
-  expect(await values("cost")).toEqual([3, 1, 2]);
+  const withToken = (attempt: number) => write(`token-${attempt}`, add("cost", 1), add("cost", 3), exists("cost", 2));
+  expect(await entriesFor(withToken)).toBe(2);
+  const withoutToken = async () => {
+    const answer = await call(single.store.router.port, "TransactWriteItems", {
+      TransactItems: [add("cost", 1), add("cost", 3)],
+    });
+    expect(answer.status).toBe(200);
+  };
+  expect(await entriesFor(withoutToken)).toBe(1);
+  expect(await values("cost")).toEqual([7, 1, 6]);
 });
 
 const deaths: [Step, number][] = [

@@ -3,8 +3,9 @@ import type { CoreOptions, Members } from "../../../src/core/index.js";
 import type { Betrayal } from "./betrayal.js";
 import { Books } from "./books.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
-import { canNeverMatter, insert, messageText } from "./letters.js";
-import type { Reaction } from "./node-state.js";
+import { oneLease } from "./leases.js";
+import { canNeverMatter, insert, letterText } from "./letters.js";
+import { type Reaction, roleText } from "./node-state.js";
 import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
@@ -254,28 +255,20 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     return true;
   }
 
-  function leases(state: State): boolean | string {
-    for (let i = 0; i < count; i++) {
-      const holder = nodes.states.value(state[NODES + i] as number);
-      if (holder.leading === undefined || holder.leaseUntilMs <= nowOf(state, i)) continue;
-      for (let j = 0; j < count; j++) {
-        const { leading } = nodes.states.value(state[NODES + j] as number);
-        if (j === i || leading === undefined || ballotsOrder(leading, holder.leading) < 0) continue;
-        return `${names[j]} leads in ${ballotText(leading)} while ${names[i]} holds a lease`;
-      }
-    }
-    return true;
-  }
+  const leases = (state: State): boolean | string =>
+    oneLease(
+      names,
+      (node) => nodes.states.value(state[NODES + node] as number),
+      (node) => nowOf(state, node),
+    );
 
   function show(action: number): string {
     const kind = action % KINDS;
     const arg = Math.floor(action / KINDS);
     const name = names[arg] as string;
     switch (kind) {
-      case DELIVER: {
-        const { from, to, message } = nodes.letters.value(arg);
-        return `${names[from]} -> ${names[to]}: ${messageText(message)}`;
-      }
+      case DELIVER:
+        return letterText(names, nodes.letters.value(arg));
       case SYNC:
         return `${name}: a write becomes durable`;
       case CRASH:
@@ -296,12 +289,12 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   function showState(state: State): string {
     const ghost = books.value(state[GHOST] as number);
     const parts = names.map((name, i) => {
-      const { leading, standing, disk, log } = nodes.states.value(state[NODES + i] as number);
-      const role = leading ? ` leads ${ballotText(leading)}` : standing ? ` stands ${ballotText(standing)}` : "";
+      const node = nodes.states.value(state[NODES + i] as number);
+      const { disk, log } = node;
       const { promised, accepted, entries } = disk.state;
       const held = entries.map((entry) => ballotText(entry.ballot)).join(" ");
       const more = disk.pending.length > 0 ? `, ${disk.pending.length} not durable, log end ${log.length}` : "";
-      return `${name}${role} {promised ${ballotText(promised)}, accepted ${ballotText(accepted)}, log [${held}]${more}}`;
+      return `${name}${roleText(node)} {promised ${ballotText(promised)}, accepted ${ballotText(accepted)}, log [${held}]${more}}`;
     });
     const chosen = ghost.entries.map(({ entry }) => nodes.entries.value(entry - 1)).join("; ");
     return `${parts.join(" ")}${chosen === "" ? "" : ` chosen: ${chosen}`}`;

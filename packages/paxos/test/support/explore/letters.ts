@@ -1,7 +1,7 @@
 import type { Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
-import type { NodeState } from "./node-state.js";
+import type { Letter, NodeState } from "./node-state.js";
 
 /**
  * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
@@ -45,7 +45,7 @@ export function insert(state: number[], letter: number, from: number): void {
   state[at] = letter;
 }
 
-export function messageText(message: Message | Beat): string {
+function messageText(message: Message | Beat): string {
   const { type, ...rest } = message;
   const fields = Object.entries(rest).map(([key, value]) => {
     if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
@@ -55,3 +55,6 @@ export function messageText(message: Message | Beat): string {
   });
   return `${type} (${fields.join(", ")})`;
 }
+
+export const letterText = (names: readonly string[], { from, to, message }: Letter): string =>
+  `${names[from]} -> ${names[to]}: ${messageText(message)}`;

@@ -3,8 +3,9 @@ import type { CoreOptions } from "../../../src/core/index.js";
 import type { Betrayal } from "./betrayal.js";
 import { Books } from "./books.js";
 import { Calm } from "./calm.js";
-import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
-import { canNeverMatter, insert, messageText } from "./letters.js";
+import { ballotText, sameBallot } from "./disks.js";
+import { holdsLease, oneLease } from "./leases.js";
+import { canNeverMatter, insert, letterText } from "./letters.js";
 import {
   BEAT,
   CLOCKS,
@@ -20,7 +21,7 @@ import {
   RESIGN,
   TIMER,
 } from "./night-steps.js";
-import type { NodeState, Reaction } from "./node-state.js";
+import { type NodeState, type Reaction, roleText } from "./node-state.js";
 import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
 
@@ -241,23 +242,14 @@ export function nightModel(
     to(TIMER + KINDS * node, next);
   }
 
-  const holds = (state: Night, node: number) => {
-    const { leading, leaseUntilMs } = one(state, node);
-    return leading !== undefined && leaseUntilMs > nowMs(state, node);
-  };
+  const holds = (state: Night, node: number) => holdsLease(one(state, node), nowMs(state, node));
 
-  function leases(state: Night): boolean | string {
-    for (let i = 0; i < count; i++) {
-      if (!holds(state, i)) continue;
-      const { leading: held } = one(state, i);
-      for (let j = 0; j < count; j++) {
-        const { leading } = one(state, j);
-        if (j === i || held === undefined || leading === undefined || ballotsOrder(leading, held) < 0) continue;
-        return `${names[j]} leads in ${ballotText(leading)} while ${names[i]} holds a lease`;
-      }
-    }
-    return true;
-  }
+  const leases = (state: Night): boolean | string =>
+    oneLease(
+      names,
+      (node) => one(state, node),
+      (node) => nowMs(state, node),
+    );
 
   /** What was reported anywhere is held by everybody who may answer a read from its lease; and the read that was asked for saw what had been reported before. */
   function freshReads(state: Night): boolean | string {
@@ -278,10 +270,8 @@ export function nightModel(
     const [kind, arg] = [action % KINDS, Math.floor(action / KINDS)];
     const name = names[arg] as string;
     switch (kind) {
-      case DELIVER: {
-        const { from, to, message } = nodes.letters.value(arg);
-        return `${names[from]} -> ${names[to]}: ${messageText(message)}`;
-      }
+      case DELIVER:
+        return letterText(names, nodes.letters.value(arg));
       case CRASH:
         return `${name} crashes and comes back`;
       case TIMER:
@@ -310,8 +300,8 @@ export function nightModel(
 
   function showState(state: Night): string {
     const parts = names.map((name, node) => {
-      const { leading, standing, asleep, follows, closed, leaseUntilMs, wakeAtMs, disk } = one(state, node);
-      const role = leading ? ` leads ${ballotText(leading)}` : standing ? ` stands ${ballotText(standing)}` : "";
+      const found = one(state, node);
+      const { leading, asleep, follows, closed, leaseUntilMs, wakeAtMs, disk } = found;
       const more = [
         `at ${nowMs(state, node)}`,
         closed ? "closed" : asleep ? "asleep" : `due at ${wakeAtMs}`,
@@ -319,7 +309,7 @@ export function nightModel(
         ...(leading === undefined ? [] : [`lease until ${leaseUntilMs}`]),
         `promised ${ballotText(disk.state.promised)}`,
       ];
-      return `${name}${role} {${more.join(", ")}}`;
+      return `${name}${roleText(found)} {${more.join(", ")}}`;
     });
     return parts.join(" ");
   }
@@ -339,8 +329,7 @@ export function nightModel(
       state = next;
     }
     const isLate = (letter: number) => {
-      const { from, to, message } = nodes.letters.value(letter);
-      const text = `${names[from]} -> ${names[to]}: ${messageText(message)}`;
+      const text = letterText(names, nodes.letters.value(letter));
       return o.late?.some((late) => text.startsWith(late)) ?? true;
     };
     const letters = state.slice(LETTERS).filter(isLate);

@@ -1,6 +1,6 @@
 import type { Ballot, Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
-import type { Disk } from "./disks.js";
+import { ballotText, type Disk } from "./disks.js";
 
 export interface Letter {
   readonly from: number;
@@ -34,6 +34,12 @@ export interface NodeState {
   readonly spoken: Ballot;
   /** Set when what the node did is wrong by itself. */
   readonly wrong: string | undefined;
+}
+
+/** In what it leads or stands, if it does. */
+export function roleText({ leading, standing }: NodeState): string {
+  if (leading !== undefined) return ` leads ${ballotText(leading)}`;
+  return standing === undefined ? "" : ` stands ${ballotText(standing)}`;
 }
 
 /** What becomes of a node by one event. */

@@ -81,6 +81,11 @@ function join(partition: Uint8Array, sort: Uint8Array | undefined): ItemKey {
   return { hash, bytes };
 }
 
+/** With which an item's key begins: it says in which partition the item lies. */
+export function hashOfKey(key: Uint8Array): number {
+  return new DataView(key.buffer, key.byteOffset, key.byteLength).getUint32(0);
+}
+
 /** The key's attributes alone. @param bytes made by `itemKey` for this schema */
 export function decodeKey(schema: KeySchema, bytes: Uint8Array): Item {
   const partitionEnd = HEADER_BYTES + (((bytes[4] as number) << 8) | (bytes[5] as number));

@@ -2,18 +2,23 @@ import type { Backup } from "../api/control/backups.js";
 import type { GlobalIndex, TableRecord } from "../api/model.js";
 import type { PutWrite } from "../storage-node/command.js";
 
+/** Hashes from `hashFrom` (included) to `hashTo` (left out, at most 2^32). */
+export interface HashRange {
+  readonly hashFrom: number;
+  readonly hashTo: number;
+}
+
+export const holds = ({ hashFrom, hashTo }: HashRange, hash: number): boolean => hashFrom <= hash && hash < hashTo;
+
 /**
  * How the metadata lies in its own partition, and in memds, which is fed from it:
  * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
  * Of the same kind as a partition, but not found by its hash: `c/<partition>` one that is being filled with a part of another, `h/<partition>` one that was split.
  */
-export interface PartitionRecord {
+export interface PartitionRecord extends HashRange {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
   readonly partition: number;
   readonly tableId: string;
-  /** Hashes from `hashFrom` (included) to `hashTo` (left out, at most 2^32). */
-  readonly hashFrom: number;
-  readonly hashTo: number;
   /** Nodes that hold a replica: whom to ask. */
   readonly members: readonly string[];
   /** With which nodes its group was founded; absent: `members`. */

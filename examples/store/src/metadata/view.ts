@@ -1,6 +1,6 @@
 import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
-import { type BackupRecord, isLive, type PartitionRecord, ringIds, type TableEntry } from "./records.js";
+import { type BackupRecord, holds, isLive, type PartitionRecord, ringIds, type TableEntry } from "./records.js";
 
 export interface MetadataChange {
   readonly key: Uint8Array;
@@ -93,7 +93,7 @@ export class MetadataView {
 
   /** The partition of a table or index that holds a hash. */
   partitionAt(tableId: string, hash: number): PartitionRecord | undefined {
-    return this.partitionsOf(tableId).find(({ hashFrom, hashTo }) => hashFrom <= hash && hash < hashTo);
+    return this.partitionsOf(tableId).find((record) => holds(record, hash));
   }
 
   /** The table whose items, or whose index's entries, lie in a partition. */

@@ -2,6 +2,7 @@ import type { Admission, Limit } from "@evenkeel/admission-control";
 import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
 import { ApiError } from "../api/errors.js";
+import { hashOfKey } from "../api/keys.js";
 import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
@@ -240,10 +241,6 @@ function asStored(op: WriteOp): NodeWriteOp {
   if (op.kind !== "put") return op;
   const { item, ...rest } = op;
   return { ...rest, json: Buffer.from(JSON.stringify(item)), itemSizeBytes: itemBytes(item) };
-}
-
-function hashOfKey(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
 }
 
 /** Where a page begins: behind the last key, or at the end of the range that it comes from. */

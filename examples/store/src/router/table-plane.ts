@@ -129,12 +129,13 @@ export class TablePlane {
   }
 
   async sizes(table: TableRecord): Promise<TableSizes> {
-    const ofTable = await this.#partitionSizes(table);
+    const globals = table.globalIndexes ?? [];
+    const rings: Ring[] = [table, ...globals.map(({ indexId }) => ({ name: table.name, tableId: indexId }))];
+    const [ofTable = [], ...ofGlobals] = await Promise.all(rings.map((ring) => this.#partitionSizes(ring)));
     const indexes: Record<string, Sizes> = {};
     for (const { name, number } of table.localIndexes ?? [])
       indexes[name] = sumOf(ofTable.flatMap(({ locals }) => locals.find((local) => local.number === number) ?? []));
-    for (const { name, indexId } of table.globalIndexes ?? [])
-      indexes[name] = sumOf(await this.#partitionSizes({ name: table.name, tableId: indexId }));
+    for (const [i, { name }] of globals.entries()) indexes[name] = sumOf(ofGlobals[i] ?? []);
     return { ...sumOf(ofTable), indexes };
   }
 

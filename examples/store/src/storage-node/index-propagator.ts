@@ -2,7 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
-import type { PartitionRecord } from "../metadata/records.js";
+import { holds, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Write } from "./command.js";
 import { concernsIndexes, outboxBounds, seqOfOutboxKey } from "./global-index-keys.js";
@@ -226,7 +226,7 @@ export class IndexPropagator {
     const partitions = this.#options.partitionsOf(index.indexId);
     const put = (write: Write, name: string) => {
       const hash = Buffer.from(name.slice(0, 4), "latin1").readUInt32BE();
-      const target = partitions.find(({ hashFrom, hashTo }) => hashFrom <= hash && hash < hashTo);
+      const target = partitions.find((record) => holds(record, hash));
       if (target === undefined) throw new Error(`no partition of index ${index.name} (${index.indexId}) is known here`);
       const batch = batches.get(target.partition) ?? { target, writes: new Map<string, Write>() };
       batches.set(target.partition, batch);

@@ -144,9 +144,9 @@ export class Participant {
   async resolve({ transaction, committedAtMs }: ResolveRequest): Promise<number> {
     this.#writer.assertLeading();
     const held = this.locks.ofTransaction(transaction);
-    // Nothing was prepared when it was split; what is prepared since then is in its parts.
-    if (held.length === 0) this.#writer.assertWritable();
     if (held.length === 0) {
+      // Nothing was prepared when it was split; what is prepared since then is in its parts.
+      this.#writer.assertWritable();
       await this.#resolving.get(transaction);
       await this.#writer.confirm([]);
       return 0;

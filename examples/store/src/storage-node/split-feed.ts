@@ -1,4 +1,5 @@
-import { HASH_END } from "../metadata/records.js";
+import { hashOfKey } from "../api/keys.js";
+import { HASH_END, type HashRange, holds } from "../metadata/records.js";
 import type { LoggedEntry } from "./changes.js";
 import { decodeCommand, type Write, weightOfWrite } from "./command.js";
 import { ENDED_FROM, ENDED_TO } from "./ended-transaction.js";
@@ -17,11 +18,6 @@ export interface FillLimits {
 }
 
 const LIMITS: FillLimits = { itemsMax: 500, entriesMax: 1_000, bytesMax: 1024 * 1024 };
-
-export interface HashRange {
-  readonly hashFrom: number;
-  readonly hashTo: number;
-}
 
 /** From one state of a partition that is being filled to the next: only taken in the first, so that it is done once. */
 export interface FillStep {
@@ -106,7 +102,7 @@ async function followed(
   let { slot } = from;
   for await (const entry of changes.entries(from.slot + 1, through)) {
     for (const write of writesOf(entry)) {
-      if (isOwnKey(write.key) ? !isShared(write.key) : !isIn(range, write.key)) continue;
+      if (isOwnKey(write.key) ? !isShared(write.key) : !holds(range, hashOfKey(write.key))) continue;
       const { change: _, ...plain } = write;
       last.set(keyText(write.key), plain);
       bytes += weightOfWrite(plain);
@@ -138,8 +134,3 @@ function boundsOf({ hashFrom, hashTo }: HashRange): TreeRange {
 
 const isShared = (key: Uint8Array): boolean =>
   SHARED.some(({ from, to }) => from && to && Buffer.compare(from, key) <= 0 && Buffer.compare(key, to) < 0);
-
-function isIn({ hashFrom, hashTo }: HashRange, key: Uint8Array): boolean {
-  const hash = Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
-  return hashFrom <= hash && hash < hashTo;
-}

@@ -1,6 +1,7 @@
+import { hashOfKey } from "../api/keys.js";
+import type { HashRange } from "../metadata/records.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
-import type { HashRange } from "./split-feed.js";
 
 /** Items looked at in one turn, and how long others then have. */
 const ITEMS_A_TURN = 1_000;
@@ -34,7 +35,7 @@ export async function middleOf(
         next = Uint8Array.from(key);
         break;
       }
-      const hash = Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(0);
+      const hash = hashOfKey(key);
       const i = Math.floor(((hash - hashFrom) * RANGES) / (hashTo - hashFrom));
       byRange[i] = (byRange[i] ?? 0) + key.length + value.json.length;
     }

@@ -1,12 +1,10 @@
+import { hashOfKey } from "../api/keys.js";
+import type { HashRange } from "../metadata/records.js";
+
 /** Into so many ranges of hashes a partition is told apart when it is looked for where its use halves. */
 const RANGES = 256;
 
 export type Direction = "read" | "write";
-
-export interface UsageRange {
-  readonly hashFrom: number;
-  readonly hashTo: number;
-}
 
 export interface UsageLimits {
   /** Seconds that have to be as busy. */
@@ -33,7 +31,7 @@ interface Second {
  * nothing at all where none has been near one.
  */
 export class Usage {
-  readonly #range: UsageRange;
+  readonly #range: HashRange;
   readonly #limits: UsageLimits;
   readonly #now: () => number;
   /** Of each direction: the last seconds that were near the limit, oldest first, and the one that runs. */
@@ -41,7 +39,7 @@ export class Usage {
   readonly #running: Record<Direction, Second>;
 
   /** @param now monotonic, in milliseconds */
-  constructor(range: UsageRange, limits: UsageLimits, now: () => number = () => performance.now()) {
+  constructor(range: HashRange, limits: UsageLimits, now: () => number = () => performance.now()) {
     this.#range = range;
     this.#limits = limits;
     this.#now = now;
@@ -55,7 +53,7 @@ export class Usage {
     let second = this.#running[direction];
     if (second.at !== at) second = this.#next(direction, at);
     second.units += units;
-    const hash = key.length < 4 ? 0 : new DataView(key.buffer, key.byteOffset, 4).getUint32(0);
+    const hash = key.length < 4 ? 0 : hashOfKey(key);
     const { hashFrom, hashTo } = this.#range;
     const range = Math.floor(((hash - hashFrom) * RANGES) / (hashTo - hashFrom));
     const i = Math.min(Math.max(range, 0), RANGES - 1);

@@ -1,5 +1,5 @@
 import type { TableRecord } from "../api/model.js";
-import type { PartitionRecord } from "../metadata/records.js";
+import { holds, type PartitionRecord } from "../metadata/records.js";
 import type { AtOnceResult } from "../storage-node/at-once.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { Action, Reach } from "./coordinator.js";
@@ -54,5 +54,3 @@ export async function abandonAtAll(reach: Reached, parts: readonly Part[], trans
 
 const abandonAt = (reach: Reached, record: PartitionRecord, transaction: string) =>
   reach.call(record, "abandon", { partition: record.partition, transaction });
-
-const holds = ({ hashFrom, hashTo }: PartitionRecord, hash: number): boolean => hash >= hashFrom && hash < hashTo;

@@ -1,5 +1,5 @@
 import type { TableRecord } from "../api/model.js";
-import type { PartitionRecord } from "../metadata/records.js";
+import { holds, type PartitionRecord } from "../metadata/records.js";
 import type { Reach } from "./coordinator.js";
 
 /** One of several keys of a table that are asked about together, wherever they lie. */
@@ -23,7 +23,7 @@ export async function atPartitions<T>(
   let left = places;
   for (let first = left[0]; first !== undefined; first = left[0]) {
     const one = await reach.atPartition(table, first.hash, async (record) => {
-      const isHere = ({ hash }: Place): boolean => record.hashFrom <= hash && hash < record.hashTo;
+      const isHere = ({ hash }: Place): boolean => holds(record, hash);
       const at = left.filter(isHere).map((place) => place.at);
       return { at, result: await use(record, at), rest: left.filter((place) => !isHere(place)) };
     });

@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import { hashOfKey } from "../api/keys.js";
 import { TOKEN_VALID_MS } from "../api/transactions.js";
 import { Rounds } from "../control/rounds.js";
 import type { PartitionRecord } from "../metadata/records.js";
@@ -73,7 +74,7 @@ export class Recovery {
     // By its key: the partition where the record was written may have been split.
     const { view } = this.#options;
     const tableId = view.tables.get(LEDGER_TABLE)?.tableId;
-    const hash = Buffer.from(ledger.key).readUInt32BE(0);
+    const hash = hashOfKey(ledger.key);
     const place = tableId === undefined ? undefined : view.partitionAt(tableId, hash);
     if (place === undefined) return;
     const committed = await cancel(this.#writeTo(place, ledger.key), transaction);

@@ -38,8 +38,10 @@ function equalSets(a: readonly string[], b: readonly string[]): boolean {
 const knownMembers = new WeakMap<readonly string[], ReadonlySet<string>>();
 
 function membersOf(set: readonly string[]): ReadonlySet<string> {
-  let members = knownMembers.get(set);
-  if (members === undefined) knownMembers.set(set, (members = new Set(set)));
+  const known = knownMembers.get(set);
+  if (known !== undefined) return known;
+  const members = new Set(set);
+  knownMembers.set(set, members);
   return members;
 }
 

@@ -81,8 +81,10 @@ function beginsWith(value: AttributeValue | undefined, search: AttributeValue | 
 const knownBytes = new WeakMap<AttributeValue, Uint8Array>();
 
 function bytesOf(value: { B: string }): Uint8Array {
-  let bytes = knownBytes.get(value);
-  if (bytes === undefined) knownBytes.set(value, (bytes = decodeBase64(value.B)));
+  const known = knownBytes.get(value);
+  if (known !== undefined) return known;
+  const bytes = decodeBase64(value.B);
+  knownBytes.set(value, bytes);
   return bytes;
 }
 

@@ -53,10 +53,14 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
  */
 export function writtenBytes(actions: readonly UpdateAction[]): number {
   let bytes = 0;
+  const known = new Map<AttributeValue, number>();
   const add = (value: UpdateValue): void => {
     if (bytes > ITEM_BYTES_MAX) return;
-    if (value.kind === "value") bytes += valueBytes(value.value);
-    else if (value.kind === "if-not-exists") add(value.otherwise);
+    if (value.kind === "value") {
+      const weight = known.get(value.value) ?? valueBytes(value.value);
+      known.set(value.value, weight);
+      bytes += weight;
+    } else if (value.kind === "if-not-exists") add(value.otherwise);
     else if ("left" in value) {
       add(value.left);
       add(value.right);

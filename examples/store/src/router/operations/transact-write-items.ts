@@ -11,7 +11,13 @@ import {
   type TransactWriteItemsRequest,
 } from "../../api/requests/transactions.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
-import { cancelled, canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
+import {
+  cancelled,
+  canonicalText,
+  TRANSACTION_BYTES_MAX,
+  transactReadUnits,
+  transactWriteUnits,
+} from "../../api/transactions.js";
 import { writtenBytes } from "../../api/update.js";
 import { checkItem } from "../../api/value-check.js";
 import type { TransactWriteOutcome } from "../backend.js";

@@ -90,11 +90,15 @@ describe("a definition", () => {
   const element = (AttributeName: string, KeyType: string) => ({ AttributeName, KeyType });
   const attribute = (AttributeName: string, AttributeType: string) => ({ AttributeName, AttributeType });
   it.each<[string, object, string]>([
-    ["no name", { TableName: undefined }, "The parameter 'TableName' is required but was not present in the request"],
+    [
+      "no name",
+      { TableName: undefined },
+      "1 validation error detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null",
+    ],
     [
       "a short name",
       { TableName: "ab" },
-      "TableName must be at least 3 characters long and at most 255 characters long",
+      "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3",
     ],
     [
       "a name with a space",

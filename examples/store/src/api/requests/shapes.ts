@@ -24,7 +24,13 @@ interface Lengths {
 
 export type Shape = Common &
   (
-    | (Lengths & { readonly type: "string"; readonly pattern?: RegExp; readonly oneOf?: readonly string[] })
+    | (Lengths & {
+        readonly type: "string";
+        readonly pattern?: RegExp;
+        readonly oneOf?: readonly string[];
+        /** A table, which may be called by its ARN as well, of whatever region and account: there is one of each here. */
+        readonly table?: true;
+      })
     | { readonly type: "integer"; readonly wire: "Integer" | "Long"; readonly min?: number; readonly max?: number }
     | { readonly type: "timestamp" }
     | { readonly type: "boolean" }
@@ -76,7 +82,7 @@ export function checkRequest(shape: StructureShape, request: unknown): Record<st
 function deserialize(shape: Shape, value: unknown): unknown {
   switch (shape.type) {
     case "string":
-      return string(value);
+      return shape.table === undefined ? string(value) : nameWithin(string(value));
     case "boolean":
       return boolean(value);
     case "timestamp":
@@ -111,6 +117,12 @@ function deserialize(shape: Shape, value: unknown): unknown {
     case "unsupported":
       return value;
   }
+}
+
+const TABLE_ARN = /^arn:[^:]+:dynamodb:[^:]*:\d*:table\/([a-zA-Z0-9_.-]+)$/;
+
+function nameWithin(nameOrArn: string): string {
+  return TABLE_ARN.exec(nameOrArn)?.[1] ?? nameOrArn;
 }
 
 function array(value: unknown): unknown[] {

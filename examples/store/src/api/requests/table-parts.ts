@@ -11,7 +11,7 @@ export interface ThroughputRequest {
   WriteCapacityUnits: number;
 }
 
-const name = { type: "string", lengthMax: 255, pattern: /^[a-zA-Z0-9_.-]+$/ } as const;
+const name = { type: "string", table: true, lengthMax: 255, pattern: /^[a-zA-Z0-9_.-]+$/ } as const;
 
 /** Where one is made, or asked about. */
 export const optionalTableName: Shape = { ...name, lengthMin: 3 };

@@ -193,7 +193,9 @@ test("tables are called by their names, or by their ARNs", async () => {
   expect(Item).toEqual({ ...key, named: { S: "by ARN" } });
   const { Table } = (await call(h.port, "DescribeTable", { TableName })).json();
   expect(Table).toMatchObject({ TableName: T });
-  expect(await said("GetItem", { TableName: `${TableName}/index/x`, Key: key })).toContain("regular expression pattern");
+  expect(await said("GetItem", { TableName: `${TableName}/index/x`, Key: key })).toContain(
+    "regular expression pattern",
+  );
 });
 
 test.each(["BatchGetItem", "BatchWriteItem"])("%s of nothing is told by the member's name", async (operation) => {

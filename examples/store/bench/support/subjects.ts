@@ -6,15 +6,18 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ProcessCpu, processTree, totalUs, usedBetween } from "./cpu.js";
-import { HOST, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
+import { type Answer, HOST, ITEMS, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
 
-/** A server under test: starts on a free port, holds `ITEMS` items, stops. */
+/** A server under test: starts on a free port, holds so many items, stops. */
 export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
   start(): Promise<void>;
   /** `cpu`: what the server's processes used of the processors, in microseconds an operation; 0 where there is no /proc. */
   load(load: Load): Promise<LoadFigures & { readonly cpu: number; readonly processes: readonly ProcessCpu[] }>;
+  answers(load: Load & { readonly rate: number }): Promise<Answer[]>;
+  /** Its processes, the first one first; empty where there is no /proc. */
+  processes(): ProcessCpu[];
   stop(): Promise<void>;
 }
 
@@ -30,7 +33,7 @@ function resolved(resolve: () => string): string | undefined {
   }
 }
 
-function server(note: string, launch: Launch | undefined, missing: string): ServerUnderTest {
+function server(note: string, launch: Launch | undefined, missing: string, items: number): ServerUnderTest {
   let users = 0;
   let opening: Promise<void> | undefined;
   let child: ChildProcess | undefined;
@@ -42,7 +45,7 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
     const port = await freePort();
     child = launch?.(port, dir);
     await answers(port, child);
-    loader = new Loader(port);
+    loader = new Loader(port, items);
     await loader.fill();
   }
 
@@ -62,6 +65,8 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
       const processes = usedBetween(before, processTree(pid));
       return { ...figures, cpu: totalUs(processes) / figures.operations, processes };
     },
+    answers: (load) => (loader as Loader).answers(load),
+    processes: () => processTree(child?.pid ?? 0),
     async stop() {
       if (--users > 0) return;
       opening = undefined;
@@ -106,7 +111,7 @@ const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.jso
 const quiet: SpawnOptions = { stdio: "ignore" };
 
 /** This store, with so many partitions a table, or as many as it takes by itself. Where EVENKEEL_CPU_PROFILES names a directory, each process leaves its profile there. */
-export function storeServer(partitions?: number): ServerUnderTest {
+export function storeServer(partitions?: number, items = ITEMS): ServerUnderTest {
   const profiles = process.env.EVENKEEL_CPU_PROFILES;
   const node = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
   const options = partitions === undefined ? [] : ["--partitions", String(partitions)];
@@ -116,11 +121,13 @@ export function storeServer(partitions?: number): ServerUnderTest {
       ? (port, dir) => spawn(process.execPath, [...node, cli, "--port", String(port), "--data", dir, ...options], quiet)
       : undefined,
     "not built: run `npm run build` first",
+    items,
   );
 }
 
-export const servers: Readonly<Record<string, ServerUnderTest>> = {
-  evenkeel: storeServer(),
+/** This store and its peers, each with so many items. */
+export const serversOf = (items: number): Readonly<Record<string, ServerUnderTest>> => ({
+  evenkeel: storeServer(undefined, items),
   "dynalite (memory)": server(
     "one copy, in memory, nothing on disk",
     dynalite === undefined
@@ -128,6 +135,7 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
       : (port) =>
           spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0"], quiet),
     "dynalite is not installed",
+    items,
   ),
   "dynalite (disk)": server(
     "one copy, LevelDB on disk, no sync before the answer",
@@ -140,6 +148,7 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
             quiet,
           ),
     "dynalite is not installed",
+    items,
   ),
   "dynoxide (disk)": server(
     "one copy, SQLite on disk, fsync before the answer",
@@ -148,5 +157,8 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
       : (port, dir) =>
           spawn(dynoxide, ["--host", HOST, "--port", String(port), "--db-path", join(dir, "dynoxide.db")], quiet),
     "@dynoxide/linux-x64 is for Linux on x64",
+    items,
   ),
-};
+});
+
+export const servers = serversOf(ITEMS);

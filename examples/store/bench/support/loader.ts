@@ -52,15 +52,20 @@ export class Loader {
     return (await this.#ask({ work: load.rate === undefined ? "closed" : "open", ...load })) as LoadFigures;
   }
 
+  /** What each operation took, in milliseconds: for who puts several loads together. */
+  async times(load: Load & { readonly rate: number }): Promise<readonly number[]> {
+    return ((await this.#ask({ work: "open", times: true, ...load })) as { times: readonly number[] }).times;
+  }
+
   stop(): void {
     this.#process.kill();
   }
 
-  #ask(message: Record<string, unknown>): Promise<Record<string, number>> {
+  #ask(message: Record<string, unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const ended = (code: number | null) => reject(new Error(`the loader ended with ${code}`));
       this.#process.once("exit", ended);
-      this.#process.once("message", (answer: { result?: Record<string, number>; error?: string }) => {
+      this.#process.once("message", (answer: { result?: unknown; error?: string }) => {
         this.#process.off("exit", ended);
         if (answer.result === undefined) reject(new Error(answer.error));
         else resolve(answer.result);

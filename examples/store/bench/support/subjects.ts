@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ProcessCpu, processTree, totalUs, usedBetween } from "./cpu.js";
-import { HOST, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
+import { type Answer, HOST, ITEMS, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
 
 /**
  * For so long a server is loaded with what is to be measured before its first turn, the same for all: until its code is compiled. A store in Node.js does less than
@@ -14,7 +14,7 @@ import { HOST, type Load, Loader, type LoadFigures, storeRoot } from "./loader.j
  */
 export const WARM_SECONDS = 8;
 
-/** A server under test: starts on a free port, holds `ITEMS` items, stops. */
+/** A server under test: starts on a free port, holds so many items, stops. */
 export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
@@ -24,6 +24,9 @@ export interface ServerUnderTest {
   start(workload: Pick<Load, "readShare" | "clients">): Promise<void>;
   /** `cpu`: what the server's processes used of the processors, in microseconds an operation; 0 where there is no /proc. */
   load(load: Load): Promise<LoadFigures & { readonly cpu: number; readonly processes: readonly ProcessCpu[] }>;
+  answers(load: Load & { readonly rate: number }): Promise<Answer[]>;
+  /** Its processes, the first one first; empty where there is no /proc. */
+  processes(): ProcessCpu[];
   stop(): Promise<void>;
 }
 
@@ -39,7 +42,7 @@ function resolved(resolve: () => string): string | undefined {
   }
 }
 
-function server(note: string, launch: Launch | undefined, missing: string): ServerUnderTest {
+function server(note: string, launch: Launch | undefined, missing: string, items: number): ServerUnderTest {
   let users = 0;
   let opening: Promise<void> | undefined;
   const warmed = new Set<number>();
@@ -53,7 +56,7 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
     child = launch?.(port, dir);
     process.once("exit", leaveNothing);
     await answers(port, child);
-    loader = new Loader(port);
+    loader = new Loader(port, items);
     await loader.fill();
   }
 
@@ -83,6 +86,8 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
       const processes = usedBetween(before, processTree(pid));
       return { ...figures, cpu: totalUs(processes) / figures.operations, processes };
     },
+    answers: (load) => (loader as Loader).answers(load),
+    processes: () => processTree(child?.pid ?? 0),
     async stop() {
       if (--users > 0) return;
       process.off("exit", leaveNothing);
@@ -127,7 +132,7 @@ const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.jso
 const quiet: SpawnOptions = { stdio: "ignore" };
 
 /** This store, with so many partitions a table, or as many as it takes by itself. Where EVENKEEL_CPU_PROFILES names a directory, each process leaves its profile there. */
-export function storeServer(partitions?: number): ServerUnderTest {
+export function storeServer(partitions?: number, items = ITEMS): ServerUnderTest {
   const profiles = process.env.EVENKEEL_CPU_PROFILES;
   const node = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
   const options = partitions === undefined ? [] : ["--partitions", String(partitions)];
@@ -137,11 +142,13 @@ export function storeServer(partitions?: number): ServerUnderTest {
       ? (port, dir) => spawn(process.execPath, [...node, cli, "--port", String(port), "--data", dir, ...options], quiet)
       : undefined,
     "not built: run `npm run build` first",
+    items,
   );
 }
 
-export const servers: Readonly<Record<string, ServerUnderTest>> = {
-  evenkeel: storeServer(),
+/** This store and its peers, each with so many items. */
+export const serversOf = (items: number): Readonly<Record<string, ServerUnderTest>> => ({
+  evenkeel: storeServer(undefined, items),
   "dynalite (memory)": server(
     "one copy, in memory, nothing on disk",
     dynalite === undefined
@@ -149,6 +156,7 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
       : (port) =>
           spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0"], quiet),
     "dynalite is not installed",
+    items,
   ),
   "dynalite (disk)": server(
     "one copy, LevelDB on disk, no sync before the answer",
@@ -161,6 +169,7 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
             quiet,
           ),
     "dynalite is not installed",
+    items,
   ),
   "dynoxide (disk)": server(
     "one copy, SQLite on disk, fsync before the answer",
@@ -169,5 +178,8 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
       : (port, dir) =>
           spawn(dynoxide, ["--host", HOST, "--port", String(port), "--db-path", join(dir, "dynoxide.db")], quiet),
     "@dynoxide/linux-x64 is for Linux on x64",
+    items,
   ),
-};
+});
+
+export const servers = serversOf(ITEMS);

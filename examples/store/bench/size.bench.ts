@@ -35,11 +35,12 @@ function subject(name: string): Subject {
   const bySize = sizes.map((items) => [items, serversOf(items)[name] as ServerUnderTest] as const);
   const { note, skip } = (bySize[0] as (typeof bySize)[number])[1];
   const left = name !== "evenkeel" && !IS_WHOLE ? "beside peers with EVENKEEL_BENCH_ITEMS=1000000" : skip;
+  if (left === undefined) for (const [, server] of bySize) server.expectUser();
   return {
     note,
     ...(left === undefined ? {} : { skip: left }),
     async open() {
-      for (const [, server] of bySize) await server.start();
+      for (const [, server] of bySize) await server.start({ readShare: 0.5, clients: CLIENTS });
     },
     async run() {
       const answers = new Map<number, Answer[]>(sizes.map((items) => [items, []]));

@@ -1,5 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
@@ -8,11 +8,20 @@ import { join } from "node:path";
 import { type ProcessCpu, processTree, totalUs, usedBetween } from "./cpu.js";
 import { type Answer, HOST, ITEMS, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
 
+/**
+ * For so long a server is loaded with what is to be measured before its first turn, the same for all: until its code is compiled. A store in Node.js does less than
+ * half of what it can in its first seconds, and a figure from then tells of the compiler.
+ */
+export const WARM_SECONDS = 8;
+
 /** A server under test: starts on a free port, holds so many items, stops. */
 export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
-  start(): Promise<void>;
+  /** One more bench of this file will start it and stop it. All of them load the same processes, which end with the last one. */
+  expectUser(): void;
+  /** Resolves when it has answered `WARM_SECONDS` of this workload, now or for an earlier bench. */
+  start(workload: Pick<Load, "readShare" | "clients">): Promise<void>;
   /** `cpu`: what the server's processes used of the processors, in microseconds an operation; 0 where there is no /proc. */
   load(load: Load): Promise<LoadFigures & { readonly cpu: number; readonly processes: readonly ProcessCpu[] }>;
   answers(load: Load & { readonly rate: number }): Promise<Answer[]>;
@@ -36,6 +45,7 @@ function resolved(resolve: () => string): string | undefined {
 function server(note: string, launch: Launch | undefined, missing: string, items: number): ServerUnderTest {
   let users = 0;
   let opening: Promise<void> | undefined;
+  const warmed = new Set<number>();
   let child: ChildProcess | undefined;
   let loader: Loader | undefined;
   let dir = "";
@@ -44,19 +54,30 @@ function server(note: string, launch: Launch | undefined, missing: string, items
     dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
     const port = await freePort();
     child = launch?.(port, dir);
+    process.once("exit", leaveNothing);
     await answers(port, child);
     loader = new Loader(port, items);
     await loader.fill();
   }
 
+  /** Where a bench fails, nobody comes to stop it. */
+  function leaveNothing(): void {
+    child?.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true });
+  }
+
   return {
     note,
     ...(launch === undefined ? { skip: missing } : {}),
-    // The benches of one file take turns over the same servers, so that data and caches are as warm for all of them.
-    async start() {
+    expectUser() {
       users++;
+    },
+    async start({ readShare, clients }) {
       opening ??= open();
       await opening;
+      if (warmed.has(readShare)) return;
+      warmed.add(readShare);
+      await (loader as Loader).load({ readShare, clients, seconds: WARM_SECONDS });
     },
     async load(load) {
       const pid = child?.pid ?? 0;
@@ -69,7 +90,7 @@ function server(note: string, launch: Launch | undefined, missing: string, items
     processes: () => processTree(child?.pid ?? 0),
     async stop() {
       if (--users > 0) return;
-      opening = undefined;
+      process.off("exit", leaveNothing);
       loader?.stop();
       if (child !== undefined) {
         const gone = new Promise((resolve) => child?.once("exit", resolve));

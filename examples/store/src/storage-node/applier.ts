@@ -1,7 +1,8 @@
 import type { Move, Replica } from "./replica.js";
 import type { PreparedPut, Tree, TreeWrite } from "./tree.js";
 
-const OPERATIONS_PER_COMMIT_MAX = 5_000;
+/** What has gathered meanwhile goes in several transactions, one after the other: each of them is put together in one turn of the event loop. */
+const OPERATIONS_PER_COMMIT_MAX = 1_000;
 /**
  * Each transaction costs a sync of the tree's file on the disk that the log syncs on, and a copy of every page that it touches: few large ones, and the log
  * keeps its pace. A restart replays no more than what gathers here.

@@ -66,7 +66,13 @@ async function refused(error: unknown): Promise<never> {
   throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
 }
 
-const REMOVED_AT_ONCE_MAX = 5_000;
+/** In one transaction: a turn of the event loop of well below a millisecond. Then others have as long as it took. */
+const REMOVED_AT_ONCE_MAX = 200;
+/**
+ * Addresses set aside for the file, not memory: one that outgrows what is set aside is mapped anew at another place, while the old mapping stays; every page is then faulted in once
+ * more, and counts twice in the process's size. Elsewhere than here a file may be made as long as its mapping.
+ */
+const MAP_BYTES = process.platform === "linux" || process.platform === "darwin" ? 64 * 1024 ** 3 : undefined;
 
 function appliedKey(partition: number): Buffer {
   const key = Buffer.alloc(5);
@@ -110,6 +116,7 @@ export class Tree {
         pageSize: 8192,
         safeRestore: true,
         maxReaders: 512,
+        ...(MAP_BYTES !== undefined && { mapSize: MAP_BYTES }),
       } as Parameters<typeof open>[0] & { path: string }) as RootDatabase<Buffer, Buffer>,
     );
   }
@@ -247,12 +254,16 @@ export class Tree {
   }
 
   async #removeSome(area: Area, partition: number): Promise<boolean> {
+    const began = performance.now();
     const start = treeKey(area, partition, new Uint8Array(0));
     const keys = [...this.#db.getKeys({ start, end: partitionEnd(area, partition), limit: REMOVED_AT_ONCE_MAX })];
     if (keys.length === 0) return false;
     await this.#db.batch(() => {
       for (const key of keys) void this.#db.remove(Buffer.from(key));
     });
+    if (keys.length < REMOVED_AT_ONCE_MAX) return false;
+    const pauseMs = performance.now() - began;
+    await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
     return true;
   }
 

@@ -7,7 +7,7 @@ import { type GroupName, groups } from "./support/explore/groups.js";
  * Every interleaving of small groups of the shipped core, more than a million distinct states together.
  * `npm run explore -w @evenkeel/paxos -- --group reigns --states 50000000` goes further.
  */
-describe("every interleaving", { timeout: 120_000 }, () => {
+describe("every interleaving", { timeout: 900_000 }, () => {
   const look = (name: GroupName, statesMax: number): Exploration<readonly number[], number> => {
     const explored = explore(groupModel(groups[name]), { statesMax });
     expect(explored.verdict === "violation" ? explored.trace : "").toBe("");

@@ -14,7 +14,7 @@ describe("one link that fails, one way or both, for good or flapping, loses ever
       [...kinds].filter((kind) => end.test(kind)),
     );
     expect([asked?.length, asleep?.length]).toEqual([12, 12]);
-  }, 60_000);
+  }, 600_000);
 });
 
 describe("a node that hears nobody, or that nobody hears", () => {
@@ -25,5 +25,5 @@ describe("a node that hears nobody, or that nobody hears", () => {
     forEachSeed({ count: half, replay }, (seed) => void kinds.add(runHalfDeath(seed)));
     // Leader or follower, deaf or mute; followers now and then, too.
     expect(kinds.size).toBe(6);
-  }, 60_000);
+  }, 600_000);
 });

@@ -17,7 +17,7 @@ describe("three replicas in bad weather", () => {
   it.skipIf(only !== undefined)(
     `${half} seeds: linearizable, one value a slot, promises kept, one lease, and writes go on afterwards`,
     () => weather(1),
-    300_000,
+    900_000,
   );
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {

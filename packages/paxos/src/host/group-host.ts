@@ -19,6 +19,7 @@ import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import type { GroupHostStats } from "./host-stats.js";
 import type { JoinOptions } from "./join-options.js";
+import { inOneMicrotask } from "./microtask.js";
 import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
@@ -114,6 +115,7 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
+      soon: inOneMicrotask(),
       plan: (replica) => this.#agenda.plan(replica, replica.wakeAtMs),
       due: (replica) => {
         this.#due.add(replica);

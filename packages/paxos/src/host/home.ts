@@ -29,6 +29,8 @@ export interface ReplicaHome {
   know(nodes: readonly string[]): void;
   /** Has `tick` called when its `wakeAtMs` comes, at the latest. */
   plan(replica: Replica<unknown>): void;
+  /** Calls it behind everything that the log or whoever else calls back just now has to say: what that was about is told to each group once. */
+  soon(tell: () => void): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }

@@ -88,6 +88,7 @@ export class Replica<R> {
     this.callers = new Callers(ids, home.settings, leadershipOf(core), parts.listeners);
     this.#writer = new Writer(
       storage,
+      (tell) => home.soon(tell),
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );

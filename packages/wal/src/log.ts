@@ -4,7 +4,7 @@ import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
 import type { StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
-import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
+import { type WalFile, type WalFileSystem, writeAll, writeAllSynced } from "./fs/file-system.js";
 import type { MarkFile } from "./mark-file.js";
 import { Packing } from "./packing.js";
 import { PendingBatch } from "./pending-batch.js";
@@ -50,12 +50,17 @@ export class Log {
   #batchBytes = 0;
   #file: WalFile;
   #queue: PendingBatch[] = [];
-  #pumping: Promise<void> | undefined;
+  /** A turn is due or under way. */
+  #busy = false;
+  /** Who waits until it is not. */
+  #idle: (() => void)[] = [];
   #markTimer: NodeJS.Timeout | undefined;
   #markDue = false;
   #committing: PendingBatch | undefined;
   /** Whether the active segment holds more than its checkpoint. A batch larger than a segment gets one of its own, which is then longer. */
   #hasRecords = true;
+  /** Zeros have been written that no sync has covered: the next one is to be of the whole file, or each batch would have to allocate its own piece of it. */
+  #zerosAhead = false;
   #closed = false;
   #room: (() => void)[] = [];
   /** Called when nothing more will become durable: the log was poisoned, or closed. */
@@ -151,27 +156,31 @@ export class Log {
   }
 
   #pump(): void {
-    if (this.#pumping !== undefined) return;
-    this.#pumping = this.#run().finally(() => {
-      this.#pumping = undefined;
-      if (this.#queue.length > 0 || this.#markDue) this.#pump();
-    });
+    if (this.#busy) return;
+    this.#busy = true;
+    // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
+    setImmediate(this.#turn);
   }
 
-  async #run(): Promise<void> {
-    try {
-      for (;;) {
-        // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
-        await new Promise((resolve) => setImmediate(resolve));
-        // Also while there is always more to do: each batch vouches for those before it, but not once the whole end of the file is gone.
-        if (this.#markDue) await this.#writeMark();
-        const batch = this.#queue.shift();
-        if (batch === undefined) return;
-        await this.#commit(batch);
-      }
-    } catch (cause) {
+  readonly #turn = (): void => {
+    void this.#next().then(this.#rest, (cause: unknown) => {
       this.#poison(cause);
-    }
+      this.#rest();
+    });
+  };
+
+  /** A lone append ends here: another turn only to find that there is nothing to do would cost as much again as the rest of its way through this file. */
+  readonly #rest = (): void => {
+    this.#busy = false;
+    if (this.#queue.length > 0 || this.#markDue) this.#pump();
+    else for (const resolve of this.#idle.splice(0)) resolve();
+  };
+
+  #next(): Promise<void> {
+    // Also while there is always more to do: each batch vouches for those before it, but not once the whole end of the file is gone.
+    if (this.#markDue) return this.#writeMark().then(() => this.#next());
+    const batch = this.#queue.shift();
+    return batch === undefined ? Promise.resolve() : this.#commit(batch);
   }
 
   async #commit(batch: PendingBatch): Promise<void> {
@@ -223,8 +232,13 @@ export class Log {
       payloadCrc,
     };
     const name = sealBatch(sealed, fields, segment.place, offset, crc);
-    await writeAll(this.#file, bytes, offset);
-    await this.#file.sync();
+    if (this.#zerosAhead) {
+      await writeAll(this.#file, bytes, offset);
+      await this.#file.sync();
+      this.#zerosAhead = false;
+    } else {
+      await writeAllSynced(this.#file, bytes, offset);
+    }
     segment.end = offset + sealed.length;
     segment.filledTo = Math.max(segment.filledTo, offset + bytes.length);
     this.durableBatch = number;
@@ -238,6 +252,7 @@ export class Log {
     const next = await this.segments.takeNext();
     const old = this.#file;
     this.#file = next.file;
+    this.#zerosAhead = false;
     await old.close();
     this.segments.list.push(next.segment);
     await this.writeCheckpoint();
@@ -266,6 +281,7 @@ export class Log {
     if (segment.filledTo - segment.end > 2 * batchBytes + fillAheadBytes || segment.filledTo >= segmentBytes) return;
     const to = Math.min(segment.filledTo + Math.min(segment.filledTo, fillStepBytesMax), segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
+    this.#zerosAhead = true;
     segment.filledTo = to;
   }
 
@@ -317,7 +333,7 @@ export class Log {
     clearTimeout(this.#markTimer);
     this.#packing.stop();
     await this.carrier.stop();
-    while (this.#pumping !== undefined) await this.#pumping;
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     const failures: unknown[] = [];
     const parts = [() => this.segments.close(), () => this.#file.close(), () => this.#marks.close()];
     if (this.poisoned === undefined) parts.unshift(() => this.#writeMark());

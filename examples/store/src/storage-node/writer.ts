@@ -11,6 +11,7 @@ import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled, wasSplit } from "./paxos-errors.js";
+import { type Pending, PendingWrites } from "./pending-writes.js";
 import type { Replica } from "./replica.js";
 import type { Tally, TallyChange } from "./tally.js";
 
@@ -27,11 +28,6 @@ export interface WriteResult {
   readonly indexUnits?: Readonly<Record<string, number>>;
   /** What the item's collection weighs, where the table has local indexes. */
   readonly collectionBytes?: number;
-}
-
-interface Pending {
-  readonly write: Write;
-  readonly done: Promise<unknown>;
 }
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
@@ -52,7 +48,7 @@ export class Writer {
   readonly #replica: Replica;
   readonly #indexes: IndexUpkeep | undefined;
   readonly #tally: Tally | undefined;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new PendingWrites();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
@@ -272,13 +268,7 @@ export class Writer {
     for (const write of writes) {
       const name = keyText(write.key);
       if (this.#watched.size > 0) for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
-      const entry = { write, done };
-      this.#pending.set(name, entry);
-      // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
-      const forget = () => {
-        if (this.#pending.get(name) === entry) this.#pending.delete(name);
-      };
-      done.then(forget, forget);
+      this.#pending.add(name, write, done);
     }
     return done;
   }

@@ -54,7 +54,7 @@ const ONCE = 8;
 
 const shared = new ByteWriter(4096);
 const sharedKept = 256 << 10;
-/** A single command of a smaller message is copied by itself. */
+/** A single command of a smaller message is copied. */
 const smallBytesMax = 4 << 10;
 
 /**
@@ -118,7 +118,7 @@ export interface DecodeOptions {
 
 /**
  * Reads one message. Nothing in it refers to `bytes`, which may be reused, unless they are `given`: not to be touched by anybody any more. The commands of one message share one
- * buffer, so who keeps a single command for long should copy it.
+ * buffer, and small ones that come alone some KiB with others: who keeps a single command for long should copy it.
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
  */
@@ -191,7 +191,11 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       out.varint(m.round);
       out.float64(m.sentMs);
       out.byte(
-        (m.synced ? 1 : 0) | (m.gap ? 2 : 0) | (m.lacksState === true ? 4 : 0) | (m.takesRequests === true ? 8 : 0),
+        (m.synced ? 1 : 0) |
+          (m.gap ? 2 : 0) |
+          (m.lacksState === true ? 4 : 0) |
+          (m.takesRequests === true ? 8 : 0) |
+          (m.readsBonds === true ? 16 : 0),
       );
       out.varint(m.acceptedThrough);
       out.varint(m.receivedThrough);
@@ -303,6 +307,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
         ...ack,
         ...((flags & 4) !== 0 ? { lacksState: true } : {}),
         ...((flags & 8) !== 0 ? { takesRequests: true } : {}),
+        ...((flags & 16) !== 0 ? { readsBonds: true } : {}),
       };
     }
     case "fetch":

@@ -6,7 +6,8 @@ import type { Bench } from "../../../scripts/bench-types.js";
 import { archiveDir } from "../src/control/fleet.js";
 import { Scrubbing } from "../src/scrub/scrubbing.js";
 import { Store } from "../src/store.js";
-import { ITEMS, Loader, storeRoot } from "./support/loader.js";
+import { timesOf } from "./support/answers.js";
+import { type Answer, ITEMS, Loader, storeRoot } from "./support/loader.js";
 
 const READS_PER_SECOND = 800;
 const CLIENTS = 16;
@@ -53,13 +54,13 @@ async function close(): Promise<void> {
 }
 
 interface Slice {
-  readonly times: readonly number[];
+  readonly answers: readonly Answer[];
   readonly bytes: number;
 }
 
 async function slice(scrubs: boolean): Promise<Slice> {
   const scrub = scrubs ? scrubbing() : undefined;
-  const times = await (shared.loader as Loader).times({
+  const answers = await (shared.loader as Loader).answers({
     readShare: 1,
     clients: CLIENTS,
     seconds: SLICE_SECONDS,
@@ -67,14 +68,11 @@ async function slice(scrubs: boolean): Promise<Slice> {
   });
   const { bytes = 0 } = scrub?.stats() ?? {};
   await scrub?.close();
-  return { times, bytes };
+  return { answers, bytes };
 }
 
 /** Of all reads of several slices together: the ratio of two such is far steadier than that of two slices. */
-function quantile(slices: readonly Slice[], share: number): number {
-  const times = slices.flatMap((one) => one.times).sort((a, b) => a - b);
-  return times[Math.floor(times.length * share)] ?? 0;
-}
+const timesIn = (slices: readonly Slice[]) => timesOf(slices.flatMap(({ answers }) => answers));
 
 /**
  * Constant work has to be work that nobody notices. Slices with it and without take turns, and who comes first changes (ABBA): what else the machine does falls on both. How much of a
@@ -102,12 +100,13 @@ const scrub: Bench = {
             (scrubs ? on : off).push(await slice(scrubs));
         }
         const [even, odd] = [0, 1].map((rest) => off.filter((_, i) => (i >> 1) % 2 === rest)) as [Slice[], Slice[]];
+        const [scrubbed, quiet] = [timesIn(on), timesIn(off)];
         return {
-          "p50, of that without scrub": quantile(on, 0.5) / quantile(off, 0.5),
-          "p99, of that without scrub": quantile(on, 0.99) / quantile(off, 0.99),
-          "p99 without scrub, of the same": quantile(even, 0.99) / quantile(odd, 0.99),
-          p99: quantile(on, 0.99),
-          "p99 without scrub": quantile(off, 0.99),
+          "p50, of that without scrub": scrubbed.p50 / quiet.p50,
+          "p99, of that without scrub": scrubbed.p99 / quiet.p99,
+          "p99 without scrub, of the same": timesIn(even).p99 / timesIn(odd).p99,
+          p99: scrubbed.p99,
+          "p99 without scrub": quiet.p99,
           "scrubbed kB/s": on.reduce((sum, { bytes }) => sum + bytes, 0) / 1e3 / SLICE_SECONDS / SLICES,
         };
       },

@@ -4,8 +4,9 @@ import { batchHeaderBytes, sealBatch, trailerBytes } from "./core/batch.js";
 import type { StreamTable } from "./core/stream-table.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
-import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
+import { type WalFile, type WalFileSystem, writeAll, writeAllSynced } from "./fs/file-system.js";
 import type { MarkFile } from "./mark-file.js";
+import { Packing } from "./packing.js";
 import { PendingBatch } from "./pending-batch.js";
 import type { Segment } from "./segment.js";
 import { writeZeros } from "./segment.js";
@@ -16,12 +17,15 @@ export interface LogOptions {
   readonly batchBytesMax: number;
   readonly bytesInFlightMax: number;
   readonly idleMarkMs: number;
+  readonly packAfterMs: number;
   readonly segmentsBeforeCarry: number;
   readonly nowMs: () => number;
 }
 
 const fillAheadBytes = 64 * 1024;
 const fillStepBytesMax = 1024 * 1024;
+/** A segment is at least so many times as long as the checkpoint that it begins with. */
+const checkpointsPerSegment = 4;
 const poisonedChannel = channel("evenkeel:wal:poisoned");
 
 /**
@@ -37,14 +41,20 @@ export class Log {
   readonly #options: LogOptions;
   readonly #marks: MarkFile;
   readonly carrier: Carrier;
+  readonly #packing: Packing;
   #file: WalFile;
   #queue: PendingBatch[] = [];
-  #pumping: Promise<void> | undefined;
+  /** A turn is due or under way. */
+  #busy = false;
+  /** Who waits until it is not. */
+  #idle: (() => void)[] = [];
   #markTimer: NodeJS.Timeout | undefined;
   #markDue = false;
   #committing: PendingBatch | undefined;
   /** Whether the active segment holds more than its checkpoint. A batch larger than a segment gets one of its own, which is then longer. */
   #hasRecords = true;
+  /** Zeros have been written that no sync has covered: the next one is to be of the whole file, or each batch would have to allocate its own piece of it. */
+  #zerosAhead = false;
   #closed = false;
   #room: (() => void)[] = [];
   /** Called when nothing more will become durable: the log was poisoned, or closed. */
@@ -78,6 +88,7 @@ export class Log {
     this.durableBatch = parts.batch;
     this.#durableCrc = parts.batchCrc;
     this.carrier = new Carrier(this, parts.fileSystem, options);
+    this.#packing = new Packing(this.table, options.packAfterMs);
     this.#scheduleMark();
   }
 
@@ -139,27 +150,31 @@ export class Log {
   }
 
   #pump(): void {
-    if (this.#pumping !== undefined) return;
-    this.#pumping = this.#run().finally(() => {
-      this.#pumping = undefined;
-      if (this.#queue.length > 0 || this.#markDue) this.#pump();
-    });
+    if (this.#busy) return;
+    this.#busy = true;
+    // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
+    setImmediate(this.#turn);
   }
 
-  async #run(): Promise<void> {
-    try {
-      for (;;) {
-        // A turn of the event loop: whoever was just answered, and whatever just arrived, joins this batch instead of the next.
-        await new Promise((resolve) => setImmediate(resolve));
-        // Also while there is always more to do: each batch vouches for those before it, but not once the whole end of the file is gone.
-        if (this.#markDue) await this.#writeMark();
-        const batch = this.#queue.shift();
-        if (batch === undefined) return;
-        await this.#commit(batch);
-      }
-    } catch (cause) {
+  readonly #turn = (): void => {
+    void this.#next().then(this.#rest, (cause: unknown) => {
       this.#poison(cause);
-    }
+      this.#rest();
+    });
+  };
+
+  /** A lone append ends here: another turn only to find that there is nothing to do would cost as much again as the rest of its way through this file. */
+  readonly #rest = (): void => {
+    this.#busy = false;
+    if (this.#queue.length > 0 || this.#markDue) this.#pump();
+    else for (const resolve of this.#idle.splice(0)) resolve();
+  };
+
+  #next(): Promise<void> {
+    // Also while there is always more to do: each batch vouches for those before it, but not once the whole end of the file is gone.
+    if (this.#markDue) return this.#writeMark().then(() => this.#next());
+    const batch = this.#queue.shift();
+    return batch === undefined ? Promise.resolve() : this.#commit(batch);
   }
 
   async #commit(batch: PendingBatch): Promise<void> {
@@ -167,7 +182,7 @@ export class Log {
     // Whoever gathered it, nothing may be written behind a write that failed.
     if (this.poisoned !== undefined) throw this.poisoned;
     if (this.segments.failure !== undefined) throw this.segments.failure as Error;
-    const { segmentBytes } = this.#options;
+    const segmentBytes = this.#segmentBytes;
     if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
     const segment = this.segments.active;
     const offset = segment.end;
@@ -184,9 +199,15 @@ export class Log {
       for (const wake of this.#room.splice(0)) wake();
     }
     this.#scheduleMark();
+    this.#packing.consider();
     this.segments.dropDead();
     if (segment.end > segmentBytes / 2) this.segments.prepare();
     await this.#fillAhead(segment, batch.used);
+  }
+
+  /** With a million streams the checkpoint alone would fill a segment, and each batch would need one. */
+  get #segmentBytes(): number {
+    return Math.max(this.#options.segmentBytes, checkpointsPerSegment * this.table.declarationsBytes);
   }
 
   /** `bytes` = header's place, entries, trailer. Durable when this resolves. */
@@ -203,8 +224,13 @@ export class Log {
       payloadCrc,
     };
     const name = sealBatch(sealed, fields, segment.place, offset, crc);
-    await writeAll(this.#file, bytes, offset);
-    await this.#file.sync();
+    if (this.#zerosAhead) {
+      await writeAll(this.#file, bytes, offset);
+      await this.#file.sync();
+      this.#zerosAhead = false;
+    } else {
+      await writeAllSynced(this.#file, bytes, offset);
+    }
     segment.end = offset + sealed.length;
     segment.filledTo = Math.max(segment.filledTo, offset + bytes.length);
     this.durableBatch = number;
@@ -218,6 +244,7 @@ export class Log {
     const next = await this.segments.takeNext();
     const old = this.#file;
     this.#file = next.file;
+    this.#zerosAhead = false;
     await old.close();
     this.segments.list.push(next.segment);
     await this.writeCheckpoint();
@@ -242,10 +269,11 @@ export class Log {
    * next batch's sync makes the zeros durable along with itself.
    */
   async #fillAhead(segment: Segment, batchBytes: number): Promise<void> {
-    const { segmentBytes } = this.#options;
+    const segmentBytes = this.#segmentBytes;
     if (segment.filledTo - segment.end > 2 * batchBytes + fillAheadBytes || segment.filledTo >= segmentBytes) return;
     const to = Math.min(segment.filledTo + Math.min(segment.filledTo, fillStepBytesMax), segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
+    this.#zerosAhead = true;
     segment.filledTo = to;
   }
 
@@ -295,8 +323,9 @@ export class Log {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#markTimer);
+    this.#packing.stop();
     await this.carrier.stop();
-    while (this.#pumping !== undefined) await this.#pumping;
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     const failures: unknown[] = [];
     const parts = [() => this.segments.close(), () => this.#file.close(), () => this.#marks.close()];
     if (this.poisoned === undefined) parts.unshift(() => this.#writeMark());

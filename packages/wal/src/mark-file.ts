@@ -1,7 +1,7 @@
 import { decodeMark, encodeMark, type Mark, markSlots, pageBytes } from "./core/headers.js";
 import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
-import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
+import { type WalFile, type WalFileSystem, writeAll, writeAllSynced } from "./fs/file-system.js";
 
 const name = "marks";
 
@@ -49,8 +49,7 @@ export class MarkFile {
 
   async write(fields: Omit<Mark, "logId" | "generation">): Promise<void> {
     const mark: Mark = { ...fields, logId: this.mark.logId, generation: this.mark.generation + 1 };
-    await writeAll(this.#file, encodeMark(mark, crc), (mark.generation % markSlots) * pageBytes);
-    await this.#file.sync();
+    await writeAllSynced(this.#file, encodeMark(mark, crc), (mark.generation % markSlots) * pageBytes);
     this.mark = mark;
   }
 

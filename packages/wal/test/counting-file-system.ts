@@ -40,6 +40,7 @@ export class CountingFileSystem implements WalFileSystem {
       },
       write: (bytes, position) => file.write(bytes, position),
       sync: () => file.sync(),
+      ...(file.writeSynced && { writeSynced: file.writeSynced }),
       size: () => file.size(),
       close: () => {
         this.openFiles--;

@@ -42,6 +42,8 @@ export class FaultFileSystem implements WalFileSystem {
   handles = 0;
   /** The largest read that was asked for, in bytes. */
   readBytesMax = 0;
+  /** Whether its files have `writeSynced`, as those of Linux do. */
+  writesSynced = true;
   /** How much of a write is done, from 1 byte to all. */
   shorten: ((length: number) => number) | undefined;
 
@@ -192,6 +194,37 @@ export class FaultFileSystem implements WalFileSystem {
       if (life !== this.#life) throw new CrashError("this process is dead");
     };
     this.handles++;
+    const write: WalFile["write"] = async (bytes, position) => {
+      alive();
+      await this.#enter("write", path, true);
+      alive();
+      const length = this.shorten === undefined ? bytes.length : this.shorten(bytes.length);
+      const end = position + length;
+      if (end > inode.bytes.length) inode.bytes = grown(inode.bytes, end);
+      inode.bytes.set(bytes.subarray(0, length), position);
+      for (let page = Math.floor(position / pageBytes); page * pageBytes < end; page++) inode.dirty.add(page);
+      return length;
+    };
+    /** Of the dirty pages those that are `meant`. */
+    const sync = async (meant: (page: number) => boolean) => {
+      alive();
+      const pages = () => [...inode.dirty].filter(meant);
+      try {
+        await this.#enter("sync", path, true);
+      } catch (error) {
+        // As Linux does: pages that could not be written count as clean from now on. The next sync succeeds, and they are lost all the same.
+        if (!(error instanceof CrashError)) for (const page of pages()) inode.dirty.delete(page);
+        throw error;
+      }
+      alive();
+      const synced = pages();
+      const end = Math.min((Math.max(-1, ...synced) + 1) * pageBytes, inode.bytes.length);
+      if (end > inode.durable.length) inode.durable = grown(inode.durable, end);
+      for (const page of synced) {
+        this.#flush(inode, page * pageBytes, pageBytes);
+        inode.dirty.delete(page);
+      }
+    };
     return {
       read: async (into, position) => {
         alive();
@@ -201,32 +234,15 @@ export class FaultFileSystem implements WalFileSystem {
         into.set(bytes);
         return bytes.length;
       },
-      write: async (bytes, position) => {
-        alive();
-        await this.#enter("write", path, true);
-        alive();
-        const length = this.shorten === undefined ? bytes.length : this.shorten(bytes.length);
-        const end = position + length;
-        if (end > inode.bytes.length) inode.bytes = grown(inode.bytes, end);
-        inode.bytes.set(bytes.subarray(0, length), position);
-        for (let page = Math.floor(position / pageBytes); page * pageBytes < end; page++) inode.dirty.add(page);
-        return length;
-      },
-      sync: async () => {
-        alive();
-        try {
-          await this.#enter("sync", path, true);
-        } catch (error) {
-          // As Linux does: pages that could not be written count as clean from now on. The next sync succeeds, and they are lost all the same.
-          if (!(error instanceof CrashError)) inode.dirty.clear();
-          throw error;
-        }
-        alive();
-        const end = Math.min((lastOf(inode.dirty) + 1) * pageBytes, inode.bytes.length);
-        if (end > inode.durable.length) inode.durable = grown(inode.durable, end);
-        for (const page of inode.dirty) this.#flush(inode, page * pageBytes, pageBytes);
-        inode.dirty.clear();
-      },
+      write,
+      sync: () => sync(() => true),
+      ...(this.writesSynced && {
+        writeSynced: async (bytes: Uint8Array, position: number) => {
+          const written = await write(bytes, position);
+          await sync((page) => page * pageBytes < position + written && (page + 1) * pageBytes > position);
+          return written;
+        },
+      }),
       size: async () => {
         alive();
         return inode.bytes.length;
@@ -264,12 +280,6 @@ export class FaultFileSystem implements WalFileSystem {
     change(this.#names);
     this.#journal.push(change);
   }
-}
-
-function lastOf(pages: ReadonlySet<number>): number {
-  let last = -1;
-  for (const page of pages) last = Math.max(last, page);
-  return last;
 }
 
 function grown(bytes: Uint8Array, length: number): Uint8Array {

@@ -22,7 +22,11 @@ export function sameChecksum(digits: string): string {
       word ^= row.word;
       places = new Set([...places, ...row.places].filter((at) => places.has(at) !== row.places.has(at)));
     }
-    if (word === 0) return [...digits].map((digit, at) => (places.has(at) ? `${1 - Number(digit)}` : digit)).join("");
+    if (word === 0)
+      return digits
+        .split("")
+        .map((digit, at) => (places.has(at) ? `${1 - Number(digit)}` : digit))
+        .join("");
     rows.push({ word, places });
     rows.sort((a, b) => Math.clz32(a.word) - Math.clz32(b.word));
   }

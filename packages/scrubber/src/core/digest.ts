@@ -286,7 +286,7 @@ function checkAscends(
   keyAt: number,
   keyLength: number,
 ): void {
-  const shared = lastLength < keyLength ? lastLength : keyLength;
+  const shared = Math.min(lastLength, keyLength);
   let i = 0;
   while (i + 4 <= shared && words.getInt32(keyAt + i) === words.getInt32(lastAt + i)) i += 4;
   while (i < shared && block[keyAt + i] === block[lastAt + i]) i++;

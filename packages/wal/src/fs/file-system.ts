@@ -31,6 +31,11 @@ export interface WalFile {
   write(bytes: Uint8Array, position: number): Promise<number>;
   /** `fdatasync`: the data, and the size as far as reading the data needs it. */
   sync(): Promise<void>;
+  /**
+   * `write` and a sync of what it wrote, in one call: as many bytes as it resolves to are durable then, whatever else of the file is not. A failure is a failed sync: what of it is on disk, nobody
+   * knows. May be left out; then the log writes, and syncs.
+   */
+  writeSynced?(bytes: Uint8Array, position: number): Promise<number>;
   size(): Promise<number>;
   close(): Promise<void>;
 }
@@ -39,8 +44,28 @@ export interface WalFile {
 export async function writeAll(file: WalFile, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
-    const written = await file.write(done === 0 ? bytes : bytes.subarray(done), position + done);
-    if (written <= 0) throw new Error(`a write of ${bytes.length - done} bytes at ${position + done} wrote nothing`);
-    done += written;
+    done += some(await file.write(rest(bytes, done), position + done), bytes.length - done, position + done);
   }
+}
+
+/** The same, and `bytes` are durable when it resolves. */
+export async function writeAllSynced(file: WalFile, bytes: Uint8Array, position: number): Promise<void> {
+  if (file.writeSynced === undefined) {
+    await writeAll(file, bytes, position);
+    await file.sync();
+    return;
+  }
+  let done = 0;
+  while (done < bytes.length) {
+    done += some(await file.writeSynced(rest(bytes, done), position + done), bytes.length - done, position + done);
+  }
+}
+
+function rest(bytes: Uint8Array, done: number): Uint8Array {
+  return done === 0 ? bytes : bytes.subarray(done);
+}
+
+function some(written: number, wanted: number, position: number): number {
+  if (written <= 0) throw new Error(`a write of ${wanted} bytes at ${position} wrote nothing`);
+  return written;
 }

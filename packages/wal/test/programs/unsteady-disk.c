@@ -13,6 +13,7 @@
  *     short-write  it writes half and says so
  *     torn-write   it writes half and says all
  *     flip-write   it writes one bit wrong
+ *                  (what is written to a descriptor with O_DSYNC is a write, and then a sync of just that)
  *     eio-sync     the n-th sync fails; later ones succeed, and what this one should have written is lost all the same, as on Linux
  *     drop-sync    it says yes, and what it should have written is gone at once
  *     lie-sync     from the n-th on no sync does anything
@@ -203,6 +204,53 @@ static void note(enum kind kind, const char *from, const char *to) {
   changes_count++;
 }
 
+/* With the mutex: `to` < 0 for all of the file, else the pages between. Returns what is wrong. */
+static int sync_file(int fd, struct stat *status, off_t from, off_t to) {
+  syncs++;
+  if (is_due("lie-sync", syncs)) lying = 1;
+  int fails = is_due("eio-sync", syncs);
+  if (lying) return 0;
+  struct file *file = file_of(fd, status);
+  if (is_due("drop-sync", syncs)) put_back(file);
+  for (struct page **link = &pages; *link;) {
+    struct page *page = *link;
+    int meant = to < 0 || (page->at < to && page->at + PAGE > from);
+    if (!meant || page->inode != file->inode || page->device != file->device || page->lost) link = &page->next;
+    else if (fails) page->lost = 1, link = &page->next;
+    else {
+      *link = page->next;
+      free(page);
+    }
+  }
+  if (!fails && fstat(fd, status) == 0) {
+    off_t end = to < 0 || to > status->st_size ? status->st_size : to;
+    if (to < 0 || end > file->synced_size) file->synced_size = end;
+  }
+  return fails ? EIO : 0;
+}
+
+static int synced(int fd, int (*real)(int)) {
+  struct stat status;
+  int kind = kind_of(fd, &status);
+  if (!kind) return real(fd);
+  enter();
+  int error = 0;
+  if (kind == 1) error = sync_file(fd, &status, 0, -1);
+  else {
+    syncs++;
+    if (is_due("lie-sync", syncs)) lying = 1;
+    if (is_due("eio-sync", syncs)) error = EIO;
+    else if (!lying) {
+      for (; changes; changes = changes->before)
+        if (changes->kind == REMOVED) unlink(changes->to);
+      changes_count = 0;
+    }
+  }
+  leave();
+  errno = error;
+  return error ? -1 : 0;
+}
+
 static ssize_t written(int fd, const char *bytes, size_t length, off_t at) {
   REAL(ssize_t, "pwrite64", int, const void *, size_t, off_t);
   struct stat status;
@@ -227,6 +275,12 @@ static ssize_t written(int fd, const char *bytes, size_t length, off_t at) {
       free(copy);
     } else result = real(fd, bytes, length, at);
     error = errno;
+  }
+  /* What a descriptor with O_DSYNC was given is synced before the call returns: that, and nothing else of the file. */
+  if (result > 0 && fcntl(fd, F_GETFL) & O_DSYNC) {
+    if (is_due("cut", ++changed)) power_cut();
+    error = sync_file(fd, &status, at, at + result);
+    if (error) result = -1;
   }
   leave();
   errno = error;
@@ -264,40 +318,6 @@ ssize_t pread64(int fd, void *into, size_t length, off_t at) {
   return result;
 }
 ssize_t pread(int fd, void *into, size_t length, off_t at) { return pread64(fd, into, length, at); }
-
-static int synced(int fd, int (*real)(int)) {
-  struct stat status;
-  int kind = kind_of(fd, &status);
-  if (!kind) return real(fd);
-  enter();
-  int result = 0, error = 0;
-  syncs++;
-  if (is_due("lie-sync", syncs)) lying = 1;
-  int fails = is_due("eio-sync", syncs);
-  if (lying) {
-  } else if (kind == 2 && !fails) {
-    for (; changes; changes = changes->before)
-      if (changes->kind == REMOVED) unlink(changes->to);
-    changes_count = 0;
-  } else if (kind == 1) {
-    struct file *file = file_of(fd, &status);
-    if (is_due("drop-sync", syncs)) put_back(file);
-    for (struct page **link = &pages; *link;) {
-      struct page *page = *link;
-      if (page->inode != file->inode || page->device != file->device || page->lost) link = &page->next;
-      else if (fails) page->lost = 1;
-      else {
-        *link = page->next;
-        free(page);
-      }
-    }
-    if (!fails && fstat(fd, &status) == 0) file->synced_size = status.st_size;
-  }
-  if (fails) result = -1, error = EIO;
-  leave();
-  errno = error;
-  return result;
-}
 
 int fdatasync(int fd) {
   REAL(int, "fdatasync", int);

@@ -6,8 +6,8 @@ import type { Bench } from "../../../scripts/bench-types.js";
 import { archiveDir } from "../src/control/fleet.js";
 import { Scrubbing } from "../src/scrub/scrubbing.js";
 import { Store } from "../src/store.js";
-import { timesOf } from "./support/answers.js";
-import { type Answer, ITEMS, Loader, storeRoot } from "./support/loader.js";
+import { quantile } from "./support/answers.js";
+import { ITEMS, Loader, storeRoot } from "./support/loader.js";
 
 const READS_PER_SECOND = 800;
 const CLIENTS = 16;
@@ -54,7 +54,7 @@ async function close(): Promise<void> {
 }
 
 interface Slice {
-  readonly answers: readonly Answer[];
+  readonly times: readonly number[];
   readonly bytes: number;
 }
 
@@ -68,11 +68,16 @@ async function slice(scrubs: boolean): Promise<Slice> {
   });
   const { bytes = 0 } = scrub?.stats() ?? {};
   await scrub?.close();
-  return { answers, bytes };
+  return { times: answers.map(({ tookMs }) => tookMs), bytes };
 }
 
 /** Of all reads of several slices together: the ratio of two such is far steadier than that of two slices. */
-const timesIn = (slices: readonly Slice[]) => timesOf(slices.flatMap(({ answers }) => answers));
+function quantileOf(slices: readonly Slice[], share: number): number {
+  return quantile(
+    slices.flatMap(({ times }) => times),
+    share,
+  );
+}
 
 /**
  * Constant work has to be work that nobody notices. Slices with it and without take turns, and who comes first changes (ABBA): what else the machine does falls on both. How much of a
@@ -100,13 +105,12 @@ const scrub: Bench = {
             (scrubs ? on : off).push(await slice(scrubs));
         }
         const [even, odd] = [0, 1].map((rest) => off.filter((_, i) => (i >> 1) % 2 === rest)) as [Slice[], Slice[]];
-        const [scrubbed, quiet] = [timesIn(on), timesIn(off)];
         return {
-          "p50, of that without scrub": scrubbed.p50 / quiet.p50,
-          "p99, of that without scrub": scrubbed.p99 / quiet.p99,
-          "p99 without scrub, of the same": timesIn(even).p99 / timesIn(odd).p99,
-          p99: scrubbed.p99,
-          "p99 without scrub": quiet.p99,
+          "p50, of that without scrub": quantileOf(on, 0.5) / quantileOf(off, 0.5),
+          "p99, of that without scrub": quantileOf(on, 0.99) / quantileOf(off, 0.99),
+          "p99 without scrub, of the same": quantileOf(even, 0.99) / quantileOf(odd, 0.99),
+          p99: quantileOf(on, 0.99),
+          "p99 without scrub": quantileOf(off, 0.99),
           "scrubbed kB/s": on.reduce((sum, { bytes }) => sum + bytes, 0) / 1e3 / SLICE_SECONDS / SLICES,
         };
       },

@@ -1,4 +1,4 @@
-import { compareBytes } from "./bytes.js";
+import { compareBytes, NO_BYTES } from "./bytes.js";
 import { LANES, type Lanes, noLanes, type RunSum } from "./digest.js";
 import type { Measure, SortedTree } from "./sorted-tree.js";
 
@@ -54,6 +54,22 @@ function takeFrom(sum: Sum, { lanes, keys, bytes }: RunSum): void {
     sum.lanes[lane] = ((sum.lanes[lane] as number) - (lanes[lane] as number)) | 0;
   sum.keys -= keys;
   sum.bytes -= bytes;
+}
+
+/** How many runs have no sum: the root knows. */
+export function unknownIn(runs: SortedTree<Run, Sum>): number {
+  let unknown = 0;
+  runs.peek().walk(
+    NO_BYTES,
+    undefined,
+    measure,
+    (sum) => {
+      unknown += sum.unknown;
+      return true;
+    },
+    () => undefined,
+  );
+  return unknown;
 }
 
 /** The run becomes those that it was found to be; the last of them has its key mostly. */

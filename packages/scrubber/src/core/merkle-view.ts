@@ -16,8 +16,6 @@ export interface MerkleViewOptions {
 export interface Learned {
   readonly runs: SortedTree<Run, Sum>;
   readonly tail: Tail;
-  /** All runs of `runs` without a sum, and others that are there no more. */
-  readonly touched: readonly Run[];
 }
 
 export interface LearnedRun {
@@ -30,7 +28,8 @@ export interface LearnedRun {
 interface ViewParts {
   readonly runs: SortedTree<Run, Sum>;
   tail: Tail;
-  touched: readonly Run[];
+  /** All runs of `runs` without a sum, in any order, and others that are there no more. */
+  readonly touched: readonly Run[];
   readonly epoch: number;
   readonly reader: RunReader;
   readonly entries: MerkleViewOptions["entries"];
@@ -42,6 +41,8 @@ export class MerkleView implements KeptDigests {
   readonly #parts: ViewParts;
   #turn: Promise<unknown> = Promise.resolve();
   readonly #learned: LearnedRun[] = [];
+  /** `touched` in order. */
+  #due: readonly Run[] | undefined;
 
   constructor(parts: ViewParts) {
     this.#parts = parts;
@@ -237,9 +238,10 @@ export class MerkleView implements KeptDigests {
    */
   *#unknown(from: Uint8Array, to: Uint8Array | undefined): Generator<UnknownRun, void, undefined> {
     const { runs } = this.#parts;
-    const inRange = ({ key }: Run) => compareBytes(key, from) >= 0 && (to === undefined || compareBytes(key, to) < 0);
-    const due = this.#parts.touched.filter(inRange).sort((a, b) => compareBytes(a.key, b.key));
-    for (const run of due) {
+    this.#due ??= this.#parts.touched.toSorted((a, b) => compareBytes(a.key, b.key));
+    for (let at = firstFrom(this.#due, from); at < this.#due.length; at++) {
+      const run = this.#due[at] as Run;
+      if (to !== undefined && compareBytes(run.key, to) >= 0) return;
       const found = runs.peek().locate(run.key);
       if (found?.item !== run) continue;
       const { before } = found;
@@ -268,10 +270,7 @@ export class MerkleView implements KeptDigests {
   /** Gives the index what was learned since the last time. */
   #tell(): void {
     const learned = this.#learned.splice(0);
-    if (learned.length === 0) return;
-    const known = new Set<unknown>(learned.map(({ run }) => run));
-    this.#parts.touched = this.#parts.touched.filter((run) => !known.has(run));
-    this.#parts.adopt(this.#parts, learned);
+    if (learned.length > 0) this.#parts.adopt(this.#parts, learned);
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -286,6 +285,17 @@ export class MerkleView implements KeptDigests {
     this.#turn = turn.catch(() => {});
     return turn;
   }
+}
+
+/** Index of the first of ascending runs that ends at `key` or behind it. */
+function firstFrom(runs: readonly Run[], key: Uint8Array): number {
+  let [low, high] = [0, runs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareBytes((runs[middle] as Run).key, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Whether a range that begins here leaves nothing of the run out that follows on `before`. */

@@ -1,6 +1,6 @@
 import { compareBytes, NO_BYTES } from "./bytes.js";
 import type { CreateHash, RangeDigester } from "./digest.js";
-import { measure, type Run, replace, type Sum, type Tail } from "./merkle-runs.js";
+import { measure, type Run, replace, type Sum, type Tail, unknownIn } from "./merkle-runs.js";
 import { type Learned, type LearnedRun, MerkleView, type MerkleViewOptions } from "./merkle-view.js";
 import { RunReader } from "./run-reader.js";
 import { SortedTree } from "./sorted-tree.js";
@@ -55,12 +55,12 @@ export class MerkleIndex {
     this.#epoch++;
     this.#sweep();
     let touches = this.#touches;
-    const adopt = ({ runs, tail, touched }: Learned, learned: readonly LearnedRun[]): void => {
+    const adopt = ({ runs, tail }: Learned, learned: readonly LearnedRun[]): void => {
       if (touches === this.#touches) {
         // Nothing was written in the meantime, and no other view was ahead: the view's tree is the index's, sums and all.
         this.#runs = runs.fork();
         this.#tail = tail;
-        this.#touched = [...touched];
+        if (unknownIn(runs) === 0) this.#touched = [];
         touches = ++this.#touches;
         return;
       }

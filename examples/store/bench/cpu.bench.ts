@@ -1,7 +1,7 @@
 import type { Bench } from "../../../scripts/bench-types.js";
 import type { ProcessCpu } from "./support/cpu.js";
 import { ITEMS } from "./support/loader.js";
-import { storeServer } from "./support/subjects.js";
+import { storeServer, WARM_SECONDS } from "./support/subjects.js";
 
 /** One partition, so that one node leads all that is written and the others follow. */
 const server = storeServer(1);
@@ -12,14 +12,15 @@ const server = storeServer(1);
  */
 function costs(name: string, readShare: number): Bench {
   const unit = { unit: "µs/op", better: "lower" } as const;
+  server.expectUser();
   return {
-    name: `processor time, ${name}, 64 clients, one partition, ${ITEMS} items of 900 B`,
+    name: `processor time, ${name}, 64 clients, one partition, ${ITEMS} items of 900 B, warm (${WARM_SECONDS} s)`,
     metrics: { router: unit, leader: unit, "each follower": unit, "all processes": unit, "load generator": unit },
     subjects: {
       evenkeel: {
         note: "the node that used most is the leader",
         ...(server.skip === undefined ? {} : { skip: server.skip }),
-        open: () => server.start(),
+        open: () => server.start({ readShare, clients: 64 }),
         async run() {
           const { operations, clientCpuUs, cpu, processes } = await server.load({ readShare, clients: 64, seconds: 2 });
           const isNode = ({ command }: ProcessCpu) => command.includes("node-process");

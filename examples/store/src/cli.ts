@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { defaultPartitions } from "./control/default-partitions.js";
 import { SPARES_MAX } from "./control/fleet.js";
+import { growHeapInLargeSteps } from "./control/heap-growth.js";
 import { tellingCode } from "./control/telling-code.js";
 import { credentialsFrom } from "./credentials-file.js";
 import type { Credentials } from "./router/signatures.js";
@@ -104,6 +105,7 @@ async function main(): Promise<void> {
     process.exit(1);
   }
   const { dir, host, port, credentials, single, partitionsPerTable, spares } = options;
+  growHeapInLargeSteps();
   let store: Store;
   try {
     store = await Store.open({

@@ -2,6 +2,7 @@
 import { tcpTransport } from "@evenkeel/paxos/transport";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, NODE_IDS, nodeDir, zoneOf } from "./control/fleet.js";
+import { growHeapInLargeSteps } from "./control/heap-growth.js";
 import { watchNews } from "./control/news.js";
 import type { FromNode, NodeSettings, ToNode } from "./control/node-messages.js";
 import { tellingCode } from "./control/telling-code.js";
@@ -33,6 +34,7 @@ function orphaned(): void {
 }
 
 async function main({ nodeId, dir, partitionsPerTable, upkeep }: NodeSettings): Promise<void> {
+  growHeapInLargeSteps();
   const transport = await tcpTransport({ nodeId, host: HOST, port: 0, peers: {} });
   const clients = new Map<string, RpcClient>();
   const clientTo = (id: string): RpcClient => {

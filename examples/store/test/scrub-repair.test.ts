@@ -1,14 +1,13 @@
 import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb";
-import { FileObjectStore } from "@evenkeel/wal/archive";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { itemKey } from "../src/api/keys.js";
 import { archiveDir, nodeDir } from "../src/control/fleet.js";
-import { PartitionScrubber } from "../src/scrub/partition-scrubber.js";
 import type { Store } from "../src/store.js";
 import { flipByteInFile } from "../src/tour/damage.js";
 import { caughtUp, statuses } from "./support/replicas.js";
+import { expectAllEqual, holdsItsPlace, round } from "./support/scrub.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
 /** Three processes, as they are run; their real files are damaged under them. */
@@ -41,36 +40,6 @@ const textOf = (i: number) => `the text of item ${i}, which nobody else has`;
 const put = (i: number) =>
   documents.send(new PutCommand({ TableName: "damaged", Item: { id: `item-${i}`, text: textOf(i) } }));
 
-/** From now on one whole round over everything. */
-async function round(): Promise<void> {
-  const { rounds } = store.scrub.stats();
-  // The one that runs may have passed by already.
-  await eventually("a whole round", () => store.scrub.stats().rounds >= rounds + 2, 60_000);
-}
-
-/** All replicas and the reference of every partition hold the same. */
-async function allEqual(): Promise<void> {
-  const held = await caughtUp(store.fleet);
-  for (const [partition, { members }] of held) {
-    const scrubber = await PartitionScrubber.open({
-      partition,
-      members,
-      callerTo: (node) => store.fleet.callerTo(node),
-      archive: new FileObjectStore({ dir: archiveDir(dir) }),
-    });
-    try {
-      const report = await scrubber.pass();
-      expect(report).toMatchObject({ complete: true, absent: [], divergences: [], unreadable: [], unstable: [] });
-      expect(report.compared).toEqual([...members, "reference"]);
-    } finally {
-      await scrubber.close();
-    }
-  }
-  findings.length = 0;
-  await round();
-  expect(findings).toEqual([]);
-}
-
 async function flip(path: string, offset: number): Promise<void> {
   const file = await open(path, "r+");
   try {
@@ -86,9 +55,9 @@ async function flip(path: string, offset: number): Promise<void> {
 test("a bit in the B-tree's file of one running replica, in the log of another, and in an object of the archive: found within a pass, repaired when asked, and all are equal afterwards", {
   timeout: 240_000,
 }, async () => {
-  await round();
+  await round(store);
   for (let i = 0; i < 20; i++) await put(i);
-  await round();
+  await round(store);
   await eventually("everything is in the B-trees' files", async () => {
     const all = await statuses(store.fleet);
     return all?.every((node) => node.partitions.every((one) => one.durableThrough === one.appliedThrough)) ?? false;
@@ -108,7 +77,7 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
   const { path, offset } = await inTheLog(leader, textOf(11));
   await flip(path, offset);
 
-  await round();
+  await round(store);
   const found = findings.join("\n");
   // Where the node with the damaged log leads, nothing can be archived, and the reference takes no part.
   expect(found).toMatch(
@@ -138,7 +107,7 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
   expect(await readFile(object), "the very bytes that were there").toEqual(before);
   await eventually("it has another name", () => store.fleet.nodeIds().includes(`${leader}-2`), 60_000);
   for (let i = 40; i < 60; i++) await put(i);
-  await eventually("it is given its place", () => holdsItsPlace(`${leader}-2`), 120_000);
+  await eventually("it is given its place", () => holdsItsPlace(store, `${leader}-2`), 120_000);
   // Passes went on all the while that members changed; one that began before the repair, and had but two replicas left to ask, could not say which of them is wrong about the item.
   const key = itemKey({ partition: { name: "id", type: "S" } }, { id: { S: "item-7" } });
   const damaged = `at key ${Buffer.from(key.bytes).toString("hex")}`;
@@ -146,7 +115,7 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
     findings.filter((line) => /differs|no two/.test(line) && !line.includes(damaged)),
     "no false alarm",
   ).toEqual([]);
-  await allEqual();
+  await expectAllEqual(store, dir, findings);
 });
 
 async function inTheLog(nodeId: string, text: string): Promise<{ path: string; offset: number }> {
@@ -158,10 +127,4 @@ async function inTheLog(nodeId: string, text: string): Promise<{ path: string; o
     if (offset >= 0) return { path, offset };
   }
   throw new Error(`the log of ${nodeId} does not say: ${text}`);
-}
-
-async function holdsItsPlace(nodeId: string): Promise<boolean> {
-  const all = await statuses(store.fleet, store.fleet.nodeIds());
-  const held = all?.flatMap(({ partitions }) => partitions).filter(({ partition }) => partition !== 0) ?? [];
-  return held.length > 0 && held.every(({ members }) => members.includes(nodeId) && members.length === 3);
 }

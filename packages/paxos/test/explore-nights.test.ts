@@ -16,7 +16,7 @@ describe("every interleaving of a night", { timeout: 120_000 }, () => {
 
   it.each([
     ["links", 15_000],
-    ["woken", 15_000],
+    ["woken", 20_000],
     ["deaths", 8000],
     ["reopened", 6000],
     ["handover", 6000],

@@ -124,6 +124,7 @@ const cases: Readonly<Record<string, readonly Shown[]>> = {
 
   "versions N and N-1 in one group, both directions": [
     ["upgrade", "serve together under load, are exchanged one node at a time, and back again"],
+    ["upgrade", "keep their leader and understand one another when nothing is asked of them"],
   ],
   "an unknown message type": [
     ["codec", "refuses a version and a type it does not know"],

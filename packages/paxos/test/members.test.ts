@@ -129,6 +129,25 @@ describe("a log replica", () => {
     expect(leader.group.members()).toMatchObject({ storage: [leader.nodeId, stays, "l"].sort(), log: [] });
     await nodes.equal(leader.nodeId, stays, "l");
   });
+
+  it("does so after it has fallen behind what is kept of the log, with a state of its own", async () => {
+    const { nodes, leader, stays } = await replaced();
+    const all = [leader.nodeId, stays, "l"];
+    await nodes.drop("l");
+    await nodes.begin("l", { role: "storage" });
+    await nodes.equal(...all);
+    nodes.network.isolate("l");
+    await propose(leader, 20, "without it");
+    await nodes.equal(leader.nodeId, stays);
+    for (const name of [leader.nodeId, stays]) {
+      (nodes.node(name).journal as DurableJournal).checkpoint();
+      await nodes.node(name).group.trim(nodes.node(name).group.status().appliedThrough);
+    }
+    nodes.network.heal();
+    await leader.group.promote({ node: "l" });
+    await nodes.equal(...all);
+    expect(leader.group.members()).toMatchObject({ storage: [...all].sort(), log: [] });
+  });
 });
 
 describe("members", () => {

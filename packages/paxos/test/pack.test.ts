@@ -6,6 +6,7 @@ import {
   type CoreEvent,
   type Message,
   type PaxosCore,
+  PaxosError,
   pack,
   Unpacker,
   unpack,
@@ -254,7 +255,12 @@ describe("a core that is packed", () => {
   ])("one that $name does harm in its sleep", ({ unpacker, firstSeed }) => {
     expect(() => {
       for (let seed = firstSeed; seed <= firstSeed + 300; seed++) {
-        new Sleepers(seed, new Tally(), { unpacker }).run(6000);
+        try {
+          new Sleepers(seed, new Tally(), { unpacker }).run(6000);
+        } catch (error) {
+          // Where the bytes themselves cannot be read any more, no harm is done yet.
+          if (!(error instanceof PaxosError && error.code === "ERR_PAXOS_CORRUPT")) throw error;
+        }
       }
     }).toThrow(Violation);
   });

@@ -142,6 +142,8 @@ const bugs: readonly Bug[] = [
     bug: "apply and applied index not atomic (etcd 3.5)",
     mutants: {
       simulator: [
+        "writes down how far it has applied before what it has applied",
+        "writes down how far it has applied after what it has applied",
         "takes a snapshot over in two halves",
         "carries out whatever the log says, whoever may have asked for it before",
       ],
@@ -280,6 +282,8 @@ describe("seeded mutants", () => {
         "tells only those of its reign's end who have agreed to sleep: explorer of nights (somebody leads again)",
         "votes at once although its log's end was torn: simulator",
         "votes under its old name with an empty disk: simulator, explorer (one value a slot, chosen for ever, promises kept)",
+        "writes down how far it has applied after what it has applied: simulator",
+        "writes down how far it has applied before what it has applied: simulator",
       ]
     `);
   });

@@ -23,6 +23,10 @@ const messages: Message[] = [
   { type: "asleep", ballot, round: 17, bond },
 ];
 
+const ack = { ballot, round: 17, sentMs: 1234.5, synced: true, acceptedThrough: 9, receivedThrough: 9 } as const;
+/** What sleep has added to the oldest version: a bit that nobody looked at before. */
+const messages1: Message[] = [{ type: "ack", ...ack, chosenThrough: 9, gap: false, readsBonds: true }];
+
 const messages6: Message[] = [
   { type: "sleep", ballot, round: 17, sentMs: 1234.5, chosenThrough: 299, logEnd: 299, bond },
 ];
@@ -50,10 +54,11 @@ function code(what: () => unknown): string {
 
 describe("what sleep looks like in bytes", () => {
   it.each([
-    [5, messages],
-    [6, messages6],
-  ])("reads the fixture of messages of version %i", (version, written) => {
-    const fixture = lines(`messages-v${version}.txt`);
+    ["v1-more", messages1],
+    ["v5", messages],
+    ["v6", messages6],
+  ])("reads the fixture of messages of version %s", (version, written) => {
+    const fixture = lines(`messages-${version}.txt`);
     expect(fixture).toEqual(written.map((one) => `${one.type} ${hex(encodeMessage(one))}`));
     expect(fixture.map((line) => decodeMessage(fromHex(line.split(" ")[1] as string)))).toEqual(written);
   });

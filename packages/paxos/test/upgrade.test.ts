@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Wal } from "@evenkeel/wal";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Group, GroupHost } from "../src/index.js";
+import { type Group, GroupHost } from "../src/index.js";
 import { bytes, Journal, tuning, until } from "./support/cluster.js";
+import { Crowd } from "./support/crowd.js";
 import { earlierRelease, type Release, thisRelease } from "./support/releases.js";
 
 const open: (() => Promise<unknown>)[] = [];
@@ -115,57 +116,85 @@ describe("two releases in one group", () => {
     before = await earlierRelease("before-doubts");
   });
 
-  it("serve together under load, are exchanged one node at a time, and back again; nothing acknowledged is lost", async () => {
-    const dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-upgrade-"));
-    open.push(() => rm(dir, { recursive: true, force: true }));
-    const fleet = new Fleet(dir);
-    open.push(() => fleet.close());
-    await fleet.begin(before);
-    await until(() => fleet.leader !== undefined);
-    const { acknowledged, stop } = load(fleet);
-    const more = async () => {
-      const seen = acknowledged.length;
-      await until(() => acknowledged.length > seen + 40);
-    };
-    await more();
-    const led = new Set<string>();
-    /** Has each node lead the others for a while. */
-    const leadInTurns = async () => {
-      for (const name of names) {
-        await until(() => {
-          const { leader } = fleet;
-          if (leader === fleet.nodes.get(name)) return true;
-          // Refused while that one lags, or another hand-over is under way: asked again.
-          void leader?.group.handOver(name).catch(() => {});
-          return false;
-        });
-        await more();
-        const mixed = [...fleet.nodes.values()].map(({ release }) => (release === before ? "earlier" : "later")).sort();
-        led.add(`${fleet.nodes.get(name)?.release === before ? "earlier" : "later"} leads ${mixed.join(", ")}`);
+  it.each(["before-named-bonds", "before-doubts"])(
+    "serve together under load, are exchanged one node at a time, and back again; nothing acknowledged is lost: this one and the one %s",
+    async (name) => {
+      before = await earlierRelease(name);
+      const dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-upgrade-"));
+      open.push(() => rm(dir, { recursive: true, force: true }));
+      const fleet = new Fleet(dir);
+      open.push(() => fleet.close());
+      await fleet.begin(before);
+      await until(() => fleet.leader !== undefined);
+      const { acknowledged, stop } = load(fleet);
+      const more = async () => {
+        const seen = acknowledged.length;
+        await until(() => acknowledged.length > seen + 40);
+      };
+      await more();
+      const led = new Set<string>();
+      /** Has each node lead the others for a while. */
+      const leadInTurns = async () => {
+        for (const name of names) {
+          await until(() => {
+            const { leader } = fleet;
+            if (leader === fleet.nodes.get(name)) return true;
+            // Refused while that one lags, or another hand-over is under way: asked again.
+            void leader?.group.handOver(name).catch(() => {});
+            return false;
+          });
+          await more();
+          const mixed = [...fleet.nodes.values()]
+            .map(({ release }) => (release === before ? "earlier" : "later"))
+            .sort();
+          led.add(`${fleet.nodes.get(name)?.release === before ? "earlier" : "later"} leads ${mixed.join(", ")}`);
+        }
+      };
+      for (const release of [thisRelease, before]) {
+        for (const name of names) {
+          await fleet.exchange(name, release);
+          await more();
+          if (name === "a") await leadInTurns();
+        }
       }
-    };
-    for (const release of [thisRelease, before]) {
-      for (const name of names) {
-        await fleet.exchange(name, release);
-        await more();
-        if (name === "a") await leadInTurns();
+      await stop();
+      await until(() => {
+        const journals = [...fleet.nodes.values()].map(({ journal }) => journal.commands);
+        return new Set(journals.map((commands) => JSON.stringify(commands))).size === 1;
+      });
+      const { commands } = (fleet.nodes.get("a") as Running).journal;
+      expect(new Set(commands).size).toBe(commands.length);
+      expect(acknowledged.filter((command) => !commands.includes(command))).toEqual([]);
+      // Each led members of the other one, on the way there and on the way back.
+      const groups = ["earlier, earlier, later", "earlier, later, later"];
+      expect([...led].sort()).toEqual(
+        ["earlier", "later"].flatMap((who) => groups.map((group) => `${who} leads ${group}`)),
+      );
+      for (const { host } of fleet.nodes.values()) expect(host.stats().messagesUnreadable).toBe(0);
+    },
+  );
+
+  it.each(["a", "b", "c", "ab", "bc", "abc"])(
+    "keep their leader and understand one another when nothing is asked of them: the one before on %s",
+    async (earlier) => {
+      const { GroupHost: Earlier } = await earlierRelease("before-named-bonds");
+      const crowd = new Crowd(1, 0.1, 3, {}, (name) => (earlier.includes(name) ? Earlier : GroupHost));
+      try {
+        await crowd.open();
+        const all = () => [...crowd.hosts.values()];
+        const leading = () => all().find((host) => host.group("group/0")?.status().ready)?.nodeId;
+        await crowd.until(() => leading() !== undefined);
+        const leader = leading();
+        const said = await crowd.pass(3000);
+        expect(leading()).toBe(leader);
+        expect([said.preVote, said.prepare]).toEqual([undefined, undefined]);
+        expect(all().map((host) => host.stats().messagesUnreadable)).toEqual([0, 0, 0]);
+        expect(crowd.asleep()).toBe(earlier === "abc");
+      } finally {
+        await crowd.close();
       }
-    }
-    await stop();
-    await until(() => {
-      const journals = [...fleet.nodes.values()].map(({ journal }) => journal.commands);
-      return new Set(journals.map((commands) => JSON.stringify(commands))).size === 1;
-    });
-    const { commands } = (fleet.nodes.get("a") as Running).journal;
-    expect(new Set(commands).size).toBe(commands.length);
-    expect(acknowledged.filter((command) => !commands.includes(command))).toEqual([]);
-    // Each led members of the other one, on the way there and on the way back.
-    const groups = ["earlier, earlier, later", "earlier, later, later"];
-    expect([...led].sort()).toEqual(
-      ["earlier", "later"].flatMap((who) => groups.map((group) => `${who} leads ${group}`)),
-    );
-    for (const { host } of fleet.nodes.values()) expect(host.stats().messagesUnreadable).toBe(0);
-  });
+    },
+  );
 
   it("do not begin to remember clients before the last member can, and can go back until then", async () => {
     const earlier = await earlierRelease("before-clients");

@@ -21,5 +21,6 @@ const progress = {
 };
 
 void runCommand(process.argv.slice(2), { out: write(stdout), err: write(stderr), progress }).then((code) => {
-  process.exitCode = code;
+  // All is written; what a configuration's module holds open (a client's connection) is not waited for.
+  process.exit(code);
 });

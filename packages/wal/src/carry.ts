@@ -8,6 +8,8 @@ import { readRecords, type WalRecord } from "./reader.js";
 import type { Segment } from "./segment.js";
 
 const pieceBytesMax = 1024 * 1024;
+/** So many streams are carried side by side, as long as they have little in the segment. */
+const streamsAtOnceMax = 64;
 const carryFailed = channel("evenkeel:wal:carry-failed");
 
 /**
@@ -53,7 +55,9 @@ export class Carrier {
     const { segmentBytes, segmentsBeforeCarry } = this.#options;
     if (list.length <= segmentsBeforeCarry) return false;
     const liveBytes = list.reduce((sum, segment) => sum + segment.liveBytes, 0);
-    return (list[0] as Segment).points > 0 && liveBytes <= (list.length * segmentBytes) / 2;
+    // One is larger than the others where a batch was, or the checkpoint that it begins with.
+    const bytes = list.reduce((sum, segment) => sum + Math.max(segmentBytes, segment.end), 0);
+    return (list[0] as Segment).points > 0 && liveBytes <= bytes / 2;
   }
 
   /** One segment after the other, for as long as it is time: one for each new segment would keep up, but never catch up. */
@@ -62,20 +66,45 @@ export class Carrier {
       const oldest = this.#log.segments.list[0] as Segment;
       await this.#carryFrom(oldest);
       await this.#log.segments.housekept();
-      if (this.#stopped || this.#log.refusal() !== undefined) return;
+      if (this.#halted) return;
     }
   }
 
+  /** Several streams at a time where they are small: a hundred thousand quiet ones would otherwise wait for a sync each. */
   async #carryFrom(oldest: Segment): Promise<void> {
-    for (const state of [...this.#log.table.byId.values()]) {
+    const { table } = this.#log;
+    let some: Promise<void>[] = [];
+    let bytes = 0;
+    for (const id of table.idsIn(oldest)) {
+      const state = table.get(id);
+      if (state === undefined) continue;
+      some.push(this.#carryStream(state, oldest));
+      bytes += state.bytesIn(oldest);
+      if (some.length < streamsAtOnceMax && bytes < pieceBytesMax) continue;
+      await allOf(some);
+      if (this.#halted) return;
+      some = [];
+      bytes = 0;
+    }
+    await allOf(some);
+    this.#log.segments.dropDead();
+  }
+
+  get #halted(): boolean {
+    return this.#stopped || this.#log.refusal() !== undefined;
+  }
+
+  async #carryStream(state: StreamState, oldest: Segment): Promise<void> {
+    state.holders++;
+    try {
       for (;;) {
         const range = state.removed ? undefined : state.rangeIn(oldest);
-        if (range === undefined) break;
-        if (this.#stopped || this.#log.refusal() !== undefined) return;
+        if (range === undefined || this.#halted) return;
         await this.#carryPiece(state, range);
       }
+    } finally {
+      state.holders--;
     }
-    this.#log.segments.dropDead();
   }
 
   /** Carries records of a stream, as many as fit a piece. Gives up, to be called again, when a truncation comes in between. */
@@ -110,4 +139,9 @@ export class Carrier {
     await new Promise<unknown>((resolve, reject) => batch.wait(resolve, reject, through));
     this.recordsCarried += records.length;
   }
+}
+
+/** All have come to an end before the first failure is told. */
+async function allOf(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }

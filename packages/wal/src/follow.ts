@@ -1,4 +1,4 @@
-import type { StreamState, StreamWatcher } from "./core/stream-state.js";
+import type { StreamWatcher } from "./core/stream-state.js";
 import { WalError } from "./errors.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
@@ -8,9 +8,6 @@ export interface Followed {
   readonly name: string;
   readonly log: Log;
   readonly fileSystem: WalFileSystem;
-  readonly watchers: Set<StreamWatcher>;
-  /** Undefined before the stream's first append. */
-  readonly state: () => StreamState | undefined;
 }
 
 /**
@@ -22,7 +19,7 @@ export async function* followRecords(
   from: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WalRecord, void, undefined> {
-  const { name, log, fileSystem, watchers } = followed;
+  const { name, log, fileSystem } = followed;
   let sequence = from;
   let handedOut = 0;
   let takenBack: WalError | undefined;
@@ -38,14 +35,14 @@ export async function* followRecords(
       wake();
     },
   };
-  watchers.add(watcher);
+  log.table.watch(name, watcher);
   log.stopped.add(woken);
   signal?.addEventListener("abort", woken);
   try {
     for (;;) {
       signal?.throwIfAborted();
       if (takenBack !== undefined) throw takenBack as Error;
-      const state = followed.state();
+      const state = log.table.named(name);
       if (state !== undefined && sequence < state.next) {
         if (sequence < state.first) throw truncated(state, sequence);
         for await (const record of readRecords(fileSystem, state, sequence, state.next - 1, signal)) {
@@ -63,7 +60,7 @@ export async function* followRecords(
       });
     }
   } finally {
-    watchers.delete(watcher);
+    log.table.unwatch(name, watcher);
     log.stopped.delete(woken);
     signal?.removeEventListener("abort", woken);
   }

@@ -6,6 +6,7 @@ import { WalError } from "./errors.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, type WalFileSystem, writeAll, writeAllSynced } from "./fs/file-system.js";
 import type { MarkFile } from "./mark-file.js";
+import { Packing } from "./packing.js";
 import { PendingBatch } from "./pending-batch.js";
 import type { Segment } from "./segment.js";
 import { writeZeros } from "./segment.js";
@@ -16,12 +17,15 @@ export interface LogOptions {
   readonly batchBytesMax: number;
   readonly bytesInFlightMax: number;
   readonly idleMarkMs: number;
+  readonly packAfterMs: number;
   readonly segmentsBeforeCarry: number;
   readonly nowMs: () => number;
 }
 
 const fillAheadBytes = 64 * 1024;
 const fillStepBytesMax = 1024 * 1024;
+/** A segment is at least so many times as long as the checkpoint that it begins with. */
+const checkpointsPerSegment = 4;
 const poisonedChannel = channel("evenkeel:wal:poisoned");
 
 /**
@@ -37,6 +41,7 @@ export class Log {
   readonly #options: LogOptions;
   readonly #marks: MarkFile;
   readonly carrier: Carrier;
+  readonly #packing: Packing;
   #file: WalFile;
   #queue: PendingBatch[] = [];
   /** A turn is due or under way. */
@@ -83,6 +88,7 @@ export class Log {
     this.durableBatch = parts.batch;
     this.#durableCrc = parts.batchCrc;
     this.carrier = new Carrier(this, parts.fileSystem, options);
+    this.#packing = new Packing(this.table, options.packAfterMs);
     this.#scheduleMark();
   }
 
@@ -176,7 +182,7 @@ export class Log {
     // Whoever gathered it, nothing may be written behind a write that failed.
     if (this.poisoned !== undefined) throw this.poisoned;
     if (this.segments.failure !== undefined) throw this.segments.failure as Error;
-    const { segmentBytes } = this.#options;
+    const segmentBytes = this.#segmentBytes;
     if (this.segments.active.end + batch.used + trailerBytes > segmentBytes && this.#hasRecords) await this.#rotate();
     const segment = this.segments.active;
     const offset = segment.end;
@@ -193,9 +199,15 @@ export class Log {
       for (const wake of this.#room.splice(0)) wake();
     }
     this.#scheduleMark();
+    this.#packing.consider();
     this.segments.dropDead();
     if (segment.end > segmentBytes / 2) this.segments.prepare();
     await this.#fillAhead(segment, batch.used);
+  }
+
+  /** With a million streams the checkpoint alone would fill a segment, and each batch would need one. */
+  get #segmentBytes(): number {
+    return Math.max(this.#options.segmentBytes, checkpointsPerSegment * this.table.declarationsBytes);
   }
 
   /** `bytes` = header's place, entries, trailer. Durable when this resolves. */
@@ -257,7 +269,7 @@ export class Log {
    * next batch's sync makes the zeros durable along with itself.
    */
   async #fillAhead(segment: Segment, batchBytes: number): Promise<void> {
-    const { segmentBytes } = this.#options;
+    const segmentBytes = this.#segmentBytes;
     if (segment.filledTo - segment.end > 2 * batchBytes + fillAheadBytes || segment.filledTo >= segmentBytes) return;
     const to = Math.min(segment.filledTo + Math.min(segment.filledTo, fillStepBytesMax), segmentBytes);
     await writeZeros(this.#file, segment.filledTo, to);
@@ -311,6 +323,7 @@ export class Log {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#markTimer);
+    this.#packing.stop();
     await this.carrier.stop();
     while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     const failures: unknown[] = [];

@@ -3,7 +3,7 @@ import { putU48 } from "./core/bytes.js";
 import { EntryType, entryHeaderBytes, putEntryHeader } from "./core/entry.js";
 import type { SegmentRef } from "./core/point-list.js";
 import type { StreamState } from "./core/stream-state.js";
-import { declarationBytes, putDeclaration, type StreamTable } from "./core/stream-table.js";
+import { putDeclaration, type StreamTable } from "./core/stream-table.js";
 import { giveBackMemory, larger, takeMemory } from "./fs/batch-memory.js";
 import type { SealingMemory } from "./fs/compiled-crc.js";
 
@@ -136,12 +136,11 @@ export class PendingBatch {
    * The state of every live stream, as the first batch of a segment has it. With it, segments in front can be dropped, declarations and truncations
    * with them, and what remains still says everything.
    */
-  putCheckpoint({ byId, nextId }: StreamTable): void {
-    let bytes = entryHeaderBytes;
-    for (const { name } of byId.values()) bytes += declarationBytes(name);
-    this.reserve(bytes);
-    this.putControl(EntryType.checkpoint, 0, nextId);
-    for (const state of byId.values()) this.putStream(state);
+  putCheckpoint(table: StreamTable): void {
+    this.reserve(entryHeaderBytes + table.declarationsBytes);
+    this.putControl(EntryType.checkpoint, 0, table.nextId);
+    this.used = table.putDeclarations(this.#bytes, this.used);
+    this.count += table.size;
   }
 
   /** Fills in the checksums of the entries; returns that of all of them, continued from `seed`. */

@@ -57,7 +57,7 @@ const done: IteratorResult<WalRecord, undefined> = { done: true, value: undefine
  */
 class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
   readonly #fileSystem: WalFileSystem;
-  readonly #state: StreamState;
+  #state: StreamState;
   readonly #to: number;
   readonly #signal: AbortSignal | undefined;
   /** The next one to hand out. */
@@ -146,6 +146,7 @@ class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
     try {
       for (;;) {
         if (this.#over) return done;
+        this.#find();
         const value = this.#take();
         if (value !== undefined) return { done: false, value };
         if (this.#cursor !== undefined && this.#running) await this.#load(this.#cursor);
@@ -158,6 +159,14 @@ class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
     }
     await this.#close();
     return done;
+  }
+
+  /** A stream that is hardly read is put to rest meanwhile. */
+  #find(): void {
+    const { awake } = this.#state;
+    if (awake === this.#state) return;
+    this.#state = awake;
+    this.#truncations = Number.NaN;
   }
 
   get #running(): boolean {
@@ -276,16 +285,17 @@ function view(bytes: Uint8Array, from: number, to: number): Uint8Array {
  */
 export async function* readRecordsBackwards(
   fileSystem: WalFileSystem,
-  state: StreamState,
+  found: StreamState,
   from: number,
   to: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WalRecord, void, undefined> {
   for (let last = to; last >= from; ) {
+    const state = found.awake;
     const live = last >= state.first && last < state.next && !state.removed;
-    const found = live ? state.find(last) : undefined;
-    if (found === undefined) throw truncated(state, last);
-    const first = Math.max(found.point.sequence, state.first, from);
+    const run = live ? state.find(last) : undefined;
+    if (run === undefined) throw truncated(state, last);
+    const first = Math.max(run.point.sequence, state.first, from);
     const piece: WalRecord[] = [];
     for await (const record of readRecords(fileSystem, state, first, last, signal)) piece.push(record);
     if (piece.length < last - first + 1) throw truncated(state, last);

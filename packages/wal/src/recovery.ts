@@ -79,6 +79,7 @@ export async function recover(
   }
   const { clean, prepared } = await judgeTail(loader, table, last, behind, expected?.number ?? 1, mark);
   const end = { file: last.path, offset: last.end, batch: expected?.number ?? 1 };
+  table.replayed();
   checkLocated(table, dir, clean ? undefined : end);
   if (!clean) {
     // First said, then wiped: a crash between the two finds the torn end once more, one after them finds what was said.
@@ -212,7 +213,7 @@ function damagedStream(table: StreamTable, bytes: Uint8Array, segment: Segment, 
   if (header?.number !== number) return undefined;
   const entry = firstDamagedEntry(bytes, segment.end, header, crc);
   const isRecord = entry?.type === EntryType.record || entry?.type === EntryType.carried;
-  const state = isRecord ? table.byId.get(entry.stream) : undefined;
+  const state = isRecord ? table.get(entry.stream) : undefined;
   // The fields themselves may be what is damaged: believed only where they make sense.
   return state !== undefined && entry !== undefined && entry.sequence >= state.first ? state.name : undefined;
 }
@@ -222,7 +223,7 @@ function damagedStream(table: StreamTable, bytes: Uint8Array, segment: Segment, 
  * the segments, and the end of the log is damaged, that end was durable.
  */
 function checkLocated(table: StreamTable, dir: string, damagedEnd: UncertainTail | undefined): void {
-  for (const state of table.byId.values()) {
+  for (const state of table.states()) {
     const { lost, name } = state;
     if (lost === undefined) continue;
     const where = damagedEnd ?? { file: dir };

@@ -1,5 +1,5 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
-import { StreamState, type StreamWatcher } from "./core/stream-state.js";
+import { StreamState } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
 import { badArgument, WalError } from "./errors.js";
 import { followRecords } from "./follow.js";
@@ -50,35 +50,34 @@ const none: readonly Uint8Array[] = [];
 export class WalStream {
   readonly name: string;
   readonly #home: StreamHome;
-  /** Durable state; undefined until the first append gave the stream its id. */
+  /** As it was found last; undefined until the first append gave the stream its id. */
   #state: StreamState | undefined;
-  /** Bounds once everything that was called so far will be done. */
-  #nextAssigned: number;
-  #firstAssigned: number;
-  /** The run that the last append went to: its number, and the batch's `id` and `controls` then. */
-  #run = -1;
-  #runBatch = 0;
-  #runControls = 0;
-  /** Of a stream that somebody has followed: most never are, and there may be a million of them. */
-  #watchers: Set<StreamWatcher> | undefined;
 
   /** @internal Use `wal.stream(name)`. */
-  constructor(home: StreamHome, name: string, state: StreamState | undefined) {
+  constructor(home: StreamHome, name: string) {
     this.#home = home;
     this.name = name;
-    this.#state = state;
-    this.#nextAssigned = state?.next ?? 1;
-    this.#firstAssigned = state?.first ?? 1;
   }
 
   /** The oldest sequence that can be read; `lastSequence + 1` when there is none. */
   get firstSequence(): number {
-    return this.#state?.first ?? 1;
+    return this.#current?.first ?? 1;
   }
 
   /** The newest durable sequence; `firstSequence - 1` when there is none. */
   get lastSequence(): number {
-    return (this.#state?.next ?? 1) - 1;
+    return (this.#current?.next ?? 1) - 1;
+  }
+
+  /** What all handles of one name share. It is looked up anew once it was packed for want of use, or removed. */
+  get #current(): StreamState | undefined {
+    let state = this.#state;
+    if (state?.current !== true) {
+      state = this.#home.log.table.named(this.name);
+      this.#state = state;
+    }
+    if (state !== undefined) state.used = true;
+    return state;
   }
 
   /**
@@ -91,7 +90,7 @@ export class WalStream {
   append(data: Uint8Array | readonly Uint8Array[], options?: AppendOptions): Promise<number> {
     const batch = this.#enter(data, options);
     if (!(batch instanceof PendingBatch)) return Promise.reject(batch.refusal);
-    const last = this.#nextAssigned - 1;
+    const last = this.#lastAssigned;
     const signal = options?.signal;
     return new Promise((resolve, reject) => {
       if (signal === undefined) batch.wait(resolve, reject, last);
@@ -110,8 +109,13 @@ export class WalStream {
   ): Error | undefined {
     const batch = this.#enter(data, undefined);
     if (!(batch instanceof PendingBatch)) return batch.refusal;
-    batch.wait(done, failed, this.#nextAssigned - 1);
+    batch.wait(done, failed, this.#lastAssigned);
     return undefined;
+  }
+
+  /** Of the records that were put into a batch just now the last one's sequence. */
+  get #lastAssigned(): number {
+    return (this.#state as StreamState).nextAssigned - 1;
   }
 
   /** Puts the records into the batch that gathers, or says why not. */
@@ -126,84 +130,83 @@ export class WalStream {
       bytes += entryHeaderBytes + record.length;
     }
     const truncateAfter = options?.truncateAfter;
-    if (truncateAfter !== undefined) this.#checkTruncateAfter(truncateAfter, "truncateAfter");
+    const known = this.#current;
+    if (truncateAfter !== undefined) checkTruncateAfter(known, truncateAfter, "truncateAfter");
     else if (bytes === 0) throw badArgument("data", "at least one record", data);
     if (bytes > this.#home.appendBytesMax) {
       const message = `an append of ${bytes} bytes with framing is over appendBytesMax (${this.#home.appendBytesMax})`;
       throw new WalError("ERR_WAL_TOO_LARGE", message, { stream: this.name });
     }
     let refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : this.#home.log.refusal();
-    if (this.#state === undefined) refusal ??= this.#home.streamRefusal();
+    if (known === undefined) refusal ??= this.#home.streamRefusal();
     if (refusal !== undefined) return { refusal };
 
-    const truncates = truncateAfter !== undefined && truncateAfter < this.#nextAssigned - 1;
+    const truncates = truncateAfter !== undefined && truncateAfter < (known?.nextAssigned ?? 1) - 1;
     const batch = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
     const state = this.#state as StreamState;
     if (truncates) {
       putControl(batch, state, EntryType.truncateAfter, truncateAfter, () => state.truncateAfter(truncateAfter));
-      this.#nextAssigned = truncateAfter + 1;
+      state.nextAssigned = truncateAfter + 1;
     }
     if (bytes > 0) {
-      const goesOn = this.#runBatch === batch.id && this.#runControls === batch.controls;
-      this.#run = batch.extend(state, records?.length ?? 1, bytes, goesOn ? this.#run : -1);
-      this.#runBatch = batch.id;
-      this.#runControls = batch.controls;
+      const goesOn = state.runBatch === batch.id && state.runControls === batch.controls;
+      state.run = batch.extend(state, records?.length ?? 1, bytes, goesOn ? state.run : -1);
+      state.runBatch = batch.id;
+      state.runControls = batch.controls;
     }
     if (records === undefined) {
-      batch.putRecord(state.id, this.#nextAssigned++, data as Uint8Array);
+      batch.putRecord(state.id, state.nextAssigned++, data as Uint8Array);
     } else {
-      for (const record of records) batch.putRecord(state.id, this.#nextAssigned++, record);
+      for (const record of records) batch.putRecord(state.id, state.nextAssigned++, record);
     }
     return batch;
   }
 
   /** Drops every record above `sequence`; the next append continues with `sequence + 1`. Durable when it resolves. */
   truncateAfter(sequence: number): Promise<void> {
-    this.#checkTruncateAfter(sequence, "sequence");
-    if (sequence >= this.#nextAssigned - 1) return this.#home.log.settled();
+    const known = this.#current;
+    checkTruncateAfter(known, sequence, "sequence");
+    if (sequence >= (known?.nextAssigned ?? 1) - 1) return this.#home.log.settled();
     return this.#control(
       EntryType.truncateAfter,
       sequence,
       (state) => state.truncateAfter(sequence),
-      () => {
-        this.#nextAssigned = sequence + 1;
+      (state) => {
+        state.nextAssigned = sequence + 1;
       },
     );
   }
 
   /** Drops every record below `sequence`, which may be one past the last. Segments in which nothing is left alive are freed. */
   truncateBefore(sequence: number): Promise<void> {
-    if (!Number.isSafeInteger(sequence) || sequence < 1 || sequence > this.#nextAssigned) {
-      throw badArgument("sequence", `a whole number from 1 to ${this.#nextAssigned}`, sequence);
+    const { firstAssigned, nextAssigned } = this.#current ?? unborn;
+    if (!Number.isSafeInteger(sequence) || sequence < 1 || sequence > nextAssigned) {
+      throw badArgument("sequence", `a whole number from 1 to ${nextAssigned}`, sequence);
     }
-    if (sequence <= this.#firstAssigned) return this.#home.log.settled();
+    if (sequence <= firstAssigned) return this.#home.log.settled();
     return this.#control(
       EntryType.truncateBefore,
       sequence,
       (state) => state.truncateBefore(sequence),
-      () => {
-        this.#firstAssigned = sequence;
+      (state) => {
+        state.firstAssigned = sequence;
       },
     );
   }
 
   /** Deletes the stream with all its records. A later append begins a new one, at sequence 1. */
   remove(): Promise<void> {
-    if (this.#state === undefined) return this.#home.log.settled();
+    if (this.#current === undefined) return this.#home.log.settled();
     const { table } = this.#home.log;
     return this.#control(
       EntryType.remove,
       0,
       (state) => {
         state.remove();
-        table.byId.delete(state.id);
+        table.delete(state);
         this.#home.streamRemoved();
       },
-      () => {
-        this.#state = undefined;
-        this.#nextAssigned = 1;
-        this.#firstAssigned = 1;
-      },
+      (state) => table.unname(state),
     );
   }
 
@@ -233,14 +236,15 @@ export class WalStream {
   #range(
     options: ReadOptions,
   ): { readonly state: StreamState; readonly from: number; readonly last: number } | undefined {
-    const { from = this.firstSequence, to = this.lastSequence } = options;
+    const state = this.#current;
+    const first = state?.first ?? 1;
+    const newest = (state?.next ?? 1) - 1;
+    const { from = first, to = newest } = options;
     if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
     if (!Number.isSafeInteger(to) || to < 0) throw badArgument("to", "a whole number from 0", to);
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
-    const state = this.#state;
-    const last = Math.min(to, this.lastSequence);
-    if (from < this.firstSequence && from <= last)
-      throw truncated({ name: this.name, first: this.firstSequence }, from);
+    const last = Math.min(to, newest);
+    if (from < first && from <= last) throw truncated({ name: this.name, first }, from);
     return state === undefined || from > last ? undefined : { state, from, last };
   }
 
@@ -257,9 +261,7 @@ export class WalStream {
     const { log, fileSystem } = this.#home;
     if (log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
     if (from < this.firstSequence) throw truncated({ name: this.name, first: this.firstSequence }, from);
-    this.#watchers ??= new Set();
-    if (this.#state !== undefined) this.#state.watchers = this.#watchers;
-    const followed = { name: this.name, log, fileSystem, watchers: this.#watchers, state: () => this.#state };
+    const followed = { name: this.name, log, fileSystem };
     return followRecords(followed, from, signal);
   }
 
@@ -267,29 +269,40 @@ export class WalStream {
   #gather(bytes: number): PendingBatch {
     const { log } = this.#home;
     if (this.#state !== undefined) return log.gather(bytes);
-    const state = new StreamState(this.#home.nextStreamId(), this.name);
-    if (this.#watchers !== undefined) state.watchers = this.#watchers;
+    // A name put together from two parts would keep both of them: in a million streams that is felt.
+    const state = new StreamState(this.#home.nextStreamId(), Buffer.from(this.name).toString());
     const batch = log.gather(bytes + declarationBytes(this.name));
     batch.putStream(state);
-    batch.control(() => log.table.byId.set(state.id, state));
+    batch.control(() => log.table.add(state));
+    log.table.name(state);
     this.#state = state;
     return batch;
   }
 
-  #control(type: EntryType, sequence: number, apply: (state: StreamState) => void, assign: () => void): Promise<void> {
+  /** Of a stream that there is. */
+  #control(
+    type: EntryType,
+    sequence: number,
+    apply: (state: StreamState) => void,
+    assign: (state: StreamState) => void,
+  ): Promise<void> {
     const refusal = this.#home.log.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     const batch = this.#gather(entryHeaderBytes);
     const state = this.#state as StreamState;
     putControl(batch, state, type, sequence, apply);
-    assign();
+    assign(state);
     return new Promise((resolve, reject) => batch.wait(() => resolve(), reject, sequence));
   }
+}
 
-  #checkTruncateAfter(sequence: number, argument: string): void {
-    if (Number.isSafeInteger(sequence) && sequence >= this.#firstAssigned - 1) return;
-    throw badArgument(argument, `a whole number from ${this.#firstAssigned - 1}`, sequence);
-  }
+/** What is assigned of a stream that does not exist. */
+const unborn = { firstAssigned: 1, nextAssigned: 1 };
+
+function checkTruncateAfter(state: StreamState | undefined, sequence: number, argument: string): void {
+  const { firstAssigned } = state ?? unborn;
+  if (Number.isSafeInteger(sequence) && sequence >= firstAssigned - 1) return;
+  throw badArgument(argument, `a whole number from ${firstAssigned - 1}`, sequence);
 }
 
 const nothing: AsyncIterable<never> = {

@@ -33,6 +33,8 @@ export interface WalOptions {
   readonly sparesMax?: number;
   /** The file `marks` vouches for the last batch this long after it, 1 to 60,000, whether the log is idle by then or not. Default 500. */
   readonly idleMarkMs?: number;
+  /** A stream that was not used for so long is packed, and unpacked when it is next used; 0 to 60,000, 0 is at once. Default 1,000. */
+  readonly packAfterMs?: number;
   /** Wall-clock time in milliseconds, stamped on records. Default `Date.now`. */
   readonly now?: () => number;
   /** Where the files are. Default: the machine's file system. */
@@ -41,6 +43,8 @@ export interface WalOptions {
 
 export interface WalStats {
   readonly streams: number;
+  /** Those of them that nobody has used for a while. */
+  readonly streamsPacked: number;
   readonly segments: number;
   readonly firstSegment: number;
   readonly lastSegment: number;
@@ -97,7 +101,7 @@ export class Wal {
     this.uncertainFrom = uncertain.tail ?? null;
     let streamIds = log.table.nextId;
     // Those whose declaration still waits for the disk included.
-    let streams = log.table.byId.size;
+    let streams = log.table.size;
     this.#home = {
       ...options,
       log,
@@ -117,8 +121,7 @@ export class Wal {
         streams--;
       },
     };
-    for (const state of log.table.byId.values())
-      this.#streams.set(state.name, new WalStream(this.#home, state.name, state));
+    log.table.onRest = (name) => this.#streams.delete(name);
   }
 
   /**
@@ -146,16 +149,14 @@ export class Wal {
     if (known !== undefined) return known;
     const bytes = typeof name === "string" && !/\p{Surrogate}/u.test(name) ? Buffer.byteLength(name) : 0;
     if (bytes < 1 || bytes > nameBytesMax) throw badArgument("name", `a string of 1 to ${nameBytesMax} bytes`, name);
-    // A name put together from two parts would keep both of them: in a million streams that is felt.
-    const flat = Buffer.from(name).toString();
-    const stream = new WalStream(this.#home, flat, undefined);
-    this.#streams.set(flat, stream);
+    const stream = new WalStream(this.#home, name);
+    this.#streams.set(name, stream);
     return stream;
   }
 
   /** Names of the streams that exist. */
   streams(): string[] {
-    return [...this.#log.table.byId.values()].map((state) => state.name);
+    return this.#log.table.names();
   }
 
   /** Resolves when fewer than `bytesInFlightMax` bytes wait for the disk. */
@@ -176,7 +177,8 @@ export class Wal {
   stats(): WalStats {
     const { segments, table } = this.#log;
     return {
-      streams: table.byId.size,
+      streams: table.size,
+      streamsPacked: table.resting,
       segments: segments.list.length,
       firstSegment: segments.list[0]?.number ?? 0,
       lastSegment: segments.active.number,
@@ -233,6 +235,7 @@ function checked(options: WalOptions): Settings {
     segmentsBeforeCarry: whole("segmentsBeforeCarry", 4, 1, 2 ** 20),
     sparesMax: whole("sparesMax", 2, 0, 1024),
     idleMarkMs: whole("idleMarkMs", 500, 1, 60_000),
+    packAfterMs: whole("packAfterMs", 1000, 0, 60_000),
     now: options.now ?? Date.now,
     fileSystem: options.fileSystem ?? nodeFileSystem,
   };
@@ -269,7 +272,7 @@ async function openLocked(settings: Settings, make: (log: Log, uncertain: Uncert
   }
 
   async function start(
-    { batchBytesMax, bytesInFlightMax, idleMarkMs, segmentsBeforeCarry }: Settings,
+    { batchBytesMax, bytesInFlightMax, idleMarkMs, packAfterMs, segmentsBeforeCarry }: Settings,
     recovered: Recovered,
     segments: SegmentSet,
     marks: MarkFile,
@@ -280,7 +283,7 @@ async function openLocked(settings: Settings, make: (log: Log, uncertain: Uncert
     const file = await openActive(recovered, segments);
     toClose.push(file);
     const log = new Log(
-      { segmentBytes, batchBytesMax, bytesInFlightMax, idleMarkMs, segmentsBeforeCarry, nowMs: now },
+      { segmentBytes, batchBytesMax, bytesInFlightMax, idleMarkMs, packAfterMs, segmentsBeforeCarry, nowMs: now },
       {
         table: recovered.table,
         segments,

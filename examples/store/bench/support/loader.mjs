@@ -8,6 +8,9 @@ const FILLER = "x".repeat(856);
 const FIVE = "5".charCodeAt(0);
 const ATTEMPTS_MAX = 20;
 const PAUSE_MS = 25;
+/** As many as the service takes in a BatchWriteItem. */
+const BATCH = 25;
+const ALL_TAKEN = '"UnprocessedItems":{}';
 const HEADERS_END = Buffer.from("\r\n\r\n");
 
 const digitsOf = (number) => String(number).padStart(DIGITS, "0");
@@ -201,6 +204,7 @@ async function openLoop(options) {
   const cpuBefore = process.cpuUsage();
   const reads = [];
   const writes = [];
+  const answers = [];
   const due = [];
   let failure;
   const startedAt = performance.now();
@@ -211,7 +215,9 @@ async function openLoop(options) {
     if (at === undefined) return void idle.push(client);
     client.operate().then(
       (read) => {
-        (read ? reads : writes).push(performance.now() - at);
+        const now = performance.now();
+        (read ? reads : writes).push(now - at);
+        if (options.each) answers.push([performance.timeOrigin + now, now - at, read]);
         serve(client);
       },
       (error) => {
@@ -229,14 +235,15 @@ async function openLoop(options) {
   while (idle.length < all.length && failure === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
   for (const client of all) client.close();
   if (failure !== undefined) throw new Error(`the load ended early: ${failure}`, { cause: failure });
-  return figuresOf(reads, writes, performance.now() - startedAt, process.cpuUsage(cpuBefore));
+  return options.each
+    ? { answers }
+    : figuresOf(reads, writes, performance.now() - startedAt, process.cpuUsage(cpuBefore));
 }
 
 /** Makes the table with all its items. */
 async function fill(options) {
-  const { table, items } = options;
-  const connections = await Promise.all(Array.from({ length: 32 }, () => Connection.open(options)));
-  const [first] = connections;
+  const { table } = options;
+  const first = await Connection.open(options);
   const definition = {
     TableName: table,
     AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
@@ -247,18 +254,42 @@ async function fill(options) {
   const describe = template("DescribeTable", { TableName: table }).bytes;
   while (!(await first.ask(describe)).includes('"TableStatus":"ACTIVE"'))
     await new Promise((resolve) => setTimeout(resolve, 50));
+  first.close();
+  return await writeAll(options);
+}
+
+/** Writes each item of a table that is there. */
+async function writeAll(options) {
+  const { table, items } = options;
+  const connections = await Promise.all(Array.from({ length: 32 }, () => Connection.open(options)));
   let next = 0;
   await Promise.all(
     connections.map(async (connection) => {
-      const put = template("PutItem", { TableName: table, Item: itemOf(HOLE, `1${HOLE}`) });
-      while (next < items) await connection.ask(patch(put, next++, 0));
+      const whole = putsOf(table, BATCH);
+      while (next < items) {
+        const first = next;
+        const count = Math.min(BATCH, items - first);
+        next += count;
+        const puts = count === BATCH ? whole : putsOf(table, count);
+        const numbers = Array.from({ length: count }, (_, i) => [first + i, 0]).flat();
+        // What is not taken is asked for once more with all the rest: it comes to the same.
+        while (!(await connection.ask(patch(puts, ...numbers))).includes(ALL_TAKEN))
+          await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
     }),
   );
   for (const connection of connections) connection.close();
   return {};
 }
 
-const works = { fill, closed: closedLoop, open: openLoop };
+const putsOf = (table, count) =>
+  template("BatchWriteItem", {
+    RequestItems: {
+      [table]: Array.from({ length: count }, () => ({ PutRequest: { Item: itemOf(HOLE, `1${HOLE}`) } })),
+    },
+  });
+
+const works = { fill, writeAll, closed: closedLoop, open: openLoop };
 
 process.on("message", ({ work, ...options }) => {
   works[work](options).then(

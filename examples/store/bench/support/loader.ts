@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const HOST = "127.0.0.1";
-const TABLE = "bench";
+export const TABLE = "bench";
 /** Two megabytes: how the figures change with the data's size is another bench's question. */
 export const ITEMS = 2_000;
 
@@ -26,6 +26,15 @@ export type LoadFigures = Readonly<
   >
 >;
 
+/** One answer of an open loop. */
+export interface Answer {
+  /** When it came, Unix ms. */
+  readonly atMs: number;
+  /** Since its request was due. */
+  readonly tookMs: number;
+  readonly isRead: boolean;
+}
+
 /** The store's folder, wherever below it this was compiled to. */
 export const storeRoot = (() => {
   let dir = dirname(fileURLToPath(import.meta.url));
@@ -37,35 +46,52 @@ export const storeRoot = (() => {
 export class Loader {
   readonly #process: ChildProcess;
   readonly #port: number;
+  readonly #items: number;
 
-  constructor(port: number) {
+  constructor(port: number, items = ITEMS) {
     this.#port = port;
+    this.#items = items;
     this.#process = fork(join(storeRoot, "bench/support/loader.mjs"), { execArgv: [] });
   }
 
-  /** Makes the table with its `ITEMS` items. */
+  /** Makes the table with all its items. */
   async fill(): Promise<void> {
     await this.#ask({ work: "fill" });
   }
 
+  /** Writes each item once more. */
+  async writeAll(): Promise<void> {
+    await this.#ask({ work: "writeAll" });
+  }
+
   async load(load: Load): Promise<LoadFigures> {
-    return (await this.#ask({ work: load.rate === undefined ? "closed" : "open", ...load })) as LoadFigures;
+    return await this.#ask<LoadFigures>({ work: load.rate === undefined ? "closed" : "open", ...load });
+  }
+
+  /** The same of an open loop, for who pools the answers of many turns. */
+  async answers(load: Load & { readonly rate: number }): Promise<Answer[]> {
+    const { answers } = await this.#ask<{ answers: [number, number, boolean][] }>({
+      work: "open",
+      each: true,
+      ...load,
+    });
+    return answers.map(([atMs, tookMs, isRead]) => ({ atMs, tookMs, isRead }));
   }
 
   stop(): void {
     this.#process.kill();
   }
 
-  #ask(message: Record<string, unknown>): Promise<Record<string, number>> {
+  #ask<T = unknown>(message: Record<string, unknown>): Promise<T> {
     return new Promise((resolve, reject) => {
       const ended = (code: number | null) => reject(new Error(`the loader ended with ${code}`));
       this.#process.once("exit", ended);
-      this.#process.once("message", (answer: { result?: Record<string, number>; error?: string }) => {
+      this.#process.once("message", (answer: { result?: T; error?: string }) => {
         this.#process.off("exit", ended);
         if (answer.result === undefined) reject(new Error(answer.error));
         else resolve(answer.result);
       });
-      this.#process.send({ host: HOST, port: this.#port, table: TABLE, items: ITEMS, ...message });
+      this.#process.send({ host: HOST, port: this.#port, table: TABLE, items: this.#items, ...message });
     });
   }
 }

@@ -1,20 +1,32 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ProcessCpu, processTree, totalUs, usedBetween } from "./cpu.js";
-import { HOST, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
+import { type Answer, HOST, ITEMS, type Load, Loader, type LoadFigures, storeRoot } from "./loader.js";
 
-/** A server under test: starts on a free port, holds `ITEMS` items, stops. */
+/**
+ * For so long a server is loaded with what is to be measured before its first turn, the same for all: until its code is compiled. A store in Node.js does less than
+ * half of what it can in its first seconds, and a figure from then tells of the compiler.
+ */
+export const WARM_SECONDS = 8;
+
+/** A server under test: starts on a free port, holds so many items, stops. */
 export interface ServerUnderTest {
   readonly note: string;
   readonly skip?: string;
-  start(): Promise<void>;
+  /** One more bench of this file will start it and stop it. All of them load the same processes, which end with the last one. */
+  expectUser(): void;
+  /** Resolves when it has answered `WARM_SECONDS` of this workload, now or for an earlier bench. */
+  start(workload: Pick<Load, "readShare" | "clients">): Promise<void>;
   /** `cpu`: what the server's processes used of the processors, in microseconds an operation; 0 where there is no /proc. */
   load(load: Load): Promise<LoadFigures & { readonly cpu: number; readonly processes: readonly ProcessCpu[] }>;
+  answers(load: Load & { readonly rate: number }): Promise<Answer[]>;
+  /** Its processes, the first one first; empty where there is no /proc. */
+  processes(): ProcessCpu[];
   stop(): Promise<void>;
 }
 
@@ -30,9 +42,10 @@ function resolved(resolve: () => string): string | undefined {
   }
 }
 
-function server(note: string, launch: Launch | undefined, missing: string): ServerUnderTest {
+function server(note: string, launch: Launch | undefined, missing: string, items: number): ServerUnderTest {
   let users = 0;
   let opening: Promise<void> | undefined;
+  const warmed = new Set<number>();
   let child: ChildProcess | undefined;
   let loader: Loader | undefined;
   let dir = "";
@@ -41,19 +54,30 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
     dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
     const port = await freePort();
     child = launch?.(port, dir);
+    process.once("exit", leaveNothing);
     await answers(port, child);
-    loader = new Loader(port);
+    loader = new Loader(port, items);
     await loader.fill();
+  }
+
+  /** Where a bench fails, nobody comes to stop it. */
+  function leaveNothing(): void {
+    child?.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true });
   }
 
   return {
     note,
     ...(launch === undefined ? { skip: missing } : {}),
-    // The benches of one file take turns over the same servers, so that data and caches are as warm for all of them.
-    async start() {
+    expectUser() {
       users++;
+    },
+    async start({ readShare, clients }) {
       opening ??= open();
       await opening;
+      if (warmed.has(readShare)) return;
+      warmed.add(readShare);
+      await (loader as Loader).load({ readShare, clients, seconds: WARM_SECONDS });
     },
     async load(load) {
       const pid = child?.pid ?? 0;
@@ -62,9 +86,11 @@ function server(note: string, launch: Launch | undefined, missing: string): Serv
       const processes = usedBetween(before, processTree(pid));
       return { ...figures, cpu: totalUs(processes) / figures.operations, processes };
     },
+    answers: (load) => (loader as Loader).answers(load),
+    processes: () => processTree(child?.pid ?? 0),
     async stop() {
       if (--users > 0) return;
-      opening = undefined;
+      process.off("exit", leaveNothing);
       loader?.stop();
       if (child !== undefined) {
         const gone = new Promise((resolve) => child?.once("exit", resolve));
@@ -106,7 +132,7 @@ const dynoxide = resolved(() => require.resolve("@dynoxide/linux-x64/package.jso
 const quiet: SpawnOptions = { stdio: "ignore" };
 
 /** This store, with so many partitions a table, or as many as it takes by itself. Where EVENKEEL_CPU_PROFILES names a directory, each process leaves its profile there. */
-export function storeServer(partitions?: number): ServerUnderTest {
+export function storeServer(partitions?: number, items = ITEMS): ServerUnderTest {
   const profiles = process.env.EVENKEEL_CPU_PROFILES;
   const node = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
   const options = partitions === undefined ? [] : ["--partitions", String(partitions)];
@@ -116,11 +142,13 @@ export function storeServer(partitions?: number): ServerUnderTest {
       ? (port, dir) => spawn(process.execPath, [...node, cli, "--port", String(port), "--data", dir, ...options], quiet)
       : undefined,
     "not built: run `npm run build` first",
+    items,
   );
 }
 
-export const servers: Readonly<Record<string, ServerUnderTest>> = {
-  evenkeel: storeServer(),
+/** This store and its peers, each with so many items. */
+export const serversOf = (items: number): Readonly<Record<string, ServerUnderTest>> => ({
+  evenkeel: storeServer(undefined, items),
   "dynalite (memory)": server(
     "one copy, in memory, nothing on disk",
     dynalite === undefined
@@ -128,6 +156,7 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
       : (port) =>
           spawn(process.execPath, [dynalite, "--host", HOST, "--port", String(port), "--createTableMs", "0"], quiet),
     "dynalite is not installed",
+    items,
   ),
   "dynalite (disk)": server(
     "one copy, LevelDB on disk, no sync before the answer",
@@ -140,6 +169,7 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
             quiet,
           ),
     "dynalite is not installed",
+    items,
   ),
   "dynoxide (disk)": server(
     "one copy, SQLite on disk, fsync before the answer",
@@ -148,5 +178,8 @@ export const servers: Readonly<Record<string, ServerUnderTest>> = {
       : (port, dir) =>
           spawn(dynoxide, ["--host", HOST, "--port", String(port), "--db-path", join(dir, "dynoxide.db")], quiet),
     "@dynoxide/linux-x64 is for Linux on x64",
+    items,
   ),
-};
+});
+
+export const servers = serversOf(ITEMS);

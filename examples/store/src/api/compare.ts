@@ -30,8 +30,19 @@ export function equalValues(a: AttributeValue, b: AttributeValue): boolean {
 
 function equalSets(a: readonly string[], b: readonly string[]): boolean {
   if (a.length !== b.length) return false;
-  const members = new Set(b);
+  const members = membersOf(b);
   return a.every((member) => members.has(member));
+}
+
+/** What a condition may ask for a hundred times is made once. */
+const knownMembers = new WeakMap<readonly string[], ReadonlySet<string>>();
+
+function membersOf(set: readonly string[]): ReadonlySet<string> {
+  const known = knownMembers.get(set);
+  if (known !== undefined) return known;
+  const members = new Set(set);
+  knownMembers.set(set, members);
+  return members;
 }
 
 /** Below zero, zero or above; `undefined` where there is no order: different types, or a type that has none. */

@@ -74,7 +74,18 @@ function beginsWith(value: AttributeValue | undefined, search: AttributeValue | 
   if (value === undefined || search === undefined) return false;
   if ("S" in value) return "S" in search && value.S.startsWith(search.S);
   if (!("B" in value && "B" in search)) return false;
-  return startsWith(decodeBase64(value.B), decodeBase64(search.B));
+  return startsWith(bytesOf(value), bytesOf(search));
+}
+
+/** What a condition may ask for a hundred times is decoded once. */
+const knownBytes = new WeakMap<AttributeValue, Uint8Array>();
+
+function bytesOf(value: { B: string }): Uint8Array {
+  const known = knownBytes.get(value);
+  if (known !== undefined) return known;
+  const bytes = decodeBase64(value.B);
+  knownBytes.set(value, bytes);
+  return bytes;
 }
 
 function contains(value: AttributeValue | undefined, search: AttributeValue | undefined): boolean {
@@ -85,7 +96,7 @@ function contains(value: AttributeValue | undefined, search: AttributeValue | un
   if ("BS" in value) return "B" in search && value.BS.includes(search.B);
   if ("L" in value) return value.L.some((element) => equalValues(element, search));
   if (!("B" in value && "B" in search)) return false;
-  return includesBytes(decodeBase64(value.B), decodeBase64(search.B));
+  return includesBytes(bytesOf(value), bytesOf(search));
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {

@@ -6,6 +6,7 @@ import { messages } from "./messages.js";
 import type { AttributeValue, DocumentPath, Item, UpdateAction, UpdateValue } from "./model.js";
 import { addNumbers } from "./number.js";
 import { resolvePath } from "./path.js";
+import { ITEM_BYTES_MAX, valueBytes } from "./size.js";
 
 export const NESTING_MAX = 32;
 
@@ -21,9 +22,15 @@ const REMOVED: AttributeValue = { NULL: true };
 export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Item {
   const edit = new Edit(before);
   const sets: { path: DocumentPath; value: AttributeValue }[] = [];
+  let setBytes = 0;
   for (const action of actions) {
-    if (action.kind === "set") sets.push({ path: action.path, value: evaluate(action.value, before) });
-    else if (action.kind === "add")
+    if (action.kind === "set") {
+      const value = evaluate(action.value, before);
+      sets.push({ path: action.path, value });
+      // What is set stays: an item that is too large for it already need not be made first.
+      setBytes += valueBytes(value);
+      if (setBytes > ITEM_BYTES_MAX) throw validationError(messages.itemTooLargeAfterUpdate);
+    } else if (action.kind === "add")
       sets.push({ path: action.path, value: sum(resolvePath(before, action.path), action) });
     else if (action.kind === "delete") {
       const rest = difference(resolvePath(before, action.path), action);
@@ -37,6 +44,38 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
     if (action.kind === "remove" || (action.kind === "delete" && vanishes(before, action))) edit.remove(action.path);
   }
   return edit.finish();
+}
+
+/**
+ * What an update writes, at least: its values, each as often as it is used. More than an item may weigh cannot come to a good end, and is
+ * refused before it is sent to a storage node that often. (The service does so too, in most of its regions, and counts what stands behind
+ * `if_not_exists` whether it is needed or not.) Not counted beyond an item's limit.
+ */
+export function writtenBytes(actions: readonly UpdateAction[]): number {
+  let bytes = 0;
+  const known = new Map<AttributeValue, number>();
+  const add = (value: UpdateValue): void => {
+    if (bytes > ITEM_BYTES_MAX) return;
+    if (value.kind === "value") {
+      const weight = known.get(value.value) ?? valueBytes(value.value);
+      known.set(value.value, weight);
+      bytes += weight;
+    } else if (value.kind === "if-not-exists") add(value.otherwise);
+    else if ("left" in value) {
+      add(value.left);
+      add(value.right);
+    }
+  };
+  for (const action of actions) {
+    if (action.kind === "set") add(action.value);
+    else if (action.kind === "add") add({ kind: "value", value: action.value });
+  }
+  return bytes;
+}
+
+/** @throws ValidationException for an update that writes more than an item may weigh */
+export function assertFitsItem(actions: readonly UpdateAction[]): void {
+  if (writtenBytes(actions) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLargeAfterUpdate);
 }
 
 function position(path: DocumentPath): number {
@@ -126,6 +165,8 @@ function evaluate(value: UpdateValue, before: Item): AttributeValue {
       const left = evaluate(value.left, before);
       const right = evaluate(value.right, before);
       if (!("L" in left && "L" in right)) throw validationError(messages.updateOperandType);
+      // Each element weighs a byte at least. Lists within lists within lists would take the node's memory before anybody asked for a size.
+      if (left.L.length + right.L.length > ITEM_BYTES_MAX) throw validationError(messages.itemTooLargeAfterUpdate);
       return { L: [...left.L, ...right.L] };
     }
     case "if-not-exists":

@@ -153,10 +153,10 @@ export class Controller {
   }
 
   /** At the leader of the metadata; see `Splitting`. */
-  async splitPartition(partition: number, at?: number): Promise<PartitionRecord> {
+  async splitPartition(partition: number, at?: number): Promise<PartitionRecord | undefined> {
     if (!this.#options.metadata.leading) throw notLeader(undefined);
     const record = await this.#splitting.begin(partition, at);
-    this.#splits.wake();
+    if (record !== undefined) this.#splits.wake();
     return record;
   }
 

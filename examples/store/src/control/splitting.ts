@@ -60,21 +60,27 @@ export class Splitting {
     return this.#lastFailure;
   }
 
-  /** Where the partition's items have half of their bytes, where no hash is given. Resolves when it is written down. @throws StoreError */
-  async begin(partition: number, at?: number): Promise<PartitionRecord> {
-    return await this.#options.splits.begin(partition, at ?? (await this.#middle(partition)));
+  /**
+   * Where the partition's items have half of their bytes, where no hash is given. Resolves when it is written down; with undefined while that hash is still being looked for: ask again.
+   * @throws StoreError
+   */
+  async begin(partition: number, at?: number): Promise<PartitionRecord | undefined> {
+    const { splits, view } = this.#options;
+    // Nobody looks for what is decided already.
+    const where = at ?? view.partitions.get(partition)?.splitting?.at ?? (await this.#middle(partition));
+    return where === undefined ? undefined : await splits.begin(partition, where);
   }
 
-  async #middle(partition: number): Promise<number> {
+  async #middle(partition: number): Promise<number | undefined> {
     const record = this.#options.view.partitions.get(partition);
     if (record === undefined)
       throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `there is no partition ${partition} to be split`);
     const { members, hashFrom, hashTo } = record;
     const range = { hashFrom, hashTo };
-    const { at } = await this.#options.calls.call(partition, members, "splitPoint", { partition, range });
-    if (at === undefined)
+    const { found } = await this.#options.calls.call(partition, members, "splitPoint", { partition, range });
+    if (found !== undefined && found.at === undefined)
       throw new StoreError("ERR_STORE_CONFLICT", `partition ${partition} has items of fewer than two partition keys`);
-    return at;
+    return found?.at;
   }
 
   /** Begins what is to be done. True while something is under way. */

@@ -60,10 +60,13 @@ export interface NodeMethods {
   keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
   dropIndex: { params: { partition: number; number: number }; result: null };
 
-  /** The metadata's leader only: the partition is split at a hash, or where its items have half of their bytes. Resolves when that is written down. */
-  splitPartition: { params: { partition: number; at?: number }; result: { splitting: PartitionRecord } };
-  /** The partition's leader: how much it holds, and at which hash it is best split. */
-  splitPoint: { params: { partition: number; range: HashRange }; result: SplitPoint };
+  /**
+   * The metadata's leader only: the partition is split at a hash, or where its items have half of their bytes. Resolves when that is written down; with nothing while
+   * that hash is still being looked for: to be asked again.
+   */
+  splitPartition: { params: { partition: number; at?: number }; result: { splitting?: PartitionRecord } };
+  /** The partition's leader: how much it holds, and at which hash it is best split. Nothing while it is still looking: to be asked again. */
+  splitPoint: { params: { partition: number; range: HashRange }; result: { found?: SplitPoint } };
   /** The leader of a partition that is split: fills in one step more of a part. `progress`: how far it is known to be. */
   feedPart: {
     params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined };

@@ -44,6 +44,9 @@ export interface RepairParts {
 
 const TELL_MS_MAX = 15_000;
 const TELL_AGAIN_MS = 200;
+/** With writes going on, who follows is nearly always a heartbeat behind. */
+const CATCH_UP_MS_MAX = 5_000;
+const LOOK_AGAIN_MS = 100;
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -186,39 +189,54 @@ export async function rebuildNode({ fleet, audit }: RepairParts, nodeId: string)
       outcome: "refused",
       why: "where all nodes are in one process (single), none can begin anew: stop the store, open the same directory with a process for each node, ask again, and keep to that",
     };
-  const nodes = fleet.nodeIds();
-  const statuses = await reachableStatuses({ members: nodes, callerTo: (node) => fleet.callerTo(node) });
-  const others = [...statuses.values()].filter((status) => status.nodeId !== nodeId);
-  // It may be down already: the others know in which groups it is.
-  const known = others.flatMap(({ partitions }) => partitions).filter(({ members }) => members.includes(nodeId));
-  for (const { partition, members, chosenThrough } of known) {
-    for (const member of members) {
-      if (member === nodeId) continue;
-      const held = others
-        .find((status) => status.nodeId === member)
-        ?.partitions.find((status) => status.partition === partition);
-      if (held?.voting !== true || held.appliedThrough < chosenThrough)
-        return {
-          what,
-          outcome: "absent",
-          why: `${member} is not there for partition ${partition}, or behind: ask again`,
-        };
-    }
+  const untilMs = performance.now() + CATCH_UP_MS_MAX;
+  const due = new Map<number, number>();
+  let missing = await missingWithout(fleet, nodeId, due);
+  while (missing !== undefined && performance.now() < untilMs) {
+    await delay(LOOK_AGAIN_MS);
+    missing = await missingWithout(fleet, nodeId, due);
   }
-  if (known.length === 0) return { what, outcome: "absent", why: "nobody is there to give it what it had: ask again" };
+  if (missing !== undefined) return { what, outcome: "absent", why: missing };
   const order = {
     replica: nodeId,
     key: Buffer.from(what),
     value: undefined,
     before: undefined,
     at: 0,
-    agreed: others.map((status) => status.nodeId),
+    agreed: fleet.nodeIds().filter((other) => other !== nodeId),
     against: "majority" as const,
   };
   await audit({ ...order, phase: "intended" });
   fleet.rebuild(nodeId);
   await givenUp(fleet, nodeId);
   return { what, outcome: "rebuilding" };
+}
+
+/**
+ * Who of those that a node would begin anew out of is not there, or has not applied what was chosen when it was asked first (`due`, by partition); undefined where all of
+ * them have it.
+ */
+async function missingWithout(fleet: Fleet, nodeId: string, due: Map<number, number>): Promise<string | undefined> {
+  const statuses = await reachableStatuses({ members: fleet.nodeIds(), callerTo: (node) => fleet.callerTo(node) });
+  const others = [...statuses.values()].filter((status) => status.nodeId !== nodeId);
+  // It may be down already: the others know in which groups it is.
+  const known = others.flatMap(({ partitions }) => partitions).filter(({ members }) => members.includes(nodeId));
+  if (known.length === 0) return "nobody is there to give it what it had: ask again";
+  const chosen = new Map<number, number>();
+  for (const { partition, chosenThrough } of known)
+    chosen.set(partition, Math.max(chosenThrough, chosen.get(partition) ?? 0));
+  for (const [partition, slot] of chosen) if (!due.has(partition)) due.set(partition, slot);
+  for (const { partition, members } of known) {
+    for (const member of members) {
+      if (member === nodeId) continue;
+      const held = others
+        .find((status) => status.nodeId === member)
+        ?.partitions.find((status) => status.partition === partition);
+      if (held?.voting !== true || held.appliedThrough < (due.get(partition) as number))
+        return `${member} is not there for partition ${partition}, or behind: ask again`;
+    }
+  }
+  return undefined;
 }
 
 /**

@@ -115,7 +115,7 @@ export class Applier {
             partition: replica.partition,
             appliedThrough: move.through,
             timeMs: move.timeMs,
-            puts: move.entries,
+            puts: move.puts,
           })),
         );
         await this.#committing;

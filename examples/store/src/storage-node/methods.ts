@@ -7,7 +7,7 @@ import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
 import { setTimeToLive } from "../metadata/time-to-live.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
-import type { Handlers } from "../rpc/protocol.js";
+import type { Handlers, Result } from "../rpc/protocol.js";
 import { changeMethods } from "./change-methods.js";
 import { indexMethods } from "./index-methods.js";
 import { partitionPage } from "./page.js";
@@ -21,6 +21,7 @@ import { streamMethods } from "./stream-methods.js";
 import { transactionMethods } from "./transaction-methods.js";
 
 const NO_KEY = new Uint8Array(0);
+const NOTHING_FOUND: Result<"get"> = { itemSizeBytes: 0 };
 /** A change of members that has not come about by then is begun anew: it goes on from where it is. */
 const CHANGE_TIMEOUT_MS = 30_000;
 
@@ -39,10 +40,10 @@ export interface NodeParts {
 }
 
 /** Reads at the leader, as of now; from its lease, or after asking a quorum. */
-async function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
+function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
   const { leading, leader } = host.group.leadership();
   if (!leading) throw notLeader(leader);
-  return await settled(
+  return settled(
     host.group.read(() => {
       host.assertReadable();
       return read();
@@ -68,12 +69,14 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return result;
     },
 
-    async get({ partition, key, consistent }) {
+    get({ partition, key, consistent }) {
       const host = partitionOf(partition);
-      const read = () => host.replica.get(key);
-      const value = consistent ? await linearizable(host, read) : eventual(host, read);
-      host.usage?.spent("read", key, readUnits(value?.itemSizeBytes ?? 0, consistent));
-      return value === undefined ? { itemSizeBytes: 0 } : { json: value.json, itemSizeBytes: value.itemSizeBytes };
+      const read = (): Result<"get"> => {
+        const value = host.replica.get(key);
+        host.usage?.spent("read", key, readUnits(value?.itemSizeBytes ?? 0, consistent));
+        return value ?? NOTHING_FOUND;
+      };
+      return consistent ? linearizable(host, read) : eventual(host, read);
     },
 
     async page({ partition, request }) {

@@ -37,10 +37,10 @@ export function storeErrorOf(error: unknown): unknown {
 }
 
 /** What the group promised, with its errors in the store's terms. */
-export async function settled<T>(promised: Promise<T>): Promise<T> {
-  try {
-    return await promised;
-  } catch (error) {
-    throw storeErrorOf(error);
-  }
+export function settled<T>(promised: Promise<T>): Promise<T> {
+  return promised.catch(rethrown);
+}
+
+function rethrown(error: unknown): never {
+  throw storeErrorOf(error);
 }

@@ -1,33 +1,35 @@
-import BTreeModule from "sorted-btree";
 import type { Applier } from "./applier.js";
-import { decodeCommand } from "./command.js";
+import { decodeCommand, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from "./description.js";
 import { StoreError } from "./errors.js";
 import { keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
+import { Overlay } from "./overlay.js";
 import { isOwnKey } from "./own-keys.js";
 import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-state.js";
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
 
-// sorted-btree is CommonJS; under NodeNext its class is the module's `default`.
-const BTree = ((BTreeModule as unknown as { default?: unknown }).default ??
-  BTreeModule) as typeof import("sorted-btree").default;
-type OverlayTree = import("sorted-btree").default<string, OverlayEntry>;
-
+/** A write that is applied. One object for all that is to be known of it, since it outlives some collections of garbage. */
 interface OverlayEntry {
+  readonly name: string;
   readonly key: Uint8Array;
   readonly slot: number;
   readonly timeMs: number;
-  /** Absent: deleted. */
-  readonly value: StoredValue | undefined;
+  readonly itemSizeBytes: number;
+  /** Undefined: deleted. */
+  readonly json: Uint8Array | undefined;
 }
 
-/** What it will take in a state as `partition-state.ts` writes it. */
-const stateBytesOf = ({ key, value }: OverlayEntry): number =>
-  value === undefined ? 0 : stateEntryBytes(key.length, STORED_HEADER_BYTES + value.json.length);
+type OverlayItem = OverlayEntry & StoredValue;
 
-const bytesOf = ({ key, value }: OverlayEntry): number => key.length + (value?.json.length ?? 0);
+const isItem = (entry: OverlayEntry): entry is OverlayItem => entry.json !== undefined;
+
+/** What it will take in a state as `partition-state.ts` writes it. */
+const stateBytesOf = ({ key, json }: OverlayEntry): number =>
+  json === undefined ? 0 : stateEntryBytes(key.length, STORED_HEADER_BYTES + json.length);
+
+const bytesOf = ({ key, json }: OverlayEntry): number => key.length + (json?.length ?? 0);
 
 export interface Move {
   readonly through: number;
@@ -35,6 +37,8 @@ export interface Move {
   readonly timeMs: number;
   readonly reign: number;
   readonly entries: readonly OverlayEntry[];
+  /** Of these what the tree is to be told: not what another one of them writes over. */
+  readonly puts: readonly OverlayEntry[];
 }
 
 /** The whole partition as of one slot, in the B-tree. */
@@ -51,7 +55,7 @@ export class Replica {
   readonly partition: number;
   readonly #tree: Tree;
   readonly #applier: Applier;
-  readonly #overlay: OverlayTree = new BTree<string, OverlayEntry>() as OverlayTree;
+  readonly #overlay = new Overlay<OverlayEntry>();
   /** Applied and not yet handed to the tree, in slot order. */
   #queue: OverlayEntry[] = [];
   #queuedMarks: { slot: number; timeMs: number }[] = [];
@@ -171,7 +175,7 @@ export class Replica {
     const command = decodeCommand(entry.command);
     this.#lastTimeMs = Math.max(this.#lastTimeMs, command.timeMs);
     this.#appliedBytes += entry.command.length;
-    const observed: { key: Uint8Array; json: Uint8Array | undefined }[] = [];
+    const applied: OverlayEntry[] = [];
     let changed = false;
     if (command.kind === "mark") {
       // A mark met again while the log is replayed: whoever asked for it is long gone.
@@ -180,22 +184,34 @@ export class Replica {
       }
     } else {
       for (const write of command.writes) {
-        const value =
-          write.op === "put" ? { slot: entry.slot, itemSizeBytes: write.itemSizeBytes, json: write.bytes } : undefined;
-        if (value === undefined && !isOwnKey(write.key)) this.#lastDeleteSlot = entry.slot;
-        const overlay = { key: write.key, slot: entry.slot, timeMs: this.#lastTimeMs, value };
-        this.#overlay.set(keyText(write.key), overlay);
-        this.#queue.push(overlay);
-        this.#backlog++;
-        this.#backlogBytes += bytesOf(overlay);
-        observed.push({ key: write.key, json: value?.json });
-        if (Buffer.compare(write.key, DESCRIPTION_KEY) === 0) this.#description = undefined;
+        this.#take(write, entry.slot, applied);
         changed ||= write.change !== undefined;
       }
     }
-    this.#advance(entry.slot, observed);
+    this.#advance(entry.slot, applied);
     if (changed) for (const observer of this.#changeObservers) observer(entry.slot);
     return entry.slot;
+  }
+
+  #take(write: Write, slot: number, applied: OverlayEntry[]): void {
+    const { key } = write;
+    const isOwn = isOwnKey(key);
+    const isPut = write.op === "put";
+    if (!isPut && !isOwn) this.#lastDeleteSlot = slot;
+    const overlay: OverlayEntry = {
+      name: keyText(key),
+      key,
+      slot,
+      timeMs: this.#lastTimeMs,
+      itemSizeBytes: isPut ? write.itemSizeBytes : 0,
+      json: isPut ? write.bytes : undefined,
+    };
+    this.#overlay.set(overlay);
+    this.#queue.push(overlay);
+    this.#backlog++;
+    this.#backlogBytes += bytesOf(overlay);
+    applied.push(overlay);
+    if (isOwn && Buffer.compare(key, DESCRIPTION_KEY) === 0) this.#description = undefined;
   }
 
   /** Slots through here that had no command change nothing, and count as applied. */
@@ -212,44 +228,33 @@ export class Replica {
 
   get(key: Uint8Array): StoredValue | undefined {
     const overlay = this.#overlay.get(keyText(key));
-    return overlay !== undefined ? overlay.value : this.#tree.get(this.partition, key);
+    if (overlay === undefined) return this.#tree.get(this.partition, key);
+    return isItem(overlay) ? overlay : undefined;
   }
 
   /** In key order, the overlay laid over the tree. Use it within one turn: a write in between may or may not be seen. */
   *range(range: TreeRange): IterableIterator<TreeEntry> {
     const before = range.reverse ? (a: string, b: string) => a > b : (a: string, b: string) => a < b;
-    const overlay = this.#overlayRange(range);
+    const overlay = this.#overlay.range({
+      from: range.from && keyText(range.from),
+      to: range.to && keyText(range.to),
+      reverse: range.reverse === true,
+    });
     let over = overlay.next();
     for (const entry of this.#tree.range(this.partition, range)) {
       const key = keyText(entry.key);
-      while (!over.done && before(over.value[0], key)) {
-        if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
+      while (!over.done && before(over.value.name, key)) {
+        if (isItem(over.value)) yield { key: over.value.key, value: over.value };
         over = overlay.next();
       }
-      if (!over.done && over.value[0] === key) {
-        if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
+      if (!over.done && over.value.name === key) {
+        if (isItem(over.value)) yield { key: over.value.key, value: over.value };
         over = overlay.next();
       } else yield entry;
     }
     while (!over.done) {
-      if (over.value[1].value !== undefined) yield { key: over.value[1].key, value: over.value[1].value };
+      if (isItem(over.value)) yield { key: over.value.key, value: over.value };
       over = overlay.next();
-    }
-  }
-
-  *#overlayRange(range: TreeRange): IterableIterator<[string, OverlayEntry]> {
-    const from = range.from === undefined ? undefined : keyText(range.from);
-    const to = range.to === undefined ? undefined : keyText(range.to);
-    if (range.reverse) {
-      for (const pair of this.#overlay.entriesReversed(to, undefined, true)) {
-        if (from !== undefined && pair[0] < from) return;
-        yield [pair[0], pair[1]];
-      }
-      return;
-    }
-    for (const pair of this.#overlay.entries(from)) {
-      if (to !== undefined && pair[0] >= to) return;
-      yield [pair[0], pair[1]];
     }
   }
 
@@ -270,14 +275,19 @@ export class Replica {
     const entries = this.#queue.slice(0, count);
     this.#queue = this.#queue.slice(count);
     for (const entry of entries) this.#takenBytes += stateBytesOf(entry);
-    const reign = this.#reign;
+    const lastSlot = entries.at(-1)?.slot ?? 0;
+    const puts = entries.filter((entry) => {
+      const newest = this.#overlay.get(entry.name);
+      return newest === undefined || newest === entry || newest.slot > lastSlot;
+    });
+    const move = { reign: this.#reign, entries, puts };
     if (this.#queue.length > 0 && (this.#queue[0]?.slot ?? 0) <= barrier) {
       const { slot: through, timeMs } = entries.at(-1) as OverlayEntry;
-      return { through, timeMs, reign, entries };
+      return { through, timeMs, ...move };
     }
     if (mark !== undefined && mark.slot <= this.#appliedThrough)
-      return { through: mark.slot, timeMs: mark.timeMs, reign, entries };
-    return { through: this.#appliedThrough, timeMs: this.#lastTimeMs, reign, entries };
+      return { through: mark.slot, timeMs: mark.timeMs, ...move };
+    return { through: this.#appliedThrough, timeMs: this.#lastTimeMs, ...move };
   }
 
   /** The move is committed. True when there is more to move. */
@@ -288,9 +298,8 @@ export class Replica {
       this.#movedBytes += stateBytesOf(entry);
       this.#backlog--;
       this.#backlogBytes -= bytesOf(entry);
-      const key = keyText(entry.key);
-      if (this.#overlay.get(key) === entry) this.#overlay.delete(key);
     }
+    this.#overlay.remove(move.entries);
     const mark = this.#queuedMarks[0];
     if (mark !== undefined && mark.slot === move.through) {
       this.#queuedMarks.shift();

@@ -11,6 +11,7 @@ import { notLeader } from "./paxos-errors.js";
 import { nextFill } from "./split-feed.js";
 import { middleOf } from "./split-point.js";
 import { decodeProgress, encodeProgress, SPLIT_KEY, type SplitProgress, sameProgress } from "./split-progress.js";
+import { SplitSearches } from "./split-searches.js";
 import type { Writer } from "./writer.js";
 
 type SplitMethods = Pick<
@@ -48,16 +49,23 @@ export function splitMethods(
   controller: () => Controller,
   calls: Pick<LeaderCalls, "call">,
 ): SplitMethods {
+  const searches = new SplitSearches();
   return {
     async splitPartition({ partition, at }) {
-      return { splitting: await controller().splitPartition(partition, at) };
+      const splitting = await controller().splitPartition(partition, at);
+      return splitting === undefined ? {} : { splitting };
     },
 
     async splitPoint({ partition, range }) {
       const { replica, group } = partitionOf(partition);
       const { ready, leader } = group.leadership();
       if (!ready) throw notLeader(leader);
-      return await middleOf(replica, range);
+      const found = await searches.ask(
+        partition,
+        () => group.leadership().ready,
+        (goesOn) => middleOf(replica, range, goesOn),
+      );
+      return found === undefined ? {} : { found };
     },
 
     async feedPart({ partition, part, progress }) {

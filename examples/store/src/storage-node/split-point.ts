@@ -3,9 +3,9 @@ import type { HashRange } from "../metadata/records.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 
-/** Items looked at in one turn, and how long others then have. */
-const ITEMS_A_TURN = 1_000;
-const PAUSE_MS = 5;
+/** Items looked at in one turn, well below a millisecond; then others have as long, and this at least. */
+const ITEMS_A_TURN = 200;
+const PAUSE_MS = 1;
 /** Into so many ranges of hashes what a partition holds is sorted. */
 const RANGES = 4_096;
 
@@ -30,6 +30,7 @@ export async function middleOf(
   while (from !== undefined && goesOn()) {
     let next: Uint8Array | undefined;
     let count = 0;
+    const began = performance.now();
     for (const { key, value } of replica.range({ from })) {
       if (count++ >= ITEMS_A_TURN) {
         next = Uint8Array.from(key);
@@ -40,7 +41,8 @@ export async function middleOf(
       byRange[i] = (byRange[i] ?? 0) + key.length + value.json.length;
     }
     from = next;
-    if (from !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
+    const pauseMs = Math.max(PAUSE_MS, performance.now() - began);
+    if (from !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
   }
   const bytes = byRange.reduce((sum, one) => sum + one, 0);
   let below = 0;

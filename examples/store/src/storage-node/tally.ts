@@ -42,6 +42,9 @@ interface Sums {
   through: Uint8Array | undefined;
 }
 
+/** Of a table without local indexes: nothing is ever put into it. */
+const NONE = new Map<never, never>();
+
 const itemOf = ({ bytes }: Image): Item =>
   JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as Item;
 
@@ -104,7 +107,10 @@ export class Tally {
 
   /** @param current what a key holds before the writes */
   changeOf(writes: readonly Write[], current: Current): TallyChange {
-    const change: TallyChange = { items: 0, bytes: 0, locals: new Map(), collections: new Map() };
+    const measures = this.measuresCollections;
+    const locals: TallyChange["locals"] = measures ? new Map() : NONE;
+    const collections: TallyChange["collections"] = measures ? new Map() : NONE;
+    const change: TallyChange = { items: 0, bytes: 0, locals, collections };
     const { through } = this.#decided;
     const written = writes.length > 1 ? new Map<string, Image | undefined>() : undefined;
     for (const write of writes) {

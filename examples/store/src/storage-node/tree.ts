@@ -43,7 +43,9 @@ export interface TreeWrite {
   readonly puts: Iterable<{
     key: Uint8Array;
     slot: number;
-    value: { json: Uint8Array; itemSizeBytes: number } | undefined;
+    itemSizeBytes: number;
+    /** Undefined: the key is removed. */
+    json: Uint8Array | undefined;
   }>;
 }
 
@@ -177,10 +179,9 @@ export class Tree {
     const committed = this.#db.batch(() => {
       for (const { partition, appliedThrough, timeMs, puts } of writes) {
         const area = this.#area(partition);
-        for (const { key, slot, value } of puts) {
-          if (value === undefined) void this.#db.remove(treeKey(area, partition, key));
-          else
-            void this.#db.put(treeKey(area, partition, key), encodeStored(key, slot, value.itemSizeBytes, value.json));
+        for (const { key, slot, itemSizeBytes, json } of puts) {
+          if (json === undefined) void this.#db.remove(treeKey(area, partition, key));
+          else void this.#db.put(treeKey(area, partition, key), encodeStored(key, slot, itemSizeBytes, json));
         }
         void this.#db.put(appliedKey(partition), encodeApplied({ slot: appliedThrough, timeMs, area }));
       }

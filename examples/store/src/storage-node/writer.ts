@@ -30,8 +30,15 @@ export interface WriteResult {
 }
 
 interface Pending {
+  readonly name: string;
   readonly write: Write;
   readonly done: Promise<unknown>;
+}
+
+/** What is pending in one entry. */
+interface PendingEntry {
+  readonly done: Promise<unknown>;
+  readonly writes: Pending[];
 }
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
@@ -53,6 +60,8 @@ export class Writer {
   readonly #indexes: IndexUpkeep | undefined;
   readonly #tally: Tally | undefined;
   readonly #pending = new Map<string, Pending>();
+  /** Of the entry that gathers, or gathered last. */
+  #newest: PendingEntry | undefined;
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
@@ -269,18 +278,28 @@ export class Writer {
 
   #appendNoted(writes: readonly Write[]): Promise<number> {
     const { done } = this.#entries.add(writes, this.#round);
+    const entry = this.#newest?.done === done ? this.#newest : this.#begin(done);
     for (const write of writes) {
       const name = keyText(write.key);
       if (this.#watched.size > 0) for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
-      const entry = { write, done };
-      this.#pending.set(name, entry);
-      // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
-      const forget = () => {
-        if (this.#pending.get(name) === entry) this.#pending.delete(name);
-      };
-      done.then(forget, forget);
+      const pending = { name, write, done };
+      this.#pending.set(name, pending);
+      entry.writes.push(pending);
     }
     return done;
+  }
+
+  #begin(done: Promise<unknown>): PendingEntry {
+    const entry: PendingEntry = { done, writes: [] };
+    this.#newest = entry;
+    // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
+    const forget = () => {
+      if (this.#newest === entry) this.#newest = undefined;
+      for (const pending of entry.writes)
+        if (this.#pending.get(pending.name) === pending) this.#pending.delete(pending.name);
+    };
+    done.then(forget, forget);
+    return entry;
   }
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */

@@ -27,8 +27,10 @@ export async function partitionsOf({ router }: Store, name: string, index?: stri
 export async function beginSplit(store: Store, partition: number, at?: number): Promise<PartitionRecord> {
   const members = store.fleet.nodeIds();
   const params = { partition, ...(at !== undefined && { at }) };
-  const { splitting } = await callsOf(store).call(METADATA_PARTITION, members, "splitPartition", params);
-  return splitting;
+  for (;;) {
+    const { splitting } = await callsOf(store).call(METADATA_PARTITION, members, "splitPartition", params);
+    if (splitting !== undefined) return splitting;
+  }
 }
 
 /** Resolves when routers find the parts instead of the whole. */

@@ -371,11 +371,14 @@ export class Acceptor {
       gap: this.#gap,
     };
     const { takesRequests } = replica.settings;
-    if (!replica.awaitsState && !takesRequests) replica.send(ballot.node, ack);
+    // A leader wants to know it before it asks anybody to sleep, and then nothing else is new.
+    const readsBonds = replica.bonds !== undefined && acceptedThrough === this.#acknowledgedThrough;
+    if (!replica.awaitsState && !takesRequests && !readsBonds) replica.send(ballot.node, ack);
     else {
       const more = {
         ...(replica.awaitsState ? { lacksState: true } : {}),
         ...(takesRequests ? { takesRequests: true } : {}),
+        ...(readsBonds ? { readsBonds: true } : {}),
       };
       replica.send(ballot.node, { ...ack, ...more });
     }

@@ -191,7 +191,11 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       out.varint(m.round);
       out.float64(m.sentMs);
       out.byte(
-        (m.synced ? 1 : 0) | (m.gap ? 2 : 0) | (m.lacksState === true ? 4 : 0) | (m.takesRequests === true ? 8 : 0),
+        (m.synced ? 1 : 0) |
+          (m.gap ? 2 : 0) |
+          (m.lacksState === true ? 4 : 0) |
+          (m.takesRequests === true ? 8 : 0) |
+          (m.readsBonds === true ? 16 : 0),
       );
       out.varint(m.acceptedThrough);
       out.varint(m.receivedThrough);
@@ -303,6 +307,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
         ...ack,
         ...((flags & 4) !== 0 ? { lacksState: true } : {}),
         ...((flags & 8) !== 0 ? { takesRequests: true } : {}),
+        ...((flags & 16) !== 0 ? { readsBonds: true } : {}),
       };
     }
     case "fetch":

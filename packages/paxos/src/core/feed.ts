@@ -97,7 +97,8 @@ export class Feed {
     const replica = this.#replica;
     const { log, settings, knownChosen } = replica;
     const prevSlot = Math.min(chosenThrough, knownChosen);
-    if (prevSlot < replica.trimmedThrough && peer.role === "log") {
+    // A log replica that runs as a storage replica already, to become one, and has a state, needs a snapshot as any other does.
+    if (prevSlot < replica.trimmedThrough && peer.role === "log" && peer.lacksState) {
       this.#sendBase(peer);
       return;
     }

@@ -197,6 +197,7 @@ export class Leader implements Reign {
     peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
     peer.lacksState = message.lacksState ?? false;
     peer.takesRequests = message.takesRequests ?? false;
+    if (message.readsBonds === true) this.#sleep?.mayAsk(from);
     // What it needs may have left our memory; then it must catch up as if it were not synced yet.
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
     if (message.synced) {

@@ -136,6 +136,8 @@ export interface Ack {
   readonly lacksState?: boolean;
   /** The sender reads `once` entries, and its host carries them out. Releases that do not know of them never say so. */
   readonly takesRequests?: boolean;
+  /** Said now and then: the sender reads `sleep` that names a bond (message version 6). Who drops it as unreadable would hear no heartbeat in its place. */
+  readonly readsBonds?: boolean;
 }
 
 /** Asks for chosen entries from `fromSlot`; answered by `learn` with as many as fit. */

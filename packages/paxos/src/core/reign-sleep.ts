@@ -18,6 +18,11 @@ export class ReignSleep {
   readonly #agreed = new Map<string, BondId>();
   /** In which round each was asked last: until it answers a later one it may be asleep. */
   readonly #asked = new Map<string, number>();
+  /**
+   * Who reads a question that names a bond, as it has said in which life of its process. A release before that one drops such a question, and hears no heartbeat in its place:
+   * a leader that asked it would lose its followers as soon as nobody wants anything.
+   */
+  readonly #readers = new Map<string, number>();
   /** A reign of which nothing was ever asked need not wait: after a node's death there are thousands of those. */
   #busyMs = Number.NEGATIVE_INFINITY;
   #asleep = false;
@@ -54,7 +59,10 @@ export class ReignSleep {
     p.expect([...this.#agreed.keys()].every((node) => voters.some((voter) => voter.node === node)));
     for (const { node } of voters) {
       const agreed = this.#agreed.get(node);
-      if (p.flag(agreed !== undefined)) this.#agreed.set(node, p.bond(agreed ?? noBond));
+      if (!p.flag(agreed !== undefined)) continue;
+      const bond = p.bond(agreed ?? noBond);
+      this.#agreed.set(node, bond);
+      this.#readers.set(node, bond.life);
     }
   }
 
@@ -92,10 +100,17 @@ export class ReignSleep {
     return true;
   }
 
-  /** In which bond this peer is asked to sleep in the round that begins; none where it does not echo us, be it that its release does not know of sleep. */
+  /** This node has said that it reads the question. */
+  mayAsk(node: string): void {
+    const bond = this.#replica.bonds?.echoedBy(node);
+    if (bond !== undefined) this.#readers.set(node, bond.life);
+  }
+
+  /** In which bond this peer is asked to sleep in the round that begins; none where it does not echo us, or has not said that its release knows of such sleep. */
   invites({ node }: Peer, round: number): BondId | undefined {
     const bond = this.#replica.bonds?.echoedBy(node);
-    if (bond !== undefined) this.#asked.set(node, round);
+    if (bond === undefined || this.#readers.get(node) !== bond.life) return undefined;
+    this.#asked.set(node, round);
     return bond;
   }
 
@@ -107,6 +122,8 @@ export class ReignSleep {
     if (!isQuorum(membership, new Set([self, ...this.#agreed.keys()]))) return;
     if (this.#everythingHeld() && this.#peers.voters.every((peer) => this.#sleeps(peer) || this.#gone(peer))) {
       this.#asleep = true;
+      this.#readers.clear();
+      for (const [node, agreed] of this.#agreed) this.#readers.set(node, agreed.life);
     }
   }
 

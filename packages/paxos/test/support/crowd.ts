@@ -20,8 +20,17 @@ export class Crowd {
   readonly #costMs: number;
   readonly #random: Random;
   readonly #options: Partial<GroupHostOptions>;
+  readonly #runs: (name: string) => Pick<typeof GroupHost, "open">;
 
-  constructor(count: number, messageCostMs: number, seed = 1, options: Partial<GroupHostOptions> = {}) {
+  /** `runs`: what each node runs, where not all are of this release. */
+  constructor(
+    count: number,
+    messageCostMs: number,
+    seed = 1,
+    options: Partial<GroupHostOptions> = {},
+    runs: (name: string) => Pick<typeof GroupHost, "open"> = () => GroupHost,
+  ) {
+    this.#runs = runs;
     this.ids = Array.from({ length: count }, (_, i) => `group/${i}`);
     this.#costMs = messageCostMs;
     this.#random = new Random(seed);
@@ -46,7 +55,7 @@ export class Crowd {
       });
       this.#transports.set(name, transport);
       const random = this.#random.fork(name);
-      const host = await GroupHost.open({
+      const host = await this.#runs(name).open({
         transport,
         storage: memoryStorage(),
         now: () => performance.now(),

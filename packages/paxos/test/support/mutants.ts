@@ -163,6 +163,8 @@ export const mutants: readonly Mutant[] = [
   changing("sends snapshots without their members", {
     position: (position, founders) => ({ ...position, configuration: founders }),
   }),
+  mutant("writes down how far it has applied before what it has applied", { tearsCheckpoints: "position first" }),
+  asking("writes down how far it has applied after what it has applied", { tearsCheckpoints: "state first" }),
   asking("carries out whatever the log says, whoever may have asked for it before", {
     betrayal: () => ({ carriesOutAgain: true }),
   }),

@@ -36,6 +36,8 @@ export interface Mutation {
   /** How a replica takes its state for newer than it is. */
   readonly staleness: "told" | "from the answer" | "before it is applied" | "without drift" | "of any leader";
   readonly tearsInstalls: boolean;
+  /** The state machine's disk: what it has applied, and how far it has, are two writes. A crash between them has come after the one or the other. */
+  readonly tearsCheckpoints: "no" | "position first" | "state first";
   readonly releasesEverything: boolean;
   readonly confirmsEarly: boolean;
   readonly ignoresFailedSync: boolean;
@@ -61,6 +63,7 @@ export const honest: Mutation = {
   judgesAtProposal: false,
   staleness: "told",
   tearsInstalls: false,
+  tearsCheckpoints: "no",
   releasesEverything: false,
   confirmsEarly: false,
   ignoresFailedSync: false,

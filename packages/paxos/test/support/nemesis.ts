@@ -74,11 +74,11 @@ export class Nemesis {
     const others = replicas.filter((replica) => replica !== victim).map(({ name }) => name);
     switch (random.int(10)) {
       case 0:
-        return this.#crash(victim);
+        return this.crash(victim);
       case 1: {
         const many = random.chance(0.5) ? replicas : random.shuffle(replicas).slice(0, 2);
         tally.add(many.length === replicas.length ? "all crashed at once" : "two crashed at once");
-        for (const replica of many) this.#crash(replica);
+        for (const replica of many) this.crash(replica);
         return;
       }
       case 2:
@@ -92,7 +92,7 @@ export class Nemesis {
         tally.add("links cut one way");
         return this.#cut([victim.name], [random.pick(others)]);
       case 4:
-        return this.#isolate(victim, others);
+        return this.isolate(victim, others);
       case 5: {
         if (!victim.node.up) return;
         const durationMs = random.pick([20, 200, 500, 900]);
@@ -119,8 +119,8 @@ export class Nemesis {
       case 8:
         // The moment at which a forgotten grant would hurt.
         tally.add("leaders cut off while a follower restarts");
-        this.#isolate(victim, others);
-        return this.#crash(random.pick(replicas.filter((replica) => replica !== victim)), random.pick([1, 20]));
+        this.isolate(victim, others);
+        return this.crash(random.pick(replicas.filter((replica) => replica !== victim)), random.pick([1, 20]));
       case 9: {
         // The moment at which a lease counted from the answers would hurt.
         tally.add("answers slow, then none");
@@ -131,14 +131,14 @@ export class Nemesis {
         world.timer(random.between(100, 400), () => {
           if (this.#stopped) return;
           slow(0.1, this.weather.delayMaxMs);
-          this.#isolate(victim, others);
+          this.isolate(victim, others);
         });
         return;
       }
     }
   }
 
-  #isolate(victim: SimReplica, others: readonly string[]): void {
+  isolate(victim: SimReplica, others: readonly string[]): void {
     this.tally.add("nodes cut off");
     this.#cut([victim.name], others);
     if (this.random.chance(0.5)) this.#cut(others, [victim.name]);
@@ -156,7 +156,7 @@ export class Nemesis {
     });
   }
 
-  #crash(replica: SimReplica, downMs = this.random.pick([1, 50, 250, 700])): void {
+  crash(replica: SimReplica, downMs = this.random.pick([1, 50, 250, 700])): void {
     if (!replica.node.up) return;
     this.tally.add("crashes");
     replica.crash();

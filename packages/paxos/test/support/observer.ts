@@ -3,6 +3,7 @@ import {
   type Configuration,
   compareBallots,
   decodeConfiguration,
+  decodeRequest,
   type Entry,
   type Message,
   type PersistWrite,
@@ -10,6 +11,7 @@ import {
 } from "../../src/core/index.js";
 import { type Betrayal, Machine } from "./machine.js";
 import type { SimReplica } from "./replica.js";
+import type { Tally } from "./tally.js";
 
 /** Thrown where the run leaves what the protocol promises. */
 export class Violation extends Error {
@@ -43,6 +45,12 @@ export class Observer {
     return this.#acknowledged.findLast((one) => one.atMs < atMs)?.through ?? 0;
   }
 
+  readonly #tally: Tally | undefined;
+  /** When, in true time, the lease of each ends that was seen last, if its clock goes on as it does. */
+  readonly #leaseEndsMs = new Map<string, number>();
+  /** In which reign each was chosen last. */
+  readonly #requests = new Map<string, Ballot>();
+
   /** What every state machine must be, slot by slot; index 0 is before slot 1. */
   readonly #reference: Machine;
   readonly #states: string[];
@@ -56,7 +64,8 @@ export class Observer {
   }
 
   /** `betrayal`: what all state machines have in common, so that what comes of it must show elsewhere. */
-  constructor(founders: readonly string[], betrayal: Betrayal = {}) {
+  constructor(founders: readonly string[], betrayal: Betrayal = {}, tally?: Tally) {
+    this.#tally = tally;
     this.#reference = new Machine(betrayal);
     this.#states = [this.#reference.fingerprint()];
     this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
@@ -85,12 +94,25 @@ export class Observer {
         }
         this.chosen.push(entry);
         this.#reference.apply(entry);
+        if (entry.kind === "once") this.#noteRequest(entry);
         this.#states.push(this.#reference.fingerprint());
         if (entry.kind === "config") this.#onConfiguration(decodeConfiguration(entry.command, entry.slot));
       } else if (!sameBallot(known.ballot, entry.ballot) || !sameBytes(known.command, entry.command)) {
         throw new Violation(`slot ${entry.slot}: ${text(known.ballot)} chosen, ${by} reports ${text(entry.ballot)}`);
       }
     }
+  }
+
+  /** Attempts of one request that are in the log, each under its own leader. */
+  #noteRequest({ command, ballot }: Entry): void {
+    const request = decodeRequest(command);
+    if (request.op === "register") return;
+    const key = `${request.client} ${request.sequence}`;
+    const before = this.#requests.get(key);
+    this.#requests.set(key, ballot);
+    if (before === undefined) return;
+    this.#tally?.add("requests chosen twice");
+    if (!sameBallot(before, ballot)) this.#tally?.add("requests chosen in two reigns");
   }
 
   /** I10: the quorums of two configurations that follow on one another meet. */
@@ -160,7 +182,7 @@ export class Observer {
   onLogReplicaForgets(replica: SimReplica, throughSlot: number): void {
     const entry = this.chosen[throughSlot - 1];
     if (entry === undefined) throw new Violation(`${replica.name} lets go of slot ${throughSlot}, which is not chosen`);
-    const holders = this.replicas.filter((other) => other.role === "storage" && other.holds(entry));
+    const holders = this.replicas.filter((other) => other.role === "storage" && !other.behind && other.holds(entry));
     if (holders.length < 2) {
       throw new Violation(`${replica.name} lets go of slot ${throughSlot}, held by ${holders.map(({ name }) => name)}`);
     }
@@ -171,6 +193,7 @@ export class Observer {
     const { core } = leader;
     if (core === undefined) return;
     if (leader.role === "log") throw new Violation(`${leader.name} leads, and is a log replica`);
+    if (leader.behind) throw new Violation(`${leader.name} leads, and has no state`);
     if (!core.configuration.storage.includes(leader.name)) {
       throw new Violation(`${leader.name} leads, and is no storage replica of ${show(core.configuration)}`);
     }
@@ -200,6 +223,12 @@ export class Observer {
    */
   onLeading(leader: SimReplica, ballot: Ballot): void {
     this.#mayLead(leader);
+    const nowMs = leader.node.scheduler.now;
+    for (const [name, endMs] of this.#leaseEndsMs) {
+      const sinceMs = nowMs - endMs;
+      if (name === leader.name || sinceMs < 0) continue;
+      if (sinceMs < 15) this.#tally?.add("led within 15 ms of the end of another's lease");
+    }
     for (const other of this.replicas) {
       if (other.leaseRemainingMs > 0 && compareBallots(other.core?.accepted ?? ballot, ballot) < 0) {
         throw new Violation(
@@ -212,7 +241,12 @@ export class Observer {
   afterStep(stepped: SimReplica): void {
     this.#knowsMembers(stepped);
     let holders = 0;
-    for (const replica of this.replicas) if (replica.leaseRemainingMs > 0) holders++;
+    for (const replica of this.replicas) {
+      const leftMs = replica.leaseRemainingMs;
+      if (leftMs <= 0) continue;
+      holders++;
+      this.#leaseEndsMs.set(replica.name, replica.node.scheduler.now + leftMs / replica.node.clockRate);
+    }
     if (holders > 1) throw new Violation("two leases run at once");
   }
 }

@@ -14,6 +14,8 @@ export class Operator {
   readonly #spares: SimReplica[];
   readonly #random: Random;
   readonly #tally: Tally;
+  /** Rests now and then, so that groups fall asleep that have changed, and has log replicas become storage replicas where they are. */
+  readonly #aims: Random | undefined;
   /** By leader: two who both believe that they lead are asked for different things. */
   readonly #wanted = new Map<string, Members>();
   stopped = false;
@@ -24,7 +26,9 @@ export class Operator {
     spares: readonly SimReplica[];
     random: Random;
     tally: Tally;
+    aims: Random | undefined;
   }) {
+    this.#aims = parts.aims;
     this.#world = parts.world;
     this.#replicas = parts.replicas;
     this.#spares = [...parts.spares];
@@ -34,7 +38,8 @@ export class Operator {
   }
 
   #next(): void {
-    this.#world.timer(this.#random.between(10, 80), () => {
+    const restMs = this.#aims?.chance(0.03) ? this.#aims.pick([300, 800]) : 0;
+    this.#world.timer(restMs + this.#random.between(10, 80), () => {
       if (this.stopped) return;
       this.#act();
       this.#next();
@@ -44,7 +49,10 @@ export class Operator {
   #act(): void {
     const leaders = this.#replicas.filter(({ core, node }) => node.up && !node.paused && core?.leading === true);
     if (leaders.length === 0) return;
-    const leader = this.#random.pick(leaders);
+    this.ask(this.#random.pick(leaders));
+  }
+
+  ask(leader: SimReplica): void {
     const { core } = leader;
     if (core === undefined) return;
     const { configuration } = core;
@@ -70,6 +78,8 @@ export class Operator {
       leader.change(learners, step);
       if (this.#random.chance(0.05)) {
         this.#tally.add("leaders lost while members change");
+        if (log.length < configuration.log.length && storage.length > configuration.storage.length - 1)
+          this.#tally.add("leaders lost while a storage replica takes a log replica's place");
         leader.crash();
       }
     }
@@ -80,6 +90,12 @@ export class Operator {
     const all = [...storage, ...log];
     const failed = this.#random.pick(all.filter((node) => node !== name));
     const without = (nodes: readonly string[]) => nodes.filter((node) => node !== failed);
+    const promoted = this.#aims?.chance(0.3) ? this.#replicas.find((one) => log.includes(one.name)) : undefined;
+    if (promoted?.node.up === true && !promoted.node.paused) {
+      this.#tally.add("promotions");
+      promoted.promote();
+      return { storage: [...storage, promoted.name], log: log.filter((node) => node !== promoted.name) };
+    }
     const kind = this.#random.int(3);
     if (kind === 0 && all.length >= 4) {
       this.#tally.add("members taken out");

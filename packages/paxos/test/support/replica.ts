@@ -66,6 +66,8 @@ export interface ReplicaParts {
   readonly bonded?: boolean;
   /** Whether the core of a group that sleeps is packed, and unpacked for each event. */
   readonly packs?: boolean;
+  /** How likely a restart finds the state machine's disk empty, where the others have what was on it. */
+  readonly losesState?: number;
 }
 
 /** Takes an answer for as new as its arrival. */
@@ -89,6 +91,15 @@ export class SimReplica {
   /** Whether this node was ever started. */
   born = false;
   #trimmed = 0;
+  #role: MemberRole;
+  /** Its state machine lacks what its log has let go of: it waits for a snapshot, then applies what the log holds behind it. */
+  behind = false;
+  /** Through here it had a state on disk, before that was lost. */
+  #hadThrough = 0;
+  /** Snapshots for this node. */
+  #onItsWay = 0;
+  /** Knows its clients from a snapshot. */
+  #clientsBySnapshot = false;
   #installing = false;
   /** Its log's end was torn, and that is not made good yet. */
   #doubtful = false;
@@ -115,6 +126,7 @@ export class SimReplica {
     this.#parts = parts;
     this.#mutation = parts.mutation ?? honest;
     this.node = parts.node;
+    this.#role = parts.role ?? "storage";
     this.name = parts.node.name;
     this.storage = new SimStorage(parts.node);
     const betrayal = this.#mutation.betrayal(this.name);
@@ -136,19 +148,21 @@ export class SimReplica {
     const found = this.#tear(this.#mutation.load(this.storage));
     if (this.node.life > 0) tally.add("restarts");
     this.node.start((from, bytes) => this.#receive(from, bytes));
+    this.#loseState();
     const state = this.#recovered(found);
     this.machine = this.checkpoint.copy();
     this.#gathered = [];
     this.#asked.clear();
     this.#proposed.clear();
-    if (this.role === "storage") {
+    if (this.role === "storage" && !this.behind) {
       for (const entry of found.entries) {
         if (entry.slot > this.machine.appliedThrough && entry.slot <= state.chosenThrough) this.machine.apply(entry);
       }
     }
     this.#parts.observer.onState(this);
     const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
-    const all = { ...options, nodeId: this.name, role: this.role, doubtful, random: () => random.next() };
+    const { name: nodeId, role, behind: awaitsState } = this;
+    const all = { ...options, nodeId, role, awaitsState, doubtful, random: () => random.next() };
     const given = this.#mutation.options(all);
     this.#given = given;
     this.bonds = this.#parts.bonded ? this.#bondsOf(given) : undefined;
@@ -157,6 +171,59 @@ export class SimReplica {
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.freshness = this.#newFreshness();
     this.#wake();
+    this.#askForState();
+  }
+
+  /** Of a log replica: goes on as a storage replica, on the log that it has. */
+  promote(): void {
+    this.#parts.tally.add("log replicas that become storage replicas");
+    this.crash();
+    this.#role = "storage";
+    this.start();
+  }
+
+  /** The disk of the state machine was replaced, or it was in memory only; the log has another one. One at a time. */
+  #loseState(): void {
+    const { losesState = 0, observer, tally } = this.#parts;
+    this.behind = this.role === "storage" && this.checkpoint.appliedThrough < this.trimmedThrough;
+    if (losesState === 0 || this.node.life < 2 || this.role === "log" || this.behind || this.#lost) return;
+    const { storage } = observer.configurationAt(Number.MAX_SAFE_INTEGER);
+    const others = observer.replicas.filter((other) => other !== this && storage.includes(other.name));
+    if (others.length === 0 || observer.replicas.some(({ behind }) => behind) || !this.#luck.chance(losesState)) return;
+    tally.add("states lost");
+    this.#hadThrough = this.checkpoint.appliedThrough;
+    this.checkpoint = new Machine(this.#mutation.betrayal(this.name));
+    this.behind = this.trimmedThrough > 0;
+  }
+
+  /** Again and again, until a snapshot has come that reaches to its own log. */
+  #askForState(): void {
+    if (!this.behind) return;
+    const { life } = this.node;
+    this.node.timer(100, () => {
+      if (life !== this.node.life || !this.behind) return;
+      const asked = this.#parts.observer.replicas.filter(
+        (other) => other !== this && other.node.up && !other.node.paused,
+      );
+      const leader = asked.find(({ name }) => name === this.core?.leader);
+      const sender = leader ?? this.#luck.shuffle(asked)[0];
+      if (!this.receiving && sender !== undefined) sender.#offer(this.name);
+      this.#askForState();
+    });
+  }
+
+  /** What was chosen while there was no state to apply it to is in the log. */
+  #replay(): void {
+    if (!this.behind || this.core === undefined || this.machine.appliedThrough < this.trimmedThrough) return;
+    for (let slot = this.machine.appliedThrough + 1; slot <= this.core.chosenThrough; slot++) {
+      this.machine.apply(this.storage.written.at(slot) as Entry);
+    }
+    this.#parts.observer.onState(this);
+    this.#parts.tally.add("states found again");
+    this.behind = false;
+    this.#hadThrough = 0;
+    this.#given = { ...(this.#given as CoreOptions), awaitsState: false };
+    this.#step({ type: "stateful", nowMs: this.node.now });
   }
 
   /** The node's side of the bonds, as its host keeps them: told the time again and again, and whom this replica lives with. */
@@ -223,7 +290,9 @@ export class SimReplica {
     if (this.core?.leading) this.#parts.tally.add("leader crashes");
     if (this.leaseRemainingMs > 0) this.#parts.tally.add("crashes with a lease");
     // The state machine has a disk of its own, and what it had on it at the crash may be less or more than the log knows as chosen.
-    if (this.#luck.chance(0.5) && this.#parts.mutation === undefined) this.#checkpointThrough(this.#luck.int(10));
+    const { mutation } = this.#parts;
+    if (this.#luck.chance(0.5) && (mutation === undefined || mutation.tearsCheckpoints !== "no"))
+      this.#checkpointThrough(this.#luck.int(10));
     // Connections break: whoever waits cannot know.
     for (const waiting of [...this.#gathered, ...this.#asked.values(), ...this.#proposed.values()]) {
       waiting.respond({ kind: "unknown" });
@@ -241,11 +310,21 @@ export class SimReplica {
   #checkpointThrough(lag: number): void {
     const through = this.machine.appliedThrough - lag;
     if (through <= this.checkpoint.appliedThrough) return;
+    const { tearsCheckpoints } = this.#mutation;
+    if (tearsCheckpoints === "position first") {
+      this.checkpoint.appliedThrough = through;
+      return;
+    }
+    const before = tearsCheckpoints === "state first" ? this.checkpoint.copy() : undefined;
     if (lag === 0) this.checkpoint = this.machine.copy();
     else {
       for (let slot = this.checkpoint.appliedThrough + 1; slot <= through; slot++) {
         this.checkpoint.apply(this.storage.written.at(slot) as Entry);
       }
+    }
+    if (before !== undefined) {
+      this.checkpoint.appliedThrough = before.appliedThrough;
+      this.checkpoint.clients = before.clients;
     }
   }
 
@@ -265,7 +344,7 @@ export class SimReplica {
         if (error !== undefined) this.#diskFailed();
       });
     } else if (applied > written.end) throw new Violation(`${this.name} has applied what its log has lost`);
-    if (this.role === "storage" && applied < this.trimmedThrough) {
+    if (this.role === "storage" && applied < this.trimmedThrough && !this.behind) {
       throw new Violation(`${this.name} has let go of log that its state machine lacks`);
     }
     const chosenThrough = Math.max(written.chosenThrough, applied);
@@ -288,6 +367,11 @@ export class SimReplica {
     return { slot: 0, storage: this.#parts.options.members, log: [], departed: [] };
   }
 
+  /** A snapshot is on its way to this node, or being taken over. */
+  get receiving(): boolean {
+    return this.#installing || this.#onItsWay > 0;
+  }
+
   /** Slots through here are not to be read from this node's log. */
   get trimmedThrough(): number {
     return Math.max(this.#trimmed, this.storage.written.below);
@@ -298,12 +382,13 @@ export class SimReplica {
   }
 
   get role(): MemberRole {
-    return this.#parts.role ?? "storage";
+    return this.#role;
   }
 
   /** Whether this slot's outcome is on this node's disks, as state or as log. */
   holds(entry: Entry): boolean {
-    if (this.role === "storage" && this.checkpoint.appliedThrough >= entry.slot) return true;
+    if (this.role === "storage" && Math.max(this.checkpoint.appliedThrough, this.#hadThrough) >= entry.slot)
+      return true;
     const held = this.storage.durable.at(entry.slot);
     return (held !== undefined && sameBallot(held.ballot, entry.ballot)) || this.storage.hadLost(entry);
   }
@@ -339,6 +424,7 @@ export class SimReplica {
     const { core } = this;
     const receiver = this.#parts.observer.replicas.find(({ name }) => name === to);
     if (this.role === "log" || core === undefined || receiver === undefined || receiver.role === "log") return;
+    if (this.behind) return;
     const position = core.positionFrom(this.machine.appliedThrough);
     if (position === undefined || position.slot !== this.machine.appliedThrough) return;
     const { tally } = this.#parts;
@@ -346,8 +432,12 @@ export class SimReplica {
     const said = this.#mutation.position(position, this.#founders);
     const snapshot = this.machine.copy();
     if (this.#mutation.forgetsClients) snapshot.clients = new ClientTable();
+    if (receiver.#onItsWay++ > 0) tally.add("two snapshots on their way to one");
     const takes = this.#luck.pick([1, 10, 100, 300]);
     this.node.scheduler.timer(takes, () => {
+      receiver.#onItsWay--;
+      if (this.trimmedThrough > said.slot) tally.add("snapshots whose sender has let go of the log behind them");
+      if (this.core !== undefined && !this.core.leading) tally.add("snapshots of a leader deposed meanwhile");
       // The sender may have died on the way, or nobody may be there to take it.
       if (this.node.up && receiver.node.up && !receiver.node.paused) receiver.install(said, snapshot);
       else tally.add("snapshots lost on the way");
@@ -357,7 +447,7 @@ export class SimReplica {
   install(position: Position, snapshot: Machine): void {
     const { tally } = this.#parts;
     if (this.#installing) return;
-    if (position.slot <= this.machine.appliedThrough) {
+    if (position.slot <= this.machine.appliedThrough || position.slot < this.trimmedThrough) {
       tally.add("snapshots below what is applied");
       return;
     }
@@ -392,6 +482,7 @@ export class SimReplica {
 
   #switched(position: Position, snapshot: Machine): void {
     this.#parts.tally.add("snapshots installed");
+    this.#noteInstall(position, snapshot);
     this.checkpoint = snapshot.copy();
     this.machine = snapshot.copy();
     this.#parts.observer.onState(this);
@@ -403,7 +494,24 @@ export class SimReplica {
     this.node.timer(this.#luck.pick([0.01, 10]), () => {
       this.#installing = false;
       this.#step({ type: "installed", position, nowMs: this.node.now });
+      if (this.behind) this.node.timer(this.#luck.pick([0.01, 20]), () => this.#replay());
     });
+  }
+
+  #noteInstall({ slot, ballot, configuration }: Position, { clients }: Machine): void {
+    const { observer, tally } = this.#parts;
+    const newest = observer.configurations.at(-1) as Configuration;
+    if (configuration.slot < newest.slot) tally.add("snapshots of members of before");
+    if (observer.replicas.some(({ core }) => core?.leading === true && core.configuration.slot > newest.slot))
+      tally.add("snapshots installed while members change");
+    const { written } = this.storage;
+    if (written.end > slot && slot > this.trimmedThrough)
+      tally.add(
+        sameBallot(written.at(slot)?.ballot ?? BALLOT_ZERO, ballot)
+          ? "snapshots installed below the log's end"
+          : "snapshots installed over another log",
+      );
+    this.#clientsBySnapshot = clients.used;
   }
 
   /** A request has arrived. Those of one moment are proposed together. */
@@ -436,7 +544,20 @@ export class SimReplica {
   }
 
   handOver(to: string): void {
-    if (this.core?.leading) this.#step({ type: "handOver", to, nowMs: this.node.now });
+    const { core } = this;
+    if (core?.leading !== true) return;
+    this.#noteHandOver(core, to);
+    this.#step({ type: "handOver", to, nowMs: this.node.now });
+  }
+
+  #noteHandOver(core: PaxosCore, to: string): void {
+    const { observer, tally } = this.#parts;
+    const heir = observer.replicas.find(({ name }) => name === to) as SimReplica;
+    if (!heir.node.up) tally.add("hand-overs to one that is down");
+    else if (heir.storage.written.end < this.storage.written.end) tally.add("hand-overs to one that lags");
+    if (heir.core?.asleep === true) tally.add("hand-overs to one that sleeps");
+    if (heir.role === "log") tally.add("hand-overs to a log replica");
+    if (core.configuration.slot > core.chosenThrough) tally.add("hand-overs while members change");
   }
 
   #propose(): void {
@@ -560,7 +681,10 @@ export class SimReplica {
 
   #noteSleep(core: PaxosCore, event: CoreEvent): void {
     const { tally } = this.#parts;
-    if (core.asleep && !this.#wasAsleep) tally.add(core.leading ? "leaders fell asleep" : "followers fell asleep");
+    if (core.asleep && !this.#wasAsleep) {
+      tally.add(core.leading ? "leaders fell asleep" : "followers fell asleep");
+      if (core.leading && core.configuration.log.length > 0) tally.add("leaders of log replicas fell asleep");
+    }
     if (!core.asleep && this.#wasAsleep) {
       const by = event.type === "message" ? event.message.type : event.type;
       tally.add(`woken by ${by}`);
@@ -579,10 +703,13 @@ export class SimReplica {
         observer.onChosen(this.name, effect.entries);
         for (const entry of effect.entries) {
           // What a snapshot has brought, and the log brings after it.
-          if (this.role === "log" || entry.slot <= this.machine.appliedThrough) continue;
+          if (this.role === "log" || this.behind || entry.slot <= this.machine.appliedThrough) continue;
           const answer = this.machine.apply(entry);
           const { verdict } = this.machine;
-          if (verdict === "applied") tally.add("requests carried out before");
+          if (verdict === "applied") {
+            tally.add("requests carried out before");
+            if (this.#clientsBySnapshot) tally.add("requests known from a snapshot to be carried out before");
+          } else if (verdict === "ahead") tally.add("requests ahead of their turn");
           const waiting = this.#proposed.get(entry.slot);
           if (waiting === undefined) continue;
           this.#proposed.delete(entry.slot);

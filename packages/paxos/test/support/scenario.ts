@@ -3,6 +3,7 @@ import type { Configuration, MemberRole } from "../../src/core/index.js";
 import { Client } from "./clients.js";
 import { LocalReader } from "./local-reader.js";
 import { type Answer, type Op, opKey, swapModel } from "./machine.js";
+import { Moments } from "./moments.js";
 import type { Mutation } from "./mutation.js";
 import { drawWeather, Nemesis, type Weather } from "./nemesis.js";
 import { Observer, Violation } from "./observer.js";
@@ -27,6 +28,8 @@ export interface ScenarioOptions {
   /** For debugging: a look at the replicas before the first event. */
   /** Whether the group may sleep; drawn from the seed unless told. */
   readonly sleeping?: boolean;
+  /** Whether the worst moments are waited for; drawn from the seed unless told. */
+  readonly moments?: boolean;
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
 
@@ -56,6 +59,7 @@ export function runScenario({
   sleeping,
   requests: asking,
   localReads,
+  moments: aiming,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
@@ -66,9 +70,12 @@ export function runScenario({
   const names = random.fork("size").chance(0.15) ? five : three;
   // In some worlds no read rests on a clock, and the clocks are as wrong as they like.
   const leaseReads = random.chance(0.8);
+  const aims = random.fork("moments");
+  const aimed = aiming ?? (mutation === undefined && aims.chance(0.4));
   const options = {
     members: names,
     leaseReads,
+    ...(aimed && aims.chance(0.5) ? { electionJitterMs: 5 } : {}),
     // Small bounds in half of the worlds, so that windows fill, queues reject and logs leave memory.
     ...(small
       ? { pipelineSlotsMax: 6, pipelineBytesMax: 2000, commandBytesMax: 200, queueMax: 3, messageBytesMax: 200 }
@@ -84,7 +91,7 @@ export function runScenario({
   const packs = bonded && random.fork("pack").chance(0.25);
   const retrying = random.fork("requests");
   const requests = asking ?? (mutation === undefined && retrying.chance(0.25));
-  const observer = new Observer(names, mutation?.betrayal("everybody"));
+  const observer = new Observer(names, mutation?.betrayal("everybody"), tally);
   const replica = (name: string, role?: MemberRole) =>
     new SimReplica({
       node: world.node(name),
@@ -97,6 +104,7 @@ export function runScenario({
       mutation,
       role,
       torn,
+      losesState: aimed && aims.fork("states").chance(0.5) ? 0.3 : 0,
     });
   const founders = names.map((name) => replica(name));
   for (const founder of founders) founder.start();
@@ -136,6 +144,7 @@ export function runScenario({
       clientsMax,
       keys: [100, 101],
       patienceMs,
+      hasty: aimed,
     });
   });
   // Where clocks are as wrong as they like, nobody can tell how old anything is.
@@ -145,14 +154,25 @@ export function runScenario({
   const everybody = [...clients, ...retryingClients, ...readers];
 
   const operator = changing
-    ? new Operator({ world, replicas, spares, random: random.fork("operator"), tally })
+    ? new Operator({
+        world,
+        replicas,
+        spares,
+        random: random.fork("operator"),
+        tally,
+        aims: aimed ? aims.fork("operator") : undefined,
+      })
     : undefined;
   const trims = random.fork("trim");
   if (changing && trims.chance(0.7)) keepShort(world, replicas, trims.pick([5, 30]));
   else if (mutation === undefined && trims.chance(0.5)) keepTrimmed(world, founders);
+  const moments = aimed
+    ? new Moments({ world, replicas, nemesis, operator, random: aims, tally, leaseReads })
+    : undefined;
   onStart?.(replicas);
   world.run({ untilMs: faultsMs });
   if (operator !== undefined) operator.stopped = true;
+  if (moments !== undefined) moments.stopped = true;
   nemesis.stop();
   const before = everybody.map(({ succeeded }) => succeeded);
   const current = () => {
@@ -166,7 +186,7 @@ export function runScenario({
   if (!recovered()) throw new Violation(`no progress within ${RECOVERY_MAX_MS} ms after the faults ended`);
   for (const client of everybody) client.stopped = true;
   const quietMs = world.now;
-  const equal = () => current().every((replica) => replica.core?.chosenThrough === observer.chosen.length);
+  const equal = () => current().every(({ core, behind }) => core?.chosenThrough === observer.chosen.length && !behind);
   world.run({ untilMs: quietMs + 1000, until: nowAndThen(world, () => world.now > quietMs + 300 && equal()) });
   if (!equal()) throw new Violation("the replicas do not catch up once it is quiet");
   const states = current().filter(({ role }) => role === "storage");

@@ -28,7 +28,8 @@ const ENTRY_HEADER_BYTES = 8;
  * much on average, because long runs are hit more often. 8 KiB, as in version 2, are 3 % faster to read, and 1.7 times slower to bring up to date.)
  */
 const RUN_BYTES = 4 * 1024;
-const FNV_OFFSET = 0x811c9dc5;
+/** As a signed integer: in a loop that begins with a number beyond 31 bits every step goes through floating point, twice as slow. */
+const FNV_OFFSET = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
 const ENDS_PER_BYTE = 2 ** 32 / RUN_BYTES;
 
@@ -134,42 +135,36 @@ export class RangeDigester {
    */
   addPacked(block: Uint8Array): void {
     const { length } = block;
-    /** Where what is not hashed yet begins, and where the key before lies. */
+    const words = new DataView(block.buffer, block.byteOffset, length);
+    /** Where what is not hashed yet begins; where the key before lies. */
     let start = 0;
     let lastAt = -1;
     let lastLength = 0;
+    // Since the last run that ended: fields of this object, looked at for each entry, would cost as much as the walk itself.
+    let keys = 0;
+    let bytes = 0;
     for (let at = 0; at < length; ) {
-      const keyLength = wordAt(block, at);
-      const valueLength = wordAt(block, at + 4);
       const keyAt = at + ENTRY_HEADER_BYTES;
-      const end = keyAt + keyLength + valueLength;
-      if (!(end <= length))
-        throw badArgument("block", "entries, each of them whole", `${length} bytes, cut off at ${at}`);
+      if (keyAt > length) throw cutOff(length, at);
+      const keyLength = words.getUint32(at, true);
+      const size = keyLength + words.getUint32(at + 4, true);
+      const end = keyAt + size;
+      if (end > length) throw cutOff(length, at);
       const keyEnd = keyAt + keyLength;
-      // In one loop as above: hashed, and compared with the key before for as long as they are the same.
+      if (lastAt >= 0) checkAscends(block, words, lastAt, lastLength, keyAt, keyLength);
+      else if (this.#last !== undefined) checkOrder(this.#last, block.subarray(keyAt, keyEnd));
       let hash = FNV_OFFSET;
-      let i = keyAt;
-      if (lastAt < 0) {
-        if (this.#last !== undefined) checkOrder(this.#last, block.subarray(keyAt, keyEnd));
-      } else {
-        const back = keyAt - lastAt;
-        const sharedEnd = lastLength < keyLength ? keyAt + lastLength : keyEnd;
-        let byte = 0;
-        for (; i < sharedEnd; i++) {
-          byte = block[i] as number;
-          if (byte !== block[i - back]) break;
-          hash = Math.imul(hash ^ byte, FNV_PRIME);
-        }
-        if (i < sharedEnd ? byte < (block[i - back] as number) : keyLength <= lastLength)
-          checkOrder(block.subarray(lastAt, lastAt + lastLength), block.subarray(keyAt, keyEnd));
-      }
-      for (; i < keyEnd; i++) hash = Math.imul(hash ^ (block[i] as number), FNV_PRIME);
+      for (let i = keyAt; i < keyEnd; i++) hash = Math.imul(hash ^ (block[i] as number), FNV_PRIME);
       lastAt = keyAt;
       lastLength = keyLength;
       at = end;
-      this.#keys++;
-      this.#bytes += keyLength + valueLength;
-      if (mix(hash) >>> 0 >= (keyLength + valueLength + ENTRY_HEADER_BYTES) * ENDS_PER_BYTE) continue;
+      keys++;
+      bytes += size;
+      if (mix(hash) >>> 0 >= (size + ENTRY_HEADER_BYTES) * ENDS_PER_BYTE) continue;
+      this.#keys += keys;
+      this.#bytes += bytes;
+      keys = 0;
+      bytes = 0;
       if (this.#runOpen) {
         this.#append(block.subarray(start, end));
         this.#endRun();
@@ -177,6 +172,8 @@ export class RangeDigester {
       start = end;
       if (this.#onRun !== undefined) this.#onRun(block.subarray(keyAt, keyEnd), this.#take());
     }
+    this.#keys += keys;
+    this.#bytes += bytes;
     if (start < length) {
       this.#append(block.subarray(start));
       this.#runOpen = true;
@@ -277,9 +274,24 @@ export class RangeDigester {
   }
 }
 
-function wordAt(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
-  return (low | ((bytes[at + 3] as number) << 24)) >>> 0;
+const cutOff = (length: number, at: number): Error =>
+  badArgument("block", "entries, each of them whole", `${length} bytes, cut off at ${at}`);
+
+/** That one key of a block is greater than another one in it: four bytes at a time for as long as they are the same. */
+function checkAscends(
+  block: Uint8Array,
+  words: DataView,
+  lastAt: number,
+  lastLength: number,
+  keyAt: number,
+  keyLength: number,
+): void {
+  const shared = Math.min(lastLength, keyLength);
+  let i = 0;
+  while (i + 4 <= shared && words.getInt32(keyAt + i) === words.getInt32(lastAt + i)) i += 4;
+  while (i < shared && block[keyAt + i] === block[lastAt + i]) i++;
+  if (i < shared ? (block[keyAt + i] as number) > (block[lastAt + i] as number) : keyLength > lastLength) return;
+  checkOrder(block.subarray(lastAt, lastAt + lastLength), block.subarray(keyAt, keyAt + keyLength));
 }
 
 export function digestOf({ lanes, keys, bytes }: RunSum): Digest {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { PostgresSession } from "../../src/postgres/index.js";
 
 /** Debian keeps a server's programs out of the PATH, one folder for each version. */
 function binDir(): string | undefined {
@@ -68,25 +69,26 @@ export class PostgresServer {
     if (code !== 0) throw new Error(`psql ended with ${code}: ${statements.slice(0, 200)}`);
   }
 
-  async session(): Promise<{ lines(statements: string): AsyncIterable<string>; close(): Promise<void> }> {
-    const psql = this.#psql([], "pipe");
+  /** A connection of its own, as a client gives it; of what comes, bytes and texts alone are told apart. */
+  async connect(): Promise<PostgresSession> {
+    const psql = this.#psql(["-A", "-t", "-F", "\t", "-P", "null=\\N"], "pipe");
     const lines = createInterface({ input: psql.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+    const cell = (text: string): unknown => {
+      if (text === "\\N") return null;
+      return text.startsWith("\\x") ? Buffer.from(text.slice(2), "hex") : text;
+    };
     return {
-      async *lines(statements) {
-        psql.stdin?.write(`${statements}\n\\echo .\n`);
+      async query({ text }) {
+        psql.stdin?.write(`${text};\n\\echo .\n`);
+        const rows: unknown[][] = [];
         for (;;) {
           const { value, done } = await lines.next();
-          if (done === true) throw new Error("psql ended");
-          if (value === ".") return;
-          yield value;
+          if (done === true) throw new Error(`psql ended at: ${text.slice(0, 200)}`);
+          if (value === ".") return { rows };
+          rows.push(value.split("\t").map(cell));
         }
       },
-      close: async () => {
-        if (psql.exitCode !== null) return;
-        const gone = new Promise((resolve) => psql.once("exit", resolve));
-        psql.kill("SIGKILL");
-        await gone;
-      },
+      release: () => void psql.kill("SIGKILL"),
     };
   }
 

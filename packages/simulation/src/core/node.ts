@@ -102,6 +102,10 @@ export class SimNode<Message = unknown> {
     this.#rate = rate;
   }
 
+  get clockRate(): number {
+    return this.#rate;
+  }
+
   /** Moves the node's clock forward by `byMs`. Not back: it stands for a monotonic clock. Timers that are running do not notice. */
   jumpClock(byMs: number): void {
     checkedNumber("byMs", byMs, 0);

@@ -61,6 +61,13 @@ export class PointList {
   }
 
   push(sequence: number, segment: SegmentRef, offset: number, entry: number, end: number, bytes: number): void {
+    this.resume(segment, sequence, offset, entry, end, bytes);
+    segment.points++;
+    segment.liveBytes += bytes;
+  }
+
+  /** As `push`, of a point that its segment counts already. */
+  resume(segment: SegmentRef, sequence: number, offset: number, entry: number, end: number, bytes: number): void {
     if (this.#segments.length < shortMax) {
       // Most lists stay short. These get no more room than they need: `push` would make some for sixteen more.
       this.#segments = this.#segments.concat(segment);
@@ -69,8 +76,11 @@ export class PointList {
       this.#segments.push(segment);
       this.#numbers.push(sequence, offset, entry, end, bytes);
     }
-    segment.points++;
-    segment.liveBytes += bytes;
+  }
+
+  /** Bytes of the records that the point leads to. */
+  bytes(at: number): number {
+    return this.#numbers[at * width + 4] as number;
   }
 
   /** Whether the last point stands in `segment`, less than `bytes` before `offset`. */

@@ -115,6 +115,7 @@ export function opened(subject: Subject, fileSystem: FaultFileSystem): Promise<W
     segmentsBeforeCarry: 1,
     batchBytesMax: 20_000,
     idleMarkMs: 60_000, // real time has no part in this
+    packAfterMs: 0,
     now: () => 1_700_000_000_000,
   });
 }

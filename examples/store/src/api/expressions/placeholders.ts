@@ -2,7 +2,11 @@ import { getAttribute, typeOf } from "../attributes.js";
 import { ApiError, validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Item } from "../model.js";
+import { valueBytes } from "../size.js";
 import { checkValue } from "../value-check.js";
+
+/** What the values of one request's expressions may weigh, each as often as it is used: what is sent to a storage node has them at every use. */
+export const VALUES_BYTES_MAX = 2 * 1024 * 1024;
 
 const NAME = /^#[A-Za-z0-9_]+$/;
 const VALUE = /^:[A-Za-z0-9_]+$/;
@@ -13,6 +17,8 @@ export class Placeholders {
   readonly #values: Item;
   readonly #usedNames = new Set<string>();
   readonly #usedValues = new Set<string>();
+  readonly #weights = new Map<AttributeValue, number>();
+  #usedBytes = 0;
 
   /**
    * Checks the values and brings them into normal form, in place.
@@ -30,9 +36,22 @@ export class Placeholders {
     return Object.hasOwn(this.#names, placeholder) ? this.#names[placeholder] : undefined;
   }
 
+  /** @throws ValidationException when that is one use too many of values as large as these */
   value(placeholder: string): AttributeValue | undefined {
     this.#usedValues.add(placeholder);
-    return getAttribute(this.#values, placeholder);
+    const value = getAttribute(this.#values, placeholder);
+    if (value !== undefined) this.#usedBytes += this.weightOf(value);
+    if (this.#usedBytes > VALUES_BYTES_MAX) throw validationError(messages.valuesTooLarge);
+    return value;
+  }
+
+  weightOf(value: AttributeValue): number {
+    const known = this.#weights.get(value);
+    if (known !== undefined) return known;
+    const weight = valueBytes(value);
+    // Looking a small one up would take longer than weighing it again.
+    if ("L" in value || "M" in value || "NS" in value) this.#weights.set(value, weight);
+    return weight;
   }
 
   /** To be called when all expressions are parsed. @throws ValidationException */

@@ -7,6 +7,7 @@
  *     test      = comparator operand | [ NOT ] BETWEEN operand AND operand | [ NOT ] IN list | IS [ NOT ] ( MISSING | NULL | type )
  *     operand   = path | literal | "?" | size "(" path ")"
  */
+import { typeOf } from "../attributes.js";
 import { validationError } from "../errors.js";
 import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
@@ -59,51 +60,75 @@ function negation(r: Reader): Condition {
     r.expectSymbol(")");
     return condition;
   }
-  if (atCall(r) && !r.isKeyword("SIZE")) return call(r);
+  if (r.atCall() && !r.isKeyword("SIZE")) return comparedWithTruth(r, call(r));
   return test(r, operand(r));
 }
 
-function atCall(r: Reader): boolean {
-  return r.peek().kind === "word" && r.isSymbol("(", 1);
+/** `attribute_exists(a) = true` says the same twice. */
+function comparedWithTruth(r: Reader, condition: Condition): Condition {
+  const op = r.isSymbol("=") ? "=" : r.isSymbol("<>") || r.isSymbol("!=") ? "<>" : undefined;
+  const truth = r.isKeyword("TRUE", 1) ? true : r.isKeyword("FALSE", 1) ? false : undefined;
+  if (op === undefined || truth === undefined) return condition;
+  r.take();
+  r.take();
+  return (op === "=") === truth ? condition : { kind: "not", condition };
 }
+
+/** The functions that are conditions, and how many operands each has. */
+const FUNCTIONS: Readonly<Record<string, number>> = {
+  begins_with: 2,
+  contains: 2,
+  attribute_type: 2,
+  attribute_exists: 1,
+  attribute_not_exists: 1,
+};
 
 function call(r: Reader): Condition {
-  const name = r.take().text;
-  r.expectSymbol("(");
-  switch (name.toLowerCase()) {
-    case "begins_with":
-    case "contains": {
-      const [value, search] = [operand(r), comma(r) ?? operand(r)];
-      r.expectSymbol(")");
-      return { kind: name.toLowerCase() === "contains" ? "contains" : "begins-with", value, search };
-    }
-    case "attribute_type": {
-      const path = r.path();
-      comma(r);
-      const type = r.atValue() ? r.value() : r.fail();
-      r.expectSymbol(")");
-      return { kind: "type", path, type: "S" in type ? type.S : "" };
-    }
-    case "exists":
-      throw validationError(partiqlMessages.existsOutside);
-    default:
-      throw validationError(partiqlMessages.unknownFunction(name));
-  }
+  const at = r.placeOf(r.peek());
+  const name = r.take().text.toLowerCase();
+  if (name === "exists" && r.isKeyword("SELECT", 1)) throw validationError(partiqlMessages.existsOutside);
+  if (!Object.hasOwn(FUNCTIONS, name)) throw validationError(partiqlMessages.unknownFunction(name, at));
+  const operands = operandsOf(r);
+  const [first, second] = operands as [Operand, Operand];
+  if (operands.length !== FUNCTIONS[name]) throw validationError(messages.operandCount(name, operands.length));
+  if (name === "begins_with") return { kind: "begins-with", value: first, search: second };
+  if (name === "contains") return { kind: "contains", value: first, search: second };
+  if (first.kind !== "path") throw validationError(messages.needsPath(name));
+  if (name === "attribute_exists") return { kind: "exists", path: first.path };
+  if (name === "attribute_not_exists") return { kind: "not-exists", path: first.path };
+  const type = second.kind === "value" && "S" in second.value ? second.value.S : "";
+  return { kind: "type", path: first.path, type };
 }
 
-function comma(r: Reader): undefined {
-  r.expectSymbol(",");
+function operandsOf(r: Reader): Operand[] {
+  const operands: Operand[] = [];
+  r.expectSymbol("(");
+  if (r.acceptSymbol(")")) return operands;
+  do operands.push(operand(r));
+  while (r.acceptSymbol(","));
+  r.expectSymbol(")");
+  return operands;
 }
 
 function operand(r: Reader): Operand {
   if (r.atValue()) return { kind: "value", value: r.value() };
-  if (!atCall(r)) return { kind: "path", path: r.path() };
-  const name = r.take().text;
-  if (name.toLowerCase() !== "size") throw validationError(partiqlMessages.unknownFunction(name));
+  if (!r.atCall()) return { kind: "path", path: r.path() };
+  const at = r.placeOf(r.peek());
+  const name = r.take().text.toLowerCase();
+  if (name !== "size") throw validationError(partiqlMessages.unknownFunction(name, at));
   r.expectSymbol("(");
   const path = r.path();
   r.expectSymbol(")");
   return { kind: "size", path };
+}
+
+const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
+
+function assertOrdered(operator: string, operands: readonly Operand[]): void {
+  for (const one of operands) {
+    const type = one.kind === "value" ? typeOf(one.value) : "S";
+    if (!ORDERED_TYPES.has(type)) throw validationError(messages.operandType(operator, type));
+  }
 }
 
 function test(r: Reader, left: Operand): Condition {
@@ -111,7 +136,9 @@ function test(r: Reader, left: Operand): Condition {
   const op = kind === "symbol" && Object.hasOwn(COMPARATORS, text) ? COMPARATORS[text] : undefined;
   if (op !== undefined) {
     r.take();
-    return { kind: "compare", op, left, right: operand(r) };
+    const right = operand(r);
+    if (op !== "=" && op !== "<>") assertOrdered(op, [left, right]);
+    return { kind: "compare", op, left, right };
   }
   if (r.acceptKeyword("IS")) return typed(r, left);
   const not = r.acceptKeyword("NOT");
@@ -134,7 +161,9 @@ function typed(r: Reader, left: Operand): Condition {
 function between(r: Reader, value: Operand): Condition {
   const low = operand(r);
   r.expectKeyword("AND");
-  return { kind: "between", value, low, high: operand(r) };
+  const high = operand(r);
+  assertOrdered("BETWEEN", [value, low, high]);
+  return { kind: "between", value, low, high };
 }
 
 function among(r: Reader, value: Operand): Condition {

@@ -1,6 +1,9 @@
 /** What PartiQL statements are told. Wording is the service's. */
 export const partiqlMessages = {
   malformed: (near: string) => `Statement wasn't well formed, can't be processed: unexpected term near '${near}'`,
+  /** What the lexer cannot read gets the first half of the sentence. */
+  unreadable: "Statement wasn't well formed, can't be processed: ",
+  leftOver: "Statement wasn't well formed, can't be processed: Unexpected token after expression",
   tooDeep: "Statement wasn't well formed, can't be processed: too many nested levels",
   parameterCount: "Number of parameters in request and statement don't match.",
   emptyBag: "Empty bags are not supported",
@@ -13,7 +16,11 @@ export const partiqlMessages = {
     "IN operator must have a left hand argument of type Variable Reference and right hand argument of type Seq with at least one member",
   tooManyReads: "Too many decomposed read operations for a given query.",
   existsOutside: "EXISTS can only be used in ExecuteTransaction write requests.",
-  unknownFunction: (name: string) => `Unrecognized function: ${name}`,
+  unknownFunction: (name: string, at: string) => `Unrecognized function: ${name} at ${at}`,
+  unexpectedComponent: (at: string) => `Unexpected path component at ${at}`,
+  unsupportedData: (name: string, root: string, at: string) =>
+    `Unsupported data type: ${name} under key ${root} at ${at}`,
+  numberUnder: (problem: string, root: string) => `${problem} under ${root}`,
   aliasing: "Aliasing is not supported",
   starAndOthers: "Other attributes should not be present in the projection when '*' is used.",
   duplicateNames: (name: string) => `Duplicate identifiers in select clause: ${name}`,
@@ -25,8 +32,9 @@ export const partiqlMessages = {
   returningDelete: (what: string) =>
     `Invalid returning clause: RETURNING ${what}. Only RETURNING ALL OLD * is allowed in DELETE statements.`,
   returningStar: "Expected '*' after ( MODIFIED | ALL ) ( NEW | OLD ) in RETURNING clause",
-  setFirst: (name: string) => `The first argument to ${name} must equal the assignment value`,
-  setSecond: (name: string) => `The second argument to ${name} must be a value with type SET`,
+  setArguments: (name: string, at: string) => `${name} must have exactly two arguments at ${at}`,
+  setFirst: (name: string, at: string) => `The first argument to ${name} must equal the assignment value at ${at}`,
+  setSecond: (name: string, at: string) => `The second argument to ${name} must be a value with type SET at ${at}`,
   keyIncomplete: "Where clause does not contain a mandatory equality on all key attributes",
   keyTwice: (name: string) =>
     `Multiple conditions on same key ${name}. Only single item Update/Insert/Delete are supported`,
@@ -40,6 +48,9 @@ export const partiqlMessages = {
   tokenInvalid: "Invalid NextToken",
   tokenMismatch: "NextToken does not match request",
   duplicateItem: "Duplicate primary key exists in table",
+  inTransaction: (index: number, problem: string) => `Validation failed in TransactStatements[${index}]: ${problem}`,
+  consistentGlobalRead: "Strongly consistent read is not supported on Global Secondary Indexes",
+  noSuchIndex: "The table does not have the specified index",
   transactionMixed: "A transaction must consist of either read statements or write statements, not both",
   transactionUnsupported: "Unsupported operation in transaction.",
   transactionIndex: "Reads on indices are not supported within transactions.",

@@ -5,6 +5,7 @@
  *     EXISTS "(" SELECT "*" FROM table [ WHERE condition ] ")"
  *     INSERT INTO table VALUE "{" … "}"
  *     UPDATE table { SET path "=" value { "," … } | REMOVE path } [ WHERE condition ] [ RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*" ]
+ *     FROM table WHERE condition { SET … | REMOVE path } [ RETURNING … ]      an update, the other way round
  *     DELETE FROM table [ WHERE condition ] [ RETURNING ALL OLD "*" ]
  */
 import { validationError } from "../errors.js";
@@ -27,6 +28,9 @@ export function parseStatement(statement: string, parameters: readonly Attribute
   const r = new Reader(statement, parameters);
   const parsed = parsedAt(r);
   r.finish();
+  if (parsed.kind === "select" && parsed.orderBy !== undefined && parsed.where === undefined) {
+    throw validationError(partiqlMessages.orderWithoutWhere);
+  }
   return parsed;
 }
 
@@ -36,6 +40,7 @@ function parsedAt(r: Reader): Statement {
   if (r.acceptKeyword("INSERT")) return insert(r);
   if (r.acceptKeyword("UPDATE")) return update(r);
   if (r.acceptKeyword("DELETE")) return remove(r);
+  if (r.acceptKeyword("FROM")) return updateFrom(r);
   return r.fail();
 }
 
@@ -44,9 +49,9 @@ function select(r: Reader): Statement {
   r.expectKeyword("FROM");
   const table = tableName(r);
   const index = r.acceptSymbol(".") ? r.name() : undefined;
+  assertNoAlias(r);
   const where = optionalWhere(r);
   const orderBy = ordering(r);
-  if (orderBy !== undefined && where === undefined) throw validationError(partiqlMessages.orderWithoutWhere);
   return {
     kind: "select",
     table,
@@ -73,6 +78,7 @@ function projection(r: Reader): DocumentPath[] | undefined {
   const paths: DocumentPath[] = [];
   let all = false;
   do {
+    if (r.atCall()) throw validationError(partiqlMessages.unexpectedComponent(r.placeOf(r.peek())));
     if (r.acceptSymbol("*")) all = true;
     else paths.push(r.path());
     if (r.isKeyword("AS")) throw validationError(partiqlMessages.aliasing);
@@ -97,15 +103,30 @@ function ordering(r: Reader): { name: string; descending: boolean }[] | undefine
 function insert(r: Reader): Statement {
   r.expectKeyword("INTO");
   const table = writtenTable(r);
-  r.expectKeyword("VALUE");
+  if (!r.acceptKeyword("VALUE")) throw validationError(partiqlMessages.leftOver);
   if (!r.isSymbol("{")) throw validationError(partiqlMessages.insertItem);
-  const value = r.value();
+  const item = r.item();
   if (r.isKeyword("RETURNING")) throw validationError(partiqlMessages.returningInsert);
-  return { kind: "insert", table, item: (value as { M: Record<string, AttributeValue> }).M };
+  return { kind: "insert", table, item };
 }
 
 function update(r: Reader): Statement {
   const table = writtenTable(r);
+  assertNoAlias(r);
+  const actions = updateActions(r);
+  const where = optionalWhere(r);
+  return { kind: "update", table, actions, where, returning: returned(r) };
+}
+
+function updateFrom(r: Reader): Statement {
+  const table = writtenTable(r);
+  assertNoAlias(r);
+  const where = optionalWhere(r);
+  const actions = updateActions(r);
+  return { kind: "update", table, actions, where, returning: returned(r) };
+}
+
+function updateActions(r: Reader): UpdateAction[] {
   const actions: UpdateAction[] = [];
   for (;;) {
     if (r.acceptKeyword("SET")) {
@@ -118,14 +139,13 @@ function update(r: Reader): Statement {
   }
   if (actions.length === 0) return r.fail();
   assertApart(actions.map(({ path }) => path));
-  const where = optionalWhere(r);
-  const returning = returned(r);
-  return { kind: "update", table, actions, where, returning };
+  return actions;
 }
 
 function remove(r: Reader): Statement {
   r.expectKeyword("FROM");
   const table = writtenTable(r);
+  assertNoAlias(r);
   const where = optionalWhere(r);
   const returning = returned(r);
   if (returning !== "NONE" && returning !== "ALL_OLD") {
@@ -161,23 +181,46 @@ function writtenTable(r: Reader): string {
   return name;
 }
 
+/** What may stand behind a table's name; any other word there would be another name for it. */
+const BEHIND_TABLES = ["WHERE", "ORDER", "SET", "REMOVE", "RETURNING", "GROUP", "HAVING", "LIMIT", "VALUE"];
+
+function assertNoAlias(r: Reader): void {
+  const { kind } = r.peek();
+  if (kind !== "name" && kind !== "word") return;
+  if (kind === "name" || !BEHIND_TABLES.some((keyword) => r.isKeyword(keyword))) {
+    throw validationError(partiqlMessages.aliasing);
+  }
+}
+
 function assignment(r: Reader): UpdateAction {
   const path = r.path();
   r.expectSymbol("=");
-  const name = r.peek().kind === "word" && r.isSymbol("(", 1) ? r.peek().text.toLowerCase() : undefined;
+  const name = r.atCall() ? r.peek().text.toLowerCase() : undefined;
   if (name !== "set_add" && name !== "set_delete") return { kind: "set", path, value: sum(r) };
-  r.take();
+  return { kind: name === "set_add" ? "add" : "delete", path, value: setArgument(r, path) };
+}
+
+/** `set_add(path, set)`: the path is the one that is assigned to. */
+function setArgument(r: Reader, path: DocumentPath): AttributeValue {
+  const at = r.placeOf(r.peek());
+  const name = r.take().text.toUpperCase();
   r.expectSymbol("(");
-  const target = r.path();
-  const same = target.length === path.length && target.every((step, i) => step === path[i]);
-  if (!same) throw validationError(partiqlMessages.setFirst(name.toUpperCase()));
-  r.expectSymbol(",");
-  const value = r.atValue() ? r.value() : r.fail();
+  const firstAt = r.placeOf(r.peek());
+  const given = [operandOf(r)];
+  while (r.acceptSymbol(",")) given.push(operandOf(r));
   r.expectSymbol(")");
-  if (!Object.keys(value).every((type) => SETS.has(type))) {
-    throw validationError(partiqlMessages.setSecond(name.toUpperCase()));
+  const [target, added] = given;
+  if (given.length !== 2) throw validationError(partiqlMessages.setArguments(name, at));
+  const same = Array.isArray(target) && target.length === path.length && target.every((step, i) => step === path[i]);
+  if (!same) throw validationError(partiqlMessages.setFirst(name, at));
+  if (Array.isArray(added) || !Object.keys(added as AttributeValue).every((type) => SETS.has(type))) {
+    throw validationError(partiqlMessages.setSecond(name, firstAt));
   }
-  return { kind: name === "set_add" ? "add" : "delete", path, value };
+  return added as AttributeValue;
+}
+
+function operandOf(r: Reader): AttributeValue | DocumentPath {
+  return r.atValue() ? r.value() : r.path();
 }
 
 function sum(r: Reader): UpdateValue {
@@ -193,7 +236,8 @@ function sum(r: Reader): UpdateValue {
 
 function term(r: Reader): UpdateValue {
   if (r.atValue()) return { kind: "value", value: r.value() };
-  if (!(r.peek().kind === "word" && r.isSymbol("(", 1))) return { kind: "path", path: r.path() };
+  if (!r.atCall()) return { kind: "path", path: r.path() };
+  const at = r.placeOf(r.peek());
   const name = r.take().text;
   r.expectSymbol("(");
   const call = r.nested((): UpdateValue => {
@@ -209,7 +253,7 @@ function term(r: Reader): UpdateValue {
         return { kind: "if-not-exists", path, otherwise: sum(r) };
       }
       default:
-        throw validationError(partiqlMessages.unknownFunction(name));
+        throw validationError(partiqlMessages.unknownFunction(name.toLowerCase(), at));
     }
   });
   r.expectSymbol(")");

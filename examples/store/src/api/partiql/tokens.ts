@@ -9,7 +9,7 @@ export interface PartiqlToken {
 }
 
 /** Blanks and comments, then one token: "name", 'string', number, word, or symbol. */
-const BLANK = /(?:\s+|--[^\n]*)*/y;
+const BLANK = /(?:\s+|--[^\n]*|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)*/y;
 const TOKEN =
   /"((?:[^"]|"")*)"|'((?:[^']|'')*)'|((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)|([A-Za-z_$][A-Za-z0-9_$]*)|(<<|>>|<>|!=|<=|>=|[=<>()[\]{},.?*+\-:;])/y;
 
@@ -23,7 +23,7 @@ export function partiqlTokens(statement: string): PartiqlToken[] {
     if (at >= statement.length) break;
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(statement);
-    if (match === null) throw validationError(partiqlMessages.malformed(statement.slice(at, at + 16)));
+    if (match === null) throw validationError(partiqlMessages.unreadable);
     const [whole, name, string, number, word, symbol] = match;
     if (name !== undefined) tokens.push({ kind: "name", text: name.replaceAll('""', '"'), at });
     else if (string !== undefined) tokens.push({ kind: "string", text: string.replaceAll("''", "'"), at });

@@ -3,7 +3,7 @@ import { matches } from "../../api/condition.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import { joinConditions } from "../../api/join-conditions.js";
 import { messages } from "../../api/messages.js";
-import type { Condition, TransactOp } from "../../api/model.js";
+import type { Condition, Item, TableRecord, TransactOp } from "../../api/model.js";
 import { partiqlMessages } from "../../api/partiql/messages.js";
 import { parseStatement } from "../../api/partiql/parse.js";
 import { writtenKey } from "../../api/partiql/plan.js";
@@ -43,15 +43,18 @@ async function readAll(
   backend: Backend,
 ): Promise<Record<string, unknown>> {
   const asked: { target: Target; filter: Condition | undefined }[] = [];
-  for (const { table: name, index, where } of selects) {
+  for (const [i, { table: name, index, where }] of selects.entries()) {
     if (index !== undefined) throw validationError(partiqlMessages.transactionIndex);
     const { keySchema } = await backend.table(name);
     try {
       const { key, rest } = writtenKey(where, keySchema);
+      // A question of what there is makes it a search.
+      if (rest.some(({ kind }) => kind === "exists" || kind === "not-exists")) {
+        throw validationError(partiqlMessages.keyIncomplete);
+      }
       asked.push({ target: { name, value: key, isItem: false }, filter: joinConditions(rest, "and") });
     } catch (error) {
-      const incomplete = error instanceof ApiError && error.message === partiqlMessages.keyIncomplete;
-      throw incomplete ? validationError(partiqlMessages.transactionKey) : error;
+      throw ofStatement(i, error);
     }
   }
   const gets = await located(
@@ -87,8 +90,7 @@ async function writeAll(
   const ops: TransactOp[] = [];
   for (const [i, statement] of statements.entries()) {
     const table = await backend.table(statement.table);
-    const { item, op } =
-      statement.kind === "exists" ? checkOf(statement, table) : writeOf(assertSilent(statement), table);
+    const { item, op } = preparedOf(statement, table, i);
     const returnOld = request.TransactStatements[i]?.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
     targets.push({ name: statement.table, value: item, isItem: statement.kind === "insert" });
     ops.push(returnOld ? { ...op, returnOldOnConditionFailure: true } : op);
@@ -113,6 +115,22 @@ async function writeAll(
   return { Responses: [], ...transactCapacity(request.ReturnConsumedCapacity, used, kind) };
 }
 
+function preparedOf(statement: Write | Check, table: TableRecord, at: number): { item: Item; op: TransactOp } {
+  try {
+    return statement.kind === "exists" ? checkOf(statement, table) : writeOf(assertSilent(statement), table);
+  } catch (error) {
+    throw statement.kind === "exists" ? ofStatement(at, error) : error;
+  }
+}
+
+/** What is wrong with a read says of which statement it speaks. */
+function ofStatement(at: number, error: unknown): unknown {
+  if (!(error instanceof ApiError) || error.type !== "ValidationException") return error;
+  const { keyIncomplete, transactionKey } = partiqlMessages;
+  const problem = error.message === keyIncomplete ? transactionKey : error.message;
+  return validationError(partiqlMessages.inTransaction(at, problem));
+}
+
 /** @throws ValidationException: nothing is returned by the writes of a transaction */
 function assertSilent(statement: Write): Write {
   if (statement.kind !== "insert" && statement.returning !== "NONE") {
@@ -121,7 +139,7 @@ function assertSilent(statement: Write): Write {
   return statement;
 }
 
-function checkOf({ where }: Check, table: Awaited<ReturnType<Backend["table"]>>) {
+function checkOf({ where }: Check, table: TableRecord) {
   const { key, rest } = writtenKey(where, table.keySchema);
   const condition = joinConditions(rest, "and");
   if (condition === undefined) throw validationError(partiqlMessages.existsMore);

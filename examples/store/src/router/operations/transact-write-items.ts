@@ -11,7 +11,14 @@ import {
   type TransactWriteItemsRequest,
 } from "../../api/requests/transactions.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
-import { canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
+import {
+  cancelled,
+  canonicalText,
+  TRANSACTION_BYTES_MAX,
+  transactReadUnits,
+  transactWriteUnits,
+} from "../../api/transactions.js";
+import { writtenBytes } from "../../api/update.js";
 import { checkItem } from "../../api/value-check.js";
 import type { TransactWriteOutcome } from "../backend.js";
 import { collectionMetricsOf } from "./answers.js";
@@ -31,11 +38,12 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     const fingerprint = createHash("sha256").update(canonicalText(request.TransactItems)).digest("base64");
     for (const write of request.TransactItems) assertOneAction(write);
     const parsed = request.TransactItems.map(parse);
-    const bytes = parsed.reduce((sum, { value }) => sum + itemBytes(value), 0);
+    const bytes = parsed.reduce((sum, { value, op }) => sum + itemBytes(value) + updatedBytes(op), 0);
     if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
     const places = await located(backend, parsed);
     const actions = places.map((place, i) => ({ ...place, op: (parsed[i] as Parsed).op }));
     for (const { op, table } of actions) if (op.kind === "update") checkKeyUntouched(op.actions, table.keySchema);
+    assertUpdatesFit(parsed);
     const { sizes, repeated } = await backend.transactWrite({
       actions,
       fingerprint,
@@ -53,6 +61,16 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     };
   },
 };
+
+const updatedBytes = (op: TransactOp) => (op.kind === "update" ? writtenBytes(op.actions) : 0);
+
+/** @throws TransactionCanceledException: how large an item becomes is for its transaction to find out, even where it can be known before */
+function assertUpdatesFit(parsed: readonly Parsed[]): void {
+  const tooLarge = parsed.map(({ op }) => updatedBytes(op) > ITEM_BYTES_MAX);
+  if (!tooLarge.includes(true)) return;
+  const refusal = validationError(messages.itemTooLargeAfterUpdate).toData();
+  throw cancelled(tooLarge.map((one) => (one ? refusal : undefined)));
+}
 
 /** Of each item that is written, by table. */
 function collections(

@@ -9,6 +9,13 @@ import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTable, type Subject } from "../harness.js";
 
+const MALFORMED = "Statement wasn't well formed, can't be processed: ";
+const OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range";
+const leftOver = (statement: string): [string, string] => [statement, `${MALFORMED}Unexpected token after expression`];
+const aliased = (statement: string): [string, string] => [statement, "Aliasing is not supported"];
+/** What stands where a number should. */
+const unreadable = (literal: string): [string, string] => [`SELECT * FROM <users> WHERE n = ${literal}`, MALFORMED];
+
 /** PartiQL statements, whatever stands behind the router. @param indexes whether that can read indexes */
 export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly indexes: boolean }): void {
   const music = `${prefix}-music`;
@@ -196,6 +203,52 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
     });
   });
 
+  it("reads comments of both kinds, and updates that begin with FROM", async () => {
+    await write(`INSERT INTO "${users}" VALUE {'id':'fay','a':1,'b':'bee'} -- a note`);
+    const update = async (statement: string, parameters?: AttributeValue[]) =>
+      (await write(statement, parameters)).Items?.map((item) => unmarshall(item));
+    expect(
+      await update(
+        `-- a note\nfrom "${users}" /* of * people */ where id = ? AND a = 1 set c = ? REMOVE b RETURNING ALL NEW *`,
+        [{ S: "fay" }, { N: "7" }],
+      ),
+    ).toEqual([{ id: "fay", a: 1, c: 7 }]);
+    await expect(update(`FROM "${users}" WHERE id = 'fay' AND a = 2 SET c = 1`)).rejects.toMatchObject({
+      name: "ConditionalCheckFailedException",
+    });
+    await expect(update(`FROM "${users}" WHERE id = 'nobody' REMOVE c`)).rejects.toMatchObject({
+      name: "ConditionalCheckFailedException",
+    });
+  });
+
+  it("asks in WHERE whether something is there", async () => {
+    await write(`INSERT INTO "${users}" VALUE {'id':'gus','m':{'sub':'x'},'flag':true,'no':NULL}`);
+    const found = async (where: string) =>
+      (await rows(`SELECT id FROM "${users}" WHERE id = 'gus' AND ${where}`)).length;
+    for (const where of [
+      "attribute_exists(m)",
+      'ATTRIBUTE_EXISTS("m".sub)',
+      "NOT attribute_exists(nope)",
+      "attribute_not_exists(m.nope)",
+      "(attribute_exists(nope) OR attribute_exists(m))",
+      "attribute_exists(m) = true",
+      "attribute_exists(nope) <> true",
+      "attribute_type(m, 'M')",
+      "no IS NULL",
+    ])
+      expect(await found(where), where).toBe(1);
+    for (const where of [
+      "attribute_exists(nope)",
+      "attribute_not_exists(m)",
+      "attribute_exists(m) = false",
+      "m IS NULL",
+    ])
+      expect(await found(where), where).toBe(0);
+    const once = `UPDATE "${users}" SET y = 1 WHERE id = 'gus' AND attribute_not_exists(y)`;
+    await write(once);
+    await expect(write(once)).rejects.toMatchObject({ name: "ConditionalCheckFailedException" });
+  });
+
   it.each<[string, string]>([
     ["SELEC * FROM t", "Statement wasn't well formed, can't be processed: unexpected term near 'SELEC * FROM t'"],
     ["SELECT * FROM <users> WHERE", "Statement wasn't well formed, can't be processed: unexpected term near ''"],
@@ -220,7 +273,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       "SELECT * FROM <users> WHERE id = 'a' ORDER BY n",
       "Variable reference n in ORDER BY clause must be part of the primary key",
     ],
-    ["SELECT * FROM <users>.\"nope\" WHERE id = 'a'", "The table does not have the specified index: nope"],
+    ["SELECT * FROM <users>.\"nope\" WHERE id = 'a'", "The table does not have the specified index"],
     ["INSERT INTO <users> VALUE {'n': 1}", "Key attribute should be present in the item: Key id"],
     ["INSERT INTO <users> VALUE {'id': 'x', 's': <<>>}", "Empty bags are not supported"],
     ["INSERT INTO <users> VALUE {'id': 'x'} RETURNING ALL OLD *", "RETURNING is not supported in INSERT"],
@@ -237,21 +290,61 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [a, b], path two: [a]",
     ],
     [
-      "UPDATE <users> SET a = set_add(b, <<1>>) WHERE id = 'a'",
-      "The first argument to SET_ADD must equal the assignment value",
+      "UPDATE <users> \nSET a = set_add(b, <<1>>) WHERE id = 'a'",
+      "The first argument to SET_ADD must equal the assignment value at 2:9:7",
     ],
+    [
+      "UPDATE <users>\nSET a = set_delete(<<1>>, <<1>>) WHERE id = 'a'",
+      "The first argument to SET_DELETE must equal the assignment value at 2:9:10",
+    ],
+    [
+      "UPDATE <users>\nSET a = set_add(a, 'x') WHERE id = 'a'",
+      "The second argument to SET_ADD must be a value with type SET at 2:17:1",
+    ],
+    ["UPDATE <users>\nSET a = set_add(a) WHERE id = 'a'", "SET_ADD must have exactly two arguments at 2:9:7"],
+    ["SELECT * FROM <users> WHERE\nset_add(a, 1) = a", "Unrecognized function: set_add at 2:1:7"],
+    ["SELECT * FROM <users> WHERE\nEXISTS(a)", "Unrecognized function: exists at 2:1:6"],
+    ["SELECT\nattribute_exists(a) FROM <users>", "Unexpected path component at 2:1:16"],
+    [
+      "INSERT INTO <users> VALUE {'id': 'x', 's':\nset_add(<<1>>, <<2>>)}",
+      "Unsupported data type: set_add under key root at 2:1:7",
+    ],
+    [
+      "SELECT * FROM <users> WHERE attribute_exists('a')",
+      "Operator or function requires a document path; operator or function: attribute_exists",
+    ],
+    [
+      "SELECT * FROM <users> WHERE attribute_not_exists()",
+      "Incorrect number of operands for operator or function; operator or function: attribute_not_exists, number of operands: 0",
+    ],
+    [
+      "SELECT * FROM <users> WHERE n < true",
+      "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL",
+    ],
+    [
+      "SELECT * FROM <users> WHERE n BETWEEN [1] AND 2",
+      "Incorrect operand type for operator or function; operator or function: BETWEEN, operand type: L",
+    ],
+    ...["SELECT * FROM <users> WHERE id = 'a' foo", "SELECT * FROM <users> WHERE id = 'a')"].map(leftOver),
+    ...["UPDATE <users> SET a = 1 WHERE id = 'a' b", "DELETE FROM <users> WHERE id = 'a' ORDER BY id"].map(leftOver),
+    ...["INSERT INTO <users> t VALUE {'id': 'x'}", "SELECT * FROM <users> ORDER BY id WHERE id = 'a'"].map(leftOver),
+    ...["SELECT * FROM <users> t WHERE id = 'a'", "SELECT * FROM <users> AS t"].map(aliased),
+    ...["UPDATE <users> t SET a = 1 WHERE id = 'a'", "DELETE FROM <users> t WHERE id = 'a'"].map(aliased),
+    ...["1e2147483648", "1.5e-2147483647", "1 # note", "1 /* note"].map(unreadable),
+    ["SELECT * FROM <users> WHERE n = 1e126", `${OVERFLOW} under root`],
+    ["INSERT INTO <users> VALUE {'id': 'x', 'm': {'n': [1, 1e126]}}", `${OVERFLOW} under root.n[1]`],
     [
       "DELETE FROM <users> WHERE id = 'a' RETURNING MODIFIED NEW *",
       "Invalid returning clause: RETURNING MODIFIED NEW *. Only RETURNING ALL OLD * is allowed in DELETE statements.",
     ],
     ["DELETE FROM <users>", "Where clause does not contain a mandatory equality on all key attributes"],
     [
-      "DELETE FROM <users> WHERE id = 'a' AND exists(id)",
+      "DELETE FROM <users> WHERE id = 'a' AND exists(SELECT * FROM <users>)",
       "EXISTS can only be used in ExecuteTransaction write requests.",
     ],
     ["SELECT * FROM <users> WHERE id = MISSING", "MISSING must be compared using IS operator"],
   ])("%s is refused", async (statement, message) => {
-    await expect(run(statement.replace("<users>", `"${users}"`))).rejects.toMatchObject({
+    await expect(run(statement.replaceAll("<users>", `"${users}"`))).rejects.toMatchObject({
       name: "ValidationException",
       message,
     });
@@ -380,7 +473,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       ],
       [
         ["SELECT * FROM <users> WHERE v = 1"],
-        "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+        "Validation failed in TransactStatements[0]: Select statements within ExecuteTransaction must specify the primary key in the where clause.",
       ],
       [
         ["SELECT * FROM <users> WHERE id = 'a'", "SELECT v FROM <users> WHERE id = 'a'"],
@@ -388,8 +481,12 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       ],
       [["DELETE FROM <users> WHERE id = 'a' RETURNING ALL OLD *"], "Unsupported operation in transaction."],
       [
+        ["SELECT * FROM <users> WHERE id = 'a'", "SELECT * FROM <users> WHERE id = 'b' AND attribute_exists(v)"],
+        "Validation failed in TransactStatements[1]: Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+      ],
+      [
         ["EXISTS(SELECT * FROM <users> WHERE id = 'a')"],
-        "EXISTS() must contain a single item read with additional condition",
+        "Validation failed in TransactStatements[0]: EXISTS() must contain a single item read with additional condition",
       ],
     ])("%j is refused", async (statements, message) => {
       const named = statements.map((one) => one.replace("<users>", `"${users}"`));

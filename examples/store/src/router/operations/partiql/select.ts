@@ -51,7 +51,7 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
   const table = await backend.table(select.table);
   const { index: name, paths } = select;
   const asked = { TableName: select.table, ...(name !== undefined && { IndexName: name }) };
-  const index = indexOf(table, { ...asked, ConsistentRead: options.consistent });
+  const index = readIndex(table, asked, options.consistent);
   const keys = index === undefined ? keysOf(table) : index.keySchema;
   const { plan, reverse } = ordered(select, readPlan(select.where, keys), keys);
   const ranges = plan.ranges?.map((range) => rangeOf(table, index, range)) ?? [{}];
@@ -95,15 +95,33 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
   }
 }
 
+/** As Query finds it, in PartiQL's words. */
+function readIndex(table: TableRecord, asked: { TableName: string; IndexName?: string }, consistent: boolean) {
+  const { IndexName: name } = asked;
+  if (name === undefined) return undefined;
+  const isLocal = table.localIndexes?.some((index) => index.name === name) ?? false;
+  const isGlobal = table.globalIndexes?.some((index) => index.name === name) ?? false;
+  if (!isLocal && !isGlobal) throw validationError(partiqlMessages.noSuchIndex);
+  if (isGlobal && consistent) throw validationError(partiqlMessages.consistentGlobalRead);
+  return indexOf(table, { ...asked, ConsistentRead: consistent });
+}
+
 /** Whether a statement names one item, and which table's. @throws ApiError */
 export async function assertOneItem(select: Select, backend: Backend): Promise<void> {
   const { keySchema } = await backend.table(select.table);
   const plan = select.index === undefined ? readPlan(select.where, keysOf({ keySchema })) : {};
   const [range, second] = plan.ranges ?? [];
-  const key = range && second === undefined ? keyConditionOf(range, keySchema) : undefined;
+  const key =
+    range && second === undefined && !asksExistence(plan.filter) ? keyConditionOf(range, keySchema) : undefined;
   if (key === undefined || (keySchema.sort !== undefined && key.sort?.op !== "=")) {
     throw validationError(partiqlMessages.batchKey);
   }
+}
+
+/** Such a question makes a statement a search, whatever key it names. */
+function asksExistence(filter: Condition | undefined): boolean {
+  if (filter?.kind === "and") return asksExistence(filter.left) || asksExistence(filter.right);
+  return filter?.kind === "exists" || filter?.kind === "not-exists";
 }
 
 function keysOf({ keySchema: { partition, sort } }: Pick<TableRecord, "keySchema">): Keys {

@@ -1,0 +1,5 @@
+export {
+  type PostgresSession,
+  postgresTable,
+  type PostgresTableOptions,
+} from "./postgres-table.js";

@@ -1,0 +1,1 @@
+export { type RedisLike, redisKeyspace, type RedisKeyspaceOptions } from "./redis-keyspace.js";

@@ -15,8 +15,8 @@ import { type Answer, Loader, storeRoot, TABLE } from "./support/loader.js";
 const ITEMS = Number(process.env.EVENKEEL_BENCH_ITEMS ?? 20_000);
 const LOAD = { readShare: 0.5, clients: 32, seconds: 0.5, rate: 300 };
 /** Half a second each. */
-const SLICES_BEFORE = 4;
-const SLICES_SCRUBBED = 10;
+const SLICES_BEFORE = 3;
+const SLICES_SCRUBBED = 6;
 /** What a store of a million items does in its hour, whatever the number here. */
 const SCRUB_PERIOD_MS = Math.min(3_600_000, 3.6 * ITEMS);
 const NEVER_MS = 2 ** 31 - 1;

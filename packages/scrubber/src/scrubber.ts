@@ -4,7 +4,7 @@ import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
 import { History } from "./core/history.js";
 import { decodeHistory, encodeHistory } from "./core/history-state.js";
-import { comparePass, type StepDone } from "./core/pass.js";
+import { comparePass, joined, type PassOptions, type StepDone } from "./core/pass.js";
 import { type Audit, type Repairer, type RepairResult, repairAll } from "./core/repair.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 
@@ -15,6 +15,11 @@ export interface ScrubberOptions {
   readonly reference?: ReplicaSource;
   /** A position that every source can answer at, or will shortly: for a log's replicas, one that is chosen and applied. */
   readonly position: () => Promise<Position> | Position;
+  /**
+   * Asked after each step of a pass whose position was not given: true has it go on at a new `position`. For sources to which an old one is dear: what was deleted since then stays
+   * on a disk as long. Each key is compared at one position in any case; `at` of the report is the first one. Default: never.
+   */
+  readonly isStale?: (at: Position) => Promise<boolean> | boolean;
   /**
    * The pace: waits until this many more bytes may be read of each source. A token bucket's `take` fits. Without it a pass runs as fast
    * as it can.
@@ -76,8 +81,9 @@ const unreadableChannel = channel("evenkeel:scrubber:unreadable");
  * faults, silent corruption and bugs.
  */
 export class Scrubber {
-  readonly #options: Required<Omit<ScrubberOptions, "reference" | "state">> & {
+  readonly #options: Required<Omit<ScrubberOptions, "reference" | "state" | "isStale">> & {
     readonly reference: ReplicaSource | undefined;
+    readonly isStale: ScrubberOptions["isStale"];
     readonly state: SavedText | undefined;
   };
   readonly #history = new History();
@@ -98,6 +104,7 @@ export class Scrubber {
     replicas,
     reference,
     position,
+    isStale,
     take = () => {},
     stepBytes = 1024 * 1024,
     fanout = 16,
@@ -115,21 +122,28 @@ export class Scrubber {
     checkedInteger("fanout", fanout, 2);
     checkedInteger("leafKeysMax", leafKeysMax, 1);
     checkedInteger("findingsMax", findingsMax, 1);
-    this.#options = { replicas, reference, position, take, stepBytes, fanout, leafKeysMax, findingsMax, state };
+    this.#options = {
+      replicas,
+      reference,
+      position,
+      isStale,
+      take,
+      stepBytes,
+      fanout,
+      leafKeysMax,
+      findingsMax,
+      state,
+    };
   }
 
   /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
   async pass({ at, kept = false, from, take, onStep, signal }: PassRunOptions = {}): Promise<PassReport> {
     return this.#alone(async () => {
       await this.#recall();
-      const position = at ?? (await this.#options.position());
-      this.#history.begin(position, kept);
-      const report = await comparePass({
-        ...this.#options,
-        at: position,
-        kept,
-        history: this.#history,
+      const report = await this.#compare({
+        at,
         from,
+        kept,
         take: take ?? this.#options.take,
         signal: this.#signal(signal),
         onStep: async (step) => {
@@ -150,6 +164,35 @@ export class Scrubber {
       for (const unreadable of report.unreadable) unreadableChannel.publish(unreadable);
       return report;
     });
+  }
+
+  /** Part by part, each at a position of its own. */
+  async #compare({
+    at: given,
+    ...options
+  }: Pick<PassOptions, "from" | "kept" | "take" | "signal" | "onStep"> & {
+    readonly at: Position | undefined;
+  }): Promise<PassReport> {
+    const { position, isStale, findingsMax } = this.#options;
+    let whole: PassReport | undefined;
+    let { from } = options;
+    do {
+      const at: Position = given ?? (await position());
+      this.#history.begin(at, options.kept);
+      const found = whole === undefined ? 0 : whole.divergences.length + whole.unreadable.length;
+      const { report, next } = await comparePass({
+        ...this.#options,
+        ...options,
+        at,
+        from,
+        findingsMax: findingsMax - found,
+        history: this.#history,
+        isEnough: given === undefined && isStale !== undefined ? () => isStale(at) : undefined,
+      });
+      whole = whole === undefined ? report : joined(whole, report);
+      from = next;
+    } while (from !== undefined);
+    return whole;
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   type ScrubberOptions,
 } from "@evenkeel/scrubber";
 import type { ObjectStore } from "@evenkeel/wal/archive";
+import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
@@ -20,6 +21,13 @@ import { textFile } from "./text-file.js";
 const DEADLINE_MS = 10_000;
 /** Hashed without a break on a node that serves requests at the same time: a fraction of a millisecond. */
 const STEP_BYTES = 256 * 1024;
+/**
+ * What is written to a node's B-tree while it holds a snapshot takes room of its own: a page that is let go of cannot be used anew before nobody sees it any more. Of a store of a million items that is
+ * hurriedly written to a pass holds some hundred megabytes a minute.
+ */
+const MARK_HELD_MS = 30_000;
+/** Entries that all nodes together have applied since then: fewer take no room that counts, and where nothing is written marks would be all that is. */
+const ENTRIES_SINCE_MIN = 100;
 
 export interface PartitionScrubberOptions {
   readonly partition: number;
@@ -44,6 +52,8 @@ export class PartitionScrubber {
   #members: readonly string[];
   #scrubber: Scrubber;
   #take: Take | undefined;
+  /** Of the mark that the pass is at: when nodes were last asked, and how far they were when it was made. */
+  #marked: { lookedAtMs: number; readonly slots: number } | undefined;
 
   private constructor(options: PartitionScrubberOptions, reference: ArchiveReference) {
     this.#reference = reference;
@@ -110,6 +120,7 @@ export class PartitionScrubber {
       reference: this.#reference,
       position: () => this.#mark(members, remembers ? this.#take : undefined),
       stepBytes: STEP_BYTES,
+      ...(remembers && { isStale: () => this.#isStale() }),
     };
     return new Scrubber(dir === undefined || !remembers ? options : { ...options, state: textFile(join(dir, "seen")) });
   }
@@ -117,6 +128,7 @@ export class PartitionScrubber {
   async #mark(members: readonly string[], take: Take | undefined): Promise<number> {
     const { partition } = this.#options;
     const { slot } = await this.#calls.call(partition, members, "mark", { partition });
+    this.#marked = { lookedAtMs: performance.now(), slots: await this.#slots() };
     try {
       await this.#calls.call(partition, members, "archive", { partition, throughSlot: slot });
       await this.#reference.advance(slot, take);
@@ -124,5 +136,21 @@ export class PartitionScrubber {
       this.#reference.fail(error);
     }
     return slot;
+  }
+
+  /** It was held for long, and its nodes were written to meanwhile, in whatever partition: they have one B-tree for all. */
+  async #isStale(): Promise<boolean> {
+    const marked = this.#marked;
+    if (marked === undefined || performance.now() - marked.lookedAtMs < MARK_HELD_MS) return false;
+    marked.lookedAtMs = performance.now();
+    return (await this.#slots()) >= marked.slots + ENTRIES_SINCE_MIN;
+  }
+
+  /** Of all logs of all partitions that the members have, together; those of a member that does not answer are not among them. */
+  async #slots(): Promise<number> {
+    const { callerTo } = this.#options;
+    const statuses = await reachableStatuses({ members: this.#members, callerTo });
+    const partitions = [...statuses.values()].flatMap((status) => status.partitions);
+    return partitions.reduce((sum, { appliedThrough }) => sum + appliedThrough, 0);
   }
 }

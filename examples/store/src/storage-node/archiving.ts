@@ -17,7 +17,11 @@ import type { Replica } from "./replica.js";
 
 const BYTES_PER_OBJECT_MAX = 4 * 1024 * 1024;
 const ENTRIES_PER_RUN_MAX = 50_000;
-const PAGE_BYTES = 256 * 1024;
+const PAGE_BYTES = 128 * 1024;
+/** After so much others have as long as it took, whoever it is that asks for more. */
+const TURN_BYTES = 128 * 1024;
+/** A pause is no longer, however long the disk took. */
+const PAUSE_MS_MAX = 50;
 
 export interface ArchivedSnapshot {
   /** 0: there is none. */
@@ -188,6 +192,8 @@ export class Archiving {
   }
 
   async *#entries(from: number, through: number, counted: boolean): AsyncIterable<ArchiveEntry> {
+    const pace = halfPace();
+    let bytes = 0;
     for await (const entry of this.#group.entries({ from, through })) {
       const isCommand = entry.kind === "command";
       if (counted) this.#archivedBytes += entry.command.length;
@@ -196,6 +202,10 @@ export class Archiving {
         timeMs: isCommand ? decodeCommand(entry.command).timeMs : 0,
         data: isCommand ? entry.command : new Uint8Array(0),
       };
+      bytes += entry.command.length;
+      if (bytes < TURN_BYTES) continue;
+      bytes = 0;
+      await pace();
     }
   }
 
@@ -208,8 +218,19 @@ export class Archiving {
 
 /** A page, then everybody else's turn. */
 async function* inTurns(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const pace = halfPace();
   for (const piece of pieces) {
     yield piece;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await pace();
   }
+}
+
+/** Waits for as long as it is since it did so last: whatever is done in between has half of the time at most, hashing and compressing on other threads included. */
+function halfPace(): () => Promise<void> {
+  let resumedAt = performance.now();
+  return async () => {
+    const pauseMs = Math.min(performance.now() - resumedAt, PAUSE_MS_MAX);
+    await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+    resumedAt = performance.now();
+  };
 }

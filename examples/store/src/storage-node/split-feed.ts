@@ -17,7 +17,13 @@ export interface FillLimits {
   readonly bytesMax: number;
 }
 
-const LIMITS: FillLimits = { itemsMax: 500, entriesMax: 1_000, bytesMax: 1024 * 1024 };
+/** Entries of the log have to be caught up with faster than others are written; items that are copied have time. */
+const LIMITS: FillLimits = { itemsMax: 100, entriesMax: 1_000, bytesMax: 1024 * 1024 };
+/**
+ * Of items. A step is one entry of the part's log, decided, encoded and applied in one turn each: what others notice is not how much is copied but how long that takes in one piece. So these
+ * steps are many and small, below a millisecond at each node.
+ */
+const COPIED_BYTES_MAX = 128 * 1024;
 
 /** From one state of a partition that is being filled to the next: only taken in the first, so that it is done once. */
 export interface FillStep {
@@ -63,7 +69,7 @@ function copied(
   const writes: Write[] = [];
   let bytes = 0;
   for (const { key, value } of entriesOf(replica, range, from.after)) {
-    if (writes.length >= itemsMax || bytes >= bytesMax) {
+    if (writes.length >= itemsMax || bytes >= Math.min(bytesMax, COPIED_BYTES_MAX)) {
       const after = Buffer.from((writes.at(-1) as Write).key).toString("hex");
       return { from, to: { ...from, after }, writes };
     }

@@ -40,13 +40,22 @@ export interface TreeWrite {
   readonly appliedThrough: number;
   /** Time of the last entry, Unix ms; 0: not known. */
   readonly timeMs: number;
-  readonly puts: Iterable<{
-    key: Uint8Array;
-    slot: number;
-    itemSizeBytes: number;
-    /** Undefined: the key is removed. */
-    json: Uint8Array | undefined;
-  }>;
+  readonly puts: Iterable<PreparedPut>;
+}
+
+/** What a key is to hold. */
+export interface TreePut {
+  readonly key: Uint8Array;
+  readonly slot: number;
+  readonly itemSizeBytes: number;
+  /** Undefined: the key is removed. */
+  readonly json: Uint8Array | undefined;
+}
+
+/** The same as bytes. */
+export interface PreparedPut {
+  readonly key: Buffer;
+  readonly value: Buffer | undefined;
 }
 
 /** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */
@@ -57,7 +66,13 @@ async function refused(error: unknown): Promise<never> {
   throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
 }
 
-const REMOVED_AT_ONCE_MAX = 5_000;
+/** In one transaction: a turn of the event loop of well below a millisecond. Then others have as long as it took. */
+const REMOVED_AT_ONCE_MAX = 200;
+/**
+ * Addresses set aside for the file, not memory: one that outgrows what is set aside is mapped anew at another place, while the old mapping stays; every page is then faulted in once
+ * more, and counts twice in the process's size. Elsewhere than here a file may be made as long as its mapping.
+ */
+const MAP_BYTES = process.platform === "linux" || process.platform === "darwin" ? 64 * 1024 ** 3 : undefined;
 
 function appliedKey(partition: number): Buffer {
   const key = Buffer.alloc(5);
@@ -101,6 +116,7 @@ export class Tree {
         pageSize: 8192,
         safeRestore: true,
         maxReaders: 512,
+        ...(MAP_BYTES !== undefined && { mapSize: MAP_BYTES }),
       } as Parameters<typeof open>[0] & { path: string }) as RootDatabase<Buffer, Buffer>,
     );
   }
@@ -174,15 +190,18 @@ export class Tree {
     }
   }
 
+  /** For the next commit, before which no other state may be switched to. Most of the work of a commit is this, and it can be done in pieces. */
+  prepare(partition: number, { key, slot, itemSizeBytes, json }: TreePut): PreparedPut {
+    const value = json && encodeStored(key, slot, itemSizeBytes, json);
+    return { key: treeKey(this.#area(partition), partition, key), value };
+  }
+
   /** One transaction; resolves when it is visible. What is durable follows from `flushed()`. */
   async commit(writes: readonly TreeWrite[]): Promise<void> {
     const committed = this.#db.batch(() => {
       for (const { partition, appliedThrough, timeMs, puts } of writes) {
         const area = this.#area(partition);
-        for (const { key, slot, itemSizeBytes, json } of puts) {
-          if (json === undefined) void this.#db.remove(treeKey(area, partition, key));
-          else void this.#db.put(treeKey(area, partition, key), encodeStored(key, slot, itemSizeBytes, json));
-        }
+        for (const { key, value } of puts) void (value === undefined ? this.#db.remove(key) : this.#db.put(key, value));
         void this.#db.put(appliedKey(partition), encodeApplied({ slot: appliedThrough, timeMs, area }));
       }
     });
@@ -235,12 +254,16 @@ export class Tree {
   }
 
   async #removeSome(area: Area, partition: number): Promise<boolean> {
+    const began = performance.now();
     const start = treeKey(area, partition, new Uint8Array(0));
     const keys = [...this.#db.getKeys({ start, end: partitionEnd(area, partition), limit: REMOVED_AT_ONCE_MAX })];
     if (keys.length === 0) return false;
     await this.#db.batch(() => {
       for (const key of keys) void this.#db.remove(Buffer.from(key));
     });
+    if (keys.length < REMOVED_AT_ONCE_MAX) return false;
+    const pauseMs = performance.now() - began;
+    await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
     return true;
   }
 

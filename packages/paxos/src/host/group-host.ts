@@ -9,6 +9,7 @@ import type { Message } from "../core/messages.js";
 import { coreDefaults } from "../core/options.js";
 import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
+import { BirthMarks } from "./birth-marks.js";
 import { Candidates } from "./candidates.js";
 import { Dormitory } from "./dormitory.js";
 import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
@@ -98,6 +99,7 @@ export class GroupHost implements AsyncDisposable {
     this.#home = {
       settings,
       bonds: this.#bonds,
+      marks: new BirthMarks(settings.random),
       settle: (replica) => {
         this.#dormitory.settle(replica.handle);
         this.#candidates.settle(replica);

@@ -74,13 +74,14 @@ interface Suspect {
 export async function comparePair(options: PairPassOptions): Promise<PairReport> {
   const { left, right, signal, looksMax, confirmations } = options;
   let at = await positions(options);
-  const report = await comparePass({
+  const { report } = await comparePass({
     ...options,
     replicas: [fixed("left", left.source, at.left), fixed("right", right.source, at.right)],
     reference: undefined,
     at: at.left,
     kept: false,
     from: undefined,
+    isEnough: undefined,
     history: new History(),
     onStep: undefined,
   });

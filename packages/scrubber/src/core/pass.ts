@@ -27,6 +27,14 @@ export interface PassOptions {
   readonly onStep: ((step: StepDone) => Promise<void> | void) | undefined;
   /** Where to begin: what is below was compared by a pass that was interrupted. */
   readonly from: Uint8Array | undefined;
+  /** Asked after each step: true ends it there, and somebody goes on from where it ended. */
+  readonly isEnough: (() => Promise<boolean> | boolean) | undefined;
+}
+
+/** What a part of a pass came to, and where the next part begins; undefined: nothing is left, or it cannot go on. */
+export interface PassPart {
+  readonly report: PassReport;
+  readonly next: Uint8Array | undefined;
 }
 
 export interface StepDone {
@@ -38,7 +46,7 @@ export interface StepDone {
 }
 
 /** Compares all sources over all keys at one position, and narrows every difference to its keys. */
-export async function comparePass(options: PassOptions): Promise<PassReport> {
+export async function comparePass(options: PassOptions): Promise<PassPart> {
   const { replicas, reference, at, kept } = options;
   const panel = await Panel.open(reference === undefined ? replicas : [...replicas, reference], at, kept);
   const pass = new Pass(options, panel);
@@ -65,8 +73,9 @@ class Pass {
     this.#panel = panel;
   }
 
-  async run(): Promise<PassReport> {
-    const { stepBytes, take, signal, onStep } = this.#options;
+  async run(): Promise<PassPart> {
+    const { stepBytes, take, signal, onStep, isEnough } = this.#options;
+    let next: Uint8Array | undefined;
     let from: Uint8Array | undefined = this.#options.from ?? NO_BYTES;
     while (from !== undefined && this.#panel.names.length > 1) {
       signal?.throwIfAborted();
@@ -77,9 +86,12 @@ class Pass {
       const bytes = await this.#step({ from, to });
       from = to;
       await onStep?.({ through: to, bytes, findings: this.#found() });
+      if (to === undefined || this.#panel.names.length < 2 || !(await isEnough?.())) continue;
+      next = to;
+      break;
     }
     const compared = this.#panel.names;
-    return {
+    const report: PassReport = {
       at: this.#options.at,
       compared: compared.length > 1 ? compared : [],
       absent: this.#panel.absent,
@@ -92,6 +104,7 @@ class Pass {
       bytes: this.#bytes,
       exchanges: this.#panel.exchanges,
     };
+    return { report, next };
   }
 
   /** Where a step that starts here ends, in the eyes of the source that held most in the step before. */
@@ -179,6 +192,25 @@ class Pass {
   #found(): number {
     return this.#findings() + this.#unexamined.length + this.#unstable.length;
   }
+}
+
+/** Of two parts of one pass, as of the earlier position: what was right then may have become wrong since. */
+export function joined(first: PassReport, second: PassReport): PassReport {
+  const compared = first.compared.filter((name) => second.compared.includes(name));
+  const absent = [...first.absent, ...second.absent];
+  return {
+    at: first.at,
+    compared,
+    absent: absent.filter(({ replica }, index) => absent.findIndex((other) => other.replica === replica) === index),
+    complete: second.complete && compared.length > 1,
+    divergences: [...first.divergences, ...second.divergences],
+    unreadable: [...first.unreadable, ...second.unreadable],
+    unexamined: [...first.unexamined, ...second.unexamined],
+    unstable: [...first.unstable, ...second.unstable],
+    keys: first.keys + second.keys,
+    bytes: first.bytes + second.bytes,
+    exchanges: first.exchanges + second.exchanges,
+  };
 }
 
 function agree(answers: readonly Answer[]): boolean {

@@ -90,7 +90,7 @@ export class WalStream {
   append(data: Uint8Array | readonly Uint8Array[], options?: AppendOptions): Promise<number> {
     const batch = this.#enter(data, options);
     if (!(batch instanceof PendingBatch)) return Promise.reject(batch.refusal);
-    const last = (this.#state as StreamState).nextAssigned - 1;
+    const last = this.#lastAssigned;
     const signal = options?.signal;
     return new Promise((resolve, reject) => {
       if (signal === undefined) batch.wait(resolve, reject, last);
@@ -109,8 +109,13 @@ export class WalStream {
   ): Error | undefined {
     const batch = this.#enter(data, undefined);
     if (!(batch instanceof PendingBatch)) return batch.refusal;
-    batch.wait(done, failed, (this.#state as StreamState).nextAssigned - 1);
+    batch.wait(done, failed, this.#lastAssigned);
     return undefined;
+  }
+
+  /** Of the records that were put into a batch just now the last one's sequence. */
+  get #lastAssigned(): number {
+    return (this.#state as StreamState).nextAssigned - 1;
   }
 
   /** Puts the records into the batch that gathers, or says why not. */

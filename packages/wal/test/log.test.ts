@@ -45,6 +45,23 @@ describe("a log", () => {
     expect(wal.stats().syncs).toBe(before + 1);
   });
 
+  it("calls back in the order of the calls, with promises or without, and says at once why it takes nothing", async () => {
+    const wal = await Wal.open({ dir });
+    const stream = wal.stream("s");
+    const heard: string[] = [];
+    const failed = (reason: unknown) => heard.push(String(reason));
+    expect(stream.appendThen([bytes("a"), bytes("b")], (last) => heard.push(`first ${last}`), failed)).toBeUndefined();
+    const promised = stream.append(bytes("c"));
+    expect(stream.appendThen(bytes("d"), (last) => heard.push(`last ${last}`), failed)).toBeUndefined();
+    expect(heard).toEqual([]);
+    expect(await promised).toBe(3);
+    expect(heard).toEqual(["first 2", "last 4"]);
+    expect(await all(stream)).toEqual(["a", "b", "c", "d"]);
+    await wal.close();
+    expect(stream.appendThen(bytes("e"), failed, failed)).toMatchObject({ code: "ERR_WAL_CLOSED" });
+    expect(heard).toHaveLength(2);
+  });
+
   it("does not look at the caller's bytes again once append has returned", async () => {
     await using wal = await Wal.open({ dir });
     const buffer = bytes("kept");

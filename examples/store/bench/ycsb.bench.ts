@@ -14,9 +14,9 @@ const WORKLOADS = [
 
 /** Longer turns and more of them where goals are. */
 const TURNS = [
-  { clients: MANY, seconds: 1.5, runs: 7 },
-  { clients: 16, seconds: 1, runs: 3 },
-  { clients: 1, seconds: 1, runs: 3 },
+  { clients: MANY, seconds: 1.2, runs: 5 },
+  { clients: 16, seconds: 0.7, runs: 3 },
+  { clients: 1, seconds: 0.7, runs: 3 },
 ];
 
 function subject(
@@ -65,7 +65,7 @@ function workload({ name, readShare, memory, disk }: (typeof WORKLOADS)[number])
   }));
 }
 
-const OPEN_SECONDS = 4;
+const OPEN_SECONDS = 3;
 
 /** How even answers are when there is room: half of what the store does when it is asked for as much as it can. */
 function openLoop({ name, readShare }: (typeof WORKLOADS)[number]): Bench {

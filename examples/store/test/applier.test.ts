@@ -18,6 +18,8 @@ afterEach(async () => {
   await remove();
 });
 
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 const put = (key: number, size = 1) =>
   encodeCommand({
     kind: "writes",
@@ -75,4 +77,44 @@ test("a partition can be dropped while others are written without a pause", asyn
   going = false;
   await applier.close();
   expect(tree.partitions()).toEqual([1]);
+});
+
+test("many writes are made ready in pieces, and are there all at once", async () => {
+  const applier = new Applier(tree, () => undefined);
+  const replica = new Replica(1, tree, applier);
+  const key = (i: number) => Uint8Array.of(1, i >> 8, i & 255);
+  const count = 1_000;
+  for (let slot = 1; slot <= count; slot++) {
+    // Each key is written twice: the first time goes no further than the log.
+    const write = { op: "put", key: key(slot % 500), bytes: Buffer.from(`${slot}`), itemSizeBytes: 1 } as const;
+    replica.apply({ slot, command: encodeCommand({ kind: "writes", timeMs: slot, writes: [write] }) });
+  }
+  applier.hurry();
+  let turns = 0;
+  let seen = 0;
+  for (; seen === 0; turns++) {
+    await turn();
+    seen = [...tree.range(1, {})].length;
+  }
+  expect(seen).toBe(500);
+  expect(turns).toBeGreaterThan(5);
+  expect(tree.appliedThrough(1)).toBe(count);
+  expect([...tree.range(1, {})].map(({ value }) => value.slot)).toEqual(
+    Array.from({ length: 500 }, (_, i) => (i === 0 ? 1_000 : 500 + i)),
+  );
+  await applier.close();
+});
+
+test("a state that is switched to waits for a commit that is being made ready, which belongs to the one before", async () => {
+  const applier = new Applier(tree, () => undefined);
+  const replica = new Replica(1, tree, applier);
+  for (let slot = 1; slot <= 256; slot++) replica.apply({ slot, command: put(slot % 256) });
+  applier.hurry();
+  while (replica.takenBytes === 0) await turn();
+  await replica.takeOver({ slot: 1_000, timeMs: 1 });
+  await applier.drain();
+  expect(tree.applied(1).slot).toBe(1_000);
+  expect([...tree.range(1, {})]).toEqual([]);
+  expect([...replica.range({})]).toEqual([]);
+  await applier.close();
 });

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { Packer, Unpacker, Words } from "../src/core/press.js";
+import { BirthMarks, pressMark } from "../src/host/birth-marks.js";
 import { Births } from "../src/host/births.js";
 import type { HostMessage } from "../src/host/host-messages.js";
 
@@ -12,7 +14,7 @@ async function unborn() {
     blank: () => true,
     remember: () => Promise.resolve(),
     members: () => ["a", "b", "c"],
-    random: () => 0.5,
+    mark: () => "own mark",
     post: (to, message: HostMessage) => {
       if (message.type === "knock") knocks.push({ to, birth: message.birth });
     },
@@ -56,4 +58,25 @@ test("a mark that another remembers differently ends the replica", async () => {
   births.onKnown("b", own, false);
   births.onKnown("a", own, false);
   expect(births.voting).toBe(false);
+});
+
+test("no two logs are born under one mark, and a mark is packed and unpacked whoever made it", () => {
+  const random = () => 0.25;
+  const marks = new BirthMarks(random);
+  const all = Array.from({ length: 100 }, () => marks.next());
+  expect(new Set(all).size).toBe(100);
+  expect(all[37]?.length).toBe(23);
+  for (const mark of [
+    ...all.slice(0, 40),
+    "2kf93jmarkedearlier",
+    "",
+    "ö",
+    `${"0".repeat(20)}.00`,
+    `${"z".repeat(20)}.zzzzzzzzz`,
+  ]) {
+    const words = new Words();
+    const bytes = new Packer(words).take((p) => pressMark(p, mark)) as Uint8Array;
+    expect(pressMark(new Unpacker(words, bytes), "")).toBe(mark);
+    if (all.includes(mark)) expect(bytes.length).toBeLessThan(5);
+  }
 });

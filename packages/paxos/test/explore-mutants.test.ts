@@ -5,7 +5,7 @@ import { explorerMutants } from "./support/explore/mutants.js";
 
 describe("the explorer catches a replica that", () => {
   for (const { name, caughtBy, group } of explorerMutants) {
-    it(`${name}, by "${caughtBy}"`, { timeout: 60_000 }, () => {
+    it(`${name}, by "${caughtBy}"`, { timeout: 600_000 }, () => {
       const explored = explore(groupModel(group), { statesMax: 200_000 });
       if (explored.verdict !== "violation")
         throw new Error(`not caught: ${explored.verdict}, ${explored.states} states`);

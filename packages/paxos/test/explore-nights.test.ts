@@ -7,7 +7,7 @@ import { type NightName, nights } from "./support/explore/nights.js";
 /**
  * Every interleaving of a group that sleeps, on the shipped core and the shipped bonds. `npm run explore -w @evenkeel/paxos -- --night links --states 10000000` goes further.
  */
-describe("every interleaving of a night", { timeout: 120_000 }, () => {
+describe("every interleaving of a night", { timeout: 900_000 }, () => {
   const look = (name: NightName, statesMax: number) => {
     const explored = explore(nightModel(nights[name]), { statesMax });
     expect(explored.verdict === "violation" ? explored.trace : "").toBe("");
@@ -42,7 +42,7 @@ describe("every interleaving of a night", { timeout: 120_000 }, () => {
 
 describe("the explorer catches a replica that", () => {
   for (const { name, caughtBy, night } of nightMutants) {
-    it(`${name}, by "${caughtBy}"`, { timeout: 60_000 }, () => {
+    it(`${name}, by "${caughtBy}"`, { timeout: 600_000 }, () => {
       const explored = explore(nightModel(night), { statesMax: 100_000 });
       if (explored.verdict !== "violation") {
         throw new Error(`not caught: ${explored.verdict}, ${explored.states} states`);

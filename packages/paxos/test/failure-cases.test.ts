@@ -100,6 +100,9 @@ const cases: Readonly<Record<string, readonly Shown[]>> = {
   ],
   "so across leaders": [["clients", "finds another leader: what was chosen under the first one is known to it"]],
   "so across a snapshot": [["clients", "hands the table over with a snapshot"]],
+  "so of two leaders, again and again, with a snapshot anywhere": [
+    ["explore", "of a client that asks two leaders for one command"],
+  ],
 
   "all three nodes lose power at once": [
     ["sigkill", "lose no acknowledged write, carry out none twice, and agree on all of them"],

@@ -2,34 +2,38 @@ import { describe, expect, it } from "vitest";
 import { Gate } from "../src/storage/gate.js";
 
 describe("the gate in front of the log", () => {
-  it("lets who waited and who came later finish in the order in which they came", async () => {
+  it("lets those who wait begin in the order in which they came, and nobody past them", () => {
     const gate = new Gate(10);
     const begun: string[] = [];
-    const done: string[] = [];
-    let sync: () => void = () => {};
-    let synced = new Promise<void>((resolve) => {
-      sync = resolve;
-    });
-    const write = (name: string, bytes: number) =>
-      gate
-        .pass(bytes, () => {
-          begun.push(name);
-          return synced;
-        })
-        .then(() => done.push(name));
-    const first = write("first", 10);
-    const waited = write("waited", 5);
-    sync();
-    synced = new Promise<void>((resolve) => {
-      sync = resolve;
-    });
-    await first;
+    const write = (name: string, bytes: number) => {
+      if (gate.enter(bytes)) begun.push(name);
+      else gate.wait(bytes, () => begun.push(name));
+    };
+    write("first", 10);
+    write("waited", 5);
+    write("large", 10);
+    // There would be room for it beside "waited", but not before "large".
+    write("small", 1);
+    expect(begun).toEqual(["first"]);
+    gate.leave(10);
     expect(begun).toEqual(["first", "waited"]);
-    const direct = write("direct", 5);
-    expect(begun).toEqual(["first", "waited", "direct"]);
-    // One sync of the log serves both.
-    sync();
-    await Promise.all([waited, direct]);
-    expect(done).toEqual(["first", "waited", "direct"]);
+    write("direct", 1);
+    expect(begun).toEqual(["first", "waited"]);
+    gate.leave(5);
+    expect(begun).toEqual(["first", "waited", "large"]);
+    gate.leave(10);
+    expect(begun).toEqual(["first", "waited", "large", "small", "direct"]);
+    gate.leave(1);
+    gate.leave(1);
+    write("later", 10);
+    expect(begun.at(-1)).toBe("later");
+  });
+
+  it("lets what is larger than all that may be under way pass alone", () => {
+    const gate = new Gate(10);
+    expect(gate.enter(50)).toBe(true);
+    expect(gate.enter(1)).toBe(false);
+    gate.leave(50);
+    expect(gate.enter(1)).toBe(true);
   });
 });

@@ -75,7 +75,7 @@ function caught({ mutation, hooks, ...scenario }: Mutant): { seed: number; how: 
   return undefined;
 }
 
-describe("the simulation catches", () => {
+describe("the simulation catches", { timeout: 600_000 }, () => {
   it.each(mutants)("a replica that $name", (mutant) => {
     const found = caught(mutant);
     expect(found, `not caught within ${SEEDS_MAX} seeds`).toBeDefined();

@@ -106,6 +106,7 @@ const bugs: readonly Bug[] = [
     bug: "a read index reused across a leader change or a retry (etcd 20418)",
     mutants: {
       simulator: ["reads at whoever believes that it leads", "proposes again what was lost with the leadership"],
+      explorer: ["answers a read by a round of before it was asked"],
       "explorer of nights": ["answers a read by a round of before it was asked"],
     },
     tests: [
@@ -117,6 +118,7 @@ const bugs: readonly Bug[] = [
     bug: "a new leader reads before anything of its own ballot is chosen, or before the old lease has run out",
     mutants: {
       simulator: ["reads at a leader before an entry of its own ballot is chosen"],
+      explorer: ["answers reads before anything of its own reign is chosen"],
       "explorer of nights": ["answers reads before anything of its own reign is chosen"],
     },
     tests: [["leases", "lets no read through before an entry of the leader's own ballot is chosen"]],
@@ -156,7 +158,10 @@ const bugs: readonly Bug[] = [
   },
   {
     bug: "two snapshots in quick succession (etcd 18055); one without its configuration; a gap in the log after an install",
-    mutants: { simulator: ["sends snapshots without their members", "sends snapshots without the table of clients"] },
+    mutants: {
+      simulator: ["sends snapshots without their members", "sends snapshots without the table of clients"],
+      explorer: ["sends snapshots without the table of clients"],
+    },
     tests: [
       [
         "snapshots",
@@ -221,14 +226,14 @@ describe("seeded mutants", () => {
   it("are caught, each by whom this says", () => {
     expect([...names].sort().map((name) => `${name}: ${caughtBy(name)}`)).toMatchInlineSnapshot(`
       [
-        "answers a read by a round of before it was asked: explorer of nights (no stale read)",
+        "answers a read by a round of before it was asked: explorer (no stale read), explorer of nights (no stale read)",
         "answers before its write is durable: simulator, explorer (one value a slot, chosen for ever, promises kept)",
         "answers before its write is durable, watched at the message: simulator",
-        "answers reads before anything of its own reign is chosen: explorer of nights (no stale read)",
+        "answers reads before anything of its own reign is chosen: explorer (no stale read), explorer of nights (no stale read)",
         "asks only a quorum what it may have forgotten: simulator",
         "asks whoever believes that it leads how old it is: simulator",
         "believes its own clock about its age: simulator",
-        "carries out whatever the log says, whoever may have asked for it before: simulator",
+        "carries out whatever the log says, whoever may have asked for it before: simulator, explorer (one value a slot, chosen for ever, promises kept)",
         "changes members before anything of its own reign is chosen (no G2): explorer (a leader holds what is chosen)",
         "changes members while the change before is not chosen (no G1): simulator, explorer (a leader holds what is chosen)",
         "comes back with an older copy of its disk: simulator",
@@ -268,7 +273,7 @@ describe("seeded mutants", () => {
         "reads at a leader before an entry of its own ballot is chosen: simulator",
         "reads at whoever believes that it leads: simulator",
         "sends a promise before it is durable: explorer (one value a slot, chosen for ever, promises kept)",
-        "sends snapshots without the table of clients: simulator",
+        "sends snapshots without the table of clients: simulator, explorer (one value a slot, chosen for ever, promises kept)",
         "sends snapshots without their members: simulator",
         "ships entries that are not chosen: simulator",
         "sleeps on when the node of its leader is gone: simulator of nights, explorer of nights (somebody leads again)",

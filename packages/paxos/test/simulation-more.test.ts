@@ -5,6 +5,6 @@ describe.skipIf(process.env.PAXOS_SEED !== undefined)("three replicas in other b
   it(
     `${half} more seeds: linearizable, one value a slot, promises kept, one lease, and writes go on afterwards`,
     () => weather(half + 1),
-    300_000,
+    900_000,
   );
 });

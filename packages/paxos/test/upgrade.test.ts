@@ -174,7 +174,7 @@ describe("two releases in one group", () => {
     },
   );
 
-  it.each(["a", "b", "c", "ab", "bc", "abc"])(
+  it.each(["a", "b", "ab", "bc"])(
     "keep their leader and understand one another when nothing is asked of them: the one before on %s",
     async (earlier) => {
       const { GroupHost: Earlier } = await earlierRelease("before-named-bonds");
@@ -185,11 +185,11 @@ describe("two releases in one group", () => {
         const leading = () => all().find((host) => host.group("group/0")?.status().ready)?.nodeId;
         await crowd.until(() => leading() !== undefined);
         const leader = leading();
-        const said = await crowd.pass(3000);
+        const said = await crowd.pass(2000);
         expect(leading()).toBe(leader);
         expect([said.preVote, said.prepare]).toEqual([undefined, undefined]);
         expect(all().map((host) => host.stats().messagesUnreadable)).toEqual([0, 0, 0]);
-        expect(crowd.asleep()).toBe(earlier === "abc");
+        expect(crowd.asleep()).toBe(false);
       } finally {
         await crowd.close();
       }

@@ -24,6 +24,10 @@ export interface LogOptions {
 
 const fillAheadBytes = 64 * 1024;
 const fillStepBytesMax = 1024 * 1024;
+/** Above so many bytes a batch, zeros written ahead cost more than they save: everything would be written twice, where the disk's bandwidth is what there is too little of. */
+const bulkBytes = 256 * 1024;
+/** The mean of about so many batches. */
+const batchBytesOver = 8;
 /** A segment is at least so many times as long as the checkpoint that it begins with. */
 const checkpointsPerSegment = 4;
 const poisonedChannel = channel("evenkeel:wal:poisoned");
@@ -42,6 +46,8 @@ export class Log {
   readonly #marks: MarkFile;
   readonly carrier: Carrier;
   readonly #packing: Packing;
+  /** What a batch holds of late. */
+  #batchBytes = 0;
   #file: WalFile;
   #queue: PendingBatch[] = [];
   /** A turn is due or under way. */
@@ -201,8 +207,10 @@ export class Log {
     this.#scheduleMark();
     this.#packing.consider();
     this.segments.dropDead();
-    if (segment.end > segmentBytes / 2) this.segments.prepare();
-    await this.#fillAhead(segment, batch.used);
+    this.#batchBytes += (batch.used - this.#batchBytes) / batchBytesOver;
+    const bulk = this.#batchBytes > bulkBytes;
+    if (segment.end > segmentBytes / 2) this.segments.prepare(bulk);
+    if (!bulk) await this.#fillAhead(segment, batch.used);
   }
 
   /** With a million streams the checkpoint alone would fill a segment, and each batch would need one. */

@@ -47,10 +47,10 @@ export class SegmentSet {
     return this.#create(1, fillBytes);
   }
 
-  /** Starts to make the next segment in the background, unless that was done already. A failure shows when the segment is needed. */
-  prepare(): void {
+  /** Starts to make the next segment in the background, unless that was done already; `bulk` leaves it to grow. A failure shows when the segment is needed. */
+  prepare(bulk = false): void {
     if (this.#next !== undefined) return;
-    this.#next = this.#create(this.active.number + 1, this.#options.segmentBytes);
+    this.#next = this.#create(this.active.number + 1, bulk ? pageBytes : this.#options.segmentBytes);
     this.#next.catch(() => undefined);
   }
 

@@ -5,7 +5,7 @@ import { badArgument, WalError } from "./errors.js";
 import { followRecords } from "./follow.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
-import type { PendingBatch } from "./pending-batch.js";
+import { PendingBatch } from "./pending-batch.js";
 import { readBlocks, readRecords, readRecordsBackwards, truncated, type WalRecord } from "./reader.js";
 
 export interface AppendOptions {
@@ -88,6 +88,36 @@ export class WalStream {
    * first append of a stream that would be one over `streamsMax`) or the signal's reason.
    */
   append(data: Uint8Array | readonly Uint8Array[], options?: AppendOptions): Promise<number> {
+    const batch = this.#enter(data, options);
+    if (!(batch instanceof PendingBatch)) return Promise.reject(batch.refusal);
+    const last = (this.#state as StreamState).nextAssigned - 1;
+    const signal = options?.signal;
+    return new Promise((resolve, reject) => {
+      if (signal === undefined) batch.wait(resolve, reject, last);
+      else waitWith(signal, batch, resolve, reject, last);
+    });
+  }
+
+  /**
+   * The same without a promise, for who appends to thousands of streams and has a place of his own to note what is under way: calls `done` with the sequence of the last record once they are on disk, or
+   * `failed`; in the order of the calls, from a turn of the log, and neither may throw. Returns why nothing was written where `append` would have rejected at once; then neither is called.
+   */
+  appendThen(
+    data: Uint8Array | readonly Uint8Array[],
+    done: (sequence: number) => void,
+    failed: (reason: unknown) => void,
+  ): Error | undefined {
+    const batch = this.#enter(data, undefined);
+    if (!(batch instanceof PendingBatch)) return batch.refusal;
+    batch.wait(done, failed, (this.#state as StreamState).nextAssigned - 1);
+    return undefined;
+  }
+
+  /** Puts the records into the batch that gathers, or says why not. */
+  #enter(
+    data: Uint8Array | readonly Uint8Array[],
+    options: AppendOptions | undefined,
+  ): PendingBatch | { readonly refusal: Error } {
     const records = data instanceof Uint8Array ? undefined : data;
     let bytes = records === undefined ? entryHeaderBytes + (data as Uint8Array).length : 0;
     for (const record of records ?? none) {
@@ -104,7 +134,7 @@ export class WalStream {
     }
     let refusal = options?.signal?.aborted === true ? (options.signal.reason as Error) : this.#home.log.refusal();
     if (known === undefined) refusal ??= this.#home.streamRefusal();
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return { refusal };
 
     const truncates = truncateAfter !== undefined && truncateAfter < (known?.nextAssigned ?? 1) - 1;
     const batch = this.#gather(bytes + (truncates ? entryHeaderBytes : 0));
@@ -124,12 +154,7 @@ export class WalStream {
     } else {
       for (const record of records) batch.putRecord(state.id, state.nextAssigned++, record);
     }
-    const last = state.nextAssigned - 1;
-    const signal = options?.signal;
-    return new Promise((resolve, reject) => {
-      if (signal === undefined) batch.wait(resolve, reject, last);
-      else waitWith(signal, batch, resolve, reject, last);
-    });
+    return batch;
   }
 
   /** Drops every record above `sequence`; the next append continues with `sequence + 1`. Durable when it resolves. */

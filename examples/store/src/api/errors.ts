@@ -62,12 +62,18 @@ export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly type: ApiErrorType;
   readonly extra: Readonly<Record<string, unknown>> | undefined;
+  /** What those operations say instead whose checks the service has renewed. */
+  readonly newer: string | undefined;
 
   /** @param message absent: the type's own sentence, where it has one */
   constructor(
     type: ApiErrorType,
     message?: string,
-    options: { readonly extra?: Readonly<Record<string, unknown>>; readonly cause?: unknown } = {},
+    options: {
+      readonly extra?: Readonly<Record<string, unknown>>;
+      readonly cause?: unknown;
+      readonly newer?: string;
+    } = {},
   ) {
     super(
       message ?? errorTypes[type].message ?? "",
@@ -75,6 +81,7 @@ export class ApiError extends Error {
     );
     this.type = type;
     this.extra = options.extra;
+    this.newer = options.newer;
   }
 
   /** HTTP status of the answer. */
@@ -105,7 +112,10 @@ export class ApiError extends Error {
   }
 }
 
-/** By far the most frequent kind: the request itself is wrong. */
-export function validationError(message: string): ApiError {
-  return new ApiError("ValidationException", message);
+/**
+ * By far the most frequent kind: the request itself is wrong.
+ * @param newer what operations with renewed checks say, where that is something else
+ */
+export function validationError(message: string, newer?: string): ApiError {
+  return new ApiError("ValidationException", message, newer === undefined ? {} : { newer });
 }

@@ -43,6 +43,13 @@ export function exactKey(schema: KeySchema, key: Item): ItemKey {
   return itemKey(schema, key);
 }
 
+/** As `itemKey`, for those who are told of an item's key what they would be told of a key alone. @throws ValidationException */
+export function keyWithin(schema: KeySchema, item: Item): ItemKey {
+  const { partition, sort } = schema;
+  if (!fits(partition, item) || (sort !== undefined && !fits(sort, item))) throw validationError(messages.keyMismatch);
+  return itemKey(schema, item);
+}
+
 function fits(attribute: KeyAttribute, key: Item): boolean {
   const value = getAttribute(key, attribute.name);
   return value !== undefined && typeOf(value) === attribute.type;

@@ -59,9 +59,11 @@ export const messages = {
   sourceTableNotFound: (table: string) => `Source table not found: ${table}`,
 
   // Shape of a request
-  required: (name: string) => `The parameter '${name}' is required but was not present in the request`,
   constraints: (failures: readonly string[]) =>
     `${failures.length} validation error${failures.length === 1 ? "" : "s"} detected: ${failures.join("; ")}`,
+  /** How newer checks say it: the member by its name in the request, and not what it was. */
+  constraintOf: (member: string, rule: string) => `Value at '${member}' failed to satisfy constraint: ${rule}`,
+  constraintOfNone: (rule: string) => `Failed to satisfy constraint: ${rule}`,
   constraint: (value: string, at: string, rule: string) =>
     `Value ${value} at '${at}' failed to satisfy constraint: ${rule}`,
   mustNotBeNull: "Member must not be null",
@@ -73,7 +75,6 @@ export const messages = {
   mustBeOneOf: (values: readonly string[]) => `Member must satisfy enum value set: [${values.join(", ")}]`,
   mapKeysMust: (rules: readonly string[]) => `Map keys must satisfy constraint: [${rules.join(", ")}]`,
   mapValueMust: (rules: readonly string[]) => `Map value must satisfy constraint: [${rules.join(", ")}]`,
-  tableNameLength: (name: string) => `${name} must be at least 3 characters long and at most 255 characters long`,
   notSupported: (name: string) => `${INVALID_VALUES}${name} is not supported by this store`,
 
   // What the deserializer says
@@ -98,8 +99,16 @@ export const messages = {
   stringSetDuplicates: (values: string) => `${INVALID_VALUES}Input collection ${values} contains duplicates.`,
   numberSetDuplicates: "Input collection contains duplicates",
   binarySetDuplicates: (values: string) => `${INVALID_VALUES}Input collection ${values}of type BS contains duplicates.`,
-  nestingTooDeep: "Nesting Levels have exceeded supported limits",
+  stringSetDuplicatesNewer: (values: readonly string[]) =>
+    `${INVALID_VALUES}Input collection [${values.map((value) => `"${value}"`).join(", ")}] contains duplicates.`,
+  numberSetDuplicatesNewer: `${INVALID_VALUES}Input collection contains duplicates.`,
+  binarySetDuplicatesNewer: (values: readonly string[]) =>
+    `${INVALID_VALUES}Input collection [${values.map((value) => `"${value}"`).join(",")}]of type BS contains duplicates.`,
+  nestingTooDeep:
+    "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
+  attributeNameEmpty: "Empty attribute name",
   notANumberEmpty: "The parameter cannot be converted to a numeric value",
+  notANumberEmptyNewer: "The parameter cannot be converted to a numeric value: ",
   notANumber: (text: string) => `The parameter cannot be converted to a numeric value: ${text}`,
   numberOverflow: "Number overflow. Attempting to store a number with magnitude larger than supported range",
   numberUnderflow: "Number underflow. Attempting to store a number with magnitude smaller than supported range",
@@ -123,6 +132,7 @@ export const messages = {
   expressionEmpty: "The expression can not be empty;",
   expressionTooLong: (size: number) =>
     `Expression size has exceeded the maximum allowed size; expression size: ${size}`,
+  updateTooLong: "Expression size has exceeded the maximum allowed size;",
   expressionTooDeep: "The expression contains too many nested levels;",
   expressionTooManyOperators: (count: number) => `The expression contains too many operators; operator count: ${count}`,
   syntaxError: (token: string, near: string) => `Syntax error; token: "${token}", near: "${near}"`,
@@ -176,6 +186,7 @@ export const messages = {
   /** This store's own: the service documents the limit of 2 MB, and nobody seems to have met its text. */
   valuesTooLarge:
     "ExpressionAttributeValues are too large: values of 2 MB, counted as often as they are used, are the most",
+  valuesWithoutExpressionNewer: "ExpressionAttributeValues can only be specified when using expressions",
   namesWithoutExpression: "ExpressionAttributeNames can only be specified when using expressions",
   valuesWithoutExpression: (expressions: readonly string[]) =>
     `ExpressionAttributeValues can only be specified when using expressions: ${expressions.join(" and ")} ${expressions.length > 1 ? "are" : "is"} null`,
@@ -236,7 +247,9 @@ export const messages = {
     `Invalid condition in KeyConditionExpression: ${operator} operator must have the key attribute as its first operand`,
   keyManyNames: "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
   keyNoName: "Invalid condition in KeyConditionExpression: No key attribute specified",
-  keyTwice: "KeyConditionExpressions must only contain one condition per key",
+  keyConditionsTooMany: (conditions: number, keys: number) =>
+    `The number of query conditions (${conditions}) exceeds the number of key attributes defined in the schema (${keys})`,
+  keyTwice: "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
   keyConditionCount: "Conditions can be of length 1 or 2 only",
   keyConditionUnsupported: "Query key condition not supported",
   keyConditionMissed: (name: string) => `Query condition missed key schema element: ${name}`,

@@ -36,12 +36,25 @@ function isSmallInteger(text: string): boolean {
 
 /** @throws ValidationException for text that is no number, or one outside of the service's range or precision */
 export function parseNumber(text: string): Decimal {
-  if (text === "") throw validationError(messages.notANumberEmpty);
+  if (text === "") throw validationError(messages.notANumberEmpty, messages.notANumberEmptyNewer);
   const match = NUMBER.exec(text);
   const whole = match?.[2] ?? "";
   const fraction = match?.[3] ?? "";
   if (match === null || whole.length + fraction.length === 0) throw validationError(messages.notANumber(text));
-  return checked(decimal(match[1] === "-", whole + fraction, whole.length + Number(match[4] ?? 0)));
+  const exponent = match[4];
+  if (exponent !== undefined && !fitsLong(exponent)) throw validationError(messages.notANumber(text));
+  const number = decimal(match[1] === "-", whole + fraction, whole.length + Number(exponent ?? 0));
+  // A zero is out of range where a one in its place would be.
+  if (number.digits === "" && exponent !== undefined) checked({ ...number, exponent: 1 + Number(exponent) });
+  return checked(number);
+}
+
+const LONG_MAX = 2n ** 63n - 1n;
+
+function fitsLong(integer: string): boolean {
+  if (integer.length < 19) return true;
+  const value = BigInt(integer.startsWith("+") ? integer.slice(1) : integer);
+  return value <= LONG_MAX && value >= -LONG_MAX - 1n;
 }
 
 function decimal(negative: boolean, digits: string, exponent: number): Decimal {

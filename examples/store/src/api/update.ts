@@ -35,6 +35,7 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
     else if (action.kind === "delete") {
       const rest = difference(resolvePath(before, action.path), action);
       if (rest !== undefined) sets.push({ path: action.path, value: rest });
+      else edit.assertReaches(action.path);
     }
   }
   // Elements set beyond a list's end are appended in the order of their positions.
@@ -101,6 +102,11 @@ class Edit {
     if (!Array.isArray(parent)) setAttribute(parent, last as string, value);
     else if ((last as number) < parent.length) parent[last as number] = value;
     else parent.push(value);
+  }
+
+  /** Also where nothing is to be taken: @throws ValidationException when there is no place for it. */
+  assertReaches(path: DocumentPath): void {
+    this.#parent(path);
   }
 
   remove(path: DocumentPath): void {

@@ -2,11 +2,12 @@
  * Checks attribute values as they come out of `JSON.parse`, and brings them into normal form in place (numbers only: everything else is
  * kept as it came). One walk; nothing is copied.
  */
-import { isBase64 } from "./base64.js";
+import { compareBase64, isBase64 } from "./base64.js";
 import { ApiError, validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type { AttributeValue, Item } from "./model.js";
 import { normalizeNumber } from "./number.js";
+import { compareText } from "./text.js";
 import { NESTING_MAX } from "./update.js";
 
 type Json = unknown;
@@ -14,6 +15,9 @@ type Checker = (holder: Record<string, Json>, depth: number) => void;
 
 /** @throws ValidationException, or SerializationException where the JSON itself has the wrong shape */
 export function checkItem(item: Json): asserts item is Item {
+  const members = structure(item);
+  // An attribute without a name is seen before all values, a member without one after those beside it.
+  if (Object.hasOwn(members, "")) throw validationError(messages.attributeNameEmpty);
   checkMap(item, 1);
 }
 
@@ -51,18 +55,26 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
   SS: (holder) => {
     const members = list(holder.SS).map(string);
     if (members.length === 0) throw validationError(messages.stringSetEmpty);
-    if (hasDuplicates(members)) throw validationError(messages.stringSetDuplicates(`[${members.join(", ")}]`));
+    if (hasDuplicates(members)) {
+      const newer = messages.stringSetDuplicatesNewer(asFarAsRead(members, compareText));
+      throw validationError(messages.stringSetDuplicates(`[${members.join(", ")}]`), newer);
+    }
   },
   NS: (holder) => {
     const members = list(holder.NS).map((member) => normalizeNumber(string(member)));
     if (members.length === 0) throw validationError(messages.numberSetEmpty);
-    if (hasDuplicates(members)) throw validationError(messages.numberSetDuplicates);
+    if (hasDuplicates(members)) {
+      throw validationError(messages.numberSetDuplicates, messages.numberSetDuplicatesNewer);
+    }
     holder.NS = members;
   },
   BS: (holder) => {
     const members = list(holder.BS).map(binary);
     if (members.length === 0) throw validationError(messages.binarySetEmpty);
-    if (hasDuplicates(members)) throw validationError(messages.binarySetDuplicates(`[${members.join(", ")}]`));
+    if (hasDuplicates(members)) {
+      const newer = messages.binarySetDuplicatesNewer(asFarAsRead(members, compareBase64));
+      throw validationError(messages.binarySetDuplicates(`[${members.join(", ")}]`), newer);
+    }
   },
   BOOL: (holder) => void boolean(holder.BOOL),
   NULL: (holder) => {
@@ -75,11 +87,22 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
   M: (holder, depth) => {
     if (depth >= NESTING_MAX) throw validationError(messages.nestingTooDeep);
     checkMap(holder.M, depth + 1);
+    if (Object.hasOwn(holder.M as object, "")) throw validationError(messages.attributeNameEmpty);
   },
 };
 
 function hasDuplicates(members: readonly string[]): boolean {
   return new Set(members).size !== members.length;
+}
+
+/** How newer checks show a set: in order as far as it was read, up to the first member that was there already; then the rest as it came. */
+function asFarAsRead(members: readonly string[], compare: (a: string, b: string) => number): string[] {
+  const read = new Set<string>();
+  for (const member of members) {
+    if (read.has(member)) break;
+    read.add(member);
+  }
+  return [...[...read].sort(compare), ...members.slice(read.size)];
 }
 
 function structure(value: Json, otherwise: string = messages.unexpectedFieldType): Record<string, Json> {

@@ -7,6 +7,7 @@ import { checkRequest } from "../api/requests/shapes.js";
 import { assertSigned } from "./authentication.js";
 import { operations } from "./operations/index.js";
 import type { AnyOperation, OperationContext } from "./operations/operation.js";
+import { inWords } from "./operations/words.js";
 import type { Signatures } from "./signatures.js";
 import { streamOperations } from "./streams/operations.js";
 
@@ -45,7 +46,7 @@ export async function dispatch(
     if (context.signatures === undefined) assertSigned(headers, url);
     else await context.signatures.verify({ headers, url, body });
     const request = checkRequest(operation.shape, json);
-    checkTogether(request);
+    inWords(operation.words, () => checkTogether(request));
     const result = await operation.run(request as never, context);
     return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
   } catch (error) {

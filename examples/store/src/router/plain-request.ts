@@ -15,6 +15,12 @@ const SPECIAL: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Names as they are sent, and what they are in lower case: programs send the same few all the time. */
+const NAMES_MAX = 1_000;
+const names = new Map<string, string>();
+const SPACE = 0x20;
+const TAB = 0x09;
+
 export interface PlainRequest {
   /** By lower-case name; no name occurs twice. */
   readonly headers: Readonly<Record<string, string>>;
@@ -34,9 +40,9 @@ export function plainRequest(arrived: Buffer): PlainRequest | undefined {
   for (let at = REQUEST_LINE.length; at < head.length; ) {
     const colon = head.indexOf(":", at);
     const end = head.indexOf("\r\n", colon);
-    const name = head.slice(at, colon).toLowerCase();
-    if (SPECIAL.has(name) || headers[name] !== undefined) return undefined;
-    headers[name] = head.slice(colon + 1, end).trim();
+    const name = nameOf(head.slice(at, colon));
+    if (name === undefined || headers[name] !== undefined) return undefined;
+    headers[name] = trimmed(head, colon + 1, end);
     at = end + 2;
   }
   const { host, connection = "keep-alive", "content-length": length } = headers;
@@ -45,3 +51,23 @@ export function plainRequest(arrived: Buffer): PlainRequest | undefined {
   const bodyStart = headEnd + 4;
   return arrived.length === bodyStart + Number(length) ? { headers, body: arrived.subarray(bodyStart) } : undefined;
 }
+
+function nameOf(sent: string): string | undefined {
+  const known = names.get(sent);
+  if (known !== undefined) return known;
+  const name = sent.toLowerCase();
+  if (SPECIAL.has(name)) return undefined;
+  if (names.size >= NAMES_MAX) names.clear();
+  names.set(sent, name);
+  return name;
+}
+
+function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (start < end && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+const isBlank = (code: number): boolean => code === SPACE || code === TAB;

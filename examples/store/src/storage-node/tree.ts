@@ -40,13 +40,22 @@ export interface TreeWrite {
   readonly appliedThrough: number;
   /** Time of the last entry, Unix ms; 0: not known. */
   readonly timeMs: number;
-  readonly puts: Iterable<{
-    key: Uint8Array;
-    slot: number;
-    itemSizeBytes: number;
-    /** Undefined: the key is removed. */
-    json: Uint8Array | undefined;
-  }>;
+  readonly puts: Iterable<PreparedPut>;
+}
+
+/** What a key is to hold. */
+export interface TreePut {
+  readonly key: Uint8Array;
+  readonly slot: number;
+  readonly itemSizeBytes: number;
+  /** Undefined: the key is removed. */
+  readonly json: Uint8Array | undefined;
+}
+
+/** The same as bytes. */
+export interface PreparedPut {
+  readonly key: Buffer;
+  readonly value: Buffer | undefined;
 }
 
 /** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */
@@ -181,15 +190,18 @@ export class Tree {
     }
   }
 
+  /** For the next commit, before which no other state may be switched to. Most of the work of a commit is this, and it can be done in pieces. */
+  prepare(partition: number, { key, slot, itemSizeBytes, json }: TreePut): PreparedPut {
+    const value = json && encodeStored(key, slot, itemSizeBytes, json);
+    return { key: treeKey(this.#area(partition), partition, key), value };
+  }
+
   /** One transaction; resolves when it is visible. What is durable follows from `flushed()`. */
   async commit(writes: readonly TreeWrite[]): Promise<void> {
     const committed = this.#db.batch(() => {
       for (const { partition, appliedThrough, timeMs, puts } of writes) {
         const area = this.#area(partition);
-        for (const { key, slot, itemSizeBytes, json } of puts) {
-          if (json === undefined) void this.#db.remove(treeKey(area, partition, key));
-          else void this.#db.put(treeKey(area, partition, key), encodeStored(key, slot, itemSizeBytes, json));
-        }
+        for (const { key, value } of puts) void (value === undefined ? this.#db.remove(key) : this.#db.put(key, value));
         void this.#db.put(appliedKey(partition), encodeApplied({ slot: appliedThrough, timeMs, area }));
       }
     });

@@ -11,6 +11,7 @@ import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 import { notLeader, settled, wasSplit } from "./paxos-errors.js";
+import { type Pending, PendingWrites } from "./pending-writes.js";
 import type { Replica } from "./replica.js";
 import type { Tally, TallyChange } from "./tally.js";
 
@@ -27,18 +28,6 @@ export interface WriteResult {
   readonly indexUnits?: Readonly<Record<string, number>>;
   /** What the item's collection weighs, where the table has local indexes. */
   readonly collectionBytes?: number;
-}
-
-interface Pending {
-  readonly name: string;
-  readonly write: Write;
-  readonly done: Promise<unknown>;
-}
-
-/** What is pending in one entry. */
-interface PendingEntry {
-  readonly done: Promise<unknown>;
-  readonly writes: Pending[];
 }
 
 const DESCRIPTION_NAME = keyText(DESCRIPTION_KEY);
@@ -59,9 +48,7 @@ export class Writer {
   readonly #replica: Replica;
   readonly #indexes: IndexUpkeep | undefined;
   readonly #tally: Tally | undefined;
-  readonly #pending = new Map<string, Pending>();
-  /** Of the entry that gathers, or gathered last. */
-  #newest: PendingEntry | undefined;
+  readonly #pending = new PendingWrites();
   /** The leadership that `#pending` belongs to; in another one it means nothing. */
   #round = 0;
   readonly #watched = new Map<string, Set<{ touched: boolean }>>();
@@ -278,28 +265,12 @@ export class Writer {
 
   #appendNoted(writes: readonly Write[]): Promise<number> {
     const { done } = this.#entries.add(writes, this.#round);
-    const entry = this.#newest?.done === done ? this.#newest : this.#begin(done);
     for (const write of writes) {
       const name = keyText(write.key);
       if (this.#watched.size > 0) for (const watch of this.#watched.get(name) ?? []) watch.touched = true;
-      const pending = { name, write, done };
-      this.#pending.set(name, pending);
-      entry.writes.push(pending);
+      this.#pending.add(name, write, done);
     }
     return done;
-  }
-
-  #begin(done: Promise<unknown>): PendingEntry {
-    const entry: PendingEntry = { done, writes: [] };
-    this.#newest = entry;
-    // Rejected, it ends with the whole leadership: nothing is decided upon it any more, nor upon what came before it.
-    const forget = () => {
-      if (this.#newest === entry) this.#newest = undefined;
-      for (const pending of entry.writes)
-        if (this.#pending.get(pending.name) === pending) this.#pending.delete(pending.name);
-    };
-    done.then(forget, forget);
-    return entry;
   }
 
   /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */

@@ -64,6 +64,16 @@ describe("an update", () => {
     expect(() => applyUpdate(item, update(expression))).toThrow(TOO_LARGE_AFTER_UPDATE);
   });
 
+  test.each(["DELETE nothing.x :v", "DELETE a.x :v", "REMOVE nothing.x", "SET nothing[0] = :v"])(
+    "has no place for %s, whether there is something to be taken or not",
+    (expression) => {
+      const values = expression.includes(":v") ? { ":v": { NS: ["1"] } } : undefined;
+      expect(() => applyUpdate(item, update(expression, values))).toThrow(
+        "The document path provided in the update expression is invalid for update",
+      );
+    },
+  );
+
   test("appends to a list what an item has room for", () => {
     const { a } = applyUpdate(item, update("SET a = list_append(a, :v)", { ":v": list(10) }));
     expect((a as { L: unknown[] }).L).toHaveLength(100_010);

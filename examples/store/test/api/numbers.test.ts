@@ -12,7 +12,8 @@ describe("normal form", () => {
   it.each([
     ["0", "0"],
     ["-0", "0"],
-    ["0e999", "0"],
+    ["0e125", "0"],
+    ["0e-130", "0"],
     ["000.00", "0"],
     ["+5", "5"],
     ["007", "7"],
@@ -40,10 +41,17 @@ describe("normal form", () => {
     ["Infinity", "The parameter cannot be converted to a numeric value: Infinity"],
     ["1E126", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
     ["1E400", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
+    ["0e126", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
+    ["0e-131", "Number underflow. Attempting to store a number with magnitude smaller than supported range"],
     [
-      "-1E99999999999999999999",
+      "-1E9223372036854775807",
       "Number overflow. Attempting to store a number with magnitude larger than supported range",
     ],
+    [
+      "1E-9223372036854775808",
+      "Number underflow. Attempting to store a number with magnitude smaller than supported range",
+    ],
+    ["1E9223372036854775808", "The parameter cannot be converted to a numeric value: 1E9223372036854775808"],
     ["1E-131", "Number underflow. Attempting to store a number with magnitude smaller than supported range"],
     ["1".repeat(39), "Attempting to store more than 38 significant digits in a Number"],
   ])("refuses %j", (text, message) => {

@@ -369,8 +369,11 @@ export const inventory: Readonly<Record<string, Row>> = {
         () => ({ TransactStatements: [{ Statement: `INSERT INTO "plain" VALUE {'pk': 'there'}` }] }),
         "DuplicateItem",
       ),
-      TransactionInProgressException: never(
-        "its token is the same as TransactWriteItems': see there; it is told only between the two phases of the same request",
+      TransactionInProgressException: shown((s) =>
+        s.whilePrepared(
+          (request) => s.fails("ExecuteTransaction", request, "TransactionInProgressException"),
+          "ExecuteTransaction",
+        ),
       ),
     },
   },

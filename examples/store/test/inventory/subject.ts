@@ -74,8 +74,11 @@ export class Inventoried {
     }
   }
 
-  /** While `run` does, a transaction has prepared the items `held-0` to `held-9` of the table `plain`, under the token `held`. */
-  async whilePrepared(run: (request: object) => Promise<unknown>): Promise<void> {
+  /** While `run` does, a transaction has prepared the items `held-0` to `held-9` of the table `plain`. */
+  async whilePrepared(
+    run: (request: object) => Promise<unknown>,
+    operation: "TransactWriteItems" | "ExecuteTransaction" = "TransactWriteItems",
+  ): Promise<void> {
     const { transactions } = this.store.router.backend;
     const prepared = gate();
     const decision = gate();
@@ -84,13 +87,14 @@ export class Inventoried {
       prepared.open();
       await decision.opened;
     };
+    const held10 = Array.from({ length: 10 }, (_, i) => `held-${i}`);
     const request = {
       ClientRequestToken: randomUUID(),
-      TransactItems: Array.from({ length: 10 }, (_, i) => ({
-        Put: { TableName: "plain", Item: { pk: { S: `held-${i}` } } },
-      })),
+      ...(operation === "TransactWriteItems"
+        ? { TransactItems: held10.map((pk) => ({ Put: { TableName: "plain", Item: { pk: { S: pk } } } })) }
+        : { TransactStatements: held10.map((pk) => ({ Statement: `DELETE FROM "plain" WHERE pk = '${pk}'` })) }),
     };
-    const held = this.send("TransactWriteItems", request);
+    const held = this.send(operation, request);
     try {
       await prepared.opened;
       await run(request);

@@ -99,7 +99,7 @@ describe("a read", () => {
     [
       "PutItem",
       { Item: { room: { N: "not a string" } }, Expected: {}, ConditionExpression: "x" },
-      "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}",
+      "1 validation error detected: Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}",
     ],
   ])("%s with %j is refused", async (operation, body, message) => {
     const answer = await call(h.port, operation, { TableName, ...body });
@@ -117,7 +117,9 @@ describe("a hostile client", () => {
     const deep = `${'{"L":['.repeat(100_000)}${"]}".repeat(100_000)}`;
     const rest = `"TableName":"${TableName}","Key":${JSON.stringify(key("x", 1))}`;
     const answer = await call(h.port, "UpdateItem", `{${rest},"${parameter}":{"a":{"Value":${deep}}}}`);
-    expect(answer.json()).toMatchObject({ message: "Nesting Levels have exceeded supported limits" });
+    expect(answer.json()).toMatchObject({
+      message: expect.stringContaining("Nesting Levels have exceeded supported limits"),
+    });
   });
 
   it("gains nothing by a hundred thousand conditions", async () => {

@@ -207,6 +207,8 @@ describe("a request", () => {
   });
 
   const invalid = "One or more parameter values were invalid: ";
+  const TOO_DEEP =
+    "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit";
   const nested = (levels: number): object => (levels === 0 ? { S: "" } : { L: [nested(levels - 1)] });
   it.each<[string, unknown, string]>([
     ["no type", {}, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"],
@@ -224,12 +226,12 @@ describe("a request", () => {
     ["an empty SS", { SS: [] }, `${invalid}An string set  may not be empty`],
     ["an empty NS", { NS: [] }, `${invalid}An number set  may not be empty`],
     ["an empty BS", { BS: [] }, `${invalid}Binary sets should not be empty`],
-    ["a double in SS", { SS: ["a", "b", "a"] }, `${invalid}Input collection [a, b, a] contains duplicates.`],
-    ["a double in NS", { NS: ["1", "1.0"] }, "Input collection contains duplicates"],
+    ["a double in SS", { SS: ["b", "a", "b"] }, `${invalid}Input collection ["a", "b", "b"] contains duplicates.`],
+    ["a double in NS", { NS: ["1", "1.0"] }, `${invalid}Input collection contains duplicates.`],
     [
       "a double in BS",
       { BS: ["AQ==", "AQ=="] },
-      `${invalid}Input collection [AQ==, AQ==]of type BS contains duplicates.`,
+      `${invalid}Input collection ["AQ==","AQ=="]of type BS contains duplicates.`,
     ],
     ["a word for a number", { N: "ten" }, "The parameter cannot be converted to a numeric value: ten"],
     [
@@ -237,9 +239,11 @@ describe("a request", () => {
       { N: "1E400" },
       "Number overflow. Attempting to store a number with magnitude larger than supported range",
     ],
-    ["33 levels", nested(32), "Nesting Levels have exceeded supported limits"],
-    ["1,000 levels in a map", { M: { deep: nested(1000) } }, "Nesting Levels have exceeded supported limits"],
-  ])("with a value of %s is refused", async (_, value, message) => {
+    ["33 levels", nested(32), TOO_DEEP],
+    ["1,000 levels in a map", { M: { deep: nested(1000) } }, TOO_DEEP],
+    ["a member without a name", { L: [{ M: { "": { S: "x" } } }] }, "Empty attribute name"],
+  ])("with a value of %s is refused", async (_, value, problem) => {
+    const message = `1 validation error detected: ${problem}`;
     const answer = await call(h.port, "PutItem", { TableName: "things", Item: { id: { S: "x" }, value } });
     expect(answer.json()).toEqual({ __type: "com.amazon.coral.validate#ValidationException", message });
   });
@@ -261,11 +265,15 @@ describe("a request", () => {
       { Item: { id: { S: "" } } },
       "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id",
     ],
-    ["PutItem", { Item: { id: { S: "a" } }, ReturnValues: "ALL_NEW" }, "ReturnValues can only be ALL_OLD or NONE"],
+    [
+      "PutItem",
+      { Item: { id: { S: "a" } }, ReturnValues: "ALL_NEW" },
+      "1 validation error detected: ReturnValues can only be ALL_OLD or NONE",
+    ],
     [
       "PutItem",
       { Item: { id: { S: "a" } }, ReturnValues: "SOME" },
-      "1 validation error detected: Value 'SOME' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",
+      "1 validation error detected: Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
     ],
     [
       "PutItem",
@@ -366,7 +374,7 @@ describe("a hostile client", () => {
       ExpressionAttributeValues: { ":v": { S: "v" } },
     });
     expect(answer.status).toBe(400);
-    expect(answer.json().message).toMatch(/^Invalid ConditionExpression: /);
+    expect(answer.json().message).toMatch(/^1 validation error detected: Invalid ConditionExpression: /);
   });
 
   it.each(["Item", "Key", "ExpressionAttributeNames", "Anything"])("gains nothing by a bottomless %s", async (name) => {

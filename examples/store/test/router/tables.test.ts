@@ -9,6 +9,7 @@ import {
   ResourceInUseException,
   ResourceNotFoundException,
   RestoreTableToPointInTimeCommand,
+  type RestoreTableToPointInTimeCommandInput,
   ScanCommand,
   TableAlreadyExistsException,
   TableNotFoundException,
@@ -90,11 +91,15 @@ describe("a definition", () => {
   const element = (AttributeName: string, KeyType: string) => ({ AttributeName, KeyType });
   const attribute = (AttributeName: string, AttributeType: string) => ({ AttributeName, AttributeType });
   it.each<[string, object, string]>([
-    ["no name", { TableName: undefined }, "The parameter 'TableName' is required but was not present in the request"],
+    [
+      "no name",
+      { TableName: undefined },
+      "1 validation error detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null",
+    ],
     [
       "a short name",
       { TableName: "ab" },
-      "TableName must be at least 3 characters long and at most 255 characters long",
+      "1 validation error detected: Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3",
     ],
     [
       "a name with a space",
@@ -179,12 +184,7 @@ describe("a definition", () => {
 });
 
 describe("restoring a table", () => {
-  const restore = (rest: {
-    SourceTableName?: string;
-    TargetTableName?: string;
-    RestoreDateTime?: Date;
-    UseLatestRestorableTime?: boolean;
-  }) =>
+  const restore = (rest: Partial<RestoreTableToPointInTimeCommandInput>) =>
     h.client.send(
       new RestoreTableToPointInTimeCommand({ SourceTableName: "source", TargetTableName: "target", ...rest }),
     );
@@ -200,7 +200,9 @@ describe("restoring a table", () => {
       RestoreSummary: { SourceTableArn: "arn:aws:dynamodb:local:000000000000:table/source", RestoreDateTime: at },
     });
     expect((await h.client.send(new ScanCommand({ TableName: "target" }))).Items).toEqual([Item]);
-    await restore({ UseLatestRestorableTime: true, TargetTableName: "latest" });
+    const SourceTableArn = "arn:aws:dynamodb:local:000000000000:table/source";
+    const byArn = { SourceTableName: undefined, SourceTableArn };
+    await restore({ ...byArn, UseLatestRestorableTime: true, TargetTableName: "latest" });
     expect((await h.client.send(new ScanCommand({ TableName: "latest" }))).Count).toBe(1);
   });
 
@@ -215,6 +217,14 @@ describe("restoring a table", () => {
       await expect(restore({ TargetTableName: "undecided", ...choice })).rejects.toMatchObject({
         name: "ValidationException",
         message: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
+      });
+    }
+    for (const choice of [{ SourceTableName: undefined }, { SourceTableArn: "arn:aws:dynamodb:local:0:table/other" }]) {
+      await expect(
+        restore({ TargetTableName: "unclear", UseLatestRestorableTime: true, ...choice }),
+      ).rejects.toMatchObject({
+        name: "ValidationException",
+        message: "Exactly one source must be specified, by SourceTableName or SourceTableArn",
       });
     }
     const beyond = { SourceTableName: "source", TargetTableName: "beyond", RestoreDateTime: 1e300 };

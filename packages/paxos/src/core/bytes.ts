@@ -134,6 +134,26 @@ export class ByteWriter {
   }
 }
 
+const slabBytes = 8 << 10;
+let slab = new Uint8Array(0);
+let slabUsed = 0;
+
+/** As of Node's own pool: small pieces share a buffer of 8 KiB, because a buffer costs far more than the piece, and most pieces live about as long as those beside them. */
+function piece(length: number): Uint8Array {
+  if (length > slabBytes / 8) return new Uint8Array(length);
+  if (slabUsed + length > slab.length) {
+    slab = new Uint8Array(slabBytes);
+    slabUsed = 0;
+  }
+  slabUsed += length;
+  return slab.subarray(slabUsed - length, slabUsed);
+}
+
+const nameBytesMax = 64;
+const namesMax = 64;
+/** Names that were read last, by their length and last byte. Nearly all that is read are those of the few nodes with which this one shares its groups, each a thousand times a second. */
+const names: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = [];
+
 const eight = new Uint8Array(8);
 const eightView = new DataView(eight.buffer);
 
@@ -164,12 +184,14 @@ export class ByteReader {
     return this.#end - this.#offset;
   }
 
-  /** Bytes of their own, whatever becomes of those that are read. */
+  /** A copy, whatever becomes of the bytes that are read. */
   ownBlob(): Uint8Array {
     const length = this.varint();
     const start = this.#advance(length);
-    const copy = new Uint8Array(length);
-    if (length > 0) copy.set(this.#bytes.subarray(start, start + length));
+    const copy = piece(length);
+    const bytes = this.#bytes;
+    if (length > 64) copy.set(bytes.subarray(start, start + length));
+    else for (let i = 0; i < length; i++) copy[i] = bytes[start + i] as number;
     return copy;
   }
 
@@ -203,6 +225,21 @@ export class ByteReader {
   text(): string {
     const length = this.varint();
     const start = this.#advance(length);
+    if (length > nameBytesMax || length === 0) return this.#text(start, length);
+    const place = (length * 31 + (this.#bytes[start + length - 1] as number)) % namesMax;
+    const known = names[place];
+    if (known !== undefined && known.bytes.length === length) {
+      let i = 0;
+      while (i < length && known.bytes[i] === this.#bytes[start + i]) i++;
+      if (i === length) return known.text;
+    }
+    const text = this.#text(start, length);
+    // Not `slice`: that of a Node Buffer gives a view.
+    names[place] = { bytes: new Uint8Array(this.#bytes.subarray(start, start + length)), text };
+    return text;
+  }
+
+  #text(start: number, length: number): string {
     if (length <= 32) {
       let text = "";
       let i = 0;

@@ -54,7 +54,7 @@ const ONCE = 8;
 
 const shared = new ByteWriter(4096);
 const sharedKept = 256 << 10;
-/** A single command of a smaller message is copied by itself. */
+/** A single command of a smaller message is copied. */
 const smallBytesMax = 4 << 10;
 
 /**
@@ -118,7 +118,7 @@ export interface DecodeOptions {
 
 /**
  * Reads one message. Nothing in it refers to `bytes`, which may be reused, unless they are `given`: not to be touched by anybody any more. The commands of one message share one
- * buffer, so who keeps a single command for long should copy it.
+ * buffer, and small ones that come alone some KiB with others: who keeps a single command for long should copy it.
  *
  * @throws PaxosError ERR_PAXOS_UNSUPPORTED for a version or type that this release does not know; ERR_PAXOS_CORRUPT
  */

@@ -5,7 +5,7 @@ import { Feed, type Reign, type Stamp } from "./feed.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
 import type { Ack, Asleep, Nack } from "./messages.js";
-import { forgetSent, mustResend, Peers, type Progress, pressPeer } from "./peers.js";
+import { forgetSent, mustResend, type Peer, Peers, type Progress, pressPeer } from "./peers.js";
 import type { Press } from "./press.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
@@ -300,22 +300,24 @@ export class Leader implements Reign {
     const { log, effects, settings } = this.#replica;
     let room = this.#room();
     const first = log.end + 1;
-    const entries: Entry[] = [];
+    let entries: Entry[] | undefined;
     let changed = false;
     while (!changed && room-- > 0 && this.queued > 0 && this.#pipelineBytes < settings.pipelineBytesMax) {
       const proposal = this.#queue.shift() as Proposal;
       const { id, command } = proposal;
-      const slot = first + entries.length;
+      const slot = first + (entries?.length ?? 0);
       const entry: Entry =
         proposal.members === undefined
           ? { slot, ballot: this.ballot, kind: proposal.once === true ? "once" : "command", command }
           : changeEntry(this.#replica, this, proposal, slot);
       changed = entry.kind === "config";
       this.#pipelineBytes += weightOf(entry);
-      entries.push(entry);
+      // One alone in an array of one: the first push makes room for seventeen.
+      if (entries === undefined) entries = [entry];
+      else entries.push(entry);
       if (entry.kind !== "noop") effects.push({ type: "proposed", id, slot, ballot: this.ballot });
     }
-    if (entries.length === 0) return false;
+    if (entries === undefined) return false;
     this.#replica.append(entries);
     // Who leaves with this entry is sent it like everybody: who comes with it was fed before.
     for (const peer of this.#peers.all) this.#feed.stream(peer);
@@ -329,8 +331,10 @@ export class Leader implements Reign {
   #countChosen(): void {
     const replica = this.#replica;
     const own = sameBallot(replica.durableAccepted, this.ballot) ? replica.durableEnd : 0;
-    accepted.length = 0;
-    for (const peer of this.#peers.voters) accepted.push(peer.acceptedThrough);
+    const { voters } = this.#peers;
+    // Not emptied and filled: an array that is emptied lets go of its memory.
+    if (accepted.length !== voters.length) accepted.length = voters.length;
+    for (let i = 0; i < voters.length; i++) accepted[i] = (voters[i] as Peer).acceptedThrough;
     const through = reachedByQuorum(replica.membership, own, accepted);
     if (through <= replica.knownChosen) return;
     for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {

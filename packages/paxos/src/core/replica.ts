@@ -320,7 +320,8 @@ export class Replica {
       this.durableEnd = pending.end;
       done++;
     }
-    this.#pending.splice(0, done);
+    if (done === this.#pending.length) this.#pending = [];
+    else this.#pending.splice(0, done);
     let released = 0;
     for (const held of this.#held) {
       if (held.token > token) break;

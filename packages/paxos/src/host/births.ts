@@ -16,7 +16,8 @@ export interface BirthParts {
   /** Resolves when it is durable. */
   readonly remember: (nodeId: string, birth: string) => Promise<void>;
   readonly members: () => readonly string[];
-  readonly random: () => number;
+  /** For a log that is born now: never the same twice. */
+  readonly mark: () => string;
   readonly post: (to: string, message: HostMessage) => void;
   /** This replica has nothing to have forgotten: it may vote. */
   readonly voice: () => void;
@@ -117,11 +118,11 @@ export class Births {
   }
 
   async #begin(): Promise<void> {
-    const { ids, remember, random, fail } = this.#parts;
+    const { ids, remember, mark, fail } = this.#parts;
     try {
       let own = this.#known.get(ids.nodeId);
       if (own === undefined) {
-        own = `${Math.floor(random() * 2 ** 48).toString(36)}${Math.floor(random() * 2 ** 48).toString(36)}`;
+        own = mark();
         await remember(ids.nodeId, own);
         this.#known.set(ids.nodeId, own);
       }

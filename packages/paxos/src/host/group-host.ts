@@ -9,6 +9,7 @@ import type { Message } from "../core/messages.js";
 import { coreDefaults } from "../core/options.js";
 import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
+import { BirthMarks } from "./birth-marks.js";
 import { Candidates } from "./candidates.js";
 import { Dormitory } from "./dormitory.js";
 import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
@@ -19,6 +20,7 @@ import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import type { GroupHostStats } from "./host-stats.js";
 import type { JoinOptions } from "./join-options.js";
+import { inOneMicrotask } from "./microtask.js";
 import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
@@ -97,6 +99,7 @@ export class GroupHost implements AsyncDisposable {
     this.#home = {
       settings,
       bonds: this.#bonds,
+      marks: new BirthMarks(settings.random),
       settle: (replica) => {
         this.#dormitory.settle(replica.handle);
         this.#candidates.settle(replica);
@@ -114,6 +117,7 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       postNow: () => this.#outbox.flush(),
+      soon: inOneMicrotask(),
       plan: (replica) => this.#agenda.plan(replica, replica.wakeAtMs),
       due: (replica) => {
         this.#due.add(replica);

@@ -1,5 +1,6 @@
 import type { Bonds } from "../core/bonds.js";
 import type { Message } from "../core/messages.js";
+import type { BirthMarks } from "./birth-marks.js";
 import type { HostMessage } from "./host-messages.js";
 import type { HostSettings } from "./options.js";
 import type { Pace } from "./pace.js";
@@ -21,6 +22,8 @@ export interface ReplicaHome {
   postHost(to: string, replica: Addressed, message: HostMessage): void;
   /** Sends what is gathered now, before something that takes long. */
   postNow(): void;
+  /** Of logs that are born in this life of the node. */
+  readonly marks: BirthMarks;
   /** How this node stands with the others. */
   readonly bonds: Bonds;
   /** Whether it sleeps, and under whom, may have changed. */
@@ -29,6 +32,8 @@ export interface ReplicaHome {
   know(nodes: readonly string[]): void;
   /** Has `tick` called when its `wakeAtMs` comes, at the latest. */
   plan(replica: Replica<unknown>): void;
+  /** Calls it behind everything that the log or whoever else calls back just now has to say: what that was about is told to each group once. */
+  soon(tell: () => void): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }

@@ -3,6 +3,7 @@ import type { Configuration } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import type { Press } from "../core/press.js";
 import type { StorageMemory } from "../storage/storage.js";
+import { pressMark } from "./birth-marks.js";
 import type { KeptLog } from "./trimmer.js";
 
 /** What a replica that sleeps knows beside its core. */
@@ -61,7 +62,7 @@ function pressStorage(p: Press, core: PaxosCore, memory: StorageMemory | undefin
 
 function pressBirths(p: Press, births: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const known = [...births];
-  return new Map(list(p, known.length, (at) => [p.name(known[at]?.[0] ?? ""), p.text(known[at]?.[1] ?? "")]));
+  return new Map(list(p, known.length, (at) => [p.name(known[at]?.[0] ?? ""), pressMark(p, known[at]?.[1] ?? "")]));
 }
 
 function pressKept(p: Press, { points, bytes }: KeptLog): KeptLog {

@@ -82,12 +82,14 @@ export class Replica<R> {
     this.#freshMs = parts.memory?.freshMs;
     this.#applier = new Applier(parts.groupId, machine, { ...parts.recovered, executor: parts.executor, role });
     const ids = { nodeId: home.settings.nodeId, groupId: parts.groupId };
-    this.#shipper = new Shipper(ids, parts.storage, (to, message) => {
+    const ship = (to: string, message: Message) => {
       if (!this.#failure) home.post(to, this as Replica<unknown>, message);
-    });
+    };
+    this.#shipper = new Shipper(ids, parts.storage, ship, home.settings.now);
     this.callers = new Callers(ids, home.settings, leadershipOf(core), parts.listeners);
     this.#writer = new Writer(
       storage,
+      (tell) => home.soon(tell),
       (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
       (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
     );

@@ -9,75 +9,143 @@ import { ReadAhead } from "./read-ahead.js";
 const aheadBytesMax = 4 * 1024 * 1024;
 /** A peer that has not asked for so long has what it wanted, or is gone: nothing is held for it any more. */
 const holdMs = 2000;
+/** What may be on its way to one peer, in the most that it is asked for at once: while its disk takes one piece, the next are sent, received and decoded. */
+const windowPieces = 2;
+/** Parts of the most that it is asked for at once: small enough that the last of the window is sent when the first is durable. */
+const partsPerPiece = 2;
+/** Who asks for the same again earlier than this is only slow: what he was sent is on its way, and would not come sooner if it were sent twice. */
+const resendMs = 1000;
 
 const unreadable = channel("evenkeel:paxos:unreadable");
 
-/** Reads chosen entries that memory no longer holds and sends them to who lacks them: one piece a peer at a time, it asks for the next, which has been read meanwhile. */
+/** What one peer was sent lately, and what it asked for last. */
+interface Course {
+  readonly reader: ReadAhead;
+  readonly forget: NodeJS.Timeout;
+  fromSlot: number;
+  throughSlot: number;
+  bytesMax: number;
+  sentThrough: number;
+  /** Sent, and not known to have come. */
+  onItsWay: { readonly through: number; readonly bytes: number }[];
+  /** When the first of it was sent, or anything was known to have come. */
+  movedMs: number;
+  /** Changes whenever what was sent is to be sent again. */
+  turn: number;
+  sending: Promise<void> | undefined;
+}
+
+/**
+ * Reads chosen entries that memory no longer holds and sends them to who lacks them. A peer asks for more when what it was sent is durable; so that neither its disk nor the network waits for the other,
+ * somewhat more than it asked for is on its way to it. Who asks for the same again, a while later, has not had it: it is sent again.
+ */
 export class Shipper {
   readonly #ids: { readonly nodeId: string; readonly groupId: string };
   readonly #storage: GroupStorage;
   readonly #post: (to: string, message: Message) => void;
-  readonly #under = new Map<string, Promise<void>>();
-  readonly #ahead = new Map<string, { readonly reader: ReadAhead; readonly forget: NodeJS.Timeout }>();
+  readonly #now: () => number;
+  readonly #courses = new Map<string, Course>();
 
   constructor(
     ids: { readonly nodeId: string; readonly groupId: string },
     storage: GroupStorage,
     post: (to: string, message: Message) => void,
+    now: () => number,
   ) {
+    this.#now = now;
     this.#ids = ids;
     this.#storage = storage;
     this.#post = post;
   }
 
-  ship(effect: Extract<Effect, { type: "ship" }>): void {
-    if (this.#under.has(effect.to)) return;
-    this.#under.set(
-      effect.to,
-      Promise.resolve().then(() => this.#ship(effect)),
-    );
+  ship({ to, fromSlot, throughSlot, bytesMax }: Extract<Effect, { type: "ship" }>): void {
+    const course = this.#courseOf(to);
+    const nowMs = this.#now();
+    const waits = fromSlot === course.fromSlot && course.onItsWay.length > 0 && nowMs - course.movedMs < resendMs;
+    if (!waits) {
+      course.movedMs = nowMs;
+      const moves = fromSlot > course.fromSlot && fromSlot <= course.sentThrough + 1;
+      course.onItsWay = moves ? course.onItsWay.filter(({ through }) => through >= fromSlot) : [];
+      if (!moves) {
+        course.sentThrough = fromSlot - 1;
+        course.turn++;
+      }
+    }
+    Object.assign(course, { fromSlot, throughSlot, bytesMax });
+    course.sending ??= Promise.resolve().then(() => this.#send(to, course));
   }
 
   get idle(): boolean {
-    return this.#under.size === 0 && this.#ahead.size === 0;
+    return this.#courses.size === 0;
   }
 
   /** Resolves when nothing is being read any more. */
   async settled(): Promise<void> {
-    while (this.#under.size > 0) await Promise.all(this.#under.values());
-    for (const to of [...this.#ahead.keys()]) await this.#forget(to);
+    for (const [to, course] of [...this.#courses]) await this.#forget(to, course);
   }
 
-  async #ship({ to, fromSlot, throughSlot, bytesMax }: Extract<Effect, { type: "ship" }>): Promise<void> {
+  async #send(to: string, course: Course): Promise<void> {
     try {
-      const entries = await this.#readerOf(to).take(fromSlot, throughSlot, bytesMax);
-      if (entries.length > 0) this.#post(to, { type: "learn", entries });
+      for (;;) {
+        const { turn, sentThrough, throughSlot, bytesMax } = course;
+        const bytes = course.onItsWay.reduce((sum, piece) => sum + piece.bytes, 0);
+        const full = course.onItsWay.length > 0 && bytes >= windowPieces * bytesMax;
+        if (full || sentThrough >= throughSlot || this.#courses.get(to) !== course) return;
+        const entries = await course.reader.take(sentThrough + 1, throughSlot, Math.ceil(bytesMax / partsPerPiece));
+        if (course.turn !== turn) continue;
+        const last = entries.at(-1);
+        if (last === undefined) return;
+        course.sentThrough = last.slot;
+        course.onItsWay.push({
+          through: last.slot,
+          bytes: entries.reduce((sum, { command }) => sum + command.length, 0),
+        });
+        this.#post(to, { type: "learn", entries });
+      }
     } catch (cause) {
-      void this.#forget(to);
+      const { fromSlot, throughSlot } = course;
+      this.#drop(to, course);
       // Trimmed meanwhile is no trouble of ours. Anything else is damage that the owner must hear of; voting goes on without those slots.
       const trimmed = cause instanceof PaxosError && cause.code === "ERR_PAXOS_TRIMMED";
       if (!trimmed && unreadable.hasSubscribers) unreadable.publish({ ...this.#ids, fromSlot, throughSlot, cause });
     } finally {
-      this.#under.delete(to);
+      // In this very moment: whoever asks from now on has to begin anew.
+      course.sending = undefined;
     }
   }
 
-  #readerOf(to: string): ReadAhead {
-    const known = this.#ahead.get(to);
+  #courseOf(to: string): Course {
+    const known = this.#courses.get(to);
     if (known !== undefined) {
       known.forget.refresh();
-      return known.reader;
+      return known;
     }
-    const reader = new ReadAhead(this.#storage, aheadBytesMax);
-    this.#ahead.set(to, { reader, forget: setTimeout(() => void this.#forget(to), holdMs).unref() });
-    return reader;
+    const course: Course = {
+      reader: new ReadAhead(this.#storage, aheadBytesMax),
+      forget: setTimeout(() => void this.#forget(to, course), holdMs).unref(),
+      ...{
+        fromSlot: 0,
+        throughSlot: 0,
+        bytesMax: 0,
+        sentThrough: 0,
+        onItsWay: [],
+        movedMs: 0,
+        turn: 0,
+        sending: undefined,
+      },
+    };
+    this.#courses.set(to, course);
+    return course;
   }
 
-  async #forget(to: string): Promise<void> {
-    const known = this.#ahead.get(to);
-    if (known === undefined) return;
-    clearTimeout(known.forget);
-    this.#ahead.delete(to);
-    await known.reader.settled();
+  #drop(to: string, course: Course): void {
+    clearTimeout(course.forget);
+    if (this.#courses.get(to) === course) this.#courses.delete(to);
+  }
+
+  async #forget(to: string, course: Course): Promise<void> {
+    this.#drop(to, course);
+    await course.sending;
+    await course.reader.settled();
   }
 }

@@ -51,7 +51,7 @@ export class Upkeep<R> {
   constructor(parts: UpkeepParts<R>) {
     this.#parts = parts;
     const { ids, home, role, core, storage, writer, machine, applier, post, step, fail } = parts;
-    const { now, random, logKeptBytesMax } = home.settings;
+    const { now, logKeptBytesMax } = home.settings;
     const failed = (what: string) => (cause: unknown) => fail(asFailure("ERR_PAXOS_STORAGE", ids.groupId, what, cause));
     this.#births = new Births({
       ids,
@@ -60,7 +60,7 @@ export class Upkeep<R> {
       remember: (node, birth) => writer.during(storage.remember(node, birth)),
       blank: () => core.promised.round === 0,
       members: () => nodesOf(core.configuration),
-      random,
+      mark: () => home.marks.next(),
       post,
       voice: () => step({ type: "voice", nowMs: now() }),
       fail: failed("its log failed"),

@@ -40,6 +40,11 @@ export interface GroupStorage {
    */
   write(write: PersistWrite): Promise<void>;
   /**
+   * `write` without a promise, which is felt where thousands of groups write: calls `done` when the write is durable, else `failed`; once, in the order of the calls, not within this call, and neither
+   * throws. Need not be there.
+   */
+  writeThen?(write: PersistWrite, done: () => void, failed: (cause: unknown) => void): void;
+  /**
    * Entries from slot `from`, contiguous, at most through `through`, as many as fit into `bytesMax` of commands but at least one.
    * Asked only for chosen slots.
    * @throws PaxosError ERR_PAXOS_TRIMMED when `from` is no longer there

@@ -4,6 +4,14 @@ import type { UncertainTailLike } from "./doubts.js";
 export interface WalStreamLike {
   /** Durable and atomic when it resolves, with the sequence of the last record; records are copied before it returns. */
   append(records: readonly Uint8Array[]): Promise<number>;
+  /**
+   * The same without a promise, in the order of the calls, from a turn of its own. Returns why nothing was written; then neither is called. May be left out.
+   */
+  appendThen?(
+    records: readonly Uint8Array[],
+    done: (sequence: number) => void,
+    failed: (cause: unknown) => void,
+  ): Error | undefined;
   read(range?: { from?: number; to?: number }): AsyncIterable<{ readonly sequence: number; readonly data: Uint8Array }>;
   truncateBefore(sequence: number): Promise<unknown>;
   readonly firstSequence: number;

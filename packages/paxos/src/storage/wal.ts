@@ -2,11 +2,12 @@ import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
 import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
+import { Appends } from "./appends.js";
 import { ConfigurationLog } from "./configuration-log.js";
 import { Doubts } from "./doubts.js";
 import { Gate } from "./gate.js";
 import { trimmed } from "./memory.js";
-import { decodeRecord, encodeRecord, type LogRecord, lendRecord } from "./record.js";
+import { decodeRecord, type LogRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
 import { splitWrite } from "./split-write.js";
 import type { GroupStorage, LoadedState, StorageMemory } from "./storage.js";
@@ -38,7 +39,7 @@ const packedPointsMax = 64;
 class WalGroup implements GroupStorage {
   readonly #stream: WalStreamLike;
   readonly #groupId: string;
-  readonly #gate: Gate;
+  readonly #appends: Appends;
   #index = new SlotIndex();
   #promised: Ballot = BALLOT_ZERO;
   #accepted: Ballot = BALLOT_ZERO;
@@ -48,7 +49,6 @@ class WalGroup implements GroupStorage {
   #lastSlot = 0;
   /** Last slot that the index knows, so that `read` need not wait for writes that do not concern it. */
   #indexedThrough = 0;
-  #pending: Promise<unknown> = Promise.resolve();
   #installing: Position | undefined;
   #births: ReadonlyMap<string, string> = new Map();
   readonly #configurations = new ConfigurationLog();
@@ -59,7 +59,12 @@ class WalGroup implements GroupStorage {
     this.#doubts = doubts;
     this.#stream = stream;
     this.#groupId = groupId;
-    this.#gate = gate;
+    this.#appends = new Appends({
+      stream,
+      gate,
+      place: (record, sequence, bytes) => this.#place(record, sequence, bytes),
+      failure: (cause) => this.#failed(cause),
+    });
   }
 
   get trimmedThrough(): number {
@@ -152,12 +157,15 @@ class WalGroup implements GroupStorage {
   }
 
   write(write: PersistWrite): Promise<void> {
-    if (write.reset) return this.#beginAnew(write, write.reset);
+    return new Promise((resolve, reject) => this.writeThen(write, resolve, reject));
+  }
+
+  writeThen(write: PersistWrite, done: () => void, failed: (cause: unknown) => void): void {
     try {
-      // Nobody looks at what it resolves to, and each further promise is felt where ten thousand groups write.
-      return this.#append(splitWrite(write)) as Promise<unknown> as Promise<void>;
+      if (write.reset) this.#beginAnew(write, write.reset).then(done, failed);
+      else this.#appendThen(splitWrite(write), done, failed);
     } catch (cause) {
-      return Promise.reject(cause);
+      queueMicrotask(() => failed(cause));
     }
   }
 
@@ -205,7 +213,7 @@ class WalGroup implements GroupStorage {
     if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
     const last = Math.min(through, this.#lastSlot);
     // Whoever asked for the write sees its failure.
-    if (last > this.#indexedThrough) await this.#pending.catch(() => {});
+    while (last > this.#indexedThrough && (await this.#appends.another()));
     const entries: Entry[] = [];
     let bytes = 0;
     const start = this.#index.seek(from) ?? this.#stream.firstSequence;
@@ -275,52 +283,12 @@ class WalGroup implements GroupStorage {
 
   /** Resolves to the sequence of the last record. */
   #append(records: readonly LogRecord[]): Promise<number> {
-    if (records.length === 1) return this.#appendOne(records[0] as LogRecord);
-    const encoded: Uint8Array[] = [];
-    let bytes = 0;
-    for (const record of records) {
-      const data = encodeRecord(record);
-      encoded.push(data);
-      bytes += data.length;
-    }
-    for (const record of records) this.#note(record, "a write");
-    const appended = this.#gate
-      .pass(bytes, () => this.#stream.append(encoded))
-      .then(
-        (lastSequence) => {
-          let sequence = lastSequence - records.length;
-          for (const [index, record] of records.entries()) {
-            this.#place(record, ++sequence, (encoded[index] as Uint8Array).length);
-          }
-          return lastSequence;
-        },
-        (cause: unknown) => {
-          throw this.#failed(cause);
-        },
-      );
-    this.#pending = appended;
-    return appended;
+    return new Promise((resolve, reject) => this.#appendThen(records, resolve, reject));
   }
 
-  /** What nearly every write is. The log copies what it is given; so does this only where it has to wait. */
-  #appendOne(record: LogRecord): Promise<number> {
-    const lent = lendRecord(record);
-    const bytes = lent.length;
-    const data = this.#gate.isOpen(bytes) ? lent : new Uint8Array(lent);
-    this.#note(record, "a write");
-    const appended = this.#gate
-      .pass(bytes, () => this.#stream.append([data]))
-      .then(
-        (sequence) => {
-          this.#place(record, sequence, bytes);
-          return sequence;
-        },
-        (cause: unknown) => {
-          throw this.#failed(cause);
-        },
-      );
-    this.#pending = appended;
-    return appended;
+  #appendThen(records: readonly LogRecord[], done: (sequence: number) => void, failed: (cause: unknown) => void): void {
+    for (const record of records) this.#note(record, "a write");
+    this.#appends.append(records, done, failed);
   }
 
   /** What a record means for the small state. Called in the order of the stream. */

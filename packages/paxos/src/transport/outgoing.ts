@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { PaxosError } from "../core/errors.js";
-import { encodeFrame, FrameReader, frameHeader, frameHeaderBytes, writeFrame } from "./frame.js";
+import { encodeFrame, FrameReader, frameHeader, frameHeaderBytes, sharedFrame, writeFrame } from "./frame.js";
 import {
   decodeChallenge,
   encodeHello,
@@ -38,6 +38,8 @@ export interface OutgoingSettings {
 
 /** From this size on a message is handed to the socket as it is, not put together with others. */
 const copiedMax = 8 * 1024;
+
+const now = Promise.resolve();
 
 /** Written to the socket at most this far ahead of what the kernel takes; the rest waits where it can still be dropped. */
 const bytesInSocketMax = 1024 * 1024;
@@ -90,11 +92,13 @@ export class Outgoing {
     this.queue.push(payload);
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    queueMicrotask(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+    void now.then(this.#flushDue);
   }
+
+  readonly #flushDue = (): void => {
+    this.#flushScheduled = false;
+    this.#flush();
+  };
 
   /** Called a few times for each stall timeout. */
   tick(): void {
@@ -135,6 +139,8 @@ export class Outgoing {
         socket.write(frameHeader(first, kinds.message));
         socket.write(first);
         socket.uncork();
+      } else if (payloads.length === 1) {
+        socket.write(sharedFrame(first, kinds.message));
       } else {
         const out = Buffer.allocUnsafe(written);
         let at = 0;

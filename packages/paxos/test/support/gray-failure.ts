@@ -10,7 +10,9 @@ const names = ["a1", "b1", "c1"];
  * that brings about an election, or keeps the leader from serving. Returns what kind of failure it was.
  */
 export function runGrayFailure(seed: number): string {
-  const { world, random, tally, first } = begun(seed);
+  const { world, random, tally, first, idle } = begun(seed);
+  // Some sleep already when the link fails.
+  if (idle && world.random.fork("rest").chance(0.5)) world.run({ untilMs: world.now + 600 });
   const { reigns } = tally.counts;
 
   const [from, to] = random.shuffle(names) as [string, string, string];
@@ -43,13 +45,19 @@ export function runGrayFailure(seed: number): string {
     if (flapping) world.timer(random.between(10, 800), toggle);
   };
   toggle();
+  // A group of which nothing is asked sleeps, through that or not; then it is asked.
+  const idleMs = idle ? 2000 : 0;
+  if (idle) world.run({ untilMs: world.now + idleMs });
+  const slept = tally.counts["leaders fell asleep"] !== undefined;
   const answered = writes(world, () => first);
-  world.run({ untilMs: world.now + 4000 });
-  const what = `${kind}, ${bothWays ? "both ways" : "one way"}, ${flapping ? "flapping" : "for good"}`;
+  world.run({ untilMs: world.now + 4000 - idleMs });
+  const what = `${kind}, ${bothWays ? "both ways" : "one way"}, ${flapping ? "flapping" : "for good"}${idle ? ", idle at first" : ""}`;
   if (tally.counts.reigns !== reigns) throw new Violation(`an election: link ${from} -> ${to} ${what}`);
   if (first.core?.leading !== true) throw new Violation(`the leader gave up: link ${from} -> ${to} ${what}`);
-  if (answered() <= 190) throw new Violation(`${answered()} writes of 200 answered: link ${from} -> ${to} ${what}`);
-  return what;
+  const asked = (4000 - idleMs) / 20;
+  if (answered() <= asked - 10)
+    throw new Violation(`${answered()} writes of ${asked} answered: link ${from} -> ${to} ${what}`);
+  return slept ? `${what}, asleep` : what;
 }
 
 /**
@@ -96,16 +104,24 @@ function begun(seed: number) {
   const random = world.random.fork("gray");
   const tally = new Tally();
   const observer = new Observer(names);
+  const idle = world.random.fork("idle").chance(0.4);
   const replicas = names.map((name) => {
     const options = { members: names };
-    return new SimReplica({ node: world.node(name), random: random.fork(name), options, observer, tally });
+    return new SimReplica({
+      node: world.node(name),
+      random: random.fork(name),
+      options,
+      observer,
+      tally,
+      bonded: idle,
+    });
   });
   for (const replica of replicas) replica.start();
   const leader = () => replicas.find((replica) => replica.core?.ready === true);
   world.run({ untilMs: 2000, until: () => leader() !== undefined });
   const first = leader();
   if (first === undefined) throw new Violation("nobody leads within 2 s");
-  return { world, random, tally, replicas, first };
+  return { world, random, tally, replicas, first, idle };
 }
 
 /** Asks for a write each 20 ms; returns how many were answered. */

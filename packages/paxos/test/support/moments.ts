@@ -57,7 +57,7 @@ export class Moments {
     const did = (action: string) => tally.add(`during ${what}: ${action}`);
     const rest = replicas.filter((replica) => replica !== leader).map(({ name }) => name);
     const others = replicas.filter((replica) => replica !== leader && replica.node.up);
-    switch (random.int(9)) {
+    switch (random.int(10)) {
       case 0:
         did("leader crashes");
         return nemesis.crash(leader, random.pick([1, 50, 400]));
@@ -86,7 +86,21 @@ export class Moments {
       case 6:
         did("leader asked for another change, or the same again");
         return this.#parts.operator?.ask(leader);
-      case 7:
+      case 7: {
+        const { disk } = (random.chance(0.5) ? leader : victim).node;
+        const full = random.chance(0.5);
+        did(full ? "a disk is full" : "a disk stands still");
+        if (full) disk.setFaults({ capacityBytes: disk.usedBytes() + 64 * random.int(3) });
+        else disk.setFaults({ syncMs: [350, 900] });
+        this.#parts.world.timer(random.pick([50, 500]), () => {
+          if (this.stopped) return;
+          disk.setFaults(
+            full ? { capacityBytes: Number.POSITIVE_INFINITY } : { syncMs: [0.1, nemesis.weather.syncMaxMs] },
+          );
+        });
+        return;
+      }
+      case 8:
         did("leader suspended");
         return leader.node.pause(random.pick([50, 400]));
       default:

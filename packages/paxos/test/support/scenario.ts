@@ -75,7 +75,7 @@ export function runScenario({
   const options = {
     members: names,
     leaseReads,
-    ...(aimed && aims.chance(0.5) ? { electionJitterMs: 5 } : {}),
+    ...(aimed && aims.chance(0.5) ? { electionJitterMs: 5, diskStallMs: 300 } : {}),
     // Small bounds in half of the worlds, so that windows fill, queues reject and logs leave memory.
     ...(small
       ? { pipelineSlotsMax: 6, pipelineBytesMax: 2000, commandBytesMax: 200, queueMax: 3, messageBytesMax: 200 }

@@ -93,6 +93,7 @@ export class SimStorage {
   #durable = new Folded();
   #durableCount = 0;
   readonly #forgotten = new Set<SimWrite>();
+  #full = false;
 
   constructor(node: SimNode<Uint8Array>) {
     this.#node = node;
@@ -101,6 +102,7 @@ export class SimStorage {
 
   /** Recovery: whatever a crash has left, less the newest `forgotten` records (an older copy of the disk). */
   load(forgotten = 0): PersistedState {
+    this.#full = false;
     const found = this.#journal.records();
     for (const record of found.slice(found.length - Math.min(forgotten, found.length))) this.#forgotten.add(record);
     this.written = new Folded();
@@ -130,7 +132,15 @@ export class SimStorage {
 
   append(write: SimWrite, done: (error: unknown) => void): void {
     this.written.apply(write);
+    const { disk } = this.#node;
+    if (this.#full) {
+      // A log that has refused a write takes no more of them.
+      disk.later(disk.faults.writeMs, () => done(new Error("refused after a full disk")));
+      return;
+    }
+    const usedBytes = disk.usedBytes();
     this.#journal.append(write, done, { sizeBytes: 64 });
+    this.#full = disk.usedBytes() === usedBytes;
   }
 
   get durable(): Folded {

@@ -17,6 +17,8 @@ const moments = [
   "leader cut off, its clock as slow and the others' as fast as is allowed",
   "leader asked for another change, or the same again",
   "leader suspended",
+  "a disk is full",
+  "a disk stands still",
   "a clock jumps",
 ];
 

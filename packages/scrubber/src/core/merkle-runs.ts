@@ -12,6 +12,12 @@ export interface Run {
 /** What comes behind the last run's end. */
 export type Tail = Omit<Run, "key">;
 
+/** A run without a sum, and where it begins. */
+export interface UnknownRun {
+  readonly run: Run;
+  readonly start: Uint8Array;
+}
+
 export interface Sum {
   readonly lanes: Lanes;
   keys: number;

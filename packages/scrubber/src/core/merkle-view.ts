@@ -1,6 +1,6 @@
 import { compareBytes, NO_BYTES, successor } from "./bytes.js";
 import { digestOf, type RunSum } from "./digest.js";
-import { addTo, measure, type Run, replace, type Sum, type Tail } from "./merkle-runs.js";
+import { addTo, measure, type Run, replace, type Sum, type Tail, type UnknownRun } from "./merkle-runs.js";
 import type { RunReader } from "./run-reader.js";
 import type { SortedTree } from "./sorted-tree.js";
 import type { Digest, Entry, KeptDigests, KeyRange, SplitOptions } from "./source.js";
@@ -16,6 +16,8 @@ export interface MerkleViewOptions {
 export interface Learned {
   readonly runs: SortedTree<Run, Sum>;
   readonly tail: Tail;
+  /** All runs of `runs` without a sum, and others that are there no more. */
+  readonly touched: readonly Run[];
 }
 
 export interface LearnedRun {
@@ -25,14 +27,10 @@ export interface LearnedRun {
   readonly behind: Tail | undefined;
 }
 
-interface UnknownRun {
-  readonly run: Run;
-  readonly start: Uint8Array;
-}
-
 interface ViewParts {
   readonly runs: SortedTree<Run, Sum>;
   tail: Tail;
+  touched: readonly Run[];
   readonly epoch: number;
   readonly reader: RunReader;
   readonly entries: MerkleViewOptions["entries"];
@@ -184,15 +182,12 @@ export class MerkleView implements KeptDigests {
   /** Reads the runs of the range whose sums are not known. */
   async #learn({ from, to }: KeyRange): Promise<void> {
     const { epoch } = this.#parts;
-    // One after another, each put back where it was found while its place in the tree is at hand.
-    for (let next = this.#firstUnknown(from, to); next !== undefined; ) {
-      const { run, start } = next;
+    for (const { run, start } of this.#unknown(from, to)) {
       const reading = this.#parts.reader.readRuns({ from: start, to: successor(run.key) });
       const { found, rest } = reading instanceof Promise ? await reading : reading;
       // The end of a run that was not written to still ends one, unless what lies there has rotted; then its sum says so.
       if (rest.keys > 0 || found.length === 0) found.push({ key: run.key, sum: rest, epoch });
       this.#adopt(run, found);
-      next = this.#firstUnknown(successor(run.key), to);
     }
     const behind = this.#behindRuns();
     if (this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, behind) <= 0)) return;
@@ -204,7 +199,7 @@ export class MerkleView implements KeptDigests {
     const { runs } = this.#parts;
     const tailKnown =
       this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, this.#behindRuns()) <= 0);
-    if (tailKnown && this.#unknown(from, to).length === 0) return this.#parts.reader.read({ from, to });
+    if (tailKnown && this.#isKnown(from, to)) return this.#parts.reader.read({ from, to });
     const { found, rest } = await this.#parts.reader.readRuns({ from, to });
     const total = measure.empty();
     addTo(total, rest);
@@ -218,7 +213,7 @@ export class MerkleView implements KeptDigests {
     const whole = aligned ? found : found.slice(1);
     const starts = aligned ? from : found[0] === undefined ? undefined : successor(found[0].key);
     if (starts === undefined) return total;
-    for (const { run, start: begin } of this.#unknown(from, to)) {
+    for (const { run, start: begin } of [...this.#unknown(from, to)]) {
       if (compareBytes(begin, starts) < 0) continue;
       const inside = whole.filter(({ key }) => compareBytes(key, begin) >= 0 && compareBytes(key, run.key) <= 0);
       const last = inside.at(-1);
@@ -232,24 +227,24 @@ export class MerkleView implements KeptDigests {
     return total;
   }
 
-  #firstUnknown(from: Uint8Array, to: Uint8Array | undefined): UnknownRun | undefined {
-    return this.#unknown(from, to, 1)[0];
+  #isKnown(from: Uint8Array, to: Uint8Array | undefined): boolean {
+    return this.#unknown(from, to).next().done === true;
   }
 
-  #unknown(from: Uint8Array, to: Uint8Array | undefined, most = Number.POSITIVE_INFINITY): UnknownRun[] {
-    const unknown: UnknownRun[] = [];
-    this.#parts.runs.peek().walk(
-      from,
-      to,
-      measure,
-      (sum) => sum.unknown === 0,
-      (run, before) => {
-        if (run.sum !== undefined) return false;
-        unknown.push({ run, start: before === undefined ? NO_BYTES : successor(before) });
-        return unknown.length >= most;
-      },
-    );
-    return unknown;
+  /**
+   * The runs of the range whose sums are not known, in order; each may be replaced while its turn is. They are looked up by their keys, because to find them in the tree is to look at
+   * everything that lies beside the way to them.
+   */
+  *#unknown(from: Uint8Array, to: Uint8Array | undefined): Generator<UnknownRun, void, undefined> {
+    const { runs } = this.#parts;
+    const inRange = ({ key }: Run) => compareBytes(key, from) >= 0 && (to === undefined || compareBytes(key, to) < 0);
+    const due = this.#parts.touched.filter(inRange).sort((a, b) => compareBytes(a.key, b.key));
+    for (const run of due) {
+      const found = runs.peek().locate(run.key);
+      if (found?.item !== run) continue;
+      const { before } = found;
+      yield { run, start: before === undefined ? NO_BYTES : successor(before) };
+    }
   }
 
   #behindRuns(): Uint8Array {
@@ -273,7 +268,10 @@ export class MerkleView implements KeptDigests {
   /** Gives the index what was learned since the last time. */
   #tell(): void {
     const learned = this.#learned.splice(0);
-    if (learned.length > 0) this.#parts.adopt(this.#parts, learned);
+    if (learned.length === 0) return;
+    const known = new Set<unknown>(learned.map(({ run }) => run));
+    this.#parts.touched = this.#parts.touched.filter((run) => !known.has(run));
+    this.#parts.adopt(this.#parts, learned);
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {

@@ -5,6 +5,8 @@ import { type Learned, type LearnedRun, MerkleView, type MerkleViewOptions } fro
 import { RunReader } from "./run-reader.js";
 import { SortedTree } from "./sorted-tree.js";
 
+const TOUCHED_MIN = 1024;
+
 /**
  * A Merkle tree over the runs of a replica's entries, kept along with its writes: it knows the sum of every run that was not written to
  * since it was last looked at, in about 300 bytes for 4 KiB of data.
@@ -22,6 +24,9 @@ export class MerkleIndex {
   #epoch = 0;
   /** Changes whenever the index does. */
   #touches = 0;
+  /** Every run without a sum, and some that are there no more. */
+  #touched: Run[] = [];
+  #touchedMax = TOUCHED_MIN;
 
   constructor(createHash: CreateHash) {
     this.#createHash = createHash;
@@ -38,18 +43,24 @@ export class MerkleIndex {
     }
     const unknown = { sum: undefined, epoch: this.#epoch };
     if (run === undefined) this.#tail = unknown;
-    else if (run.sum !== undefined || run.epoch !== this.#epoch) this.#runs.set({ key: run.key, ...unknown });
+    else if (run.sum !== undefined || run.epoch !== this.#epoch) {
+      const touched = { key: run.key, ...unknown };
+      this.#runs.set(touched);
+      this.#touched.push(touched);
+    }
   }
 
   /** The index as it is now, over the entries as they are now. */
   view({ entries, pause }: MerkleViewOptions): MerkleView {
     this.#epoch++;
+    this.#sweep();
     let touches = this.#touches;
-    const adopt = ({ runs, tail }: Learned, learned: readonly LearnedRun[]): void => {
+    const adopt = ({ runs, tail, touched }: Learned, learned: readonly LearnedRun[]): void => {
       if (touches === this.#touches) {
         // Nothing was written in the meantime, and no other view was ahead: the view's tree is the index's, sums and all.
         this.#runs = runs.fork();
         this.#tail = tail;
+        this.#touched = [...touched];
         touches = ++this.#touches;
         return;
       }
@@ -58,6 +69,7 @@ export class MerkleIndex {
     return new MerkleView({
       runs: this.#runs.fork(),
       tail: this.#tail,
+      touched: [...this.#touched],
       epoch: this.#epoch,
       reader: new RunReader({
         createHash: this.#createHash,
@@ -79,6 +91,14 @@ export class MerkleIndex {
     const view = this.view(options);
     await view.digests([{ from: NO_BYTES, to: undefined }]);
     return view.bytesRead;
+  }
+
+  /** Forgets those that are there no more, once they may be as many as the others. */
+  #sweep(): void {
+    if (this.#touched.length <= this.#touchedMax) return;
+    const runs = this.#runs.peek();
+    this.#touched = this.#touched.filter((run) => runs.get(run.key) === run);
+    this.#touchedMax = Math.max(TOUCHED_MIN, 2 * this.#touched.length);
   }
 
   /** What a view learned of one run, if that is still as the view saw it. */

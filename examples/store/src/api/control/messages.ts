@@ -23,6 +23,8 @@ export const controlMessages = {
   backupNotFound: (arn: string) => `Backup not found: ${arn}`,
   tooManyBackups: (most: number) => `Too many backups: this store keeps at most ${most}`,
   tooManyTags: "Too many tags: a table has at most 50",
+  /** This store's own words: the service has one source too, and what it says of none or two is not written down. */
+  restoreSourceChoice: "Exactly one source must be specified, by SourceTableName or SourceTableArn",
   restoredIndexDiffers: (name: string) =>
     `One or more parameter values were invalid: Index to be restored is not one of the source table, or differs from it: ${name}`,
 } as const;

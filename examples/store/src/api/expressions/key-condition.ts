@@ -16,8 +16,9 @@ const MIRRORED = { "=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" } as con
 export function keyConditionOf(condition: Condition, schema: KeySchema): KeyCondition {
   const conditions = new Map<string, SortCondition>();
   collect(condition, conditions);
-  if (conditions.size > 2) throw validationError(messages.keyConditionCount);
   const { partition, sort } = schema;
+  if (conditions.size > 2)
+    throw validationError(messages.keyConditionsTooMany(conditions.size, sort === undefined ? 1 : 2));
   if (sort === undefined && conditions.size > 1) throw validationError(messages.keyConditionUnsupported);
   const ofPartition = conditions.get(partition.name);
   if (ofPartition === undefined) throw validationError(messages.keyConditionMissed(partition.name));

@@ -24,10 +24,10 @@ export class Parser extends TokenCursor<Token> {
   #operators = 0;
 
   /** @throws ExpressionError for an empty or oversized expression */
-  constructor(expression: string, placeholders: Placeholders) {
+  constructor(expression: string, placeholders: Placeholders, tooLong = messages.expressionTooLong) {
     if (expression === "") throw new ExpressionError(messages.expressionEmpty);
     const size = utf8Bytes(expression);
-    if (size > EXPRESSION_BYTES_MAX) throw new ExpressionError(messages.expressionTooLong(size));
+    if (size > EXPRESSION_BYTES_MAX) throw new ExpressionError(tooLong(size));
     super(tokenize(expression));
     this.#expression = expression;
     this.#placeholders = placeholders;

@@ -85,7 +85,7 @@ function checkValues(values: Item): void {
       checkValue(values[name]);
     } catch (error) {
       if (!(error instanceof ApiError) || error.type !== "ValidationException") throw error;
-      throw validationError(messages.valueValue(error.message, name));
+      throw validationError(messages.valueValue(error.message, name), error.newer ?? error.message);
     }
   }
 }

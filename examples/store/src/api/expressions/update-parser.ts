@@ -29,7 +29,7 @@ const FUNCTIONS_OF_CONDITIONS: ReadonlySet<string> = new Set([
 
 /** @throws ExpressionError */
 export function parseUpdate(expression: string, placeholders: Placeholders): UpdateAction[] {
-  const p = new Parser(expression, placeholders);
+  const p = new Parser(expression, placeholders, () => messages.updateTooLong);
   const actions: UpdateAction[] = [];
   const seen = new Set<Section>();
   do {

@@ -1,7 +1,7 @@
 /** What the operations on backups take. */
 import { type RestoreOverrides, restoreOverrides } from "../restores.js";
 import type { Shape, StructureShape } from "./shapes.js";
-import { tableName } from "./table-parts.js";
+import { optionalTableName, tableName } from "./table-parts.js";
 
 const backupArn: Shape = { type: "string", required: true, lengthMin: 37, lengthMax: 1024 };
 
@@ -51,7 +51,7 @@ export const listBackups: StructureShape = {
   type: "structure",
   name: "ListBackupsInput",
   members: {
-    TableName: { type: "table-name" },
+    TableName: optionalTableName,
     Limit: { type: "integer", wire: "Integer", min: 1, max: LIST_BACKUPS_MAX },
     ExclusiveStartBackupArn: { type: "string", lengthMin: 37, lengthMax: 1024 },
     TimeRangeLowerBound: { type: "timestamp" },

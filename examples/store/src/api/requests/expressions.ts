@@ -37,7 +37,10 @@ export function parseExpressions(request: ExpressionParameters, takesValues: rea
     if (names !== undefined) throw validationError(messages.namesWithoutExpression);
     if (values === undefined) return legacyExpressions(request);
   }
-  if (!withValues && values !== undefined) throw validationError(messages.valuesWithoutExpression(takesValues));
+  if (!withValues && values !== undefined) {
+    const newer = takesValues.includes("ConditionExpression") ? messages.valuesWithoutExpressionNewer : undefined;
+    throw validationError(messages.valuesWithoutExpression(takesValues), newer);
+  }
   const placeholders = new Placeholders(names, values);
   const parse = <T>(
     parameter: Parameter,

@@ -3,7 +3,7 @@ import type { LegacyParameters } from "../legacy/parameters.js";
 import type { Item, ReturnValues } from "../model.js";
 import { attributesToGet, attributeUpdates, conditionalOperator, conditionMap, expected } from "./legacy.js";
 import type { Shape, StructureShape } from "./shapes.js";
-import { tableName } from "./table-parts.js";
+import { tableOfItems } from "./table-parts.js";
 
 export type CapacityDetail = "INDEXES" | "TOTAL" | "NONE";
 
@@ -31,10 +31,17 @@ const names: Shape = { type: "map", of: { type: "string" } };
 const values: Shape = { type: "item" };
 const capacityDetail: Shape = { type: "string", oneOf: ["INDEXES", "TOTAL", "NONE"] };
 
+const returnValues = {
+  type: "string",
+  oneOf: ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"],
+  newer: { oneOf: ["ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATE_NEW", "NONE"] },
+} as const satisfies Shape;
+
 const ofWrites: Readonly<Record<string, Shape>> = {
-  ReturnValues: { type: "string", oneOf: ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"] },
-  ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
   ReturnConsumedCapacity: capacityDetail,
+  TableName: { ...tableOfItems, newer: { alone: true } },
+  ReturnValues: returnValues,
+  ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
   ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
   ConditionExpression: expression,
   ExpressionAttributeNames: names,
@@ -50,7 +57,7 @@ export interface PutItemRequest extends WriteRequest {
 export const putItem: StructureShape = {
   type: "structure",
   name: "PutItemInput",
-  members: { TableName: tableName, Item: key, ...ofWrites },
+  members: { ...ofWrites, Item: key },
 };
 
 export interface DeleteItemRequest extends WriteRequest {
@@ -60,7 +67,7 @@ export interface DeleteItemRequest extends WriteRequest {
 export const deleteItem: StructureShape = {
   type: "structure",
   name: "DeleteItemInput",
-  members: { TableName: tableName, Key: key, ...ofWrites },
+  members: { ...ofWrites, Key: key },
 };
 
 export interface UpdateItemRequest extends WriteRequest {
@@ -71,9 +78,10 @@ export const updateItem: StructureShape = {
   type: "structure",
   name: "UpdateItemInput",
   members: {
-    TableName: tableName,
-    Key: key,
     ...ofWrites,
+    // The only one whose return values are told before everything else.
+    ReturnValues: { ...returnValues, newer: { ...returnValues.newer, alone: true } },
+    Key: key,
     UpdateExpression: expression,
     AttributeUpdates: attributeUpdates,
   },
@@ -90,7 +98,7 @@ export const getItem: StructureShape = {
   type: "structure",
   name: "GetItemInput",
   members: {
-    TableName: tableName,
+    TableName: tableOfItems,
     Key: key,
     ConsistentRead: { type: "boolean" },
     ReturnConsumedCapacity: capacityDetail,
@@ -113,7 +121,7 @@ interface PageRequestParameters extends ExpressionParameters {
 }
 
 const ofPages: Readonly<Record<string, Shape>> = {
-  TableName: tableName,
+  TableName: tableOfItems,
   IndexName: { type: "string", pattern: /^[a-zA-Z0-9_.-]+$/, lengthMin: 3, lengthMax: 255 },
   ConsistentRead: { type: "boolean" },
   ExclusiveStartKey: { type: "item" },
@@ -140,6 +148,7 @@ export const query: StructureShape = {
   name: "QueryInput",
   members: {
     ...ofPages,
+    Limit: { type: "integer", wire: "Integer", min: 1, newer: {} },
     KeyConditionExpression: expression,
     ScanIndexForward: { type: "boolean" },
     KeyConditions: conditionMap,
@@ -185,6 +194,7 @@ export const batchWriteItem: StructureShape = {
     RequestItems: {
       type: "map",
       required: true,
+      newer: {},
       lengthMin: 1,
       lengthMax: BATCH_WRITES_MAX,
       keys: "table-names",
@@ -228,6 +238,7 @@ export const batchGetItem: StructureShape = {
     RequestItems: {
       type: "map",
       required: true,
+      newer: {},
       lengthMin: 1,
       lengthMax: BATCH_KEYS_MAX,
       keys: "table-names",

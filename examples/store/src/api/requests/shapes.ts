@@ -10,6 +10,11 @@ import { boolean, conversion, malformed, string } from "../value-check.js";
 interface Common {
   /** Missing or null is an error. */
   readonly required?: true;
+  /**
+   * Its lower bound and its enumeration are checked by what the service has renewed, and told in other words (with the enumeration's own
+   * mistake). `alone`: before all others, which are not told then.
+   */
+  readonly newer?: { readonly alone?: true; readonly oneOf?: readonly string[] };
 }
 
 interface Lengths {
@@ -19,9 +24,13 @@ interface Lengths {
 
 export type Shape = Common &
   (
-    | (Lengths & { readonly type: "string"; readonly pattern?: RegExp; readonly oneOf?: readonly string[] })
-    /** A table's name, with checks (and texts) of its own that come before all others. */
-    | { readonly type: "table-name" }
+    | (Lengths & {
+        readonly type: "string";
+        readonly pattern?: RegExp;
+        readonly oneOf?: readonly string[];
+        /** A table, which may be called by its ARN as well, of whatever region and account: there is one of each here. */
+        readonly table?: true;
+      })
     | { readonly type: "integer"; readonly wire: "Integer" | "Long"; readonly min?: number; readonly max?: number }
     | { readonly type: "timestamp" }
     | { readonly type: "boolean" }
@@ -62,19 +71,49 @@ const FAILURES_MAX = 10;
  */
 export function checkRequest(shape: StructureShape, request: unknown): Record<string, unknown> {
   const members = deserialize(shape, request) as Record<string, unknown>;
-  checkTableNames(shape, members);
-  const failures: string[] = [];
-  checkMembers(shape, members, "", failures);
-  if (failures.length > 0) throw validationError(messages.constraints(failures.slice(0, FAILURES_MAX)));
+  checkAlone(shape, members);
+  if (!keepsLimits(shape, members)) {
+    const failures: string[] = [];
+    checkMembers(shape, members, "", failures);
+    throw validationError(messages.constraints(failures.slice(0, FAILURES_MAX)));
+  }
   checkSupported(shape, members);
   return members;
+}
+
+/** What of a shape's members is to be looked at though a request may not have it: a few of the twenty that a shape has. Worked out once. */
+interface Outline {
+  readonly alone: readonly string[];
+  readonly required: readonly string[];
+}
+
+const outlines = new WeakMap<StructureShape, Outline>();
+
+function outlineOf(shape: StructureShape): Outline {
+  const known = outlines.get(shape);
+  if (known !== undefined) return known;
+  const all = Object.entries(shape.members);
+  const outline = {
+    alone: all.flatMap(([name, { newer }]) => (newer?.alone ? [name] : [])),
+    required: all.flatMap(([name, { required }]) => (required ? [name] : [])),
+  };
+  outlines.set(shape, outline);
+  return outline;
+}
+
+/** Nearly all requests do. Of one that does not the failures are told in the order of its shape, not of what was sent. */
+function keepsLimits(shape: StructureShape, members: Record<string, unknown>): boolean {
+  for (const name of outlineOf(shape).required) if (members[name] === undefined) return false;
+  const failures: string[] = [];
+  for (const name in members) check(shape.members[name] as Shape, members[name], name, failures);
+  // What has been renewed is told in other words, and no less of it: who keeps these limits keeps those.
+  return failures.length === 0;
 }
 
 function deserialize(shape: Shape, value: unknown): unknown {
   switch (shape.type) {
     case "string":
-    case "table-name":
-      return string(value);
+      return shape.table === undefined ? string(value) : nameWithin(string(value));
     case "boolean":
       return boolean(value);
     case "timestamp":
@@ -111,6 +150,12 @@ function deserialize(shape: Shape, value: unknown): unknown {
   }
 }
 
+const TABLE_ARN = /^arn:[^:]+:dynamodb:[^:]*:\d*:table\/([a-zA-Z0-9_.-]+)$/;
+
+function nameWithin(nameOrArn: string): string {
+  return TABLE_ARN.exec(nameOrArn)?.[1] ?? nameOrArn;
+}
+
 function array(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
   throw malformed(typeof value === "object" ? messages.startOfStructure : messages.unexpectedFieldType);
@@ -122,23 +167,40 @@ function object(value: unknown, type: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function checkTableNames(shape: StructureShape, members: Record<string, unknown>): void {
-  for (const name in shape.members) {
+function checkAlone(shape: StructureShape, members: Record<string, unknown>): void {
+  for (const name of outlineOf(shape).alone) {
+    if (members[name] === undefined) continue;
     const member = shape.members[name] as Shape;
-    if (member.type !== "table-name") continue;
-    const value = members[name];
-    if (value === undefined) {
-      if (member.required) throw validationError(messages.required(name));
-    } else if ((value as string).length < 3 || (value as string).length > 255) {
-      throw validationError(messages.tableNameLength(name));
-    }
+    const failure = newerFailure(member, members[name], name);
+    if (failure !== undefined) throw validationError(messages.constraints([failure]));
   }
+}
+
+/** What a renewed check has against a value. */
+function newerFailure(shape: Shape, value: unknown, name: string): string | undefined {
+  if (shape.newer === undefined) return undefined;
+  if (shape.type === "integer") {
+    const { min } = shape;
+    if (min === undefined || (value as number) >= min) return undefined;
+    return messages.constraintOf(name, messages.mustBeMin(min));
+  }
+  const { lengthMin } = shape as Lengths;
+  const length = shape.type === "map" ? Object.keys(value as object).length : (value as string).length;
+  if (lengthMin !== undefined && length < lengthMin)
+    return messages.constraintOf(name, messages.mustHaveLengthMin(lengthMin));
+  if (shape.type !== "string" || shape.oneOf === undefined || shape.oneOf.includes(value as string)) return undefined;
+  return messages.constraintOfNone(messages.mustBeOneOf(shape.newer.oneOf ?? shape.oneOf));
 }
 
 function checkMembers(shape: StructureShape, members: Record<string, unknown>, at: string, failures: string[]): void {
   for (const name in shape.members) {
     const member = shape.members[name] as Shape;
     if (members[name] === undefined && !member.required) continue;
+    const newer = members[name] === undefined ? undefined : newerFailure(member, members[name], name);
+    if (newer !== undefined) {
+      if (failures.length < FAILURES_MAX) failures.push(newer);
+      continue;
+    }
     check(member, members[name], `${at}${name.charAt(0).toLowerCase()}${name.slice(1)}`, failures);
   }
 }
@@ -151,9 +213,6 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
     return;
   }
   switch (shape.type) {
-    case "table-name":
-      if (!TABLE_NAME.test(value as string)) fail(messages.mustMatch(TABLE_NAME.source.slice(1, -1)));
-      return;
     case "string":
       checkLength(shape, (value as string).length, fail);
       if (shape.pattern && !shape.pattern.test(value as string))

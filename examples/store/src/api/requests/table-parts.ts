@@ -11,7 +11,13 @@ export interface ThroughputRequest {
   WriteCapacityUnits: number;
 }
 
-export const tableName: Shape = { type: "table-name", required: true };
+const name = { type: "string", table: true, lengthMax: 255, pattern: /^[a-zA-Z0-9_.-]+$/ } as const;
+
+/** Where one is made, or asked about. */
+export const optionalTableName: Shape = { ...name, lengthMin: 3 };
+export const tableName: Shape = { ...optionalTableName, required: true };
+/** Where items are read and written: one that is too short is one that is not there. */
+export const tableOfItems: Shape = { ...name, lengthMin: 1, required: true };
 
 const attributeName: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 255 };
 const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };

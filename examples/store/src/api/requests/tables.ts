@@ -11,6 +11,7 @@ import {
   encryption,
   type KeySchemaElement,
   keySchema,
+  optionalTableName,
   type ThroughputRequest,
   tableName,
   throughput,
@@ -85,7 +86,9 @@ export const listTables: StructureShape = {
 };
 
 export interface RestoreTableRequest extends RestoreOverrides {
-  SourceTableName: string;
+  /** One of the two. */
+  SourceTableName?: string;
+  SourceTableArn?: string;
   TargetTableName: string;
   /** Unix time in seconds, with fractions. */
   RestoreDateTime?: number;
@@ -96,11 +99,11 @@ export const restoreTableToPointInTime: StructureShape = {
   type: "structure",
   name: "RestoreTableToPointInTimeInput",
   members: {
-    SourceTableName: tableName,
+    SourceTableName: optionalTableName,
     TargetTableName: tableName,
     RestoreDateTime: { type: "timestamp" },
     UseLatestRestorableTime: { type: "boolean" },
     ...restoreOverrides,
-    SourceTableArn: { type: "unsupported" },
+    SourceTableArn: { type: "string", lengthMin: 1, lengthMax: 1024 },
   },
 };

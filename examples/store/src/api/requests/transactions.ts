@@ -2,7 +2,7 @@
 import type { Item } from "../model.js";
 import type { CapacityDetail, ExpressionParameters } from "./items.js";
 import type { Shape, StructureShape } from "./shapes.js";
-import { tableName } from "./table-parts.js";
+import { tableOfItems } from "./table-parts.js";
 
 export const TRANSACTION_ACTIONS_MAX = 100;
 
@@ -36,7 +36,7 @@ export interface TransactWriteItemsRequest {
 const item: Shape = { type: "item", required: true };
 const expression: Shape = { type: "string" };
 const ofActions: Readonly<Record<string, Shape>> = {
-  TableName: tableName,
+  TableName: tableOfItems,
   ConditionExpression: expression,
   ExpressionAttributeNames: { type: "map", of: { type: "string" } },
   ExpressionAttributeValues: { type: "item" },
@@ -107,7 +107,7 @@ export const transactGetItems: StructureShape = {
           required: true,
           name: "Get",
           members: {
-            TableName: tableName,
+            TableName: tableOfItems,
             Key: item,
             ProjectionExpression: expression,
             ExpressionAttributeNames: { type: "map", of: { type: "string" } },

@@ -1,5 +1,7 @@
 /** What the operations of DynamoDBStreams_20120810 take. */
+
 import type { StructureShape } from "../requests/shapes.js";
+import { optionalTableName } from "../requests/table-parts.js";
 
 const streamArn = { type: "string", required: true, lengthMax: 1024 } as const;
 const shardId = { type: "string", lengthMin: 28, lengthMax: 65 } as const;
@@ -14,7 +16,7 @@ export const listStreams: StructureShape = {
   type: "structure",
   name: "ListStreamsInput",
   members: {
-    TableName: { type: "table-name" },
+    TableName: optionalTableName,
     ExclusiveStartStreamArn: { type: "string", lengthMax: 1024 },
     Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
   },

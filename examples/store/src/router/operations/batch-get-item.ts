@@ -15,6 +15,7 @@ import { checkItem } from "../../api/value-check.js";
 import { itemOf, tableCapacity } from "./answers.js";
 import { byTableName, runBatch } from "./batch.js";
 import type { Operation } from "./operation.js";
+import { inWords } from "./words.js";
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -75,8 +76,10 @@ function check(request: BatchGetItemRequest): Map<string, Projection> {
   let count = 0;
   for (const [name, of] of Object.entries(request.RequestItems)) {
     count += of.Keys.length;
-    for (const key of of.Keys) checkItem(key);
-    const { projection } = parseExpressions(of, []);
+    const { projection } = inWords("newer", () => {
+      for (const key of of.Keys) checkItem(key);
+      return parseExpressions(of, []);
+    });
     if (projection !== undefined) projections.set(name, projectionOf(projection));
   }
   if (count > BATCH_KEYS_MAX) throw validationError(messages.batchTooMany("BatchGetItem"));

@@ -1,6 +1,6 @@
 import { validationError } from "../../api/errors.js";
 import { checkIndexKeys } from "../../api/index-entries.js";
-import { exactKey, itemKey } from "../../api/keys.js";
+import { exactKey, keyWithin } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { ItemKey, TableRecord } from "../../api/model.js";
 import {
@@ -91,7 +91,7 @@ function prepare(table: TableRecord, writes: readonly BatchWrite[]): Prepared[] 
   const seen = new Set<string>();
   return writes.map((write) => {
     const { PutRequest: put, DeleteRequest: del } = write;
-    const key = put === undefined ? exactKey(table.keySchema, del?.Key ?? {}) : itemKey(table.keySchema, put.Item);
+    const key = put === undefined ? exactKey(table.keySchema, del?.Key ?? {}) : keyWithin(table.keySchema, put.Item);
     if (put !== undefined) checkIndexKeys(table, put.Item);
     const bytes = String.fromCharCode(...key.bytes);
     if (seen.has(bytes)) throw validationError(messages.batchDuplicates);

@@ -108,8 +108,9 @@ async function writeAll(
       throw error instanceof ApiError ? duplicatesNamed(error, statements) : error;
     });
   const used = places.map(({ table: { name } }, i) => {
-    const { beforeBytes = 0, afterBytes = 0 } = sizes[i] ?? {};
-    return { name, units: repeated ? transactReadUnits(afterBytes) : transactWriteUnits(beforeBytes, afterBytes) };
+    const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
+    if (repeated) return { name, units: transactReadUnits(afterBytes) };
+    return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
   });
   const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
   return { Responses: [], ...transactCapacity(request.ReturnConsumedCapacity, used, kind) };

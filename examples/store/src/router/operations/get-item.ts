@@ -5,13 +5,17 @@ import { type GetItemRequest, getItem as shape } from "../../api/requests/items.
 import { checkItem } from "../../api/value-check.js";
 import { answerWithItem, consumedCapacity, itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";
+import { inWords } from "./words.js";
 
 export const getItem: Operation<GetItemRequest> = {
   shape,
+  words: "newer",
   async run(request, { backend }) {
     const { Key: key, TableName, ConsistentRead: consistent = false } = request;
-    checkItem(key);
-    const { projection } = parseExpressions(request, []);
+    const { projection } = inWords("newer", () => {
+      checkItem(key);
+      return parseExpressions(request, []);
+    });
     const known = backend.table(TableName);
     const table = known instanceof Promise ? await known : known;
     const outcome = await backend.get(table, exactKey(table.keySchema, key), { consistent });

@@ -1,5 +1,6 @@
 import type { StructureShape } from "../../api/requests/shapes.js";
 import type { Backend } from "../backend.js";
+import type { Words } from "./words.js";
 
 export interface OperationContext {
   readonly backend: Backend;
@@ -12,6 +13,8 @@ export interface OperationContext {
 /** One operation of the protocol: what it takes, and what it does with a request that has passed those checks. */
 export interface Operation<Request> {
   readonly shape: StructureShape;
+  /** Of its checks; absent: as they were always told. */
+  readonly words?: Words;
   /**
    * Returns the answer, or its JSON as bytes where those are at hand.
    * @throws ApiError for everything that is the client's to know

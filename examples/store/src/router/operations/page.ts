@@ -33,7 +33,7 @@ function checkStartItem(key: unknown): void {
     checkItem(key);
   } catch (error) {
     if (!(error instanceof ApiError) || error.type !== "ValidationException") throw error;
-    throw validationError(messages.startKeyInvalidBecause(error.message));
+    throw validationError(messages.startKeyInvalidBecause(error.message), error.newer ?? error.message);
   }
 }
 

@@ -8,16 +8,20 @@ import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
-import { writeOptions } from "./write-options.js";
+import { inWords } from "./words.js";
+import { assertOldOrNothing, writeOptions } from "./write-options.js";
 
 export const putItem: Operation<PutItemRequest> = {
   shape,
+  words: "enveloped",
   async run(request, { backend }) {
-    const { Item: item, TableName, ReturnValues: returnValues = "NONE" } = request;
-    checkItem(item);
-    if (returnValues !== "NONE" && returnValues !== "ALL_OLD") throw validationError(messages.returnValuesPut);
+    const { Item: item, TableName } = request;
+    inWords("enveloped", () => {
+      checkItem(item);
+      assertOldOrNothing(request.ReturnValues);
+    });
     if (itemBytes(item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
-    const { condition } = parseExpressions(request, ["ConditionExpression"]);
+    const { condition } = inWords("enveloped", () => parseExpressions(request, ["ConditionExpression"]));
     const known = backend.table(TableName);
     const table = known instanceof Promise ? await known : known;
     const key = itemKey(table.keySchema, item);

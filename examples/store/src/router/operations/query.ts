@@ -10,17 +10,18 @@ import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, queriedEntries, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
 import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
+import { inWords } from "./words.js";
 
 export const query: Operation<QueryRequest> = {
   shape,
+  words: "newer",
   async run(request, { backend }) {
-    checkPageParameters(request);
-    if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
-      throw validationError(messages.keyConditionMissing);
-    const { keyCondition, filter, projection } = parseExpressions(request, [
-      "FilterExpression",
-      "KeyConditionExpression",
-    ]);
+    const { keyCondition, filter, projection } = inWords("newer", () => {
+      checkPageParameters(request);
+      if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
+        throw validationError(messages.keyConditionMissing);
+      return parseExpressions(request, ["FilterExpression", "KeyConditionExpression"]);
+    });
     const table = await backend.table(request.TableName);
     const index = indexOf(table, request);
     const start = request.ExclusiveStartKey;

@@ -1,3 +1,5 @@
+import { tableOfArn } from "../../api/control/arns.js";
+import { controlMessages } from "../../api/control/messages.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
 import { type RestoreTableRequest, restoreTableToPointInTime as shape } from "../../api/requests/tables.js";
@@ -13,7 +15,8 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
     const untilMs = latest ? latestMs : Math.round((request.RestoreDateTime as number) * 1000);
     // What is yet to come cannot be restored: a table built now would lack the writes of the time until then.
     if (!Number.isSafeInteger(untilMs) || untilMs > latestMs) throw new ApiError("InvalidRestoreTimeException");
-    const { SourceTableName: source, TargetTableName: target } = request;
+    const { TargetTableName: target } = request;
+    const source = sourceOf(request);
     const table = await backend.restoreTable({ source, target, untilMs, overrides: request });
     return {
       TableDescription: {
@@ -27,3 +30,12 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
     };
   },
 };
+
+/** By its name or by its ARN; by both, where they say the same. */
+function sourceOf({ SourceTableName: name, SourceTableArn: arn }: RestoreTableRequest): string {
+  const named = arn === undefined ? name : tableOfArn(arn);
+  if (named === undefined || (name !== undefined && name !== named)) {
+    throw validationError(controlMessages.restoreSourceChoice);
+  }
+  return named;
+}

@@ -8,14 +8,18 @@ import { assertFitsItem } from "../../api/update.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
+import { inWords } from "./words.js";
 import { writeOptions } from "./write-options.js";
 
 export const updateItem: Operation<UpdateItemRequest> = {
   shape,
+  words: "enveloped",
   async run(request, { backend }) {
     const { Key: key, TableName } = request;
-    checkItem(key);
-    const { update: actions = [], condition } = parseExpressions(request, ["UpdateExpression", "ConditionExpression"]);
+    const { update: actions = [], condition } = inWords("enveloped", () => {
+      checkItem(key);
+      return parseExpressions(request, ["UpdateExpression", "ConditionExpression"]);
+    });
     const table = await backend.table(TableName);
     const at = exactKey(table.keySchema, key);
     checkKeyUntouched(actions, table.keySchema);

@@ -155,8 +155,16 @@ export function queriesSuite(h: Subject): void {
       ["#u > :u", {}, "Query key condition not supported"],
       ["#d = :d", {}, "Query condition missed key schema element: user"],
       ["#u = :u AND #x = :d", {}, "Query condition missed key schema element: day"],
-      ["#u = :u AND #d = :d AND #x = :d", {}, "Conditions can be of length 1 or 2 only"],
-      ["#u = :u AND #u = :u", {}, "KeyConditionExpressions must only contain one condition per key"],
+      [
+        "#u = :u AND #d = :d AND #x = :d",
+        {},
+        "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)",
+      ],
+      [
+        "#u = :u AND #u = :u",
+        {},
+        "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
+      ],
       ["#u = :u OR #d = :d", {}, "Invalid operator used in KeyConditionExpression: OR"],
       ["NOT #u = :u", {}, "Invalid operator used in KeyConditionExpression: NOT"],
       ["#u <> :u", {}, "Invalid operator used in KeyConditionExpression: <>"],
@@ -219,7 +227,7 @@ export function queriesSuite(h: Subject): void {
       [
         "#u = :u",
         { Limit: 0 },
-        "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+        "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
       ],
       [
         "#u = :u",

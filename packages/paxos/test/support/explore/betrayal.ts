@@ -20,6 +20,10 @@ export interface Betrayal {
   readonly keepsBonds?: boolean;
   /** Sleeps on when the node that it sleeps under is gone. */
   readonly sleepsOn?: boolean;
+  /** Carries out whatever the log says, whoever may have asked for it before. */
+  readonly carriesOutAgain?: boolean;
+  /** Hands the state over without the table of clients. */
+  readonly forgetsClients?: boolean;
   /** The checks on single messages are off: it must be caught by what comes of it. */
   readonly unobserved: boolean;
 }

@@ -1,5 +1,5 @@
 import { Interner } from "@evenkeel/simulation";
-import type { Ballot } from "../../../src/core/index.js";
+import type { Ballot, Entry } from "../../../src/core/index.js";
 import { ballotText, sameBallot } from "./disks.js";
 import type { NodeState, Reaction } from "./node-state.js";
 import type { Nodes } from "./nodes.js";
@@ -21,6 +21,7 @@ export class Books {
   readonly #names: readonly string[];
   readonly #fixed: boolean;
   readonly #counts: boolean;
+  readonly #judge: ((entries: readonly Entry[]) => string | undefined) | undefined;
   /** What a node's disk says, as a number; by the number of the node's state. */
   readonly #disks: number[] = [];
   readonly #diskTexts = new Interner<string>();
@@ -29,8 +30,15 @@ export class Books {
   readonly #memo = new PairTable();
   readonly empty: number;
 
-  /** `fixed`: the members never change, so a quorum is a majority of all. `counts`: what was reported is a part of the state. */
-  constructor(nodes: Nodes, names: readonly string[], fixed: boolean, counts = false) {
+  /** `fixed`: the members never change, so a quorum is a majority of all. `counts`: what was reported is a part of the state. `judge`: what is wrong with this log, once it is chosen. */
+  constructor(
+    nodes: Nodes,
+    names: readonly string[],
+    fixed: boolean,
+    counts = false,
+    judge?: (entries: readonly Entry[]) => string | undefined,
+  ) {
+    this.#judge = judge;
     this.#counts = counts;
     this.#nodes = nodes;
     this.#names = names;
@@ -101,7 +109,9 @@ export class Books {
       return { ...chosen, wrong: `${entries.value(known.entry - 1)} is chosen, ${who} ${entries.value(entry - 1)}` };
     }
     if (slot !== chosen.entries.length + 1) return { ...chosen, wrong: `${who} slot ${slot} before the one below` };
-    return { ...chosen, entries: [...chosen.entries, { entry, ballot }] };
+    const all = [...chosen.entries, { entry, ballot }];
+    const wrong = chosen.wrong ?? this.#judge?.(all.map((one) => this.#nodes.entryOf[one.entry - 1] as Entry));
+    return { ...chosen, entries: all, ...(wrong === undefined ? {} : { wrong }) };
   }
 
   /** A slot is chosen when a majority has accepted it in one ballot, on disk, whether anybody knows it or not. */

@@ -1,10 +1,12 @@
 import type { ExploreModel } from "@evenkeel/simulation";
-import type { CoreOptions, Members } from "../../../src/core/index.js";
-import type { Betrayal } from "./betrayal.js";
+import type { CoreOptions, Entry, Members } from "../../../src/core/index.js";
+import { type Betrayal, faithful } from "./betrayal.js";
 import { Books } from "./books.js";
+import { clientsWrong, isCommand } from "./client-book.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
+import { actionText, CHANGE, CRASH, DELIVER, KINDS, PROPOSE, READ, RESIGN, SYNC, TICK, TIME } from "./group-steps.js";
 import { oneLease } from "./leases.js";
-import { canNeverMatter, insert, letterText } from "./letters.js";
+import { canNeverMatter, insert } from "./letters.js";
 import { type Reaction, roleText } from "./node-state.js";
 import { Nodes } from "./nodes.js";
 import { PairTable } from "./pair-table.js";
@@ -19,6 +21,10 @@ export interface GroupModelOptions {
   readonly crashes?: number;
   readonly beats?: number;
   readonly resigns?: number;
+  /** Proposals are a client's: the first one registers it, each other one asks for the same command, again. */
+  readonly client?: boolean;
+  /** Most reads, one at a time. Each asks a quorum. */
+  readonly reads?: number;
   /** Changes of members that a leader may be asked for, in this order. */
   readonly changes?: readonly Members[];
   /** Refusals arrive. False: they are lost, as any message may be; then what a deposed ballot has said can be forgotten early. */
@@ -35,19 +41,12 @@ export interface GroupModelOptions {
 
 type State = readonly number[];
 
-const DELIVER = 0;
-const SYNC = 1;
-const CRASH = 2;
-const TICK = 3;
-const PROPOSE = 4;
-const RESIGN = 5;
-const CHANGE = 6;
-const TIME = 7;
-const KINDS = 8;
 /** More than there are ticks. */
 const CLOCKS = 64;
 /** In a prelude: all that is written becomes durable. */
 export const SETTLE = "all becomes durable";
+/** A read has been answered without what had been reported before it was asked for. */
+const STALE = 1000;
 const WRITTEN = (text: string) => text.endsWith(": a write becomes durable");
 
 /**
@@ -74,7 +73,9 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const lagging = o.lagging ?? count;
   const nacks = o.nacks ?? false;
   const changes = o.changes ?? [];
-  const books = new Books(nodes, names, changes.length === 0);
+  const reads = o.reads ?? 0;
+  const judge = (entries: readonly Entry[]) => clientsWrong(entries, o.betrayal ?? faithful);
+  const books = new Books(nodes, names, changes.length === 0, reads > 0, o.client ? judge : undefined);
 
   const RATES = 0;
   const NOW = 1;
@@ -84,7 +85,10 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const RESIGNS = 5;
   const CHANGES = 6;
   const GHOST = 7;
-  const STANDS = 8;
+  /** With reads only: how many are left, and how much was reported when the last one was asked for, and one more; 0 while there is none. */
+  const READS = 8;
+  const MARK = 9;
+  const STANDS = reads > 0 ? 10 : 8;
   const NODES = STANDS + count;
   const LETTERS = NODES + count;
 
@@ -103,7 +107,10 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     const nowMs = nowOf(state, node);
     const first = work(kind, from, arg, nowMs);
     const reacted = first === undefined || lagging > 0 ? first : promptly(first, nowMs);
-    const idle = reacted === undefined || (reacted.next === from && reacted.sent.length === 0 && !reacted.notable);
+    const changes =
+      reacted !== undefined &&
+      (reacted.next !== from || reacted.sent.length > 0 || reacted.notable || reacted.readable !== undefined);
+    const idle = !changes;
     memo.set(from, what, idle ? 0 : reactions.push(reacted));
     return idle ? undefined : reacted;
   }
@@ -113,7 +120,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     let made = first;
     for (let more = nodes.sync(made.next, nowMs); more !== undefined; more = nodes.sync(made.next, nowMs)) {
       const sent = [...new Set([...made.sent, ...more.sent])];
-      made = { ...made, next: more.next, sent, chosen: [...made.chosen, ...more.chosen], notable: true };
+      const readable = made.readable ?? more.readable;
+      made = { ...made, next: more.next, sent, readable, chosen: [...made.chosen, ...more.chosen], notable: true };
     }
     return made;
   }
@@ -129,7 +137,9 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       case TICK:
         return nodes.tick(from, nowMs);
       case PROPOSE:
-        return nodes.propose(from, arg, nowMs);
+        return o.client ? nodes.request(from, arg === o.proposals, nowMs) : nodes.propose(from, arg, nowMs);
+      case READ:
+        return nodes.read(from, nowMs);
       case RESIGN:
         return nodes.resign(from, nowMs);
       default:
@@ -165,6 +175,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       if (!isSpent(letter, next[NODES + to] as number)) insert(next, letter, LETTERS);
     }
     if (made.notable) next[GHOST] = books.after(next[GHOST] as number, next, NODES, node, made);
+    if (reads > 0 && made.readable !== undefined && (next[MARK] as number) > 0)
+      next[MARK] = made.readable < (next[MARK] as number) - 1 ? STALE : 0;
     return next;
   }
 
@@ -206,6 +218,11 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         const proposals = state[PROPOSALS] as number;
         if (proposals > 0) attempt(state, PROPOSE, node, proposals, PROPOSALS, to);
         if ((state[BEATS] as number) > 0) attempt(state, TICK, node, 0, BEATS, to);
+        if (reads > 0 && (state[READS] as number) > 0 && state[MARK] === 0) {
+          const marked = state.slice();
+          marked[MARK] = 1 + books.value(state[GHOST] as number).reported;
+          attempt(marked, READ, node, 0, READS, to);
+        }
         if ((state[RESIGNS] as number) > 0) attempt(state, RESIGN, node, 0, RESIGNS, to);
         const left = state[CHANGES] as number;
         if (left > 0) attempt(state, CHANGE, node, changes.length - left, CHANGES, to);
@@ -262,29 +279,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       (node) => nowOf(state, node),
     );
 
-  function show(action: number): string {
-    const kind = action % KINDS;
-    const arg = Math.floor(action / KINDS);
-    const name = names[arg] as string;
-    switch (kind) {
-      case DELIVER:
-        return letterText(names, nodes.letters.value(arg));
-      case SYNC:
-        return `${name}: a write becomes durable`;
-      case CRASH:
-        return `${name} crashes and comes back`;
-      case TICK:
-        return `${name}: the timer`;
-      case PROPOSE:
-        return `${name} is asked for a command`;
-      case RESIGN:
-        return `${name} gives up leading`;
-      case CHANGE:
-        return `${name} is asked for the next members`;
-      default:
-        return "time passes";
-    }
-  }
+  const show = (action: number): string => actionText(action, names, nodes);
 
   function showState(state: State): string {
     const ghost = books.value(state[GHOST] as number);
@@ -302,12 +297,15 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
 
   const initial = rates.map((_, i) => {
     const head = [i, 0, o.crashes ?? 0, o.proposals ?? 0, o.beats ?? 0, o.resigns ?? 0, changes.length, books.empty];
+    if (reads > 0) head.push(reads, 0);
     return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
   });
 
   const leadersIn = (state: State) =>
     names.filter((_, i) => nodes.states.value(state[NODES + i] as number).leading !== undefined).length;
   const chosenIn = (state: State) => books.value(state[GHOST] as number).entries;
+  const requestsIn = (state: State) =>
+    chosenIn(state).filter(({ entry }) => isCommand(nodes.entryOf[entry - 1] as Entry));
   const clocked = o.clocks !== undefined;
   return {
     nodes,
@@ -321,15 +319,25 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       "one value a slot, chosen for ever, promises kept": (state) => books.value(state[GHOST] as number).wrong ?? true,
       "a leader holds what is chosen": leadersLack,
       ...(clocked ? { "one lease at a time": leases } : {}),
+      ...(reads > 0 ? { "no stale read": (state: State) => state[MARK] !== STALE } : {}),
     },
     goals: {
       "two lead at once": (state) => leadersIn(state) > 1,
       "chosen in two ballots": (state) => new Set(chosenIn(state).map(({ ballot }) => ballotText(ballot))).size > 1,
-      ...(o.proposals
+      ...(o.proposals && !o.client
         ? {
             "a command is chosen": (state) =>
               chosenIn(state).some(({ entry }) => nodes.entries.value(entry - 1).includes("command")),
           }
+        : {}),
+      ...(o.client
+        ? {
+            "a request is chosen in two reigns": (state: State) =>
+              new Set(requestsIn(state).map(({ ballot }) => ballotText(ballot))).size > 1,
+          }
+        : {}),
+      ...(reads > 0
+        ? { "a read is answered": (state: State) => state[MARK] === 0 && (state[READS] as number) < reads }
         : {}),
       ...(changes.length > 0
         ? {

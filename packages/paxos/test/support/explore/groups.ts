@@ -42,6 +42,24 @@ export const groups = {
   turmoil: { ...members, crashes: 1, beats: 1 },
   /** Leaders give up on request, and refusals arrive. */
   handovers: { stands: [2, 1, 0], resigns: 2, proposals: 1, crashes: 1, lagging: 0, nacks: true },
+  /** A client has registered, and asks whoever leads for the same command, again and again. */
+  requests: {
+    stands: [1, 1, 0],
+    proposals: 3,
+    client: true,
+    crashes: 1,
+    lagging: 0,
+    prelude: [
+      ...elected,
+      "a -> b: sync",
+      "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+      "a is asked for a command",
+      "a -> b: accept",
+      "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 2",
+    ],
+  },
+  /** Who leads, or believes so, is read, by a round of heartbeats, while another may have begun to lead. What a replica is told of its age rests on that. */
+  reads: { stands: [1, 1, 0], proposals: 1, reads: 1, beats: 2, lagging: 0, prelude: elected },
   /**
    * Leases. A lease is 24 units long; a slow clock runs at 4 a tick and a fast one at 12, the most that a drift bound of one half allows. So a grant ends after two
    * ticks of a fast clock, and the leader's count of it after two of a slow one: to the tick, nothing to spare.

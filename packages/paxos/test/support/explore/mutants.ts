@@ -13,6 +13,7 @@ export interface ExplorerMutant {
 const chosen = "one value a slot, chosen for ever, promises kept";
 const complete = "a leader holds what is chosen";
 const lease = "one lease at a time";
+const read = "no stale read";
 
 /** a leads and nobody has heard of its command; b begins to lead. */
 const rivals = [
@@ -53,6 +54,12 @@ const slow: GroupModelOptions = { stands: [1, 1, 0], lagging: 1, crashes: 1 };
 /** a has won and nothing of its own log is durable yet. */
 const won = ["a: the timer", SETTLE, "a -> b: prepare", SETTLE, "b -> a: promised"];
 const slowLeader: GroupModelOptions = { stands: [1, 0, 0], lagging: 1, beats: 1, prelude: won };
+/** a leads, and b begins to. */
+const readWhileRivals: GroupModelOptions = {
+  ...groups.reads,
+  proposals: 0,
+  prelude: [...groups.reads.prelude, "a -> b: sync", "b -> a: ack (ballot 1.a", "b: the timer"],
+};
 /** a's first entry is chosen by a and b; b begins to lead, and c takes its log over while a hears of it. */
 const overtaken: GroupModelOptions = {
   stands: [2, 1, 0],
@@ -216,6 +223,22 @@ export const explorerMutants: readonly ExplorerMutant[] = [
       "return true ||",
       line("quorum.ts", "mayLead: configuration.storage.includes(self),", "mayLead: true,"),
     ),
+  ),
+  mutant("carries out whatever the log says, whoever may have asked for it before", chosen, groups.requests, {
+    carriesOutAgain: true,
+  }),
+  mutant("sends snapshots without the table of clients", chosen, groups.requests, { forgetsClients: true }),
+  mutant(
+    "answers a read by a round of before it was asked",
+    read,
+    readWhileRivals,
+    line("reads.ts", "this.#inRound.length === 0 || round < this.#asked", "this.#inRound.length === 0"),
+  ),
+  mutant(
+    "answers reads before anything of its own reign is chosen",
+    read,
+    readWhileRivals,
+    line("leader.ts", "this.#reads.waiting === 0 || !this.ready", "this.#reads.waiting === 0"),
   ),
   mutant(
     "does not count again under the log that it adopts",

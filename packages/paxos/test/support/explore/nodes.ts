@@ -1,15 +1,16 @@
 import { Interner } from "@evenkeel/simulation";
-import type {
-  Ballot,
-  Bonds,
-  CoreEvent,
-  CoreOptions,
-  Effect,
-  Entry,
-  Members,
-  Message,
-  PaxosCore,
-  PersistedState,
+import {
+  type Ballot,
+  type Bonds,
+  type CoreEvent,
+  type CoreOptions,
+  type Effect,
+  type Entry,
+  encodeRequest,
+  type Members,
+  type Message,
+  type PaxosCore,
+  type PersistedState,
 } from "../../../src/core/index.js";
 import { type Betrayal, faithful } from "./betrayal.js";
 import { type Beat, carryOutBonds, runOf } from "./bonded.js";
@@ -18,6 +19,8 @@ import { Graphs } from "./graph.js";
 import type { Letter, NodeState, Reaction } from "./node-state.js";
 import { opened, openedCore } from "./opened.js";
 
+/** Who registers right behind the first leader's first entry. */
+const firstClient = 2;
 /** Later than every deadline that anything before it can have set. */
 const LONG_AFTER_MS = 1_000_000;
 
@@ -63,6 +66,8 @@ export class Nodes {
   readonly runs: (string | undefined)[] = [];
   readonly states = new Interner<NodeState>();
   readonly entries = new Interner<string>();
+  /** By the number of an entry, less 1. */
+  readonly entryOf: Entry[] = [];
   /** Steps of the core that were really made. */
   worked = 0;
   readonly #core: ReturnType<typeof openedCore>;
@@ -139,6 +144,14 @@ export class Nodes {
 
   propose(from: number, command: number, nowMs: number): Reaction {
     const proposals = [{ id: 1, command: new Uint8Array([command]) }];
+    return this.#react(from, nowMs, ({ step }) => void step({ type: "propose", proposals, nowMs }));
+  }
+
+  /** A client asks: to be remembered, or again and again for one command, under the same number. */
+  request(from: number, registers: boolean, nowMs: number): Reaction {
+    const asked = { op: "command", client: firstClient, sequence: 1, command: Uint8Array.of(7) } as const;
+    const command = encodeRequest(registers ? { op: "register", clientsMax: 2 } : asked);
+    const proposals = [{ id: 1, command, once: true }];
     return this.#react(from, nowMs, ({ step }) => void step({ type: "propose", proposals, nowMs }));
   }
 
@@ -304,7 +317,9 @@ export class Nodes {
 
   #entry(entry: Entry): number {
     const text = `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind} [${entry.command}]`;
-    return 1 + this.entries.number(text, text);
+    const number = this.entries.number(text, text);
+    this.entryOf[number] = entry;
+    return 1 + number;
   }
 
   #number(node: number, vessel: PaxosCore, { disk, spoken, wrong, closed }: Beside): number {

@@ -1,0 +1,207 @@
+/** The service has renewed the checks of some operations and not of others: what is said of the same mistake depends on who was asked. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { call, createTable, harness } from "./harness.js";
+
+const h = harness();
+const T = "worded";
+const key = { id: { S: "a" } };
+
+beforeAll(async () => {
+  await createTable(h, {
+    TableName: T,
+    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+    BillingMode: "PAY_PER_REQUEST",
+  });
+});
+
+const said = async (operation: string, body: object) => (await call(h.port, operation, body)).json().message;
+const enveloped = (message: string) => `1 validation error detected: ${message}`;
+const asItIs = (message: string) => message;
+const wrapped = (message: string) => `ExpressionAttributeValues contains invalid value: ${message} for key :v`;
+
+type Value = Record<string, unknown>;
+const condition = (value: Value) => ({
+  ConditionExpression: "a = :v",
+  ExpressionAttributeValues: { ":v": value },
+});
+
+/** Where a value may stand, and how its mistakes are told there. */
+const NEWER: [string, (value: Value) => object, (message: string) => string][] = [
+  ["PutItem", (a) => ({ TableName: T, Item: { ...key, a } }), enveloped],
+  ["PutItem", (a) => ({ TableName: T, Item: { ...key, m: { M: { l: { L: [a] } } } } }), enveloped],
+  ["PutItem", (a) => ({ TableName: T, Item: key, ...condition(a) }), enveloped],
+  ["PutItem", (Value) => ({ TableName: T, Item: key, Expected: { a: { Value } } }), enveloped],
+  ["UpdateItem", (a) => ({ TableName: T, Key: { id: a } }), enveloped],
+  ["UpdateItem", (Value) => ({ TableName: T, Key: key, AttributeUpdates: { a: { Value } } }), enveloped],
+  ["DeleteItem", (a) => ({ TableName: T, Key: key, ...condition(a) }), enveloped],
+  ["GetItem", (a) => ({ TableName: T, Key: { id: a } }), asItIs],
+  ["BatchGetItem", (a) => ({ RequestItems: { [T]: { Keys: [{ id: a }] } } }), asItIs],
+  [
+    "Query",
+    (a) => ({ TableName: T, KeyConditionExpression: "id = :v", ExpressionAttributeValues: { ":v": a } }),
+    asItIs,
+  ],
+  [
+    "Query",
+    (a) => ({
+      TableName: T,
+      KeyConditions: { id: { ComparisonOperator: "EQ", AttributeValueList: [key.id] } },
+      ExclusiveStartKey: { id: a },
+    }),
+    asItIs,
+  ],
+];
+const OLDER: typeof NEWER = [
+  ["BatchWriteItem", (a) => ({ RequestItems: { [T]: [{ PutRequest: { Item: { ...key, a } } }] } }), asItIs],
+  ["TransactWriteItems", (a) => ({ TransactItems: [{ Put: { TableName: T, Item: { ...key, a } } }] }), asItIs],
+  ["TransactGetItems", (a) => ({ TransactItems: [{ Get: { TableName: T, Key: { id: a } } }] }), asItIs],
+  [
+    "TransactWriteItems",
+    (a) => ({ TransactItems: [{ ConditionCheck: { TableName: T, Key: key, ...condition(a) } }] }),
+    wrapped,
+  ],
+  ["Scan", (a) => ({ TableName: T, FilterExpression: "a = :v", ExpressionAttributeValues: { ":v": a } }), wrapped],
+];
+
+const INVALID = "One or more parameter values were invalid: ";
+const NO_NUMBER = "The parameter cannot be converted to a numeric value";
+const VALUES: [string, Value, { newer: string; older: string }][] = [
+  ["a word for a number", { N: "abc" }, { newer: `${NO_NUMBER}: abc`, older: `${NO_NUMBER}: abc` }],
+  ["nothing for a number", { N: "" }, { newer: `${NO_NUMBER}: `, older: NO_NUMBER }],
+  [
+    "a string twice",
+    { SS: ["b", "a", "b"] },
+    {
+      newer: `${INVALID}Input collection ["a", "b", "b"] contains duplicates.`,
+      older: `${INVALID}Input collection [b, a, b] contains duplicates.`,
+    },
+  ],
+  [
+    "bytes twice",
+    { BS: ["/w==", "AA==", "AA=="] },
+    {
+      newer: `${INVALID}Input collection ["AA==","/w==","AA=="]of type BS contains duplicates.`,
+      older: `${INVALID}Input collection [/w==, AA==, AA==]of type BS contains duplicates.`,
+    },
+  ],
+  [
+    "a number twice",
+    { NS: ["2", "1", "2.0"] },
+    { newer: `${INVALID}Input collection contains duplicates.`, older: "Input collection contains duplicates" },
+  ],
+];
+
+describe.each(VALUES)("%s", (_, value, { newer, older }) => {
+  test.each(NEWER)("is told by %s in newer words: %s", async (operation, request, as) => {
+    expect(await said(operation, request(value))).toBe(as(newer));
+  });
+  test.each(OLDER)("is told by %s as ever: %s", async (operation, request, as) => {
+    expect(await said(operation, request(value))).toBe(as(older));
+  });
+});
+
+describe.each([
+  ["PutItem", { Item: key }],
+  ["DeleteItem", { Key: key }],
+])("%s", (operation, rest) => {
+  const request = { TableName: T, ...rest };
+  test.each<[string, object, string]>([
+    [
+      "values for nobody",
+      { ExpressionAttributeValues: { ":v": { S: "" } } },
+      "ExpressionAttributeValues can only be specified when using expressions",
+    ],
+    [
+      "names for nobody",
+      { ExpressionAttributeNames: { "#a": "a" } },
+      "ExpressionAttributeNames can only be specified when using expressions",
+    ],
+    [
+      "an empty condition",
+      { ConditionExpression: "" },
+      "Invalid ConditionExpression: The expression can not be empty;",
+    ],
+    ["what it has not", { ReturnValues: "ALL_NEW" }, "ReturnValues can only be ALL_OLD or NONE"],
+    [
+      "Exists without a value",
+      { Expected: { a: { Exists: true } } },
+      `${INVALID}Value must be provided when Exists is true for Attribute: a`,
+    ],
+    [
+      "no such return values",
+      { ReturnValues: "X" },
+      "Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
+    ],
+    [
+      "no table's name, and more",
+      { TableName: "", ReturnValues: "X" },
+      "Value at 'TableName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ],
+    [
+      "a long table's name",
+      { TableName: "a".repeat(256) },
+      `Value '${"a".repeat(256)}' at 'tableName' failed to satisfy constraint: Member must have length less than or equal to 255`,
+    ],
+    [
+      "no table",
+      { TableName: undefined },
+      "Value null at 'tableName' failed to satisfy constraint: Member must not be null",
+    ],
+  ])("counts %s as one error", async (_, more, message) => {
+    expect(await said(operation, { ...request, ...more })).toBe(enveloped(message));
+  });
+
+  test("counts what needs the table as none", async () => {
+    const elsewhere = { TableName: T, Item: { id: { N: "1" } }, Key: { id: { N: "1" } } };
+    expect(await said(operation, elsewhere)).not.toContain("validation error detected");
+    expect(await said(operation, { ...request, TableName: "no" })).toBe("Requested resource not found");
+  });
+
+  test("counts several that its members have", async () => {
+    expect(await said(operation, { ...request, ReturnConsumedCapacity: "X", ReturnValues: "X" })).toBe(
+      "2 validation errors detected: Value 'X' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]; Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
+    );
+  });
+});
+
+test("UpdateItem tells of its return values before all else, and of a long update without its length", async () => {
+  const request = { TableName: T, Key: key };
+  expect(await said("UpdateItem", { ...request, ReturnValues: "X", ReturnConsumedCapacity: "X" })).toBe(
+    enveloped(
+      "Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
+    ),
+  );
+  expect(await said("UpdateItem", { ...request, UpdateExpression: `REMOVE ${"a".repeat(4_096)}` })).toBe(
+    enveloped("Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
+  );
+});
+
+test("a batch of writes says of an item's key what is said of a key alone", async () => {
+  const put = (Item: object) => ({ RequestItems: { [T]: [{ PutRequest: { Item } }] } });
+  for (const item of [{ other: { S: "x" } }, { id: { N: "1" } }, { id: { L: [] } }])
+    expect(await said("BatchWriteItem", put(item))).toBe("The provided key element does not match the schema");
+  expect(await said("BatchWriteItem", put({ id: { S: "" } }))).toContain(
+    "cannot contain an empty string value. Key: id",
+  );
+});
+
+test("tables are called by their names, or by their ARNs", async () => {
+  const TableName = `arn:aws:dynamodb:eu-north-1:123456789012:table/${T}`;
+  expect((await call(h.port, "PutItem", { TableName, Item: { ...key, named: { S: "by ARN" } } })).status).toBe(200);
+  const { Item } = (await call(h.port, "GetItem", { TableName, Key: key })).json();
+  expect(Item).toEqual({ ...key, named: { S: "by ARN" } });
+  const { Table } = (await call(h.port, "DescribeTable", { TableName })).json();
+  expect(Table).toMatchObject({ TableName: T });
+  expect(await said("GetItem", { TableName: `${TableName}/index/x`, Key: key })).toContain(
+    "regular expression pattern",
+  );
+});
+
+test.each(["BatchGetItem", "BatchWriteItem"])("%s of nothing is told by the member's name", async (operation) => {
+  expect(await said(operation, { RequestItems: {} })).toBe(
+    enveloped(
+      "Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ),
+  );
+});

@@ -1,0 +1,109 @@
+import type { Gate } from "./gate.js";
+import { encodeRecord, type LogRecord, lendRecord } from "./record.js";
+import type { WalStreamLike } from "./wal-like.js";
+
+/** A write that is on its way to the disk. */
+interface Appending {
+  readonly records: readonly LogRecord[];
+  /** Of each record; of the only one. */
+  readonly sizes: number | readonly number[];
+  readonly bytes: number;
+  readonly done: (lastSequence: number) => void;
+  readonly failed: (cause: unknown) => void;
+}
+
+export interface AppendsParts {
+  readonly stream: WalStreamLike;
+  readonly gate: Gate;
+  /** Called for each record that has become durable, in the order of the stream, before its write is `done`. */
+  readonly place: (record: LogRecord, sequence: number, bytes: number) => void;
+  /** What a write fails with. */
+  readonly failure: (cause: unknown) => Error;
+}
+
+/**
+ * One group's writes on their way into its stream. The log answers in the order of the calls, so a list says whose answer comes next: no promise and no closure for each write, which is most of what
+ * a write costs where thousands of groups have one each.
+ */
+export class Appends {
+  readonly #parts: AppendsParts;
+  /** Under way in the log, oldest first. */
+  readonly #under: Appending[] = [];
+  /** Those that wait at the gate too. */
+  #count = 0;
+  /** Who waits until another one is over. */
+  #lookers: (() => void)[] = [];
+  readonly #appended = (last: number) => this.#finish(this.#under.shift() as Appending, last);
+  readonly #notAppended = (cause: unknown) => this.#fail(this.#under.shift() as Appending, cause);
+
+  constructor(parts: AppendsParts) {
+    this.#parts = parts;
+  }
+
+  /** One of `done` and `failed` is called, not within this call. The records are encoded before it returns. */
+  append(records: readonly LogRecord[], done: (lastSequence: number) => void, failed: (cause: unknown) => void): void {
+    const { gate } = this.#parts;
+    // Nearly always one. The log copies what it is given; so does this only where it has to wait.
+    const alone = records.length === 1;
+    const encoded = alone ? [lendRecord(records[0] as LogRecord)] : records.map(encodeRecord);
+    let bytes = 0;
+    for (const data of encoded) bytes += data.length;
+    const sizes = alone ? bytes : encoded.map(({ length }) => length);
+    const appending: Appending = { records, sizes, bytes, done, failed };
+    this.#count++;
+    if (gate.enter(bytes)) {
+      this.#start(appending, encoded);
+      return;
+    }
+    const kept = alone ? [new Uint8Array(encoded[0] as Uint8Array)] : encoded;
+    gate.wait(bytes, () => this.#start(appending, kept));
+  }
+
+  /** Resolves when another write is over; at once when none is under way. Returns whether one was. */
+  async another(): Promise<boolean> {
+    if (this.#count === 0) return false;
+    await new Promise<void>((resolve) => this.#lookers.push(resolve));
+    return true;
+  }
+
+  #start(appending: Appending, encoded: readonly Uint8Array[]): void {
+    const { stream } = this.#parts;
+    try {
+      if (stream.appendThen === undefined) {
+        stream.append(encoded).then(
+          (last) => this.#finish(appending, last),
+          (cause: unknown) => this.#fail(appending, cause),
+        );
+        return;
+      }
+      const refusal = stream.appendThen(encoded, this.#appended, this.#notAppended);
+      if (refusal === undefined) this.#under.push(appending);
+      else queueMicrotask(() => this.#fail(appending, refusal));
+    } catch (cause) {
+      queueMicrotask(() => this.#fail(appending, cause));
+    }
+  }
+
+  #finish({ records, sizes, bytes, done }: Appending, last: number): void {
+    const { gate, place } = this.#parts;
+    let sequence = last - records.length;
+    for (let i = 0; i < records.length; i++) {
+      place(records[i] as LogRecord, ++sequence, typeof sizes === "number" ? sizes : (sizes[i] as number));
+    }
+    this.#over();
+    gate.leave(bytes);
+    done(last);
+  }
+
+  #fail({ bytes, failed }: Appending, cause: unknown): void {
+    const { gate, failure } = this.#parts;
+    this.#over();
+    gate.leave(bytes);
+    failed(failure(cause));
+  }
+
+  #over(): void {
+    this.#count--;
+    if (this.#lookers.length > 0) for (const resolve of this.#lookers.splice(0)) resolve();
+  }
+}

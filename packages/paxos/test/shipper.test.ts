@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import type { Message } from "../src/core/messages.js";
+import { Shipper } from "../src/host/shipper.js";
+import { type Entry, type GroupStorage, memoryStorage } from "../src/index.js";
+
+const ballot = { round: 1, node: "a" };
+const kib = 1024;
+
+async function shipping({ slots, each }: { slots: number; each: number }) {
+  const storage = memoryStorage()("g");
+  const all = Array.from({ length: slots }, (_, i): Entry => {
+    return { slot: i + 1, ballot, kind: "command", command: new Uint8Array(each).fill(i) };
+  });
+  await storage.write({ entries: all, chosenThrough: slots });
+  const clock = { nowMs: 0 };
+  const sent: { to: string; entries: readonly Entry[] }[] = [];
+  const shipper = new Shipper(
+    { nodeId: "a", groupId: "g" },
+    storage,
+    (to, message: Message) => {
+      if (message.type === "learn") sent.push({ to, entries: message.entries });
+    },
+    () => clock.nowMs,
+  );
+  const ask = (fromSlot: number, to = "b", throughSlot = slots) =>
+    shipper.ship({ type: "ship", to, fromSlot, throughSlot, bytesMax: 10 * kib });
+  /** Nothing more is sent for now. */
+  const quiet = async () => {
+    for (let before = -1; before !== sent.length; ) {
+      before = sent.length;
+      for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const slotsOf = (to = "b") =>
+    sent.filter((one) => one.to === to).flatMap(({ entries }) => entries.map((e) => e.slot));
+  return { shipper, storage, clock, sent, ask, quiet, slotsOf };
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+describe("the log for who lacks it", () => {
+  it("is sent somewhat ahead of what was asked for, in order, each slot once, to each at his own pace", async () => {
+    const { shipper, ask, quiet, slotsOf, sent } = await shipping({ slots: 100, each: kib });
+    ask(1);
+    ask(40, "c");
+    await quiet();
+    // Two pieces of ten KiB, in parts of five.
+    expect(slotsOf()).toEqual(range(1, 20));
+    expect(sent.filter(({ to }) => to === "b").map(({ entries }) => entries.length)).toEqual([5, 5, 5, 5]);
+    expect(slotsOf("c")).toEqual(range(40, 59));
+    ask(6);
+    await quiet();
+    expect(slotsOf()).toEqual(range(1, 25));
+    for (let from = 11; slotsOf().length < 100; from += 5) {
+      ask(from);
+      await quiet();
+    }
+    ask(101);
+    await quiet();
+    expect(slotsOf()).toEqual(range(1, 100));
+    expect(slotsOf("c")).toEqual(range(40, 59));
+    expect(shipper.idle).toBe(false);
+    await shipper.settled();
+    expect(shipper.idle).toBe(true);
+  });
+
+  it("is sent again to who asks again after a while, and from elsewhere to who asks from elsewhere", async () => {
+    const { shipper, clock, ask, quiet, slotsOf } = await shipping({ slots: 60, each: 5 * kib });
+    ask(3);
+    await quiet();
+    clock.nowMs = 999;
+    ask(3);
+    await quiet();
+    expect(slotsOf()).toEqual(range(3, 6));
+    clock.nowMs = 1000;
+    ask(3);
+    await quiet();
+    expect(slotsOf()).toEqual([...range(3, 6), ...range(3, 6)]);
+    ask(40);
+    await quiet();
+    expect(slotsOf().slice(8)).toEqual(range(40, 43));
+    ask(2);
+    ask(2);
+    await quiet();
+    expect(slotsOf().slice(12)).toEqual(range(2, 5));
+    await shipper.settled();
+  });
+
+  it("comes one slot at a time where each is larger than what was asked for, and never beyond what was asked for", async () => {
+    const { shipper, ask, quiet, slotsOf } = await shipping({ slots: 9, each: 15 * kib });
+    ask(1, "b", 3);
+    await quiet();
+    expect(slotsOf()).toEqual([1, 2]);
+    ask(3, "b", 3);
+    await quiet();
+    expect(slotsOf()).toEqual([1, 2, 3]);
+    await shipper.settled();
+  });
+
+  it("begins anew after a reading that failed", async () => {
+    const { shipper, storage, ask, quiet, slotsOf } = await shipping({ slots: 40, each: kib });
+    const { read } = storage;
+    let broken = true;
+    storage.read = (...range: Parameters<GroupStorage["read"]>) =>
+      broken ? Promise.reject(new Error("rot")) : read.apply(storage, range);
+    ask(1);
+    await quiet();
+    expect([slotsOf(), shipper.idle]).toEqual([[], true]);
+    broken = false;
+    ask(1);
+    await quiet();
+    expect(slotsOf()).toEqual(range(1, 20));
+    await shipper.settled();
+  });
+});

@@ -1,0 +1,39 @@
+import { letterText } from "./letters.js";
+import type { Nodes } from "./nodes.js";
+
+/** What may happen, in the model of a group that is awake. An action is its kind and, times the kinds there are, its letter or node. */
+export const DELIVER = 0;
+export const SYNC = 1;
+export const CRASH = 2;
+export const TICK = 3;
+export const PROPOSE = 4;
+export const RESIGN = 5;
+export const CHANGE = 6;
+export const TIME = 7;
+export const READ = 8;
+export const KINDS = 9;
+
+export function actionText(action: number, names: readonly string[], nodes: Nodes): string {
+  const arg = Math.floor(action / KINDS);
+  const name = names[arg] as string;
+  switch (action % KINDS) {
+    case DELIVER:
+      return letterText(names, nodes.letters.value(arg));
+    case SYNC:
+      return `${name}: a write becomes durable`;
+    case CRASH:
+      return `${name} crashes and comes back`;
+    case TICK:
+      return `${name}: the timer`;
+    case PROPOSE:
+      return `${name} is asked for a command`;
+    case RESIGN:
+      return `${name} gives up leading`;
+    case CHANGE:
+      return `${name} is asked for the next members`;
+    case READ:
+      return `${name} is read`;
+    default:
+      return "time passes";
+  }
+}

@@ -38,6 +38,8 @@ export interface PartitionScrubberOptions {
   readonly dir?: string;
   /** Where repairs are written down, as lines of JSON. Absent: nowhere. */
   readonly auditPath?: string;
+  /** So long a pass stays at one mark while nodes are written to. Default half a minute. */
+  readonly markHeldMs?: number;
 }
 
 /**
@@ -141,7 +143,8 @@ export class PartitionScrubber {
   /** It was held for long, and its nodes were written to meanwhile, in whatever partition: they have one B-tree for all. */
   async #isStale(): Promise<boolean> {
     const marked = this.#marked;
-    if (marked === undefined || performance.now() - marked.lookedAtMs < MARK_HELD_MS) return false;
+    const { markHeldMs = MARK_HELD_MS } = this.#options;
+    if (marked === undefined || performance.now() - marked.lookedAtMs < markHeldMs) return false;
     marked.lookedAtMs = performance.now();
     return (await this.#slots()) >= marked.slots + ENTRIES_SINCE_MIN;
   }

@@ -43,8 +43,11 @@ export interface LedgerTerms {
   readonly newLevel: NewLevel;
 }
 
-/** Flows that differ by less than this part of the limit differ by how they were added up. */
-const ROUNDING = 1e-9;
+/**
+ * Flows that differ by less than this part of the limit may differ by how they were added up, and no lease grows by it: who holds any flow has room for a token.
+ * Far above what adding up comes to (some 1e-15), since what is saved is handed out in the proportion of two such differences.
+ */
+const ROUNDING = 1e-6;
 /**
  * After everybody was without a lease, this part of one is spent learning who is there: members ask again within a
  * settlement, and whoever comes first must not get what the others are spending on their policies.
@@ -183,8 +186,9 @@ export class LimitLedger {
 
     const target = this.#target(lease, holds, nowMs, terms);
     const room = this.#room(lease, nowMs, terms);
-    const granted = Math.min(target, room);
-    if (granted - holds > this.#ratePerSecond * ROUNDING) {
+    let granted = Math.min(target, room);
+    if (granted - holds <= this.#ratePerSecond * ROUNDING) granted = Math.min(granted, holds);
+    else {
       // Saved tokens go with the room for them: who gets all that is free gets all that was saved.
       const tokens = Math.max(0, this.#bank.tokens(nowMs)) * Math.min(1, (granted - holds) / (room - holds));
       this.#bank.debit(tokens, nowMs);
@@ -265,9 +269,10 @@ export class LimitLedger {
   #expire(nowMs: number, terms: LedgerTerms): number {
     const ended = [...this.#leases].filter(([, lease]) => lease.expiresAtMs <= nowMs);
     ended.sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs);
-    for (const [key, lease] of ended) {
+    for (const [i, [key, { expiresAtMs }]] of ended.entries()) {
       this.#leases.delete(key);
-      this.#setBank(lease.expiresAtMs, terms);
+      // What ends at one moment ends together: the bank would depend on the order otherwise.
+      if (ended[i + 1]?.[1].expiresAtMs !== expiresAtMs) this.#setBank(expiresAtMs, terms);
     }
     return ended.length;
   }

@@ -138,13 +138,14 @@ end
 -- Leases that ended.
 local ended = {}
 for _, l in pairs(leases) do if l.expires <= now then ended[#ended + 1] = l end end
-table.sort(ended, function(a, b) if a.expires ~= b.expires then return a.expires < b.expires end return a.key < b.key end)
-for _, l in ipairs(ended) do
+table.sort(ended, function(a, b) return a.expires < b.expires end)
+for i, l in ipairs(ended) do
   leases[l.key] = nil
   changed[l.key] = nil
   gone[#gone + 1] = l.key
   count = count - 1
-  set_bank(l.expires)
+  -- What ends at one moment ends together: the bank would depend on the order otherwise.
+  if not ended[i + 1] or ended[i + 1].expires ~= l.expires then set_bank(l.expires) end
 end
 if #ended > 0 and count == 0 then learn(min(learn_ms, lease_ms * GATHERING)) end
 
@@ -283,7 +284,8 @@ else
 end
 local room = room_for(lease, now)
 local granted = min(target, room)
-if granted - holds > books.rate * 1e-9 then
+if granted - holds <= books.rate * 1e-6 then granted = min(granted, holds)
+else
   local tokens = max(0, bank_tokens(now)) * min(1, (granted - holds) / (room - holds))
   books.bank = books.bank - tokens
   lease.tokens = lease.tokens + tokens
@@ -291,7 +293,7 @@ end
 lease.out = max(granted, holds)
 set_bank(now)
 lease.a_rate, lease.a_lease_ms = granted, lease_ms
-lease.a_even, lease.a_short = books.rate / max(1, count), granted < target * 0.99 - books.rate * 1e-9
+lease.a_even, lease.a_short = books.rate / max(1, count), granted < target * 0.99 - books.rate * 1e-6
 save()
 return answer(seq, lease.id, granted, lease.tokens, lease_ms, lease.a_even, lease.a_short)
 `;

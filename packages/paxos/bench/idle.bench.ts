@@ -42,7 +42,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await pause(20);
 }
 
-const opened = (dir: string) => Wal.open({ dir, streamsMax: 1 << 24 });
+const opened = (dir: string) => Wal.open({ dir, streamsMax: 1 << 24, packAfterMs: 1000 });
 
 async function measured() {
   const dirs = await Promise.all(names.map(() => mkdtemp(join(tmpdir(), "evenkeel-idle-"))));
@@ -67,6 +67,7 @@ async function sleeping(dirs: readonly string[]) {
         storage: walStorage(logs[i] as Wal),
         heartbeatMs: 200,
         leaseMs: 2000,
+        packAfterMs: 1000,
       }),
     ),
   );

@@ -3,6 +3,9 @@ import type { StreamTable } from "./core/stream-table.js";
 /** Looked at in one go: about a millisecond. */
 const atOnceMax = 1000;
 const betweenMs = 10;
+/** So many may wait for as long as they are told to; where there are more it is a second at most. */
+const awakeMax = 1000;
+const crowdedAfterMs = 1000;
 
 /**
  * Puts to rest who has not been used for a while. Nobody is looked at while nobody is in use; a log of a million quiet streams has no timer. What a
@@ -12,6 +15,8 @@ export class Packing {
   readonly #table: StreamTable;
   readonly #afterMs: number;
   #timer: NodeJS.Timeout | undefined;
+  /** The timer is set to when few streams are looked at. */
+  #patient = false;
   /** Left of this round. */
   #left = 0;
   #stopped = false;
@@ -24,7 +29,18 @@ export class Packing {
   /** A stream may have come into use, or have become quiet. */
   consider(): void {
     if (this.#afterMs === 0) this.#table.rest(this.#table.awake, false);
-    else if (this.#timer === undefined && this.#table.awake > 0 && !this.#stopped) this.#in(this.#afterMs);
+    else if (this.#table.awake > awakeMax) this.#soon();
+    else if (this.#timer === undefined && this.#table.awake > 0 && !this.#stopped) {
+      this.#patient = true;
+      this.#in(this.#afterMs);
+    }
+  }
+
+  #soon(): void {
+    if (this.#stopped || (this.#timer !== undefined && !this.#patient)) return;
+    clearTimeout(this.#timer);
+    this.#patient = false;
+    this.#in(Math.min(this.#afterMs, crowdedAfterMs));
   }
 
   stop(): void {
@@ -39,6 +55,7 @@ export class Packing {
 
   #some(): void {
     this.#timer = undefined;
+    this.#patient = false;
     if (this.#left === 0) this.#left = this.#table.awake;
     const count = Math.min(atOnceMax, this.#left);
     this.#table.rest(count);

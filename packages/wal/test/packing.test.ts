@@ -263,6 +263,13 @@ it("what was not used for a while is packed by and by, and a log at rest has no 
   }
 });
 
+it("where many are not packed nobody waits for as long as few would", async () => {
+  await using wal = await Wal.open({ dir: "log", fileSystem: new FaultFileSystem(), packAfterMs: 60_000 });
+  await Promise.all(Array.from({ length: 1000 }, (_, i) => wal.stream(`s${i}`).append(bytes("x"))));
+  await wal.stream("one more").append(bytes("x"));
+  while (wal.stats().streamsPacked === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
 it("a segment is never filled by the checkpoint that it begins with, however many streams there are", async () => {
   const fileSystem = new FaultFileSystem();
   const options = { dir: "log", fileSystem, packAfterMs: 0, segmentBytes: 65_536 };

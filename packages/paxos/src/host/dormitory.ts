@@ -38,6 +38,9 @@ const standingMaxMs = 1000;
 const leadersAtOnceMax = 100;
 /** Groups that are packed in one tick. */
 const packedAtOnceMax = 100;
+/** So many may wait for as long as they are told to; where there are more the eldest wait no longer than this. */
+const unpackedMax = 1000;
+const crowdedAfterMs = 1000;
 
 /**
  * The groups of a node that sleep. When a node is gone all that slept under it are woken, but not all at once: first those in which this node is next in line
@@ -117,9 +120,11 @@ export class Dormitory<T extends Sleeper> {
   }
 
   #packSome(nowMs: number): void {
+    const { packAfterMs } = this.#parts;
     let tried = 0;
     for (const [item, sinceMs] of this.#unpacked) {
-      if (nowMs - sinceMs < this.#parts.packAfterMs || tried++ >= packedAtOnceMax) return;
+      const afterMs = this.#unpacked.size > unpackedMax ? Math.min(packAfterMs, crowdedAfterMs) : packAfterMs;
+      if (nowMs - sinceMs < afterMs || tried++ >= packedAtOnceMax) return;
       this.#unpacked.delete(item);
       if (!this.#parts.pack(item)) this.#unpacked.set(item, nowMs);
     }

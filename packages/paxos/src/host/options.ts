@@ -34,8 +34,9 @@ export interface GroupHostOptions extends GroupTuning {
    */
   readonly batchesMax?: number;
   /**
-   * A group that has slept for this long is packed: its replica is let go of but for a hundred bytes or two, and put together again when something concerns it. 1,000 unless told;
-   * `Number.MAX_SAFE_INTEGER`: never.
+   * A group that has slept for this long is packed: its replica is let go of but for a hundred bytes or two, and put together again when something concerns it. Where more than a thousand
+   * sleep unpacked, the eldest are packed after a second, so that they are never more than some twenty megabytes. 30,000 unless told: code that ran for one object is compiled anew for the next, so what is
+   * asked again soon after it was packed is served slower for a while. `Number.MAX_SAFE_INTEGER`: never, however many they are.
    */
   readonly packAfterMs?: number;
   /**
@@ -90,7 +91,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     snapshotPieceBytes = 256 * 1024,
     snapshotDir,
     batchesMax = 2,
-    packAfterMs = 1000,
+    packAfterMs = 30_000,
     ...tuning
   } = options;
   if (nodeId !== transport.nodeId) throw badArgument("nodeId", `the transport's, ${transport.nodeId}`, nodeId);

@@ -21,7 +21,7 @@ export interface FillLimits {
 const LIMITS: FillLimits = { itemsMax: 100, entriesMax: 1_000, bytesMax: 1024 * 1024 };
 /**
  * Of items. A step is one entry of the part's log, decided, encoded and applied in one turn each: what others notice is not how much is copied but how long that takes in one piece. So these
- * steps are many and small, below a millisecond at each node.
+ * steps are many and small.
  */
 const COPIED_BYTES_MAX = 128 * 1024;
 

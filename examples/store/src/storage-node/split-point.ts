@@ -3,7 +3,7 @@ import type { HashRange } from "../metadata/records.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 
-/** Items looked at in one turn, well below a millisecond; then others have as long, and this at least. */
+/** Items looked at in one turn; then others have as long, and this at least. */
 const ITEMS_A_TURN = 200;
 const PAUSE_MS = 1;
 /** Into so many ranges of hashes what a partition holds is sorted. */

@@ -66,7 +66,7 @@ async function refused(error: unknown): Promise<never> {
   throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
 }
 
-/** In one transaction: a turn of the event loop of well below a millisecond. Then others have as long as it took. */
+/** In one transaction, and so in one turn of the event loop. Then others have as long as it took. */
 const REMOVED_AT_ONCE_MAX = 200;
 /**
  * Addresses set aside for the file, not memory: one that outgrows what is set aside is mapped anew at another place, while the old mapping stays; every page is then faulted in once

@@ -89,6 +89,8 @@ export async function powerCuts(seed: number, subject: Subject, tally: Tally = n
     if (!poisoned && random() < 0.5) {
       await wal.close().then(
         () => {
+          // What it still wrote of its own accord may have failed: then nothing vouches for the end.
+          if (wal.stats().poisoned) return;
           history.closed(wal.stats().durableBatch);
           tally.closed++;
         },
@@ -303,7 +305,10 @@ async function judge(
     await judgeSalvage(subject, fileSystem, history, error.message);
     return;
   }
-  const uncertain = wal.uncertainFrom?.batch === told ? undefined : wal.uncertainFrom?.batch;
+  const said = wal.uncertainFrom?.batch;
+  // What was told and never settled is said again; but where a batch has come in its place since, and that is gone now, it is meant.
+  const isNew = said !== undefined && (said !== told || wal.stats().durableBatch < said);
+  const uncertain = isNew ? said : undefined;
   if (uncertain === undefined) tally.flipsHarmless++;
   else tally.flipsUncertain++;
   const found = await contents(wal);

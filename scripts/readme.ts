@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { extractProgram } from "./readme-program.js";
 
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 
 /**
  * Registers a test that runs the program in a package's README.md against the package's sources, and expects exactly the output that the

@@ -3,7 +3,7 @@ export { SimNode } from "./core/node.js";
 export { SimNetwork, type NetworkFaults, type NetworkCounters, type Deliver } from "./core/network.js";
 export { SimDisk, type DiskFaults, type DiskCounters, type Done, type ReadDone } from "./core/disk.js";
 export { PromiseDisk } from "./core/disk-promises.js";
-export { SimJournal } from "./core/journal.js";
+export { SimJournal, type JournalDone, type JournalReadDone } from "./core/journal.js";
 export { Random } from "./core/random.js";
 export type { Scheduler } from "./core/scheduler.js";
 export { forEachSeed, forEachSeedAsync, type SeedRun } from "./core/seeds.js";

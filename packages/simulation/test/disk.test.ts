@@ -256,6 +256,60 @@ describe("a journal", () => {
     expect(codes.sort()).toEqual(["ERR_SIMULATION_DISK_FULL", undefined]);
     expect(journal.records()).toEqual(["a"]);
   });
+
+  it("loses a misdirected record and the one that it lands on, and says so to who reads them", () => {
+    forEachSeed({ count: 50 }, (seed) => {
+      const { world, disk: d } = disk(seed);
+      const journal = d.journal<number>("log");
+      const told: unknown[] = [];
+      for (let i = 0; i < 5; i++) {
+        // The first has nothing to land on.
+        d.setFaults({ misdirectChance: i === 0 || i === 3 ? 1 : 0 });
+        journal.append(i, (error) => told.push(error));
+      }
+      world.run();
+      expect(told).toEqual(new Array(5).fill(undefined));
+      expect(journal.durableCount).toBe(5);
+      const damaged = journal.damaged();
+      expect([damaged.length, damaged[1], d.counters.misdirected]).toEqual([2, 3, 1]);
+      d.crash();
+      expect(journal.damaged()).toEqual(damaged);
+      expect(journal.records()).toEqual([0, 1, 2, 3, 4]);
+      expect(() => journal.recover()).toThrow(expect.objectContaining({ code: "ERR_SIMULATION_DISK_DAMAGED" }));
+      const read: unknown[] = [];
+      for (let i = 0; i < 5; i++) journal.read(i, i + 1, (error, records) => read.push(error?.code ?? records[0]));
+      world.run();
+      expect(read.sort()).toEqual(
+        [0, 1, 2, 3, 4].map((i) => (damaged.includes(i) ? "ERR_SIMULATION_DISK_DAMAGED" : i)).sort(),
+      );
+    });
+  });
+
+  it("rots where it is told to", () => {
+    const { world, disk: d } = disk(1);
+    const journal = d.journal<string>("log");
+    for (const record of ["a", "b", "c"]) journal.append(record, () => {});
+    world.run();
+    journal.corrupt(1);
+    expect([journal.damaged(), d.counters.corrupted]).toEqual([[1], 1]);
+    expect(() => journal.corrupt(3)).toThrow(expect.objectContaining({ code: "ERR_SIMULATION_ARGUMENT" }));
+  });
+
+  it("may fail to be read, and be read the next time", () => {
+    const { world, disk: d } = disk(1);
+    const journal = d.journal<string>("log");
+    journal.append("a", () => {});
+    world.run();
+    d.setFaults({ readFailChance: 1, readMs: [2, 2] });
+    const read: unknown[] = [];
+    journal.read(0, 1, (error, records) => read.push([error?.code, records, world.now]));
+    expect(() => journal.recover()).toThrow(expect.objectContaining({ code: "ERR_SIMULATION_DISK_IO" }));
+    const began = world.now;
+    world.run();
+    d.calm();
+    expect(read).toEqual([["ERR_SIMULATION_DISK_IO", [], began + 2]]);
+    expect([journal.recover(), d.counters.readFailures, d.counters.reads]).toEqual([["a"], 2, 3]);
+  });
 });
 
 it("can be awaited", async () => {

@@ -13,7 +13,7 @@ export interface DiskFaults {
   readonly syncFailChance: number;
   /** Chance that a read fails. */
   readonly readFailChance: number;
-  /** Chance that a write lands on another page of the file than it was meant for, and is reported as done. */
+  /** Chance that a write lands on another page of the file than it was meant for, or on another record of the journal, and is reported as done. */
   readonly misdirectChance: number;
   /** All files together; a write that would pass it fails with ERR_SIMULATION_DISK_FULL and changes nothing. */
   readonly capacityBytes: number;
@@ -76,6 +76,8 @@ export class SimDisk {
   #durableNames = new Map<string, DiskFile>();
   #nameChanges: NameChange[] = [];
   readonly #journals = new Map<string, SimJournal<unknown>>();
+  /** Drawn from only where such faults are asked for: journals whose reads and writes never go astray are the same as ever. */
+  readonly #astray: Random;
   #failNextSyncs = 0;
   /** Rises with every crash: what was under way before it never completes. */
   #life = 0;
@@ -85,7 +87,9 @@ export class SimDisk {
     readonly name: string,
     readonly scheduler: Scheduler,
     readonly random: Random,
-  ) {}
+  ) {
+    this.#astray = random.fork("journals astray");
+  }
 
   get faults(): DiskFaults {
     return this.#faults;
@@ -259,6 +263,18 @@ export class SimDisk {
     this.scheduler.timer(this.random.between(minMs, maxMs), () => {
       if (life === this.#life) this.#complete(action);
     });
+  }
+
+  /** For the journals. */
+  misdirects(): boolean {
+    const { misdirectChance } = this.#faults;
+    return misdirectChance > 0 && this.#astray.chance(misdirectChance);
+  }
+
+  /** For the journals. */
+  readFails(): boolean {
+    const { readFailChance } = this.#faults;
+    return readFailChance > 0 && this.#astray.chance(readFailChance);
   }
 
   /** One sync, which succeeds or fails as the faults have it. Also for the journals. */

@@ -1,21 +1,31 @@
-import { SimulationError } from "./errors.js";
+import type { DiskCounters, DiskFaults } from "./disk.js";
+import { checkedNumber, SimulationError } from "./errors.js";
 import type { Random } from "./random.js";
 
 /** What a journal needs of its disk. */
 export interface JournalDisk {
   readonly name: string;
-  readonly faults: { readonly writeMs: readonly [number, number]; readonly capacityBytes: number };
+  readonly random: Random;
+  readonly faults: Pick<DiskFaults, "readMs" | "writeMs" | "capacityBytes">;
+  readonly counters: Pick<DiskCounters, "reads" | "readFailures" | "misdirected" | "corrupted">;
   usedBytes(): number;
   later(rangeMs: readonly [number, number], action: () => void): void;
+  /** Whether this write lands where another record stands. */
+  misdirects(): boolean;
+  /** Whether this read fails. */
+  readFails(): boolean;
   syncLater(what: string, succeed: () => void, fail: () => void, done: JournalDone): void;
 }
 
 export type JournalDone = (error?: SimulationError) => void;
+export type JournalReadDone<T> = (error: SimulationError | undefined, records: T[]) => void;
 
 interface Stored<T> {
   readonly record: T;
   readonly sizeBytes: number;
   forsaken: boolean;
+  /** Something else stands in its place, or some of its bits have turned. */
+  damaged: boolean;
 }
 
 type Step<T> =
@@ -30,6 +40,9 @@ type Step<T> =
  * Records are kept by reference and handed out again after a crash: they must not be changed once they are appended. After a failed
  * sync its records may be gone after a crash, with all behind them, even if a later append succeeds: a program that goes on after a
  * failed sync loses acknowledged records here, as it would on a real disk.
+ *
+ * A write that is misdirected (`misdirectChance`) is reported as done, and lands on another record: neither of the two can be read any more. Nor can one that has
+ * rotted (`corrupt`). `records` does not look at that, as a program does not that has it all in memory; `recover` and `read` do, as a log with checksums does.
  */
 export class SimJournal<T> {
   #records: Stored<T>[] = [];
@@ -60,10 +73,67 @@ export class SimJournal<T> {
     return this.#records.slice(from, to).map((stored) => stored.record);
   }
 
+  /** Which records cannot be read, by their index. */
+  damaged(): number[] {
+    return this.#records.flatMap((stored, index) => (stored.damaged ? [index] : []));
+  }
+
+  /**
+   * What a program reads that is started on this disk: all records, if all can be read.
+   * @throws SimulationError ERR_SIMULATION_DISK_DAMAGED, and ERR_SIMULATION_DISK_IO where a read fails that may well succeed the next time
+   */
+  recover(): T[] {
+    const error = this.#unreadable(0, this.#records.length);
+    if (error !== undefined) throw error;
+    return this.records();
+  }
+
+  /** The records from index `from` up to `to`, without that one: all of them, or none and the error, as `recover` has it. */
+  read(from: number, to: number, done: JournalReadDone<T>): void {
+    checkedNumber("from", from, 0, Number.MAX_SAFE_INTEGER);
+    checkedNumber("to", to, from, Number.MAX_SAFE_INTEGER);
+    const fails = this.#failedRead();
+    this.disk.later(this.disk.faults.readMs, () => {
+      const error = fails ?? this.#damagedAmong(from, to);
+      done(error, error === undefined ? this.records(from, to) : []);
+    });
+  }
+
+  /** Rot: this record cannot be read any more. */
+  corrupt(index: number): void {
+    checkedNumber("index", index, 0, this.#records.length - 1);
+    this.disk.counters.corrupted++;
+    (this.#records[index] as Stored<T>).damaged = true;
+  }
+
+  #unreadable(from: number, to: number): SimulationError | undefined {
+    return this.#failedRead() ?? this.#damagedAmong(from, to);
+  }
+
+  #failedRead(): SimulationError | undefined {
+    this.disk.counters.reads++;
+    if (!this.disk.readFails()) return undefined;
+    this.disk.counters.readFailures++;
+    return new SimulationError("ERR_SIMULATION_DISK_IO", `disk ${this.disk.name}: read of journal ${this.name} failed`);
+  }
+
+  #damagedAmong(from: number, to: number): SimulationError | undefined {
+    const index = this.#records.slice(from, to).findIndex((stored) => stored.damaged);
+    if (index < 0) return undefined;
+    const what = `record ${from + index} of journal ${this.name} does not have its checksum`;
+    return new SimulationError("ERR_SIMULATION_DISK_DAMAGED", `disk ${this.disk.name}: ${what}`);
+  }
+
   /** `sizeBytes` counts toward the disk's capacity. */
   append(record: T, done: JournalDone, { sizeBytes = 0 }: { readonly sizeBytes?: number } = {}): void {
     if (this.#refusedAsFull(sizeBytes, done)) return;
-    this.#records.push({ record, sizeBytes, forsaken: false });
+    const damaged = this.#records.length > 0 && this.disk.misdirects();
+    if (damaged) {
+      this.disk.counters.misdirected++;
+      const hit = this.disk.random.fork(`hit ${this.disk.counters.misdirected}`).int(this.#records.length);
+      (this.#records[hit] as Stored<T>).damaged = true;
+    }
+    this.#records.push({ record, sizeBytes, forsaken: false, damaged });
     this.#usedBytes += sizeBytes;
     const last = this.#steps.at(-1);
     const gathering = last?.kind === "sync" && !(this.#running && this.#steps.length === 1) ? last : undefined;
@@ -79,7 +149,12 @@ export class SimJournal<T> {
   /** Puts these records in the place of all before, atomically: a crash before `done` leaves the old ones or the new ones. */
   replace(records: readonly T[], done: JournalDone, { sizeBytes = 0 }: { readonly sizeBytes?: number } = {}): void {
     if (this.#refusedAsFull(sizeBytes - this.#usedBytes, done)) return;
-    const next = records.map((record, index) => ({ record, sizeBytes: index === 0 ? sizeBytes : 0, forsaken: false }));
+    const next = records.map((record, index) => ({
+      record,
+      sizeBytes: index === 0 ? sizeBytes : 0,
+      forsaken: false,
+      damaged: false,
+    }));
     this.#steps.push({ kind: "replace", count: this.#records.length, next, done });
     this.#next();
   }

@@ -1,1 +1,5 @@
-export { default } from "../../vitest.base.js";
+import { packageTests } from "../../vitest.base.js";
+
+export default packageTests({
+  longest: ["redis-faults", "redis-cluster", "http-coordinator", "conservation", "simulation"],
+});

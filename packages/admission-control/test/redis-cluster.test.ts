@@ -56,7 +56,7 @@ describeWith(missingCommand("redis-cli", "redis-tools"), "a Redis Cluster of thr
 
   // redis-cli moves slots one by one: on a busy machine that takes a while.
   it("spreads limits over its nodes, follows slots that move, and loses only a dead node's limits", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const [one, two] = [join(), join()];
     const names = Array.from({ length: 60 }, (_, i) => `limit-${i}`);

@@ -139,7 +139,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "the coordinator in
       .replace("tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000", "tonumber(time[1])")
       .replace("local run = string.match(info, 'run_id:(%w+)') or 'unknown'", "local run = ARGV[17]");
     expect(staged.match(/ARGV\[1[67]\]/g)).toHaveLength(2);
-    const steps = fc.record({
+    const step = fc.record({
       afterMs: fc.oneof(fc.integer({ min: 0, max: 1500 }), fc.integer({ min: 0, max: 12_000 })),
       who: fc.nat(6),
       wantedPerSecond: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 3000, noNaN: true })),
@@ -153,7 +153,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "the coordinator in
     let run = 0;
     await fc.assert(
       fc.asyncProperty(
-        fc.array(steps, { minLength: 3, maxLength: 40 }),
+        fc.array(step, { minLength: 3, maxLength: 40 }),
         fc.constantFrom(0, 5000),
         async (steps, learnForMs) => {
           run += 1;

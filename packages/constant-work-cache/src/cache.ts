@@ -1,4 +1,5 @@
 import { type Answered, inOrder, leftOut } from "./answer.js";
+import { type Call, newCall } from "./call.js";
 import { Absent } from "./core/absent.js";
 import { Entries } from "./core/entries.js";
 import { CacheError, closedError } from "./errors.js";
@@ -14,7 +15,7 @@ interface Frame<K, V> {
   readonly slots: readonly number[];
   readonly sequence: number;
   readonly epoch: number;
-  readonly controller: AbortController;
+  readonly call: Call;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -163,7 +164,7 @@ export class ConstantWorkCache<K, V> {
     const error = closedError();
     for (const frame of [...this.#inFlight]) {
       this.#finish(frame);
-      frame.controller.abort(error);
+      frame.call.abort(error);
       for (const miss of frame.misses) miss.reject(error);
     }
     this.#missesDropped += this.#misses.size;
@@ -288,7 +289,7 @@ export class ConstantWorkCache<K, V> {
       slots,
       sequence: ++this.#sequence,
       epoch: this.#epoch,
-      controller: new AbortController(),
+      call: newCall(),
       timer: undefined,
     };
     this.#lookups += keys.length;
@@ -299,10 +300,10 @@ export class ConstantWorkCache<K, V> {
   }
 
   async #ask(frame: Frame<K, V>): Promise<void> {
-    const { keys, controller } = frame;
+    const { keys, call } = frame;
     let answers: readonly Answered<V>[];
     try {
-      answers = inOrder(await this.#options.source.fetchMany(keys, { signal: controller.signal }), keys);
+      answers = inOrder(await this.#options.source.fetchMany(keys, call.context), keys);
     } catch (cause) {
       this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause }));
       return;
@@ -315,7 +316,7 @@ export class ConstantWorkCache<K, V> {
     this.#framesTimedOut++;
     const error = new CacheError("ERR_CACHE_TIMEOUT", `the source did not answer in ${this.#options.timeoutMs} ms`);
     this.#failed(frame, error);
-    frame.controller.abort(error);
+    frame.call.abort(error);
   }
 
   #failed(frame: Frame<K, V>, error: CacheError): void {

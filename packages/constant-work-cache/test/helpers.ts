@@ -54,7 +54,7 @@ export async function turn(turns = 1): Promise<void> {
   for (let i = 0; i < turns * 2; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-export async function until(condition: () => boolean, what: string, limitMs = 5000): Promise<void> {
+export async function until(condition: () => boolean, what: string, limitMs = 60_000): Promise<void> {
   const start = performance.now();
   while (!condition()) {
     if (performance.now() - start > limitMs) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);

@@ -12,13 +12,51 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-/** One server as a client sees it: answers, or throws a MemdsError that says why not. */
+/** One server as a client sees it. */
 export interface Target {
   readonly name: string;
-  /** Aborting drops the answer; the server may have worked for it. */
-  ask<A>(questions: Questions<A>, signal: AbortSignal): Promise<Answers<A>>;
+  /** Something is sent there in this turn anyway. */
+  readonly isDue?: boolean;
+  ask<A>(questions: Questions<A>): Asked<A>;
   close(): void;
 }
+
+export interface Asked<A> {
+  /** Rejects with a MemdsError that says why there is no answer. */
+  readonly answers: Promise<Answers<A>>;
+  /** Nobody waits for it any more: `answers` rejects with the reason, if it is not settled yet. The server may have worked for it. */
+  drop(reason: unknown): void;
+}
+
+/** What fails before it is sent. */
+export function refused(error: MemdsError): Asked<never> {
+  return { answers: Promise.reject(error), drop: () => {} };
+}
+
+export function overloaded(name: string, outstandingMax: number): MemdsError {
+  const message = `${outstandingMax} requests to ${name} wait for an answer already`;
+  return new MemdsError("ERR_MEMDS_OVERLOADED", message);
+}
+
+/** A look-up as it is sent, or why it is not. */
+export function lookupFrame<A>(
+  questions: Questions<A>,
+  request: number,
+  frameBytesMax: number,
+): Uint8Array | MemdsError {
+  const frame = encodeFrame({ type: frameType.lookup, request, payload: questions.encode() }, crc32);
+  if (frame.length <= frameBytesMax) return frame;
+  return new MemdsError("ERR_MEMDS_TOO_LARGE", `${questions.count} queries exceed ${frameBytesMax} bytes`);
+}
+
+/** What a server says in the place of answers. */
+export function toldBy(name: string, payload: Uint8Array): MemdsError {
+  const { code, message } = decodeError(payload);
+  return new MemdsError(code, `${name}: ${message}`);
+}
+
+export const unknownFrame = (type: number): MemdsError =>
+  new MemdsError("ERR_MEMDS_PROTOCOL", `an unknown type of frame, ${type}`);
 
 export interface ConnectionLimits {
   readonly frameBytesMax: number;
@@ -49,31 +87,15 @@ export class Connection implements Target {
     this.#outstandingMax = limits.outstandingMax;
   }
 
-  ask<A>(questions: Questions<A>, signal: AbortSignal): Promise<Answers<A>> {
-    if (this.#pending.size >= this.#outstandingMax) {
-      const message = `${this.#outstandingMax} requests to ${this.name} wait for an answer already`;
-      return Promise.reject(new MemdsError("ERR_MEMDS_OVERLOADED", message));
-    }
+  ask<A>(questions: Questions<A>): Asked<A> {
+    if (this.#pending.size >= this.#outstandingMax) return refused(overloaded(this.name, this.#outstandingMax));
     const request = this.#nextRequest();
-    const frame = encodeFrame({ type: frameType.lookup, request, payload: questions.encode() }, crc32);
-    if (frame.length > this.#frameBytesMax) {
-      return Promise.reject(
-        new MemdsError("ERR_MEMDS_TOO_LARGE", `${questions.count} queries exceed ${this.#frameBytesMax} bytes`),
-      );
-    }
-    if ((this.#socket?.writableLength ?? 0) > this.#frameBytesMax) {
-      return Promise.reject(new MemdsError("ERR_MEMDS_OVERLOADED", `${this.name} does not take what it is sent`));
-    }
-    return new Promise((resolve, reject) => {
-      const heard = this.#heard;
-      const aborted = () => {
-        const waiting = this.#settle(request);
-        waiting?.reject(signal.reason);
-        // Nothing came since this was asked: the connection is dead or the server is stopped. A new one tells sooner, and holds nothing.
-        const isTimeout = signal.reason instanceof MemdsError && signal.reason.code === "ERR_MEMDS_TIMEOUT";
-        if (isTimeout && this.#heard === heard)
-          this.#lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name} is silent`));
-      };
+    const frame = lookupFrame(questions, request, this.#frameBytesMax);
+    if (frame instanceof MemdsError) return refused(frame);
+    if ((this.#socket?.writableLength ?? 0) > this.#frameBytesMax)
+      return refused(new MemdsError("ERR_MEMDS_OVERLOADED", `${this.name} does not take what it is sent`));
+    const heard = this.#heard;
+    const answers = new Promise<Answers<A>>((resolve, reject) => {
       this.#pending.set(request, {
         answer: (payload) => {
           let answers: Answers<A> | undefined;
@@ -86,21 +108,27 @@ export class Connection implements Target {
             thrown = error;
           }
           this.#settle(request);
-          signal.removeEventListener("abort", aborted);
           if (answers === undefined) reject(thrown);
           else resolve(answers);
         },
-        reject: (error) => {
-          signal.removeEventListener("abort", aborted);
-          reject(error);
-        },
+        reject,
       });
-      signal.addEventListener("abort", aborted, { once: true });
-      this.#socket ??= this.#open();
-      this.#socket.ref();
-      if (this.#unproved === undefined) this.#socket.write(frame);
-      else this.#unproved.frames.push(frame);
     });
+    this.#socket ??= this.#open();
+    this.#socket.ref();
+    if (this.#unproved === undefined) this.#socket.write(frame);
+    else this.#unproved.frames.push(frame);
+    return { answers, drop: (reason) => this.#drop(request, heard, reason) };
+  }
+
+  #drop(request: number, heard: number, reason: unknown): void {
+    const waiting = this.#settle(request);
+    if (waiting === undefined) return;
+    waiting.reject(reason);
+    // Nothing came since this was asked: the connection is dead or the server is stopped. A new one tells sooner, and holds nothing.
+    const isTimeout = reason instanceof MemdsError && reason.code === "ERR_MEMDS_TIMEOUT";
+    if (isTimeout && this.#heard === heard)
+      this.#lost(new MemdsError("ERR_MEMDS_UNAVAILABLE", `${this.name} is silent`));
   }
 
   close(): void {
@@ -154,12 +182,11 @@ export class Connection implements Target {
     const waiting = this.#pending.get(frame.request);
     if (waiting === undefined) return; // given up meanwhile
     if (frame.type === frameType.error) {
-      const error = decodeError(frame.payload);
-      this.#settle(frame.request)?.reject(new MemdsError(error.code, `${this.name}: ${error.message}`));
+      const error = toldBy(this.name, frame.payload);
+      this.#settle(frame.request)?.reject(error);
       return;
     }
-    if (frame.type !== frameType.answer)
-      throw new MemdsError("ERR_MEMDS_PROTOCOL", `an unknown type of frame, ${frame.type}`);
+    if (frame.type !== frameType.answer) throw unknownFrame(frame.type);
     waiting.answer(frame.payload);
   }
 

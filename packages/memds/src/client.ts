@@ -1,52 +1,12 @@
 import type { Target } from "./client-connection.js";
+import type { MemdsClientOptions, MemdsClientStats } from "./client-options.js";
 import { MemdsError } from "./core/errors.js";
 import { type Answer, checkQueries, type Query } from "./core/messages.js";
 import { type Answers, Floors, Found, type FoundPlace, Queries, type Questions } from "./core/questions.js";
+import { Ending } from "./ending.js";
 import { checkedSecret } from "./handshake.js";
 import { checkedServers, type MemdsMember, sameServer, targetOf } from "./members.js";
 import { frameBytesDefault, integer } from "./options.js";
-
-export interface MemdsClientOptions {
-  /** At least one. */
-  readonly servers: readonly MemdsMember[];
-  /** How long one `lookup` may take, all servers together. Default 1,000. */
-  readonly timeoutMs?: number;
-  /**
-   * A look-up that has no answer after so long is asked of one more server too, and the first answer counts. At most one look-up in twenty, so
-   * that a fleet that is slow as a whole is not asked for twice the work. Default 20.
-   */
-  readonly hedgeAfterMs?: number;
-  /** How long a server that failed is asked only after all others. Default 1,000. */
-  readonly retryAfterMs?: number;
-  /** Requests to one server that may wait for an answer; past it another server is asked, then `ERR_MEMDS_OVERLOADED`. Default 1,024. */
-  readonly outstandingMax?: number;
-  /** The largest frame sent or taken; as the servers have it. Default 8 MiB. */
-  readonly frameBytesMax?: number;
-  /** As the servers have it. */
-  readonly secret?: string;
-  /** Milliseconds on a clock that does not go back. Default `performance.now`. */
-  readonly now?: () => number;
-}
-
-export interface MemdsClientStats {
-  /** The highest version seen; no answer is ever below it. -1 before the first. */
-  readonly version: number;
-  readonly lookups: number;
-  readonly queries: number;
-  /** Look-ups that failed. */
-  readonly failed: number;
-  /** Requests sent to a server. */
-  readonly asked: number;
-  /** Look-ups that were asked of a second server because the first one was slow. */
-  readonly hedged: number;
-  /** Requests that another server had to answer, by why. */
-  readonly passedOver: {
-    readonly unavailable: number;
-    readonly timedOut: number;
-    readonly notReady: number;
-    readonly stale: number;
-  };
-}
 
 interface Member {
   readonly server: MemdsMember;
@@ -68,7 +28,7 @@ interface Attempt<A> {
   /** Whether it ends by itself when its server has used up its share of the time. */
   readonly isLimited: boolean;
   /** Nobody needs it any more; this says nothing about the server. */
-  end(): void;
+  end(reason?: unknown): void;
 }
 
 const found = (place: FoundPlace) => new Found(place);
@@ -88,7 +48,7 @@ export class MemdsClient {
   readonly #hedgeAfterMs: number;
   readonly #retryAfterMs: number;
   readonly #now: () => number;
-  readonly #waiting = new Set<AbortController>();
+  readonly #waiting = new Set<Ending>();
   #closed = false;
   #turn = 0;
   #version = -1;
@@ -155,39 +115,47 @@ export class MemdsClient {
 
   /**
    * A source for a `ConstantWorkCache` that keeps what `make` makes of each answer, such as a route with its version, instead of the answer's bytes.
+   * The signal is looked at once an answer is late (`hedgeAfterMs`, or a server failed): to listen to one costs more than a look-up, and the cache has stopped waiting by itself.
    * @param make is called for each answer with the same object, whose bytes are used again: it copies what it keeps. What it throws fails the call.
    */
   sourceOf<V>(make: (found: FoundPlace) => V): {
     fetchMany(keys: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<V[]>;
   } {
-    return { fetchMany: async (keys, options = {}) => this.#askAll(new Floors(keys, make), options) };
+    return { fetchMany: async (keys, options = {}) => this.#askAll(new Floors(keys, make), options, true) };
   }
 
-  async #askAll<A>(questions: Questions<A>, options: { readonly signal?: AbortSignal }): Promise<A[]> {
-    options.signal?.throwIfAborted();
+  /** @param signalWhenLate looks at the signal only once there is no answer after `hedgeAfterMs`: until somebody does, some have none. */
+  async #askAll<A>(
+    questions: Questions<A>,
+    options: { readonly signal?: AbortSignal },
+    signalWhenLate = false,
+  ): Promise<A[]> {
+    const ending = new Ending();
+    if (!signalWhenLate) {
+      ending.watch(options.signal);
+      ending.throwIfEnded();
+    }
     this.#checkOpen();
     this.#lookups++;
     this.#queries += questions.count;
     this.#hedgesLeft = Math.min(hedgesKeptMax, this.#hedgesLeft + hedgeShare);
-    const ended = new AbortController();
-    const end = (reason: unknown) => ended.abort(reason);
-    const byCaller = () => end(options.signal?.reason);
     const deadlineMs = this.#now() + this.#timeoutMs;
     const timer = setTimeout(() => {
       // After a stall of the event loop the answer may lie in the socket already: give it one turn.
-      setImmediate(() => end(new MemdsError("ERR_MEMDS_TIMEOUT", `no server answered in ${this.#timeoutMs} ms`)));
+      setImmediate(() =>
+        ending.end(new MemdsError("ERR_MEMDS_TIMEOUT", `no server answered in ${this.#timeoutMs} ms`)),
+      );
     }, this.#timeoutMs).unref();
-    options.signal?.addEventListener("abort", byCaller, { once: true });
-    this.#waiting.add(ended);
+    this.#waiting.add(ending);
     try {
-      return (await this.#askInTurn(questions, ended.signal, deadlineMs)).all;
+      return (await this.#askInTurn(questions, ending, deadlineMs, () => ending.watch(options.signal))).all;
     } catch (error) {
       this.#failed++;
       throw error;
     } finally {
       clearTimeout(timer);
-      options.signal?.removeEventListener("abort", byCaller);
-      this.#waiting.delete(ended);
+      ending.release();
+      this.#waiting.delete(ending);
     }
   }
 
@@ -206,7 +174,7 @@ export class MemdsClient {
   /** Ends what waits with `ERR_MEMDS_CLOSED` and closes the connections; servers given as objects are not closed. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const ended of this.#waiting) ended.abort(closedError());
+    for (const ending of this.#waiting) ending.end(closedError());
     for (const { target } of this.#members) target.close();
   }
 
@@ -218,7 +186,12 @@ export class MemdsClient {
     return { server, target: this.#connectTo(server), failedUntilMs: undefined };
   }
 
-  async #askInTurn<A>(questions: Questions<A>, signal: AbortSignal, deadlineMs: number): Promise<Answers<A>> {
+  async #askInTurn<A>(
+    questions: Questions<A>,
+    ending: Ending,
+    deadlineMs: number,
+    isLate: () => void,
+  ): Promise<Answers<A>> {
     const errors: MemdsError[] = [];
     const tried = new Set<Member>();
     const running = new Set<Attempt<A>>();
@@ -230,15 +203,15 @@ export class MemdsClient {
         fleet = this.#members;
         left = this.#inOrder().filter((member) => !tried.has(member));
       }
-      signal.throwIfAborted();
+      ending.throwIfEnded();
       const member = running.size === 0 || isSlow ? left.shift() : undefined;
       if (member !== undefined) {
         tried.add(member);
         // A silent server may not use up the time in which another one could answer.
         const shareMs = left.length === 0 ? undefined : (deadlineMs - this.#now()) / (left.length + 1);
-        running.add(this.#ask(member, questions, signal, shareMs));
+        running.add(this.#ask(member, questions, ending, shareMs));
       } else if (running.size === 0) break;
-      const outcome: Outcome<A> | undefined = await this.#firstOf(running, left.length > 0 && !isSlow);
+      const outcome: Outcome<A> | undefined = await this.#firstOf(running, left.length > 0 && !isSlow, isLate);
       isSlow = outcome === undefined;
       if (outcome === undefined) continue;
       const { attempt, answers, error } = outcome;
@@ -256,13 +229,14 @@ export class MemdsClient {
         this.#leave(running);
         return answers;
       }
-      signal.throwIfAborted();
+      ending.throwIfEnded();
+      isLate();
       if (!(error instanceof MemdsError)) throw error;
       if (error.code === "ERR_MEMDS_TOO_LARGE" && questions.count > 1) {
         this.#leave(running);
         const half = questions.count >>> 1;
-        const first = await this.#askInTurn(questions.slice(0, half), signal, deadlineMs);
-        const rest = await this.#askInTurn(questions.slice(half, questions.count), signal, deadlineMs);
+        const first = await this.#askInTurn(questions.slice(0, half), ending, deadlineMs, isLate);
+        const rest = await this.#askInTurn(questions.slice(half, questions.count), ending, deadlineMs, isLate);
         return { version: rest.version, all: [...first.all, ...rest.all] };
       }
       errors.push(error);
@@ -276,65 +250,66 @@ export class MemdsClient {
     throw new MemdsError("ERR_MEMDS_UNAVAILABLE", message, { cause: new AggregateError(errors) });
   }
 
-  #ask<A>(member: Member, questions: Questions<A>, signal: AbortSignal, shareMs: number | undefined): Attempt<A> {
+  #ask<A>(member: Member, questions: Questions<A>, ending: Ending, shareMs: number | undefined): Attempt<A> {
     this.#asked++;
-    const ended = new AbortController();
-    const end = () => ended.abort(signal.reason);
-    signal.addEventListener("abort", end, { once: true });
+    const { answers, drop } = member.target.ask(questions);
+    ending.add(drop);
     const timer =
       shareMs === undefined
         ? undefined
         : setTimeout(
             () => {
               const message = `${member.target.name} did not answer in ${Math.round(shareMs)} ms`;
-              setImmediate(() => ended.abort(new MemdsError("ERR_MEMDS_TIMEOUT", message)));
+              setImmediate(() => drop(new MemdsError("ERR_MEMDS_TIMEOUT", message)));
             },
             Math.max(0, shareMs),
           ).unref();
-    const release = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-    };
     const attempt: Attempt<A> = {
       member,
-      outcome: member.target.ask(questions, ended.signal).then(
-        (answers) => {
-          release();
-          return { attempt, answers };
+      outcome: answers.then(
+        (answered) => {
+          clearTimeout(timer);
+          ending.remove(drop);
+          return { attempt, answers: answered };
         },
         (error: unknown) => {
-          release();
+          clearTimeout(timer);
+          ending.remove(drop);
           return { attempt, error };
         },
       ),
       isLimited: shareMs !== undefined,
-      end: () => ended.abort(),
+      end: drop,
     };
     return attempt;
   }
 
   /** The first outcome; undefined if it is time to ask another server too. */
-  async #firstOf<A>(running: ReadonlySet<Attempt<A>>, mayHedge: boolean): Promise<Outcome<A> | undefined> {
-    const outcomes = Array.from(running, ({ outcome }) => outcome);
-    if (!mayHedge) return Promise.race(outcomes);
-    let isOver = false;
-    let timer: NodeJS.Timeout | undefined;
-    const slow = new Promise<undefined>((resolve) => {
+  #firstOf<A>(
+    running: ReadonlySet<Attempt<A>>,
+    mayHedge: boolean,
+    isLate: () => void,
+  ): Promise<Outcome<A> | undefined> {
+    return new Promise((resolve) => {
+      let isOver = false;
       const hedge = () => {
-        if (isOver || this.#hedgesLeft < 1) return;
+        if (isOver) return;
+        isLate();
+        if (!mayHedge || this.#hedgesLeft < 1) return;
         this.#hedgesLeft--;
         this.#hedged++;
         resolve(undefined);
       };
       // After a stall of the event loop the answer may lie in the socket already: give it one turn.
-      timer = setTimeout(() => setImmediate(hedge), this.#hedgeAfterMs).unref();
+      const timer = setTimeout(() => setImmediate(hedge), this.#hedgeAfterMs).unref();
+      for (const { outcome } of running) {
+        void outcome.then((first) => {
+          isOver = true;
+          clearTimeout(timer);
+          resolve(first);
+        });
+      }
     });
-    try {
-      return await Promise.race([...outcomes, slow]);
-    } finally {
-      isOver = true;
-      clearTimeout(timer);
-    }
   }
 
   /** What lost against a faster server: one with a share of the time left may use it, so that a silent server is found out; the last one is ended. */
@@ -355,7 +330,7 @@ export class MemdsClient {
     else this.#passedOver.unavailable++;
   }
 
-  /** Each look-up begins with the next server; those that failed lately come last. */
+  /** Each look-up begins with the next server, or with one that something is sent to anyway; those that failed lately come last. */
   #inOrder(): Member[] {
     const count = this.#members.length;
     const start = this.#turn++ % count;
@@ -364,8 +339,10 @@ export class MemdsClient {
     const failed: Member[] = [];
     for (let i = 0; i < count; i++) {
       const member = this.#members[(start + i) % count]!;
-      if (member.failedUntilMs === undefined) healthy.push(member);
-      else if (member.failedUntilMs > nowMs) failed.push(member);
+      if (member.failedUntilMs === undefined) {
+        if (member.target.isDue === true) healthy.unshift(member);
+        else healthy.push(member);
+      } else if (member.failedUntilMs > nowMs) failed.push(member);
       else {
         // One look-up tries it again; the others keep to the rest until that one has its answer.
         member.failedUntilMs = nowMs + this.#retryAfterMs;

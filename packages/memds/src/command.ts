@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { MemdsError } from "./core/errors.js";
-import { MemdsServer, type MemdsServerOptions } from "./server.js";
+import { MemdsServer } from "./server.js";
+import type { MemdsServerOptions } from "./server-options.js";
 
 /** What a command reads and writes beside its arguments. */
 export interface CommandEdge {

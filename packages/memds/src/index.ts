@@ -1,5 +1,6 @@
-export { MemdsClient, type MemdsClientOptions, type MemdsClientStats } from "./client.js";
-export type { MemdsMember } from "./members.js";
+export { MemdsClient } from "./client.js";
+export type { MemdsClientOptions, MemdsClientStats } from "./client-options.js";
+export type { MemdsCarrier, MemdsMember } from "./members.js";
 export type { Entry } from "./core/block.js";
 export { prefixEnd } from "./core/bytes.js";
 export type { Change } from "./core/diff.js";
@@ -17,4 +18,5 @@ export type { Update } from "./holdings.js";
 export type { AntiEntropyStats } from "./anti-entropy.js";
 export type { FollowerStats } from "./follower.js";
 export type { MemdsAddress } from "./peer-connection.js";
-export { MemdsServer, type MemdsServerOptions, type MemdsServerStats } from "./server.js";
+export { MemdsServer, type MemdsServerStats } from "./server.js";
+export type { MemdsServerOptions } from "./server-options.js";

@@ -2,7 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
 import { MemdsError } from "./core/errors.js";
 import { encodeFrame, type Frame, FrameReader, frameType } from "./core/frame.js";
-import { type Answer, decodeQueries, encodeAnswers, encodeError, type Query } from "./core/messages.js";
+import { encodeError } from "./core/messages.js";
 import { crc32 } from "./digest.js";
 import { Challenge, unauthorized } from "./handshake.js";
 
@@ -22,13 +22,29 @@ export interface Service {
   session(push: (type: number, payload: Uint8Array) => boolean): Session;
   /** With a secret, whoever connects proves to know it before anything else. */
   readonly secret: string | undefined;
-  /** Throws MemdsError for a request that cannot be answered. */
-  lookup(queries: readonly Query[]): { version: number; answers: readonly Answer[] };
+  /** From the payload of a look-up's frame to that of its answer. Throws MemdsError for a request that cannot be answered. */
+  lookup(payload: Uint8Array): Uint8Array;
   /** Called once for a connection that is closed for what it sent. */
   protocolError(): void;
   readonly frameBytesMax: number;
   readonly frameTimeoutMs: number;
 }
+
+/** What cannot be answered is refused with the reason; what breaks the protocol is thrown. */
+export function answerOrRefusal<R extends Frame | undefined>(frame: Frame, answer: (frame: Frame) => R): R | Frame {
+  try {
+    return answer(frame);
+  } catch (error) {
+    if (!(error instanceof MemdsError) || error.code === "ERR_MEMDS_PROTOCOL") throw error;
+    return { type: frameType.error, request: frame.request, payload: encodeError(error) };
+  }
+}
+
+export const lookedUp = ({ request, payload }: Frame, lookup: Service["lookup"]): Frame => ({
+  type: frameType.answer,
+  request,
+  payload: lookup(payload),
+});
 
 /**
  * Serves one connection until it ends. A request is answered before the next one is looked at, and while a client does not read its answers its requests wait
@@ -69,18 +85,10 @@ export function serveConnection(socket: Socket, service: Service): void {
 
   const answer = (frame: Frame): boolean => {
     if (!isTrusted || frame.type === frameType.hello) return prove(frame);
-    const queries = frame.type === frameType.lookup ? decodeQueries(frame.payload) : undefined;
-    try {
-      if (queries === undefined) {
-        const reply = session.handle(frame);
-        return reply === undefined || write(reply);
-      }
-      const { version, answers } = service.lookup(queries);
-      return write({ type: frameType.answer, request: frame.request, payload: encodeAnswers(version, answers) });
-    } catch (error) {
-      if (!(error instanceof MemdsError) || error.code === "ERR_MEMDS_PROTOCOL") throw error;
-      return write({ type: frameType.error, request: frame.request, payload: encodeError(error) });
-    }
+    const reply = answerOrRefusal(frame, (asked) =>
+      asked.type === frameType.lookup ? lookedUp(asked, service.lookup) : session.handle(asked),
+    );
+    return reply === undefined || write(reply);
   };
 
   /** Answers frames until the client is slower than we are; then goes on where it stopped once the socket has drained. */

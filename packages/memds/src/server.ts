@@ -3,7 +3,11 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { AntiEntropy, type AntiEntropyStats } from "./anti-entropy.js";
 import type { Entry } from "./core/block.js";
 import { MemdsError } from "./core/errors.js";
-import { type Answer, answerQueries, checkQueries, type Query } from "./core/messages.js";
+import { answerFloors } from "./core/floor-answers.js";
+import { decodeFrame, encodeFrame, frameType } from "./core/frame.js";
+import { type Answer, answerQueries, checkQueries, decodeQueries, encodeAnswers, type Query } from "./core/messages.js";
+import type { Snapshot } from "./core/snapshot.js";
+import { crc32 } from "./digest.js";
 import { type Followed, Follower, type FollowerStats } from "./follower.js";
 import { checkedSecret } from "./handshake.js";
 import { Holdings, type Update } from "./holdings.js";
@@ -11,42 +15,10 @@ import { checkedAddress, frameBytesDefault, integer } from "./options.js";
 import type { MemdsAddress } from "./peer-connection.js";
 import { PeerSession } from "./peer-session.js";
 import { Publisher } from "./publisher.js";
-import { serveConnection } from "./serve-connection.js";
+import { answerOrRefusal, lookedUp, serveConnection } from "./serve-connection.js";
+import type { MemdsServerOptions } from "./server-options.js";
 
 const serverErrors = channel("evenkeel:memds:server-error");
-
-export interface MemdsServerOptions {
-  /** Default 127.0.0.1. Without a `secret` anybody who reaches the port may read: it must not face a network that is not trusted. */
-  readonly host?: string;
-  /** Default 0: a free port, see `.port`. */
-  readonly port?: number;
-  /** Entries held; a load or update past it is refused with `ERR_MEMDS_FULL`, and what was held is still served. Default 2,000,000. */
-  readonly entriesMax?: number;
-  /** Bytes of keys and values held, before compression; past it as past `entriesMax`. Default 256 MiB. */
-  readonly bytesMax?: number;
-  /** Connections at one time; the next one is closed at once. Default 1,024. */
-  readonly connectionsMax?: number;
-  /** The largest frame sent or taken. Default 8 MiB. */
-  readonly frameBytesMax?: number;
-  /** How long the rest of a frame may take to come; then the connection is closed. Default 10,000. */
-  readonly frameTimeoutMs?: number;
-  /** Another server whose updates this one takes as they come. This one answers only once it has caught up. */
-  readonly follow?: MemdsAddress;
-  /** Members that this one compares its tree with, one after the other. */
-  readonly peers?: readonly MemdsAddress[];
-  /** Between two comparisons. Default 1,000. */
-  readonly antiEntropyMs?: number;
-  /** How often followers are told where this server stands, which is how they notice that the last update was lost. Default 200. */
-  readonly announceMs?: number;
-  /** A feed or peer that says nothing for so long is given up and connected to again. Default 5,000, and more than `announceMs` of the feed. */
-  readonly silenceMs?: number;
-  /** Before a feed is connected to again. Default 200. */
-  readonly retryMs?: number;
-  /** Bytes of updates kept for followers that are a little behind; who is further behind compares trees. Default 8 MiB. */
-  readonly historyBytesMax?: number;
-  /** 16 to 1,024 characters that clients, followers and peers must know as well. Proves both sides; encrypts nothing. */
-  readonly secret?: string;
-}
 
 type Resolved = Required<Omit<MemdsServerOptions, "follow" | "secret">> & Pick<MemdsServerOptions, "follow" | "secret">;
 
@@ -207,15 +179,49 @@ export class MemdsServer {
    * @throws MemdsError `ERR_MEMDS_NOT_READY`, `ERR_MEMDS_TOO_LARGE`, `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`
    */
   lookup(queries: readonly Query[]): Answer[] {
+    return this.#asked(({ tree, version }, answerBytesMax) => {
+      checkQueries(queries);
+      const answers = answerQueries(tree, version, queries, answerBytesMax);
+      this.#queries += queries.length;
+      return answers;
+    });
+  }
+
+  /**
+   * Answers a look-up's frame that a client's `MemdsCarrier` brought here: a frame for its way back, which also says what could not be answered. The secret is not asked for: who
+   * carries knows whom it lets in.
+   * @throws MemdsError `ERR_MEMDS_PROTOCOL`, `ERR_MEMDS_CORRUPT`, `ERR_MEMDS_UNSUPPORTED` for what is no such frame
+   */
+  answer(frame: Uint8Array): Uint8Array {
+    const asked = decodeFrame(frame, { frameBytesMax: this.#options.frameBytesMax, checksum: crc32 });
+    if (asked.type !== frameType.lookup)
+      throw new MemdsError("ERR_MEMDS_PROTOCOL", `a frame of type ${asked.type} is no look-up`);
+    return encodeFrame(
+      answerOrRefusal(asked, (lookup) => lookedUp(lookup, this.#lookup)),
+      crc32,
+    );
+  }
+
+  /** From a look-up's payload to its answer's. */
+  readonly #lookup = (payload: Uint8Array): Uint8Array => {
+    return this.#asked(({ tree, version }, answerBytesMax) => {
+      const floors = answerFloors(tree, version, payload, answerBytesMax);
+      this.#queries += floors?.count ?? 0;
+      if (floors !== undefined) return floors.bytes;
+      const queries = decodeQueries(payload);
+      const answers = answerQueries(tree, version, queries, answerBytesMax);
+      this.#queries += queries.length;
+      return encodeAnswers(version, answers);
+    });
+  };
+
+  #asked<T>(answer: (held: Snapshot, answerBytesMax: number) => T): T {
     this.#requests++;
     try {
       this.#checkOpen();
-      checkQueries(queries);
-      const { tree, version } = this.#holdings.ready();
-      if (!this.#isReady) throw new MemdsError("ERR_MEMDS_NOT_READY", `version ${version} has not caught up yet`);
-      const answers = answerQueries(tree, version, queries, this.#options.frameBytesMax - 1024);
-      this.#queries += queries.length;
-      return answers;
+      const held = this.#holdings.ready();
+      if (!this.#isReady) throw new MemdsError("ERR_MEMDS_NOT_READY", `version ${held.version} has not caught up yet`);
+      return answer(held, this.#options.frameBytesMax - 1024);
     } catch (error) {
       this.#refused++;
       throw error;
@@ -292,10 +298,7 @@ export class MemdsServer {
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
     serveConnection(socket, {
-      lookup: (queries) => {
-        const answers = this.lookup(queries);
-        return { version: this.#holdings.ready().version, answers };
-      },
+      lookup: this.#lookup,
       protocolError: () => {
         this.#protocolErrors++;
       },

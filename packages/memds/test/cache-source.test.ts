@@ -17,7 +17,9 @@ async function start(frameBytesMax = 1 << 23): Promise<MemdsServer> {
 }
 
 function ask(server: MemdsServer, way: string, frameBytesMax = 1 << 23): MemdsClient {
-  const member = way === "in process" ? server : { host: server.host, port: server.port };
+  const carrier = { name: "carried", carry: (frame: Uint8Array) => Promise.resolve(server.answer(frame)) };
+  const members = { "in process": server, carried: carrier, "over TCP": { host: server.host, port: server.port } };
+  const member = members[way as keyof typeof members];
   const client = new MemdsClient({ servers: [member], timeoutMs: 10_000, frameBytesMax });
   open.push(client);
   return client;
@@ -34,7 +36,7 @@ const { signal } = new AbortController();
 const route = ({ version, isFound, bytes: at, valueStart, valueEnd }: FoundPlace) =>
   isFound ? `${version} ${text(at.slice(valueStart, valueEnd))}` : `${version} nowhere`;
 
-describe.each(["over TCP", "in process"])("a client as a cache's source, %s", (way) => {
+describe.each(["over TCP", "in process", "carried"])("a client as a cache's source, %s", (way) => {
   it("answers each key in its place with the range it falls into, and the version at which that was read", async () => {
     const server = await start();
     server.load({ version: 7, entries: [entry("b/", "p0"), entry("b/m", "p1"), entry("ü", "p2")] });

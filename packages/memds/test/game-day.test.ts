@@ -207,13 +207,13 @@ it(`no reader ever sees a gap, an overlap or an older version, whatever happens 
   await goOn(updatesWanted);
 
   const rootOf = async (member: Member) => {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const address = { host: "127.0.0.1", port: member.clients.port };
     const connection = new PeerConnection({
       address,
       secret: undefined,
       frameBytesMax: 1 << 23,
-      silenceMs: 10_000,
+      silenceMs: 60_000,
       signal,
     });
     const { version: at, rootHash } = await askRoot(connection).finally(() => connection.close());

@@ -89,6 +89,20 @@ describe("hedged look-ups", () => {
     expect(client.stats()).toMatchObject({ failed: 1, passedOver: { timedOut: 0, unavailable: 0 } });
   });
 
+  it("ends a cache's look-up too when its caller leaves, before it was late or after", async () => {
+    const client = clientOf([await silent(), await silent()]);
+    const source = client.sourceOf(({ version }) => version);
+    for (const isLate of [false, true]) {
+      const asked = client.stats().asked;
+      const leaving = new AbortController();
+      const left = expect(source.fetchMany(["b"], { signal: leaving.signal })).rejects.toThrow("cache gone");
+      if (isLate) await until(() => client.stats().asked === asked + 2, "the second server to be asked");
+      leaving.abort(new Error("cache gone"));
+      await left;
+    }
+    expect(client.stats()).toMatchObject({ failed: 2, passedOver: { timedOut: 0, unavailable: 0 } });
+  });
+
   it("goes on with the one that was slow where the second one fails", async () => {
     const slow = await member("slow");
     let release: (() => void) | undefined;

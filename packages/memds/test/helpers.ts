@@ -10,7 +10,7 @@ export const put = (key: string, value: string) => entry(key, value);
 export const remove = (key: string) => ({ key: bytes(key), value: null });
 export const show = (found: Entry | undefined) => found && `${text(found.key)}=${text(found.value)}`;
 
-export async function until(condition: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, limitMs = 60_000): Promise<void> {
   const start = performance.now();
   while (!condition()) {
     if (performance.now() - start > limitMs) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);

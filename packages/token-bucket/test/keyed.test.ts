@@ -216,7 +216,7 @@ describe("more keys than there is room for", () => {
   });
 
   it("gives no key more than its own bucket would have, whatever is done and whoever hashes alike", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, () => {
     const operation = fc.record({
       kind: fc.constantFrom("take" as const, "take" as const, "take" as const, "debit" as const, "refund" as const),

@@ -319,7 +319,7 @@ function offsetAt(bytes: Uint8Array, slot: number): number {
 }
 
 /** Short runs are copied faster by hand than by `set(subarray())`, which makes an object. */
-function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   if (end - start > 64) to.set(from.subarray(start, end), at);
   else for (let i = start, j = at; i < end; i++, j++) to[j] = from[i]!;
 }

@@ -46,6 +46,14 @@ export function encodeFrame({ type, request, payload }: Frame, checksum: Checksu
   return writer.bytes();
 }
 
+/** One frame, whole and alone, as it comes where something else keeps frames apart. @throws MemdsError as `FrameReader.push` */
+export function decodeFrame(bytes: Uint8Array, options: ConstructorParameters<typeof FrameReader>[0]): Frame {
+  const [frame, another] = new FrameReader(options).push(bytes);
+  if (frame === undefined || another !== undefined || frame.payload.length + frameOverheadBytes !== bytes.length)
+    throw new MemdsError("ERR_MEMDS_PROTOCOL", `${bytes.length} bytes are not one frame`);
+  return frame;
+}
+
 /**
  * Cuts a stream of bytes into frames. What is announced as longer than the limit is refused before it is gathered, so a peer can make us hold at
  * most one frame of `frameBytesMax`. After an error the stream cannot be trusted any more: close it.

@@ -26,6 +26,7 @@ export interface Answer {
 
 export const queriesMax = 65_535;
 const kinds = ["exact", "floor", "ceiling", "range"] as const;
+export const floorKind = kinds.indexOf("floor");
 const openEnd = 0xffff;
 
 /**
@@ -61,15 +62,17 @@ export function answerQueries(
         bytes += entryBytes(entry);
       }
     }
-    if (bytes > answerBytesMax && queries.length > 1) {
-      throw new MemdsError(
-        "ERR_MEMDS_TOO_LARGE",
-        `the answers to ${queries.length} queries exceed ${answerBytesMax} bytes; ask fewer at a time`,
-      );
-    }
+    if (bytes > answerBytesMax && queries.length > 1) throw tooMuch(queries.length, answerBytesMax);
     answers.push({ version, entries, more });
   }
   return answers;
+}
+
+export function tooMuch(queries: number, answerBytesMax: number): MemdsError {
+  return new MemdsError(
+    "ERR_MEMDS_TOO_LARGE",
+    `the answers to ${queries} queries exceed ${answerBytesMax} bytes; ask fewer at a time`,
+  );
 }
 
 function exact(tree: RangeTree, key: Uint8Array): Entry | undefined {

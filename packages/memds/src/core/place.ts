@@ -1,4 +1,14 @@
-import { type Block, type Entry, emptyBlock, keyIn, locate, locateInColumns, newSpan, valueIn } from "./block.js";
+import {
+  type Block,
+  copyBytes,
+  type Entry,
+  emptyBlock,
+  keyIn,
+  locate,
+  locateInColumns,
+  newSpan,
+  valueIn,
+} from "./block.js";
 
 /**
  * Stands at an entry of a tree and reads it where it lies. Make one and use it for any number of look-ups: nothing is allocated by them. It keeps the
@@ -29,6 +39,15 @@ export class Place {
   /** A copy. */
   key(): Uint8Array {
     return keyIn(this.#bytes, this.#span);
+  }
+
+  /** Copies the key to where there is room for it, and returns where it ends there. For this package only. @internal */
+  copyKey(to: Uint8Array, at: number): number {
+    const { prefixStart, prefixEnd, suffixStart, suffixEnd } = this.#span;
+    const suffixAt = at + prefixEnd - prefixStart;
+    copyBytes(this.#bytes, prefixStart, prefixEnd, to, at);
+    copyBytes(this.#bytes, suffixStart, suffixEnd, to, suffixAt);
+    return suffixAt + suffixEnd - suffixStart;
   }
 
   /** A copy. */

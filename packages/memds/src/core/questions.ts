@@ -1,6 +1,14 @@
 import type { Entry } from "./block.js";
 import { MemdsError } from "./errors.js";
-import { type Answer, decodeAnswers, encodeAnswers, encodeQueries, type Query, queriesMax } from "./messages.js";
+import {
+  type Answer,
+  decodeAnswers,
+  encodeAnswers,
+  encodeQueries,
+  floorKind,
+  type Query,
+  queriesMax,
+} from "./messages.js";
 import { keyBytesMax } from "./range-tree.js";
 import { Reader } from "./wire.js";
 
@@ -135,7 +143,6 @@ export class Found {
 }
 
 const wordsMax = 16;
-const floorKind = 1;
 const encoder = new TextEncoder();
 
 /**

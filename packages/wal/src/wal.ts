@@ -33,7 +33,7 @@ export interface WalOptions {
   readonly sparesMax?: number;
   /** The file `marks` vouches for the last batch this long after it, 1 to 60,000, whether the log is idle by then or not. Default 500. */
   readonly idleMarkMs?: number;
-  /** A stream that was not used for so long is packed, and unpacked when it is next used; where more than 1,000 are not packed, after a second at most. 0 to 60,000, 0 is at once. Default 30,000. */
+  /** A stream that was not used for so long is packed, and unpacked when it is next used; where more than 1,000 are not packed, after a second at most (where those are used again, there is room for more, 17,408 at most). 0 to 60,000, 0 is at once. Default 30,000. */
   readonly packAfterMs?: number;
   /** Wall-clock time in milliseconds, stamped on records. Default `Date.now`. */
   readonly now?: () => number;

@@ -28,7 +28,7 @@ const texts = async (store: ObjectStore, stream = "s") =>
   (await collect(restore({ store, stream }))).map(({ data }) => Buffer.from(data).toString());
 const expected = (last: number) => Array.from({ length: last }, (_, n) => `record ${n + 1}`);
 /** A busy machine may take long; nothing here depends on how long. */
-const eventually = <T>(seen: () => T) => expect.poll(seen, { timeout: 25_000, interval: 5 });
+const eventually = <T>(seen: () => T) => expect.poll(seen, { interval: 5 });
 /** Refuses to store anything for as long as `broken` says. */
 const failing = (inner: ObjectStore, broken: () => boolean): ObjectStore => ({
   ...inner,

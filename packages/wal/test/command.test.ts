@@ -205,7 +205,7 @@ describe("the program evenkeel-wal", () => {
       config: false,
       silent: true,
     });
-  }, 60_000);
+  }, 240_000);
   afterAll(() => rm(work, { recursive: true, force: true }));
 
   const program = (...args: string[]) =>
@@ -250,7 +250,7 @@ describe("the program evenkeel-wal", () => {
     await mkdir(join(work, "empty"));
     expect((await program("stats", join(work, "empty"))).stderr).toContain("there is no log in");
     expect((await program("verify", dir, "--what")).stderr).toContain("unknown option '--what'; evenkeel-wal --help");
-  }, 30_000);
+  }, 240_000);
 
   it("is content when whoever reads a long dump has seen enough", async () => {
     const dir = join(work, "long");
@@ -265,5 +265,5 @@ describe("the program evenkeel-wal", () => {
     child.stdout.once("data", () => child.stdout.destroy());
     const code = await new Promise((resolve) => child.once("close", resolve));
     expect([code, stderr]).toEqual([0, ""]);
-  }, 30_000);
+  }, 240_000);
 });

@@ -10,7 +10,7 @@ const only = process.env.WAL_SEED;
 
 describe("after power cuts at any write boundary, with any subset of unsynced pages kept", () => {
   it("the log is what was acknowledged, or what calls in flight would have made of it; flipped bits make no difference or are reported", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const tally = newTally();
     if (only !== undefined) {
@@ -32,7 +32,7 @@ describe("after power cuts at any write boundary, with any subset of unsynced pa
   });
 
   it("at every single boundary of a short life, and again at every single one of the opening that follows", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const [first, last] = ["first", "last"].map((text) => Buffer.from(text));
     let cuts = 0;

@@ -44,7 +44,7 @@ async function opened(
 
 describe("damage", () => {
   it("is reported wherever a bit flips, or makes no difference: nothing durable is ever missing or different", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const fileSystem = await filled({ close: true });
     const restore = fileSystem.snapshot();

@@ -57,7 +57,7 @@ describeWith(missing(), "on a file system that forgets what was not synced", () 
   });
 
   it("nothing acknowledged is lost and nothing is different, however often the power is cut, with all logs of a process at once", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const random = seeded(1);
     const dirs = Array.from({ length: 6 }, (_, log) => join(mount, `log-${log}`));
@@ -78,7 +78,7 @@ describeWith(missing(), "on a file system that forgets what was not synced", () 
   });
 
   it("what was not synced is really gone: a log whose syncs do nothing does not get far", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     // The other disk of these tests, with a single fault: it swears that everything is synced and asks nobody.
     const library = join(work, "unsteady-disk.so");

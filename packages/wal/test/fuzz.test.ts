@@ -22,7 +22,7 @@ async function outcomes(once: (seed: number) => Promise<string>): Promise<Map<st
 
 describe("wrong structure under right checksums, or wrong bytes,", () => {
   it("in a log: is refused with a typed error or makes sense, for whatever reads it, in bounded memory", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const whole = await seedLog(seeded(1));
     const counts = await outcomes((seed) => fuzz(seed, whole));
@@ -31,7 +31,7 @@ describe("wrong structure under right checksums, or wrong bytes,", () => {
     for (const [outcome, times] of counts) expect(times, outcome).toBeGreaterThan(5);
   });
 
-  it("in an archive: is refused with a typed error, or is restored without a hole", { timeout: 60_000 }, async () => {
+  it("in an archive: is refused with a typed error, or is restored without a hole", { timeout: 240_000 }, async () => {
     const whole = await seedArchive();
     const counts = await outcomes((seed) => fuzzArchive(seed, whole));
     if (only !== undefined) return;

@@ -8,7 +8,7 @@ const dir = "log";
 
 describe("a log at its limits", () => {
   it("takes a million records of one byte in one batch, all or nothing, and gives them back", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const fileSystem = new FaultFileSystem();
     const count = 1_000_000;
@@ -29,7 +29,7 @@ describe("a log at its limits", () => {
   });
 
   it("holds 10,000 streams; one that is idle with the oldest record does not keep the log from being freed", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const fileSystem = new FaultFileSystem();
     const options = { dir, fileSystem, segmentBytes: 1024 * 1024, segmentsBeforeCarry: 2 };

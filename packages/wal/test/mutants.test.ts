@@ -94,7 +94,7 @@ async function subjectOf({ wrap, mocks }: Mutant): Promise<Subject> {
 
 describe("the property of power cuts catches a log that", () => {
   for (const [name, mutant] of Object.entries(mutants)) {
-    it(name, { timeout: 60_000 }, async () => {
+    it(name, { timeout: 240_000 }, async () => {
       const subject = await subjectOf(mutant);
       let caught: unknown;
       let seed = 0;

@@ -2,12 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { EntryType, putEntryHeader } from "../src/core/entry.js";
 import type { SegmentRef } from "../src/core/point-list.js";
 import { StreamState } from "../src/core/stream-state.js";
 import { putDeclaration, StreamTable } from "../src/core/stream-table.js";
 import { Wal } from "../src/index.js";
+import { Packing } from "../src/packing.js";
 import { FaultFileSystem } from "./fault-file-system.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -268,6 +269,39 @@ it("where many are not packed nobody waits for as long as few would", async () =
   await Promise.all(Array.from({ length: 1000 }, (_, i) => wal.stream(`s${i}`).append(bytes("x"))));
   await wal.stream("one more").append(bytes("x"));
   while (wal.stats().streamsPacked === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
+it("streams that are used in turn, each every few seconds, come to have room, and rest when they are left alone", () => {
+  vi.useFakeTimers();
+  try {
+    const count = 3000;
+    const table = new StreamTable();
+    for (let id = 1; id <= count; id++) {
+      const state = new StreamState(id, `s${id}`);
+      table.name(state);
+      table.add(state);
+    }
+    const packing = new Packing(table, 30_000);
+    /** Each of them once, three seconds in all. Returns how many had to be woken. */
+    const turn = () => {
+      const before = table.woken;
+      for (let id = 1; id <= count; id++) {
+        (table.named(`s${id}`) as StreamState).used = true;
+        packing.consider();
+        if (id % 10 === 0) vi.advanceTimersByTime(10);
+      }
+      return table.woken - before;
+    };
+    const woken = Array.from({ length: 20 }, turn);
+    expect(woken[0]).toBeGreaterThan(500);
+    expect(woken.slice(-5)).toEqual([0, 0, 0, 0, 0]);
+    expect(table.awake).toBe(count);
+    vi.advanceTimersByTime(100_000);
+    expect([table.awake, table.resting]).toEqual([0, count]);
+    packing.stop();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it("a segment is never filled by the checkpoint that it begins with, however many streams there are", async () => {

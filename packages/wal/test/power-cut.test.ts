@@ -57,7 +57,7 @@ describeWith(missing, "on a disk that loses, tears, refuses and lies, under a re
   });
 
   it("nothing acknowledged is lost and nothing is different, life after life, each ended by a power cut that drops unsynced pages", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const lane = async (number: number) => {
       const random = seeded(number);
@@ -103,7 +103,7 @@ describeWith(missing, "on a disk that loses, tears, refuses and lies, under a re
 
   for (const fault of ["torn-write", "flip-write", "drop-sync"]) {
     it(`${fault}: is found out, with the place, or has made no difference; nothing different is ever read`, {
-      timeout: 60_000,
+      timeout: 240_000,
     }, async () => {
       const found: string[] = [];
       // Late enough that something vouches for what was damaged: about a disk that lies at its very end nobody can tell.

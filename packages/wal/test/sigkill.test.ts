@@ -19,7 +19,7 @@ afterAll(async () => {
 
 describe("a process that is killed with SIGKILL", () => {
   it("keeps others out while it lives, leaves no lock behind, and all that it acknowledged is there, over a hundred times", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     // One process owns several logs, each at another point of its work when the process dies: a kill ends the lives of all of them.
     const logs = 8;

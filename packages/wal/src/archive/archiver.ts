@@ -253,7 +253,7 @@ class ArchiveRun {
   async #upload(): Promise<void> {
     this.#signal?.throwIfAborted();
     const gathered = this.#gathered;
-    const draft = draftOf(gathered, this.#stream, this.#tip);
+    const draft = await draftOf(gathered, this.#stream, this.#tip);
     // On another thread, while what is before it is stored.
     const packing = packDraft(draft, this.#compression);
     packing.catch(() => undefined);
@@ -286,10 +286,10 @@ class ArchiveRun {
     if (through === draft.object.last) return;
     // Another uploader's object begins here and ends elsewhere: its range is taken over.
     const entries: ArchiveEntry[] = [];
-    verifyCanonical(draft.bytes, this.#stream, draft.object.first, (entry) => entries.push(entry));
+    await verifyCanonical(draft.bytes, this.#stream, draft.object.first, (entry) => entries.push(entry));
     if (this.#gathered.count > 0) {
       const { bytes, object } = this.#gathered.finish(draft.sha256);
-      verifyCanonical(bytes, this.#stream, object.first, (entry) => entries.push(entry));
+      await verifyCanonical(bytes, this.#stream, object.first, (entry) => entries.push(entry));
     }
     this.#tip = draft.before;
     if (through < draft.object.last) await this.#takeOver(entries.splice(0, through - draft.object.first + 1));
@@ -299,7 +299,7 @@ class ArchiveRun {
   /** `entries` are what the other's object holds, if it is right. */
   async #takeOver(entries: readonly ArchiveEntry[]): Promise<void> {
     const builder = builderOf(this.#stream, entries, this.#bytesPerObjectMax);
-    const draft = draftOf(builder, this.#stream, this.#tip);
+    const draft = await draftOf(builder, this.#stream, this.#tip);
     const result = await storeObject(this.#store, draft, packDraft(draft, "none"), this.#signal);
     if (result.kind !== "stored") {
       const key = objectKey(this.#stream, draft.object.first);

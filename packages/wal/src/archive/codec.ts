@@ -11,7 +11,7 @@ import {
 } from "../core/stored-body.js";
 import { crc } from "../fs/checksum.js";
 import { badArchiveArgument } from "./errors.js";
-import { sha256 } from "./object-store.js";
+import { sha256InTurns } from "./hashing.js";
 
 /** Compressing pays only where it leaves at most this share of the bytes. */
 const worthwhileShare = 0.9;
@@ -111,12 +111,12 @@ export async function unpack(
   stored: Uint8Array,
   contentBytesMax: number,
 ): Promise<{ readonly compression: Compression; readonly content: Uint8Array; readonly sha256: string }> {
-  if (!isStoredBody(stored)) return { compression: "none", content: stored, sha256: sha256(stored) };
+  if (!isStoredBody(stored)) return { compression: "none", content: stored, sha256: await sha256InTurns(stored) };
   const { compression, contentBytes, contentSha256 } = readStoredBodyHeader(stored, crc);
   if (contentBytes > contentBytesMax) throw new Error(`its header announces ${contentBytes} bytes of content`);
   const body = stored.subarray(storedBodyHeaderBytes);
   const content = await unzips[compression](body, Math.max(1, contentBytes));
-  if (content.length !== contentBytes || sha256(content) !== contentSha256) {
+  if (content.length !== contentBytes || (await sha256InTurns(content)) !== contentSha256) {
     throw new Error("its content is not what its header vouches for");
   }
   return { compression, content, sha256: contentSha256 };

@@ -5,9 +5,10 @@ import type { EntriesToArchive } from "./archiver.js";
 import { manifestOf } from "./chain.js";
 import { ArchiveError } from "./errors.js";
 import type { Floor } from "./floor.js";
+import { sha256InTurns } from "./hashing.js";
 import type { Manifest } from "./manifest.js";
 import { readObject, verifyCanonical } from "./object.js";
-import { type ObjectStore, sha256 } from "./object-store.js";
+import type { ObjectStore } from "./object-store.js";
 import { sameBytes } from "./sealed-json.js";
 
 /** See `Archiver.compare`. */
@@ -49,11 +50,11 @@ async function compareObject(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { bytes, object } = gathered.finish(manifest.previousSha256);
-  if (object.first === manifest.first && sha256(bytes) === manifest.sha256) return;
+  if (object.first === manifest.first && (await sha256InTurns(bytes)) === manifest.sha256) return;
   const archived: ArchiveEntry[] = [];
   await readObject(store, manifest, (entry) => archived.push(entry), signal);
   const from = object.first - manifest.first;
-  verifyCanonical(bytes, manifest.stream, object.first, (entry) => {
+  await verifyCanonical(bytes, manifest.stream, object.first, (entry) => {
     const theirs = archived[from + entry.sequence - object.first] as ArchiveEntry;
     if (theirs.timeMs === entry.timeMs && sameBytes(theirs.data, entry.data)) return;
     throw divergence(manifest.stream, manifest.object, `entry ${entry.sequence} here is not the one that is archived`);

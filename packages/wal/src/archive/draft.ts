@@ -1,10 +1,10 @@
 import type { ArchiveObject, ArchiveObjectBuilder } from "../core/archive-object.js";
 import type { Compression } from "../core/stored-body.js";
 import { pack } from "./codec.js";
+import { sha256InTurns } from "./hashing.js";
 import { objectKey } from "./keys.js";
 import { type Manifest, manifestFormat, noPrevious } from "./manifest.js";
 import { verifyCanonical } from "./object.js";
-import { sha256 } from "./object-store.js";
 
 /** What the next object follows from. */
 export interface Tip {
@@ -25,10 +25,11 @@ export interface Draft {
   readonly after: Tip;
 }
 
-export function draftOf(builder: ArchiveObjectBuilder, stream: string, before: Tip): Draft {
+/** Nothing is added to `builder` meanwhile. */
+export async function draftOf(builder: ArchiveObjectBuilder, stream: string, before: Tip): Promise<Draft> {
   const { bytes } = builder.finish(before.sha256);
-  const hash = sha256(bytes);
-  const object = verifyCanonical(bytes, stream, before.last + 1, undefined, true);
+  const hash = await sha256InTurns(bytes);
+  const object = await verifyCanonical(bytes, stream, before.last + 1, undefined, true);
   const after = { last: object.last, sha256: hash, timeMaxMs: Math.max(before.timeMaxMs, object.timeMaxMs) };
   return { object, bytes, sha256: hash, before, after };
 }
@@ -42,7 +43,7 @@ export interface PackedDraft {
 
 export async function packDraft(draft: Draft, wanted: Compression): Promise<PackedDraft> {
   const { compression, stored } = await pack(draft.bytes, draft.sha256, wanted, false);
-  return { compression, stored, storedSha256: stored === draft.bytes ? draft.sha256 : sha256(stored) };
+  return { compression, stored, storedSha256: stored === draft.bytes ? draft.sha256 : await sha256InTurns(stored) };
 }
 
 /** What is stored for the canonical bytes of `draft`, by us or by another. */

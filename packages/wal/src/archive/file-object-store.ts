@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ArchiveError, type ArchiveErrorCode, badArchiveArgument } from "./errors.js";
-import { checkKey, checkPut, isKey, type ObjectStore, type PutOptions } from "./object-store.js";
+import { sha256InTurns } from "./hashing.js";
+import { checkKey, checkSum, isKey, type ObjectStore, type PutOptions } from "./object-store.js";
 
 /** Begins with a dot, as no part of a key does. */
 const scratchDir = ".incoming";
@@ -24,7 +25,8 @@ export class FileObjectStore implements ObjectStore {
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
     options.signal?.throwIfAborted();
-    checkPut(key, bytes, options);
+    checkKey(key);
+    checkSum(key, await sha256InTurns(bytes), options);
     const path = join(this.#dir, key);
     const scratch = join(this.#dir, scratchDir, randomUUID());
     try {

@@ -34,7 +34,11 @@ export function sha256(bytes: Uint8Array): string {
 /** For implementations: refuses keys that no store should be asked for, and bytes that are not what the caller meant. */
 export function checkPut(key: string, bytes: Uint8Array, options: PutOptions): void {
   checkKey(key);
-  const seen = sha256(bytes);
+  checkSum(key, sha256(bytes), options);
+}
+
+/** @throws ArchiveError ERR_ARCHIVE_CORRUPT where what the bytes have is not what was announced */
+export function checkSum(key: string, seen: string, options: Pick<PutOptions, "sha256">): void {
   if (seen === options.sha256) return;
   throw new ArchiveError(
     "ERR_ARCHIVE_CORRUPT",

@@ -5,6 +5,7 @@ import { manifestOf } from "./chain.js";
 import { checkedCompression, pack, unpack } from "./codec.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
+import { sha256InTurns, updateInTurns } from "./hashing.js";
 import { partKey, snapshotKey } from "./keys.js";
 import { noPrevious } from "./manifest.js";
 import { plainly, raise, readObject } from "./object.js";
@@ -65,7 +66,7 @@ export async function writeSnapshot(options: SnapshotOptions): Promise<SnapshotM
   try {
     for await (const content of cut(chunks, bytesPerObjectMax)) {
       signal?.throwIfAborted();
-      hash.update(content);
+      await updateInTurns(hash, content);
       bytes += content.length;
       if (existing !== undefined) continue;
       await land();
@@ -155,9 +156,9 @@ interface PartToStore {
 
 async function storePart(part: PartToStore): Promise<SnapshotPart> {
   const { store, stream, sequence, index, content, signal } = part;
-  const hash = sha256(content);
+  const hash = await sha256InTurns(content);
   const { compression, stored } = await pack(content, hash, part.compression, true);
-  const storedSha256 = sha256(stored);
+  const storedSha256 = await sha256InTurns(stored);
   const key = partKey(stream, sequence, index, hash);
   await createObject(store, key, stored, storedSha256, signal);
   const found = await getExisting(store, key, signal);
@@ -173,7 +174,7 @@ async function storePart(part: PartToStore): Promise<SnapshotPart> {
     sha256: hash,
     compression: isOurs ? compression : unpacked.compression,
     storedBytes: found.length,
-    storedSha256: isOurs ? storedSha256 : sha256(found),
+    storedSha256: isOurs ? storedSha256 : await sha256InTurns(found),
   };
 }
 
@@ -201,7 +202,7 @@ export async function* snapshotChunks(
       signal?.throwIfAborted();
       const content = (await ahead) as Uint8Array;
       ahead = begin(index + 1);
-      hash.update(content);
+      await updateInTurns(hash, content);
       // The last one only once the whole is known to be right.
       if (index === parts.length - 1) checkWhole();
       yield content;
@@ -225,7 +226,7 @@ async function readPart(store: ObjectStore, part: SnapshotPart, signal: AbortSig
     throw new ArchiveError("ERR_ARCHIVE_HOLE", `${key} is missing; its snapshot's manifest is there`, { key });
   }
   const corrupt = () => new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} is not what its manifest vouches for`, { key });
-  if (stored.length !== part.storedBytes || sha256(stored) !== part.storedSha256) throw corrupt();
+  if (stored.length !== part.storedBytes || (await sha256InTurns(stored)) !== part.storedSha256) throw corrupt();
   const { content, sha256: hash } = await unpackPart(key, stored, part.bytes);
   if (content.length !== part.bytes || hash !== part.sha256) throw corrupt();
   return content;

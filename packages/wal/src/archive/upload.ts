@@ -3,6 +3,7 @@ import { divergence } from "./alarm.js";
 import { unpacksTo } from "./codec.js";
 import { type Draft, describe, type PackedDraft } from "./draft.js";
 import { ArchiveError } from "./errors.js";
+import { sha256InTurns } from "./hashing.js";
 import { manifestKey, objectKey } from "./keys.js";
 import { decodeManifest, encodeManifest, type Manifest, readManifest, sameManifest } from "./manifest.js";
 import { verifyStored } from "./object.js";
@@ -49,7 +50,7 @@ export async function storeObject(
   if (theirs.sha256 !== draft.sha256 || !sameBytes(theirs.bytes, draft.bytes)) {
     throw divergence(stream, key, "what is archived is not what this replica has");
   }
-  return settled(draft, theirs.compression, stored.length, sha256(stored));
+  return settled(draft, theirs.compression, stored.length, await sha256InTurns(stored));
 }
 
 function settled(draft: Draft, compression: Compression, storedBytes: number, storedSha256: string): Settled {

@@ -137,55 +137,93 @@ export class ArchiveObjectBuilder {
 /**
  * Verifies everything that an object can say about itself and calls `visit` with each entry, whose data are views of `bytes`. Throws a plain Error that
  * says what is wrong; what was visited until then was right. `sealedHere`: the entries' checksums were computed from these very bytes a moment ago, by
- * a builder in this process, and are not computed again.
+ * a builder in this process, and are not computed again. As many `step`s as one likes, until one says that there are no more entries; then `end`.
  */
-export function walkArchiveObject(
-  bytes: Uint8Array,
-  crc: Crc,
-  visit?: (entry: ArchiveEntry) => void,
-  sealedHere = false,
-): ArchiveObject {
-  if (bytes.length < fixedHeaderBytes + 4 || getU32(bytes, 0) !== magic) throw new Error("not an archived object");
-  const headerBytes = fixedHeaderBytes + getU16(bytes, 6) + 4;
-  if (bytes.length < headerBytes || crc(bytes.subarray(0, headerBytes - 4)) !== getU32(bytes, headerBytes - 4)) {
-    throw new Error("the header is damaged");
-  }
-  const version = getU16(bytes, 4);
-  if (version !== archiveVersion) throw new UnsupportedArchive(`format version ${version}`);
-  const [count, first, last, entriesBytes] = [
-    getU32(bytes, 8),
-    getU48(bytes, 12),
-    getU48(bytes, 18),
-    getU48(bytes, 36),
-  ];
-  if (bytes.length !== headerBytes + entriesBytes || count < 1 || last - first + 1 !== count) {
-    throw new Error("its length or its bounds contradict its header");
-  }
-  let at = headerBytes;
-  let timeMaxMs = 0;
-  let firstTimeMs = 0;
-  let lastTimeMs = 0;
-  for (let sequence = first; sequence <= last; sequence++) {
-    const dataFrom = at + archiveEntryBytes;
-    const end = dataFrom <= bytes.length ? dataFrom + getU32(bytes, at + 4) : Number.POSITIVE_INFINITY;
-    if (end > bytes.length || (!sealedHere && crc(bytes.subarray(at + 4, end)) !== getU32(bytes, at))) {
-      throw new Error(`entry ${sequence} at ${at} is damaged`);
+export class ArchiveObjectWalk {
+  readonly #bytes: Uint8Array;
+  readonly #crc: Crc;
+  readonly #visit: ((entry: ArchiveEntry) => void) | undefined;
+  readonly #sealedHere: boolean;
+  readonly #headerBytes: number;
+  readonly #first: number;
+  readonly #last: number;
+  #sequence: number;
+  #at: number;
+  #timeMaxMs = 0;
+  #firstTimeMs = 0;
+  #lastTimeMs = 0;
+
+  constructor(bytes: Uint8Array, crc: Crc, visit?: (entry: ArchiveEntry) => void, sealedHere = false) {
+    if (bytes.length < fixedHeaderBytes + 4 || getU32(bytes, 0) !== magic) throw new Error("not an archived object");
+    const headerBytes = fixedHeaderBytes + getU16(bytes, 6) + 4;
+    if (bytes.length < headerBytes || crc(bytes.subarray(0, headerBytes - 4)) !== getU32(bytes, headerBytes - 4)) {
+      throw new Error("the header is damaged");
     }
-    const found = getU48(bytes, at + 8);
-    if (found !== sequence) throw new Error(`entry ${found} stands where ${sequence} should`);
-    lastTimeMs = getU48(bytes, at + 14);
-    if (sequence === first) firstTimeMs = lastTimeMs;
-    if (lastTimeMs > timeMaxMs) timeMaxMs = lastTimeMs;
-    visit?.({ sequence, timeMs: lastTimeMs, data: bytes.subarray(dataFrom, end) });
-    at = end;
+    const version = getU16(bytes, 4);
+    if (version !== archiveVersion) throw new UnsupportedArchive(`format version ${version}`);
+    const [count, first, last, entriesBytes] = [
+      getU32(bytes, 8),
+      getU48(bytes, 12),
+      getU48(bytes, 18),
+      getU48(bytes, 36),
+    ];
+    if (bytes.length !== headerBytes + entriesBytes || count < 1 || last - first + 1 !== count) {
+      throw new Error("its length or its bounds contradict its header");
+    }
+    this.#bytes = bytes;
+    this.#crc = crc;
+    this.#visit = visit;
+    this.#sealedHere = sealedHere;
+    this.#headerBytes = headerBytes;
+    this.#first = first;
+    this.#last = last;
+    this.#sequence = first;
+    this.#at = headerBytes;
   }
-  if (at !== bytes.length) throw new Error(`${bytes.length - at} bytes behind the last entry`);
-  if (firstTimeMs !== getU48(bytes, 24) || lastTimeMs !== getU48(bytes, 30)) {
-    throw new Error("its times contradict its header");
+
+  /** Goes past so many bytes, and to the end of the entry that they end in. Returns whether there are more entries. */
+  step(bytesMin: number): boolean {
+    const [bytes, crc, visit, sealedHere] = [this.#bytes, this.#crc, this.#visit, this.#sealedHere];
+    const [first, last] = [this.#first, this.#last];
+    let [at, sequence, timeMaxMs, lastTimeMs] = [this.#at, this.#sequence, this.#timeMaxMs, this.#lastTimeMs];
+    for (const until = at + bytesMin; sequence <= last && at < until; sequence++) {
+      const dataFrom = at + archiveEntryBytes;
+      const end = dataFrom <= bytes.length ? dataFrom + getU32(bytes, at + 4) : Number.POSITIVE_INFINITY;
+      if (end > bytes.length || (!sealedHere && crc(bytes.subarray(at + 4, end)) !== getU32(bytes, at))) {
+        throw new Error(`entry ${sequence} at ${at} is damaged`);
+      }
+      const found = getU48(bytes, at + 8);
+      if (found !== sequence) throw new Error(`entry ${found} stands where ${sequence} should`);
+      lastTimeMs = getU48(bytes, at + 14);
+      if (sequence === first) this.#firstTimeMs = lastTimeMs;
+      if (lastTimeMs > timeMaxMs) timeMaxMs = lastTimeMs;
+      visit?.({ sequence, timeMs: lastTimeMs, data: bytes.subarray(dataFrom, end) });
+      at = end;
+    }
+    [this.#at, this.#sequence, this.#timeMaxMs, this.#lastTimeMs] = [at, sequence, timeMaxMs, lastTimeMs];
+    return sequence <= last;
   }
-  const stream = new TextDecoder().decode(bytes.subarray(fixedHeaderBytes, headerBytes - 4));
-  const previousSha256 = getHex(bytes, 44, 32);
-  return { stream, first, last, count, firstTimeMs, lastTimeMs, timeMaxMs, previousSha256, entriesBytes };
+
+  /** Once there are no more entries. */
+  end(): ArchiveObject {
+    const [bytes, headerBytes] = [this.#bytes, this.#headerBytes];
+    const [firstTimeMs, lastTimeMs] = [this.#firstTimeMs, this.#lastTimeMs];
+    if (this.#at !== bytes.length) throw new Error(`${bytes.length - this.#at} bytes behind the last entry`);
+    if (firstTimeMs !== getU48(bytes, 24) || lastTimeMs !== getU48(bytes, 30)) {
+      throw new Error("its times contradict its header");
+    }
+    return {
+      stream: new TextDecoder().decode(bytes.subarray(fixedHeaderBytes, headerBytes - 4)),
+      first: this.#first,
+      last: this.#last,
+      count: this.#last - this.#first + 1,
+      firstTimeMs,
+      lastTimeMs,
+      timeMaxMs: this.#timeMaxMs,
+      previousSha256: getHex(bytes, 44, 32),
+      entriesBytes: bytes.length - headerBytes,
+    };
+  }
 }
 
 export class UnsupportedArchive extends Error {}

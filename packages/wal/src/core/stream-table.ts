@@ -39,6 +39,8 @@ export class StreamTable {
   /** Bytes of the entries that declare them all, as each segment begins with them. */
   declarationsBytes = 0;
   nextId = 1;
+  /** How many were needed again after they had been put to rest. */
+  woken = 0;
 
   get size(): number {
     return this.#awake.size + this.#resting.size;
@@ -148,6 +150,7 @@ export class StreamTable {
 
   #wake(state: StreamState | undefined): StreamState | undefined {
     if (state === undefined) return undefined;
+    this.woken++;
     this.#awake.set(state.id, state);
     this.name(state);
     return state;
@@ -157,13 +160,7 @@ export class StreamTable {
   putDeclarations(target: Uint8Array, at: number): number {
     let to = at;
     for (const state of this.#awake.values()) to = putDeclaration(target, to, state);
-    for (const { id, first, next, name } of this.#resting.bounds()) {
-      const dataFrom = to + entryHeaderBytes;
-      putU48(target, dataFrom, next);
-      target.set(name, dataFrom + nextBytes);
-      putEntryHeader(target, to, EntryType.stream, id, first, 0, nextBytes + name.length);
-      to = dataFrom + nextBytes + name.length;
-    }
+    for (const bounds of this.#resting.bounds()) to = putDeclaration(target, to, bounds);
     return to;
   }
 
@@ -295,13 +292,23 @@ export function declarationBytes(name: string): number {
   return entryHeaderBytes + nextBytes + utf8Bytes(name);
 }
 
+/** A stream that rests has its name's bytes only. */
+interface Declared {
+  readonly id: number;
+  readonly first: number;
+  readonly next: number;
+  readonly name: string | Uint8Array;
+}
+
 /** Writes the entry that declares a stream with its bounds, all but its checksum; returns where the next entry goes. */
-export function putDeclaration(target: Uint8Array, at: number, state: StreamState): number {
+export function putDeclaration(target: Uint8Array, at: number, { id, first, next, name }: Declared): number {
   const dataFrom = at + entryHeaderBytes;
-  const dataTo = dataFrom + nextBytes + utf8Bytes(state.name);
-  putU48(target, dataFrom, state.next);
-  putUtf8(target, dataFrom + nextBytes, dataTo, state.name);
-  putEntryHeader(target, at, EntryType.stream, state.id, state.first, 0, dataTo - dataFrom);
+  const nameFrom = dataFrom + nextBytes;
+  const dataTo = nameFrom + (typeof name === "string" ? utf8Bytes(name) : name.length);
+  putU48(target, dataFrom, next);
+  if (typeof name === "string") putUtf8(target, nameFrom, dataTo, name);
+  else target.set(name, nameFrom);
+  putEntryHeader(target, at, EntryType.stream, id, first, 0, dataTo - dataFrom);
   return dataTo;
 }
 

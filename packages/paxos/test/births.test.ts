@@ -4,35 +4,41 @@ import { BirthMarks, pressMark } from "../src/host/birth-marks.js";
 import { Births } from "../src/host/births.js";
 import type { HostMessage } from "../src/host/host-messages.js";
 
-/** An empty log of node c, among a and b, that has asked both of them once. */
-async function unborn() {
+/** An empty log of node c, among a and b, that has asked both of them once. Its own mark is on disk, others' are when `written` is called. */
+function unborn() {
   const knocks: { to: string; birth: string }[] = [];
+  const answers: { to: string; birth: string; blank: boolean }[] = [];
+  const writing: ((error?: unknown) => void)[] = [];
   const failures: unknown[] = [];
   const births = new Births({
     ids: { nodeId: "c", groupId: "g" },
     births: new Map(),
     blank: () => true,
-    remember: () => Promise.resolve(),
+    remember: (nodeId, _, done) => {
+      if (nodeId === "c") done();
+      else writing.push(done);
+    },
     members: () => ["a", "b", "c"],
     mark: () => "own mark",
     post: (to, message: HostMessage) => {
       if (message.type === "knock") knocks.push({ to, birth: message.birth });
+      if (message.type === "known") answers.push({ to, birth: message.birth, blank: message.blank });
     },
     voice: () => {},
     fail: (error) => failures.push(error),
   });
-  await Promise.resolve();
   births.tick(0);
   const own = knocks[0]?.birth ?? "none";
   expect(knocks.splice(0)).toEqual([
     { to: "a", birth: own },
     { to: "b", birth: own },
   ]);
-  return { births, knocks, failures, own };
+  const written = (error?: unknown) => writing.shift()?.(error);
+  return { births, knocks, answers, written, failures, own };
 }
 
-test("who knocks is there now: it is asked at once, not at the next turn", async () => {
-  const { births, knocks, own } = await unborn();
+test("who knocks is there now: it is asked at once, not at the next turn", () => {
+  const { births, knocks, own } = unborn();
   births.onKnock("a", "mark of a");
   expect(knocks.splice(0)).toEqual([{ to: "a", birth: own }]);
   births.onKnown("a", own, false);
@@ -43,21 +49,37 @@ test("who knocks is there now: it is asked at once, not at the next turn", async
   expect(births.voting).toBe(true);
 });
 
-test("an acceptor that votes asks nobody because of a knock", async () => {
-  const { births, knocks, own } = await unborn();
+test("an acceptor that votes asks nobody because of a knock", () => {
+  const { births, knocks, own } = unborn();
   births.onKnown("a", own, true);
   expect(births.voting).toBe(true);
   births.onKnock("b", "mark of b");
   expect(knocks).toEqual([]);
 });
 
-test("a mark that another remembers differently ends the replica", async () => {
-  const { births, failures, own } = await unborn();
+test("a mark that another remembers differently ends the replica", () => {
+  const { births, failures, own } = unborn();
   births.onKnown("a", `${own}x`, false);
   expect(failures).toEqual([expect.objectContaining({ code: "ERR_PAXOS_AMNESIA" })]);
   births.onKnown("b", own, false);
   births.onKnown("a", own, false);
   expect(births.voting).toBe(false);
+});
+
+test("who knocks again is not told that he is remembered before that is on disk", () => {
+  const { births, answers, written, failures } = unborn();
+  births.onKnock("a", "mark of a");
+  births.onKnock("a", "mark of a");
+  births.onKnock("b", "mark of b");
+  expect(answers).toEqual([]);
+  written();
+  expect(answers.splice(0)).toEqual([{ to: "a", birth: "mark of a", blank: true }]);
+  births.onKnock("a", "another mark");
+  births.onKnock("b", "mark of b");
+  expect(answers.splice(0)).toEqual([{ to: "a", birth: "mark of a", blank: true }]);
+  written("the disk is gone");
+  expect(failures).toEqual(["the disk is gone"]);
+  expect(answers).toEqual([]);
 });
 
 test("no two logs are born under one mark, and a mark is packed and unpacked whoever made it", () => {

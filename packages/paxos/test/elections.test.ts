@@ -136,4 +136,23 @@ describe("elections", () => {
     const values = table.of("c1", "chosen").flatMap(({ entries }) => entries.flatMap(({ command }) => [...command]));
     expect(values).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
+
+  it("offers a snapshot to a candidate that it cannot elect because the log between them is let go", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.passes = ({ from, to }) => from !== "c1" && to !== "c1";
+    for (let id = 1; id <= 20; id++) table.propose("a1", id);
+    table.advance(100, ["a1"]);
+    const through = 15;
+    const base = table.core("b1").positionFrom(through);
+    table.step("b1", { type: "trimmed", throughSlot: through, nowMs: table.nowMs, ...(base && { base }) });
+    table.passes = ({ from, to }) => from !== "a1" && to !== "a1";
+    table.advance(1000, ["c1"]);
+    expect(table.of("b1", "snapshotNeeded")[0]).toEqual({ type: "snapshotNeeded", to: "c1", fromSlot: 2 });
+    expect(table.core("c1").leading).toBe(false);
+    const position = table.core("b1").positionFrom(20);
+    if (position === undefined) throw new Error("b1 does not know what it has applied");
+    table.step("c1", { type: "installed", position, nowMs: table.nowMs });
+    table.elect("c1");
+  });
 });

@@ -42,6 +42,12 @@ describe("every interleaving", { timeout: 900_000 }, () => {
     expect(look("handovers", 50_000).verdict).toBe("bound");
   });
 
+  it("of a state handed over to who holds another log, behind logs that are let go of, with a crash and a rival: all", () => {
+    const explored = look("states", 100_000);
+    expect(explored.verdict).toBe("holds");
+    expect(explored.states).toBeGreaterThan(10_000);
+  });
+
   it("of leases on clocks as fast and as slow as is allowed: the nearest 70,000 states", () => {
     expect(look("leases", 70_000).verdict).toBe("bound");
   });

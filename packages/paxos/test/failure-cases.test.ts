@@ -9,7 +9,10 @@ const cases: Readonly<Record<string, readonly Shown[]>> = {
     ["leases", "refuses every candidate for a whole lease after a restart"],
   ],
   "it comes back with an older copy of its disk": [["torn-log", "puts its groups in doubt, through every restart"]],
-  "it comes back with an empty disk": [["members", "never votes under the old name again"]],
+  "it comes back with an empty disk": [
+    ["members", "never votes under the old name again"],
+    ["births", "who knocks again is not told that he is remembered before that is on disk"],
+  ],
 
   "a message twice, late, out of order": [["explore", "of two that compete to lead"]],
   "a message from a previous life of the sender": [

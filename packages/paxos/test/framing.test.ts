@@ -32,6 +32,20 @@ describe("frames on a byte stream", () => {
     );
   });
 
+  it("keeps no large frame in memory for the sake of the next", () => {
+    const length = 200_000;
+    const stream = Buffer.concat(Array.from({ length: 8 }, (_, i) => encodeFrame(new Uint8Array(length).fill(i))));
+    const reader = new FrameReader({ frameBytesMax: length });
+    const kept: Uint8Array[] = [];
+    for (let at = 0; at < stream.length; at += 65_536) {
+      // As a socket gives it: each chunk in a buffer of its own.
+      reader.push(Buffer.concat([stream.subarray(at, at + 65_536)]));
+      kept.push(...readAll(reader).map(({ payload }) => payload));
+    }
+    expect(kept.map((payload) => payload[length - 1])).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    for (const { buffer } of kept) expect(buffer.byteLength).toBeLessThan(length + 2 * 65_536);
+  });
+
   it("refuses every single flipped bit", () => {
     const good = encodeFrame(Buffer.from("promise"), 16);
     for (let bit = 0; bit < good.length * 8; bit++) {

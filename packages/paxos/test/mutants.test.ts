@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { BALLOT_ZERO, type Standing } from "../src/core/index.js";
 import type { Membership } from "../src/core/quorum.js";
 import type { CoreHooks } from "./support/core-hooks.js";
-import { type Mutant, mutants } from "./support/mutants.js";
+import { firstSeeds, type Mutant, mutants } from "./support/mutants.js";
 import { rivalChanges, staleCandidate } from "./support/rival-changes.js";
 import { runScenario } from "./support/scenario.js";
 
@@ -40,6 +40,19 @@ vi.mock("../src/core/quorum.js", async (original) => {
   };
 });
 
+vi.mock("../src/core/replica.js", async (original) => {
+  const shipped = await original<typeof import("../src/core/replica.js")>();
+  class Replica extends shipped.Replica {
+    override shedTail(bytesMax: number): number {
+      // Its own bound it keeps to as it should.
+      if (broken.hooks.shedsUnchosen === true && bytesMax !== this.settings.tailBytesMax)
+        this.log.shed(this.log.end, bytesMax);
+      return super.shedTail(bytesMax);
+    }
+  }
+  return { ...shipped, Replica };
+});
+
 vi.mock("../src/core/doubt.js", async (original) => {
   const shipped = await original<typeof import("../src/core/doubt.js")>();
   class Doubt extends shipped.Doubt {
@@ -62,10 +75,10 @@ vi.mock("../src/core/doubt.js", async (original) => {
   return { ...shipped, Doubt };
 });
 
-/** The first seed whose run fails, and how. */
-function caught({ mutation, hooks, ...scenario }: Mutant): { seed: number; how: string } | undefined {
+/** The first seed whose run fails, of those that are worth a look, and how. */
+function caught({ name, mutation, hooks, ...scenario }: Mutant): { seed: number; how: string } | undefined {
   broken.hooks = hooks ?? {};
-  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+  for (let seed = firstSeeds[name] ?? 1; seed <= SEEDS_MAX; seed++) {
     try {
       runScenario({ seed, mutation, ...scenario });
     } catch (error) {

@@ -17,7 +17,7 @@ const missing = process.platform === "linux" ? missingCommand("cc", "gcc") : "ne
 
 describeWith(missing, "three processes on disks that are slow, full or broken", () => {
   it("serve on, give leadership away where it must be, and come back with every answer right", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const work = await mkdtemp(join(tmpdir(), "evenkeel-paxos-disks-"));
     const library = await builtLibrary(work);

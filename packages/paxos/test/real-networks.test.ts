@@ -84,7 +84,7 @@ async function badDay(network: RealNetwork): Promise<void> {
 }
 
 // Nearly all of the time passes in waiting for leases: side by side they take no longer than one of them.
-describe.concurrent("three processes on a bad day", { timeout: 120_000 }, () => {
+describe.concurrent("three processes on a bad day", { timeout: 300_000 }, () => {
   it("are linearizable on loopback, through proxies that hold one direction back", () => badDay(new Proxies()));
 
   const missing = process.platform === "linux" ? missingCommand("ip", "iproute2") : "needs Linux: network namespaces";

@@ -195,7 +195,7 @@ describe("a receiver that restarts in the middle of a snapshot", () => {
     await until(() => seen.length >= count);
     return seen[count - 1] as Installed;
   };
-  const emptied = () => vi.waitFor(async () => expect(await readdir(dir)).toEqual([]), { timeout: 15_000 });
+  const emptied = () => vi.waitFor(async () => expect(await readdir(dir)).toEqual([]), { timeout: 60_000 });
 
   const options = () => ({ snapshotPieceBytes: pieceBytes, tailBytesMax: 0, snapshotDir: dir });
 

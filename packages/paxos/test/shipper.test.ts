@@ -44,13 +44,13 @@ describe("the log for who lacks it", () => {
     ask(1);
     ask(40, "c");
     await quiet();
-    // Two pieces of ten KiB, in parts of five.
-    expect(slotsOf()).toEqual(range(1, 20));
-    expect(sent.filter(({ to }) => to === "b").map(({ entries }) => entries.length)).toEqual([5, 5, 5, 5]);
-    expect(slotsOf("c")).toEqual(range(40, 59));
+    // Four pieces of ten KiB, in parts of five.
+    expect(slotsOf()).toEqual(range(1, 40));
+    expect(sent.filter(({ to }) => to === "b").map(({ entries }) => entries.length)).toEqual(Array(8).fill(5));
+    expect(slotsOf("c")).toEqual(range(40, 79));
     ask(6);
     await quiet();
-    expect(slotsOf()).toEqual(range(1, 25));
+    expect(slotsOf()).toEqual(range(1, 45));
     for (let from = 11; slotsOf().length < 100; from += 5) {
       ask(from);
       await quiet();
@@ -58,7 +58,7 @@ describe("the log for who lacks it", () => {
     ask(101);
     await quiet();
     expect(slotsOf()).toEqual(range(1, 100));
-    expect(slotsOf("c")).toEqual(range(40, 59));
+    expect(slotsOf("c")).toEqual(range(40, 79));
     expect(shipper.idle).toBe(false);
     await shipper.settled();
     expect(shipper.idle).toBe(true);
@@ -71,29 +71,29 @@ describe("the log for who lacks it", () => {
     clock.nowMs = 999;
     ask(3);
     await quiet();
-    expect(slotsOf()).toEqual(range(3, 6));
+    expect(slotsOf()).toEqual(range(3, 10));
     clock.nowMs = 1000;
     ask(3);
     await quiet();
-    expect(slotsOf()).toEqual([...range(3, 6), ...range(3, 6)]);
+    expect(slotsOf()).toEqual([...range(3, 10), ...range(3, 10)]);
     ask(40);
     await quiet();
-    expect(slotsOf().slice(8)).toEqual(range(40, 43));
+    expect(slotsOf().slice(16)).toEqual(range(40, 47));
     ask(2);
     ask(2);
     await quiet();
-    expect(slotsOf().slice(12)).toEqual(range(2, 5));
+    expect(slotsOf().slice(24)).toEqual(range(2, 9));
     await shipper.settled();
   });
 
   it("comes one slot at a time where each is larger than what was asked for, and never beyond what was asked for", async () => {
     const { shipper, ask, quiet, slotsOf } = await shipping({ slots: 9, each: 15 * kib });
-    ask(1, "b", 3);
-    await quiet();
-    expect(slotsOf()).toEqual([1, 2]);
-    ask(3, "b", 3);
+    ask(1, "b", 4);
     await quiet();
     expect(slotsOf()).toEqual([1, 2, 3]);
+    ask(4, "b", 4);
+    await quiet();
+    expect(slotsOf()).toEqual([1, 2, 3, 4]);
     await shipper.settled();
   });
 
@@ -109,7 +109,7 @@ describe("the log for who lacks it", () => {
     broken = false;
     ask(1);
     await quiet();
-    expect(slotsOf()).toEqual(range(1, 20));
+    expect(slotsOf()).toEqual(range(1, 40));
     await shipper.settled();
   });
 });

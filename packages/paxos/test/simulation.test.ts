@@ -4,6 +4,8 @@ import { half, weather } from "./support/weather-report.js";
 
 const only = process.env.PAXOS_SEED;
 
+/** What worlds were without. */
+const earlier = { crowded: false, births: false, losses: false } as const;
 /** Seeds that have found something. */
 const pinned = [54, 199, 51407];
 const drawn = [405, 676, 822];
@@ -22,12 +24,12 @@ describe("three replicas in bad weather", () => {
 
   it.skipIf(only !== undefined).each(pinned)("seed %i, which once found a bug", (seed) => {
     expect(
-      runScenario({ seed, requests: false, sleeping: false, localReads: false, moments: false }).chosen,
+      runScenario({ seed, ...earlier, requests: false, sleeping: false, localReads: false, moments: false }).chosen,
     ).toBeGreaterThan(0);
   });
 
   it.skipIf(only !== undefined).each(drawn)("seed %i, which once found a bug, as it is drawn", (seed) => {
-    expect(runScenario({ seed }).chosen).toBeGreaterThan(0);
+    expect(runScenario({ seed, ...earlier }).chosen).toBeGreaterThan(0);
   });
 
   it.skipIf(only !== undefined)("is the same world every time", () => {

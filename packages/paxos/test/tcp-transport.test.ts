@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 const until = (condition: () => boolean) =>
-  vi.waitFor(() => expect(condition()).toBe(true), { timeout: 10_000, interval: 5 });
+  vi.waitFor(() => expect(condition()).toBe(true), { timeout: 60_000, interval: 5 });
 
 async function node(nodeId: string, options: Partial<TcpTransportOptions> = {}) {
   const transport = await tcpTransport({ nodeId, backoffMinMs: 5, backoffMaxMs: 50, ...options });

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { measured } from "./load.js";
 import { names, onTold, tell } from "./processes.js";
+import { Syncs } from "./syncs.js";
 
 const recordBytes = 260;
 const fileBytes = 64 * 1024 * 1024;
@@ -77,7 +78,10 @@ export async function bareNode(name: string, dir: string): Promise<void> {
       tell({ type: "leading" });
       return;
     }
-    if (message.type === "load") tell({ type: "load", load: await measured(message.demand, write) });
+    if (message.type !== "load") return;
+    disk.syncs.begin();
+    const load = await measured(message.demand, write);
+    tell({ type: "load", load: { ...load, sync: disk.syncs.p99 } });
   });
 }
 
@@ -92,6 +96,7 @@ async function zeroFilled(path: string): Promise<FileHandle> {
 /** While one sync runs, what arrives gathers for the next. */
 class GroupCommit {
   readonly #file: FileHandle;
+  readonly syncs = new Syncs();
   #chunks: Buffer[] = [];
   #callbacks: (() => void)[] = [];
   #running = false;
@@ -115,11 +120,15 @@ class GroupCommit {
       this.#chunks = [];
       this.#callbacks = [];
       if (this.#at + data.length > fileBytes) this.#at = 0;
-      await this.#file.write(data, 0, data.length, this.#at);
-      await this.#file.datasync();
+      await this.syncs.timed(this.#synced(data));
       this.#at += data.length;
       for (const callback of callbacks) callback();
     }
     this.#running = false;
+  }
+
+  async #synced(data: Buffer): Promise<void> {
+    await this.#file.write(data, 0, data.length, this.#at);
+    await this.#file.datasync();
   }
 }

@@ -25,6 +25,7 @@ export class Etcd {
   readonly #servers: ChildProcess[] = [];
   #drivers: ChildProcess[] = [];
   #dir = "";
+  #leader = "";
 
   /** `file` is what `forkedAs` sends to `etcdDriver`. */
   static async open(file: string): Promise<Etcd> {
@@ -53,6 +54,7 @@ export class Etcd {
       this.#servers.push(spawn("etcd", [...where, ...who, ...rest], { stdio: "ignore" }));
     }
     const url = await leaderAmong(clientUrls);
+    this.#leader = url;
     for (let i = 0; i < driversMax; i++) {
       const child = fork(file, ["evenkeel-bench-node", "etcd-driver", url, ""], { serialization: "advanced" });
       this.#drivers.push(child);
@@ -67,6 +69,7 @@ export class Etcd {
       clients: demand.clients / share,
       ...(demand.rate === undefined ? {} : { rate: demand.rate / share }),
     };
+    const before = await syncsOf(this.#leader);
     const answers = await Promise.all(
       drivers.map((driver) => {
         const answer = new Promise<{ latencies: number[]; ms: number }>((resolve, reject) => {
@@ -77,10 +80,11 @@ export class Etcd {
         return answer;
       }),
     );
-    return summary(
+    const load = summary(
       answers.flatMap(({ latencies }) => latencies),
       Math.max(...answers.map(({ ms }) => ms)),
     );
+    return { ...load, sync: p99Of(before, await syncsOf(this.#leader)) };
   }
 
   async close(): Promise<void> {
@@ -142,6 +146,21 @@ function framed(message: Buffer): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
   return Buffer.concat([head, message]);
+}
+
+/** Of etcd's own histogram: how many syncs of its log took no longer than so many seconds. */
+async function syncsOf(url: string): Promise<ReadonlyMap<number, number>> {
+  const metrics = await fetch(`${url}/metrics`).then((response) => response.text());
+  const steps = metrics.matchAll(/^etcd_disk_wal_fsync_duration_seconds_bucket\{le="([^"]+)"\} (\S+)$/gm);
+  return new Map(Array.from(steps, ([, seconds, count]) => [Number(seconds), Number(count)]));
+}
+
+/** The upper end of the step in which it lies, in milliseconds; 0 where there was none. */
+function p99Of(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>): number {
+  const grown = [...after].map(([seconds, count]) => [seconds, count - (before.get(seconds) ?? 0)] as const);
+  const all = Math.max(0, ...grown.map(([, count]) => count));
+  const [seconds = 0] = grown.find(([seconds, count]) => !Number.isNaN(seconds) && count >= all * 0.99) ?? [];
+  return all === 0 ? 0 : seconds * 1000;
 }
 
 async function leaderAmong(urls: readonly string[]): Promise<string> {

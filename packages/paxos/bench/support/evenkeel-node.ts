@@ -4,6 +4,7 @@ import { tcpTransport } from "@evenkeel/paxos/transport";
 import { Wal } from "@evenkeel/wal";
 import { measured } from "./load.js";
 import { names, onTold, tell } from "./processes.js";
+import { Syncs, timedFileSystem } from "./syncs.js";
 
 const commandBytes = 256;
 /** What stays in the log behind the state machine: so little that its segments are written again and again, as in a long life. */
@@ -12,7 +13,8 @@ const logKeptBytesMax = 64 * 1024 * 1024;
 /** One node of a group of three, the package as a user runs it: TCP, a log with `fdatasync`, a state machine that counts. */
 export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
   const transport = await tcpTransport({ nodeId });
-  const wal = await Wal.open({ dir });
+  const syncs = new Syncs();
+  const wal = await Wal.open({ dir, fileSystem: timedFileSystem(syncs) });
   // The lease is long: what is measured is the steady state, and a busy machine must not turn it into a series of elections.
   const host = await GroupHost.open({ transport, storage: walStorage(wal), leaseMs: 2000, logKeptBytesMax });
   tell({ type: "listening", port: transport.port });
@@ -44,6 +46,8 @@ export async function evenkeelNode(nodeId: string, dir: string): Promise<void> {
       return group.read(() => applied);
     };
     const ask = message.demand.what === "write" ? () => group.propose(command) : read;
-    tell({ type: "load", load: await measured(message.demand, ask) });
+    syncs.begin();
+    const load = await measured(message.demand, ask);
+    tell({ type: "load", load: { ...load, sync: syncs.p99 } });
   });
 }

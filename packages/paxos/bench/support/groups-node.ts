@@ -19,6 +19,10 @@ export async function groupsNode(nodeId: string, dir: string, count: number): Pr
     heartbeatMs: 2000,
     leaseMs: 10_000,
     electionJitterMs: 5000,
+    // One group takes as many callers as all of them together elsewhere.
+    outstandingMax: 65_536,
+    // All of them are used: they sleep only until the last of them is led.
+    packAfterMs: Number.MAX_SAFE_INTEGER,
   });
   tell({ type: "listening", port: transport.port });
   const command = Buffer.alloc(commandBytes, "x");
@@ -32,8 +36,7 @@ export async function groupsNode(nodeId: string, dir: string, count: number): Pr
       );
       // Where a group is led is the nodes' own affair: each leads some, and all of them are led.
       const led = setInterval(() => {
-        const status = Array.from({ length: count }, (_, i) => host.group(`bench/${i}`)?.status());
-        if (!status.every((one) => one?.leader !== undefined)) return;
+        for (let i = 0; i < count; i++) if (host.group(`bench/${i}`)?.leadership().leader === undefined) return;
         clearInterval(led);
         tell({ type: "leading" });
       }, 200);
@@ -41,15 +44,31 @@ export async function groupsNode(nodeId: string, dir: string, count: number): Pr
     }
     if (message.type !== "load") return;
     const led = Array.from({ length: count }, (_, i) => host.group(`bench/${i}`)).filter(
-      (group) => group?.status().ready,
+      (group) => group?.leadership().ready,
     );
     let next = 0;
+    let answered = 0;
     const ask = async () => {
-      const group = led[next++ % led.length];
-      if (group === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
-      else await group.propose(command).catch(() => {});
+      try {
+        await led[next++ % led.length]?.propose(command);
+        answered++;
+      } catch {
+        // It is led elsewhere now. Who came back at once would be counted as if it had been answered.
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
     };
-    const load = await measured(message.demand, ask);
-    tell({ type: "load", load: led.length === 0 ? { ...load, throughput: 0 } : load });
+    const { clients, ms } = message.demand;
+    const before = cpuMs();
+    const ended = new Promise((resolve) => setTimeout(resolve, ms));
+    const load = await measured({ ...message.demand, clients: Math.round((clients * led.length) / count) }, ask);
+    // A node that leads nothing has its part in what the others do.
+    await ended;
+    const throughput = led.length === 0 ? 0 : load.throughput;
+    tell({ type: "load", load: { ...load, throughput }, cpuMs: cpuMs() - before, answered });
   });
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }

@@ -14,7 +14,7 @@ export type ToNode =
 export type FromNode =
   | { readonly type: "listening"; readonly port: number }
   | { readonly type: "leading" }
-  | { readonly type: "load"; readonly load: Load }
+  | { readonly type: "load"; readonly load: Load; readonly cpuMs?: number; readonly answered?: number }
   | Resting;
 
 /** How a node stands of which nothing is asked. */
@@ -37,14 +37,15 @@ export class ThreeProcesses {
     this.#dir = dir;
   }
 
-  static async open(file: string, kind: string): Promise<ThreeProcesses> {
+  /** `execArgv`: what each node is given for Node itself. */
+  static async open(file: string, kind: string, execArgv: readonly string[] = []): Promise<ThreeProcesses> {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
     // A CPU profile of each node, when somebody wants to know where the time goes.
-    const execArgv = process.env.EVENKEEL_BENCH_PROF
+    const profiled = process.env.EVENKEEL_BENCH_PROF
       ? ["--cpu-prof", `--cpu-prof-dir=${process.env.EVENKEEL_BENCH_PROF}`]
       : [];
     const children = names.map((name) =>
-      fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv }),
+      fork(file, ["evenkeel-bench-node", kind, name, join(dir, name)], { execArgv: [...execArgv, ...profiled] }),
     );
     const three = new ThreeProcesses(children, dir);
     const listening = await Promise.all(children.map((child) => told(child, "listening")));
@@ -66,14 +67,20 @@ export class ThreeProcesses {
     return (await answer).load;
   }
 
-  /** All three at once, wherever each group is led; the sum of what they came to, and the worst of the rest. */
-  async loadAll(demand: Demand): Promise<Load> {
+  /**
+   * All three at once, wherever each group is led; the sum of what they came to, the worst of the rest, and the processor time that all three together spent on a command. `clients` is how many there
+   * are in all.
+   */
+  async loadAll(demand: Demand): Promise<Load & { readonly cpu: number }> {
     const answers = this.#children.map((child) => told(child, "load"));
     for (const child of this.#children) child.send({ type: "load", demand } satisfies ToNode);
-    const loads = (await Promise.all(answers)).map(({ load }) => load);
+    const answered = await Promise.all(answers);
+    const loads = answered.map(({ load }) => load);
     const worst = (metric: "p50" | "p99") => Math.max(...loads.map((load) => load[metric]));
     const throughput = loads.reduce((sum, load) => sum + load.throughput, 0);
-    return { throughput, p50: worst("p50"), p99: worst("p99") };
+    const all = (what: "cpuMs" | "answered") => answered.reduce((sum, one) => sum + (one[what] ?? 0), 0);
+    const cpu = (all("cpuMs") * 1000) / all("answered");
+    return { throughput, p50: worst("p50"), p99: worst("p99"), cpu };
   }
 
   /** What those who live say of themselves. */

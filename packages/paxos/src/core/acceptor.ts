@@ -45,13 +45,16 @@ export class Acceptor {
     const replica = this.#replica;
     const patient = replica.nowMs < this.grants.patienceUntilMs;
     // Further than a snapshot behind, or further than it should fetch while nobody leads.
-    const behind =
-      message.chosenThrough < replica.trimmedThrough ||
-      message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
+    const belowLog = message.chosenThrough < replica.trimmedThrough;
+    const behind = belowLog || message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
+    const mayVote = this.#mayVoteFor(from) && !patient;
+    // It may be the only one who can lead (beside log replicas), and no slots that it fetches would do: it has to be offered a state, or nobody ever leads.
+    if (mayVote && belowLog)
+      replica.effects.push({ type: "snapshotNeeded", to: from, fromSlot: message.chosenThrough + 1 });
     replica.send(from, {
       type: "preVoteReply",
       attempt: message.attempt,
-      granted: this.#mayVoteFor(from) && !patient && !behind,
+      granted: mayVote && !behind,
       round: replica.roundMax,
       chosenThrough: replica.chosenThrough,
     });
@@ -359,7 +362,7 @@ export class Acceptor {
     if (replica.silent) return;
     if (!sameBallot(replica.durablePromised, ballot)) return;
     const acceptedThrough = this.#durableThrough();
-    const ack: Ack = {
+    const ack: { -readonly [K in keyof Ack]: Ack[K] } = {
       type: "ack",
       ballot,
       round: this.#round,
@@ -373,15 +376,10 @@ export class Acceptor {
     const { takesRequests } = replica.settings;
     // A leader wants to know it before it asks anybody to sleep, and then nothing else is new.
     const readsBonds = replica.bonds !== undefined && acceptedThrough === this.#acknowledgedThrough;
-    if (!replica.awaitsState && !takesRequests && !readsBonds) replica.send(ballot.node, ack);
-    else {
-      const more = {
-        ...(replica.awaitsState ? { lacksState: true } : {}),
-        ...(takesRequests ? { takesRequests: true } : {}),
-        ...(readsBonds ? { readsBonds: true } : {}),
-      };
-      replica.send(ballot.node, { ...ack, ...more });
-    }
+    if (replica.awaitsState) ack.lacksState = true;
+    if (takesRequests) ack.takesRequests = true;
+    if (readsBonds) ack.readsBonds = true;
+    replica.send(ballot.node, ack);
     this.#acknowledgedThrough = acceptedThrough;
     this.#ackWanted = false;
     this.#gap = false;

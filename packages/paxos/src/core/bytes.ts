@@ -3,12 +3,17 @@ import { PaxosError } from "./errors.js";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** Views of at most so many bytes are kept. */
+const viewsMax = 1024;
+
 /** Appends numbers, strings and bytes to one buffer that grows by doubling. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   /** Made when it is first needed: most of what is written holds no such number. */
   #view: DataView | undefined;
   #length = 0;
+  /** What was lent before, by length: a view costs as much as what it shows, and most of what is written is as long as what was. */
+  readonly #views: (Uint8Array | undefined)[] = [];
 
   constructor(capacity: number) {
     this.#bytes = new Uint8Array(capacity);
@@ -40,9 +45,11 @@ export class ByteWriter {
 
   /** A view on what was written, good until something else is; the writer starts again from nothing. */
   lend(): Uint8Array {
-    const lent = this.#bytes.subarray(0, this.#length);
+    const length = this.#length;
     this.#length = 0;
-    return lent;
+    if (length > viewsMax) return this.#bytes.subarray(0, length);
+    if (this.#views[length]?.buffer !== this.#bytes.buffer) this.#views[length] = this.#bytes.subarray(0, length);
+    return this.#views[length] as Uint8Array;
   }
 
   /** What stands from `from` to `to`, into `target` from `at` on. */

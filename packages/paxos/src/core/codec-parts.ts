@@ -8,8 +8,19 @@ export function writeBallot(out: ByteWriter, ballot: Ballot): void {
   out.text(ballot.node);
 }
 
+const ballotsMax = 256;
+/** Ballots that were read last. A message has one or two, and nearly always those of the messages before it: what is kept of them is one object, not one for each slot. */
+const ballots: (Ballot | undefined)[] = [];
+
 export function readBallot(input: ByteReader): Ballot {
-  return { round: input.varint(), node: input.text() };
+  const round = input.varint();
+  const node = input.text();
+  const place = (round ^ (node.charCodeAt(node.length - 1) << 3)) & (ballotsMax - 1);
+  const known = ballots[place];
+  if (known !== undefined && known.round === round && known.node === node) return known;
+  const ballot = { round, node };
+  ballots[place] = ballot;
+  return ballot;
 }
 
 export function writeBond(out: ByteWriter, { life, turn }: BondId): void {

@@ -12,7 +12,7 @@ import {
 } from "./codec-parts.js";
 import { readPosition, writePosition } from "./configuration.js";
 import { PaxosError } from "./errors.js";
-import type { Message } from "./messages.js";
+import type { Ack, Message } from "./messages.js";
 import type { Entry, EntryKind } from "./types.js";
 
 /**
@@ -281,7 +281,10 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       return { type, ...stamp, prevSlot, prevBallot, entries: readFollowing(input, stamp.ballot, prevSlot, given) };
     }
     case "accept": {
-      const { ballot, round, sentMs, chosenThrough } = readStamp(input);
+      const ballot = readBallot(input);
+      const round = input.varint();
+      const sentMs = input.float64();
+      const chosenThrough = input.varint();
       const prevSlot = input.varint();
       const entries = readFollowing(input, ballot, prevSlot, given);
       return { type, ballot, round, sentMs, chosenThrough, prevSlot, entries };
@@ -291,7 +294,7 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       const round = input.varint();
       const sentMs = input.float64();
       const flags = input.byte();
-      const ack = {
+      const ack: { -readonly [K in keyof Ack]: Ack[K] } = {
         type,
         ballot,
         round,
@@ -302,13 +305,10 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
         chosenThrough: input.varint(),
         gap: (flags & 2) !== 0,
       };
-      if (flags < 4) return ack;
-      return {
-        ...ack,
-        ...((flags & 4) !== 0 ? { lacksState: true } : {}),
-        ...((flags & 8) !== 0 ? { takesRequests: true } : {}),
-        ...((flags & 16) !== 0 ? { readsBonds: true } : {}),
-      };
+      if ((flags & 4) !== 0) ack.lacksState = true;
+      if ((flags & 8) !== 0) ack.takesRequests = true;
+      if ((flags & 16) !== 0) ack.readsBonds = true;
+      return ack;
     }
     case "fetch":
       return { type, fromSlot: input.varint(), throughSlot: input.varint() };

@@ -81,13 +81,13 @@ export class PaxosCore {
     const replica = this.#replica;
     if (event.nowMs > replica.nowMs) replica.nowMs = event.nowMs;
     replica.bonds?.sawTime(replica.nowMs);
-    replica.effects = [];
+    replica.effects.begin();
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
     if (this.#departure.noticed()) this.#depart();
     replica.doubt?.settle(this.#acceptor);
     this.#passOn();
-    return replica.effects;
+    return replica.effects.take();
   }
 
   get leading(): boolean {
@@ -184,6 +184,11 @@ export class PaxosCore {
   /** Bytes of log in memory. */
   get logBytes(): number {
     return this.#replica.log.bytes;
+  }
+
+  /** Nobody drives it any more: what it holds does not count among the node's `tails`. */
+  letGo(): void {
+    this.#replica.letGo();
   }
 
   /** Proposals that wait for room in the pipeline. */

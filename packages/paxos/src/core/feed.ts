@@ -18,6 +18,7 @@ export interface Stamp {
 
 /** What is fed is one reign's log. */
 export interface Reign {
+  readonly ballot: Ballot;
   /** Of heartbeats. */
   readonly round: number;
   /** The leader's first own entry. */
@@ -57,7 +58,9 @@ export class Feed {
       peer.next += message.entries.length;
       peer.sentRound = this.#reign.round;
       if (peer.next - 1 > peer.acceptedThrough) {
-        peer.sent.push({ through: peer.next - 1, bytes: this.#lastAcceptBytes });
+        const sent = { through: peer.next - 1, bytes: this.#lastAcceptBytes };
+        if (peer.sent.length === 0) peer.sent = [sent];
+        else peer.sent.push(sent);
         peer.sentBytes += this.#lastAcceptBytes;
       }
     }
@@ -78,13 +81,19 @@ export class Feed {
       return last;
     }
     this.#lastAcceptEnd = log.end;
+    const { ballot, round } = this.#reign;
+    const entries = log.slice(slot, log.end, bytesMax);
     this.#lastAccept = {
       type: "accept",
-      ...this.#reign.stamp(),
+      ballot,
+      round,
+      sentMs: nowMs,
+      chosenThrough: knownChosen,
       prevSlot: slot - 1,
-      entries: log.slice(slot, log.end, bytesMax),
+      entries,
     };
-    this.#lastAcceptBytes = this.#lastAccept.entries.reduce((sum, entry) => sum + weightOf(entry), 0);
+    this.#lastAcceptBytes = 0;
+    for (const entry of entries) this.#lastAcceptBytes += weightOf(entry);
     return this.#lastAccept;
   }
 

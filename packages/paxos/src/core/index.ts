@@ -24,4 +24,5 @@ export type * from "./messages.js";
 export { coreDefaults } from "./options.js";
 export { type Glance, glance } from "./replica.js";
 export { quorumsMeet } from "./quorum.js";
+export { Tails } from "./tails.js";
 export type * from "./types.js";

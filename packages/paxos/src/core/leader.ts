@@ -30,6 +30,8 @@ export class Leader implements Reign {
   readonly #reads: Reads;
   round = 0;
   #beatAtMs: number;
+  /** When a beat was last said as such. */
+  #saidMs = Number.NEGATIVE_INFINITY;
   #answeredSinceMs: number;
   #lastTickMs: number;
   readonly #queue = new ProposalQueue();
@@ -165,8 +167,10 @@ export class Leader implements Reign {
   }
 
   propose(proposals: readonly Proposal[]): void {
+    if (this.asleep) this.#saidMs = Number.NEGATIVE_INFINITY;
     this.#sleep?.busy();
-    if (this.#sleep?.asks(this.round)) this.round++;
+    const mayStandIn = this.#mayStandIn;
+    if (mayStandIn || this.#sleep?.asks(this.round)) this.round++;
     const { effects, settings, self } = this.#replica;
     for (const proposal of proposals) {
       const { id, command } = proposal;
@@ -179,6 +183,19 @@ export class Leader implements Reign {
       }
     }
     this.#append();
+    if (mayStandIn && this.#peers.all.every((peer) => peer.sentRound === this.round))
+      this.#beatAtMs = this.#replica.nowMs + this.#replica.settings.heartbeatMs;
+  }
+
+  /**
+   * Whether what is said now to everybody can be the next beat: it says all that a beat says, of a round of its own. Of a group that is busy that is most of its beats; but some are said as such, twice in a lease, since
+   * they are answered at once, however long the disks take, and to log replicas they say more. While
+   * somebody is not synced, and so not told everything, rounds go on with the beats alone: by them is judged whether what was sent to it is lost.
+   */
+  get #mayStandIn(): boolean {
+    const { nowMs, settings } = this.#replica;
+    if (nowMs < this.#beatAtMs - settings.heartbeatMs / 2 || nowMs - this.#saidMs >= settings.leaseMs / 2) return false;
+    return this.#peers.all.every((peer) => peer.synced);
   }
 
   read(id: number): void {
@@ -254,6 +271,7 @@ export class Leader implements Reign {
   #beat(): void {
     const { nowMs, settings } = this.#replica;
     this.round++;
+    this.#saidMs = nowMs;
     const stamp = this.stamp();
     const heartbeat = { type: "heartbeat", ...stamp } as const;
     const asks = this.#sleep?.begin(this.round, this.#quiet);

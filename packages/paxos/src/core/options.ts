@@ -1,10 +1,12 @@
 import { type Configuration, founded } from "./configuration.js";
 import { badArgument, checkInteger } from "./errors.js";
+import { Tails } from "./tails.js";
 import type { CoreOptions } from "./types.js";
 
 /** `CoreOptions` with every default filled in, and what follows from them. */
-export interface Settings extends Required<Omit<CoreOptions, "nodeId" | "members">> {
+export interface Settings extends Required<Omit<CoreOptions, "nodeId" | "members" | "tails">> {
   readonly nodeId: string;
+  readonly tails: Tails | undefined;
   readonly founders: Configuration;
   /** How much of a grant the leader may use, by its own clock, from the moment it sent the message that was answered. */
   readonly leaseUsableMs: number;
@@ -29,11 +31,53 @@ export const coreDefaults = {
   sleepAfterMs: 100,
 } as const;
 
+type Compared = Exclude<keyof CoreOptions, "members">;
+
+const others = {
+  quorumLostMs: 0,
+  diskStallMs: 0,
+  nodeId: 0,
+  role: 0,
+  awaitsState: 0,
+  mute: 0,
+  doubtful: 0,
+  takesRequests: 0,
+  random: 0,
+  tails: 0,
+};
+/** Of all options but `members`. */
+const names = Object.keys({ ...coreDefaults, ...others } satisfies Record<Compared, unknown>) as readonly Compared[];
+
 const hour = 3_600_000;
 const gigabyte = 2 ** 30;
 
-/** @throws PaxosError ERR_PAXOS_ARGUMENT */
+/** Nodes of one process whose last settings are kept. */
+const keptMax = 16;
+/** What was asked for last on behalf of each node, and what came out. */
+const kept = new Map<string, { readonly options: CoreOptions; readonly settings: Settings }>();
+
+/**
+ * Nearly all groups of a node are given the same, thousands of times in a second when they begin or are woken: they share one object, and it is worked out once.
+ *
+ * @throws PaxosError ERR_PAXOS_ARGUMENT
+ */
 export function settings(options: CoreOptions): Settings {
+  const last = kept.get(options.nodeId);
+  if (last !== undefined && alike(options, last.options)) return last.settings;
+  const found = checked(options);
+  if (kept.size >= keptMax) kept.clear();
+  kept.set(options.nodeId, { options: { ...options, members: [...options.members] }, settings: found });
+  return found;
+}
+
+function alike(a: CoreOptions, b: CoreOptions): boolean {
+  if (!Array.isArray(a.members) || a.members.length !== b.members.length) return false;
+  for (let i = 0; i < b.members.length; i++) if (a.members[i] !== b.members[i]) return false;
+  for (const name of names) if (a[name] !== b[name]) return false;
+  return true;
+}
+
+function checked(options: CoreOptions): Settings {
   const { nodeId, members, random } = options;
   if (typeof nodeId !== "string" || nodeId.length === 0) throw badArgument("nodeId", "a non-empty string", nodeId);
   if (!Array.isArray(members) || members.some((node) => typeof node !== "string" || node.length === 0)) {
@@ -44,6 +88,8 @@ export function settings(options: CoreOptions): Settings {
   if (role !== "storage" && role !== "log") throw badArgument("role", '"storage" or "log"', role);
   const awaitsState = options.awaitsState ?? false;
   if (typeof awaitsState !== "boolean") throw badArgument("awaitsState", "a boolean", awaitsState);
+  const { tails } = options;
+  if (tails !== undefined && !(tails instanceof Tails)) throw badArgument("tails", "Tails", tails);
   if (typeof random !== "function") throw badArgument("random", "a function", random);
   const o = { ...coreDefaults, ...defined(options) };
   const leaseMs = checkInteger("leaseMs", o.leaseMs, 2, hour);
@@ -60,6 +106,7 @@ export function settings(options: CoreOptions): Settings {
     doubtful: options.doubtful ?? false,
     takesRequests: role === "log" || options.takesRequests === true,
     random,
+    tails,
     // Two beats in a lease at least, or one lost message would cost the lease.
     heartbeatMs: checkInteger("heartbeatMs", o.heartbeatMs, 1, Math.floor(leaseMs / 2)),
     leaseMs,

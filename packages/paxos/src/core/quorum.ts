@@ -51,7 +51,8 @@ export function reachedByQuorum(members: Membership, self: number, peers: readon
     const candidate = i < 0 ? self : (peers[i] as number);
     if (candidate <= best) continue;
     let reached = self >= candidate ? 1 : 0;
-    for (const value of peers) if (value >= candidate) reached++;
+    // Not `for of`: over small whole numbers here and fractions there the compiler leaves that to the iterator, which makes an object of each step.
+    for (let j = 0; j < peers.length; j++) if ((peers[j] as number) >= candidate) reached++;
     if (reached >= members.quorum) best = candidate;
   }
   return best;

@@ -149,6 +149,8 @@ export class ReignSleep {
   #wake(): void {
     if (this.#asleep) for (const peer of this.#peers.voters) peer.sentMs = this.sentMs(peer);
     this.#asleep = false;
+    // One that is cleared gets a new table, for each command of a busy group.
+    if (this.#agreed.size === 0) return;
     this.#agreed.clear();
   }
 

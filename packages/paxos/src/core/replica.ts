@@ -4,11 +4,13 @@ import type { Configuration } from "./configuration.js";
 import { Configurations } from "./configurations.js";
 import { Doubt } from "./doubt.js";
 import { badArgument, invariant } from "./errors.js";
+import { gathered } from "./gathered.js";
 import { Log } from "./log.js";
 import type { Message } from "./messages.js";
 import type { Settings } from "./options.js";
 import type { Press } from "./press.js";
 import type { Membership } from "./quorum.js";
+import { Tail, type TailOwner } from "./tails.js";
 import type { Effect, Entry, PersistedState, PersistWrite, Position } from "./types.js";
 
 /** Of a group that sleeps. */
@@ -45,7 +47,7 @@ interface Pending {
  * The state that all roles of one replica share, and the two disciplines on which safety rests: nothing that promises
  * durability leaves before its write is durable, and chosen slots are reported in order, exactly once.
  */
-export class Replica {
+export class Replica implements TailOwner {
   readonly settings: Settings;
   nowMs: number;
   role: Role = "follower";
@@ -76,12 +78,14 @@ export class Replica {
   durableAccepted: Ballot;
   durableEnd: number;
 
-  effects: Effect[] = [];
+  readonly effects = gathered;
   #issued = 0;
   #durable = 0;
   #pending: Pending[] = [];
   #held: { token: number; to: string; message: Message }[] = [];
   #said: Extract<Effect, { type: "leadership" }>;
+
+  readonly #tail: Tail | undefined;
 
   /** How this node stands with the others; without them a group never sleeps. */
   readonly bonds: BondView | undefined;
@@ -90,6 +94,7 @@ export class Replica {
     const { promised, accepted, trimmedThrough, chosenThrough, entries, base } = persisted;
     this.settings = settings;
     this.bonds = bonds;
+    this.#tail = settings.tails && new Tail(this);
     this.mute = settings.mute;
     this.awaitsState = settings.awaitsState || settings.role === "log";
     this.nowMs = nowMs;
@@ -218,6 +223,7 @@ export class Replica {
     }
     const before = this.membership;
     log.reset(slot, ballot);
+    this.#weighTail();
     this.configurations.reset(position.configuration);
     this.#sayMembers(before);
     this.base = position;
@@ -302,7 +308,10 @@ export class Replica {
     }
     const token = ++this.#issued;
     const { nowMs, promised, accepted } = this;
-    this.#pending.push({ token, askedMs: nowMs, promised, accepted, end: this.log.end });
+    const pending = { token, askedMs: nowMs, promised, accepted, end: this.log.end };
+    // One alone in an array of one: the first push makes room for seventeen.
+    if (this.#pending.length === 0) this.#pending = [pending];
+    else this.#pending.push(pending);
     this.effects.push({ type: "persist", token, write });
     return token;
   }
@@ -350,8 +359,25 @@ export class Replica {
     if (through <= this.chosenThrough) return;
     this.effects.push({ type: "chosen", entries: this.log.slice(this.chosenThrough + 1, through) });
     this.chosenThrough = through;
-    this.log.shed(through, this.settings.tailBytesMax);
-    this.configurations.forgetBelow(Math.min(this.chosenThrough, this.log.firstSlot - 1));
+    this.shedTail(this.settings.tailBytesMax);
+    this.#weighTail();
+  }
+
+  /** May be called between two steps too, for the sake of another group. */
+  shedTail(bytesMax: number): number {
+    const { log, chosenThrough } = this;
+    log.shed(chosenThrough, bytesMax);
+    this.configurations.forgetBelow(Math.min(chosenThrough, log.firstSlot - 1));
+    return log.bytes;
+  }
+
+  #weighTail(): void {
+    if (this.#tail !== undefined) this.settings.tails?.weighed(this.#tail, this.log.bytes);
+  }
+
+  /** Its log does not count any more. */
+  letGo(): void {
+    if (this.#tail !== undefined) this.settings.tails?.remove(this.#tail);
   }
 
   /** Tells the host who leads, when that has changed. */

@@ -1,6 +1,7 @@
 import type { Ballot } from "./ballot.js";
 import type { Configuration, MemberRole } from "./configuration.js";
 import type { Message } from "./messages.js";
+import type { Tails } from "./tails.js";
 
 /**
  * One slot of the log. `ballot` is the ballot of the leader that first appended it; it never changes afterwards, so
@@ -223,6 +224,8 @@ export interface CoreOptions {
   readonly messageBytesMax?: number;
   /** Chosen entries kept in memory for laggards. Default 4 MiB. */
   readonly tailBytesMax?: number;
+  /** A bound for those of all groups of the node together, shared by them. Call `letGo` of a core that is done with. Default: none. */
+  readonly tails?: Tails;
   /** A candidate this many slots behind a voter fetches before it stands. Default 4096. */
   readonly candidateLagMax?: number;
 }

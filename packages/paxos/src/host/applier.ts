@@ -5,7 +5,7 @@ import type { Executor, Outcome } from "./executor.js";
 import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
-type Answer<R> = (entry: Entry, outcome: Outcome<R>, failure?: PaxosError) => void;
+export type Answer<R> = (entry: Entry, outcome: Outcome<R>, failure?: PaxosError) => void;
 
 /** Brings chosen entries to the state machine: every slot once, in order, and not one more after it has thrown. */
 export class Applier<R> {
@@ -15,6 +15,8 @@ export class Applier<R> {
   appliedThrough: number;
   /** The state machine lacks what the log has let go of: chosen entries are not for it before a snapshot has come. */
   behind: boolean;
+  /** Chosen entries are left to the log: the state machine has no room for them, or lacks what stands before them. See `Arrears`, which brings them. */
+  lagging = false;
   readonly executor: Executor<R>;
   readonly #replayed: number;
   #held: { entries: readonly Entry[]; answer: Answer<R> }[] | undefined;
@@ -44,19 +46,31 @@ export class Applier<R> {
   }
 
   /**
-   * What the core reports as chosen. `answer` hears of each entry what came out, or the failure that ends it all.
+   * What the core reports as chosen. `answer` hears of each entry what came out, or the failure that ends it all. Returns whether it is applied now.
    *
    * @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT
    */
-  chosen(entries: readonly Entry[], answer: Answer<R>): void {
+  chosen(entries: readonly Entry[], answer: Answer<R>): boolean {
     if (this.#role === "log") this.appliedThrough = entries.at(-1)?.slot ?? this.appliedThrough;
+    else if (this.behind || this.lagging) return false;
     else if (this.#held) this.#held.push({ entries, answer });
-    else if (!this.behind) this.apply(entries, answer);
+    else this.apply(entries, answer);
+    return this.#held === undefined;
+  }
+
+  /** As the state machine says: undefined where it takes more, or never says. */
+  room(): Promise<void> | undefined {
+    return this.#machine.room?.();
   }
 
   /** The state machine stands where it is, and may go on from there. */
   get steady(): boolean {
-    return !this.behind && this.#held === undefined;
+    return !this.behind && !this.lagging && this.#held === undefined;
+  }
+
+  /** Nothing may be applied: see `hold`. */
+  get held(): boolean {
+    return this.#held !== undefined;
   }
 
   /** The state machine is about to be another: nothing is applied until `release`. */

@@ -1,8 +1,11 @@
 import { PaxosError } from "../core/errors.js";
 import type { HostMessage } from "./host-messages.js";
 
-/** How often who has not answered is asked again: at first, at longest while this replica waits for it, and at longest when it does not. */
-const askMs = 200;
+/**
+ * How often who has not answered is asked again: at first, at longest while this replica waits for it, and at longest when it does not. Who was not there when he was asked asks himself when he is, and
+ * is asked then; so at first this is for messages that were lost, and where hundreds of groups begin at once it is longer than answers take.
+ */
+const askMs = 400;
 const askWaitingMaxMs = 1600;
 const askMaxMs = 60_000;
 
@@ -13,8 +16,8 @@ export interface BirthParts {
   readonly done?: boolean;
   /** Whether this log has never held a promise, until now. */
   readonly blank: () => boolean;
-  /** Resolves when it is durable. */
-  readonly remember: (nodeId: string, birth: string) => Promise<void>;
+  /** Calls `done` when it is durable, or with what went wrong. */
+  readonly remember: (nodeId: string, birth: string, done: (error?: unknown) => void) => void;
   readonly members: () => readonly string[];
   /** For a log that is born now: never the same twice. */
   readonly mark: () => string;
@@ -37,6 +40,8 @@ export class Births {
   #own: string | undefined;
   readonly #answered = new Set<string>();
   readonly #blank = new Set<string>();
+  /** Whose marks are on their way to the disk: who knocks twice meanwhile is not told that it is remembered before it is. */
+  readonly #writing = new Set<string>();
   /** Who was asked out of turn since all were. */
   readonly #again = new Set<string>();
   #voting: boolean;
@@ -49,7 +54,7 @@ export class Births {
     this.#known = new Map(parts.births);
     this.#voting = !parts.blank();
     if (parts.done === true) this.#askAtMs = Number.POSITIVE_INFINITY;
-    void this.#begin();
+    this.#begin();
   }
 
   get voting(): boolean {
@@ -59,7 +64,7 @@ export class Births {
   /** What the logs of the nodes are known by; undefined while there is something to be asked or written down. */
   get memory(): ReadonlyMap<string, string> | undefined {
     const done = this.#voting && this.#own !== undefined && this.#askAtMs === Number.POSITIVE_INFINITY;
-    return done && !this.#ended ? this.#known : undefined;
+    return done && !this.#ended && this.#writing.size === 0 ? this.#known : undefined;
   }
 
   /** No tick is needed before this time. */
@@ -81,18 +86,21 @@ export class Births {
   }
 
   onKnock(from: string, birth: string): void {
+    if (this.#ended) return;
     // It is there now, and may not have been when it was asked: an acceptor that waits for the next turn is one that the group lacks meanwhile. But where all begin at once each is there.
-    if (
-      !this.#ended &&
-      this.#own !== undefined &&
-      !this.#voting &&
-      !this.#answered.has(from) &&
-      !this.#again.has(from)
-    ) {
+    if (this.#own !== undefined && !this.#voting && !this.#answered.has(from) && !this.#again.has(from)) {
       this.#again.add(from);
       this.#parts.post(from, { type: "knock", birth: this.#own });
     }
-    void this.#answer(from, birth).catch((cause: unknown) => this.#parts.fail(cause));
+    if (this.#known.has(from)) {
+      if (!this.#writing.has(from)) this.#answer(from);
+      return;
+    }
+    this.#writing.add(from);
+    this.#remember(from, birth, () => {
+      this.#writing.delete(from);
+      this.#answer(from);
+    });
   }
 
   onKnown(from: string, birth: string, blank: boolean): void {
@@ -117,29 +125,32 @@ export class Births {
     return this.#parts.members().filter((node) => node !== this.#parts.ids.nodeId);
   }
 
-  async #begin(): Promise<void> {
-    const { ids, remember, mark, fail } = this.#parts;
-    try {
-      let own = this.#known.get(ids.nodeId);
-      if (own === undefined) {
-        own = mark();
-        await remember(ids.nodeId, own);
-        this.#known.set(ids.nodeId, own);
-      }
+  #begin(): void {
+    const { ids, mark } = this.#parts;
+    const known = this.#known.get(ids.nodeId);
+    const born = (own: string) => {
       this.#own = own;
       this.#decide();
-    } catch (cause) {
-      if (!this.#ended) fail(cause);
+    };
+    if (known !== undefined) {
+      born(known);
+      return;
     }
+    const own = mark();
+    this.#remember(ids.nodeId, own, () => born(own));
   }
 
-  async #answer(from: string, birth: string): Promise<void> {
-    const { remember, post } = this.#parts;
-    if (!this.#known.has(from)) {
-      this.#known.set(from, birth);
-      await remember(from, birth);
-    }
-    if (!this.#ended) post(from, { type: "known", birth: this.#known.get(from) as string, blank: this.#parts.blank() });
+  #remember(nodeId: string, birth: string, then: () => void): void {
+    this.#known.set(nodeId, birth);
+    this.#parts.remember(nodeId, birth, (error) => {
+      if (this.#ended) return;
+      if (error === undefined) then();
+      else this.#parts.fail(error);
+    });
+  }
+
+  #answer(to: string): void {
+    this.#parts.post(to, { type: "known", birth: this.#known.get(to) as string, blank: this.#parts.blank() });
   }
 
   #decide(): void {

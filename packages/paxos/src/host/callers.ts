@@ -1,6 +1,7 @@
 import { sameBallot } from "../core/ballot.js";
 import { PaxosError } from "../core/errors.js";
 import type { Effect, Entry } from "../core/types.js";
+import type { Applier } from "./applier.js";
 import type { Outcome } from "./executor.js";
 import type { Leadership } from "./group.js";
 import { LeadershipNews } from "./leadership.js";
@@ -18,6 +19,8 @@ export class Callers<R> {
   readonly submissions: Submissions<R>;
   readonly reads: PendingReads;
   readonly leadership: LeadershipNews;
+  /** Reads that may be answered once so much is applied: of a leader that is still catching up. */
+  #readable: Of<"readable">[] = [];
 
   constructor(
     ids: { readonly nodeId: string; readonly groupId: string },
@@ -46,9 +49,10 @@ export class Callers<R> {
   }
 
   /** The leader's first own entry makes its state as new as any acknowledged write. */
-  appliedThrough(last: Entry | undefined): void {
+  appliedThrough(last: Entry, appliedThrough: number): void {
+    if (this.#readable.length > 0) this.#answerReads(appliedThrough);
     const { leading, ready, ballot } = this.leadership.now;
-    if (leading && !ready && last && sameBallot(last.ballot, ballot))
+    if (leading && !ready && sameBallot(last.ballot, ballot))
       this.leadership.tell({ ...this.leadership.now, ready: true });
   }
 
@@ -70,13 +74,17 @@ export class Callers<R> {
   }
 
   /** @throws PaxosError ERR_PAXOS_INVARIANT */
-  readable({ id, slot }: Of<"readable">, appliedThrough: number): void {
-    const read = this.reads.take(id);
-    if (!read) return;
-    if (slot > appliedThrough) {
-      throw new PaxosError("ERR_PAXOS_INVARIANT", `readable at slot ${slot}, applied through ${appliedThrough}`);
-    }
-    read.run();
+  readable(effect: Of<"readable">, { appliedThrough, lagging }: Pick<Applier<R>, "appliedThrough" | "lagging">): void {
+    const { id, slot } = effect;
+    if (slot <= appliedThrough) this.reads.take(id)?.run();
+    else if (lagging) this.#readable.push(effect);
+    else throw new PaxosError("ERR_PAXOS_INVARIANT", `readable at slot ${slot}, applied through ${appliedThrough}`);
+  }
+
+  #answerReads(appliedThrough: number): void {
+    const ready = this.#readable.filter(({ slot }) => slot <= appliedThrough);
+    this.#readable = this.#readable.filter(({ slot }) => slot > appliedThrough);
+    for (const { id } of ready) this.reads.take(id)?.run();
   }
 
   leadershipChanged({ leading, ballot, leader }: Of<"leadership">): void {

@@ -1,3 +1,4 @@
+import { ElbowRoom } from "./elbow-room.js";
 import { placeInLine, type Succession } from "./succession.js";
 
 /** What the dormitory needs to know of a replica. */
@@ -38,8 +39,7 @@ const standingMaxMs = 1000;
 const leadersAtOnceMax = 100;
 /** Groups that are packed in one tick. */
 const packedAtOnceMax = 100;
-/** So many may wait for as long as they are told to; where there are more the eldest wait no longer than this. */
-const unpackedMax = 1000;
+/** Where there are more than there is room for the eldest wait no longer than this. */
 const crowdedAfterMs = 1000;
 
 /**
@@ -51,6 +51,7 @@ export class Dormitory<T extends Sleeper> {
   readonly #parts: DormitoryParts<T>;
   /** Asleep, and in memory as a whole: since when, in the order of that. */
   readonly #unpacked = new Map<T, number>();
+  readonly #elbowRoom = new ElbowRoom<T>();
   #nowMs = 0;
   #leadersToWake: T[] = [];
   #toWake: Waking<T>[] = [];
@@ -71,9 +72,16 @@ export class Dormitory<T extends Sleeper> {
     if (item.asleep) this.#unpacked.set(item, this.#nowMs);
   }
 
+  /** It was packed and is there again, since somebody wants it. */
+  unpacked(item: T): void {
+    this.#elbowRoom.wanted(item, this.#nowMs);
+    this.settle(item);
+  }
+
   /** It is closed on this node. */
   forget(item: T): void {
     this.#unpacked.delete(item);
+    this.#elbowRoom.forget(item);
     this.#standing.delete(item);
   }
 
@@ -121,12 +129,16 @@ export class Dormitory<T extends Sleeper> {
 
   #packSome(nowMs: number): void {
     const { packAfterMs } = this.#parts;
+    if (packAfterMs === Number.MAX_SAFE_INTEGER) return;
+    this.#elbowRoom.tick(nowMs);
     let tried = 0;
     for (const [item, sinceMs] of this.#unpacked) {
-      const afterMs = this.#unpacked.size > unpackedMax ? Math.min(packAfterMs, crowdedAfterMs) : packAfterMs;
+      const crowded = this.#unpacked.size > this.#elbowRoom.room;
+      const afterMs = crowded ? Math.min(packAfterMs, crowdedAfterMs) : packAfterMs;
       if (nowMs - sinceMs < afterMs || tried++ >= packedAtOnceMax) return;
       this.#unpacked.delete(item);
       if (!this.#parts.pack(item)) this.#unpacked.set(item, nowMs);
+      else if (nowMs - sinceMs < packAfterMs) this.#elbowRoom.packedEarly(item, sinceMs + packAfterMs);
     }
   }
 }

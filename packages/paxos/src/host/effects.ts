@@ -1,7 +1,8 @@
 import { channel } from "node:diagnostics_channel";
 import { nodesOf } from "../core/configuration.js";
-import type { Effect, Entry } from "../core/types.js";
-import type { Applier } from "./applier.js";
+import type { CoreEvent, Effect, Entry } from "../core/types.js";
+import type { Answer, Applier } from "./applier.js";
+import { Arrears } from "./arrears.js";
 import type { Callers } from "./callers.js";
 import { asFailure } from "./failure.js";
 import type { ReplicaHome } from "./home.js";
@@ -11,7 +12,7 @@ import type { Shipper } from "./shipper.js";
 import type { Upkeep } from "./upkeep.js";
 import type { Writer } from "./writer.js";
 
-/** From this many entries on, what others wait for leaves before they are applied. */
+/** Applied without asking again whether there is room. From more than this on, what others wait for leaves before they are applied. */
 const applyAtOnceMax = 64;
 
 const departed = channel("evenkeel:paxos:departed");
@@ -26,14 +27,31 @@ export interface EffectParts<R> {
   readonly upkeep: Upkeep<R>;
   /** Of a replica that is read, or was asked by one. */
   readonly localReads: () => LocalReads | undefined;
+  readonly step: (event: CoreEvent) => void;
 }
 
 /** Carries out what one core asks for, each effect with whom it concerns. */
 export class Effects<R> {
   readonly #parts: EffectParts<R>;
+  readonly #answer: Answer<R>;
+  readonly arrears: Arrears<R>;
 
   constructor(parts: EffectParts<R>) {
     this.#parts = parts;
+    const { home, replica, applier, callers, step } = parts;
+    this.#answer = (entry, outcome, failure) => callers.applied(entry, outcome, failure);
+    this.arrears = new Arrears({
+      applier,
+      storage: replica.storage,
+      chosenThrough: () => replica.core.chosenThrough,
+      answer: this.#answer,
+      applied: (last) => this.#applied(last),
+      caughtUp: () => {
+        applier.behind = false;
+        step({ type: "stateful", nowMs: home.settings.now() });
+      },
+      fail: (cause) => replica.stop(asFailure("ERR_PAXOS_APPLY", replica.groupId, "it could not be applied", cause)),
+    });
   }
 
   carryOut(effect: Effect): void {
@@ -55,7 +73,7 @@ export class Effects<R> {
         callers.rejected(effect);
         break;
       case "readable":
-        callers.readable(effect, applier.appliedThrough);
+        callers.readable(effect, applier);
         break;
       case "leadership":
         callers.leadershipChanged(effect);
@@ -86,17 +104,34 @@ export class Effects<R> {
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { home, replica, applier, callers, upkeep, localReads } = this.#parts;
+    const { home, replica, upkeep } = this.#parts;
     if (entries.length > applyAtOnceMax) home.postNow();
+    let last: Entry | undefined;
     try {
-      applier.chosen(entries, (entry, outcome, failure) => callers.applied(entry, outcome, failure));
+      for (let from = 0; from < entries.length; from += applyAtOnceMax) {
+        const some = entries.length <= applyAtOnceMax ? entries : entries.slice(from, from + applyAtOnceMax);
+        if (this.#applySome(some)) last = some.at(-1);
+      }
     } catch (cause) {
       replica.stop(asFailure("ERR_PAXOS_APPLY", replica.groupId, "it could not be applied", cause));
       return;
     }
     upkeep.chosen(entries);
+    if (last !== undefined) this.#applied(last);
+  }
+
+  #applySome(entries: readonly Entry[]): boolean {
+    const { applier, callers } = this.#parts;
+    // Who leads is waited for by those who propose and read; and whoever proposes can be slowed down.
+    const room = applier.steady && !callers.leadership.now.leading ? applier.room() : undefined;
+    if (room !== undefined) this.arrears.begin(room);
+    return applier.chosen(entries, this.#answer);
+  }
+
+  #applied(last: Entry): void {
+    const { home, replica, applier, callers, localReads } = this.#parts;
     localReads()?.applied();
-    callers.appliedThrough(entries.at(-1));
+    callers.appliedThrough(last, applier.appliedThrough);
     if (callers.submissions.waiting) home.due(replica);
   }
 }

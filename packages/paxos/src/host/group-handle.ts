@@ -26,24 +26,25 @@ export interface Extras<R> {
  * What a user holds of a group, and all that there is of one that sleeps: whose it is, its state machine, and where its few bytes are kept. Whatever is asked of it that
  * the bytes alone cannot answer has the replica put together again, which stays until it has slept for a while.
  */
-export class GroupHandle<R> implements Group<R>, Sleeper {
+export abstract class GroupHandle<R> implements Group<R>, Sleeper {
   readonly groupId: string;
   readonly machine: StateMachine<R>;
-  readonly #packed: PackedGroups;
   /** In memory as a whole, or its place among the packed ones. */
   state: Replica<R> | number = 0;
   extras: Extras<R> | undefined;
 
-  constructor(groupId: string, machine: StateMachine<R>, packed: PackedGroups) {
+  constructor(groupId: string, machine: StateMachine<R>) {
     this.groupId = groupId;
     this.machine = machine;
-    this.#packed = packed;
   }
+
+  /** Where those of this node are. */
+  protected abstract get packed(): PackedGroups;
 
   /** @throws PaxosError ERR_PAXOS_CLOSED */
   get replica(): Replica<R> {
     if (typeof this.state !== "number") return this.state;
-    if (this.extras?.ended === undefined) return this.#packed.unpack(anybodys(this)) as unknown as Replica<R>;
+    if (this.extras?.ended === undefined) return this.packed.unpack(anybodys(this)) as unknown as Replica<R>;
     const { code, message } = this.extras.ended.reason;
     throw new PaxosError(code, message, { cause: this.extras.ended.reason });
   }
@@ -53,27 +54,27 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   get leading(): boolean {
-    return typeof this.state === "number" ? this.#packed.leads(anybodys(this)) : this.state.leading;
+    return typeof this.state === "number" ? this.packed.leads(anybodys(this)) : this.state.leading;
   }
 
   get leader(): string | undefined {
-    return typeof this.state === "number" ? this.#packed.glance(anybodys(this)).ballot.node : this.state.leader;
+    return typeof this.state === "number" ? this.packed.glance(anybodys(this)).ballot.node : this.state.leader;
   }
 
   get under(): string | undefined {
     if (!this.asleep) return undefined;
-    if (typeof this.state === "number") return this.#packed.under(anybodys(this));
+    if (typeof this.state === "number") return this.packed.under(anybodys(this));
     return this.state.leading ? undefined : this.state.leader;
   }
 
   get storageNodes(): readonly string[] {
     if (typeof this.state !== "number") return this.state.storageNodes;
-    return this.#packed.glance(anybodys(this)).configuration.storage;
+    return this.packed.glance(anybodys(this)).configuration.storage;
   }
 
   votes(node: string): boolean {
     if (typeof this.state !== "number") return this.state.votes(node);
-    const { storage, log } = this.#packed.glance(anybodys(this)).configuration;
+    const { storage, log } = this.packed.glance(anybodys(this)).configuration;
     return storage.includes(node) || log.includes(node);
   }
 
@@ -82,7 +83,7 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
-    return asked(this, (replica) => replica.proposer.propose(command, options ?? {}));
+    return asked(this, (replica) => replica.proposer.propose(command, options));
   }
 
   submit(command: Uint8Array, askedAs?: Partial<AskedAs>): Submitted<R> {
@@ -102,17 +103,17 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   }
 
   status(): GroupStatus {
-    return typeof this.state === "number" ? this.#packed.status(anybodys(this)) : this.state.status();
+    return typeof this.state === "number" ? this.packed.status(anybodys(this)) : this.state.status();
   }
 
   leadership(): Leadership {
-    return typeof this.state === "number" ? this.#packed.leadership(anybodys(this)) : this.state.leadership();
+    return typeof this.state === "number" ? this.packed.leadership(anybodys(this)) : this.state.leadership();
   }
 
   members(): GroupMembers {
     if (typeof this.state !== "number") return this.state.members();
     // Who sleeps knows all of its log as chosen.
-    const { storage, log } = this.#packed.glance(anybodys(this)).configuration;
+    const { storage, log } = this.packed.glance(anybodys(this)).configuration;
     return { storage, log, chosen: true };
   }
 
@@ -154,6 +155,16 @@ export class GroupHandle<R> implements Group<R>, Sleeper {
   resign(): void {
     if (this.leading) this.replica.resign();
   }
+}
+
+/** What makes the handles of one node: a class of their own, so that not each of them need keep a word that is the same for all. */
+export function handlesOf(packed: PackedGroups) {
+  class OwnHandle extends GroupHandle<unknown> {
+    protected get packed(): PackedGroups {
+      return packed;
+    }
+  }
+  return (groupId: string, machine: StateMachine<unknown>): GroupHandle<unknown> => new OwnHandle(groupId, machine);
 }
 
 // Functions and no private methods: those would cost each handle a word.

@@ -15,11 +15,12 @@ import { Dormitory } from "./dormitory.js";
 import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
 import { Executor } from "./executor.js";
 import type { Group } from "./group.js";
-import { GroupHandle } from "./group-handle.js";
+import { type GroupHandle, handlesOf } from "./group-handle.js";
+import { GroupTable } from "./group-table.js";
 import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import type { GroupHostStats } from "./host-stats.js";
-import type { JoinOptions } from "./join-options.js";
+import { checkedJoin, type JoinOptions } from "./join-options.js";
 import { inOneMicrotask } from "./microtask.js";
 import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
@@ -29,7 +30,6 @@ import { PackedGroups } from "./packed-groups.js";
 import { recover } from "./recover.js";
 import { Replica } from "./replica.js";
 import type { StateMachine } from "./state-machine.js";
-import { stateless } from "./stateless.js";
 
 /** In an envelope, in the place of a group: what is said from node to node. */
 const noGroup = Buffer.of(0);
@@ -44,12 +44,13 @@ export class GroupHost implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #home: ReplicaHome;
   readonly #pace: Pace;
-  readonly #groups = new Map<string, GroupHandle<unknown>>();
+  readonly #groups = new GroupTable<GroupHandle<unknown>>();
   /** Those that are in memory as a whole. */
   readonly #replicas = new Set<Replica<unknown>>();
   /** The same, by their ids on the wire. */
   readonly #addressees = new Addressees<Replica<unknown>>();
   readonly #packed: PackedGroups;
+  readonly #handle: (groupId: string, machine: StateMachine<unknown>) => GroupHandle<unknown>;
   readonly #bonds: Bonds;
   readonly #leaseMs: number;
   readonly #neighbours: Neighbours;
@@ -60,7 +61,8 @@ export class GroupHost implements AsyncDisposable {
   readonly #joining = new Set<string>();
   /** Who waits until nobody is joining. */
   readonly #joined: (() => void)[] = [];
-  readonly #due = new Set<Replica<unknown>>();
+  /** Whose turn comes at the end of this one of the event loop. Each knows of itself whether it is among them (`isDue`). */
+  #due: Replica<unknown>[] = [];
   readonly #agenda = new Agenda<Replica<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #turnScheduled = false;
@@ -94,7 +96,7 @@ export class GroupHost implements AsyncDisposable {
       successionMs: voteTimeoutMs,
       packAfterMs: settings.packAfterMs,
       all: () => this.#groups.values(),
-      pack: (handle) => !this.#due.has(handle.state as Replica<unknown>) && this.#packed.pack(handle),
+      pack: (handle) => !(handle.state as Replica<unknown>).isDue && this.#packed.pack(handle),
     });
     this.#home = {
       settings,
@@ -120,7 +122,8 @@ export class GroupHost implements AsyncDisposable {
       soon: inOneMicrotask(),
       plan: (replica) => this.#agenda.plan(replica, replica.wakeAtMs),
       due: (replica) => {
-        this.#due.add(replica);
+        if (!replica.isDue) this.#due.push(replica);
+        replica.isDue = true;
         this.#schedule();
       },
     };
@@ -129,10 +132,11 @@ export class GroupHost implements AsyncDisposable {
       arrived: (replica) => {
         this.#replicas.add(replica);
         this.#addressees.add(replica);
-        this.#dormitory.settle(replica.handle);
+        this.#dormitory.unpacked(replica.handle);
       },
       gone: (replica) => this.#forget(replica),
     });
+    this.#handle = handlesOf(this.#packed);
     transport.onMessage((from, bytes) => this.#receive(from, bytes));
     this.#timer = setInterval(() => this.#tick(), settings.tickMs);
     this.#timer.unref();
@@ -145,16 +149,7 @@ export class GroupHost implements AsyncDisposable {
    */
   async join<R>(groupId: string, options: JoinOptions<R>): Promise<Group<R>> {
     const wireId = wireGroupId(groupId);
-    const { members, role = "storage" } = options;
-    if (!Array.isArray(members) || (options.role === undefined && !members.includes(this.nodeId))) {
-      throw badArgument("members", `node ids, ${this.nodeId} among them`, members);
-    }
-    if (role !== "storage" && role !== "log") throw badArgument("role", '"storage" or "log"', role);
-    const machine: StateMachine<R> | undefined = role === "log" ? stateless : options.stateMachine;
-    if (role === "log" && options.stateMachine) throw badArgument("stateMachine", "absent with role log", "one");
-    if (role === "log" && options.clientsMax !== undefined)
-      throw badArgument("clientsMax", "absent with role log", options.clientsMax);
-    if (typeof machine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", machine);
+    const { members, role, machine } = checkedJoin(options, this.nodeId);
     this.#refuseIfClosed();
     if (this.#groups.has(groupId) || this.#joining.has(groupId)) {
       throw badArgument("groupId", "a group that is not open on this node", groupId);
@@ -175,7 +170,7 @@ export class GroupHost implements AsyncDisposable {
       const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, takesRequests, random };
       this.#breakSlept(groupId);
       const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now(), this.#bonds);
-      const handle = new GroupHandle<R>(groupId, machine, this.#packed);
+      const handle = this.#handle(groupId, machine as StateMachine<unknown>) as GroupHandle<R>;
       const replica = new Replica<R>(this.#home, {
         handle,
         groupId,
@@ -192,7 +187,7 @@ export class GroupHost implements AsyncDisposable {
       handle.state = replica;
       this.#replicas.add(replica as Replica<unknown>);
       this.#addressees.add(replica as Replica<unknown>);
-      this.#groups.set(groupId, handle as GroupHandle<unknown>);
+      this.#groups.add(handle as GroupHandle<unknown>);
       return handle;
     } finally {
       this.#joining.delete(groupId);
@@ -225,9 +220,10 @@ export class GroupHost implements AsyncDisposable {
 
   /** It is not in memory any more. */
   #forget(replica: Replica<unknown>): void {
+    replica.core.letGo();
     this.#replicas.delete(replica);
     this.#addressees.remove(replica);
-    this.#due.delete(replica);
+    if (replica.isDue) this.#due = this.#due.filter((other) => other !== replica);
     this.#agenda.forget(replica);
     this.#candidates.forget(replica);
     this.#appliedBefore += replica.applied;
@@ -254,6 +250,7 @@ export class GroupHost implements AsyncDisposable {
       groupsAsleep: this.#dormitory.size + this.#packed.count,
       groupsPacked: this.#packed.count,
       packedBytes: this.#packed.bytes,
+      tailBytes: this.#settings.tails.bytes,
       beatsSent: this.#beatsSent,
       messagesSent: this.#outbox.messagesSent - this.#beatsSent,
       envelopesSent: this.#outbox.envelopesSent,
@@ -276,7 +273,7 @@ export class GroupHost implements AsyncDisposable {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#pace.close();
-    await Promise.all([...this.#groups.keys()].map((groupId) => this.leave(groupId)));
+    await Promise.all([...this.#groups.values()].map(({ groupId }) => this.leave(groupId)));
     // A replay under way still calls its state machine, and reads the log.
     if (this.#joining.size > 0) await new Promise<void>((resolve) => this.#joined.push(resolve));
     await this.#transport.close();
@@ -287,15 +284,15 @@ export class GroupHost implements AsyncDisposable {
     this.#turnScheduled = true;
     // After the sockets of this turn have been read: what they all asked for goes out together.
     setImmediate(() => {
-      const due = [...this.#due];
-      this.#due.clear();
+      const due = this.#due;
+      this.#due = [];
       for (const replica of due) replica.turn();
       this.#turnScheduled = false;
       // Who has found a leader makes room for the next.
       if (this.#candidates.waiting > 0) this.#candidates.tick(this.#settings.now());
       this.#outbox.flush();
       // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
-      if (this.#due.size > 0) this.#schedule();
+      if (this.#due.length > 0) this.#schedule();
     });
   }
 

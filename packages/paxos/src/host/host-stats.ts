@@ -9,6 +9,8 @@ export interface GroupHostStats {
   readonly groupsPacked: number;
   /** In which they are kept, all together. */
   readonly packedBytes: number;
+  /** Entries that are in memory for laggards, in all groups together, as `tailsBytesMax` bounds them: commands and 32 bytes each. */
+  readonly tailBytes: number;
   /** Beats from node to node, one a heartbeat and node, whatever the number of groups. */
   readonly beatsSent: number;
   /** About single groups. */

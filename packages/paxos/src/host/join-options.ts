@@ -1,5 +1,7 @@
 import type { MemberRole } from "../core/configuration.js";
+import { badArgument } from "../core/errors.js";
 import type { StateMachine } from "./state-machine.js";
+import { stateless } from "./stateless.js";
 
 export interface JoinOptions<R> {
   /**
@@ -16,4 +18,19 @@ export interface JoinOptions<R> {
    * of results for all. The same on every node; a member that is joined without it keeps the others from beginning, and stops once they have. Not for log replicas. Absent: none.
    */
   readonly clientsMax?: number;
+}
+
+/** @throws PaxosError ERR_PAXOS_ARGUMENT */
+export function checkedJoin<R>(options: JoinOptions<R>, nodeId: string) {
+  const { members, role = "storage" } = options;
+  if (!Array.isArray(members) || (options.role === undefined && !members.includes(nodeId))) {
+    throw badArgument("members", `node ids, ${nodeId} among them`, members);
+  }
+  if (role !== "storage" && role !== "log") throw badArgument("role", '"storage" or "log"', role);
+  const machine: StateMachine<R> | undefined = role === "log" ? stateless : options.stateMachine;
+  if (role === "log" && options.stateMachine) throw badArgument("stateMachine", "absent with role log", "one");
+  if (role === "log" && options.clientsMax !== undefined)
+    throw badArgument("clientsMax", "absent with role log", options.clientsMax);
+  if (typeof machine?.apply !== "function") throw badArgument("stateMachine", "an object with apply", machine);
+  return { members, role, machine };
 }

@@ -1,4 +1,5 @@
 import { badArgument, checkInteger } from "../core/errors.js";
+import { Tails } from "../core/tails.js";
 import type { CoreOptions } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Transport } from "../transport/transport.js";
@@ -6,7 +7,7 @@ import type { Transport } from "../transport/transport.js";
 /** Times and bounds of every group's core, see `CoreOptions`. */
 export type GroupTuning = Omit<
   CoreOptions,
-  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful" | "takesRequests"
+  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful" | "takesRequests" | "tails"
 >;
 
 export interface GroupHostOptions extends GroupTuning {
@@ -35,7 +36,7 @@ export interface GroupHostOptions extends GroupTuning {
   readonly batchesMax?: number;
   /**
    * A group that has slept for this long is packed: its replica is let go of but for a hundred bytes or two, and put together again when something concerns it. Where more than a thousand
-   * sleep unpacked, the eldest are packed after a second, so that they are never more than some twenty megabytes. 30,000 unless told: code that ran for one object is compiled anew for the next, so what is
+   * sleep unpacked, the eldest are packed after a second, so that they are some twenty megabytes; there is room for more, up to 17,384, where those are asked for again before they would have been packed by their age. 30,000 unless told: code that ran for one object is compiled anew for the next, so what is
    * asked again soon after it was packed is served slower for a while. `Number.MAX_SAFE_INTEGER`: never, however many they are.
    */
   readonly packAfterMs?: number;
@@ -44,6 +45,11 @@ export interface GroupHostOptions extends GroupTuning {
    * Whoever lags further gets a snapshot. 256 MiB unless told.
    */
   readonly logKeptBytesMax?: number;
+  /**
+   * Chosen entries kept in memory for laggards, of all groups of this node together. Beyond it the groups in which nothing was chosen for the longest time give theirs up, and who lags there is sent what is
+   * read from the log. 256 MiB unless told.
+   */
+  readonly tailsBytesMax?: number;
   /** What all groups of this node together send of snapshots, in bytes a second. 64 MiB unless told. */
   readonly snapshotBytesPerSecondMax?: number;
   /** One piece of a snapshot on the wire. 256 KiB unless told. */
@@ -72,7 +78,9 @@ export interface HostSettings {
   readonly packAfterMs: number;
   readonly commandBytesMax: number;
   readonly readsMax: number;
-  readonly tuning: GroupTuning;
+  readonly tails: Tails;
+  /** With the above. */
+  readonly tuning: GroupTuning & Pick<CoreOptions, "tails">;
 }
 
 export function hostSettings(options: GroupHostOptions, transport: Transport): HostSettings {
@@ -91,6 +99,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     snapshotPieceBytes = 256 * 1024,
     snapshotDir,
     batchesMax = 2,
+    tailsBytesMax = 256 * 1024 * 1024,
     packAfterMs = 30_000,
     ...tuning
   } = options;
@@ -101,6 +110,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
   }
   if (typeof now !== "function") throw badArgument("now", "a function", now);
   if (typeof random !== "function") throw badArgument("random", "a function", random);
+  const tails = new Tails(checkInteger("tailsBytesMax", tailsBytesMax, 0, Number.MAX_SAFE_INTEGER));
   return {
     nodeId,
     zone,
@@ -119,6 +129,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
     readsMax: tuning.readsMax ?? 65_536,
     // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.
-    tuning: { ...tuning, queueMax: outstandingMax, queueBytesMax: outstandingBytesMax },
+    tails,
+    tuning: { ...tuning, tails, queueMax: outstandingMax, queueBytesMax: outstandingBytesMax },
   };
 }

@@ -8,6 +8,8 @@ import { envelopeVersion } from "./envelope.js";
 const envelopeBytesSoftMax = 256 * 1024;
 /** What the turn's bytes may keep of memory until the next. */
 const keptBytesMax = 2 * 1024 * 1024;
+/** A turn that says more says it in several flights: with nearly any message behind them its bytes fit into what is kept. */
+const flightBytesMax = keptBytesMax / 2;
 
 /** What one peer is told in this turn: where it stands in the turn's bytes, from and to in turn. What follows on itself is one stretch. */
 interface Letter {
@@ -40,8 +42,8 @@ export class Outbox {
     // What all peers are told at once, one after the other, is put into bytes once.
     const same = this.#lastMessage !== undefined && this.#lastGroup === group && sayTheSame(message, this.#lastMessage);
     if (!same) {
-      this.#lastMessage = message;
       const lengthAt = this.#begin(group);
+      this.#lastMessage = message;
       writeMessage(this.#written, message);
       this.#end(lengthAt);
     }
@@ -64,6 +66,7 @@ export class Outbox {
   }
 
   #begin(group: Uint8Array): number {
+    if (this.#written.length > flightBytesMax) this.flush();
     this.#lastGroup = group;
     this.#lastFrom = this.#written.length;
     this.#written.bytes(group);

@@ -22,6 +22,8 @@ export interface ProposerParts<R> {
   readonly refuseIfNotLeading: () => void;
 }
 
+const nobody: Partial<AskedAs> = {};
+
 /** Takes commands in, as they are or under a client's number, and changes of members. */
 export class Proposer<R> {
   readonly #parts: ProposerParts<R>;
@@ -30,8 +32,8 @@ export class Proposer<R> {
     this.#parts = parts;
   }
 
-  propose(command: Uint8Array, options: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
-    if (options.signal) return interruptible(options.signal, () => this.submit(command, options).done);
+  propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
+    if (options?.signal) return interruptible(options.signal, () => this.submit(command, options).done);
     try {
       return this.submit(command, options).done;
     } catch (error) {
@@ -39,7 +41,7 @@ export class Proposer<R> {
     }
   }
 
-  submit(command: Uint8Array, askedAs: Partial<AskedAs> = {}): Submitted<R> {
+  submit(command: Uint8Array, askedAs: Partial<AskedAs> = nobody): Submitted<R> {
     const { commandBytesMax } = this.#parts.home.settings;
     const { command: proposed, once } = asProposed(command, askedAs, commandBytesMax);
     return once ? this.#submitOnce(proposed) : this.#submit(proposed);
@@ -67,7 +69,7 @@ export class Proposer<R> {
     return this.#submit(command, { once: true });
   }
 
-  #submit(command: Uint8Array, extra: { readonly members?: Members; readonly once?: boolean } = {}): Submitted<R> {
+  #submit(command: Uint8Array, extra?: { readonly members?: Members; readonly once?: boolean }): Submitted<R> {
     const { callers, core, groupId, due, refuseIfNotLeading } = this.#parts;
     refuseIfNotLeading();
     const { under } = callers.submissions;

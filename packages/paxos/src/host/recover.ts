@@ -50,6 +50,7 @@ export async function recover<R>(
   }
   const chosenThrough = Math.max(loaded.chosenThrough, appliedThrough);
   for await (const entry of storedEntries(storage, appliedThrough + 1, chosenThrough)) {
+    for (let room = machine.room?.(); room !== undefined; room = machine.room?.()) await room;
     try {
       executor.execute(entry);
       machine.advance?.(entry.slot, executor.clientTable);
@@ -65,8 +66,8 @@ export async function recover<R>(
  * A crash between the state machine's switch to a snapshot and the log's new beginning leaves a state machine that is ahead of what its log knows
  * as chosen, and a log that may hold something else in those slots. Returns where the log then has to begin.
  */
-function interrupted(
-  { installing, chosenThrough, entries }: LoadedState,
+export function interrupted(
+  { installing, chosenThrough, entries }: Pick<LoadedState, "installing" | "chosenThrough" | "entries">,
   appliedThrough: number,
 ): Position | undefined {
   if (installing === undefined || installing.slot !== appliedThrough || appliedThrough <= chosenThrough)

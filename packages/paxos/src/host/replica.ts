@@ -56,7 +56,7 @@ export class Replica<R> {
   readonly #freshMs: number | undefined;
   readonly #post: (to: string, message: HostMessage) => void;
   readonly proposer: Proposer<R>;
-  readonly #events: CoreEvent[] = [];
+  #events: CoreEvent[] | undefined;
   #stepping = false;
   #sleptBefore = false;
   readonly #writer: Writer;
@@ -64,8 +64,9 @@ export class Replica<R> {
   #failure: PaxosError | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
-  /** Of those who have their groups stand one after the other. */
+  /** Of those who have their groups stand one after the other; of those whose turn comes. The host's to write. */
   queued = false;
+  isDue = false;
 
   constructor(home: ReplicaHome, parts: ReplicaParts<R>) {
     this.#home = home;
@@ -127,6 +128,7 @@ export class Replica<R> {
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
       refuseIfNotLeading: () => this.#refuseIfNotLeading(),
+      arrears: () => this.#effects.arrears,
       propose: (members) => this.proposer.change(members),
       trim: (throughSlot) => this.log.trim(throughSlot),
       plan: () => home.plan(this as Replica<unknown>),
@@ -140,6 +142,7 @@ export class Replica<R> {
       callers: this.callers,
       upkeep: this.#upkeep,
       localReads: () => this.#localReads,
+      step: (event) => this.#step(event),
     });
     home.know(nodesOf(core.configuration));
     home.plan(this as Replica<unknown>);
@@ -310,12 +313,12 @@ export class Replica<R> {
 
   /** The end of a turn: everything submitted in it becomes one step, unless enough is under way. */
   turn(): void {
-    const { batchesMax } = this.#home.settings;
+    this.isDue = false;
+    const { now, batchesMax } = this.#home.settings;
     if (this.callers.reads.inTurn)
-      for (const id of this.callers.reads.turn()) this.#step({ type: "read", id, nowMs: this.#home.settings.now() });
+      for (const id of this.callers.reads.turn()) this.#step({ type: "read", id, nowMs: now() });
     const proposals = this.callers.submissions.turn(this.#applier.appliedThrough, batchesMax);
-    if (proposals.length === 0) return;
-    this.#step({ type: "propose", proposals, nowMs: this.#home.settings.now() });
+    if (proposals.length > 0) this.#step({ type: "propose", proposals, nowMs: now() });
   }
 
   /** Ends this replica on this node: nobody is left waiting, and the core hears of nothing any more. Idempotent, the first reason stays. */
@@ -335,6 +338,7 @@ export class Replica<R> {
       // It stopped for a reason that it cannot step over.
     }
     this.#failure = reason;
+    this.#effects.arrears.close();
     this.#upkeep.close();
     this.callers.end(reason);
     this.#localReads?.end(reason);
@@ -346,6 +350,7 @@ export class Replica<R> {
   async settled(): Promise<void> {
     await this.#writer.settled();
     await this.#shipper.settled();
+    await this.#effects.arrears.settled();
     await this.#upkeep.settled();
   }
 
@@ -353,13 +358,14 @@ export class Replica<R> {
     if (this.#failure) return;
     // A state machine or a listener may call back into the group: its event waits until the effects of this one are done.
     if (this.#stepping) {
+      this.#events ??= [];
       this.#events.push(event);
       return;
     }
     this.#stepping = true;
     let everyday = true;
     try {
-      for (let next: CoreEvent | undefined = event; next && !this.#failure; next = this.#events.shift()) {
+      for (let next: CoreEvent | undefined = event; next && !this.#failure; next = this.#events?.shift()) {
         everyday &&= isEverydayEvent(next);
         for (const effect of this.core.step(next)) {
           everyday &&= isEverydayEffect(effect);

@@ -10,7 +10,7 @@ const aheadBytesMax = 4 * 1024 * 1024;
 /** A peer that has not asked for so long has what it wanted, or is gone: nothing is held for it any more. */
 const holdMs = 2000;
 /** What may be on its way to one peer, in the most that it is asked for at once: while its disk takes one piece, the next are sent, received and decoded. */
-const windowPieces = 2;
+const windowPieces = 4;
 /** Parts of the most that it is asked for at once: small enough that the last of the window is sent when the first is durable. */
 const partsPerPiece = 2;
 /** Who asks for the same again earlier than this is only slow: what he was sent is on its way, and would not come sooner if it were sent twice. */
@@ -123,16 +123,14 @@ export class Shipper {
     const course: Course = {
       reader: new ReadAhead(this.#storage, aheadBytesMax),
       forget: setTimeout(() => void this.#forget(to, course), holdMs).unref(),
-      ...{
-        fromSlot: 0,
-        throughSlot: 0,
-        bytesMax: 0,
-        sentThrough: 0,
-        onItsWay: [],
-        movedMs: 0,
-        turn: 0,
-        sending: undefined,
-      },
+      fromSlot: 0,
+      throughSlot: 0,
+      bytesMax: 0,
+      sentThrough: 0,
+      onItsWay: [],
+      movedMs: 0,
+      turn: 0,
+      sending: undefined,
     };
     this.#courses.set(to, course);
     return course;

@@ -5,7 +5,7 @@ import { PaxosError } from "../core/errors.js";
 import type { CoreEvent, Position } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
-import { storedEntries } from "./entries.js";
+import type { Arrears } from "./arrears.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage, SnapshotMessage } from "./host-messages.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
@@ -26,6 +26,8 @@ export interface SnapshotParts<R> {
   readonly applier: Applier<R>;
   readonly post: (to: string, message: HostMessage) => void;
   readonly step: (event: CoreEvent) => void;
+  /** What was chosen while the state machine had nothing to apply it to is in the log. */
+  readonly arrears: () => Arrears<R>;
   readonly markInstall: (position: Position) => Promise<void>;
   readonly fail: (error: unknown) => void;
 }
@@ -36,7 +38,6 @@ export class Snapshots<R> {
   readonly sender: SnapshotSender;
   readonly receiver: SnapshotReceiver;
   #askAtMs = 0;
-  #replaying: Promise<void> | undefined;
   #closed = false;
 
   constructor(parts: SnapshotParts<R>) {
@@ -112,7 +113,7 @@ export class Snapshots<R> {
     this.sender.tick(nowMs);
     this.receiver.tick(nowMs);
     const { applier, core, ids, post, storage } = this.#parts;
-    if (!applier.behind || this.receiver.active || this.#replaying || nowMs < this.#askAtMs) return;
+    if (!applier.behind || this.receiver.active || applier.lagging || nowMs < this.#askAtMs) return;
     this.#askAtMs = nowMs + askMs;
     const others = core.configuration.storage.filter((node) => node !== ids.nodeId);
     for (const node of leader === undefined ? others : [leader]) {
@@ -128,11 +129,10 @@ export class Snapshots<R> {
 
   async settled(): Promise<void> {
     await this.receiver.settled();
-    await this.#replaying;
   }
 
   #installed(position: Position | undefined, clientTable: Uint8Array | undefined): void {
-    const { applier, step, home, fail } = this.#parts;
+    const { applier, step, home, fail, arrears } = this.#parts;
     if (this.#closed) return;
     if (position !== undefined) {
       applier.jumpTo(position.slot, clientTable);
@@ -144,28 +144,7 @@ export class Snapshots<R> {
       fail(cause);
       return;
     }
-    if (applier.behind && position !== undefined) {
-      this.#replaying = this.#replay().finally(() => {
-        this.#replaying = undefined;
-      });
-    }
-  }
-
-  /** What was chosen while the state machine had nothing to apply it to is in the log. */
-  async #replay(): Promise<void> {
-    const { applier, core, storage, step, home, fail } = this.#parts;
-    try {
-      while (!this.#closed && applier.appliedThrough < core.chosenThrough) {
-        for await (const entry of storedEntries(storage, applier.appliedThrough + 1, core.chosenThrough)) {
-          if (this.#closed) return;
-          applier.apply([entry], () => {});
-        }
-      }
-      if (this.#closed) return;
-      applier.behind = false;
-      step({ type: "stateful", nowMs: home.settings.now() });
-    } catch (cause) {
-      fail(cause);
-    }
+    if (applier.behind && position !== undefined) arrears().begin();
+    else arrears().resume();
   }
 }

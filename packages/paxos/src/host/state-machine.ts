@@ -11,6 +11,14 @@ export interface StateMachine<R = unknown> {
    */
   apply(entry: { readonly slot: number; readonly command: Uint8Array }): R;
   /**
+   * Asked before chosen entries are applied, and cheap where there is room: undefined then. Otherwise a promise that resolves when it may be asked again. Until then nothing is applied here, and nothing of what is
+   * chosen meanwhile is kept in memory: it is read again from the log, which keeps what is not applied. So a state machine that moves its state to a disk and lags behind the log bounds what it gathers.
+   *
+   * Who leads and is ready is not asked: whoever proposes there can be slowed down, and readers wait for what is chosen. One that begins to lead while it lags is ready once it has caught up, no faster than it has room.
+   * Rejecting stops the group, as throwing in `apply` does. Must resolve before the state machine is closed.
+   */
+  room?(): Promise<void> | undefined;
+  /**
    * Everything through `slot` is applied, among it slots without a command. Called after each run of `apply`. `clientTable` gives the table of clients as it is at the
    * moment at which it is called, now or later: see there. It costs about 10 bytes a client and what the kept results take.
    */

@@ -10,7 +10,7 @@ export class Submissions<R> {
   /** Slot of the newest one submitted in this ballot. */
   #last = 0;
   /** The last slots of turns that are under way. */
-  readonly #batches: number[] = [];
+  #batches: number[] = [];
 
   constructor(bounds: { countMax: number; bytesMax: number }) {
     this.under = new Proposals(bounds);
@@ -20,12 +20,15 @@ export class Submissions<R> {
   add(
     command: Uint8Array,
     { logEnd, ballot }: { logEnd: number; ballot: Ballot },
-    extra: { readonly members?: Members; readonly once?: boolean } = {},
+    extra?: { readonly members?: Members; readonly once?: boolean },
   ): Submitted<R> {
     const slot = (this.under.count > 0 ? this.#last : logEnd) + 1;
     this.#last = slot;
     const done = this.under.add(slot, ballot, command.length);
-    this.#gathered.push({ id: slot, command, ...extra });
+    const proposal = extra === undefined ? { id: slot, command } : { id: slot, command, ...extra };
+    // One alone in an array of one: the first push makes room for seventeen.
+    if (this.#gathered.length === 0) this.#gathered = [proposal];
+    else this.#gathered.push(proposal);
     return { slot, ballot, done };
   }
 
@@ -41,7 +44,8 @@ export class Submissions<R> {
   turn(appliedThrough: number, batchesMax: number): readonly Proposal[] {
     while ((this.#batches[0] ?? Number.POSITIVE_INFINITY) <= appliedThrough) this.#batches.shift();
     if (this.#gathered.length === 0 || this.#batches.length >= batchesMax) return [];
-    this.#batches.push(this.#last);
+    if (this.#batches.length === 0) this.#batches = [this.#last];
+    else this.#batches.push(this.#last);
     return this.take();
   }
 

@@ -3,6 +3,7 @@ import type { PaxosCore } from "../core/core.js";
 import type { CoreEvent, Effect, Members } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
+import type { Arrears } from "./arrears.js";
 import { Births } from "./births.js";
 import { Changes } from "./changes.js";
 import { asFailure } from "./failure.js";
@@ -31,6 +32,7 @@ export interface UpkeepParts<R> {
   readonly step: (event: CoreEvent) => void;
   readonly fail: (error: Error) => void;
   readonly refuseIfNotLeading: () => void;
+  readonly arrears: () => Arrears<R>;
   readonly propose: (members: Members) => Promise<unknown>;
   readonly trim: (throughSlot: number) => Promise<void>;
   /** `wakeAtMs` may have come nearer. */
@@ -57,7 +59,13 @@ export class Upkeep<R> {
       ids,
       births: parts.recovered.state.births ?? new Map(),
       done: parts.memory !== undefined,
-      remember: (node, birth) => writer.during(storage.remember(node, birth)),
+      remember: (node, birth, done) => {
+        // Twice when what it leads to throws: then that is what went wrong.
+        writer
+          .during(storage.remember(node, birth))
+          .then(() => done())
+          .catch(done);
+      },
       blank: () => core.promised.round === 0,
       members: () => nodesOf(core.configuration),
       mark: () => home.marks.next(),
@@ -74,6 +82,7 @@ export class Upkeep<R> {
       applier,
       post,
       step,
+      arrears: parts.arrears,
       markInstall: (position) => writer.during(storage.markInstall(position)),
       fail: failed("a snapshot could not be taken over"),
     });

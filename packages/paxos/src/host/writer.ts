@@ -79,6 +79,6 @@ export class Writer {
 
   #done(): void {
     if (--this.#under > 0) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

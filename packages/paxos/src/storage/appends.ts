@@ -2,6 +2,9 @@ import type { Gate } from "./gate.js";
 import { encodeRecord, type LogRecord, lendRecord } from "./record.js";
 import type { WalStreamLike } from "./wal-like.js";
 
+/** For a record that comes alone. The log copies what it is given before it returns. */
+const lent: Uint8Array[] = [];
+
 /** A write that is on its way to the disk. */
 interface Appending {
   readonly records: readonly LogRecord[];
@@ -28,7 +31,7 @@ export interface AppendsParts {
 export class Appends {
   readonly #parts: AppendsParts;
   /** Under way in the log, oldest first. */
-  readonly #under: Appending[] = [];
+  #under: Appending[] = [];
   /** Those that wait at the gate too. */
   #count = 0;
   /** Who waits until another one is over. */
@@ -45,9 +48,10 @@ export class Appends {
     const { gate } = this.#parts;
     // Nearly always one. The log copies what it is given; so does this only where it has to wait.
     const alone = records.length === 1;
-    const encoded = alone ? [lendRecord(records[0] as LogRecord)] : records.map(encodeRecord);
+    const encoded = alone ? lent : records.map(encodeRecord);
+    if (alone) lent[0] = lendRecord(records[0] as LogRecord);
     let bytes = 0;
-    for (const data of encoded) bytes += data.length;
+    for (let i = 0; i < encoded.length; i++) bytes += (encoded[i] as Uint8Array).length;
     const sizes = alone ? bytes : encoded.map(({ length }) => length);
     const appending: Appending = { records, sizes, bytes, done, failed };
     this.#count++;
@@ -77,11 +81,17 @@ export class Appends {
         return;
       }
       const refusal = stream.appendThen(encoded, this.#appended, this.#notAppended);
-      if (refusal === undefined) this.#under.push(appending);
+      if (refusal === undefined) this.#begun(appending);
       else queueMicrotask(() => this.#fail(appending, refusal));
     } catch (cause) {
       queueMicrotask(() => this.#fail(appending, cause));
     }
+  }
+
+  #begun(appending: Appending): void {
+    // One alone in an array of one: the first push makes room for seventeen.
+    if (this.#under.length === 0) this.#under = [appending];
+    else this.#under.push(appending);
   }
 
   #finish({ records, sizes, bytes, done }: Appending, last: number): void {

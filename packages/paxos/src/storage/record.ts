@@ -37,8 +37,8 @@ const knownFlags2 = 15;
 const kindCodes = ["command", "noop", "config", "once"] as const satisfies readonly Entry["kind"][];
 const sameBallotAsBefore = 128;
 const scratch = new ByteWriter(4096);
-/** What the scratch buffer may grow to; larger records get a buffer of their own. */
-const scratchBytesMax = 512 * 1024;
+/** What the scratch buffer may grow to; larger records get a buffer of their own. Most of a piece of catch-up, each of which would else be a buffer that is filled with zeros and thrown away. */
+const scratchBytesMax = 2 * 1024 * 1024;
 
 /** A write, or (with `trimmedThrough`) the whole of a group's small state, written before older records are let go. */
 export interface LogRecord extends PersistWrite {

@@ -6,7 +6,8 @@ const recordBytesMax = 1024 * 1024;
 
 /** One write as the records that it is laid down in: nearly always one. */
 export function splitWrite(write: PersistWrite): LogRecord[] {
-  const entries = write.entries ?? [];
+  const { entries } = write;
+  if (entries === undefined || entries.length <= 1) return [write];
   const records: LogRecord[] = [];
   let from = 0;
   let bytes = 0;

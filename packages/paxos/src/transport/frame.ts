@@ -139,15 +139,22 @@ export class FrameReader {
     return { kind: whole[start + 3] as number, payload };
   }
 
-  /** A buffer that holds the next `bytes` in one piece from `#offset` on; joins chunks only when a frame straddles them. */
+  /**
+   * A buffer that holds the next `bytes` in one piece from `#offset` on; joins chunks only when a frame straddles them. What was taken already is left behind: else each large frame would be
+   * copied, and kept in memory, together with the one before it.
+   */
   #front(bytes: number): Buffer {
     const first = this.#chunks[0] as Buffer;
     if (first.length - this.#offset >= bytes) return first;
-    let joined = 0;
-    let count = 0;
-    while (joined - this.#offset < bytes) joined += (this.#chunks[count++] as Buffer).length;
-    const whole = Buffer.concat(this.#chunks.slice(0, count), joined).subarray(this.#offset);
-    this.#chunks.splice(0, count, whole);
+    const pieces = [first.subarray(this.#offset)];
+    let joined = first.length - this.#offset;
+    while (joined < bytes) {
+      const next = this.#chunks[pieces.length] as Buffer;
+      pieces.push(next);
+      joined += next.length;
+    }
+    const whole = Buffer.concat(pieces, joined);
+    this.#chunks.splice(0, pieces.length, whole);
     this.#offset = 0;
     return whole;
   }

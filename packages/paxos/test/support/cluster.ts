@@ -24,7 +24,7 @@ export class Journal implements StateMachine<number> {
 
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "utf8");
 
-export const until = (condition: () => boolean, timeout = 15_000): Promise<void> =>
+export const until = (condition: () => boolean, timeout = 60_000): Promise<void> =>
   vi.waitFor(() => expect(condition()).toBe(true), { timeout, interval: 5 });
 
 /** Short enough for a test, long enough for two busy cores. */

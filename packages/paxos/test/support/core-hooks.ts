@@ -11,4 +11,6 @@ export interface CoreHooks {
   readonly doubt: "asks a quorum" | "helps anybody" | "promises nothing";
   /** Whether every member may lead, whatever its role. */
   readonly everybodyLeads: boolean;
+  /** Whether a log gives up what is not chosen when another has no room. */
+  readonly shedsUnchosen: boolean;
 }

@@ -3,6 +3,9 @@ import { type Observer, Violation } from "./observer.js";
 import type { SimReplica } from "./replica.js";
 import type { Tally } from "./tally.js";
 
+/** How long a simulated replica lets a read wait, by its own clock. */
+export const patienceMs = 600;
+
 export interface LocalReaderOptions {
   readonly world: World<Uint8Array>;
   readonly replicas: readonly SimReplica[];
@@ -11,7 +14,10 @@ export interface LocalReaderOptions {
   readonly random: Random;
 }
 
-/** I15. Reads replicas' own states, here and there, and holds what they say of their age against the truth. */
+/**
+ * I15. Reads replicas' own states, here and there, and holds each answer against a model: the value is what the log makes of it at the slot that is told; what is told of its age is no less than the
+ * truth; what is older than was allowed is refused, not before the replica has had its time, and nothing else is.
+ */
 export class LocalReader {
   readonly #options: LocalReaderOptions;
   stopped = false;
@@ -31,14 +37,16 @@ export class LocalReader {
   }
 
   #read(): void {
-    const { random, replicas, world, tally } = this.#options;
+    const { random, replicas, world, tally, observer } = this.#options;
     const replica = random.pick(replicas.filter(({ role }) => role === "storage"));
     const { freshness, node } = replica;
     if (!node.up || node.paused || freshness === undefined) return;
     const maxStaleMs = random.pick([undefined, 0, 30, 300]);
     const calledMs = world.now;
+    const localMs = node.now;
     const look = () => {
       const { ageMs } = freshness;
+      observer.onState(replica);
       this.#check(replica, world.now - ageMs, `${ageMs} ms`);
       if (maxStaleMs !== undefined) this.#check(replica, calledMs - maxStaleMs, `within ${maxStaleMs} ms of its call`);
       if (ageMs > 0 && Number.isFinite(ageMs)) tally.add("reads of a state with an age");
@@ -48,8 +56,16 @@ export class LocalReader {
       look();
       return;
     }
-    freshness.when(maxStaleMs, random.chance(0.3), (error) => {
+    const patient = random.chance(0.3);
+    freshness.when(maxStaleMs, patient, (error) => {
       if (error !== undefined) {
+        if (error.code === "ERR_PAXOS_STALE") {
+          const waitedMs = node.now - localMs;
+          if (patient || waitedMs < patienceMs - 1e-6)
+            throw new Violation(`${replica.name} refuses a read after ${waitedMs} ms`);
+          if (freshness.ageMs <= maxStaleMs)
+            throw new Violation(`${replica.name} refuses a read, and is ${freshness.ageMs} ms old`);
+        }
         tally.add(`bounded reads refused, ${error.code}`);
         return;
       }

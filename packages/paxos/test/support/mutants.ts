@@ -1,5 +1,6 @@
 import { ClientTable } from "../../src/core/index.js";
 import type { CoreHooks } from "./core-hooks.js";
+import type { Loss } from "./losses.js";
 import { honest, type Mutation } from "./mutation.js";
 import type { Weather } from "./nemesis.js";
 
@@ -15,6 +16,12 @@ export interface Mutant {
   readonly requests?: boolean;
   /** With reads of the replicas' own states. */
   readonly localReads?: boolean;
+  /** With logs that ask whether they are their node's first. */
+  readonly births?: boolean;
+  /** With reads that fail, and one node that is lost for good. */
+  readonly losses?: Loss | "none";
+  /** With one bound for the tails of all logs. */
+  readonly crowded?: boolean;
   /** What is broken inside the core. */
   readonly hooks?: Partial<CoreHooks>;
 }
@@ -49,6 +56,16 @@ function asking(name: string, changes: Partial<Mutation>, options: Partial<Mutan
 /** With replicas that are asked how old their states are. */
 function reading(name: string, staleness: Mutation["staleness"], weather: Partial<Weather> = {}): Mutant {
   return { ...mutant(name, { staleness }, { ...stormy, drift: 0, ...weather }), localReads: true };
+}
+
+/** With reads that fail, and with one node that loses its disk, or on whose disk something goes bad. */
+function losing(
+  name: string,
+  losses: Loss | "none",
+  changes: Partial<Mutation>,
+  weather: Partial<Weather> = {},
+): Mutant {
+  return { ...mutant(name, changes, { ...stormy, ...weather }), births: true, losses };
 }
 
 /** Remembers all but the one heard of last, where an honest replica forgets the one unheard of for longest. */
@@ -129,6 +146,11 @@ export const mutants: readonly Mutant[] = [
   }),
   mutant("reads at whoever believes that it leads", { readsAtOnce: (core) => core.leading }),
   mutant("proposes again what was lost with the leadership", { proposesAgain: true }),
+  {
+    ...mutant("gives up what is not chosen yet for want of room", {}, stormy),
+    crowded: true,
+    hooks: { shedsUnchosen: true },
+  },
   mutant("ships entries that are not chosen", { shipsThrough: (_, storage) => storage.written.end }),
   mutant("votes under its old name with an empty disk", { load: wipedOnce() }),
   torn("votes at once although its log's end was torn", { ignoresDoubt: true }),
@@ -177,7 +199,33 @@ export const mutants: readonly Mutant[] = [
   reading("takes an answer about its age for true before it has applied as much", "before it is applied"),
   reading("believes its own clock about its age", "without drift", { drift: 0.1, lossChance: 0.3 }),
   reading("asks whoever believes that it leads how old it is", "of any leader"),
+  losing("votes before it has asked whether this is its first disk", "emptied", {
+    options: (options) => ({ ...options, mute: false }),
+  }),
+  losing("does not write down whose logs it knows", "emptied", { forgetsBirths: "others" }, { strokeMs: 40 }),
+  losing("does not write down under which mark its own log was born", "none", { forgetsBirths: "own" }),
+  losing("takes a misdirected write in the middle of its log for the log's end", "misdirected", { opensDamaged: true }),
+  losing("takes rot in the middle of its log for the log's end", "rotten", { opensDamaged: true }),
+  losing("takes a read that failed when it started for its log's end", "none", { opensUnread: true }),
+  {
+    ...losing("sends no-ops in the place of what it cannot read", "none", { invents: true }),
+    weather: { strokeMs: 150, lossChance: 0 },
+    births: false,
+    crowded: true,
+  },
   asking("forgets another client than the others do", {
     betrayal: (node) => (node === "b1" ? { table: () => new ForgetsAnother() } : {}),
   }),
 ];
+
+/** Those that many seeds let pass, and the first seed that is worth a look: to begin before it takes time, and finds nothing more. */
+export const firstSeeds: Readonly<Record<string, number>> = {
+  "raises its accepted ballot before the log that belongs to it": 230,
+  "counts the lease from the answer": 120,
+  "forgets at a restart that a grant may run": 120,
+  "has one acceptor with a shorter lease than its leader counts on": 200,
+  "ships entries that are not chosen": 50,
+  "has asked, and does not promise what the others had promised": 110,
+  "lets go of a log replica's log as soon as it is chosen": 130,
+  "takes a snapshot over in two halves": 50,
+};

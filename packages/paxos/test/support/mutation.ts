@@ -42,6 +42,14 @@ export interface Mutation {
   readonly confirmsEarly: boolean;
   readonly ignoresFailedSync: boolean;
   readonly proposesAgain: boolean;
+  /** Whose marks are not written down: its own, or those of the others. */
+  readonly forgetsBirths: "no" | "own" | "others";
+  /** Takes a log that is damaged in the middle for one that ends there. */
+  readonly opensDamaged: boolean;
+  /** Takes a read that fails when it starts for the log's end. */
+  readonly opensUnread: boolean;
+  /** Sends a noop where it cannot read what was chosen. */
+  readonly invents: boolean;
   /** Votes at once with a log whose end was torn. */
   readonly ignoresDoubt: boolean;
   /** The checks on single messages and writes are off: the mutant must be caught by what comes of it. */
@@ -68,6 +76,10 @@ export const honest: Mutation = {
   confirmsEarly: false,
   ignoresFailedSync: false,
   proposesAgain: false,
+  forgetsBirths: "no",
+  opensDamaged: false,
+  opensUnread: false,
+  invents: false,
   ignoresDoubt: false,
   unobserved: false,
 };

@@ -71,6 +71,16 @@ export class Observer {
     this.configurations = [{ slot: 0, storage: founders, log: [], departed: [] }];
   }
 
+  /**
+   * A log replica may not begin behind what one storage replica alone holds. So where the other one is gone for good, what a log replica lacks must not be let go of, or the group stands still until
+   * its node is joined as a storage replica: of a real log hundreds of megabytes are kept for it.
+   */
+  mustKeep(throughSlot: number): boolean {
+    if (!this.replicas.some(({ gone }) => gone)) return false;
+    const { log } = this.configurationAt(Number.MAX_SAFE_INTEGER);
+    return this.replicas.some(({ name, storage }) => log.includes(name) && storage.written.end < throughSlot);
+  }
+
   /** The chosen configuration in force at this slot. */
   configurationAt(slot: number): Configuration {
     return this.configurations.findLast((one) => one.slot <= slot) as Configuration;

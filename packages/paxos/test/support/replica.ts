@@ -1,4 +1,4 @@
-import type { Random, SimNode } from "@evenkeel/simulation";
+import type { Random, SimNode, SimulationError } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
   type Ballot,
@@ -30,8 +30,11 @@ import {
   unpack,
   Words,
 } from "../../src/core/index.js";
+import type { Births } from "../../src/host/births.js";
 import { Freshness } from "../../src/host/freshness.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "../../src/host/host-messages.js";
+import { patienceMs } from "./local-reader.js";
+import { type Before, birthOf } from "./loss.js";
 import { type Answer, encodeAsked, encodeSwap, Machine, type Op, type Request } from "./machine.js";
 import { honest, type Mutation } from "./mutation.js";
 import { type Observer, Violation } from "./observer.js";
@@ -66,6 +69,8 @@ export interface ReplicaParts {
   readonly bonded?: boolean;
   /** Whether the core of a group that sleeps is packed, and unpacked for each event. */
   readonly packs?: boolean;
+  /** Whether an empty log asks the others whether it is its node's first one before it votes. */
+  readonly births?: boolean;
   /** How likely a restart finds the state machine's disk empty, where the others have what was on it. */
   readonly losesState?: number;
 }
@@ -82,7 +87,7 @@ class CountsFromAnswer extends Freshness {
 export class SimReplica {
   readonly name: string;
   readonly node: SimNode<Uint8Array>;
-  readonly storage: SimStorage;
+  storage: SimStorage;
   machine: Machine;
   /** The state machine's own disk: what it begins with in its next life, unless that crash came later than it tells. */
   checkpoint: Machine;
@@ -105,7 +110,13 @@ export class SimReplica {
   #doubtful = false;
   /** What was torn off had been on disk. */
   #lost = false;
+  /** It has another disk than in its first life, or one on which something has gone bad that was vouched for: the others must do without it. */
+  gone = false;
+  /** What was on its disks before they were replaced. */
+  #before: Before | undefined;
+  #refused = false;
   core: PaxosCore | undefined;
+  births: Births | undefined;
   bonds: Bonds | undefined;
   #wasAsleep = false;
   /** What a packed core is unpacked with. */
@@ -143,9 +154,10 @@ export class SimReplica {
 
   start(): void {
     const { tally, options, random } = this.#parts;
+    if (this.#refused || !this.#opens()) return;
     this.born = true;
     this.#installing = false;
-    const found = this.#tear(this.#mutation.load(this.storage));
+    const found = this.#tear(this.#load());
     if (this.node.life > 0) tally.add("restarts");
     this.node.start((from, bytes) => this.#receive(from, bytes));
     this.#loseState();
@@ -162,7 +174,8 @@ export class SimReplica {
     this.#parts.observer.onState(this);
     const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
     const { name: nodeId, role, behind: awaitsState } = this;
-    const all = { ...options, nodeId, role, awaitsState, doubtful, random: () => random.next() };
+    const mute = this.#parts.births === true && found.promised.round === 0;
+    const all = { ...options, nodeId, role, awaitsState, doubtful, mute, random: () => random.next() };
     const given = this.#mutation.options(all);
     this.#given = given;
     this.bonds = this.#parts.bonded ? this.#bondsOf(given) : undefined;
@@ -170,8 +183,71 @@ export class SimReplica {
     this.core = new PaxosCore(given, state, this.#mutation.bornAtMs(this.node.now), this.bonds);
     this.#wakeAtMs = Number.POSITIVE_INFINITY;
     this.freshness = this.#newFreshness();
+    if (this.#parts.births === true) this.births = this.#newBirths();
     this.#wake();
     this.#askForState();
+  }
+
+  /** Reads that fail may not fail the next time; what is damaged is for its owner to replace. */
+  #opens(): boolean {
+    const error = this.storage.unopened;
+    if (error === undefined) return true;
+    const { tally } = this.#parts;
+    if (error.code === "ERR_SIMULATION_DISK_DAMAGED") {
+      tally.add("logs that do not open, damaged");
+      if (this.#mutation.opensDamaged) return true;
+      this.#refused = true;
+      return false;
+    }
+    tally.add("logs that do not open, a read failed");
+    if (this.#mutation.opensUnread) return true;
+    this.node.scheduler.timer(20, () => {
+      if (!this.node.up) this.start();
+    });
+    return false;
+  }
+
+  #load(): PersistedState {
+    const { opensDamaged, opensUnread } = this.#mutation;
+    const code = opensDamaged || opensUnread ? this.storage.unopened?.code : undefined;
+    if (code === "ERR_SIMULATION_DISK_DAMAGED") return this.storage.load(this.storage.damagedEnd);
+    if (code === "ERR_SIMULATION_DISK_IO") return this.storage.load(3);
+    return this.#mutation.load(this.storage);
+  }
+
+  #newBirths(): Births {
+    const { observer, tally } = this.#parts;
+    const { unobserved, forgetsBirths } = this.#mutation;
+    return birthOf({
+      replica: this,
+      members: () => {
+        const { storage, log } = this.core?.configuration ?? observer.configurationAt(0);
+        return [...storage, ...log];
+      },
+      mark: `${this.name} ${this.node.life} ${this.#luck.int(2 ** 31)}`,
+      tally,
+      lost: unobserved ? undefined : this.#before !== undefined,
+      writesDown: (nodeId) => forgetsBirths === "no" || (forgetsBirths === "own") !== (nodeId === this.name),
+      diskFailed: () => this.#diskFailed(),
+      voice: () => this.#step({ type: "voice", nowMs: this.node.now }),
+      refused: () => {
+        this.#refused = true;
+        this.crash();
+      },
+    });
+  }
+
+  /** Its disks are replaced by empty ones while it is down; its name is not. */
+  loseDisks(): void {
+    this.crash();
+    this.#before = { log: this.storage.durable, appliedThrough: this.checkpoint.appliedThrough };
+    this.node.disk.wipe();
+    this.storage = new SimStorage(this.node);
+    this.checkpoint = new Machine(this.#mutation.betrayal(this.name));
+    this.machine = this.checkpoint.copy();
+    this.#trimmed = 0;
+    this.#hadThrough = 0;
+    this.behind = false;
   }
 
   /** Of a log replica: goes on as a storage replica, on the log that it has. */
@@ -187,6 +263,8 @@ export class SimReplica {
     const { losesState = 0, observer, tally } = this.#parts;
     this.behind = this.role === "storage" && this.checkpoint.appliedThrough < this.trimmedThrough;
     if (losesState === 0 || this.node.life < 2 || this.role === "log" || this.behind || this.#lost) return;
+    // What one has lost, another must have.
+    if (observer.replicas.some(({ gone }) => gone)) return;
     const { storage } = observer.configurationAt(Number.MAX_SAFE_INTEGER);
     const others = observer.replicas.filter((other) => other !== this && storage.includes(other.name));
     if (others.length === 0 || observer.replicas.some(({ behind }) => behind) || !this.#luck.chance(losesState)) return;
@@ -302,7 +380,10 @@ export class SimReplica {
     this.#proposed.clear();
     this.freshness?.end(new PaxosError("ERR_PAXOS_CLOSED", "crashed"));
     this.freshness = undefined;
+    this.births?.close();
+    this.births = undefined;
     this.node.crash();
+    this.core?.letGo();
     this.core = undefined;
   }
 
@@ -390,7 +471,10 @@ export class SimReplica {
     if (this.role === "storage" && Math.max(this.checkpoint.appliedThrough, this.#hadThrough) >= entry.slot)
       return true;
     const held = this.storage.durable.at(entry.slot);
-    return (held !== undefined && sameBallot(held.ballot, entry.ballot)) || this.storage.hadLost(entry);
+    if (held !== undefined && sameBallot(held.ballot, entry.ballot)) return true;
+    const before = this.#before?.log.at(entry.slot);
+    if (before !== undefined && sameBallot(before.ballot, entry.ballot)) return true;
+    return (this.#before?.appliedThrough ?? 0) >= entry.slot || this.storage.hadLost(entry);
   }
 
   /** Lets go of the log through this slot; the state machine is brought to disk first. */
@@ -398,6 +482,7 @@ export class SimReplica {
     if (!this.node.up || this.node.paused || throughSlot <= this.trimmedThrough) return;
     const { durable } = this.storage;
     if (throughSlot > durable.end || throughSlot < durable.below) return;
+    if (this.#parts.observer.mustKeep(throughSlot)) return;
     if (this.role === "storage") {
       if (throughSlot > this.machine.appliedThrough) return;
       this.#checkpointThrough(0);
@@ -590,6 +675,8 @@ export class SimReplica {
   }
 
   #receiveHost(from: string, message: HostMessage): void {
+    if (message.type === "knock") this.births?.onKnock(from, message.birth);
+    if (message.type === "known") this.births?.onKnown(from, message.birth, message.blank);
     if (message.type === "fresh") this.freshness?.answered(message.question, message.slot);
     if (message.type !== "freshness") return;
     this.#tellChosen((slot) => this.node.send(from, encodeHostMessage({ ...message, type: "fresh", slot })));
@@ -622,7 +709,7 @@ export class SimReplica {
       clockDriftMax: staleness === "without drift" ? 0 : 0.1,
       askEveryMs: 50,
       answerMs: 300,
-      patienceMs: 600,
+      patienceMs,
       waitingMax: 100,
       appliedThrough: () =>
         staleness === "before it is applied" ? Number.POSITIVE_INFINITY : this.machine.appliedThrough,
@@ -676,6 +763,7 @@ export class SimReplica {
       return;
     }
     this.#parts.tally.add(core.leading ? "leaders packed" : "followers packed");
+    this.core?.letGo();
     this.core = unpack(this.#given as CoreOptions, new Unpacker(this.#words, bytes), this.bonds as Bonds);
   }
 
@@ -778,8 +866,10 @@ export class SimReplica {
           effect.fromSlot,
           this.#mutation.shipsThrough(effect.throughSlot, this.storage),
           effect.bytesMax,
-          (entries) => {
-            this.#send(effect.to, { type: "learn", entries });
+          (entries, error) => {
+            if (error === undefined || this.#mutation.invents) {
+              this.#send(effect.to, { type: "learn", entries: this.#invented(entries, effect.fromSlot) });
+            } else this.#unreadable(error);
           },
         );
         return;
@@ -796,6 +886,20 @@ export class SimReplica {
       case "configured":
         tally.add("configurations appended or cut");
     }
+  }
+
+  /** Nothing is sent: who lacks it asks again. What is damaged its owner hears of, who has it opened again: then it is found out. */
+  #unreadable({ code }: SimulationError): void {
+    const { tally } = this.#parts;
+    tally.add(code === "ERR_SIMULATION_DISK_IO" ? "ships whose read failed" : "ships that came upon damage");
+    if (code === "ERR_SIMULATION_DISK_DAMAGED") this.#crashBriefly();
+  }
+
+  /** What a mutant sends in the place of what it cannot read. */
+  #invented(entries: readonly Entry[], slot: number): readonly Entry[] {
+    const { core } = this;
+    if (!this.#mutation.invents || entries.length > 0 || core === undefined) return entries;
+    return [{ slot, ballot: core.accepted, kind: "noop", command: new Uint8Array(0) }];
   }
 
   #send(to: string, message: Message): void {

@@ -1,7 +1,9 @@
-import { assertLinearizable, History, World } from "@evenkeel/simulation";
-import type { Configuration, MemberRole } from "../../src/core/index.js";
+import { assertLinearizable, History, type Random, World } from "@evenkeel/simulation";
+import { type Configuration, type MemberRole, Tails } from "../../src/core/index.js";
+import type { Tail } from "../../src/core/tails.js";
 import { Client } from "./clients.js";
 import { LocalReader } from "./local-reader.js";
+import { type Loss, Losses, losses } from "./losses.js";
 import { type Answer, type Op, opKey, swapModel } from "./machine.js";
 import { Moments } from "./moments.js";
 import type { Mutation } from "./mutation.js";
@@ -25,11 +27,17 @@ export interface ScenarioOptions {
   readonly requests?: boolean;
   /** Whether replicas are asked how old their states are; drawn from the seed unless told. */
   readonly localReads?: boolean;
-  /** For debugging: a look at the replicas before the first event. */
+  /** Whether the replicas share one small bound for the tails of their logs, as groups of one node do, so that each gives up what another has no room for; drawn from the seed unless told. */
+  readonly crowded?: boolean;
   /** Whether the group may sleep; drawn from the seed unless told. */
   readonly sleeping?: boolean;
+  /** Whether logs ask whether they are their node's first before they vote; drawn from the seed unless told. */
+  readonly births?: boolean;
+  /** Whether reads fail now and then, and how one node is lost for good (if at all); drawn from the seed unless told. */
+  readonly losses?: Loss | "none" | false;
   /** Whether the worst moments are waited for; drawn from the seed unless told. */
   readonly moments?: boolean;
+  /** For debugging: a look at the replicas before the first event. */
   readonly onStart?: (replicas: readonly SimReplica[]) => void;
 }
 
@@ -48,6 +56,21 @@ const five = [...three, "d1", "e1"];
 const spareLogs = ["l1", "l2", "l3", "l4"];
 const spareStorage = ["s1", "s2", "s3", "s4"];
 
+class CountedTails extends Tails {
+  readonly #tally: Tally;
+
+  constructor(bytesMax: number, tally: Tally) {
+    super(bytesMax);
+    this.#tally = tally;
+  }
+
+  override weighed(tail: Tail, bytes: number): void {
+    const grown = this.bytes - tail.bytes + bytes;
+    super.weighed(tail, bytes);
+    if (this.bytes - tail.bytes < grown - bytes) this.#tally.add("tails given up for others");
+  }
+}
+
 /** One world from its seed: three replicas (sometimes five), some clients, bad weather, then calm. Throws at the first thing that must not be. */
 export function runScenario({
   seed,
@@ -60,6 +83,9 @@ export function runScenario({
   requests: asking,
   localReads,
   moments: aiming,
+  crowded: crowding,
+  births: asked,
+  losses: losing,
   onStart,
 }: ScenarioOptions): ScenarioReport {
   const world = new World<Uint8Array>({ seed });
@@ -82,6 +108,10 @@ export function runScenario({
       : {}),
     ...(small ? { tailBytesMax: random.pick([0, 500]), candidateLagMax: 10 } : {}),
   };
+  // At any moment, between any two steps.
+  const crowd = random.fork("crowd");
+  const crowded = crowding ?? (mutation === undefined && crowd.chance(0.3));
+  const tails = crowded ? new CountedTails(crowd.pick([0, 400, 3000]), tally) : undefined;
   const changing = members ?? (mutation === undefined && random.fork("members").chance(0.5));
   const torn = tearing ?? (mutation === undefined && random.fork("torn").chance(0.3));
   // In some worlds nodes keep bonds, and a group of which nothing is asked sleeps soon.
@@ -91,12 +121,16 @@ export function runScenario({
   const packs = bonded && random.fork("pack").chance(0.25);
   const retrying = random.fork("requests");
   const requests = asking ?? (mutation === undefined && retrying.chance(0.25));
+  const astray = random.fork("losses");
+  const births = asked ?? (mutation === undefined && random.fork("births").chance(0.5));
+  // A log that was torn waits for all others, one that is gone included. And who was emptied is found out by births only.
+  const loss = losing ?? (mutation === undefined && !torn && astray.chance(0.4) ? drawLoss(astray, births) : false);
   const observer = new Observer(names, mutation?.betrayal("everybody"), tally);
   const replica = (name: string, role?: MemberRole) =>
     new SimReplica({
       node: world.node(name),
       random: random.fork(name),
-      options: { ...options, sleepAfterMs },
+      options: { ...options, sleepAfterMs, ...(tails && { tails }) },
       bonded,
       packs,
       observer,
@@ -104,6 +138,7 @@ export function runScenario({
       mutation,
       role,
       torn,
+      births,
       losesState: aimed && aims.fork("states").chance(0.5) ? 0.3 : 0,
     });
   const founders = names.map((name) => replica(name));
@@ -166,6 +201,17 @@ export function runScenario({
   const trims = random.fork("trim");
   if (changing && trims.chance(0.7)) keepShort(world, replicas, trims.pick([5, 30]));
   else if (mutation === undefined && trims.chance(0.5)) keepTrimmed(world, founders);
+  const losses =
+    loss === false
+      ? undefined
+      : new Losses({
+          world,
+          founders,
+          observer,
+          random: astray,
+          tally,
+          loss: loss === "none" ? undefined : loss,
+        });
   const moments = aimed
     ? new Moments({ world, replicas, nemesis, operator, random: aims, tally, leaseReads })
     : undefined;
@@ -173,11 +219,12 @@ export function runScenario({
   world.run({ untilMs: faultsMs });
   if (operator !== undefined) operator.stopped = true;
   if (moments !== undefined) moments.stopped = true;
+  if (losses !== undefined) losses.stopped = true;
   nemesis.stop();
   const before = everybody.map(({ succeeded }) => succeeded);
   const current = () => {
     const { storage, log } = observer.configurations.at(-1) as Configuration;
-    return replicas.filter(({ name }) => storage.includes(name) || log.includes(name));
+    return replicas.filter(({ name, gone }) => !gone && (storage.includes(name) || log.includes(name)));
   };
   const recovered = () =>
     everybody.every((client, index) => client.succeeded > (before[index] as number) + 2) &&
@@ -205,6 +252,10 @@ export function runScenario({
   };
 }
 
+function drawLoss(random: Random, births: boolean): Loss | "none" {
+  return random.pick(["none", ...losses.filter((loss) => births || loss !== "emptied")]);
+}
+
 /** Looks once a millisecond, not at each event. */
 function nowAndThen(world: World<Uint8Array>, condition: () => boolean): () => boolean {
   let nextMs = 0;
@@ -230,7 +281,9 @@ function keepShort(world: World<Uint8Array>, replicas: readonly SimReplica[], sl
 function keepTrimmed(world: World<Uint8Array>, replicas: readonly SimReplica[]): void {
   let turn = 0;
   const next = () => {
-    const through = Math.min(...replicas.map(({ storage }) => storage.durable.chosenThrough));
+    const through = Math.min(
+      ...replicas.map(({ gone, storage }) => (gone ? Number.POSITIVE_INFINITY : storage.durable.chosenThrough)),
+    );
     replicas[turn++ % replicas.length]?.trim(through);
     world.timer(50, next);
   };

@@ -52,7 +52,7 @@ export const sleepMutants: readonly (SleepMutation & {
   /** Where to begin looking: many a night goes by before some of these do harm. */
   readonly firstSeed?: number;
 })[] = [
-  { name: "gives all its bonds one name", bonds: (options, nowMs) => new OneName(options, nowMs) },
+  { name: "gives all its bonds one name", firstSeed: 160, bonds: (options, nowMs) => new OneName(options, nowMs) },
   { name: "counts on an echo in any bond", firstSeed: 160, bonds: (options, nowMs) => new AnyBond(options, nowMs) },
   {
     name: "takes its bonds up again after a restart",
@@ -60,8 +60,8 @@ export const sleepMutants: readonly (SleepMutation & {
   },
   { name: "counts a bond's lease from the echo", bonds: (options, nowMs) => new FromEcho(options, nowMs) },
   { name: "is not bound in its sleep", bonds: (options, nowMs) => new Unbound(options, nowMs) },
-  { name: "is woken by what was said before it slept", firstSeed: 270, hears: wokenByStaleWords },
-  { name: "opens a group again on the bonds on which it slept", firstSeed: 430, keepsBonds: true },
+  { name: "is woken by what was said before it slept", firstSeed: 420, hears: wokenByStaleWords },
+  { name: "opens a group again on the bonds on which it slept", firstSeed: 585, keepsBonds: true },
   { name: "sleeps on when the node of its leader is gone", sleepsOn: true },
   { name: "does not tell who sleeps in its reign that it is over", releasesNobody: true },
 ];

@@ -1,4 +1,4 @@
-import type { SimJournal, SimNode } from "@evenkeel/simulation";
+import type { Random, SimJournal, SimNode, SimulationError } from "@evenkeel/simulation";
 import {
   BALLOT_ZERO,
   type Ballot,
@@ -11,8 +11,11 @@ import {
 } from "../../src/core/index.js";
 import { ConfigurationLog } from "../../src/storage/configuration-log.js";
 
-/** A write of the core's, or the host's note that its state machine is about to jump. */
-export type SimWrite = PersistWrite & { readonly installing?: Position };
+/** A write of the core's, or the host's note that its state machine is about to jump, or of the mark under which a node's log was born. */
+export type SimWrite = PersistWrite & {
+  readonly installing?: Position;
+  readonly birth?: readonly [node: string, mark: string];
+};
 
 /** What a sequence of writes leaves behind, slot by slot. */
 export class Folded {
@@ -21,6 +24,7 @@ export class Folded {
   chosenThrough = 0;
   installing: Position | undefined;
   readonly configurations = new ConfigurationLog();
+  readonly births = new Map<string, string>();
   /** From slot `below` + 1 on. */
   readonly entries: Entry[] = [];
 
@@ -28,6 +32,7 @@ export class Folded {
     if (write.promised !== undefined) this.promised = write.promised;
     if (write.accepted !== undefined) this.accepted = write.accepted;
     if (write.installing !== undefined) this.installing = write.installing;
+    if (write.birth !== undefined) this.births.set(...write.birth);
     if (write.reset !== undefined) {
       this.entries.length = 0;
       this.configurations.clear();
@@ -119,7 +124,8 @@ export class SimStorage {
   get perishable(): SimWrite | undefined {
     const newest = this.#journal.records(-1)[0];
     if (newest === undefined || this.#forgotten.has(newest)) return undefined;
-    return newest.reset === undefined && newest.installing === undefined ? newest : undefined;
+    const { reset, installing, birth } = newest;
+    return reset === undefined && installing === undefined && birth === undefined ? newest : undefined;
   }
 
   /** Whether this entry was here, in a record that has gone bad. */
@@ -143,6 +149,31 @@ export class SimStorage {
     this.#full = disk.usedBytes() === usedBytes;
   }
 
+  /** Why this log does not open, if it does not: where something is damaged with whole records behind it, and so vouched for; or because this reading of it failed. */
+  get unopened(): SimulationError | undefined {
+    try {
+      this.#journal.recover();
+      return undefined;
+    } catch (error) {
+      return error as SimulationError;
+    }
+  }
+
+  /** How many records stand behind the first that is damaged, itself included. */
+  get damagedEnd(): number {
+    const first = this.#journal.damaged()[0];
+    return first === undefined ? 0 : this.#journal.records().length - first;
+  }
+
+  /** One of its records goes bad. */
+  rot(random: Random): void {
+    this.#journal.corrupt(random.int(this.#journal.records().length));
+  }
+
+  get records(): number {
+    return this.#journal.records().length;
+  }
+
   get durable(): Folded {
     const count = this.#journal.durableCount;
     if (count > this.#durableCount) {
@@ -152,20 +183,37 @@ export class SimStorage {
     return this.#durable;
   }
 
-  /** Reads chosen entries back, as the host does for a `ship`. */
-  read(from: number, through: number, bytesMax: number, done: (entries: Entry[]) => void): void {
-    this.#node.disk.later([0.05, 0.5], () => {
+  /** Reads chosen entries back, as the host does for a `ship`: all that fit, or none and why. */
+  read(
+    from: number,
+    through: number,
+    bytesMax: number,
+    done: (entries: Entry[], error: SimulationError | undefined) => void,
+  ): void {
+    const [first, end] = this.#placeOf(from, through);
+    this.#journal.read(first, end, (error) => {
       const entries: Entry[] = [];
       let bytes = 0;
-      for (let slot = from; slot <= through; slot++) {
+      for (let slot = from; slot <= through && error === undefined; slot++) {
         const entry = this.written.at(slot);
         if (entry === undefined) break;
         bytes += entry.command.length + 32;
         if (bytes > bytesMax && entries.length > 0) break;
         entries.push(entry);
       }
-      done(entries);
+      done(entries, error);
     });
+  }
+
+  /** The records in which these slots were written last; only looked for where something may be wrong with one of them. */
+  #placeOf(from: number, through: number): readonly [first: number, end: number] {
+    const { misdirected, corrupted } = this.#node.disk.counters;
+    if (misdirected + corrupted === 0) return [0, 0];
+    const records = this.#journal.records();
+    const wanted = new Set(this.written.entries.filter(({ slot }) => slot >= from && slot <= through));
+    const holds = ({ entries }: SimWrite) => entries?.some((entry) => wanted.has(entry)) === true;
+    const first = records.findIndex(holds);
+    return first < 0 ? [0, 0] : [first, 1 + records.findLastIndex(holds)];
   }
 
   #kept(records: readonly SimWrite[]): SimWrite[] {

@@ -24,6 +24,10 @@ export interface Betrayal {
   readonly carriesOutAgain?: boolean;
   /** Hands the state over without the table of clients. */
   readonly forgetsClients?: boolean;
+  /** A start behind an interrupted install keeps the log that it finds, whatever that holds. */
+  readonly keepsLog?: boolean;
+  /** Begins the log anew as soon as a state has come, not when the state machine has it on disk. */
+  readonly switchesLate?: boolean;
   /** The checks on single messages are off: it must be caught by what comes of it. */
   readonly unobserved: boolean;
 }

@@ -71,7 +71,8 @@ export class Books {
 
   #diskOf(number: number): number {
     const { disk, durableLog } = this.#nodes.states.value(number);
-    const text = `${ballotText(disk.state.accepted)} ${durableLog}`;
+    const { accepted, base } = disk.state;
+    const text = `${ballotText(accepted)} ${durableLog}${base === undefined ? "" : ` behind ${base.slot} ${ballotText(base.ballot)}`}`;
     const known = this.#diskTexts.number(text, text);
     this.#disks[number] = known;
     return known;
@@ -83,12 +84,28 @@ export class Books {
     let chosen = this.value(page);
     if (one.wrong !== undefined) chosen = { ...chosen, wrong: `${name}: ${one.wrong}` };
     if (this.#fixed) chosen = this.#seenOnDisks(chosen, at);
+    const { base } = one.disk.state;
+    if (base !== undefined && made.notable) {
+      const known = chosen.entries[base.slot - 1];
+      const entry = known && (this.#nodes.entryOf[known.entry - 1] as Entry);
+      if (entry === undefined || !sameBallot(entry.ballot, base.ballot)) {
+        chosen = {
+          ...chosen,
+          wrong: `${name} begins its log behind ${base.slot} of ${ballotText(base.ballot)}, which is not chosen`,
+        };
+      }
+    }
     for (const [slot, entry] of made.chosen) {
-      if (this.#fixed && !this.#onQuorum(at, slot, entry)) {
+      if (this.#fixed && !this.#onQuorum(at, slot, entry, chosen)) {
         chosen = { ...chosen, wrong: `${name} reports slot ${slot}, which no quorum has on disk` };
         // Where members change, a leader reports first: its disk is not behind in those groups. So this is the ballot in which it was chosen.
       } else chosen = this.#with(chosen, slot, entry, one.disk.state.accepted, `${name} reports`);
       if (this.#counts && slot > chosen.reported) chosen = { ...chosen, reported: slot };
+    }
+    for (let slot = 1; slot <= Math.min(one.chosenThrough, one.log.length); slot++) {
+      const held = one.log[slot - 1] as number;
+      if (held === 0 || held === chosen.entries[slot - 1]?.entry) continue;
+      chosen = { ...chosen, wrong: `${name} takes ${this.#nodes.entries.value(held - 1)} for chosen, and it is not` };
     }
     if (one.leading !== undefined && !one.storage.includes(name)) {
       chosen = { ...chosen, wrong: `${name} leads and is no storage replica` };
@@ -123,7 +140,9 @@ export class Books {
       if (accepted.round === 0) continue;
       const others = all.filter((other) => sameBallot(other.disk.state.accepted, accepted));
       for (const [index, entry] of durableLog.entries()) {
-        const holders = others.filter((other) => other.durableLog[index] === entry).length;
+        // What was let go of here was known as chosen, and is in the books.
+        if (entry === 0) continue;
+        const holders = others.filter((other) => has(other, index + 1, entry, chosen)).length;
         if (2 * holders <= all.length) break;
         chosen = this.#with(chosen, index + 1, entry, accepted, `a quorum in ${ballotText(accepted)} holds`);
       }
@@ -131,8 +150,14 @@ export class Books {
     return chosen;
   }
 
-  #onQuorum(at: (node: number) => NodeState, slot: number, entry: number): boolean {
-    const holders = this.#names.filter((_, node) => at(node).durableLog[slot - 1] === entry).length;
+  #onQuorum(at: (node: number) => NodeState, slot: number, entry: number, chosen: Chosen): boolean {
+    const holders = this.#names.filter((_, node) => has(at(node), slot, entry, chosen)).length;
     return 2 * holders > this.#names.length;
   }
+}
+
+/** On its disk, as an entry or, once it was chosen, as a part of its state. */
+function has({ durableLog, disk }: NodeState, slot: number, entry: number, chosen: Chosen): boolean {
+  if (slot > disk.state.trimmedThrough) return durableLog[slot - 1] === entry;
+  return chosen.entries[slot - 1]?.entry === entry;
 }

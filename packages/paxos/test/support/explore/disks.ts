@@ -1,10 +1,15 @@
-import type { Ballot, Message, PersistedState, PersistWrite } from "../../../src/core/index.js";
+import type { Ballot, Message, PersistedState, PersistWrite, Position } from "../../../src/core/index.js";
 
 export interface Disk {
   /** Survives a crash. */
   readonly state: PersistedState;
   /** Asked for and not durable: a crash loses it. `token` is confirmed when it has become durable. */
   readonly pending: readonly { readonly token: number | undefined; readonly write: PersistWrite }[];
+  /** Where states are handed over: through which slot the state machine's own disk holds one, and what the log was told of the last one before it was taken over. */
+  readonly machine?: number;
+  readonly note?: Position;
+  /** A restart has found the state machine switched and the log not. */
+  readonly interrupted?: boolean;
 }
 
 export const sameBallot = (a: Ballot, b: Ballot) => a.round === b.round && a.node === b.node;

@@ -3,8 +3,22 @@ import type { CoreOptions, Entry, Members } from "../../../src/core/index.js";
 import { type Betrayal, faithful } from "./betrayal.js";
 import { Books } from "./books.js";
 import { clientsWrong, isCommand } from "./client-book.js";
-import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
-import { actionText, CHANGE, CRASH, DELIVER, KINDS, PROPOSE, READ, RESIGN, SYNC, TICK, TIME } from "./group-steps.js";
+import { ballotsOrder, ballotText, type Disk, sameBallot } from "./disks.js";
+import {
+  actionText,
+  CHANGE,
+  CRASH,
+  DELIVER,
+  INSTALL,
+  KINDS,
+  PROPOSE,
+  READ,
+  RESIGN,
+  SYNC,
+  TICK,
+  TIME,
+  TRIM,
+} from "./group-steps.js";
 import { oneLease } from "./leases.js";
 import { canNeverMatter, insert } from "./letters.js";
 import { type Reaction, roleText } from "./node-state.js";
@@ -25,6 +39,8 @@ export interface GroupModelOptions {
   readonly client?: boolean;
   /** Most reads, one at a time. Each asks a quorum. */
   readonly reads?: number;
+  /** How often replicas let go of their logs. Then states are handed over to who lacks what is gone. */
+  readonly trims?: number;
   /** Changes of members that a leader may be asked for, in this order. */
   readonly changes?: readonly Members[];
   /** Refusals arrive. False: they are lost, as any message may be; then what a deposed ballot has said can be forgotten early. */
@@ -68,6 +84,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     logReplicas,
     timeless,
     options: o.options ?? {},
+    states: o.trims !== undefined,
     ...(o.betrayal === undefined ? {} : { betrayal: o.betrayal }),
   });
   const lagging = o.lagging ?? count;
@@ -88,7 +105,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   /** With reads only: how many are left, and how much was reported when the last one was asked for, and one more; 0 while there is none. */
   const READS = 8;
   const MARK = 9;
-  const STANDS = reads > 0 ? 10 : 8;
+  const TRIMS = reads > 0 ? 10 : 8;
+  const STANDS = o.trims === undefined ? TRIMS : TRIMS + 1;
   const NODES = STANDS + count;
   const LETTERS = NODES + count;
 
@@ -140,6 +158,10 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         return o.client ? nodes.request(from, arg === o.proposals, nowMs) : nodes.propose(from, arg, nowMs);
       case READ:
         return nodes.read(from, nowMs);
+      case TRIM:
+        return nodes.trim(from, nowMs);
+      case INSTALL:
+        return nodes.install(from, nowMs);
       case RESIGN:
         return nodes.resign(from, nowMs);
       default:
@@ -214,6 +236,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       const one = nodes.states.value(state[NODES + node] as number);
       if (one.disk.pending.length > 0) attempt(state, SYNC, node, 0, undefined, to);
       if ((state[CRASHES] as number) > 0 && one.spoken.round > 0) attempt(state, CRASH, node, 0, CRASHES, to);
+      if (one.install !== undefined) attempt(state, INSTALL, node, 0, undefined, to);
+      if (o.trims !== undefined && (state[TRIMS] as number) > 0) attempt(state, TRIM, node, 0, TRIMS, to);
       if (one.leading !== undefined) {
         const proposals = state[PROPOSALS] as number;
         if (proposals > 0) attempt(state, PROPOSE, node, proposals, PROPOSALS, to);
@@ -298,6 +322,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const initial = rates.map((_, i) => {
     const head = [i, 0, o.crashes ?? 0, o.proposals ?? 0, o.beats ?? 0, o.resigns ?? 0, changes.length, books.empty];
     if (reads > 0) head.push(reads, 0);
+    if (o.trims !== undefined) head.push(o.trims);
     return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
   });
 
@@ -306,6 +331,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const chosenIn = (state: State) => books.value(state[GHOST] as number).entries;
   const requestsIn = (state: State) =>
     chosenIn(state).filter(({ entry }) => isCommand(nodes.entryOf[entry - 1] as Entry));
+  const inStates = (state: State, holds: (disk: Disk) => boolean) =>
+    names.some((_, i) => holds(nodes.states.value(state[NODES + i] as number).disk));
   const clocked = o.clocks !== undefined;
   return {
     nodes,
@@ -346,6 +373,18 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
               changes.length,
           }
         : {}),
+      ...(o.trims === undefined
+        ? {}
+        : {
+            "a state is taken over": (state: State) =>
+              inStates(state, ({ note, state: log }) => log.base?.slot === note?.slot && note !== undefined),
+            ...(o.crashes
+              ? {
+                  "a start finds the state machine ahead of its log": (state: State) =>
+                    inStates(state, (disk) => disk.interrupted === true),
+                }
+              : {}),
+          }),
       ...(clocked
         ? {
             "a lease runs": (state: State) =>

@@ -11,7 +11,11 @@ export const RESIGN = 5;
 export const CHANGE = 6;
 export const TIME = 7;
 export const READ = 8;
-export const KINDS = 9;
+/** A replica brings its state to disk and lets go of the log through there. */
+export const TRIM = 9;
+/** The next step of taking a state over. */
+export const INSTALL = 10;
+export const KINDS = 11;
 
 export function actionText(action: number, names: readonly string[], nodes: Nodes): string {
   const arg = Math.floor(action / KINDS);
@@ -31,6 +35,10 @@ export function actionText(action: number, names: readonly string[], nodes: Node
       return `${name} gives up leading`;
     case CHANGE:
       return `${name} is asked for the next members`;
+    case TRIM:
+      return `${name} lets go of its log`;
+    case INSTALL:
+      return `${name} goes on with taking a state over`;
     case READ:
       return `${name} is read`;
     default:

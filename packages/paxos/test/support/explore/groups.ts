@@ -15,6 +15,23 @@ const feeding = [
   "a is asked for the next members",
 ];
 
+/** c leads and appends what nobody hears of; a leads in the next ballot, and has a command chosen by b. */
+const outdated = [
+  "c: the timer",
+  "c -> b: prepare",
+  "b -> c: promised",
+  "c is asked for a command",
+  "c -> a: prepare",
+  "a: the timer",
+  "a -> b: prepare",
+  "b -> a: promised",
+  "a -> b: sync",
+  "b -> a: ack (ballot 2.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for a command",
+  "a -> b: accept",
+  "b -> a: ack (ballot 2.a, round 1, sentMs 0, synced true, acceptedThrough 2",
+];
+
 const members = {
   logReplicas: ["l"],
   stands: [1, 1, 0, 0],
@@ -60,6 +77,30 @@ export const groups = {
   },
   /** Who leads, or believes so, is read, by a round of heartbeats, while another may have begun to lead. What a replica is told of its age rests on that. */
   reads: { stands: [1, 1, 0], proposals: 1, reads: 1, beats: 2, lagging: 0, prelude: elected },
+  /**
+   * A replica lags, and holds what it appended when it led; the others have a command chosen, and let go of their logs: it needs a state. While that is on its way, noted, and taken over, it may
+   * crash, and another may stand.
+   */
+  states: {
+    stands: [1, 1, 1],
+    proposals: 2,
+    crashes: 1,
+    trims: 1,
+    lagging: 0,
+    options: { tailBytesMax: 0 },
+    prelude: outdated,
+  },
+  /** The same with logs let go of twice, and rounds of heartbeats. Far too much to look at whole. */
+  copies: {
+    stands: [1, 1, 1],
+    proposals: 3,
+    crashes: 1,
+    trims: 2,
+    beats: 1,
+    lagging: 0,
+    options: { tailBytesMax: 0 },
+    prelude: outdated,
+  },
   /**
    * Leases. A lease is 24 units long; a slow clock runs at 4 a tick and a fast one at 12, the most that a drift bound of one half allows. So a grant ends after two
    * ticks of a fast clock, and the leader's count of it after two of a slow one: to the tick, nothing to spare.

@@ -2,18 +2,21 @@ import type { Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
 import type { Letter, NodeState } from "./node-state.js";
+import type { SnapshotLetter } from "./states.js";
 
 /**
  * Whether this message, however late it arrives, will be passed over. Only by what is durable at the receiver, or by what it can never be again (nobody stands or leads
  * twice in one ballot). The refusal that it might still earn is lost.
  */
 export function canNeverMatter(
-  message: Message | Beat,
+  message: Message | Beat | SnapshotLetter,
   { disk, leading, standing }: NodeState,
   nacks: boolean,
 ): boolean {
   const { promised } = disk.state;
   switch (message.type) {
+    case "snapshot":
+      return message.position.slot <= disk.state.chosenThrough;
     case "nack":
       return !nacks;
     case "promised":
@@ -45,7 +48,8 @@ export function insert(state: number[], letter: number, from: number): void {
   state[at] = letter;
 }
 
-function messageText(message: Message | Beat): string {
+function messageText(message: Message | Beat | SnapshotLetter): string {
+  if (message.type === "snapshot") return `a snapshot (slot ${message.position.slot})`;
   const { type, ...rest } = message;
   const fields = Object.entries(rest).map(([key, value]) => {
     if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;

@@ -228,6 +228,18 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     carriesOutAgain: true,
   }),
   mutant("sends snapshots without the table of clients", chosen, groups.requests, { forgetsClients: true }),
+  mutant("goes on with its old log when a crash cuts the taking over of a state short", chosen, groups.states, {
+    keepsLog: true,
+  }),
+  mutant("begins its log behind a state before the state machine has it on disk", chosen, groups.states, {
+    switchesLate: true,
+  }),
+  mutant(
+    "keeps its log behind a state, whatever it holds there",
+    chosen,
+    groups.states,
+    line("replica.ts", "if (slot <= log.end && log.matches(slot, ballot)) {", "if (slot <= log.end) {"),
+  ),
   mutant(
     "answers a read by a round of before it was asked",
     read,

@@ -1,11 +1,12 @@
 import type { Ballot, Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotText, type Disk } from "./disks.js";
+import type { Install, SnapshotLetter } from "./states.js";
 
 export interface Letter {
   readonly from: number;
   readonly to: number;
-  readonly message: Message | Beat;
+  readonly message: Message | Beat | SnapshotLetter;
 }
 
 /** One node: its core, taken apart into integers, its disk, and what the invariants want to know of them. */
@@ -19,6 +20,8 @@ export interface NodeState {
   /** Numbers of its entries, slot 1 first; 0 for one that it holds no longer. In memory, and on disk. */
   readonly log: readonly number[];
   readonly durableLog: readonly number[];
+  /** It takes slots through here for chosen, and has told its host so. */
+  readonly chosenThrough: number;
   readonly leaseUntilMs: number;
   /** What was chosen before its reign is applied at this leader. */
   readonly ready: boolean;
@@ -28,6 +31,7 @@ export interface NodeState {
   readonly wakeAtMs: number;
   readonly life: number;
   readonly closed: boolean;
+  readonly install: Install | undefined;
   /** The storage replicas by its own log. */
   readonly storage: readonly string[];
   /** The ballot of the highest promise or acknowledgement that was ever said, in any life. */

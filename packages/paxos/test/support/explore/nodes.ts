@@ -18,6 +18,7 @@ import { ballotText, type Disk, folded, plain, saidTooMuch, spokenWith } from ".
 import { Graphs } from "./graph.js";
 import type { Letter, NodeState, Reaction } from "./node-state.js";
 import { opened, openedCore } from "./opened.js";
+import { type Install, restarted, type SnapshotLetter, trimmedLog } from "./states.js";
 
 /** Who registers right behind the first leader's first entry. */
 const firstClient = 2;
@@ -33,6 +34,8 @@ export interface NodesOptions {
   readonly timeless: boolean;
   /** The nodes keep bonds, on which the group may sleep. */
   readonly bonds?: boolean;
+  /** States are handed over, and logs let go of. */
+  readonly states?: boolean;
   readonly betrayal?: Betrayal;
 }
 
@@ -40,12 +43,15 @@ interface Doing {
   /** One event, and what the core wants done. */
   step(event: CoreEvent): readonly Effect[];
   readonly vessel: PaxosCore;
+  /** What changes beside the core, before it is told. */
+  become(next: { readonly disk?: Disk; readonly install?: Install | undefined }): void;
   /** What the bonds want done. */
   carryOut(effects: ReturnType<Bonds["tick"]>): void;
 }
 
 /** What a node is beside its core. */
 interface Beside {
+  readonly install?: Install | undefined;
   readonly disk: Disk;
   readonly spoken: Ballot;
   readonly wrong: string | undefined;
@@ -86,22 +92,24 @@ export class Nodes {
   }
 
   born(node: number): number {
-    const disk = { state: this.#core.EMPTY_STATE, pending: [] };
+    const disk = { state: this.#core.EMPTY_STATE, pending: [], ...(this.#o.states ? { machine: 0 } : {}) };
     return this.#start(node, disk, ZERO, 0, 100 * node + 1);
   }
 
   /** The process dies, and with it what was not durable; it comes back at once. (Down for longer is the same as hearing nothing for longer.) */
   crash(from: number, nowMs: number): Reaction {
     const { node, disk, spoken, life } = this.states.value(from);
-    const state = this.#betrayal.load(disk.state);
+    const found = { ...disk, state: this.#betrayal.load(disk.state) };
+    const again = restarted(found, this.#betrayal.keepsLog === true);
     const born = this.#betrayal.bornAtMs(nowMs);
-    const next = this.#start(node, { state, pending: [] }, spoken, born, this.#betrayal.sameLife ? life : life + 1);
+    const next = this.#start(node, again.disk, spoken, born, this.#betrayal.sameLife ? life : life + 1, again.wrong);
     return { next, sent: [], chosen: [], readable: undefined, refused: false, notable: true };
   }
 
   deliver(from: number, letter: number, nowMs: number): Reaction {
     const { from: sender, message } = this.letters.value(letter);
     const name = this.#o.nodes[sender] as string;
+    if (message.type === "snapshot") return this.#offered(from, nowMs, message);
     return this.#react(from, nowMs, ({ step, vessel, carryOut }) => {
       if (message.type === "beat") {
         carryOut((opened(vessel).$replica.bonds as Bonds).receive(name, message, nowMs));
@@ -125,7 +133,7 @@ export class Nodes {
       ({ step }) => {
         if (token !== undefined) step({ type: "persisted", token, nowMs });
       },
-      { state: folded(disk.state, oldest.write), pending },
+      { ...disk, state: folded(disk.state, oldest.write), pending },
     );
   }
 
@@ -139,6 +147,43 @@ export class Nodes {
         const message = { type: "preVoteReply", attempt, granted: true, round: 0, chosenThrough: 0 } as const;
         step({ type: "message", from: effect.to, message, nowMs });
       }
+    });
+  }
+
+  /** Noted in the log, or dropped: another one is being taken over, or what it brings is there. */
+  #offered(from: number, nowMs: number, { position }: SnapshotLetter): Reaction {
+    const { install, disk } = this.states.value(from);
+    return this.#react(from, nowMs, ({ step, vessel, become }) => {
+      if (install !== undefined || position.slot <= vessel.chosenThrough || disk.pending.length > 0) return;
+      become({ disk: { ...disk, note: position }, install: { position, switched: false } });
+      if (this.#betrayal.switchesLate) step({ type: "installed", position, nowMs });
+    });
+  }
+
+  /** The state machine's disk is the new one, or, if it is, the log begins anew. */
+  install(from: number, nowMs: number): Reaction | undefined {
+    const { install, disk } = this.states.value(from);
+    if (install === undefined) return undefined;
+    const { position, switched } = install;
+    return this.#react(from, nowMs, ({ step, vessel, become }) => {
+      const late = this.#betrayal.switchesLate === true;
+      if (switched || (!late && position.slot <= vessel.chosenThrough)) become({ install: undefined });
+      if (switched && !late) step({ type: "installed", position, nowMs });
+      else if (!switched && (late || position.slot > vessel.chosenThrough))
+        become({ disk: { ...disk, machine: position.slot }, install: { position, switched: true } });
+    });
+  }
+
+  /** What is applied is brought to the state machine's disk, then the log through there goes. */
+  trim(from: number, nowMs: number): Reaction | undefined {
+    const { disk, install } = this.states.value(from);
+    if (install !== undefined || disk.pending.length > 0) return undefined;
+    return this.#react(from, nowMs, ({ step, vessel, become }) => {
+      const base = vessel.positionFrom(vessel.chosenThrough);
+      if (base === undefined || base.slot !== vessel.chosenThrough || base.slot <= disk.state.trimmedThrough) return;
+      if ((disk.state.entries.at(-1)?.slot ?? 0) < base.slot) return;
+      become({ disk: { ...disk, machine: base.slot, state: trimmedLog(disk.state, base) } });
+      step({ type: "trimmed", throughSlot: base.slot, base, nowMs });
     });
   }
 
@@ -213,12 +258,14 @@ export class Nodes {
     return this.#react(from, nowMs, ({ step }) => void step({ type: "resign", nowMs }));
   }
 
-  #diskText({ state, pending }: Disk): string {
+  #diskText({ state, pending, machine, note, interrupted }: Disk): string {
     let text = this.#diskTexts.get(state);
     if (text === undefined) {
       text = String(this.#disks.number(plain(state), plain(state)));
       this.#diskTexts.set(state, text);
     }
+    if (machine !== undefined)
+      text = `${text}, ${machine} ${note === undefined ? "" : plain(note)} ${interrupted ?? ""}`;
     return pending.length === 0 ? text : `${text} ${plain(pending)}`;
   }
 
@@ -229,7 +276,7 @@ export class Nodes {
     return this.#betrayal.options(options);
   }
 
-  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number, life: number): number {
+  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number, life: number, wrong?: string): number {
     const options = this.#options(node);
     let bonds: Bonds | undefined;
     if (this.#o.bonds === true) {
@@ -239,7 +286,7 @@ export class Nodes {
     }
     const vessel = new this.#core.PaxosCore(options, disk.state, nowMs, bonds);
     this.#vessels[node] = vessel;
-    return this.#number(node, vessel, { disk, spoken, wrong: undefined, closed: false });
+    return this.#number(node, vessel, { disk, spoken, wrong, closed: false });
   }
 
   #react(from: number, nowMs: number, happen: (doing: Doing) => void, diskBefore?: Disk): Reaction {
@@ -250,13 +297,17 @@ export class Nodes {
     this.#graphs.restore(vessel, before.core);
     const { bonds } = opened(vessel).$replica;
     let disk = diskBefore ?? before.disk;
-    let { spoken, wrong } = before;
+    let { spoken, wrong, install } = before;
     const sent: number[] = [];
     const chosen: (readonly [number, number])[] = [];
     let readable: number | undefined;
     let refused = false;
     const eventMs = this.#o.timeless ? LONG_AFTER_MS : this.#betrayal.clock(nowMs);
-    const post = (to: string, message: Message | Beat) => {
+    const become = (next: { disk?: Disk; install?: Install | undefined }) => {
+      if (next.disk !== undefined) disk = next.disk;
+      if ("install" in next) install = next.install;
+    };
+    const post = (to: string, message: Message | Beat | SnapshotLetter) => {
       const receiver = this.#o.nodes.indexOf(to);
       if (receiver >= 0) sent.push(this.#letter(node, receiver, message));
     };
@@ -290,7 +341,11 @@ export class Nodes {
           for (const entry of effect.entries) chosen.push([entry.slot, this.#entry(entry)]);
         } else if (effect.type === "readable") readable = effect.slot;
         else if (effect.type === "rejected") refused = true;
-        else if (effect.type === "release") bonds?.release(effect.to, { group: "g", ballot: effect.ballot });
+        else if (effect.type === "snapshotNeeded") {
+          // Its host hands out the state that it has.
+          const position = vessel.positionFrom(vessel.chosenThrough);
+          if (position?.slot === vessel.chosenThrough) post(effect.to, { type: "snapshot", position });
+        } else if (effect.type === "release") bonds?.release(effect.to, { group: "g", ballot: effect.ballot });
       }
       for (const token of early) step({ type: "persisted", token, nowMs: eventMs });
       return effects;
@@ -298,15 +353,20 @@ export class Nodes {
     const { leaseMs = 0 } = this.#o.options;
     const carryOut = (effects: ReturnType<Bonds["tick"]>) =>
       carryOutBonds(effects, { vessel, step, post, nowMs: eventMs, leaseMs, sleepsOn: this.#betrayal.sleepsOn });
-    happen({ step, vessel, carryOut });
-    const next = this.#number(node, vessel, { disk, spoken, wrong, closed });
+    happen({ step, vessel, carryOut, become });
+    const next = this.#number(node, vessel, { disk, install, spoken, wrong, closed });
     const now = this.states.value(next);
+    const jumped = chosen.length === 0 && now.chosenThrough !== before.chosenThrough;
     const notable =
-      chosen.length > 0 || wrong !== undefined || disk.state !== before.disk.state || now.leading !== before.leading;
+      chosen.length > 0 ||
+      wrong !== undefined ||
+      disk.state !== before.disk.state ||
+      now.leading !== before.leading ||
+      jumped;
     return { next, sent: [...new Set(sent)], chosen, readable, refused, notable };
   }
 
-  #letter(from: number, to: number, message: Message | Beat): number {
+  #letter(from: number, to: number, message: Message | Beat | SnapshotLetter): number {
     const timeless = this.#o.timeless && "sentMs" in message ? { ...message, sentMs: 0 } : message;
     const text = `${from} ${to} ${plain(timeless)}`;
     const number = this.letters.number({ from, to, message: timeless }, text);
@@ -322,7 +382,7 @@ export class Nodes {
     return 1 + number;
   }
 
-  #number(node: number, vessel: PaxosCore, { disk, spoken, wrong, closed }: Beside): number {
+  #number(node: number, vessel: PaxosCore, { disk, install, spoken, wrong, closed }: Beside): number {
     const core = opened(vessel);
     const { $replica: replica, $election: election, $leader: leader } = core;
     const { log } = replica;
@@ -338,7 +398,6 @@ export class Nodes {
     if (election.$token !== 0) election.$token -= shift;
     election.$attempt = 0;
     replica.nowMs = 0;
-    replica.effects = [];
     if (replica.bonds !== undefined) replica.bonds.$nowMs = 0;
     // A cache of the last message made.
     if (leader !== undefined) leader.$feed.$lastAccept = undefined;
@@ -346,9 +405,9 @@ export class Nodes {
       token: token === undefined ? undefined : token - shift,
       write,
     }));
-    const moved = { state: disk.state, pending };
+    const moved = { ...disk, pending };
     const numbers = this.#graphs.save(vessel);
-    const text = `${node}|${numbers}|${this.#diskText(moved)}|${ballotText(spoken)}|${wrong ?? ""}|${closed}`;
+    const text = `${node}|${numbers}|${this.#diskText(moved)}|${ballotText(spoken)}|${wrong ?? ""}|${closed}${install === undefined ? "" : `|${plain(install)}`}`;
     const life = replica.bonds?.$options.life ?? 0;
     const leaseUntilMs = this.#o.timeless || leader === undefined ? Number.NEGATIVE_INFINITY : leader.leaseUntilMs;
     const inMemory: number[] = [];
@@ -364,6 +423,7 @@ export class Nodes {
       standing: election.$ballot as Ballot | undefined,
       log: inMemory,
       durableLog: Array.from(durable, (entry) => entry ?? 0),
+      chosenThrough: vessel.chosenThrough,
       leaseUntilMs,
       ready: leader !== undefined && vessel.ready,
       follows: vessel.leader,
@@ -371,6 +431,7 @@ export class Nodes {
       wakeAtMs: closed ? Number.POSITIVE_INFINITY : vessel.wakeAtMs,
       life,
       closed,
+      install,
       storage: vessel.configuration.storage,
       spoken,
       wrong,

@@ -41,7 +41,6 @@ export function openedCore(changed: (file: string, text: string) => string = (_,
 export interface Opened {
   $replica: {
     nowMs: number;
-    effects: unknown[];
     role: string;
     $issued: number;
     $durable: number;

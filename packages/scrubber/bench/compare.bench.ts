@@ -113,7 +113,11 @@ const secondPass = {
         timed(
           async () => {
             change();
-            for (const replica of replicas) await (await replica.snapshot(position())).kept?.digests([EVERYTHING]);
+            for (const replica of replicas) {
+              const snapshot = await replica.snapshot(position());
+              await snapshot.kept?.digests([EVERYTHING]);
+              await snapshot.close();
+            }
           },
           () => keptPass(replicas),
         ),
@@ -124,7 +128,7 @@ const secondPass = {
       run: () => timed(change, () => keptPass(replicas)),
     },
     "first pass": {
-      note: "nothing is kept yet: everything is hashed, as in a full pass",
+      note: "a kept pass when nothing is kept yet: everything is read, and hashed by runs",
       run: async () => {
         let of: MemoryReplica[] = [];
         return timed(

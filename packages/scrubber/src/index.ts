@@ -50,6 +50,7 @@ export { MerkleIndex } from "./core/merkle.js";
 export type { MerkleView, MerkleViewOptions } from "./core/merkle-view.js";
 export { streamingSnapshot, type StreamingOptions } from "./core/streaming.js";
 export { RangeDigester, DIGEST_VERSION, type CreateHash, type IncrementalHash } from "./core/digest.js";
+export { RunDigester, KEPT_DIGEST_VERSION } from "./core/run-digest.js";
 export { compareBytes } from "./core/bytes.js";
 export { sha256 } from "./sha256.js";
 

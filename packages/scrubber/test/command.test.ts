@@ -208,7 +208,7 @@ it("shows its progress", () => {
   expect([bytesText(0), bytesText(1_536), bytesText(5 * 1024 ** 3)]).toEqual(["0 B", "1.5 KiB", "5.0 GiB"]);
 });
 
-it("runs as a program of its own", { timeout: 60_000 }, async () =>
+it("runs as a program of its own", { timeout: 240_000 }, async () =>
   withDir(async (dir) => {
     const paths = await files(dir, { "a.jsonl": lines({ key: "k" }), "b.jsonl": lines({ key: "k" }, { key: "l" }) });
     const main = fileURLToPath(new URL("../src/evenkeel-scrub.ts", import.meta.url));

@@ -1,12 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  type Digest,
   type Entry,
   type KeyRange,
   MemoryStore,
   MerkleIndex,
   memoryReplica,
   RangeDigester,
+  type ReplicaSnapshot,
+  type ReplicaSource,
+  RunDigester,
   Scrubber,
   sha256,
 } from "../src/index.js";
@@ -15,6 +19,17 @@ import { bytes, text } from "./support/sources.js";
 const ALL: KeyRange = { from: bytes(""), to: undefined };
 const keyOf = (i: number) => bytes(`item/${String(i).padStart(8, "0")}`);
 const item = (i: number, generation = 0) => Buffer.alloc(900, `item ${i} of generation ${generation} `);
+
+/** The digests that reading it comes to, whatever it keeps. */
+async function read(snapshot: ReplicaSnapshot, ranges: readonly KeyRange[]): Promise<Digest[]> {
+  const digester = new RangeDigester(sha256);
+  const digests: Digest[] = [];
+  for (const range of ranges) {
+    for await (const { key, value } of snapshot.entries(range)) digester.add(key, value);
+    digests.push(digester.finish());
+  }
+  return digests;
+}
 
 /** Three replicas of items of 900 bytes, with the bytes that each of them hashes counted. */
 function large(count: number) {
@@ -91,7 +106,11 @@ describe("digests kept along with the writes", () => {
       { weight: 2, arbitrary: fc.record({ key }) },
       {
         weight: 2,
-        arbitrary: fc.record({ look: fc.tuple(key, fc.option(key, { nil: undefined })), later: fc.boolean() }),
+        arbitrary: fc.record({
+          look: fc.tuple(key, fc.option(key, { nil: undefined })),
+          later: fc.boolean(),
+          close: fc.boolean(),
+        }),
       },
     );
     await fc.assert(
@@ -105,7 +124,9 @@ describe("digests kept along with the writes", () => {
             const ranges: KeyRange[] = [ALL, { from: x, to: undefined }];
             if (y !== undefined && Buffer.compare(x, y) < 0) ranges.push({ from: x, to: y });
             const look = async (): Promise<void> => {
-              expect(await snapshot.kept?.digests(ranges)).toEqual(await snapshot.digests(ranges));
+              expect(await snapshot.kept?.digests(ranges)).toEqual(await snapshot.digestsAsKept?.(ranges));
+              expect(await snapshot.digests(ranges)).toEqual(await read(snapshot, ranges));
+              if (one.close) await snapshot.close();
             };
             if (one.later) looks.push(look);
             else await look();
@@ -114,9 +135,55 @@ describe("digests kept along with the writes", () => {
         }
         for (const look of looks) await look();
         const last = await replica.snapshot(1);
-        expect(await last.kept?.digests([ALL])).toEqual(await last.digests([ALL]));
+        expect(await last.kept?.digests([ALL])).toEqual(await last.digestsAsKept?.([ALL]));
       }),
       { numRuns: 200 },
+    );
+  });
+
+  it("stay right while writes go on in the middle of looks, however these are closed", async () => {
+    const key = fc.nat(30).map((i) => bytes(`k${i}`));
+    const write = fc.record({ key, size: fc.constantFrom(0, 300, 3000, 9000), mark: fc.nat(255) });
+    const step = fc.oneof(
+      { weight: 6, arbitrary: write },
+      { weight: 2, arbitrary: fc.record({ key }) },
+      { weight: 3, arbitrary: fc.record({ look: key, close: fc.boolean() }) },
+      { weight: 4, arbitrary: fc.record({ turns: fc.nat(40) }) },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const index = new MerkleIndex(sha256);
+        const store = new MemoryStore(index);
+        const looks: Promise<void>[] = [];
+        const lookAt = async (from: Uint8Array, close: boolean): Promise<void> => {
+          const view = store.view();
+          const entries = async function* (range: KeyRange): AsyncGenerator<Entry> {
+            for (const entry of view.range(range.from, range.to)) yield Promise.resolve(entry);
+          };
+          const digester = new RunDigester(sha256);
+          const expected = [ALL, { from, to: undefined }].map((range) => {
+            for (const entry of view.range(range.from, range.to)) digester.add(entry.key, entry.value);
+            return digester.finish();
+          });
+          const kept = index.view({ entries });
+          const digests = kept.digests([ALL, { from, to: undefined }]);
+          // What is under way is brought to its end first.
+          const closed = close ? kept.close() : undefined;
+          expect(await digests).toEqual(expected);
+          await closed;
+          if (close) view.close();
+          if (close) await expect(kept.digests([ALL])).rejects.toMatchObject({ code: "ERR_SCRUBBER_CLOSED" });
+        };
+        for (const one of steps) {
+          if ("turns" in one) for (let turn = 0; turn < one.turns; turn++) await Promise.resolve();
+          else if ("look" in one) looks.push(lookAt(one.look, one.close));
+          else if ("size" in one) store.put(one.key, Buffer.alloc(one.size, one.mark));
+          else store.delete(one.key);
+        }
+        await Promise.all([...looks, lookAt(bytes(""), true)]);
+        await lookAt(bytes("k"), true);
+      }),
+      { numRuns: 100 },
     );
   });
 
@@ -132,7 +199,7 @@ describe("digests kept along with the writes", () => {
     const [kept] = await before.digests([ALL]);
     (held.get(250) as Buffer).writeUInt8(7, 100);
     const view = index.view({ entries });
-    const digester = new RangeDigester(sha256);
+    const digester = new RunDigester(sha256);
     for (const { key, value } of entries(ALL)) digester.add(key, value);
     expect(await view.digests([ALL])).toEqual([kept]);
     expect(digester.finish()).not.toEqual(kept);
@@ -159,10 +226,94 @@ describe("digests kept along with the writes", () => {
     expect(read).toBeGreaterThan(900);
     expect(read).toBeLessThan(store.bytes / 10);
     const view = index.view(options());
-    const digester = new RangeDigester(sha256);
+    const digester = new RunDigester(sha256);
     for (const { key, value } of store.sorted()) digester.add(key, value);
     expect(await view.digests([ALL])).toEqual([digester.finish()]);
     expect(view.bytesRead).toBe(0);
+  });
+
+  it("lose one run to a write at its end, two where that ends none any more, and what cannot be read is asked for again", async () => {
+    const index = new MerkleIndex(sha256);
+    const store = new MemoryStore(index);
+    for (let i = 0; i < 150; i++) store.put(keyOf(i), item(i));
+    let fails = false;
+    const entries = ({ from, to }: KeyRange): Iterable<Entry> => {
+      if (fails) throw new Error("cannot be read");
+      return store.view().range(from, to);
+    };
+    await index.settle({ entries });
+    const runsOf = (): { end: string; bytes: number }[] => {
+      const runs: { end: string; bytes: number }[] = [];
+      const digester = new RunDigester(sha256);
+      digester.eachRun((end, sum) => runs.push({ end: Buffer.from(end).toString(), bytes: sum.bytes }));
+      for (const { key, value } of store.sorted()) digester.add(key, value);
+      digester.finishSum();
+      return runs;
+    };
+    const agree = async (): Promise<void> => {
+      const digester = new RunDigester(sha256);
+      for (const { key, value } of store.sorted()) digester.add(key, value);
+      expect(await index.view({ entries }).digests([ALL])).toEqual([digester.finish()]);
+    };
+    for (let run = 0; run + 2 < runsOf().length; run += 3) {
+      const { end, bytes: held } = runsOf()[run] as { end: string; bytes: number };
+      store.put(bytes(end), item(run, 1));
+      expect(await index.settle({ entries })).toBe(held);
+      await agree();
+      store.delete(bytes(end));
+      fails = true;
+      await expect(index.settle({ entries })).rejects.toThrow("cannot be read");
+      fails = false;
+      const joined = runsOf().find((one) => Buffer.compare(bytes(one.end), bytes(end)) > 0);
+      const read = await index.settle({ entries });
+      expect(read).toBeGreaterThanOrEqual(joined?.bytes ?? 0);
+      expect(read).toBeLessThanOrEqual((joined?.bytes ?? 0) + held);
+      await agree();
+      expect(await index.settle({ entries })).toBe(0);
+    }
+  });
+
+  it("are compared with what a source that keeps none comes to by reading, in the same form; where one knows no such form, all are read", async () => {
+    const { replicas, everywhere } = large(500);
+    const read = { kept: 0, other: 0 };
+    const watched = (source: ReplicaSource, over: (snapshot: ReplicaSnapshot) => Partial<ReplicaSnapshot>) => ({
+      name: source.name,
+      snapshot: async (at: number) => {
+        const snapshot = await source.snapshot(at);
+        return { ...snapshot, ...over(snapshot) };
+      },
+    });
+    const keeps = replicas.slice(0, 2).map((replica) =>
+      watched(replica, (snapshot) => ({
+        digests: (ranges) => {
+          read.kept++;
+          return snapshot.digests(ranges);
+        },
+      })),
+    );
+    const reads = (form: boolean) =>
+      watched(replicas[2] as ReplicaSource, (snapshot) => ({
+        kept: undefined,
+        digestsAsKept: form ? snapshot.digestsAsKept : undefined,
+        digests: (ranges) => {
+          read.other++;
+          return snapshot.digests(ranges);
+        },
+      }));
+    for (const form of [true, false]) {
+      const position = () => replicas[0]?.position ?? 0;
+      const scrubber = new Scrubber({ replicas: keeps, reference: reads(form), position });
+      const clean = await scrubber.pass({ kept: true });
+      expect(clean).toMatchObject({ complete: true, absent: [], divergences: [], keys: 500 });
+      everywhere(({ name, store }) => store.put(keyOf(300), item(300, name === "b" ? 2 : form ? 3 : 4)));
+      const report = await scrubber.pass({ kept: true });
+      expect(report.divergences.map(({ key, replica, kind }) => `${text(key)} ${replica} ${kind}`)).toEqual([
+        "item/00000300 b different",
+      ]);
+      everywhere(({ store }) => store.put(keyOf(300), item(300)));
+      expect(read.kept > 0).toBe(!form);
+      expect(read.other > 0).toBe(!form);
+    }
   });
 
   it("a long first look pauses", async () => {

@@ -43,7 +43,7 @@ async function scrubFromShell(one: number, two: number): Promise<{ status: numbe
 
 describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspaces", () => {
   it("agree while one replicates the other, and what was damaged in the copy is named", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const [one, two] = [await RedisServer.start(), await RedisServer.start()];
     const [primary, replica] = [one.client(), two.client()];
@@ -53,7 +53,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspace
       await primary.callBuffer("SET", "session:1", "not compared");
       await replica.callBuffer("REPLICAOF", "127.0.0.1", `${one.port}`);
       await expect
-        .poll(async () => String(await replica.callBuffer("GET", "session:1")), { timeout: 30_000 })
+        .poll(async () => String(await replica.callBuffer("GET", "session:1")), { timeout: 60_000 })
         .toBe("not compared");
       const sources = [
         redisKeyspace({ name: "primary", redis: primary, match: "user:*" }),
@@ -85,7 +85,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspace
 
 describeWith(missingCommand("redis-server", "redis-server"), "Redis values that are no strings", () => {
   it("agree whatever order they were written in, and what differs in one part of one of them is named", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const [one, two] = [await RedisServer.start(), await RedisServer.start()];
     const clients = [one.client(), two.client()];
@@ -120,7 +120,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "Redis values that 
 
 describeWith(missingPostgres, "two PostgreSQL tables", () => {
   it("agree whatever their collations, differ where a row does, and a key that is NULL is told", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const postgres = await PostgresServer.start();
     try {
@@ -159,7 +159,7 @@ describeWith(
   "a PostgreSQL table and two caches of it",
   () => {
     it("agree while the table is written to, and the cache that is wrong is convicted", {
-      timeout: 120_000,
+      timeout: 300_000,
     }, async () => {
       const [postgres, one, two] = await Promise.all([
         PostgresServer.start(),

@@ -1,5 +1,5 @@
 import { checkOrder, copyOf } from "./bytes.js";
-import { badArgument } from "./errors.js";
+import { checkAscends, cutOff } from "./packed.js";
 import type { Digest } from "./source.js";
 
 /** A hash under way, as `node:crypto` makes them; 32 bytes or more come out. */
@@ -12,60 +12,40 @@ export interface CreateHash {
   (): IncrementalHash;
   /**
    * The hash of bytes that are all there already, as a string of one character a byte. Optional; where it is cheaper than making an object (in
-   * Node it is by far), most runs are hashed so.
+   * Node it is by far), the runs of a Merkle tree are hashed so.
    */
   readonly once?: (bytes: Uint8Array) => string;
 }
 
-/** Changes with anything that changes a digest: runs, their bytes, how they are summed. */
-export const DIGEST_VERSION = 3;
+/** Changes with anything that changes a digest: which bytes are hashed, and how. */
+export const DIGEST_VERSION = 4;
 
-export const LANES = 8;
-const SCRATCH_BYTES = 64 * 1024;
-const ENTRY_HEADER_BYTES = 8;
-/**
- * Bytes of a run, on average: long enough that a hash costs little beside its bytes, short enough that a write spoils little. (A write spoils twice as
- * much on average, because long runs are hit more often. 8 KiB, as in version 2, are 3 % faster to read, and 1.7 times slower to bring up to date.)
- */
-const RUN_BYTES = 4 * 1024;
-/** As a signed integer: in a loop that begins with a number beyond 31 bits every step goes through floating point, twice as slow. */
-const FNV_OFFSET = 0x811c9dc5 | 0;
-const FNV_PRIME = 0x01000193;
-const ENDS_PER_BYTE = 2 ** 32 / RUN_BYTES;
-
-/** Eight words of 32 bits, as signed integers: a plain array takes a third of the memory of a typed one so short, and there is one for each run. */
-export type Lanes = number[];
-
-export const noLanes = (): Lanes => [0, 0, 0, 0, 0, 0, 0, 0];
-
-/** What `RangeDigester` knows of a stretch of entries. Sums of neighbouring stretches add up where they meet at the end of a run. */
-export interface RunSum {
-  readonly lanes: Lanes;
-  readonly keys: number;
-  readonly bytes: number;
-}
+export const ENTRY_HEADER_BYTES = 8;
+const HASH_BYTES = 32;
+/** What is gathered before it goes into the hash: a call costs as much as hashing half a kilobyte, and what was gathered should still be near when it is hashed. */
+const SCRATCH_BYTES = 32 * 1024;
+/** Blocks up to this are gathered. */
+const GATHERED_BYTES_MAX = 1024;
+/** Of a block that is hashed where it lies: as much as stays near until it has been walked as well. */
+const AHEAD_BYTES = 64 * 1024;
+/** Longer values go into the hash from where they lie: a call costs less than waiting for them to be copied. */
+const COPIED_BYTES_MAX = 256;
+/** Between two such values lie a header and a key: a view for each length that is usual, because making one costs as much as the call. */
+const VIEWS_MAX = 128;
 
 /**
- * Makes the digest of a range out of its entries, which must come in ascending order.
+ * Makes the digest of a range out of its entries, which must come in ascending order: one hash over all of them, each as key length and value length
+ * (4 bytes each, little-endian), key, value. No two different lists of entries have the same bytes.
  *
- * The problem: the same digest must come from a replica that streams its range and from one that keeps hashes of parts of it, whatever
- * its tree looks like inside. So entries are grouped into runs whose ends depend on the entries alone (an entry ends its run when the hash of
- * its key falls below its size's share of 4 KiB), each run is hashed, and the digest of a range is the sum of the hashes of its runs, as eight
- * lanes of 32 bits. Sums of neighbouring ranges add up when they meet at the end of a run, in any grouping: that is what lets a tree of
- * sums answer for any range by hashing two partial runs anew. A single hash over the whole range was the alternative; it lost because
- * nothing of it can be kept when one key changes. Runs of so many keys lost too: of small entries they are so short that hashing is slow.
- *
- * A run's bytes are, for each entry: key length and value length (4 bytes each, little-endian), key, value. No two different lists of
- * entries have the same bytes. The sum is proof against accidents, not against a replica that forges its answers.
+ * Digests that are kept along with writes are made otherwise (`RunDigester`): of them parts can be kept, which costs an end to be looked for in
+ * every key, and a call of the hash for each 4 KiB. Who reads everything anyway has nothing from that, and is a fifth to a quarter faster without.
  */
 export class RangeDigester {
   readonly #createHash: CreateHash;
-  #onRun: ((end: Uint8Array, sum: RunSum) => void) | undefined;
-  readonly #scratch = new Uint8Array(SCRATCH_BYTES);
-  #sum = noLanes();
+  #scratch: Uint8Array | undefined;
+  readonly #views: Uint8Array[] = [];
   #filled = 0;
-  #run: IncrementalHash | undefined;
-  #runOpen = false;
+  #hash: IncrementalHash | undefined;
   #last: Uint8Array | undefined;
   #keys = 0;
   #bytes = 0;
@@ -74,253 +54,151 @@ export class RangeDigester {
     this.#createHash = createHash;
   }
 
-  /** From the next entry on, until `finishSum`, each run that ends is handed over with the key that ended it instead of being summed up here. */
-  eachRun(onRun: (end: Uint8Array, sum: RunSum) => void): void {
-    this.#onRun = onRun;
-  }
-
   /** Copies what it needs. The key must stay as it is until the next call: it is compared with the one that follows. */
   add(key: Uint8Array, value: Uint8Array): void {
-    const size = key.length + value.length;
-    const end =
-      this.#filled + ENTRY_HEADER_BYTES + size <= SCRATCH_BYTES ? this.#gather(key, value) : this.#stream(key, value);
+    const keyLength = key.length;
+    const valueLength = value.length;
+    const head = ENTRY_HEADER_BYTES + keyLength;
+    const copied = valueLength <= COPIED_BYTES_MAX ? head + valueLength : head;
+    if (this.#filled + copied > SCRATCH_BYTES) this.#flush();
+    this.#scratch ??= new Uint8Array(SCRATCH_BYTES);
+    if (head > SCRATCH_BYTES) this.#addLongKey(key, valueLength);
+    else this.#gatherKey(this.#scratch, key, valueLength);
+    if (valueLength > COPIED_BYTES_MAX || this.#filled + valueLength > SCRATCH_BYTES) {
+      this.#flush();
+      this.#open().update(value);
+    } else {
+      this.#scratch.set(value, this.#filled);
+      this.#filled += valueLength;
+    }
     this.#last = key;
     this.#keys++;
-    this.#bytes += size;
-    this.#runOpen = true;
-    if (end >>> 0 < (size + ENTRY_HEADER_BYTES) * ENDS_PER_BYTE) {
-      this.#endRun();
-      this.#onRun?.(key, this.#take());
-    }
+    this.#bytes += keyLength + valueLength;
   }
 
-  /**
-   * The common case in one loop over the key: it is copied, hashed (FNV-1a with a last mix) and compared with the one before. Of entries of 900 bytes
-   * the loops apart from one another would take a tenth of the whole time.
-   */
-  #gather(key: Uint8Array, value: Uint8Array): number {
-    const scratch = this.#scratch;
-    const last = this.#last;
+  /** Copied and compared with the one before in one loop: keys are short, and calls that do either cost more than that. */
+  #gatherKey(scratch: Uint8Array, key: Uint8Array, valueLength: number): void {
     const { length } = key;
-    let at = this.#header(length, value.length);
-    let hash = FNV_OFFSET;
-    let ascends = last === undefined;
-    const shared = last === undefined ? 0 : Math.min(last.length, length);
+    let at = this.#filled;
+    scratch[at++] = length;
+    scratch[at++] = length >>> 8;
+    scratch[at++] = length >>> 16;
+    scratch[at++] = length >>> 24;
+    scratch[at++] = valueLength;
+    scratch[at++] = valueLength >>> 8;
+    scratch[at++] = valueLength >>> 16;
+    scratch[at++] = valueLength >>> 24;
+    const last = this.#last;
     let i = 0;
-    for (; i < shared; i++) {
-      const byte = key[i] as number;
-      const before = (last as Uint8Array)[i] as number;
-      if (byte !== before) {
-        if (byte < before) checkOrder(last, key);
-        ascends = true;
-        break;
+    if (last !== undefined) {
+      const shared = Math.min(last.length, length);
+      for (; i < shared; i++) {
+        const byte = key[i] as number;
+        if (byte !== last[i]) break;
+        scratch[at++] = byte;
       }
-      scratch[at++] = byte;
-      hash = Math.imul(hash ^ byte, FNV_PRIME);
+      if (i < shared ? (key[i] as number) < (last[i] as number) : length <= last.length) checkOrder(last, key);
     }
-    if (!ascends) checkOrder(last, key);
-    for (; i < length; i++) {
-      const byte = key[i] as number;
-      scratch[at++] = byte;
-      hash = Math.imul(hash ^ byte, FNV_PRIME);
-    }
-    scratch.set(value, at);
-    this.#filled = at + value.length;
-    return mix(hash);
+    for (; i < length; i++) scratch[at++] = key[i] as number;
+    this.#filled = at;
+  }
+
+  #addLongKey(key: Uint8Array, valueLength: number): void {
+    checkOrder(this.#last, key);
+    const header = new DataView(new ArrayBuffer(ENTRY_HEADER_BYTES));
+    header.setUint32(0, key.length, true);
+    header.setUint32(4, valueLength, true);
+    const hash = this.#open();
+    hash.update(new Uint8Array(header.buffer));
+    hash.update(key);
   }
 
   /**
-   * Entries one behind the other as a run's bytes have them, each of them whole: for whoever holds them so, in a page or in what was read from a file. A run
-   * that lies in one block is hashed where it lies, without a copy or an object for each entry: that is most of what `add` costs beside the hash.
+   * Entries one behind the other as they are hashed, each of them whole: for whoever holds them so, in a page or in what was read from a file. They are
+   * hashed where they lie, without a copy or an object for each.
    */
   addPacked(block: Uint8Array): void {
     const { length } = block;
+    if (length === 0) return;
     const words = new DataView(block.buffer, block.byteOffset, length);
-    /** Where what is not hashed yet begins; where the key before lies. */
-    let start = 0;
     let lastAt = -1;
     let lastLength = 0;
-    // Since the last run that ended: fields of this object, looked at for each entry, would cost as much as the walk itself.
     let keys = 0;
     let bytes = 0;
+    // Of small ones several are gathered.
+    let hashed = length <= GATHERED_BYTES_MAX ? this.#gather(block) : 0;
     for (let at = 0; at < length; ) {
+      // The hash goes ahead of the walk: it reads bytes in order, which memory is quick at, and the walk then finds near what it looks at here and there.
+      if (at >= hashed) hashed = this.#hashOn(block, hashed, at);
       const keyAt = at + ENTRY_HEADER_BYTES;
       if (keyAt > length) throw cutOff(length, at);
       const keyLength = words.getUint32(at, true);
       const size = keyLength + words.getUint32(at + 4, true);
       const end = keyAt + size;
       if (end > length) throw cutOff(length, at);
-      const keyEnd = keyAt + keyLength;
       if (lastAt >= 0) checkAscends(block, words, lastAt, lastLength, keyAt, keyLength);
-      else if (this.#last !== undefined) checkOrder(this.#last, block.subarray(keyAt, keyEnd));
-      let hash = FNV_OFFSET;
-      for (let i = keyAt; i < keyEnd; i++) hash = Math.imul(hash ^ (block[i] as number), FNV_PRIME);
+      else if (this.#last !== undefined) checkOrder(this.#last, block.subarray(keyAt, keyAt + keyLength));
       lastAt = keyAt;
       lastLength = keyLength;
       at = end;
       keys++;
       bytes += size;
-      if (mix(hash) >>> 0 >= (size + ENTRY_HEADER_BYTES) * ENDS_PER_BYTE) continue;
-      this.#keys += keys;
-      this.#bytes += bytes;
-      keys = 0;
-      bytes = 0;
-      if (this.#runOpen) {
-        this.#append(block.subarray(start, end));
-        this.#endRun();
-      } else this.#hashOf(block.subarray(start, end));
-      start = end;
-      if (this.#onRun !== undefined) this.#onRun(block.subarray(keyAt, keyEnd), this.#take());
     }
+    if (hashed < length) this.#hashOn(block, hashed, length - 1);
     this.#keys += keys;
     this.#bytes += bytes;
-    if (start < length) {
-      this.#append(block.subarray(start));
-      this.#runOpen = true;
-    }
-    if (lastAt >= 0) this.#last = copyOf(block.subarray(lastAt, lastAt + lastLength));
+    this.#last = copyOf(block.subarray(lastAt, lastAt + lastLength));
   }
 
-  /** For an entry that does not fit: what was gathered goes into the hash first. */
-  #stream(key: Uint8Array, value: Uint8Array): number {
-    checkOrder(this.#last, key);
-    if (this.#filled + ENTRY_HEADER_BYTES > SCRATCH_BYTES) this.#flush();
-    this.#filled = this.#header(key.length, value.length);
-    this.#append(key);
-    this.#append(value);
-    let hash = FNV_OFFSET;
-    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] as number), FNV_PRIME);
-    return mix(hash);
+  #gather(block: Uint8Array): number {
+    if (this.#filled + block.length > SCRATCH_BYTES) this.#flush();
+    this.#scratch ??= new Uint8Array(SCRATCH_BYTES);
+    this.#scratch.set(block, this.#filled);
+    this.#filled += block.length;
+    return block.length;
   }
 
-  /** The sum of what was added (with `eachRun`: since the last run that ended); the digester is then empty, for the next range. */
-  finishSum(): RunSum {
-    if (this.#runOpen) this.#endRun();
-    this.#last = undefined;
-    this.#onRun = undefined;
-    return this.#take();
+  /** Hashes a block on until what lies at `through` is in it; returns how far that is. */
+  #hashOn(block: Uint8Array, from: number, through: number): number {
+    this.#flush();
+    let hashed = from;
+    for (; hashed <= through; hashed += AHEAD_BYTES) this.#open().update(block.subarray(hashed, hashed + AHEAD_BYTES));
+    return hashed;
   }
 
   /** The digest of what was added; the digester is then empty, for the next range. */
   finish(): Digest {
-    return digestOf(this.finishSum());
-  }
-
-  #take(): RunSum {
-    const sum = { lanes: this.#sum, keys: this.#keys, bytes: this.#bytes };
-    this.#sum = noLanes();
+    const keys = this.#keys;
+    let hash = new Uint8Array(HASH_BYTES);
+    if (keys > 0) {
+      this.#flush();
+      hash = Uint8Array.from(this.#open().digest().subarray(0, HASH_BYTES));
+    }
+    const digest = { version: DIGEST_VERSION, hash, keys, bytes: this.#bytes };
+    this.#hash = undefined;
+    this.#last = undefined;
     this.#keys = 0;
     this.#bytes = 0;
-    return sum;
-  }
-
-  /** Returns where it ends. */
-  #header(keyLength: number, valueLength: number): number {
-    const scratch = this.#scratch;
-    let at = this.#filled;
-    scratch[at++] = keyLength;
-    scratch[at++] = keyLength >>> 8;
-    scratch[at++] = keyLength >>> 16;
-    scratch[at++] = keyLength >>> 24;
-    scratch[at++] = valueLength;
-    scratch[at++] = valueLength >>> 8;
-    scratch[at++] = valueLength >>> 16;
-    scratch[at++] = valueLength >>> 24;
-    return at;
-  }
-
-  #append(bytes: Uint8Array): void {
-    if (this.#filled + bytes.length > SCRATCH_BYTES) this.#flush();
-    if (bytes.length > SCRATCH_BYTES) {
-      this.#open().update(bytes);
-      return;
-    }
-    this.#scratch.set(bytes, this.#filled);
-    this.#filled += bytes.length;
+    return digest;
   }
 
   #open(): IncrementalHash {
-    this.#run ??= this.#createHash();
-    return this.#run;
+    this.#hash ??= this.#createHash();
+    return this.#hash;
   }
 
   #flush(): void {
-    if (this.#filled > 0) this.#open().update(this.#scratch.subarray(0, this.#filled));
+    const filled = this.#filled;
+    if (filled === 0) return;
     this.#filled = 0;
+    this.#open().update(this.#gathered(filled));
   }
 
-  #endRun(): void {
-    if (this.#run === undefined) {
-      this.#hashOf(this.#scratch.subarray(0, this.#filled));
-      this.#filled = 0;
-    } else {
-      this.#flush();
-      addBytes(this.#sum, this.#open().digest());
-      this.#run = undefined;
-    }
-    this.#runOpen = false;
+  #gathered(length: number): Uint8Array {
+    const known = this.#views[length];
+    if (known !== undefined) return known;
+    const view = (this.#scratch as Uint8Array).subarray(0, length);
+    if (length < VIEWS_MAX) this.#views[length] = view;
+    return view;
   }
-
-  /** A whole run that lies in one piece. */
-  #hashOf(run: Uint8Array): void {
-    const { once } = this.#createHash;
-    if (once !== undefined) {
-      addText(this.#sum, once(run));
-      return;
-    }
-    const hash = this.#createHash();
-    hash.update(run);
-    addBytes(this.#sum, hash.digest());
-  }
-}
-
-const cutOff = (length: number, at: number): Error =>
-  badArgument("block", "entries, each of them whole", `${length} bytes, cut off at ${at}`);
-
-/** That one key of a block is greater than another one in it: four bytes at a time for as long as they are the same. */
-function checkAscends(
-  block: Uint8Array,
-  words: DataView,
-  lastAt: number,
-  lastLength: number,
-  keyAt: number,
-  keyLength: number,
-): void {
-  const shared = Math.min(lastLength, keyLength);
-  let i = 0;
-  while (i + 4 <= shared && words.getInt32(keyAt + i) === words.getInt32(lastAt + i)) i += 4;
-  while (i < shared && block[keyAt + i] === block[lastAt + i]) i++;
-  if (i < shared ? (block[keyAt + i] as number) > (block[lastAt + i] as number) : keyLength > lastLength) return;
-  checkOrder(block.subarray(lastAt, lastAt + lastLength), block.subarray(keyAt, keyAt + keyLength));
-}
-
-export function digestOf({ lanes, keys, bytes }: RunSum): Digest {
-  const hash = new Uint8Array(LANES * 4);
-  const view = new DataView(hash.buffer);
-  for (let lane = 0; lane < LANES; lane++) view.setInt32(lane * 4, lanes[lane] as number, true);
-  return { version: DIGEST_VERSION, hash, keys, bytes };
-}
-
-function addBytes(sum: Lanes, hash: Uint8Array): void {
-  const view = new DataView(hash.buffer, hash.byteOffset, hash.byteLength);
-  for (let lane = 0; lane < LANES; lane++) sum[lane] = ((sum[lane] as number) + view.getInt32(lane * 4, true)) | 0;
-}
-
-function addText(sum: Lanes, hash: string): void {
-  for (let lane = 0; lane < LANES; lane++) {
-    const at = lane * 4;
-    const word =
-      hash.charCodeAt(at) |
-      (hash.charCodeAt(at + 1) << 8) |
-      (hash.charCodeAt(at + 2) << 16) |
-      (hash.charCodeAt(at + 3) << 24);
-    sum[lane] = ((sum[lane] as number) + word) | 0;
-  }
-}
-
-/** The low bits of FNV alone follow the last byte too closely. */
-function mix(hash: number): number {
-  let mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  mixed = Math.imul(mixed ^ (mixed >>> 12), 0x297a2d39);
-  return mixed ^ (mixed >>> 15);
 }

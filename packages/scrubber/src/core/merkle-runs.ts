@@ -1,22 +1,19 @@
 import { compareBytes, NO_BYTES } from "./bytes.js";
-import { LANES, type Lanes, noLanes, type RunSum } from "./digest.js";
-import type { Measure, SortedTree } from "./sorted-tree.js";
+import { LANES, type Lanes, noLanes, type RunSum } from "./run-digest.js";
+import type { SortedTree } from "./sorted-tree.js";
+import type { Measure } from "./sorted-view.js";
 
 /** A stretch of entries up to and with `key`, beginning behind the run before it. Without a sum it has to be read again. */
 export interface Run {
   readonly key: Uint8Array;
   readonly sum: RunSum | undefined;
   readonly epoch: number;
+  /** Of one without a sum: the entry at its end was written to, and may end a run no more. Never the last one. */
+  readonly loose?: boolean;
 }
 
 /** What comes behind the last run's end. */
-export type Tail = Omit<Run, "key">;
-
-/** A run without a sum, and where it begins. */
-export interface UnknownRun {
-  readonly run: Run;
-  readonly start: Uint8Array;
-}
+export type Tail = Omit<Run, "key" | "loose">;
 
 export interface Sum {
   readonly lanes: Lanes;
@@ -72,9 +69,14 @@ export function unknownIn(runs: SortedTree<Run, Sum>): number {
   return unknown;
 }
 
-/** The run becomes those that it was found to be; the last of them has its key mostly. */
+/** The run becomes those that it was found to be; the last of them has its key mostly, and is the only one. */
 export function replace(runs: SortedTree<Run, Sum>, run: Run, found: readonly Run[]): void {
   const last = found.at(-1);
-  if (last === undefined || compareBytes(last.key, run.key) !== 0) runs.delete(run.key);
-  for (const one of found) runs.set(one);
+  if (last === undefined || compareBytes(last.key, run.key) !== 0) {
+    runs.delete(run.key);
+    for (const one of found) runs.set(one);
+    return;
+  }
+  runs.replace(last);
+  for (let i = 0; i < found.length - 1; i++) runs.set(found[i] as Run);
 }

@@ -1,6 +1,7 @@
 import { compareBytes, NO_BYTES, successor } from "./bytes.js";
-import { digestOf, type RunSum } from "./digest.js";
-import { addTo, measure, type Run, replace, type Sum, type Tail, type UnknownRun } from "./merkle-runs.js";
+import { ScrubberError } from "./errors.js";
+import { addTo, measure, type Run, replace, type Sum, type Tail } from "./merkle-runs.js";
+import { digestOf, type RunSum } from "./run-digest.js";
 import type { RunReader } from "./run-reader.js";
 import type { SortedTree } from "./sorted-tree.js";
 import type { Digest, Entry, KeptDigests, KeyRange, SplitOptions } from "./source.js";
@@ -13,18 +14,6 @@ export interface MerkleViewOptions {
   readonly pause?: (bytes: number) => Promise<void> | void;
 }
 
-export interface Learned {
-  readonly runs: SortedTree<Run, Sum>;
-  readonly tail: Tail;
-}
-
-export interface LearnedRun {
-  readonly run: Run | Tail;
-  readonly found: readonly Run[];
-  /** What is left of the tail behind them. */
-  readonly behind: Tail | undefined;
-}
-
 interface ViewParts {
   readonly runs: SortedTree<Run, Sum>;
   tail: Tail;
@@ -33,19 +22,36 @@ interface ViewParts {
   readonly epoch: number;
   readonly reader: RunReader;
   readonly entries: MerkleViewOptions["entries"];
-  readonly adopt: (now: Learned, learned: readonly LearnedRun[]) => void;
+  /** Gives the index what a run was found to be; `behind`: what is left of the tail behind them. */
+  readonly adopt: (run: Run | Tail, found: readonly Run[], behind: Tail | undefined) => void;
+  /** After each question. */
+  readonly onAnswer: () => void;
+  readonly onClose: () => void;
 }
 
 /** What a MerkleIndex knew at one moment; reads what it did not know, and tells the index. */
 export class MerkleView implements KeptDigests {
   readonly #parts: ViewParts;
   #turn: Promise<unknown> = Promise.resolve();
-  readonly #learned: LearnedRun[] = [];
   /** `touched` in order. */
   #due: readonly Run[] | undefined;
+  #closed = false;
 
   constructor(parts: ViewParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Ends what it was for, after what is under way: the next `touch` copies nothing for its sake. Who forgets it pays with a copy of each node that is changed, once. What is asked of it afterwards is
+   * refused with ERR_SCRUBBER_CLOSED. Entries that it reads from must stay open until this has resolved.
+   */
+  async close(): Promise<void> {
+    const closed = this.#turn.then(() => {
+      if (!this.#closed) this.#parts.onClose();
+      this.#closed = true;
+    });
+    this.#turn = closed;
+    return closed;
   }
 
   /** Bytes of keys and values that had to be read so far. */
@@ -53,7 +59,7 @@ export class MerkleView implements KeptDigests {
     return this.#parts.reader.bytesRead;
   }
 
-  /** The same digests as `RangeDigester` makes of the entries, for the price of the runs that changed and of two runs for each range. */
+  /** The same digests as `RunDigester` makes of the entries, for the price of the runs that changed and of two runs for each range. */
   async digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]> {
     return this.#alone(async () => {
       const digests: Digest[] = [];
@@ -65,15 +71,13 @@ export class MerkleView implements KeptDigests {
     });
   }
 
-  /**
-   * The digests of what lies there, read from end to end; what is not known yet is learned on the way.
-   */
+  /** The digests of what lies there, read from end to end, as `RangeDigester` makes them; what is not known yet is learned besides. */
   async read(ranges: readonly KeyRange[]): Promise<readonly Digest[]> {
     return this.#alone(async () => {
       const digests: Digest[] = [];
       for (const range of ranges) {
-        digests.push(digestOf(await this.#readAndLearn(range)));
-        // At most the runs that the range cuts through.
+        digests.push(await this.#readAndLearn(range));
+        // What was written to since, and the runs that the range cuts through: few beside what was read.
         const { from, to } = range;
         const last = to === undefined ? undefined : this.#parts.runs.peek().ceiling(to);
         await this.#learn({ from, to: last === undefined ? to : successor(last.key) });
@@ -182,13 +186,32 @@ export class MerkleView implements KeptDigests {
 
   /** Reads the runs of the range whose sums are not known. */
   async #learn({ from, to }: KeyRange): Promise<void> {
-    const { epoch } = this.#parts;
-    for (const { run, start } of this.#unknown(from, to)) {
-      const reading = this.#parts.reader.readRuns({ from: start, to: successor(run.key) });
-      const { found, rest } = reading instanceof Promise ? await reading : reading;
+    const { runs, reader, epoch } = this.#parts;
+    const due = this.#dueRuns();
+    for (let at = firstFrom(due, from); at < due.length; at++) {
+      const run = due[at] as Run;
+      if (to !== undefined && compareBytes(run.key, to) >= 0) break;
+      const located = runs.locate(run.key);
+      if (located?.item !== run) continue;
+      const from = beginOf(located.before);
+      let last: Run = run;
+      let reading = reader.readAgain({ from, to: successor(run.key) }, run);
+      const waited = reading instanceof Promise;
+      let { found, rest } = reading instanceof Promise ? await reading : reading;
+      // Where the last of them ends none any more, they go on to the end of the next: rare, so it is read once more with that.
+      while (last.loose === true && (rest.keys > 0 || found.length === 0)) {
+        const next = runs.peek().ceiling(successor(last.key));
+        if (next === undefined) break;
+        last = next;
+        reading = reader.readAgain({ from, to: successor(last.key) }, last);
+        ({ found, rest } = reading instanceof Promise ? await reading : reading);
+      }
+      // Another view of the same tree may have come first.
+      if ((waited || reading instanceof Promise) && runs.peek().get(run.key) !== run) continue;
       // The end of a run that was not written to still ends one, unless what lies there has rotted; then its sum says so.
-      if (rest.keys > 0 || found.length === 0) found.push({ key: run.key, sum: rest, epoch });
-      this.#adopt(run, found);
+      if (rest.keys > 0 || found.length === 0) found.push({ key: last.key, sum: rest, epoch });
+      if (last === run) this.#adopt(run, found);
+      else this.#join(run, last, found);
     }
     const behind = this.#behindRuns();
     if (this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, behind) <= 0)) return;
@@ -196,15 +219,13 @@ export class MerkleView implements KeptDigests {
     this.#adoptTail(found, ended ? rest : undefined);
   }
 
-  async #readAndLearn({ from, to }: KeyRange): Promise<RunSum> {
+  /** A look at what nobody has looked at yet, where it is not a part of what is kept alone, makes both in one reading. */
+  async #readAndLearn({ from, to }: KeyRange): Promise<Digest> {
     const { runs } = this.#parts;
     const tailKnown =
       this.#parts.tail.sum !== undefined || (to !== undefined && compareBytes(to, this.#behindRuns()) <= 0);
-    if (tailKnown && this.#isKnown(from, to)) return this.#parts.reader.read({ from, to });
-    const { found, rest } = await this.#parts.reader.readRuns({ from, to });
-    const total = measure.empty();
-    addTo(total, rest);
-    for (const run of found) measure.addItem(total, run);
+    if (tailKnown) return this.#parts.reader.digest({ from, to });
+    const { found, rest, digest } = await this.#parts.reader.digestAndRuns({ from, to });
     // The first run may have begun before the range; every other one is whole.
     const first = runs.peek().ceiling(from);
     const aligned = beginsBehind(
@@ -213,9 +234,17 @@ export class MerkleView implements KeptDigests {
     );
     const whole = aligned ? found : found.slice(1);
     const starts = aligned ? from : found[0] === undefined ? undefined : successor(found[0].key);
-    if (starts === undefined) return total;
-    for (const { run, start: begin } of [...this.#unknown(from, to)]) {
-      if (compareBytes(begin, starts) < 0) continue;
+    if (starts === undefined) return digest;
+    const due = this.#dueRuns();
+    for (let at = firstFrom(due, from); at < due.length; at++) {
+      const run = due[at] as Run;
+      if (to !== undefined && compareBytes(run.key, to) >= 0) break;
+      const located = runs.locate(run.key);
+      if (located?.item !== run) continue;
+      const { before } = located;
+      const begin = beginOf(before);
+      // Behind an end that may be none any more, what was found may begin before this run.
+      if (compareBytes(begin, starts) < 0 || (before !== undefined && runs.peek().get(before)?.loose)) continue;
       const inside = whole.filter(({ key }) => compareBytes(key, begin) >= 0 && compareBytes(key, run.key) <= 0);
       const last = inside.at(-1);
       if (last !== undefined && compareBytes(last.key, run.key) === 0) this.#adopt(run, inside);
@@ -225,28 +254,15 @@ export class MerkleView implements KeptDigests {
       const inTail = whole.filter(({ key }) => compareBytes(key, behind) >= 0);
       if (inTail.length > 0 || to === undefined) this.#adoptTail(inTail, to === undefined ? rest : undefined);
     }
-    return total;
-  }
-
-  #isKnown(from: Uint8Array, to: Uint8Array | undefined): boolean {
-    return this.#unknown(from, to).next().done === true;
+    return digest;
   }
 
   /**
-   * The runs of the range whose sums are not known, in order; each may be replaced while its turn is. They are looked up by their keys, because to find them in the tree is to look at
-   * everything that lies beside the way to them.
+   * The runs whose sums were not known, in order. Each is looked up by its key then, because to find them in the tree is to look at everything that lies beside the way to them.
    */
-  *#unknown(from: Uint8Array, to: Uint8Array | undefined): Generator<UnknownRun, void, undefined> {
-    const { runs } = this.#parts;
+  #dueRuns(): readonly Run[] {
     this.#due ??= this.#parts.touched.toSorted((a, b) => compareBytes(a.key, b.key));
-    for (let at = firstFrom(this.#due, from); at < this.#due.length; at++) {
-      const run = this.#due[at] as Run;
-      if (to !== undefined && compareBytes(run.key, to) >= 0) return;
-      const found = runs.peek().locate(run.key);
-      if (found?.item !== run) continue;
-      const { before } = found;
-      yield { run, start: before === undefined ? NO_BYTES : successor(before) };
-    }
+    return this.#due;
   }
 
   #behindRuns(): Uint8Array {
@@ -256,7 +272,20 @@ export class MerkleView implements KeptDigests {
 
   #adopt(run: Run, found: readonly Run[]): void {
     replace(this.#parts.runs, run, found);
-    this.#learned.push({ run, found, behind: undefined });
+    this.#parts.adopt(run, found, undefined);
+  }
+
+  /**
+   * Several runs have become these. An index that has gone on in the meantime is not told: it knows itself that the first of them is to be read again, and how far that reaches may be
+   * another matter there.
+   */
+  #join(first: Run, last: Run, found: readonly Run[]): void {
+    const { runs } = this.#parts;
+    for (let run: Run | undefined = first; run !== undefined && compareBytes(run.key, last.key) < 0; ) {
+      runs.delete(run.key);
+      run = runs.peek().ceiling(run.key);
+    }
+    replace(runs, last, found);
   }
 
   #adoptTail(found: readonly Run[], sum: RunSum | undefined): void {
@@ -264,28 +293,26 @@ export class MerkleView implements KeptDigests {
     for (const one of found) runs.set(one);
     const behind = { sum, epoch };
     this.#parts.tail = behind;
-    this.#learned.push({ run: tail, found, behind });
-  }
-
-  /** Gives the index what was learned since the last time. */
-  #tell(): void {
-    const learned = this.#learned.splice(0);
-    if (learned.length > 0) this.#parts.adopt(this.#parts, learned);
+    this.#parts.adopt(tail, found, behind);
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
-    const told = async (): Promise<T> => {
+    const answer = async (): Promise<T> => {
+      if (this.#closed) throw new ScrubberError("ERR_SCRUBBER_CLOSED", "this view of a MerkleIndex was closed");
       try {
         return await work();
       } finally {
-        this.#tell();
+        this.#parts.onAnswer();
       }
     };
-    const turn = this.#turn.then(told, told);
+    const turn = this.#turn.then(answer, answer);
     this.#turn = turn.catch(() => {});
     return turn;
   }
 }
+
+/** Where a run begins that follows on this one. */
+const beginOf = (before: Uint8Array | undefined): Uint8Array => (before === undefined ? NO_BYTES : successor(before));
 
 /** Index of the first of ascending runs that ends at `key` or behind it. */
 function firstFrom(runs: readonly Run[], key: Uint8Array): number {

@@ -1,7 +1,8 @@
 import { compareBytes, NO_BYTES } from "./bytes.js";
-import type { CreateHash, RangeDigester } from "./digest.js";
+import type { CreateHash } from "./digest.js";
 import { measure, type Run, replace, type Sum, type Tail, unknownIn } from "./merkle-runs.js";
-import { type Learned, type LearnedRun, MerkleView, type MerkleViewOptions } from "./merkle-view.js";
+import { MerkleView, type MerkleViewOptions } from "./merkle-view.js";
+import type { RunDigester } from "./run-digest.js";
 import { RunReader } from "./run-reader.js";
 import { SortedTree } from "./sorted-tree.js";
 
@@ -18,12 +19,12 @@ const TOUCHED_MIN = 1024;
 export class MerkleIndex {
   readonly #createHash: CreateHash;
   /** Those that nobody uses at the moment: each has a buffer of 64 KiB. */
-  readonly #digesters: RangeDigester[] = [];
+  readonly #digesters: RunDigester[] = [];
   #runs = new SortedTree<Run, Sum>(measure);
+  /** By so many open views, for as long as nothing is touched: what they learn is then learned here, and nothing has to be copied for it. */
+  #sharedBy = 0;
   #tail: Tail = { sum: undefined, epoch: 0 };
   #epoch = 0;
-  /** Changes whenever the index does. */
-  #touches = 0;
   /** Every run without a sum, and some that are there no more. */
   #touched: Run[] = [];
   #touchedMax = TOUCHED_MIN;
@@ -34,40 +35,44 @@ export class MerkleIndex {
 
   /** The entry under this key was put, changed or deleted. To be called in one turn with the write, before the next `view()`. */
   touch(key: Uint8Array): void {
-    this.#touches++;
-    let run = this.#runs.peek().ceiling(key);
-    if (run !== undefined && compareBytes(run.key, key) === 0) {
-      // It may end a run no more: what follows belongs to the same run then.
-      this.#runs.delete(run.key);
-      run = this.#runs.peek().ceiling(key);
+    if (this.#sharedBy > 0) this.#runs = this.#runs.fork();
+    this.#sharedBy = 0;
+    const run = this.#runs.peek().ceiling(key);
+    if (run === undefined) {
+      this.#tail = { sum: undefined, epoch: this.#epoch };
+      return;
     }
-    const unknown = { sum: undefined, epoch: this.#epoch };
-    if (run === undefined) this.#tail = unknown;
-    else if (run.sum !== undefined || run.epoch !== this.#epoch) {
-      const touched = { key: run.key, ...unknown };
-      this.#runs.set(touched);
-      this.#touched.push(touched);
+    // Mostly it still ends its run afterwards. Where it does not, what follows belongs to the same run: who reads it will see.
+    const isEnd = compareBytes(run.key, key) === 0;
+    if (isEnd && this.#runs.peek().last() === run) {
+      this.#dropLast();
+      return;
     }
+    const loose = isEnd || run.loose === true;
+    if (run.sum === undefined && run.epoch === this.#epoch && loose === run.loose) return;
+    const touched = { key: run.key, sum: undefined, epoch: this.#epoch, loose };
+    this.#runs.set(touched);
+    this.#touched.push(touched);
+  }
+
+  /** What the last run held is the tail's: there is no other one that it could be read with. */
+  #dropLast(): void {
+    let last = this.#runs.peek().last();
+    do {
+      if (last !== undefined) this.#runs.delete(last.key);
+      last = this.#runs.peek().last();
+    } while (last?.loose === true);
+    this.#tail = { sum: undefined, epoch: this.#epoch };
   }
 
   /** The index as it is now, over the entries as they are now. */
   view({ entries, pause }: MerkleViewOptions): MerkleView {
     this.#epoch++;
     this.#sweep();
-    let touches = this.#touches;
-    const adopt = ({ runs, tail }: Learned, learned: readonly LearnedRun[]): void => {
-      if (touches === this.#touches) {
-        // Nothing was written in the meantime, and no other view was ahead: the view's tree is the index's, sums and all.
-        this.#runs = runs.fork();
-        this.#tail = tail;
-        if (unknownIn(runs) === 0) this.#touched = [];
-        touches = ++this.#touches;
-        return;
-      }
-      for (const { run, found, behind } of learned) this.#adopt(run, found, behind);
-    };
+    this.#sharedBy++;
+    const runs = this.#runs;
     return new MerkleView({
-      runs: this.#runs.fork(),
+      runs,
       tail: this.#tail,
       touched: [...this.#touched],
       epoch: this.#epoch,
@@ -79,7 +84,13 @@ export class MerkleIndex {
         epoch: this.#epoch,
       }),
       entries,
-      adopt,
+      adopt: (run, found, behind) => this.#adopt(runs, run, found, behind),
+      onAnswer: () => {
+        if (runs === this.#runs && unknownIn(runs) === 0) this.#touched = [];
+      },
+      onClose: () => {
+        if (runs === this.#runs) this.#sharedBy--;
+      },
     });
   }
 
@@ -89,7 +100,11 @@ export class MerkleIndex {
    */
   async settle(options: MerkleViewOptions): Promise<number> {
     const view = this.view(options);
-    await view.digests([{ from: NO_BYTES, to: undefined }]);
+    try {
+      await view.digests([{ from: NO_BYTES, to: undefined }]);
+    } finally {
+      await view.close();
+    }
     return view.bytesRead;
   }
 
@@ -101,15 +116,16 @@ export class MerkleIndex {
     this.#touchedMax = Math.max(TOUCHED_MIN, 2 * this.#touched.length);
   }
 
-  /** What a view learned of one run, if that is still as the view saw it. */
-  #adopt(run: Run | Tail, found: readonly Run[], behind: Tail | undefined): void {
+  /** What a view has put into its tree for one run, if that is still as the view saw it. */
+  #adopt(learning: SortedTree<Run, Sum>, run: Run | Tail, found: readonly Run[], behind: Tail | undefined): void {
+    // Nothing was written in the meantime: the view's tree is the index's still.
+    const known = learning === this.#runs;
     if ("key" in run) {
-      if (this.#runs.peek().get(run.key) !== run) return;
-      replace(this.#runs, run, found);
+      if (!known && this.#runs.peek().get(run.key) === run) replace(this.#runs, run, found);
       return;
     }
     if (this.#tail !== run || behind === undefined) return;
-    for (const one of found) this.#runs.set(one);
+    if (!known) for (const one of found) this.#runs.set(one);
     this.#tail = behind;
   }
 }

@@ -2,6 +2,7 @@ import { checkOrder, copyOf } from "./bytes.js";
 import { DIGEST_VERSION } from "./digest.js";
 import { isBehind } from "./errors.js";
 import type { Absent } from "./finding.js";
+import { KEPT_DIGEST_VERSION } from "./run-digest.js";
 import type {
   Digest,
   Entry,
@@ -34,11 +35,11 @@ export class Panel {
   #members: Member[] = [];
   readonly #kinds = new Map<string, SourceKind>();
 
-  /** With `kept`, a source that keeps digests along with its writes is asked for those. */
-  private constructor(readonly kept: boolean) {}
+  /** Sources that keep digests along with their writes are asked for those, and all others for such as they would be. */
+  #kept = false;
 
   static async open(sources: readonly ReplicaSource[], at: Position, kept = false): Promise<Panel> {
-    const panel = new Panel(kept);
+    const panel = new Panel();
     const opened = await Promise.allSettled(sources.map(async (source) => source.snapshot(at)));
     for (const [index, result] of opened.entries()) {
       const { name, kind = "tree" } = sources[index] as ReplicaSource;
@@ -51,7 +52,14 @@ export class Panel {
           cause: result.reason,
         });
     }
+    panel.#kept =
+      kept && panel.#members.every(({ snapshot }) => (snapshot.kept ?? snapshot.digestsAsKept) !== undefined);
     return panel;
+  }
+
+  /** Whether digests are compared that are kept: not, whatever was asked for, where a source can say nothing in that form. */
+  get kept(): boolean {
+    return this.#kept;
   }
 
   /** Whether all of them keep digests along with their writes. */
@@ -88,7 +96,7 @@ export class Panel {
       (preferred.indexOf(member.name) + preferred.length + 1) % (preferred.length + 1);
     for (const member of [...this.#members].sort((a, b) => rank(a) - rank(b))) {
       try {
-        const splits = await this.#digestsOf(member).splits(range, options);
+        const splits = await this.#cutterOf(member).splits(range, options);
         if (splits.length > 0) return splits;
       } catch (error) {
         this.#leaveIfBehind(member, error);
@@ -138,18 +146,24 @@ export class Panel {
     this.#members = [];
   }
 
-  #digestsOf({ snapshot }: Member): Pick<ReplicaSnapshot, "digests" | "splits"> {
-    return this.kept ? (snapshot.kept ?? snapshot) : snapshot;
+  #cutterOf({ snapshot }: Member): Pick<ReplicaSnapshot, "splits"> {
+    return this.#kept ? (snapshot.kept ?? snapshot) : snapshot;
+  }
+
+  async #digestsOf({ snapshot }: Member, ranges: readonly KeyRange[]): Promise<readonly Digest[]> {
+    if (!this.#kept) return snapshot.digests(ranges);
+    return snapshot.kept?.digests(ranges) ?? snapshot.digestsAsKept?.(ranges) ?? [];
   }
 
   async #ask(member: Member, ranges: readonly KeyRange[]): Promise<Answer[] | undefined> {
     this.exchanges++;
     try {
-      const digests = await this.#digestsOf(member).digests(ranges);
+      const digests = await this.#digestsOf(member, ranges);
       if (digests.length !== ranges.length) throw new Error(`${digests.length} digests for ${ranges.length} ranges`);
-      const foreign = digests.find((digest) => digest.version !== DIGEST_VERSION);
+      const wanted = this.#kept ? KEPT_DIGEST_VERSION : DIGEST_VERSION;
+      const foreign = digests.find((digest) => digest.version !== wanted);
       if (foreign !== undefined) {
-        this.#leave(member, "incompatible", new Error(`digests of version ${foreign.version}, not ${DIGEST_VERSION}`));
+        this.#leave(member, "incompatible", new Error(`digests of version ${foreign.version}, not ${wanted}`));
         return undefined;
       }
       return digests.map((digest) => ({ name: member.name, digest }));

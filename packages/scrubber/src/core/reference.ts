@@ -155,11 +155,15 @@ export class Reference implements ReplicaSource {
     if (at !== this.#position) throw behind(this.name, at, `it is at ${this.#position}`);
     const view = this.#store.view();
     const entries = ({ from, to }: KeyRange): Iterable<Entry> => view.range(from, to);
+    const kept = this.#index.view({ entries });
     return streamingSnapshot({
       entries,
       createHash: this.#createHash,
-      kept: this.#index.view({ entries }),
-      close: () => view.close?.(),
+      kept,
+      close: async () => {
+        await kept.close();
+        view.close?.();
+      },
     });
   }
 

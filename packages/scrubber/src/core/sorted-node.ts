@@ -14,13 +14,15 @@ interface Branch<T> {
   readonly items: undefined;
 }
 
-/** A node of the tree. `last` is its greatest key. Nodes of earlier epochs are shared with snapshots and never change. */
+/** A node of the tree. `last` is its greatest key. Which nodes a view may still see is told by their epochs; those never change. */
 export type Node<T> = (Leaf<T> | Branch<T>) & {
-  readonly epoch: object;
+  readonly epoch: number;
   last: Uint8Array;
   memo: unknown;
   /** Absent: to be made when the node has been searched again without a change of its keys. */
   tags: Tags | undefined;
+  /** They are an earlier node's too, as long as its keys are the same: half of what a copy of a node would take. */
+  tagsShared: boolean;
   asked: boolean;
 };
 
@@ -34,19 +36,19 @@ interface Tags {
 }
 
 /** All of one shape: a look-up goes through a dozen of them, and must not have to ask what each looks like. */
-export const leafOf = <T>(epoch: object, items: T[], last: Uint8Array, memo?: unknown): Node<T> =>
+export const leafOf = <T>(epoch: number, items: T[], last: Uint8Array, memo?: unknown): Node<T> =>
   nodeOf(epoch, items, undefined, last, memo);
-export const branchOf = <T>(epoch: object, children: Node<T>[], last: Uint8Array, memo?: unknown): Node<T> =>
+export const branchOf = <T>(epoch: number, children: Node<T>[], last: Uint8Array, memo?: unknown): Node<T> =>
   nodeOf(epoch, undefined, children, last, memo);
 
 function nodeOf<T>(
-  epoch: object,
+  epoch: number,
   items: T[] | undefined,
   children: Node<T>[] | undefined,
   last: Uint8Array,
   memo: unknown,
 ): Node<T> {
-  return { epoch, items, children, last, memo, tags: undefined, asked: false } as Node<T>;
+  return { epoch, items, children, last, memo, tags: undefined, tagsShared: false, asked: false } as Node<T>;
 }
 
 export function sizeOf<T>(node: Node<T>): number {
@@ -71,12 +73,8 @@ export function search<T extends Keyed>(node: Node<T>, key: Uint8Array): number 
       if (difference !== 0) return difference < 0 ? 0 : high;
     }
     const tag = tagOf(key, skip);
-    // To those of the same number, if there are any; they are told apart by the keys themselves.
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((numbers[middle] as number) < tag) low = middle + 1;
-      else high = middle;
-    }
+    // To those of the same number, if there are any; they are told apart by the keys themselves. One after the other: that is how memory brings them, and to jump among so few is to wait for each.
+    while (low < high && (numbers[low] as number) < tag) low++;
     for (high = low; high < numbers.length && numbers[high] === tag; ) high++;
   }
   while (low < high) {
@@ -99,6 +97,7 @@ function tagsOf<T extends Keyed>(node: Node<T>): Tags | undefined {
     return undefined;
   }
   node.tags = makeTags(node);
+  node.tagsShared = false;
   return node.tags;
 }
 
@@ -125,12 +124,25 @@ export function keyAdded<T extends Keyed>(node: Node<T>, at: number): void {
   const other = keyAt(node, at === 0 ? 1 : 0);
   // One that lies outside may not share what all the others do.
   if (key.length < tags.skip || sharedBytes(key, other, tags.skip) < tags.skip) rekeyed(node);
-  else tags.numbers.splice(at, 0, tagOf(key, tags.skip));
+  else ownNumbers(node)?.splice(at, 0, tagOf(key, tags.skip));
+}
+
+/** The key at this index is there no more. */
+export function keyRemoved<T>(node: Node<T>, at: number): void {
+  ownNumbers(node)?.splice(at, 1);
+}
+
+function ownNumbers<T>(node: Node<T>): number[] | undefined {
+  if (node.tags === undefined || !node.tagsShared) return node.tags?.numbers;
+  node.tags = { skip: node.tags.skip, numbers: node.tags.numbers.slice() };
+  node.tagsShared = false;
+  return node.tags.numbers;
 }
 
 /** Its keys are other ones. */
 export function rekeyed<T>(node: Node<T>): void {
   node.tags = undefined;
+  node.tagsShared = false;
   node.asked = false;
 }
 

@@ -4,6 +4,7 @@ import {
   type Keyed,
   keyAdded,
   keyAt,
+  keyRemoved,
   leafOf,
   makeTags,
   type Node,
@@ -11,20 +12,16 @@ import {
   search,
   sizeOf,
 } from "./sorted-node.js";
+import { type Located, type Measure, SortedView } from "./sorted-view.js";
 
 const FANOUT_MAX = 32;
-
-/** How the items under a node are summed up. */
-export interface Measure<T, S> {
-  readonly empty: () => S;
-  readonly addItem: (sum: S, item: T) => void;
-  readonly addSum: (sum: S, other: S) => void;
-  readonly takeItem: (sum: S, item: T) => void;
-}
+/** Open snapshots that are kept in mind. */
+const SEEN_MAX = 64;
 
 /**
  * Items in order of their keys, as a B-tree whose snapshots cost nothing: a change copies the nodes on its path that a snapshot may
- * still see, and changes the others in place.
+ * still see, and changes the others in place. Snapshots that are closed see nothing: where passes come one after the other and close what they looked at, a write
+ * copies nothing, and leaves nothing behind that garbage collection would have to carry about.
  *
  * With a measure, the sums that nodes remember go along with each change: one item is taken away and another added on the path, and nobody
  * looks at what lies beside it. (To sum such a node up anew costs a look at everything below it, all of it far apart in memory: several times what hashing
@@ -33,23 +30,48 @@ export interface Measure<T, S> {
 export class SortedTree<T extends Keyed, S = unknown> {
   readonly #measure: Measure<T, S> | undefined;
   #root: Node<T> | undefined;
-  #epoch: object = {};
+  /** Nodes are made in this one. */
+  #epoch = 1;
+  /** Nodes of this epoch and of later ones may be changed in place: no view that is open, and no other tree, knows of them. */
+  #ownedFrom = 0;
+  /** As far as other trees go: they share what is older. */
+  #sharedBelow = 0;
+  /** The last epochs that open views see, ascending. */
+  readonly #seen: number[] = [];
+  /** Of the item that was located last: the nodes on the way down, and the index taken in each; good as long as nothing changes. */
+  readonly #way: Node<T>[] = [];
+  readonly #taken: number[] = [];
+  #changed = true;
 
   constructor(measure?: Measure<T, S>) {
     this.#measure = measure;
   }
 
-  /** The items as they are now; later changes do not show in it. */
+  /** The items as they are now; later changes do not show in it. To be closed when it is not needed any more. */
   snapshot(): SortedView<T> {
-    this.#epoch = {};
-    return new SortedView(this.#root);
+    const seen = this.#epoch++;
+    this.#seen.push(seen);
+    // One that was held so long counts as one that nobody will close.
+    if (this.#seen.length > SEEN_MAX)
+      this.#sharedBelow = Math.max(this.#sharedBelow, (this.#seen.shift() as number) + 1);
+    this.#ownedFrom = this.#epoch;
+    return new SortedView(this.#root, () => {
+      const at = this.#seen.indexOf(seen);
+      if (at >= 0) this.#seen.splice(at, 1);
+      this.#ownedFrom = Math.max(this.#sharedBelow, (this.#seen.at(-1) ?? -1) + 1);
+    });
   }
 
   /** A tree of its own that starts out with the same items. */
   fork(): SortedTree<T, S> {
-    this.#epoch = {};
     const tree = new SortedTree<T, S>(this.#measure);
     tree.#root = this.#root;
+    this.#epoch++;
+    for (const one of [this, tree]) {
+      one.#epoch = this.#epoch;
+      one.#ownedFrom = this.#epoch;
+      one.#sharedBelow = this.#epoch;
+    }
     return tree;
   }
 
@@ -58,8 +80,57 @@ export class SortedTree<T extends Keyed, S = unknown> {
     return new SortedView(this.#root);
   }
 
+  /** The item with this key, and the key of the one before it. To `replace` it then, before anything else changes, is to change what lies on the way here. */
+  locate(key: Uint8Array): Located<T> | undefined {
+    const way = this.#way;
+    const taken = this.#taken;
+    let before: Uint8Array | undefined;
+    let node = this.#root;
+    let depth = 0;
+    this.#changed = true;
+    for (; node !== undefined; depth++) {
+      const at = search(node, key);
+      way[depth] = node;
+      taken[depth] = at;
+      if (at > 0) before = keyAt(node, at - 1);
+      if (node.items !== undefined) {
+        const item = node.items[at];
+        if (item === undefined || compareBytes(item.key, key) !== 0) return undefined;
+        way.length = depth + 1;
+        this.#changed = false;
+        return { item, before };
+      }
+      node = node.children[at];
+    }
+    return undefined;
+  }
+
+  /** Puts the item in the place of the one with its key, which was located last. */
+  replace(item: T): void {
+    const way = this.#way;
+    const taken = this.#taken;
+    const leaf = way.at(-1);
+    const at = taken[way.length - 1] as number;
+    const before = leaf?.items?.[at];
+    if (this.#changed || before === undefined || compareBytes(before.key, item.key) !== 0) {
+      this.set(item);
+      return;
+    }
+    let above: Node<T> | undefined;
+    for (let depth = 0; depth < way.length; depth++) {
+      const node = this.#own(way[depth] as Node<T>);
+      way[depth] = node;
+      if (above?.children === undefined) this.#root = node;
+      else above.children[taken[depth - 1] as number] = node;
+      if (node.items !== undefined) node.items[at] = item;
+      this.#note(node, before, item);
+      above = node;
+    }
+  }
+
   /** Adds the item, or puts it in the place of the one with its key, which is returned. */
   set(item: T): T | undefined {
+    this.#changed = true;
     if (this.#root === undefined) {
       this.#root = leafOf(this.#epoch, [item], item.key);
       return undefined;
@@ -73,6 +144,7 @@ export class SortedTree<T extends Keyed, S = unknown> {
   }
 
   delete(key: Uint8Array): T | undefined {
+    this.#changed = true;
     if (this.#root === undefined || this.peek().get(key) === undefined) return undefined;
     const root = this.#own(this.#root);
     const before = this.#delete(root, key);
@@ -123,7 +195,7 @@ export class SortedTree<T extends Keyed, S = unknown> {
     if (node.items !== undefined) {
       const at = search(node, key);
       const [before] = node.items.splice(at, 1);
-      node.tags?.numbers.splice(at, 1);
+      keyRemoved(node, at);
       const last = node.items.at(-1);
       if (last !== undefined) node.last = last.key;
       this.#note(node, before, undefined);
@@ -156,18 +228,20 @@ export class SortedTree<T extends Keyed, S = unknown> {
     node.last = last;
     // While its keys are at hand: it may be long before anybody looks at them again.
     node.tags = makeTags(node);
+    node.tagsShared = false;
     split.tags = makeTags(split);
     return split;
   }
 
   #own(node: Node<T>): Node<T> {
-    if (node.epoch === this.#epoch) return node;
+    if (node.epoch >= this.#ownedFrom) return node;
     const memo = this.#copyOf(node.memo);
     const copy =
       node.items === undefined
         ? branchOf(this.#epoch, node.children.slice(), node.last, memo)
         : leafOf(this.#epoch, node.items.slice(), node.last, memo);
-    if (node.tags !== undefined) copy.tags = { skip: node.tags.skip, numbers: node.tags.numbers.slice() };
+    copy.tags = node.tags;
+    copy.tagsShared = true;
     copy.asked = node.asked;
     return copy;
   }
@@ -178,175 +252,4 @@ export class SortedTree<T extends Keyed, S = unknown> {
     this.#measure.addSum(copy, memo as S);
     return copy;
   }
-}
-
-/** The items of a tree at one moment. */
-export class SortedView<T extends Keyed> {
-  readonly #root: Node<T> | undefined;
-
-  constructor(root: Node<T> | undefined) {
-    this.#root = root;
-  }
-
-  get(key: Uint8Array): T | undefined {
-    const found = this.ceiling(key);
-    return found !== undefined && compareBytes(found.key, key) === 0 ? found : undefined;
-  }
-
-  /** The first item whose key is `key` or greater. */
-  ceiling(key: Uint8Array): T | undefined {
-    let node = this.#root;
-    while (node?.children !== undefined) node = node.children[search(node, key)];
-    return node?.items?.[search(node, key)];
-  }
-
-  /** The item with this key, and the key of the one before it. */
-  locate(key: Uint8Array): { readonly item: T; readonly before: Uint8Array | undefined } | undefined {
-    let before: Uint8Array | undefined;
-    let node = this.#root;
-    for (; node?.children !== undefined; ) {
-      const at = search(node, key);
-      if (at > 0) before = keyAt(node, at - 1);
-      node = node.children[at];
-    }
-    if (node === undefined) return undefined;
-    const at = search(node, key);
-    const item = node.items?.[at];
-    if (item === undefined || compareBytes(item.key, key) !== 0) return undefined;
-    return { item, before: at > 0 ? keyAt(node, at - 1) : before };
-  }
-
-  /** The last item whose key is less. */
-  below(key: Uint8Array): T | undefined {
-    return this.#root === undefined ? undefined : below(this.#root, key);
-  }
-
-  last(): T | undefined {
-    let node = this.#root;
-    while (node?.children !== undefined) node = node.children.at(-1);
-    return node?.items?.at(-1);
-  }
-
-  /** Items from `from` on and below `to`, ascending. */
-  range(from: Uint8Array, to: Uint8Array | undefined): IterableIterator<T> {
-    return new RangeIterator(leavesOf(this.#root, from), from, to);
-  }
-
-  /**
-   * Walks the items from `from` on and below `to` in order, by whole nodes where `take` accepts a node's sum (and is then done with what
-   * is below it), else item by item, each with the key before it in the tree. Ends when `each` returns true.
-   */
-  walk<S>(
-    from: Uint8Array,
-    to: Uint8Array | undefined,
-    measure: Measure<T, S>,
-    take: (sum: S) => boolean,
-    each: (item: T, before: Uint8Array | undefined) => boolean | void,
-  ): void {
-    if (this.#root !== undefined) walk(this.#root, undefined, from, to, measure, take, each);
-  }
-}
-
-function* leavesOf<T extends Keyed>(node: Node<T> | undefined, from: Uint8Array): IterableIterator<Node<T>> {
-  if (node === undefined || compareBytes(node.last, from) < 0) return;
-  if (node.items !== undefined) yield node;
-  else for (let at = search(node, from); at < node.children.length; at++) yield* leavesOf(node.children[at], from);
-}
-
-/** By hand, because a generator that yields each item costs a tenth of what hashing it does. */
-class RangeIterator<T extends Keyed> implements IterableIterator<T> {
-  readonly #leaves: IterableIterator<Node<T>>;
-  readonly #from: Uint8Array;
-  readonly #to: Uint8Array | undefined;
-  #items: readonly T[] = [];
-  #at = 0;
-  #end = 0;
-  #begun = false;
-
-  constructor(leaves: IterableIterator<Node<T>>, from: Uint8Array, to: Uint8Array | undefined) {
-    this.#leaves = leaves;
-    this.#from = from;
-    this.#to = to;
-  }
-
-  [Symbol.iterator](): this {
-    return this;
-  }
-
-  next(): IteratorResult<T> {
-    while (this.#at >= this.#end) if (!this.#nextLeaf()) return { done: true, value: undefined };
-    return { done: false, value: this.#items[this.#at++] as T };
-  }
-
-  return(): IteratorResult<T> {
-    this.#end = 0;
-    this.#leaves.return?.();
-    return { done: true, value: undefined };
-  }
-
-  #nextLeaf(): boolean {
-    const { value: leaf, done } = this.#leaves.next();
-    if (done === true) return false;
-    const items = leaf.items as readonly T[];
-    const to = this.#to;
-    this.#items = items;
-    this.#at = this.#begun ? 0 : search(leaf, this.#from);
-    this.#begun = true;
-    this.#end = to === undefined ? items.length : search(leaf, to);
-    // Behind one that is cut off nothing more is wanted.
-    if (this.#end === 0) return false;
-    return true;
-  }
-}
-
-function below<T extends Keyed>(node: Node<T>, key: Uint8Array): T | undefined {
-  if (node.items !== undefined) return node.items[search(node, key) - 1];
-  const at = search(node, key);
-  const child = node.children[at];
-  const found = child === undefined ? undefined : below(child, key);
-  if (found !== undefined) return found;
-  let before = node.children[at - 1];
-  while (before?.children !== undefined) before = before.children.at(-1);
-  return before?.items?.at(-1);
-}
-
-/** `before` is the greatest key left of the node: with it a node is known to lie inside the range without looking into it. */
-function walk<T extends Keyed, S>(
-  node: Node<T>,
-  before: Uint8Array | undefined,
-  from: Uint8Array,
-  to: Uint8Array | undefined,
-  measure: Measure<T, S>,
-  take: (sum: S) => boolean,
-  each: (item: T, before: Uint8Array | undefined) => boolean | void,
-): boolean {
-  if (compareBytes(node.last, from) < 0) return false;
-  const whole =
-    (from.length === 0 || (before !== undefined && compareBytes(before, from) >= 0)) &&
-    (to === undefined || compareBytes(node.last, to) < 0);
-  if (whole && take(sumOf(node, measure))) return false;
-  if (node.items !== undefined) {
-    for (let at = search(node, from); at < node.items.length; at++) {
-      const item = node.items[at] as T;
-      if (to !== undefined && compareBytes(item.key, to) >= 0) return true;
-      if (each(item, at === 0 ? before : (node.items[at - 1] as T).key) === true) return true;
-    }
-    return false;
-  }
-  const first = search(node, from);
-  for (let at = first; at < node.children.length; at++) {
-    const left = at === 0 ? before : (node.children[at - 1] as Node<T>).last;
-    if (to !== undefined && left !== undefined && compareBytes(left, to) >= 0) return true;
-    if (walk(node.children[at] as Node<T>, left, from, to, measure, take, each)) return true;
-  }
-  return false;
-}
-
-function sumOf<T extends Keyed, S>(node: Node<T>, measure: Measure<T, S>): S {
-  if (node.memo !== undefined) return node.memo as S;
-  const sum = measure.empty();
-  if (node.items !== undefined) for (const item of node.items) measure.addItem(sum, item);
-  else for (const child of node.children) measure.addSum(sum, sumOf(child, measure));
-  node.memo = sum;
-  return sum;
 }

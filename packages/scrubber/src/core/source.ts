@@ -12,9 +12,9 @@ export interface KeyRange {
   readonly to: Uint8Array | undefined;
 }
 
-/** What is in a range, in 32 bytes and two counts. Equal contents give equal digests; see `RangeDigester` for how it is made. */
+/** What is in a range, in 32 bytes and two counts. Equal contents give equal digests of one version; see `RangeDigester` for how it is made. */
 export interface Digest {
-  /** How the hash was made: DIGEST_VERSION. Digests of different versions say nothing about one another. */
+  /** How the hash was made: DIGEST_VERSION, of digests that are kept KEPT_DIGEST_VERSION. Digests of different versions say nothing about one another. */
   readonly version: number;
   readonly hash: Uint8Array;
   readonly keys: number;
@@ -35,7 +35,7 @@ export interface SplitOptions {
  * then the range counts as unreadable on this replica, which is one.
  */
 export interface ReplicaSnapshot {
-  /** One digest for each range, in order. Many at once, so that narrowing costs one exchange a level. */
+  /** One digest for each range, in order, as `RangeDigester` makes them. Many at once, so that narrowing costs one exchange a level. */
   digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
   /** Keys where the range can be cut: ascending, each greater than `range.from` and less than `range.to`. They need not be keys of entries. */
   splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
@@ -46,6 +46,11 @@ export interface ReplicaSnapshot {
    * rotted, true where one says that it has not, undefined where nothing can say. Asked about keys that differ, to tell rot from a replica that applied something else.
    */
   intact?(range: KeyRange): Promise<boolean | undefined>;
+  /**
+   * The same contents in the form that digests have which are kept (`RunDigester`), made by reading: for a kept pass in which other sources answer from memory, and this one
+   * cannot. Where a source has neither, that pass reads all of them.
+   */
+  digestsAsKept?(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
   /** What the source knows without reading its entries, if it keeps a Merkle tree along with its writes (`MerkleIndex`). */
   readonly kept?: KeptDigests;
   close(): Promise<void>;
@@ -56,8 +61,9 @@ export interface ReplicaSnapshot {
  * write goes past the memory.
  */
 export interface KeptDigests {
+  /** As `RunDigester` makes them. */
   digests(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
-  /** The digests of what lies there, from reading it, which is a good time to remember them. */
+  /** The digests of what lies there, from reading it, as `ReplicaSnapshot.digests`: a good time to remember more. */
   read?(ranges: readonly KeyRange[]): Promise<readonly Digest[]>;
   splits(range: KeyRange, options: SplitOptions): Promise<readonly Uint8Array[]>;
   /** Reads the neighbourhood of the range: whether what lies there is what was written. Undefined when that is not known. */

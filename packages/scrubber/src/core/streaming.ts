@@ -1,5 +1,6 @@
 import { copyOf } from "./bytes.js";
 import { type CreateHash, RangeDigester } from "./digest.js";
+import { RunDigester } from "./run-digest.js";
 import type { Digest, Entry, KeptDigests, KeyRange, ReplicaSnapshot, SplitOptions } from "./source.js";
 
 export interface StreamingOptions {
@@ -30,26 +31,26 @@ export function streamingSnapshot({
   kept,
   close,
 }: StreamingOptions): ReplicaSnapshot {
-  return {
-    async digests(ranges) {
-      if (kept?.read !== undefined) return kept.read(ranges);
-      const digests: Digest[] = [];
-      const digester = new RangeDigester(createHash);
-      for (const range of ranges) {
-        if (packed !== undefined) {
-          const blocks = packed(range);
-          if (Symbol.iterator in blocks) for (const block of blocks) digester.addPacked(block);
-          else for await (const block of blocks) digester.addPacked(block);
-          digests.push(digester.finish());
-          continue;
-        }
-        const source = entries(range);
-        if (Symbol.iterator in source) for (const { key, value } of source) digester.add(key, value);
-        else for await (const { key, value } of source) digester.add(key, value);
+  async function digestsBy(digester: RangeDigester | RunDigester, ranges: readonly KeyRange[]): Promise<Digest[]> {
+    const digests: Digest[] = [];
+    for (const range of ranges) {
+      if (packed !== undefined) {
+        const blocks = packed(range);
+        if (Symbol.iterator in blocks) for (const block of blocks) digester.addPacked(block);
+        else for await (const block of blocks) digester.addPacked(block);
         digests.push(digester.finish());
+        continue;
       }
-      return digests;
-    },
+      const source = entries(range);
+      if (Symbol.iterator in source) for (const { key, value } of source) digester.add(key, value);
+      else for await (const { key, value } of source) digester.add(key, value);
+      digests.push(digester.finish());
+    }
+    return digests;
+  }
+  return {
+    digests: async (ranges) => kept?.read?.(ranges) ?? digestsBy(new RangeDigester(createHash), ranges),
+    digestsAsKept: async (ranges) => digestsBy(new RunDigester(createHash), ranges),
     async splits(range, options) {
       return splitsOf(entries(range), options);
     },

@@ -331,7 +331,7 @@ export class LmdbReplica implements ReplicaSource {
     this.#held.delete(at);
     clearTimeout(held.timer);
     held.dropped = true;
-    if (held.users === 0) release(held.transaction);
+    if (held.users === 0) release(held);
   }
 
   #snapshotOf(held: Held): ReplicaSnapshot {
@@ -347,7 +347,7 @@ export class LmdbReplica implements ReplicaSource {
         if (!open) return;
         open = false;
         held.users--;
-        if (held.dropped && held.users === 0) release(held.transaction);
+        if (held.dropped && held.users === 0) release(held);
       },
     });
   }
@@ -378,7 +378,8 @@ export class LmdbReplica implements ReplicaSource {
   }
 }
 
-function release(transaction: LmdbReadTransaction): void {
+function release({ transaction, view }: Pick<Held, "transaction" | "view">): void {
+  void view.close();
   try {
     transaction.done();
   } catch {

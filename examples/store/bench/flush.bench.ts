@@ -1,42 +1,23 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Bench, Subject } from "../../../scripts/bench-types.js";
-import { Store } from "../src/store.js";
-import { ITEMS, Loader, storeRoot } from "./support/loader.js";
+import { ITEMS } from "./support/loader.js";
+import { OwnStore } from "./support/own-store.js";
 
 const CLIENTS = 16;
 const FLUSH_EVERY_MS = 50;
 
 /** Both subjects load the same store, in turns. */
-const shared = { users: 0, dir: "", store: undefined as Store | undefined, loader: undefined as Loader | undefined };
-
-async function open(): Promise<void> {
-  if (shared.users++ > 0) return;
-  shared.dir = await mkdtemp(join(tmpdir(), "evenkeel-bench-"));
-  const program = join(storeRoot, "dist/node-process.js");
-  shared.store = await Store.open({ dir: shared.dir, port: 0, nodeProgram: program, nodeExecArgv: [] });
-  shared.loader = new Loader(shared.store.router.port);
-  await shared.loader.fill();
-}
-
-async function close(): Promise<void> {
-  if (--shared.users > 0) return;
-  shared.loader?.stop();
-  await shared.store?.close();
-  await rm(shared.dir, { recursive: true, force: true });
-}
+const own = new OwnStore();
 
 function loaded(note: string, flushEveryMs: number | undefined): Subject {
   return {
     note,
-    open,
-    close,
+    open: own.open,
+    close: own.close,
     async run() {
-      const { router } = shared.store as Store;
+      const { router } = own.store;
       const before = router.stats();
       const flushing = flushEveryMs === undefined ? undefined : setInterval(() => router.routes.flush(), flushEveryMs);
-      const { p50, p99 } = await (shared.loader as Loader).load({
+      const { p50, p99 } = await own.loader.load({
         readShare: 1,
         clients: CLIENTS,
         seconds: 1.5,

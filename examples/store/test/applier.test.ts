@@ -1,22 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Applier } from "../src/storage-node/applier.js";
 import { encodeCommand } from "../src/storage-node/command.js";
 import { Replica } from "../src/storage-node/replica.js";
-import { Tree } from "../src/storage-node/tree.js";
-import { eventually, temporaryDir } from "./support/store.js";
+import { eventually } from "./support/store.js";
+import { ownTree } from "./support/tree.js";
 
-let tree: Tree;
-let remove: () => Promise<void>;
-
-beforeEach(async () => {
-  const temporary = await temporaryDir();
-  remove = temporary.remove;
-  tree = Tree.open(temporary.dir);
-});
-afterEach(async () => {
-  await tree.close();
-  await remove();
-});
+const own = ownTree();
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -29,25 +18,25 @@ const put = (key: number, size = 1) =>
 
 test("after a failed commit nothing more is committed: no slot may cover writes that are not there", async () => {
   const failures: unknown[] = [];
-  const applier = new Applier(tree, (error) => failures.push(error));
-  const replica = new Replica(1, tree, applier);
+  const applier = new Applier(own.tree, (error) => failures.push(error));
+  const replica = new Replica(1, own.tree, applier);
   const full = new Error("no space left");
-  vi.spyOn(tree, "commit").mockRejectedValueOnce(full);
+  vi.spyOn(own.tree, "commit").mockRejectedValueOnce(full);
   replica.apply({ slot: 1, command: put(1) });
   applier.hurry();
   await eventually("the failure is told", () => failures.length > 0);
   replica.apply({ slot: 2, command: put(2) });
   await applier.close();
   expect(failures).toEqual([full]);
-  expect(tree.appliedThrough(1)).toBe(0);
-  expect(tree.get(1, Uint8Array.of(2))).toBeUndefined();
+  expect(own.tree.appliedThrough(1)).toBe(0);
+  expect(own.tree.get(1, Uint8Array.of(2))).toBeUndefined();
 });
 
 test("what is thrown after a commit, such as for a snapshot that cannot be had, is told as well", async () => {
   const failures: unknown[] = [];
-  const applier = new Applier(tree, (error) => failures.push(error));
-  const replica = new Replica(1, tree, applier);
-  vi.spyOn(tree, "snapshot").mockImplementationOnce(() => {
+  const applier = new Applier(own.tree, (error) => failures.push(error));
+  const replica = new Replica(1, own.tree, applier);
+  vi.spyOn(own.tree, "snapshot").mockImplementationOnce(() => {
     throw new Error("too many readers");
   });
   replica.apply({ slot: 1, command: encodeCommand({ kind: "mark", timeMs: Date.now() }) });
@@ -56,9 +45,9 @@ test("what is thrown after a commit, such as for a snapshot that cannot be had, 
 });
 
 test("a partition can be dropped while others are written without a pause", async () => {
-  const applier = new Applier(tree, () => undefined);
-  const busy = new Replica(1, tree, applier);
-  const dropped = new Replica(2, tree, applier);
+  const applier = new Applier(own.tree, () => undefined);
+  const busy = new Replica(1, own.tree, applier);
+  const dropped = new Replica(2, own.tree, applier);
   let slot = 0;
   let going = true;
   const write = (): void => {
@@ -69,19 +58,19 @@ test("a partition can be dropped while others are written without a pause", asyn
   };
   write();
   dropped.apply({ slot: 1, command: put(1) });
-  await eventually("a commit under load", () => tree.appliedThrough(1) > 0);
+  await eventually("a commit under load", () => own.tree.appliedThrough(1) > 0);
   dropped.close();
   await applier.settled();
-  await tree.removePartition(2);
-  expect(tree.partitions()).toEqual([1]);
+  await own.tree.removePartition(2);
+  expect(own.tree.partitions()).toEqual([1]);
   going = false;
   await applier.close();
-  expect(tree.partitions()).toEqual([1]);
+  expect(own.tree.partitions()).toEqual([1]);
 });
 
 test("many writes are made ready in pieces, and are there all at once", async () => {
-  const applier = new Applier(tree, () => undefined);
-  const replica = new Replica(1, tree, applier);
+  const applier = new Applier(own.tree, () => undefined);
+  const replica = new Replica(1, own.tree, applier);
   const key = (i: number) => Uint8Array.of(1, i >> 8, i & 255);
   const count = 1_000;
   for (let slot = 1; slot <= count; slot++) {
@@ -94,27 +83,27 @@ test("many writes are made ready in pieces, and are there all at once", async ()
   let seen = 0;
   for (; seen === 0; turns++) {
     await turn();
-    seen = [...tree.range(1, {})].length;
+    seen = [...own.tree.range(1, {})].length;
   }
   expect(seen).toBe(500);
   expect(turns).toBeGreaterThan(5);
-  expect(tree.appliedThrough(1)).toBe(count);
-  expect([...tree.range(1, {})].map(({ value }) => value.slot)).toEqual(
+  expect(own.tree.appliedThrough(1)).toBe(count);
+  expect([...own.tree.range(1, {})].map(({ value }) => value.slot)).toEqual(
     Array.from({ length: 500 }, (_, i) => (i === 0 ? 1_000 : 500 + i)),
   );
   await applier.close();
 });
 
 test("a state that is switched to waits for a commit that is being made ready, which belongs to the one before", async () => {
-  const applier = new Applier(tree, () => undefined);
-  const replica = new Replica(1, tree, applier);
+  const applier = new Applier(own.tree, () => undefined);
+  const replica = new Replica(1, own.tree, applier);
   for (let slot = 1; slot <= 256; slot++) replica.apply({ slot, command: put(slot % 256) });
   applier.hurry();
   while (replica.takenBytes === 0) await turn();
   await replica.takeOver({ slot: 1_000, timeMs: 1 });
   await applier.drain();
-  expect(tree.applied(1).slot).toBe(1_000);
-  expect([...tree.range(1, {})]).toEqual([]);
+  expect(own.tree.applied(1).slot).toBe(1_000);
+  expect([...own.tree.range(1, {})]).toEqual([]);
   expect([...replica.range({})]).toEqual([]);
   await applier.close();
 });

@@ -1,6 +1,6 @@
 import type { Group } from "@evenkeel/paxos";
 import { Archiver, memoryObjectStore } from "@evenkeel/wal/archive";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Archiving } from "../src/storage-node/archiving.js";
 import { encodeCommand } from "../src/storage-node/command.js";
 
@@ -41,4 +41,32 @@ test("how far the archive was compared does not go back where the next piece end
   expect(await archiving.compare(4)).toBe(4);
   expect(await archiving.compare(7)).toBe(4);
   expect(await archiving.compare(SLOTS)).toBe(SLOTS);
+});
+
+/** How often others had the thread for themselves while so many entries of so many bytes were uploaded. */
+async function pausesOf(slots: number, bytes: number): Promise<number> {
+  const long = encodeCommand({
+    kind: "writes",
+    timeMs: 1,
+    writes: [{ op: "put", key: Buffer.from("key"), bytes: Buffer.alloc(bytes), itemSizeBytes: bytes }],
+  });
+  const written = {
+    status: () => ({ ready: true, appliedThrough: slots, trimmedThrough: 0 }),
+    async *entries({ from, through }: { from: number; through: number }) {
+      for (let slot = from; slot <= through; slot++) yield { slot, command: long, kind: "command" };
+    },
+  } as unknown as Group<number>;
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  try {
+    expect(await new Archiving(written, memoryObjectStore(), "p1").archive()).toBe(slots);
+    return timers.mock.calls.length;
+  } finally {
+    timers.mockRestore();
+  }
+}
+
+test("an upload pauses after each slice of what it reads, and hurries only where it has fallen behind", async () => {
+  const mebibyte = 1024 * 1024;
+  expect(await pausesOf(1_024, 1_024)).toBeGreaterThanOrEqual(mebibyte / (64 * 1024) - 1);
+  expect(await pausesOf(45_000, 1)).toBeLessThanOrEqual((45_000 * 100) / (128 * 1024));
 });

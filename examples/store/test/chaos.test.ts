@@ -16,7 +16,7 @@ const CLIENTS = 5;
 const PROGRESS_OPERATIONS = 30;
 
 test("nodes are killed again and again while partitions split: nothing acknowledged is lost, and the history is linearizable", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const random = toldRandom();
   const { dir, remove } = await temporaryDir();
@@ -54,7 +54,6 @@ test("nodes are killed again and again while partitions split: nothing acknowled
       await eventually(
         `operations succeed after kill ${kills + 1}, of ${node}`,
         () => history.stats().ok > before + PROGRESS_OPERATIONS,
-        20_000,
       );
       await new Promise((resolve) => setTimeout(resolve, random.int(500)));
     }

@@ -38,7 +38,7 @@ const stoppedBy: readonly { name: string; args: readonly string[]; stop: (comman
 ];
 
 test("it says where it listens and where its data is, stops cleanly, and finds all data when it is started again", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const data = join(dir, "kept", "deep");
   for (const [life, { name, args, stop }] of stoppedBy.entries()) {
@@ -116,7 +116,7 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
     }
   });
 
-  test("a data directory in use by another process", { timeout: 60_000 }, async () => {
+  test("a data directory in use by another process", { timeout: 240_000 }, async () => {
     const data = join(dir, "shared");
     for (const [first, second] of [
       [[], []],
@@ -160,7 +160,7 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
 });
 
 describe("nodes whose supervisor was killed end by themselves,", () => {
-  test("while they serve", { timeout: 60_000 }, async () => {
+  test("while they serve", { timeout: 240_000 }, async () => {
     const data = join(dir, "orphans");
     const command = run(["--data", data, "--port", "0"]);
     const dynamo = client(await command.serves(), 1);
@@ -186,7 +186,7 @@ describe("nodes whose supervisor was killed end by themselves,", () => {
     expect(await next.ended()).toEqual({ code: 0, signal: null });
   });
 
-  test("while they start, at whatever moment", { timeout: 120_000 }, async () => {
+  test("while they start, at whatever moment", { timeout: 300_000 }, async () => {
     const data = join(dir, "unborn");
     // From before the nodes are there to after the store serves.
     for (const delayMs of [100, 300, 450, 600, 800, 1_100]) {
@@ -202,7 +202,7 @@ describe("nodes whose supervisor was killed end by themselves,", () => {
   });
 });
 
-test("Ctrl-C while it starts ends it and its nodes", { timeout: 60_000 }, async () => {
+test("Ctrl-C while it starts ends it and its nodes", { timeout: 240_000 }, async () => {
   for (const delayMs of [200, 500, 800]) {
     const command = run(["--data", join(dir, "hasty"), "--port", "0"]);
     await new Promise((resolve) => setTimeout(resolve, delayMs));

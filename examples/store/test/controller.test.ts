@@ -88,6 +88,14 @@ test("a log is trimmed where the archive vouches for it and the B-tree has it, w
   expect(trimmed).toEqual([80_000, 30_000, 0]);
 });
 
+test("a log is trimmed though a snapshot of its partition is still being written, which may take long", async () => {
+  const led = hostOf(1, async () => 95_000, { vouched: 95_000 });
+  Object.assign(led.archiving, { lastSnapshot: () => new Promise(() => undefined) });
+  const schedule = new ArchiveSchedule({ partitions: () => [led], upkeep: UPKEEP });
+  await schedule.round();
+  expect(led.group.status().trimmedThrough).toBe(80_000);
+});
+
 const record = (partition: number, tableId: string): PartitionRecord => ({
   partition,
   tableId,
@@ -145,6 +153,8 @@ function controllerOf(steered: Steered): {
       partitionsOf: (tableId) => [record([...tables.keys()].indexOf(tableId) + 1, tableId)],
       streams: new Map(),
       streamsOf: () => [],
+      remains: new Map(),
+      isRead: () => false,
       appliedThrough: 1,
     },
     splits: {} as never,

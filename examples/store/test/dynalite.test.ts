@@ -354,6 +354,8 @@ async function answerOf(port: number, operation: string, body: Json): Promise<un
   const answer = await call(port, operation, body);
   const json = answer.json();
   if (answer.status !== 200) return String(json.__type).replace(/.*#/, "");
+  // Where nothing was there before, dynalite says so and the service says nothing.
+  if (Object.keys((json.Attributes as Json | undefined) ?? { any: 1 }).length === 0) delete json.Attributes;
   return sorted(
     operation.startsWith("Batch") || operation === "Scan" ? { ...json, ScannedCount: undefined } : json,
     operation !== "Query",
@@ -373,7 +375,7 @@ function sorted(value: unknown, items: boolean, name = ""): unknown {
 
 let runs = 0;
 
-test("random histories are told as dynalite tells them", { timeout: 60_000 }, async () => {
+test("random histories are told as dynalite tells them", { timeout: 240_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 14 }), async (steps) => {
       const run = `run-${runs++}-`;

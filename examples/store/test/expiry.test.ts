@@ -46,10 +46,10 @@ const names = (): string[] =>
     Buffer.from(key).subarray(6).toString(),
   );
 
-function expiry(timeToLive: { attribute: string; enabled: boolean } | undefined): Expiry {
+function expiry(timeToLive: { attribute: string; enabled: boolean } | undefined, record: object = {}): Expiry {
   const table = { tableId: "t", status: "ACTIVE", timeToLive };
   return new Expiry({
-    view: { tables: new Map([["t", table]]), partitions: new Map([[7, { tableId: "t" }]]) } as never,
+    view: { tables: new Map([["t", table]]), partitions: new Map([[7, { tableId: "t", ...record }]]) } as never,
     partitions: () => [partition.host],
     nowMs: () => wallMs,
     now: () => monotonicMs,
@@ -152,4 +152,12 @@ test("what expired is told apart from what was deleted by somebody", async () =>
     ["mine", false, undefined],
     ["old", true, undefined],
   ]);
+});
+
+test("a part that was opened and has not taken over is left alone: it may be opened anew, and streams begin behind that", async () => {
+  await write("past", { ttl: { N: String(NOW_S - 10) } });
+  await wholePass(expiry({ attribute: "ttl", enabled: true }, { filledFrom: 3 }));
+  expect(names()).toEqual(["past"]);
+  await wholePass(expiry({ attribute: "ttl", enabled: true }));
+  expect(names()).toEqual([]);
 });

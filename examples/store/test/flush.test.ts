@@ -7,12 +7,13 @@ const requestsEach = 100;
 const items = 200;
 
 test("flushing the router's cache under load changes nothing for the memds fleet behind it, and for nobody's answer", {
-  timeout: 90_000,
+  timeout: 240_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const store = await openStore({ dir });
   try {
-    const dynamo = client(store.endpoint, 1);
+    // A request that is tried again, because a busy machine changed its leader, asks for its routes again: what is counted is what each asking costs.
+    const dynamo = client(store.endpoint, 10);
     await createKeyTable(dynamo, "flushed");
     const documents = DynamoDBDocumentClient.from(dynamo);
     const key = (i: number) => ({ id: `item-${i % items}` });

@@ -4,7 +4,7 @@ import { Wal } from "@evenkeel/wal";
 import { expect, test, vi } from "vitest";
 import { nodeDir } from "../src/control/fleet.js";
 import { Tree } from "../src/storage-node/tree.js";
-import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+import { client, createKeyTable, doneBy, eventually, openStore, temporaryDir } from "./support/store.js";
 
 test("a partition's log is not removed before this node remembers for good that the partition is gone", async () => {
   const { dir, remove } = await temporaryDir();
@@ -23,7 +23,7 @@ test("a partition's log is not removed before this node remembers for good that 
       await flushed.call(this);
     });
     const removed = vi.spyOn(Tree.prototype, "removePartition");
-    await dynamo.send(new DeleteTableCommand({ TableName: "short" }));
+    await doneBy(dynamo.send(new DeleteTableCommand({ TableName: "short" })), "ResourceNotFoundException");
     await eventually("the nodes have left", async () => {
       const all = await Promise.all(["a1", "b1", "c1"].map((node) => store.fleet.callerTo(node).call("status", {})));
       return all.every((status) => status.partitions.length <= 4);
@@ -44,7 +44,7 @@ test("a log that was left behind without a trace in the tree is removed at the n
   const dynamo = client(first.endpoint);
   await createKeyTable(dynamo, "short");
   const removed = vi.spyOn(Tree.prototype, "removePartition");
-  await dynamo.send(new DeleteTableCommand({ TableName: "short" }));
+  await doneBy(dynamo.send(new DeleteTableCommand({ TableName: "short" })), "ResourceNotFoundException");
   await eventually("all nodes have erased it", () => removed.mock.settledResults.length === 12);
   vi.restoreAllMocks();
   const log = `${nodeDir(dir, "b1")}/log`;

@@ -77,10 +77,6 @@ export class MemoryBackend implements Backend {
     return table.record;
   }
 
-  async updateIndexes(name: string): Promise<TableRecord> {
-    return this.#table(name, messages.tableNotFoundNamed(name)).record;
-  }
-
   async describeTable(name: string): Promise<TableRecord> {
     return this.#table(name, messages.tableNotFoundNamed(name)).record;
   }

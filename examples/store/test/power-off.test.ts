@@ -29,7 +29,7 @@ async function cutPower(child: ChildProcess): Promise<void> {
 }
 
 test("everything is killed at once in the middle of writes, twice: nothing acknowledged is lost", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const random = toldRandom();
   const { dir, remove } = await temporaryDir();

@@ -1,14 +1,15 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ProcessFleet } from "../src/control/process-fleet.js";
 import { UPKEEP } from "../src/control/upkeep.js";
 import { eventually, temporaryDir } from "./support/store.js";
 
 /** Listens nowhere, and fails where its directory says so. */
 const PROGRAM = `
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 const { nodeId, dir } = JSON.parse(process.argv[2]);
+writeFileSync(dir + "/threads-" + nodeId, process.env.UV_THREADPOOL_SIZE);
 const mark = dir + "/broken-" + nodeId;
 if (existsSync(mark)) {
   process.send({ kind: "failed", code: readFileSync(mark, "utf8"), message: "the disk of " + nodeId + " is broken" }, () => process.exit(1));
@@ -62,4 +63,17 @@ test("a directory that cannot be used is for a person to set right: no fleet run
   await broken("b1", "EACCES");
   await expect(open()).rejects.toMatchObject({ code: "EACCES" });
   expect(told).toEqual([]);
+});
+
+test("nodes have threads for files to spare, and as many as somebody says who says it", async () => {
+  const threads = async () => {
+    const fleet = await open();
+    await fleet.close();
+    return await readFile(join(dir, "threads-a1"), "utf8");
+  };
+  vi.stubEnv("UV_THREADPOOL_SIZE", undefined);
+  expect(Number(await threads())).toBeGreaterThan(8);
+  vi.stubEnv("UV_THREADPOOL_SIZE", "5");
+  expect(await threads()).toBe("5");
+  vi.unstubAllEnvs();
 });

@@ -1,4 +1,4 @@
-import { ConditionalCheckFailedException } from "@aws-sdk/client-dynamodb";
+import { ConditionalCheckFailedException, type GetItemCommandOutput } from "@aws-sdk/client-dynamodb";
 import { DeleteCommand, GetCommand, PutCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
 import { beforeAll, expect, test } from "vitest";
 import { createTable, singleStore } from "./support/single.js";
@@ -12,26 +12,33 @@ beforeAll(() => createTable(s.dynamo, TableName));
 const get = async (pk: string) =>
   (await s.documents.send(new GetCommand({ TableName, Key: { pk }, ConsistentRead: true }))).Item;
 
-/** All at once; the indexes of those that succeeded. A failed condition is the only failure there may be. */
-async function race(racer: (i: number) => Promise<unknown>): Promise<number[]> {
+/** Whether the SDK asked again by itself, as it does where a leader was deposed before it could say what became of the request: the first attempt may have been carried out. */
+const isRepeated = ({ $metadata }: Pick<GetItemCommandOutput, "$metadata">) => ($metadata.attempts ?? 1) > 1;
+
+/** All at once; the one that succeeded. A failed condition is the only failure there may be, and who is told so at its second attempt may have succeeded at its first. */
+async function winnerOf(racer: (i: number) => Promise<unknown>): Promise<readonly number[]> {
   const outcomes = await Promise.allSettled(Array.from({ length: RACERS }, (_, i) => racer(i)));
-  return outcomes.flatMap((outcome, i) => {
-    if (outcome.status === "fulfilled") return [i];
-    if (!(outcome.reason instanceof ConditionalCheckFailedException)) throw outcome.reason;
-    return [];
-  });
+  const winners: number[] = [];
+  const perhaps: number[] = [];
+  for (const [i, outcome] of outcomes.entries()) {
+    if (outcome.status === "fulfilled") winners.push(i);
+    else if (!(outcome.reason instanceof ConditionalCheckFailedException)) throw outcome.reason;
+    else if (isRepeated(outcome.reason)) perhaps.push(i);
+  }
+  if (winners.length === 0) return perhaps;
+  expect(winners).toHaveLength(1);
+  return winners;
 }
 
 test("of many that put an item only if it is not there, exactly one wins, and its item stands", async () => {
   for (let round = 0; round < 10; round++) {
     const pk = `lock-${round}`;
-    const winners = await race((owner) =>
+    const winners = await winnerOf((owner) =>
       s.documents.send(
         new PutCommand({ TableName, Item: { pk, owner }, ConditionExpression: "attribute_not_exists(pk)" }),
       ),
     );
-    expect(winners).toHaveLength(1);
-    expect(await get(pk)).toEqual({ pk, owner: winners[0] });
+    expect(winners.map((owner) => ({ pk, owner }))).toContainEqual(await get(pk));
   }
 });
 
@@ -39,16 +46,17 @@ test("of many that delete an item only if it is there, exactly one does", async 
   for (let round = 0; round < 5; round++) {
     const pk = `deleted-${round}`;
     await s.documents.send(new PutCommand({ TableName, Item: { pk } }));
-    const winners = await race(() =>
+    const winners = await winnerOf(() =>
       s.documents.send(new DeleteCommand({ TableName, Key: { pk }, ConditionExpression: "attribute_exists(pk)" })),
     );
-    expect(winners).toHaveLength(1);
+    expect(winners).not.toHaveLength(0);
     expect(await get(pk)).toBeUndefined();
   }
 });
 
 test("counters that read, compare and write lose nothing", async () => {
   let attempts = 0;
+  let repeated = 0;
   const increment = async (pk: string): Promise<void> => {
     for (;;) {
       attempts++;
@@ -70,6 +78,7 @@ test("counters that read, compare and write lose nothing", async () => {
         return;
       } catch (error) {
         if (!(error instanceof ConditionalCheckFailedException)) throw error;
+        if (isRepeated(error)) repeated++;
       }
     }
   };
@@ -81,15 +90,21 @@ test("counters that read, compare and write lose nothing", async () => {
       }),
     ),
   );
-  for (const pk of counters) expect(await get(pk)).toEqual({ pk, count: 20 });
+  // Who was not told that it had counted, as its leader was deposed then, counts again: that is one more, and none is ever lost.
+  for (const pk of counters) {
+    const { count } = (await get(pk)) as { count: number };
+    expect(count).toBeGreaterThanOrEqual(20);
+    expect(count).toBeLessThanOrEqual(20 + repeated);
+  }
   expect(attempts, "there was no race").toBeGreaterThan(counters.length * 20);
 });
 
 test("counters that are raised where they lie lose nothing, and each answer is another number", async () => {
   const answers: number[] = [];
-  await race(async () => {
+  let repeated = 0;
+  const raise = async () => {
     for (let i = 0; i < 5; i++) {
-      const { Attributes } = await s.documents.send(
+      const answer = await s.documents.send(
         new UpdateCommand({
           TableName,
           Key: { pk: "raised" },
@@ -98,9 +113,15 @@ test("counters that are raised where they lie lose nothing, and each answer is a
           ReturnValues: "UPDATED_NEW",
         }),
       );
-      answers.push(Attributes?.n as number);
+      answers.push(answer.Attributes?.n as number);
+      if (isRepeated(answer)) repeated++;
     }
-  });
-  expect(await get("raised")).toEqual({ pk: "raised", n: RACERS * 5 });
-  expect(answers.sort((a, b) => a - b)).toEqual(Array.from({ length: RACERS * 5 }, (_, i) => i + 1));
+  };
+  await Promise.all(Array.from({ length: RACERS }, raise));
+  const { n } = (await get("raised")) as { n: number };
+  expect(n).toBeGreaterThanOrEqual(RACERS * 5);
+  expect(n).toBeLessThanOrEqual(RACERS * 5 + repeated);
+  expect(new Set(answers).size).toBe(RACERS * 5);
+  expect(Math.max(...answers)).toBeLessThanOrEqual(n);
+  expect(answers.every((answer) => answer >= 1)).toBe(true);
 });

@@ -81,7 +81,7 @@ async function holdsAll(node: string, without: string): Promise<boolean> {
 }
 
 test("a node that does not come back is replaced: first its logs, then its replicas; the one that takes its place is killed meanwhile", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await opened(1);
   await eventually(
@@ -131,7 +131,7 @@ test("a node that does not come back is replaced: first its logs, then its repli
 });
 
 test("a node whose disk was emptied does not vote under its name: it begins anew under another one, and takes its own place", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await opened(0);
   fleet.kill("c1", { hold: true });

@@ -104,7 +104,7 @@ test("reads through overlay and tree, in both directions, are what a sorted map 
       }
       await applier.drain();
       expect(rangeOf(replica, {})).toEqual(modelRange(model, {}));
-      expect(replica.backlog).toBe(0);
+      expect(replica.backlog.writes).toBe(0);
       // What a restart finds in the tree alone is the same, as of the same slot.
       const reopened = new Replica(partition, tree, applier);
       expect(reopened.appliedThrough).toBe(slot);
@@ -203,9 +203,9 @@ test("what waits for the tree is counted by write and by byte, also where all wr
   const write: Write = { op: "put", key: Buffer.from("hot"), bytes, itemSizeBytes: 100 };
   for (let slot = 1; slot <= 50; slot++)
     replica.apply({ slot, command: encodeCommand({ kind: "writes", timeMs: 1, writes: [write] }) });
-  expect([replica.backlog, replica.backlogBytes]).toEqual([50, 50 * 103]);
+  expect([replica.backlog.writes, replica.backlog.bytes]).toEqual([50, 50 * 103]);
   await applier.drain();
-  expect([replica.backlog, replica.backlogBytes]).toEqual([0, 0]);
+  expect([replica.backlog.writes, replica.backlog.bytes]).toEqual([0, 0]);
 });
 
 test("whoever waits for a snapshot is told when the replica is closed", async () => {

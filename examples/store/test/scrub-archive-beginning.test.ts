@@ -130,3 +130,14 @@ test("one that cannot be written, or is not whole itself, is a failure, and noth
   ]);
   expect(audit.at(-1)).toBe("failed");
 });
+
+test("an object that is gone is a hole, with its name, whatever is whole behind it", async () => {
+  const store = memoryObjectStore();
+  for (let from = 1; from <= 30; from += 10) await archive(store, from, from + 9);
+  expect(await findings(store)).toEqual([]);
+  const second = `${stream}/0000000000000011`;
+  await store.delete(`${second}.log`);
+  expect(await findings(store)).toEqual([expect.stringContaining(`${second}.log is missing`)]);
+  await store.delete(`${second}.manifest`);
+  expect(await findings(store)).toEqual([expect.stringMatching(/11.*missing|missing.*11/)]);
+});

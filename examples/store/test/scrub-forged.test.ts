@@ -1,56 +1,28 @@
-import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { itemKey } from "../src/api/keys.js";
-import { nodeDir } from "../src/control/fleet.js";
-import type { Store } from "../src/store.js";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { FileObjectStore, restore } from "@evenkeel/wal/archive";
+import { expect, test } from "vitest";
+import { archiveDir, nodeDir } from "../src/control/fleet.js";
 import { FORGEABLE_DIGITS, replaceInFiles, sameChecksum } from "./support/forge.js";
 import { caughtUp } from "./support/replicas.js";
-import { expectAllEqual, holdsItsPlace, round } from "./support/scrub.js";
-import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
+import { expectAllEqual, holdsItsPlace, keyOfItem, round, scrubbedStore } from "./support/scrub.js";
+import { eventually } from "./support/store.js";
 
-/** Three processes, as they are run; records in their real log files are replaced by others whose checksums are right. */
-let dir: string;
-let remove: () => Promise<void>;
-let store: Store;
-let documents: DynamoDBDocumentClient;
-const findings: string[] = [];
-
-beforeEach(async () => {
-  findings.length = 0;
-  ({ dir, remove } = await temporaryDir());
-  store = await openStore({
-    dir,
-    scrubEveryMs: 1_000,
-    partitionsPerTable: 1,
-    onFinding: (line) => findings.push(line),
-  });
-  const dynamo = client(store.endpoint);
-  await createKeyTable(dynamo, "forged");
-  documents = DynamoDBDocumentClient.from(dynamo);
-  for (let i = 0; i < 20; i++) await put(i);
-});
-afterEach(async () => {
-  await store.close();
-  await remove();
-});
-
+/** Records in real log files are replaced by others whose checksums are right. */
 const textOf = (i: number) => `${i} `.padEnd(8) + (0x9e3779b1 * (i + 1)).toString(2).padStart(FORGEABLE_DIGITS, "0");
-const put = (i: number) =>
-  documents.send(new PutCommand({ TableName: "forged", Item: { id: `item-${i}`, text: textOf(i) } }));
+const its = scrubbedStore("forged", { items: 20, textOf });
 
-/** Writes another item; then the log of this node says that it is another one. Resolves with its key, in hexadecimal. */
-async function forgeIn(nodeId: string): Promise<string> {
-  await put(100);
+/** Writes another item, the hundredth; then the log of this node says that it is another one. */
+async function forgeIn(nodeId: string): Promise<void> {
+  await its.put(100);
   const digits = textOf(100).slice(-FORGEABLE_DIGITS);
-  expect(await replaceInFiles(`${nodeDir(dir, nodeId)}/log`, digits, sameChecksum(digits))).not.toEqual([]);
-  return Buffer.from(itemKey({ partition: { name: "id", type: "S" } }, { id: { S: "item-100" } }).bytes).toString(
-    "hex",
-  );
+  expect(await replaceInFiles(`${nodeDir(its.dir, nodeId)}/log`, digits, sameChecksum(digits))).not.toEqual([]);
 }
 
 test("a record of a follower's log says something else and all its checksums are right: found by comparing logs, named by its slot, and repaired when asked, while writes go on", {
   timeout: 240_000,
 }, async () => {
+  const { dir, store, findings, put } = its;
   await round(store);
   expect(findings).toEqual([]);
   const { leader, members } = (await caughtUp(store.fleet)).get(1) as { leader: string; members: readonly string[] };
@@ -83,17 +55,56 @@ test("a record of a follower's log says something else and all its checksums are
   await expectAllEqual(store, dir, findings);
 });
 
-test("the same in the log of the leader, which archives it: the log and the reference made of the archive are told of, and no replica is suspected", {
-  timeout: 120_000,
+test("the same in the log of the leader, which archives it: the log and the reference made of the archive are told of, no replica is suspected, and when asked it is archived again as the others have it", {
+  timeout: 240_000,
 }, async () => {
+  const { dir, store, findings, put } = its;
   await round(store);
-  const { leader } = (await caughtUp(store.fleet)).get(1) as { leader: string };
-  const key = await forgeIn(leader);
-  await eventually("both findings", () => new Set(findings).size >= 2);
+  const { leader, members } = (await caughtUp(store.fleet)).get(1) as { leader: string; members: readonly string[] };
+  await forgeIn(leader);
+  await eventually("both findings", () => new Set(findings).size >= 2, 60_000);
   for (const finding of findings)
     expect(finding).toMatch(
       new RegExp(
-        `^partition 1(/log: the log of ${leader} differs from the majority|: reference differs from the majority \\(different\\) at key ${key})`,
+        `^partition 1(/log: the log of ${leader} differs from the majority|: reference differs from the majority \\(different\\) at key ${keyOfItem(100)})`,
       ),
     );
+  // What lies behind it is archived already, and a snapshot beside it: both have the hash of what is wrong.
+  await put(101);
+  await round(store);
+  const digits = textOf(100).slice(-FORGEABLE_DIGITS);
+  expect(await archivedTexts()).toContain(sameChecksum(digits));
+
+  const others = members.filter((node) => node !== leader);
+  expect(await store.scrub.repair()).toEqual([
+    { what: `${leader}: its log`, outcome: "rebuilding" },
+    {
+      what: expect.stringMatching(/^p1: p1\/\d{16}\.log$/),
+      outcome: "repaired",
+      why: expect.stringMatching(
+        new RegExp(`as the logs of (${others.join(" and ")}|${others.reverse().join(" and ")})`),
+      ),
+    },
+  ]);
+  const texts = await archivedTexts();
+  expect(texts).toContain(digits);
+  expect(texts).not.toContain(sameChecksum(digits));
+  const lines = (await readFile(join(dir, "scrub/repairs.jsonl"), "utf8")).trim().split("\n");
+  const audit = lines.map((line) => JSON.parse(line) as { replica: string; phase: string; outcome?: string });
+  expect(audit[0]).toMatchObject({ replica: leader, phase: "intended" });
+  // Before it, more than once where somebody archived in between, which is tried again.
+  expect(audit.slice(-2)).toMatchObject([
+    { replica: "archive", phase: "intended" },
+    { replica: "archive", phase: "done", outcome: "repaired" },
+  ]);
+  await eventually("it is given its place", () => holdsItsPlace(store, `${leader}-2`), 120_000);
+  await expectAllEqual(store, dir, findings);
 });
+
+/** Of all entries of the table's partition, as a restore reads them. */
+async function archivedTexts(): Promise<string> {
+  const texts: string[] = [];
+  for await (const { data } of restore({ store: new FileObjectStore({ dir: archiveDir(its.dir) }), stream: "p1" }))
+    texts.push(Buffer.from(data).toString("latin1"));
+  return texts.join("\n");
+}

@@ -1,10 +1,11 @@
 import { PaxosError } from "@evenkeel/paxos";
+import type { Digest } from "@evenkeel/scrubber";
 import { describe, expect, test } from "vitest";
 import { type RepairParts, rebuildNode } from "../src/scrub/repairs.js";
 import type { PartitionHost } from "../src/storage-node/partition-host.js";
 import { scrubMethods } from "../src/storage-node/scrub-methods.js";
 
-/** A leader's partition, of whose group only the leadership is real. */
+/** A leader's partition, of whose group only the leadership is real, and a log of two entries. */
 function leading(repair: () => Promise<boolean>, takes: (node: string) => boolean) {
   const asked: string[] = [];
   let leader: string | undefined = "a1";
@@ -19,11 +20,28 @@ function leading(repair: () => Promise<boolean>, takes: (node: string) => boolea
     resign: () => {
       if (leader === "a1") leader = undefined;
     },
+    status: () => ({ appliedThrough: 2, trimmedThrough: 0 }),
+    entries: async function* () {
+      for (const slot of [1, 2]) yield { slot, kind: "command", command: Uint8Array.of(slot) };
+    },
   };
-  const host = { group, writer: { repair } } as unknown as PartitionHost;
-  const { repair: call } = scrubMethods(() => host, {} as never);
+  const again: number[][] = [];
+  const archiving = {
+    again: async (...range: number[]) => {
+      again.push(range);
+      return { objects: 1 };
+    },
+  };
+  const host = { group, archiving, writer: { repair } } as unknown as PartitionHost;
+  const methods = scrubMethods(() => host, {} as never);
   const key = Uint8Array.of(1);
-  return { asked, leader: () => leader, repair: async () => await call({ partition: 1, key, asOfSlot: 3 }) };
+  return {
+    asked,
+    again,
+    methods,
+    leader: () => leader,
+    repair: async () => await methods.repair({ partition: 1, key, asOfSlot: 3 }),
+  };
 }
 
 const rotten = (code: "ERR_PAXOS_STORAGE" | "ERR_PAXOS_CORRUPT") => async () => {
@@ -57,6 +75,28 @@ describe("a leader that is asked for a repair and cannot read its own log", () =
     );
     await expect(repair()).rejects.toBe(other);
     expect([asked, leader()]).toEqual([[], "a1"]);
+  });
+});
+
+describe("a leader that is asked to archive again what others agree on", () => {
+  const window = { partition: 1, first: 1, through: 2 };
+  const all = [{ from: new Uint8Array(0), to: undefined }];
+
+  test("does so where its own log says the same", async () => {
+    const { asked, again, methods } = leading(rotten("ERR_PAXOS_STORAGE"), () => true);
+    const { digests } = await methods.logDigests({ ...window, ranges: all });
+    expect(await methods.archiveAgain({ ...window, digest: digests[0] as Digest })).toEqual({ objects: 1 });
+    expect([asked, again]).toEqual([[], [[1, 2]]]);
+  });
+
+  test("hands its place over where its own log says something else, and archives nothing", async () => {
+    const { asked, again, leader, methods } = leading(rotten("ERR_PAXOS_STORAGE"), () => true);
+    const { digests } = await methods.logDigests({ ...window, through: 1, ranges: all });
+    const digest = { ...(digests[0] as Digest), keys: 3 };
+    const told = { code: "ERR_STORE_NOT_LEADER", leader: "b1" };
+    await expect(methods.archiveAgain({ ...window, digest })).rejects.toMatchObject(told);
+    await expect(methods.archiveAgain({ ...window, digest }), "it leads no more").rejects.toMatchObject(told);
+    expect([asked, again, leader()]).toEqual([["b1"], [], "b1"]);
   });
 });
 

@@ -107,7 +107,7 @@ const scrubberOver = (): Scrubber =>
   });
 
 test("three trees are compared at one slot while writes go on, a leader dies, and one starts anew in the middle of a pass: no false alarm; and then what has rotted", {
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   const random = new Random(7);
   let writing = true;

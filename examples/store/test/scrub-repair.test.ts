@@ -1,44 +1,14 @@
 import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { itemKey } from "../src/api/keys.js";
+import { expect, test } from "vitest";
 import { archiveDir, nodeDir } from "../src/control/fleet.js";
-import type { Store } from "../src/store.js";
 import { flipByteInFile } from "../src/tour/damage.js";
 import { caughtUp, statuses } from "./support/replicas.js";
-import { expectAllEqual, holdsItsPlace, round } from "./support/scrub.js";
-import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
-
-/** Three processes, as they are run; their real files are damaged under them. */
-let dir: string;
-let remove: () => Promise<void>;
-let store: Store;
-let documents: DynamoDBDocumentClient;
-const findings: string[] = [];
-
-beforeEach(async () => {
-  findings.length = 0;
-  ({ dir, remove } = await temporaryDir());
-  store = await openStore({
-    dir,
-    scrubEveryMs: 1_000,
-    partitionsPerTable: 1,
-    onFinding: (line) => findings.push(line),
-  });
-  const dynamo = client(store.endpoint);
-  await createKeyTable(dynamo, "damaged");
-  documents = DynamoDBDocumentClient.from(dynamo);
-  for (let i = 0; i < 40; i++) await put(i);
-});
-afterEach(async () => {
-  await store.close();
-  await remove();
-});
+import { expectAllEqual, holdsItsPlace, keyOfItem, round, scrubbedStore } from "./support/scrub.js";
+import { eventually } from "./support/store.js";
 
 const textOf = (i: number) => `the text of item ${i}, which nobody else has`;
-const put = (i: number) =>
-  documents.send(new PutCommand({ TableName: "damaged", Item: { id: `item-${i}`, text: textOf(i) } }));
+const its = scrubbedStore("damaged", { items: 40, textOf });
 
 async function flip(path: string, offset: number): Promise<void> {
   const file = await open(path, "r+");
@@ -55,6 +25,7 @@ async function flip(path: string, offset: number): Promise<void> {
 test("a bit in the B-tree's file of one running replica, in the log of another, and in an object of the archive: found within a pass, repaired when asked, and all are equal afterwards", {
   timeout: 240_000,
 }, async () => {
+  const { dir, store, findings, put } = its;
   await round(store);
   for (let i = 0; i < 20; i++) await put(i);
   await round(store);
@@ -74,7 +45,7 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
   const object = join(archiveDir(dir), "p1", objects[0] as string);
   const before = await readFile(object);
   await flip(object, before.length >> 1);
-  const { path, offset } = await inTheLog(leader, textOf(11));
+  const { path, offset } = await inTheLog(dir, leader, textOf(11));
   await flip(path, offset);
 
   await round(store);
@@ -109,8 +80,7 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
   for (let i = 40; i < 60; i++) await put(i);
   await eventually("it is given its place", () => holdsItsPlace(store, `${leader}-2`), 120_000);
   // Passes went on all the while that members changed; one that began before the repair, and had but two replicas left to ask, could not say which of them is wrong about the item.
-  const key = itemKey({ partition: { name: "id", type: "S" } }, { id: { S: "item-7" } });
-  const damaged = `at key ${Buffer.from(key.bytes).toString("hex")}`;
+  const damaged = `at key ${keyOfItem(7)}`;
   expect(
     findings.filter((line) => /differs|no two/.test(line) && !line.includes(damaged)),
     "no false alarm",
@@ -118,7 +88,7 @@ test("a bit in the B-tree's file of one running replica, in the log of another, 
   await expectAllEqual(store, dir, findings);
 });
 
-async function inTheLog(nodeId: string, text: string): Promise<{ path: string; offset: number }> {
+async function inTheLog(dir: string, nodeId: string, text: string): Promise<{ path: string; offset: number }> {
   const log = join(nodeDir(dir, nodeId), "log");
   for (const name of await readdir(log)) {
     const path = join(log, name);

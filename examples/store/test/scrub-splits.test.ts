@@ -4,7 +4,7 @@ import { letGo, partitionsOf, split } from "./support/splits.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
 test("partitions that are split while they are scrubbed and written to give no false alarm, before, meanwhile or after", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];

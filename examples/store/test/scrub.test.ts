@@ -10,7 +10,7 @@ import { caughtUp, statuses } from "./support/replicas.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 
 test("the store scrubs itself: rot in one replica's B-tree is found without being asked, while writes go on", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];
@@ -66,7 +66,7 @@ test("the store scrubs itself: rot in one replica's B-tree is found without bein
 });
 
 test("an archive that is damaged is told, and keeps neither its partition's replicas nor the others from being compared", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const { dir, remove } = await temporaryDir();
   const findings: string[] = [];

@@ -79,8 +79,10 @@ describe("tables", () => {
       );
     const outcomes = await Promise.allSettled(Array.from({ length: 8 }, create));
     const refused = outcomes.filter(({ status }) => status === "rejected") as PromiseRejectedResult[];
-    expect(refused).toHaveLength(7);
     for (const { reason } of refused) expect(reason).toBeInstanceOf(ResourceInUseException);
+    // One whose first attempt came to an unknown end may have been told at its second that it had created the table.
+    const mayHave = refused.some(({ reason }) => reason.$metadata.attempts > 1);
+    expect(mayHave ? [7, 8] : [7]).toContain(refused.length);
   });
 
   test("one that is deleted and created again under its name begins empty, again and again", async () => {

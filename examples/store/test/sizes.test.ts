@@ -46,7 +46,7 @@ async function sizes() {
 }
 
 /** Indexes are told later, and any replica is asked. */
-const comesTo = (wanted: number[][]) => expect.poll(sizes, { timeout: 20_000 }).toEqual(wanted);
+const comesTo = (wanted: number[][]) => expect.poll(sizes).toEqual(wanted);
 
 const put = (Item: Record<string, unknown>) => single.documents.send(new PutCommand({ TableName, Item }));
 

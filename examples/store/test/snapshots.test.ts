@@ -143,7 +143,9 @@ test("a restore begins with the newest snapshot that is not later; with an older
   const described = async () => (await dynamo.send(new DescribeTableCommand({ TableName: "impossible" }))).Table;
   await eventually("the restore is given up", async () => (await described())?.TableStatus === "ARCHIVED");
   expect((await described())?.ArchivalSummary?.ArchivalReason).toMatch(/^RESTORE_FAILED: ERR_ARCHIVE_CORRUPT: p1\//);
-  expect(told.at(-1)).toMatch(/^table impossible cannot be restored: p1\//);
+  await eventually("it is told", () =>
+    told.some((line) => line.startsWith("table impossible cannot be restored: p1/")),
+  );
   await expect(put("impossible", "x", 1)).rejects.toMatchObject({ name: "ResourceNotFoundException" });
   await writeFile(front, original);
   await deleteTable(dynamo, "impossible");
@@ -207,11 +209,16 @@ test("what a backup needs stays in the archive, however far behind the window it
     const { BackupDetails } = await dynamo.send(new CreateBackupCommand({ TableName: "held", BackupName: "kept" }));
     const BackupArn = BackupDetails?.BackupArn as string;
     await moment();
-    await eventually("several snapshots are written", async () => {
-      await some();
-      return snapshots >= 4;
-    });
-    expect(await keys()).toContain("0000000000000001.log");
+    const written = (count: number) =>
+      eventually(`${count} snapshots are written`, async () => {
+        await some();
+        return snapshots >= count;
+      });
+    // One that was begun before the backup may be written after it, and do for it in place of the log's beginning.
+    await written(3);
+    const front = (await keys()).find((key) => key.endsWith(".log"));
+    await written(5);
+    expect(await keys()).toContain(front);
     await dynamo.send(new RestoreTableFromBackupCommand({ BackupArn, TargetTableName: "as-it-was" }));
     await tableExists(dynamo, "as-it-was");
     expect(await contents("as-it-was")).toEqual(wanted);
@@ -219,7 +226,7 @@ test("what a backup needs stays in the archive, however far behind the window it
     await dynamo.send(new DeleteBackupCommand({ BackupArn }));
     await eventually("what it needed is let go of", async () => {
       await some();
-      return !(await keys()).includes("0000000000000001.log");
+      return !(await keys()).includes(front as string);
     });
   } finally {
     unsubscribe("evenkeel:store:snapshot-written", count);

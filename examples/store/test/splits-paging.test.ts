@@ -37,7 +37,7 @@ function expectEachOnce(found: readonly string[], staying: readonly Key[]): void
 }
 
 test("Scan and Query return each item once, whatever the size of a page, while partitions split and others write", {
-  timeout: 90_000,
+  timeout: 240_000,
 }, async () => {
   const random = toldRandom();
   await createTable(s.dynamo, TableName, "S");

@@ -43,7 +43,7 @@ function expectAsAt(found: ReadonlyMap<string, number>, history: ReadonlyMap<str
 }
 
 test("a table is restored to moments before, during and after splits, and from a backup that is older than they are", {
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   const random = toldRandom();
   await createTable(s.dynamo, TableName);

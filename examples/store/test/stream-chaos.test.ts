@@ -118,7 +118,7 @@ async function consume(
 }
 
 test("leaders are killed and partitions split while items are written and the stream is read: it is the history of every item, once and in order", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const random = toldRandom();
   const { dir, remove } = await temporaryDir();

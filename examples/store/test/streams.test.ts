@@ -241,7 +241,7 @@ describe("what is wrong is told as the service does", () => {
     };
     expect(await refusal(new GetRecordsCommand({ ShardIterator: aged(15 * 60_000 + 60_000) }))).toEqual([
       "ExpiredIteratorException",
-      "Iterator expired",
+      "Shard iterator has expired",
     ]);
     expect(await refusal(new GetRecordsCommand({ ShardIterator: aged(14 * 60_000) }))).toMatchObject({ Records: [] });
     const early = `1${"0".repeat(23)}`;
@@ -279,7 +279,7 @@ describe("what is wrong is told as the service does", () => {
       "One or more parameter values were invalid: If stream is being disabled, then UpdateViewType must not be specified",
     );
     expect(await refused({ StreamEnabled: true, StreamViewType: "ALL" })).toContain(
-      "Member must satisfy enum value set: [KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE, OLD_IMAGE]",
+      "Member must satisfy enum value set: [OLD_IMAGE, KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE]",
     );
   });
 });

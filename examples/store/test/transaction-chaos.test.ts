@@ -185,7 +185,7 @@ async function showTokensAgain(dynamo: DynamoDBClient, operations: readonly Oper
 }
 
 test("nodes are killed, partitions split and coordinators die: transfers lose nothing, and one order explains all that was seen", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const random = toldRandom();
   const { dir, remove } = await temporaryDir();

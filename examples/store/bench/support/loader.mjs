@@ -11,7 +11,8 @@ const PAUSE_MS = 25;
 /** As many as the service takes in a BatchWriteItem. */
 const BATCH = 25;
 const ALL_TAKEN = '"UnprocessedItems":{}';
-const HEADERS_END = Buffer.from("\r\n\r\n");
+const HEADERS_END = "\r\n\r\n";
+const CONTENT_LENGTH = /\r\ncontent-length: */i;
 
 const digitsOf = (number) => String(number).padStart(DIGITS, "0");
 
@@ -42,27 +43,36 @@ function patch({ bytes, places }, ...numbers) {
   return bytes;
 }
 
+/** Where a connection's answers are read to. One that does not fit, or comes in parts, is put together elsewhere. */
+const READ_BYTES = 16 * 1024;
+
 /** One connection with one request under way at most. */
 class Connection {
   #socket;
-  #chunks = [];
-  #length = 0;
-  #needed = 0;
+  /** What came of an answer so far that is not here whole. */
+  #begun;
   #answered;
   #failed;
 
   static async open({ host, port }) {
     const connection = new Connection();
+    // Read into memory that stays: the 64 KiB that Node otherwise takes for each answer, and gives back, cost the client a twelfth of its time.
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (length, buffer) => connection.#take(buffer.subarray(0, length)),
+    };
     await new Promise((resolve, reject) => {
-      connection.#socket = connect({ host, port, noDelay: true }, resolve).on("error", reject);
+      connection.#socket = connect({ host, port, noDelay: true, onread }, resolve).on("error", reject);
     });
     connection.#socket.on("error", (error) => connection.#failed?.(error));
     connection.#socket.on("close", () => connection.#failed?.(new Error("the server closed the connection")));
-    connection.#socket.on("data", (chunk) => connection.#take(chunk));
     return connection;
   }
 
-  /** Resolves with the whole answer, headers included. `bytes` may be changed as soon as it has. As the SDK does it asks again after a 5xx; the time counts on. */
+  /**
+   * Resolves with the whole answer, headers included, which stands until the next one comes. `bytes` may be changed as soon as it has. As the SDK does it asks again after a 5xx; the time
+   * counts on.
+   */
   async ask(bytes) {
     for (let left = ATTEMPTS_MAX; ; left--) {
       const answer = await this.#askOnce(bytes);
@@ -74,35 +84,35 @@ class Connection {
 
   #askOnce(bytes) {
     return new Promise((resolve, reject) => {
+      // Of what is written to it nobody would hear any more.
+      if (this.#socket.destroyed) return reject(new Error("the server closed the connection"));
       this.#answered = resolve;
       this.#failed = reject;
       this.#socket.write(bytes);
     });
   }
 
+  /** Returns whether to read on. */
   #take(chunk) {
-    this.#chunks.push(chunk);
-    this.#length += chunk.length;
-    if (this.#needed === 0) {
-      const whole = this.#whole();
-      const end = whole.indexOf(HEADERS_END);
-      if (end < 0) return;
-      const head = whole.latin1Slice(0, end);
-      const at = head.search(/\r\ncontent-length: */i);
-      if (at < 0) return this.#failed(new Error(`an answer without Content-Length: ${head}`));
-      this.#needed = end + HEADERS_END.length + Number.parseInt(head.slice(head.indexOf(":", at) + 1), 10);
+    const whole = this.#begun === undefined ? chunk : Buffer.concat([this.#begun, chunk]);
+    const bytes = this.#bytesOf(whole);
+    if (bytes === undefined || whole.length < bytes) {
+      this.#begun = Buffer.from(whole);
+      return true;
     }
-    if (this.#length < this.#needed) return;
-    const answer = this.#whole();
-    this.#chunks = [];
-    this.#length = 0;
-    this.#needed = 0;
-    this.#answered(answer);
+    this.#begun = undefined;
+    this.#answered(whole);
+    return true;
   }
 
-  #whole() {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0];
+  /** How long an answer is that begins so; undefined: that is not said yet. */
+  #bytesOf(begun) {
+    const end = begun.indexOf(HEADERS_END);
+    if (end < 0) return undefined;
+    const head = begun.latin1Slice(0, end);
+    const at = head.search(CONTENT_LENGTH);
+    if (at < 0) return this.#failed(new Error(`an answer without Content-Length: ${head}`));
+    return end + HEADERS_END.length + Number.parseInt(head.slice(head.indexOf(":", at) + 1), 10);
   }
 
   close() {
@@ -195,7 +205,20 @@ async function closedLoop(options) {
 }
 
 /**
- * Requests come when they come (a Poisson stream), whether or not those before are answered; one for which no connection is free waits, and
+ * When requests are due, one after the other: when they come (a Poisson stream), or, `even`, each at a moment by lot in a slot of its own, so that no two slots' requests come in a heap and what is
+ * slow is the server.
+ */
+function* dueTimes({ rate, even }, startedAt) {
+  const slotMs = 1000 / rate;
+  let at = startedAt;
+  for (let slot = 0; ; slot++) {
+    yield even ? startedAt + (slot + Math.random()) * slotMs : at;
+    at -= Math.log(1 - Math.random()) * slotMs;
+  }
+}
+
+/**
+ * Requests come whether or not those before are answered; one for which no connection is free waits, and
  * its time counts from when it was due. So a server that stands still for a moment is charged for all who would have come meanwhile.
  */
 async function openLoop(options) {
@@ -209,7 +232,8 @@ async function openLoop(options) {
   let failure;
   const startedAt = performance.now();
   const endAt = startedAt + options.seconds * 1000;
-  let nextAt = startedAt;
+  const dues = dueTimes(options, startedAt);
+  let nextAt = dues.next().value;
   const serve = (client) => {
     const at = due.shift();
     if (at === undefined) return void idle.push(client);
@@ -226,9 +250,9 @@ async function openLoop(options) {
     );
   };
   while (performance.now() < endAt && failure === undefined) {
-    for (const now = performance.now(); nextAt <= now; nextAt += (-Math.log(1 - Math.random()) * 1000) / options.rate)
-      due.push(nextAt);
-    while (due.length > 0 && idle.length > 0) serve(idle.pop());
+    for (const now = performance.now(); nextAt <= now; nextAt = dues.next().value) due.push(nextAt);
+    // The one that rests for longest: none rests until the server closes it.
+    while (due.length > 0 && idle.length > 0) serve(idle.shift());
     // A millisecond at most, counted in the answers' times; without a pause the loader would take a whole processor.
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

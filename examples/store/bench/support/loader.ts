@@ -16,6 +16,8 @@ export interface Load {
   readonly seconds: number;
   /** Operations a second that come whether or not those before are answered; absent: a client asks when it has been answered. */
   readonly rate?: number;
+  /** Of these, one in each slot of so much time. Absent: they come when they come. */
+  readonly even?: boolean;
 }
 
 /** Milliseconds where it is a time; a quantile of what did not occur is 0. */

@@ -1,5 +1,6 @@
 /** Equality and order of attribute values, as conditions, filters and keys see them. */
 import { base64Bytes, compareBase64 } from "./base64.js";
+import { madeOnce } from "./made-once.js";
 import type { AttributeValue } from "./model.js";
 import { compareNumbers } from "./number.js";
 import { compareText, utf8Bytes } from "./text.js";
@@ -34,16 +35,8 @@ function equalSets(a: readonly string[], b: readonly string[]): boolean {
   return a.every((member) => members.has(member));
 }
 
-/** What a condition may ask for a hundred times is made once. */
-const knownMembers = new WeakMap<readonly string[], ReadonlySet<string>>();
-
-function membersOf(set: readonly string[]): ReadonlySet<string> {
-  const known = knownMembers.get(set);
-  if (known !== undefined) return known;
-  const members = new Set(set);
-  knownMembers.set(set, members);
-  return members;
-}
+/** A condition may ask for them a hundred times. */
+const membersOf = madeOnce((set: readonly string[]): ReadonlySet<string> => new Set(set));
 
 /** Below zero, zero or above; `undefined` where there is no order: different types, or a type that has none. */
 export function compareValues(a: AttributeValue, b: AttributeValue): number | undefined {

@@ -2,6 +2,7 @@
 import { typeOf } from "./attributes.js";
 import { decodeBase64 } from "./base64.js";
 import { compareValues, equalValues, sizeOfValue } from "./compare.js";
+import { madeOnce } from "./made-once.js";
 import type { AttributeValue, Condition, Item, Operand } from "./model.js";
 import { resolvePath } from "./path.js";
 import { includesBytes, includesText } from "./search.js";
@@ -77,16 +78,8 @@ function beginsWith(value: AttributeValue | undefined, search: AttributeValue | 
   return startsWith(bytesOf(value), bytesOf(search));
 }
 
-/** What a condition may ask for a hundred times is decoded once. */
-const knownBytes = new WeakMap<AttributeValue, Uint8Array>();
-
-function bytesOf(value: { B: string }): Uint8Array {
-  const known = knownBytes.get(value);
-  if (known !== undefined) return known;
-  const bytes = decodeBase64(value.B);
-  knownBytes.set(value, bytes);
-  return bytes;
-}
+/** A condition may ask for them a hundred times. */
+const bytesOf = madeOnce((value: { B: string }) => decodeBase64(value.B));
 
 function contains(value: AttributeValue | undefined, search: AttributeValue | undefined): boolean {
   if (value === undefined || search === undefined) return false;

@@ -1,4 +1,5 @@
 /** Secondary indexes as clients define and see them. */
+import { describedThroughput, newThroughput } from "./control/throughput.js";
 import { validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type {
@@ -72,13 +73,13 @@ export function globalIndexOf(
     throw validationError(messages.indexThroughputUnderOnDemand(name));
   if (billingMode === "PROVISIONED" && throughput === undefined)
     throw validationError(messages.indexThroughputMissing(name));
-  return {
-    name,
-    keySchema,
-    projection,
+  const billed = {
+    billingMode,
     readUnitsPerSecond: throughput?.ReadCapacityUnits ?? 0,
     writeUnitsPerSecond: throughput?.WriteCapacityUnits ?? 0,
   };
+  const { billingMode: _, ...units } = billed;
+  return { name, keySchema, projection, ...units, ...newThroughput(request, billed, name) };
 }
 
 function checkNames(indexes: readonly IndexDefinition[]): void {
@@ -154,6 +155,7 @@ export function indexDescriptions(
         ...indexDescription(index, tableArn, sizes[index.name]),
         IndexStatus: index.status,
         ...(index.backfilling !== undefined && { Backfilling: index.backfilling }),
+        ...describedThroughput({ ...index, billingMode: table.billingMode }, index.status !== "CREATING"),
         ProvisionedThroughput: {
           NumberOfDecreasesToday: 0,
           ReadCapacityUnits: table.billingMode === "PROVISIONED" ? index.readUnitsPerSecond : 0,

@@ -1,4 +1,6 @@
 /** What UpdateTable asks of global indexes. */
+import { controlMessages } from "./control/messages.js";
+import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./control/throughput.js";
 import { ApiError, validationError } from "./errors.js";
 import { GLOBAL_INDEXES_MAX, globalIndexOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
@@ -8,7 +10,7 @@ import type { ThroughputRequest } from "./requests/table-parts.js";
 
 export interface GlobalIndexUpdate {
   Create?: GlobalIndexRequest;
-  Update?: { IndexName: string; ProvisionedThroughput?: ThroughputRequest };
+  Update?: { IndexName: string; ProvisionedThroughput?: ThroughputRequest } & ThroughputRequests;
   Delete?: { IndexName: string };
 }
 
@@ -20,7 +22,13 @@ export interface IndexUpdateRequest {
 /** Data, as it travels to whoever leads the metadata. */
 export type IndexUpdate =
   | { readonly kind: "create"; readonly request: GlobalIndexRequest; readonly attributes: readonly KeyAttribute[] }
-  | { readonly kind: "throughput"; readonly name: string; readonly readUnits: number; readonly writeUnits: number }
+  | ({
+      readonly kind: "throughput";
+      readonly name: string;
+      readonly readUnits: number;
+      readonly writeUnits: number;
+    } & ThroughputRequests)
+  | ({ readonly kind: "capacity"; readonly name: string } & ThroughputRequests)
   | { readonly kind: "delete"; readonly name: string };
 
 /** Checks that need no table. Empty: the request says nothing of indexes. @throws ApiError */
@@ -41,16 +49,20 @@ export function indexUpdatesOf(request: IndexUpdateRequest): IndexUpdate[] {
       return { kind: "create", request: create, attributes };
     }
     if (update === undefined) return { kind: "delete", name };
-    const throughput = update.ProvisionedThroughput;
-    if (throughput === undefined) throw validationError(messages.indexThroughputIncomplete(name));
+    const { ProvisionedThroughput: throughput, OnDemandThroughput, WarmThroughput } = update;
+    if (WarmThroughput !== undefined && Object.keys(WarmThroughput).length === 0)
+      throw validationError(controlMessages.warmEmpty(name));
+    const more = { ...(OnDemandThroughput && { OnDemandThroughput }), ...(WarmThroughput && { WarmThroughput }) };
+    if (throughput === undefined) return { kind: "capacity", name, ...more };
     return {
       kind: "throughput",
       name,
       readUnits: throughput.ReadCapacityUnits,
       writeUnits: throughput.WriteCapacityUnits,
+      ...more,
     };
   });
-  if (found.filter(({ kind }) => kind !== "throughput").length > 1)
+  if (found.filter(({ kind }) => kind === "create" || kind === "delete").length > 1)
     throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
   return found;
 }
@@ -81,6 +93,10 @@ export function indexChanges<I extends GlobalIndex>(
       if (busy) throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
       if (globalIndexes.length >= GLOBAL_INDEXES_MAX)
         throw new ApiError("LimitExceededException", messages.globalIndexesTooMany(GLOBAL_INDEXES_MAX));
+      if (billingMode === "PAY_PER_REQUEST" && update.request.ProvisionedThroughput !== undefined)
+        throw validationError(messages.newIndexUnderOnDemand(name));
+      if (billingMode === "PROVISIONED" && update.request.ProvisionedThroughput === undefined)
+        throw validationError(messages.indexThroughputIncomplete(name));
       const definitions = new Map(update.attributes.map((attribute) => [attribute.name, attribute]));
       created = globalIndexOf(update.request, billingMode, definitions);
       continue;
@@ -92,7 +108,23 @@ export function indexChanges<I extends GlobalIndex>(
       const { readUnits, writeUnits } = update;
       if (readUnits === index.readUnitsPerSecond && writeUnits === index.writeUnitsPerSecond)
         throw validationError(messages.indexThroughputUnchanged(update.name, readUnits, writeUnits));
-      changed.push({ ...index, readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits });
+      const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
+      changed.push(
+        indexUnder(index, billingMode, (before) =>
+          changedThroughput(rebilled(before, { ...before, ...units }), update, update.name),
+        ),
+      );
+      continue;
+    }
+    if (update.kind === "capacity") {
+      const { OnDemandThroughput: maxima = {}, WarmThroughput: warm = {} } = update;
+      if (Object.keys(maxima).length + Object.keys(warm).length === 0)
+        throw validationError(
+          billingMode === "PAY_PER_REQUEST"
+            ? messages.indexUpdateUnderOnDemand(update.name)
+            : messages.indexThroughputIncomplete(update.name),
+        );
+      changed.push(indexUnder(index, billingMode, (before) => changedThroughput(before, update, update.name)));
       continue;
     }
     if (index.status === "DELETING") throw inUse(index.name, "deleted");
@@ -108,7 +140,8 @@ function noSuchIndex(table: Indexed<GlobalIndex>, { kind, name }: { kind: string
   const isLocal = table.localIndexes?.some((index) => index.name === name) === true;
   const verb = kind === "delete" ? "delete" : "update";
   if (isLocal) return validationError(messages.indexNotGlobal(verb, name));
-  return new ApiError("ResourceNotFoundException", messages.indexNotFound);
+  if (kind === "delete") return new ApiError("ResourceNotFoundException", messages.indexNotFound);
+  return new ApiError("ResourceNotFoundException", messages.indexToUpdateNotFound(name, table.name));
 }
 
 const inUse = (index: string, what: string): ApiError =>

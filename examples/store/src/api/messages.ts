@@ -9,6 +9,7 @@ export const messages = {
   accessDenied: "You do not have sufficient access to perform this action.",
   conditionFailed: "The conditional request failed",
   internal: "The request processing has failed because of an unknown error, exception or failure.",
+  invalidExportTime: "The specified ExportTime is outside of the point in time recovery window.",
   invalidRestoreTime: "An invalid restore time was specified.",
   itemCollectionTooLarge: "Collection size exceeded.",
   limitExceeded: "Too many operations for a given subscriber.",
@@ -234,9 +235,8 @@ export const messages = {
     "Collection size of items exceeded, which can also be caused by the aggregate size of the items in the transaction exceeding the 4MB limit",
   transactionActions: "TransactItems can only contain one of Check, Put, Update or Delete",
   transactionNoAction: "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",
-  transactionInProgress: "The transaction with the given request token is already in progress.",
-  tokenMismatch:
-    "The request uses a client token that was used before, by a request that was not the same: a token stands for one request for ten minutes.",
+  transactionInProgress: "Transaction from previous request is still in progress",
+  tokenMismatch: "Specified idempotent token was used with different request parameters within the idempotency window",
 
   // Query and Scan
   keyConditionMissing: "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
@@ -284,11 +284,10 @@ export const messages = {
   keyNotDefined: (keys: readonly string[], definitions: readonly string[]) =>
     `${INVALID_VALUES}Some index key attributes are not defined in AttributeDefinitions. Keys: [${keys.join(", ")}], AttributeDefinitions: [${definitions.join(", ")}]`,
   keyCountMismatch: `${INVALID_VALUES}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
-  definitionTwice: (name: string) => `${INVALID_VALUES}Duplicate attribute name in AttributeDefinitions: ${name}`,
+  definitionTwice: (name: string) => `Attribute Name is duplicated: ${name}`,
   throughputTooHigh: (name: string) => `Given value for ${name} is out of bounds`,
 
   // Secondary indexes
-  indexKeyUndefined: "Invalid KeySchema: Some index key attribute have no definition",
   definitionsUnused: (definitions: readonly string[], used: readonly string[]) =>
     `${INVALID_VALUES}Some AttributeDefinitions are not used. AttributeDefinitions: [${definitions.join(", ")}], keys used: [${used.join(", ")}]`,
   indexListEmpty: (list: string) => `${INVALID_VALUES}List of ${list} is empty`,
@@ -342,14 +341,17 @@ export const messages = {
   indexNotGlobal: (verb: string, index: string) =>
     `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,
   indexNotFound: "Requested resource not found",
+  indexToUpdateNotFound: (index: string, table: string) =>
+    `Requested resource not found: Index ${index} for table ${table}`,
   indexInUse: (index: string, what: string) =>
     `Attempt to change a resource which is still in use: Index is being ${what}: ${index}`,
   indexUpdateUnderOnDemand: (index: string) =>
+    `${INVALID_VALUES}The only Updates for index: ${index} when TableThroughputMode is PAY_PER_REQUEST can be to OnDemandThroughput, WarmThroughput`,
+  newIndexUnderOnDemand: (index: string) =>
     `${INVALID_VALUES}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
   indexThroughputUnchanged: (index: string, read: number, write: number) =>
     `The provisioned throughput for the index ${index} will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the index: ${read}. Requested ReadCapacityUnits: ${read}. Current WriteCapacityUnits provisioned for the index: ${write}. Requested WriteCapacityUnits: ${write}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
   indexBackfilling: (index: string) => `Cannot read from backfilling global secondary index: ${index}`,
   indexThroughputExceeded:
     "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",
-  restoreTimeChoice: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
 } as const;

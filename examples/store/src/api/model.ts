@@ -1,4 +1,5 @@
 import type { TableSettings } from "./control/settings.js";
+import type { Throughput } from "./control/throughput.js";
 import type { LatestStream, StreamViewType } from "./streams/model.js";
 import type { TimeToLive } from "./time-to-live.js";
 
@@ -59,7 +60,7 @@ export interface LocalIndex extends IndexDefinition {
 }
 
 /** Has partitions of its own. */
-export interface GlobalIndexDefinition extends IndexDefinition {
+export interface GlobalIndexDefinition extends IndexDefinition, Throughput {
   /** Units a second; 0 under PAY_PER_REQUEST. */
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
@@ -74,7 +75,7 @@ export interface GlobalIndex extends GlobalIndexDefinition {
 }
 
 /** What a user asked for when the table was created. */
-export interface TableDefinition {
+export interface TableDefinition extends Throughput {
   readonly name: string;
   readonly keySchema: KeySchema;
   readonly localIndexes?: readonly LocalIndex[];

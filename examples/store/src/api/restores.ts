@@ -1,5 +1,7 @@
 /** What a table that is restored from another one, or from a backup of it, is to be. */
+import { type EncryptionRequest, encryptionOf } from "./control/encryption.js";
 import { controlMessages } from "./control/messages.js";
+import { changedThroughput, NO_MAXIMUM, type OnDemandMaxima, type OnDemandRequest } from "./control/throughput.js";
 import { validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type {
@@ -12,13 +14,21 @@ import type {
 } from "./model.js";
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./requests/indexes.js";
 import type { Shape } from "./requests/shapes.js";
-import { billingMode, encryption, type ThroughputRequest, throughput } from "./requests/table-parts.js";
+import {
+  billingMode,
+  encryption,
+  onDemandThroughput,
+  type ThroughputRequest,
+  throughput,
+} from "./requests/table-parts.js";
 import { type Billing, billingOf } from "./tables.js";
 
 /** What a restore may ask to be other than it was. */
 export interface RestoreOverrides {
   readonly BillingModeOverride?: Billing["billingMode"];
   readonly ProvisionedThroughputOverride?: ThroughputRequest;
+  readonly OnDemandThroughputOverride?: OnDemandRequest;
+  readonly SSESpecificationOverride?: EncryptionRequest;
   /** The indexes that there are to be, each as it was but for its throughput; absent: all. */
   readonly GlobalSecondaryIndexOverride?: readonly GlobalIndexRequest[];
   readonly LocalSecondaryIndexOverride?: readonly LocalIndexRequest[];
@@ -28,7 +38,7 @@ export const restoreOverrides: Readonly<Record<string, Shape>> = {
   BillingModeOverride: billingMode,
   GlobalSecondaryIndexOverride: globalIndexes,
   LocalSecondaryIndexOverride: localIndexes,
-  OnDemandThroughputOverride: { type: "unsupported" },
+  OnDemandThroughputOverride: onDemandThroughput,
   ProvisionedThroughputOverride: throughput,
   SSESpecificationOverride: encryption,
 };
@@ -46,6 +56,18 @@ export function restoredDefinition(
   const mode = BillingModeOverride ?? table.billingMode;
   const kept = table.billingMode === "PROVISIONED" && mode === "PROVISIONED";
   const asked = ProvisionedThroughputOverride ?? (kept ? throughputOf(table) : undefined);
+  if (mode === "PAY_PER_REQUEST" && asked !== undefined)
+    throw validationError(
+      BillingModeOverride === undefined
+        ? controlMessages.restoredThroughputOnDemand
+        : controlMessages.restoredThroughputUnderOnDemand(),
+    );
+  if (mode === "PROVISIONED" && asked === undefined) throw validationError(controlMessages.restoredThroughputMissing);
+  const onDemand = maximaOf(table, mode, overrides.OnDemandThroughputOverride);
+  // The key stays with the table, unless another one is asked for.
+  const encryption = overrides.SSESpecificationOverride
+    ? encryptionOf(overrides.SSESpecificationOverride)
+    : table.settings?.encryption;
   const globals = globalIndexesOf(table, mode, overrides.GlobalSecondaryIndexOverride);
   const locals = localIndexesOf(table, overrides.LocalSecondaryIndexOverride);
   return {
@@ -54,7 +76,26 @@ export function restoredDefinition(
     ...(locals.length > 0 && { localIndexes: locals }),
     ...(globals.length > 0 && { globalIndexes: globals }),
     ...billingOf(mode, asked),
+    ...(onDemand && { onDemand }),
+    ...(encryption && { settings: { encryption } }),
   };
+}
+
+function maximaOf(
+  table: Pick<TableDefinition, "onDemand" | "billingMode">,
+  mode: Billing["billingMode"],
+  asked: OnDemandRequest | undefined,
+): OnDemandMaxima | undefined {
+  if (asked === undefined) return mode === "PAY_PER_REQUEST" ? table.onDemand : undefined;
+  for (const name of ["MaxReadRequestUnits", "MaxWriteRequestUnits"] as const) {
+    const value = asked[name];
+    if (value === undefined) continue;
+    if (mode === "PROVISIONED") throw validationError(controlMessages.maximumOverride(name));
+    if (value < 1 && value !== NO_MAXIMUM) throw validationError(controlMessages.maximumOverrideOutOfRange(name));
+  }
+  const billed = { billingMode: mode, readUnitsPerSecond: 0, writeUnitsPerSecond: 0 };
+  const before = table.onDemand && { onDemand: table.onDemand };
+  return changedThroughput({ ...billed, ...before }, { OnDemandThroughput: asked }).onDemand;
 }
 
 type Provisioned = Pick<GlobalIndexDefinition, "readUnitsPerSecond" | "writeUnitsPerSecond">;
@@ -74,14 +115,16 @@ function globalIndexesOf(
     const { name, keySchema, projection } = index;
     const units = request?.ProvisionedThroughput ?? (kept ? throughputOf(index) : undefined);
     if (mode === "PAY_PER_REQUEST" && units !== undefined)
-      throw validationError(messages.indexThroughputUnderOnDemand(name));
-    if (mode === "PROVISIONED" && units === undefined) throw validationError(messages.indexThroughputMissing(name));
+      throw validationError(controlMessages.restoredThroughputUnderOnDemand(name));
+    if (mode === "PROVISIONED" && units === undefined)
+      throw validationError(controlMessages.restoredIndexThroughputMissing(name));
     return {
       name,
       keySchema,
       projection,
       readUnitsPerSecond: units?.ReadCapacityUnits ?? 0,
       writeUnitsPerSecond: units?.WriteCapacityUnits ?? 0,
+      ...(mode === "PAY_PER_REQUEST" && index.onDemand && { onDemand: index.onDemand }),
     };
   });
 }
@@ -93,20 +136,23 @@ function localIndexesOf(
   return matching(all, asked).map(({ index }) => index);
 }
 
-/** Those that are asked for, which have to be there, and to be so. */
+/** Those that are asked for, which have to be there but for their names, and to be so. */
 function matching<I extends IndexDefinition, R extends LocalIndexRequest>(
   all: readonly I[],
   asked: readonly R[] | undefined,
 ): { readonly index: I; readonly request?: R }[] {
   if (asked === undefined) return all.map((index) => ({ index }));
   const names = new Set<string>();
+  const left = new Set(all);
   return asked.map((request) => {
     const { IndexName: name } = request;
     if (names.has(name)) throw validationError(messages.indexNameTwice(name));
     names.add(name);
-    const index = all.find((one) => one.name === name);
-    if (index === undefined || !isAs(index, request)) throw validationError(controlMessages.restoredIndexDiffers(name));
-    return { index, request };
+    const alike = [...left].filter((one) => isAs(one, request));
+    const index = alike.find((one) => one.name === name) ?? alike[0];
+    if (index === undefined) throw validationError(controlMessages.restoredIndexDiffers(name));
+    left.delete(index);
+    return { index: { ...index, name }, request };
   });
 }
 

@@ -1,6 +1,8 @@
 /** Tables as clients define and see them. */
-import { describedSettings, type TableSettings } from "./control/settings.js";
+import { encryptionOf } from "./control/encryption.js";
+import { checkTableClass, describedSettings, type TableSettings } from "./control/settings.js";
 import { checkTags } from "./control/tags.js";
+import { describedThroughput, newThroughput } from "./control/throughput.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
@@ -19,6 +21,7 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
     name: request.TableName,
     ...keysAndIndexes(request, billing.billingMode),
     ...billing,
+    ...newThroughput(request, billing),
     ...settingsOf(request),
   };
 }
@@ -44,12 +47,15 @@ export function billingOf(
 
 /** Left out where nothing is asked for. */
 function settingsOf(request: CreateTableRequest): { readonly settings?: TableSettings } {
-  const { DeletionProtectionEnabled, TableClass, Tags } = request;
+  const { DeletionProtectionEnabled, TableClass, Tags, SSESpecification } = request;
   if (Tags !== undefined) checkTags(Tags);
+  checkTableClass(TableClass);
+  const encryption = SSESpecification && encryptionOf(SSESpecification);
   const settings: TableSettings = {
     ...(DeletionProtectionEnabled && { deletionProtection: true }),
     ...(TableClass === "STANDARD_INFREQUENT_ACCESS" && { tableClass: { name: TableClass } }),
     ...(Tags !== undefined && Tags.length > 0 && { tags: Tags }),
+    ...(encryption && { encryption }),
   };
   return Object.keys(settings).length > 0 ? { settings } : {};
 }
@@ -115,6 +121,7 @@ export function tableDescription(table: TableRecord, sizes?: TableSizes): Record
     TableStatus: table.status,
     CreationDateTime: createdAt,
     ...describedSettings(table),
+    ...describedThroughput(table, table.status !== "CREATING"),
     TableSizeBytes: sizes?.bytes ?? 0,
     ItemCount: sizes?.items ?? 0,
     TableArn: tableArn(table.name),

@@ -98,8 +98,8 @@ export const updateTimeToLive: StructureShape = {
       name: "TimeToLiveSpecification",
       required: true,
       members: {
-        Enabled: { type: "boolean", required: true },
         AttributeName: { type: "string", required: true, lengthMin: 1, lengthMax: 255 },
+        Enabled: { type: "boolean", required: true },
       },
     },
   },

@@ -20,6 +20,7 @@ const CODES: Partial<Record<ApiErrorType, string>> = {
   ConditionalCheckFailedException: "ConditionalCheckFailed",
   ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
   ProvisionedThroughputExceededException: "ProvisionedThroughputExceeded",
+  RequestLimitExceeded: "ThrottlingError",
   ThrottlingException: "ThrottlingError",
   TransactionConflictException: "TransactionConflict",
   ValidationException: "ValidationError",

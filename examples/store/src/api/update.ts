@@ -49,8 +49,7 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
 
 /**
  * What an update writes, at least: its values, each as often as it is used. More than an item may weigh cannot come to a good end, and is
- * refused before it is sent to a storage node that often. (The service does so too, in most of its regions, and counts what stands behind
- * `if_not_exists` whether it is needed or not.) Not counted beyond an item's limit.
+ * refused before it is sent to a storage node that often. Not counted beyond an item's limit.
  */
 export function writtenBytes(actions: readonly UpdateAction[]): number {
   let bytes = 0;

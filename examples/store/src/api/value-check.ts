@@ -91,6 +91,41 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
   },
 };
 
+/** What is nested deeper is refused for that, whatever it is. */
+const READ_DEPTH_MAX = 2 * NESTING_MAX;
+
+/**
+ * Whether this can be read as an attribute value at all: before anything is asked of what it says, and of what stands beside it.
+ * @throws SerializationException
+ */
+export function assertReadable(value: Json, depth = 1): void {
+  const holder = structure(value, messages.unexpectedValueType);
+  if (depth > READ_DEPTH_MAX) return;
+  for (const type in holder) {
+    const held = holder[type];
+    if (held !== null && Object.hasOwn(READERS, type)) (READERS[type] as Reader)(held, depth);
+  }
+}
+
+type Reader = (held: Json, depth: number) => void;
+
+const READERS: Readonly<Record<string, Reader>> = {
+  S: string,
+  N: string,
+  B: binary,
+  SS: (held) => list(held).forEach(string),
+  NS: (held) => list(held).forEach(string),
+  BS: (held) => list(held).forEach(binary),
+  BOOL: boolean,
+  NULL: boolean,
+  L: (held, depth) => {
+    for (const element of list(held)) assertReadable(element, depth + 1);
+  },
+  M: (held, depth) => {
+    for (const member of Object.values(structure(held))) assertReadable(member, depth + 1);
+  },
+};
+
 function hasDuplicates(members: readonly string[]): boolean {
   return new Set(members).size !== members.length;
 }

@@ -134,8 +134,9 @@ export class ArchiveSchedule {
       await host.archiving.archive();
       account.waitingSince = undefined;
     }
-    if (this.#snapshotIsDue(host, account)) await this.#snapshot(host, account);
+    // What the archive has need not wait until a snapshot is written, which nobody is in a hurry for.
     if (this.#trimIsDue(host, account)) await this.#trim(host, account);
+    if (this.#snapshotIsDue(host, account)) await this.#snapshot(host, account);
   }
 
   #archiveIsDue(host: Tended, account: Account): boolean {

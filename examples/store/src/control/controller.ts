@@ -11,6 +11,7 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { notLeader } from "../storage-node/paxos-errors.js";
+import { ArchiveRemoval } from "./archive-removal.js";
 import { ArchiveSchedule } from "./archive-schedule.js";
 import { countSome } from "./counting.js";
 import { Expiry } from "./expiry.js";
@@ -41,7 +42,15 @@ export interface ControllerOptions {
   readonly splits: SplittingOptions["splits"];
   readonly view: Pick<
     MetadataView,
-    "closed" | "tables" | "partitions" | "partitionsOf" | "streams" | "streamsOf" | "appliedThrough"
+    | "closed"
+    | "tables"
+    | "partitions"
+    | "partitionsOf"
+    | "streams"
+    | "streamsOf"
+    | "appliedThrough"
+    | "remains"
+    | "isRead"
   >;
   readonly archive: ObjectStore;
   /** See `ArchiveScheduleOptions`. */
@@ -95,6 +104,7 @@ export class Controller {
   readonly #triggers: SplitTriggers;
   readonly #expiry: Rounds;
   readonly #counting: Rounds;
+  readonly #removal: Rounds;
   /** Restores under way, by the new table's id: they take as long as their data are large. */
   readonly #restores = new Map<string, Restoring>();
   /** Restores that failed, and what came of them: by the new table's id. */
@@ -132,6 +142,14 @@ export class Controller {
     const expiry = new Expiry({ view, partitions, nowMs: () => Date.now() });
     this.#expiry = new Rounds(() => expiry.round());
     this.#counting = new Rounds(() => countSome(partitions()));
+    const removal = new ArchiveRemoval({
+      metadata,
+      view,
+      archive: options.archive,
+      restorableMs: upkeep.restorableMs,
+      nowMs: () => Date.now(),
+    });
+    this.#removal = new Rounds(() => removal.round());
     this.#tables = new Rounds(() => this.#tableRound());
     this.#archive = new Rounds(async () => {
       await this.#schedule.round();
@@ -141,7 +159,7 @@ export class Controller {
 
   /** Why the last rounds failed, if they did; the next ones try again. */
   get lastFailure(): unknown {
-    return [this.#tables, this.#archive, this.#nodes, this.#expiry, this.#splitting].find(
+    return [this.#tables, this.#archive, this.#nodes, this.#expiry, this.#removal, this.#splitting].find(
       ({ lastFailure }) => lastFailure,
     )?.lastFailure;
   }
@@ -309,6 +327,7 @@ export class Controller {
       this.#nodes,
       this.#expiry,
       this.#counting,
+      this.#removal,
       this.#splits,
       this.#splitting,
       this.#triggers,

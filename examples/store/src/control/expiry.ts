@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { TokenBucket } from "@evenkeel/token-bucket";
+import { isLive } from "../metadata/records.js";
 import type { MetadataView } from "../metadata/view.js";
 import { ExpirySweep } from "../storage-node/expiry-sweep.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
@@ -67,7 +68,10 @@ export class Expiry {
     }
     const led = new Map<number, { host: Swept; attribute: string }>();
     for (const host of partitions()) {
-      const attribute = attributes.get(view.partitions.get(host.partition)?.tableId ?? "");
+      const record = view.partitions.get(host.partition);
+      // A part that was opened and has not taken over may be opened once more, and what was deleted before that would be in no stream.
+      if (record === undefined || !isLive(record)) continue;
+      const attribute = attributes.get(record.tableId);
       if (attribute !== undefined && host.group.leadership().ready && host.serves)
         led.set(host.partition, { host, attribute });
     }

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { MemdsMember } from "@evenkeel/memds";
+import type { MemdsCarrier, MemdsMember } from "@evenkeel/memds";
+import { carrierTo } from "../rpc/carrier.js";
 import { RpcClient } from "../rpc/client.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
@@ -16,6 +17,12 @@ const STEADY_AFTER_MS = 10_000;
 const STOP_TIMEOUT_MS = 20_000;
 /** How long a start waits for a node that neither listens nor has failed, once a quorum listens. */
 const STRAGGLER_MS = 5_000;
+
+/**
+ * Threads for what a node does with files. Node.js has four, and a commit of the B-tree, an object that is packed, another one that is read back and a log that is read take all of them: of the
+ * file operations of a leader whose partition is split or archived one to four in a hundred found none free, the log's syncs among them, for which writes wait. Who waits for a disk costs no processor.
+ */
+const POOL_THREADS = 16;
 
 export interface ProcessFleetOptions extends FleetOptions {
   /** The node's program; absent: beside this one. */
@@ -33,11 +40,21 @@ const LOST: ReadonlySet<unknown> = new Set(["ERR_PAXOS_AMNESIA", "ERR_STORE_REPL
 /** What a person has to set right, and would not hear of if the store ran on without the node. */
 const OBSTACLES: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ERR_WAL_LOCKED"]);
 
-interface Supervised {
-  /** Where it stands: the name of the first node there. */
-  readonly place: string;
+/** Under one of its names. */
+interface Reached {
   nodeId: string;
   client: RpcClient;
+  lookUps: MemdsCarrier;
+}
+
+function reachedAs(nodeId: string): Reached {
+  const client = new RpcClient();
+  return { nodeId, client, lookUps: carrierTo(nodeId, client) };
+}
+
+interface Supervised extends Reached {
+  /** Where it stands: the name of the first node there. */
+  readonly place: string;
   knowsMetadata: boolean;
   child: ChildProcess | undefined;
   addresses: NodeAddresses | undefined;
@@ -123,8 +140,8 @@ export class ProcessFleet implements Fleet {
   }
 
   memdsMembers(): readonly MemdsMember[] {
-    return [...this.#nodes.values()].flatMap(({ addresses, knowsMetadata }) =>
-      addresses === undefined || !knowsMetadata ? [] : [{ host: HOST, port: addresses.memdsPort }],
+    return [...this.#nodes.values()].flatMap(({ addresses, knowsMetadata, lookUps }) =>
+      addresses === undefined || !knowsMetadata ? [] : [lookUps],
     );
   }
 
@@ -186,8 +203,7 @@ export class ProcessFleet implements Fleet {
   async #add(place: string): Promise<void> {
     const node: Supervised = {
       place,
-      nodeId: this.#names.of(place),
-      client: new RpcClient(),
+      ...reachedAs(this.#names.of(place)),
       knowsMetadata: false,
       child: undefined,
       addresses: undefined,
@@ -211,6 +227,7 @@ export class ProcessFleet implements Fleet {
       [JSON.stringify(settings)],
       {
         execArgv: [...execArgv],
+        env: { UV_THREADPOOL_SIZE: String(POOL_THREADS), ...process.env },
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       },
     );
@@ -259,8 +276,7 @@ export class ProcessFleet implements Fleet {
   #renew(node: Supervised): void {
     node.condemned = false;
     void node.client.close();
-    node.client = new RpcClient();
-    node.nodeId = this.#names.next(node.place);
+    Object.assign(node, reachedAs(this.#names.next(node.place)));
     node.addresses = undefined;
     node.knowsMetadata = false;
     this.#announce();

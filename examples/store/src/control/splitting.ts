@@ -6,11 +6,19 @@ import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Filled, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 
-/** Entries of the log that a part may still lack when the partition is sealed: one step of filling takes as many. */
+/** Entries of the log that parts lack when the partition is sealed. What they lack then is filled in while requests stand still, so as little as possible: a step takes as long as some entries more. */
+const BEHIND_ENOUGH = 8;
+/** Where writes come too fast for that, this must do, after so many of the largest steps came no nearer. */
 const BEHIND_MAX = 500;
+const STEPS_IN_VAIN_MAX = 5;
+/** Of one step: others wait for as long as it takes in one piece, so it is only made larger where it would not catch up. */
+const STEP_BYTES = 128 * 1024;
+const STEP_BYTES_MAX = 1024 * 1024;
+/** Of one that copies items, while there is time. Its bytes are read, sent, logged, synced and applied in one piece at each node; at four times as many that was what the requests of a split's p99 waited for. */
+const COPY_BYTES = 32 * 1024;
 /** Between two looks at what a split waits for: a transaction that ends, an index that is told. */
 const PAUSE_MS = 10;
-/** Copying goes on for as long as it paused before: half of the time, whatever the load, and no longer than this. */
+/** Copying pauses for as long as it went on before: half of the time, whatever the load, and no longer than this. */
 const COPY_PAUSE_MS_MAX = 250;
 const UNHEARD_MS_MAX = 10_000;
 const RETRY_AFTER_MS = 500;
@@ -36,7 +44,7 @@ export interface SplittingOptions {
  * Carries splits through, at the leader of the metadata, each in these steps. What is to be done is written down before the first, all of them may be done again, and by
  * another controller, and only the last one changes what anybody sees:
  *
- * 1. both parts are filled with the items, then with what the log says since; requests go on at the whole
+ * 1. both parts are filled with the items, then with what the log says since, until they lack next to nothing; requests go on at the whole
  * 2. the whole is sealed: it takes no writes any more, once no transaction has anything prepared there. From here on requests wait
  * 3. the rest of its log is filled in, and what its global indexes are to be told is told
  * 4. the parts are opened, from one moment on, later than everything in the whole
@@ -126,17 +134,12 @@ export class Splitting {
     const { splits } = this.#options;
     const { at } = splitting;
     const parts = [splitting.lower, splitting.upper];
-    const filled = await Promise.all(
-      parts.map((part) => this.#fill(partition, part, undefined, ({ behind }) => behind <= BEHIND_MAX)),
-    );
+    const filled = await this.#copy(partition, parts);
+    await this.#catchUp(partition, parts, filled);
     let sealed = await this.#seal(partition);
     const sealedAt = performance.now();
     const { slot } = sealed;
-    const whole = await Promise.all(
-      parts.map((part, i) =>
-        this.#fill(partition, part, filled[i]?.progress ?? undefined, ({ progress }) => (progress?.slot ?? 0) >= slot),
-      ),
-    );
+    const whole = await Promise.all(parts.map((part, i) => this.#finish(partition, part, filled[i] as Filled, slot)));
     while (!sealed.told) {
       await this.#pause(PAUSE_MS);
       sealed = await this.#seal(partition);
@@ -155,20 +158,59 @@ export class Splitting {
     if (split.hasSubscribers) split.publish({ partition, parts, at, standStillMs });
   }
 
-  /** Step by step, until it is enough: while items are copied, at a pace that leaves room for others. */
-  async #fill(
-    partition: number,
-    part: number,
-    from: Filled["progress"] | undefined,
-    isEnough: (filled: Result<"feedPart">) => boolean,
-  ): Promise<Result<"feedPart">> {
-    let progress = from ?? undefined;
+  /** All items, step by step, at a pace that leaves room for others: both parts in step, since each by itself would go on while the other one pauses. */
+  async #copy(partition: number, parts: readonly number[]): Promise<Result<"feedPart">[]> {
+    const filled: Result<"feedPart">[] = [];
     for (;;) {
       const began = performance.now();
-      const filled = await this.#call(partition, "feedPart", { partition, part: this.#record(part), progress });
-      if (filled.progress?.copied && isEnough(filled)) return filled;
-      progress = filled.progress ?? undefined;
-      if (!progress?.copied) await this.#pause(Math.min(performance.now() - began, COPY_PAUSE_MS_MAX));
+      await Promise.all(
+        parts.map(async (part, i) => {
+          if (filled[i]?.progress?.copied) return;
+          filled[i] = await this.#feed(partition, part, filled[i]?.progress, COPY_BYTES);
+        }),
+      );
+      if (filled.every(({ progress }) => progress?.copied)) return filled;
+      await this.#pause(Math.min(performance.now() - began, COPY_PAUSE_MS_MAX));
+    }
+  }
+
+  /** What is left of a log that has ended. */
+  async #finish(partition: number, part: number, { progress }: Filled, slot: number): Promise<Filled> {
+    for (let from = progress; ; ) {
+      const filled = await this.#feed(partition, part, from, STEP_BYTES_MAX);
+      if ((filled.progress?.slot ?? 0) >= slot) return filled;
+      from = filled.progress;
+    }
+  }
+
+  #feed(
+    partition: number,
+    part: number,
+    progress: Filled["progress"] | undefined,
+    bytesMax: number,
+  ): Promise<Result<"feedPart">> {
+    const from = progress ?? undefined;
+    return this.#call(partition, "feedPart", { partition, part: this.#record(part), progress: from, bytesMax });
+  }
+
+  /** Items are copied: what was written meanwhile, and then what was written during that. Both parts together, since one of them alone would fall behind again while the other one catches up. */
+  async #catchUp(partition: number, parts: readonly number[], filled: Result<"feedPart">[]): Promise<void> {
+    let bytesMax = STEP_BYTES;
+    let inVain = 0;
+    for (let last = Number.POSITIVE_INFINITY; ; ) {
+      // A part that is open already lacks nothing: another controller came as far.
+      const behind = Math.max(...filled.map((part) => (part.progress?.sinceMs === undefined ? part.behind : 0)));
+      if (behind <= BEHIND_ENOUGH) return;
+      if (behind >= last) {
+        if (bytesMax === STEP_BYTES_MAX && behind <= BEHIND_MAX && ++inVain > STEPS_IN_VAIN_MAX) return;
+        bytesMax = Math.min(2 * bytesMax, STEP_BYTES_MAX);
+      }
+      last = behind;
+      await Promise.all(
+        parts.map(async (part, i) => {
+          filled[i] = await this.#feed(partition, part, filled[i]?.progress, bytesMax);
+        }),
+      );
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Backup } from "../api/control/backups.js";
 import type { GlobalIndex, TableRecord } from "../api/model.js";
-import type { PutWrite } from "../storage-node/command.js";
+import type { PutWrite, Write } from "../storage-node/command.js";
 
 /** Hashes from `hashFrom` (included) to `hashTo` (left out, at most 2^32). */
 export interface HashRange {
@@ -14,6 +14,7 @@ export const holds = ({ hashFrom, hashTo }: HashRange, hash: number): boolean =>
  * How the metadata lies in its own partition, and in memds, which is fed from it:
  * `t/<table name>` a table, `s/<table name>/<label>` a stream, `r/<table id>/<first hash, 8 hex digits>` a partition of it, `b/<id>` a backup, `n` the next partition number.
  * Of the same kind as a partition, but not found by its hash: `c/<partition>` one that is being filled with a part of another, `h/<partition>` one that was split.
+ * `d/<partition>` one that is no more, and whose archive is there yet.
  */
 export interface PartitionRecord extends HashRange {
   /** The Paxos group, the B-tree's prefix, the archive's stream. Never used again. */
@@ -50,6 +51,13 @@ export interface ClosedPartition {
   readonly parts: readonly number[];
   /** All of its log is in the archive: the nodes have let go of it. */
   readonly archived?: true;
+}
+
+/** What a partition that is no more has left in the archive. It goes when nothing that was promised needs it any more. */
+export interface Remains {
+  readonly partition: number;
+  /** Unix ms: it has nothing to say of any moment since then. */
+  readonly goneAtMs: number;
 }
 
 /** Found by its hash: neither a part that is still being filled nor one that was split. */
@@ -96,6 +104,7 @@ export const HASH_END = 0x1_0000_0000;
 export const tableKey = (name: string): Buffer => Buffer.from(`t/${name}`);
 export const backupKey = (id: string): Buffer => Buffer.from(`b/${id}`);
 export const streamKey = (tableName: string, label: string): Buffer => Buffer.from(`s/${tableName}/${label}`);
+export const remainsKey = (partition: number): Buffer => Buffer.from(`d/${partition}`);
 export const nextPartitionKey = (): Buffer => Buffer.from("n");
 
 const hex8 = (hash: number): string => hash.toString(16).padStart(8, "0");
@@ -116,6 +125,23 @@ export function putRecord(key: Uint8Array, value: unknown): PutWrite {
 
 export function groupId(partition: number): string {
   return `p${partition}`;
+}
+
+/** The partition is forgotten, but for what it has left in the archive. */
+export function forgotten(record: PartitionRecord, goneAtMs: number): Write[] {
+  const { partition } = record;
+  const remains: Remains = { partition, goneAtMs };
+  return [{ op: "delete", key: partitionKey(record) }, putRecord(remainsKey(partition), remains)];
+}
+
+/** Every hash has one of them, in the order of their hashes. */
+export function coversRing(ranges: readonly HashRange[]): boolean {
+  let next = 0;
+  for (const { hashFrom, hashTo } of ranges) {
+    if (hashFrom !== next) return false;
+    next = hashTo;
+  }
+  return next === HASH_END;
 }
 
 /** The ring cut into `count` equal ranges. */

@@ -1,6 +1,6 @@
 import type { Group } from "@evenkeel/paxos";
 import { controlMessages } from "../api/control/messages.js";
-import { assertDeletable, changedTable, type TableChange } from "../api/control/settings.js";
+import { assertDeletable, changedTable, type TableUpdate } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
 import { type IndexUpdate, indexChanges } from "../api/index-updates.js";
 import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
@@ -9,6 +9,8 @@ import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
 import type { Writer } from "../storage-node/writer.js";
 import { LEDGER_TABLE } from "../transactions/ledger-record.js";
 import {
+  coversRing,
+  forgotten,
   hashRanges,
   type IndexEntry,
   nextPartitionKey,
@@ -19,7 +21,7 @@ import {
   type TableEntry,
   tableKey,
 } from "./records.js";
-import { endingStreams, newStream } from "./stream-service.js";
+import { endingStreams, newStream, withStream } from "./stream-service.js";
 import type { MetadataView } from "./view.js";
 
 /** A table, and the metadata's slot at which it was so. */
@@ -120,33 +122,6 @@ export class MetadataService {
     return { ...definition, number, indexId: this.#options.newTableId(), status: "CREATING" };
   }
 
-  /** Begins to make or to delete global indexes of a table, and changes their throughput. */
-  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<VersionedTable> {
-    const { view, partitionsPerTable } = this.#options;
-    return await this.#exclusively(async () => {
-      const table = this.#table(name);
-      this.#assertActive(table);
-      const { changed, created } = indexChanges<IndexEntry>(table, updates);
-      const number = (table.indexesMade ?? 0) + 1;
-      const index = created && { ...this.#newIndex(created, number), backfilling: false };
-      const partitions =
-        index === undefined
-          ? []
-          : this.#newPartitions(index.indexId, hashRanges(partitionsPerTable), view.nextPartition);
-      const kept = (table.globalIndexes ?? []).map((old) => changed.find((one) => one.number === old.number) ?? old);
-      const updated: TableEntry = {
-        ...table,
-        globalIndexes: index === undefined ? kept : [...kept, index],
-        ...(index && { indexesMade: number }),
-      };
-      await this.#submit([
-        ...putPartitions(partitions, view.nextPartition + partitions.length),
-        putRecord(tableKey(name), updated),
-      ]);
-      return this.#versioned(updated);
-    });
-  }
-
   /** One step on an index's way; `next` sees it as it is, and says nothing where it is to be no more. */
   async changeIndex(
     table: TableEntry,
@@ -167,7 +142,7 @@ export class MetadataService {
       const gone = changed === undefined ? view.recordsOf(index.indexId) : [];
       await this.#submit([
         putRecord(tableKey(table.name), updated),
-        ...gone.map((record): Write => ({ op: "delete", key: partitionKey(record) })),
+        ...gone.flatMap((record) => forgotten(record, this.#options.nowMs())),
       ]);
     });
   }
@@ -187,7 +162,10 @@ export class MetadataService {
     const { view } = this.#options;
     if ("source" in from) {
       const { tableId } = this.#table(from.source);
-      return { partitions: view.partitionsAt(tableId, from.untilMs), untilMs: from.untilMs };
+      const partitions = view.partitionsAt(tableId, from.untilMs);
+      // Of a partition that was split so long ago nothing is left.
+      if (!coversRing(partitions)) throw new ApiError("InvalidRestoreTimeException");
+      return { partitions, untilMs: from.untilMs };
     }
     const backup = view.backups.get(from.backup);
     if (backup === undefined) throw new ApiError("BackupNotFoundException");
@@ -210,15 +188,38 @@ export class MetadataService {
     });
   }
 
-  /** Changes what is said of a table, and nothing that is in it. */
-  async updateTable(name: string, change: TableChange): Promise<VersionedTable> {
+  /**
+   * Changes what is said of a table, begins to make or to delete global indexes of it, begins or ends its stream: whatever of that one request asks for, as one entry of
+   * the log. Where a part of it cannot be, nothing of it is.
+   */
+  async updateTable(
+    name: string,
+    { indexUpdates = [], streamViewType, ...change }: TableUpdate,
+  ): Promise<VersionedTable> {
+    const { view, nowMs } = this.#options;
     return await this.#exclusively(async () => {
       const table = this.#table(name);
       this.#assertActive(table);
-      const changed = changedTable(table, change, this.#options.nowMs());
-      await this.#submit([putRecord(tableKey(name), changed)]);
-      return this.#versioned(changed);
+      const indexed = this.#withIndexes(changedTable(table, change, nowMs()), indexUpdates);
+      const { table: updated, writes } = withStream(view, indexed.table, streamViewType, nowMs());
+      await this.#submit([...indexed.writes, putRecord(tableKey(name), updated), ...writes]);
+      return this.#versioned(updated);
     });
+  }
+
+  #withIndexes(table: TableEntry, updates: readonly IndexUpdate[]): { table: TableEntry; writes: readonly Write[] } {
+    if (updates.length === 0) return { table, writes: [] };
+    const { view, partitionsPerTable } = this.#options;
+    const { changed, created } = indexChanges<IndexEntry>(table, updates);
+    const kept = (table.globalIndexes ?? []).map((old) => changed.find((one) => one.number === old.number) ?? old);
+    if (created === undefined) return { table: { ...table, globalIndexes: kept }, writes: [] };
+    const number = (table.indexesMade ?? 0) + 1;
+    const index: IndexEntry = { ...this.#newIndex(created, number), backfilling: false };
+    const partitions = this.#newPartitions(index.indexId, hashRanges(partitionsPerTable), view.nextPartition);
+    return {
+      table: { ...table, globalIndexes: [...kept, index], indexesMade: number },
+      writes: putPartitions(partitions, view.nextPartition + partitions.length),
+    };
   }
 
   #assertActive({ status, name }: TableEntry): void {
@@ -256,7 +257,7 @@ export class MetadataService {
       if (view.tables.get(table.name)?.tableId !== table.tableId) return;
       const writes: Write[] = [{ op: "delete", key: tableKey(table.name) }];
       for (const ringId of ringIds(view.tables.get(table.name) ?? table)) {
-        for (const record of view.recordsOf(ringId)) writes.push({ op: "delete", key: partitionKey(record) });
+        for (const record of view.recordsOf(ringId)) writes.push(...forgotten(record, this.#options.nowMs()));
       }
       await this.#submit(writes);
     });

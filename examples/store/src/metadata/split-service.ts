@@ -2,6 +2,7 @@ import { type PartitionSlot, splitStream } from "../api/streams/lifetime.js";
 import type { Write } from "../storage-node/command.js";
 import { StoreError } from "../storage-node/errors.js";
 import {
+  forgotten,
   isLive,
   nextPartitionKey,
   type PartitionRecord,
@@ -111,11 +112,11 @@ export class SplitService {
     });
   }
 
-  /** No moment that can be restored is as old. */
+  /** No moment that can be restored is as old: what is left of it is in the archive, for as long as somebody reads it. */
   async forget(partition: number): Promise<void> {
     await this.#metadata.change((view) => {
       const record = view.closed.get(partition);
-      return record === undefined ? [] : [{ op: "delete", key: partitionKey(record) }];
+      return record?.closed === undefined ? [] : forgotten(record, record.closed.untilMs);
     });
   }
 }

@@ -1,13 +1,12 @@
 import { ApiError, validationError } from "../api/errors.js";
-import { messages } from "../api/messages.js";
 import type { KeySchema } from "../api/model.js";
 import { enabledStream, endedStream, isForgotten, markedStream, type PartitionSlot } from "../api/streams/lifetime.js";
 import { streamMessages } from "../api/streams/messages.js";
 import type { LatestStream, StreamRecord, StreamViewType } from "../api/streams/model.js";
 import { streamArn } from "../api/streams/names.js";
 import type { Write } from "../storage-node/command.js";
-import { putRecord, streamKey, type TableEntry, tableKey } from "./records.js";
-import type { MetadataService, VersionedTable } from "./service.js";
+import { putRecord, streamKey, type TableEntry } from "./records.js";
+import type { MetadataService } from "./service.js";
 import { labelTimeMs, streamLabel } from "./stream-label.js";
 import type { MetadataView } from "./view.js";
 
@@ -54,12 +53,40 @@ const keyOf = ({ tableName, label }: StreamName): string => streamKey(tableName,
 export const putStream = (record: StreamRecord): Write => putRecord(streamKey(record.tableName, record.label), record);
 const dropStream = ({ tableName, label }: StreamName): Write => ({ op: "delete", key: streamKey(tableName, label) });
 
+/** Whether there is a slot of every partition that the table has now. */
+function tellOfAll(view: MetadataView, tableId: string, slots: readonly PartitionSlot[]): boolean {
+  const told = new Set(slots.map(({ partition }) => partition));
+  return view.partitionsOf(tableId).every(({ partition }) => told.has(partition));
+}
+
 /** Its table's streams that are on end. */
 export const endingStreams = (view: Pick<MetadataView, "streamsOf">, tableId: string): Write[] =>
   view
     .streamsOf(tableId)
     .filter(({ status }) => status === "ENABLING" || status === "ENABLED")
     .map((record) => putStream({ ...record, status: "DISABLING" }));
+
+/**
+ * A table whose stream begins with this view type, or (null) ends, and what is to be written besides. The table is UPDATING until its partitions know. @throws ApiError
+ * @param viewType absent: everything stays as it is
+ */
+export function withStream(
+  view: Pick<MetadataView, "streams" | "streamsOf">,
+  table: TableEntry,
+  viewType: StreamViewType | null | undefined,
+  nowMs: number,
+): { table: TableEntry; writes: readonly Write[] } {
+  if (viewType === undefined) return { table, writes: [] };
+  const { name, latestStream } = table;
+  if (viewType === null) {
+    if (latestStream?.enabled !== true) throw validationError(streamMessages.noneToDisable(name));
+    const ended: TableEntry = { ...table, status: "UPDATING", latestStream: { ...latestStream, enabled: false } };
+    return { table: ended, writes: endingStreams(view, table.tableId) };
+  }
+  if (latestStream?.enabled === true) throw validationError(streamMessages.alreadyEnabled(name));
+  const stream = newStream(view, table, viewType, nowMs);
+  return { table: { ...table, status: "UPDATING", latestStream: stream.latestStream }, writes: [stream.write] };
+}
 
 /** Changes to streams, decided at the leader of the metadata's group as those to tables are. */
 export class StreamService {
@@ -69,35 +96,12 @@ export class StreamService {
     this.#options = options;
   }
 
-  /** Begins a stream of this view type, or (null) ends the one that there is. The table is UPDATING until its partitions know. */
-  async setStream(name: string, viewType: StreamViewType | null): Promise<VersionedTable> {
-    const { metadata, nowMs } = this.#options;
-    let changed!: TableEntry;
-    const version = await metadata.change((view) => {
-      const table = view.tables.get(name);
-      if (table === undefined) throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
-      if (table.status !== "ACTIVE") throw new ApiError("ResourceInUseException", streamMessages.inUse(name));
-      const { latestStream } = table;
-      if (viewType === null) {
-        if (latestStream?.enabled !== true) throw validationError(streamMessages.noneToDisable(name));
-        changed = { ...table, status: "UPDATING", latestStream: { ...latestStream, enabled: false } };
-        return [putRecord(tableKey(name), changed), ...endingStreams(view, table.tableId)];
-      }
-      if (latestStream?.enabled === true) throw validationError(streamMessages.alreadyEnabled(name));
-      const stream = newStream(view, table, viewType, nowMs());
-      changed = { ...table, status: "UPDATING", latestStream: stream.latestStream };
-      return [putRecord(tableKey(name), changed), stream.write];
-    });
-    return { table: changed, version };
-  }
-
   /** Every partition of a table knows by now which of its streams is on, from or through its slot. */
   async settled({ tableId }: TableEntry, slots: readonly PartitionSlot[]): Promise<void> {
     const { metadata, nowMs } = this.#options;
     await metadata.change((view) => {
       // One of them was split meanwhile: its parts are asked at the next turn.
-      const told = new Set(slots.map(({ partition }) => partition));
-      if (!view.partitionsOf(tableId).every(({ partition }) => told.has(partition))) return [];
+      if (!tellOfAll(view, tableId, slots)) return [];
       return view.streamsOf(tableId).flatMap((record) => {
         if (record.status === "ENABLING") return [putStream(enabledStream(record, slots, nowMs()))];
         if (record.status === "DISABLING") return [putStream(endedStream(record, slots, nowMs(), false))];
@@ -109,13 +113,15 @@ export class StreamService {
   /** The table's partitions are about to go, and all that was recorded through these slots is in the archive; absent: it is not, and its streams go too. */
   async tableGoes({ tableId }: TableEntry, slots: readonly PartitionSlot[] | undefined): Promise<void> {
     const { metadata, nowMs } = this.#options;
-    await metadata.change((view) =>
-      view.streamsOf(tableId).map((record) => {
+    await metadata.change((view) => {
+      // One of them was split meanwhile: its parts are asked at the next turn.
+      if (slots !== undefined && !tellOfAll(view, tableId, slots)) return [];
+      return view.streamsOf(tableId).map((record) => {
         // One that never began has nothing in it.
         if (slots === undefined || record.shards.length === 0) return dropStream(record);
         return putStream(endedStream(record, slots, record.endedAtMs ?? nowMs(), true));
-      }),
-    );
+      });
+    });
   }
 
   /** How far the logs are by now: what is older than a day is told from what is not by that. */

@@ -1,6 +1,14 @@
 import type { StreamRecord } from "../api/streams/model.js";
 import type { Replica } from "../storage-node/replica.js";
-import { type BackupRecord, holds, isLive, type PartitionRecord, ringIds, type TableEntry } from "./records.js";
+import {
+  type BackupRecord,
+  holds,
+  isLive,
+  type PartitionRecord,
+  type Remains,
+  ringIds,
+  type TableEntry,
+} from "./records.js";
 
 export interface MetadataChange {
   readonly key: Uint8Array;
@@ -21,6 +29,8 @@ export class MetadataView {
   readonly partitions = new Map<number, PartitionRecord>();
   /** Those that were split. */
   readonly closed = new Map<number, PartitionRecord>();
+  /** Of partitions that are no more. */
+  readonly remains = new Map<number, Remains>();
   /** By key. */
   readonly streams = new Map<string, StreamRecord>();
   readonly #tablesById = new Map<string, TableEntry>();
@@ -45,6 +55,7 @@ export class MetadataView {
       this.backups.clear();
       this.streams.clear();
       this.closed.clear();
+      this.remains.clear();
       this.#records.clear();
       this.#load(replica);
       observer.replaced();
@@ -111,6 +122,14 @@ export class MetadataView {
     return oldest;
   }
 
+  /** Whether a backup, a restore that is under way or a stream still has to be read out of a partition's archive. */
+  isRead(partition: number): boolean {
+    if (this.keptSinceMs(partition) !== undefined) return true;
+    const isIt = (one: { readonly partition: number }) => one.partition === partition;
+    if ([...this.tables.values()].some(({ restore }) => restore?.partitions.some(isIt))) return true;
+    return [...this.streams.values()].some(({ shards }) => shards.some(isIt));
+  }
+
   /** Those of a table, oldest first: at most one of them is on. */
   streamsOf(tableId: string): StreamRecord[] {
     return [...this.streams.values()]
@@ -144,6 +163,10 @@ export class MetadataView {
     } else if (name.startsWith("s/")) {
       if (value === undefined) this.streams.delete(name);
       else this.streams.set(name, value as StreamRecord);
+    } else if (name.startsWith("d/")) {
+      const partition = Number(name.slice(2));
+      if (value === undefined) this.remains.delete(partition);
+      else this.remains.set(partition, value as Remains);
     } else if (name.startsWith("r/") || name.startsWith("c/") || name.startsWith("h/")) {
       this.#takePartition(name, value as PartitionRecord | undefined);
     }

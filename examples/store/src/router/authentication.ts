@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 
-const PARAMETERS = ["Credential", "Signature", "SignedHeaders"] as const;
+const PARAMETERS = ["Credential", "Signature", "SignedHeaders"].map((name) => ({ name, assigned: `${name}=` }));
 const QUERY_PARAMETERS = [
   "X-Amz-Algorithm",
   "X-Amz-Credential",
@@ -32,8 +32,8 @@ export function assertSigned(headers: IncomingHttpHeaders, url: string): void {
   }
   if (!authorization?.startsWith("AWS4-")) throw new ApiError("MissingAuthenticationTokenException");
   let problem = "";
-  for (const parameter of PARAMETERS) {
-    if (!authorization.includes(`${parameter}=`)) problem += messages.authorizationParameter(parameter);
+  for (const { name, assigned } of PARAMETERS) {
+    if (!authorization.includes(assigned)) problem += messages.authorizationParameter(name);
   }
   if (headers["x-amz-date"] === undefined && headers.date === undefined) problem += messages.authorizationDate;
   if (problem === "") return;

@@ -1,7 +1,5 @@
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
-
-import type { TableChange } from "../api/control/settings.js";
-import type { IndexUpdate } from "../api/index-updates.js";
+import type { TableUpdate } from "../api/control/settings.js";
 import type {
   Item,
   ItemKey,
@@ -75,10 +73,8 @@ export interface TransactWriteOutcome {
 export interface Backend {
   createTable(definition: TableDefinition): Promise<TableRecord>;
   deleteTable(name: string): Promise<TableRecord>;
-  /** Changes what is said of a table. */
-  updateTable(name: string, change: TableChange): Promise<TableRecord>;
-  /** Begins to make or delete global indexes of a table, and changes their throughput. */
-  updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord>;
+  /** Changes what is said of a table, begins to make or delete global indexes of it, begins or ends its stream: all that is asked for, or nothing. */
+  updateTable(name: string, change: TableUpdate): Promise<TableRecord>;
   /** Reads the metadata itself, not the routing cache. */
   describeTable(name: string): Promise<TableRecord>;
   /** How much a table holds, about now. Never throws: what cannot be asked is left out. */

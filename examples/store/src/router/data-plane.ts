@@ -3,7 +3,6 @@ import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
 import { ApiError } from "../api/errors.js";
 import { hashOfKey } from "../api/keys.js";
-import { messages } from "../api/messages.js";
 import type { Item, ItemKey, Page, PageRequest, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
@@ -29,6 +28,7 @@ import type { Routes } from "./routes.js";
 import { StreamPlane } from "./streams/stream-plane.js";
 import { TableLimits } from "./table-limits.js";
 import { TablePlane } from "./table-plane.js";
+import { throttled } from "./throttled.js";
 
 export interface DataPlaneOptions {
   readonly routes: Routes;
@@ -71,7 +71,7 @@ export class DataPlane extends TablePlane implements Backend {
     const stored = asStored(op);
     const asked = stored.kind === "put" ? writeUnits(0, stored.itemSizeBytes) : 1;
     this.#assertIndexesTakeMore(table, op);
-    this.#admit(limit, asked);
+    if (!limit.tryTake(asked)) throw throttled(table, "write");
     const outcome = await this.#reach.atPartition(table, key.hash, (record) =>
       this.#reach.atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
     );
@@ -92,7 +92,7 @@ export class DataPlane extends TablePlane implements Backend {
   async get(table: TableRecord, key: ItemKey, { consistent }: { consistent: boolean }): Promise<GetOutcome> {
     const limit = this.#limits.of(table, "read");
     const asked = readUnits(0, consistent);
-    this.#admit(limit, asked);
+    if (!limit.tryTake(asked)) throw throttled(table, "read");
     const found = await this.#reach.atPartition(table, key.hash, (record) => {
       const params = { partition: record.partition, key: key.bytes, consistent };
       return consistent ? this.#reach.atLeader(record, "get", params) : this.#reach.atAny(record, "get", params);
@@ -116,8 +116,7 @@ export class DataPlane extends TablePlane implements Backend {
       const keys = [...keySchema.partition, ...keySchema.sort];
       if (op.kind === "put" && keys.some((key) => getAttribute(op.item, key.name) === undefined)) continue;
       const index = globalIndex(table, name);
-      if (index !== undefined && !this.#limits.of(index, "write").has(1))
-        throw new ApiError("ProvisionedThroughputExceededException", messages.indexThroughputExceeded);
+      if (index !== undefined && !this.#limits.of(index, "write").has(1)) throw throttled(index, "write");
     }
   }
 
@@ -128,7 +127,7 @@ export class DataPlane extends TablePlane implements Backend {
     const ring = global ?? table;
     const limit = this.#limits.of(ring, "read");
     const asked = readUnits(0, request.consistent);
-    this.#admit(limit, asked);
+    if (!limit.tryTake(asked)) throw throttled(ring, "read");
     const items: Item[] = [];
     let scannedCount = 0;
     let scannedBytes = 0;
@@ -220,12 +219,9 @@ export class DataPlane extends TablePlane implements Backend {
     const refused = new Set<string>();
     for (const [name, { limit, units: sum }] of taken) if (!limit.tryTake(sum)) refused.add(name);
     if (refused.size === 0) return;
-    const refusal = new ApiError("ProvisionedThroughputExceededException").toData();
-    throw cancelled(tables.map(({ name }) => (refused.has(name) ? refusal : undefined)));
-  }
-
-  #admit(limit: Limit, units: number): void {
-    if (!limit.tryTake(units)) throw new ApiError("ProvisionedThroughputExceededException");
+    throw cancelled(
+      tables.map((table) => (refused.has(table.name) ? throttled(table, direction).toData() : undefined)),
+    );
   }
 }
 
@@ -239,8 +235,20 @@ function usable(table: TableRecord): TableRecord {
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */
 function asStored(op: WriteOp): NodeWriteOp {
   if (op.kind !== "put") return op;
-  const { item, ...rest } = op;
-  return { ...rest, json: Buffer.from(JSON.stringify(item)), itemSizeBytes: itemBytes(item) };
+  const { item, condition, returnValues, returnOldOnConditionFailure } = op;
+  // Spelled out: what is left of an object without one of its fields takes longer to make than the item to write down.
+  const stored = {
+    kind: op.kind,
+    returnValues,
+    json: Buffer.from(JSON.stringify(item)),
+    itemSizeBytes: itemBytes(item),
+  };
+  if (condition === undefined && returnOldOnConditionFailure === undefined) return stored;
+  return {
+    ...stored,
+    ...(condition && { condition }),
+    ...(returnOldOnConditionFailure && { returnOldOnConditionFailure }),
+  };
 }
 
 /** Where a page begins: behind the last key, or at the end of the range that it comes from. */

@@ -3,7 +3,8 @@ import { channel } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import { ApiError } from "../api/errors.js";
 import { checkTogether } from "../api/legacy/parameters.js";
-import { checkRequest } from "../api/requests/shapes.js";
+import { assertReadableValues, checkRequest } from "../api/requests/shapes.js";
+import type { Body } from "./answer-room.js";
 import { assertSigned } from "./authentication.js";
 import { operations } from "./operations/index.js";
 import type { AnyOperation, OperationContext } from "./operations/operation.js";
@@ -12,10 +13,14 @@ import type { Signatures } from "./signatures.js";
 import { streamOperations } from "./streams/operations.js";
 
 /** The services of the protocol, and what each of them can do. */
-const SERVICES: ReadonlyMap<string, ReadonlyMap<string, AnyOperation>> = new Map([
+const SERVICES: readonly (readonly [string, ReadonlyMap<string, AnyOperation>])[] = [
   ["DynamoDB_20120810", operations],
   ["DynamoDBStreams_20120810", streamOperations],
-]);
+];
+/** By what a request's target says: service and name. */
+const OPERATIONS: ReadonlyMap<string, AnyOperation> = new Map(
+  SERVICES.flatMap(([service, its]) => [...its].map(([name, operation]) => [`${service}.${name}`, operation])),
+);
 /** Published with `{ operation, error }` when an operation fails for a reason that is no client's doing. */
 const internalErrors = channel("evenkeel:store:internal-error");
 
@@ -26,7 +31,7 @@ export interface DispatchContext extends OperationContext {
 
 export interface Answer {
   readonly status: number;
-  readonly body: string | Buffer;
+  readonly body: Body;
 }
 
 /** Never rejects: whatever goes wrong is an answer. */
@@ -37,23 +42,40 @@ export async function dispatch(
   url = "/",
 ): Promise<Answer> {
   const target = headers["x-amz-target"];
-  const dot = typeof target === "string" ? target.indexOf(".") : -1;
-  const [service, name] = dot < 0 ? ["", ""] : [(target as string).slice(0, dot), (target as string).slice(dot + 1)];
+  const operation = typeof target === "string" ? OPERATIONS.get(target) : undefined;
+  let json: unknown;
   try {
-    const json = parse(body);
-    const operation = SERVICES.get(service)?.get(name);
+    json = parse(body);
     if (operation === undefined) throw new ApiError("UnknownOperationException");
     if (context.signatures === undefined) assertSigned(headers, url);
     else await context.signatures.verify({ headers, url, body });
     const request = checkRequest(operation.shape, json);
     inWords(operation.words, () => checkTogether(request));
     const result = await operation.run(request as never, context);
-    return { status: 200, body: Buffer.isBuffer(result) ? result : JSON.stringify(result) };
-  } catch (error) {
+    return { status: 200, body: isJson(result) ? result : JSON.stringify(result) };
+  } catch (thrown) {
+    const error = toldFirst(thrown, operation, json);
     if (error instanceof ApiError) return { status: error.status, body: JSON.stringify(error.body()) };
-    if (internalErrors.hasSubscribers) internalErrors.publish({ operation: name, error });
+    if (internalErrors.hasSubscribers) internalErrors.publish({ operation: nameIn(target), error });
     return { status: 500, body: JSON.stringify(new ApiError("InternalServerError").body()) };
   }
+}
+
+const isJson = (result: object): result is readonly Uint8Array[] => Array.isArray(result);
+
+/** What stands behind the service's name. */
+const nameIn = (target: unknown): string => (typeof target === "string" ? target.slice(target.indexOf(".") + 1) : "");
+
+/** Of a request that is refused for what it says: what cannot be read in it, if there is that. */
+function toldFirst(error: unknown, operation: AnyOperation | undefined, json: unknown): unknown {
+  if (operation === undefined || !(error instanceof ApiError)) return error;
+  if (error.type !== "ValidationException" && error.type !== "ResourceNotFoundException") return error;
+  try {
+    assertReadableValues(operation.shape, json);
+  } catch (unreadable) {
+    return unreadable;
+  }
+  return error;
 }
 
 function parse(body: string): unknown {

@@ -8,6 +8,7 @@ import { crc32 } from "node:zlib";
 import { ApiError } from "../api/errors.js";
 import { StoreError } from "../storage-node/errors.js";
 import { AnswerAccounts } from "./answer-accounts.js";
+import { AnswerRoom, type Body, bytesOf } from "./answer-room.js";
 import type { Backend } from "./backend.js";
 import { type DispatchContext, dispatch } from "./dispatch.js";
 import { type PlainConnection, PlainConnections } from "./plain-connections.js";
@@ -93,6 +94,7 @@ class HttpRouterServer implements RouterServer {
   readonly #closeGraceMs: number;
   readonly #nextId = requestIds();
   readonly #answers = new AnswerAccounts();
+  readonly #room = new AnswerRoom();
   readonly #plain: PlainConnections;
   readonly #plainTail: string;
   #address = "";
@@ -272,22 +274,19 @@ class HttpRouterServer implements RouterServer {
     }
   }
 
-  #plainAnswer(connection: PlainConnection, status: number, body: string | Buffer, type?: string): void {
+  #plainAnswer(connection: PlainConnection, status: number, body: Body, type?: string): void {
     if (status >= 500) this.#serverErrors++;
     else if (status >= 400) this.#clientErrors++;
     const last = this.#closing !== undefined;
-    const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
-    const crc = crc32(body);
+    const bytes = this.#room.writeBody(body);
     const head =
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nx-amzn-RequestId: ${this.#nextId()}\r\nx-amz-crc32: ${crc}\r\n` +
-      `Content-Length: ${bodyBytes}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}Date: ${this.#now()}\r\n` +
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nx-amzn-RequestId: ${this.#nextId()}\r\nx-amz-crc32: ${crc32(bytes)}\r\n` +
+      `Content-Length: ${bytes.length}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}Date: ${this.#now()}\r\n` +
       (last ? "Connection: close\r\n\r\n" : this.#plainTail);
-    const out = Buffer.allocUnsafe(head.length + bodyBytes);
-    out.write(head, 0, "latin1");
-    if (typeof body === "string") out.write(body, head.length);
-    else out.set(body, head.length);
-    connection.answer(out, { last });
-    if (!connection.socket.destroyed) this.#answers.addUnsent(connection.socket);
+    connection.answer(this.#room.whole(head), { last });
+    const { socket } = connection;
+    if (socket.writableLength > 0) this.#room.giveAway();
+    if (!socket.destroyed) this.#answers.addUnsent(socket);
   }
 
   /** As the Date field has it. */
@@ -305,18 +304,13 @@ class HttpRouterServer implements RouterServer {
     this.#send(response, 503, SHORT_ON_ROOM, { "Content-Type": "application/x-amz-json-1.0" });
   }
 
-  #send(
-    response: ServerResponse,
-    status: number,
-    body: string | Buffer,
-    headers?: Readonly<Record<string, string>>,
-  ): void {
+  #send(response: ServerResponse, status: number, body: Body, headers?: Readonly<Record<string, string>>): void {
     if (status >= 500) this.#serverErrors++;
     else if (status >= 400) this.#clientErrors++;
     if (response.destroyed) return;
     // While we go down, each answer is its connection's last.
     if (this.#closing !== undefined) response.setHeader("Connection", "close");
-    const bytes = typeof body === "string" ? Buffer.from(body, "utf8") : body;
+    const bytes = bytesOf(body);
     this.#answers.add(response, bytes.length);
     response.writeHead(status, {
       "x-amzn-RequestId": this.#nextId(),

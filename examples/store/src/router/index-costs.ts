@@ -1,16 +1,23 @@
 import type { TableRecord } from "../api/model.js";
 import type { IndexUnits } from "./backend.js";
 import type { Ring } from "./reach.js";
-import type { LimitedTable } from "./table-limits.js";
+import type { ThrottledBy } from "./throttled.js";
 
 /** A global index, as far as routes and capacity are concerned a table of its own. */
-export function globalIndex(table: TableRecord, indexName: string): (Ring & LimitedTable) | undefined {
+export function globalIndex(table: TableRecord, indexName: string): (Ring & ThrottledBy) | undefined {
   const { name, billingMode, globalIndexes } = table;
   const index = globalIndexes?.find((one) => one.name === indexName);
   if (index === undefined) return undefined;
   // An index that was made on demand, and its table was given figures since, has the table's.
   const { readUnitsPerSecond, writeUnitsPerSecond } = index.readUnitsPerSecond > 0 ? index : table;
-  return { name, tableId: index.indexId, billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+  const units = { billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+  return {
+    name,
+    index: indexName,
+    tableId: index.indexId,
+    ...units,
+    ...(index.onDemand && { onDemand: index.onDemand }),
+  };
 }
 
 /** What a write has cost the indexes, told apart by whose capacity it is; `units` is the sum of all. */

@@ -7,7 +7,14 @@ import type { LeaderCalls } from "./leader-calls.js";
 import type { Routes } from "./routes.js";
 import { told } from "./told-error.js";
 
+/** A route that did not lead to the item is tried again after this, even if it is still the same: the nodes may not have heard of their partition yet. */
 const ROUTE_PAUSE_MS = 20;
+/** Where it is an old one, requests stand still: for all of them together a newer one is asked for this often. */
+const ROUTE_LOOK_MS = 2;
+/** After a newer one has been seen for one hash: of the others' answers each is its own look-up. */
+const ROUTE_LOOKS_MAX = 3;
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What partitions are found by: a table's, or those of an index under the index's own id. */
 export type Ring = Pick<TableRecord, "name" | "tableId">;
@@ -19,6 +26,18 @@ export interface ReachOptions {
   readonly deadlineMs: number;
 }
 
+type Routed = PartitionRecord | undefined | Promise<PartitionRecord | undefined>;
+
+interface Again<T> {
+  readonly table: Ring;
+  readonly hash: number;
+  /** That was tried. */
+  readonly route: Routed;
+  readonly use: (record: PartitionRecord) => Promise<T>;
+  readonly giveUpAt: number;
+  readonly inWords: (error: unknown) => unknown;
+}
+
 /** From a table and a hash to the node that can answer, whatever moves or dies meanwhile. */
 export class Reach {
   readonly #routes: Routes;
@@ -26,6 +45,8 @@ export class Reach {
   readonly #callerTo: (nodeId: string) => Caller;
   readonly #deadlineMs: number;
   #turn = 0;
+  /** Partitions that were not where a route said, each with who looks for a newer one. */
+  readonly #sought = new Map<number, Promise<void>>();
 
   constructor({ routes, leaders, callerTo, deadlineMs }: ReachOptions) {
     this.#routes = routes;
@@ -77,36 +98,58 @@ export class Reach {
     const giveUpAt = performance.now() + this.#deadlineMs;
     const route = this.#routes.partition(table.tableId, hash);
     const used = route === undefined || route instanceof Promise ? this.#whenRouted(table, route, use) : use(route);
-    return used.catch((error: unknown) => this.#again(error, table, hash, use, giveUpAt, inWords));
+    return used.catch((error: unknown) => this.#again(error, { table, hash, route, use, giveUpAt, inWords }));
   }
 
-  async #whenRouted<T>(
-    table: Ring,
-    route: Promise<PartitionRecord | undefined> | undefined,
-    use: (record: PartitionRecord) => Promise<T>,
-  ): Promise<T> {
+  async #whenRouted<T>(table: Ring, route: Routed, use: (record: PartitionRecord) => Promise<T>): Promise<T> {
     return use(known(table, await route));
   }
 
-  async #again<T>(
-    failure: unknown,
-    table: Ring,
-    hash: number,
-    use: (record: PartitionRecord) => Promise<T>,
-    giveUpAt: number,
-    inWords: (error: unknown) => unknown,
-  ): Promise<T> {
+  async #again<T>(failure: unknown, { table, hash, route: first, use, giveUpAt, inWords }: Again<T>): Promise<T> {
+    let route: Routed = first;
     for (let error = failure; ; ) {
       if (!isElsewhere(error) || performance.now() > giveUpAt) throw inWords(error);
       try {
         await this.#assertStillThere(table);
-        await new Promise<void>((resolve) => setTimeout(resolve, ROUTE_PAUSE_MS));
-        const route = this.#routes.partition(table.tableId, hash);
-        return await this.#whenRouted(table, Promise.resolve(route), use);
+        route = await this.#newerRoute(table, hash, (await route)?.partition);
+        return await this.#whenRouted(table, route, use);
       } catch (next) {
         error = next;
       }
     }
+  }
+
+  /** Another route than to that partition as soon as there is one, or after a pause whatever there is. */
+  async #newerRoute(
+    { tableId }: Ring,
+    hash: number,
+    partition: number | undefined,
+  ): Promise<PartitionRecord | undefined> {
+    if (partition === undefined) {
+      await wait(ROUTE_PAUSE_MS);
+      return await this.#routes.partition(tableId, hash);
+    }
+    let sought = this.#sought.get(partition);
+    if (sought === undefined) {
+      sought = this.#seek(tableId, hash, partition).finally(() => this.#sought.delete(partition));
+      this.#sought.set(partition, sought);
+    }
+    await sought;
+    // What is known of this hash may be older; to look it up is what has it renewed.
+    for (let looks = 1; ; looks++) {
+      const record = await this.#routes.partition(tableId, hash);
+      if (record?.partition !== partition || looks === ROUTE_LOOKS_MAX) return record;
+      await wait(ROUTE_LOOK_MS);
+    }
+  }
+
+  async #seek(tableId: string, hash: number, partition: number): Promise<void> {
+    const until = performance.now() + ROUTE_PAUSE_MS;
+    do {
+      await wait(ROUTE_LOOK_MS);
+      const record = await this.#routes.partition(tableId, hash);
+      if (record !== undefined && record.partition !== partition) return;
+    } while (performance.now() < until);
   }
 
   async #assertStillThere(ring: Ring): Promise<void> {

@@ -13,6 +13,15 @@ interface Routed {
   readonly record: unknown;
 }
 
+/** The keys by which a table's partitions are looked for. */
+interface Ring {
+  readonly tableId: string;
+  /** With which the keys of all its routes begin. */
+  readonly prefix: string;
+  /** Of the 256 parts of the ring in which a partition is looked for first. */
+  readonly buckets: readonly string[];
+}
+
 type Found = PartitionRecord | undefined | Promise<PartitionRecord | undefined>;
 
 const HASH_BITS = 32;
@@ -28,7 +37,7 @@ const KEPT_MAX = 10_000;
  */
 export class Routes {
   readonly #cache: ConstantWorkCache<string, Routed>;
-  readonly #buckets = new Map<string, readonly string[]>();
+  readonly #rings = new Map<string, Ring>();
 
   constructor(memds: Pick<MemdsClient, "sourceOf">, { entriesMax = 100_000 } = {}) {
     this.#cache = new ConstantWorkCache<string, Routed>({
@@ -54,33 +63,35 @@ export class Routes {
 
   /** The partition of a table that holds a hash; without a promise where it is known. Undefined while the fleet does not know of it. */
   partition(tableId: string, hash: number): Found {
-    return this.#partition(tableId, hash, STEP_BITS, this.#bucketsOf(tableId)[hash >>> (HASH_BITS - STEP_BITS)]);
+    const ring = this.#ringOf(tableId);
+    return this.#partition(ring, hash, STEP_BITS, ring.buckets[hash >>> (HASH_BITS - STEP_BITS)]);
   }
 
-  #partition(tableId: string, hash: number, bits: number, key = bucketKey(tableId, hash, bits)): Found {
+  #partition(ring: Ring, hash: number, bits: number, key = bucketKey(ring.tableId, hash, bits)): Found {
     const routed = this.#cache.get(key);
-    if (routed instanceof Promise) return routed.then((found) => this.#covering(found, tableId, hash, bits));
-    return this.#covering(routed, tableId, hash, bits);
+    if (routed instanceof Promise) return routed.then((found) => this.#covering(found, ring, hash, bits));
+    return this.#covering(routed, ring, hash, bits);
   }
 
   /** How many look-ups it takes follows from where partitions begin, and not from what is known here. */
-  #covering(routed: Routed | undefined, tableId: string, hash: number, bits: number): Found {
+  #covering(routed: Routed | undefined, ring: Ring, hash: number, bits: number): Found {
     // The floor of a table's first bucket may belong to another table, or not be a route at all.
-    if (routed?.key.startsWith(`r/${tableId}/`) !== true) return undefined;
+    if (routed?.key.startsWith(ring.prefix) !== true) return undefined;
     const record = routed.record as PartitionRecord;
-    if (hash < record.hashFrom) return bits < HASH_BITS ? this.#partition(tableId, hash, bits + STEP_BITS) : undefined;
+    if (hash < record.hashFrom) return bits < HASH_BITS ? this.#partition(ring, hash, bits + STEP_BITS) : undefined;
     return hash < record.hashTo ? record : undefined;
   }
 
-  #bucketsOf(tableId: string): readonly string[] {
-    let keys = this.#buckets.get(tableId);
-    if (keys === undefined) {
+  #ringOf(tableId: string): Ring {
+    let ring = this.#rings.get(tableId);
+    if (ring === undefined) {
       const width = 2 ** (HASH_BITS - STEP_BITS);
-      keys = Array.from({ length: BUCKETS }, (_, bucket) => bucketKey(tableId, bucket * width, STEP_BITS));
-      if (this.#buckets.size >= KEPT_MAX) this.#buckets.clear();
-      this.#buckets.set(tableId, keys);
+      const buckets = Array.from({ length: BUCKETS }, (_, bucket) => bucketKey(tableId, bucket * width, STEP_BITS));
+      ring = { tableId, prefix: `r/${tableId}/`, buckets };
+      if (this.#rings.size >= KEPT_MAX) this.#rings.clear();
+      this.#rings.set(tableId, ring);
     }
-    return keys;
+    return ring;
   }
 
   /** What the metadata's leader just said is newer than what the fleet has heard. */

@@ -1,9 +1,9 @@
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
-import type { TableChange } from "../api/control/settings.js";
+import type { TableUpdate } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
-import type { IndexUpdate } from "../api/index-updates.js";
 import { messages } from "../api/messages.js";
 import type { Sizes, TableDefinition, TableRecord, TableSizes } from "../api/model.js";
+import { DAY_MS } from "../api/requests/control.js";
 import { type RestoreOverrides, restoredDefinition } from "../api/restores.js";
 import type { WantedTimeToLive } from "../api/time-to-live.js";
 import { METADATA_PARTITION } from "../metadata/records.js";
@@ -56,7 +56,9 @@ export class TablePlane {
       throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
-    if (untilMs < table.createdAtMs) throw new ApiError("InvalidRestoreTimeException");
+    const { recoveryDays } = table.settings ?? {};
+    const earliestMs = recoveryDays === undefined ? 0 : Date.now() - recoveryDays * DAY_MS;
+    if (untilMs < Math.max(table.createdAtMs, earliestMs)) throw new ApiError("InvalidRestoreTimeException");
     const definition = restoredDefinition(table, target, overrides);
     return await this.#restored(target, { definition, restore: { source, untilMs } });
   }
@@ -112,12 +114,8 @@ export class TablePlane {
     return await this.#metadata("deleteTable", { name });
   }
 
-  async updateTable(name: string, change: TableChange): Promise<TableRecord> {
+  async updateTable(name: string, change: TableUpdate): Promise<TableRecord> {
     return await this.#metadata("updateTable", { name, change });
-  }
-
-  async updateIndexes(name: string, updates: readonly IndexUpdate[]): Promise<TableRecord> {
-    return await this.#metadata("updateIndexes", { name, updates });
   }
 
   async setTimeToLive(name: string, wanted: WantedTimeToLive): Promise<TableRecord> {
@@ -163,9 +161,10 @@ export class TablePlane {
     return await this.#reach.asked(() => this.#leaders.call(METADATA_PARTITION, this.#members, method, params));
   }
 
-  async #metadata<
-    M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "updateIndexes" | "setTimeToLive",
-  >(method: M, params: Params<M>): Promise<TableRecord> {
+  async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "setTimeToLive">(
+    method: M,
+    params: Params<M>,
+  ): Promise<TableRecord> {
     const { table, version } = await this.#ofMetadata(method, params);
     this.#routes.learn(table, version);
     return table;

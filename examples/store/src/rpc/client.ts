@@ -57,6 +57,11 @@ export class RpcClient implements Caller {
     return this.#connect().then((opened) => this.#send(opened, method, params, timeoutMs));
   }
 
+  /** Something is sent to the node at the end of this turn. */
+  get isDue(): boolean {
+    return this.#opened?.out.isDue === true;
+  }
+
   #send<M extends Method>(
     { socket, out, waiting }: Connection,
     method: M,

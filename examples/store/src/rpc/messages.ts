@@ -10,20 +10,23 @@ import type { Method, Params, Result } from "./protocol.js";
  *   request   1 get     u32 partition | u8 1: consistent | key
  *             2 write   u32 partition | u16 key length | key | u8 0: operation in msgpack
  *                                                            u8 1: a put without conditions: u32 item size | item (JSON)
+ *             3 lookUp  a frame of memds
  *             0         [method, params] in msgpack
  *   answer    0 result  of get:   u32 item size | u8 1: found | item (JSON)
  *                       of write: u32 bytes before | u32 bytes after | attributes in msgpack, where asked for; with the first bit of "bytes
  *                                 before" set: [attributes or null, write units by index or null, bytes of the item's collection] in msgpack,
  *                                 the last one where the table has local indexes
+ *                       of lookUp: a frame of memds
  *                       of all others: msgpack
  *             1 ApiError, 2 StoreError, 3 any other: msgpack
  *
- * The two methods that nearly all requests are have an encoding of their own: items pass as the bytes that they are stored as.
+ * The methods that nearly all requests are have an encoding of their own: items pass as the bytes that they are stored as.
  */
 const VERSION = 1;
 const HEAD_BYTES = 9;
 const GET = 1;
 const WRITE = 2;
+const LOOK_UP = 3;
 const OTHER = 0;
 const RESULT = 0;
 const BY_MSGPACK = 0;
@@ -59,15 +62,18 @@ function begin(sink: MessageSink, id: number, code: number, bodyBytes: number): 
   return at + HEAD_BYTES;
 }
 
-function writeMsgpack(sink: MessageSink, id: number, code: number, value: unknown): void {
-  const bytes = msgpack(value);
+function writeBytes(sink: MessageSink, id: number, code: number, bytes: Uint8Array): void {
   const at = begin(sink, id, code, bytes.length);
   sink.buffer.set(bytes, at);
 }
 
+const writeMsgpack = (sink: MessageSink, id: number, code: number, value: unknown): void =>
+  writeBytes(sink, id, code, msgpack(value));
+
 export function writeRequest<M extends Method>(sink: MessageSink, id: number, method: M, params: Params<M>): void {
   if (method === "get") writeGet(sink, id, params as Params<"get">);
   else if (method === "write") writeWrite(sink, id, params as Params<"write">);
+  else if (method === "lookUp") writeBytes(sink, id, LOOK_UP, (params as Params<"lookUp">).frame);
   else writeMsgpack(sink, id, OTHER, [method, params]);
 }
 
@@ -113,7 +119,8 @@ export function writeResult(sink: MessageSink, id: number, method: string, resul
     sink.buffer.writeUInt32BE(beforeBytes + indexed, at);
     sink.buffer.writeUInt32BE(afterBytes, at + 4);
     if (rest !== undefined) sink.buffer.set(rest, at + 8);
-  } else writeMsgpack(sink, id, RESULT, result ?? null);
+  } else if (method === "lookUp") writeBytes(sink, id, RESULT, result as Result<"lookUp">);
+  else writeMsgpack(sink, id, RESULT, result ?? null);
 }
 
 export function writeError(sink: MessageSink, id: number, error: unknown): void {
@@ -143,6 +150,7 @@ export function readRequest(id: number, code: number, body: Buffer): Request {
     return { id, method: "get", params };
   }
   if (code === WRITE) return { id, method: "write", params: readWrite(body) };
+  if (code === LOOK_UP) return { id, method: "lookUp", params: { frame: body } };
   if (code !== OTHER) throw new RangeError(`a request of unknown code ${code}`);
   const [method, params] = unmsgpack(body) as [string, unknown];
   return { id, method, params };
@@ -184,5 +192,5 @@ export function readAnswer(method: string, code: number, body: Buffer): { result
       },
     };
   }
-  return { result: unmsgpack(body) };
+  return { result: method === "lookUp" ? body : unmsgpack(body) };
 }

@@ -1,9 +1,8 @@
 import type { Digest, Entry, KeyRange, SplitOptions } from "@evenkeel/scrubber";
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
-import type { TableChange } from "../api/control/settings.js";
-import type { IndexUpdate } from "../api/index-updates.js";
+import type { TableUpdate } from "../api/control/settings.js";
 import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
-import type { StreamRecord, StreamViewType } from "../api/streams/model.js";
+import type { StreamRecord } from "../api/streams/model.js";
 import type { WantedTimeToLive } from "../api/time-to-live.js";
 import type { HashRange, PartitionRecord } from "../metadata/records.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
@@ -36,6 +35,8 @@ export interface NodeMethods {
     params: { partition: number; key: Uint8Array; consistent: boolean };
     result: { json?: Uint8Array; itemSizeBytes: number };
   };
+  /** The node's member of the memds fleet: from a look-up's frame to its answer's. */
+  lookUp: { params: { frame: Uint8Array }; result: Uint8Array };
   /** Any replica: how much the partition holds; see `Tally`. */
   sizes: { params: { partition: number }; result: PartitionSizes };
   page: { params: { partition: number; request: PageRequest }; result: Page };
@@ -69,7 +70,7 @@ export interface NodeMethods {
   splitPoint: { params: { partition: number; range: HashRange }; result: { found?: SplitPoint } };
   /** The leader of a partition that is split: fills in one step more of a part. `progress`: how far it is known to be. */
   feedPart: {
-    params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined };
+    params: { partition: number; part: PartitionRecord; progress?: SplitProgress | undefined; bytesMax?: number };
     result: Filled & { behind: number };
   };
   /** The part's leader: how far it is, after this step if it was the next one. */
@@ -91,19 +92,19 @@ export interface NodeMethods {
   deleteBackup: { params: { id: string }; result: Backup };
   describeBackup: { params: { id: string }; result: Backup };
   listBackups: { params: BackupListRequest; result: { backups: Backup[]; more: boolean } };
-  updateTable: { params: { name: string; change: TableChange }; result: VersionedTable };
-  updateIndexes: { params: { name: string; updates: readonly IndexUpdate[] }; result: VersionedTable };
+  updateTable: { params: { name: string; change: TableUpdate }; result: VersionedTable };
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
   status: { params: Record<string, never>; result: NodeStatus };
   mark: { params: { partition: number }; result: { slot: number } };
+  /** `gently`, here and below: nobody waits for it, and requests come first. */
   digests: {
-    params: { partition: number; slot: number; ranges: readonly KeyRange[] };
+    params: { partition: number; slot: number; ranges: readonly KeyRange[]; gently?: boolean };
     result: { digests: readonly Digest[] };
   };
   splits: {
-    params: { partition: number; slot: number; range: KeyRange; options: SplitOptions };
+    params: { partition: number; slot: number; range: KeyRange; options: SplitOptions; gently?: boolean };
     result: { keys: readonly Uint8Array[] };
   };
   entries: {
@@ -137,7 +138,6 @@ export interface NodeMethods {
     params: { partition: number; after: ChangePosition; throughSlot: number; limits: ChangeLimits };
     result: ChangePage;
   };
-  setStream: { params: { name: string; viewType: StreamViewType | null }; result: VersionedTable };
   setTimeToLive: { params: { name: string; wanted: WantedTimeToLive }; result: VersionedTable };
   describeStream: { params: StreamName; result: StreamRecord };
   listStreams: { params: StreamListRequest; result: { streams: StreamName[]; more: boolean } };
@@ -151,7 +151,7 @@ export interface NodeMethods {
   scrubLog: { params: { after?: LogPlace; bytesMax: number }; result: LogStretch };
   /** Chosen entries of slots `first` to `through` as the node's log holds them: see `chosenEntries`. ERR_STORE_BEHIND where it does not hold all of them. */
   logDigests: {
-    params: { partition: number; first: number; through: number; ranges: readonly KeyRange[] };
+    params: { partition: number; first: number; through: number; ranges: readonly KeyRange[]; gently?: boolean };
     result: { digests: readonly Digest[] };
   };
   logEntries: {
@@ -160,6 +160,14 @@ export interface NodeMethods {
   };
   /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
   mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
+  /**
+   * The group's leader only: has the archive say what the log says, from the object that begins with `first` to the archive's end, `through`. `digest` is what others' logs say in between; a leader whose own says something else
+   * hands its place over, and answers ERR_STORE_NOT_LEADER.
+   */
+  archiveAgain: {
+    params: { partition: number; first: number; through: number; digest: Digest };
+    result: { objects: number };
+  };
   /** Writes the partition's state beside its archived log, now. */
   snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
 }

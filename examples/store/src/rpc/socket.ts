@@ -24,6 +24,11 @@ export class MessageSocket implements MessageSink {
     this.#socket = socket;
   }
 
+  /** Something goes out at the end of this turn. */
+  get isDue(): boolean {
+    return this.#scheduled;
+  }
+
   reserve(bytes: number): number {
     if (this.#end > 0 && this.#end + bytes > this.buffer.length) this.#flush();
     if (this.#end === 0) this.#open(bytes);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   behind,
   type Entry,
+  type KeyRange,
   Reference,
   type ReferenceApply,
   type ReferenceEntry,
@@ -16,6 +17,8 @@ import {
 import { type ObjectStore, restore, restoreState, type SnapshotToRestore } from "@evenkeel/wal/archive";
 import { decodeCommand } from "../storage-node/command.js";
 import { StoreError } from "../storage-node/errors.js";
+import { GentlePace, SLICE_BYTES } from "../storage-node/gentle-pace.js";
+import { digestsInSlices, splitsInSlices } from "../storage-node/in-slices.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
 import { encodeStored } from "../storage-node/stored-value.js";
 
@@ -23,7 +26,8 @@ import { encodeStored } from "../storage-node/stored-value.js";
 const MEMORY_BYTES_MAX = 4 * 1024 * 1024;
 /** A partition's size is bounded elsewhere, and the reference lies on the disk. */
 const BYTES_MAX = 2 ** 50;
-const PACED_BYTES = 256 * 1024;
+/** Its name among the sources that are compared. */
+export const REFERENCE = "reference";
 
 export type Take = (bytes: number) => Promise<void> | void;
 
@@ -43,7 +47,7 @@ export interface ArchiveReferenceOptions {
  * proved by the one before it and the log. What it cannot go on from is thrown away; the next call begins anew.
  */
 export class ArchiveReference implements ReplicaSource {
-  readonly name = "reference";
+  readonly name = REFERENCE;
   readonly kind = "reference";
   readonly #options: ArchiveReferenceOptions;
   readonly #dir: string;
@@ -67,10 +71,10 @@ export class ArchiveReference implements ReplicaSource {
   }
 
   /**
-   * Brings it to a slot that is archived. Rejects with what is wrong with the archive, ERR_STORE_CORRUPT where a snapshot is not what the log says; so does
+   * Brings it to a slot that is archived; without `take` as fast as it can, since somebody waits for it. Rejects with what is wrong with the archive, ERR_STORE_CORRUPT where a snapshot is not what the log says; so does
    * `snapshot` until another call succeeds.
    */
-  async advance(slot: number, take: Take = () => {}): Promise<void> {
+  async advance(slot: number, take?: Take): Promise<void> {
     const turn = this.#turn.then(async () => this.#advance(slot, take));
     this.#turn = turn.catch(() => {});
     return turn;
@@ -81,10 +85,17 @@ export class ArchiveReference implements ReplicaSource {
     this.#failure = error;
   }
 
+  /** What it was built of has changed: it is built anew. */
+  async forget(): Promise<void> {
+    const turn = this.#turn.then(async () => this.#forget());
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
   async snapshot(at: number): Promise<ReplicaSnapshot> {
     if (this.#failure !== undefined) throw this.#failure as Error;
     if (this.#reference === undefined) throw behind(this.name, at, "it was not built yet");
-    return await this.#reference.snapshot(at);
+    return inSlices(await this.#reference.snapshot(at));
   }
 
   async close(): Promise<void> {
@@ -93,7 +104,7 @@ export class ArchiveReference implements ReplicaSource {
     if (this.#options.dir === undefined) await rm(this.#dir, { recursive: true, force: true });
   }
 
-  async #advance(slot: number, take: Take): Promise<void> {
+  async #advance(slot: number, take: Take | undefined): Promise<void> {
     try {
       const kept = await this.#open();
       if (kept === undefined) await this.#build(slot, take);
@@ -139,7 +150,7 @@ export class ArchiveReference implements ReplicaSource {
     return this.#reference;
   }
 
-  async #build(slot: number, take: Take): Promise<void> {
+  async #build(slot: number, take: Take | undefined): Promise<void> {
     await this.#open();
     const reference = this.#begin(this.#store as ScratchStore);
     const { archive: store, stream } = this.#options;
@@ -160,7 +171,7 @@ export class ArchiveReference implements ReplicaSource {
   }
 
   /** Through the log, past the newest snapshot where there is one on the way. */
-  async #goOn(reference: Reference, slot: number, take: Take): Promise<void> {
+  async #goOn(reference: Reference, slot: number, take: Take | undefined): Promise<void> {
     const { archive: store, stream } = this.#options;
     const { snapshot } = await restoreState({ store, stream, until: { sequence: slot } });
     if (snapshot !== undefined && snapshot.sequence > reference.position) {
@@ -170,15 +181,15 @@ export class ArchiveReference implements ReplicaSource {
     await this.#apply(reference, slot, take);
   }
 
-  async #apply(reference: Reference, through: number, take: Take): Promise<void> {
+  async #apply(reference: Reference, through: number, take: Take | undefined): Promise<void> {
     if (reference.position >= through) return;
     const { archive: store, stream } = this.#options;
     const entries = restore({ store, stream, from: reference.position + 1, until: { sequence: through } });
-    await reference.advance(paced(entries, take));
+    await reference.advance(take === undefined ? entries : paced(entries, take));
   }
 
   /** That a snapshot is what the log has made of it. */
-  async #prove(reference: Reference, snapshot: SnapshotToRestore, take: Take): Promise<void> {
+  async #prove(reference: Reference, snapshot: SnapshotToRestore, take: Take | undefined): Promise<void> {
     const wrong = (key: Uint8Array) =>
       new StoreError(
         "ERR_STORE_CORRUPT",
@@ -223,6 +234,22 @@ export class ArchiveReference implements ReplicaSource {
   }
 }
 
+/** It is read on the thread through which all requests go. */
+function inSlices(own: ReplicaSnapshot): ReplicaSnapshot {
+  const entries = (range: KeyRange) => own.entries(range) as Iterable<Entry>;
+  return {
+    digests: (ranges) => digestsInSlices(entries, ranges, new GentlePace()),
+    splits: (range, options) => splitsInSlices(entries, range, options, new GentlePace()),
+    entries,
+    /** Its store's checksums cover what is not there as well: what can be read is what was applied. */
+    async intact(range) {
+      for (const _ of entries(range));
+      return true;
+    },
+    close: () => own.close(),
+  };
+}
+
 const apply: ReferenceApply = (state, { sequence, data }) => {
   const command = data.length === 0 ? undefined : decodeCommand(data);
   if (command?.kind !== "writes") return;
@@ -238,11 +265,18 @@ function reasonOf(error: unknown): unknown {
   return error instanceof ScrubberError && error.cause instanceof StoreError ? error.cause : error;
 }
 
-async function* entriesOf(snapshot: SnapshotToRestore, take: Take): AsyncGenerator<Entry, void, undefined> {
+async function* entriesOf(snapshot: SnapshotToRestore, take: Take | undefined): AsyncGenerator<Entry, void, undefined> {
   const decoder = new StateDecoder();
+  const pace = new GentlePace();
   for await (const chunk of snapshot.chunks()) {
-    await take(chunk.length);
-    for (const { key, bytes } of decoder.push(chunk)) yield { key, value: bytes };
+    // A part of a snapshot is some megabytes.
+    for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+      const slice = chunk.subarray(at, at + SLICE_BYTES);
+      await take?.(slice.length);
+      pace.resume();
+      for (const { key, bytes } of decoder.push(slice)) yield { key, value: bytes };
+      if (take !== undefined) await pace.pause();
+    }
   }
   decoder.finish();
 }
@@ -251,12 +285,15 @@ async function* paced(
   entries: AsyncIterable<ReferenceEntry>,
   take: Take,
 ): AsyncGenerator<ReferenceEntry, void, undefined> {
+  const pace = new GentlePace();
   let bytes = 0;
   for await (const entry of entries) {
     yield entry;
     bytes += entry.data.length;
-    if (bytes < PACED_BYTES) continue;
+    if (!pace.isOver(entry.data.length)) continue;
+    await pace.pause();
     await take(bytes);
+    pace.resume();
     bytes = 0;
   }
 }

@@ -1,5 +1,6 @@
 import { type PassReport, type PassRunOptions, type ScrubUnit, sequenceKey } from "@evenkeel/scrubber";
 import { ArchiveError, type ArchiveReport, type ObjectStore, verifyArchive } from "@evenkeel/wal/archive";
+import { GentlePace } from "../storage-node/gentle-pace.js";
 import { costOf, isOldest, placeOf } from "./archive-places.js";
 import type { Take } from "./archive-reference.js";
 
@@ -50,15 +51,18 @@ function withCost(problem: ArchiveError, stream: string, report: ArchiveReport):
   });
 }
 
-/** Reads no faster than it is let. */
+/** Reads no faster than it is let, and not before it has rested from what it has read. */
 function paced(archive: ObjectStore, take: Take): ObjectStore {
+  const pace = new GentlePace();
   return {
     put: (key, bytes, options) => archive.put(key, bytes, options),
     list: (prefix, options) => archive.list(prefix, options),
     delete: (key, options) => archive.delete(key, options),
     async get(key, options) {
+      await pace.pause();
       const bytes = await archive.get(key, options);
       await take(bytes?.length ?? 0);
+      pace.resume();
       return bytes;
     },
   };

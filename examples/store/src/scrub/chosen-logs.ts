@@ -111,7 +111,8 @@ function logSource(nodeId: string, caller: () => Caller, partition: number, wind
         }
       };
       const digests: ReplicaSnapshot["digests"] = async (ranges) =>
-        (await ask(() => caller().call("logDigests", { ...window, ranges }, { timeoutMs: TIMEOUT_MS }))).digests;
+        (await ask(() => caller().call("logDigests", { ...window, ranges, gently: true }, { timeoutMs: TIMEOUT_MS })))
+          .digests;
       await digests([]);
       return {
         digests,

@@ -19,7 +19,7 @@ import { replicaSource } from "./replica-source.js";
 import { textFile } from "./text-file.js";
 
 const DEADLINE_MS = 10_000;
-/** Hashed without a break on a node that serves requests at the same time: a fraction of a millisecond. */
+/** Hashed by all of them for one exchange, in slices with pauses between them. */
 const STEP_BYTES = 256 * 1024;
 /**
  * What is written to a node's B-tree while it holds a snapshot takes room of its own: a page that is let go of cannot be used anew before nobody sees it any more. Of a store of a million items that is
@@ -110,6 +110,13 @@ export class PartitionScrubber {
     );
   }
 
+  /** Builds the reference anew out of the archive, and looks again at what differed from it. */
+  async lookAgain(report: Pick<PassReport, "divergences">): Promise<readonly RepairResult[]> {
+    await this.#reference.forget();
+    // The reference is never repaired: what it says now either agrees, or is refused.
+    return await this.repair(report);
+  }
+
   async close(): Promise<void> {
     await this.#scrubber.close();
     await this.#reference.close();
@@ -118,7 +125,7 @@ export class PartitionScrubber {
   #scrubberOver(members: readonly string[], remembers = true): Scrubber {
     const { partition, callerTo, dir } = this.#options;
     const options: ScrubberOptions = {
-      replicas: members.map((node) => replicaSource(node, () => callerTo(node), partition)),
+      replicas: members.map((node) => replicaSource(node, () => callerTo(node), partition, remembers)),
       reference: this.#reference,
       position: () => this.#mark(members, remembers ? this.#take : undefined),
       stepBytes: STEP_BYTES,

@@ -38,7 +38,7 @@ export interface RepairChoices {
 export interface RepairParts {
   readonly fleet: Fleet;
   readonly archive: ObjectStore;
-  readonly calls: LeaderCalls;
+  readonly calls: Pick<LeaderCalls, "call">;
   readonly audit: Audit;
 }
 

@@ -6,8 +6,12 @@ import { decodeStored } from "../storage-node/stored-value.js";
 const ENTRIES_BYTES_MAX = 128 * 1024;
 const TIMEOUT_MS = 30_000;
 
-/** One node's replica of a partition, as the scrubber sees it. A position is a slot that was marked in the group's log. */
-export function replicaSource(nodeId: string, caller: () => Caller, partition: number): ReplicaSource {
+/**
+ * One node's replica of a partition, as the scrubber sees it. A position is a slot that was marked in the group's log.
+ *
+ * @param gently nobody waits for what is asked for
+ */
+export function replicaSource(nodeId: string, caller: () => Caller, partition: number, gently: boolean): ReplicaSource {
   async function ask<T>(slot: number, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
@@ -38,10 +42,14 @@ export function replicaSource(nodeId: string, caller: () => Caller, partition: n
       await ask(slot, () => caller().call("digests", { ...target, ranges: [] }, { timeoutMs: TIMEOUT_MS }));
       return {
         digests: async (ranges) =>
-          (await ask(slot, () => caller().call("digests", { ...target, ranges }, { timeoutMs: TIMEOUT_MS }))).digests,
+          (await ask(slot, () => caller().call("digests", { ...target, ranges, gently }, { timeoutMs: TIMEOUT_MS })))
+            .digests,
         splits: async (range, options) =>
-          (await ask(slot, () => caller().call("splits", { ...target, range, options }, { timeoutMs: TIMEOUT_MS })))
-            .keys,
+          (
+            await ask(slot, () =>
+              caller().call("splits", { ...target, range, options, gently }, { timeoutMs: TIMEOUT_MS }),
+            )
+          ).keys,
         entries,
         /** Each value carries a checksum, which says nothing about one that is gone. */
         async intact(range) {

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import {
   type Divergence,
   jsonLinesAudit,
+  type PassReport,
+  type SavedText,
+  type ScheduleClock,
   ScrubSchedule,
   type ScrubScheduleStats,
   type ScrubUnit,
@@ -14,9 +17,11 @@ import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import { StoreError } from "../storage-node/errors.js";
+import { REFERENCE } from "./archive-reference.js";
 import { archiveUnit } from "./archive-unit.js";
 import { chosenLogsUnit } from "./chosen-logs.js";
 import { findingsOf } from "./findings.js";
+import { type ArchiveToRepair, finishForged, repairForged, tellForged } from "./forged-archive.js";
 import { logUnit } from "./log-unit.js";
 import { PartitionScrubber } from "./partition-scrubber.js";
 import { type RepairChoices, type RepairParts, rebuildNode, repairArchive, type StoreRepair } from "./repairs.js";
@@ -28,6 +33,8 @@ const BURST_BYTES = 1024 * 1024;
 /** The longest pause for the sake of the foreground; in a period that is short for a test's sake, a short one. */
 const YIELD_MS_MAX = 1_000;
 const YIELDS_A_ROUND_MIN = 100;
+/** How long a step takes says little of the work in it, most of it is pauses: whoever does the work, in whatever process, keeps a gentle pace by itself. */
+const DUTY_MAX = 1;
 const DEADLINE_MS = 30_000;
 const AUDIT = "repairs.jsonl";
 
@@ -39,6 +46,8 @@ export interface ScrubbingOptions {
   /** Everything is compared once in this time, if the pace allows. */
   readonly fullPassEveryMs: number;
   readonly onFinding: (line: string) => void;
+  /** Time and waiting of the schedule, for whoever measures what it costs; absent: the machine's. */
+  readonly clock?: ScheduleClock;
 }
 
 export interface ScrubbingStats extends ScrubScheduleStats {
@@ -64,6 +73,9 @@ export class Scrubbing {
   readonly #rottenLogs = new Set<string>();
   /** Whose logs say something else than those of the others, of which partitions. */
   readonly #oddLogs = new Map<number, ReadonlySet<string>>();
+  /** How often the archive of each was made anew: what is seen of it in between is neither the old one nor the new. */
+  readonly #archivedAgain = new Map<number, number>();
+  readonly #changes = new Map<number, Promise<unknown>>();
   readonly #logs = new Map<string, ScrubUnit>();
   readonly #parts: RepairParts;
   #swept = false;
@@ -81,12 +93,14 @@ export class Scrubbing {
     this.#schedule = new ScrubSchedule({
       units: () => this.#units(),
       fullPassEveryMs: options.fullPassEveryMs,
+      dutyMax: DUTY_MAX,
       yieldMsMax: Math.min(YIELD_MS_MAX, options.fullPassEveryMs / YIELDS_A_ROUND_MIN),
       bucket: {
         capacity: BURST_BYTES,
         take: (bytes, { signal }) => this.#bucket.take(bytes, { signal }),
       },
       state: textFile(join(options.dir, "schedule")),
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
       onReport: (unit, report) => {
         for (const line of findingsOf(report)) this.#tell(`${unitText(unit)}: ${line}`);
       },
@@ -98,14 +112,18 @@ export class Scrubbing {
   }
 
   /**
-   * Repairs what the last pass over everything found, and says what came of it: items through their partition's own log, objects of the archive out of the log, a
-   * node with a damaged log by having it begin anew (one node each time). Everything is written down in `repairs.jsonl` before it is done.
+   * Repairs what the last pass over everything found, and says what came of it: items through their partition's own log, objects of the archive out of the log (those that say something else than two logs that
+   * agree: with all that is behind them), a node with a damaged log by having it begin anew (one node each time). Everything is written down in `repairs.jsonl` before it is done.
    */
   async repair(choices: RepairChoices = {}): Promise<readonly StoreRepair[]> {
     const repairs: StoreRepair[] = [];
+    const doubted = new Map<number, readonly Divergence[]>();
     for (const [partition, divergences] of this.#found) {
       const scrubber = this.#partitions.get(partition)?.scrubber;
-      for (const { key, replica, outcome, cause } of (await scrubber?.repair({ divergences })) ?? []) {
+      const ofReference = divergences.filter(({ replica, against }) => replica === REFERENCE && against === "majority");
+      if (ofReference.length > 0) doubted.set(partition, ofReference);
+      const others = divergences.filter((one) => !ofReference.includes(one));
+      for (const { key, replica, outcome, cause } of (await scrubber?.repair({ divergences: others })) ?? []) {
         const what = `${groupId(partition)}: ${Buffer.from(key).toString("hex")} on ${replica}`;
         repairs.push({ what, outcome, why: cause === undefined ? undefined : String(cause) });
       }
@@ -117,11 +135,73 @@ export class Scrubbing {
         repairs.push({ what: `${nodeId}: its log`, outcome: "absent", why: "another node begins anew: ask again" });
       else repairs.push(await rebuildNode(this.#parts, nodeId));
     }
-    for (const partition of this.#rottenArchives) {
-      const members = this.#partitions.get(partition)?.members;
-      if (members !== undefined) repairs.push(...(await repairArchive(this.#parts, partition, members, choices)));
+    for (const [partition, { members }] of this.#partitions) {
+      const archive = { partition, members, begun: this.#begun(partition) };
+      const isBegun = Boolean(await archive.begun.load());
+      const goneOn = isBegun ? await this.#changing(partition, () => this.#finish(archive)) : [];
+      repairs.push(...goneOn);
+      if (goneOn.length > 0 || this.#rottenArchives.has(partition))
+        repairs.push(...(await repairArchive(this.#parts, partition, members, choices)));
+      const divergences = doubted.get(partition);
+      if (divergences !== undefined)
+        repairs.push(...(await this.#changing(partition, () => this.#repairDoubted(archive, divergences, choices))));
+      else if ((this.#oddLogs.get(partition)?.size ?? 0) > 0)
+        repairs.push(...(await tellForged(this.#parts, partition)));
     }
     return repairs;
+  }
+
+  async #finish(archive: ArchiveToRepair): Promise<readonly StoreRepair[]> {
+    const finished = await finishForged(this.#parts, archive);
+    // What the reference has of it is the old one.
+    await this.#partitions.get(archive.partition)?.scrubber.lookAgain({ divergences: [] });
+    return finished;
+  }
+
+  /** What the archive says is not what the replicas hold. */
+  async #repairDoubted(
+    archive: ArchiveToRepair,
+    divergences: readonly Divergence[],
+    choices: RepairChoices,
+  ): Promise<StoreRepair[]> {
+    const { partition, members } = archive;
+    const [again] = await repairForged(this.#parts, archive);
+    if (again !== undefined && again.outcome !== "repaired") return [again];
+    // Snapshots say from which log they were made.
+    const snapshots = again === undefined ? [] : await repairArchive(this.#parts, partition, members, choices);
+    const looked = (await this.#partitions.get(partition)?.scrubber.lookAgain({ divergences })) ?? [];
+    const [still] = looked.filter(({ outcome }) => outcome !== "healed");
+    const key = still === undefined ? "" : Buffer.from(still.key).toString("hex");
+    if (again !== undefined)
+      return [
+        still === undefined ? again : { ...again, outcome: "failed", why: `key ${key} still differs` },
+        ...snapshots,
+      ];
+    const what = `${groupId(partition)}: its archive`;
+    if (still === undefined) return [{ what, outcome: "healed", why: "the reference was built anew" }];
+    const why = `key ${key} differs from what the replicas hold, and as far back as two logs go it says what they say`;
+    return [{ what, outcome: still.outcome === "absent" ? "absent" : "refused", why }];
+  }
+
+  /** Passes that run meanwhile are not believed, and others wait: they would have more archived. */
+  async #changing(partition: number, work: () => Promise<readonly StoreRepair[]>): Promise<readonly StoreRepair[]> {
+    const count = () => this.#archivedAgain.set(partition, (this.#archivedAgain.get(partition) ?? 0) + 1);
+    count();
+    const done = work()
+      .catch((error: unknown): StoreRepair[] => {
+        const why = error instanceof Error ? error.message : String(error);
+        return [{ what: `${groupId(partition)}: its archive`, outcome: "failed", why }];
+      })
+      .finally(() => {
+        this.#changes.delete(partition);
+        count();
+      });
+    this.#changes.set(partition, done);
+    return await done;
+  }
+
+  #begun(partition: number): SavedText {
+    return textFile(join(this.#dirOf(partition), "archived-again"));
   }
 
   /** The same for a node that its log keeps from starting, of which no pass can say so. */
@@ -202,14 +282,18 @@ export class Scrubbing {
     const replicas: ScrubUnit = {
       name,
       pass: async (options) => {
-        const report = await scrubber.pass(options);
+        const report = await this.#unlessChanged(partition, () => scrubber.pass(options));
         // One that went on where another was interrupted has not looked at what came before.
         const before = options.from === undefined ? [] : (this.#found.get(partition) ?? []);
         this.#found.set(partition, [...before, ...report.divergences]);
         return report;
       },
     };
-    const archived = noting(archiveUnit(`${name}/archive`, archive, name), this.#rottenArchives, partition);
+    const whole = archiveUnit(`${name}/archive`, archive, name);
+    const archived: ScrubUnit = {
+      name: whole.name,
+      pass: (options) => this.#unlessChanged(partition, () => whole.pass(options)),
+    };
     const compared = chosenLogsUnit({
       name: `${name}/log`,
       partition,
@@ -226,7 +310,16 @@ export class Scrubbing {
         return report;
       },
     };
-    return { scrubber, members, units: [replicas, archived, logs] };
+    return { scrubber, members, units: [replicas, noting(archived, this.#rottenArchives, partition), logs] };
+  }
+
+  /** A pass during which the archive was made anew has compared two different ones: nothing of it is told, and it is not complete. */
+  async #unlessChanged(partition: number, pass: () => Promise<PassReport>): Promise<PassReport> {
+    await this.#changes.get(partition);
+    const before = this.#archivedAgain.get(partition);
+    const report = await pass();
+    if (this.#archivedAgain.get(partition) === before) return report;
+    return { ...report, complete: false, absent: [], divergences: [], unreadable: [], unexamined: [], unstable: [] };
   }
 
   #dirOf(partition: number): string {

@@ -8,18 +8,25 @@ import {
   retain,
   writeSnapshot,
 } from "@evenkeel/wal/archive";
-import { mendArchive } from "./archive-mending.js";
+import { archiveAgain, mendArchive } from "./archive-mending.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
+import { GentlePace, type Pace, slicesOf } from "./gentle-pace.js";
+import { halfPace } from "./half-pace.js";
 import { encodeState } from "./partition-state.js";
 import { notLeader } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
 const BYTES_PER_OBJECT_MAX = 4 * 1024 * 1024;
 const ENTRIES_PER_RUN_MAX = 50_000;
-const PAGE_BYTES = 128 * 1024;
-/** After so much others have as long as it took, whoever it is that asks for more. */
-const TURN_BYTES = 128 * 1024;
+/** Of a state: read and encoded in one turn. */
+const PAGE_BYTES = 64 * 1024;
+/** Nobody waits for an upload, as long as it keeps up with what is written: it has a quarter of the time of the thread that requests are answered on. */
+const PACE = { slices: 2, pauses: 3 };
+/** Entries past which it does not keep up: two of the schedule's uploads. A log that nobody archives is a log that grows. */
+const BEHIND_ENTRIES = 40_000;
+/** Then it has half of the time, in turns that are longer: where a loop is busy, each turn of it comes late. */
+const BEHIND_TURN_BYTES = 128 * 1024;
 /** A pause is no longer, however long the disk took. */
 const PAUSE_MS_MAX = 50;
 
@@ -141,7 +148,7 @@ export class Archiving {
         stream: this.#stream,
         sequence: slot,
         // The time is the archive's to say; two replicas that know it from different sources must not differ in a state that is the same.
-        chunks: inTurns(encodeState({ slot, timeMs: 0 }, state.pages(PAGE_BYTES))),
+        chunks: gently(encodeState({ slot, timeMs: 0 }, state.pages(PAGE_BYTES))),
         bytesPerObjectMax: BYTES_PER_OBJECT_MAX,
         signal: this.#closing.signal,
       });
@@ -151,26 +158,21 @@ export class Archiving {
     }
   }
 
-  /** Makes a damaged object of the archive anew out of this replica's log, if that still reaches. Resolves with its key. */
+  /** Leader only: makes a damaged object of the archive anew out of this replica's log, if that still reaches. Resolves with its key. */
   async mend(first: number, next: number | undefined): Promise<{ key: string }> {
     return await this.#exclusively(async () => {
-      const { ready, leader, trimmedThrough, appliedThrough } = this.#group.status();
-      // Nobody else archives meanwhile.
-      if (!ready) throw notLeader(leader);
-      if (trimmedThrough >= first)
-        throw new StoreError(
-          "ERR_STORE_BEHIND",
-          `the log of ${this.#stream} begins behind ${trimmedThrough}; entry ${first} is in the archive alone`,
-        );
-      return await mendArchive({
-        store: this.#store,
-        stream: this.#stream,
-        first,
-        next,
-        entries: (from, through) => this.#entries(from, through, false),
-        through: appliedThrough,
-        signal: this.#closing.signal,
-      });
+      const through = this.#reach(first);
+      return await mendArchive({ ...this.#logAndArchive(), first, next, through });
+    });
+  }
+
+  /** Leader only: has the archive say what this replica's log says, from the object that begins with `first` to its end, which is `through`. */
+  async again(first: number, through: number): Promise<{ objects: number }> {
+    return await this.#exclusively(async () => {
+      const reach = this.#reach(first);
+      if (reach < through)
+        throw new StoreError("ERR_STORE_BEHIND", `the log of ${this.#stream} ends at ${reach}, not at ${through}`);
+      return await archiveAgain({ ...this.#logAndArchive(), first, through });
     });
   }
 
@@ -186,14 +188,35 @@ export class Archiving {
     await this.#run;
   }
 
+  /** How far the log reaches that begins with `first` or before. */
+  #reach(first: number): number {
+    const { ready, leader, trimmedThrough, appliedThrough } = this.#group.status();
+    // Nobody else archives meanwhile.
+    if (!ready) throw notLeader(leader);
+    if (trimmedThrough >= first)
+      throw new StoreError(
+        "ERR_STORE_BEHIND",
+        `the log of ${this.#stream} begins behind ${trimmedThrough}; entry ${first} is in the archive alone`,
+      );
+    return appliedThrough;
+  }
+
+  #logAndArchive() {
+    return {
+      store: this.#store,
+      stream: this.#stream,
+      entries: (from: number, through: number) => this.#entries(from, through, false),
+      signal: this.#closing.signal,
+    };
+  }
+
   #open(): Promise<Archiver> {
     const { signal } = this.#closing;
     return Archiver.open({ store: this.#store, stream: this.#stream, bytesPerObjectMax: BYTES_PER_OBJECT_MAX, signal });
   }
 
   async *#entries(from: number, through: number, counted: boolean): AsyncIterable<ArchiveEntry> {
-    const pace = halfPace();
-    let bytes = 0;
+    const pace = paceFor(through - from);
     for await (const entry of this.#group.entries({ from, through })) {
       const isCommand = entry.kind === "command";
       if (counted) this.#archivedBytes += entry.command.length;
@@ -202,10 +225,7 @@ export class Archiving {
         timeMs: isCommand ? decodeCommand(entry.command).timeMs : 0,
         data: isCommand ? entry.command : new Uint8Array(0),
       };
-      bytes += entry.command.length;
-      if (bytes < TURN_BYTES) continue;
-      bytes = 0;
-      await pace();
+      if (pace.isOver(entry.command.length)) await pace.pause();
     }
   }
 
@@ -216,21 +236,14 @@ export class Archiving {
   }
 }
 
+const paceFor = (entries: number): Pace =>
+  entries < BEHIND_ENTRIES ? new GentlePace(PACE) : slicesOf(BEHIND_TURN_BYTES, halfPace({ msMax: PAUSE_MS_MAX }));
+
 /** A page, then everybody else's turn. */
-async function* inTurns(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const pace = halfPace();
+async function* gently(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const pace = new GentlePace(PACE);
   for (const piece of pieces) {
     yield piece;
-    await pace();
+    await pace.pause();
   }
-}
-
-/** Waits for as long as it is since it did so last: whatever is done in between has half of the time at most, hashing and compressing on other threads included. */
-function halfPace(): () => Promise<void> {
-  let resumedAt = performance.now();
-  return async () => {
-    const pauseMs = Math.min(performance.now() - resumedAt, PAUSE_MS_MAX);
-    await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
-    resumedAt = performance.now();
-  };
 }

@@ -1,9 +1,7 @@
 import type { Group } from "@evenkeel/paxos";
-import { type Entry, type KeyRange, keySequence, sequenceKey } from "@evenkeel/scrubber";
+import { type Digest, type Entry, type KeyRange, keySequence, sequenceKey } from "@evenkeel/scrubber";
 import { StoreError } from "./errors.js";
-
-/** Read without giving others their turn. */
-const SLICE_BYTES = 64 * 1024;
+import { inTurns, type Pace } from "./gentle-pace.js";
 
 /** Which slots of a partition's log are compared: those that every node still has, and has applied. */
 export interface LogWindow {
@@ -13,6 +11,18 @@ export interface LogWindow {
 
 /** Of an entry, what must be the same on every node: not the ballot under which this one happened to accept it. */
 const KINDS = { command: 1, noop: 2, config: 3, once: 4 } as const;
+
+/** All slots of a window. */
+export const EVERYTHING: KeyRange = { from: new Uint8Array(0), to: undefined };
+
+export function sameDigest(a: Digest, b: Digest): boolean {
+  return a.version === b.version && a.keys === b.keys && a.bytes === b.bytes && Buffer.compare(a.hash, b.hash) === 0;
+}
+
+/** What the archive has of an entry that `chosenEntries` gave: a command's bytes, and of anything else that it was there. */
+export function archivedForm(value: Uint8Array): Uint8Array {
+  return value.subarray(value[0] === KINDS.command ? 1 : value.length);
+}
 
 /** Throws ERR_STORE_BEHIND where this node has not applied the window's last slot, or has let go of its first one. */
 export function assertHeld(group: Pick<Group, "status">, { first, through }: LogWindow): void {
@@ -32,22 +42,19 @@ export async function* chosenEntries(
   group: Pick<Group, "entries" | "status">,
   { first, through }: LogWindow,
   range: KeyRange,
+  pace: Pace = inTurns(),
 ): AsyncGenerator<Entry, void, undefined> {
   assertHeld(group, { first, through });
   const from = Math.max(first, keySequence(range.from));
   const last = range.to === undefined ? through : Math.min(through, keySequence(range.to) - 1);
   if (from > last) return;
-  let bytes = 0;
   try {
     for await (const { slot, kind, command } of group.entries({ from, through: last })) {
       const value = new Uint8Array(1 + command.length);
       value[0] = KINDS[kind];
       value.set(command, 1);
       yield { key: sequenceKey(slot), value };
-      bytes += value.length;
-      if (bytes < SLICE_BYTES) continue;
-      bytes = 0;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (pace.isOver(value.length)) await pace.pause();
     }
   } catch (error) {
     if ((error as { code?: unknown }).code !== "ERR_PAXOS_TRIMMED") throw error;

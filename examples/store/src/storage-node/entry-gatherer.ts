@@ -5,9 +5,12 @@ import { notLeader, settled, storeErrorOf } from "./paxos-errors.js";
 /**
  * Entries under way at a time. What comes meanwhile gathers into the next one: a message to each follower, a sync and an answer from it cost the
  * same for one write as for fifty, and a write that waited for the one before would have waited for the log's sync as well. Two, so that one is on
- * its way while the other is synced.
+ * its way while the other is synced; but the second only with so many writes, or bytes, as make it worth what an entry costs four processes. With fewer it would be synced behind the first in any
+ * case, and who gave way to it would have shared it.
  */
 const UNDER_WAY_MAX = 2;
+const WRITES_WORTH_IT = 16;
+const BYTES_WORTH_IT = 64 * 1024;
 /** Past this an entry waits for no more. */
 const ENTRY_BYTES_MAX = 256 * 1024;
 
@@ -21,6 +24,8 @@ export interface Gathered {
 }
 
 interface Gathering extends Gathered {
+  /** It is submitted at the end of this turn, if it still may be then. */
+  due: boolean;
   readonly resolve: (slot: Promise<number>) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -76,7 +81,22 @@ export class EntryGatherer {
     const gathering = this.#gathering ?? this.#begin(round);
     for (const write of writes) gathering.writes.push(write);
     gathering.bytes += bytes;
+    if (!gathering.due && this.#mayGo(gathering)) this.#goSoon(gathering);
     return gathering;
+  }
+
+  #mayGo({ writes, bytes }: Gathering): boolean {
+    if (this.#underWay === 0) return true;
+    return this.#underWay < UNDER_WAY_MAX && (writes.length >= WRITES_WORTH_IT || bytes >= BYTES_WORTH_IT);
+  }
+
+  /** After all that arrived together has been decided. */
+  #goSoon(gathering: Gathering): void {
+    gathering.due = true;
+    queueMicrotask(() => {
+      gathering.due = false;
+      if (this.#gathering === gathering && this.#mayGo(gathering)) this.#submit(gathering);
+    });
   }
 
   #begin(round: number): Gathering {
@@ -86,12 +106,8 @@ export class EntryGatherer {
       resolve = onSlot;
       reject = onError;
     });
-    const gathering: Gathering = { round, writes: [], bytes: 0, done, resolve, reject };
+    const gathering: Gathering = { round, writes: [], bytes: 0, due: false, done, resolve, reject };
     this.#gathering = gathering;
-    // After all that arrived together has been decided.
-    queueMicrotask(() => {
-      if (this.#gathering === gathering && this.#underWay < UNDER_WAY_MAX) this.#submit(gathering);
-    });
     return gathering;
   }
 
@@ -117,7 +133,8 @@ export class EntryGatherer {
     this.#underWay++;
     const ended = () => {
       this.#underWay--;
-      if (this.#gathering !== undefined) this.#submit(this.#gathering);
+      const next = this.#gathering;
+      if (next !== undefined && this.#mayGo(next)) this.#submit(next);
       else if (this.#underWay === 0 && this.#refusal !== undefined) this.#reopen();
     };
     submitted.then(ended, ended);

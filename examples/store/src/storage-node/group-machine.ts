@@ -41,6 +41,11 @@ export class GroupMachine implements StateMachine<number> {
     return Math.min(this.#replica.durableThrough, this.vouchedThrough());
   }
 
+  /** Where another node leads: until the B-tree has taken some of what is applied, the rest is left in the log. */
+  room(): Promise<void> | undefined {
+    return this.#replica.backlog.roomToApply();
+  }
+
   apply(entry: { readonly slot: number; readonly command: Uint8Array }): number {
     return this.#replica.apply(entry);
   }

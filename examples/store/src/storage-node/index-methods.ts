@@ -28,6 +28,7 @@ export function indexMethods(partitionOf: (partition: number) => PartitionHost):
     async tellIndex({ partition, source, through, last, writes }) {
       const { writer, usage } = partitionOf(partition);
       const key = sourceKey(source);
+      await writer.room();
       writer.assertWritable();
       const told = writer.newest(key);
       if (told !== undefined && readU64(told.bytes) >= through) await writer.confirm([key]);

@@ -5,12 +5,13 @@ import { itemBytes } from "../api/size.js";
 import { holds, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Write } from "./command.js";
-import { concernsIndexes, outboxBounds, seqOfOutboxKey } from "./global-index-keys.js";
+import { concernsIndexes, maintainedKey, outboxBounds, seqOfOutboxKey } from "./global-index-keys.js";
 import { entryOf, type IndexUpkeep } from "./index-upkeep.js";
 import type { MaintainedIndex } from "./maintained-index.js";
 import { decodeOutboxRecord } from "./outbox-record.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
+import { turn } from "./turn.js";
 import type { Writer } from "./writer.js";
 
 /** What is told at once, past which no further record is taken. */
@@ -104,7 +105,7 @@ export class IndexPropagator {
 
   async #run(): Promise<void> {
     // After the turn that applied what is to be told.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await turn();
     while (!this.#closed) {
       const { ready, ballot } = this.#options.group.leadership();
       if (!ready) {
@@ -245,7 +246,9 @@ export class IndexPropagator {
   /** One step of the first backfill that is not through; false where there is none. */
   async #backfill(): Promise<boolean> {
     const { upkeep, replica, writer } = this.#options;
-    const index = [...upkeep.globals.values()].find(({ backfill }) => backfill.throughSeq === undefined);
+    const index = [...upkeep.globals.values()].find(
+      ({ number, backfill }) => backfill.throughSeq === undefined && this.#isApplied(number),
+    );
     if (index === undefined) return false;
     const { after } = index.backfill;
     const from = after === undefined ? FIRST_ITEM_KEY : Buffer.concat([Buffer.from(after, "hex"), Buffer.alloc(1)]);
@@ -268,6 +271,14 @@ export class IndexPropagator {
     const writes = upkeep.backfilled(index.number, keys, isEnd ? undefined : last);
     if (writes.length > 0) await writer.append(writes);
     return true;
+  }
+
+  /**
+   * That the index is kept is applied, and not only decided: so is all that was decided before, which has no records for it. Whoever looked at the items earlier
+   * would miss what was on its way to them then.
+   */
+  #isApplied(number: number): boolean {
+    return this.#options.replica.get(maintainedKey(number)) !== undefined;
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Wal } from "@evenkeel/wal";
+import { GentlePace } from "./gentle-pace.js";
 
 /** Where reading the node's log goes on: behind this record of this stream. Absent: at its beginning. */
 export interface LogPlace {
@@ -32,6 +33,7 @@ export async function scrubLog(
   bytesMax: number,
 ): Promise<LogStretch> {
   const damages: LogDamage[] = [];
+  const pace = new GentlePace();
   let bytes = 0;
   let records = 0;
   for (const name of wal.streams().sort()) {
@@ -45,6 +47,7 @@ export async function scrubLog(
         bytes += data.length;
         records++;
         if (bytes >= bytesMax) return { bytes, records, damages, next: { stream: name, sequence } };
+        if (pace.isOver(data.length)) await pace.pause();
       }
     } catch (error) {
       const { code, message } = error as { code?: unknown; message?: string };

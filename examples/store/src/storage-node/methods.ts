@@ -1,3 +1,4 @@
+import type { MemdsServer } from "@evenkeel/memds";
 import type { Wal } from "@evenkeel/wal";
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import { readUnits, writeUnits } from "../api/capacity.js";
@@ -26,6 +27,7 @@ const NOTHING_FOUND: Result<"get"> = { itemSizeBytes: 0 };
 const CHANGE_TIMEOUT_MS = 30_000;
 
 export interface NodeParts {
+  readonly memds: Pick<MemdsServer, "answer">;
   readonly partitionOf: (partition: number) => PartitionHost;
   readonly metadata: () => MetadataService;
   readonly backups: () => BackupService;
@@ -59,11 +61,13 @@ function eventual<T>(host: PartitionHost, read: () => T): T {
 
 /** What a node answers to routers and to other nodes. */
 export function nodeMethods(parts: NodeParts): Handlers {
-  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, calls, timeToLiveCooldownMs } =
-    parts;
+  const { partitionOf, metadata, backups, streams, archive, controller, status, wal, calls } = parts;
+  const { memds, timeToLiveCooldownMs } = parts;
   return {
     async write({ partition, key, op }) {
       const { writer, usage } = partitionOf(partition);
+      const room = writer.room();
+      if (room !== undefined) await room;
       const result = await writer.write(key, op);
       usage?.spent("write", key, writeUnits(result.beforeBytes, result.afterBytes));
       return result;
@@ -79,6 +83,8 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return consistent ? linearizable(host, read) : eventual(host, read);
     },
 
+    lookUp: ({ frame }) => memds.answer(frame),
+
     async page({ partition, request }) {
       const host = partitionOf(partition);
       const read = () => partitionPage(host.replica, request);
@@ -89,7 +95,9 @@ export function nodeMethods(parts: NodeParts): Handlers {
     },
 
     async submit({ partition, writes }) {
-      return { slot: await partitionOf(partition).writer.submit(writes) };
+      const { writer } = partitionOf(partition);
+      await writer.room();
+      return { slot: await writer.submit(writes) };
     },
 
     async createTable({ definition, restore }) {
@@ -113,10 +121,9 @@ export function nodeMethods(parts: NodeParts): Handlers {
     deleteBackup: ({ id }) => backups().delete(id),
     describeBackup: ({ id }) => backups().describe(id),
     listBackups: (request) => backups().list(request),
-    updateTable: ({ name, change }) => metadata().updateTable(name, change),
-    async updateIndexes({ name, updates }) {
-      const table = await metadata().updateIndexes(name, updates);
-      controller().wake();
+    async updateTable({ name, change }) {
+      const table = await metadata().updateTable(name, change);
+      if (change.indexUpdates !== undefined || change.streamViewType !== undefined) controller().wake();
       return table;
     },
 
@@ -134,7 +141,7 @@ export function nodeMethods(parts: NodeParts): Handlers {
 
     ...scrubMethods(partitionOf, wal),
     ...changeMethods(partitionOf, archive),
-    ...streamMethods(streams, () => controller().wake()),
+    ...streamMethods(streams),
     ...transactionMethods(partitionOf),
     ...indexMethods(partitionOf),
     ...splitMethods(partitionOf, controller, calls),

@@ -115,6 +115,7 @@ export class StorageNode {
       deadlineMs: TELL_DEADLINE_MS,
     });
     this.handlers = nodeMethods({
+      memds,
       partitionOf: (partition) => this.#partition(partition),
       metadata: () => this.#metadata,
       backups: () => this.#backups,

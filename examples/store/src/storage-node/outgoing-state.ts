@@ -3,14 +3,13 @@ import type { Applier } from "./applier.js";
 import { StoreError } from "./errors.js";
 import { encodeState, stateBytes, stateEntryBytes } from "./partition-state.js";
 import type { Replica } from "./replica.js";
+import { turn } from "./turn.js";
 
 const PAGE_BYTES = 256 * 1024;
 /** The log in memory reaches back 4 MiB: the state handed out must not be older than that, or nobody can say what follows on it. */
 const BACKLOG_BYTES_MAX = 1024 * 1024;
 const PAUSE_MS = 10;
 const PAUSES_MAX = 100;
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * A replica's state for another one, read from the B-tree as it is asked for. How long it will be has to be said first: it is measured once, and what is
@@ -28,7 +27,7 @@ export async function outgoingState(replica: Replica, applier: Applier): Promise
   } finally {
     before.close();
   }
-  for (let i = 0; i < PAUSES_MAX && replica.backlogBytes > BACKLOG_BYTES_MAX; i++) {
+  for (let i = 0; i < PAUSES_MAX && replica.backlog.bytes > BACKLOG_BYTES_MAX; i++) {
     applier.hurry();
     await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
   }

@@ -108,7 +108,7 @@ export class PartitionHost {
 
   status(): PartitionStatus {
     const { leading, ready, voting, leader, chosenThrough, trimmedThrough } = this.group.status();
-    const { appliedThrough, durableThrough } = this.replica;
+    const { appliedThrough, durableThrough, backlog } = this.replica;
     const { archivedThrough } = this.archiving;
     return {
       partition: this.partition,
@@ -119,6 +119,8 @@ export class PartitionHost {
       chosenThrough,
       appliedThrough,
       durableThrough,
+      backlog: backlog.writes,
+      backlogBytes: backlog.bytes,
       trimmedThrough,
       archivedThrough,
       prepared: ready ? this.participant.preparedItems() : 0,

@@ -1,4 +1,5 @@
 import type { Applier } from "./applier.js";
+import { Backlog } from "./backlog.js";
 import { decodeCommand, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from "./description.js";
 import { StoreError } from "./errors.js";
@@ -53,6 +54,8 @@ export interface ReplicaState extends StateHeader {
  */
 export class Replica {
   readonly partition: number;
+  /** What is applied and not yet in the B-tree. */
+  readonly backlog: Backlog;
   readonly #tree: Tree;
   readonly #applier: Applier;
   readonly #overlay = new Overlay<OverlayEntry>();
@@ -70,8 +73,6 @@ export class Replica {
   #durableThrough: number;
   #lastTimeMs = 0;
   #lastDeleteSlot: number;
-  #backlog = 0;
-  #backlogBytes = 0;
   #closed = false;
   /** Undefined: to be read anew. */
   #description: PartitionDescription | undefined;
@@ -82,9 +83,10 @@ export class Replica {
     (writes: readonly { key: Uint8Array; json: Uint8Array | undefined }[], slot: number) => void
   >();
 
-  constructor(partition: number, tree: Tree, applier: Applier) {
+  constructor(partition: number, tree: Tree, applier: Applier, backlog = new Backlog(partition)) {
     assertPartition(partition);
     this.partition = partition;
+    this.backlog = backlog;
     this.#tree = tree;
     this.#applier = applier;
     this.#marks = new Marks(partition, tree);
@@ -114,15 +116,6 @@ export class Replica {
   /** No item was deleted after this slot; where that was before this life, a later one is told. */
   get lastDeleteSlot(): number {
     return this.#lastDeleteSlot;
-  }
-
-  /** Writes applied and not yet in the B-tree, those to one key each for itself. */
-  get backlog(): number {
-    return this.#backlog;
-  }
-
-  get backlogBytes(): number {
-    return this.#backlogBytes;
   }
 
   /** Bytes of all commands applied in this life. */
@@ -208,8 +201,7 @@ export class Replica {
     };
     this.#overlay.set(overlay);
     this.#queue.push(overlay);
-    this.#backlog++;
-    this.#backlogBytes += bytesOf(overlay);
+    this.backlog.applied(bytesOf(overlay));
     applied.push(overlay);
     if (isOwn && Buffer.compare(key, DESCRIPTION_KEY) === 0) this.#description = undefined;
   }
@@ -296,10 +288,10 @@ export class Replica {
     this.#committedThrough = move.through;
     for (const entry of move.entries) {
       this.#movedBytes += stateBytesOf(entry);
-      this.#backlog--;
-      this.#backlogBytes -= bytesOf(entry);
+      this.backlog.move(bytesOf(entry));
     }
     this.#overlay.remove(move.entries);
+    this.backlog.moved();
     const mark = this.#queuedMarks[0];
     if (mark !== undefined && mark.slot === move.through) {
       this.#queuedMarks.shift();
@@ -376,8 +368,7 @@ export class Replica {
     this.#overlay.clear();
     this.#queue = [];
     this.#queuedMarks = [];
-    this.#backlog = 0;
-    this.#backlogBytes = 0;
+    this.backlog.clear();
     this.#movedBytes = this.#takenBytes;
     this.#appliedThrough = slot;
     this.#committedThrough = slot;
@@ -389,6 +380,7 @@ export class Replica {
   close(): void {
     this.#closed = true;
     this.#marks.close();
+    this.backlog.close();
     this.#applier.forget(this);
   }
 }

@@ -1,24 +1,19 @@
 import type { Group } from "@evenkeel/paxos";
-import {
-  type Digest,
-  type Entry,
-  type KeyRange,
-  RangeDigester,
-  type ReplicaSnapshot,
-  sha256,
-  streamingSnapshot,
-} from "@evenkeel/scrubber";
+import { type Entry, type KeyRange, type ReplicaSnapshot, sha256, streamingSnapshot } from "@evenkeel/scrubber";
 import type { Wal } from "@evenkeel/wal";
 import type { Handlers } from "../rpc/protocol.js";
-import { assertHeld, chosenEntries, type LogWindow } from "./chosen-log.js";
+import { assertHeld, chosenEntries, EVERYTHING, type LogWindow, sameDigest } from "./chosen-log.js";
+import type { StoreError } from "./errors.js";
+import { GentlePace, inTurns, type Pace } from "./gentle-pace.js";
+import { digestsInSlices, type EntriesOf, splitsInSlices } from "./in-slices.js";
 import { scrubLog } from "./log-scrub.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
 
 const MARK_TIMEOUT_MS = 5_000;
-/** Read and hashed in one turn: requests that come meanwhile wait for a fraction of a millisecond. */
-const SLICE_BYTES = 64 * 1024;
+
+const paceOf = (gently: boolean | undefined): Pace => (gently === true ? new GentlePace() : inTurns());
 
 type ScrubMethods = Pick<
   Handlers,
@@ -32,6 +27,7 @@ type ScrubMethods = Pick<
   | "logDigests"
   | "logEntries"
   | "mendArchive"
+  | "archiveAgain"
 >;
 
 /** Raw values, header and checksum included: what is compared is what lies on the disk. */
@@ -58,31 +54,6 @@ async function pageOf(
 }
 
 /**
- * Calls `add` with each entry of a range at a mark until it returns true, a slice a turn. Between two slices no cursor stays open, because the mark may be let go of: then this rejects
- * with ERR_STORE_BEHIND.
- */
-async function inSlices(
-  replica: Replica,
-  slot: number,
-  { from, to }: KeyRange,
-  add: (entry: Entry) => boolean,
-): Promise<void> {
-  for (let next: Uint8Array | undefined = from; next !== undefined; ) {
-    if (next !== from) await new Promise<void>((resolve) => setImmediate(resolve));
-    const range: KeyRange = { from: next, to };
-    next = undefined;
-    let bytes = 0;
-    for (const entry of rawEntries(replica, range, await replica.marked(slot, MARK_TIMEOUT_MS))) {
-      if (add(entry)) return;
-      bytes += entry.key.length + entry.value.length;
-      if (bytes < SLICE_BYTES) continue;
-      next = Buffer.concat([entry.key, Buffer.alloc(1)]);
-      break;
-    }
-  }
-}
-
-/**
  * Work that reads the leader's own log. A leader that cannot read it is of no use to whoever asks: it hands its place over to another one, and the answer says who leads.
  */
 async function withReadableLog<T>(group: Group<number>, work: () => Promise<T>): Promise<T> {
@@ -90,16 +61,20 @@ async function withReadableLog<T>(group: Group<number>, work: () => Promise<T>):
     return await work();
   } catch (error) {
     const { code } = error as { code?: unknown };
-    const { leading, leader } = group.leadership();
-    if (!leading || (code !== "ERR_PAXOS_STORAGE" && code !== "ERR_PAXOS_CORRUPT")) throw error;
-    for (const other of group.members().storage) {
-      if (other === leader || !group.leadership().leading) continue;
-      // To whoever is there; where nobody takes it, it is given up, and they find a leader by themselves.
-      await group.handOver(other).catch(() => undefined);
-    }
-    group.resign();
-    throw notLeader(group.leadership().leader);
+    if (!group.leadership().leading || (code !== "ERR_PAXOS_STORAGE" && code !== "ERR_PAXOS_CORRUPT")) throw error;
+    throw await handedOver(group);
   }
+}
+
+/** To whoever is there; where nobody takes it, it is given up, and they find a leader by themselves. */
+async function handedOver(group: Group<number>): Promise<StoreError> {
+  const { leader } = group.leadership();
+  for (const other of group.members().storage) {
+    if (other === leader || !group.leadership().leading) continue;
+    await group.handOver(other).catch(() => undefined);
+  }
+  group.resign();
+  return notLeader(group.leadership().leader);
 }
 
 /** What the scrubber asks of a replica: digests of key ranges at exactly one slot, and the values where digests differ. */
@@ -107,49 +82,35 @@ export function scrubMethods(
   partitionOf: (partition: number) => PartitionHost,
   wal: Pick<Wal, "streams" | "stream">,
 ): ScrubMethods {
+  /** Rejects with ERR_STORE_BEHIND where the mark was let go of. */
+  const markedEntries = (partition: number, slot: number): EntriesOf => {
+    const { replica } = partitionOf(partition);
+    return async (range) => rawEntries(replica, range, await replica.marked(slot, MARK_TIMEOUT_MS));
+  };
+
   async function snapshot(partition: number, slot: number): Promise<ReplicaSnapshot> {
     const { replica } = partitionOf(partition);
     const marked = await replica.marked(slot, MARK_TIMEOUT_MS);
     return streamingSnapshot({ entries: (range) => rawEntries(replica, range, marked), createHash: sha256 });
   }
 
-  function chosenLog(partition: number, window: LogWindow): ReplicaSnapshot {
+  function chosenLog(partition: number, window: LogWindow, pace?: Pace): ReplicaSnapshot {
     const { group } = partitionOf(partition);
     assertHeld(group, window);
-    return streamingSnapshot({ entries: (range) => chosenEntries(group, window, range), createHash: sha256 });
+    return streamingSnapshot({ entries: (range) => chosenEntries(group, window, range, pace), createHash: sha256 });
   }
 
   return {
     mark: async ({ partition }) => ({ slot: await partitionOf(partition).writer.mark() }),
 
-    async digests({ partition, slot, ranges }) {
-      const { replica } = partitionOf(partition);
+    async digests({ partition, slot, ranges, gently }) {
       // Asked for nothing, it waits until the mark is there.
-      await replica.marked(slot, MARK_TIMEOUT_MS);
-      const digests: Digest[] = [];
-      const digester = new RangeDigester(sha256);
-      for (const range of ranges) {
-        await inSlices(replica, slot, range, ({ key, value }) => {
-          digester.add(key, value);
-          return false;
-        });
-        digests.push(digester.finish());
-      }
-      return { digests };
+      await partitionOf(partition).replica.marked(slot, MARK_TIMEOUT_MS);
+      return { digests: await digestsInSlices(markedEntries(partition, slot), ranges, paceOf(gently)) };
     },
 
-    async splits({ partition, slot, range, options }) {
-      const keys: Uint8Array[] = [];
-      let bytes = 0;
-      await inSlices(partitionOf(partition).replica, slot, range, ({ key, value }) => {
-        if (bytes >= options.bytes) {
-          keys.push(Uint8Array.from(key));
-          bytes = 0;
-        }
-        bytes += key.length + value.length;
-        return keys.length >= options.splitsMax;
-      });
-      return { keys };
+    async splits({ partition, slot, range, options, gently }) {
+      return { keys: await splitsInSlices(markedEntries(partition, slot), range, options, paceOf(gently)) };
     },
 
     async entries({ partition, slot, range, bytesMax }) {
@@ -163,8 +124,8 @@ export function scrubMethods(
 
     scrubLog: ({ after, bytesMax }) => scrubLog(wal, after, bytesMax),
 
-    async logDigests({ partition, first, through, ranges }) {
-      return { digests: await chosenLog(partition, { first, through }).digests(ranges) };
+    async logDigests({ partition, first, through, ranges, gently }) {
+      return { digests: await chosenLog(partition, { first, through }, paceOf(gently)).digests(ranges) };
     },
 
     async logEntries({ partition, first, through, range, bytesMax }) {
@@ -175,6 +136,18 @@ export function scrubMethods(
     async mendArchive({ partition, first, next }) {
       const { group, archiving } = partitionOf(partition);
       return await withReadableLog(group, () => archiving.mend(first, next));
+    },
+
+    async archiveAgain({ partition, first, through, digest }) {
+      const { group, archiving } = partitionOf(partition);
+      return await withReadableLog(group, async () => {
+        const { leading, leader } = group.leadership();
+        if (!leading) throw notLeader(leader);
+        const [own] = await chosenLog(partition, { first, through }).digests([EVERYTHING]);
+        // Two others agree on something else: what it would archive is what is to be put right.
+        if (own === undefined || !sameDigest(own, digest)) throw await handedOver(group);
+        return await archiving.again(first, through);
+      });
     },
 
     async repair({ partition, key, asOfSlot, expected }) {

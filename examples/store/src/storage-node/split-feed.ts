@@ -17,13 +17,11 @@ export interface FillLimits {
   readonly bytesMax: number;
 }
 
-/** Entries of the log have to be caught up with faster than others are written; items that are copied have time. */
-const LIMITS: FillLimits = { itemsMax: 100, entriesMax: 1_000, bytesMax: 1024 * 1024 };
 /**
- * Of items. A step is one entry of the part's log, decided, encoded and applied in one turn each: what others notice is not how much is copied but how long that takes in one piece. So these
- * steps are many and small.
+ * A step is one entry of the part's log, decided, encoded and applied in one turn each: what others notice is not how much is copied but how long that takes in one piece. So
+ * steps are many and small, but for those that have to catch up with a log faster than it is written.
  */
-const COPIED_BYTES_MAX = 128 * 1024;
+export const FILL_LIMITS: FillLimits = { itemsMax: 100, entriesMax: 1_000, bytesMax: 128 * 1024 };
 
 /** From one state of a partition that is being filled to the next: only taken in the first, so that it is done once. */
 export interface FillStep {
@@ -51,7 +49,7 @@ export async function nextFill(
   source: FeedSource,
   range: HashRange,
   from: SplitProgress | undefined,
-  limits = LIMITS,
+  limits = FILL_LIMITS,
 ): Promise<FillStep | undefined> {
   const { partition, appliedThrough } = source.replica;
   if (from === undefined) return { from: null, to: { of: partition, slot: appliedThrough }, writes: [] };
@@ -69,7 +67,7 @@ function copied(
   const writes: Write[] = [];
   let bytes = 0;
   for (const { key, value } of entriesOf(replica, range, from.after)) {
-    if (writes.length >= itemsMax || bytes >= Math.min(bytesMax, COPIED_BYTES_MAX)) {
+    if (writes.length >= itemsMax || bytes >= bytesMax) {
       const after = Buffer.from((writes.at(-1) as Write).key).toString("hex");
       return { from, to: { ...from, after }, writes };
     }

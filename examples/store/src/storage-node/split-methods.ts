@@ -8,7 +8,7 @@ import { maintainedBounds, maintainedKey } from "./global-index-keys.js";
 import { decodeMaintained, encodeMaintained } from "./maintained-index.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader } from "./paxos-errors.js";
-import { nextFill } from "./split-feed.js";
+import { FILL_LIMITS, nextFill } from "./split-feed.js";
 import { middleOf } from "./split-point.js";
 import { decodeProgress, encodeProgress, SPLIT_KEY, type SplitProgress, sameProgress } from "./split-progress.js";
 import { SplitSearches } from "./split-searches.js";
@@ -68,7 +68,7 @@ export function splitMethods(
       return found === undefined ? {} : { found };
     },
 
-    async feedPart({ partition, part, progress }) {
+    async feedPart({ partition, part, progress, bytesMax = FILL_LIMITS.bytesMax }) {
       const host = partitionOf(partition);
       const { replica, group, changes } = host;
       const { ready, leader } = group.leadership();
@@ -76,13 +76,14 @@ export function splitMethods(
       const fill = (step: Awaited<ReturnType<typeof nextFill>>) =>
         calls.call(part.partition, part.members, "fillPart", { partition: part.partition, ...(step && { step }) });
       const known = progress ?? (await fill(undefined)).progress ?? undefined;
-      const filled = await fill(await nextFill({ replica, changes }, part, known));
+      const filled = await fill(await nextFill({ replica, changes }, part, known, { ...FILL_LIMITS, bytesMax }));
       const slot = filled.progress?.slot ?? 0;
       return { ...filled, behind: Math.max(0, replica.appliedThrough - slot) };
     },
 
     async fillPart({ partition, step }) {
       const { writer, replica } = partitionOf(partition);
+      await writer.room();
       writer.assertLeading();
       const now = progressOf(writer);
       if (step !== undefined && sameProgress(now, step.from ?? undefined)) {

@@ -1,11 +1,12 @@
 import { hashOfKey } from "../api/keys.js";
 import type { HashRange } from "../metadata/records.js";
+import { halfPace } from "./half-pace.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 
 /** Items looked at in one turn; then others have as long, and this at least. */
 const ITEMS_A_TURN = 200;
-const PAUSE_MS = 1;
+const PAUSE_MS_MIN = 1;
 /** Into so many ranges of hashes what a partition holds is sorted. */
 const RANGES = 4_096;
 
@@ -26,11 +27,11 @@ export async function middleOf(
   goesOn: () => boolean = () => true,
 ): Promise<SplitPoint> {
   const byRange = new Float64Array(RANGES);
+  const pace = halfPace({ msMin: PAUSE_MS_MIN });
   let from: Uint8Array | undefined = FIRST_ITEM_KEY;
   while (from !== undefined && goesOn()) {
     let next: Uint8Array | undefined;
     let count = 0;
-    const began = performance.now();
     for (const { key, value } of replica.range({ from })) {
       if (count++ >= ITEMS_A_TURN) {
         next = Uint8Array.from(key);
@@ -41,8 +42,7 @@ export async function middleOf(
       byRange[i] = (byRange[i] ?? 0) + key.length + value.json.length;
     }
     from = next;
-    const pauseMs = Math.max(PAUSE_MS, performance.now() - began);
-    if (from !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+    if (from !== undefined) await pace();
   }
   const bytes = byRange.reduce((sum, one) => sum + one, 0);
   let below = 0;

@@ -9,6 +9,9 @@ export interface PartitionStatus {
   readonly appliedThrough: number;
   /** Applied and on disk in the B-tree. */
   readonly durableThrough: number;
+  /** Writes that are applied in memory and on their way to the B-tree. */
+  readonly backlog: number;
+  readonly backlogBytes: number;
   readonly trimmedThrough: number;
   readonly archivedThrough: number;
   /** Items that transactions have prepared, where this node leads; 0 elsewhere. */

@@ -26,7 +26,9 @@ function counted<T extends { readonly sizes: readonly ItemSizes[] } | object>(
 export function transactionMethods(partitionOf: (partition: number) => PartitionHost): TransactionMethods {
   return {
     async prepare({ partition, ...request }) {
-      const { participant, usage } = partitionOf(partition);
+      const { participant, usage, writer } = partitionOf(partition);
+      const room = writer.room();
+      if (room !== undefined) await room;
       return counted(usage, request.actions, await participant.prepare(request));
     },
 
@@ -35,7 +37,9 @@ export function transactionMethods(partitionOf: (partition: number) => Partition
     },
 
     async transact({ partition, ...request }) {
-      const { atOnce, usage } = partitionOf(partition);
+      const { atOnce, usage, writer } = partitionOf(partition);
+      const room = writer.room();
+      if (room !== undefined) await room;
       return counted(usage, request.actions, await atOnce.transact(request, false));
     },
     transactAgain: ({ partition, ...request }) => partitionOf(partition).atOnce.transact(request, true),

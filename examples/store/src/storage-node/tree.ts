@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { open, type RootDatabase, type Transaction } from "lmdb";
 import { StoreError } from "./errors.js";
+import { halfPace } from "./half-pace.js";
 import type { StateEntry } from "./partition-state.js";
 import { decodeStored, encodeStored, type StoredValue } from "./stored-value.js";
 import {
@@ -238,7 +239,8 @@ export class Tree {
   /** Removes what lies in the area that the partition does not use, in bounded transactions, as long as `goesOn` says so. */
   async removeStaged(partition: number, goesOn: () => boolean): Promise<void> {
     const area = otherArea(this.#area(partition));
-    while (goesOn() && (await this.#removeSome(area, partition)));
+    const pace = halfPace();
+    while (goesOn() && (await this.#removeSome(area, partition))) await pace();
   }
 
   /** Resolves when everything committed so far is on disk. */
@@ -248,23 +250,21 @@ export class Tree {
 
   /** Removes a partition in bounded transactions; its applied slot goes last, so that a crash half-way is found again. */
   async removePartition(partition: number): Promise<void> {
-    for (const area of AREAS) while (await this.#removeSome(area, partition));
+    const pace = halfPace();
+    for (const area of AREAS) while (await this.#removeSome(area, partition)) await pace();
     await this.#db.batch(() => void this.#db.remove(appliedKey(partition)));
     this.#areas.delete(partition);
   }
 
+  /** Resolves with whether there is more. */
   async #removeSome(area: Area, partition: number): Promise<boolean> {
-    const began = performance.now();
     const start = treeKey(area, partition, new Uint8Array(0));
     const keys = [...this.#db.getKeys({ start, end: partitionEnd(area, partition), limit: REMOVED_AT_ONCE_MAX })];
     if (keys.length === 0) return false;
     await this.#db.batch(() => {
       for (const key of keys) void this.#db.remove(Buffer.from(key));
     });
-    if (keys.length < REMOVED_AT_ONCE_MAX) return false;
-    const pauseMs = performance.now() - began;
-    await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
-    return true;
+    return keys.length === REMOVED_AT_ONCE_MAX;
   }
 
   /** A read transaction as of the newest commit. Close it soon: lmdb keeps every page that it can still see. */

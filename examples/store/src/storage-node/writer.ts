@@ -15,7 +15,7 @@ import { type Pending, PendingWrites } from "./pending-writes.js";
 import type { Replica } from "./replica.js";
 import type { Tally, TallyChange } from "./tally.js";
 
-/** Writes applied but not yet in the B-tree, past which the leader takes no more. */
+/** Writes applied but not yet in the B-tree, past which the leader takes no more from anybody. Who asks for `room` comes nowhere near. */
 const BACKLOG_MAX = 100_000;
 const BACKLOG_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -73,6 +73,13 @@ export class Writer {
       () => tally?.closing() ?? [],
     );
     this.locks = new Locks(replica);
+  }
+
+  /** For whoever begins something: to be waited for, where it is anything, before the rest is asked. See `Backlog`. What is to be finished does not ask. */
+  room(): Promise<void> | undefined {
+    const { backlog } = this.#replica;
+    // Whoever else leads has a B-tree of its own.
+    return backlog.hasRoom || !this.#group.leadership().ready ? undefined : backlog.room();
   }
 
   async write(key: Uint8Array, op: NodeWriteOp): Promise<WriteResult> {
@@ -359,12 +366,8 @@ export class Writer {
       this.#forget();
       this.#round = ballot.round;
     }
-    if (this.#replica.backlog > BACKLOG_MAX || this.#replica.backlogBytes > BACKLOG_BYTES_MAX) {
-      throw new StoreError(
-        "ERR_STORE_OVERLOADED",
-        `partition ${this.#replica.partition}: ${this.#replica.backlog} writes (${this.#replica.backlogBytes} bytes) wait for the B-tree`,
-      );
-    }
+    const { backlog } = this.#replica;
+    if (backlog.writes > BACKLOG_MAX || backlog.bytes > BACKLOG_BYTES_MAX) throw backlog.overloaded();
   }
 
   /**

@@ -11,7 +11,7 @@ const WRITES = 48;
 const single = singleStore();
 
 test("indexes come to be a function of the items, also one that is made while they are written", {
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   const random = toldRandom();
   await createIndexedTable(single.dynamo, "busy");

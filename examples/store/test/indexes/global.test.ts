@@ -89,6 +89,7 @@ describe("a global secondary index", () => {
       Projection: { ProjectionType: "ALL" },
       IndexStatus: "ACTIVE",
       ProvisionedThroughput: { NumberOfDecreasesToday: 0, ReadCapacityUnits: 0, WriteCapacityUnits: 0 },
+      WarmThroughput: { ReadUnitsPerSecond: 12_000, WriteUnitsPerSecond: 4_000, Status: "ACTIVE" },
       IndexSizeBytes: 0,
       ItemCount: 0,
       IndexArn: "arn:aws:dynamodb:local:000000000000:table/games/index/by-points",

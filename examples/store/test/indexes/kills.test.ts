@@ -14,7 +14,7 @@ const KILLS = 4;
 const PROGRESS = 25;
 
 test("nodes are killed while items are written, an index is made and partitions split: each index comes to be what the items say", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const random = toldRandom();
   const { dir, remove } = await temporaryDir();

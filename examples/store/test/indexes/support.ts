@@ -1,6 +1,5 @@
 import type { DynamoDBClient, AttributeValue as SdkValue } from "@aws-sdk/client-dynamodb";
 import {
-  CreateTableCommand,
   type CreateTableCommandInput,
   DescribeTableCommand,
   paginateQuery,
@@ -8,7 +7,7 @@ import {
   type QueryCommandInput,
   type ScanCommandInput,
 } from "@aws-sdk/client-dynamodb";
-import { eventually } from "../support/store.js";
+import { beginTable, eventually } from "../support/store.js";
 
 export type SdkItem = Record<string, SdkValue>;
 
@@ -25,7 +24,7 @@ export const attributes = (types: Readonly<Record<string, "S" | "N" | "B">>) =>
 
 /** Resolves when the table and its indexes can be used. */
 export async function createTable(client: DynamoDBClient, input: CreateTableCommandInput): Promise<void> {
-  await client.send(new CreateTableCommand({ BillingMode: "PAY_PER_REQUEST", ...input }));
+  await beginTable(client, { BillingMode: "PAY_PER_REQUEST", ...input });
   await active(client, input.TableName as string);
 }
 

@@ -59,7 +59,6 @@ test("every error that the store can answer is in it", () => {
   const answered = [...source.matchAll(/^ {2}(\w+): \{/gm)].map(([, name]) => name as string);
   expect(answered.length).toBeGreaterThan(30);
   const known = new Set(proofs().map(([name]) => name.split(": ").at(-1)));
-  // RequestLimitExceeded is known, and never said.
   expect(answered.filter((name) => !known.has(name))).toEqual([]);
 });
 

@@ -21,9 +21,7 @@ const elsewhere = (file: string, words: string): Proof => ({ kind: "elsewhere", 
 
 const InvalidEndpointException = never("endpoints do not change: DescribeEndpoints names the one that was asked");
 const ReplicatedWriteConflictException = never("there is one region");
-const RequestLimitExceeded = never(
-  "an account has no limit of its own: tables have, and what is too much for the store is throttled",
-);
+const RequestLimitExceeded = elsewhere("../throttled.test.ts", "RequestLimitExceeded");
 const noLimit = never("there is no limit of such operations at a time");
 
 const Key = { pk: { S: "there" } };
@@ -157,11 +155,72 @@ const newIndex = (IndexName: string) => ({
   ],
 });
 
-const global = { notOffered: "there is one region, and no global tables" };
-const kinesis = { notOffered: "changes go to streams of the store's own, not to Kinesis" };
-const exporting = { notOffered: "there is no S3 that tables could be exported to or imported from" };
-const insights = { notOffered: "there are no contributor insights" };
-const policies = { notOffered: "there are no policies: whoever is known may do everything" };
+/** The whole answer is the router's own. */
+const known: Proof = never("the router knows by itself, and asks nobody");
+/** A list that is empty, or a thing that is not there. */
+const lists = (operation: string, list: string): Offered => ({
+  works: async (s) => expect(await s.send(operation, {})).toMatchObject({ [list]: [] }),
+  errors: { InternalServerError: known, InvalidEndpointException },
+});
+const lacks = (
+  operation: string,
+  input: object,
+  error: string,
+  more: Readonly<Record<string, Proof>> = {},
+): Offered => ({
+  works: (s) => s.fails(operation, input, error),
+  errors: { InternalServerError: known, InvalidEndpointException, [error]: fails(operation, input, error), ...more },
+});
+/** What there is none of, of a table that is there. */
+const ofTable = (operation: string, answer: object): Offered => ({
+  works: async (s) => expect(await s.send(operation, table("plain"))).toMatchObject(answer),
+  errors: {
+    ...internal(operation, () => table("plain")),
+    InvalidEndpointException,
+    ResourceNotFoundException: fails(operation, table("nowhere"), "ResourceNotFoundException"),
+  },
+});
+const noGlobal = { GlobalTableName: "plain" };
+const ofOld = (operation: string, input: object, errors: Readonly<Record<string, Proof>>): Offered => ({
+  works: async (s) => {
+    await expect(s.send(operation, input)).rejects.toMatchObject({
+      name: "ValidationException",
+      message: expect.stringContaining("version 2017.11.29 is not supported"),
+    });
+  },
+  errors: { InternalServerError: known, InvalidEndpointException, ...errors },
+});
+const refusedBefore = never("global tables of that version are refused before");
+/** What would begin what there is none of: right as the request is, it is told so. */
+const refused = (operation: string, input: object, says: string, errors: Readonly<Record<string, Proof>>): Offered => ({
+  works: async (s) => {
+    await expect(s.send(operation, input)).rejects.toMatchObject({
+      name: "ValidationException",
+      message: expect.stringContaining(says),
+    });
+  },
+  errors,
+});
+const stream = { StreamArn: "arn:aws:kinesis:local:000000000000:stream/changes" };
+/** Of a table that is there, and can be used. */
+const destination = (operation: string, says: string): Offered =>
+  refused(operation, { ...table("plain"), ...stream }, says, {
+    ...internal(operation, () => ({ ...table("plain"), ...stream })),
+    InvalidEndpointException,
+    LimitExceededException: noLimit,
+    ResourceInUseException: shown((s) =>
+      s.failsOnNewTable(operation, (TableName) => ({ TableName, ...stream }), "ResourceInUseException"),
+    ),
+    ResourceNotFoundException: fails(operation, { ...table("nowhere"), ...stream }, "ResourceNotFoundException"),
+  });
+const exported = (name: string) => ({ TableArn: arnOf(name), S3Bucket: "a-bucket" });
+const imported = (name: string) => ({
+  InputFormat: "CSV",
+  S3BucketSource: { S3Bucket: "a-bucket" },
+  TableCreationParameters: newTable(name),
+});
+const policy = (name: string) => ({ ResourceArn: arnOf(name), Policy: "{}" });
+const insight = (TableName: string) => ({ TableName, ContributorInsightsAction: "ENABLE" });
 const bulk = { notOffered: "there are no bulk operations" };
 
 export const inventory: Readonly<Record<string, Row>> = {
@@ -209,7 +268,15 @@ export const inventory: Readonly<Record<string, Row>> = {
       ),
     },
   },
-  CreateGlobalTable: global,
+  CreateGlobalTable: ofOld(
+    "CreateGlobalTable",
+    { ...noGlobal, ReplicationGroup: [{ RegionName: "local" }] },
+    {
+      GlobalTableAlreadyExistsException: refusedBefore,
+      LimitExceededException: refusedBefore,
+      TableNotFoundException: refusedBefore,
+    },
+  ),
   CreateTable: {
     works: (s) => s.send("CreateTable", newTable(`made-${randomUUID()}`)),
     errors: {
@@ -248,7 +315,25 @@ export const inventory: Readonly<Record<string, Row>> = {
       TransactionConflictException: conflict("DeleteItem", (key) => ({ TableName: "plain", Key: key })),
     },
   },
-  DeleteResourcePolicy: policies,
+  DeleteResourcePolicy: {
+    works: works("DeleteResourcePolicy", { ResourceArn: arnOf("plain") }),
+    errors: {
+      ...internal("DeleteResourcePolicy", () => ({ ResourceArn: arnOf("plain") })),
+      InvalidEndpointException,
+      LimitExceededException: noLimit,
+      PolicyNotFoundException: fails(
+        "DeleteResourcePolicy",
+        { ResourceArn: arnOf("plain"), ExpectedRevisionId: "1" },
+        "PolicyNotFoundException",
+      ),
+      ResourceInUseException: never("there is nothing to be deleted that could be in use"),
+      ResourceNotFoundException: fails(
+        "DeleteResourcePolicy",
+        { ResourceArn: arnOf("nowhere") },
+        "ResourceNotFoundException",
+      ),
+    },
+  },
   DeleteTable: {
     works: async (s) => {
       const name = `goes-${randomUUID()}`;
@@ -289,13 +374,24 @@ export const inventory: Readonly<Record<string, Row>> = {
       TableNotFoundException: fails("DescribeContinuousBackups", table("nowhere"), "TableNotFoundException"),
     },
   },
-  DescribeContributorInsights: insights,
+  DescribeContributorInsights: ofTable("DescribeContributorInsights", { ContributorInsightsStatus: "DISABLED" }),
   DescribeEndpoints: { works: works("DescribeEndpoints", {}), errors: {} },
-  DescribeExport: exporting,
-  DescribeGlobalTable: global,
-  DescribeGlobalTableSettings: global,
-  DescribeImport: exporting,
-  DescribeKinesisStreamingDestination: kinesis,
+  DescribeExport: lacks(
+    "DescribeExport",
+    { ExportArn: `${arnOf("plain")}/export/01577836800000-00000000` },
+    "ExportNotFoundException",
+    { LimitExceededException: noLimit },
+  ),
+  DescribeGlobalTable: lacks("DescribeGlobalTable", noGlobal, "GlobalTableNotFoundException"),
+  DescribeGlobalTableSettings: lacks("DescribeGlobalTableSettings", noGlobal, "GlobalTableNotFoundException"),
+  DescribeImport: lacks(
+    "DescribeImport",
+    { ImportArn: `${arnOf("plain")}/import/01577836800000-00000000` },
+    "ImportNotFoundException",
+  ),
+  DescribeKinesisStreamingDestination: ofTable("DescribeKinesisStreamingDestination", {
+    KinesisDataStreamDestinations: [],
+  }),
   DescribeLimits: {
     works: works("DescribeLimits", {}),
     errors: { InvalidEndpointException, InternalServerError: never("the router knows by itself, and asks nobody") },
@@ -308,7 +404,9 @@ export const inventory: Readonly<Record<string, Row>> = {
       ResourceNotFoundException: fails("DescribeTable", table("nowhere"), "ResourceNotFoundException"),
     },
   },
-  DescribeTableReplicaAutoScaling: global,
+  DescribeTableReplicaAutoScaling: ofTable("DescribeTableReplicaAutoScaling", {
+    TableAutoScalingDescription: { TableName: "plain", TableStatus: "ACTIVE", Replicas: [] },
+  }),
   DescribeTimeToLive: {
     works: works("DescribeTimeToLive", table("plain")),
     errors: {
@@ -317,8 +415,11 @@ export const inventory: Readonly<Record<string, Row>> = {
       ResourceNotFoundException: fails("DescribeTimeToLive", table("nowhere"), "ResourceNotFoundException"),
     },
   },
-  DisableKinesisStreamingDestination: kinesis,
-  EnableKinesisStreamingDestination: kinesis,
+  DisableKinesisStreamingDestination: destination(
+    "DisableKinesisStreamingDestination",
+    "must be ACTIVE to perform DISABLE",
+  ),
+  EnableKinesisStreamingDestination: destination("EnableKinesisStreamingDestination", "has no Kinesis data streams"),
   ExecuteStatement: {
     works: works("ExecuteStatement", select("plain")),
     errors: {
@@ -377,7 +478,21 @@ export const inventory: Readonly<Record<string, Row>> = {
       ),
     },
   },
-  ExportTableToPointInTime: exporting,
+  ExportTableToPointInTime: refused("ExportTableToPointInTime", exported("plain"), "has no S3 to export", {
+    ...internal("ExportTableToPointInTime", () => exported("plain")),
+    ExportConflictException: never("no export is begun, and so none under a token that another one has"),
+    InvalidExportTimeException: fails(
+      "ExportTableToPointInTime",
+      { ...exported("plain"), ExportTime: new Date(1_000) },
+      "InvalidExportTimeException",
+    ),
+    LimitExceededException: noLimit,
+    PointInTimeRecoveryUnavailableException: shown(async (s) => {
+      await s.send("UpdateContinuousBackups", recovery("slow", false));
+      await s.fails("ExportTableToPointInTime", exported("slow"), "PointInTimeRecoveryUnavailableException");
+    }),
+    TableNotFoundException: fails("ExportTableToPointInTime", exported("nowhere"), "TableNotFoundException"),
+  }),
   GetItem: {
     works: works("GetItem", on("plain")),
     errors: onItems("GetItem", (name) => ({ ...on(name), ConsistentRead: true })),
@@ -396,7 +511,19 @@ export const inventory: Readonly<Record<string, Row>> = {
       TrimmedDataAccessException: elsewhere("../streams.test.ts", "TrimmedDataAccessException"),
     },
   },
-  GetResourcePolicy: policies,
+  GetResourcePolicy: {
+    ...lacks("GetResourcePolicy", { ResourceArn: arnOf("plain") }, "PolicyNotFoundException"),
+    errors: {
+      ...internal("GetResourcePolicy", () => ({ ResourceArn: arnOf("plain") })),
+      InvalidEndpointException,
+      PolicyNotFoundException: fails("GetResourcePolicy", { ResourceArn: arnOf("plain") }, "PolicyNotFoundException"),
+      ResourceNotFoundException: fails(
+        "GetResourcePolicy",
+        { ResourceArn: arnOf("nowhere") },
+        "ResourceNotFoundException",
+      ),
+    },
+  },
   GetShardIterator: {
     works: iteratorOf,
     errors: {
@@ -410,16 +537,32 @@ export const inventory: Readonly<Record<string, Row>> = {
       }),
     },
   },
-  ImportTable: exporting,
+  ImportTable: refused("ImportTable", imported("brought"), "has no S3 to import", {
+    ImportConflictException: never("no import is begun, and so none under a token that another one has"),
+    LimitExceededException: noLimit,
+    ResourceInUseException: fails("ImportTable", imported("plain"), "ResourceInUseException"),
+  }),
   ListBackups: {
     works: works("ListBackups", {}),
     errors: { ...internal("ListBackups", () => ({})), InvalidEndpointException },
   },
-  ListBulkOperations: bulk,
-  ListContributorInsights: insights,
-  ListExports: exporting,
-  ListGlobalTables: global,
-  ListImports: exporting,
+  ListBulkOperations: lists("ListBulkOperations", "BulkOperationsSummaryList"),
+  ListContributorInsights: {
+    ...lists("ListContributorInsights", "ContributorInsightsSummaries"),
+    errors: {
+      InternalServerError: known,
+      ResourceNotFoundException: never("of a table that is not there there are none"),
+    },
+  },
+  ListExports: {
+    ...lists("ListExports", "ExportSummaries"),
+    errors: { InternalServerError: known, InvalidEndpointException, LimitExceededException: noLimit },
+  },
+  ListGlobalTables: lists("ListGlobalTables", "GlobalTables"),
+  ListImports: {
+    ...lists("ListImports", "ImportSummaryList"),
+    errors: { LimitExceededException: noLimit },
+  },
   ListStreams: {
     works: works("ListStreams", {}),
     errors: {
@@ -457,7 +600,18 @@ export const inventory: Readonly<Record<string, Row>> = {
       TransactionConflictException: conflict("PutItem", (key) => ({ TableName: "plain", Item: key })),
     },
   },
-  PutResourcePolicy: policies,
+  PutResourcePolicy: refused("PutResourcePolicy", policy("plain"), "has no resource-based policies", {
+    ...internal("PutResourcePolicy", () => policy("plain")),
+    InvalidEndpointException,
+    LimitExceededException: noLimit,
+    PolicyNotFoundException: fails(
+      "PutResourcePolicy",
+      { ...policy("plain"), ExpectedRevisionId: "1" },
+      "PolicyNotFoundException",
+    ),
+    ResourceInUseException: never("there is none that could be in use"),
+    ResourceNotFoundException: fails("PutResourcePolicy", policy("nowhere"), "ResourceNotFoundException"),
+  }),
   Query: { works: works("Query", ofKey("plain")), errors: onItems("Query", ofKey) },
   RestoreTableFromBackup: {
     works: (s) => s.send("RestoreTableFromBackup", restored(s.backupArn)),
@@ -507,10 +661,8 @@ export const inventory: Readonly<Record<string, Row>> = {
     errors: {
       ...internal("TagResource", () => tagged("plain")),
       InvalidEndpointException,
-      LimitExceededException: fails(
-        "TagResource",
-        { ResourceArn: arnOf("plain"), Tags: tags(51) },
-        "LimitExceededException",
+      LimitExceededException: never(
+        "too many tags are an invalid request, and no limit of such operations at a time is there",
       ),
       ResourceInUseException: never("tags may be changed whatever a table is on its way to"),
       ResourceNotFoundException: fails("TagResource", tagged("nowhere"), "ResourceNotFoundException"),
@@ -588,9 +740,26 @@ export const inventory: Readonly<Record<string, Row>> = {
       TableNotFoundException: fails("UpdateContinuousBackups", recovery("nowhere"), "TableNotFoundException"),
     },
   },
-  UpdateContributorInsights: insights,
-  UpdateGlobalTable: global,
-  UpdateGlobalTableSettings: global,
+  UpdateContributorInsights: refused("UpdateContributorInsights", insight("plain"), "no Contributor Insights", {
+    ...internal("UpdateContributorInsights", () => insight("plain")),
+    ResourceNotFoundException: fails("UpdateContributorInsights", insight("nowhere"), "ResourceNotFoundException"),
+  }),
+  UpdateGlobalTable: ofOld(
+    "UpdateGlobalTable",
+    { ...noGlobal, ReplicaUpdates: [] },
+    {
+      GlobalTableNotFoundException: refusedBefore,
+      ReplicaAlreadyExistsException: refusedBefore,
+      ReplicaNotFoundException: refusedBefore,
+      TableNotFoundException: refusedBefore,
+    },
+  ),
+  UpdateGlobalTableSettings: lacks("UpdateGlobalTableSettings", noGlobal, "GlobalTableNotFoundException", {
+    IndexNotFoundException: refusedBefore,
+    LimitExceededException: refusedBefore,
+    ReplicaNotFoundException: refusedBefore,
+    ResourceInUseException: refusedBefore,
+  }),
   UpdateItem: {
     works: works("UpdateItem", update("plain")),
     errors: {
@@ -614,7 +783,10 @@ export const inventory: Readonly<Record<string, Row>> = {
       TransactionConflictException: conflict("UpdateItem", (key) => ({ ...update("plain"), Key: key })),
     },
   },
-  UpdateKinesisStreamingDestination: kinesis,
+  UpdateKinesisStreamingDestination: destination(
+    "UpdateKinesisStreamingDestination",
+    "must be ACTIVE to perform UPDATE",
+  ),
   UpdateTable: {
     works: works("UpdateTable", { TableName: "plain", DeletionProtectionEnabled: false }),
     errors: {
@@ -647,7 +819,14 @@ export const inventory: Readonly<Record<string, Row>> = {
       ),
     },
   },
-  UpdateTableReplicaAutoScaling: global,
+  UpdateTableReplicaAutoScaling: refused("UpdateTableReplicaAutoScaling", table("plain"), "has one region", {
+    ...internal("UpdateTableReplicaAutoScaling", () => table("plain")),
+    LimitExceededException: noLimit,
+    ResourceInUseException: shown((s) =>
+      s.failsOnNewTable("UpdateTableReplicaAutoScaling", table, "ResourceInUseException"),
+    ),
+    ResourceNotFoundException: fails("UpdateTableReplicaAutoScaling", table("nowhere"), "ResourceNotFoundException"),
+  }),
   UpdateTimeToLive: {
     works: works("UpdateTimeToLive", ttl("plain")),
     errors: {

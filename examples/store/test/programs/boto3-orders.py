@@ -1,44 +1,16 @@
 """A shop's orders on boto3, as somebody in Python would write it. Every claim is checked here; the last line says how many were."""
 
-import sys
 from decimal import Decimal
 
 import boto3
 from boto3.dynamodb.conditions import Attr, Key
 from boto3.dynamodb.types import Binary
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
-endpoint = sys.argv[1]
-reach = {
-    "endpoint_url": endpoint,
-    "region_name": "local",
-    "aws_access_key_id": "test",
-    "aws_secret_access_key": "test",
-    "config": Config(retries={"max_attempts": 3, "mode": "standard"}),
-}
+from checks import reach, refused, same, tell
+
 dynamodb = boto3.resource("dynamodb", **reach)
 client = dynamodb.meta.client
 streams = boto3.client("dynamodbstreams", **reach)
-checked = 0
-
-
-def same(seen, expected):
-    global checked
-    if seen != expected:
-        raise AssertionError(f"{seen!r} instead of {expected!r}")
-    checked += 1
-
-
-def refused(code, ask):
-    global checked
-    try:
-        ask()
-    except ClientError as error:
-        same(error.response["Error"]["Code"], code)
-        return error.response
-    raise AssertionError(f"not refused with {code}")
-
 
 # Tables and waiters.
 orders = dynamodb.create_table(
@@ -179,4 +151,4 @@ same(len([record for record in records if record["eventName"] == "INSERT"]), 63)
 orders.delete()
 client.get_waiter("table_not_exists").wait(TableName="orders", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 same(client.list_tables()["TableNames"], [])
-print(f"{checked} checks held")
+tell()

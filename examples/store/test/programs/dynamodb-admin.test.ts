@@ -59,7 +59,7 @@ describeWith(missingCommand("chromium", "chromium"), "dynamodb-admin in a browse
     });
     page = await browser.newPage();
     page.setDefaultTimeout(30_000);
-  }, 60_000);
+  }, 240_000);
 
   afterAll(async () => {
     await browser?.close();
@@ -69,7 +69,7 @@ describeWith(missingCommand("chromium", "chromium"), "dynamodb-admin in a browse
     });
     if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 10 });
     vi.restoreAllMocks();
-  }, 60_000);
+  }, 240_000);
 
   const rows = () => page.locator("#items-container tr");
   const edit = async (item: object) => {
@@ -93,10 +93,10 @@ describeWith(missingCommand("chromium", "chromium"), "dynamodb-admin in a browse
       await h.client.send(new PutItemCommand({ TableName: "boats", Item }));
     }
     await page.goto(`${base}/tables/boats`);
-    await expect.poll(() => rows().count(), { timeout: 30_000 }).toBe(25);
+    await expect.poll(() => rows().count(), { timeout: 60_000 }).toBe(25);
     expect(await rows().first().textContent()).toContain("Ada the Second");
     await page.click(".page-link-next");
-    await expect.poll(() => rows().count(), { timeout: 30_000 }).toBe(6);
+    await expect.poll(() => rows().count(), { timeout: 60_000 }).toBe(6);
 
     const filters = {
       harbour: { operator: "=", value: "Kiel", type: "S" },
@@ -104,17 +104,17 @@ describeWith(missingCommand("chromium", "chromium"), "dynamodb-admin in a browse
     };
     const query = new URLSearchParams({ operationType: "query", filters: JSON.stringify(filters) });
     await page.goto(`${base}/tables/boats?${query}`);
-    await expect.poll(() => rows().count(), { timeout: 30_000 }).toBe(2);
+    await expect.poll(() => rows().count(), { timeout: 60_000 }).toBe(2);
 
     await page.goto(`${base}/tables/boats/items/Kiel,7`);
     await page.getByRole("button", { name: "Delete" }).click();
     await page.waitForURL(`${base}/tables/boats`);
     expect((await page.goto(`${base}/tables/boats/items/Kiel,7`))?.status()).toBe(404);
-  }, 60_000);
+  }, 240_000);
 
   it("shows what the store says to a mistake", async () => {
     await page.goto(`${base}/tables/boats/add-item`);
     await edit({ harbour: "Kiel", berth: "not a number" });
     await page.getByText("Type mismatch for key berth expected: N actual: S").waitFor();
-  }, 60_000);
+  }, 240_000);
 });

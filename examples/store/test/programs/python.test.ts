@@ -16,10 +16,19 @@ const python = ["python3", "/usr/bin/python3"].find(
 describeWith(python === undefined ? "no Python with boto3 (Debian: python3-boto3)" : undefined, "boto3", () => {
   const single = singleStore();
 
-  it("runs a shop's orders unchanged: types, batches, pages, conditions, transactions, PartiQL, an index and a stream", async () => {
-    const program = fileURLToPath(new URL("boto3-orders.py", import.meta.url));
-    const { stdout } = await run(python as string, [program, single.store.endpoint]);
+  /** What a program imports is beside it, and nothing is to be written there. */
+  async function expectHeld(program: string): Promise<void> {
+    const path = fileURLToPath(new URL(program, import.meta.url));
+    const { stdout } = await run(python as string, ["-B", path, single.store.endpoint]);
     expect(stdout).toMatch(/^\d+ checks held\n$/);
+  }
+
+  it("runs a shop's orders unchanged: types, batches, pages, conditions, transactions, PartiQL, an index and a stream", async () => {
+    await expectHeld("boto3-orders.py");
+  });
+
+  it("makes, reads, changes and destroys a table as infrastructure tools do", async () => {
+    await expectHeld("infrastructure.py");
   });
 });
 

@@ -1,17 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  CreateTableCommand,
-  type CreateTableCommandInput,
-  DynamoDBClient,
-  waitUntilTableExists,
-} from "@aws-sdk/client-dynamodb";
+import { type CreateTableCommandInput, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll } from "vitest";
 import { createRouterServer, type RouterServer, type RouterServerOptions } from "../../src/router/http.js";
 import { Store } from "../../src/store.js";
 import { MemoryBackend } from "../memory-backend.js";
+import { beginTable, soon } from "../support/store.js";
 
 /** The unmodified SDK at the real socket of some router. */
 export interface Subject {
@@ -54,7 +50,8 @@ export function wholeStore(): Subject {
   beforeAll(async () => {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-router-"));
     const store = await Store.open({ dir, port: 0, mode: "single", partitionsPerTable: 4 });
-    connect(subject, store.router.port);
+    // On a busy machine a leader may be deposed, and ask for another attempt.
+    connect(subject, store.router.port, 3);
     close = async () => {
       await store.close();
       await rm(dir, { recursive: true, force: true });
@@ -67,22 +64,22 @@ export function wholeStore(): Subject {
   return subject;
 }
 
-function connect(subject: Subject, port: number): void {
+function connect(subject: Subject, port: number, maxAttempts = 1): void {
   subject.port = port;
   subject.client = new DynamoDBClient({
     endpoint: `http://127.0.0.1:${port}`,
     region: "local",
     credentials: { accessKeyId: "any", secretAccessKey: "key" },
-    maxAttempts: 1,
+    maxAttempts,
   });
   subject.documents = DynamoDBDocumentClient.from(subject.client);
 }
 
 /** Resolves when the table can be used. */
 export async function createTable({ client }: Subject, input: CreateTableCommandInput): Promise<void> {
-  await client.send(new CreateTableCommand(input));
+  await beginTable(client, input);
   const { TableName } = input;
-  await waitUntilTableExists({ client, maxWaitTime: 30, minDelay: 0.05, maxDelay: 0.2 }, { TableName });
+  await waitUntilTableExists({ client, ...soon }, { TableName });
 }
 
 export const SIGNED = {

@@ -197,7 +197,7 @@ describe("a connection", () => {
     socket.pause();
     socket.write(request());
     await expect.poll(() => server.stats().requests).toBe(1);
-    await expect.poll(() => server.stats(), { timeout: 10_000 }).toMatchObject({ connections: 0, answerBytes: 0 });
+    await expect.poll(() => server.stats()).toMatchObject({ connections: 0, answerBytes: 0 });
   });
 
   it("gets the whole of its last answer, however long, when the server closes", async () => {

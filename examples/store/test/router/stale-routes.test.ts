@@ -1,7 +1,7 @@
 import { DeleteTableCommand, DescribeTableCommand, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { expect, test } from "vitest";
 import { Router } from "../../src/router/router.js";
-import { client, createKeyTable, eventually, openStore, temporaryDir } from "../support/store.js";
+import { client, createKeyTable, doneBy, eventually, openStore, temporaryDir } from "../support/store.js";
 
 test("a router with an old route is put right by the nodes: a table that was deleted and made again through another router", async () => {
   const { dir, remove } = await temporaryDir();
@@ -20,7 +20,8 @@ test("a router with an old route is put right by the nodes: a table that was del
     );
     const before = await there.send(new DescribeTableCommand({ TableName: "orders" }));
 
-    await here.send(new DeleteTableCommand({ TableName: "orders" }));
+    const deleting = here.send(new DeleteTableCommand({ TableName: "orders" }));
+    await doneBy(deleting, "ResourceNotFoundException", "ResourceInUseException");
     await eventually("the table is gone", async () => {
       const gone = await here
         .send(new DescribeTableCommand({ TableName: "orders" }))

@@ -216,7 +216,8 @@ describe("restoring a table", () => {
     for (const choice of [{}, { RestoreDateTime, UseLatestRestorableTime: true }]) {
       await expect(restore({ TargetTableName: "undecided", ...choice })).rejects.toMatchObject({
         name: "ValidationException",
-        message: "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
+        message:
+          "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both",
       });
     }
     for (const choice of [{ SourceTableName: undefined }, { SourceTableArn: "arn:aws:dynamodb:local:0:table/other" }]) {
@@ -224,7 +225,7 @@ describe("restoring a table", () => {
         restore({ TargetTableName: "unclear", UseLatestRestorableTime: true, ...choice }),
       ).rejects.toMatchObject({
         name: "ValidationException",
-        message: "Exactly one source must be specified, by SourceTableName or SourceTableArn",
+        message: "Invalid Request: Must provide exactly one of: sourceTableArn, sourceTableName",
       });
     }
     const beyond = { SourceTableName: "source", TargetTableName: "beyond", RestoreDateTime: 1e300 };

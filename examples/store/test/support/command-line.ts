@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { cliProgram, eventually } from "./store.js";
 
 /** Nothing that the command line does takes this long: a bound for a hang, not a measure of speed. */
-const HANGS_AFTER_MS = 30_000;
+const HANGS_AFTER_MS = 60_000;
 
 /** The built command line, run as a user's shell would run it: as the leader of a process group of its own, which its nodes belong to. */
 export class CommandLine {

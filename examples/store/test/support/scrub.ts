@@ -1,10 +1,53 @@
+import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb";
 import { FileObjectStore } from "@evenkeel/wal/archive";
-import { expect } from "vitest";
+import { afterEach, beforeEach, expect } from "vitest";
+import { itemKey } from "../../src/api/keys.js";
 import { archiveDir } from "../../src/control/fleet.js";
 import { PartitionScrubber } from "../../src/scrub/partition-scrubber.js";
 import type { Store } from "../../src/store.js";
 import { caughtUp, statuses } from "./replicas.js";
-import { eventually } from "./store.js";
+import { client, createKeyTable, eventually, openStore, temporaryDir } from "./store.js";
+
+/** A store that scrubs itself each second, and its files, for tests which damage these under it. */
+export interface ScrubbedStore {
+  readonly dir: string;
+  readonly store: Store;
+  readonly findings: string[];
+  put(i: number): Promise<unknown>;
+}
+
+/** Three processes, as they are run, anew for each test of a file, with a table of one partition and its first items: the fields are those of the test that runs. */
+export function scrubbedStore(table: string, { items, textOf }: { items: number; textOf(i: number): string }) {
+  const findings: string[] = [];
+  const its = { findings } as { -readonly [name in keyof ScrubbedStore]: ScrubbedStore[name] };
+  let remove: () => Promise<void>;
+  beforeEach(async () => {
+    findings.length = 0;
+    ({ dir: its.dir, remove } = await temporaryDir());
+    its.store = await openStore({
+      dir: its.dir,
+      scrubEveryMs: 1_000,
+      partitionsPerTable: 1,
+      onFinding: (line) => findings.push(line),
+    });
+    const dynamo = client(its.store.endpoint);
+    await createKeyTable(dynamo, table);
+    const documents = DynamoDBDocumentClient.from(dynamo);
+    its.put = (i) => documents.send(new PutCommand({ TableName: table, Item: { id: `item-${i}`, text: textOf(i) } }));
+    for (let i = 0; i < items; i++) await its.put(i);
+  });
+  afterEach(async () => {
+    await its.store.close();
+    await remove();
+  });
+  return its as ScrubbedStore;
+}
+
+/** As findings name an item of that table, in hexadecimal. */
+export function keyOfItem(i: number): string {
+  const { bytes } = itemKey({ partition: { name: "id", type: "S" } }, { id: { S: `item-${i}` } });
+  return Buffer.from(bytes).toString("hex");
+}
 
 /** From now on one whole round over everything. */
 export async function round(store: Store): Promise<void> {

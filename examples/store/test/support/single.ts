@@ -1,5 +1,4 @@
 import {
-  CreateTableCommand,
   DeleteTableCommand,
   type DynamoDBClient,
   waitUntilTableExists,
@@ -8,7 +7,7 @@ import {
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll } from "vitest";
 import { Store, type StoreOptions } from "../../src/store.js";
-import { client, temporaryDir } from "./store.js";
+import { beginTable, client, doneBy, soon, temporaryDir } from "./store.js";
 
 export interface SingleStore {
   dir: string;
@@ -49,24 +48,20 @@ export function singleStore(options: Partial<StoreOptions> = {}): SingleStore {
   return single;
 }
 
-const soon = { maxWaitTime: 30, minDelay: 0.05, maxDelay: 0.2 };
-
 /** A table with the partition key `pk`, of strings, and the sort key `sk` of the given type. Resolves when it is ACTIVE. */
 export async function createTable(dynamo: DynamoDBClient, name: string, sortType?: "S" | "N" | "B"): Promise<void> {
-  await dynamo.send(
-    new CreateTableCommand({
-      TableName: name,
-      AttributeDefinitions: [
-        { AttributeName: "pk", AttributeType: "S" },
-        ...(sortType === undefined ? [] : [{ AttributeName: "sk", AttributeType: sortType }]),
-      ],
-      KeySchema: [
-        { AttributeName: "pk", KeyType: "HASH" },
-        ...(sortType === undefined ? [] : [{ AttributeName: "sk", KeyType: "RANGE" as const }]),
-      ],
-      BillingMode: "PAY_PER_REQUEST",
-    }),
-  );
+  await beginTable(dynamo, {
+    TableName: name,
+    AttributeDefinitions: [
+      { AttributeName: "pk", AttributeType: "S" },
+      ...(sortType === undefined ? [] : [{ AttributeName: "sk", AttributeType: sortType }]),
+    ],
+    KeySchema: [
+      { AttributeName: "pk", KeyType: "HASH" },
+      ...(sortType === undefined ? [] : [{ AttributeName: "sk", KeyType: "RANGE" as const }]),
+    ],
+    BillingMode: "PAY_PER_REQUEST",
+  });
   await tableExists(dynamo, name);
 }
 
@@ -76,6 +71,7 @@ export async function tableExists(dynamo: DynamoDBClient, name: string): Promise
 
 /** Resolves when the table is gone. */
 export async function deleteTable(dynamo: DynamoDBClient, name: string): Promise<void> {
-  await dynamo.send(new DeleteTableCommand({ TableName: name }));
+  const sent = dynamo.send(new DeleteTableCommand({ TableName: name }));
+  await doneBy(sent, "ResourceNotFoundException", "ResourceInUseException");
   await waitUntilTableNotExists({ client: dynamo, ...soon }, { TableName: name });
 }

@@ -6,6 +6,9 @@ const TABLE_ARN = /^arn:aws:dynamodb:[^:]+:\d+:table\/([a-zA-Z0-9_.-]{3,255})$/;
 /** The table that an ARN names, of whatever region and account: there is one of each here. @throws ValidationException */
 export function tableOfArn(arn: string | undefined): string {
   if (arn === undefined) throw validationError(controlMessages.arnMissing);
+  if (!arn.startsWith("arn:")) throw validationError(controlMessages.arnNone(arn));
+  if (!/^arn:[^:]*:dynamodb:/.test(arn)) throw validationError(controlMessages.arnOfOthers(arn));
+  if (/:table\/[^/]+\/index\//.test(arn)) throw validationError(controlMessages.arnOfPart(arn));
   const name = TABLE_ARN.exec(arn)?.[1];
   if (name === undefined) throw validationError(controlMessages.arnInvalid(arn));
   return name;

@@ -41,7 +41,7 @@ export function backupArn({ id, table }: Backup): string {
 /** @throws ValidationException */
 export function backupOfArn(arn: string): string {
   const id = BACKUP_ARN.exec(arn)?.[1];
-  if (id === undefined) throw validationError(controlMessages.backupArnInvalid(arn));
+  if (id === undefined) throw validationError(controlMessages.backupArnInvalid);
   return id;
 }
 

@@ -1,30 +1,109 @@
 /** What operations on tables' settings, tags and backups say. Spelling and spacing are the service's. */
 const INVALID_VALUES = "One or more parameter values were invalid: ";
 
+type Direction = "Read" | "Write";
+/** The service has the spaces differ between one check and the next. */
+const ofWhat = (index: string | undefined): string => (index === undefined ? "table" : `index ${index}`);
+
 export const controlMessages = {
   nothingToUpdate:
-    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
+    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required",
+  onlyOperation: (what: string) => `${INVALID_VALUES}${what} modification must be the only operation in the request`,
+  warmAlone: `${INVALID_VALUES}WarmThroughput must be the only operation in the request`,
+  warmWithNewIndex: `${INVALID_VALUES}Create global secondary index cannot be specified when updating WarmThroughput`,
+  maximaWithOthers: `${INVALID_VALUES}OnDemandThroughput can only be combined with BillingMode in an UpdateTable request`,
+  streamWithThroughput: `${INVALID_VALUES}You cannot modify stream status while updating table IOPS`,
+  indexWithThroughput: `${INVALID_VALUES}You cannot create or delete index while updating table IOPS`,
+  indexWithStream: `${INVALID_VALUES}You cannot create or delete index while changing stream status`,
   throughputWithMode: `${INVALID_VALUES}ProvisionedThroughput must be specified when BillingMode is PROVISIONED`,
   throughputOutOfBounds: (value: number, name: string) => `Given value ${value} for ${name} is out of bounds`,
   throughputUnchanged: (read: number, readAsked: number, write: number, writeAsked: number) =>
     `The provisioned throughput for the table will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the table: ${read}. Requested ReadCapacityUnits: ${readAsked}. Current WriteCapacityUnits provisioned for the table: ${write}. Requested WriteCapacityUnits: ${writeAsked}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
+  throughputForIndex: (index: string) => `${INVALID_VALUES}ProvisionedThroughput must be specified for index: ${index}`,
+  maximumUnderProvisioned: (name: string, index?: string) =>
+    `${INVALID_VALUES}${name} for OnDemandThroughput${index === undefined ? "" : ` for index: ${index}`} cannot be specified when table BillingMode is PROVISIONED.`,
+  maximumUnderProvisionedLater: (name: string, index?: string) =>
+    `${INVALID_VALUES}${name} for OnDemandThroughput${index === undefined ? "" : ` for index : ${index}`} cannot be specified when the table BillingMode is PROVISIONED`,
+  maximumOutOfRange: (name: string, index?: string) =>
+    `${INVALID_VALUES}Requested ${name} for OnDemandThroughput for ${index === undefined ? "table" : `index : ${index}`} is outside of valid range`,
+  maximumExceeded: "Throughput exceeds the maximum OnDemandThroughput configured on table or index",
+  maximumOverride: (name: string) =>
+    `Invalid Request: Cannot override ${name} for OnDemandThroughput unless BillingModeOverride is PAY_PER_REQUEST`,
+  maximumOverrideOutOfRange: (name: string) =>
+    `Invalid Request: Requested ${name} for OnDemandThroughput is outside of valid range`,
+  warmBelowInitial: (direction: Direction, index?: string) =>
+    `${INVALID_VALUES}Requested ${direction}UnitsPerSecond for WarmThroughput for ${ofWhat(index)} is lower than initial throughput for OnDemand. See: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html#on-demand-capacity-mode-initial`,
+  warmBelowProvisioned: (direction: Direction, index?: string) =>
+    `${INVALID_VALUES}Requested ${direction}UnitsPerSecond for WarmThroughput for ${ofWhat(index)} is lower than ${direction}CapacityUnits of ProvisionedThroughput`,
+  warmDecreased: (direction: Direction, index?: string) =>
+    `${INVALID_VALUES}Requested ${direction}UnitsPerSecond for WarmThroughput for ${ofWhat(index)} is lower than current WarmThroughput, decreasing WarmThroughput is not supported`,
+  encryptionDisabledWith: (name: string) => `${INVALID_VALUES}${name} can not be specified if Enabled is false`,
+  encryptionType: `${INVALID_VALUES}SSEType AES256 is not supported`,
+  encryptionKeyWithoutType: `${INVALID_VALUES}SSEType KMS is required if KMSMasterKeyId is specified`,
+  encryptedByDefault: `${INVALID_VALUES}Table is already encrypted by default`,
+  encryptedWithKey: `${INVALID_VALUES}Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key`,
+  periodWhileDisabled: "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.",
+  policyNotFound: (arn: string) => `Resource-based policy not found for the provided ResourceArn: ${arn}`,
+  policyInvalid: `${INVALID_VALUES}Invalid policy document`,
+  /** What would begin what there is none of here: this store's own words, all of them. */
+  noPolicies: "This store has no resource-based policies: whoever it knows may do everything",
+  noInsights: "This store has no CloudWatch, and no Contributor Insights for tables and indexes",
+  noReplicas: "This store has one region: its tables are no global tables, and have no replicas that could be scaled",
+  noKinesis:
+    "This store has no Kinesis data streams to send changes to: StreamSpecification of UpdateTable switches a table's own stream on",
+  noExports:
+    "This store has no S3 to export a table to: RestoreTableToPointInTime makes a table of it as it was at any such moment",
+  noImports: "This store has no S3 to import a table from: CreateTable and BatchWriteItem bring items into a new one",
+  /** The service's: also where there never was such a destination. */
+  destinationNotActive: (verb: "disable" | "update") =>
+    `Table is not in a valid state to ${verb} Kinesis Streaming Destination: ${verb === "disable" ? "Disable" : "Update"}KinesisStreamingDestination must be ACTIVE to perform ${verb.toUpperCase()} operation.`,
+  exportNotFound: (arn: string) => `Export not found: Export not found: ${arn}`,
+  /** Not written down anywhere; as of exports. */
+  importNotFound: (arn: string) => `Import not found: Import not found: ${arn}`,
+  /** This store's own words. */
+  globalTableNotFound: (name: string) => `Global table not found: Global table with name: '${name}' does not exist`,
+  globalTablesOfOld: `${INVALID_VALUES}DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of version 2017.11.29 (Legacy).`,
+  indexOfTableNotFound: (index: string, table: string) =>
+    `Requested resource not found: Index: ${index} of table: ${table} not found`,
   protected:
     "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
   tableBeing: (what: string, name: string) =>
     `Attempt to change a resource which is still in use: Table is being ${what}: ${name}`,
   arnMissing: "Invalid TableArn",
+  arnNone: (arn: string) => `${INVALID_VALUES}ARNs must start with 'arn:': ${arn.slice(0, 1283)}`,
+  arnOfOthers: (arn: string) => `${INVALID_VALUES}Provided Arn is not a DynamoDB resource arn: ${arn.slice(0, 1283)}`,
+  arnOfPart: (arn: string) =>
+    `${INVALID_VALUES}Invalid resource arn provided, only table or stream is accepted. Provided resource arn: ${arn.slice(0, 1283)}`,
   arnInvalid: (arn: string) => `Invalid TableArn: Invalid ResourceArn provided as input ${arn.slice(0, 1283)}`,
   arnNotFound: (arn: string) => `Requested resource not found: ResourcArn: ${arn} not found`,
   tagsMissing: "Atleast one Tag needs to be provided as Input.",
   tagKeysMissing: "Atleast one Tag Key needs to be provided as Input.",
-  tagTwice: (key: string) => `Duplicate tag key: ${key}`,
-  tagReserved: `${INVALID_VALUES}Tag keys that begin with aws: are reserved`,
-  backupArnInvalid: (arn: string) => `Invalid Request: Invalid BackupArn provided as input ${arn}`,
+  tagKeyInvalid: (key: string) => `The Tag Key provided is invalid, Key: ${key}`,
+  tagValueInvalid: (value: string) => `The Tag Value provided is invalid, Value: ${value}`,
+  tagTwice: (key: string) => `Duplicate Tag Keys provided as input: Duplicate Tag Key found ${key}`,
+  tagReserved: (key: string) => `Tag Key cannot be prefixed with aws:, Key: ${key}`,
+  tableClassInvalid: (classes: readonly string[]) =>
+    `Invalid table-class parameter provided. Please try again with a valid table-class value: [${classes.join(", ")}].`,
+  warmEmpty: (index: string) =>
+    `${INVALID_VALUES}WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond specified for index: ${index}`,
+  nameLength: (what: "TableName" | "IndexName") =>
+    `${what} must be at least 3 characters long and at most 255 characters long`,
+  backupArnInvalid: "Invalid Backup ARN",
   backupNotFound: (arn: string) => `Backup not found: ${arn}`,
   tooManyBackups: (most: number) => `Too many backups: this store keeps at most ${most}`,
-  tooManyTags: "Too many tags: a table has at most 50",
-  /** This store's own words: the service has one source too, and what it says of none or two is not written down. */
-  restoreSourceChoice: "Exactly one source must be specified, by SourceTableName or SourceTableArn",
+  tooManyTags: "Number of Tags exceed the current limit for the provided ResourceArn",
+  restoreSourceChoice: "Invalid Request: Must provide exactly one of: sourceTableArn, sourceTableName",
+  restoreTimeChoice:
+    "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both",
   restoredIndexDiffers: (name: string) =>
-    `One or more parameter values were invalid: Index to be restored is not one of the source table, or differs from it: ${name}`,
+    `Invalid Request: Index ${name} does not match a secondary index that existed in the source table and cannot be created during the restore operation`,
+  restoredThroughputUnderOnDemand: (index?: string) =>
+    `Invalid Request: Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST${index === undefined ? "" : ` for index ${index}`}`,
+  /** Of a table that was on demand, and stays so. */
+  restoredThroughputOnDemand:
+    "Invalid Request: Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED",
+  restoredThroughputMissing:
+    "Invalid Request: Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED",
+  restoredIndexThroughputMissing: (index: string) =>
+    `Invalid Request: Must specify provisioned throughput for index ${index}`,
 } as const;

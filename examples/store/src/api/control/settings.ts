@@ -1,11 +1,22 @@
 /** What can be said of a table beside its keys, and changed while it is used: figures and words in the metadata, and nothing else. */
-import { ApiError, validationError } from "../errors.js";
+import { validationError } from "../errors.js";
+import type { IndexUpdate } from "../index-updates.js";
 import { messages } from "../messages.js";
-import type { TableRecord } from "../model.js";
+import type { GlobalIndex, TableRecord } from "../model.js";
+import type { StreamViewType } from "../streams/model.js";
+import { changedEncryption, describedEncryption, type Encryption, type EncryptionRequest } from "./encryption.js";
 import { controlMessages } from "./messages.js";
+import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./throughput.js";
 
 export type BillingMode = "PROVISIONED" | "PAY_PER_REQUEST";
 export type TableClass = "STANDARD" | "STANDARD_INFREQUENT_ACCESS";
+const TABLE_CLASSES: readonly string[] = ["STANDARD", "STANDARD_INFREQUENT_ACCESS"];
+
+/** @throws ValidationException for a word that is none */
+export function checkTableClass(name: string | undefined): void {
+  if (name !== undefined && !TABLE_CLASSES.includes(name))
+    throw validationError(controlMessages.tableClassInvalid(TABLE_CLASSES));
+}
 
 export interface Tag {
   readonly Key: string;
@@ -23,12 +34,15 @@ export interface TableSettings {
   readonly tags?: readonly Tag[];
   /** Turned off: the archive is there all the same, and nobody is let at it. */
   readonly pointInTimeRecovery?: boolean;
+  /** How far back it may be taken; absent: as far as the archive reaches. */
+  readonly recoveryDays?: number;
+  readonly encryption?: Encryption;
 }
 
 export const TAGS_MAX = 50;
 
 /** One wish or several; what is absent stays as it is. */
-export interface TableChange {
+export interface TableChange extends ThroughputRequests {
   readonly billingMode?: BillingMode;
   readonly throughput?: { readonly readUnits: number; readonly writeUnits: number };
   readonly deletionProtection?: boolean;
@@ -36,23 +50,40 @@ export interface TableChange {
   readonly tag?: readonly Tag[];
   readonly untag?: readonly string[];
   readonly pointInTimeRecovery?: boolean;
+  readonly recoveryDays?: number;
+  readonly encryption?: EncryptionRequest;
+  /** Global indexes that the same request brings figures for. */
+  readonly indexesWithThroughput?: readonly string[];
+}
+
+/** All that one UpdateTable may ask for. It is one decision: either all of it is so, or the table is as it was. */
+export interface TableUpdate extends TableChange {
+  readonly indexUpdates?: readonly IndexUpdate[];
+  /** A stream of this view type is to begin, or (null) the one that there is to end. */
+  readonly streamViewType?: StreamViewType | null;
 }
 
 /** @throws ApiError ValidationException or LimitExceededException where the change does not fit the table */
 export function changedTable<T extends TableRecord>(table: T, change: TableChange, nowMs: number): T {
-  const { deletionProtection, tableClass, pointInTimeRecovery } = change;
+  const { deletionProtection, tableClass, pointInTimeRecovery, recoveryDays } = change;
   const tags = taggedWith(table.settings?.tags ?? [], change);
+  const { encryption: before, ...others } = table.settings ?? {};
+  const encryption = change.encryption === undefined ? before : changedEncryption(before, change.encryption);
   const settings: TableSettings = {
-    ...table.settings,
+    ...others,
+    ...(encryption && { encryption }),
     ...(deletionProtection !== undefined && { deletionProtection }),
     ...(tableClass !== undefined && { tableClass: { name: tableClass, sinceMs: nowMs } }),
     ...(pointInTimeRecovery !== undefined && { pointInTimeRecovery }),
+    ...(recoveryDays !== undefined && { recoveryDays }),
     ...(tags !== undefined && { tags }),
   };
-  return billed({ ...table, settings }, change, nowMs);
+  const after = billed({ ...table, settings }, change, nowMs);
+  return changedThroughput(rebilled(table, after), change);
 }
 
-function billed<T extends TableRecord>(table: T, { billingMode, throughput }: TableChange, nowMs: number): T {
+function billed<T extends TableRecord>(table: T, change: TableChange, nowMs: number): T {
+  const { billingMode, throughput, indexesWithThroughput } = change;
   const mode = billingMode ?? table.billingMode;
   const settings = table.settings ?? {};
   if (mode === "PAY_PER_REQUEST") {
@@ -60,6 +91,7 @@ function billed<T extends TableRecord>(table: T, { billingMode, throughput }: Ta
     if (table.billingMode === mode) return table;
     return {
       ...table,
+      ...withIndexes(table, (index) => ({ ...index, readUnitsPerSecond: 0, writeUnitsPerSecond: 0 }), mode),
       billingMode: mode,
       readUnitsPerSecond: 0,
       writeUnitsPerSecond: 0,
@@ -67,6 +99,10 @@ function billed<T extends TableRecord>(table: T, { billingMode, throughput }: Ta
     };
   }
   if (throughput === undefined) return table;
+  if (table.billingMode === "PAY_PER_REQUEST") {
+    const without = table.globalIndexes?.find(({ name }) => indexesWithThroughput?.includes(name) !== true);
+    if (without !== undefined) throw validationError(controlMessages.throughputForIndex(without.name));
+  }
   const { readUnits, writeUnits } = throughput;
   const { readUnitsPerSecond, writeUnitsPerSecond } = table;
   if (table.billingMode === mode && readUnits === readUnitsPerSecond && writeUnits === writeUnitsPerSecond) {
@@ -78,6 +114,7 @@ function billed<T extends TableRecord>(table: T, { billingMode, throughput }: Ta
   const less = readUnits < readUnitsPerSecond || writeUnits < writeUnitsPerSecond;
   return {
     ...table,
+    ...withIndexes(table, (index) => index, mode),
     billingMode: mode,
     readUnitsPerSecond: readUnits,
     writeUnitsPerSecond: writeUnits,
@@ -93,12 +130,26 @@ function billed<T extends TableRecord>(table: T, { billingMode, throughput }: Ta
   };
 }
 
+/** Global indexes are billed as their table is. */
+function withIndexes<T extends TableRecord>(
+  { globalIndexes, billingMode: before }: T,
+  next: (index: GlobalIndex) => GlobalIndex,
+  billingMode: BillingMode,
+): Pick<TableRecord, "globalIndexes"> {
+  if (globalIndexes === undefined || before === billingMode) return {};
+  return {
+    globalIndexes: globalIndexes.map((index) =>
+      indexUnder(index, before, (was) => rebilled(was, { ...next(index), billingMode })),
+    ),
+  };
+}
+
 function taggedWith(before: readonly Tag[], { tag, untag }: TableChange): readonly Tag[] | undefined {
   if (tag === undefined && untag === undefined) return undefined;
   const tags = new Map(before.map((one) => [one.Key, one]));
   for (const key of untag ?? []) tags.delete(key);
   for (const one of tag ?? []) tags.set(one.Key, one);
-  if (tags.size > TAGS_MAX) throw new ApiError("LimitExceededException", controlMessages.tooManyTags);
+  if (tags.size > TAGS_MAX) throw validationError(controlMessages.tooManyTags);
   return [...tags.values()];
 }
 
@@ -129,6 +180,7 @@ export function describedSettings(table: TableRecord): Record<string, unknown> {
         ...(tableClass.sinceMs !== undefined && { LastUpdateDateTime: tableClass.sinceMs / 1000 }),
       },
     }),
+    ...describedEncryption(settings.encryption),
     DeletionProtectionEnabled: settings.deletionProtection ?? false,
   };
 }

@@ -1,14 +1,26 @@
-import { ApiError, validationError } from "../errors.js";
+import { validationError } from "../errors.js";
 import { controlMessages } from "./messages.js";
 import { TAGS_MAX, type Tag } from "./settings.js";
 
-/** @throws ApiError ValidationException or LimitExceededException */
-export function checkTags(tags: readonly Tag[]): void {
+const KEY_LENGTH_MAX = 128;
+const VALUE_LENGTH_MAX = 256;
+
+/** @throws ValidationException */
+export function checkTags(tags: readonly Partial<Tag>[]): asserts tags is readonly Tag[] {
   const keys = new Set<string>();
-  for (const { Key: key } of tags) {
-    if (keys.has(key)) throw validationError(controlMessages.tagTwice(key));
-    if (/^aws:/i.test(key)) throw validationError(controlMessages.tagReserved);
-    keys.add(key);
+  for (const { Key: key, Value: value } of tags) {
+    checkTagKey(key);
+    if (value === undefined || value.length > VALUE_LENGTH_MAX)
+      throw validationError(controlMessages.tagValueInvalid(value ?? "null"));
+    if (/^aws:/i.test(key as string)) throw validationError(controlMessages.tagReserved(key as string));
+    if (keys.has(key as string)) throw validationError(controlMessages.tagTwice(key as string));
+    keys.add(key as string);
   }
-  if (tags.length > TAGS_MAX) throw new ApiError("LimitExceededException", controlMessages.tooManyTags);
+  if (tags.length > TAGS_MAX) throw validationError(controlMessages.tooManyTags);
+}
+
+/** @throws ValidationException */
+export function checkTagKey(key: string | undefined): void {
+  if (key === undefined || key === "" || key.length > KEY_LENGTH_MAX)
+    throw validationError(controlMessages.tagKeyInvalid(key ?? "null"));
 }

@@ -40,12 +40,12 @@ export class Placeholders {
   value(placeholder: string): AttributeValue | undefined {
     this.#usedValues.add(placeholder);
     const value = getAttribute(this.#values, placeholder);
-    if (value !== undefined) this.#usedBytes += this.weightOf(value);
+    if (value !== undefined) this.#usedBytes += this.#weightOf(value);
     if (this.#usedBytes > VALUES_BYTES_MAX) throw validationError(messages.valuesTooLarge);
     return value;
   }
 
-  weightOf(value: AttributeValue): number {
+  #weightOf(value: AttributeValue): number {
     const known = this.#weights.get(value);
     if (known !== undefined) return known;
     const weight = valueBytes(value);

@@ -12,6 +12,7 @@ import { validationError } from "../errors.js";
 import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition, DocumentPath, Operand } from "../model.js";
+import { isTypeWord } from "./keywords.js";
 import { partiqlMessages } from "./messages.js";
 import type { Reader } from "./reader.js";
 
@@ -43,13 +44,19 @@ const TYPES: Readonly<Record<string, string>> = {
 /** @throws ValidationException */
 export function whereCondition(r: Reader): Condition {
   const any = [conjunction(r)];
-  while (r.acceptKeyword("OR")) any.push(conjunction(r));
+  while (r.acceptKeyword("OR")) {
+    r.expectRight();
+    any.push(conjunction(r));
+  }
   return joinConditions(any, "or") as Condition;
 }
 
 function conjunction(r: Reader): Condition {
   const all = [negation(r)];
-  while (r.acceptKeyword("AND")) all.push(negation(r));
+  while (r.acceptKeyword("AND")) {
+    r.expectRight();
+    all.push(negation(r));
+  }
   return joinConditions(all, "and") as Condition;
 }
 
@@ -96,6 +103,8 @@ function call(r: Reader): Condition {
   if (first.kind !== "path") throw validationError(messages.needsPath(name));
   if (name === "attribute_exists") return { kind: "exists", path: first.path };
   if (name === "attribute_not_exists") return { kind: "not-exists", path: first.path };
+  if (second.kind === "value" && !("S" in second.value))
+    throw validationError(messages.operandType(name, typeOf(second.value)));
   const type = second.kind === "value" && "S" in second.value ? second.value.S : "";
   return { kind: "type", path: first.path, type };
 }
@@ -110,7 +119,14 @@ function operandsOf(r: Reader): Operand[] {
   return operands;
 }
 
+/** Nothing is reckoned in a condition. */
 function operand(r: Reader): Operand {
+  const one = oneOperand(r);
+  if (r.isSymbol("+") || r.isSymbol("-")) throw validationError(partiqlMessages.unsupportedOperator(r.peek().text));
+  return one;
+}
+
+function oneOperand(r: Reader): Operand {
   if (r.atValue()) return { kind: "value", value: r.value() };
   if (!r.atCall()) return { kind: "path", path: r.path() };
   const at = r.placeOf(r.peek());
@@ -136,13 +152,21 @@ function test(r: Reader, left: Operand): Condition {
   const op = kind === "symbol" && Object.hasOwn(COMPARATORS, text) ? COMPARATORS[text] : undefined;
   if (op !== undefined) {
     r.take();
+    r.expectRight();
     const right = operand(r);
     if (op !== "=" && op !== "<>") assertOrdered(op, [left, right]);
     return { kind: "compare", op, left, right };
   }
   if (r.acceptKeyword("IS")) return typed(r, left);
   const not = r.acceptKeyword("NOT");
-  const condition = r.acceptKeyword("BETWEEN") ? between(r, left) : r.acceptKeyword("IN") ? among(r, left) : r.fail();
+  if (!r.isKeyword("BETWEEN") && !r.isKeyword("IN")) {
+    // A name or a value behind a value is what is left over.
+    throw validationError(r.atName() || r.atValue() ? partiqlMessages.leftOver : partiqlMessages.noCondition);
+  }
+  const isBetween = r.isKeyword("BETWEEN");
+  r.take();
+  r.expectRight();
+  const condition = isBetween ? between(r, left) : among(r, left);
   return not ? { kind: "not", condition } : condition;
 }
 
@@ -150,7 +174,9 @@ function typed(r: Reader, left: Operand): Condition {
   if (left.kind !== "path") r.fail();
   const { path } = left as { path: DocumentPath };
   const not = r.acceptKeyword("NOT");
-  const name = r.name().toUpperCase();
+  const { kind, text } = r.take();
+  if (kind !== "word" || !isTypeWord(text)) r.fail(partiqlMessages.typeName);
+  const name = text.toUpperCase();
   if (name === "MISSING") return { kind: not ? "exists" : "not-exists", path };
   const type = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
   if (type === undefined) throw validationError(partiqlMessages.isType(name));
@@ -160,25 +186,24 @@ function typed(r: Reader, left: Operand): Condition {
 
 function between(r: Reader, value: Operand): Condition {
   const low = operand(r);
-  r.expectKeyword("AND");
+  if (!r.acceptKeyword("AND")) r.fail(partiqlMessages.andAfterBetween);
   const high = operand(r);
   assertOrdered("BETWEEN", [value, low, high]);
   return { kind: "between", value, low, high };
 }
 
 function among(r: Reader, value: Operand): Condition {
-  let members: readonly AttributeValue[] = [];
-  if (r.acceptSymbol("(")) {
-    const listed: AttributeValue[] = [];
-    do listed.push(r.atValue() ? r.value() : r.fail());
+  const members: AttributeValue[] = [];
+  const end = r.acceptSymbol("(") ? ")" : r.acceptSymbol("[") ? "]" : undefined;
+  if (end !== undefined && !r.acceptSymbol(end)) {
+    do members.push(r.atValue() ? r.value() : r.fail());
     while (r.acceptSymbol(","));
-    r.expectSymbol(")");
-    members = listed;
-  } else {
+    r.expectSymbol(end);
+  } else if (end === undefined) {
     const list = r.atValue() ? r.value() : r.fail();
-    if ("L" in list) members = list.L;
+    if ("L" in list) members.push(...list.L);
   }
-  if (members.length > IN_MAX) throw validationError(messages.operandCount("IN", members.length + 1));
+  if (members.length > IN_MAX) throw validationError(partiqlMessages.inTooMany(members.length));
   if (members.length === 0) throw validationError(partiqlMessages.inOperands);
   return { kind: "in", value, among: members.map((member) => ({ kind: "value", value: member })) };
 }

@@ -1,6 +1,18 @@
 /** What PartiQL statements are told. Wording is the service's. */
 export const partiqlMessages = {
-  malformed: (near: string) => `Statement wasn't well formed, can't be processed: unexpected term near '${near}'`,
+  malformed: (problem: string) => `Statement wasn't well formed, can't be processed: ${problem}`,
+  // What may stand behind the colon: as the service's parser says it.
+  unexpectedTerm: "Unexpected term",
+  unexpectedKeyword: "Unexpected keyword",
+  unexpectedOperator: "Unexpected operator",
+  dotComponent: "Invalid path dot component",
+  simplePath: "Expected identifier for simple path",
+  missingRight: "Missing right-hand side expression of infix operator",
+  typeName: "Expected type name",
+  andAfterBetween: "Expected AND after BETWEEN",
+  noManipulation: "Expected data manipulation",
+  fromAfterSelect: "Expected FROM after SELECT list",
+  fromAfterDelete: "Expected FROM after DELETE",
   /** What the lexer cannot read gets the first half of the sentence. */
   unreadable: "Statement wasn't well formed, can't be processed: ",
   leftOver: "Statement wasn't well formed, can't be processed: Unexpected token after expression",
@@ -12,8 +24,17 @@ export const partiqlMessages = {
   duplicateKey: (key: string) => `Duplicate keys in tuple. Key: ${key}`,
   isType: (name: string) =>
     `Unsupported data type for IS operator: ${name}. Supported data types are [MISSING, NULL, BOOLEAN, BLOB, STRING, NUMERIC, STRUCT, TUPLE, LIST]`,
+  inTooMany: (count: number) => `The IN operator is provided with too many operands; number of operands: ${count}`,
+  filterNotProjected: (index: string, names: readonly string[]) =>
+    `One or more parameter values were invalid: Secondary index ${index} does not project one or more filter attributes: [${names.join(", ")}]`,
+  listIndex: (index: string, at: string) => `List index is not within the allowable range; index: [${index}] at ${at}`,
   inOperands:
     "IN operator must have a left hand argument of type Variable Reference and right hand argument of type Seq with at least one member",
+  /** Whose sense is not that of a condition. */
+  noCondition: "WHERE clause must contain an expression that resolves to a boolean",
+  unsupportedClause: (clause: string, at: string) => `Unsupported clause: ${clause} at ${at}`,
+  unsupportedOperator: (operator: string) => `Unsupported operator in Condition Expression. Operator: ${operator}`,
+  overlapping: "Overlapping conditions with range keys are not supported in where clause",
   tooManyReads: "Too many decomposed read operations for a given query.",
   existsOutside: "EXISTS can only be used in ExecuteTransaction write requests.",
   unknownFunction: (name: string, at: string) => `Unrecognized function: ${name} at ${at}`,
@@ -39,6 +60,8 @@ export const partiqlMessages = {
   keyTwice: (name: string) =>
     `Multiple conditions on same key ${name}. Only single item Update/Insert/Delete are supported`,
   keyType: (name: string) => `Key attribute's data type should match its data type in table's schema: Key ${name}`,
+  keyNoScalar: (name: string, type: string) =>
+    `Key value must be of type S, N, or B. Key name: ${name}, Key type: ${type}`,
   keyAbsent: (name: string) => `Key attribute should be present in the item: Key ${name}`,
   orderWithoutWhere: "Must have WHERE clause in the statement when using ORDER BY clause.",
   orderWithoutKey: "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
@@ -52,7 +75,7 @@ export const partiqlMessages = {
   consistentGlobalRead: "Strongly consistent read is not supported on Global Secondary Indexes",
   noSuchIndex: "The table does not have the specified index",
   transactionMixed: "A transaction must consist of either read statements or write statements, not both",
-  transactionUnsupported: "Unsupported operation in transaction.",
+  transactionReturning: "RETURNING clause is not supported in ExecuteTransaction.",
   transactionIndex: "Reads on indices are not supported within transactions.",
   transactionKey: "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
   existsMore: "EXISTS() must contain a single item read with additional condition",

@@ -8,6 +8,7 @@
  *     FROM table WHERE condition { SET … | REMOVE path } [ RETURNING … ]      an update, the other way round
  *     DELETE FROM table [ WHERE condition ] [ RETURNING ALL OLD "*" ]
  */
+import { typeOf } from "../attributes.js";
 import { validationError } from "../errors.js";
 import { checkPathsApart } from "../expressions/paths-apart.js";
 import { ExpressionError, Problems } from "../expressions/problems.js";
@@ -41,17 +42,22 @@ function parsedAt(r: Reader): Statement {
   if (r.acceptKeyword("UPDATE")) return update(r);
   if (r.acceptKeyword("DELETE")) return remove(r);
   if (r.acceptKeyword("FROM")) return updateFrom(r);
-  return r.fail();
+  return r.fail(partiqlMessages.noManipulation);
 }
 
 function select(r: Reader): Statement {
   const paths = projection(r);
-  r.expectKeyword("FROM");
+  if (!r.acceptKeyword("FROM")) r.fail(partiqlMessages.fromAfterSelect);
   const table = tableName(r);
-  const index = r.acceptSymbol(".") ? r.name() : undefined;
+  const index = r.acceptSymbol(".") ? r.name(partiqlMessages.dotComponent) : undefined;
   assertNoAlias(r);
   const where = optionalWhere(r);
   const orderBy = ordering(r);
+  // The service says where its figure stands.
+  if (r.acceptKeyword("LIMIT")) {
+    if (!r.atValue()) r.fail();
+    throw validationError(partiqlMessages.unsupportedClause("LIMIT", r.placeOf(r.peek())));
+  }
   return {
     kind: "select",
     table,
@@ -101,13 +107,19 @@ function ordering(r: Reader): { name: string; descending: boolean }[] | undefine
 }
 
 function insert(r: Reader): Statement {
-  r.expectKeyword("INTO");
+  if (!r.acceptKeyword("INTO")) r.fail(partiqlMessages.unexpectedKeyword);
   const table = writtenTable(r);
-  if (!r.acceptKeyword("VALUE")) throw validationError(partiqlMessages.leftOver);
+  if (!r.acceptKeyword("VALUE")) return notOneValue(r);
   if (!r.isSymbol("{")) throw validationError(partiqlMessages.insertItem);
   const item = r.item();
   if (r.isKeyword("RETURNING")) throw validationError(partiqlMessages.returningInsert);
   return { kind: "insert", table, item };
+}
+
+/** `INSERT INTO t (a, b) VALUES (1, 2)` is SQL's, and what is read of it is what is told of it. */
+function notOneValue(r: Reader): never {
+  while (r.acceptSymbol("(") || r.acceptSymbol(",")) r.name();
+  throw validationError(partiqlMessages.leftOver);
 }
 
 function update(r: Reader): Statement {
@@ -133,17 +145,17 @@ function updateActions(r: Reader): UpdateAction[] {
       do actions.push(assignment(r));
       while (r.acceptSymbol(","));
     } else if (r.acceptKeyword("REMOVE")) {
-      do actions.push({ kind: "remove", path: r.path() });
+      do actions.push({ kind: "remove", path: r.path(partiqlMessages.simplePath) });
       while (r.acceptSymbol(","));
     } else break;
   }
-  if (actions.length === 0) return r.fail();
+  if (actions.length === 0) return r.fail(partiqlMessages.noManipulation);
   assertApart(actions.map(({ path }) => path));
   return actions;
 }
 
 function remove(r: Reader): Statement {
-  r.expectKeyword("FROM");
+  if (!r.acceptKeyword("FROM")) r.fail(partiqlMessages.fromAfterDelete);
   const table = writtenTable(r);
   assertNoAlias(r);
   const where = optionalWhere(r);
@@ -169,31 +181,25 @@ function optionalWhere(r: Reader): Condition | undefined {
   return r.acceptKeyword("WHERE") ? whereCondition(r) : undefined;
 }
 
-function tableName(r: Reader): string {
-  const name = r.name();
+function tableName(r: Reader, problem?: string): string {
+  const name = r.name(problem);
   if (!TABLE_NAME.test(name)) throw validationError(partiqlMessages.tableName);
   return name;
 }
 
 function writtenTable(r: Reader): string {
-  const name = tableName(r);
+  const name = tableName(r, partiqlMessages.simplePath);
   if (r.isSymbol(".")) throw validationError(partiqlMessages.writeOnIndex);
   return name;
 }
 
-/** What may stand behind a table's name; any other word there would be another name for it. */
-const BEHIND_TABLES = ["WHERE", "ORDER", "SET", "REMOVE", "RETURNING", "GROUP", "HAVING", "LIMIT", "VALUE"];
-
+/** Whatever name stands behind a table's would be another name for it. */
 function assertNoAlias(r: Reader): void {
-  const { kind } = r.peek();
-  if (kind !== "name" && kind !== "word") return;
-  if (kind === "name" || !BEHIND_TABLES.some((keyword) => r.isKeyword(keyword))) {
-    throw validationError(partiqlMessages.aliasing);
-  }
+  if (r.atName() || r.isKeyword("AS")) throw validationError(partiqlMessages.aliasing);
 }
 
 function assignment(r: Reader): UpdateAction {
-  const path = r.path();
+  const path = r.path(partiqlMessages.simplePath);
   r.expectSymbol("=");
   const name = r.atCall() ? r.peek().text.toLowerCase() : undefined;
   if (name !== "set_add" && name !== "set_delete") return { kind: "set", path, value: sum(r) };
@@ -230,8 +236,17 @@ function sum(r: Reader): UpdateValue {
     const kind = r.acceptSymbol("+") ? "plus" : r.acceptSymbol("-") ? "minus" : undefined;
     if (kind === undefined) return left;
     if (++terms > TERMS_MAX) throw validationError(partiqlMessages.tooDeep);
-    left = { kind, left, right: term(r) };
+    r.expectRight();
+    const right = term(r);
+    for (const one of [left, right]) assertNumber(one, kind === "plus" ? "+" : "-");
+    left = { kind, left, right };
   }
+}
+
+/** Known before any item is looked at. */
+function assertNumber(operand: UpdateValue, operator: string): void {
+  if (operand.kind === "value" && !("N" in operand.value))
+    throw validationError(messages.operandType(operator, typeOf(operand.value)));
 }
 
 function term(r: Reader): UpdateValue {

@@ -1,9 +1,9 @@
 /** What of a WHERE clause names keys, and what is left to be asked of each item. */
 import { setAttribute, typeOf } from "../attributes.js";
-import { compareValues } from "../compare.js";
 import { validationError } from "../errors.js";
+import { attributeNames } from "../expressions/attribute-names.js";
 import { joinConditions } from "../join-conditions.js";
-import type { AttributeValue, Condition, Item, KeyAttribute, KeySchema } from "../model.js";
+import type { AttributeValue, Condition, Item, KeyAttribute, KeySchema, Operand } from "../model.js";
 import { partiqlMessages } from "./messages.js";
 
 /** A table's key has one attribute for each part, an index's may have several. */
@@ -12,55 +12,239 @@ export interface Keys {
   readonly sort: readonly KeyAttribute[];
 }
 
-export interface ReadPlan {
-  /** Conditions on the key, one for each partition key that is named; absent: everything is to be read. */
-  readonly ranges?: readonly Condition[];
+/** What is read of one partition. */
+export interface Read {
+  /** The (first) attribute of its partition key. */
+  readonly partition: AttributeValue;
+  /** Conditions on the key, all of which hold: each for itself is one that a Query may have. */
+  readonly keys: readonly Condition[];
+  /** The key of the one item that is named, where nothing else is asked. */
+  readonly item?: Item;
   readonly filter?: Condition;
 }
 
-/** Partition keys that one statement may name. */
-const PARTITIONS_MAX = 50;
+export interface ReadPlan {
+  /** Absent: everything is to be read. */
+  readonly reads?: readonly Read[];
+  readonly filter?: Condition;
+  /** Reads that overlap are not refused: one of them has a condition on the sort key that is none of a key. */
+  readonly mayOverlap?: boolean;
+}
+
+/** Partition keys, and ranges of them, that one statement may read. */
+const READS_MAX = 50;
+/** Past this many nobody goes on to count. */
+const BRANCHES_MAX = 1000;
 
 type Term = Condition & { kind: "compare" | "between" | "begins-with" | "in" };
 
-const MIRRORED = { "=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<=" } as const;
-
-/** @throws ValidationException */
-export function readPlan(where: Condition | undefined, keys: Keys): ReadPlan {
-  const rest = where === undefined ? [] : conjuncts(where);
-  const whole = { ...(where && { filter: where }) };
-  const fixed: Condition[] = [];
-  let named: readonly AttributeValue[] = [];
-  for (const attribute of keys.partition) {
-    const at = rest.findIndex((term) => namesPartition(term, attribute, keys.partition.length === 1));
-    if (at < 0) return whole;
-    const [term] = rest.splice(at, 1) as [Condition];
-    if (term.kind === "in") named = distinct(term.among.map((one) => (one as { value: AttributeValue }).value));
-    else fixed.push(term);
-  }
-  for (const attribute of keys.sort) {
-    const at = rest.findIndex((term) => namesSort(term, attribute));
-    if (at < 0) break;
-    const [term] = rest.splice(at, 1) as [Condition];
-    fixed.push(term);
-    if (!(term.kind === "compare" && term.op === "=")) break;
-  }
-  const [partition] = keys.partition as [KeyAttribute];
-  if (named.length > PARTITIONS_MAX) throw validationError(partiqlMessages.tooManyReads);
-  const alternatives = named.length > 0 ? named.map((value) => [equality(partition, value), ...fixed]) : [fixed];
-  const filter = joinConditions(rest, "and");
-  return {
-    ranges: alternatives.map((terms) => joinConditions(terms, "and") as Condition),
-    ...(filter && { filter }),
-  };
+/** One of the ways in which a condition may be met: all of these hold. */
+interface Branch {
+  readonly keys: readonly Term[];
+  readonly rest: readonly Condition[];
 }
 
-/** The one item that a write is about, and what else is asked of it. @throws ValidationException */
+const MIRRORED = { "=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<=" } as const;
+const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
+
+/**
+ * A condition's ORs and INs that name a key are multiplied out, and each branch that comes of it reads one range of one partition. Where one of them names no partition, or
+ * two, everything is read. As the service was seen to do it, down to what it refuses.
+ * @throws ValidationException
+ */
+export function readPlan(where: Condition | undefined, keys: Keys): ReadPlan {
+  if (where === undefined) return {};
+  const branches = new Spreading(keys).branchesOf(where);
+  if (branches === undefined || branches.length > READS_MAX) {
+    if (namesPartition(where, keys)) throw validationError(partiqlMessages.tooManyReads);
+    if (branches === undefined) return { filter: where };
+  }
+  const reads: Read[] = [];
+  for (const branch of branches) {
+    const read = readOf(branch, keys);
+    if (read === undefined) return { filter: where };
+    reads.push(read);
+  }
+  const [sort] = keys.sort;
+  const mayOverlap = branches.some(({ rest }) => rest.some((one) => sort !== undefined && isOnSortKey(one, sort)));
+  return { reads, mayOverlap, filter: where };
+}
+
+/** What a read of whole partitions comes to, where their ranges overlap and may. */
+export function wholePartitions({ reads = [], filter }: ReadPlan, { partition: [attribute] }: Keys): Read[] {
+  const values = distinct(reads.map(({ partition }) => partition));
+  return values.map((value) => ({
+    partition: value,
+    keys: [equality(attribute as KeyAttribute, value)],
+    ...(filter && { filter }),
+  }));
+}
+
+/** Multiplies a condition out. */
+class Spreading {
+  readonly #keys: Keys;
+
+  constructor(keys: Keys) {
+    this.#keys = keys;
+  }
+
+  /** Undefined where there are more than anybody would read. @throws ValidationException for a key's value of another type */
+  branchesOf(condition: Condition): Branch[] | undefined {
+    const one = turned(condition);
+    switch (one.kind) {
+      case "and": {
+        const left = this.branchesOf(one.left);
+        const right = this.branchesOf(one.right);
+        if (left === undefined || right === undefined || left.length * right.length > BRANCHES_MAX) return undefined;
+        return left.flatMap((a) => right.map((b) => ({ keys: [...a.keys, ...b.keys], rest: [...a.rest, ...b.rest] })));
+      }
+      case "or": {
+        if (!this.#namesKey(one)) return [{ keys: [], rest: [one] }];
+        const left = this.branchesOf(one.left);
+        const right = this.branchesOf(one.right);
+        if (left === undefined || right === undefined || left.length + right.length > BRANCHES_MAX) return undefined;
+        return [...left, ...right];
+      }
+      default: {
+        const attribute = this.#keyOf(one);
+        if (attribute === undefined) return [{ keys: [], rest: [one] }];
+        const term = one as Term;
+        assertTypes(term, attribute);
+        if (term.kind !== "in") return [{ keys: [term], rest: [] }];
+        return literalsOf(term).map((value) => ({ keys: [equality(attribute, value)], rest: [] }));
+      }
+    }
+  }
+
+  #namesKey(condition: Condition): boolean {
+    const one = turned(condition);
+    if (one.kind === "and" || one.kind === "or") return this.#namesKey(one.left) || this.#namesKey(one.right);
+    return this.#keyOf(one) !== undefined;
+  }
+
+  /** Which attribute of the key a condition narrows; undefined: none. */
+  #keyOf(one: Condition): KeyAttribute | undefined {
+    const { partition, sort } = this.#keys;
+    const hash = partition.find((attribute) => isAbout(one, attribute));
+    if (hash !== undefined) {
+      const names = literalOf(one, hash) !== undefined || (one.kind === "in" && partition.length === 1);
+      return names && isLiteral(one as Term) ? hash : undefined;
+    }
+    const range = sort.find((attribute) => isAbout(one, attribute));
+    if (range === undefined || !isLiteral(one as Term)) return undefined;
+    switch (one.kind) {
+      case "compare":
+        return one.op === "<>" ? undefined : range;
+      case "between":
+        return range;
+      case "begins-with":
+        return range.type === "N" ? undefined : range;
+      case "in":
+        return sort.length === 1 ? range : undefined;
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** Undefined where a branch does not say which partition, or says two. */
+function readOf({ keys: terms, rest }: Branch, keys: Keys): Read | undefined {
+  const fixed: Condition[] = [];
+  for (const attribute of keys.partition) {
+    const values = distinct(terms.flatMap((term) => (isAbout(term, attribute) ? literalsOf(term) : [])));
+    const [value, another] = values;
+    if (value === undefined || another !== undefined) return undefined;
+    fixed.push(equality(attribute, value));
+  }
+  const [first] = keys.partition as [KeyAttribute];
+  const partition = literalsOf(terms.find((term) => isAbout(term, first)) as Term)[0] as AttributeValue;
+  const left = new Set(terms.filter((term) => keys.sort.some((attribute) => isAbout(term, attribute))));
+  const conditions: Condition[] = [];
+  if (keys.sort.length === 1) {
+    for (const term of left) conditions.push(joinConditions([...fixed, term], "and") as Condition);
+    left.clear();
+  } else {
+    for (const attribute of keys.sort) {
+      const term = [...left].find((one) => isAbout(one, attribute));
+      if (term === undefined) break;
+      left.delete(term);
+      fixed.push(term);
+      if (!(term.kind === "compare" && term.op === "=")) break;
+    }
+  }
+  if (conditions.length === 0) conditions.push(joinConditions(fixed, "and") as Condition);
+  const filter = joinConditions([...left, ...rest], "and");
+  const item = filter === undefined ? itemOf(terms, [...keys.partition, ...keys.sort]) : undefined;
+  return { partition, keys: conditions, ...(item && { item }), ...(filter && { filter }) };
+}
+
+function itemOf(terms: readonly Term[], attributes: readonly KeyAttribute[]): Item | undefined {
+  const item: Item = {};
+  for (const attribute of attributes) {
+    const about = terms.filter((term) => isAbout(term, attribute));
+    const [value, another] = distinct(about.flatMap((term) => literalOf(term, attribute) ?? []));
+    if (value === undefined || another !== undefined) return undefined;
+    if (about.some((term) => literalOf(term, attribute) === undefined)) return undefined;
+    setAttribute(item, attribute.name, value);
+  }
+  return item;
+}
+
+/** Whether every way to meet a condition names a partition. */
+function namesPartition(condition: Condition, keys: Keys): boolean {
+  const one = turned(condition);
+  if (one.kind === "and") return namesPartition(one.left, keys) || namesPartition(one.right, keys);
+  if (one.kind === "or") return namesPartition(one.left, keys) && namesPartition(one.right, keys);
+  const [attribute] = keys.partition as [KeyAttribute];
+  return isAbout(one, attribute) && (literalOf(one, attribute) !== undefined || one.kind === "in");
+}
+
+/** NOT and <> of it, and what else is no key's condition. */
+function isOnSortKey(condition: Condition, { name }: KeyAttribute): boolean {
+  const isBare = condition.kind === "not" || (condition.kind === "compare" && condition.op === "<>");
+  return isBare && attributeNames(condition).has(name);
+}
+
+function assertTypes(term: Term, { name, type }: KeyAttribute): void {
+  for (const value of literalsOf(term)) {
+    const actual = typeOf(value);
+    if (!ORDERED_TYPES.has(actual)) throw validationError(partiqlMessages.keyNoScalar(name, actual));
+    if (actual !== type) throw validationError(partiqlMessages.keyType(name));
+  }
+}
+
+const literal = (operand: Operand): AttributeValue[] => (operand.kind === "value" ? [operand.value] : []);
+
+/** What a term compares with, as far as it is written in the statement. */
+function literalsOf(term: Term): AttributeValue[] {
+  switch (term.kind) {
+    case "compare":
+      return literal(term.right);
+    case "between":
+      return [...literal(term.low), ...literal(term.high)];
+    case "begins-with":
+      return literal(term.search);
+    case "in":
+      return term.among.flatMap(literal);
+  }
+}
+
+function isLiteral(term: Term): boolean {
+  const wanted = term.kind === "between" ? 2 : term.kind === "in" ? term.among.length : 1;
+  return literalsOf(term).length === wanted;
+}
+
+/**
+ * The one item that a write is about, and what else is asked of it.
+ * @param others of a key's attribute that is to equal another value as well: nothing can be written so; to ask whether there is something, is to be told that there is not
+ * @throws ValidationException
+ */
 export function writtenKey(
   where: Condition | undefined,
   { partition, sort }: KeySchema,
+  others: "refused" | "asked" = "refused",
 ): { readonly key: Item; readonly rest: readonly Condition[] } {
-  const rest = where === undefined ? [] : conjuncts(where);
+  let rest = where === undefined ? [] : conjuncts(where);
   const key: Item = {};
   for (const attribute of sort === undefined ? [partition] : [partition, sort]) {
     const at = rest.findIndex((term) => literalOf(term, attribute) !== undefined);
@@ -68,7 +252,9 @@ export function writtenKey(
     const [term] = rest.splice(at, 1) as [Condition];
     const value = literalOf(term, attribute) as AttributeValue;
     if (typeOf(value) !== attribute.type) throw validationError(partiqlMessages.keyType(attribute.name));
-    if (rest.some((other) => literalOf(other, attribute) !== undefined)) {
+    const same = JSON.stringify(value);
+    rest = rest.filter((other) => JSON.stringify(literalOf(other, attribute)) !== same);
+    if (others === "refused" && rest.some((other) => literalOf(other, attribute) !== undefined)) {
       throw validationError(partiqlMessages.keyTwice(attribute.name));
     }
     setAttribute(key, attribute.name, value);
@@ -79,10 +265,13 @@ export function writtenKey(
 /** Flat, and each comparison with the path on its left. */
 function conjuncts(condition: Condition): Condition[] {
   if (condition.kind === "and") return [...conjuncts(condition.left), ...conjuncts(condition.right)];
-  if (condition.kind === "compare" && condition.left.kind === "value") {
-    return [{ ...condition, op: MIRRORED[condition.op], left: condition.right, right: condition.left }];
-  }
-  return [condition];
+  return [turned(condition)];
+}
+
+/** A comparison with the path on its left. */
+function turned(condition: Condition): Condition {
+  if (condition.kind !== "compare" || condition.left.kind !== "value") return condition;
+  return { ...condition, op: MIRRORED[condition.op], left: condition.right, right: condition.left };
 }
 
 function isAbout(term: Condition, { name }: KeyAttribute): term is Term {
@@ -96,36 +285,7 @@ function literalOf(term: Condition, attribute: KeyAttribute): AttributeValue | u
   return term.right.kind === "value" ? term.right.value : undefined;
 }
 
-function namesPartition(term: Condition, attribute: KeyAttribute, alone: boolean): boolean {
-  const value = literalOf(term, attribute);
-  if (value !== undefined) {
-    if (typeOf(value) !== attribute.type) throw validationError(partiqlMessages.keyType(attribute.name));
-    return true;
-  }
-  if (!alone || term.kind !== "in" || !isAbout(term, attribute)) return false;
-  return term.among.every((one) => one.kind === "value" && typeOf(one.value) === attribute.type);
-}
-
-function namesSort(term: Condition, attribute: KeyAttribute): boolean {
-  if (!isAbout(term, attribute)) return false;
-  const fits = (value: AttributeValue) => typeOf(value) === attribute.type;
-  switch (term.kind) {
-    case "compare": {
-      if (term.op === "<>" || term.right.kind !== "value") return false;
-      if (term.op === "=" && !fits(term.right.value)) throw validationError(partiqlMessages.keyType(attribute.name));
-      return fits(term.right.value);
-    }
-    case "between":
-      if (term.low.kind !== "value" || term.high.kind !== "value") return false;
-      return fits(term.low.value) && (compareValues(term.low.value, term.high.value) ?? 1) <= 0;
-    case "begins-with":
-      return attribute.type !== "N" && term.search.kind === "value" && fits(term.search.value);
-    default:
-      return false;
-  }
-}
-
-function equality({ name }: KeyAttribute, value: AttributeValue): Condition {
+function equality({ name }: KeyAttribute, value: AttributeValue): Term {
   return { kind: "compare", op: "=", left: { kind: "path", path: [name] }, right: { kind: "value", value } };
 }
 

@@ -4,9 +4,10 @@ import { ApiError, validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, DocumentPath, Item } from "../model.js";
 import { normalizeNumber } from "../number.js";
-import { LIST_INDEX_DIGITS_MAX, PATH_STEPS_MAX } from "../path.js";
+import { PATH_STEPS_MAX } from "../path.js";
 import { TokenCursor } from "../token-cursor.js";
 import { checkValue } from "../value-check.js";
+import { isFunctionWord, isOperatorWord, isReservedWord } from "./keywords.js";
 import { partiqlMessages } from "./messages.js";
 import { type PartiqlToken, partiqlTokens } from "./tokens.js";
 
@@ -27,10 +28,20 @@ export class Reader extends TokenCursor<PartiqlToken> {
     this.#parameters = parameters;
   }
 
-  /** @throws ValidationException always: the next token has no place here */
-  fail(): never {
-    const { at } = this.peek();
-    throw validationError(partiqlMessages.malformed(this.#statement.slice(at, at + 32)));
+  /** @throws ValidationException always: the next token has no place here, where a term should be */
+  fail(problem: string = this.#problem()): never {
+    throw validationError(partiqlMessages.malformed(problem));
+  }
+
+  #problem(): string {
+    const { kind, text } = this.peek();
+    if (kind !== "word" || !isReservedWord(text)) return partiqlMessages.unexpectedTerm;
+    return isOperatorWord(text) ? partiqlMessages.unexpectedOperator : partiqlMessages.unexpectedKeyword;
+  }
+
+  /** Behind an operator something has to come. */
+  expectRight(): void {
+    if (this.peek(this.isSymbol(";") ? 1 : 0).kind === "end") this.fail(partiqlMessages.missingRight);
   }
 
   /** Where a token stands, as error texts say it: line, column and length, in characters from 1. */
@@ -41,7 +52,14 @@ export class Reader extends TokenCursor<PartiqlToken> {
 
   /** True at `name(`. */
   atCall(): boolean {
-    return this.peek().kind === "word" && this.isSymbol("(", 1);
+    const { kind, text } = this.peek();
+    return kind === "word" && this.isSymbol("(", 1) && (!isReservedWord(text) || isFunctionWord(text));
+  }
+
+  /** True at a name: a word that is none of PartiQL's own, or any in quotes. */
+  atName(): boolean {
+    const { kind, text } = this.peek();
+    return kind === "name" || (kind === "word" && !isReservedWord(text));
   }
 
   protected tooDeep(): Error {
@@ -55,19 +73,17 @@ export class Reader extends TokenCursor<PartiqlToken> {
     if (this.#parameter !== this.#parameters.length) throw validationError(partiqlMessages.parameterCount);
   }
 
-  /** A table, an index or an attribute. */
-  name(): string {
-    const { kind, text } = this.peek();
-    if (kind !== "word" && kind !== "name") this.fail();
-    this.take();
-    return text;
+  /** A table, an index or an attribute. @param problem what is said where there is none */
+  name(problem?: string): string {
+    if (!this.atName()) this.fail(problem);
+    return this.take().text;
   }
 
   /** `a."b"[3]['c']`. */
-  path(): DocumentPath {
-    const steps: (string | number)[] = [this.name()];
+  path(problem?: string): DocumentPath {
+    const steps: (string | number)[] = [this.name(problem)];
     for (;;) {
-      if (this.acceptSymbol(".")) steps.push(this.name());
+      if (this.acceptSymbol(".")) steps.push(this.name(partiqlMessages.dotComponent));
       else if (this.acceptSymbol("[")) steps.push(this.#step());
       else break;
     }
@@ -76,12 +92,21 @@ export class Reader extends TokenCursor<PartiqlToken> {
   }
 
   #step(): string | number {
-    const { kind, text } = this.take();
-    this.expectSymbol("]");
-    if (kind === "string") return text;
+    const minus = this.acceptSymbol("-");
+    const token = this.peek();
+    const { kind, text } = token;
+    if (kind === "string" && !minus) {
+      this.take();
+      this.expectSymbol("]");
+      return text;
+    }
     if (kind !== "number" || !/^\d+$/.test(text)) this.fail();
-    if (text.length > LIST_INDEX_DIGITS_MAX) throw validationError(messages.listIndexTooLarge(text));
-    return Number(text);
+    this.take();
+    this.expectSymbol("]");
+    const index = minus ? -Number(text) : Number(text);
+    if (index < 0 || index > INTEGER_MAX)
+      throw validationError(partiqlMessages.listIndex(minus ? `-${text}` : text, this.placeOf(token)));
+    return Math.abs(index);
   }
 
   atValue(): boolean {
@@ -140,14 +165,22 @@ export class Reader extends TokenCursor<PartiqlToken> {
     }
     switch (text) {
       case "?": {
+        // Beside others of a list, a map or a set there has to be something that is written out.
+        if (this.#place !== ROOT) {
+          const at = this.placeOf(this.peek(-1));
+          throw validationError(partiqlMessages.unsupportedData("Parameter", this.#place, at));
+        }
         const value = this.#parameters[this.#parameter++];
         if (value === undefined) throw validationError(partiqlMessages.parameterCount);
         return value;
       }
       case "-":
-      case "+":
+      case "+": {
+        let sign = text === "-" ? -1 : 1;
+        while (this.isSymbol("-") || this.isSymbol("+")) if (this.take().text === "-") sign = -sign;
         if (this.peek().kind !== "number") this.fail();
-        return this.#number(text + this.take().text);
+        return this.#number((sign < 0 ? "-" : "+") + this.take().text);
+      }
       case "[":
         return { L: this.nested(() => this.#members("]")) };
       case "<<":

@@ -1,9 +1,10 @@
 /** What the operations on backups take. */
 import { type RestoreOverrides, restoreOverrides } from "../restores.js";
-import type { Shape, StructureShape } from "./shapes.js";
+import { NAME, type Shape, type StructureShape } from "./shapes.js";
 import { optionalTableName, tableName } from "./table-parts.js";
 
-const backupArn: Shape = { type: "string", required: true, lengthMin: 37, lengthMax: 1024 };
+/** Whether it is one is looked at later. */
+const backupArn: Shape = { type: "string", required: true };
 
 export interface CreateBackupRequest {
   TableName: string;
@@ -15,7 +16,7 @@ export const createBackup: StructureShape = {
   name: "CreateBackupInput",
   members: {
     TableName: tableName,
-    BackupName: { type: "string", required: true, lengthMin: 3, lengthMax: 255, pattern: /^[a-zA-Z0-9_.-]+$/ },
+    BackupName: { type: "string", required: true, lengthMin: 3, lengthMax: 255, pattern: NAME, patternFirst: true },
   },
 };
 
@@ -69,7 +70,8 @@ export const restoreTableFromBackup: StructureShape = {
   type: "structure",
   name: "RestoreTableFromBackupInput",
   members: {
-    TargetTableName: tableName,
+    /** Its length is told in words of its own, later. */
+    TargetTableName: { type: "string", required: true, pattern: /^[a-zA-Z0-9_.-]*$/ },
     BackupArn: backupArn,
     ...restoreOverrides,
   },

@@ -1,5 +1,7 @@
 /** What operations on a table's settings take. */
+import type { EncryptionRequest } from "../control/encryption.js";
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
+import type { ThroughputRequests } from "../control/throughput.js";
 import type { IndexUpdateRequest } from "../index-updates.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { globalIndexUpdates } from "./indexes.js";
@@ -8,12 +10,15 @@ import {
   attributeDefinitions,
   billingMode,
   encryption,
+  onDemandThroughput,
   type ThroughputRequest,
   tableName,
   throughput,
+  warmThroughput,
 } from "./table-parts.js";
 
-export const tableClass: Shape = { type: "string", oneOf: ["STANDARD", "STANDARD_INFREQUENT_ACCESS"] };
+/** Checked later, in words of its own. */
+export const tableClass: Shape = { type: "string" };
 
 export const tags: Shape = {
   type: "list",
@@ -21,17 +26,18 @@ export const tags: Shape = {
     type: "structure",
     name: "Tag",
     members: {
-      Value: { type: "string", required: true, lengthMin: 0, lengthMax: 256 },
-      Key: { type: "string", required: true, lengthMin: 1, lengthMax: 128 },
+      Key: { type: "string" },
+      Value: { type: "string" },
     },
   },
 };
 
-export interface UpdateTableRequest extends IndexUpdateRequest {
+export interface UpdateTableRequest extends IndexUpdateRequest, ThroughputRequests {
   TableName: string;
   BillingMode?: BillingMode;
   ProvisionedThroughput?: ThroughputRequest;
   DeletionProtectionEnabled?: boolean;
+  SSESpecification?: EncryptionRequest;
   StreamSpecification?: StreamSpecification;
   TableClass?: TableClass;
 }
@@ -49,11 +55,11 @@ export const updateTable: StructureShape = {
     GlobalSecondaryIndexUpdates: globalIndexUpdates,
     GlobalTableWitnessUpdates: { type: "unsupported" },
     MultiRegionConsistency: { type: "unsupported" },
-    OnDemandThroughput: { type: "unsupported" },
+    OnDemandThroughput: onDemandThroughput,
     ReplicaUpdates: { type: "unsupported" },
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,
-    WarmThroughput: { type: "unsupported" },
+    WarmThroughput: warmThroughput,
   },
 };
 
@@ -62,7 +68,7 @@ export interface TagResourceRequest {
   Tags: Tag[];
 }
 
-const resourceArn: Shape = { type: "string", lengthMin: 1, lengthMax: 1283 };
+const resourceArn: Shape = { type: "string" };
 
 export const tagResource: StructureShape = {
   type: "structure",
@@ -80,7 +86,7 @@ export const untagResource: StructureShape = {
   name: "UntagResourceInput",
   members: {
     ResourceArn: resourceArn,
-    TagKeys: { type: "list", required: true, of: { type: "string", lengthMin: 1, lengthMax: 128 } },
+    TagKeys: { type: "list", required: true, of: { type: "string" } },
   },
 };
 
@@ -95,11 +101,12 @@ export const listTagsOfResource: StructureShape = {
   members: { ResourceArn: resourceArn, NextToken: { type: "string" } },
 };
 
-export const RECOVERY_DAYS = 35;
+export const RECOVERY_DAYS_MAX = 35;
+export const DAY_MS = 86_400_000;
 
 export interface UpdateContinuousBackupsRequest {
   TableName: string;
-  PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: boolean };
+  PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: boolean; RecoveryPeriodInDays?: number };
 }
 
 export const updateContinuousBackups: StructureShape = {
@@ -113,7 +120,7 @@ export const updateContinuousBackups: StructureShape = {
       required: true,
       members: {
         PointInTimeRecoveryEnabled: { type: "boolean", required: true },
-        RecoveryPeriodInDays: { type: "unsupported", unless: (value) => value === RECOVERY_DAYS },
+        RecoveryPeriodInDays: { type: "integer", wire: "Integer", min: 1, max: RECOVERY_DAYS_MAX },
       },
     },
   },

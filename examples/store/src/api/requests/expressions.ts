@@ -25,22 +25,38 @@ type Parameter =
   | "FilterExpression"
   | "ProjectionExpression";
 
+const hasExpression = (request: ExpressionParameters): boolean =>
+  request.UpdateExpression !== undefined ||
+  request.ConditionExpression !== undefined ||
+  request.KeyConditionExpression !== undefined ||
+  request.FilterExpression !== undefined ||
+  request.ProjectionExpression !== undefined;
+
+/**
+ * Whether there is an expression for which there are names or values. Some operations want to know before they look at anything else.
+ * @throws ValidationException
+ */
+export function assertPlaceholdersWanted(request: ExpressionParameters, takesValues: readonly Parameter[]): void {
+  const { ExpressionAttributeNames: names, ExpressionAttributeValues: values } = request;
+  if (names === undefined && values === undefined) return;
+  const withValues = takesValues.some((parameter) => request[parameter] !== undefined);
+  if (withValues) return;
+  if (request.ProjectionExpression === undefined && names !== undefined)
+    throw validationError(messages.namesWithoutExpression);
+  if (values === undefined) return;
+  const newer = takesValues.includes("ConditionExpression") ? messages.valuesWithoutExpressionNewer : undefined;
+  throw validationError(messages.valuesWithoutExpression(takesValues), newer);
+}
+
 /**
  * @param takesValues the operation's expressions in which values may stand, as an error text lists them
  * @throws ValidationException
  */
 export function parseExpressions(request: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
   checkTogether(request);
+  assertPlaceholdersWanted(request, takesValues);
   const { ExpressionAttributeNames: names, ExpressionAttributeValues: values } = request;
-  const withValues = takesValues.some((parameter) => request[parameter] !== undefined);
-  if (!withValues && request.ProjectionExpression === undefined) {
-    if (names !== undefined) throw validationError(messages.namesWithoutExpression);
-    if (values === undefined) return legacyExpressions(request);
-  }
-  if (!withValues && values !== undefined) {
-    const newer = takesValues.includes("ConditionExpression") ? messages.valuesWithoutExpressionNewer : undefined;
-    throw validationError(messages.valuesWithoutExpression(takesValues), newer);
-  }
+  if (names === undefined && values === undefined && !hasExpression(request)) return legacyExpressions(request);
   const placeholders = new Placeholders(names, values);
   const parse = <T>(
     parameter: Parameter,

@@ -1,6 +1,14 @@
 /** What requests say of secondary indexes. */
-import type { Shape } from "./shapes.js";
-import { type KeySchemaElement, keySchema, type ThroughputRequest, throughput } from "./table-parts.js";
+import type { ThroughputRequests } from "../control/throughput.js";
+import { NAME, type Shape } from "./shapes.js";
+import {
+  type KeySchemaElement,
+  keySchema,
+  onDemandThroughput,
+  type ThroughputRequest,
+  throughput,
+  warmThroughput,
+} from "./table-parts.js";
 
 export interface ProjectionRequest {
   ProjectionType?: "ALL" | "INCLUDE" | "KEYS_ONLY";
@@ -13,7 +21,7 @@ export interface LocalIndexRequest {
   Projection: ProjectionRequest;
 }
 
-export interface GlobalIndexRequest extends LocalIndexRequest {
+export interface GlobalIndexRequest extends LocalIndexRequest, ThroughputRequests {
   ProvisionedThroughput?: ThroughputRequest;
 }
 
@@ -23,7 +31,7 @@ const KEY_ELEMENTS_MAX = 8;
 export const indexName: Shape = {
   type: "string",
   required: true,
-  pattern: /^[a-zA-Z0-9_.-]+$/,
+  pattern: NAME,
   lengthMin: 3,
   lengthMax: 255,
 };
@@ -53,8 +61,8 @@ export const globalIndexMembers: Readonly<Record<string, Shape>> = {
   KeySchema: keySchema(KEY_ELEMENTS_MAX),
   Projection: projection,
   ProvisionedThroughput: throughput,
-  OnDemandThroughput: { type: "unsupported" },
-  WarmThroughput: { type: "unsupported" },
+  OnDemandThroughput: onDemandThroughput,
+  WarmThroughput: warmThroughput,
 };
 
 export const globalIndexes: Shape = {
@@ -75,8 +83,8 @@ export const globalIndexUpdates: Shape = {
         members: {
           IndexName: indexName,
           ProvisionedThroughput: throughput,
-          OnDemandThroughput: { type: "unsupported" },
-          WarmThroughput: { type: "unsupported" },
+          OnDemandThroughput: onDemandThroughput,
+          WarmThroughput: warmThroughput,
         },
       },
       Delete: {

@@ -2,7 +2,7 @@
 import type { LegacyParameters } from "../legacy/parameters.js";
 import type { Item, ReturnValues } from "../model.js";
 import { attributesToGet, attributeUpdates, conditionalOperator, conditionMap, expected } from "./legacy.js";
-import type { Shape, StructureShape } from "./shapes.js";
+import { NAME, type Shape, type StructureShape } from "./shapes.js";
 import { tableOfItems } from "./table-parts.js";
 
 export type CapacityDetail = "INDEXES" | "TOTAL" | "NONE";
@@ -122,7 +122,7 @@ interface PageRequestParameters extends ExpressionParameters {
 
 const ofPages: Readonly<Record<string, Shape>> = {
   TableName: tableOfItems,
-  IndexName: { type: "string", pattern: /^[a-zA-Z0-9_.-]+$/, lengthMin: 3, lengthMax: 255 },
+  IndexName: { type: "string", pattern: NAME, lengthMin: 3, lengthMax: 255 },
   ConsistentRead: { type: "boolean" },
   ExclusiveStartKey: { type: "item" },
   Limit: { type: "integer", wire: "Integer", min: 1 },

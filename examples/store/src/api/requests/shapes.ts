@@ -4,8 +4,9 @@
  * lists up to ten that do not).
  */
 import { validationError } from "../errors.js";
+import { madeOnce } from "../made-once.js";
 import { messages } from "../messages.js";
-import { boolean, conversion, malformed, string } from "../value-check.js";
+import { assertReadable, boolean, conversion, malformed, string } from "../value-check.js";
 
 interface Common {
   /** Missing or null is an error. */
@@ -27,6 +28,10 @@ export type Shape = Common &
     | (Lengths & {
         readonly type: "string";
         readonly pattern?: RegExp;
+        /** How the service writes the pattern, where it is tried in another form: in linear time, of a string of whatever length. */
+        readonly patternTold?: string;
+        /** Its pattern is told before its length. */
+        readonly patternFirst?: true;
         readonly oneOf?: readonly string[];
         /** A table, which may be called by its ARN as well, of whatever region and account: there is one of each here. */
         readonly table?: true;
@@ -57,11 +62,12 @@ export interface StructureShape {
   readonly members: Readonly<Record<string, Shape>>;
 }
 
-const TABLE_NAME = /^[a-zA-Z0-9_.-]+$/;
+/** Of tables, indexes, backups. */
+export const NAME = /^[a-zA-Z0-9_.-]+$/;
 const TABLE_NAME_RULES = [
   messages.mustHaveLengthMax(255),
   messages.mustHaveLengthMin(3),
-  messages.mustMatch(TABLE_NAME.source.slice(1, -1)),
+  messages.mustMatch(NAME.source.slice(1, -1)),
 ];
 const FAILURES_MAX = 10;
 
@@ -81,25 +87,42 @@ export function checkRequest(shape: StructureShape, request: unknown): Record<st
   return members;
 }
 
+/**
+ * The service reads a whole request before it asks anything of it, and so tells first what it cannot read. Here attribute values are read when it is their turn:
+ * whoever is about to refuse a request looks at the others as well.
+ * @throws SerializationException for the first attribute value that is none
+ */
+export function assertReadableValues(shape: Shape, value: unknown): void {
+  if (value === undefined || value === null) return;
+  switch (shape.type) {
+    case "value":
+      return assertReadable(value);
+    case "item":
+      for (const one of Object.values(value)) assertReadable(one);
+      return;
+    case "list":
+    case "map":
+      for (const one of Object.values(value)) assertReadableValues(shape.of, one);
+      return;
+    case "structure":
+      for (const name in shape.members)
+        assertReadableValues(shape.members[name] as Shape, (value as Record<string, unknown>)[name]);
+  }
+}
+
 /** What of a shape's members is to be looked at though a request may not have it: a few of the twenty that a shape has. Worked out once. */
 interface Outline {
   readonly alone: readonly string[];
   readonly required: readonly string[];
 }
 
-const outlines = new WeakMap<StructureShape, Outline>();
-
-function outlineOf(shape: StructureShape): Outline {
-  const known = outlines.get(shape);
-  if (known !== undefined) return known;
+const outlineOf = madeOnce((shape: StructureShape): Outline => {
   const all = Object.entries(shape.members);
-  const outline = {
+  return {
     alone: all.flatMap(([name, { newer }]) => (newer?.alone ? [name] : [])),
     required: all.flatMap(([name, { required }]) => (required ? [name] : [])),
   };
-  outlines.set(shape, outline);
-  return outline;
-}
+});
 
 /** Nearly all requests do. Of one that does not the failures are told in the order of its shape, not of what was sent. */
 function keepsLimits(shape: StructureShape, members: Record<string, unknown>): boolean {
@@ -214,9 +237,10 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
   }
   switch (shape.type) {
     case "string":
-      checkLength(shape, (value as string).length, fail);
+      if (!shape.patternFirst) checkLength(shape, (value as string).length, fail);
       if (shape.pattern && !shape.pattern.test(value as string))
-        fail(messages.mustMatch(shape.pattern.source.slice(1, -1)));
+        fail(messages.mustMatch(shape.patternTold ?? shape.pattern.source.slice(1, -1)));
+      if (shape.patternFirst) checkLength(shape, (value as string).length, fail);
       if (shape.oneOf && !shape.oneOf.includes(value as string)) fail(messages.mustBeOneOf(shape.oneOf));
       return;
     case "integer":
@@ -244,7 +268,7 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
 }
 
 function isTableName(name: string): boolean {
-  return name.length >= 3 && name.length <= 255 && TABLE_NAME.test(name);
+  return name.length >= 3 && name.length <= 255 && NAME.test(name);
 }
 
 function checkLength({ lengthMin, lengthMax }: Lengths, length: number, fail: (rule: string) => void): void {

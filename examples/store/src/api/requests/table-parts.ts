@@ -1,5 +1,5 @@
 /** What several operations on tables take. */
-import type { Shape } from "./shapes.js";
+import { NAME, type Shape } from "./shapes.js";
 
 export interface KeySchemaElement {
   AttributeName: string;
@@ -11,7 +11,7 @@ export interface ThroughputRequest {
   WriteCapacityUnits: number;
 }
 
-const name = { type: "string", table: true, lengthMax: 255, pattern: /^[a-zA-Z0-9_.-]+$/ } as const;
+const name = { type: "string", table: true, lengthMax: 255, pattern: NAME } as const;
 
 /** Where one is made, or asked about. */
 export const optionalTableName: Shape = { ...name, lengthMin: 3 };
@@ -36,8 +36,8 @@ export const attributeDefinitions: Shape = {
     type: "structure",
     name: "AttributeDefinition",
     members: {
-      AttributeName: attributeName,
       AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
+      AttributeName: attributeName,
     },
   },
 };
@@ -55,8 +55,26 @@ export const keySchema = (lengthMax: number): Shape => ({
   },
 });
 
-/** The service encrypts in ways of its own; who asks for none of them has all there is. */
+const anyUnits: Shape = { type: "integer", wire: "Long" };
+
+export const onDemandThroughput: Shape = {
+  type: "structure",
+  name: "OnDemandThroughput",
+  members: { MaxReadRequestUnits: anyUnits, MaxWriteRequestUnits: anyUnits },
+};
+
+export const warmThroughput: Shape = {
+  type: "structure",
+  name: "WarmThroughput",
+  members: { ReadUnitsPerSecond: anyUnits, WriteUnitsPerSecond: anyUnits },
+};
+
 export const encryption: Shape = {
-  type: "unsupported",
-  unless: (value) => (value as { Enabled?: unknown }).Enabled === false,
+  type: "structure",
+  name: "SSESpecification",
+  members: {
+    Enabled: { type: "boolean" },
+    SSEType: { type: "string", oneOf: ["AES256", "KMS"] },
+    KMSMasterKeyId: { type: "string", lengthMin: 1 },
+  },
 };

@@ -1,23 +1,27 @@
 /** What the operations on tables take. */
+import type { EncryptionRequest } from "../control/encryption.js";
 import type { TableClass, Tag } from "../control/settings.js";
+import type { ThroughputRequests } from "../control/throughput.js";
 import { type RestoreOverrides, restoreOverrides } from "../restores.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
-import type { StructureShape } from "./shapes.js";
+import { NAME, type StructureShape } from "./shapes.js";
 import {
   attributeDefinitions,
   billingMode,
   encryption,
   type KeySchemaElement,
   keySchema,
+  onDemandThroughput,
   optionalTableName,
   type ThroughputRequest,
   tableName,
   throughput,
+  warmThroughput,
 } from "./table-parts.js";
 
-export interface CreateTableRequest {
+export interface CreateTableRequest extends ThroughputRequests {
   TableName: string;
   AttributeDefinitions: { AttributeName: string; AttributeType: "S" | "N" | "B" }[];
   KeySchema: KeySchemaElement[];
@@ -27,6 +31,7 @@ export interface CreateTableRequest {
   TableClass?: TableClass;
   Tags?: Tag[];
   StreamSpecification?: StreamSpecification;
+  SSESpecification?: EncryptionRequest;
   LocalSecondaryIndexes?: LocalIndexRequest[];
   GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
@@ -43,13 +48,13 @@ export const createTable: StructureShape = {
     DeletionProtectionEnabled: { type: "boolean" },
     GlobalSecondaryIndexes: globalIndexes,
     LocalSecondaryIndexes: localIndexes,
-    OnDemandThroughput: { type: "unsupported" },
+    OnDemandThroughput: onDemandThroughput,
     ResourcePolicy: { type: "unsupported" },
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,
     TableClass: tableClass,
     Tags: tags,
-    WarmThroughput: { type: "unsupported" },
+    WarmThroughput: warmThroughput,
   },
 };
 
@@ -80,7 +85,7 @@ export const listTables: StructureShape = {
   type: "structure",
   name: "ListTablesInput",
   members: {
-    ExclusiveStartTableName: { type: "string", pattern: /^[a-zA-Z0-9_.-]+$/, lengthMin: 3, lengthMax: 255 },
+    ExclusiveStartTableName: { type: "string", pattern: NAME, patternFirst: true, lengthMin: 3, lengthMax: 255 },
     Limit: { type: "integer", wire: "Integer", min: 1, max: LIST_TABLES_MAX },
   },
 };

@@ -14,7 +14,7 @@ export const streamMessages = {
   shardNotFound: (shard: string, arn: string) =>
     `Requested resource not found: Shard: ${shard} in Stream: ${arn} not found`,
   trimmed: "The data you are trying to access has been trimmed",
-  expired: "Iterator expired",
+  expired: "Shard iterator has expired",
   invalidIterator: "Invalid ShardIterator",
   sequenceNumberMissing: (type: string) => `${INVALID_VALUES}SequenceNumber is required for ShardIteratorType ${type}`,
   sequenceNumberUnwanted: (type: string) =>

@@ -3,10 +3,10 @@ import type { KeySchema } from "../model.js";
 
 export type StreamViewType = "KEYS_ONLY" | "NEW_IMAGE" | "OLD_IMAGE" | "NEW_AND_OLD_IMAGES";
 export const STREAM_VIEW_TYPES: readonly StreamViewType[] = [
+  "OLD_IMAGE",
   "KEYS_ONLY",
   "NEW_AND_OLD_IMAGES",
   "NEW_IMAGE",
-  "OLD_IMAGE",
 ];
 
 export type StreamStatus = "ENABLING" | "ENABLED" | "DISABLING" | "DISABLED";

@@ -78,7 +78,7 @@ const ITEM_HEAD = Buffer.from('{"Item":');
 const END = Buffer.from("}");
 
 /** `{ Item, ...rest }` around an item that is JSON already. */
-export function answerWithItem(item: Uint8Array, rest: object): Buffer {
+export function answerWithItem(item: Uint8Array, rest: object): readonly Uint8Array[] {
   const tail = JSON.stringify(rest);
-  return Buffer.concat([ITEM_HEAD, item, tail === "{}" ? END : Buffer.from(`,${tail.slice(1)}`)]);
+  return [ITEM_HEAD, item, tail === "{}" ? END : Buffer.from(`,${tail.slice(1)}`)];
 }

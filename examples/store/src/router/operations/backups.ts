@@ -1,5 +1,6 @@
 import { backupArn, backupDescription, backupDetails, backupOfArn, backupSummary } from "../../api/control/backups.js";
 import { controlMessages } from "../../api/control/messages.js";
+import { assertNameLength } from "../../api/control/names.js";
 import { ApiError } from "../../api/errors.js";
 import {
   type BackupArnRequest,
@@ -65,6 +66,7 @@ export const restoreTableFromBackup: Operation<RestoreFromBackupRequest> = {
   shape: restoreShape,
   async run(request, { backend }) {
     const { BackupArn: arn, TargetTableName: target } = request;
+    assertNameLength("TableName", target);
     const id = backupOfArn(arn);
     const backup = await found(arn, backend.describeBackup(id));
     const table = await found(arn, backend.restoreBackup({ backup, target, overrides: request }));

@@ -12,7 +12,7 @@ import { checkValue } from "../../api/value-check.js";
 import type { Backend, IndexUnits } from "../backend.js";
 import { addIndexUnits, tableCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
-import { assertOneItem, runSelect } from "./partiql/select.js";
+import { oneItemOf, runSelect } from "./partiql/select.js";
 import { runWrite } from "./partiql/write.js";
 
 /** What the errors of single statements are called within a batch. */
@@ -96,7 +96,7 @@ async function outcomeOf(
       const { attributes, units, indexUnits } = await runWrite(statement, returnOld, backend);
       return { table, item: attributes, units, indexUnits };
     }
-    await assertOneItem(statement, backend);
+    await oneItemOf(statement, backend, partiqlMessages.batchKey);
     const { items, units, indexUnits } = await runSelect(
       statement,
       { consistent: request.ConsistentRead ?? false },

@@ -11,6 +11,7 @@ import {
   batchGetItem as shape,
 } from "../../api/requests/items.js";
 import { itemBytes } from "../../api/size.js";
+import { canonicalText } from "../../api/transactions.js";
 import { checkItem } from "../../api/value-check.js";
 import { itemOf, tableCapacity } from "./answers.js";
 import { byTableName, runBatch } from "./batch.js";
@@ -78,7 +79,10 @@ function check(request: BatchGetItemRequest): Map<string, Projection> {
     count += of.Keys.length;
     const { projection } = inWords("newer", () => {
       for (const key of of.Keys) checkItem(key);
-      return parseExpressions(of, []);
+      const expressions = parseExpressions(of, []);
+      // Before it is known what the table's keys are: as they stand.
+      if (new Set(of.Keys.map(canonicalText)).size < of.Keys.length) throw validationError(messages.batchDuplicates);
+      return expressions;
     });
     if (projection !== undefined) projections.set(name, projectionOf(projection));
   }
@@ -87,12 +91,5 @@ function check(request: BatchGetItemRequest): Map<string, Projection> {
 }
 
 function prepare(table: TableRecord, of: BatchKeys, projection: Projection | undefined): Prepared[] {
-  const seen = new Set<string>();
-  return of.Keys.map((asked) => {
-    const key = exactKey(table.keySchema, asked);
-    const bytes = String.fromCharCode(...key.bytes);
-    if (seen.has(bytes)) throw validationError(messages.batchDuplicates);
-    seen.add(bytes);
-    return { table, key, asked, of, projection };
-  });
+  return of.Keys.map((asked) => ({ table, key: exactKey(table.keySchema, asked), asked, of, projection }));
 }

@@ -1,16 +1,16 @@
-import { ApiError } from "../../api/errors.js";
-import { messages } from "../../api/messages.js";
+import { controlMessages } from "../../api/control/messages.js";
+import { validationError } from "../../api/errors.js";
 import type { TableRecord } from "../../api/model.js";
 import {
+  DAY_MS,
   describeContinuousBackups as describeShape,
-  RECOVERY_DAYS,
+  RECOVERY_DAYS_MAX,
   type UpdateContinuousBackupsRequest,
   updateContinuousBackups as updateShape,
 } from "../../api/requests/control.js";
 import type { TableNameRequest } from "../../api/requests/tables.js";
 import type { Operation } from "./operation.js";
-
-const DAY_MS = 86_400_000;
+import { tableNamed } from "./table-named.js";
 
 export const describeContinuousBackups: Operation<TableNameRequest> = {
   shape: describeShape,
@@ -21,14 +21,26 @@ export const describeContinuousBackups: Operation<TableNameRequest> = {
 
 export const updateContinuousBackups: Operation<UpdateContinuousBackupsRequest> = {
   shape: updateShape,
-  async run({ TableName, PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled } }, { backend, nowMs }) {
-    const change = { pointInTimeRecovery: PointInTimeRecoveryEnabled };
+  async run({ TableName, PointInTimeRecoverySpecification: asked }, { backend, nowMs }) {
+    const { PointInTimeRecoveryEnabled: pointInTimeRecovery, RecoveryPeriodInDays } = asked;
+    if (!pointInTimeRecovery && RecoveryPeriodInDays !== undefined)
+      throw validationError(controlMessages.periodWhileDisabled);
+    // Who says nothing of it has all there is.
+    const change = pointInTimeRecovery
+      ? { pointInTimeRecovery, recoveryDays: RecoveryPeriodInDays ?? RECOVERY_DAYS_MAX }
+      : { pointInTimeRecovery };
     return described(await tableNamed(TableName, backend.updateTable(TableName, change)), nowMs());
   },
 };
 
+/** How far back, in Unix milliseconds, a table's recovery is said to reach. */
+export function earliestRestorableMs({ settings, createdAtMs }: TableRecord, nowMs: number): number {
+  return Math.max(createdAtMs, nowMs - (settings?.recoveryDays ?? RECOVERY_DAYS_MAX) * DAY_MS);
+}
+
 /** Every table is archived from its first write on, so recovery is on unless it was turned off. */
-function described({ settings, createdAtMs }: TableRecord, nowMs: number): Record<string, unknown> {
+function described(table: TableRecord, nowMs: number): Record<string, unknown> {
+  const { settings } = table;
   const enabled = settings?.pointInTimeRecovery ?? true;
   return {
     ContinuousBackupsDescription: {
@@ -36,21 +48,11 @@ function described({ settings, createdAtMs }: TableRecord, nowMs: number): Recor
       PointInTimeRecoveryDescription: {
         PointInTimeRecoveryStatus: enabled ? "ENABLED" : "DISABLED",
         ...(enabled && {
-          RecoveryPeriodInDays: RECOVERY_DAYS,
-          EarliestRestorableDateTime: Math.max(createdAtMs, nowMs - RECOVERY_DAYS * DAY_MS) / 1000,
+          RecoveryPeriodInDays: settings?.recoveryDays ?? RECOVERY_DAYS_MAX,
+          EarliestRestorableDateTime: earliestRestorableMs(table, nowMs) / 1000,
           LatestRestorableDateTime: nowMs / 1000,
         }),
       },
     },
   };
-}
-
-/** These operations have a name of their own for a table that is not there. */
-async function tableNamed<T>(name: string, answer: Promise<T>): Promise<T> {
-  return await answer.catch((error: unknown) => {
-    if (error instanceof ApiError && error.type === "ResourceNotFoundException") {
-      throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(name));
-    }
-    throw error;
-  });
 }

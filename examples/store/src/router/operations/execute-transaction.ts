@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { matches } from "../../api/condition.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import { joinConditions } from "../../api/join-conditions.js";
 import { messages } from "../../api/messages.js";
-import type { Condition, Item, TableRecord, TransactOp } from "../../api/model.js";
+import type { Item, TableRecord, TransactOp } from "../../api/model.js";
 import { partiqlMessages } from "../../api/partiql/messages.js";
 import { parseStatement } from "../../api/partiql/parse.js";
 import { writtenKey } from "../../api/partiql/plan.js";
@@ -15,7 +14,7 @@ import { checkValue } from "../../api/value-check.js";
 import type { Backend } from "../backend.js";
 import { itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";
-import { namesOf, renamed, type Select } from "./partiql/select.js";
+import { namesOf, oneItemOf, renamed, type Select } from "./partiql/select.js";
 import { type Write, writeOf } from "./partiql/write.js";
 import { located, type Target, transactCapacity } from "./transaction.js";
 
@@ -26,9 +25,14 @@ export const executeTransaction: Operation<ExecuteTransactionRequest> = {
   async run(request, { backend }) {
     // Before values are normalized: the same request has the same text.
     const fingerprint = createHash("sha256").update(canonicalText(request.TransactStatements)).digest("base64");
-    const statements = request.TransactStatements.map(({ Statement: text, Parameters: parameters = [] }) => {
+    for (const { Parameters: parameters = [] } of request.TransactStatements)
       for (const parameter of parameters) checkValue(parameter);
-      return parseStatement(text, parameters);
+    const statements = request.TransactStatements.map(({ Statement: text, Parameters: parameters = [] }, i) => {
+      try {
+        return parseStatement(text, parameters);
+      } catch (error) {
+        throw ofStatement(i, error);
+      }
     });
     const selects = statements.filter((statement) => statement.kind === "select");
     if (selects.length === statements.length) return await readAll(selects as Select[], request, backend);
@@ -42,33 +46,25 @@ async function readAll(
   request: ExecuteTransactionRequest,
   backend: Backend,
 ): Promise<Record<string, unknown>> {
-  const asked: { target: Target; filter: Condition | undefined }[] = [];
-  for (const [i, { table: name, index, where }] of selects.entries()) {
-    if (index !== undefined) throw validationError(partiqlMessages.transactionIndex);
-    const { keySchema } = await backend.table(name);
+  const targets: Target[] = [];
+  for (const [i, select] of selects.entries()) {
+    const { table: name, index } = select;
     try {
-      const { key, rest } = writtenKey(where, keySchema);
-      // A question of what there is makes it a search.
-      if (rest.some(({ kind }) => kind === "exists" || kind === "not-exists")) {
-        throw validationError(partiqlMessages.keyIncomplete);
-      }
-      asked.push({ target: { name, value: key, isItem: false }, filter: joinConditions(rest, "and") });
+      if (index !== undefined) throw validationError(partiqlMessages.transactionIndex);
+      const value = await oneItemOf(select, backend, partiqlMessages.transactionKey);
+      targets.push({ name, value, isItem: false });
     } catch (error) {
       throw ofStatement(i, error);
     }
   }
-  const gets = await located(
-    backend,
-    asked.map(({ target }) => target),
-  );
+  const gets = await located(backend, targets);
   const outcomes = await backend.transactGet(gets);
   const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
   if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
   return {
     Responses: outcomes.map((outcome, i) => {
       const item = itemOf(outcome);
-      const filter = asked[i]?.filter;
-      if (item === undefined || (filter !== undefined && !matches(filter, item))) return {};
+      if (item === undefined) return {};
       const { paths } = selects[i] as Select;
       return { Item: paths === undefined ? item : renamed(item, namesOf(paths)) };
     }),
@@ -86,6 +82,7 @@ async function writeAll(
   request: ExecuteTransactionRequest,
   backend: Backend,
 ): Promise<Record<string, unknown>> {
+  for (const [i, statement] of statements.entries()) assertSilent(statement, i);
   const targets: Target[] = [];
   const ops: TransactOp[] = [];
   for (const [i, statement] of statements.entries()) {
@@ -118,7 +115,7 @@ async function writeAll(
 
 function preparedOf(statement: Write | Check, table: TableRecord, at: number): { item: Item; op: TransactOp } {
   try {
-    return statement.kind === "exists" ? checkOf(statement, table) : writeOf(assertSilent(statement), table);
+    return statement.kind === "exists" ? checkOf(statement, table) : writeOf(statement, table);
   } catch (error) {
     throw statement.kind === "exists" ? ofStatement(at, error) : error;
   }
@@ -133,15 +130,14 @@ function ofStatement(at: number, error: unknown): unknown {
 }
 
 /** @throws ValidationException: nothing is returned by the writes of a transaction */
-function assertSilent(statement: Write): Write {
-  if (statement.kind !== "insert" && statement.returning !== "NONE") {
-    throw validationError(partiqlMessages.transactionUnsupported);
+function assertSilent(statement: Write | Check, at: number): void {
+  if (statement.kind !== "insert" && statement.kind !== "exists" && statement.returning !== "NONE") {
+    throw ofStatement(at, validationError(partiqlMessages.transactionReturning));
   }
-  return statement;
 }
 
 function checkOf({ where }: Check, table: TableRecord) {
-  const { key, rest } = writtenKey(where, table.keySchema);
+  const { key, rest } = writtenKey(where, table.keySchema, "asked");
   const condition = joinConditions(rest, "and");
   if (condition === undefined) throw validationError(partiqlMessages.existsMore);
   return { item: key, op: { kind: "check", condition } satisfies TransactOp };

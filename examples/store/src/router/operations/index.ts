@@ -1,3 +1,4 @@
+import { absentOperations } from "./absent.js";
 import { describeEndpoints, describeLimits } from "./account.js";
 import { createBackup, deleteBackup, describeBackup, listBackups, restoreTableFromBackup } from "./backups.js";
 import { batchExecuteStatement } from "./batch-execute-statement.js";
@@ -12,6 +13,7 @@ import { executeStatement } from "./execute-statement.js";
 import { executeTransaction } from "./execute-transaction.js";
 import { getItem } from "./get-item.js";
 import { listTables } from "./list-tables.js";
+import { neverBegunOperations } from "./never-begun.js";
 import type { AnyOperation } from "./operation.js";
 import { putItem } from "./put-item.js";
 import { query } from "./query.js";
@@ -59,4 +61,6 @@ export const operations: ReadonlyMap<string, AnyOperation> = new Map<string, Any
   ["ExecuteTransaction", executeTransaction],
   ["TransactWriteItems", transactWriteItems],
   ["TransactGetItems", transactGetItems],
+  ...absentOperations,
+  ...neverBegunOperations,
 ]);

@@ -16,10 +16,10 @@ export interface Operation<Request> {
   /** Of its checks; absent: as they were always told. */
   readonly words?: Words;
   /**
-   * Returns the answer, or its JSON as bytes where those are at hand.
+   * Returns the answer, or the parts of its JSON as bytes where those are at hand.
    * @throws ApiError for everything that is the client's to know
    */
-  run(request: Request, context: OperationContext): Promise<Readonly<Record<string, unknown>> | Buffer>;
+  run(request: Request, context: OperationContext): Promise<Readonly<Record<string, unknown>> | readonly Uint8Array[]>;
 }
 
 /** An operation whose request type only its own file knows. */

@@ -4,7 +4,7 @@ import { keyConditionOf } from "../../api/expressions/key-condition.js";
 import { queryRange } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Condition, IndexDefinition, KeyAttribute, TableRecord } from "../../api/model.js";
-import { parseExpressions } from "../../api/requests/expressions.js";
+import { assertPlaceholdersWanted, parseExpressions } from "../../api/requests/expressions.js";
 import { type QueryRequest, query as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, queriedEntries, startEntry } from "./index-read.js";
@@ -12,15 +12,18 @@ import type { Operation } from "./operation.js";
 import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
 import { inWords } from "./words.js";
 
+const TAKE_VALUES = ["FilterExpression", "KeyConditionExpression"] as const;
+
 export const query: Operation<QueryRequest> = {
   shape,
   words: "newer",
   async run(request, { backend }) {
     const { keyCondition, filter, projection } = inWords("newer", () => {
+      assertPlaceholdersWanted(request, TAKE_VALUES);
       checkPageParameters(request);
       if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
         throw validationError(messages.keyConditionMissing);
-      return parseExpressions(request, ["FilterExpression", "KeyConditionExpression"]);
+      return parseExpressions(request, TAKE_VALUES);
     });
     const table = await backend.table(request.TableName);
     const index = indexOf(table, request);

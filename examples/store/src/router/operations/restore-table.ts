@@ -1,7 +1,6 @@
 import { tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { ApiError, validationError } from "../../api/errors.js";
-import { messages } from "../../api/messages.js";
 import { type RestoreTableRequest, restoreTableToPointInTime as shape } from "../../api/requests/tables.js";
 import { tableArn, tableDescription } from "../../api/tables.js";
 import type { Operation } from "./operation.js";
@@ -10,7 +9,7 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
   shape,
   async run(request, { backend, nowMs }) {
     const latest = request.UseLatestRestorableTime === true;
-    if (latest === (request.RestoreDateTime !== undefined)) throw validationError(messages.restoreTimeChoice);
+    if (latest === (request.RestoreDateTime !== undefined)) throw validationError(controlMessages.restoreTimeChoice);
     const latestMs = nowMs();
     const untilMs = latest ? latestMs : Math.round((request.RestoreDateTime as number) * 1000);
     // What is yet to come cannot be restored: a table built now would lack the writes of the time until then.

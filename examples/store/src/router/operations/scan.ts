@@ -1,19 +1,22 @@
 import { validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
 import type { PageRequest } from "../../api/model.js";
-import { parseExpressions } from "../../api/requests/expressions.js";
+import { assertPlaceholdersWanted, parseExpressions } from "../../api/requests/expressions.js";
 import { type ScanRequest, scan as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
 import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
 
+const TAKE_VALUES = ["FilterExpression"] as const;
+
 export const scan: Operation<ScanRequest> = {
   shape,
   async run(request, { backend }) {
+    assertPlaceholdersWanted(request, TAKE_VALUES);
     checkPageParameters(request);
     checkSegments(request);
-    const { filter, projection } = parseExpressions(request, ["FilterExpression"]);
+    const { filter, projection } = parseExpressions(request, TAKE_VALUES);
     const table = await backend.table(request.TableName);
     const index = indexOf(table, request);
     const range = segmentRange(request);

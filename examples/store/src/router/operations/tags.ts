@@ -1,6 +1,6 @@
 import { tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
-import { checkTags } from "../../api/control/tags.js";
+import { checkTagKey, checkTags } from "../../api/control/tags.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import {
   type ListTagsRequest,
@@ -13,7 +13,7 @@ import {
 import type { Operation } from "./operation.js";
 
 /** Its service answers with nothing at all, not even an empty object. */
-const NO_ANSWER = Buffer.alloc(0);
+const NO_ANSWER: readonly Uint8Array[] = [];
 
 export const tagResource: Operation<TagResourceRequest> = {
   shape: tagShape,
@@ -31,6 +31,7 @@ export const untagResource: Operation<UntagResourceRequest> = {
   async run({ ResourceArn: arn, TagKeys: untag }, { backend }) {
     const table = tableOfArn(arn);
     if (untag.length === 0) throw validationError(controlMessages.tagKeysMissing);
+    for (const key of untag) checkTagKey(key);
     await named(arn, backend.updateTable(table, { untag }));
     return NO_ANSWER;
   },

@@ -38,12 +38,13 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     const fingerprint = createHash("sha256").update(canonicalText(request.TransactItems)).digest("base64");
     for (const write of request.TransactItems) assertOneAction(write);
     const parsed = request.TransactItems.map(parse);
-    const bytes = parsed.reduce((sum, { value, op }) => sum + itemBytes(value) + updatedBytes(op), 0);
+    const updatedBytes = parsed.map(({ op }) => (op.kind === "update" ? writtenBytes(op.actions) : 0));
+    const bytes = parsed.reduce((sum, { value }, i) => sum + itemBytes(value) + (updatedBytes[i] as number), 0);
     if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
     const places = await located(backend, parsed);
     const actions = places.map((place, i) => ({ ...place, op: (parsed[i] as Parsed).op }));
     for (const { op, table } of actions) if (op.kind === "update") checkKeyUntouched(op.actions, table.keySchema);
-    assertUpdatesFit(parsed);
+    assertUpdatesFit(updatedBytes);
     const { sizes, repeated } = await backend.transactWrite({
       actions,
       fingerprint,
@@ -62,11 +63,9 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
   },
 };
 
-const updatedBytes = (op: TransactOp) => (op.kind === "update" ? writtenBytes(op.actions) : 0);
-
 /** @throws TransactionCanceledException: how large an item becomes is for its transaction to find out, even where it can be known before */
-function assertUpdatesFit(parsed: readonly Parsed[]): void {
-  const tooLarge = parsed.map(({ op }) => updatedBytes(op) > ITEM_BYTES_MAX);
+function assertUpdatesFit(updatedBytes: readonly number[]): void {
+  const tooLarge = updatedBytes.map((bytes) => bytes > ITEM_BYTES_MAX);
   if (!tooLarge.includes(true)) return;
   const refusal = validationError(messages.itemTooLargeAfterUpdate).toData();
   throw cancelled(tooLarge.map((one) => (one ? refusal : undefined)));

@@ -5,6 +5,7 @@ import type { KeySchema, UpdateAction } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { updateItem as shape, type UpdateItemRequest } from "../../api/requests/items.js";
 import { assertFitsItem } from "../../api/update.js";
+import { assertChargeFits } from "../../api/update-charge.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
@@ -23,7 +24,8 @@ export const updateItem: Operation<UpdateItemRequest> = {
     const table = await backend.table(TableName);
     const at = exactKey(table.keySchema, key);
     checkKeyUntouched(actions, table.keySchema);
-    assertFitsItem(actions);
+    if (request.UpdateExpression === undefined) assertFitsItem(actions);
+    else assertChargeFits(actions);
     const outcome = await backend.write(table, at, {
       kind: "update",
       keyAttributes: key,

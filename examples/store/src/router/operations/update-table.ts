@@ -1,8 +1,8 @@
 import { controlMessages } from "../../api/control/messages.js";
-import type { TableChange } from "../../api/control/settings.js";
+import { checkTableClass, type TableChange } from "../../api/control/settings.js";
+import { assertTogether } from "../../api/control/update-rules.js";
 import { ApiError, validationError } from "../../api/errors.js";
-import { indexUpdatesOf } from "../../api/index-updates.js";
-import type { TableRecord } from "../../api/model.js";
+import { type IndexUpdate, indexUpdatesOf } from "../../api/index-updates.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
 import { streamChange } from "../../api/streams/specification.js";
 import { tableDescription, UNITS_MAX } from "../../api/tables.js";
@@ -12,23 +12,24 @@ export const updateTable: Operation<UpdateTableRequest> = {
   shape,
   async run(request, { backend }) {
     const { TableName, StreamSpecification } = request;
-    const change = changeOf(request);
+    assertTogether(request);
+    checkTableClass(request.TableClass);
     const indexUpdates = indexUpdatesOf(request);
-    const changesSettings = Object.keys(change).length > 0;
-    if (!changesSettings && StreamSpecification === undefined && indexUpdates.length === 0)
-      throw validationError(controlMessages.nothingToUpdate);
-    const viewType = StreamSpecification === undefined ? null : streamChange(StreamSpecification);
-    if (StreamSpecification !== undefined && backend.streams === undefined)
-      throw new ApiError("UnknownOperationException");
-    let table = changesSettings ? await backend.updateTable(TableName, change) : undefined;
-    if (indexUpdates.length > 0) table = await backend.updateIndexes(TableName, indexUpdates);
-    if (StreamSpecification !== undefined) table = await backend.streams?.setStream(TableName, viewType);
-    return { TableDescription: tableDescription(table as TableRecord) };
+    const change = changeOf(request, indexUpdates);
+    const streamViewType = StreamSpecification && streamChange(StreamSpecification);
+    if (streamViewType !== undefined && backend.streams === undefined) throw new ApiError("UnknownOperationException");
+    const table = await backend.updateTable(TableName, {
+      ...change,
+      ...(indexUpdates.length > 0 && { indexUpdates }),
+      ...(streamViewType !== undefined && { streamViewType }),
+    });
+    return { TableDescription: tableDescription(table) };
   },
 };
 
-function changeOf(request: UpdateTableRequest): TableChange {
+function changeOf(request: UpdateTableRequest, indexUpdates: readonly IndexUpdate[]): TableChange {
   const { BillingMode, ProvisionedThroughput: throughput, DeletionProtectionEnabled, TableClass } = request;
+  const { OnDemandThroughput, WarmThroughput, SSESpecification: encryption } = request;
   if (BillingMode === "PROVISIONED" && throughput === undefined) {
     throw validationError(controlMessages.throughputWithMode);
   }
@@ -37,7 +38,13 @@ function changeOf(request: UpdateTableRequest): TableChange {
     if (value > UNITS_MAX) throw validationError(controlMessages.throughputOutOfBounds(value, name));
   }
   return {
-    ...(BillingMode && { billingMode: BillingMode }),
+    ...(BillingMode && {
+      billingMode: BillingMode,
+      indexesWithThroughput: indexUpdates.flatMap((update) => (update.kind === "throughput" ? [update.name] : [])),
+    }),
+    ...(OnDemandThroughput && { OnDemandThroughput }),
+    ...(WarmThroughput && { WarmThroughput }),
+    ...(encryption && { encryption }),
     ...(throughput && {
       throughput: { readUnits: throughput.ReadCapacityUnits, writeUnits: throughput.WriteCapacityUnits },
     }),

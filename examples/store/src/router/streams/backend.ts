@@ -1,5 +1,4 @@
-import type { TableRecord } from "../../api/model.js";
-import type { StreamRecord, StreamShard, StreamViewType } from "../../api/streams/model.js";
+import type { StreamRecord, StreamShard } from "../../api/streams/model.js";
 import type { ItemChange } from "../../api/streams/records.js";
 import type { StreamPosition } from "../../api/streams/sequence-numbers.js";
 
@@ -18,8 +17,6 @@ export interface ShardPage {
 
 /** What the operations on streams ask of the storage side. Errors are as those of `Backend`. */
 export interface StreamsBackend {
-  /** Begins a stream of this view type, or (null) ends the one there is. */
-  setStream(tableName: string, viewType: StreamViewType | null): Promise<TableRecord>;
   list(request: {
     readonly tableName?: string | undefined;
     readonly after?: StreamName | undefined;

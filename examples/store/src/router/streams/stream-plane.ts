@@ -1,7 +1,7 @@
 import { ApiError } from "../../api/errors.js";
-import type { Item, TableRecord } from "../../api/model.js";
+import type { Item } from "../../api/model.js";
 import { streamMessages } from "../../api/streams/messages.js";
-import type { StreamRecord, StreamShard, StreamViewType } from "../../api/streams/model.js";
+import type { StreamRecord, StreamShard } from "../../api/streams/model.js";
 import { streamArn } from "../../api/streams/names.js";
 import type { ItemChange } from "../../api/streams/records.js";
 import { type StreamPosition, slotEnd } from "../../api/streams/sequence-numbers.js";
@@ -44,12 +44,6 @@ export class StreamPlane implements StreamsBackend {
   constructor({ leaders, nodes }: StreamPlaneOptions) {
     this.#leaders = leaders;
     this.#nodes = nodes;
-  }
-
-  async setStream(name: string, viewType: StreamViewType | null): Promise<TableRecord> {
-    const { table, version } = await this.#metadata("setStream", { name, viewType });
-    this.#nodes.routes.learn(table, version);
-    return table;
   }
 
   async list(request: Params<"listStreams">): Promise<Result<"listStreams">> {
@@ -170,10 +164,7 @@ export class StreamPlane implements StreamsBackend {
     throw failure;
   }
 
-  async #metadata<M extends "setStream" | "listStreams" | "describeStream">(
-    method: M,
-    params: Params<M>,
-  ): Promise<Result<M>> {
+  async #metadata<M extends "listStreams" | "describeStream">(method: M, params: Params<M>): Promise<Result<M>> {
     try {
       return await this.#leaders.call(METADATA_PARTITION, this.#nodes.members, method, params);
     } catch (error) {

@@ -1,10 +1,13 @@
 import {
+  type AttributeValue,
   BatchGetItemCommand,
   BatchWriteItemCommand,
   ConditionalCheckFailedException,
   DeleteItemCommand,
+  ExecuteStatementCommand,
   GetItemCommand,
   PutItemCommand,
+  TransactWriteItemsCommand,
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb";
@@ -310,6 +313,89 @@ export function itemsSuite(h: Subject, TableName: string): void {
         name: "ValidationException",
         message: "Item size to update has exceeded the maximum allowed size",
       });
+    });
+  });
+
+  describe("how large an UpdateItem may be", () => {
+    const LIMIT = 400 * 1024;
+    const TOO_LARGE = {
+      name: "ValidationException",
+      message: "Item size to update has exceeded the maximum allowed size",
+    };
+    const set = (id: string, bytes: number, more: object = {}) =>
+      h.client.send(
+        new UpdateItemCommand({
+          TableName,
+          Key: key(id),
+          UpdateExpression: "SET b = :b",
+          ExpressionAttributeValues: { ":b": { S: "x".repeat(bytes) } },
+          ...more,
+        }),
+      );
+
+    it("is said of the statement, where the key is short", async () => {
+      const room = LIMIT - 3 - 19 - "b".length;
+      await set("k", room);
+      await expect(set("l", room + 1)).rejects.toMatchObject(TOO_LARGE);
+      expect(await get("l")).toBeUndefined();
+    });
+
+    it("is said of the finished item, where the key is long", async () => {
+      const id = "k".repeat(100);
+      const room = LIMIT - "id".length - id.length - "b".length;
+      await set(id, room);
+      await expect(set(id, room + 1)).rejects.toMatchObject(TOO_LARGE);
+    });
+
+    it("is asked before the condition, also for what is not needed", async () => {
+      await put("there", { c: { S: "x" } });
+      for (const condition of [undefined, "attribute_exists(c)", "attribute_exists(nope)"]) {
+        await expect(
+          set("there", LIMIT + 100, {
+            UpdateExpression: "SET c = if_not_exists(c, :b)",
+            ConditionExpression: condition,
+          }),
+        ).rejects.toMatchObject(TOO_LARGE);
+      }
+    });
+
+    it("is that of the finished item for AttributeUpdates, transactions and statements", async () => {
+      const room = LIMIT - "id".length - "m".length - "b".length;
+      const value = { S: "x".repeat(room) };
+      const over = { S: "x".repeat(room + 1) };
+      const updated = (Value: AttributeValue) =>
+        h.client.send(
+          new UpdateItemCommand({
+            TableName,
+            Key: key("m"),
+            AttributeUpdates: { b: { Action: "PUT", Value } },
+          }),
+        );
+      await updated(value);
+      await expect(updated(over)).rejects.toMatchObject(TOO_LARGE);
+      const statement = (Parameters: AttributeValue[]) =>
+        h.client.send(
+          new ExecuteStatementCommand({ Statement: `UPDATE "${TableName}" SET b = ? WHERE id = 'm'`, Parameters }),
+        );
+      await statement([value]);
+      await expect(statement([over])).rejects.toMatchObject(TOO_LARGE);
+      const transacted = (b: AttributeValue) =>
+        h.client.send(
+          new TransactWriteItemsCommand({
+            TransactItems: [
+              {
+                Update: {
+                  TableName,
+                  Key: key("m"),
+                  UpdateExpression: "SET b = :b",
+                  ExpressionAttributeValues: { ":b": b },
+                },
+              },
+            ],
+          }),
+        );
+      await transacted(value);
+      await expect(transacted(over)).rejects.toMatchObject({ name: "TransactionCanceledException" });
     });
   });
 

@@ -13,6 +13,9 @@ const MALFORMED = "Statement wasn't well formed, can't be processed: ";
 const OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range";
 const leftOver = (statement: string): [string, string] => [statement, `${MALFORMED}Unexpected token after expression`];
 const aliased = (statement: string): [string, string] => [statement, "Aliasing is not supported"];
+const malformed =
+  (problem: string) =>
+  (statement: string): [string, string] => [statement, `${MALFORMED}${problem}`];
 /** What stands where a number should. */
 const unreadable = (literal: string): [string, string] => [`SELECT * FROM <users> WHERE n = ${literal}`, MALFORMED];
 
@@ -61,8 +64,8 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       for (let year = 2000; year < 2010; year++) {
         const title = `t${9 - (year % 10)}`;
         await write(
-          `INSERT INTO "${music}" VALUE {'artist': ?, 'year': ?, 'title': ?, 'info': {'sold': ?, 'tags': [?]}}`,
-          [{ S: artist }, { N: String(year) }, { S: title }, { N: String(year % 4) }, { S: "live" }],
+          `INSERT INTO "${music}" VALUE {'artist': ?, 'year': ?, 'title': ?, 'info': {'sold': ${year % 4}, 'tags': ['live']}}`,
+          [{ S: artist }, { N: String(year) }, { S: title }],
         );
       }
     }
@@ -93,10 +96,90 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
     });
 
     it("reads several partition keys, in the order that is asked for", async () => {
-      const statement = `SELECT artist, year FROM "${music}" WHERE artist IN ['cyd', 'ada', 'cyd'] AND year >= 2008`;
+      const statement = `SELECT artist, year FROM "${music}" WHERE artist IN ['cyd', 'ada'] AND year >= 2008`;
       const of = (...artists: string[]) => artists.flatMap((artist) => [2008, 2009].map((year) => ({ artist, year })));
-      expect(await rows(statement)).toEqual(of("cyd", "ada"));
-      expect(await rows(`${statement} ORDER BY artist ASC`)).toEqual(of("ada", "cyd"));
+      expect(await rows(statement)).toEqual(of("ada", "cyd"));
+      expect(await rows(`${statement} ORDER BY artist DESC`)).toEqual(of("cyd", "ada"));
+      expect(await rows(`${statement} ORDER BY artist DESC, year DESC`)).toEqual(of("ada", "cyd").reverse());
+    });
+
+    describe("with an OR", () => {
+      const found = async (where: string, rest: Partial<ExecuteStatementCommandInput> = {}) =>
+        (await rows(`SELECT * FROM "${music}" WHERE ${where}`, rest)).map(({ artist, year }) => `${artist} ${year}`);
+      const cost = async (where: string) =>
+        (await run(`SELECT * FROM "${music}" WHERE ${where}`, { ReturnConsumedCapacity: "TOTAL" })).ConsumedCapacity
+          ?.CapacityUnits;
+      const overlapping = {
+        name: "ValidationException",
+        message: "Overlapping conditions with range keys are not supported in where clause",
+      };
+
+      it.each<[string, string[], number]>([
+        ["artist = 'ada' AND (year = 2001 OR year = 2005)", ["ada 2001", "ada 2005"], 2],
+        ["artist = 'ada' AND year IN [2005, 2001]", ["ada 2001", "ada 2005"], 2],
+        ["artist = 'bob' AND year = 2001 OR artist = 'ada' AND year > 2007", ["ada 2008", "ada 2009", "bob 2001"], 2],
+        [
+          "(artist = 'bob' OR 'ada' = artist) AND (year < 2001 OR year = 2007)",
+          ["ada 2000", "ada 2007", "bob 2000", "bob 2007"],
+          4,
+        ],
+        ["artist = 'ada' AND year >= 2003 AND year < 2005", ["ada 2003", "ada 2004"], 1],
+        ["artist = 'ada' AND artist = 'ada' AND year = 2003", ["ada 2003"], 1],
+        ["artist = 'ada' AND year = 2003 OR artist = 'bob' AND info.sold = 3", ["ada 2003", "bob 2003", "bob 2007"], 2],
+        ["artist = 'ada' AND (info.sold = 3 OR title = 't9')", ["ada 2000", "ada 2003", "ada 2007"], 1],
+        ["artist = 'ada' AND year = 2003 AND year = 2004", [], 1],
+      ])("reads what it names, each item once: %s", async (where, wanted, units) => {
+        expect(await found(where)).toEqual(wanted);
+        expect(await cost(where)).toBe(units);
+      });
+
+      it.each([
+        "artist = 'ada' OR artist = 'ada'",
+        "artist IN ['ada', 'ada']",
+        "artist = 'ada' AND (year > 2000 OR year < 2005)",
+        "artist = 'ada' AND (year = 2001 OR info.sold = 2)",
+        "artist = 'ada' AND info.sold = 1 OR artist = 'ada' AND info.sold = 2",
+        "artist = 'ada' AND title <> 't1' OR artist = 'ada' AND year = 2002",
+      ])("does not read what overlaps: %s", async (where) => {
+        await expect(found(where)).rejects.toMatchObject(overlapping);
+      });
+
+      it.each<[string, number]>([
+        ["artist = 'ada' AND NOT year = 2001", 9],
+        ["artist = 'ada' AND year <> 2001", 9],
+        ["artist = 'ada' AND NOT year IN [2001, 2003]", 8],
+        ["artist = 'ada' AND NOT (year = 2001)", 9],
+      ])("unless what overlaps is a sort key that is not to be: %s", async (where, count) => {
+        const years = await found(`${where} OR artist = 'ada' AND year = 2002`);
+        expect(years).toHaveLength(count);
+        expect(new Set(years).size).toBe(count);
+      });
+
+      it.each<[string, number]>([
+        ["artist = 'ada' OR info.sold = 3", 14],
+        ["artist = 'ada' OR year = 2003", 12],
+        ["artist = 'ada' AND artist = 'bob'", 0],
+        ["NOT artist = 'ada'", 20],
+      ])("looks at everything where a branch names no key, or two: %s", async (where, count) => {
+        const all = await found(where);
+        expect(all).toHaveLength(count);
+        expect(new Set(all).size).toBe(count);
+      });
+
+      it("goes on from one range in the next", async () => {
+        const seen: string[] = [];
+        let NextToken: string | undefined;
+        do {
+          const page: Awaited<ReturnType<typeof run>> = await run(
+            `SELECT * FROM "${music}" WHERE artist IN ['ada', 'cyd'] AND (year < 2002 OR year > 2007) ORDER BY artist, year DESC`,
+            { Limit: 3, ...(NextToken !== undefined && { NextToken }) },
+          );
+          seen.push(...(page.Items ?? []).map((item) => `${item.artist?.S} ${item.year?.N}`));
+          NextToken = page.NextToken;
+        } while (NextToken !== undefined);
+        const of = (artist: string) => [2009, 2008, 2001, 2000].map((year) => `${artist} ${year}`);
+        expect(seen).toEqual([...of("ada"), ...of("cyd")]);
+      });
     });
 
     it("without a key looks at everything", async () => {
@@ -170,11 +253,11 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
         (await write(`UPDATE "${users}" ${rest}`, parameters)).Items?.map((item) => unmarshall(item));
       expect(
         await update(
-          "SET n = n + 4 SET tags = set_add(tags, <<'y'>>), list = list_append(list, [4]) REMOVE map.a WHERE id = 'ben' RETURNING ALL NEW *",
+          `SET n = n + 4 SET tags = set_add(tags, <<'y'>>), "list" = list_append("list", [4]) REMOVE map.a WHERE id = 'ben' RETURNING ALL NEW *`,
         ),
       ).toEqual([{ id: "ben", n: 5, tags: new Set(["x", "y"]), list: [1, 2, 3, 4], map: { b: 2 } }]);
       expect(
-        await update("SET list[2] = ?, list[0] = ? WHERE id = 'ben' AND n = 5 RETURNING MODIFIED OLD *", [
+        await update(`SET "list"[2] = ?, "list"[0] = ? WHERE id = 'ben' AND n = 5 RETURNING MODIFIED OLD *`, [
           { S: "c" },
           { S: "a" },
         ]),
@@ -222,7 +305,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
   });
 
   it("asks in WHERE whether something is there", async () => {
-    await write(`INSERT INTO "${users}" VALUE {'id':'gus','m':{'sub':'x'},'flag':true,'no':NULL}`);
+    await write(`INSERT INTO "${users}" VALUE {'id':'gus','m':{'sub':'x'},'flag':true,'nil':NULL}`);
     const found = async (where: string) =>
       (await rows(`SELECT id FROM "${users}" WHERE id = 'gus' AND ${where}`)).length;
     for (const where of [
@@ -234,7 +317,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       "attribute_exists(m) = true",
       "attribute_exists(nope) <> true",
       "attribute_type(m, 'M')",
-      "no IS NULL",
+      "nil IS NULL",
     ])
       expect(await found(where), where).toBe(1);
     for (const where of [
@@ -250,8 +333,89 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
   });
 
   it.each<[string, string]>([
-    ["SELEC * FROM t", "Statement wasn't well formed, can't be processed: unexpected term near 'SELEC * FROM t'"],
-    ["SELECT * FROM <users> WHERE", "Statement wasn't well formed, can't be processed: unexpected term near ''"],
+    ...["SELEC * FROM t", "UPDATE <users> WHERE id = 'a'", "UPDATE orders-dev SET a = 1"].map(
+      malformed("Expected data manipulation"),
+    ),
+    ...[
+      "SELECT * FROM <users> WHERE",
+      "SELECT * FROM <users> WHERE;",
+      "UPDATE <users> SET a = 1 WHERE",
+      "DELETE FROM <users> WHERE",
+      "SELECT * FROM <users> WHERE NOT",
+      "SELECT * FROM <users> WHERE (",
+      'SELECT * FROM "nowhere" WHERE',
+      "SELECT * FROM",
+    ].map(malformed("Unexpected term")),
+    ...[
+      "SELECT * FROM <users> WHERE id = 'a' AND",
+      "SELECT * FROM <users> WHERE id = 'a' OR",
+      "SELECT * FROM <users> WHERE id =;",
+    ].map(malformed("Missing right-hand side expression of infix operator")),
+    ...[
+      "DELETE FROM",
+      "DELETE FROM;",
+      "DELETE FROM WHERE id = 'a'",
+      "UPDATE user SET a = 1",
+      "INSERT INTO table VALUE {}",
+    ].map(malformed("Expected identifier for simple path")),
+    ...["UPDATE <users> SET size = 1 WHERE id = 'a'", "UPDATE <users> REMOVE date WHERE id = 'a'"].map(
+      malformed("Expected identifier for simple path"),
+    ),
+    ...[
+      "SELECT * FROM <users> WHERE ORDER BY id",
+      "SELECT * FROM <users> WHERE user = 'a'",
+      "SELECT level FROM <users>",
+      "SELECT * FROM user",
+      "SELECT * FROM <users> WHERE id = Value",
+      "SELECT * FROM <users> WHERE contains(date, '2026')",
+      "INSERT INTO <users> (key, value) VALUES (?, ?)",
+      "SELECT * FROM <users> WHERE id = 'a' ORDER BY date",
+    ].map(malformed("Unexpected keyword")),
+    ...["SELECT * FROM <users> WHERE IS NULL", "SELECT * FROM <users> WHERE id = LIKE", "SELECT AND FROM <users>"].map(
+      malformed("Unexpected operator"),
+    ),
+    ...["SELECT m.size FROM <users>", "SELECT * FROM <users> WHERE attribute_exists(m.inner)"].map(
+      malformed("Invalid path dot component"),
+    ),
+    ["SELECT id FROM <users>\nLIMIT 5", "Unsupported clause: LIMIT at 2:7:1"],
+    ["SELECT * FROM <users> WHERE id = 'a' AND n = 5 + 5", "Unsupported operator in Condition Expression. Operator: +"],
+    ["SELECT * FROM <users> WHERE x IS FOO", `${MALFORMED}Expected type name`],
+    ["SELECT * FROM <users> WHERE n BETWEEN 1 OR 2", `${MALFORMED}Expected AND after BETWEEN`],
+    ["SELECT id WHERE id = 'a'", `${MALFORMED}Expected FROM after SELECT list`],
+    ["DELETE <users>", `${MALFORMED}Expected FROM after DELETE`],
+    ["SELECT * FROM <users> WHERE id", "WHERE clause must contain an expression that resolves to a boolean"],
+    ["INSERT INTO <users> (id, name) VALUES ('a', 'b')", `${MALFORMED}Unexpected token after expression`],
+    [
+      "SELECT l[2147483648] FROM <users>",
+      "List index is not within the allowable range; index: [2147483648] at 1:10:10",
+    ],
+    ["SELECT l[-1] FROM <users>", "List index is not within the allowable range; index: [-1] at 1:11:1"],
+    ["UPDATE <users>\nSET x = [?] WHERE id = 'a'", "Unsupported data type: Parameter under key root[0] at 2:10:1"],
+    [
+      "INSERT INTO <users> VALUE\n{'id': 'a', 'm': {'k': ?}}",
+      "Unsupported data type: Parameter under key root.k at 2:24:1",
+    ],
+    [
+      "UPDATE <users> SET n = 'a' + 1 WHERE id = 'a' AND nope = 'x'",
+      "Incorrect operand type for operator or function; operator or function: +, operand type: S",
+    ],
+    [
+      "SELECT * FROM <users> WHERE attribute_type(l, 1)",
+      "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N",
+    ],
+    [
+      `SELECT * FROM <users> WHERE n IN [${Array.from({ length: 101 }, (_, i) => i).join()}]`,
+      "The IN operator is provided with too many operands; number of operands: 101",
+    ],
+    ["SELECT * FROM <users> WHERE id = true", "Key value must be of type S, N, or B. Key name: id, Key type: BOOL"],
+    [
+      "DELETE FROM <users> WHERE id = 'a' AND id = 'b'",
+      "Multiple conditions on same key id. Only single item Update/Insert/Delete are supported",
+    ],
+    [
+      `SELECT * FROM <users> WHERE id IN [${Array.from({ length: 51 }, (_, i) => `'${i}'`).join()}]`,
+      "Too many decomposed read operations for a given query.",
+    ],
     ["SELECT * FROM <users> WHERE id = ?", "Number of parameters in request and statement don't match."],
     ["SELECT *, id FROM <users>", "Other attributes should not be present in the projection when '*' is used."],
     ["SELECT id AS x FROM <users>", "Aliasing is not supported"],
@@ -454,11 +618,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
           { Code: "ConditionalCheckFailed", Message: "The conditional request failed" },
         ],
       });
-      const { Responses } = await transact([
-        select("tx-1"),
-        select("tx-2"),
-        `${select("tx-1")} AND v = 1`.replace("tx-1", "tx-5"),
-      ]);
+      const { Responses } = await transact([select("tx-1"), select("tx-2"), select("tx-5")]);
       expect(Responses).toEqual([
         { Item: { id: { S: "tx-1" }, v: { N: "11" } } },
         { Item: { id: { S: "tx-2" }, v: { N: "2" } } },
@@ -479,7 +639,22 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
         ["SELECT * FROM <users> WHERE id = 'a'", "SELECT v FROM <users> WHERE id = 'a'"],
         "Transaction request cannot include multiple operations on one item",
       ],
-      [["DELETE FROM <users> WHERE id = 'a' RETURNING ALL OLD *"], "Unsupported operation in transaction."],
+      [
+        ["DELETE FROM <users> WHERE id = 'b'", "DELETE FROM <users> WHERE id = 'a' RETURNING ALL OLD *"],
+        "Validation failed in TransactStatements[1]: RETURNING clause is not supported in ExecuteTransaction.",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE id = 'a' AND v = 1"],
+        "Validation failed in TransactStatements[0]: Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE id IN ['a', 'a']"],
+        "Validation failed in TransactStatements[0]: Overlapping conditions with range keys are not supported in where clause",
+      ],
+      [
+        ["SELECT * FROM <users> WHERE"],
+        "Validation failed in TransactStatements[0]: Statement wasn't well formed, can't be processed: Unexpected term",
+      ],
       [
         ["SELECT * FROM <users> WHERE id = 'a'", "SELECT * FROM <users> WHERE id = 'b' AND attribute_exists(v)"],
         "Validation failed in TransactStatements[1]: Select statements within ExecuteTransaction must specify the primary key in the where clause.",

@@ -15,6 +15,7 @@ import {
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { describe, expect, it } from "vitest";
+import { soon } from "../../support/store.js";
 import { call, type Subject } from "../harness.js";
 
 const MISSING = "arn:aws:dynamodb:local:000000000000:table/nowhere";
@@ -32,7 +33,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
         ...more,
       }),
     );
-    await waitUntilTableExists({ client: h.client, maxWaitTime: 30, minDelay: 0.05, maxDelay: 0.2 }, { TableName });
+    await waitUntilTableExists({ client: h.client, ...soon }, { TableName });
     const arn = (await h.client.send(new DescribeTableCommand({ TableName }))).Table?.TableArn as string;
     return { TableName, arn };
   };
@@ -67,6 +68,53 @@ export function settingsSuite(h: Subject, prefix: string): void {
       expect((await h.client.send(new DescribeTableCommand({ TableName }))).Table).toEqual(again);
     });
 
+    it("are what it may take on demand, and what it is warm for", async () => {
+      const { TableName } = await create("on-demand", {
+        ProvisionedThroughput: undefined,
+        BillingMode: "PAY_PER_REQUEST",
+        OnDemandThroughput: { MaxReadRequestUnits: 1000, MaxWriteRequestUnits: 500 },
+      });
+      const described = async () => (await h.client.send(new DescribeTableCommand({ TableName }))).Table;
+      const initial = { ReadUnitsPerSecond: 12_000, WriteUnitsPerSecond: 4_000, Status: "ACTIVE" };
+      expect(await described()).toMatchObject({
+        OnDemandThroughput: { MaxReadRequestUnits: 1000, MaxWriteRequestUnits: 500 },
+        WarmThroughput: initial,
+      });
+      const onDemand = async (OnDemandThroughput: UpdateTableCommandInput["OnDemandThroughput"]) =>
+        (await update({ TableName, OnDemandThroughput }))?.OnDemandThroughput;
+      expect(await onDemand({ MaxReadRequestUnits: -1 })).toEqual({
+        MaxReadRequestUnits: -1,
+        MaxWriteRequestUnits: 500,
+      });
+      expect(await onDemand({ MaxWriteRequestUnits: -1 })).toBeUndefined();
+      expect(await onDemand({ MaxReadRequestUnits: 300 })).toEqual({ MaxReadRequestUnits: 300 });
+      const WarmThroughput = { ReadUnitsPerSecond: 13_000, WriteUnitsPerSecond: 4_000 };
+      await update({ TableName, WarmThroughput });
+      expect((await described())?.WarmThroughput).toEqual({ ...WarmThroughput, Status: "ACTIVE" });
+      // Under figures there is no maximum, and what was warm stays so.
+      await update({
+        TableName,
+        BillingMode: "PROVISIONED",
+        ProvisionedThroughput: { ReadCapacityUnits: 1, WriteCapacityUnits: 1 },
+      });
+      const provisioned = await described();
+      expect(provisioned?.OnDemandThroughput).toBeUndefined();
+      expect(provisioned?.WarmThroughput).toMatchObject(WarmThroughput);
+    });
+
+    it("are the key that it is encrypted with, as far as is said", async () => {
+      const { TableName } = await create("encrypted", { SSESpecification: { Enabled: true } });
+      const described = async () =>
+        (await h.client.send(new DescribeTableCommand({ TableName }))).Table?.SSEDescription;
+      expect(await described()).toEqual({
+        Status: "ENABLED",
+        SSEType: "KMS",
+        KMSMasterKeyArn: "arn:aws:kms:local:000000000000:alias/aws/dynamodb",
+      });
+      await update({ TableName, SSESpecification: { Enabled: false } });
+      expect(await described()).toBeUndefined();
+    });
+
     it("are whether it can be deleted, and its class", async () => {
       const { TableName } = await create("kept", {
         DeletionProtectionEnabled: true,
@@ -82,7 +130,8 @@ export function settingsSuite(h: Subject, prefix: string): void {
         message:
           "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
       });
-      const free = await update({ TableName, DeletionProtectionEnabled: false, TableClass: "STANDARD" });
+      await update({ TableName, TableClass: "STANDARD" });
+      const free = await update({ TableName, DeletionProtectionEnabled: false });
       expect(free).toMatchObject({ DeletionProtectionEnabled: false, TableClassSummary: { TableClass: "STANDARD" } });
       await h.client.send(new DeleteTableCommand({ TableName }));
     });
@@ -107,7 +156,8 @@ export function settingsSuite(h: Subject, prefix: string): void {
       expect(await list()).toEqual([{ Key: "cost", Value: "" }]);
       const Tags = Array.from({ length: 50 }, (_, i) => ({ Key: `k${i}`, Value: "v" }));
       await expect(h.client.send(new TagResourceCommand({ ResourceArn: arn, Tags }))).rejects.toMatchObject({
-        name: "LimitExceededException",
+        name: "ValidationException",
+        message: "Number of Tags exceed the current limit for the provided ResourceArn",
       });
     });
 
@@ -137,7 +187,10 @@ export function settingsSuite(h: Subject, prefix: string): void {
       });
       await expect(h.client.send(restore)).rejects.toMatchObject({ name: "PointInTimeRecoveryUnavailableException" });
       await turn(true);
-      expect(await described()).toMatchObject({ PointInTimeRecoveryStatus: "ENABLED" });
+      expect(await described()).toMatchObject({ PointInTimeRecoveryStatus: "ENABLED", RecoveryPeriodInDays: 35 });
+      const PointInTimeRecoverySpecification = { PointInTimeRecoveryEnabled: true, RecoveryPeriodInDays: 7 };
+      await h.client.send(new UpdateContinuousBackupsCommand({ TableName, PointInTimeRecoverySpecification }));
+      expect(await described()).toMatchObject({ RecoveryPeriodInDays: 7 });
       await expect(h.client.send(new DescribeContinuousBackupsCommand({ TableName: "nowhere" }))).rejects.toMatchObject(
         { name: "TableNotFoundException", message: "Table not found: nowhere" },
       );
@@ -147,7 +200,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
       [
         "UpdateTable",
         {},
-        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
+        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required",
       ],
       [
         "UpdateTable",
@@ -169,6 +222,43 @@ export function settingsSuite(h: Subject, prefix: string): void {
         { ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5 } },
         "The provisioned throughput for the table will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the table: 10. Requested ReadCapacityUnits: 10. Current WriteCapacityUnits provisioned for the table: 5. Requested WriteCapacityUnits: 5. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
       ],
+      ...[
+        [
+          { DeletionProtectionEnabled: true, TableClass: "STANDARD" },
+          "DeletionProtection modification must be the only operation in the request",
+        ],
+        [
+          { SSESpecification: { Enabled: true }, BillingMode: "PAY_PER_REQUEST" },
+          "Server-Side Encryption modification must be the only operation in the request",
+        ],
+        [
+          {
+            ProvisionedThroughput: { ReadCapacityUnits: 11, WriteCapacityUnits: 5 },
+            StreamSpecification: { StreamEnabled: true, StreamViewType: "KEYS_ONLY" },
+          },
+          "You cannot modify stream status while updating table IOPS",
+        ],
+        [
+          { WarmThroughput: { ReadUnitsPerSecond: 9, WriteUnitsPerSecond: 5 } },
+          "Requested ReadUnitsPerSecond for WarmThroughput for table is lower than current WarmThroughput, decreasing WarmThroughput is not supported",
+        ],
+        [
+          { OnDemandThroughput: { MaxWriteRequestUnits: 0 } },
+          "MaxWriteRequestUnits for OnDemandThroughput cannot be specified when the table BillingMode is PROVISIONED",
+        ],
+        [
+          { BillingMode: "PAY_PER_REQUEST", OnDemandThroughput: { MaxReadRequestUnits: 0 } },
+          "Requested MaxReadRequestUnits for OnDemandThroughput for table is outside of valid range",
+        ],
+        [{ SSESpecification: { Enabled: false } }, "Table is already encrypted by default"],
+        [
+          { SSESpecification: { Enabled: true, KMSMasterKeyId: "k" } },
+          "SSEType KMS is required if KMSMasterKeyId is specified",
+        ],
+      ].map(
+        ([body, message]) =>
+          ["UpdateTable", body, `One or more parameter values were invalid: ${message}`] as [string, object, string],
+      ),
       ["TagResource", { Tags: [] }, "Invalid TableArn"],
       [
         "TagResource",

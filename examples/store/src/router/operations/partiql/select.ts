@@ -1,7 +1,10 @@
 import { setAttribute } from "../../../api/attributes.js";
+import { readUnits } from "../../../api/capacity.js";
 import { compareValues } from "../../../api/compare.js";
 import { validationError } from "../../../api/errors.js";
+import { attributeNames } from "../../../api/expressions/attribute-names.js";
 import { keyConditionOf } from "../../../api/expressions/key-condition.js";
+import { shownNames } from "../../../api/index-entries.js";
 import { decodeKey, queryRange } from "../../../api/keys.js";
 import type {
   AttributeValue,
@@ -14,7 +17,7 @@ import type {
 } from "../../../api/model.js";
 import { partiqlMessages } from "../../../api/partiql/messages.js";
 import type { Position } from "../../../api/partiql/next-token.js";
-import { type Keys, type ReadPlan, readPlan } from "../../../api/partiql/plan.js";
+import { type Keys, type Read, type ReadPlan, readPlan, wholePartitions } from "../../../api/partiql/plan.js";
 import type { Statement } from "../../../api/partiql/statement.js";
 import { resolvePath } from "../../../api/path.js";
 import { compareBytes } from "../../../api/text.js";
@@ -46,6 +49,11 @@ interface Range {
   readonly to?: Uint8Array;
 }
 
+/** A range that is read, in its place among the others. */
+interface Step extends Range {
+  readonly filter?: Condition;
+}
+
 /** One page, of up to 1 MB and `itemsMax` items, before the filter. @throws ApiError */
 export async function runSelect(select: Select, options: SelectOptions, backend: Backend): Promise<Selected> {
   const table = await backend.table(select.table);
@@ -53,27 +61,30 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
   const asked = { TableName: select.table, ...(name !== undefined && { IndexName: name }) };
   const index = readIndex(table, asked, options.consistent);
   const keys = index === undefined ? keysOf(table) : index.keySchema;
-  const { plan, reverse } = ordered(select, readPlan(select.where, keys), keys);
-  const ranges = plan.ranges?.map((range) => rangeOf(table, index, range)) ?? [{}];
-  const { filter } = plan;
+  const plan = readPlan(select.where, keys);
+  const { steps, reverse } = stepsOf(select, plan, keys, (condition) => rangeOf(table, index, condition));
+  if (index !== undefined && plan.reads !== undefined) assertProjected(table, index, plan.reads);
   const named = paths && namesOf(paths);
-  const request: Omit<PageRequest, "bytesMax"> = {
+  const request = ({ filter, ...range }: Step): Omit<PageRequest, "bytesMax"> => ({
+    ...range,
     consistent: options.consistent,
     ...(reverse && { reverse }),
     ...(filter && { filter }),
     ...(index && { index: indexRead(table, index, asked, paths, filter) }),
-  };
+  });
   const items: Item[] = [];
   let units = 0;
   let indexUnits: IndexUnits | undefined;
   let itemsLeft = options.itemsMax ?? Number.POSITIVE_INFINITY;
   let bytesLeft = PAGE_BYTES_MAX;
   let { range: at, after } = options.from ?? { range: 0, after: undefined };
-  if (at >= ranges.length || !isWithin(after, ranges[at] as Range)) throw validationError(partiqlMessages.tokenInvalid);
+  const beyond = at >= steps.length && options.from !== undefined;
+  if (beyond || !isWithin(after, steps[at] ?? {})) throw validationError(partiqlMessages.tokenInvalid);
   for (;;) {
+    const step = steps[at];
+    if (step === undefined) return { items, units: units || readUnits(0, options.consistent), indexUnits };
     const page = await backend.page(table, {
-      ...ranges[at],
-      ...request,
+      ...request(step),
       ...(after && { after }),
       bytesMax: bytesLeft,
       ...(Number.isFinite(itemsLeft) && { itemsMax: itemsLeft }),
@@ -90,7 +101,7 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
     }
     at++;
     after = undefined;
-    if (at === ranges.length) return answer;
+    if (at === steps.length) return answer;
     if (itemsLeft <= 0 || bytesLeft <= 0) return { ...answer, next: { range: at } };
   }
 }
@@ -106,29 +117,36 @@ function readIndex(table: TableRecord, asked: { TableName: string; IndexName?: s
   return indexOf(table, { ...asked, ConsistentRead: consistent });
 }
 
-/** Whether a statement names one item, and which table's. @throws ApiError */
-export async function assertOneItem(select: Select, backend: Backend): Promise<void> {
-  const { keySchema } = await backend.table(select.table);
-  const plan = select.index === undefined ? readPlan(select.where, keysOf({ keySchema })) : {};
-  const [range, second] = plan.ranges ?? [];
-  const key =
-    range && second === undefined && !asksExistence(plan.filter) ? keyConditionOf(range, keySchema) : undefined;
-  if (key === undefined || (keySchema.sort !== undefined && key.sort?.op !== "=")) {
-    throw validationError(partiqlMessages.batchKey);
-  }
+/** The key of the one item that a statement names, where it asks nothing else. @param otherwise what is said of any other @throws ApiError */
+export async function oneItemOf(select: Select, backend: Backend, otherwise: string): Promise<Item> {
+  const keys = keysOf(await backend.table(select.table));
+  const { reads = [] } = select.index === undefined ? readPlan(select.where, keys) : {};
+  const items = reads.flatMap(({ item }) => (item === undefined ? [] : [item]));
+  if (new Set(items.map((item) => JSON.stringify(item))).size < items.length)
+    throw validationError(partiqlMessages.overlapping);
+  const [item] = items;
+  if (item === undefined || reads.length > 1) throw validationError(otherwise);
+  return item;
 }
 
-/** Such a question makes a statement a search, whatever key it names. */
-function asksExistence(filter: Condition | undefined): boolean {
-  if (filter?.kind === "and") return asksExistence(filter.left) || asksExistence(filter.right);
-  return filter?.kind === "exists" || filter?.kind === "not-exists";
+/** Where a global index does not show what a filter asks for. @throws ValidationException unless one of the reads can do without */
+function assertProjected(table: TableRecord, index: IndexDefinition, reads: readonly Read[]): void {
+  const shown = shownNames(index, table.keySchema);
+  if (shown === undefined || table.localIndexes?.some((one) => one === index)) return;
+  const byPartition = [...reads].sort((a, b) => compareValues(a.partition, b.partition) ?? 0);
+  const hidden = byPartition.map(({ filter }) =>
+    filter === undefined ? [] : [...attributeNames(filter)].filter((name) => !shown.includes(name)),
+  );
+  const last = hidden.at(-1);
+  if (last === undefined || hidden.some((names) => names.length === 0)) return;
+  throw validationError(partiqlMessages.filterNotProjected(index.name, last));
 }
 
 function keysOf({ keySchema: { partition, sort } }: Pick<TableRecord, "keySchema">): Keys {
   return { partition: [partition], sort: sort === undefined ? [] : [sort] };
 }
 
-function rangeOf(table: TableRecord, index: IndexDefinition | undefined, condition: Condition): Range {
+function rangeOf(table: TableRecord, index: IndexDefinition | undefined, condition: Condition): Required<Range> {
   if (index !== undefined) {
     const { from, to } = queriedEntries(index, condition);
     return { from, to };
@@ -143,11 +161,18 @@ function isWithin(after: Uint8Array | undefined, { from, to }: Range): boolean {
   return (from === undefined || compareBytes(after, from) >= 0) && (to === undefined || compareBytes(after, to) < 0);
 }
 
-/** @throws ValidationException where items have no such order */
-function ordered({ orderBy }: Select, plan: ReadPlan, keys: Keys): { plan: ReadPlan; reverse: boolean } {
-  if (orderBy === undefined) return { plan, reverse: false };
-  if (plan.ranges === undefined) throw validationError(partiqlMessages.orderWithoutKey);
+/** What is to be read, in the order in which it is answered. @throws ValidationException where items have no such order, or would be read twice */
+function stepsOf(
+  { orderBy = [] }: Select,
+  plan: ReadPlan,
+  keys: Keys,
+  rangeOf: (condition: Condition) => Required<Range>,
+): { steps: readonly Step[]; reverse: boolean } {
   const isPartition = (name: string) => keys.partition.some((key) => key.name === name);
+  if (plan.reads === undefined) {
+    if (orderBy.length > 0) throw validationError(partiqlMessages.orderWithoutKey);
+    return { steps: [{ ...(plan.filter && { filter: plan.filter }) }], reverse: false };
+  }
   for (const { name } of orderBy) {
     if (!isPartition(name) && !keys.sort.some((key) => key.name === name)) {
       throw validationError(partiqlMessages.orderByOther(name));
@@ -155,19 +180,40 @@ function ordered({ orderBy }: Select, plan: ReadPlan, keys: Keys): { plan: ReadP
   }
   const byPartition = orderBy.find(({ name }) => isPartition(name));
   const bySort = orderBy.find(({ name }) => !isPartition(name));
-  if (plan.ranges.length > 1 && byPartition === undefined) throw validationError(partiqlMessages.orderManyKeys);
-  const ranges = plan.ranges.map((range) => ({ range, value: partitionValue(range, keys) }));
-  if (byPartition !== undefined) {
-    const sign = byPartition.descending ? -1 : 1;
-    ranges.sort((a, b) => sign * (a.value && b.value ? (compareValues(a.value, b.value) ?? 0) : 0));
+  let reads = rangesOf(plan.reads, rangeOf);
+  const several = reads.some(({ partition }) => compareValues(partition, (reads[0] as Ranged).partition) !== 0);
+  if (several && orderBy.length > 0 && byPartition === undefined) throw validationError(partiqlMessages.orderManyKeys);
+  if (overlap(reads)) {
+    if (plan.mayOverlap !== true) throw validationError(partiqlMessages.overlapping);
+    reads = rangesOf(wholePartitions(plan, keys), rangeOf);
   }
-  return { plan: { ...plan, ranges: ranges.map(({ range }) => range) }, reverse: bySort?.descending ?? false };
+  const [ofPartition, ofSort] = [byPartition, bySort].map((one) => (one?.descending ? -1 : 1)) as [1 | -1, 1 | -1];
+  reads.sort(
+    (a, b) => ofPartition * (compareValues(a.partition, b.partition) ?? 0) || ofSort * compareBytes(a.from, b.from),
+  );
+  const steps = reads.map(({ from, to, filter }) => ({ from, to, ...(filter && { filter }) }));
+  return { steps, reverse: bySort?.descending ?? false };
 }
 
-function partitionValue(range: Condition, keys: Keys): AttributeValue | undefined {
-  if (range.kind === "and") return partitionValue(range.left, keys) ?? partitionValue(range.right, keys);
-  if (range.kind !== "compare" || range.left.kind !== "path" || range.right.kind !== "value") return undefined;
-  return range.left.path[0] === keys.partition[0]?.name ? range.right.value : undefined;
+interface Ranged extends Required<Range> {
+  readonly partition: AttributeValue;
+  readonly filter: Condition | undefined;
+}
+
+/** Those that can have anything in them. */
+function rangesOf(reads: readonly Read[], rangeOf: (condition: Condition) => Required<Range>): Ranged[] {
+  return reads.flatMap(({ partition, keys, filter }) => {
+    const { from, to } = keys.map(rangeOf).reduce((a, b) => ({
+      from: compareBytes(a.from, b.from) >= 0 ? a.from : b.from,
+      to: compareBytes(a.to, b.to) <= 0 ? a.to : b.to,
+    }));
+    return compareBytes(from, to) < 0 ? [{ partition, from, to, filter }] : [];
+  });
+}
+
+function overlap(reads: readonly Ranged[]): boolean {
+  const inOrder = [...reads].sort((a, b) => compareBytes(a.from, b.from));
+  return inOrder.some(({ from }, i) => i > 0 && compareBytes(from, (inOrder[i - 1] as Ranged).to) < 0);
 }
 
 /** What each path is called in an answer: by its last name, and the list's places behind that. */

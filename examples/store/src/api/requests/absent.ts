@@ -1,0 +1,52 @@
+/** What operations take that ask about what there is none of here. */
+import type { Shape, StructureShape } from "./shapes.js";
+import { tableName } from "./table-parts.js";
+
+const structure = (name: string, members: Readonly<Record<string, Shape>>): StructureShape => ({
+  type: "structure",
+  name,
+  members,
+});
+const arn: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 1024 };
+const token: Shape = { type: "string" };
+const pageSize = (max: number): Shape => ({ type: "integer", wire: "Integer", min: 1, max });
+const { required: _, ...optionalTable } = tableName;
+const page = { NextToken: token, MaxResults: pageSize(25) };
+
+export const tableOnly = (name: string): StructureShape => structure(name, { TableName: tableName });
+export const describeContributorInsights = structure("DescribeContributorInsightsInput", {
+  TableName: tableName,
+  IndexName: { type: "string" },
+});
+export const listContributorInsights = structure("ListContributorInsightsInput", {
+  TableName: optionalTable as Shape,
+  NextToken: token,
+  MaxResults: { type: "integer", wire: "Integer", max: 100 },
+});
+export const listGlobalTables = structure("ListGlobalTablesInput", {
+  ExclusiveStartGlobalTableName: optionalTable as Shape,
+  Limit: { type: "integer", wire: "Integer", min: 1 },
+  RegionName: { type: "string" },
+});
+export const globalTable = (name: string, more: Readonly<Record<string, Shape>> = {}): StructureShape =>
+  structure(name, { GlobalTableName: { type: "string", required: true }, ...more });
+export const replicationGroup = {
+  ReplicationGroup: {
+    type: "list",
+    required: true,
+    of: { type: "structure", name: "Replica", members: { RegionName: { type: "string" } } },
+  },
+} as const satisfies Record<string, Shape>;
+export const listExports = structure("ListExportsInput", { TableArn: { type: "string" }, ...page });
+export const listImports = structure("ListImportsInput", { TableArn: { type: "string" }, ...page });
+export const describeExport = structure("DescribeExportInput", { ExportArn: { ...arn, lengthMin: 37 } });
+export const describeImport = structure("DescribeImportInput", { ImportArn: { ...arn, lengthMin: 37 } });
+export const listBulkOperations = structure("ListBulkOperationsInput", {
+  MaxResults: { type: "integer", wire: "Integer" },
+  NextToken: token,
+});
+export const getResourcePolicy = structure("GetResourcePolicyInput", { ResourceArn: { ...arn, lengthMax: 1283 } });
+export const deleteResourcePolicy = structure("DeleteResourcePolicyInput", {
+  ResourceArn: { ...arn, lengthMax: 1283 },
+  ExpectedRevisionId: { type: "string", lengthMin: 1, lengthMax: 255 },
+});

@@ -1,0 +1,12 @@
+import { ApiError } from "../../api/errors.js";
+import { messages } from "../../api/messages.js";
+
+/** Some operations have a name of their own for a table that is not there. */
+export async function tableNamed<T>(name: string, answer: Promise<T>): Promise<T> {
+  return await answer.catch((error: unknown) => {
+    if (error instanceof ApiError && error.type === "ResourceNotFoundException") {
+      throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(name));
+    }
+    throw error;
+  });
+}

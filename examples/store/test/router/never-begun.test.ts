@@ -1,0 +1,155 @@
+/** What would begin what there is none of here: what is wrong with a request is told first, in the service's order, and then what this store does not have. */
+import { beforeAll, expect, test } from "vitest";
+import { call, createTable, harness } from "./harness.js";
+
+const h = harness();
+const T = "begun";
+const arn = (name: string) => `arn:aws:dynamodb:local:000000000000:table/${name}`;
+const StreamArn = "arn:aws:kinesis:local:000000000000:stream/changes";
+const failed = (value: string, at: string, rule: string) =>
+  `1 validation error detected: Value ${value} at '${at}' failed to satisfy constraint: ${rule}`;
+const missing = (at: string) => failed("null", at, "Member must not be null");
+const NOWHERE = "Requested resource not found: Table: nowhere not found";
+const creation = {
+  TableName: "brought",
+  KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+  AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+  BillingMode: "PAY_PER_REQUEST",
+};
+const source = { S3BucketSource: { S3Bucket: "a-bucket" }, InputFormat: "CSV" };
+
+beforeAll(() => createTable(h, { ...creation, TableName: T } as never));
+
+test.each<[string, object, string, string]>([
+  ["PutResourcePolicy", { ResourceArn: arn(T) }, "ValidationException", missing("policy")],
+  [
+    "PutResourcePolicy",
+    { ResourceArn: arn("nowhere"), Policy: "no policy", ExpectedRevisionId: "1" },
+    "ResourceNotFoundException",
+    NOWHERE,
+  ],
+  [
+    "PutResourcePolicy",
+    { ResourceArn: arn(T), Policy: "no policy", ExpectedRevisionId: "1" },
+    "PolicyNotFoundException",
+    `Resource-based policy not found for the provided ResourceArn: ${arn(T)}`,
+  ],
+  [
+    "PutResourcePolicy",
+    { ResourceArn: arn(T), Policy: "no policy", ExpectedRevisionId: "NO_POLICY" },
+    "ValidationException",
+    "One or more parameter values were invalid: Invalid policy document",
+  ],
+  [
+    "PutResourcePolicy",
+    { ResourceArn: arn(T), Policy: "{}" },
+    "ValidationException",
+    "This store has no resource-based policies: whoever it knows may do everything",
+  ],
+  [
+    "UpdateContributorInsights",
+    { TableName: T, ContributorInsightsAction: "BEGIN" },
+    "ValidationException",
+    failed("'BEGIN'", "contributorInsightsAction", "Member must satisfy enum value set: [ENABLE, DISABLE]"),
+  ],
+  [
+    "UpdateContributorInsights",
+    { TableName: T, IndexName: "none", ContributorInsightsAction: "ENABLE" },
+    "ResourceNotFoundException",
+    `Requested resource not found: Index: none of table: ${T} not found`,
+  ],
+  [
+    "UpdateTableReplicaAutoScaling",
+    { TableName: T, ReplicaUpdates: [{}] },
+    "ValidationException",
+    missing("replicaUpdates.1.member.regionName"),
+  ],
+  [
+    "UpdateTableReplicaAutoScaling",
+    { TableName: T, ProvisionedWriteCapacityAutoScalingUpdate: { MinimumUnits: 0 } },
+    "ValidationException",
+    failed(
+      "'0'",
+      "provisionedWriteCapacityAutoScalingUpdate.minimumUnits",
+      "Member must have value greater than or equal to 1",
+    ),
+  ],
+  [
+    "EnableKinesisStreamingDestination",
+    { TableName: "nowhere", StreamArn: "stream" },
+    "ValidationException",
+    failed("'stream'", "streamArn", "Member must have length greater than or equal to 37"),
+  ],
+  ["DisableKinesisStreamingDestination", { TableName: "nowhere", StreamArn }, "ResourceNotFoundException", NOWHERE],
+  [
+    "DisableKinesisStreamingDestination",
+    { TableName: T, StreamArn },
+    "ValidationException",
+    "Table is not in a valid state to disable Kinesis Streaming Destination: DisableKinesisStreamingDestination must be ACTIVE to perform DISABLE operation.",
+  ],
+  [
+    "UpdateKinesisStreamingDestination",
+    { TableName: T, StreamArn, UpdateKinesisStreamingConfiguration: { ApproximateCreationDateTimePrecision: "DAY" } },
+    "ValidationException",
+    failed(
+      "'DAY'",
+      "updateKinesisStreamingConfiguration.approximateCreationDateTimePrecision",
+      "Member must satisfy enum value set: [MILLISECOND, MICROSECOND]",
+    ),
+  ],
+  [
+    "ExportTableToPointInTime",
+    { TableArn: arn("nowhere"), S3Bucket: "-" },
+    "ValidationException",
+    failed("'-'", "s3Bucket", "Member must satisfy regular expression pattern: ^[a-z0-9A-Z]+[\\.\\-\\w]*[a-z0-9A-Z]+$"),
+  ],
+  [
+    "ExportTableToPointInTime",
+    { TableArn: arn("nowhere"), S3Bucket: "a-bucket", ExportTime: 1 },
+    "TableNotFoundException",
+    "Table not found: nowhere",
+  ],
+  [
+    "ExportTableToPointInTime",
+    { TableArn: arn(T), S3Bucket: "a-bucket", ExportTime: 1 },
+    "InvalidExportTimeException",
+    "The specified ExportTime is outside of the point in time recovery window.",
+  ],
+  [
+    "ImportTable",
+    { ...source, TableCreationParameters: { ...creation, KeySchema: [] } },
+    "ValidationException",
+    failed("'[]'", "tableCreationParameters.keySchema", "Member must have length greater than or equal to 1"),
+  ],
+  [
+    "ImportTable",
+    { ...source, TableCreationParameters: { ...creation, TableName: T, BillingMode: "PROVISIONED" } },
+    "ValidationException",
+    "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+  ],
+  [
+    "ImportTable",
+    { ...source, TableCreationParameters: { ...creation, TableName: T } },
+    "ResourceInUseException",
+    `Table already exists: ${T}`,
+  ],
+])("%s of %j is told %s", async (operation, body, type, message) => {
+  const answer = await call(h.port, operation, body);
+  expect(answer.status).toBe(400);
+  expect(answer.json()).toMatchObject({ __type: expect.stringMatching(`#${type}$`), message });
+});
+
+test("a bucket's name of a megabyte is refused at once", async () => {
+  const body = { TableArn: arn(T), S3Bucket: `${"a".repeat(1 << 20)}!` };
+  const answer = await call(h.port, "ExportTableToPointInTime", body);
+  expect(answer.json().message).toContain("2 validation errors detected");
+});
+
+test("insights that are off may be turned off", async () => {
+  const answer = await call(h.port, "UpdateContributorInsights", {
+    TableName: T,
+    ContributorInsightsAction: "DISABLE",
+  });
+  expect(answer.status).toBe(200);
+  expect(answer.json()).toEqual({ TableName: T, ContributorInsightsStatus: "DISABLED" });
+});

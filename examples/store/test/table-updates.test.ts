@@ -1,0 +1,133 @@
+/** One UpdateTable may ask for several things. It is one decision: one entry of the metadata's log, of which there is all or nothing whoever dies. */
+import { DescribeTableCommand, UpdateTableCommand, type UpdateTableCommandInput } from "@aws-sdk/client-dynamodb";
+import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import { tableKey } from "../src/metadata/records.js";
+import type { Write } from "../src/storage-node/command.js";
+import { Writer } from "../src/storage-node/writer.js";
+import { active, attributes, createTable, keys } from "./indexes/support.js";
+import { singleStore } from "./support/single.js";
+
+const single = singleStore({ partitionsPerTable: 1 });
+const units = (read: number) => ({ ReadCapacityUnits: read, WriteCapacityUnits: read });
+const byDay = (read: number) => ({
+  IndexName: "by-day",
+  KeySchema: keys(["day"]),
+  Projection: { ProjectionType: "KEYS_ONLY" as const },
+  ProvisionedThroughput: units(read),
+});
+const AttributeDefinitions = attributes({ id: "S", day: "S", hour: "S" });
+const byHour = { ...byDay(0), IndexName: "by-hour", KeySchema: keys(["hour"]), ProvisionedThroughput: undefined };
+const newIndex = [{ Create: byHour }];
+
+beforeAll(async () => {
+  for (const TableName of ["refused", "granted"])
+    await createTable(single.dynamo, {
+      TableName,
+      KeySchema: keys(["id"]),
+      AttributeDefinitions: attributes({ id: "S", day: "S" }),
+      BillingMode: "PROVISIONED",
+      ProvisionedThroughput: units(5),
+      GlobalSecondaryIndexes: [byDay(5)],
+    });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const described = async (TableName: string) =>
+  (await single.dynamo.send(new DescribeTableCommand({ TableName }))).Table;
+const update = (TableName: string, input: Omit<UpdateTableCommandInput, "TableName">) =>
+  single.dynamo.send(new UpdateTableCommand({ TableName, ...input }));
+
+test.each<[string, Omit<UpdateTableCommandInput, "TableName">, string]>([
+  [
+    "an index that is not there",
+    {
+      ProvisionedThroughput: units(9),
+      GlobalSecondaryIndexUpdates: [{ Update: { IndexName: "by-hour", ProvisionedThroughput: units(9) } }],
+    },
+    "ResourceNotFoundException",
+  ],
+  [
+    "an index that is there",
+    {
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions,
+      GlobalSecondaryIndexUpdates: [{ Create: { ...byHour, IndexName: "by-day" } }],
+    },
+    "ValidationException",
+  ],
+  [
+    "a stream that is not there",
+    { BillingMode: "PAY_PER_REQUEST", StreamSpecification: { StreamEnabled: false } },
+    "ValidationException",
+  ],
+  [
+    "a stream that is not there, beside an index's figures",
+    {
+      StreamSpecification: { StreamEnabled: false },
+      GlobalSecondaryIndexUpdates: [{ Update: { IndexName: "by-day", ProvisionedThroughput: units(9) } }],
+    },
+    "ValidationException",
+  ],
+])("where %s is not to be had nothing is", async (_, input, error) => {
+  const before = await described("refused");
+  await expect(update("refused", input)).rejects.toMatchObject({ name: error });
+  expect(await described("refused")).toEqual(before);
+});
+
+test.each<[string, Omit<UpdateTableCommandInput, "TableName">, object]>([
+  [
+    "figures of the table and of its index",
+    {
+      ProvisionedThroughput: units(7),
+      GlobalSecondaryIndexUpdates: [{ Update: { IndexName: "by-day", ProvisionedThroughput: units(8) } }],
+    },
+    { ProvisionedThroughput: units(7), GlobalSecondaryIndexes: [{ ProvisionedThroughput: units(8) }] },
+  ],
+  [
+    "how it is paid for, and a new index",
+    { BillingMode: "PAY_PER_REQUEST", AttributeDefinitions, GlobalSecondaryIndexUpdates: newIndex },
+    {
+      BillingModeSummary: { BillingMode: "PAY_PER_REQUEST" },
+      GlobalSecondaryIndexes: [{ IndexName: "by-day" }, { IndexName: "by-hour" }],
+    },
+  ],
+  [
+    "how it is paid for, a stream and an index's most",
+    {
+      BillingMode: "PAY_PER_REQUEST",
+      StreamSpecification: { StreamEnabled: true, StreamViewType: "KEYS_ONLY" },
+      GlobalSecondaryIndexUpdates: [
+        {
+          Update: { IndexName: "by-day", OnDemandThroughput: { MaxReadRequestUnits: 100, MaxWriteRequestUnits: 100 } },
+        },
+      ],
+    },
+    {
+      StreamSpecification: { StreamEnabled: true, StreamViewType: "KEYS_ONLY" },
+      GlobalSecondaryIndexes: [{ OnDemandThroughput: { MaxReadRequestUnits: 100 } }, {}],
+    },
+  ],
+])("%s are one entry of the log", async (_, input, wanted) => {
+  const ofTable = Buffer.from(tableKey("granted"));
+  const submitted = vi.spyOn(Writer.prototype, "submit");
+  const { TableDescription } = await update("granted", input);
+  const decided = submitted.mock.calls.filter(([writes]) =>
+    (writes as readonly Write[]).some(({ key }) => ofTable.equals(key)),
+  );
+  expect(TableDescription).toMatchObject(wanted);
+  // Those that follow are steps on the way of an index or a stream: the first has everything that was asked for.
+  const [first = []] = decided[0] ?? [];
+  const record = (first as readonly Write[]).find(({ key }) => ofTable.equals(key));
+  expect(record?.op).toBe("put");
+  const stored = JSON.parse(Buffer.from((record as Write & { op: "put" }).bytes).toString()) as Record<string, unknown>;
+  expect(stored).toMatchObject({
+    ...(input.BillingMode && { billingMode: input.BillingMode }),
+    ...(input.ProvisionedThroughput && { readUnitsPerSecond: input.ProvisionedThroughput.ReadCapacityUnits }),
+    ...(input.StreamSpecification && { latestStream: { enabled: true } }),
+  });
+  expect(stored.globalIndexes).toHaveLength(TableDescription?.GlobalSecondaryIndexes?.length ?? 0);
+  await active(single.dynamo, "granted");
+});

@@ -1,6 +1,7 @@
 import { BatchWriteCommand, DeleteCommand, PutCommand, QueryCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { caughtUp } from "./support/replicas.js";
 import { createTable, singleStore } from "./support/single.js";
 import { beginAnySplit, partitionsOf, splitDone } from "./support/splits.js";
 import { toldRandom } from "./support/workload.js";
@@ -45,6 +46,8 @@ test("Scan and Query return each item once, whatever the size of a page, while p
     const requests = STAYING.slice(i, i + 25).map((Item) => ({ PutRequest: { Item } }));
     await s.documents.send(new BatchWriteCommand({ RequestItems: { [TableName]: requests } }));
   }
+  // Any replica answers an eventual read, and the slowest of them has to have what is there "long before".
+  await caughtUp(s.store.fleet);
   let running = true;
   const writers = [0, 1].map(async (writer) => {
     const choices = random.fork(`writer-${writer}`);

@@ -93,6 +93,11 @@ export function hashOfKey(key: Uint8Array): number {
   return new DataView(key.buffer, key.byteOffset, key.byteLength).getUint32(0);
 }
 
+/** Where the keys with this hash begin. */
+export function ringPosition(hash: number): Uint8Array {
+  return Uint8Array.of(hash >>> 24, hash >>> 16, hash >>> 8, hash);
+}
+
 /** The key's attributes alone. @param bytes made by `itemKey` for this schema */
 export function decodeKey(schema: KeySchema, bytes: Uint8Array): Item {
   const partitionEnd = HEADER_BYTES + (((bytes[4] as number) << 8) | (bytes[5] as number));

@@ -2,7 +2,7 @@ import type { Admission, Limit } from "@evenkeel/admission-control";
 import { getAttribute } from "../api/attributes.js";
 import { readUnits, writeUnits } from "../api/capacity.js";
 import { ApiError } from "../api/errors.js";
-import { hashOfKey } from "../api/keys.js";
+import { hashOfKey, ringPosition } from "../api/keys.js";
 import type { Item, ItemKey, Page, PageRequest, TableRecord, WriteOp } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { cancelled, transactReadUnits, transactWriteUnits } from "../api/transactions.js";
@@ -134,9 +134,10 @@ export class DataPlane extends TablePlane implements Backend {
     let fetchedUnits = 0;
     let last: Pick<Page, "lastKey" | "lastItem"> = {};
     let hash = firstHash(request);
+    let wanted = request;
     while (hash !== undefined) {
       const rest: PageRequest = {
-        ...request,
+        ...wanted,
         bytesMax: request.bytesMax - scannedBytes,
         ...(request.itemsMax === undefined ? {} : { itemsMax: request.itemsMax - scannedCount }),
       };
@@ -154,6 +155,7 @@ export class DataPlane extends TablePlane implements Backend {
       const { lastKey, lastItem } = page;
       last = { ...(lastKey && { lastKey }), ...(lastItem && { lastItem }) };
       hash = lastKey === undefined ? nextHash(request, record) : undefined;
+      if (hash !== undefined) wanted = behind(request, record);
     }
     const read = readUnits(scannedBytes, request.consistent);
     const units = read + (request.consistent ? fetchedUnits : fetchedUnits / 2);
@@ -266,4 +268,14 @@ function nextHash({ from, to, reverse }: PageRequest, record: PartitionRecord): 
   }
   if (record.hashTo === HASH_END || (to !== undefined && hashOfKey(to) < record.hashTo)) return undefined;
   return record.hashTo;
+}
+
+/**
+ * What is left of a page behind this partition. Each partition is asked for its own part of the ring and no more: the next hash may still be routed to the
+ * whole of which this one was split off, and a replica that has not heard of the split answers for all of it.
+ */
+function behind(request: PageRequest, { hashFrom, hashTo }: PartitionRecord): PageRequest {
+  const rest = { ...request, ...(request.reverse ? { to: ringPosition(hashFrom) } : { from: ringPosition(hashTo) }) };
+  delete rest.after;
+  return rest;
 }

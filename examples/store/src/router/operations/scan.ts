@@ -1,4 +1,5 @@
 import { validationError } from "../../api/errors.js";
+import { ringPosition } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { PageRequest } from "../../api/model.js";
 import { assertPlaceholdersWanted, parseExpressions } from "../../api/requests/expressions.js";
@@ -51,12 +52,9 @@ function checkSegments({ Segment: segment, TotalSegments: total }: ScanRequest):
 function segmentRange({ Segment: segment, TotalSegments: total }: ScanRequest): Pick<PageRequest, "from" | "to"> {
   if (segment === undefined || total === undefined) return {};
   return {
-    ...(segment > 0 && { from: ringPosition(segment / total) }),
-    ...(segment + 1 < total && { to: ringPosition((segment + 1) / total) }),
+    ...(segment > 0 && { from: beginningOf(segment / total) }),
+    ...(segment + 1 < total && { to: beginningOf((segment + 1) / total) }),
   };
 }
 
-function ringPosition(fraction: number): Uint8Array {
-  const hash = Math.ceil(fraction * 2 ** 32);
-  return Uint8Array.of(hash / 2 ** 24, hash >>> 16, hash >>> 8, hash);
-}
+const beginningOf = (fraction: number): Uint8Array => ringPosition(Math.ceil(fraction * 2 ** 32));

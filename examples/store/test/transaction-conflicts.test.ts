@@ -25,7 +25,9 @@ const Key = (pk: string) => ({ pk: { S: pk } });
 function heldBeforeDecision() {
   const decision = gate();
   const atDecision = gate();
-  single.store.router.backend.transactions.onStep = async (step) => {
+  const { transactions } = single.store.router.backend;
+  transactions.lostAfterMs = 60_000;
+  transactions.onStep = async (step) => {
     if (step !== "decide") return;
     atDecision.open();
     await decision.opened;

@@ -39,6 +39,8 @@ export class Inventoried {
     this.#streams = streamsClient(store.endpoint);
     // Each answer is to be seen.
     this.#streams.config.maxAttempts = async () => 1;
+    // Here coordinators are only slow, however slow the machine is.
+    store.router.backend.transactions.lostAfterMs = 60_000;
   }
 
   async send(operation: string, input: object): Promise<Record<string, unknown>> {

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
-import { createServer, connect as open, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, connect as open, type Server, type Socket } from "node:net";
 import type { Redis, RedisOptions } from "ioredis";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
-import { freePort, RedisServer, until } from "../../../scripts/redis-server.js";
+import { RedisServer, until } from "../../../scripts/redis-server.js";
 import { Admission, type AdmissionOptions, type Limit } from "../src/index.js";
 import { redisCoordinator } from "../src/redis/index.js";
 
@@ -26,7 +26,6 @@ class Address {
   }
 
   static async of(target: number): Promise<Address> {
-    const port = await freePort();
     const server = createServer((near) => {
       const far = open(address.target, "127.0.0.1");
       for (const socket of [near, far]) {
@@ -40,8 +39,8 @@ class Address {
       }
       near.pipe(far).pipe(near);
     });
-    const address = new Address(port, target, server);
-    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = new Address((server.address() as AddressInfo).port, target, server);
     return address;
   }
 

@@ -1,34 +1,32 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis, type RedisOptions } from "ioredis";
 
-/** A port that nobody listens on at this moment. `cluster`: and the one ten thousand above it. */
-export async function freePort(cluster = false): Promise<number> {
+/**
+ * A port that nobody listens on at this moment, as on the one ten thousand above it, where a server of a cluster listens too. Below all that a system gives to clients and to
+ * whoever asks for any port: what a killed server leaves free is still free when it comes back.
+ */
+async function freePort(): Promise<number> {
   for (;;) {
-    const port = await tryPort(0);
-    if (port === undefined) continue;
-    if (!cluster) return port;
-    if (port < 50_000 && (await tryPort(port + 10_000)) !== undefined) return port;
-    const low = 20_000 + Math.floor(Math.random() * 20_000);
-    if ((await tryPort(low)) !== undefined && (await tryPort(low + 10_000)) !== undefined) return low;
+    const port = 10_000 + Math.floor(Math.random() * 10_000);
+    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
   }
 }
 
-function tryPort(port: number): Promise<number | undefined> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(undefined));
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }
 
 const SERVER = "redis-server";
+const ATTEMPTS_MAX = 5;
 
 /** A Redis of a test's own: on a free port, in a folder of its own, gone with its test. */
 export class RedisServer {
@@ -44,9 +42,17 @@ export class RedisServer {
   }
 
   static async start(...args: string[]): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(args.includes("--cluster-enabled")), args);
-    await server.start();
-    return server;
+    for (let attempt = 1; ; attempt += 1) {
+      const server = new RedisServer(await freePort(), args);
+      try {
+        await server.start();
+        return server;
+      } catch (error) {
+        await server.stop();
+        // Another one may have been quicker to take the port.
+        if (attempt === ATTEMPTS_MAX) throw error;
+      }
+    }
   }
 
   async start(...more: string[]): Promise<void> {
@@ -65,9 +71,13 @@ export class RedisServer {
     const child = spawn(SERVER, [...own, ...this.#args, ...more], { stdio: "ignore" });
     this.#process = child;
     process.once("exit", this.#atExit);
+    const ended = once(child, "exit").then(([code]) => {
+      throw new Error(`${SERVER} ended with ${code} on port ${this.port}`);
+    });
+    ended.catch(() => {});
     const probe = this.client({ retryStrategy: () => 30, maxRetriesPerRequest: null });
     try {
-      await probe.ping();
+      await Promise.race([probe.ping(), ended]);
     } finally {
       probe.disconnect();
     }

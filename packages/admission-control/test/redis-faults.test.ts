@@ -1,15 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { channel } from "node:diagnostics_channel";
-import { createServer, connect as open, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, connect as open, type Server, type Socket } from "node:net";
 import type { Redis, RedisOptions } from "ioredis";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
-import { freePort, RedisServer, until } from "../../../scripts/redis-server.js";
+import { RedisServer, until } from "../../../scripts/redis-server.js";
 import { Admission, type AdmissionOptions, type Limit } from "../src/index.js";
 import { redisCoordinator } from "../src/redis/index.js";
 
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
 const LEASE_MS = 700;
+/** Where no lease is to end: so long no machine stands still. */
+const STEADY = { leaseMs: 60_000, learnForMs: 3000 };
 const KEY = "evenkeel:admission:{l}";
 
 /** What a service's address does: leads to one server, and after a failover to another. */
@@ -26,7 +28,6 @@ class Address {
   }
 
   static async of(target: number): Promise<Address> {
-    const port = await freePort();
     const server = createServer((near) => {
       const far = open(address.target, "127.0.0.1");
       for (const socket of [near, far]) {
@@ -40,8 +41,8 @@ class Address {
       }
       near.pipe(far).pipe(near);
     });
-    const address = new Address(port, target, server);
-    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = new Address((server.address() as AddressInfo).port, target, server);
     return address;
   }
 
@@ -70,12 +71,12 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
 
   function join(
     from: { client(options?: RedisOptions): Redis },
-    options: Partial<AdmissionOptions> & { redis?: RedisOptions; learnForMs?: number } = {},
+    options: Partial<AdmissionOptions> & { redis?: RedisOptions; leaseMs?: number; learnForMs?: number } = {},
   ): { admission: Admission; limit: Limit; redis: Redis } {
-    const { redis: redisOptions, learnForMs = 0, ...rest } = options;
+    const { redis: redisOptions, leaseMs = LEASE_MS, learnForMs = 0, ...rest } = options;
     const redis = from.client(redisOptions);
     const admission = new Admission({
-      coordinator: redisCoordinator(redis, { leaseMs: LEASE_MS, learnForMs }),
+      coordinator: redisCoordinator(redis, { leaseMs, learnForMs }),
       member: "m",
       settleEveryMs: 100,
       settleTimeoutMs: 300,
@@ -141,7 +142,8 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     await until(() => limits[0]?.tryTake(1) === true);
     await server.start();
     for (const limit of limits) await hasLease(limit);
-    await until(() => events.filter((name) => name === "recovered").length === 3);
+    const count = (wanted: string) => events.filter((name) => name === wanted).length;
+    await until(() => count("recovered") >= 3 && count("recovered") === count("degraded"));
     expect(safe?.admission.stats().degraded).toBe(false);
   });
 
@@ -149,10 +151,9 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     const { limit, admission } = join(server);
     await hasLease(limit);
     server.signal("SIGSTOP");
-    await decideUntil(limit, () => limit.stats().mode === "policy");
-    expect(admission.stats().lastError).toMatchObject({
-      code: expect.stringMatching(/^ERR_ADMISSION_(TIMEOUT|AWAY)$/),
-    });
+    // A lease may also end because this machine stood still: that the server does is told a while later then.
+    const told = () => String((admission.stats().lastError as { code?: string } | undefined)?.code);
+    await decideUntil(limit, () => limit.stats().mode === "policy" && /^ERR_ADMISSION_(TIMEOUT|AWAY)$/.test(told()));
     await until(() => admission.stats().degraded);
     server.signal("SIGCONT");
     await decideUntil(limit, () => limit.stats().mode === "lease");
@@ -161,7 +162,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
   });
 
   it("do not notice that its scripts were flushed", async () => {
-    const { limit, admission, redis } = join(server, { settleTimeoutMs: 10_000 });
+    const { limit, admission, redis } = join(server, { leaseMs: STEADY.leaseMs, settleTimeoutMs: 30_000 });
     await hasLease(limit);
     await redis.script("FLUSH");
     const before = admission.stats().settlements;
@@ -169,11 +170,11 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     expect(admission.stats()).toMatchObject({ failures: 0, degraded: false });
   });
 
-  it("keep their shares when all books are flushed, and newcomers get a small part until a lease has passed", async () => {
-    const old = join(server, { learnForMs: LEASE_MS });
+  it("keep their shares when all books are flushed, and newcomers get a small part until these are learnt", async () => {
+    const old = join(server, STEADY);
     await until(() => old.limit.stats().sharePerSecond === 1000);
     await old.redis.flushall();
-    const newcomer = join(server, { learnForMs: LEASE_MS, whenAway: "deny" });
+    const newcomer = join(server, { ...STEADY, whenAway: "deny" });
     await hasLease(newcomer.limit);
     expect(newcomer.limit.stats().sharePerSecond).toBeLessThanOrEqual(50);
     expect(old.limit.stats().sharePerSecond).toBeGreaterThanOrEqual(900);
@@ -260,14 +261,14 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
           reconnectOnError: (error) => error.message.startsWith("READONLY"),
         }),
     };
-    const early = join(service, { learnForMs: LEASE_MS });
+    const early = join(service, STEADY);
     await until(() => early.limit.stats().sharePerSecond === 1000);
     const control = replica.client();
     cleanUp.push(() => control.disconnect());
     await until(async () => (await control.exists(KEY)) === 1);
     // From here on the replica hears nothing any more: the second member's lease is known to the old primary alone.
     await control.replicaof("NO", "ONE");
-    const late = join(service, { learnForMs: LEASE_MS });
+    const late = join(service, STEADY);
     await until(() => {
       early.limit.tryTake(1);
       late.limit.tryTake(20);
@@ -276,7 +277,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     const held = late.limit.stats().sharePerSecond;
     await server.kill();
     address.pointTo(replica.port);
-    const newcomer = join(service, { learnForMs: LEASE_MS, whenAway: "deny" });
+    const newcomer = join(service, { ...STEADY, whenAway: "deny" });
     await hasLease(newcomer.limit);
     const shares = () => [early, late, newcomer].map(({ limit }) => limit.stats().sharePerSecond);
     expect(shares()[2]).toBeLessThanOrEqual(50 + 1e-6);
@@ -316,7 +317,6 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     await until(
       async () => Number((await other.info("commandstats")).match(/cmdstat_evalsha:calls=(\d+)/)?.[1] ?? 0) > 2,
     );
-    await until(() => admission.stats().lastError === undefined);
-    expect(limit.stats().mode).toBe("lease");
+    await until(() => admission.stats().lastError === undefined && limit.stats().mode === "lease");
   });
 });

@@ -1,12 +1,18 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Absent } from "../src/index.js";
 import { all, cacheOf, ManualSource, route, turn, until } from "./helpers.js";
 
 const unhandled: unknown[] = [];
-process.on("unhandledRejection", (error) => unhandled.push(error));
+const note = (error: unknown) => unhandled.push(error);
+beforeAll(() => {
+  process.on("unhandledRejection", note);
+});
+afterAll(() => {
+  process.off("unhandledRejection", note);
+});
 afterEach(async () => {
   await turn(3);
   expect(unhandled.splice(0)).toEqual([]);

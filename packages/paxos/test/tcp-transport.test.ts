@@ -233,16 +233,27 @@ describe("the TCP transport", () => {
     expect(deaf.writableLength).toBeLessThan(100_000);
   });
 
-  it("ends connections that never prove who they are, and bounds how many may try", async () => {
+  it("ends connections that never prove who they are", async () => {
     const a = await node("a", { handshakeTimeoutMs: 100, unprovedMax: 3 });
-    const sockets = await Promise.all(Array.from({ length: 6 }, () => rawConnection(a.port)));
-    const closed = sockets.map((socket) => {
-      socket.resume();
-      return socket.closed ? undefined : once(socket, "close");
-    });
-    await Promise.all(closed);
-    expect(a.stats().connectionsRefused).toBe(3);
+    const sockets = await Promise.all(Array.from({ length: 3 }, () => rawConnection(a.port)));
+    for (const socket of sockets) socket.resume();
+    await until(() => sockets.every((socket) => socket.closed));
+    expect(a.stats().connectionsRefused).toBe(0);
     // The places are free again.
+    const b = await node("b");
+    introduce(a, b);
+    b.send("a", bytes("now"));
+    await until(() => a.received.length === 1);
+  });
+
+  it("bounds how many may try to prove who they are", async () => {
+    const a = await node("a", { handshakeTimeoutMs: 600_000, unprovedMax: 3 });
+    const sockets = await Promise.all(Array.from({ length: 6 }, () => rawConnection(a.port)));
+    for (const socket of sockets) socket.resume();
+    const open = () => sockets.filter((socket) => !socket.closed);
+    await until(() => open().length === 3);
+    expect(a.stats().connectionsRefused).toBe(3);
+    for (const socket of open()) socket.destroy();
     const b = await node("b");
     introduce(a, b);
     b.send("a", bytes("now"));

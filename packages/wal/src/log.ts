@@ -209,7 +209,10 @@ export class Log {
     this.segments.dropDead();
     this.#batchBytes += (batch.used - this.#batchBytes) / batchBytesOver;
     const bulk = this.#batchBytes > bulkBytes;
-    if (segment.end > segmentBytes / 2) this.segments.prepare(bulk);
+    if (segment.end > segmentBytes / 2) {
+      this.segments.prepare(bulk);
+      this.segments.fillNext((2 * segment.end) / segmentBytes - 1);
+    }
     if (!bulk) await this.#fillAhead(segment, batch.used);
   }
 

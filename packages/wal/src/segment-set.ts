@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { pageBytes } from "./core/headers.js";
-import type { WalFile, WalFileSystem } from "./fs/file-system.js";
-import { createSegment, type Segment, spareFile } from "./segment.js";
+import type { WalFileSystem } from "./fs/file-system.js";
+import { createSegment, fillSome, type OpenSegment, type Segment, spareFile } from "./segment.js";
 
 export interface SegmentSetOptions {
   readonly fileSystem: WalFileSystem;
@@ -19,7 +19,10 @@ const dropFailed = channel("evenkeel:wal:drop-failed");
 export class SegmentSet {
   readonly #options: SegmentSetOptions;
   readonly list: Segment[] = [];
-  #next: Promise<{ segment: Segment; file: WalFile }> | undefined;
+  #next: Promise<OpenSegment> | undefined;
+  /** The same once it is made, where it is to be filled with zeros. */
+  #made: OpenSegment | undefined;
+  #filling: Promise<void> | undefined;
   readonly #spares: { path: string; filledTo: number }[] = [];
   #housekeeping: Promise<void> = Promise.resolve();
   #dropping = false;
@@ -37,27 +40,60 @@ export class SegmentSet {
   }
 
   /** Takes over what recovery found. */
-  adopt(segments: readonly Segment[], prepared: { segment: Segment; file: WalFile } | undefined): void {
+  adopt(segments: readonly Segment[], prepared: OpenSegment | undefined): void {
     this.list.push(...segments);
     if (prepared !== undefined) this.#next = Promise.resolve(prepared);
   }
 
   /** Makes the first segment: zeroed only as far as a small log needs, so that opening one costs next to nothing. */
-  createFirst(fillBytes: number): Promise<{ segment: Segment; file: WalFile }> {
+  createFirst(fillBytes: number): Promise<OpenSegment> {
     return this.#create(1, fillBytes);
   }
 
   /** Starts to make the next segment in the background, unless that was done already; `bulk` leaves it to grow. A failure shows when the segment is needed. */
   prepare(bulk = false): void {
     if (this.#next !== undefined) return;
-    this.#next = this.#create(this.active.number + 1, bulk ? pageBytes : this.#options.segmentBytes);
-    this.#next.catch(() => undefined);
+    const next = this.#create(this.active.number + 1, pageBytes);
+    this.#next = next;
+    next.then(
+      (made) => {
+        if (this.#next === next && !bulk) this.#made = made;
+      },
+      () => undefined,
+    );
   }
 
-  async takeNext(): Promise<{ segment: Segment; file: WalFile }> {
+  /**
+   * Zeros are to be written ahead in this share of the next segment by now. They are written as the active one fills: all of them at once would be one long turn and one long sync, and at the replicas of one
+   * log at the same moment.
+   */
+  fillNext(share: number): void {
+    const { segmentBytes } = this.#options;
+    const made = this.#made;
+    if (made === undefined || this.#filling !== undefined) return;
+    if (made.segment.filledTo >= Math.min(share, 1) * segmentBytes) return;
+    this.#filling = fillSome(made, segmentBytes)
+      .catch((error: unknown) => this.#spoil(made, error))
+      .finally(() => {
+        this.#filling = undefined;
+      });
+  }
+
+  /** What is in it nobody knows: as if it could not be made. */
+  async #spoil({ file }: OpenSegment, error: unknown): Promise<void> {
+    this.#made = undefined;
+    this.#next = Promise.reject(error);
+    this.#next.catch(() => undefined);
+    await file.close().catch(() => undefined);
+  }
+
+  async takeNext(): Promise<OpenSegment> {
     this.prepare();
-    const next = this.#next as Promise<{ segment: Segment; file: WalFile }>;
+    // Or zeros would be written over what is logged there.
+    await this.#filling;
+    const next = this.#next as Promise<OpenSegment>;
     this.#next = undefined;
+    this.#made = undefined;
     return await next;
   }
 
@@ -100,7 +136,7 @@ export class SegmentSet {
     }
   }
 
-  async #create(number: number, fillBytes: number): Promise<{ segment: Segment; file: WalFile }> {
+  async #create(number: number, fillBytes: number): Promise<OpenSegment> {
     const { fileSystem, dir, logId, nowMs, salt } = this.#options;
     const spare = this.#spares.pop();
     if (spare !== undefined) this.recycled++;
@@ -111,6 +147,7 @@ export class SegmentSet {
   /** Waits for what runs in the background and closes the segment made ahead of time; it stays for the next start. */
   async close(): Promise<void> {
     await this.#housekeeping;
+    await this.#filling;
     const next = await this.#next?.catch(() => undefined);
     await next?.file.close();
   }

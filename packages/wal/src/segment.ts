@@ -52,6 +52,22 @@ export async function writeZeros(file: WalFile, from: number, to: number): Promi
   }
 }
 
+/** Written and synced at once: less than what others who sync to the disk would notice. */
+const fillPieceBytes = 256 * 1024;
+
+/** Writes some more zeros ahead in a segment that nobody writes to yet. */
+export async function fillSome({ segment, file }: OpenSegment, segmentBytes: number): Promise<void> {
+  const to = Math.min(segment.filledTo + fillPieceBytes, segmentBytes);
+  await writeZeros(file, segment.filledTo, to);
+  await file.sync();
+  segment.filledTo = to;
+}
+
+export interface OpenSegment {
+  readonly segment: Segment;
+  readonly file: WalFile;
+}
+
 export interface NewSegment {
   readonly fileSystem: WalFileSystem;
   readonly dir: string;
@@ -68,7 +84,7 @@ export interface NewSegment {
  * Makes a segment under a scratch name, syncs it, and only then gives it its name: whatever has a segment's name has a whole header, so that a
  * damaged header always means rot and never an interrupted birth.
  */
-export async function createSegment(wanted: NewSegment): Promise<{ segment: Segment; file: WalFile }> {
+export async function createSegment(wanted: NewSegment): Promise<OpenSegment> {
   const { fileSystem, dir, number } = wanted;
   const path = `${dir}/${segmentFile(number)}`;
   const scratch = `${path}${scratchSuffix}`;

@@ -1,6 +1,6 @@
 import type { WalFileSystem } from "../src/index.js";
 
-/** Another file system, whose reads are counted: into how much memory, and how many at once. */
+/** Another file system, whose reads are counted: into how much memory, and how many at once; and what one sync has to write. */
 export class CountingFileSystem implements WalFileSystem {
   readonly #inner: WalFileSystem;
   /** What was read into. Held on to here, so that no two of them can be one after the other in the same place. */
@@ -9,6 +9,8 @@ export class CountingFileSystem implements WalFileSystem {
   readBytes = 0;
   atOnceMax = 0;
   openFiles = 0;
+  /** Of one file at most, when it was synced. */
+  syncedAtOnceBytes = 0;
   #reading = 0;
 
   constructor(inner: WalFileSystem) {
@@ -28,6 +30,7 @@ export class CountingFileSystem implements WalFileSystem {
   async open(path: string, mode: "create" | "read" | "write"): ReturnType<WalFileSystem["open"]> {
     const file = await this.#inner.open(path, mode);
     this.openFiles++;
+    let unsyncedBytes = 0;
     return {
       read: async (into, position) => {
         this.buffers.add(into.buffer);
@@ -38,8 +41,16 @@ export class CountingFileSystem implements WalFileSystem {
         this.readBytes += bytes;
         return bytes;
       },
-      write: (bytes, position) => file.write(bytes, position),
-      sync: () => file.sync(),
+      write: async (bytes, position) => {
+        const written = await file.write(bytes, position);
+        unsyncedBytes += written;
+        return written;
+      },
+      sync: async () => {
+        this.syncedAtOnceBytes = Math.max(this.syncedAtOnceBytes, unsyncedBytes);
+        unsyncedBytes = 0;
+        await file.sync();
+      },
       ...(file.writeSynced && { writeSynced: file.writeSynced }),
       size: () => file.size(),
       close: () => {

@@ -1,9 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { nodeFileSystem } from "../src/fs/node-file-system.js";
 import { Wal, type WalRecord, type WalStream } from "../src/index.js";
 import { collect } from "./collect.js";
+import { CountingFileSystem } from "./counting-file-system.js";
 
 let dir: string;
 beforeEach(async () => {
@@ -43,6 +45,22 @@ describe("a log", () => {
     const sequences = await Promise.all(Array.from({ length: 1000 }, (_, n) => stream.append(bytes(`${n}`))));
     expect(sequences).toEqual(Array.from({ length: 1000 }, (_, n) => n + 1));
     expect(wal.stats().syncs).toBe(before + 1);
+  });
+
+  it("writes zeros ahead of itself in small steps: the next file is ready in time, and no sync has all of it to write", async () => {
+    const fileSystem = new CountingFileSystem(nodeFileSystem);
+    const segmentBytes = 4 * 1024 * 1024;
+    await using wal = await Wal.open({ dir, fileSystem, segmentBytes });
+    const stream = wal.stream("s");
+    const sizeOf = async (segment: number) =>
+      (await stat(join(dir, `${String(segment).padStart(12, "0")}.wal`)).catch(() => undefined))?.size ?? 0;
+    while ((await sizeOf(3)) < segmentBytes) {
+      expect(wal.stats().segments).toBeLessThan(4);
+      await stream.append(new Uint8Array(4 * 1024));
+    }
+    expect(await sizeOf(2)).toBe(segmentBytes);
+    // What one step of a growing file is, and the batch behind it.
+    expect(fileSystem.syncedAtOnceBytes).toBeLessThan(1.1 * 1024 * 1024);
   });
 
   it("calls back in the order of the calls, with promises or without, and says at once why it takes nothing", async () => {

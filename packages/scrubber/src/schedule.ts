@@ -60,7 +60,7 @@ export interface ScrubScheduleStats {
   /** Milliseconds since the range that waits longest was last compared completely, or first seen. */
   readonly oldestMs: number;
   readonly bytes: number;
-  /** Over about the last ten seconds. */
+  /** Over the last ten to twenty seconds, or since the step before the last one where steps are further apart. */
   readonly bytesPerSecond: number;
   readonly divergences: number;
   readonly unreadable: number;
@@ -103,7 +103,8 @@ export class ScrubSchedule {
   #unpausedBytes = 0;
   /** When the step that runs began; undefined before the first one of a pass. */
   #workSinceMs: number | undefined;
-  #rate = { sinceMs: 0, bytes: 0, perSecond: 0 };
+  /** What was compared in this window, and in the one before it. */
+  #rate = { beforeMs: 0, beforeBytes: 0, sinceMs: 0, bytes: 0 };
   #counts = { passes: 0, incomplete: 0, rounds: 0, bytes: 0, divergences: 0, unreadable: 0 };
   readonly #running: Promise<void>;
 
@@ -119,7 +120,7 @@ export class ScrubSchedule {
     const pace = { roundMs: options.fullPassEveryMs, firstBytesPerSecond, dutyMax, yieldMsMax };
     const now = this.#clock.nowMs();
     this.#pace = new Pace(pace, now);
-    this.#rate.sinceMs = now;
+    this.#rate = { beforeMs: now, beforeBytes: 0, sinceMs: now, bytes: 0 };
     this.#running = this.#run(pace).catch((error: unknown) => {
       if (!this.#closing.signal.aborted) this.#options.onError?.(undefined, error);
     });
@@ -127,6 +128,7 @@ export class ScrubSchedule {
 
   stats(): ScrubScheduleStats {
     const now = this.#clock.nowMs();
+    const { beforeMs, beforeBytes, bytes } = this.#rate;
     const oldest = Math.min(now, ...[...this.#units.values()].map((unit) => unit.verifiedAtMs));
     return {
       ...this.#counts,
@@ -134,7 +136,7 @@ export class ScrubSchedule {
       through: this.#through,
       progress: this.#pace.progress,
       oldestMs: now - oldest,
-      bytesPerSecond: this.#rate.perSecond,
+      bytesPerSecond: ((beforeBytes + bytes) * 1000) / Math.max(1, now - beforeMs),
     };
   }
 
@@ -278,10 +280,9 @@ export class ScrubSchedule {
     this.#unpausedBytes += bytes;
     this.#counts.bytes += bytes;
     const now = this.#clock.nowMs();
-    const { sinceMs } = this.#rate;
     this.#rate.bytes += bytes;
-    if (now > sinceMs) this.#rate.perSecond = (this.#rate.bytes * 1000) / (now - sinceMs);
-    if (now - sinceMs >= RATE_WINDOW_MS) this.#rate = { sinceMs: now, bytes: 0, perSecond: this.#rate.perSecond };
+    const { sinceMs, bytes: beforeBytes } = this.#rate;
+    if (now - sinceMs >= RATE_WINDOW_MS) this.#rate = { beforeMs: sinceMs, beforeBytes, sinceMs: now, bytes: 0 };
   }
 
   async #load(pace: ConstructorParameters<typeof Pace>[0]): Promise<void> {

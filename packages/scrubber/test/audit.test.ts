@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { type AuditRecord, jsonLinesAudit, type MemoryReplica, type Repairer } from "../src/index.js";
@@ -61,6 +62,13 @@ it("a repair that is interrupted at any step can be made again, and is not made 
         await through(sources)(order);
         sources.b.position = 0;
       }),
+    "before it is written down that it is done": async (sources) => {
+      const { divergences } = await sources.scrubber.pass();
+      const full = new Error("the disk is full");
+      const audit = async ({ phase }: AuditRecord) => (phase === "done" ? Promise.reject(full) : undefined);
+      await expect(sources.scrubber.repair(divergences, through(sources), { audit })).rejects.toBe(full);
+      return [{ outcome: "failed" }];
+    },
   };
   for (const [step, interrupt] of Object.entries(interruptions)) {
     const sources = damaged();
@@ -73,23 +81,85 @@ it("a repair that is interrupted at any step can be made again, and is not made 
   }
 });
 
-it("a process that dies between the record and the verification leaves a record that says so", async () => {
+it(
+  "a process that dies between the record and the repair leaves a record that says so, and another one goes on",
+  {
+    timeout: 120_000,
+  },
+  async () =>
+    withDir(async (dir) => {
+      const path = join(dir, "repairs.jsonl");
+      const program = join(dir, "dies.mts");
+      const source = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+      await writeFile(
+        program,
+        `import { jsonLinesAudit } from ${source("../src/index.ts")};
+       import { bytes, many, trio } from ${source("./support/sources.ts")};
+       const { b, scrubber } = trio(many(50), many(50));
+       b.store.put(bytes("00000007"), bytes("rot"));
+       const { divergences } = await scrubber.pass();
+       const dies = async () => process.kill(process.pid, "SIGKILL");
+       await scrubber.repair(divergences, dies, { audit: jsonLinesAudit(${JSON.stringify(path)}) });`,
+      );
+      const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), program], { stdio: "inherit" });
+      const signal = await new Promise((resolve) => child.once("exit", (_, signal) => resolve(signal)));
+      expect(signal).toBe("SIGKILL");
+      const phases = async () =>
+        (await readFile(path, "utf8"))
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line) as Record<string, unknown>)
+          .map(({ phase, outcome, replica }) => [phase, outcome, replica]);
+      expect(await phases()).toEqual([["intended", undefined, "b"]]);
+
+      const sources = damaged();
+      const { divergences } = await sources.scrubber.pass();
+      await sources.scrubber.repair(divergences, through(sources), { audit: jsonLinesAudit(path) });
+      expect(await phases()).toEqual([
+        ["intended", undefined, "b"],
+        ["intended", undefined, "b"],
+        ["done", "repaired", "b"],
+      ]);
+    }),
+);
+
+it("a signal stops between two keys: what was begun is brought to its end and written down, the rest is as it was", async () => {
   const sources = damaged();
+  sources.c.store.delete(bytes("00000021"));
+  const { divergences } = await sources.scrubber.pass();
   const records: AuditRecord[] = [];
   const controller = new AbortController();
-  const { divergences } = await sources.scrubber.pass();
-  const failing = sources.scrubber.repair(
+  const stopped = sources.scrubber.repair(
     divergences,
-    async () => {
-      throw controller.signal.reason;
+    async (order) => {
+      await through(sources)(order);
+      controller.abort(new Error("enough"));
     },
     { signal: controller.signal, audit: (record) => void records.push(record) },
   );
-  await failing;
-  expect(records.map(({ phase, outcome }) => [phase, outcome])).toEqual([
-    ["intended", undefined],
-    ["done", "failed"],
+  await expect(stopped).rejects.toThrow("enough");
+  expect(records.map(({ phase, outcome, key }) => [phase, outcome, text(key)])).toEqual([
+    ["intended", undefined, "00000007"],
+    ["done", "repaired", "00000007"],
   ]);
+  expect(sources.c.store.get(bytes("00000021"))).toBeUndefined();
+  expect(outcomes(await sources.scrubber.repair(divergences, through(sources)))).toEqual(["healed", "repaired"]);
+});
+
+it("a repair is undone by its record, and made again when the same is found again", async () => {
+  const sources = damaged();
+  const records: AuditRecord[] = [];
+  const audit = (record: AuditRecord) => void records.push(record);
+  for (let round = 0; round < 2; round++) {
+    const { divergences } = await sources.scrubber.pass();
+    expect(divergences.map(({ key, replica }) => [text(key), replica])).toEqual([["00000007", "b"]]);
+    expect(outcomes(await sources.scrubber.repair(divergences, through(sources), { audit }))).toEqual(["repaired"]);
+    expect((await sources.scrubber.pass()).divergences).toEqual([]);
+    const { key, before } = records.at(-1) as AuditRecord;
+    sources.b.store.put(key, before as Uint8Array);
+    sources.advance();
+  }
+  expect(records.map(({ before }) => text(before))).toEqual(["rot", "rot", "rot", "rot"]);
 });
 
 it("a write to the same key that comes while the repair is under way wins", async () => {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, symlink, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { runCommand } from "../src/command/command.js";
@@ -10,7 +11,25 @@ import { bytesText, Progress } from "../src/command/progress.js";
 import { withDir } from "./support/temporary-dir.js";
 
 async function run(...args: string[]) {
-  let [out, err] = ["", ""];
+  const { shown, ...seen } = await runShowing(undefined, ...args);
+  expect(shown).toBe("");
+  return seen;
+}
+
+/** On a terminal (`unasked`) or not; time goes on by a second with each look at the clock. */
+async function runShowing(unasked: boolean | undefined, ...args: string[]) {
+  let [out, err, shown, now] = ["", "", "", 0];
+  const progress = {
+    write: (text: string) => {
+      shown += text;
+    },
+    overwrites: true,
+    columns: 80,
+    nowMs: () => {
+      now += 1_000;
+      return now;
+    },
+  };
   const status = await runCommand(args, {
     out: async (text) => {
       out += text;
@@ -18,8 +37,9 @@ async function run(...args: string[]) {
     err: async (text) => {
       err += text;
     },
+    ...(unasked === undefined ? {} : { progress: { ...progress, unasked } }),
   });
-  return { status, out, err };
+  return { status, out, err, shown };
 }
 
 const lines = (...objects: object[]) => objects.map((object) => `${JSON.stringify(object)}\n`).join("");
@@ -101,6 +121,22 @@ describe("lines of JSON", () => {
       expect(twice).toMatchObject({ status: 2, err: expect.stringContaining("two lines have the key 1") as unknown });
     }));
 
+  it("of a pipe come once, and so have to be sorted", async () =>
+    withDir(async (dir) => {
+      const [path] = (await files(dir, { "a.jsonl": lines({ key: "a" }, { key: "b" }) })) as [string];
+      const pipe = join(dir, "pipe");
+      await promisify(execFile)("mkfifo", [pipe]);
+      expect(await run(path, pipe)).toEqual({
+        status: 2,
+        out: "",
+        err: `${pipe} can be read only once: add --sort\n`,
+      });
+      const written = writeFile(pipe, lines({ key: "b" }, { key: "c" }));
+      const { status, out } = await run("--sort", path, pipe);
+      await written;
+      expect([status, out]).toEqual([1, expect.stringContaining("2 keys in 2 sources compared: 2 differ\n")]);
+    }));
+
   it("keys sort as they should, numbers by value and text by its bytes, and can be read", () => {
     const number = fc.double({ noNaN: true });
     fc.assert(
@@ -143,12 +179,14 @@ describe("folders", () => {
       expect(await run(...copies)).toMatchObject({ status: 0, out: "5 keys in 3 sources compared: all agree\n" });
       await writeFile(join(copies[1], "q"), `${"x".repeat(2_999_999)}y`);
       await unlink(join(copies[2], "p/deep/er/2.object"));
-      await symlink("1.object", join(copies[0], "p/link"));
+      // A link is where it leads to, not what lies there.
+      await symlink("./1.object", join(copies[0], "p/link"));
+      for (const copy of copies.slice(1)) await symlink("1.object", join(copy, "p/link"));
       const { status, out } = await run(...copies);
       expect(status).toBe(1);
       expect(out.split("\n").slice(0, 3)).toEqual([
         `p/deep/er/2.object: is missing in ${copies[2]} (${copies[0]} and ${copies[1]} agree)`,
-        `p/link: should not be there in ${copies[0]} (${copies[1]} and ${copies[2]} agree)`,
+        `p/link: differs in ${copies[0]} (${copies[1]} and ${copies[2]} agree)`,
         `q: differs in ${copies[1]} (${copies[0]} and ${copies[2]} agree)`,
       ]);
     }));
@@ -174,6 +212,57 @@ it("a module brings any other sources", async () =>
     });
   }));
 
+it("a source that took no part, and one that does not read the same twice, are no agreement", async () =>
+  withDir(async (dir) => {
+    const index = fileURLToPath(new URL("../src/index.ts", import.meta.url));
+    const config = (third: string) =>
+      files(dir, {
+        [`${third.length}.mjs`]: `import { memoryReplica } from ${JSON.stringify(index)};
+          const [a, b, c] = ["a", "b", "c"].map((name) => memoryReplica(name));
+          for (const { store } of [a, b, c]) store.put(Buffer.from("k"), Buffer.from("v"));
+          export default { replicas: [a, b, { name: "c", snapshot: ${third} }] };`,
+      });
+    const [away] = await config("async () => { throw new Error('no route to host'); }");
+    expect(await run("--config", away as string)).toEqual({
+      status: 1,
+      out: "c: took no part, unreachable: no route to host\n\n1 key in 2 sources compared: none differs, but not everything could be compared\n",
+      err: "",
+    });
+    const [flickers] = await config(
+      "async (at) => { const snapshot = await c.snapshot(at); return { ...snapshot, digests: async (ranges) => (await snapshot.digests(ranges)).map((one) => ({ ...one, bytes: 1 })) }; }",
+    );
+    expect(await run("--config", flickers as string)).toMatchObject({
+      status: 1,
+      out: expect.stringContaining("does not read the same twice: anywhere\n") as unknown,
+    });
+  }));
+
+it("shows how far it is on a terminal, or where that is asked for, of what it reads and of what a module's sources compare", async () =>
+  withDir(async (dir) => {
+    const objects = Array.from({ length: 3_000 }, (_, i) => ({
+      key: `k${String(i).padStart(5, "0")}`,
+      text: "x".repeat(40),
+    }));
+    const index = fileURLToPath(new URL("../src/index.ts", import.meta.url));
+    const [a, b, config] = (await files(dir, {
+      "a.jsonl": lines(...objects),
+      "b.jsonl": lines(...objects),
+      "c.mjs": `import { memoryReplica } from ${JSON.stringify(index)};
+        const replicas = ["a", "b"].map((name) => memoryReplica(name));
+        for (const { store } of replicas)
+          for (let i = 0; i < 1000; i++) store.put(Buffer.from("k" + i), Buffer.alloc(3000));
+        export default { replicas };`,
+    })) as [string, string, string];
+    const bar = /^\r\S\[K 1?\d\d? % \[[#.]{24}\] .* s left/;
+    expect((await runShowing(true, a, b)).shown).toMatch(bar);
+    expect((await runShowing(true, a, b)).shown).toContain("100 % [########################]");
+    expect((await runShowing(false, "--progress", a, b)).shown).toMatch(bar);
+    expect((await runShowing(true, "--config", config)).shown).toMatch(/^\r\S\[Kcompared \d.*\/s/);
+    expect((await runShowing(true, "--no-progress", a, b)).shown).toBe("");
+    expect((await runShowing(true, "--json", a, b)).shown).toBe("");
+    expect((await runShowing(false, a, b)).shown).toBe("");
+  }));
+
 it("says what is wrong with its arguments, and helps", async () => {
   expect(await run("one")).toEqual({
     status: 2,
@@ -181,6 +270,10 @@ it("says what is wrong with its arguments, and helps", async () => {
     err: "two sources or more are needed, got 1\nevenkeel-scrub --help tells more.\n",
   });
   expect(await run("--nonsense")).toMatchObject({ status: 2 });
+  expect(await run("--key", "", "a", "b")).toMatchObject({
+    status: 2,
+    err: expect.stringContaining("--key needs the name of a field") as unknown,
+  });
   expect(await run("/nowhere/a", "/nowhere/b")).toMatchObject({
     status: 2,
     err: expect.stringContaining("ENOENT") as unknown,
@@ -273,6 +366,16 @@ describe("a pair", () => {
     expect(status).toBe(1);
     expect(out).toContain("order/9: nothing can be said yet\n");
     expect(out).toContain("none differs, 0 under way, 1 unsettled");
+  });
+
+  it("of which one side cannot be read is no agreement", async () => {
+    const { status, out } = await runPair(`sides.right.source = { name: "us", snapshot: async (at) => ({
+      ...(await us.snapshot(at)),
+      digests: async () => { throw new Error("page 17"); },
+      entries: () => { throw new Error("page 17"); },
+    }) };`);
+    expect(status).toBe(1);
+    expect(out).toContain("right: cannot be read anywhere: page 17\n");
   });
 
   it("is refused without watermarks, and helps", async () => {

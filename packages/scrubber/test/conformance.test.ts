@@ -1,4 +1,4 @@
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   behind,
   type Entry,
@@ -78,6 +78,30 @@ suite("Reference", async (entries: readonly Entry[]): Promise<SourceUnderTest> =
       return source.position;
     },
   };
+});
+
+it("an iterable source is read once as long as its window holds what is looked at again, and holds no more than that", async () => {
+  const { store } = memoryReplica("held");
+  for (let i = 0; i < 500; i++) store.put(Buffer.from(`key/${String(i).padStart(4, "0")}`), Buffer.alloc(100, i));
+  const opened: Record<number, number> = {};
+  for (const windowBytes of [2_000, 1_000_000]) {
+    opened[windowBytes] = 0;
+    const source = iterableReplica({
+      name: "c",
+      windowBytes,
+      open: () => ({
+        from: (from) => {
+          opened[windowBytes] = (opened[windowBytes] ?? 0) + 1;
+          return store.view().range(from, undefined);
+        },
+      }),
+    });
+    const snapshot = await source.snapshot(1);
+    const all = { from: new Uint8Array(0), to: undefined };
+    for (let looks = 0; looks < 3; looks++) await snapshot.digests([all]);
+    await snapshot.close();
+  }
+  expect(opened).toEqual({ 2000: 3, 1000000: 1 });
 });
 
 /** A source that can only be read from its start, and one with a window that holds next to nothing. */

@@ -56,6 +56,30 @@ describe("who is the odd one out", () => {
   });
 });
 
+describe("who is the odd one out of four", () => {
+  it("nobody can say, where two say this and two say that; three outvote one", async () => {
+    const four = ["a", "b", "c", "d"].map((name) => replica(name, { k1: "one", k2: "two" }));
+    for (const one of four.slice(2)) one.store.put(bytes("k1"), bytes("ONE"));
+    four[3]?.store.delete(bytes("k2"));
+    const scrubber = new Scrubber({ replicas: four, position: () => 1 });
+    const { divergences } = await scrubber.pass();
+    expect(divergences.map(shown)).toEqual([
+      ...["a", "b", "c", "d"].map((name) => `k1: ${name} different against none []`),
+      "k2: d missing against majority [a,b,c]",
+    ]);
+    const repaired = await scrubber.repair(divergences, async ({ replica: name, key, value }) =>
+      four.find((one) => one.name === name)?.store.put(key, value as Uint8Array),
+    );
+    expect(repaired.map(({ replica: name, outcome }) => `${name} ${outcome}`)).toEqual([
+      "a refused",
+      "b refused",
+      "c refused",
+      "d refused",
+      "d repaired",
+    ]);
+  });
+});
+
 describe("exactly the keys that differ", () => {
   it("whatever was damaged, wherever", async () => {
     const key = fc.stringMatching(/^[a-d]{0,4}$/);

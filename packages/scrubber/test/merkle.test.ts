@@ -316,6 +316,54 @@ describe("digests kept along with the writes", () => {
     }
   });
 
+  it("keep what a look learns while writes go on elsewhere: it is not read again", async () => {
+    const index = new MerkleIndex(sha256);
+    const store = new MemoryStore(index);
+    for (let i = 0; i < 2_000; i++) store.put(keyOf(i), item(i));
+    const view = () => {
+      const held = store.view();
+      return index.view({ entries: ({ from, to }) => held.range(from, to) });
+    };
+    await view().digests([ALL]);
+    for (let i = 0; i < 2_000; i += 20) store.put(keyOf(i), item(i, 1));
+    const first = view();
+    store.put(keyOf(1), item(1, 2));
+    await first.digests([ALL]);
+    const second = view();
+    await second.digests([ALL]);
+    expect(first.bytesRead).toBeGreaterThan(store.bytes / 10);
+    // The run that was written to, and its neighbour where it ends one.
+    expect(second.bytesRead).toBeLessThan(first.bytesRead / 5);
+  });
+
+  it("are told of a write in steps that grow with the logarithm of the entries", async () => {
+    /** How many bytes of the key are looked at: each comparison looks at most at all of them. */
+    const looksOf = (index: MerkleIndex, key: Uint8Array): number => {
+      let looks = 0;
+      const watched = new Proxy(key, {
+        get: (target, name) => {
+          if (typeof name === "string" && /^\d+$/.test(name)) looks++;
+          return Reflect.get(target, name, target) as unknown;
+        },
+      });
+      index.touch(watched);
+      return looks;
+    };
+    const looks: number[] = [];
+    for (const count of [2_000, 64_000]) {
+      const index = new MerkleIndex(sha256);
+      const store = new MemoryStore(index);
+      for (let i = 0; i < count; i++) store.put(keyOf(i), Buffer.alloc(1_000, i));
+      await index.settle({ entries: ({ from, to }) => store.view().range(from, to) });
+      const sample = Array.from({ length: 50 }, (_, i) => looksOf(index, keyOf(Math.floor((i * count) / 50))));
+      looks.push(Math.max(...sample));
+    }
+    const [few = 0, many = 0] = looks;
+    expect(few).toBeGreaterThan(0);
+    // Thirty-two times as many.
+    expect(many).toBeLessThan(few * 2);
+  });
+
   it("a long first look pauses", async () => {
     const pauses: number[] = [];
     const replica = memoryReplica("a", { position: 1, pause: (size) => void pauses.push(size) });

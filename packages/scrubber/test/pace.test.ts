@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, it } from "vitest";
 import { Scrubber } from "../src/index.js";
-import { bytes, many, replica, text, trio } from "./support/sources.js";
+import { bytes, many, replica, spoiled, text, trio } from "./support/sources.js";
 
 it("asks the budget before every step, for a step's bytes", async () => {
   const asked: number[] = [];
@@ -10,6 +10,37 @@ it("asks the budget before every step, for a step's bytes", async () => {
   expect(new Set(asked)).toEqual(new Set([2000]));
   expect(asked.length).toBeGreaterThanOrEqual(compared / 2100);
   expect(asked.length).toBeLessThanOrEqual(compared / 2000 + 1);
+});
+
+it("asks the budget for what narrowing reads once more as well", async () => {
+  const asked: number[] = [];
+  const { b, scrubber } = trio(many(1000), undefined, { stepBytes: 1 << 30, take: (count) => void asked.push(count) });
+  const { bytes: whole } = await scrubber.pass();
+  expect(asked.splice(0)).toEqual([1 << 30]);
+  b.store.put(bytes("00000500"), bytes("else"));
+  await scrubber.pass();
+  const [step, ...narrowing] = asked;
+  expect(step).toBe(1 << 30);
+  // All of it to cut it, then a sixteenth of it, and a sixteenth of that.
+  expect(narrowing[0]).toBe(whole);
+  expect(narrowing.length).toBeGreaterThan(1);
+  for (const [index, bytes] of narrowing.entries()) expect(bytes).toBeLessThan(whole / 8 ** index + 1);
+});
+
+it("stops on a signal in the middle of a step in which much differs", async () => {
+  const { a, b, c } = trio(many(2000));
+  for (const { key } of a.store.sorted()) b.store.put(key, bytes("else"));
+  const controller = new AbortController();
+  let leaves = 0;
+  const counting = spoiled(b, (snapshot) => ({
+    entries: (range) => {
+      if (++leaves === 3) controller.abort(new Error("enough"));
+      return snapshot.entries(range);
+    },
+  }));
+  const scrubber = new Scrubber({ replicas: [a, counting, c], position: () => 1, stepBytes: 1 << 30 });
+  await expect(scrubber.pass({ signal: controller.signal })).rejects.toThrow("enough");
+  expect(leaves).toBe(3);
 });
 
 it("makes progress a step at a time on the smallest budget, and shows where it is", async () => {
@@ -61,6 +92,25 @@ it("publishes each divergence", async () => {
   await scrubber.pass();
   unsubscribe("evenkeel:scrubber:divergence", listen);
   expect(heard).toMatchObject([{ replica: "a", kind: "missing" }]);
+});
+
+it("publishes each range that cannot be read", async () => {
+  const heard: unknown[] = [];
+  const listen = (message: unknown): void => void heard.push(message);
+  subscribe("evenkeel:scrubber:unreadable", listen);
+  const { a, b } = trio({ k: "v" });
+  const rotten = async () => Promise.reject(new Error("page 17"));
+  const broken = spoiled(b, () => ({
+    digests: rotten,
+    entries: () => {
+      throw new Error("page 17");
+    },
+  }));
+  const scrubber = new Scrubber({ replicas: [a, broken], position: () => 1 });
+  await scrubber.pass();
+  unsubscribe("evenkeel:scrubber:unreadable", listen);
+  expect(heard).toMatchObject([{ replica: "b", where: "tree", cause: { message: "page 17" } }]);
+  expect(scrubber.stats()).toMatchObject({ passes: 1, divergences: 0, unreadable: 1 });
 });
 
 it("closes every snapshot that it opened, also when the pass fails", async () => {

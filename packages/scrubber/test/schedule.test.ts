@@ -1,6 +1,15 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, it } from "vitest";
-import { type PassReport, type ScheduleClock, Scrubber, ScrubSchedule, type ScrubUnit } from "../src/index.js";
-import { bytes, many, text, trio } from "./support/sources.js";
+import {
+  type Entry,
+  type PassReport,
+  type PassRunOptions,
+  type ScheduleClock,
+  Scrubber,
+  ScrubSchedule,
+  type ScrubUnit,
+} from "../src/index.js";
+import { bytes, many, spoiled, text, trio } from "./support/sources.js";
 
 /** Time that passes only while somebody sleeps. */
 class StagedClock implements ScheduleClock {
@@ -70,7 +79,12 @@ it("compares every unit once a period, evenly, whatever else happens, and says w
     clock,
     onReport: (unit, report) => void reports.push([unit, report]),
   });
+  const published: unknown[] = [];
+  const listen = (message: unknown): void => void published.push(message);
+  subscribe("evenkeel:scrubber:pass", listen);
   await until(() => schedule.stats().rounds === 2);
+  unsubscribe("evenkeel:scrubber:pass", listen);
+  expect(published).toEqual(reports.map(([unit, report]) => ({ unit, report })));
   units[1]?.b.store.put(bytes("00000500"), bytes("rot"));
   const begun = clock.ms;
   await until(() => schedule.stats().rounds === 4);
@@ -101,7 +115,25 @@ it("spreads a round over its period instead of hurrying through it", async () =>
   expect(seen.length).toBeGreaterThanOrEqual(9);
   // A tenth of the work for each 0.08 of the period: from the second round on the pace is known.
   expect((seen.at(-1) as number) - (seen[1] as number)).toBeGreaterThan(0.5);
-  expect(schedule.stats().bytesPerSecond).toBeGreaterThan(0);
+});
+
+it("tells how many bytes a second it compares, and that these are none when it waits for the next round", async () => {
+  const clock = new StagedClock();
+  const { unit } = unitOf("one", 20_000);
+  await using schedule = new ScrubSchedule({ units: () => [unit], fullPassEveryMs: hour, clock });
+  await until(() => schedule.stats().rounds === 1);
+  const { bytes: whole } = schedule.stats();
+  const planned = (whole * 1000) / (0.8 * hour);
+  for (const share of [0.3, 0.6]) {
+    await until(() => (schedule.stats().progress ?? 0) > share && schedule.stats().unit !== undefined);
+    expect(schedule.stats().bytesPerSecond / planned).toBeGreaterThan(0.6);
+    expect(schedule.stats().bytesPerSecond / planned).toBeLessThan(1.5);
+  }
+  await until(() => schedule.stats().rounds === 2);
+  const ended = clock.ms;
+  await until(() => clock.ms > ended + 0.1 * hour);
+  expect(schedule.stats().rounds, "it still waits").toBe(2);
+  expect(schedule.stats().bytesPerSecond).toBeLessThan(planned / 10);
 });
 
 it("on the smallest bucket it still makes progress, tells its age, and never asks for more than fits", async () => {
@@ -187,7 +219,7 @@ it("goes on where it was after a restart, with its ages, and begins anew when wh
   const state = memoryState();
   const clock = new StagedClock();
   const { unit, scrubber } = unitOf("one", 1_000);
-  const options = { units: () => [unit], fullPassEveryMs: hour, clock, state, saveEveryMs: 0 };
+  const options = { units: () => [unit], fullPassEveryMs: hour, clock, state, saveEveryMs: 1e12 };
   const first = new ScrubSchedule(options);
   await until(() => (text(first.stats().through) ?? "") > "00000400");
   await first.close();
@@ -273,6 +305,25 @@ it("an interrupted pass goes on where it was; a replica that is behind makes it 
   sources.c.position = 0;
   await until(() => schedule.stats().incomplete === 2);
   expect(schedule.stats().divergences).toBe(0);
+});
+
+it("counts what was found: keys that differ, and ranges that cannot be read", async () => {
+  const { a, b, c } = trio(many(100));
+  a.store.delete(bytes("00000001"));
+  const broken = spoiled(c, (snapshot) => ({
+    entries: function* (range) {
+      for (const entry of snapshot.entries(range) as Iterable<Entry>) {
+        if (text(entry.key) === "00000050") throw new Error("page 17");
+        yield entry;
+      }
+    },
+    digests: () => Promise.reject(new Error("page 17")),
+  }));
+  const scrubber = new Scrubber({ replicas: [a, b, broken], position: () => 1 });
+  const units = [{ name: "one", pass: (options: PassRunOptions) => scrubber.pass(options) }];
+  await using schedule = new ScrubSchedule({ units: () => units, fullPassEveryMs: hour, clock: new StagedClock() });
+  await until(() => schedule.stats().passes === 1);
+  expect(schedule.stats()).toMatchObject({ divergences: 1, unreadable: 1 });
 });
 
 it("many units that are each smaller than a step are all compared in their period, evenly", async () => {

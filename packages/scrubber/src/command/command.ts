@@ -107,11 +107,13 @@ function parse(args: readonly string[]): Arguments | "help" {
   if (values.config !== undefined && count > 0) throw new Error("--config stands instead of sources");
   const fields = (text: string | undefined): string[] =>
     text === undefined ? [] : text.split(",").filter((field) => field !== "");
+  const key = fields(values.key ?? "key");
+  if (key.length === 0) throw new Error("--key needs the name of a field");
   return {
     sources: positionals,
     reference: values.reference,
     config: values.config,
-    key: values.key === undefined ? ["key"] : fields(values.key),
+    key,
     ignore: fields(values.ignore),
     sort: values.sort === true,
     json: values.json === true,

@@ -17,7 +17,9 @@ export function reportText(report: PassReport): string {
   if (!isRight(report)) lines.push("");
   const keys = `${report.keys} ${report.keys === 1 ? "key" : "keys"} in ${report.compared.length} sources compared`;
   const wrong = new Set(report.divergences.map(({ key }) => Buffer.from(key).toString("latin1"))).size;
-  lines.push(isRight(report) ? `${keys}: all agree` : `${keys}: ${wrong} ${wrong === 1 ? "differs" : "differ"}`);
+  if (isRight(report)) lines.push(`${keys}: all agree`);
+  else if (wrong === 0) lines.push(`${keys}: none differs, but not everything could be compared`);
+  else lines.push(`${keys}: ${wrong} ${wrong === 1 ? "differs" : "differ"}`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -179,7 +179,7 @@ class Pass {
       (other) => other.replica === replica && other.range.to !== undefined && equalBytes(other.range.to, range.from),
     );
     const before = this.#unreadable[index];
-    const since = this.#options.history.since(replica, range.from);
+    const since = this.#options.history.sinceRange(replica, range);
     const where = this.#panel.kindOf(replica);
     if (before === undefined) this.#unreadable.push({ replica, where, since, range, cause });
     else this.#unreadable[index] = { ...before, range: { from: before.range.from, to: range.to } };

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { freePort } from "../../../scripts/free-port.js";
 import {
   MemdsClient,
   type MemdsClientOptions,
@@ -150,8 +151,8 @@ describe("a fleet", () => {
   });
 
   it("passes over a dead and a not ready server at once, and comes back when they are there", async () => {
-    const dead = await startServer({ version: 1 });
-    const { port } = dead;
+    const port = await freePort();
+    const dead = await startServer({ version: 1, port });
     await dead.close();
     const unready = await startServer();
     const good = await startServer({ version: 1 });
@@ -171,7 +172,7 @@ describe("a fleet", () => {
   });
 
   it("goes on over a server that is killed with requests under way, and restarted", async () => {
-    const first = await startServer({ version: 1 });
+    const first = await startServer({ version: 1, port: await freePort() });
     const second = await startServer({ version: 1 });
     const client = startClient([address(first), address(second)], { retryAfterMs: 10 });
     for (let round = 0; round < 3; round++) {
@@ -186,7 +187,7 @@ describe("a fleet", () => {
   it("does not wait for a server that takes connections and says nothing", async () => {
     const silent = await startFake(() => {});
     const good = await startServer({ version: 1 });
-    const client = startClient([silent, address(good)], { timeoutMs: 200, retryAfterMs: 60_000 });
+    const client = startClient([silent, address(good)], { timeoutMs: 4_000, retryAfterMs: 60_000 });
     for (let i = 0; i < 10; i++) expect(await client.lookup([floor("b")])).toHaveLength(1);
     expect(client.stats().passedOver.timedOut).toBe(1);
     // It alone: the whole time is used, no more, and the connection is given up.

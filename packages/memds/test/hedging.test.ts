@@ -59,7 +59,7 @@ describe("hedged look-ups", () => {
 
   it("finds out who is silent although somebody else has answered, and asks it last from then on", async () => {
     const quick = await member("quick");
-    const client = clientOf([await silent(), quick], { timeoutMs: 1_000, retryAfterMs: 60_000 });
+    const client = clientOf([await silent(), quick], { timeoutMs: 4_000, retryAfterMs: 60_000 });
     expect(await ask(client)).toBe("a=quick");
     await until(() => client.stats().passedOver.timedOut === 1, "the silent server's share of the time to be over");
     const { asked, hedged } = client.stats();

@@ -15,6 +15,8 @@ async function three(options: ConstructorParameters<typeof Nodes>[1] = {}): Prom
   return { nodes, leader: await nodes.leader() };
 }
 
+/** Sees everything acknowledged before it, and waits for as long as that takes: without a signal it would be refused where the machine stands still for a while. */
+const newest = () => ({ maxStaleMs: 0, signal: new AbortController().signal });
 const count = (node: Node) => () => node.journal.commands.length;
 
 describe("a read of a replica's own state", () => {
@@ -43,7 +45,7 @@ describe("a read of a replica's own state", () => {
       const everybody = [leader, ...nodes.others(leader)];
       for (let n = 1; n <= 20; n++) {
         await leader.group.propose(bytes(`${n}`));
-        const reads = everybody.map((node) => node.group.readLocal(count(node), { maxStaleMs: 0 }));
+        const reads = everybody.map((node) => node.group.readLocal(count(node), newest()));
         for (const { value } of await Promise.all(reads)) expect(value).toBe(n);
       }
     },
@@ -54,7 +56,7 @@ describe("a read of a replica's own state", () => {
     const [follower] = nodes.others(leader);
     await leader.group.propose(bytes("one"));
     const before = follower.host.stats().messagesReceived;
-    const reads = Array.from({ length: 2_000 }, () => follower.group.readLocal(count(follower), { maxStaleMs: 0 }));
+    const reads = Array.from({ length: 2_000 }, () => follower.group.readLocal(count(follower), newest()));
     for (const { value } of await Promise.all(reads)) expect(value).toBe(1);
     expect(follower.host.stats().messagesReceived - before).toBeLessThan(100);
   });
@@ -63,7 +65,7 @@ describe("a read of a replica's own state", () => {
     const { nodes, leader } = await three();
     const [follower] = nodes.others(leader);
     await leader.group.propose(bytes("one"));
-    await follower.group.readLocal(count(follower), { maxStaleMs: 0 });
+    await follower.group.readLocal(count(follower), newest());
     nodes.network.isolate(follower.nodeId);
     await leader.group.propose(bytes("two"));
     const { ageMs } = await follower.group.readLocal(count(follower));
@@ -79,7 +81,7 @@ describe("a read of a replica's own state", () => {
     given.abort(new Error("enough"));
     await expect(waiting).rejects.toThrow("enough");
     // With a signal it waits for as long as that takes.
-    const patient = follower.group.readLocal(count(follower), { maxStaleMs: 0, signal: new AbortController().signal });
+    const patient = follower.group.readLocal(count(follower), newest());
     nodes.network.heal();
     expect(await patient).toMatchObject({ value: 2 });
   });
@@ -89,8 +91,7 @@ describe("a read of a replica's own state", () => {
     const [follower] = nodes.others(leader);
     await leader.group.propose(bytes("one"));
     await nodes.drop(leader.nodeId);
-    const { signal } = new AbortController();
-    expect(await follower.group.readLocal(count(follower), { maxStaleMs: 0, signal })).toMatchObject({ value: 1 });
+    expect(await follower.group.readLocal(count(follower), newest())).toMatchObject({ value: 1 });
   });
 
   it("is refused where there is no state, and where the bound makes no sense; a stopped group tells who waits", async () => {

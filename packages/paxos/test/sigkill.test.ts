@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { freePort } from "../../../scripts/free-port.js";
 import type { GroupStatus } from "../src/index.js";
 import type { Answer, Ask } from "./support/node-process.js";
 
@@ -69,11 +70,11 @@ afterEach(async () => {
 });
 
 describe("three processes whose leader is killed again and again", () => {
-  it("lose no acknowledged write, carry out none twice, and agree on all of them", async () => {
+  it("lose no acknowledged write, carry out none twice, and agree on all of them", { timeout: 300_000 }, async () => {
     dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-kill-"));
     const ports: Record<string, number> = {};
     const start = async (name: string) => {
-      const node = new NodeProcess(name, dir, ports[name] ?? 0);
+      const node = new NodeProcess(name, dir, ports[name] ?? (await freePort()));
       running.set(name, node);
       ports[name] = await node.listening();
       return node;
@@ -133,7 +134,7 @@ describe("three processes whose leader is killed again and again", () => {
 });
 
 describe("three processes whose leader is suspended (SIGSTOP) for many leases", () => {
-  it("elect another, and the one that wakes up never answers from what it believed", async () => {
+  it("elect another, and the one that wakes up never answers from what it believed", { timeout: 300_000 }, async () => {
     dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-stop-"));
     const ports: Record<string, number> = {};
     for (const name of names) {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Wal } from "@evenkeel/wal";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../../scripts/free-port.js";
 import { type Group, GroupHost } from "../src/index.js";
 import { bytes, Journal, tuning, until } from "./support/cluster.js";
 import { Crowd } from "./support/crowd.js";
@@ -37,7 +38,7 @@ class Fleet {
   }
 
   async start(nodeId: string, release: Release): Promise<void> {
-    const port = this.#ports.get(nodeId) ?? 0;
+    const port = this.#ports.get(nodeId) ?? (await freePort());
     const transport = await release.tcpTransport({ nodeId, port, backoffMinMs: 5, backoffMaxMs: 50 });
     this.#ports.set(nodeId, transport.port);
     for (const [name, at] of this.#ports) transport.setPeer(name, { host: "127.0.0.1", port: at });

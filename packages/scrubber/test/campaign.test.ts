@@ -5,15 +5,16 @@ import { FAULTS } from "./campaign/faults.js";
 
 const tallied = (): Tally => ({ kinds: new Map(), cleanPasses: 0, falseAlarms: 0, failures: [] });
 
-it("every kind of fault is found, with exactly its keys, told apart from the others, and nothing else is", {
-  timeout: 300_000,
-}, async () => {
-  const tally = tallied();
-  for (let seed = 1; seed <= 1; seed++) await runSeed(seed, tally);
-  expect(tally.failures).toEqual([]);
-  expect([...tally.kinds.keys()]).toEqual(Object.keys(FAULTS));
-  expect(tally.cleanPasses).toBeGreaterThan(80);
-});
+it.each(Object.keys(FAULTS))(
+  "%s is found, with exactly its keys, told apart from the others, and nothing else is",
+  async (kind) => {
+    const tally = tallied();
+    await runSeed(1, tally, METHOD, [kind]);
+    expect(tally).toMatchObject({ failures: [], falseAlarms: 0 });
+    expect([...tally.kinds]).toEqual([[kind, { injected: 1, found: 1, exact: 1, toldApart: 1 }]]);
+    expect(tally.cleanPasses).toBeGreaterThanOrEqual(4);
+  },
+);
 
 const findings = (change: (found: Finding[]) => Finding[]): Method => ({
   ...METHOD,
@@ -111,17 +112,13 @@ const mutants: Record<string, { readonly method: Method; readonly kinds: readonl
   },
 };
 
-it.each(Object.entries(mutants))(
-  "the campaign fails for a scrubber that %s",
-  { timeout: 120_000 },
-  async (_, { method, kinds }) => {
-    const tally = tallied();
-    for (let seed = 1; seed <= 5 && tally.failures.length === 0; seed++) {
-      for (const kind of kinds) {
-        await runSeed(seed, tally, method, [kind]);
-        if (tally.failures.length > 0) break;
-      }
+it.each(Object.entries(mutants))("the campaign fails for a scrubber that %s", async (_, { method, kinds }) => {
+  const tally = tallied();
+  for (let seed = 1; seed <= 5 && tally.failures.length === 0; seed++) {
+    for (const kind of kinds) {
+      await runSeed(seed, tally, method, [kind]);
+      if (tally.failures.length > 0) break;
     }
-    expect(tally.failures).not.toEqual([]);
-  },
-);
+  }
+  expect(tally.failures).not.toEqual([]);
+});

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Wal } from "@evenkeel/wal";
 import { expect, vi } from "vitest";
+import { freePort } from "../../../../scripts/free-port.js";
 import { type Group, GroupHost, type GroupHostOptions, type StateMachine } from "../../src/index.js";
 import { walStorage } from "../../src/storage/index.js";
 import { type TcpTransport, tcpTransport } from "../../src/transport/index.js";
@@ -63,7 +64,7 @@ export class TcpCluster {
   async start(nodeId: string): Promise<TcpNode> {
     const transport = await tcpTransport({
       nodeId,
-      port: this.#ports.get(nodeId) ?? 0,
+      port: this.#ports.get(nodeId) ?? (await freePort()),
       backoffMinMs: 5,
       backoffMaxMs: 50,
     });

@@ -250,7 +250,7 @@ class HttpRouterServer implements RouterServer {
   }
 
   /** As `#exchange`, of a request that is here whole and was looked at already. */
-  async #plainExchange({ headers, body }: PlainRequest, connection: PlainConnection): Promise<void> {
+  async #plainExchange({ headers, bodyBytes, body }: PlainRequest, connection: PlainConnection): Promise<void> {
     this.#requests++;
     this.#underway++;
     try {
@@ -259,15 +259,15 @@ class HttpRouterServer implements RouterServer {
         this.#plainAnswer(connection, 503, SHORT_ON_ROOM, "application/x-amz-json-1.0");
         return;
       }
-      if (body.length > this.#bodyBytesMax) return this.#plainAnswer(connection, 413, "");
-      if (this.#budget.bytes + body.length > this.#budget.bytesMax) {
+      if (bodyBytes > this.#bodyBytesMax) return this.#plainAnswer(connection, 413, "");
+      if (this.#budget.bytes + bodyBytes > this.#budget.bytesMax) {
         this.#refused++;
         this.#plainAnswer(connection, 503, SHORT_ON_ROOM, "application/x-amz-json-1.0");
         return;
       }
       const type = mediaType(headers["content-type"]);
       if (!JSON_TYPES.has(type)) return this.#plainAnswer(connection, 404, NOT_OUR_PROTOCOL);
-      const answer = await dispatch(headers, body.toString("utf8"), this.#context);
+      const answer = await dispatch(headers, body(), this.#context);
       this.#plainAnswer(connection, answer.status, answer.body, type);
     } finally {
       this.#underway--;

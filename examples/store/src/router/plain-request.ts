@@ -15,17 +15,31 @@ const SPECIAL: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+interface Field {
+  /** Its name as it is sent, with the colon. */
+  readonly sent: string;
+  /** In lower case. */
+  readonly name: string;
+}
+
 /** Names as they are sent, and what they are in lower case: programs send the same few all the time. */
 const NAMES_MAX = 1_000;
-const names = new Map<string, string>();
+const fieldsBySent = new Map<string, Field>();
+/** What was last seen in each of the first lines: programs send their fields in the same order, and to compare is far less than to look up. */
+const LINES_MAX = 32;
+const fieldsByLine: Field[] = [];
 const SPACE = 0x20;
 const TAB = 0x09;
 
 export interface PlainRequest {
   /** By lower-case name; no name occurs twice. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  readonly bodyBytes: number;
+  body(): string;
 }
+
+/** Without any name to begin with, `__proto__` and `constructor` included. What is made from it V8 keeps as an object with fields; what has no prototype at all it keeps as a table, which takes much longer to fill. */
+const BARE = Object.create(null) as Record<string, string>;
 
 /**
  * The request that nearly all are: a whole POST of this protocol, alone in what has arrived, with nothing about it that needs judgement. Anything
@@ -36,30 +50,38 @@ export function plainRequest(arrived: Buffer): PlainRequest | undefined {
   if (headEnd < 0 || headEnd > HEAD_BYTES_MAX) return undefined;
   const head = arrived.toString("latin1", 0, headEnd + 2);
   if (!head.startsWith(REQUEST_LINE) || !FIELDS.test(head.slice(REQUEST_LINE.length))) return undefined;
-  const headers: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (let at = REQUEST_LINE.length; at < head.length; ) {
-    const colon = head.indexOf(":", at);
-    const end = head.indexOf("\r\n", colon);
-    const name = nameOf(head.slice(at, colon));
-    if (name === undefined || headers[name] !== undefined) return undefined;
-    headers[name] = trimmed(head, colon + 1, end);
+  const headers = Object.create(BARE) as Record<string, string>;
+  for (let at = REQUEST_LINE.length, line = 0; at < head.length; line++) {
+    let field = fieldsByLine[line];
+    if (field === undefined || !head.startsWith(field.sent, at)) {
+      field = fieldOf(head.slice(at, head.indexOf(":", at) + 1));
+      if (field === undefined) return undefined;
+      if (line < LINES_MAX) fieldsByLine[line] = field;
+    }
+    const { sent, name } = field;
+    if (headers[name] !== undefined) return undefined;
+    const colonEnd = at + sent.length;
+    const end = head.indexOf("\r\n", colonEnd);
+    headers[name] = trimmed(head, colonEnd, end);
     at = end + 2;
   }
   const { host, connection = "keep-alive", "content-length": length } = headers;
   if (host === undefined || length === undefined || !LENGTH.test(length)) return undefined;
   if (connection.toLowerCase() !== "keep-alive") return undefined;
   const bodyStart = headEnd + 4;
-  return arrived.length === bodyStart + Number(length) ? { headers, body: arrived.subarray(bodyStart) } : undefined;
+  if (arrived.length !== bodyStart + Number(length)) return undefined;
+  return { headers, bodyBytes: arrived.length - bodyStart, body: () => arrived.toString("utf8", bodyStart) };
 }
 
-function nameOf(sent: string): string | undefined {
-  const known = names.get(sent);
+function fieldOf(sent: string): Field | undefined {
+  const known = fieldsBySent.get(sent);
   if (known !== undefined) return known;
-  const name = sent.toLowerCase();
+  const name = sent.slice(0, -1).toLowerCase();
   if (SPECIAL.has(name)) return undefined;
-  if (names.size >= NAMES_MAX) names.clear();
-  names.set(sent, name);
-  return name;
+  if (fieldsBySent.size >= NAMES_MAX) fieldsBySent.clear();
+  const field = { sent, name };
+  fieldsBySent.set(sent, field);
+  return field;
 }
 
 function trimmed(text: string, from: number, to: number): string {

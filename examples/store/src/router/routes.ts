@@ -136,9 +136,10 @@ function routedOf(): (found: FoundPlace) => Routed {
     // Names, ids and labels are ASCII.
     const key = view.toString("latin1", keyStart, keyEnd);
     const last = known.get(key);
+    // One version says one thing of a key.
+    if (last?.routed.version === version) return last.routed;
     if (last?.value.compare(view, valueStart, valueEnd) === 0) {
-      // One object for all answers of a version.
-      if (last.routed.version !== version) last.routed = { ...last.routed, version };
+      last.routed = { ...last.routed, version };
       return last.routed;
     }
     const routed = { version, key, record: JSON.parse(view.toString("utf8", valueStart, valueEnd)) as unknown };

@@ -25,9 +25,28 @@ function request(
 describe("a plain request", () => {
   it("is read as it is, names in lower case", () => {
     const read = plainRequest(request({ "X-Odd": "  a: b\t" }));
-    expect(read?.body.toString()).toBe(BODY);
+    expect(read?.body()).toBe(BODY);
+    expect(read?.bodyBytes).toBe(BODY.length);
     expect(read?.headers).toMatchObject({ host: "localhost", "x-odd": "a: b", "content-length": "11" });
     expect(plainRequest(request({ __proto__: "x", constructor: "y" }))?.headers.constructor).toBe("y");
+    expect(plainRequest(request())?.headers.constructor).toBeUndefined();
+    const named = plainRequest(request(JSON.parse('{"__proto__":"x"}')))?.headers ?? {};
+    expect(Object.entries(named)).toContainEqual(["__proto__", "x"]);
+  });
+
+  it("is read by itself, whatever stood in the same lines of the one before", () => {
+    const first: Record<string, string> = { "x-one": "1", "x-two": "2", "x-three": "3" };
+    const others: Record<string, string>[] = [
+      { "x-two": "4", "x-one": "5" },
+      { "x-on": "6", "x-one-more": "7" },
+      first,
+    ];
+    plainRequest(request(first));
+    for (const fields of others) {
+      const read = Object.entries(plainRequest(request(fields))?.headers ?? {});
+      expect(Object.fromEntries(read.filter(([name]) => /^x-(on|two|three)/.test(name)))).toEqual(fields);
+    }
+    expect(plainRequest(request({ "X-One": "1", "x-one": "2" }))).toBeUndefined();
   });
 
   it.each<[string, Buffer]>([

@@ -3,6 +3,8 @@ import type { Item, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/items.js";
 import type { GetOutcome, IndexUnits } from "../backend.js";
 
+const NOTHING: Readonly<Record<string, never>> = {};
+
 /** The part of an answer that says what it cost; empty unless it was asked for. @param units those of indexes included */
 export function consumedCapacity(
   detail: CapacityDetail | undefined,
@@ -10,7 +12,7 @@ export function consumedCapacity(
   units: number,
   indexUnits?: IndexUnits,
 ): object {
-  if (detail === undefined || detail === "NONE") return {};
+  if (detail === undefined || detail === "NONE") return NOTHING;
   return { ConsumedCapacity: tableCapacity(detail, table, units, indexUnits) };
 }
 
@@ -79,6 +81,7 @@ const END = Buffer.from("}");
 
 /** `{ Item, ...rest }` around an item that is JSON already. */
 export function answerWithItem(item: Uint8Array, rest: object): readonly Uint8Array[] {
+  if (rest === NOTHING) return [ITEM_HEAD, item, END];
   const tail = JSON.stringify(rest);
   return [ITEM_HEAD, item, tail === "{}" ? END : Buffer.from(`,${tail.slice(1)}`)];
 }

@@ -107,6 +107,8 @@ export const messages = {
     `${INVALID_VALUES}Input collection [${values.map((value) => `"${value}"`).join(",")}]of type BS contains duplicates.`,
   nestingTooDeep:
     "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
+  /** Of what an update would leave. */
+  nestingTooDeepAfterUpdate: "Nesting Levels have exceeded supported limits",
   attributeNameEmpty: "Empty attribute name",
   notANumberEmpty: "The parameter cannot be converted to a numeric value",
   notANumberEmptyNewer: "The parameter cannot be converted to a numeric value: ",

@@ -21,6 +21,7 @@ const CODES: Partial<Record<ApiErrorType, string>> = {
   ItemCollectionSizeLimitExceededException: "ItemCollectionSizeLimitExceeded",
   ProvisionedThroughputExceededException: "ProvisionedThroughputExceeded",
   RequestLimitExceeded: "ThrottlingError",
+  ResourceNotFoundException: "ResourceNotFound",
   ThrottlingException: "ThrottlingError",
   TransactionConflictException: "TransactionConflict",
   ValidationException: "ValidationError",

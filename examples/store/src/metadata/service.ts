@@ -40,7 +40,7 @@ export interface MetadataServiceOptions {
   /** The members of every new partition. */
   readonly members: () => readonly string[];
   readonly partitionsPerTable: number;
-  readonly newTableId: () => string;
+  readonly newIndexId: () => string;
   readonly nowMs: () => number;
 }
 
@@ -75,13 +75,14 @@ export class MetadataService {
     return this.#options.group.status().leaseRemainingMs > 0;
   }
 
-  async createTable(definition: TableDefinition, restore?: RestoreSource): Promise<VersionedTable> {
-    const { view, newTableId, nowMs, partitionsPerTable } = this.#options;
+  /** @param tableId asked for again under the same, it is the table that was made then */
+  async createTable(definition: TableDefinition, tableId: string, restore?: RestoreSource): Promise<VersionedTable> {
+    const { view, nowMs, partitionsPerTable } = this.#options;
     return await this.#exclusively(async () => {
-      if (view.tables.has(definition.name))
-        throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
+      const there = view.tables.get(definition.name);
+      if (there?.tableId === tableId) return this.#versioned(there);
+      if (there !== undefined) throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
       const source = restore && this.#restoreSource(restore);
-      const tableId = newTableId();
       const ranges = source?.partitions ?? hashRanges(partitionsPerTable);
       const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
       const { streamViewType, globalIndexes: indexesAsked = [], ...asked } = definition;
@@ -119,7 +120,7 @@ export class MetadataService {
   }
 
   #newIndex(definition: GlobalIndexDefinition, number: number): IndexEntry {
-    return { ...definition, number, indexId: this.#options.newTableId(), status: "CREATING" };
+    return { ...definition, number, indexId: this.#options.newIndexId(), status: "CREATING" };
   }
 
   /** One step on an index's way; `next` sees it as it is, and says nothing where it is to be no more. */

@@ -10,6 +10,7 @@ const LEADERS_MAX = 10_000;
 const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "get",
   "page",
+  "createTable",
   "describeTable",
   "describeBackup",
   "listBackups",

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableUpdate } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
@@ -38,7 +39,7 @@ export class TablePlane {
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
-    return await this.#metadata("createTable", { definition });
+    return await this.#created({ definition });
   }
 
   async restoreTable({
@@ -96,9 +97,14 @@ export class TablePlane {
     return await this.#restored(target, { definition, restore: { backup: backup.id } });
   }
 
-  async #restored(target: string, request: Params<"createTable">): Promise<TableRecord> {
+  /** The table's id is the request's own: asked again after a lost answer, the metadata's leader knows what it has made. */
+  async #created(request: Omit<Params<"createTable">, "tableId">): Promise<TableRecord> {
+    return await this.#metadata("createTable", { ...request, tableId: randomUUID() });
+  }
+
+  async #restored(target: string, request: Omit<Params<"createTable">, "tableId">): Promise<TableRecord> {
     try {
-      return await this.#metadata("createTable", request);
+      return await this.#created(request);
     } catch (error) {
       if (!(error instanceof ApiError) || error.type !== "ResourceInUseException") throw error;
       const status = await this.describeTable(target).then(

@@ -83,8 +83,9 @@ export interface NodeMethods {
   /** The part's leader: it is filled, and nothing is written to it before that moment. */
   openPart: { params: { partition: number; sinceMs: number; inherited: readonly Write[] }; result: { slot: number } };
 
+  /** Each request has a table id of its own, under which it may be asked for again. */
   createTable: {
-    params: { definition: TableDefinition; restore?: RestoreSource };
+    params: { definition: TableDefinition; tableId: string; restore?: RestoreSource };
     result: VersionedTable;
   };
   deleteTable: { params: { name: string }; result: VersionedTable };

@@ -100,13 +100,13 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return { slot: await writer.submit(writes) };
     },
 
-    async createTable({ definition, restore }) {
+    async createTable({ definition, tableId, restore }) {
       if (restore !== undefined && "source" in restore) {
         const { source } = restore;
         // What is behind the moment is in the archive, whatever becomes of the source from here on.
         await controller().archive(await metadata().read((view) => view.partitionsOfTable(source)));
       }
-      const table = await metadata().createTable(definition, restore);
+      const table = await metadata().createTable(definition, tableId, restore);
       controller().wake();
       return table;
     },

@@ -180,7 +180,7 @@ export class StorageNode {
       view: this.#view,
       members: () => this.#controller.placement(),
       partitionsPerTable,
-      newTableId: randomUUID,
+      newIndexId: randomUUID,
       nowMs: () => Date.now(),
     });
     this.#backups = new BackupService({

@@ -1,8 +1,10 @@
 import {
+  BatchExecuteStatementCommand,
   BatchWriteItemCommand,
   CreateTableCommand,
   DeleteItemCommand,
   DescribeTableCommand,
+  ExecuteStatementCommand,
   PutItemCommand,
   QueryCommand,
   type QueryCommandInput,
@@ -343,6 +345,16 @@ describe("UpdateTable", () => {
     await eventually("all are there", async () => (await asked("")).length === 4);
     await caughtUp(single.store.fleet);
     expect(ids(await asked(""))).toEqual(["m1", "m4", "m3", "m2"]);
+    // As the service has it.
+    const Statement = 'SELECT * FROM "matches"."by-cup" WHERE cup = \'open\'';
+    const refused =
+      "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys.";
+    await expect(subject.client.send(new ExecuteStatementCommand({ Statement }))).rejects.toMatchObject({
+      name: "ValidationException",
+      message: refused,
+    });
+    const { Responses } = await subject.client.send(new BatchExecuteStatementCommand({ Statements: [{ Statement }] }));
+    expect(Responses).toMatchObject([{ Error: { Code: "ValidationError", Message: refused } }]);
     expect(ids(await asked(" AND round = :r", { ":r": { S: "semi" } }))).toEqual(["m3", "m2"]);
     expect(ids(await asked(" AND round = :r AND court > :n", { ":r": { S: "semi" }, ":n": { N: "2" } }))).toEqual([
       "m2",

@@ -41,12 +41,19 @@ export const partiqlMessages = {
   unexpectedComponent: (at: string) => `Unexpected path component at ${at}`,
   unsupportedData: (name: string, root: string, at: string) =>
     `Unsupported data type: ${name} under key ${root} at ${at}`,
+  literalTooDeep: (root: string) => `Nesting Levels have exceeded supported limits under ${root}`,
   numberUnder: (problem: string, root: string) => `${problem} under ${root}`,
   aliasing: "Aliasing is not supported",
   starAndOthers: "Other attributes should not be present in the projection when '*' is used.",
   duplicateNames: (name: string) => `Duplicate identifiers in select clause: ${name}`,
   tableName: "Table name should be within the length [3, 255] and only contain 'a-z', 'A-Z', '0-9', '-', '_', '.'.",
   writeOnIndex: "This operation is not supported on an index",
+  insertOnIndex: (at: string) =>
+    `FROM clause may only contain a single table name in data manipulation statements at ${at}`,
+  pathTooLong: "A path may contain at most 2 components in the FROM clause",
+  componentEmpty: "Path component cannot be an empty string",
+  manyAttributes:
+    "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys.",
   insertItem:
     "Unsupported format in item expression. Please use struct format {...} to express item values for insert statement.",
   returningInsert: "RETURNING is not supported in INSERT",
@@ -65,7 +72,7 @@ export const partiqlMessages = {
   keyAbsent: (name: string) => `Key attribute should be present in the item: Key ${name}`,
   orderWithoutWhere: "Must have WHERE clause in the statement when using ORDER BY clause.",
   orderWithoutKey: "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
-  orderByOther: (name: string) => `Variable reference ${name} in ORDER BY clause must be part of the primary key`,
+  orderByOther: (name: string) => `Attribute ${name} in ORDER BY clause must be part of the primary key`,
   orderManyKeys:
     "Must have hash key in ORDER BY clause when more than one hash key condition specified in WHERE clause.",
   tokenInvalid: "Invalid NextToken",
@@ -74,7 +81,7 @@ export const partiqlMessages = {
   inTransaction: (index: number, problem: string) => `Validation failed in TransactStatements[${index}]: ${problem}`,
   consistentGlobalRead: "Strongly consistent read is not supported on Global Secondary Indexes",
   noSuchIndex: "The table does not have the specified index",
-  transactionMixed: "A transaction must consist of either read statements or write statements, not both",
+  transactionMixed: "ExecuteTransaction API does not support both read and write operations in the same request.",
   transactionReturning: "RETURNING clause is not supported in ExecuteTransaction.",
   transactionIndex: "Reads on indices are not supported within transactions.",
   transactionKey: "Select statements within ExecuteTransaction must specify the primary key in the where clause.",

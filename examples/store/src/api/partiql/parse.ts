@@ -2,7 +2,7 @@
  * Statements:
  *
  *     SELECT ( "*" | path { "," path } ) FROM table [ "." index ] [ WHERE condition ] [ ORDER BY key [ ASC | DESC ] { "," … } ]
- *     EXISTS "(" SELECT "*" FROM table [ WHERE condition ] ")"
+ *     EXISTS "(" SELECT ( "*" | path { "," path } ) FROM table [ WHERE condition ] ")"
  *     INSERT INTO table VALUE "{" … "}"
  *     UPDATE table { SET path "=" value { "," … } | REMOVE path } [ WHERE condition ] [ RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*" ]
  *     FROM table WHERE condition { SET … | REMOVE path } [ RETURNING … ]      an update, the other way round
@@ -49,7 +49,8 @@ function select(r: Reader): Statement {
   const paths = projection(r);
   if (!r.acceptKeyword("FROM")) r.fail(partiqlMessages.fromAfterSelect);
   const table = tableName(r);
-  const index = r.acceptSymbol(".") ? r.name(partiqlMessages.dotComponent) : undefined;
+  const index = r.acceptSymbol(".") ? component(r, partiqlMessages.dotComponent) : undefined;
+  if (r.isSymbol(".")) throw validationError(partiqlMessages.pathTooLong);
   assertNoAlias(r);
   const where = optionalWhere(r);
   const orderBy = ordering(r);
@@ -72,8 +73,8 @@ function exists(r: Reader): Statement {
   r.expectKeyword("EXISTS");
   r.expectSymbol("(");
   r.expectKeyword("SELECT");
-  r.expectSymbol("*");
-  r.expectKeyword("FROM");
+  projection(r);
+  if (!r.acceptKeyword("FROM")) r.fail(partiqlMessages.fromAfterSelect);
   const table = writtenTable(r);
   const where = optionalWhere(r);
   r.expectSymbol(")");
@@ -108,7 +109,9 @@ function ordering(r: Reader): { name: string; descending: boolean }[] | undefine
 
 function insert(r: Reader): Statement {
   if (!r.acceptKeyword("INTO")) r.fail(partiqlMessages.unexpectedKeyword);
-  const table = writtenTable(r);
+  const at = r.placeOf(r.peek());
+  const table = tableName(r, partiqlMessages.simplePath);
+  if (r.isSymbol(".")) throw validationError(partiqlMessages.insertOnIndex(at));
   if (!r.acceptKeyword("VALUE")) return notOneValue(r);
   if (!r.isSymbol("{")) throw validationError(partiqlMessages.insertItem);
   const item = r.item();
@@ -181,8 +184,14 @@ function optionalWhere(r: Reader): Condition | undefined {
   return r.acceptKeyword("WHERE") ? whereCondition(r) : undefined;
 }
 
-function tableName(r: Reader, problem?: string): string {
+function component(r: Reader, problem?: string): string {
   const name = r.name(problem);
+  if (name === "") throw validationError(partiqlMessages.componentEmpty);
+  return name;
+}
+
+function tableName(r: Reader, problem?: string): string {
+  const name = component(r, problem);
   if (!TABLE_NAME.test(name)) throw validationError(partiqlMessages.tableName);
   return name;
 }

@@ -1,6 +1,6 @@
 /** What of a WHERE clause names keys, and what is left to be asked of each item. */
 import { setAttribute, typeOf } from "../attributes.js";
-import { validationError } from "../errors.js";
+import { ApiError, validationError } from "../errors.js";
 import { attributeNames } from "../expressions/attribute-names.js";
 import { joinConditions } from "../join-conditions.js";
 import type { AttributeValue, Condition, Item, KeyAttribute, KeySchema, Operand } from "../model.js";
@@ -29,6 +29,13 @@ export interface ReadPlan {
   readonly filter?: Condition;
   /** Reads that overlap are not refused: one of them has a condition on the sort key that is none of a key. */
   readonly mayOverlap?: boolean;
+}
+
+/** A statement's key is none of its table's. Transactions are cancelled for that, in other words. */
+export class KeyProblem extends ApiError {
+  constructor(message: string) {
+    super("ValidationException", message);
+  }
 }
 
 /** Partition keys, and ranges of them, that one statement may read. */
@@ -208,8 +215,8 @@ function isOnSortKey(condition: Condition, { name }: KeyAttribute): boolean {
 function assertTypes(term: Term, { name, type }: KeyAttribute): void {
   for (const value of literalsOf(term)) {
     const actual = typeOf(value);
-    if (!ORDERED_TYPES.has(actual)) throw validationError(partiqlMessages.keyNoScalar(name, actual));
-    if (actual !== type) throw validationError(partiqlMessages.keyType(name));
+    if (!ORDERED_TYPES.has(actual)) throw new KeyProblem(partiqlMessages.keyNoScalar(name, actual));
+    if (actual !== type) throw new KeyProblem(partiqlMessages.keyType(name));
   }
 }
 
@@ -248,14 +255,17 @@ export function writtenKey(
   const key: Item = {};
   for (const attribute of sort === undefined ? [partition] : [partition, sort]) {
     const at = rest.findIndex((term) => literalOf(term, attribute) !== undefined);
-    if (at < 0) throw validationError(partiqlMessages.keyIncomplete);
+    if (at < 0) {
+      if (others === "asked") throw validationError(partiqlMessages.existsMore);
+      throw new KeyProblem(partiqlMessages.keyIncomplete);
+    }
     const [term] = rest.splice(at, 1) as [Condition];
     const value = literalOf(term, attribute) as AttributeValue;
-    if (typeOf(value) !== attribute.type) throw validationError(partiqlMessages.keyType(attribute.name));
+    if (typeOf(value) !== attribute.type) throw new KeyProblem(partiqlMessages.keyType(attribute.name));
     const same = JSON.stringify(value);
     rest = rest.filter((other) => JSON.stringify(literalOf(other, attribute)) !== same);
     if (others === "refused" && rest.some((other) => literalOf(other, attribute) !== undefined)) {
-      throw validationError(partiqlMessages.keyTwice(attribute.name));
+      throw new KeyProblem(partiqlMessages.keyTwice(attribute.name));
     }
     setAttribute(key, attribute.name, value);
   }

@@ -6,6 +6,7 @@ import type { AttributeValue, DocumentPath, Item } from "../model.js";
 import { normalizeNumber } from "../number.js";
 import { PATH_STEPS_MAX } from "../path.js";
 import { TokenCursor } from "../token-cursor.js";
+import { NESTING_MAX } from "../update.js";
 import { checkValue } from "../value-check.js";
 import { isFunctionWord, isOperatorWord, isReservedWord } from "./keywords.js";
 import { partiqlMessages } from "./messages.js";
@@ -20,6 +21,8 @@ export class Reader extends TokenCursor<PartiqlToken> {
   #parameter = 0;
   /** Within the literal that is being read. */
   #place = ROOT;
+  /** Lists and maps around it, within the value of one attribute. */
+  #levels = 0;
 
   /** @throws ValidationException */
   constructor(statement: string, parameters: readonly AttributeValue[]) {
@@ -45,9 +48,9 @@ export class Reader extends TokenCursor<PartiqlToken> {
   }
 
   /** Where a token stands, as error texts say it: line, column and length, in characters from 1. */
-  placeOf({ at, text }: PartiqlToken): string {
+  placeOf({ at, length }: PartiqlToken): string {
     const before = this.#statement.slice(0, at);
-    return `${before.split("\n").length}:${at - before.lastIndexOf("\n")}:${text.length}`;
+    return `${before.split("\n").length}:${at - before.lastIndexOf("\n")}:${length}`;
   }
 
   /** True at `name(`. */
@@ -147,9 +150,13 @@ export class Reader extends TokenCursor<PartiqlToken> {
 
   #within<T>(step: string, read: () => T): T {
     const place = this.#place;
+    const levels = this.#levels;
     this.#place += step;
+    if (step !== "") this.#levels++;
+    if (this.#levels >= NESTING_MAX) throw validationError(partiqlMessages.literalTooDeep(this.#place));
     const result = read();
     this.#place = place;
+    this.#levels = levels;
     return result;
   }
 

@@ -6,6 +6,8 @@ export interface PartiqlToken {
   /** A quoted one without its quotes. */
   readonly text: string;
   readonly at: number;
+  /** As it is written, quotes included. */
+  readonly length: number;
 }
 
 /** Blanks and comments, then one token: "name", 'string', number, word, or symbol. */
@@ -25,13 +27,14 @@ export function partiqlTokens(statement: string): PartiqlToken[] {
     const match = TOKEN.exec(statement);
     if (match === null) throw validationError(partiqlMessages.unreadable);
     const [whole, name, string, number, word, symbol] = match;
-    if (name !== undefined) tokens.push({ kind: "name", text: name.replaceAll('""', '"'), at });
-    else if (string !== undefined) tokens.push({ kind: "string", text: string.replaceAll("''", "'"), at });
-    else if (number !== undefined) tokens.push({ kind: "number", text: number, at });
-    else if (word !== undefined) tokens.push({ kind: "word", text: word, at });
-    else tokens.push({ kind: "symbol", text: symbol as string, at });
-    at += whole.length;
+    const { length } = whole;
+    if (name !== undefined) tokens.push({ kind: "name", text: name.replaceAll('""', '"'), at, length });
+    else if (string !== undefined) tokens.push({ kind: "string", text: string.replaceAll("''", "'"), at, length });
+    else if (number !== undefined) tokens.push({ kind: "number", text: number, at, length });
+    else if (word !== undefined) tokens.push({ kind: "word", text: word, at, length });
+    else tokens.push({ kind: "symbol", text: symbol as string, at, length });
+    at += length;
   }
-  tokens.push({ kind: "end", text: "", at });
+  tokens.push({ kind: "end", text: "", at, length: 0 });
   return tokens;
 }

@@ -96,7 +96,7 @@ async function outcomeOf(
       const { attributes, units, indexUnits } = await runWrite(statement, returnOld, backend);
       return { table, item: attributes, units, indexUnits };
     }
-    await oneItemOf(statement, backend, partiqlMessages.batchKey);
+    oneItemOf(statement, await backend.table(table), partiqlMessages.batchKey);
     const { items, units, indexUnits } = await runSelect(
       statement,
       { consistent: request.ConsistentRead ?? false },

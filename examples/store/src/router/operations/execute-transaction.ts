@@ -5,7 +5,7 @@ import { messages } from "../../api/messages.js";
 import type { Item, TableRecord, TransactOp } from "../../api/model.js";
 import { partiqlMessages } from "../../api/partiql/messages.js";
 import { parseStatement } from "../../api/partiql/parse.js";
-import { writtenKey } from "../../api/partiql/plan.js";
+import { KeyProblem, writtenKey } from "../../api/partiql/plan.js";
 import type { Statement } from "../../api/partiql/statement.js";
 import { type ExecuteTransactionRequest, executeTransaction as shape } from "../../api/requests/partiql.js";
 import { itemBytes } from "../../api/size.js";
@@ -46,17 +46,10 @@ async function readAll(
   request: ExecuteTransactionRequest,
   backend: Backend,
 ): Promise<Record<string, unknown>> {
-  const targets: Target[] = [];
-  for (const [i, select] of selects.entries()) {
-    const { table: name, index } = select;
-    try {
-      if (index !== undefined) throw validationError(partiqlMessages.transactionIndex);
-      const value = await oneItemOf(select, backend, partiqlMessages.transactionKey);
-      targets.push({ name, value, isItem: false });
-    } catch (error) {
-      throw ofStatement(i, error);
-    }
-  }
+  const targets = await preparedAll(selects, backend, (select, table): Target => {
+    if (select.index !== undefined) throw validationError(partiqlMessages.transactionIndex);
+    return { name: select.table, value: oneItemOf(select, table, partiqlMessages.transactionKey), isItem: false };
+  });
   const gets = await located(backend, targets);
   const outcomes = await backend.transactGet(gets);
   const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
@@ -76,31 +69,26 @@ async function readAll(
   };
 }
 
+type Prepared = Target & { readonly op: TransactOp };
+
 async function writeAll(
   statements: readonly (Write | Check)[],
   fingerprint: string,
   request: ExecuteTransactionRequest,
   backend: Backend,
 ): Promise<Record<string, unknown>> {
-  for (const [i, statement] of statements.entries()) assertSilent(statement, i);
-  const targets: Target[] = [];
-  const ops: TransactOp[] = [];
-  for (const [i, statement] of statements.entries()) {
-    const table = await backend.table(statement.table);
-    const { item, op } = preparedOf(statement, table, i);
+  const prepared = await preparedAll(statements, backend, preparedOf);
+  const wanted = prepared.filter((one): one is Prepared => !(one instanceof ApiError));
+  if (wanted.reduce((sum, { value }) => sum + itemBytes(value), 0) > TRANSACTION_BYTES_MAX)
+    throw validationError(messages.transactionTooLarge);
+  const places = await located(backend, prepared);
+  const actions = places.map((place, i) => {
+    const { op } = wanted[i] as Prepared;
     const returnOld = request.TransactStatements[i]?.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
-    targets.push({ name: statement.table, value: item, isItem: statement.kind === "insert" });
-    ops.push(returnOld ? { ...op, returnOldOnConditionFailure: true } : op);
-  }
-  const bytes = targets.reduce((sum, { value }) => sum + itemBytes(value), 0);
-  if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
-  const places = await located(backend, targets);
+    return { ...place, op: returnOld ? { ...op, returnOldOnConditionFailure: true } : op };
+  });
   const { sizes, repeated } = await backend
-    .transactWrite({
-      actions: places.map((place, i) => ({ ...place, op: ops[i] as TransactOp })),
-      fingerprint,
-      token: request.ClientRequestToken,
-    })
+    .transactWrite({ actions, fingerprint, token: request.ClientRequestToken })
     .catch((error: unknown) => {
       throw error instanceof ApiError ? duplicatesNamed(error, statements) : error;
     });
@@ -113,34 +101,55 @@ async function writeAll(
   return { Responses: [], ...transactCapacity(request.ReturnConsumedCapacity, used, kind) };
 }
 
-function preparedOf(statement: Write | Check, table: TableRecord, at: number): { item: Item; op: TransactOp } {
-  try {
-    return statement.kind === "exists" ? checkOf(statement, table) : writeOf(statement, table);
-  } catch (error) {
-    throw statement.kind === "exists" ? ofStatement(at, error) : error;
+/**
+ * What each statement comes to, or what the transaction is cancelled for on its account: that its table is not there, or that its key is none of its table's.
+ * @throws ApiError for what else is wrong with the first statement whose table is there
+ */
+async function preparedAll<S extends Statement, T extends Target>(
+  statements: readonly S[],
+  backend: Backend,
+  prepare: (statement: S, table: TableRecord, at: number) => T,
+): Promise<(T | ApiError)[]> {
+  const prepared: (T | ApiError)[] = [];
+  for (const [i, statement] of statements.entries()) {
+    try {
+      prepared.push(prepare(statement, await backend.table(statement.table), i));
+    } catch (error) {
+      if (error instanceof KeyProblem) prepared.push(validationError(messages.keyMismatch));
+      else if (error instanceof ApiError && error.type === "ResourceNotFoundException") prepared.push(error);
+      else throw statement.kind === "select" || statement.kind === "exists" ? ofStatement(i, error) : error;
+    }
   }
+  return prepared;
+}
+
+function preparedOf(statement: Write | Check, table: TableRecord, at: number): Prepared {
+  const { table: name, kind } = statement;
+  if (kind === "exists") return { name, isItem: false, ...checkOf(statement, table) };
+  assertSilent(statement, at);
+  // An item's key is looked at where it is put: what is wrong with it is told as TransactWriteItems tells it.
+  const { item: value, op } = writeOf(statement, table, kind === "insert" ? "unseen" : "seen");
+  return { name, isItem: kind === "insert", value, op };
 }
 
 /** What is wrong with a read says of which statement it speaks. */
 function ofStatement(at: number, error: unknown): unknown {
   if (!(error instanceof ApiError) || error.type !== "ValidationException") return error;
-  const { keyIncomplete, transactionKey } = partiqlMessages;
-  const problem = error.message === keyIncomplete ? transactionKey : error.message;
-  return validationError(partiqlMessages.inTransaction(at, problem));
+  return validationError(partiqlMessages.inTransaction(at, error.message));
 }
 
 /** @throws ValidationException: nothing is returned by the writes of a transaction */
-function assertSilent(statement: Write | Check, at: number): void {
-  if (statement.kind !== "insert" && statement.kind !== "exists" && statement.returning !== "NONE") {
+function assertSilent(statement: Write, at: number): void {
+  if (statement.kind !== "insert" && statement.returning !== "NONE") {
     throw ofStatement(at, validationError(partiqlMessages.transactionReturning));
   }
 }
 
-function checkOf({ where }: Check, table: TableRecord) {
-  const { key, rest } = writtenKey(where, table.keySchema, "asked");
+function checkOf({ where }: Check, { keySchema }: TableRecord): { value: Item; op: TransactOp } {
+  const { key: value, rest } = writtenKey(where, keySchema, "asked");
   const condition = joinConditions(rest, "and");
   if (condition === undefined) throw validationError(partiqlMessages.existsMore);
-  return { item: key, op: { kind: "check", condition } satisfies TransactOp };
+  return { value, op: { kind: "check", condition } };
 }
 
 /** What failed an INSERT's condition has a name of its own. */

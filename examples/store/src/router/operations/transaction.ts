@@ -17,39 +17,43 @@ export interface Target {
 
 /**
  * The tables and keys of a transaction's actions.
+ * @param targets or what is against an action already
  * @throws ApiError ResourceNotFoundException; ValidationException for an empty key, or one item twice; TransactionCanceledException for keys of the wrong form
  */
 export async function located(
   backend: Backend,
-  targets: readonly Target[],
+  targets: readonly (Target | ApiError)[],
 ): Promise<{ readonly table: TableRecord; readonly key: ItemKey }[]> {
   const tables = new Map<string, TableRecord>();
-  for (const { name } of targets) if (!tables.has(name)) tables.set(name, await backend.table(name));
+  for (const target of targets) {
+    if (!(target instanceof ApiError) && !tables.has(target.name))
+      tables.set(target.name, await backend.table(target.name));
+  }
   const found: { table: TableRecord; key: ItemKey }[] = [];
   const refusals: (ApiErrorData | undefined)[] = [];
-  const seen = new Set<string>();
-  for (const { name, value, isItem } of targets) {
+  for (const target of targets) {
+    if (target instanceof ApiError) {
+      refusals.push(target.toData());
+      continue;
+    }
+    const { name, value, isItem } = target;
     const table = tables.get(name) as TableRecord;
     try {
       const key = isItem ? itemKey(table.keySchema, value) : exactKey(table.keySchema, value);
-      const text = `${table.tableId}/${String.fromCharCode(...key.bytes)}`;
-      if (seen.has(text)) throw new Twice();
-      seen.add(text);
       if (isItem) checkIndexKeys(table, value);
       found.push({ table, key });
       refusals.push(undefined);
     } catch (error) {
-      if (error instanceof Twice) throw validationError(messages.transactionDuplicates);
       // An empty key is seen without looking at the table, and so before the transaction.
       if (!(error instanceof ApiError) || isEmptyKey(table, error)) throw error;
       refusals.push(error.toData());
     }
   }
   if (found.length < targets.length) throw cancelled(refusals);
+  const items = new Set(found.map(({ table, key }) => `${table.tableId}/${String.fromCharCode(...key.bytes)}`));
+  if (items.size < found.length) throw validationError(messages.transactionDuplicates);
   return found;
 }
-
-class Twice extends Error {}
 
 function isEmptyKey(table: TableRecord, { message }: ApiError): boolean {
   const { partition, sort } = table.keySchema;

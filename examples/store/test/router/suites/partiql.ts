@@ -435,9 +435,26 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
     ],
     [
       "SELECT * FROM <users> WHERE id = 'a' ORDER BY n",
-      "Variable reference n in ORDER BY clause must be part of the primary key",
+      "Attribute n in ORDER BY clause must be part of the primary key",
     ],
     ["SELECT * FROM <users>.\"nope\" WHERE id = 'a'", "The table does not have the specified index"],
+    ['SELECT * FROM <users>."a"."b"', "A path may contain at most 2 components in the FROM clause"],
+    ...['""', '"".<users>', '<users>.""'].map((from): [string, string] => [
+      `SELECT * FROM ${from} WHERE id = 'a'`,
+      "Path component cannot be an empty string",
+    ]),
+    [
+      "INSERT INTO <users>.\"nope\" VALUE {'id': 'x'}",
+      `FROM clause may only contain a single table name in data manipulation statements at 1:13:${users.length + 2}`,
+    ],
+    [
+      `UPDATE <users>\nSET "m" = set_add("m", 'x') WHERE id = 'a'`,
+      "The second argument to SET_ADD must be a value with type SET at 2:19:3",
+    ],
+    ...(["{'a':", "["] as const).map((open): [string, string] => [
+      `UPDATE <users> SET d = ${open.repeat(32)}1${(open === "[" ? "]" : "}").repeat(32)} WHERE id = 'a'`,
+      `Nesting Levels have exceeded supported limits under root${(open === "[" ? "[0]" : ".a").repeat(32)}`,
+    ]),
     ["INSERT INTO <users> VALUE {'n': 1}", "Key attribute should be present in the item: Key id"],
     ["INSERT INTO <users> VALUE {'id': 'x', 's': <<>>}", "Empty bags are not supported"],
     ["INSERT INTO <users> VALUE {'id': 'x'} RETURNING ALL OLD *", "RETURNING is not supported in INSERT"],
@@ -517,10 +534,12 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
   it("is answered at once, however it is nested", async () => {
     const deep = (open: string, close: string, inside: string) =>
       `SELECT * FROM "${users}" WHERE ${open.repeat(2000)}${inside}${close.repeat(2000)}`;
+    await expect(run(deep("", "]", `a IN ${"[".repeat(2000)}1`))).rejects.toThrow(
+      `Nesting Levels have exceeded supported limits under root${"[0]".repeat(32)}`,
+    );
     for (const statement of [
       deep("(", ")", "a = 1"),
       deep("NOT ", "", "a = 1"),
-      deep("", "]", `a IN ${"[".repeat(2000)}1`),
       `UPDATE "${users}" SET a = 1${"+1".repeat(3000)} WHERE id = 'a'`,
     ]) {
       await expect(run(statement)).rejects.toThrow("too many nested levels");
@@ -629,7 +648,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
     it.each<[string[], string]>([
       [
         ["SELECT * FROM <users> WHERE id = 'a'", "DELETE FROM <users> WHERE id = 'b'"],
-        "A transaction must consist of either read statements or write statements, not both",
+        "ExecuteTransaction API does not support both read and write operations in the same request.",
       ],
       [
         ["SELECT * FROM <users> WHERE v = 1"],
@@ -663,9 +682,66 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
         ["EXISTS(SELECT * FROM <users> WHERE id = 'a')"],
         "Validation failed in TransactStatements[0]: EXISTS() must contain a single item read with additional condition",
       ],
+      [
+        ["EXISTS(SELECT v FROM <users> WHERE id IN ['a'] AND v = 1)"],
+        "Validation failed in TransactStatements[0]: EXISTS() must contain a single item read with additional condition",
+      ],
+      [
+        ["DELETE FROM \"nowhere\" WHERE id = 'a'", "DELETE FROM <users> WHERE id = 'a' RETURNING ALL OLD *"],
+        "Validation failed in TransactStatements[1]: RETURNING clause is not supported in ExecuteTransaction.",
+      ],
+      [
+        ["SELECT * FROM \"nowhere\" WHERE id = 'a'", "SELECT * FROM <users>.\"nope\" WHERE id = 'a'"],
+        "Validation failed in TransactStatements[1]: Reads on indices are not supported within transactions.",
+      ],
     ])("%j is refused", async (statements, message) => {
       const named = statements.map((one) => one.replace("<users>", `"${users}"`));
       await expect(transact(named)).rejects.toMatchObject({ name: "ValidationException", message });
+    });
+
+    const notThere: [string, string] = ["ResourceNotFound", "Requested resource not found"];
+    const noKey: [string, string] = ["ValidationError", "The provided key element does not match the schema"];
+    it.each<[string[], (readonly [string, string?])[]]>([
+      [
+        ["UPDATE <none> SET v = 1 WHERE id = 'a' RETURNING ALL NEW *", "DELETE FROM <users> WHERE id = 'a'"],
+        [notThere, ["None"]],
+      ],
+      [
+        ["SELECT * FROM <users> WHERE id = 'a'", "SELECT * FROM <none>.\"i\" WHERE id = 'a'"],
+        [["None"], notThere],
+      ],
+      [["EXISTS(SELECT * FROM <none> WHERE id = 'a' AND v = 1)"], [notThere]],
+      [
+        [
+          "UPDATE <users> SET v = 1 WHERE v = 2",
+          "DELETE FROM <users> WHERE id IN ['a']",
+          "DELETE FROM <users> WHERE id = 1",
+          "DELETE FROM <users> WHERE id = 'a'",
+          "DELETE FROM <users> WHERE id = 'a'",
+        ],
+        [noKey, noKey, noKey, ["None"], ["None"]],
+      ],
+      [
+        ["INSERT INTO <users> VALUE {'v': 1}", "INSERT INTO <users> VALUE {'id': 1}"],
+        [
+          ["ValidationError", "One or more parameter values were invalid: Missing the key id in the item"],
+          [
+            "ValidationError",
+            "One or more parameter values were invalid: Type mismatch for key id expected: S actual: N",
+          ],
+        ],
+      ],
+      [
+        ["SELECT * FROM <users> WHERE id = 'a'", "SELECT * FROM <users> WHERE id = 1"],
+        [["None"], noKey],
+      ],
+    ])("%j is cancelled", async (statements, reasons) => {
+      const named = statements.map((one) => one.replace("<users>", `"${users}"`).replace("<none>", '"nowhere"'));
+      await expect(transact(named)).rejects.toMatchObject({
+        name: "TransactionCanceledException",
+        message: expect.stringContaining(`[${reasons.map(([code]) => code).join(", ")}]`),
+        CancellationReasons: reasons.map(([Code, Message]) => (Message === undefined ? { Code } : { Code, Message })),
+      });
     });
   });
 }

@@ -60,6 +60,7 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
   const { index: name, paths } = select;
   const asked = { TableName: select.table, ...(name !== undefined && { IndexName: name }) };
   const index = readIndex(table, asked, options.consistent);
+  assertFewAttributes(index);
   const keys = index === undefined ? keysOf(table) : index.keySchema;
   const plan = readPlan(select.where, keys);
   const { steps, reverse } = stepsOf(select, plan, keys, (condition) => rangeOf(table, index, condition));
@@ -117,9 +118,17 @@ function readIndex(table: TableRecord, asked: { TableName: string; IndexName?: s
   return indexOf(table, { ...asked, ConsistentRead: consistent });
 }
 
+/** @throws ValidationException: PartiQL reads no index of several attributes in either part of its key */
+function assertFewAttributes(index: IndexDefinition | undefined): void {
+  if (index === undefined) return;
+  const { partition, sort } = index.keySchema;
+  if (partition.length > 1 || sort.length > 1) throw validationError(partiqlMessages.manyAttributes);
+}
+
 /** The key of the one item that a statement names, where it asks nothing else. @param otherwise what is said of any other @throws ApiError */
-export async function oneItemOf(select: Select, backend: Backend, otherwise: string): Promise<Item> {
-  const keys = keysOf(await backend.table(select.table));
+export function oneItemOf(select: Select, table: TableRecord, otherwise: string): Item {
+  assertFewAttributes(table.globalIndexes?.find(({ name }) => name === select.index));
+  const keys = keysOf(table);
   const { reads = [] } = select.index === undefined ? readPlan(select.where, keys) : {};
   const items = reads.flatMap(({ item }) => (item === undefined ? [] : [item]));
   if (new Set(items.map((item) => JSON.stringify(item))).size < items.length)

@@ -6,7 +6,7 @@ import { exactKey, itemKey } from "../../../api/keys.js";
 import { messages } from "../../../api/messages.js";
 import type { Condition, Item, KeySchema, TableRecord, WriteOp } from "../../../api/model.js";
 import { partiqlMessages } from "../../../api/partiql/messages.js";
-import { writtenKey } from "../../../api/partiql/plan.js";
+import { KeyProblem, writtenKey } from "../../../api/partiql/plan.js";
 import type { Statement } from "../../../api/partiql/statement.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../../api/size.js";
 import { checkItem } from "../../../api/value-check.js";
@@ -38,8 +38,12 @@ export async function runWrite(
   return { ...outcome, table };
 }
 
-/** What a statement comes to, upon a table that is there. @throws ValidationException */
-export function writeOf(statement: Write, table: TableRecord): Prepared {
+/**
+ * What a statement comes to, upon a table that is there.
+ * @param keyOfItem unseen: somebody else looks at the keys of an item that is inserted
+ * @throws ValidationException
+ */
+export function writeOf(statement: Write, table: TableRecord, keyOfItem: "seen" | "unseen" = "seen"): Prepared {
   const { keySchema } = table;
   // An item that is there has its partition key.
   const path = [keySchema.partition.name];
@@ -47,8 +51,10 @@ export function writeOf(statement: Write, table: TableRecord): Prepared {
     const { item } = statement;
     checkItem(item);
     if (itemBytes(item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
-    assertKey(item, keySchema);
-    checkIndexKeys(table, item);
+    if (keyOfItem === "seen") {
+      assertKey(item, keySchema);
+      checkIndexKeys(table, item);
+    }
     const op = { kind: "put", item, condition: { kind: "not-exists", path }, returnValues: "NONE" } as const;
     return { item, op };
   }
@@ -76,7 +82,7 @@ export function writeOf(statement: Write, table: TableRecord): Prepared {
 function assertKey(item: Item, { partition, sort }: KeySchema): void {
   for (const { name, type } of sort === undefined ? [partition] : [partition, sort]) {
     const value = getAttribute(item, name);
-    if (value === undefined) throw validationError(partiqlMessages.keyAbsent(name));
-    if (typeOf(value) !== type) throw validationError(partiqlMessages.keyType(name));
+    if (value === undefined) throw new KeyProblem(partiqlMessages.keyAbsent(name));
+    if (typeOf(value) !== type) throw new KeyProblem(partiqlMessages.keyType(name));
   }
 }

@@ -3,6 +3,10 @@ import { Archiver, memoryObjectStore } from "@evenkeel/wal/archive";
 import { expect, test, vi } from "vitest";
 import { Archiving } from "../src/storage-node/archiving.js";
 import { encodeCommand } from "../src/storage-node/command.js";
+import type { StateEntry } from "../src/storage-node/partition-state.js";
+import type { Replica } from "../src/storage-node/replica.js";
+import { encodeStored } from "../src/storage-node/stored-value.js";
+import { encodeTally } from "../src/storage-node/tally-record.js";
 
 const SLOTS = 10;
 const command = encodeCommand({ kind: "mark", timeMs: 1 });
@@ -69,4 +73,52 @@ test("an upload pauses after each slice of what it reads, and hurries only where
   const mebibyte = 1024 * 1024;
   expect(await pausesOf(1_024, 1_024)).toBeGreaterThanOrEqual(mebibyte / (64 * 1024) - 1);
   expect(await pausesOf(45_000, 1)).toBeLessThanOrEqual((45_000 * 100) / (128 * 1024));
+});
+
+const PAGE_BYTES = 64 * 1024;
+
+/** A replica whose state is so many pages, and of which it is known how much it holds. */
+function replicaOf(pages: number) {
+  const seen = { isClosed: false, pages: 0 };
+  const tally = { items: pages, bytes: pages * PAGE_BYTES, locals: new Map() };
+  function* statePages(): Generator<StateEntry[], void, undefined> {
+    for (; seen.pages < pages; seen.pages++) {
+      const key = Buffer.alloc(8);
+      key.writeUInt32BE(seen.pages, 4);
+      yield [{ key, bytes: encodeStored(key, 1, PAGE_BYTES, Buffer.alloc(PAGE_BYTES)) }];
+    }
+  }
+  const replica = {
+    get: () => ({ json: encodeTally(tally) }),
+    state: () => ({
+      slot: SLOTS,
+      timeMs: 1,
+      pages: statePages,
+      close: () => {
+        seen.isClosed = true;
+      },
+    }),
+  } as unknown as Replica;
+  return { replica, seen };
+}
+
+test("a state that nobody waits for takes its time, and is the same bytes", async () => {
+  const store = memoryObjectStore();
+  const began = performance.now();
+  const slowly = await new Archiving(group, store, "p1").snapshot(replicaOf(8).replica, { isAwaited: false });
+  // 2 MiB a second; a timer may be a millisecond early.
+  expect(performance.now() - began).toBeGreaterThan((1000 * 8 * PAGE_BYTES) / (2 * 1024 * 1024) - 16);
+  // Another one of the same slot is compared with it, not written.
+  expect(await new Archiving(group, store, "p1").snapshot(replicaOf(8).replica)).toEqual(slowly);
+});
+
+test("a node that closes does not wait until such a state is written", async () => {
+  const { replica, seen } = replicaOf(100_000);
+  const archiving = new Archiving(group, memoryObjectStore(), "p1");
+  const writing = archiving.snapshot(replica, { isAwaited: false });
+  await vi.waitUntil(() => seen.pages > 2);
+  await archiving.close();
+  await expect(writing).rejects.toMatchObject({ code: "ERR_STORE_CLOSED" });
+  expect(seen.isClosed).toBe(true);
+  expect(seen.pages).toBeLessThan(64);
 });

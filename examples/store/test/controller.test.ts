@@ -96,6 +96,24 @@ test("a log is trimmed though a snapshot of its partition is still being written
   expect(led.group.status().trimmedThrough).toBe(80_000);
 });
 
+test("logs go on being archived while a state is being written, one state at a time", async () => {
+  const archived: number[] = [];
+  const asked: number[] = [];
+  const led = [1, 2].map((partition) => hostOf(partition, async () => archived.push(partition), { vouched: 1 }));
+  for (const { partition, archiving } of led)
+    Object.assign(archiving, {
+      lastSnapshot: () => {
+        asked.push(partition);
+        return new Promise(() => undefined);
+      },
+    });
+  const schedule = new ArchiveSchedule({ partitions: () => led, upkeep: UPKEEP });
+  await schedule.round();
+  await schedule.round();
+  expect(archived).toEqual([1, 2, 1, 2]);
+  expect(asked).toEqual([1]);
+});
+
 const record = (partition: number, tableId: string): PartitionRecord => ({
   partition,
   tableId,

@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { GentlePace, SLICE_BYTES } from "../src/storage-node/gentle-pace.js";
+import { GentlePace, type GentlePaceOptions, SLICE_BYTES } from "../src/storage-node/gentle-pace.js";
 
 /** Time that passes only where it is said, and what was paused. */
-function world(random: () => number = () => 0.5) {
+function world(random: () => number = () => 0.5, options: GentlePaceOptions = {}) {
   const pauses: number[] = [];
   const time = { nowMs: 0 };
   const pace = new GentlePace({
+    ...options,
     nowMs: () => time.nowMs,
     random,
     sleep: async (ms) => {
@@ -65,4 +66,18 @@ test("what was waited for elsewhere is no work", async () => {
   time.nowMs += 0.1;
   await pace.pause();
   expect(pauses).toEqual([1]);
+});
+
+test("what is not to be faster than so many bytes a second comes in slices at even distances, and is no less gentle for it", async () => {
+  const { pace, pauses, time } = world(undefined, { bytesPerSecondMax: 1_000_000 });
+  pace.isOver(20_000);
+  pace.isOver(10_000);
+  time.nowMs += 2;
+  await pace.pause();
+  // All of what was read before the last pause is paid for.
+  expect(pauses).toEqual([28]);
+  pace.isOver(1_000);
+  time.nowMs += 1;
+  await pace.pause();
+  expect(pauses).toEqual([28, 7]);
 });

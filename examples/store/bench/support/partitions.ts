@@ -20,8 +20,8 @@ export async function partitionsOf({ router }: Store): Promise<PartitionRecord[]
   return found;
 }
 
-/** What the logs have, and beside it the whole state of every partition. */
+/** What the logs have, and beside it the whole state of every partition, at the pace at which nodes write it unasked. */
 export async function archived(store: Store): Promise<void> {
   for (const { partition, members } of await partitionsOf(store))
-    await callsTo(store).call(partition, members, "snapshot", { partition });
+    await callsTo(store).call(partition, members, "snapshot", { partition, isAwaited: false });
 }

@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import type { PartitionHost } from "../storage-node/partition-host.js";
+import { ArchiveLane } from "./archive-lane.js";
 import type { Upkeep } from "./upkeep.js";
 
 /** An entry waits at most this long for its archive object, so a restore can reach any moment older than this without asking. */
@@ -11,12 +12,10 @@ const COMPARE_AFTER_BYTES = 64 * 1024 * 1024;
 const SNAPSHOT_AFTER_MS = 86_400_000;
 /** Retention reads a whole snapshot before it deletes anything: so often in the time for which it keeps. */
 const RETAINS_A_WINDOW = 35;
-/** Partitions worked on at once: each holds a few objects of 4 MiB in memory. */
-const AT_ONCE_MAX = 2;
+/** Partitions whose logs are worked on at once: each holds a few objects of 4 MiB in memory. */
+const LOGS_AT_ONCE_MAX = 2;
 /** A round waits no longer for what it has begun; the next one finds it still at work. */
 const ROUND_MS = 1_000;
-const RETRY_AFTER_MS = 1_000;
-const RETRY_AFTER_MS_MAX = 60_000;
 
 const failed = channel("evenkeel:store:archive-failed");
 const snapshotWritten = channel("evenkeel:store:snapshot-written");
@@ -39,24 +38,46 @@ interface Account {
   /** Absent: not led here, or not looked up yet. */
   snapshot?: { slot: number; bytes: number; archivedBytes: number; atMs: number };
   retainedAtMs: number;
-  failures: number;
-  notBeforeMs: number;
+}
+
+interface Work {
+  readonly lane: ArchiveLane;
+  /** Whose turn it is first in the next round. */
+  next: number;
+  isDue(host: Tended, account: Account): boolean;
+  tend(host: Tended, account: Account): Promise<void>;
 }
 
 /**
  * Decides when a partition's log goes to the archive, when its state is written beside it, what of the archive nobody needs any more, and how much of the
- * log this replica may then forget. Each partition for itself, two at once, each failure with growing patience: one that fails or is slow
- * keeps no other from its turn. Nothing here asks how the other replicas are: one that is away holds nobody's log.
+ * log this replica may then forget. Each partition for itself, two logs at once, each failure with growing patience: one that fails or is slow
+ * keeps no other from its turn. States are written one at a time, each for half a minute: no log waits for that, and the archive reaches on meanwhile. Nothing here asks how the other replicas are: one that is away holds nobody's log.
  */
 export class ArchiveSchedule {
   readonly #options: ArchiveScheduleOptions;
   readonly #accounts = new Map<number, Account>();
-  readonly #running = new Map<number, Promise<void>>();
+  readonly #logs: Work;
+  readonly #states: Work;
   #failures: unknown[] = [];
-  #next = 0;
 
   constructor(options: ArchiveScheduleOptions) {
     this.#options = options;
+    const onFailure = (partition: number, error: unknown, failures: number) => {
+      this.#failures.push(error);
+      if (failed.hasSubscribers) failed.publish({ partition, error, failures });
+    };
+    this.#logs = {
+      lane: new ArchiveLane(LOGS_AT_ONCE_MAX, onFailure),
+      next: 0,
+      isDue: (host, account) => this.#logIsDue(host, account),
+      tend: (host, account) => this.#tendLog(host, account),
+    };
+    this.#states = {
+      lane: new ArchiveLane(1, onFailure),
+      next: 0,
+      isDue: (host, account) => this.#snapshotIsDue(host, account),
+      tend: (host, account) => this.#snapshot(host, account),
+    };
   }
 
   /** Begins what is due and can be begun. Rejects with what failed since the last round; it is tried again. */
@@ -64,22 +85,15 @@ export class ArchiveSchedule {
     const hosts = [...this.#options.partitions()];
     const ids = new Set(hosts.map(({ partition }) => partition));
     for (const partition of this.#accounts.keys()) if (!ids.has(partition)) this.#accounts.delete(partition);
+    for (const { lane } of [this.#logs, this.#states]) lane.keep(ids);
     let timer: NodeJS.Timeout | undefined;
     const over = new Promise<"over">((resolve) => {
       timer = setTimeout(resolve, ROUND_MS, "over");
     });
-    const first = this.#next;
-    for (let i = 0; i < hosts.length; i++) {
-      const at = (first + i) % hosts.length;
-      const host = hosts[at] as Tended;
-      if (!this.#isDue(host)) continue;
-      while (this.#running.size >= AT_ONCE_MAX && (await Promise.race([...this.#running.values(), over])) !== "over");
-      if (this.#running.size >= AT_ONCE_MAX) break;
-      // Whoever did not have its turn is the first of the next round.
-      this.#next = at + 1;
-      this.#begin(host);
-    }
-    await Promise.race([Promise.all(this.#running.values()), over]);
+    await this.#beginDue(this.#logs, hosts, over);
+    // What was archived just now may be what a state was to wait for.
+    await this.#beginDue(this.#states, hosts, over);
+    await Promise.race([Promise.all([...this.#logs.lane.work, ...this.#states.lane.work]), over]);
     clearTimeout(timer);
     const failures = this.#failures.splice(0);
     if (failures.length > 0) throw new AggregateError(failures, `could not be archived or trimmed: ${failures.length}`);
@@ -87,56 +101,47 @@ export class ArchiveSchedule {
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#logs.lane.work, ...this.#states.lane.work]);
   }
 
-  #begin(host: Tended): void {
-    const { partition } = host;
-    const account = this.#account(partition);
-    const work = this.#tend(host, account)
-      .then(
-        () => {
-          account.failures = 0;
-        },
-        (error: unknown) => {
-          const pauseMs = Math.min(RETRY_AFTER_MS * 2 ** account.failures++, RETRY_AFTER_MS_MAX);
-          account.notBeforeMs = performance.now() + pauseMs * (0.5 + Math.random() / 2);
-          this.#failures.push(error);
-          if (failed.hasSubscribers) failed.publish({ partition, error, failures: account.failures });
-        },
-      )
-      .finally(() => this.#running.delete(partition));
-    this.#running.set(partition, work);
+  async #beginDue(work: Work, hosts: readonly Tended[], over: Promise<"over">): Promise<void> {
+    const { lane, next, isDue, tend } = work;
+    for (let i = 0; i < hosts.length; i++) {
+      const at = (next + i) % hosts.length;
+      const host = hosts[at] as Tended;
+      const account = this.#account(host.partition);
+      if (!lane.takes(host.partition) || !isDue(host, account)) continue;
+      while (lane.isFull && (await Promise.race([...lane.work, over])) !== "over");
+      if (lane.isFull) break;
+      // Whoever did not have its turn is the first of the next round.
+      work.next = at + 1;
+      lane.begin(host.partition, () => tend(host, account));
+    }
   }
 
   #account(partition: number): Account {
     let account = this.#accounts.get(partition);
     if (account === undefined) {
-      account = { waitingSince: undefined, comparedAtBytes: 0, retainedAtMs: 0, failures: 0, notBeforeMs: 0 };
+      account = { waitingSince: undefined, comparedAtBytes: 0, retainedAtMs: 0 };
       this.#accounts.set(partition, account);
     }
     return account;
   }
 
-  #isDue(host: Tended): boolean {
-    const account = this.#account(host.partition);
-    const nowMs = performance.now();
-    if (this.#running.has(host.partition) || nowMs < account.notBeforeMs) return false;
+  #logIsDue(host: Tended, account: Account): boolean {
     if (!host.group.status().ready) {
       account.waitingSince = undefined;
       delete account.snapshot;
     }
-    return this.#archiveIsDue(host, account) || this.#snapshotIsDue(host, account) || this.#trimIsDue(host, account);
+    return this.#archiveIsDue(host, account) || this.#trimIsDue(host, account);
   }
 
-  async #tend(host: Tended, account: Account): Promise<void> {
+  async #tendLog(host: Tended, account: Account): Promise<void> {
     if (this.#archiveIsDue(host, account)) {
       await host.archiving.archive();
       account.waitingSince = undefined;
     }
-    // What the archive has need not wait until a snapshot is written, which nobody is in a hurry for.
     if (this.#trimIsDue(host, account)) await this.#trim(host, account);
-    if (this.#snapshotIsDue(host, account)) await this.#snapshot(host, account);
   }
 
   #archiveIsDue(host: Tended, account: Account): boolean {
@@ -170,7 +175,7 @@ export class ArchiveSchedule {
       return;
     }
     const { archivedBytes } = archiving;
-    const written = await archiving.snapshot(replica);
+    const written = await archiving.snapshot(replica, { isAwaited: false });
     account.snapshot = { ...written, archivedBytes, atMs: this.#nowMs() };
     if (snapshotWritten.hasSubscribers) snapshotWritten.publish({ partition, ...written });
     const { restorableMs } = this.#options.upkeep;

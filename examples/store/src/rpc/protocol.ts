@@ -169,8 +169,11 @@ export interface NodeMethods {
     params: { partition: number; first: number; through: number; digest: Digest };
     result: { objects: number };
   };
-  /** Writes the partition's state beside its archived log, now. */
-  snapshot: { params: { partition: number }; result: { slot: number; bytes: number; timeMs: number } };
+  /** Writes the partition's state beside its archived log, now. `isAwaited`: false has it take the time that it takes unasked. */
+  snapshot: {
+    params: { partition: number; isAwaited?: boolean };
+    result: { slot: number; bytes: number; timeMs: number };
+  };
 }
 
 export type Method = keyof NodeMethods;

@@ -11,11 +11,12 @@ import {
 import { archiveAgain, mendArchive } from "./archive-mending.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
-import { GentlePace, type Pace, slicesOf } from "./gentle-pace.js";
+import { GentlePace, type GentlePaceOptions, type Pace, slicesOf } from "./gentle-pace.js";
 import { halfPace } from "./half-pace.js";
 import { encodeState } from "./partition-state.js";
 import { notLeader } from "./paxos-errors.js";
 import type { Replica } from "./replica.js";
+import { decodeTally, TALLY_KEY } from "./tally-record.js";
 
 const BYTES_PER_OBJECT_MAX = 4 * 1024 * 1024;
 const ENTRIES_PER_RUN_MAX = 50_000;
@@ -23,6 +24,12 @@ const ENTRIES_PER_RUN_MAX = 50_000;
 const PAGE_BYTES = 64 * 1024;
 /** Nobody waits for an upload, as long as it keeps up with what is written: it has a quarter of the time of the thread that requests are answered on. */
 const PACE = { slices: 2, pauses: 3 };
+/**
+ * A state that nobody waits for is written evenly in half a minute: each part that is packed, synced and read back is noticed for a moment, and such moments are to be far apart. No longer, since lmdb takes
+ * no page again that it can still see; and no slower than this where there is little of it.
+ */
+const STATE_MS = 30_000;
+const STATE_BYTES_PER_SECOND_MIN = 2 * 1024 * 1024;
 /** Entries past which it does not keep up: two of the schedule's uploads. A log that nobody archives is a log that grows. */
 const BEHIND_ENTRIES = 40_000;
 /** Then it has half of the time, in turns that are longer: where a loop is busy, each turn of it comes late. */
@@ -134,10 +141,10 @@ export class Archiving {
   }
 
   /**
-   * Leader only: writes the partition's state beside its archived log. A value that has rotted in the B-tree is not written but thrown
+   * Leader only: writes the partition's state beside its archived log, at a pace of its own where nobody waits for it. A value that has rotted in the B-tree is not written but thrown
    * (ERR_STORE_CORRUPT).
    */
-  async snapshot(replica: Replica): Promise<ArchivedSnapshot> {
+  async snapshot(replica: Replica, { isAwaited = true } = {}): Promise<ArchivedSnapshot> {
     const state = replica.state();
     try {
       const { slot } = state;
@@ -148,7 +155,10 @@ export class Archiving {
         stream: this.#stream,
         sequence: slot,
         // The time is the archive's to say; two replicas that know it from different sources must not differ in a state that is the same.
-        chunks: gently(encodeState({ slot, timeMs: 0 }, state.pages(PAGE_BYTES))),
+        chunks: this.#gently(
+          encodeState({ slot, timeMs: 0 }, state.pages(PAGE_BYTES)),
+          isAwaited ? PACE : { ...PACE, bytesPerSecondMax: evenly(replica) },
+        ),
         bytesPerObjectMax: BYTES_PER_OBJECT_MAX,
         signal: this.#closing.signal,
       });
@@ -229,6 +239,17 @@ export class Archiving {
     }
   }
 
+  /** A page, then everybody else's turn. */
+  async *#gently(pieces: Iterable<Uint8Array>, options: GentlePaceOptions): AsyncGenerator<Uint8Array> {
+    const pace = new GentlePace(options);
+    for (const piece of pieces) {
+      yield piece;
+      void pace.isOver(piece.length);
+      await pace.pause();
+      this.#closing.signal.throwIfAborted();
+    }
+  }
+
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#run.then(work);
     this.#run = mine.catch(() => undefined);
@@ -239,11 +260,10 @@ export class Archiving {
 const paceFor = (entries: number): Pace =>
   entries < BEHIND_ENTRIES ? new GentlePace(PACE) : slicesOf(BEHIND_TURN_BYTES, halfPace({ msMax: PAUSE_MS_MAX }));
 
-/** A page, then everybody else's turn. */
-async function* gently(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const pace = new GentlePace(PACE);
-  for (const piece of pieces) {
-    yield piece;
-    await pace.pause();
-  }
+/** How many bytes a second it takes; without a bound where nobody has counted them yet. */
+function evenly(replica: Replica): number {
+  const stored = replica.get(TALLY_KEY);
+  const tally = stored && decodeTally(stored.json);
+  if (tally === undefined || tally.through !== undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(STATE_BYTES_PER_SECOND_MIN, (tally.bytes * 1000) / STATE_MS);
 }

@@ -42,6 +42,8 @@ export interface GentlePaceOptions {
   readonly pauses?: number;
   /** How many times as long as usual a slice is. */
   readonly slices?: number;
+  /** No faster than that, in slices that come at even distances. */
+  readonly bytesPerSecondMax?: number;
   readonly nowMs?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
   /** 0 to 1. */
@@ -59,12 +61,15 @@ export class GentlePace implements Pace {
   readonly #random: () => number;
   readonly #pauses: number;
   readonly #slices: number;
+  readonly #bytesPerMsMax: number;
   #resumedAtMs = 0;
   #bytes = 0;
 
-  constructor({ pauses = PAUSES, slices = 1, nowMs, sleep, random }: GentlePaceOptions = {}) {
+  constructor(options: GentlePaceOptions = {}) {
+    const { pauses = PAUSES, slices = 1, bytesPerSecondMax = Number.POSITIVE_INFINITY, nowMs, sleep, random } = options;
     this.#pauses = pauses;
     this.#slices = slices;
+    this.#bytesPerMsMax = bytesPerSecondMax / 1000;
     this.#nowMs = nowMs ?? (() => performance.now());
     this.#sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
     this.#random = random ?? Math.random;
@@ -86,7 +91,8 @@ export class GentlePace implements Pace {
   async pause(): Promise<void> {
     const tookMs = this.#nowMs() - this.#resumedAtMs;
     const pauseMs = tookMs * this.#pauses * (0.5 + this.#random());
-    await this.#sleep(Math.min(Math.max(PAUSE_MS_MIN, Math.ceil(pauseMs)), PAUSE_MS_MAX));
+    const gentleMs = Math.min(Math.max(PAUSE_MS_MIN, Math.ceil(pauseMs)), PAUSE_MS_MAX);
+    await this.#sleep(Math.max(gentleMs, Math.ceil(this.#bytes / this.#bytesPerMsMax - tookMs)));
     this.resume();
   }
 }

@@ -172,9 +172,9 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return null;
     },
 
-    async snapshot({ partition }) {
+    async snapshot({ partition, isAwaited = true }) {
       const host = partitionOf(partition);
-      return await host.archiving.snapshot(host.replica);
+      return await host.archiving.snapshot(host.replica, { isAwaited });
     },
   };
 }

@@ -15,6 +15,7 @@ import type {
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./requests/indexes.js";
 import type { Shape } from "./requests/shapes.js";
 import {
+  absent,
   billingMode,
   encryption,
   onDemandThroughput,
@@ -41,6 +42,7 @@ export const restoreOverrides: Readonly<Record<string, Shape>> = {
   OnDemandThroughputOverride: onDemandThroughput,
   ProvisionedThroughputOverride: throughput,
   SSESpecificationOverride: encryption,
+  VectorIndexOverride: absent,
 };
 
 /**

@@ -153,3 +153,23 @@ test("insights that are off may be turned off", async () => {
   expect(answer.status).toBe(200);
   expect(answer.json()).toEqual({ TableName: T, ContributorInsightsStatus: "DISABLED" });
 });
+
+test.each<[string, object, string]>([
+  ["CreateTable", creation, "VectorIndexes"],
+  ["CreateTable", creation, "GlobalTableSourceArn"],
+  ["CreateTable", creation, "GlobalTableSettingsReplicationMode"],
+  ["UpdateTable", { TableName: T }, "VectorIndexUpdates"],
+  ["UpdateTable", { TableName: T }, "GlobalTableSettingsReplicationMode"],
+  ["UpdateTable", { TableName: T }, "DisassociationProtectionEnabled"],
+  ["RestoreTableToPointInTime", { SourceTableName: T, TargetTableName: "brought" }, "VectorIndexOverride"],
+])("%s of %j does not leave %s out in silence", async (operation, body, name) => {
+  for (const asked of [[{ IndexName: "near" }], true, "ENABLED"]) {
+    const answer = await call(h.port, operation, { ...body, [name]: asked });
+    expect(answer.json()).toMatchObject({
+      __type: expect.stringMatching("#ValidationException$"),
+      message: `One or more parameter values were invalid: ${name} is not supported by this store`,
+    });
+  }
+  const nothing = await call(h.port, operation, { ...body, TableName: "no/name", [name]: [] });
+  expect(nothing.json().message).not.toContain("not supported by this store");
+});

@@ -7,6 +7,7 @@ import { type StreamSpecification, streamSpecification } from "../streams/specif
 import { globalIndexUpdates } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 import {
+  absent,
   attributeDefinitions,
   billingMode,
   encryption,
@@ -53,12 +54,15 @@ export const updateTable: StructureShape = {
     TableClass: tableClass,
     AttributeDefinitions: attributeDefinitions,
     GlobalSecondaryIndexUpdates: globalIndexUpdates,
-    GlobalTableWitnessUpdates: { type: "unsupported" },
-    MultiRegionConsistency: { type: "unsupported" },
+    DisassociationProtectionEnabled: absent,
+    GlobalTableSettingsReplicationMode: absent,
+    GlobalTableWitnessUpdates: absent,
+    MultiRegionConsistency: absent,
     OnDemandThroughput: onDemandThroughput,
-    ReplicaUpdates: { type: "unsupported" },
+    ReplicaUpdates: absent,
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,
+    VectorIndexUpdates: absent,
     WarmThroughput: warmThroughput,
   },
 };

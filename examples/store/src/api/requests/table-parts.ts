@@ -19,6 +19,12 @@ export const tableName: Shape = { ...optionalTableName, required: true };
 /** Where items are read and written: one that is too short is one that is not there. */
 export const tableOfItems: Shape = { ...name, lengthMin: 1, required: true };
 
+/** What the service has and this store has not: refused by name, unless it asks for nothing. */
+export const absent: Shape = {
+  type: "unsupported",
+  unless: (value) => value === false || (Array.isArray(value) && value.length === 0),
+};
+
 const attributeName: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 255 };
 const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
 

@@ -8,6 +8,7 @@ import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
 import { NAME, type StructureShape } from "./shapes.js";
 import {
+  absent,
   attributeDefinitions,
   billingMode,
   encryption,
@@ -49,11 +50,14 @@ export const createTable: StructureShape = {
     GlobalSecondaryIndexes: globalIndexes,
     LocalSecondaryIndexes: localIndexes,
     OnDemandThroughput: onDemandThroughput,
-    ResourcePolicy: { type: "unsupported" },
+    GlobalTableSettingsReplicationMode: absent,
+    GlobalTableSourceArn: absent,
+    ResourcePolicy: absent,
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,
     TableClass: tableClass,
     Tags: tags,
+    VectorIndexes: absent,
     WarmThroughput: warmThroughput,
   },
 };

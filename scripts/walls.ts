@@ -29,7 +29,7 @@ const arrows: readonly { readonly from: string; readonly to: string }[] = [
 const testWorld = "@evenkeel/simulation";
 
 /** What a workspace's tests, benches and configurations may take from the root. */
-const rootTools = /^(scripts\/(readme|bench-types|needs|redis-server)|tsup\.base|vitest\.base)\.[jt]s$/;
+const rootTools = /^(scripts\/(readme|bench-types|needs|free-port|redis-server)|tsup\.base|vitest\.base)\.[jt]s$/;
 
 export interface Violation {
   readonly file: string;

@@ -516,7 +516,9 @@ describe("many groups on three nodes", () => {
     const network = inProcessNetwork();
     const names = ["a", "b", "c"];
     const hosts = await Promise.all(
-      names.map((name) => GroupHost.open({ ...tuning, transport: network.transport(name), storage: memoryStorage() })),
+      names.map((name) =>
+        GroupHost.open({ ...tuning, leaseMs: 5000, transport: network.transport(name), storage: memoryStorage() }),
+      ),
     );
     open.push(() => Promise.all(hosts.map((host) => host.close())));
     const ids = Array.from({ length: 40 }, (_, i) => `t/${i}`);

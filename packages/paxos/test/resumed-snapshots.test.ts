@@ -197,7 +197,8 @@ describe("a receiver that restarts in the middle of a snapshot", () => {
   };
   const emptied = () => vi.waitFor(async () => expect(await readdir(dir)).toEqual([]), { timeout: 60_000 });
 
-  const options = () => ({ snapshotPieceBytes: pieceBytes, tailBytesMax: 0, snapshotDir: dir });
+  /** Nobody else is to lead because the machine is busy: another leader has another snapshot. */
+  const options = () => ({ snapshotPieceBytes: pieceBytes, tailBytesMax: 0, snapshotDir: dir, leaseMs: 5000 });
 
   /** A life that ends when the state machine has this chunk in its hands, or comes to the switch. */
   async function cutShort(nodes: Journals, laggard: string, where: number | "before" | "after"): Promise<void> {

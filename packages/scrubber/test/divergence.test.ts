@@ -127,18 +127,31 @@ describe("exactly the keys that differ", () => {
     value[3] = (value[3] as number) ^ 1;
     b.store.put(spoiltKey, value);
     let readOut = 0;
+    let calls = 0;
     const counting = spoiled(b, (snapshot) => ({
+      digests: (ranges) => {
+        calls++;
+        return snapshot.digests(ranges);
+      },
+      splits: (range, options) => {
+        calls++;
+        return snapshot.splits(range, options);
+      },
       entries: (range) => {
         const entries = [...(snapshot.entries(range) as Iterable<{ key: Uint8Array; value: Uint8Array }>)];
+        calls++;
         readOut += entries.length;
         return entries;
       },
     }));
-    const scrubber = new Scrubber({ replicas: [a, counting, c], position: () => 1, stepBytes: 1 << 30 });
+    // First in line to say where to cut.
+    const scrubber = new Scrubber({ replicas: [counting, a, c], position: () => 1, stepBytes: 1 << 30 });
     const report = await scrubber.pass();
     expect(report.divergences.map(shown)).toEqual(["00014321: b different against majority [a,c]"]);
     // The whole, then parts of a sixteenth, four times: each level is one exchange with each of three replicas.
     expect(report.exchanges).toBeLessThanOrEqual(3 * 5);
+    // Whatever is asked of it, where to cut and the entries at the end among it.
+    expect(calls).toBeLessThanOrEqual(2 * 5 + 1);
     expect(readOut).toBeLessThanOrEqual(16);
   });
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
@@ -21,14 +21,20 @@ const found = (divergences: readonly { key: Uint8Array; replica: string; kind: s
 
 async function scrubFromShell(one: number, two: number): Promise<{ status: number | null; out: string }> {
   return await withDir(async (dir) => {
-    const source = JSON.stringify(new URL("../src/redis/index.ts", import.meta.url).href);
     const config = join(dir, "keyspaces.mjs");
+    // The README's, as it is printed, but for where the servers are and the packages lie.
+    const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+    const printed = /```js\n(import \{ redisKeyspace \}.*?)```/s.exec(readme)?.[1] as string;
+    const changes = [
+      ['"@evenkeel/scrubber/redis"', JSON.stringify(new URL("../src/redis/index.ts", import.meta.url).href)],
+      ['"ioredis"', JSON.stringify(import.meta.resolve("ioredis"))],
+      ["redis://one", `redis://127.0.0.1:${one}`],
+      ["redis://two", `redis://127.0.0.1:${two}`],
+    ] as const;
+    for (const [from] of changes) expect(printed).toContain(from);
     await writeFile(
       config,
-      `import { redisKeyspace } from ${source};
-       import { Redis } from ${JSON.stringify(import.meta.resolve("ioredis"))};
-       const keyspace = (name, port) => redisKeyspace({ name, redis: new Redis(port), match: "user:*" });
-       export default { replicas: [keyspace("one", ${one}), keyspace("two", ${two})] };`,
+      changes.reduce((text, [from, to]) => text.replace(from, to), printed),
     );
     const program = fileURLToPath(new URL("../src/evenkeel-scrub.ts", import.meta.url));
     const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), program, "--config", config]);
@@ -72,8 +78,8 @@ describeWith(missingCommand("redis-server", "redis-server"), "two Redis keyspace
       // From a shell it ends by itself, though the configuration's clients stay connected.
       const { status, out } = await scrubFromShell(one.port, two.port);
       expect(out).toBe(
-        "user:2718: differs, and no two sources agree\nuser:31: is missing in two, and no two sources agree\n" +
-          `user:31x: is missing in one, and no two sources agree\n\n${COUNT} keys in 2 sources compared: 3 differ\n`,
+        "user:2718: differs, and no two sources agree\nuser:31: is missing in copy, and no two sources agree\n" +
+          `user:31x: is missing in primary, and no two sources agree\n\n${COUNT} keys in 2 sources compared: 3 differ\n`,
       );
       expect(status).toBe(1);
     } finally {

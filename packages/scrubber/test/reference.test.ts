@@ -66,6 +66,23 @@ it("fails at a hole, at an entry that cannot be applied and at its bound, and st
   });
 });
 
+it("that keeps no digests is read by a kept pass, and compared all the same", async () => {
+  const made = (keepDigests: boolean) => referenceFrom(log("a=1", "b=2", "a=3", "c=4"), { apply, keepDigests });
+  for (const keepDigests of [true, false]) {
+    const reference = await made(keepDigests);
+    const snapshot = await reference.snapshot(4);
+    expect(snapshot.kept !== undefined).toBe(keepDigests);
+    await snapshot.close();
+    const replicas = ["a", "b"].map((name) => replica(name, { a: "3", b: "2", c: "4" }, 4));
+    const scrubber = new Scrubber({ replicas, reference, position: () => 4 });
+    for (const kept of [true, false])
+      expect(await scrubber.pass({ kept })).toMatchObject({ complete: true, keys: 3, absent: [], divergences: [] });
+    replicas[1]?.store.delete(bytes("b"));
+    for (const kept of [true, false])
+      expect((await scrubber.pass({ kept })).divergences).toMatchObject([{ replica: "b", against: "reference" }]);
+  }
+});
+
 it("an archive that cannot be read is the archive's error, and the reference can go on after it", async () => {
   async function* rotten() {
     yield { sequence: 1, data: bytes("a=1") };

@@ -29,6 +29,11 @@ export interface ReferenceOptions {
   readonly after?: Position;
   /** Where the state is kept: in memory by default; a `ScratchStore` keeps it on disk, in bounded memory, from pass to pass. */
   readonly store?: ReferenceStore;
+  /**
+   * Whether digests are kept along with what is applied, so that kept passes need not read the reference: about 300 bytes in memory for each 4 KiB that a pass went over, whatever
+   * the store. Without them memory is the store's alone, and a kept pass reads the reference. True by default.
+   */
+  readonly keepDigests?: boolean;
   /** Bytes of keys and values that the reference may hold. 1 GiB by default; past it, it fails with ERR_SCRUBBER_REFERENCE_FULL. */
   readonly bytesMax?: number;
 }
@@ -49,13 +54,20 @@ export class Reference implements ReplicaSource {
   readonly #bytesMax: number;
   readonly #store: ReferenceStore;
   readonly #state: ReferenceState;
-  readonly #index: MerkleIndex;
+  readonly #index: MerkleIndex | undefined;
   readonly #createHash: CreateHash;
   #position: Position;
   #failure: ScrubberError | undefined;
 
   constructor(
-    { name = "reference", apply, store = new MemoryStore(), after, bytesMax = BYTES_MAX }: ReferenceOptions,
+    {
+      name = "reference",
+      apply,
+      store = new MemoryStore(),
+      after,
+      keepDigests = true,
+      bytesMax = BYTES_MAX,
+    }: ReferenceOptions,
     createHash: CreateHash,
   ) {
     if (typeof apply !== "function") throw badArgument("apply", "a function", apply);
@@ -70,16 +82,16 @@ export class Reference implements ReplicaSource {
     this.#bytesMax = bytesMax;
     this.#store = store;
     this.#createHash = createHash;
-    const index = new MerkleIndex(createHash);
+    const index = keepDigests ? new MerkleIndex(createHash) : undefined;
     this.#index = index;
     this.#state = {
       get: (key) => store.get(key),
       put: (key, value) => {
-        index.touch(key);
+        index?.touch(key);
         store.put(key, value);
       },
       delete: (key) => {
-        index.touch(key);
+        index?.touch(key);
         store.delete(key);
       },
     };
@@ -155,13 +167,13 @@ export class Reference implements ReplicaSource {
     if (at !== this.#position) throw behind(this.name, at, `it is at ${this.#position}`);
     const view = this.#store.view();
     const entries = ({ from, to }: KeyRange): Iterable<Entry> => view.range(from, to);
-    const kept = this.#index.view({ entries });
+    const kept = this.#index?.view({ entries });
     return streamingSnapshot({
       entries,
       createHash: this.#createHash,
-      kept,
+      ...(kept === undefined ? {} : { kept }),
       close: async () => {
-        await kept.close();
+        await kept?.close();
         view.close?.();
       },
     });

@@ -178,6 +178,19 @@ test("a transaction that replaces more than fits into an entry is carried out in
   expect((await all({ bytesMax: 1e9 }, from)).map(told)).toEqual(names.map((name) => [name, "1", undefined]));
 });
 
+test("a partition whose table is being deleted takes no writes behind the end of what it records, and may be told so twice", async () => {
+  const { writer } = partition.host;
+  await writer.describe({ recordsChanges: true, asOf: 1 });
+  const ending = { recordsChanges: false, asOf: 2, ending: true } as const;
+  const before = write("a", n(1));
+  const told1 = writer.describe(ending);
+  await expect(write("b", n(1))).rejects.toMatchObject({ code: "ERR_STORE_SPLIT" });
+  await Promise.all([before, told1]);
+  await expect(erase("a")).rejects.toMatchObject({ code: "ERR_STORE_SPLIT" });
+  await writer.describe(ending);
+  expect((await all()).map(told)).toEqual([["a", undefined, "1"]]);
+});
+
 test("what was decided earlier does not come after what was decided later", async () => {
   const { writer, replica } = partition.host;
   await writer.describe({ recordsChanges: true, asOf: 5 });

@@ -70,6 +70,13 @@ test("a leader whose connection was lost, and that leads still, is asked again a
   expect(await calls.call(0, members, "get", get)).toEqual({ itemSizeBytes: 1 });
 });
 
+test("a mark whose leader was deposed before it was known to be chosen is made again: a pass of the scrubber goes on", async () => {
+  const { calls, elect } = silentLeader();
+  setTimeout(elect, 100);
+  await calls.call(0, members, "mark", { partition: 0 });
+  expect(calls.leaderOf(0)).toBe("b1");
+});
+
 test("a leader that took a member's place is followed although the caller's route does not know it", async () => {
   const { calls, asked } = callsOver((node) => {
     if (node === "d1") return { itemSizeBytes: 1 };

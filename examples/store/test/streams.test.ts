@@ -13,7 +13,14 @@ import {
 } from "@aws-sdk/client-dynamodb-streams";
 import { DeleteCommand, PutCommand, TransactWriteCommand, UpdateCommand } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { itemKey } from "../src/api/keys.js";
+import { itemBytes } from "../src/api/size.js";
+import type { PartitionRecord } from "../src/metadata/records.js";
+import { LeaderCalls } from "../src/router/leader-calls.js";
+import { StoreError } from "../src/storage-node/errors.js";
 import { createTable, deleteTable, singleStore, tableExists } from "./support/single.js";
+import { partitionsOf } from "./support/splits.js";
+import { eventually } from "./support/store.js";
 import { readOn, readStream, shardsOf, streamsClient } from "./support/streams.js";
 
 const s = singleStore();
@@ -197,6 +204,33 @@ test("a table that is deleted leaves its streams to be read for a while", async 
   streams.destroy();
   streams = streamsClient(s.store.endpoint);
   expect(await readStream(streams, arn)).toEqual(records);
+});
+
+test("what a router that has not heard of its table's deletion is told to be written is in the stream", async () => {
+  const name = "going";
+  const arn = await createStreamed(name, "KEYS_ONLY");
+  const [record] = await partitionsOf(s.store, name);
+  const { partition, members, hashFrom, hashTo } = record as PartitionRecord;
+  const calls = new LeaderCalls({ callerTo: (node) => s.store.fleet.callerTo(node), deadlineMs: 5_000 });
+  const schema = { partition: { name: "pk", type: "S" }, sort: { name: "sk", type: "N" } } as const;
+  const acknowledged: string[] = [];
+  // Until it is refused.
+  const writer = (async () => {
+    for (let i = 0; ; i++) {
+      const item = { pk: { S: `p${i}` }, sk: { N: "1" } };
+      const { bytes: key, hash } = itemKey(schema, item);
+      if (hash < hashFrom || hash >= hashTo) continue;
+      const json = Buffer.from(JSON.stringify(item));
+      const op = { kind: "put", json, itemSizeBytes: itemBytes(item), returnValues: "NONE" } as const;
+      await calls.call(partition, members, "write", { partition, key, op });
+      acknowledged.push(item.pk.S);
+    }
+  })().catch((refusal: unknown) => refusal);
+  await eventually("some are written", () => acknowledged.length > 10);
+  await deleteTable(s.dynamo, name);
+  expect(await writer).toBeInstanceOf(StoreError);
+  const told = (await readStream(streams, arn)).map(({ dynamodb }) => dynamodb?.Keys?.pk?.S);
+  expect(acknowledged.filter((pk) => !told.includes(pk))).toEqual([]);
 });
 
 describe("what is wrong is told as the service does", () => {

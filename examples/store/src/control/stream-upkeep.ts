@@ -5,6 +5,7 @@ import type { StreamService } from "../metadata/stream-service.js";
 import type { MetadataView } from "../metadata/view.js";
 import { wantsChanges } from "../metadata/wants-changes.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
+import type { PartitionDescription } from "../storage-node/description.js";
 
 /** So long a table that is being deleted waits for its streams to be archived; then they go with it. */
 const ARCHIVE_PATIENCE_MS = 30_000;
@@ -99,10 +100,16 @@ export class StreamUpkeep {
   async #describe(table: TableEntry): Promise<PartitionSlot[]> {
     const { calls, view } = this.#options;
     const on = view.streamsOf(table.tableId).find(({ status }) => status === "ENABLING" || status === "ENABLED");
-    const stream = table.status === "DELETING" ? undefined : on?.label;
+    const isGoing = table.status === "DELETING";
+    const stream = isGoing ? undefined : on?.label;
     const current = view.tables.get(table.name);
     if (current?.tableId !== table.tableId) throw new Error(`table ${table.name} is another one by now`);
-    const description = { recordsChanges: wantsChanges(current), ...(stream && { stream }), asOf: view.appliedThrough };
+    const description: PartitionDescription = {
+      recordsChanges: wantsChanges(current),
+      ...(stream && { stream }),
+      asOf: view.appliedThrough,
+      ...(isGoing && { ending: true }),
+    };
     return await Promise.all(
       view.partitionsOf(table.tableId).map(async ({ partition, hashFrom, members }) => {
         const { slot } = await calls.call(partition, members, "describePartition", { partition, description });

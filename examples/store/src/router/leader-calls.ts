@@ -24,6 +24,8 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "changesEnd",
   "describeStream",
   "listStreams",
+  // One that nobody asks for is let go of by itself.
+  "mark",
   "tellIndex",
   "mendArchive",
   "splitPartition",

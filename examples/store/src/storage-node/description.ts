@@ -10,6 +10,8 @@ export interface PartitionDescription {
   readonly asOf: number;
   /** The partition was split: nothing is written to it any more, and nothing read from it. */
   readonly sealed?: true;
+  /** Its table is being deleted: no item is written to it any more, so that the stream has all that anybody was told to be written. */
+  readonly ending?: true;
 }
 
 export const DESCRIPTION_KEY: Uint8Array = Buffer.concat([OWN_PREFIX, Buffer.from("description")]);

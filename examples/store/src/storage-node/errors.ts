@@ -3,7 +3,7 @@ export type StoreErrorCode =
   | "ERR_STORE_NOT_LEADER"
   /** The node has no such partition (yet, or any more). Nothing was written. */
   | "ERR_STORE_UNKNOWN_PARTITION"
-  /** The partition was split, or is about to be: others have its items, or will in a moment. Nothing was written. */
+  /** The partition was split, or is about to be: others have its items, or will in a moment; or its table is being deleted. Nothing was written. */
   | "ERR_STORE_SPLIT"
   /** Leadership or the connection was lost on the way: the write may or may not happen. */
   | "ERR_STORE_UNKNOWN_OUTCOME"

@@ -11,6 +11,11 @@ export function wasSplit(partition: number): StoreError {
   return new StoreError("ERR_STORE_SPLIT", `partition ${partition} is split`);
 }
 
+/** Whoever looks the table up again, as after a split, finds that it is no more. */
+export function isEnding(partition: number): StoreError {
+  return new StoreError("ERR_STORE_SPLIT", `the table of partition ${partition} is being deleted`);
+}
+
 /** What the group's error means to whoever asked the store. */
 export function storeErrorOf(error: unknown): unknown {
   const { code, leader } = (error ?? {}) as { code?: unknown; leader?: unknown };

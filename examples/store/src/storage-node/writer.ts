@@ -10,7 +10,7 @@ import type { IndexUpkeep } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
 import { Locks } from "./locks.js";
 import type { NodeWriteOp } from "./node-write-op.js";
-import { notLeader, settled, wasSplit } from "./paxos-errors.js";
+import { isEnding, notLeader, settled, wasSplit } from "./paxos-errors.js";
 import { type Pending, PendingWrites } from "./pending-writes.js";
 import type { Replica } from "./replica.js";
 import type { Tally, TallyChange } from "./tally.js";
@@ -148,13 +148,14 @@ export class Writer {
    * Rejects with ERR_STORE_CONFLICT where something was said already that was decided later.
    */
   async describe(description: PartitionDescription): Promise<number> {
-    this.assertWritable();
-    const { asOf } = this.#description();
+    this.assertLeading();
+    const { asOf, sealed } = this.#description();
+    if (sealed) throw wasSplit(this.#replica.partition);
     if (description.asOf < asOf) {
       const partition = `partition ${this.#replica.partition}`;
       throw new StoreError("ERR_STORE_CONFLICT", `${partition} was described as of ${asOf}, after ${description.asOf}`);
     }
-    return await this.submit([descriptionWrite(description)]);
+    return await this.appendIndexed([descriptionWrite(description)]);
   }
 
   /**
@@ -372,11 +373,13 @@ export class Writer {
 
   /**
    * As `assertLeading`, for what changes items or what is said of them.
-   * @throws StoreError ERR_STORE_SPLIT where others have them by now
+   * @throws StoreError ERR_STORE_SPLIT where others have them by now, or nobody will
    */
   assertWritable(): void {
     this.assertLeading();
-    if (this.#description().sealed) throw wasSplit(this.#replica.partition);
+    const { sealed, ending } = this.#description();
+    if (sealed) throw wasSplit(this.#replica.partition);
+    if (ending) throw isEnding(this.#replica.partition);
   }
 
   /** Wall-clock time for archives and people, never going back along the log. */

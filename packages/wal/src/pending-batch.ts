@@ -1,3 +1,4 @@
+import { giveBackLists, takeLists } from "./batch-lists.js";
 import { batchHeaderBytes, trailerBytes } from "./core/batch.js";
 import { putU48 } from "./core/bytes.js";
 import { EntryType, entryHeaderBytes, putEntryHeader } from "./core/entry.js";
@@ -12,6 +13,11 @@ type Apply = (segment: SegmentRef, offset: number) => void;
 
 /** Numbers of a run in `#runs`: its first entry's place in the batch, how many there are, their bytes. */
 const runWidth = 3;
+/** Who waits, in `#waiters`: what to resolve, what to reject, the value. */
+const waiterWidth = 3;
+
+/** In the place of a target that is forgotten. */
+const nobody: Apply = () => {};
 
 let batches = 0;
 
@@ -34,17 +40,23 @@ export class PendingBatch {
    * What happens once it is durable, in the order of the calls: a stream, whose index learns at once of all records of one run, however many appends they
    * came from, or what else was called. Beside it, three numbers for each. No objects, because with ten thousand streams there is a run an append.
    */
-  readonly #targets: (StreamState | Apply)[] = [];
-  readonly #runs: number[] = [];
+  readonly #targets: (StreamState | Apply)[];
+  readonly #runs: number[];
+  #targetCount = 0;
   /** How many of them are not runs of appends. */
   controls = 0;
   /**
    * Who waits, in the order of the calls: what to resolve, what to reject and the value, one behind the other, because at a million appends a second an
    * object for each is felt, and so are three arrays.
    */
-  readonly #waiters: unknown[] = [];
+  readonly #waiters: unknown[];
+  #waiterCount = 0;
+  readonly #lists = takeLists();
 
   constructor() {
+    this.#targets = this.#lists.targets as (StreamState | Apply)[];
+    this.#runs = this.#lists.runs;
+    this.#waiters = this.#lists.waiters;
     this.#memory = takeMemory();
     this.#bytes = this.#memory.bytes;
   }
@@ -52,8 +64,7 @@ export class PendingBatch {
   /** To happen behind what was called before, and before what is called from now on. */
   control(apply: Apply): void {
     this.controls++;
-    this.#targets.push(apply);
-    this.#runs.push(0, 0, 0);
+    this.#target(apply, 0, 0, 0);
   }
 
   /**
@@ -61,11 +72,8 @@ export class PendingBatch {
    * long as `id` and `controls` are the same; -1 begins a new one.
    */
   extend(state: StreamState, count: number, bytes: number, run: number): number {
+    if (run < 0) return this.#target(state, this.count, count, bytes);
     const runs = this.#runs;
-    if (run < 0) {
-      runs.push(this.count, count, bytes);
-      return this.#targets.push(state) - 1;
-    }
     const at = run * runWidth;
     runs[at + 1] = (runs[at + 1] as number) + count;
     runs[at + 2] = (runs[at + 2] as number) + bytes;
@@ -75,32 +83,34 @@ export class PendingBatch {
   /** It is durable, and stands at `offset` of `segment`. */
   apply(segment: SegmentRef, offset: number): void {
     const runs = this.#runs;
-    let at = 0;
-    for (const target of this.#targets) {
+    for (let i = 0, at = 0; i < this.#targetCount; i++, at += runWidth) {
+      const target = this.#targets[i] as StreamState | Apply;
       if (typeof target === "function") target(segment, offset);
       else target.extend(runs[at + 1] as number, runs[at + 2] as number, segment, offset, runs[at] as number);
-      at += runWidth;
     }
   }
 
   /** `resolve(value)` is called once the batch is durable. */
   wait(resolve: (value: number) => void, reject: (reason: unknown) => void, value: number): void {
-    this.#waiters.push(resolve, reject, value);
+    const waiters = this.#waiters;
+    const at = this.#waiterCount;
+    waiters[at] = resolve;
+    waiters[at + 1] = reject;
+    waiters[at + 2] = value;
+    this.#waiterCount = at + waiterWidth;
   }
 
   /** Answers all who wait. */
   answer(): void {
     const waiters = this.#waiters;
-    for (let at = 0; at < waiters.length; at += 3) {
+    for (let at = 0; at < this.#waiterCount; at += waiterWidth) {
       (waiters[at] as (value: number) => void)(waiters[at + 2] as number);
     }
-    waiters.length = 0;
   }
 
   reject(error: Error): void {
     const waiters = this.#waiters;
-    for (let at = 0; at < waiters.length; at += 3) (waiters[at + 1] as (reason: unknown) => void)(error);
-    waiters.length = 0;
+    for (let at = 0; at < this.#waiterCount; at += waiterWidth) (waiters[at + 1] as (reason: unknown) => void)(error);
   }
 
   /** Makes room for `more` bytes of entries besides the trailer. */
@@ -153,9 +163,24 @@ export class PendingBatch {
     return this.#bytes.fill(0, this.used, this.used + trailerBytes).subarray(0, this.used + trailerBytes);
   }
 
-  /** Lets another batch have the memory. Nothing may use the bytes any more. */
+  /** Lets another batch have the memory and the lists. Nothing may use them any more. */
   release(): void {
     giveBackMemory(this.#memory);
+    this.#targets.fill(nobody, 0, this.#targetCount);
+    this.#waiters.fill(undefined, 0, this.#waiterCount);
+    this.#targetCount = this.#waiterCount = 0;
+    giveBackLists(this.#lists);
+  }
+
+  #target(target: StreamState | Apply, entry: number, count: number, bytes: number): number {
+    const runs = this.#runs;
+    const index = this.#targetCount++;
+    const at = index * runWidth;
+    this.#targets[index] = target;
+    runs[at] = entry;
+    runs[at + 1] = count;
+    runs[at + 2] = bytes;
+    return index;
   }
 
   #put(type: EntryType, stream: number, sequence: number, length: number): void {

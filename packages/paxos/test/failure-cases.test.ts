@@ -85,6 +85,14 @@ const cases: Readonly<Record<string, readonly Shown[]>> = {
   "both survivors are a storage and a log replica, and the storage replica is behind": [
     ["members", "never leads, and has what a storage replica that is behind lacks"],
   ],
+  "so are a storage and a log replica, and the log replica is behind": [
+    ["members", "goes on although it is behind what is kept, and one of two that hold the rest is lost"],
+    ["members", "stands still under a new leader that alone holds what it lacks"],
+  ],
+  "all nodes stand still for longer than a lease, with thousands of groups": [
+    ["dormitory", "wakes leaders whose bonds have changed some at a time"],
+    ["dormitory", "gives leaders whose beats have come again time to renew their bonds"],
+  ],
 
   "a snapshot for a slot below what is applied": [["snapshots", "has no use for a snapshot below what is applied"]],
   "a crash in the middle of installing": [

@@ -61,6 +61,21 @@ async function replaced(): Promise<{ nodes: Group; leader: Node; stays: string; 
   return all;
 }
 
+/** The log replica has not heard of what the two storage replicas have done since, and let go of. */
+async function behind() {
+  const all = await replaced();
+  const { nodes, leader, stays } = all;
+  nodes.network.isolate("l");
+  await propose(leader, 20, "without the log replica");
+  await nodes.equal(leader.nodeId, stays);
+  for (const name of [leader.nodeId, stays]) {
+    const { group, journal } = nodes.node(name);
+    (journal as DurableJournal).checkpoint();
+    await group.trim(group.status().appliedThrough);
+  }
+  return all;
+}
+
 describe("a log replica", () => {
   it("takes the place of a failed storage replica, and one more may fail", async () => {
     const { nodes, leader, stays, fails } = await replaced();
@@ -148,6 +163,44 @@ describe("a log replica", () => {
     await nodes.equal(...all);
     expect(leader.group.members()).toMatchObject({ storage: [...all].sort(), log: [] });
   });
+
+  it("goes on although it is behind what is kept, and one of two that hold the rest is lost, under a leader that knows that both held it", async () => {
+    const { nodes, leader, stays } = await behind();
+    await nodes.drop(stays);
+    nodes.network.heal();
+    await propose(leader, 3, "with the log replica");
+    await until(() => nodes.node("l").group.status().trimmedThrough >= leader.group.status().trimmedThrough);
+  });
+
+  it.each(["leader", "stays"] as const)(
+    "stands still under a new leader that alone holds what it lacks (lost: %s), until its node has the state too",
+    async (lost) => {
+      const { nodes, leader, stays } = await behind();
+      const [left, gone] = lost === "leader" ? [stays, leader.nodeId] : [leader.nodeId, stays];
+      await nodes.drop(gone);
+      if (lost === "stays") {
+        await nodes.drop(left);
+        await nodes.begin(left);
+      }
+      nodes.network.heal();
+      // It may lead, with the log replica's vote, but has nothing chosen.
+      const { chosenThrough } = nodes.node("l").group.status();
+      await until(() => nodes.node(left).group.status().leading && !nodes.node(left).group.status().ready);
+      expect(nodes.node("l").group.status()).toMatchObject({ chosenThrough, failure: undefined });
+
+      await nodes.drop("l");
+      await nodes.begin("l", { role: "storage" });
+      await until(() => nodes.node(left).group.status().ready);
+      await propose(nodes.node(left), 3, "with the state on both");
+      await nodes.equal(left, "l");
+      // It is a member of the other kind from then on, and what was lost is none any more.
+      await nodes.node(left).group.promote({ node: "l" });
+      await nodes.node(left).group.remove({ node: gone });
+      expect(nodes.node(left).group.members()).toMatchObject({ storage: [left, "l"].sort(), log: [] });
+      await propose(nodes.node(left), 3, "two of two");
+      await nodes.equal(left, "l");
+    },
+  );
 });
 
 describe("members", () => {

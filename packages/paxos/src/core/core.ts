@@ -119,6 +119,11 @@ export class PaxosCore {
     return this.#leader?.asleep ?? this.#acceptor.asleep;
   }
 
+  /** Sleeps as a follower, on beats that have ended. */
+  get adrift(): boolean {
+    return this.#acceptor.grants.adrift;
+  }
+
   get promised(): Ballot {
     return this.#replica.promised;
   }

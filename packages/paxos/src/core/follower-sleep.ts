@@ -17,6 +17,14 @@ export class FollowerSleep {
     return this.#sleep !== undefined;
   }
 
+  /** It sleeps on a bond that is over: nothing binds it any more once its grant has run out. */
+  get adrift(): boolean {
+    if (this.#sleep === undefined) return false;
+    const { ballot, bond } = this.#sleep;
+    const now = this.#replica.bonds?.heardFrom(ballot.node);
+    return now === undefined || !sameBond(now, bond);
+  }
+
   /** Until when the bond makes the grant run; long ago for who is awake. */
   get boundUntilMs(): number {
     if (this.#sleep === undefined) return Number.NEGATIVE_INFINITY;

@@ -38,6 +38,11 @@ export class Grants {
     return this.#sleep.asleep;
   }
 
+  /** See `FollowerSleep`. */
+  get adrift(): boolean {
+    return this.#sleep.adrift;
+  }
+
   /** Whether these could be granted a vote, as far as earlier words go. */
   allow(candidate: string): boolean {
     const { nowMs } = this.#replica;

@@ -1,4 +1,5 @@
 import { placeInLine, type Succession } from "./succession.js";
+import { Window } from "./window.js";
 
 /** What is looked at of a replica that may want to lead. */
 export interface Candidate extends Succession {
@@ -14,41 +15,37 @@ export interface Candidate extends Succession {
   tick(nowMs: number): void;
 }
 
-const atOnceMin = 16;
-const atOnceMax = 256;
-const atOnceFirst = 64;
+const atOnce = { first: 64, min: 16, max: 256 };
 
 /**
  * When a node is gone, or has just begun, thousands of groups want a leader in the same moment. All asking at once, none would have an answer before it gives up and asks again, and nodes
  * that are busy with questions nobody waits for any more elect nobody, for ever. So only so many of a node's groups stand at a time; the others wait for their turn,
- * first those in which this node is next in line (the line begins elsewhere for each group). How many is found out as TCP finds its window: one more for each that finds a
- * leader, half as many when one had no answer in time.
+ * first those in which this node is next in line (the line begins elsewhere for each group). How many is found out (`Window`): a
+ * success is one that finds a leader, a failure one that had no answer in time.
  */
 export class Candidates<T extends Candidate> {
   readonly #self: string;
-  readonly #patienceMs: number;
   readonly #standing = new Set<T>();
   /** Who is queued, by this node's place in line; and some who no longer are. */
   readonly #lines: T[][] = [];
-  #window = atOnceFirst;
-  #narrowedMs = Number.NEGATIVE_INFINITY;
+  readonly #window: Window;
   waiting = 0;
 
   /** `patienceMs`: how long one waits for its votes. What fails within as much time fails for one reason. */
   constructor(self: string, patienceMs: number) {
     this.#self = self;
-    this.#patienceMs = patienceMs;
+    this.#window = new Window({ ...atOnce, patienceMs });
   }
 
   /** How many may stand at once. */
   get window(): number {
-    return this.#window;
+    return this.#window.size;
   }
 
   /** Its time has come. */
   due(item: T, nowMs: number): void {
     if (item.queued || !item.wouldStand(nowMs)) this.#call(item, nowMs);
-    else if (this.waiting === 0 && this.#standing.size < this.#window) this.#call(item, nowMs);
+    else if (this.waiting === 0 && this.#standing.size < this.window) this.#call(item, nowMs);
     else {
       item.queued = true;
       this.waiting++;
@@ -63,7 +60,7 @@ export class Candidates<T extends Candidate> {
   settle(item: T): void {
     if (item.standing) this.#standing.add(item);
     else if (this.#standing.delete(item) && item.leader !== undefined) {
-      this.#window = Math.min(atOnceMax, this.#window + 1);
+      this.#window.succeeded();
     }
   }
 
@@ -72,7 +69,7 @@ export class Candidates<T extends Candidate> {
     if (this.waiting === 0) return;
     // One that has stopped says nothing more, not even that.
     for (const item of this.#standing) if (!item.standing) this.#standing.delete(item);
-    while (this.waiting > 0 && this.#standing.size < this.#window) {
+    while (this.waiting > 0 && this.#standing.size < this.window) {
       const item = this.#lines.find((line) => line.length > 0)?.shift();
       if (item?.queued !== true) continue;
       this.#leave(item);
@@ -97,8 +94,6 @@ export class Candidates<T extends Candidate> {
     item.tick(nowMs);
     this.settle(item);
     // It has given up, for want of answers.
-    if (!stood || item.standing || item.leader !== undefined || nowMs - this.#narrowedMs < this.#patienceMs) return;
-    this.#narrowedMs = nowMs;
-    this.#window = Math.max(atOnceMin, this.#window >> 1);
+    if (stood && !item.standing && item.leader === undefined) this.#window.failed(nowMs);
   }
 }

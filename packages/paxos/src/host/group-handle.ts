@@ -67,6 +67,13 @@ export abstract class GroupHandle<R> implements Group<R>, Sleeper {
     return this.state.leading ? undefined : this.state.leader;
   }
 
+  adrift(node: string): boolean {
+    return (
+      this.under === node &&
+      (typeof this.state === "number" ? this.packed.core(anybodys(this)) : this.state.core).adrift
+    );
+  }
+
   get storageNodes(): readonly string[] {
     if (typeof this.state !== "number") return this.state.storageNodes;
     return this.packed.glance(anybodys(this)).configuration.storage;

@@ -139,6 +139,11 @@ export class PackedGroups {
     return from.flag(false) ? undefined : from.ballot(BALLOT_ZERO).node;
   }
 
+  /** To be looked at, and let go of. */
+  core(handle: GroupHandle<unknown>): PaxosCore {
+    return this.#open(handle).core;
+  }
+
   leads(handle: GroupHandle<unknown>): boolean {
     return handle.extras?.ended === undefined && this.glance(handle).leading;
   }

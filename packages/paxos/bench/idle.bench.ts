@@ -18,6 +18,9 @@ const atOnce = 250;
 /** So many may be in memory as a whole before more are opened. */
 const awakeMax = 5000;
 
+/** Nobody fails here; but all three nodes stand still where the machine has other things to do, and after a lease of that every group has to renew what binds it. */
+const leaseMs = 10_000;
+
 /** Groups that are opened before anything is measured. */
 const warm = 200;
 
@@ -66,8 +69,7 @@ async function sleeping(dirs: readonly string[]) {
         transport: network.transport(nodeId),
         storage: walStorage(logs[i] as Wal),
         heartbeatMs: 200,
-        // Nobody fails here; but all three nodes stand still where the machine has other things to do, and after a lease of that every group has to renew what binds it.
-        leaseMs: 10_000,
+        leaseMs,
         packAfterMs: 1000,
       }),
     ),
@@ -90,7 +92,7 @@ async function sleeping(dirs: readonly string[]) {
     await until(() => hosts.every((host) => host.stats().groupsPacked === all));
     await until(() => logs.every((log) => log.stats().streamsPacked === log.stats().streams));
     // What was planned for groups that sleep by now (to stand, to ask again) is let go of when its time comes.
-    await pause(5000);
+    await pause(leaseMs + 5000);
   };
   const replicas = hosts.length * idle;
   const asked = own(idle, "idle");

@@ -449,8 +449,8 @@ export const inventory: Readonly<Record<string, Row>> = {
     errors: {
       ...ofNodes("ExecuteTransaction", () => statements("plain")),
       RequestLimitExceeded,
-      ResourceNotFoundException: fails("ExecuteTransaction", statements("nowhere"), "ResourceNotFoundException"),
       // The whole is cancelled; the reason says it.
+      ResourceNotFoundException: cancelledFor("ExecuteTransaction", () => statements("nowhere"), "ResourceNotFound"),
       ProvisionedThroughputExceededException: cancelledFor(
         "ExecuteTransaction",
         () => statements("slow"),

@@ -53,7 +53,9 @@ export class Loader {
   constructor(port: number, items = ITEMS) {
     this.#port = port;
     this.#items = items;
-    this.#process = fork(join(storeRoot, "bench/support/loader.mjs"), { execArgv: [] });
+    // Its garbage is no business of whom it loads: V8's helpers would take the processors that the servers answer on.
+    const execArgv = ["--no-parallel-scavenge", "--no-concurrent-marking"];
+    this.#process = fork(join(storeRoot, "bench/support/loader.mjs"), { execArgv });
   }
 
   /** Makes the table with all its items. */

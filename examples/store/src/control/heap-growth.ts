@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 
 /**
@@ -5,6 +6,13 @@ import { setFlagsFromString } from "node:v8";
  * of its own, and where five processes share two that is what a pause takes: 9 ms in place of 2 in the middle of a busy machine's, and no less processor time.
  */
 const NO_HELPERS = "--no-parallel-scavenge";
+
+/**
+ * The same of marking the whole heap, which V8 has several threads do beside the main one. With a processor for each process that is as well; where five share fewer, the
+ * threads of one take all of them for ten milliseconds, in which no other process does anything. The main thread does it in steps of a millisecond, between requests.
+ */
+const NO_MARKERS = "--no-concurrent-marking";
+const PROCESSES = 5;
 
 /**
  * Of what V8 allows a heap to grow until it is marked as a whole it waits for most, and it allows three times what is alive instead of half as much again.
@@ -18,6 +26,7 @@ const FLAGS = [
   "--incremental-marking-soft-trigger=85",
   "--incremental-marking-hard-trigger=97",
   NO_HELPERS,
+  ...(availableParallelism() < PROCESSES ? [NO_MARKERS] : []),
 ];
 
 /** For programs of this store's own, whose process is all theirs, before they begin. What somebody has set on the command line stands. */

@@ -94,11 +94,6 @@ export class PaxosCore {
     return this.#leader !== undefined;
   }
 
-  /** Leading, and that a write is durable here decides nothing before somebody else has answered: one copy is no quorum, and nothing is held back for the write's sake. */
-  get awaitsOthers(): boolean {
-    return this.#leader !== undefined && this.#replica.membership.quorum > 1 && !this.#replica.holdsBack;
-  }
-
   /** Leading, and everything that earlier leaders had chosen is chosen and reported here: reads may begin. */
   get ready(): boolean {
     return this.#leader?.ready ?? false;

@@ -283,11 +283,6 @@ export class Replica implements TailOwner {
     else this.#held.push({ token: this.#issued, to, message });
   }
 
-  /** Something waits to be sent until a write is durable. */
-  get holdsBack(): boolean {
-    return this.#held.length > 0;
-  }
-
   broadcast(message: Message): void {
     for (const peer of this.membership.peers) this.send(peer, message);
   }

@@ -88,13 +88,12 @@ export class Replica<R> {
     };
     this.#shipper = new Shipper(ids, parts.storage, ship, home.settings.now);
     this.callers = new Callers(ids, home.settings, leadershipOf(core), parts.listeners);
-    this.#writer = new Writer(storage, {
-      soon: (tell) => home.soon(tell),
-      // A leader's own copy makes no quorum before somebody else has answered; that answer comes here, and finds out.
-      patient: () => core.awaitsOthers,
-      onDurable: (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
-      onFailed: (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
-    });
+    this.#writer = new Writer(
+      storage,
+      (tell) => home.soon(tell),
+      (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
+      (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
+    );
     this.log = new OwnLog({
       ...parts,
       writer: this.#writer,
@@ -302,7 +301,6 @@ export class Replica<R> {
   }
 
   receive(from: string, message: Message): void {
-    if (message.type === "ack") this.#writer.answered();
     this.#step({ type: "message", from, message, nowMs: this.#home.settings.now() });
   }
 
@@ -363,11 +361,6 @@ export class Replica<R> {
       this.#events ??= [];
       this.#events.push(event);
       return;
-    }
-    const durable = this.#writer.take();
-    if (durable !== undefined) {
-      this.#step({ type: "persisted", token: durable, nowMs: this.#home.settings.now() });
-      if (this.#failure) return;
     }
     this.#stepping = true;
     let everyday = true;

@@ -2,48 +2,34 @@ import { PaxosError } from "../core/errors.js";
 import type { Effect } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 
-export interface WriterParts {
-  /** Calls what it is given when the log has answered everybody. */
-  readonly soon: (tell: () => void) => void;
-  /** Whether it is enough that the core hears of what is durable with whatever it hears of next. */
-  readonly patient: () => boolean;
-  readonly onDurable: (token: number) => void;
-  readonly onFailed: (cause: unknown) => void;
-}
-
-/**
- * Hands a group's writes to its storage, in order, and tells what has become durable: once for all that one sync covered. Where that alone decides nothing (`patient`), it is left until
- * something else happens to the group (`take`): of thousands of groups that have one command each, to come to a group at all is most of what a step costs.
- */
+/** Hands a group's writes to its storage, in order, and tells what has become durable: once for all that one sync covered. */
 export class Writer {
   readonly #storage: GroupStorage;
   readonly #soon: (tell: () => void) => void;
-  readonly #patient: () => boolean;
   readonly #onDurable: (token: number) => void;
   readonly #onFailed: (cause: unknown) => void;
   readonly #tell = () => {
-    // It may have been taken meanwhile.
-    this.#soonTold = false;
-    const token = this.take();
-    if (token !== undefined) this.#onDurable(token);
+    this.#telling = false;
+    this.#onDurable(this.#newest - this.#writing);
   };
   /** Token of the newest write. They follow on one another, and are done in their order: how many are under way says which is the newest durable one. */
   #newest = 0;
   #writing = 0;
-  /** Something has become durable that was not told yet. */
-  #untold = false;
-  #soonTold = false;
-  /** Somebody answers while a write is under way: what is durable is told as soon as it is. */
-  #awaited = false;
+  #telling = false;
   #under = 0;
   #idle: (() => void)[] = [];
 
-  constructor(storage: GroupStorage, parts: WriterParts) {
+  /** `soon`: calls what it is given when the log has answered everybody. */
+  constructor(
+    storage: GroupStorage,
+    soon: (tell: () => void) => void,
+    onDurable: (token: number) => void,
+    onFailed: (cause: unknown) => void,
+  ) {
     this.#storage = storage;
-    this.#soon = parts.soon;
-    this.#patient = parts.patient;
-    this.#onDurable = parts.onDurable;
-    this.#onFailed = parts.onFailed;
+    this.#soon = soon;
+    this.#onDurable = onDurable;
+    this.#onFailed = onFailed;
   }
 
   write({ token, write }: Extract<Effect, { type: "persist" }>): void {
@@ -53,7 +39,6 @@ export class Writer {
     if (storage.writeThen === undefined) storage.write(write).then(this.#written, this.#notWritten);
     else storage.writeThen(write, this.#written, this.#notWritten);
     // Behind the call, which may throw: then nothing is under way. It calls back later.
-    if (this.#writing === 0) this.#awaited = false;
     this.#newest = token;
     this.#writing++;
     this.#under++;
@@ -62,23 +47,10 @@ export class Writer {
   readonly #written = () => {
     this.#writing--;
     this.#done();
-    this.#untold = true;
-    if (this.#soonTold || (!this.#awaited && this.#patient())) return;
-    this.#soonTold = true;
+    if (this.#telling) return;
+    this.#telling = true;
     this.#soon(this.#tell);
   };
-
-  /** Another has answered: what it waits for with us is told without patience. */
-  answered(): void {
-    this.#awaited = true;
-  }
-
-  /** Token of the newest durable write, unless it has been told. */
-  take(): number | undefined {
-    if (!this.#untold) return undefined;
-    this.#untold = false;
-    return this.#newest - this.#writing;
-  }
 
   readonly #notWritten = (cause: unknown) => {
     // Nothing of this group is told to be durable any more.
@@ -89,7 +61,7 @@ export class Writer {
 
   /** Nothing is being written, and everything that was has been told. */
   get idle(): boolean {
-    return this.#under === 0 && !this.#untold && !this.#soonTold;
+    return this.#under === 0 && !this.#telling;
   }
 
   /** Counts it among what `settled` waits for. */

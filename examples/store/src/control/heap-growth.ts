@@ -8,13 +8,6 @@ import { setFlagsFromString } from "node:v8";
 const NO_HELPERS = "--no-parallel-scavenge";
 
 /**
- * The same of marking the whole heap, which V8 has several threads do beside the main one. With a processor for each process that is as well; where five share fewer, the
- * threads of one take all of them for ten milliseconds, in which no other process does anything. The main thread does it in steps of a millisecond, between requests.
- */
-const NO_MARKERS = "--no-concurrent-marking";
-const PROCESSES = 5;
-
-/**
  * Of what V8 allows a heap to grow until it is marked as a whole it waits for most, and it allows three times what is alive instead of half as much again.
  *
  * What passes through a node lies in buffers, outside the heap, but counts towards its limit; and the heap itself is small, some 14 MB. Left to itself V8 begins to mark
@@ -26,8 +19,18 @@ const FLAGS = [
   "--incremental-marking-soft-trigger=85",
   "--incremental-marking-hard-trigger=97",
   NO_HELPERS,
-  ...(availableParallelism() < PROCESSES ? [NO_MARKERS] : []),
 ];
+
+/**
+ * The same of marking the whole heap, which V8 has several threads do beside the main one. With a processor for each process that is as well; where five share fewer, the
+ * threads of one take all of them for ten milliseconds, in which no other process does anything. The main thread does it in steps of a millisecond, between requests.
+ * On the command line only: V8 dies where a process that marks already is told so (so the router, which nobody starts for us, goes without).
+ */
+const NO_MARKERS = "--no-concurrent-marking";
+const PROCESSES = 5;
+
+/** With which a node is started. What somebody has set stands, since it comes later. */
+export const NODE_FLAGS: readonly string[] = availableParallelism() < PROCESSES ? [NO_MARKERS] : [];
 
 /** For programs of this store's own, whose process is all theirs, before they begin. What somebody has set on the command line stands. */
 export function growHeapInLargeSteps(): void {

@@ -6,6 +6,7 @@ import { RpcClient } from "../rpc/client.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import { type Fleet, type FleetOptions, NODE_IDS, spareIds } from "./fleet.js";
+import { NODE_FLAGS } from "./heap-growth.js";
 import { Names } from "./names.js";
 import type { FromNode, NodeAddresses, NodeSettings, ToNode } from "./node-messages.js";
 
@@ -226,7 +227,7 @@ export class ProcessFleet implements Fleet {
       program ?? fileURLToPath(new URL("./node-process.js", import.meta.url)),
       [JSON.stringify(settings)],
       {
-        execArgv: [...execArgv],
+        execArgv: [...NODE_FLAGS, ...execArgv],
         env: { UV_THREADPOOL_SIZE: String(POOL_THREADS), ...process.env },
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       },

@@ -8,7 +8,7 @@ export interface Adrift extends Succession {
   readonly leader: string | undefined;
   /** Whether it sleeps under this node, whose beats do not bind it any more. */
   adrift(node: string): boolean;
-  /** It stands `waitMs` later than it would. */
+  /** Has it speak again; as a follower it stands `waitMs` later than it would. */
   wake(waitMs: number): void;
 }
 

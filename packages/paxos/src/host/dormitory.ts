@@ -4,13 +4,10 @@ import { Wakings } from "./wakings.js";
 
 /** What the dormitory needs to know of a replica. */
 export interface Sleeper extends Adrift {
-  readonly asleep: boolean;
   /** Under which node it sleeps as a follower, if it does. */
   readonly under: string | undefined;
   /** Whether this node's vote counts for anything here. */
   votes(node: string): boolean;
-  /** Has it speak again; as a follower it stands `waitMs` later than it would. */
-  wake(waitMs: number): void;
 }
 
 export interface DormitoryParts<T> {

@@ -1,5 +1,5 @@
 import { checkOrder, copyOf } from "./bytes.js";
-import { checkAscends, cutOff } from "./packed.js";
+import { checkAscends, cutOff, putHeader } from "./packed.js";
 import type { Digest } from "./source.js";
 
 /** A hash under way, as `node:crypto` makes them; 32 bytes or more come out. */
@@ -79,15 +79,7 @@ export class RangeDigester {
   /** Copied and compared with the one before in one loop: keys are short, and calls that do either cost more than that. */
   #gatherKey(scratch: Uint8Array, key: Uint8Array, valueLength: number): void {
     const { length } = key;
-    let at = this.#filled;
-    scratch[at++] = length;
-    scratch[at++] = length >>> 8;
-    scratch[at++] = length >>> 16;
-    scratch[at++] = length >>> 24;
-    scratch[at++] = valueLength;
-    scratch[at++] = valueLength >>> 8;
-    scratch[at++] = valueLength >>> 16;
-    scratch[at++] = valueLength >>> 24;
+    let at = putHeader(scratch, this.#filled, length, valueLength);
     const last = this.#last;
     let i = 0;
     if (last !== undefined) {
@@ -105,11 +97,10 @@ export class RangeDigester {
 
   #addLongKey(key: Uint8Array, valueLength: number): void {
     checkOrder(this.#last, key);
-    const header = new DataView(new ArrayBuffer(ENTRY_HEADER_BYTES));
-    header.setUint32(0, key.length, true);
-    header.setUint32(4, valueLength, true);
+    const header = new Uint8Array(ENTRY_HEADER_BYTES);
+    putHeader(header, 0, key.length, valueLength);
     const hash = this.#open();
-    hash.update(new Uint8Array(header.buffer));
+    hash.update(header);
     hash.update(key);
   }
 

@@ -1,6 +1,6 @@
 import { checkOrder, copyOf } from "./bytes.js";
 import { type CreateHash, ENTRY_HEADER_BYTES, type IncrementalHash } from "./digest.js";
-import { checkAscends, cutOff } from "./packed.js";
+import { checkAscends, cutOff, putHeader } from "./packed.js";
 import type { Digest } from "./source.js";
 
 /** Changes with anything that changes a digest that is kept: runs, their bytes, how they are summed. */
@@ -90,7 +90,7 @@ export class RunDigester {
     const scratch = this.#scratch;
     const last = this.#last;
     const { length } = key;
-    let at = this.#header(length, value.length);
+    let at = putHeader(this.#scratch, this.#filled, length, value.length);
     let hash = FNV_OFFSET;
     let ascends = last === undefined;
     const shared = last === undefined ? 0 : Math.min(last.length, length);
@@ -173,7 +173,7 @@ export class RunDigester {
   #stream(key: Uint8Array, value: Uint8Array): number {
     checkOrder(this.#last, key);
     if (this.#filled + ENTRY_HEADER_BYTES > SCRATCH_BYTES) this.#flush();
-    this.#filled = this.#header(key.length, value.length);
+    this.#filled = putHeader(this.#scratch, this.#filled, key.length, value.length);
     this.#append(key);
     this.#append(value);
     let hash = FNV_OFFSET;
@@ -200,21 +200,6 @@ export class RunDigester {
     this.#keys = 0;
     this.#bytes = 0;
     return sum;
-  }
-
-  /** Returns where it ends. */
-  #header(keyLength: number, valueLength: number): number {
-    const scratch = this.#scratch;
-    let at = this.#filled;
-    scratch[at++] = keyLength;
-    scratch[at++] = keyLength >>> 8;
-    scratch[at++] = keyLength >>> 16;
-    scratch[at++] = keyLength >>> 24;
-    scratch[at++] = valueLength;
-    scratch[at++] = valueLength >>> 8;
-    scratch[at++] = valueLength >>> 16;
-    scratch[at++] = valueLength >>> 24;
-    return at;
   }
 
   #append(bytes: Uint8Array): void {

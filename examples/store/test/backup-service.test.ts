@@ -13,7 +13,11 @@ const record = (untilMs: number): BackupRecord => ({
   partitions: [partition],
 });
 
-function serviceOf(backups: readonly BackupRecord[], tables: readonly TableEntry[]) {
+function serviceOf(
+  backups: readonly BackupRecord[],
+  tables: readonly TableEntry[],
+  archive = async (_: { tables: Map<string, TableEntry> }): Promise<void> => undefined,
+) {
   const view = {
     tables: new Map(tables.map((one) => [one.name, one])),
     backups: new Map(backups.map((one) => [one.id, one])),
@@ -25,7 +29,7 @@ function serviceOf(backups: readonly BackupRecord[], tables: readonly TableEntry
     metadata: { change, read: async (read: (given: never) => unknown) => read(view as never) } as never,
     view: view as never,
     newDistinction: () => "11111111",
-    archive: async () => undefined,
+    archive: () => archive(view),
   });
   return { service, written };
 }
@@ -36,6 +40,14 @@ test("so many backups are kept and no more", async () => {
     type: "LimitExceededException",
   });
   await serviceOf(all.slice(1), [table]).service.create("people", "another", 5_000);
+});
+
+test("a table that took another's name while that was archived is not what was asked for", async () => {
+  const { service, written } = serviceOf([], [table], async ({ tables }) => {
+    tables.set("people", { ...table, tableId: "another" });
+  });
+  await expect(service.create("people", "late", 5_000)).rejects.toMatchObject({ type: "TableNotFoundException" });
+  expect(written).toEqual([0]);
 });
 
 test("a backup that a table is being restored from is not deleted", async () => {

@@ -334,6 +334,6 @@ export class Controller {
     ];
     await Promise.all([...rounds.map((one) => one.close()), this.#schedule.settled()]);
     await Promise.all([...this.#restores.values()].map(({ done }) => done));
-    await this.#streams.finished();
+    await this.#streams.close();
   }
 }

@@ -6,15 +6,18 @@ import type { MetadataView } from "../metadata/view.js";
 import { wantsChanges } from "../metadata/wants-changes.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import type { PartitionDescription } from "../storage-node/description.js";
+import { StoreError } from "../storage-node/errors.js";
 
-/** So long a table that is being deleted waits for its streams to be archived; then they go with it. */
+/** So long a table that is being deleted waits for its transactions to end and its logs to be archived; then its streams go with it. */
 const ARCHIVE_PATIENCE_MS = 30_000;
+/** Between two looks at whether transactions have ended. */
+const PAUSE_MS = 10;
 
 export interface StreamUpkeepOptions {
   readonly streams: Pick<StreamService, "settled" | "tableGoes" | "marked" | "forget">;
   readonly view: Pick<
     MetadataView,
-    "tables" | "streams" | "streamsOf" | "partitions" | "partitionsOf" | "appliedThrough"
+    "tables" | "streams" | "streamsOf" | "partitions" | "partitionsOf" | "isRead" | "appliedThrough"
   >;
   readonly calls: Pick<LeaderCalls, "call">;
   readonly nowMs: () => number;
@@ -33,13 +36,19 @@ export class StreamUpkeep {
   readonly #options: StreamUpkeepOptions;
   readonly #settling = new Map<string, Settling>();
   readonly #goingSinceMs = new Map<string, number>();
+  /** Tables that are being deleted and have written their last, by id. */
+  readonly #ended = new Set<string>();
   #tending: Promise<void> | undefined;
+  #closed = false;
 
   constructor(options: StreamUpkeepOptions) {
     this.#options = options;
   }
 
-  /** True when the table's partitions know what they are to record; otherwise that is begun, or goes on. Throws why it failed; the next call begins anew. */
+  /**
+   * True when the table's partitions know what they are to record, or have written their last where somebody is to read that later; otherwise that is begun, or goes on. Throws why
+   * it failed; the next call begins anew.
+   */
   isSettled(table: TableEntry): boolean {
     const { tableId, status } = table;
     const running = this.#settling.get(tableId);
@@ -50,8 +59,9 @@ export class StreamUpkeep {
     if (running !== undefined) return false;
     const streams = this.#options.view.streamsOf(tableId);
     const gone = status === "DELETING";
-    if (gone ? streams.every(({ tableGone }) => tableGone) : streams.every(isAtRest)) {
+    if (gone ? this.#hasEnded(tableId, streams) : streams.every(isAtRest)) {
       this.#goingSinceMs.delete(tableId);
+      this.#ended.delete(tableId);
       return true;
     }
     const settling: Settling = {
@@ -66,11 +76,21 @@ export class StreamUpkeep {
     return false;
   }
 
+  /** What a backup or a restore reads is the log behind its moment too: of what was prepared then, what became of it. */
+  #hasEnded(tableId: string, streams: readonly StreamRecord[]): boolean {
+    const { view } = this.#options;
+    if (!streams.every(({ tableGone }) => tableGone)) return false;
+    const isRead = [...view.partitions.values()].some(
+      (record) => record.tableId === tableId && view.isRead(record.partition),
+    );
+    return !isRead || this.#ended.has(tableId);
+  }
+
   async #tell(table: TableEntry): Promise<void> {
     await this.#options.streams.settled(table, await this.#describe(table));
   }
 
-  /** Ends what the table has, and has it archived: the partitions' own logs go with them. */
+  /** Ends what the table has, once no transaction has anything prepared there, and has it archived: the partitions' own logs go with them. */
   async #close(table: TableEntry): Promise<void> {
     const { calls, view, streams } = this.#options;
     const since = this.#goingSinceMs.get(table.tableId) ?? performance.now();
@@ -95,6 +115,7 @@ export class StreamUpkeep {
       slots = undefined;
     }
     await streams.tableGoes(table, slots);
+    this.#ended.add(table.tableId);
   }
 
   async #describe(table: TableEntry): Promise<PartitionSlot[]> {
@@ -112,8 +133,14 @@ export class StreamUpkeep {
     };
     return await Promise.all(
       view.partitionsOf(table.tableId).map(async ({ partition, hashFrom, members }) => {
-        const { slot } = await calls.call(partition, members, "describePartition", { partition, description });
-        return { partition, hashFrom, slot };
+        const giveUpAt = performance.now() + ARCHIVE_PATIENCE_MS;
+        for (;;) {
+          const { slot } = await calls.call(partition, members, "describePartition", { partition, description });
+          if (slot !== undefined) return { partition, hashFrom, slot };
+          if (this.#closed || performance.now() > giveUpAt)
+            throw new StoreError("ERR_STORE_CONFLICT", `partition ${partition} has a transaction that does not end`);
+          await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
+        }
       }),
     );
   }
@@ -149,8 +176,9 @@ export class StreamUpkeep {
     return ends;
   }
 
-  /** Resolves when nothing is under way. */
-  async finished(): Promise<void> {
+  /** Resolves when nothing is under way, and nothing that waits goes on. */
+  async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#settling.values()].map(({ done }) => done));
     await this.#tending;
   }

@@ -36,14 +36,17 @@ export class Unfinished {
     from: number,
   ): AsyncGenerator<Write, void, undefined> {
     let next = from;
+    let isGone = false;
     for (let pauses = 0; this.#open.size > 0; pauses++) {
       for await (const { sequence, data } of restore({ store: archive, stream, from: next, signal })) {
         next = sequence + 1;
         yield* this.#ofEntry(data, untilMs);
         if (this.#open.size === 0) return;
       }
-      // Under way when the log was last archived.
-      if (!(await isThere(calls, source))) return;
+      if (isGone) return;
+      // Under way when the log was last archived. One that went by now was archived to its end before, and that is looked at once more.
+      isGone = !(await isThere(calls, source));
+      if (isGone) continue;
       if (pauses === PAUSES_MAX)
         throw new StoreError("ERR_STORE_BEHIND", `${stream}: what was prepared at the moment is not finished yet`);
       await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -81,7 +84,7 @@ export interface UnfinishedRequest {
   readonly signal: AbortSignal;
 }
 
-/** Has what there is of the log archived. False where the partition is gone: then nothing of it can be finished any more. */
+/** Has what there is of the log archived. False where the partition is gone: then nothing more comes into its archive. */
 async function isThere(calls: UnfinishedRequest["calls"], { partition, members }: PartitionRecord): Promise<boolean> {
   try {
     await calls.call(partition, members, "archive", { partition });

@@ -32,9 +32,13 @@ export class BackupService {
     const { metadata, view, newDistinction, archive } = this.#options;
     let record: BackupRecord | undefined;
     let archived: readonly PartitionRecord[] = [];
+    let tableId: string | undefined;
     const decide = (): Write[] => {
       const table = view.tables.get(tableName);
-      if (table === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
+      tableId ??= table?.tableId;
+      // While it was archived another one may have taken its name.
+      if (table === undefined || table.tableId !== tableId)
+        throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
       if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
       if (view.backups.size >= BACKUPS_MAX) {
         throw new ApiError("LimitExceededException", controlMessages.tooManyBackups(BACKUPS_MAX));

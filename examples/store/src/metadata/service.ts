@@ -3,6 +3,7 @@ import { controlMessages } from "../api/control/messages.js";
 import { assertDeletable, changedTable, type TableUpdate } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
 import { type IndexUpdate, indexChanges } from "../api/index-updates.js";
+import { messages } from "../api/messages.js";
 import type { GlobalIndexDefinition, TableDefinition } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
 import { notLeader, storeErrorOf } from "../storage-node/paxos-errors.js";
@@ -31,7 +32,14 @@ export interface VersionedTable {
 }
 
 /** What a new table is filled with: a table as it was at a moment, or a backup. */
-export type RestoreSource = { readonly source: string; readonly untilMs: number } | { readonly backup: string };
+export type RestoreSource =
+  | {
+      readonly source: string;
+      /** The table of that name which was asked for: by now there may be another one. */
+      readonly sourceId: string;
+      readonly untilMs: number;
+    }
+  | { readonly backup: string };
 
 export interface MetadataServiceOptions {
   readonly group: Group<number>;
@@ -162,8 +170,11 @@ export class MetadataService {
   #restoreSource(from: RestoreSource): { partitions: readonly PartitionRecord[]; untilMs: number } {
     const { view } = this.#options;
     if ("source" in from) {
-      const { tableId } = this.#table(from.source);
-      const partitions = view.partitionsAt(tableId, from.untilMs);
+      const table = view.tables.get(from.source);
+      // What one that is being deleted leaves is written down for those who read it by then.
+      if (table?.tableId !== from.sourceId || table.status === "DELETING")
+        throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(from.source));
+      const partitions = view.partitionsAt(table.tableId, from.untilMs);
       // Of a partition that was split so long ago nothing is left.
       if (!coversRing(partitions)) throw new ApiError("InvalidRestoreTimeException");
       return { partitions, untilMs: from.untilMs };

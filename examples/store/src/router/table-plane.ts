@@ -61,7 +61,7 @@ export class TablePlane {
     const earliestMs = recoveryDays === undefined ? 0 : Date.now() - recoveryDays * DAY_MS;
     if (untilMs < Math.max(table.createdAtMs, earliestMs)) throw new ApiError("InvalidRestoreTimeException");
     const definition = restoredDefinition(table, target, overrides);
-    return await this.#restored(target, { definition, restore: { source, untilMs } });
+    return await this.#restored(target, { definition, restore: { source, sourceId: table.tableId, untilMs } });
   }
 
   async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {

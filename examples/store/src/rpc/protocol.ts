@@ -122,8 +122,11 @@ export interface NodeMethods {
     };
     result: { rewritten: boolean };
   };
-  /** Leader only. What the partition says of itself from the answered slot on. */
-  describePartition: { params: { partition: number; description: PartitionDescription }; result: { slot: number } };
+  /**
+   * Leader only. What the partition says of itself from the answered slot on. Of one whose table is being deleted nothing where a transaction has something prepared: to be
+   * asked again.
+   */
+  describePartition: { params: { partition: number; description: PartitionDescription }; result: { slot?: number } };
   /**
    * Leader only: the partition's recorded changes behind a position, everything that was acknowledged before the call among them. With `stream` as long as it is that stream that
    * is on, else ERR_STORE_CONFLICT.

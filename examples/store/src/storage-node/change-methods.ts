@@ -21,7 +21,10 @@ export function changeMethods(
 ): ChangeMethods {
   return {
     async describePartition({ partition, description }) {
-      return { slot: await partitionOf(partition).writer.describe(description) };
+      const { writer, participant } = partitionOf(partition);
+      // A transaction that has begun here ends here: what it writes is recorded, and stands before the end.
+      if (description.ending && !participant.isQuiet()) return {};
+      return { slot: await writer.describe(description) };
     },
 
     async changes({ partition, after, limits, stream }) {

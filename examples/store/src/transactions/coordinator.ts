@@ -278,7 +278,10 @@ export class Coordinator {
     await allEnded(
       parts.map(async (part) => {
         await this.onStep("finish", transaction);
-        await this.#resolve(part, { transaction, committedAtMs });
+        // Where the table is gone, what was prepared there went with it: that was deleted after the transaction.
+        await this.#resolve(part, { transaction, committedAtMs }).catch((error: unknown) => {
+          if (!(error instanceof ApiError) || error.type !== "ResourceNotFoundException") throw error;
+        });
         await this.onStep("finished", transaction);
       }),
     );

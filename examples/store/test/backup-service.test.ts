@@ -16,7 +16,7 @@ const record = (untilMs: number): BackupRecord => ({
 function serviceOf(
   backups: readonly BackupRecord[],
   tables: readonly TableEntry[],
-  archive = async (_: { tables: Map<string, TableEntry> }): Promise<void> => undefined,
+  archive: (view: { tables: Map<string, TableEntry> }) => Promise<void> = async () => undefined,
 ) {
   const view = {
     tables: new Map(tables.map((one) => [one.name, one])),

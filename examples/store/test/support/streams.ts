@@ -20,11 +20,18 @@ export function streamsClient(endpoint: string): DynamoDBStreamsClient {
 }
 
 export async function shardsOf(client: DynamoDBStreamsClient, StreamArn: string): Promise<Shard[]> {
-  const { StreamDescription } = await client.send(new DescribeStreamCommand({ StreamArn }));
-  return StreamDescription?.Shards ?? [];
+  const shards: Shard[] = [];
+  let after: string | undefined;
+  do {
+    const request = { StreamArn, ...(after !== undefined && { ExclusiveStartShardId: after }) };
+    const { StreamDescription } = await client.send(new DescribeStreamCommand(request));
+    shards.push(...(StreamDescription?.Shards ?? []));
+    after = StreamDescription?.LastEvaluatedShardId;
+  } while (after !== undefined);
+  return shards;
 }
 
-/** Reads on from an iterator until a page is empty or the shard ends: all that is there by now. */
+/** Reads on from an iterator until a page is empty or the shard ends: all that is there by now, as nothing is answered only where it was looked. */
 export async function readOn(
   client: DynamoDBStreamsClient,
   iterator: string | undefined,

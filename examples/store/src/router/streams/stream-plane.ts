@@ -17,6 +17,12 @@ import type { ShardPage, StreamName, StreamsBackend } from "./backend.js";
 
 /** About as much as the service hands out at once. */
 const PAGE_BYTES_MAX = 1024 * 1024;
+/** What leads nowhere is tried again after this. */
+const PAUSE_MS = 20;
+/** And no longer than this, in which routes, metadata and nodes come to say the same. */
+const SOUGHT_MS_MAX = 10_000;
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface StreamPlaneOptions {
   readonly leaders: LeaderCalls;
@@ -33,9 +39,23 @@ const itemOf = ({ bytes }: Image): Item =>
 
 const codeOf = (error: unknown): unknown => (error instanceof StoreError ? error.code : undefined);
 
+/** The partition has gone on to other things, is not there, or is there no more and not yet in the archive as a whole. */
+const ELSEWHERE: ReadonlySet<unknown> = new Set([
+  "ERR_STORE_CONFLICT",
+  "ERR_STORE_UNKNOWN_PARTITION",
+  "ERR_STORE_BEHIND",
+]);
+
+/** A shard, and the stream that it is of. */
+interface Place {
+  readonly stream: StreamRecord;
+  readonly shard: StreamShard;
+}
+
 /**
- * The storage side of the operations on streams. Shards come from the routing cache, which may be behind; so the leader of a shard's partition is told
- * which stream it is asked about, and where that is not on any more the metadata say where it ended.
+ * The storage side of the operations on streams. Shards and routes come from the routing cache, which may be behind; so the leader of a shard's partition is told
+ * which stream it is asked about, and where that is not on any more, or the partition is not there, the metadata say what became of the shard. As long as they do not
+ * agree the shard is looked for again: an empty page says that nothing was found there, and not that nobody knew where.
  */
 export class StreamPlane implements StreamsBackend {
   readonly #leaders: LeaderCalls;
@@ -67,30 +87,33 @@ export class StreamPlane implements StreamsBackend {
   }
 
   async end(stream: StreamRecord, shard: StreamShard): Promise<StreamPosition> {
-    if (shard.throughSlot !== undefined) return slotEnd(shard.throughSlot);
-    try {
+    return await this.#sought({ stream, shard }, async ({ stream, shard }) => {
+      if (shard.throughSlot !== undefined) return slotEnd(shard.throughSlot);
       const { partition, members } = await this.#partition(stream, shard);
       const { slot } = await this.#leaders.call(partition, members, "changesEnd", { partition });
       return slotEnd(slot);
-    } catch (error) {
-      const ended = await this.#endedMeanwhile(stream, shard, error);
-      if (ended?.throughSlot === undefined) throw told(error);
-      return slotEnd(ended.throughSlot);
-    }
+    });
   }
 
   async read(stream: StreamRecord, shard: StreamShard, after: StreamPosition, recordsMax: number): Promise<ShardPage> {
     const limits = { changesMax: recordsMax, bytesMax: PAGE_BYTES_MAX };
-    try {
-      return pageOf(shard, await this.#changes(stream, shard, after, limits));
-    } catch (error) {
-      const ended = await this.#endedMeanwhile(stream, shard, error);
-      // Its partition has gone on to other things, and the metadata do not know yet from where: a moment later they do.
-      if (ended === undefined) return { changes: [], through: after, ended: false };
-      return pageOf(
-        ended,
-        await this.#changes(ended.of, ended, after, limits).catch((cause: unknown) => refuse(cause)),
-      );
+    return await this.#sought({ stream, shard }, async ({ stream, shard }) =>
+      pageOf(shard, await this.#changes(stream, shard, after, limits)),
+    );
+  }
+
+  /** Runs `use` with the shard as it is known, and as long as that leads nowhere, again with it as the metadata have it. */
+  async #sought<T>(known: Place, use: (place: Place) => Promise<T>): Promise<T> {
+    const giveUpAt = performance.now() + SOUGHT_MS_MAX;
+    for (let place = known; ; ) {
+      try {
+        return await use(place);
+      } catch (error) {
+        if (!ELSEWHERE.has(codeOf(error)) || performance.now() > giveUpAt) refuse(error);
+        const { throughSlot } = place.shard;
+        place = await this.#asWritten(place);
+        if (place.shard.throughSlot === throughSlot) await wait(PAUSE_MS);
+      }
     }
   }
 
@@ -137,17 +160,10 @@ export class StreamPlane implements StreamsBackend {
     throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `partition ${partition} of ${tableName} is not known`);
   }
 
-  /** The shard as the metadata have it, with its stream; undefined where it is not written down yet what became of it. Throws any other error as it is told. */
-  async #endedMeanwhile(
-    { tableName, label }: StreamRecord,
-    { id }: StreamShard,
-    error: unknown,
-  ): Promise<(StreamShard & { readonly of: StreamRecord }) | undefined> {
-    const code = codeOf(error);
-    if (code !== "ERR_STORE_CONFLICT" && code !== "ERR_STORE_UNKNOWN_PARTITION") refuse(error);
-    const of = await this.describe({ tableName, label });
-    const shard = of.shards.find((one) => one.id === id);
-    return shard?.throughSlot === undefined ? undefined : { ...shard, of };
+  /** As the metadata have it now; as it was where it has been forgotten there. */
+  async #asWritten({ stream: { tableName, label }, shard: known }: Place): Promise<Place> {
+    const stream = await this.describe({ tableName, label });
+    return { stream, shard: stream.shards.find(({ id }) => id === known.id) ?? known };
   }
 
   /** Any node that answers. */

@@ -53,8 +53,8 @@ export function operand(of: Operand, item: Item): AttributeValue | undefined {
 type Comparator = (Condition & { kind: "compare" })["op"];
 
 function compare(op: Comparator, left: AttributeValue | undefined, right: AttributeValue | undefined): boolean {
-  // What is not there is different from everything, and neither smaller nor larger.
-  if (left === undefined || right === undefined) return op === "<>" && left !== right;
+  // What is not there is different from everything, from what is not there either too, and neither smaller nor larger.
+  if (left === undefined || right === undefined) return op === "<>";
   if (op === "=") return equalValues(left, right);
   if (op === "<>") return !equalValues(left, right);
   const order = compareValues(left, right);

@@ -110,6 +110,7 @@ export const messages = {
   /** Of what an update would leave. */
   nestingTooDeepAfterUpdate: "Nesting Levels have exceeded supported limits",
   attributeNameEmpty: "Empty attribute name",
+  attributeNameTooLarge: "Attribute name is too large, must be less than 65536 bytes",
   notANumberEmpty: "The parameter cannot be converted to a numeric value",
   notANumberEmptyNewer: "The parameter cannot be converted to a numeric value: ",
   notANumber: (text: string) => `The parameter cannot be converted to a numeric value: ${text}`,
@@ -139,7 +140,7 @@ export const messages = {
   expressionTooDeep: "The expression contains too many nested levels;",
   expressionTooManyOperators: (count: number) => `The expression contains too many operators; operator count: ${count}`,
   syntaxError: (token: string, near: string) => `Syntax error; token: "${token}", near: "${near}"`,
-  pathTooDeep: (levels: number) => `The document path has too many nesting elements; nesting levels: ${levels}`,
+  pathTooDeep: (levels: number) => `The document path has too many nesting levels; nesting levels: ${levels}`,
   listIndexTooLarge: (index: string) => `List index is not within the allowable range; index: [${index}]`,
   nameUndefined: (name: string) =>
     `An expression attribute name used in the document path is not defined; attribute name: ${name}`,
@@ -155,8 +156,9 @@ export const messages = {
     `Incorrect number of operands for operator or function; operator or function: ${operator}, number of operands: ${count}`,
   operandType: (operator: string, type: string) =>
     `Incorrect operand type for operator or function; operator or function: ${operator}, operand type: ${type}`,
+  /** The set that it names is that of ADD for DELETE as well. */
   operandTypeOfUpdate: (operator: string, type: string) =>
-    `Incorrect operand type for operator or function; operator: ${operator}, operand type: ${type}`,
+    `Incorrect operand type for operator or function; operator: ${operator}, operand type: ${type}, typeSet: ALLOWED_FOR_ADD_OPERAND`,
   needsPath: (operator: string) => `Operator or function requires a document path; operator or function: ${operator}`,
   operandsSame: (operator: string, operand: string) =>
     `The first operand must be distinct from the remaining operands for this operator or function; operator: ${operator}, first operand: ${operand}`,
@@ -179,7 +181,8 @@ export const messages = {
   valuesEmpty: "ExpressionAttributeValues must not be empty",
   nameKey: (key: string) => `ExpressionAttributeNames contains invalid key: Syntax error; key: "${key}"`,
   valueKey: (key: string) => `ExpressionAttributeValues contains invalid key: Syntax error; key: "${key}"`,
-  nameValue: (key: string) => `ExpressionAttributeNames contains invalid value: Empty attribute name for key ${key}`,
+  nameValue: (problem: string, key: string) =>
+    `ExpressionAttributeNames contains invalid value: ${problem} for key ${key}`,
   valueValue: (problem: string, key: string) =>
     `ExpressionAttributeValues contains invalid value: ${problem} for key ${key}`,
   namesUnused: (keys: readonly string[]) =>

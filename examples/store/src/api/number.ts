@@ -2,7 +2,7 @@
  * The service's numbers: decimal, 38 significant digits, magnitudes from 1E-130 to 9.99E+125. They travel as text in one normal form
  * (plain notation, no superfluous zeros), so that equal numbers are equal strings.
  */
-import { validationError } from "./errors.js";
+import { type ApiError, validationError } from "./errors.js";
 import { messages } from "./messages.js";
 
 export const DIGITS_MAX = 38;
@@ -42,20 +42,33 @@ export function parseNumber(text: string): Decimal {
   const fraction = match?.[3] ?? "";
   if (match === null || whole.length + fraction.length === 0) throw validationError(messages.notANumber(text));
   const exponent = match[4];
-  if (exponent !== undefined && !fitsLong(exponent)) throw validationError(messages.notANumber(text));
+  if (exponent !== undefined && Math.abs(Number(exponent)) > FAR_OUT) throw farOut(text, whole, fraction, exponent);
   const number = decimal(match[1] === "-", whole + fraction, whole.length + Number(exponent ?? 0));
   // A zero is out of range where a one in its place would be.
   if (number.digits === "" && exponent !== undefined) checked({ ...number, exponent: 1 + Number(exponent) });
   return checked(number);
 }
 
-const LONG_MAX = 2n ** 63n - 1n;
+const FAR_OUT = 1_000_000_000;
+const LONG_DIGITS_MAX = 19;
 
-function fitsLong(integer: string): boolean {
-  if (integer.length < 19) return true;
-  const value = BigInt(integer.startsWith("+") ? integer.slice(1) : integer);
-  return value <= LONG_MAX && value >= -LONG_MAX - 1n;
+/**
+ * An exponent that is out of all bounds. Newer checks read it as a 64-bit integer. Those that were there before keep a number as its digits and a
+ * scale of 32 bits: what has no room in these is no number to them, and where its magnitude has none a large one is taken for a small one.
+ */
+function farOut(text: string, whole: string, fraction: string, exponent: string): ApiError {
+  const digits = exponent.replace(/^[+-]?0*/, "");
+  if (digits.length > LONG_DIGITS_MAX) return validationError(messages.notANumber(text));
+  const value = exponent.startsWith("-") ? -BigInt(digits) : BigInt(digits);
+  const told = (large: boolean) => (large ? messages.numberOverflow : messages.numberUnderflow);
+  const newer = fits(value, 64) ? told(value > 0n) : messages.notANumber(text);
+  const scale = BigInt(fraction.length) - value;
+  const precision = Math.max(1, (whole + fraction).replace(/^0+/, "").length);
+  const magnitude = BigInt.asIntN(32, BigInt(precision) - scale);
+  return validationError(fits(scale, 32) ? told(magnitude > 0n) : messages.notANumber(text), newer);
 }
+
+const fits = (integer: bigint, bits: number): boolean => BigInt.asIntN(bits, integer) === integer;
 
 function decimal(negative: boolean, digits: string, exponent: number): Decimal {
   let start = 0;
@@ -64,6 +77,12 @@ function decimal(negative: boolean, digits: string, exponent: number): Decimal {
   while (end > start && digits.charCodeAt(end - 1) === 48) end--;
   if (start === end) return ZERO;
   return { negative, digits: digits.slice(start, end), exponent: exponent - start };
+}
+
+/** A sum with too many digits is told in the words of one that is too large. */
+function checkedSum(value: Decimal): Decimal {
+  if (value.digits.length > DIGITS_MAX) throw validationError(messages.numberOverflow);
+  return checked(value);
 }
 
 function checked(value: Decimal): Decimal {
@@ -115,7 +134,7 @@ export function addNumbers(a: string, b: string, sign: 1 | -1 = 1): string {
   const scale = Math.min(x.exponent - x.digits.length, y.exponent - y.digits.length);
   const sum = scaled(x, scale) + BigInt(sign) * scaled(y, scale);
   const digits = (sum < 0n ? -sum : sum).toString();
-  return formatNumber(checked(decimal(sum < 0n, digits, digits.length + scale)));
+  return formatNumber(checkedSum(decimal(sum < 0n, digits, digits.length + scale)));
 }
 
 function scaled(value: Decimal, scale: number): bigint {

@@ -7,7 +7,7 @@ import { ApiError, validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type { AttributeValue, Item } from "./model.js";
 import { normalizeNumber } from "./number.js";
-import { compareText } from "./text.js";
+import { compareText, utf8Bytes } from "./text.js";
 import { NESTING_MAX } from "./update.js";
 
 type Json = unknown;
@@ -21,6 +21,17 @@ export function checkItem(item: Json): asserts item is Item {
   checkMap(item, 1);
 }
 
+const NAME_BYTES_MAX = 65_535;
+const UTF8_BYTES_MAX = 3;
+
+export const nameFits = (name: string): boolean =>
+  name.length * UTF8_BYTES_MAX <= NAME_BYTES_MAX || utf8Bytes(name) <= NAME_BYTES_MAX;
+
+/** @throws ValidationException for an attribute's name that is too long */
+export function assertNameFits(name: string): void {
+  if (!nameFits(name)) throw validationError(messages.attributeNameTooLarge);
+}
+
 /** @throws as `checkItem` */
 export function checkValue(value: Json): asserts value is AttributeValue {
   checkAt(value, 1);
@@ -28,7 +39,10 @@ export function checkValue(value: Json): asserts value is AttributeValue {
 
 function checkMap(map: Json, depth: number): void {
   const members = structure(map);
-  for (const name in members) checkAt(members[name], depth);
+  for (const name in members) {
+    assertNameFits(name);
+    checkAt(members[name], depth);
+  }
 }
 
 function checkAt(value: Json, depth: number): void {

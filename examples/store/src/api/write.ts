@@ -38,6 +38,9 @@ export function assertCondition(
 }
 
 function evaluateUpdate(op: WriteOp & { kind: "update" }, before: Item | undefined): WriteResult {
+  // Of an item that is not there any attribute may be removed, wherever it would be.
+  if (before === undefined && op.actions.length > 0 && op.actions.every(({ kind }) => kind === "remove"))
+    return { after: undefined };
   const updated = applyUpdate(before ?? op.keyAttributes, op.actions);
   // Taking attributes away from an item that is not there does not bring it into being.
   const after = before === undefined && onlyTakesAway(op.actions) ? undefined : updated;

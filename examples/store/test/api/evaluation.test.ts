@@ -122,7 +122,7 @@ function order(a: AttributeValue | undefined, b: AttributeValue | undefined): nu
 
 const COMPARISONS: Record<string, (a: AttributeValue | undefined, b: AttributeValue | undefined) => boolean> = {
   "=": (a, b) => a !== undefined && canonical(a) === canonical(b),
-  "<>": (a, b) => canonical(a) !== canonical(b),
+  "<>": (a, b) => a === undefined || canonical(a) !== canonical(b),
   "<": (a, b) => order(a, b) < 0,
   "<=": (a, b) => order(a, b) <= 0,
   ">": (a, b) => order(a, b) > 0,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { matches } from "../../src/api/condition.js";
 import { ApiError } from "../../src/api/errors.js";
-import type { Item } from "../../src/api/model.js";
+import type { Condition, Item } from "../../src/api/model.js";
 import { parseExpressions } from "../../src/api/requests/expressions.js";
 import type { ExpressionParameters } from "../../src/api/requests/items.js";
 
@@ -9,13 +10,19 @@ type Kind = "ConditionExpression" | "UpdateExpression" | "ProjectionExpression";
 const NAMES = { "#a": "a", "#b": "b.c" };
 const VALUES: Item = {
   ":n": { N: "1" },
-  ":m": { N: "2" },
+  ":m": { M: {} },
+  ":two": { N: "2" },
+  ":b": { B: "" },
   ":s": { S: "text" },
   ":l": { L: [] },
   ":set": { SS: ["x"] },
   ":bool": { BOOL: true },
   ":null": { NULL: true },
 };
+
+const TOO_MANY = "The expression contains too many operators; operator count: 301";
+const times = (count: number, one: (i: number) => string, between: string) =>
+  Array.from({ length: count }, (_, i) => one(i)).join(between);
 
 function request(kind: Kind, expression: string): ExpressionParameters {
   const used = <T extends object>(all: T) =>
@@ -68,11 +75,11 @@ describe("a condition", () => {
 
   it("knows names, paths and lists", () => {
     expect(condition("#a.#b[2][0].x=:n")).toMatchObject({ left: path("a", "b.c", 2, 0, "x") });
-    expect(condition("size ( x ) between :n AND :m")).toMatchObject({
+    expect(condition("size ( x ) between :n AND :two")).toMatchObject({
       kind: "between",
       value: { kind: "size", path: ["x"] },
     });
-    expect(condition("x IN (:n,:m, y)")).toMatchObject({ kind: "in", among: [{}, {}, path("y")] });
+    expect(condition("x IN (:n,:two, y)")).toMatchObject({ kind: "in", among: [{}, {}, path("y")] });
   });
 
   it.each([
@@ -95,7 +102,7 @@ describe("a condition", () => {
     ["x = :n AND", 'Syntax error; token: "<EOF>", near: "AND"'],
     ["(x = :n", 'Syntax error; token: "<EOF>", near: ":n"'],
     ["x = :n)", 'Syntax error; token: ")", near: ":n)"'],
-    ["x & :n", 'Syntax error; token: "&", near: "x &"'],
+    ["x & :n", 'Syntax error; token: "&", near: "x & :n"'],
     ["a. = :n", 'Syntax error; token: "=", near: ". = :n"'],
     ["a[x] = :n", 'Syntax error; token: "x", near: "[x]"'],
     ["x IN ()", 'Syntax error; token: ")", near: "()"'],
@@ -125,7 +132,20 @@ describe("a condition", () => {
       "Incorrect number of operands for operator or function; operator or function: size, number of operands: 2",
     ],
     ["attribute_exists(:n)", "Operator or function requires a document path; operator or function: attribute_exists"],
-    ["size(:n) = :n", "Operator or function requires a document path; operator or function: size"],
+    ["size(:n) = :n", "Incorrect operand type for operator or function; operator or function: size, operand type: N"],
+    [
+      "size(:bool) = :n",
+      "Incorrect operand type for operator or function; operator or function: size, operand type: BOOL",
+    ],
+    [
+      "size(size(x)) = :n",
+      "Incorrect operand type for operator or function; operator or function: size, operand type: N",
+    ],
+    ["_x = :n", 'Syntax error; token: "_", near: "_x"'],
+    ["x = :n AND _x = :n", 'Syntax error; token: "_", near: "AND _x"'],
+    ["_nope(x)", 'Syntax error; token: "_", near: "_nope"'],
+    ["# = :n", 'Syntax error; token: "#", near: "# ="'],
+    ["x = ☃", 'Syntax error; token: "☃", near: "= ☃"'],
     [
       "begins_with(x, :n)",
       "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
@@ -148,7 +168,7 @@ describe("a condition", () => {
       "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper bound operand: AttributeValue: {S:text}",
     ],
     [
-      "x BETWEEN :m AND :n",
+      "x BETWEEN :two AND :n",
       "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; lower bound operand: AttributeValue: {N:2}, upper bound operand: AttributeValue: {N:1}",
     ],
     [
@@ -165,6 +185,37 @@ describe("a condition", () => {
     expect(problem("ConditionExpression", expression)).toBe(`Invalid ConditionExpression: ${message}`);
   });
 
+  it.each([
+    ["too many operators", times(301, () => "x = y", " OR "), TOO_MANY],
+    ["too many of them within one another", `${"NOT ".repeat(1_000)}x = y`, TOO_MANY],
+    [
+      "and a function that nobody knows",
+      `${times(301, () => "x = y", " OR ")} OR f(x)`,
+      "Invalid function name; function: f",
+    ],
+    ["calls within calls", `x < ${"f(".repeat(1_355)}y${")".repeat(1_355)}`, "Invalid function name; function: f"],
+    ["parentheses", `${"(".repeat(2_046)}x<y${")".repeat(2_046)}`, "The expression has redundant parentheses;"],
+    ["nothing else", "(".repeat(4_096), 'Syntax error; token: "<EOF>", near: "("'],
+  ])("is told what is wrong with one of %s", (_, expression, message) => {
+    expect(problem("ConditionExpression", expression)).toBe(`Invalid ConditionExpression: ${message}`);
+  });
+
+  it.each([
+    ["N", true],
+    ["S", false],
+  ])("knows at once whether a number is of type %s", (type, is) => {
+    const ExpressionAttributeValues = { ":v": { N: "1" }, ":t": { S: type } };
+    const { condition } = parseExpressions(
+      { ConditionExpression: "attribute_type(:v, :t)", ExpressionAttributeValues },
+      ["ConditionExpression"],
+    );
+    expect(matches(condition as Condition, {})).toBe(is);
+  });
+
+  it("knows at once how large a value is", () => {
+    expect(condition("size(:s) = x")).toMatchObject({ left: { kind: "value", value: { N: "4" } } });
+  });
+
   it.each(["((x = :n) OR y = :n)", "(y = :n OR (x = :n))", "((x = :n) AND (y = :n))"])("takes %s", (expression) => {
     expect(problem("ConditionExpression", expression)).toBe("taken");
   });
@@ -176,8 +227,21 @@ describe("a condition", () => {
     ["x = :nope AND name = :n", "Attribute name is a reserved keyword; reserved keyword: name"],
     [
       "begins_with(x, :n) AND x = :nope",
+      "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+    ],
+    [
+      "x = :nope AND begins_with(x, :n)",
       "An expression attribute value used in expression is not defined; attribute value: :nope",
     ],
+    [
+      "begins_with(:nope, :n) AND x = x",
+      "An expression attribute value used in expression is not defined; attribute value: :nope",
+    ],
+    [
+      "x = x AND begins_with(:n)",
+      "The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [x]",
+    ],
+    ["begins_with(x, :n) AND name = :n", "Attribute name is a reserved keyword; reserved keyword: name"],
   ])("with several mistakes, %s, is told the service's first", (expression, message) => {
     expect(problem("ConditionExpression", expression)).toBe(`Invalid ConditionExpression: ${message}`);
   });
@@ -226,8 +290,35 @@ describe("an update", () => {
       "Incorrect operand type for operator or function; operator or function: list_append, operand type: N",
     ],
     ["SET x = y + :s", "Incorrect operand type for operator or function; operator or function: +, operand type: S"],
-    ["ADD x :s", "Incorrect operand type for operator or function; operator: ADD, operand type: S"],
-    ["DELETE x :n", "Incorrect operand type for operator or function; operator: DELETE, operand type: N"],
+    ...(["ADD", "DELETE"] as const).flatMap((section) =>
+      Object.entries({
+        ":s": "STRING",
+        ":l": "LIST",
+        ":m": "MAP",
+        ":b": "BINARY",
+        ":bool": "BOOL",
+        ":null": "NULL",
+      }).map(([value, type]): [string, string] => [
+        `${section} x ${value}`,
+        `Incorrect operand type for operator or function; operator: ${section}, operand type: ${type}, typeSet: ALLOWED_FOR_ADD_OPERAND`,
+      ]),
+    ),
+    [
+      "DELETE x :n",
+      "Incorrect operand type for operator or function; operator: DELETE, operand type: NUMBER, typeSet: ALLOWED_FOR_ADD_OPERAND",
+    ],
+    ["SET _123 = :n", 'Syntax error; token: "_", near: "SET _123"'],
+    ["SET x = y / :n", 'Syntax error; token: "/", near: "y / :n"'],
+    ["SET x = if_not_exists(x, :n + :n)", 'Syntax error; token: "+", near: ":n + :n"'],
+    ["SET x = (:n + :n) + :n", 'Syntax error; token: "+", near: ") + :n"'],
+    [
+      "SET x = list_append(list_append(x, y), z)",
+      "The function is not allowed to be used this way in an expression; function: list_append",
+    ],
+    [
+      "SET x = list_append(z, list_append(x, y))",
+      "The function is not allowed to be used this way in an expression; function: list_append",
+    ],
     [
       "SET x = :n, x = :n",
       "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x]",
@@ -269,7 +360,7 @@ describe("a projection", () => {
       "x.y, x[0]",
       "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, [0]]",
     ],
-    [Array(33).fill("x").join("."), "The document path has too many nesting elements; nesting levels: 33"],
+    [Array(33).fill("x").join("."), "The document path has too many nesting levels; nesting levels: 33"],
   ])("refuses %s", (expression, message) => {
     expect(problem("ProjectionExpression", expression)).toBe(`Invalid ProjectionExpression: ${message}`);
   });

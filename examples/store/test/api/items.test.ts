@@ -4,6 +4,7 @@ import { base64Bytes, compareBase64, decodeBase64, encodeBase64, isBase64 } from
 import { readUnits, writeUnits } from "../../src/api/capacity.js";
 import { ApiError, type ApiErrorType } from "../../src/api/errors.js";
 import type { AttributeValue, Item, WriteOp } from "../../src/api/model.js";
+import { parseExpressions } from "../../src/api/requests/expressions.js";
 import { includesBytes, includesText } from "../../src/api/search.js";
 import { itemBytes, valueBytes } from "../../src/api/size.js";
 import { compareText, utf8Bytes } from "../../src/api/text.js";
@@ -38,6 +39,33 @@ describe("an item", () => {
   ])("weighs its parts: %s", (_, value, bytes) => {
     expect(valueBytes(value)).toBe(bytes);
     expect(itemBytes({ ä: value })).toBe(2 + bytes);
+  });
+});
+
+describe("an attribute's name", () => {
+  const name = "é".repeat(32_767);
+  const TOO_LARGE = "Attribute name is too large, must be less than 65536 bytes";
+
+  it.each<[string, (name: string) => unknown, (problem: string) => string]>([
+    ["in an item", (name) => checkItem({ [name]: { S: "" } }), (problem) => problem],
+    ["in a map of one", (name) => checkItem({ a: { M: { [name]: { S: "" } } } }), (problem) => problem],
+    ["asked for", (name) => parseExpressions({ AttributesToGet: [name] }, []), (problem) => problem],
+    [
+      "to update",
+      (name) => parseExpressions({ AttributeUpdates: { [name]: { Action: "DELETE" } } }, []),
+      (problem) => problem,
+    ],
+    ["expected", (name) => parseExpressions({ Expected: { [name]: { Exists: false } } }, []), (problem) => problem],
+    [
+      "behind a placeholder",
+      (name) => parseExpressions({ ProjectionExpression: "#a", ExpressionAttributeNames: { "#a": name } }, []),
+      (problem) => `ExpressionAttributeNames contains invalid value: ${problem} for key #a`,
+    ],
+  ])("has at most 65,535 bytes: %s", (_, takes, told) => {
+    takes(`${name}x`);
+    expect(() => takes(`${name}xx`)).toThrow(
+      expect.objectContaining({ type: "ValidationException", message: told(TOO_LARGE) }),
+    );
   });
 });
 

@@ -52,7 +52,7 @@ const MEANINGS: Record<ComparisonOperator, (value: AttributeValue | undefined, o
   NULL: (value) => value === undefined,
   NOT_NULL: (value) => value !== undefined,
   CONTAINS: (value, [of]) => value !== undefined && holds(value, of as AttributeValue),
-  NOT_CONTAINS: (value, [of]) => value === undefined || !holds(value, of as AttributeValue),
+  NOT_CONTAINS: (value, [of]) => value !== undefined && !holds(value, of as AttributeValue),
   BEGINS_WITH: (value, [of]) => {
     if (value === undefined || of === undefined) return false;
     if ("S" in value) return "S" in of && value.S.slice(0, of.S.length) === of.S;

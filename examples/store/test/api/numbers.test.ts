@@ -43,19 +43,38 @@ describe("normal form", () => {
     ["1E400", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
     ["0e126", "Number overflow. Attempting to store a number with magnitude larger than supported range"],
     ["0e-131", "Number underflow. Attempting to store a number with magnitude smaller than supported range"],
-    [
-      "-1E9223372036854775807",
-      "Number overflow. Attempting to store a number with magnitude larger than supported range",
-    ],
-    [
-      "1E-9223372036854775808",
-      "Number underflow. Attempting to store a number with magnitude smaller than supported range",
-    ],
-    ["1E9223372036854775808", "The parameter cannot be converted to a numeric value: 1E9223372036854775808"],
     ["1E-131", "Number underflow. Attempting to store a number with magnitude smaller than supported range"],
     ["1".repeat(39), "Attempting to store more than 38 significant digits in a Number"],
   ])("refuses %j", (text, message) => {
     expect(() => normalizeNumber(text)).toThrow(expect.objectContaining({ type: "ValidationException", message }));
+  });
+
+  const OVER = "Number overflow. Attempting to store a number with magnitude larger than supported range";
+  const UNDER = "Number underflow. Attempting to store a number with magnitude smaller than supported range";
+  const NONE = "The parameter cannot be converted to a numeric value: ";
+
+  it.each([
+    ["1E1000000001", { message: OVER, newer: OVER }],
+    ["1E-1000000001", { message: UNDER, newer: UNDER }],
+    ["1e2147483646", { message: OVER, newer: OVER }],
+    ["1e2147483647", { message: UNDER, newer: OVER }],
+    ["1e2147483649", { message: `${NONE}1e2147483649`, newer: OVER }],
+    ["1e-2147483648", { message: `${NONE}1e-2147483648`, newer: UNDER }],
+    ["-1E9223372036854775807", { message: `${NONE}-1E9223372036854775807`, newer: OVER }],
+    ["1E-9223372036854775808", { message: `${NONE}1E-9223372036854775808`, newer: UNDER }],
+    ["1E9223372036854775808", { message: `${NONE}1E9223372036854775808`, newer: `${NONE}1E9223372036854775808` }],
+    [`1E${"9".repeat(100)}`, { message: `${NONE}1E${"9".repeat(100)}`, newer: undefined }],
+  ])("has its exponent read in one way by older checks and in another by newer ones: %s", (text, told) => {
+    expect(() => normalizeNumber(text)).toThrow(expect.objectContaining({ type: "ValidationException", ...told }));
+  });
+
+  it("of a sum with too many digits is told as one that is too large", () => {
+    for (const [a, b] of [
+      ["1E50", "1"],
+      ["1E50", "-1"],
+      ["1E-100", "1"],
+    ] as const)
+      expect(() => addNumbers(normalizeNumber(a), normalizeNumber(b))).toThrow(OVER);
   });
 
   it("is the same for every spelling of a number, and stays put", () => {

@@ -4,10 +4,10 @@
  *     or        = and { OR and }
  *     and       = not { AND not }
  *     not       = NOT not | "(" or ")" | function | operand ( comparator operand | BETWEEN operand AND operand | IN "(" operand { "," operand } ")" )
- *     operand   = path | :value | size "(" path ")"
+ *     operand   = path | :value | size "(" path | :value ")"
  */
 import { typeOf } from "../attributes.js";
-import { compareValues } from "../compare.js";
+import { compareValues, sizeOfValue } from "../compare.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition, Operand } from "../model.js";
 import { printPath } from "../path.js";
@@ -32,12 +32,15 @@ const FUNCTIONS: Readonly<Record<string, FunctionRule>> = {
   attribute_not_exists: { operands: 1, build: (p, name, [of]) => ({ kind: "not-exists", path: pathOf(p, name, of) }) },
   attribute_type: {
     operands: 2,
-    build: (p, name, [of, type]) => ({ kind: "type", path: pathOf(p, name, of), type: typeNamed(p, name, type) }),
+    build: (p, name, [of, type]) => typeCondition(of as Operand, typeNamed(p, name, type)),
   },
   begins_with: {
     operands: 2,
     build: (p, name, [value, search]) => {
-      for (const side of [value, search]) literalMustBe(p, name, side, (type) => type === "S" || type === "B");
+      for (const side of [value, search]) {
+        literalMustBe(p, name, side, (type) => type === "S" || type === "B");
+        if (side?.kind === "size") p.problems.note("operand type", messages.operandType(name, "N"));
+      }
       return distinct(p, name, { kind: "begins-with", value: value as Operand, search: search as Operand });
     },
   },
@@ -57,8 +60,9 @@ export function parseCondition(expression: string, placeholders: Placeholders): 
   return condition;
 }
 
-function parseOr(p: Parser): Condition {
-  let left = parseAnd(p);
+/** @param first what it begins with, where that has been read */
+function parseOr(p: Parser, first?: Condition): Condition {
+  let left = parseAnd(p, first);
   while (p.acceptKeyword("OR")) {
     p.countOperator();
     left = { kind: "or", left, right: parseAnd(p) };
@@ -66,8 +70,8 @@ function parseOr(p: Parser): Condition {
   return left;
 }
 
-function parseAnd(p: Parser): Condition {
-  let left = parseNot(p);
+function parseAnd(p: Parser, first = parseNot(p)): Condition {
+  let left = first;
   while (p.acceptKeyword("AND")) {
     p.countOperator();
     left = { kind: "and", left, right: parseNot(p) };
@@ -81,6 +85,12 @@ function parseNot(p: Parser): Condition {
     return { kind: "not", condition: p.nested(() => parseNot(p)) };
   }
   if (p.isSymbol("(")) return parseParentheses(p);
+  const condition = parsePrimary(p);
+  p.problems.endCondition();
+  return condition;
+}
+
+function parsePrimary(p: Parser): Condition {
   if (!p.atFunction() || p.peek().text === "size") return parseComparison(p, parseOperand(p));
   const name = p.peek().text;
   const condition = parseFunction(p);
@@ -90,17 +100,22 @@ function parseNot(p: Parser): Condition {
   return parseComparison(p, { kind: "path", path: [] });
 }
 
+/** As many as open one behind the other in one turn: two thousand fit into an expression. */
 function parseParentheses(p: Parser): Condition {
-  p.expectSymbol("(");
-  const inner = p.position;
-  const condition = p.nested(() => parseOr(p));
-  // `((a))`, but not `((a) OR b)`: the last pair inside began right behind this one and has just been closed.
-  if (p.lastPair?.from === inner && p.lastPair.to === p.position) {
-    p.problems.note("parentheses", messages.redundantParentheses);
+  const outermost = p.position;
+  while (p.acceptSymbol("("));
+  let from = p.position;
+  let condition = p.nested(() => parseOr(p));
+  for (;;) {
+    // `((a))`, but not `((a) OR b)`: the last pair inside began right behind this one and has just been closed.
+    if (p.lastPair?.from === from && p.lastPair.to === p.position) {
+      p.problems.note("parentheses", messages.redundantParentheses);
+    }
+    p.expectSymbol(")");
+    p.lastPair = { from: --from, to: p.position };
+    if (from === outermost) return condition;
+    condition = parseOr(p, condition);
   }
-  p.expectSymbol(")");
-  p.lastPair = { from: inner - 1, to: p.position };
-  return condition;
 }
 
 function atComparison(p: Parser): boolean {
@@ -175,10 +190,8 @@ function parseArguments(p: Parser): Operand[] {
   p.countOperator();
   const operands: Operand[] = [];
   p.expectSymbol("(");
-  p.nested(() => {
-    do operands.push(parseOperand(p));
-    while (p.acceptSymbol(","));
-  });
+  do operands.push(parseOperand(p));
+  while (p.acceptSymbol(","));
   p.expectSymbol(")");
   return operands;
 }
@@ -193,7 +206,30 @@ function parseOperand(p: Parser): Operand {
     if (known) p.problems.note("misplaced function", messages.functionMisplaced(name));
     else p.problems.note("unknown function", unknownFunction(name));
   } else if (operands.length !== 1) p.problems.note("operand count", messages.operandCount(name, operands.length));
-  return { kind: "size", path: pathOf(p, name, operands[0]) };
+  return sizeOf(p, operands[0]);
+}
+
+/** Of a value, known at once. */
+function sizeOf(p: Parser, operand: Operand | undefined): Operand {
+  if (operand?.kind === "path") return { kind: "size", path: operand.path };
+  const size = operand?.kind === "value" ? sizeOfValue(operand.value) : undefined;
+  if (size !== undefined) return { kind: "value", value: { N: String(size) } };
+  const type = operand?.kind === "value" ? typeOf(operand.value) : "N";
+  p.problems.note("operand type", messages.operandType("size", type));
+  return { kind: "size", path: [] };
+}
+
+/** Of anything: what is no path is asked once and for all. */
+function typeCondition(of: Operand, type: string): Condition {
+  if (of.kind === "path") return { kind: "type", path: of.path, type };
+  if (of.kind === "value") return constant(typeOf(of.value) === type);
+  if (type !== "N") return constant(false);
+  return { kind: "compare", op: ">=", left: of, right: { kind: "value", value: { N: "0" } } };
+}
+
+function constant(holds: boolean): Condition {
+  const value: Operand = { kind: "value", value: { BOOL: true } };
+  return { kind: "compare", op: holds ? "=" : "<>", left: value, right: value };
 }
 
 function pathOf(p: Parser, operator: string, operand: Operand | undefined): readonly (string | number)[] {

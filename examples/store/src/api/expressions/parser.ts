@@ -50,12 +50,15 @@ export class Parser extends TokenCursor<Token> {
 
   countOperator(): void {
     if (++this.#operators > OPERATORS_MAX) {
-      throw new ExpressionError(messages.expressionTooManyOperators(this.#operators));
+      this.problems.note("operators", messages.expressionTooManyOperators(OPERATORS_MAX + 1));
     }
   }
 
   protected tooDeep(): Error {
-    return new ExpressionError(messages.expressionTooDeep);
+    const operators = this.#operators > OPERATORS_MAX;
+    return new ExpressionError(
+      operators ? messages.expressionTooManyOperators(OPERATORS_MAX + 1) : messages.expressionTooDeep,
+    );
   }
 
   /** At a path: `a.#b[3]`. */

@@ -3,7 +3,7 @@ import { ApiError, validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Item } from "../model.js";
 import { valueBytes } from "../size.js";
-import { checkValue } from "../value-check.js";
+import { checkValue, nameFits } from "../value-check.js";
 
 /** What the values of one request's expressions may weigh, each as often as it is used: what is sent to a storage node has them at every use. */
 export const VALUES_BYTES_MAX = 2 * 1024 * 1024;
@@ -68,7 +68,10 @@ function checkNames(names: Readonly<Record<string, string>>): void {
   for (const name in names) {
     count++;
     if (!NAME.test(name)) throw validationError(messages.nameKey(name));
-    if (names[name] === "") throw validationError(messages.nameValue(name));
+    if (names[name] === "") throw validationError(messages.nameValue(messages.attributeNameEmpty, name));
+    if (!nameFits(names[name] as string)) {
+      throw validationError(messages.nameValue(messages.attributeNameTooLarge, name));
+    }
   }
   if (count === 0) throw validationError(messages.namesEmpty);
 }

@@ -12,6 +12,7 @@ const PRECEDENCE = [
   "section",
   "unknown function",
   "misplaced function",
+  "operators",
   "reserved word",
   "undefined",
   "operand count",
@@ -22,15 +23,24 @@ const PRECEDENCE = [
 
 export type ProblemKind = (typeof PRECEDENCE)[number];
 
+/** From here on it is the first condition with a mistake whose mistake is reported, be those of a later one higher or lower. */
+const OF_ONE_CONDITION = PRECEDENCE.indexOf("undefined");
+
 export class Problems {
   #rank: number = PRECEDENCE.length;
   #message = "";
+  #decided = false;
 
   note(kind: ProblemKind, message: string): void {
     const rank = PRECEDENCE.indexOf(kind);
-    if (rank >= this.#rank) return;
+    if (rank >= this.#rank || (this.#decided && rank >= OF_ONE_CONDITION)) return;
     this.#rank = rank;
     this.#message = message;
+  }
+
+  /** One comparison or one call has been read, with all that stands in it. */
+  endCondition(): void {
+    this.#decided = this.#rank < PRECEDENCE.length;
   }
 
   throwFirst(): void {

@@ -3,8 +3,8 @@
  *
  *     update    = { SET set { "," set } | REMOVE path { "," path } | ADD path :value { "," … } | DELETE path :value { "," … } }
  *     set       = path "=" value
- *     value     = term [ ( "+" | "-" ) term ]
- *     term      = path | :value | if_not_exists "(" path "," value ")" | list_append "(" value "," value ")" | "(" value ")"
+ *     value     = term [ ( "+" | "-" ) term ] | "(" value ")"
+ *     term      = path | :value | if_not_exists "(" path "," term ")" | list_append "(" term "," term ")" | "(" term ")"
  */
 import { typeOf } from "../attributes.js";
 import { messages } from "../messages.js";
@@ -18,6 +18,8 @@ type Section = (typeof SECTIONS)[number];
 
 const ADD_TYPES: ReadonlySet<string> = new Set(["N", "SS", "NS", "BS"]);
 const DELETE_TYPES: ReadonlySet<string> = new Set(["SS", "NS", "BS"]);
+/** As the service calls in long form what neither section takes. */
+const LONG_TYPES: Readonly<Record<string, string>> = { S: "STRING", N: "NUMBER", B: "BINARY", L: "LIST", M: "MAP" };
 const FUNCTIONS_OF_CONDITIONS: ReadonlySet<string> = new Set([
   "attribute_exists",
   "attribute_not_exists",
@@ -60,13 +62,15 @@ function parseAction(p: Parser, section: Section): UpdateAction {
   const value = p.value();
   const type = typeOf(value);
   if (!(section === "ADD" ? ADD_TYPES : DELETE_TYPES).has(type)) {
-    p.problems.note("operand type", messages.operandTypeOfUpdate(section, type));
+    p.problems.note("operand type", messages.operandTypeOfUpdate(section, LONG_TYPES[type] ?? type));
   }
   return { kind: section === "ADD" ? "add" : "delete", path, value };
 }
 
 function parseValue(p: Parser): UpdateValue {
-  const left = parseTerm(p);
+  const left = p.isSymbol("(") ? parseParentheses(p, parseValue) : parseTerm(p);
+  // What was added in parentheses is not added to any further.
+  if (left.kind === "plus" || left.kind === "minus") return left;
   for (const symbol of ["+", "-"] as const) {
     if (!p.acceptSymbol(symbol)) continue;
     p.countOperator();
@@ -77,18 +81,24 @@ function parseValue(p: Parser): UpdateValue {
   return left;
 }
 
+function parseParentheses(p: Parser, parse: (p: Parser) => UpdateValue): UpdateValue {
+  p.expectSymbol("(");
+  const value = p.nested(() => parse(p));
+  p.expectSymbol(")");
+  return value;
+}
+
 function parseTerm(p: Parser): UpdateValue {
-  if (p.acceptSymbol("(")) {
-    const value = p.nested(() => parseValue(p));
-    p.expectSymbol(")");
-    return value;
-  }
+  if (p.isSymbol("(")) return parseParentheses(p, parseTerm);
   if (p.peek().kind === "value") return { kind: "value", value: p.value() };
   if (!p.atFunction()) return { kind: "path", path: p.path() };
   const name = p.take().text;
   const [first, second] = parseArguments(p, name);
   if (name === "list_append" && first !== undefined && second !== undefined) {
-    for (const side of [first, second]) literalMustBe(p, name, side, "L");
+    for (const side of [first, second]) {
+      if (side.kind === "list-append") p.problems.note("misplaced function", messages.functionMisplaced(name));
+      literalMustBe(p, name, side, "L");
+    }
     return { kind: "list-append", left: first, right: second };
   }
   if (name === "if_not_exists" && first !== undefined && second !== undefined) {
@@ -104,7 +114,7 @@ function parseArguments(p: Parser, name: string): UpdateValue[] {
   const operands: UpdateValue[] = [];
   p.expectSymbol("(");
   p.nested(() => {
-    do operands.push(parseValue(p));
+    do operands.push(parseTerm(p));
     while (p.acceptSymbol(","));
   });
   p.expectSymbol(")");

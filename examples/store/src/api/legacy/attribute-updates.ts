@@ -2,7 +2,7 @@ import { typeOf } from "../attributes.js";
 import { validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, UpdateAction } from "../model.js";
-import { checkValue } from "../value-check.js";
+import { assertNameFits, checkValue } from "../value-check.js";
 
 /** In the order in which an error text lists them. */
 export const UPDATE_ACTIONS = ["ADD", "DELETE", "PUT"] as const;
@@ -21,6 +21,7 @@ export function updateActions(updates: Readonly<Record<string, AttributeUpdate>>
 }
 
 function actionOf(name: string, { Action: action = "PUT", Value: value }: AttributeUpdate): UpdateAction {
+  assertNameFits(name);
   const path = [name];
   if (value === undefined) {
     if (action !== "DELETE") throw validationError(messages.updateWithoutValue);

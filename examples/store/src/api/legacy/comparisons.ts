@@ -4,7 +4,7 @@ import { compareValues } from "../compare.js";
 import { validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition, DocumentPath, Operand } from "../model.js";
-import { checkValue } from "../value-check.js";
+import { assertNameFits, checkValue } from "../value-check.js";
 
 /** Values of one IN, as in expressions: each item of a page is compared with all of them. */
 const IN_MAX = 100;
@@ -49,10 +49,15 @@ const RULES = {
   NOT_NULL: { values: 0, build: (path) => ({ kind: "exists", path }) },
   NULL: { values: 0, build: (path) => ({ kind: "not-exists", path }) },
   CONTAINS: { values: 1, types: SCALARS, build: search("contains") },
+  // What is not there neither contains a thing nor does not.
   NOT_CONTAINS: {
     values: 1,
     types: SCALARS,
-    build: (path, values) => ({ kind: "not", condition: search("contains")(path, values) }),
+    build: (path, values) => ({
+      kind: "and",
+      left: { kind: "exists", path },
+      right: { kind: "not", condition: search("contains")(path, values) },
+    }),
   },
   BEGINS_WITH: { values: 1, types: TEXTS, build: search("begins-with") },
   IN: {
@@ -104,6 +109,7 @@ export const INDEXABLE: ReadonlySet<ComparisonOperator> = new Set<ComparisonOper
 
 /** @throws ValidationException where values do not fit the operator */
 export function comparison(name: string, operator: ComparisonOperator, values: readonly AttributeValue[]): Condition {
+  assertNameFits(name);
   const rule: Rule = RULES[operator];
   for (const value of values) checkValue(value);
   const enough = rule.values === "some" ? values.length > 0 && values.length <= IN_MAX : values.length === rule.values;

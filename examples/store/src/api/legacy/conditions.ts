@@ -3,7 +3,7 @@ import { validationError } from "../errors.js";
 import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition } from "../model.js";
-import { checkValue } from "../value-check.js";
+import { assertNameFits, checkValue } from "../value-check.js";
 import { type ComparisonOperator, comparison, INDEXABLE } from "./comparisons.js";
 
 export type ConditionalOperator = "AND" | "OR";
@@ -64,6 +64,7 @@ export function expectedCondition(
 }
 
 function expectation(name: string, attribute: ExpectedAttribute): Condition {
+  assertNameFits(name);
   const { Value: value, Exists: exists, ComparisonOperator: operator, AttributeValueList: list } = attribute;
   if (list !== undefined && value !== undefined) throw validationError(messages.expectedBothValues(name));
   if (operator !== undefined) {

@@ -4,6 +4,7 @@ import { messages } from "../messages.js";
 import type { DocumentPath } from "../model.js";
 import type { Expressions } from "../requests/expressions.js";
 import type { ExpressionParameters } from "../requests/items.js";
+import { assertNameFits } from "../value-check.js";
 import { type AttributeUpdate, updateActions } from "./attribute-updates.js";
 import {
   type ConditionalOperator,
@@ -95,6 +96,7 @@ export function legacyExpressions(request: LegacyParameters): Expressions {
 function topLevel(names: readonly string[]): DocumentPath[] {
   const seen = new Set<string>();
   return names.map((name) => {
+    assertNameFits(name);
     if (seen.has(name)) throw validationError(messages.attributeTwice(name));
     seen.add(name);
     return [name];

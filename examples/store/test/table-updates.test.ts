@@ -77,6 +77,31 @@ test.each<[string, Omit<UpdateTableCommandInput, "TableName">, string]>([
   expect(await described("refused")).toEqual(before);
 });
 
+const redefined = (before: string, after: string) =>
+  `One or more parameter values were invalid: Attributes cannot be redefined. Please check that your attribute has the same type as previously defined. Existing schema: Schema:[SchemaElement: key{${before}}] New schema: Schema:[SchemaElement: key{${after}}]`;
+
+test.each<[string, string, "S" | "N", string | undefined]>([
+  ["the key of another index", "day", "N", redefined("day:S:HASH", "day:N:HASH")],
+  ["the table's key", "id", "N", redefined("id:S:HASH", "id:N:HASH")],
+  // Defined, and part of no key: nobody looks.
+  ["an attribute of no key", "hour", "S", undefined],
+])("a new index does not give %s another type", async (_, name, type, message) => {
+  const before = await described("refused");
+  const definitions = attributes({ id: "S", day: "N", ...{ [name]: type } });
+  const made = update("refused", {
+    AttributeDefinitions: definitions,
+    GlobalSecondaryIndexUpdates: [{ Create: { ...byHour, KeySchema: keys([name]), ProvisionedThroughput: units(1) } }],
+  });
+  if (message === undefined) {
+    await made;
+    await active(single.dynamo, "refused");
+    expect((await described("refused"))?.AttributeDefinitions).toEqual(attributes({ id: "S", day: "S", hour: "S" }));
+    return;
+  }
+  await expect(made).rejects.toMatchObject({ name: "ValidationException", message });
+  expect(await described("refused")).toEqual(before);
+});
+
 test.each<[string, Omit<UpdateTableCommandInput, "TableName">, object]>([
   [
     "figures of the table and of its index",

@@ -36,6 +36,7 @@ export function localIndexesOf(
   const indexes = requests.map((request, i): LocalIndex => {
     const { IndexName: name } = request;
     const keySchema = indexKeySchema(request, definitions);
+    if (keySchema.partition.length > 1) throw validationError(messages.secondKeyNotRange);
     if (keySchema.sort.length === 0) throw validationError(messages.indexWithoutSort(name));
     const hash = keySchema.partition[0]?.name as string;
     if (hash !== table.partition.name) throw validationError(messages.indexOtherHash(name, hash, table.partition.name));

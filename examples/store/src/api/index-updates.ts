@@ -4,7 +4,7 @@ import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from
 import { ApiError, validationError } from "./errors.js";
 import { GLOBAL_INDEXES_MAX, globalIndexOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
-import type { GlobalIndex, GlobalIndexDefinition, KeyAttribute, TableRecord } from "./model.js";
+import type { GlobalIndex, GlobalIndexDefinition, IndexKeySchema, KeyAttribute, TableRecord } from "./model.js";
 import type { GlobalIndexRequest } from "./requests/indexes.js";
 import type { ThroughputRequest } from "./requests/table-parts.js";
 
@@ -99,6 +99,7 @@ export function indexChanges<I extends GlobalIndex>(
         throw validationError(messages.indexThroughputIncomplete(name));
       const definitions = new Map(update.attributes.map((attribute) => [attribute.name, attribute]));
       created = globalIndexOf(update.request, billingMode, definitions);
+      assertNotRedefined(table, created.keySchema);
       continue;
     }
     const index = globalIndexes.find(({ name }) => name === update.name);
@@ -135,6 +136,24 @@ export function indexChanges<I extends GlobalIndex>(
   }
   return created === undefined ? { changed } : { changed, created };
 }
+
+/** An attribute that is part of a key already is of the same type in the new index's. @throws ValidationException */
+function assertNotRedefined(
+  { keySchema: { partition, sort }, localIndexes = [], globalIndexes = [] }: Indexed<GlobalIndex>,
+  created: IndexKeySchema,
+): void {
+  const types = new Map([...created.partition, ...created.sort].map(({ name, type }) => [name, type]));
+  const ofTable: IndexKeySchema = { partition: [partition], sort: sort === undefined ? [] : [sort] };
+  for (const key of [ofTable, ...[...localIndexes, ...globalIndexes].map(({ keySchema }) => keySchema)]) {
+    if ([...key.partition, ...key.sort].some(({ name, type }) => types.has(name) && types.get(name) !== type))
+      throw validationError(messages.attributeRedefined(told(key), told(created)));
+  }
+}
+
+const told = ({ partition, sort }: IndexKeySchema) => [
+  ...partition.map(({ name, type }) => [name, type, "HASH"] as const),
+  ...sort.map(({ name, type }) => [name, type, "RANGE"] as const),
+];
 
 function noSuchIndex(table: Indexed<GlobalIndex>, { kind, name }: { kind: string; name: string }): ApiError {
   const isLocal = table.localIndexes?.some((index) => index.name === name) === true;

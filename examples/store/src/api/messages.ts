@@ -4,6 +4,10 @@
  */
 const INVALID_VALUES = "One or more parameter values were invalid: ";
 
+type KeyTold = readonly (readonly [name: string, type: string, kind: "HASH" | "RANGE"])[];
+const keyTold = (key: KeyTold): string =>
+  `Schema:[${key.map((element) => `SchemaElement: key{${element.join(":")}}`).join(", ")}]`;
+
 export const messages = {
   // Whole answers
   accessDenied: "You do not have sufficient access to perform this action.",
@@ -286,11 +290,12 @@ export const messages = {
   keyNamesEqual: "Both the Hash Key and the Range Key element in the KeySchema have the same name",
   firstKeyNotHash: "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
   secondKeyNotRange: "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+  /** Of a table without indexes that defines fewer attributes than it has keys. */
+  keysNotDefined: "Invalid KeySchema: Some index key attribute have no definition",
   keyNotDefined: (keys: readonly string[], definitions: readonly string[]) =>
     `${INVALID_VALUES}Some index key attributes are not defined in AttributeDefinitions. Keys: [${keys.join(", ")}], AttributeDefinitions: [${definitions.join(", ")}]`,
   keyCountMismatch: `${INVALID_VALUES}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
   definitionTwice: (name: string) => `Attribute Name is duplicated: ${name}`,
-  throughputTooHigh: (name: string) => `Given value for ${name} is out of bounds`,
 
   // Secondary indexes
   definitionsUnused: (definitions: readonly string[], used: readonly string[]) =>
@@ -342,6 +347,9 @@ export const messages = {
   definitionsMissing: (index: string) => `${INVALID_VALUES}AttributeDefinitions is not specified for index: ${index}`,
   indexThroughputIncomplete: (index: string) =>
     `${INVALID_VALUES}Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: ${index}`,
+  /** Each key as its attributes by name, and its type and kind. */
+  attributeRedefined: (before: KeyTold, after: KeyTold) =>
+    `${INVALID_VALUES}Attributes cannot be redefined. Please check that your attribute has the same type as previously defined. Existing schema: ${keyTold(before)} New schema: ${keyTold(after)}`,
   indexExists: "Attempting to create an index which already exists",
   indexNotGlobal: (verb: string, index: string) =>
     `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,

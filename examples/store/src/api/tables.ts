@@ -1,5 +1,6 @@
 /** Tables as clients define and see them. */
 import { encryptionOf } from "./control/encryption.js";
+import { controlMessages } from "./control/messages.js";
 import { checkTableClass, describedSettings, type TableSettings } from "./control/settings.js";
 import { checkTags } from "./control/tags.js";
 import { describedThroughput, newThroughput } from "./control/throughput.js";
@@ -7,10 +8,11 @@ import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord, TableSizes } from "./model.js";
+import type { ThroughputRequest } from "./requests/table-parts.js";
 import type { CreateTableRequest } from "./requests/tables.js";
 import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
-export const UNITS_MAX = 1_000_000_000_000;
+const UNITS_MAX = 1_000_000_000_000;
 
 /** @param request whose fields have passed their own checks @throws ValidationException where they do not fit together */
 export function tableDefinition(request: CreateTableRequest): TableDefinition {
@@ -30,19 +32,25 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
 export type Billing = Pick<TableDefinition, "billingMode" | "readUnitsPerSecond" | "writeUnitsPerSecond">;
 
 /** @throws ValidationException */
-export function billingOf(
-  billingMode: Billing["billingMode"],
-  throughput: { readonly ReadCapacityUnits: number; readonly WriteCapacityUnits: number } | undefined,
-): Billing {
+export function billingOf(billingMode: Billing["billingMode"], throughput: ThroughputRequest | undefined): Billing {
   if (billingMode === "PAY_PER_REQUEST" && throughput !== undefined) {
     throw validationError(messages.throughputUnderOnDemand);
   }
   if (billingMode === "PROVISIONED" && throughput === undefined) throw validationError(messages.throughputMissing);
-  const readUnitsPerSecond = throughput?.ReadCapacityUnits ?? 0;
-  const writeUnitsPerSecond = throughput?.WriteCapacityUnits ?? 0;
-  if (readUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("ReadCapacityUnits"));
-  if (writeUnitsPerSecond > UNITS_MAX) throw validationError(messages.throughputTooHigh("WriteCapacityUnits"));
-  return { billingMode, readUnitsPerSecond, writeUnitsPerSecond };
+  assertInBounds(throughput);
+  return {
+    billingMode,
+    readUnitsPerSecond: throughput?.ReadCapacityUnits ?? 0,
+    writeUnitsPerSecond: throughput?.WriteCapacityUnits ?? 0,
+  };
+}
+
+/** @throws ValidationException */
+export function assertInBounds(throughput: ThroughputRequest | undefined): void {
+  for (const name of ["ReadCapacityUnits", "WriteCapacityUnits"] as const) {
+    const value = throughput?.[name] ?? 0;
+    if (value > UNITS_MAX) throw validationError(controlMessages.throughputOutOfBounds(value, name));
+  }
 }
 
 /** Left out where nothing is asked for. */
@@ -53,7 +61,8 @@ function settingsOf(request: CreateTableRequest): { readonly settings?: TableSet
   const encryption = SSESpecification && encryptionOf(SSESpecification);
   const settings: TableSettings = {
     ...(DeletionProtectionEnabled && { deletionProtection: true }),
-    ...(TableClass === "STANDARD_INFREQUENT_ACCESS" && { tableClass: { name: TableClass } }),
+    // Only who says it is told it, also where it is what it would be anyway.
+    ...(TableClass && { tableClass: { name: TableClass } }),
     ...(Tags !== undefined && Tags.length > 0 && { tags: Tags }),
     ...(encryption && { encryption }),
   };
@@ -85,6 +94,7 @@ function keySchema(
   }
   const [first, second] = request.KeySchema;
   const keys = request.KeySchema.map(({ AttributeName }) => AttributeName);
+  if (!hasIndexes && definitions.size < keys.length) throw validationError(messages.keysNotDefined);
   if (keys.some((key) => !definitions.has(key))) {
     throw validationError(messages.keyNotDefined([...new Set(keys)], [...definitions.keys()]));
   }
@@ -101,6 +111,20 @@ export const REGION = "local";
 
 export function tableArn(name: string): string {
   return `arn:aws:dynamodb:${REGION}:000000000000:table/${name}`;
+}
+
+const GONE_WITH_THE_TABLE: readonly string[] = [
+  "AttributeDefinitions",
+  "KeySchema",
+  "CreationDateTime",
+  "GlobalSecondaryIndexes",
+  "LocalSecondaryIndexes",
+];
+
+/** A table as DeleteTable shows it: its keys and indexes, and when it was made, are not told any more. */
+export function deletedDescription(table: TableRecord): Record<string, unknown> {
+  const told = Object.entries(tableDescription(table)).filter(([name]) => !GONE_WITH_THE_TABLE.includes(name));
+  return Object.fromEntries(told);
 }
 
 /**

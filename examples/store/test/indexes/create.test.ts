@@ -36,6 +36,11 @@ describe("CreateTable with local secondary indexes", () => {
       "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
     ],
     [
+      "two hash keys",
+      { LocalSecondaryIndexes: [local("idx", keys(["p", "t"], 2))] },
+      "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+    ],
+    [
       "no sort key",
       { LocalSecondaryIndexes: [local("idx", keys(["p"]))] },
       `${invalid}Index KeySchema does not have a range key for index: idx`,

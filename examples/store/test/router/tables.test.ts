@@ -59,7 +59,9 @@ describe("tables", () => {
     expect((await h.client.send(new ListTablesCommand({}))).TableNames).toEqual(["cities", "on-demand"]);
     for (const TableName of ["cities", "on-demand"]) {
       const deleted = await h.client.send(new DeleteTableCommand({ TableName }));
-      expect(deleted.TableDescription?.TableStatus).toBe("DELETING");
+      expect(deleted.TableDescription).toMatchObject({ TableName, TableStatus: "DELETING", ItemCount: 0 });
+      for (const gone of ["AttributeDefinitions", "KeySchema", "CreationDateTime"])
+        expect(deleted.TableDescription).not.toHaveProperty(gone);
     }
     expect((await h.client.send(new ListTablesCommand({}))).TableNames).toEqual([]);
   });
@@ -141,9 +143,26 @@ describe("a definition", () => {
       { KeySchema: [element("q", "HASH")] },
       `${invalid}Some index key attributes are not defined in AttributeDefinitions. Keys: [q], AttributeDefinitions: [p]`,
     ],
+    ...[
+      ["p", "p"],
+      ["p", "q"],
+      ["q", "q"],
+    ].map(([first, second]): [string, object, string] => [
+      `fewer definitions than keys: ${first} and ${second}`,
+      { KeySchema: [element(first as string, "HASH"), element(second as string, "RANGE")] },
+      "Invalid KeySchema: Some index key attribute have no definition",
+    ]),
+    [
+      "units out of bounds",
+      { ProvisionedThroughput: { ReadCapacityUnits: 1, WriteCapacityUnits: 1_000_000_000_001 } },
+      "Given value 1000000000001 for WriteCapacityUnits is out of bounds",
+    ],
     [
       "one key twice",
-      { KeySchema: [element("p", "HASH"), element("p", "RANGE")] },
+      {
+        KeySchema: [element("p", "HASH"), element("p", "RANGE")],
+        AttributeDefinitions: [attribute("p", "S"), attribute("s", "S")],
+      },
       "Both the Hash Key and the Range Key element in the KeySchema have the same name",
     ],
     [

@@ -5,7 +5,7 @@ import { ApiError, validationError } from "../../api/errors.js";
 import { type IndexUpdate, indexUpdatesOf } from "../../api/index-updates.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
 import { streamChange } from "../../api/streams/specification.js";
-import { tableDescription, UNITS_MAX } from "../../api/tables.js";
+import { assertInBounds, tableDescription } from "../../api/tables.js";
 import type { Operation } from "./operation.js";
 
 export const updateTable: Operation<UpdateTableRequest> = {
@@ -33,10 +33,7 @@ function changeOf(request: UpdateTableRequest, indexUpdates: readonly IndexUpdat
   if (BillingMode === "PROVISIONED" && throughput === undefined) {
     throw validationError(controlMessages.throughputWithMode);
   }
-  for (const name of ["ReadCapacityUnits", "WriteCapacityUnits"] as const) {
-    const value = throughput?.[name] ?? 0;
-    if (value > UNITS_MAX) throw validationError(controlMessages.throughputOutOfBounds(value, name));
-  }
+  assertInBounds(throughput);
   return {
     ...(BillingMode && {
       billingMode: BillingMode,

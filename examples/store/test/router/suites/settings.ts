@@ -130,6 +130,9 @@ export function settingsSuite(h: Subject, prefix: string): void {
         message:
           "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
       });
+      const { TableName: standard } = await create("standard", { TableClass: "STANDARD" });
+      const { Table: said } = await h.client.send(new DescribeTableCommand({ TableName: standard }));
+      expect(said?.TableClassSummary).toEqual({ TableClass: "STANDARD" });
       await update({ TableName, TableClass: "STANDARD" });
       const free = await update({ TableName, DeletionProtectionEnabled: false });
       expect(free).toMatchObject({ DeletionProtectionEnabled: false, TableClassSummary: { TableClass: "STANDARD" } });

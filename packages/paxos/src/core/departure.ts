@@ -20,6 +20,8 @@ export class Departure {
   /** Whether the chosen members have changed, and leave this node out. */
   noticed(): boolean {
     const { configurations, knownChosen } = this.#replica;
+    // What was chosen once stays so: nearly every step of every group ends here.
+    if (configurations.current === this.#membership) return false;
     const chosen = configurations.at(knownChosen);
     if (chosen === this.#membership) return false;
     this.#membership = chosen;

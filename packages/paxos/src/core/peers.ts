@@ -57,10 +57,12 @@ export class Peers {
   /** Those of them who decide. */
   voters: readonly Peer[] = [];
   learners: readonly Learner[] = [];
-  #byNode = new Map<string, Peer>();
 
+  /** Two to six are looked through in less than a table of them is found. */
   get(node: string): Peer | undefined {
-    return this.#byNode.get(node);
+    const { all } = this;
+    for (let i = 0; i < all.length; i++) if ((all[i] as Peer).node === node) return all[i];
+    return undefined;
   }
 
   /** What is known of a node stays, from learner to voter too. Returns who voted until now and does no more. */
@@ -72,14 +74,13 @@ export class Peers {
     for (const { node, role } of this.learners) {
       if (node !== self && !seats.has(node)) seats.set(node, this.#peer(node, role));
     }
-    this.#byNode = seats;
     this.all = [...seats.values()];
     return before.filter((peer) => !this.voters.includes(peer)).map(({ node }) => node);
   }
 
   /** `slotsMax`: so far may a node be behind the log's end and hold it all the same: that much is always on its way. */
   progressOf(node: string, logEnd: number, slotsMax: number): Progress | undefined {
-    const peer = this.#byNode.get(node);
+    const peer = this.get(node);
     if (peer === undefined) return undefined;
     const { synced, acceptedThrough, chosenThrough, lacksState, takesRequests } = peer;
     const holdsTail = synced && logEnd - acceptedThrough <= slotsMax;
@@ -96,7 +97,7 @@ export class Peers {
   }
 
   #peer(node: string, role: MemberRole): Peer {
-    const known = this.#byNode.get(node);
+    const known = this.get(node);
     if (known !== undefined) {
       known.role = role;
       return known;

@@ -7,6 +7,7 @@ import type { Callers } from "./callers.js";
 import { interruptible } from "./failure.js";
 import type { Submitted } from "./group.js";
 import type { ReplicaHome } from "./home.js";
+import type { HostSettings } from "./options.js";
 import { type AskedAs, asProposed } from "./requests.js";
 
 export interface ProposerParts<R> {
@@ -26,10 +27,25 @@ const nobody: Partial<AskedAs> = {};
 
 /** Takes commands in, as they are or under a client's number, and changes of members. */
 export class Proposer<R> {
-  readonly #parts: ProposerParts<R>;
+  // One by one: an object that was put together from others by spreading may have a shape of its own, and what is asked of thousands of those is looked up anew each time.
+  readonly #groupId: string;
+  readonly #settings: HostSettings;
+  readonly #core: PaxosCore;
+  readonly #applier: Applier<R>;
+  readonly #callers: Callers<R>;
+  readonly #clientsMax: number | undefined;
+  readonly #due: () => void;
+  readonly #refuseIfNotLeading: () => void;
 
   constructor(parts: ProposerParts<R>) {
-    this.#parts = parts;
+    this.#groupId = parts.groupId;
+    this.#settings = parts.home.settings;
+    this.#core = parts.core;
+    this.#applier = parts.applier;
+    this.#callers = parts.callers;
+    this.#clientsMax = parts.clientsMax;
+    this.#due = parts.due;
+    this.#refuseIfNotLeading = parts.refuseIfNotLeading;
   }
 
   propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
@@ -42,14 +58,14 @@ export class Proposer<R> {
   }
 
   submit(command: Uint8Array, askedAs: Partial<AskedAs> = nobody): Submitted<R> {
-    const { commandBytesMax } = this.#parts.home.settings;
+    const { commandBytesMax } = this.#settings;
     const { command: proposed, once } = asProposed(command, askedAs, commandBytesMax);
     return once ? this.#submitOnce(proposed) : this.#submit(proposed);
   }
 
   async register({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
     if (signal) return interruptible(signal, () => this.register());
-    const { clientsMax } = this.#parts;
+    const clientsMax = this.#clientsMax;
     if (clientsMax === undefined) throw badArgument("clientsMax", "given to join for this", clientsMax);
     return (await this.#submitOnce(encodeRequest({ op: "register", clientsMax })).done) as number;
   }
@@ -60,26 +76,25 @@ export class Proposer<R> {
 
   /** An entry that some member cannot read must not come into the log; what is in the log already, all of them can. */
   #submitOnce(command: Uint8Array): Submitted<R> {
-    const { applier, core, groupId, refuseIfNotLeading } = this.#parts;
-    refuseIfNotLeading();
-    if (applier.executor.clients?.used !== true && !core.allTakeRequests) {
-      const message = `group ${groupId}: not every member has said that it remembers clients: have all of them run this release, with clientsMax`;
+    this.#refuseIfNotLeading();
+    if (this.#applier.executor.clients?.used !== true && !this.#core.allTakeRequests) {
+      const message = `group ${this.#groupId}: not every member has said that it remembers clients: have all of them run this release, with clientsMax`;
       throw new PaxosError("ERR_PAXOS_UNSUPPORTED", message);
     }
     return this.#submit(command, { once: true });
   }
 
   #submit(command: Uint8Array, extra?: { readonly members?: Members; readonly once?: boolean }): Submitted<R> {
-    const { callers, core, groupId, due, refuseIfNotLeading } = this.#parts;
-    refuseIfNotLeading();
-    const { under } = callers.submissions;
+    this.#refuseIfNotLeading();
+    const { submissions, leadership } = this.#callers;
+    const { under } = submissions;
     if (!under.hasRoom(command.length)) {
-      const message = `group ${groupId} has ${under.count} commands under way, try later`;
+      const message = `group ${this.#groupId} has ${under.count} commands under way, try later`;
       throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
     }
-    const { ballot } = callers.leadership.now;
-    const submitted = callers.submissions.add(command, { logEnd: core.logEnd, ballot }, extra);
-    due();
+    const { ballot } = leadership.now;
+    const submitted = submissions.add(command, { logEnd: this.#core.logEnd, ballot }, extra);
+    this.#due();
     return submitted;
   }
 }

@@ -2,6 +2,7 @@ import type { Bonds } from "../core/bonds.js";
 import type { Message } from "../core/messages.js";
 import type { BirthMarks } from "./birth-marks.js";
 import type { HostMessage } from "./host-messages.js";
+import type { Teller } from "./microtask.js";
 import type { HostSettings } from "./options.js";
 import type { Pace } from "./pace.js";
 import type { Replica } from "./replica.js";
@@ -32,8 +33,8 @@ export interface ReplicaHome {
   know(nodes: readonly string[]): void;
   /** Has `tick` called when its `wakeAtMs` comes, at the latest. */
   plan(replica: Replica<unknown>): void;
-  /** Calls it behind everything that the log or whoever else calls back just now has to say: what that was about is told to each group once. */
-  soon(tell: () => void): void;
+  /** Has it tell behind everything that the log or whoever else calls back just now has to say: what that was about is told to each group once. */
+  soon(teller: Teller): void;
   /** Has `turn` called at the end of this turn of the event loop. */
   due(replica: Replica<unknown>): void;
 }

@@ -26,7 +26,7 @@ import type { ReplicaParts } from "./replica-parts.js";
 import { Shipper } from "./shipper.js";
 import { statusOf } from "./status.js";
 import { Upkeep } from "./upkeep.js";
-import { Writer } from "./writer.js";
+import { Writer, type WriterOwner } from "./writer.js";
 
 /** A moment that nobody remembers. */
 const never = Number.NEGATIVE_INFINITY;
@@ -34,7 +34,7 @@ const never = Number.NEGATIVE_INFINITY;
 const stopped = channel("evenkeel:paxos:stopped");
 
 /** Executes one core's effects, in order, and keeps account of who waits for what. */
-export class Replica<R> {
+export class Replica<R> implements WriterOwner {
   readonly groupId: string;
   /** The id as it stands in envelopes. */
   readonly wireId: Buffer;
@@ -88,12 +88,7 @@ export class Replica<R> {
     };
     this.#shipper = new Shipper(ids, parts.storage, ship, home.settings.now);
     this.callers = new Callers(ids, home.settings, leadershipOf(core), parts.listeners);
-    this.#writer = new Writer(
-      storage,
-      (tell) => home.soon(tell),
-      (token) => this.#step({ type: "persisted", token, nowMs: home.settings.now() }),
-      (cause) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause)),
-    );
+    this.#writer = new Writer(storage, home, this);
     this.log = new OwnLog({
       ...parts,
       writer: this.#writer,
@@ -298,6 +293,14 @@ export class Replica<R> {
     if (this.#failure) return;
     this.#upkeep.tick(nowMs, this.callers.leadership.now.leader);
     this.#home.plan(this as Replica<unknown>);
+  }
+
+  durable(token: number): void {
+    this.#step({ type: "persisted", token, nowMs: this.#home.settings.now() });
+  }
+
+  writeFailed(cause: unknown): void {
+    this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "its log failed", cause));
   }
 
   receive(from: string, message: Message): void {

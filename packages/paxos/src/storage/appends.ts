@@ -11,17 +11,20 @@ interface Appending {
   /** Of each record; of the only one. */
   readonly sizes: number | readonly number[];
   readonly bytes: number;
-  readonly done: (lastSequence: number) => void;
-  readonly failed: (cause: unknown) => void;
+  readonly caller: AppendCaller;
 }
 
-export interface AppendsParts {
-  readonly stream: WalStreamLike;
-  readonly gate: Gate;
-  /** Called for each record that has become durable, in the order of the stream, before its write is `done`. */
-  readonly place: (record: LogRecord, sequence: number, bytes: number) => void;
+/** Who waits for a write. */
+export interface AppendCaller {
+  written(lastSequence: number): void;
+  notWritten(cause: unknown): void;
+}
+
+export interface AppendsOwner {
+  /** Called for each record that has become durable, in the order of the stream, before its write is told to be. */
+  place(record: LogRecord, sequence: number, bytes: number): void;
   /** What a write fails with. */
-  readonly failure: (cause: unknown) => Error;
+  failure(cause: unknown): Error;
 }
 
 /**
@@ -29,7 +32,9 @@ export interface AppendsParts {
  * a write costs where thousands of groups have one each.
  */
 export class Appends {
-  readonly #parts: AppendsParts;
+  readonly #stream: WalStreamLike;
+  readonly #gate: Gate;
+  readonly #owner: AppendsOwner;
   /** Under way in the log, oldest first. */
   #under: Appending[] = [];
   /** Those that wait at the gate too. */
@@ -39,13 +44,15 @@ export class Appends {
   readonly #appended = (last: number) => this.#finish(this.#under.shift() as Appending, last);
   readonly #notAppended = (cause: unknown) => this.#fail(this.#under.shift() as Appending, cause);
 
-  constructor(parts: AppendsParts) {
-    this.#parts = parts;
+  constructor(stream: WalStreamLike, gate: Gate, owner: AppendsOwner) {
+    this.#stream = stream;
+    this.#gate = gate;
+    this.#owner = owner;
   }
 
-  /** One of `done` and `failed` is called, not within this call. The records are encoded before it returns. */
-  append(records: readonly LogRecord[], done: (lastSequence: number) => void, failed: (cause: unknown) => void): void {
-    const { gate } = this.#parts;
+  /** The caller is told once, not within this call. The records are encoded before it returns. */
+  append(records: readonly LogRecord[], caller: AppendCaller): void {
+    const gate = this.#gate;
     // Nearly always one. The log copies what it is given; so does this only where it has to wait.
     const alone = records.length === 1;
     const encoded = alone ? lent : records.map(encodeRecord);
@@ -53,7 +60,7 @@ export class Appends {
     let bytes = 0;
     for (let i = 0; i < encoded.length; i++) bytes += (encoded[i] as Uint8Array).length;
     const sizes = alone ? bytes : encoded.map(({ length }) => length);
-    const appending: Appending = { records, sizes, bytes, done, failed };
+    const appending: Appending = { records, sizes, bytes, caller };
     this.#count++;
     if (gate.enter(bytes)) {
       this.#start(appending, encoded);
@@ -71,7 +78,7 @@ export class Appends {
   }
 
   #start(appending: Appending, encoded: readonly Uint8Array[]): void {
-    const { stream } = this.#parts;
+    const stream = this.#stream;
     try {
       if (stream.appendThen === undefined) {
         stream.append(encoded).then(
@@ -94,22 +101,20 @@ export class Appends {
     else this.#under.push(appending);
   }
 
-  #finish({ records, sizes, bytes, done }: Appending, last: number): void {
-    const { gate, place } = this.#parts;
+  #finish({ records, sizes, bytes, caller }: Appending, last: number): void {
     let sequence = last - records.length;
     for (let i = 0; i < records.length; i++) {
-      place(records[i] as LogRecord, ++sequence, typeof sizes === "number" ? sizes : (sizes[i] as number));
+      this.#owner.place(records[i] as LogRecord, ++sequence, typeof sizes === "number" ? sizes : (sizes[i] as number));
     }
     this.#over();
-    gate.leave(bytes);
-    done(last);
+    this.#gate.leave(bytes);
+    caller.written(last);
   }
 
-  #fail({ bytes, failed }: Appending, cause: unknown): void {
-    const { gate, failure } = this.#parts;
+  #fail({ bytes, caller }: Appending, cause: unknown): void {
     this.#over();
-    gate.leave(bytes);
-    failed(failure(cause));
+    this.#gate.leave(bytes);
+    caller.notWritten(this.#owner.failure(cause));
   }
 
   #over(): void {

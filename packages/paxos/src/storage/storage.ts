@@ -27,6 +27,12 @@ export interface StorageMemory {
   readonly index: readonly number[];
 }
 
+/** Who waits for a write. */
+export interface WriteCaller {
+  written(): void;
+  notWritten(cause: unknown): void;
+}
+
 /**
  * Where one group's acceptor state and log live. One caller, which awaits `load` before anything else and `close`s nothing: the owner of the
  * underlying log does. Any rejection is final for the group: it stops rather than guess what is on disk.
@@ -40,10 +46,10 @@ export interface GroupStorage {
    */
   write(write: PersistWrite): Promise<void>;
   /**
-   * `write` without a promise, which is felt where thousands of groups write: calls `done` when the write is durable, else `failed`; once, in the order of the calls, not within this call, and neither
-   * throws. Need not be there.
+   * `write` without a promise, which is felt where thousands of groups write: calls `written` when the write is durable, else `notWritten`; once, in the order of the calls, not within this call, and
+   * neither throws. Need not be there.
    */
-  writeThen?(write: PersistWrite, done: () => void, failed: (cause: unknown) => void): void;
+  writeThen?(write: PersistWrite, caller: WriteCaller): void;
   /**
    * Entries from slot `from`, contiguous, at most through `through`, as many as fit into `bytesMax` of commands but at least one.
    * Asked only for chosen slots.

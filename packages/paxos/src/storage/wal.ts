@@ -2,7 +2,7 @@ import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
 import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
-import { Appends } from "./appends.js";
+import { type AppendCaller, Appends, type AppendsOwner } from "./appends.js";
 import { ConfigurationLog } from "./configuration-log.js";
 import { Doubts } from "./doubts.js";
 import { Gate } from "./gate.js";
@@ -10,7 +10,7 @@ import { trimmed } from "./memory.js";
 import { decodeRecord, type LogRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
 import { splitWrite } from "./split-write.js";
-import type { GroupStorage, LoadedState, StorageMemory } from "./storage.js";
+import type { GroupStorage, LoadedState, StorageMemory, WriteCaller } from "./storage.js";
 import type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";
 
 /**
@@ -36,7 +36,7 @@ export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (grou
 /** Of the index of a packed group: of a log of 256 MiB one for each 4 MiB is left. */
 const packedPointsMax = 64;
 
-class WalGroup implements GroupStorage {
+class WalGroup implements GroupStorage, AppendsOwner {
   readonly #stream: WalStreamLike;
   readonly #groupId: string;
   readonly #appends: Appends;
@@ -59,12 +59,7 @@ class WalGroup implements GroupStorage {
     this.#doubts = doubts;
     this.#stream = stream;
     this.#groupId = groupId;
-    this.#appends = new Appends({
-      stream,
-      gate,
-      place: (record, sequence, bytes) => this.#place(record, sequence, bytes),
-      failure: (cause) => this.#failed(cause),
-    });
+    this.#appends = new Appends(stream, gate, this);
   }
 
   get trimmedThrough(): number {
@@ -97,7 +92,7 @@ class WalGroup implements GroupStorage {
           empty = false;
         }
         this.#note(record, `record ${sequence}`);
-        this.#place(record, sequence, data.length);
+        this.place(record, sequence, data.length);
         if (first !== undefined) {
           empty = false;
           for (const entry of record.entries as readonly Entry[]) entries.push(entry);
@@ -157,15 +152,19 @@ class WalGroup implements GroupStorage {
   }
 
   write(write: PersistWrite): Promise<void> {
-    return new Promise((resolve, reject) => this.writeThen(write, resolve, reject));
+    return new Promise((written, notWritten) => this.writeThen(write, { written, notWritten }));
   }
 
-  writeThen(write: PersistWrite, done: () => void, failed: (cause: unknown) => void): void {
+  writeThen(write: PersistWrite, caller: WriteCaller): void {
     try {
-      if (write.reset) this.#beginAnew(write, write.reset).then(done, failed);
-      else this.#appendThen(splitWrite(write), done, failed);
+      if (write.reset === undefined) this.#appendThen(splitWrite(write), caller);
+      else
+        this.#beginAnew(write, write.reset).then(
+          () => caller.written(),
+          (cause: unknown) => caller.notWritten(cause),
+        );
     } catch (cause) {
-      queueMicrotask(() => failed(cause));
+      queueMicrotask(() => caller.notWritten(cause));
     }
   }
 
@@ -173,7 +172,7 @@ class WalGroup implements GroupStorage {
     try {
       await this.#doubts?.assured(this.#groupId);
     } catch (cause) {
-      throw this.#failed(cause);
+      throw this.failure(cause);
     }
   }
 
@@ -186,7 +185,7 @@ class WalGroup implements GroupStorage {
       await this.#doubts.assured(this.#groupId);
       return false;
     } catch (cause) {
-      throw cause instanceof PaxosError ? cause : this.#failed(cause);
+      throw cause instanceof PaxosError ? cause : this.failure(cause);
     }
   }
 
@@ -232,7 +231,7 @@ class WalGroup implements GroupStorage {
     } catch (cause) {
       // A trim may take away what is being read; anything else is the log's own trouble.
       if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
-      throw cause instanceof PaxosError ? cause : this.#failed(cause);
+      throw cause instanceof PaxosError ? cause : this.failure(cause);
     }
     if (from <= this.#trimmedThrough) throw trimmed(from, this.#trimmedThrough);
     throw this.#corrupt(`slots ${from + entries.length} to ${last} are missing from the log`);
@@ -283,12 +282,12 @@ class WalGroup implements GroupStorage {
 
   /** Resolves to the sequence of the last record. */
   #append(records: readonly LogRecord[]): Promise<number> {
-    return new Promise((resolve, reject) => this.#appendThen(records, resolve, reject));
+    return new Promise((written, notWritten) => this.#appendThen(records, { written, notWritten }));
   }
 
-  #appendThen(records: readonly LogRecord[], done: (sequence: number) => void, failed: (cause: unknown) => void): void {
+  #appendThen(records: readonly LogRecord[], caller: AppendCaller): void {
     for (const record of records) this.#note(record, "a write");
-    this.#appends.append(records, done, failed);
+    this.#appends.append(records, caller);
   }
 
   /** What a record means for the small state. Called in the order of the stream. */
@@ -325,7 +324,7 @@ class WalGroup implements GroupStorage {
   }
 
   /** Where a record's entries are. Called in the order of the stream, once the record's sequence is known. */
-  #place(record: LogRecord, sequence: number, bytes: number): void {
+  place(record: LogRecord, sequence: number, bytes: number): void {
     if (record.reset) {
       this.#index.cut(0, sequence);
       this.#indexedThrough = record.reset.slot;
@@ -349,7 +348,7 @@ class WalGroup implements GroupStorage {
     }
   }
 
-  #failed(cause: unknown): PaxosError {
+  failure(cause: unknown): PaxosError {
     return new PaxosError("ERR_PAXOS_STORAGE", `the log of group ${this.#groupId} failed: ${messageOf(cause)}`, {
       cause,
     });

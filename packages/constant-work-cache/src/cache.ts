@@ -1,5 +1,5 @@
 import { type Answered, inOrder, leftOut } from "./answer.js";
-import { type Call, newCall } from "./call.js";
+import { Call } from "./call.js";
 import { Absent } from "./core/absent.js";
 import { Entries } from "./core/entries.js";
 import { CacheError, closedError } from "./errors.js";
@@ -41,7 +41,11 @@ export class ConstantWorkCache<K, V> {
   /** With a window: a whole batch is there, so it goes at the end of the turn. */
   readonly #hurryAt: number;
   readonly #misses = new Set<Miss<K, V>>();
-  readonly #inFlight = new Set<Frame<K, V>>();
+  /**
+   * The oldest first. No `Set`: one that is filled and emptied all the time begins a table every few frames, each of which V8 links to the next one, with all that was in it; a single one among the old objects keeps
+   * all that follow alive, until the whole heap is marked.
+   */
+  readonly #inFlight: Frame<K, V>[] = [];
   /** Misses of this turn; those that are left when it ends get a time limit. */
   #fresh: Miss<K, V>[] = [];
   /** Takes back the flush that is scheduled, if one is. */
@@ -149,7 +153,7 @@ export class ConstantWorkCache<K, V> {
       entries: this.#entries.size,
       negativeEntries: this.#entries.negatives,
       evictions: this.#entries.evictions,
-      inFlight: this.#inFlight.size,
+      inFlight: this.#inFlight.length,
       queued: this.#misses.size,
       servedAgeMs: this.#entries.servedAgeMs,
     };
@@ -216,7 +220,7 @@ export class ConstantWorkCache<K, V> {
     if (signal?.aborted === true) return quietly(Promise.reject(signal.reason));
     this.#getMisses++;
     const { queueMax, batchMax, inFlightMax } = this.#options;
-    if (this.#misses.size >= queueMax + batchMax * (inFlightMax - this.#inFlight.size)) {
+    if (this.#misses.size >= queueMax + batchMax * (inFlightMax - this.#inFlight.length)) {
       this.#missesDropped++;
       this.#refusing.goesOn();
       const error = new CacheError(
@@ -257,7 +261,7 @@ export class ConstantWorkCache<K, V> {
     this.#unschedule = undefined;
     const { batchMax, inFlightMax, timeoutMs } = this.#options;
     let sent = 0;
-    while (this.#inFlight.size < inFlightMax && (this.#misses.size > 0 || sent < this.#refreshCount)) {
+    while (this.#inFlight.length < inFlightMax && (this.#misses.size > 0 || sent < this.#refreshCount)) {
       const misses: Miss<K, V>[] = [];
       for (const miss of this.#misses) {
         if (misses.length === batchMax) break;
@@ -289,11 +293,11 @@ export class ConstantWorkCache<K, V> {
       slots,
       sequence: ++this.#sequence,
       epoch: this.#epoch,
-      call: newCall(),
+      call: new Call(),
       timer: undefined,
     };
     this.#lookups += keys.length;
-    this.#inFlight.add(frame);
+    this.#inFlight.push(frame);
     // After a stall of the event loop this timer is due before the answers that already lie in the sockets are read: give them one turn.
     frame.timer = setTimeout(() => setImmediate(() => this.#timedOut(frame)), this.#options.timeoutMs).unref();
     void this.#ask(frame);
@@ -303,7 +307,7 @@ export class ConstantWorkCache<K, V> {
     const { keys, call } = frame;
     let answers: readonly Answered<V>[];
     try {
-      answers = inOrder(await this.#options.source.fetchMany(keys, call.context), keys);
+      answers = inOrder(await this.#options.source.fetchMany(keys, call), keys);
     } catch (cause) {
       this.#failed(frame, new CacheError("ERR_CACHE_SOURCE", `the source failed: ${reason(cause)}`, { cause }));
       return;
@@ -312,7 +316,7 @@ export class ConstantWorkCache<K, V> {
   }
 
   #timedOut(frame: Frame<K, V>): void {
-    if (!this.#inFlight.has(frame)) return;
+    if (!this.#inFlight.includes(frame)) return;
     this.#framesTimedOut++;
     const error = new CacheError("ERR_CACHE_TIMEOUT", `the source did not answer in ${this.#options.timeoutMs} ms`);
     this.#failed(frame, error);
@@ -375,7 +379,9 @@ export class ConstantWorkCache<K, V> {
 
   /** Frees the call's place; false if it was freed before (timed out, closed), and its answer comes too late to count. */
   #finish(frame: Frame<K, V>): boolean {
-    if (!this.#inFlight.delete(frame)) return false;
+    const at = this.#inFlight.indexOf(frame);
+    if (at < 0) return false;
+    this.#inFlight.splice(at, 1);
     clearTimeout(frame.timer);
     if (this.#misses.size > 0 && this.#unschedule === undefined && !this.#closed) this.#schedule();
     return true;

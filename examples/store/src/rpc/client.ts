@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
+import { InFlight } from "./in-flight.js";
 import { eachMessage, readAnswer, writeRequest } from "./messages.js";
 import type { Caller, Method, Params, Result } from "./protocol.js";
 import { FRAME_BYTES_MAX, MessageSocket } from "./socket.js";
@@ -10,9 +11,9 @@ const CALL_TIMEOUT_MS = 5_000;
 const IN_FLIGHT_MAX = 8_192;
 /** How often it is looked who has waited too long: one timer for all, since a timer a call costs as much as sending it. */
 const LOOK_EVERY_MS = 100;
-const IDS = 0x1_0000_0000;
 
 interface Waiting {
+  readonly id: number;
   readonly method: Method;
   readonly timeoutMs: number;
   readonly giveUpAtMs: number;
@@ -23,7 +24,7 @@ interface Waiting {
 interface Connection {
   readonly socket: Socket;
   readonly out: MessageSocket;
-  readonly waiting: Map<number, Waiting>;
+  readonly waiting: InFlight<Waiting>;
 }
 
 /** One connection to one storage node, opened when first needed and again after a failure. */
@@ -32,7 +33,6 @@ export class RpcClient implements Caller {
   #connection: Promise<Connection> | undefined;
   /** What `#connection` has come to, once it has. */
   #opened: Connection | undefined;
-  #nextId = 1;
   #closed = false;
 
   constructor(address?: { host: string; port: number }) {
@@ -73,10 +73,10 @@ export class RpcClient implements Caller {
         throw new StoreError("ERR_STORE_UNREACHABLE", "the connection was lost before the request was sent");
       if (waiting.size >= IN_FLIGHT_MAX)
         throw new StoreError("ERR_STORE_OVERLOADED", "too many requests to one node are under way");
-      const id = this.#nextId;
-      this.#nextId = (id + 1) % IDS;
+      const id = waiting.next();
       writeRequest(out, id, method, params);
-      waiting.set(id, {
+      waiting.add({
+        id,
         method,
         timeoutMs,
         giveUpAtMs: performance.now() + timeoutMs,
@@ -111,7 +111,7 @@ export class RpcClient implements Caller {
       throw new StoreError("ERR_STORE_UNREACHABLE", "the node has not said yet where it listens");
     }
     const socket = connect({ ...address, noDelay: true });
-    const waiting = new Map<number, Waiting>();
+    const waiting = new InFlight<Waiting>();
     const opened = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
         () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
@@ -134,19 +134,19 @@ export class RpcClient implements Caller {
     const gone = () => {
       onGone();
       clearInterval(look);
-      for (const { reject } of waiting.values()) {
+      for (const { id, reject } of waiting.all()) {
+        waiting.take(id);
         reject(
           new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `the connection to ${address.host}:${address.port} was lost`),
         );
       }
-      waiting.clear();
     };
     const reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX });
     const take = (id: number, code: number, body: Buffer): void => {
       const call = waiting.get(id);
       if (call === undefined) return;
       const answer = readAnswer(call.method, code, body);
-      waiting.delete(id);
+      waiting.take(id);
       if ("error" in answer) call.reject(answer.error);
       else call.resolve(answer.result);
     };
@@ -164,11 +164,11 @@ export class RpcClient implements Caller {
     return { socket, out: new MessageSocket(socket), waiting };
   }
 
-  #giveUp(waiting: Map<number, Waiting>): void {
+  #giveUp(waiting: InFlight<Waiting>): void {
     const nowMs = performance.now();
-    for (const [id, { method, timeoutMs, giveUpAtMs, reject }] of waiting) {
+    for (const { id, method, timeoutMs, giveUpAtMs, reject } of waiting.all()) {
       if (giveUpAtMs > nowMs) continue;
-      waiting.delete(id);
+      waiting.take(id);
       reject(new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `${method} was not answered within ${timeoutMs} ms`));
     }
   }

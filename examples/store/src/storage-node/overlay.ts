@@ -20,7 +20,7 @@ export interface Bounds {
  * is worked out when somebody reads a range, and kept until much of it is gone.
  */
 export class Overlay<T extends { readonly name: string }> {
-  readonly #entries = new Map<string, T>();
+  #entries = new Map<string, T>();
   #ordered: Ordered<T> | undefined;
 
   get(name: string): T | undefined {
@@ -34,12 +34,15 @@ export class Overlay<T extends { readonly name: string }> {
 
   /** Those that are still the newest of their keys. */
   remove(entries: readonly T[]): void {
-    if (entries.length > this.#entries.size * REMOVED_SHARE) this.#ordered = undefined;
+    const isMuch = entries.length > this.#entries.size * REMOVED_SHARE;
+    if (isMuch) this.#ordered = undefined;
     for (const entry of entries) {
       if (this.#entries.get(entry.name) !== entry) continue;
       this.#entries.delete(entry.name);
       this.#ordered?.delete(entry.name);
     }
+    // V8 links each table that a map has outgrown, with all that was in it, to the next one: all later entries would stay with one that is among the old objects, until the whole heap is marked.
+    if (isMuch) this.#entries = new Map(this.#entries);
   }
 
   clear(): void {

@@ -6,6 +6,12 @@ export interface Pending {
   readonly done: Promise<unknown>;
 }
 
+/**
+ * After so many writes a new map takes the place of the old one. One that is filled and emptied all the time begins a table every few dozen writes, and V8 links each table, with all that was in it, to the next one: once a
+ * collection of the whole heap has moved one of them to the old objects, all writes that follow would stay with it until the next such collection.
+ */
+const RENEWED_EVERY = 1024;
+
 interface PendingEntry {
   readonly done: Promise<unknown>;
   readonly writes: Pending[];
@@ -16,7 +22,8 @@ interface PendingEntry {
  * promise an entry, and not one a write.
  */
 export class PendingWrites {
-  readonly #byName = new Map<string, Pending>();
+  #byName = new Map<string, Pending>();
+  #added = 0;
   /** The entry that gathers, or gathered last. */
   #newest: PendingEntry | undefined;
 
@@ -40,6 +47,7 @@ export class PendingWrites {
   add(name: string, write: Write, done: Promise<unknown>): void {
     const entry = this.#newest?.done === done ? this.#newest : this.#begin(done);
     const pending = { name, write, done };
+    if (++this.#added % RENEWED_EVERY === 0) this.#byName = new Map(this.#byName);
     this.#byName.set(name, pending);
     entry.writes.push(pending);
   }

@@ -5,8 +5,11 @@ import { PaxosError } from "../core/errors.js";
  * again whenever they are answered would otherwise never let the sockets and timers have their turn, and the lease would starve.
  */
 const atOnceMax = 256;
+/** A ring that has become longer is given up when it is empty. */
+const keptMax = 64;
 
 interface Waiting {
+  readonly id: number;
   readonly run: () => void;
   readonly reject: (error: PaxosError) => void;
 }
@@ -14,7 +17,12 @@ interface Waiting {
 /** Reads that have not been answered, and which of them the core has yet to be asked for. */
 export class PendingReads {
   readonly #waitingMax: number;
-  readonly #waiting = new Map<number, Waiting>();
+  /**
+   * That of an id in the place of the id modulo the length, a power of two; at most half of the places are taken. No `Map`: nearly every read is answered within its call, and a map that is filled and emptied
+   * all the time begins a table every few reads, each of which V8 links to the next one, with all that was in it; a single one among the old objects keeps all that follow alive.
+   */
+  #ring: (Waiting | undefined)[] = [undefined, undefined];
+  #count = 0;
   #next = -1;
   #inTurn = 0;
   #gathered: number[] = [];
@@ -29,8 +37,10 @@ export class PendingReads {
     resolve: (result: T) => void,
     reject: (error: unknown) => void,
   ): { ask?: number; first: boolean } {
-    if (this.#waiting.size >= this.#waitingMax)
-      throw new PaxosError("ERR_PAXOS_OVERLOADED", `${this.#waiting.size} reads wait already`);
+    if (this.#count >= this.#waitingMax)
+      throw new PaxosError("ERR_PAXOS_OVERLOADED", `${this.#count} reads wait already`);
+    if (this.#count * 2 >= this.#ring.length) this.#grow();
+    while (this.#ring[this.#next & (this.#ring.length - 1)] !== undefined) this.#next--;
     const id = this.#next--;
     const run = () => {
       try {
@@ -39,7 +49,8 @@ export class PendingReads {
         reject(error);
       }
     };
-    this.#waiting.set(id, { run, reject });
+    this.#ring[id & (this.#ring.length - 1)] = { id, run, reject };
+    this.#count++;
     const first = this.#inTurn++ === 0;
     if (this.#inTurn <= atOnceMax) return { ask: id, first };
     this.#gathered.push(id);
@@ -60,18 +71,30 @@ export class PendingReads {
   }
 
   get idle(): boolean {
-    return this.#waiting.size === 0 && this.#inTurn === 0;
+    return this.#count === 0 && this.#inTurn === 0;
   }
 
   take(id: number): Waiting | undefined {
-    const read = this.#waiting.get(id);
-    this.#waiting.delete(id);
+    const at = id & (this.#ring.length - 1);
+    const read = this.#ring[at];
+    if (read?.id !== id) return undefined;
+    this.#ring[at] = undefined;
+    this.#count--;
+    if (this.#count === 0 && this.#ring.length > keptMax) this.#ring = [undefined, undefined];
     return read;
   }
 
   rejectAll(error: PaxosError): void {
-    for (const read of this.#waiting.values()) read.reject(error);
-    this.#waiting.clear();
+    const waiting = this.#ring;
+    this.#ring = [undefined, undefined];
+    this.#count = 0;
     this.#gathered = [];
+    for (const read of waiting) read?.reject(error);
+  }
+
+  #grow(): void {
+    const ring = new Array<Waiting | undefined>(this.#ring.length * 2).fill(undefined);
+    for (const read of this.#ring) if (read !== undefined) ring[read.id & (ring.length - 1)] = read;
+    this.#ring = ring;
   }
 }

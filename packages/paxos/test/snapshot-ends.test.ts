@@ -125,7 +125,7 @@ describe("who sends a snapshot", () => {
     one.sender.needed("b", 5);
     await one.ready(7);
     one.paced = true;
-    const [{ id }] = one.offered("b") as [{ id: string }];
+    const id = one.offered("b")[0]?.id ?? "";
     for (let time = 0; time < 2; time++) {
       one.sender.fetch("b", id, 0);
       await settled();

@@ -15,7 +15,7 @@ const base = defineConfig({
     pool: "forks",
     maxWorkers: 2,
     // A worker loads the package once, not for each file again, which took a tenth of the time: nothing at the top of a module may be changed by a test. Files that put
-    // other modules in the place of some, or count what a module holds, are run in workers of their own: `apart`.
+    // other modules in the place of some, or count what a module or the heap holds, are run in workers of their own: `apart`.
     isolate: false,
   },
 });
@@ -25,7 +25,7 @@ export default base;
  * What a package's tests need to know beyond that.
  * - `longest`: files that are begun before all others, so that at the end no processor waits for the other's last. Vitest goes by how long each took the last time, but where there
  *   was none, as in a new checkout, by its size, and the longest ones are short programs that do a lot.
- * - `apart`: files that replace modules, or look at what one has at its top.
+ * - `apart`: files that replace modules, or look at what one has at its top or at the heap.
  */
 export function packageTests({ longest = [], apart = [], ...more }: PackageTests) {
   const files = (names: readonly string[]) => names.map((name) => `test/${name}.test.ts`);

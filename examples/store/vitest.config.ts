@@ -28,4 +28,5 @@ export default packageTests({
     "splits",
     "flush",
   ],
+  apart: ["in-flight"],
 });

@@ -1,1 +1,3 @@
-export { default } from "../../vitest.base.js";
+import { packageTests } from "../../vitest.base.js";
+
+export default packageTests({ apart: ["left-behind"] });

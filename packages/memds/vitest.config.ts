@@ -1,3 +1,3 @@
 import { packageTests } from "../../vitest.base.js";
 
-export default packageTests({ longest: ["game-day", "following", "reconcile"] });
+export default packageTests({ longest: ["game-day", "following", "reconcile"], apart: ["left-behind"] });

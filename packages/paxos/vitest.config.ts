@@ -15,5 +15,5 @@ export default packageTests({
     "sigkill",
     "packed-groups",
   ],
-  apart: ["mutants"],
+  apart: ["mutants", "pending-reads"],
 });

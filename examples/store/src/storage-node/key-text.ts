@@ -2,3 +2,6 @@
 export function keyText(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
 }
+
+/** The key that `keyText` made this of. */
+export const keyNamed = (text: string): Uint8Array => Buffer.from(text, "latin1");

@@ -3,7 +3,7 @@ import { Backlog } from "./backlog.js";
 import { decodeCommand, type Write } from "./command.js";
 import { DESCRIPTION_KEY, decodeDescription, type PartitionDescription } from "./description.js";
 import { StoreError } from "./errors.js";
-import { keyText } from "./key-text.js";
+import { keyNamed, keyText } from "./key-text.js";
 import { type MarkedSnapshot, Marks, SNAPSHOT_KEPT_MS } from "./marks.js";
 import { Overlay } from "./overlay.js";
 import { isOwnKey } from "./own-keys.js";
@@ -11,15 +11,30 @@ import { type StateEntry, type StateHeader, stateEntryBytes } from "./partition-
 import { STORED_HEADER_BYTES, type StoredValue } from "./stored-value.js";
 import { assertPartition, type Tree, type TreeEntry, type TreeRange } from "./tree.js";
 
-/** A write that is applied. One object for all that is to be known of it, since it outlives some collections of garbage. */
-interface OverlayEntry {
+/**
+ * A write that is applied. One object for all that is to be known of it, since it outlives some collections of garbage: its key stands in its name, and a view of the key would be larger than all the rest.
+ */
+class OverlayEntry {
   readonly name: string;
-  readonly key: Uint8Array;
   readonly slot: number;
   readonly timeMs: number;
   readonly itemSizeBytes: number;
   /** Undefined: deleted. */
   readonly json: Uint8Array | undefined;
+
+  constructor(write: Write, slot: number, timeMs: number) {
+    const isPut = write.op === "put";
+    this.name = keyText(write.key);
+    this.slot = slot;
+    this.timeMs = timeMs;
+    this.itemSizeBytes = isPut ? write.itemSizeBytes : 0;
+    this.json = isPut ? write.bytes : undefined;
+  }
+
+  /** Made anew for each who asks. */
+  get key(): Uint8Array {
+    return keyNamed(this.name);
+  }
 }
 
 type OverlayItem = OverlayEntry & StoredValue;
@@ -27,10 +42,10 @@ type OverlayItem = OverlayEntry & StoredValue;
 const isItem = (entry: OverlayEntry): entry is OverlayItem => entry.json !== undefined;
 
 /** What it will take in a state as `partition-state.ts` writes it. */
-const stateBytesOf = ({ key, json }: OverlayEntry): number =>
-  json === undefined ? 0 : stateEntryBytes(key.length, STORED_HEADER_BYTES + json.length);
+const stateBytesOf = ({ name, json }: OverlayEntry): number =>
+  json === undefined ? 0 : stateEntryBytes(name.length, STORED_HEADER_BYTES + json.length);
 
-const bytesOf = ({ key, json }: OverlayEntry): number => key.length + (json?.length ?? 0);
+const bytesOf = ({ name, json }: OverlayEntry): number => name.length + (json?.length ?? 0);
 
 export interface Move {
   readonly through: number;
@@ -189,16 +204,8 @@ export class Replica {
   #take(write: Write, slot: number, applied: OverlayEntry[]): void {
     const { key } = write;
     const isOwn = isOwnKey(key);
-    const isPut = write.op === "put";
-    if (!isPut && !isOwn) this.#lastDeleteSlot = slot;
-    const overlay: OverlayEntry = {
-      name: keyText(key),
-      key,
-      slot,
-      timeMs: this.#lastTimeMs,
-      itemSizeBytes: isPut ? write.itemSizeBytes : 0,
-      json: isPut ? write.bytes : undefined,
-    };
+    if (write.op === "delete" && !isOwn) this.#lastDeleteSlot = slot;
+    const overlay = new OverlayEntry(write, slot, this.#lastTimeMs);
     this.#overlay.set(overlay);
     this.#queue.push(overlay);
     this.backlog.applied(bytesOf(overlay));

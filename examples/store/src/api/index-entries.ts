@@ -96,8 +96,33 @@ export function checkIndexKeys(table: Indexed, item: Item): void {
   }
 }
 
+/** What can be said of an update before its item is looked at. @throws ValidationException */
+export function checkIndexKeyUpdates(table: Indexed, actions: readonly UpdateAction[]): void {
+  checkGivenTypes(table, actions);
+  for (const { attribute } of indexKeys(table)) {
+    if (actions.some(({ path }) => path.length > 1 && path[0] === attribute.name))
+      throw validationError(messages.indexKeyNotScalar(attribute.name));
+  }
+}
+
+/** Of values that stand in the request as they are. @throws ValidationException */
+function checkGivenTypes(table: Indexed, actions: readonly UpdateAction[]): void {
+  for (const { index, attribute } of indexKeys(table)) {
+    const action = actions.find(({ path }) => path.length === 1 && path[0] === attribute.name);
+    const given = action && givenValue(action);
+    if (given !== undefined && typeOf(given) !== attribute.type)
+      throw validationError(messages.indexKeyType(attribute.name, attribute.type, typeOf(given), index.name));
+  }
+}
+
+function givenValue(action: UpdateAction): AttributeValue | undefined {
+  if (action.kind === "add" || action.kind === "delete") return action.value;
+  return action.kind === "set" && action.value.kind === "value" ? action.value.value : undefined;
+}
+
 /** The same of an item that was updated: what the update did not touch was there before the index, and is left alone. @throws ValidationException */
 export function checkUpdatedIndexKeys(table: Indexed, actions: readonly UpdateAction[], after: Item): void {
+  checkGivenTypes(table, actions);
   const touched = new Set(actions.map(({ path }) => path[0]));
   for (const { attribute, bytesMax } of indexKeys(table)) {
     const value = touched.has(attribute.name) ? getAttribute(after, attribute.name) : undefined;

@@ -240,6 +240,9 @@ export const messages = {
   transactionCancelled: (codes: readonly string[]) =>
     `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(", ")}]`,
   transactionDuplicates: "Transaction request cannot include multiple operations on one item",
+  /** Of writes, in their request. */
+  transactionPayload: (bytes: number) =>
+    `Transaction payload size cannot exceed 4MB. Payload Size: : Transaction payload size cannot exceed 4MB. Payload Size: ${bytes}`,
   transactionTooLarge:
     "Collection size of items exceeded, which can also be caused by the aggregate size of the items in the transaction exceeding the 4MB limit",
   transactionActions: "TransactItems can only contain one of Check, Put, Update or Delete",
@@ -329,6 +332,8 @@ export const messages = {
     `${INVALID_VALUES}Type mismatch for Index Key ${name} Expected: ${expected} Actual: ${actual} IndexName: ${index}`,
   indexKeyEmpty: (name: string, type: string, index: string) =>
     `One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty ${type === "S" ? "string" : "binary"} value. IndexName: ${index}, IndexKey: ${name}`,
+  indexKeyNotScalar: (name: string) =>
+    `Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: ${name}`,
   indexKeyUpdatedType: "The update expression attempted to update the secondary index key to unsupported type",
   indexKeyUpdatedSize: "The update expression attempted to update the secondary index key beyond allowed size limits",
   indexKeyUpdatedEmpty: (type: string) =>

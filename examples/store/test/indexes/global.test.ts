@@ -230,7 +230,19 @@ describe("a global secondary index", () => {
         }),
       ),
     ).rejects.toMatchObject({
-      message: "The update expression attempted to update the secondary index key to unsupported type",
+      message:
+        "One or more parameter values were invalid: Type mismatch for Index Key points Expected: N Actual: S IndexName: by-points",
+    });
+    const legacy = new UpdateItemCommand({
+      TableName,
+      Key: { user: { S: "ada" }, title: { S: "go" } },
+      AttributeUpdates: { points: { Value: { BOOL: true } } },
+      Expected: { nothing: { Exists: true, Value: { S: "is there" } } },
+    });
+    // Told before the condition, which does not hold either.
+    await expect(subject.client.send(legacy)).rejects.toMatchObject({
+      name: "ValidationException",
+      message: expect.stringContaining("Expected: N Actual: BOOL IndexName: by-points"),
     });
   });
 });

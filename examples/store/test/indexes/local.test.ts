@@ -227,8 +227,21 @@ describe("a local secondary index", () => {
           ExpressionAttributeValues: { ":v": value as never },
         }),
       );
-    await expect(update("SET amount = :v", { S: "30" })).rejects.toMatchObject(
+    const mismatch = (actual: string) =>
+      refused(
+        `One or more parameter values were invalid: Type mismatch for Index Key amount Expected: N Actual: ${actual} IndexName: by-amount`,
+      );
+    await expect(update("SET amount = :v", { S: "30" })).rejects.toMatchObject(mismatch("S"));
+    await expect(update("SET amount = :v", { NULL: true })).rejects.toMatchObject(mismatch("NULL"));
+    await expect(update("ADD amount :v", { NS: ["1"] })).rejects.toMatchObject(mismatch("NS"));
+    // What is computed is seen only where the item is.
+    await expect(update("SET amount = if_not_exists(nothing, :v)", { S: "30" })).rejects.toMatchObject(
       refused("The update expression attempted to update the secondary index key to unsupported type"),
+    );
+    await expect(update("SET amount.cents = :v", { N: "30" })).rejects.toMatchObject(
+      refused(
+        "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: amount",
+      ),
     );
     await expect(update("SET #s = :v", { S: "" })).rejects.toMatchObject({ name: "ValidationException" });
     await expect(update("SET note.amount = :v", { S: "30" })).rejects.toMatchObject({ name: "ValidationException" });

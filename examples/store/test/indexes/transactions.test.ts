@@ -136,6 +136,13 @@ test("what is no key of an index cancels", async () => {
       ],
     }),
   );
-  await expect(update).rejects.toMatchObject({ CancellationReasons: [{ Code: "ValidationError" }] });
+  await expect(update).rejects.toMatchObject({
+    CancellationReasons: [
+      {
+        Code: "ValidationError",
+        Message: expect.stringContaining("Type mismatch for Index Key by Expected: S Actual: N IndexName: "),
+      },
+    ],
+  });
   expect(await inIndex()).toEqual(["c:1", "z:3"]);
 });

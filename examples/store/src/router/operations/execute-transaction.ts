@@ -50,7 +50,7 @@ async function readAll(
     if (select.index !== undefined) throw validationError(partiqlMessages.transactionIndex);
     return { name: select.table, value: oneItemOf(select, table, partiqlMessages.transactionKey), isItem: false };
   });
-  const gets = await located(backend, targets);
+  const gets = await located(backend, targets, "all");
   const outcomes = await backend.transactGet(gets);
   const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
   if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
@@ -79,9 +79,9 @@ async function writeAll(
 ): Promise<Record<string, unknown>> {
   const prepared = await preparedAll(statements, backend, preparedOf);
   const wanted = prepared.filter((one): one is Prepared => !(one instanceof ApiError));
-  if (wanted.reduce((sum, { value }) => sum + itemBytes(value), 0) > TRANSACTION_BYTES_MAX)
-    throw validationError(messages.transactionTooLarge);
-  const places = await located(backend, prepared);
+  const bytes = wanted.reduce((sum, { value }) => sum + itemBytes(value), 0);
+  if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionPayload(bytes));
+  const places = await located(backend, prepared, "all");
   const actions = places.map((place, i) => {
     const { op } = wanted[i] as Prepared;
     const returnOld = request.TransactStatements[i]?.ReturnValuesOnConditionCheckFailure === "ALL_OLD";

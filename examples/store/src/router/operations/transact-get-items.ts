@@ -21,6 +21,7 @@ export const transactGetItems: Operation<TransactGetItemsRequest> = {
     const gets = await located(
       backend,
       request.TransactItems.map(({ Get: { TableName, Key } }) => ({ name: TableName, value: Key, isItem: false })),
+      "all",
     );
     const outcomes = await backend.transactGet(gets);
     const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { validationError } from "../../api/errors.js";
+import { checkIndexKeyUpdates } from "../../api/index-entries.js";
 import { messages } from "../../api/messages.js";
 import type { TableRecord, TransactOp } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
@@ -24,7 +25,7 @@ import type { TransactWriteOutcome } from "../backend.js";
 import { collectionMetricsOf } from "./answers.js";
 import { byTableName } from "./batch.js";
 import type { Operation } from "./operation.js";
-import { located, type Target, transactCapacity } from "./transaction.js";
+import { assertEach, located, type Target, transactCapacity } from "./transaction.js";
 import { checkKeyUntouched } from "./update-item.js";
 
 interface Parsed extends Target {
@@ -40,10 +41,13 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     const parsed = request.TransactItems.map(parse);
     const updatedBytes = parsed.map(({ op }) => (op.kind === "update" ? writtenBytes(op.actions) : 0));
     const bytes = parsed.reduce((sum, { value }, i) => sum + itemBytes(value) + (updatedBytes[i] as number), 0);
-    if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionTooLarge);
-    const places = await located(backend, parsed);
+    if (bytes > TRANSACTION_BYTES_MAX) throw validationError(messages.transactionPayload(bytes));
+    const places = await located(backend, parsed, "first");
     const actions = places.map((place, i) => ({ ...place, op: (parsed[i] as Parsed).op }));
     for (const { op, table } of actions) if (op.kind === "update") checkKeyUntouched(op.actions, table.keySchema);
+    assertEach(actions, ({ op, table }) => {
+      if (op.kind === "update") checkIndexKeyUpdates(table, op.actions);
+    });
     assertUpdatesFit(updatedBytes);
     const { sizes, repeated } = await backend.transactWrite({
       actions,

@@ -15,14 +15,36 @@ export interface Target {
   readonly isItem: boolean;
 }
 
+/** A transaction of writes tells of such keys that are none no more than the first. */
+const onlyFirst = <T>(refusals: readonly (T | undefined)[]): (T | undefined)[] => {
+  const first = refusals.findIndex((refusal) => refusal !== undefined);
+  return refusals.map((refusal, i) => (i === first ? refusal : undefined));
+};
+
+/** @throws TransactionCanceledException for the first that has something against it */
+export function assertEach<T>(actions: readonly T[], check: (action: T) => void): void {
+  const refusals = actions.map((action) => {
+    try {
+      check(action);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return error.toData();
+    }
+  });
+  if (refusals.some((refusal) => refusal !== undefined)) throw cancelled(onlyFirst(refusals));
+}
+
 /**
  * The tables and keys of a transaction's actions.
  * @param targets or what is against an action already
+ * @param told which of the keys of the wrong form: PartiQL tells them all
  * @throws ApiError ResourceNotFoundException; ValidationException for an empty key, or one item twice; TransactionCanceledException for keys of the wrong form
  */
 export async function located(
   backend: Backend,
   targets: readonly (Target | ApiError)[],
+  told: "all" | "first",
 ): Promise<{ readonly table: TableRecord; readonly key: ItemKey }[]> {
   const tables = new Map<string, TableRecord>();
   for (const target of targets) {
@@ -49,7 +71,7 @@ export async function located(
       refusals.push(error.toData());
     }
   }
-  if (found.length < targets.length) throw cancelled(refusals);
+  if (found.length < targets.length) throw cancelled(told === "all" ? refusals : onlyFirst(refusals));
   const items = new Set(found.map(({ table, key }) => `${table.tableId}/${String.fromCharCode(...key.bytes)}`));
   if (items.size < found.length) throw validationError(messages.transactionDuplicates);
   return found;

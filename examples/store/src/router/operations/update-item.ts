@@ -1,4 +1,5 @@
 import { validationError } from "../../api/errors.js";
+import { checkIndexKeyUpdates } from "../../api/index-entries.js";
 import { exactKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { KeySchema, UpdateAction } from "../../api/model.js";
@@ -24,6 +25,7 @@ export const updateItem: Operation<UpdateItemRequest> = {
     const table = await backend.table(TableName);
     const at = exactKey(table.keySchema, key);
     checkKeyUntouched(actions, table.keySchema);
+    checkIndexKeyUpdates(table, actions);
     if (request.UpdateExpression === undefined) assertFitsItem(actions);
     else assertChargeFits(actions);
     const outcome = await backend.write(table, at, {

@@ -172,7 +172,7 @@ export function transactionsSuite(h: Subject, TableName: string): void {
       const error = await refusal(write([...ids, "large-10"].map((id) => put(id, large))));
       expect(error.name).toBe("ValidationException");
       expect(error.message).toBe(
-        "Collection size of items exceeded, which can also be caused by the aggregate size of the items in the transaction exceeding the 4MB limit",
+        "Transaction payload size cannot exceed 4MB. Payload Size: : Transaction payload size cannot exceed 4MB. Payload Size: 4290144",
       );
     });
 
@@ -392,12 +392,13 @@ export function transactionsSuite(h: Subject, TableName: string): void {
       );
     });
 
-    it("a key of the wrong type cancels, in the words of its action", async () => {
+    it("a key of the wrong type cancels, the first one, in the words of its action", async () => {
       const error = await cancellation(
         write([
           put("fine"),
           { Put: { TableName, Item: { id: { N: "5" } } } },
           { Delete: { TableName, Key: { id: { N: "5" } } } },
+          { Put: { TableName, Item: { id: { N: "6" } } } },
         ]),
       );
       expect(error.CancellationReasons).toEqual([
@@ -406,7 +407,8 @@ export function transactionsSuite(h: Subject, TableName: string): void {
           Code: "ValidationError",
           Message: "One or more parameter values were invalid: Type mismatch for key id expected: S actual: N",
         },
-        { Code: "ValidationError", Message: "The provided key element does not match the schema" },
+        { Code: "None" },
+        { Code: "None" },
       ]);
     });
 

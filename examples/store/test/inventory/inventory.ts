@@ -748,7 +748,11 @@ export const inventory: Readonly<Record<string, Row>> = {
     "UpdateGlobalTable",
     { ...noGlobal, ReplicaUpdates: [] },
     {
-      GlobalTableNotFoundException: refusedBefore,
+      GlobalTableNotFoundException: fails(
+        "UpdateGlobalTable",
+        { GlobalTableName: "nowhere", ReplicaUpdates: [] },
+        "GlobalTableNotFoundException",
+      ),
       ReplicaAlreadyExistsException: refusedBefore,
       ReplicaNotFoundException: refusedBefore,
       TableNotFoundException: refusedBefore,

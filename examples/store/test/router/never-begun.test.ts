@@ -10,13 +10,20 @@ const failed = (value: string, at: string, rule: string) =>
   `1 validation error detected: Value ${value} at '${at}' failed to satisfy constraint: ${rule}`;
 const missing = (at: string) => failed("null", at, "Member must not be null");
 const NOWHERE = "Requested resource not found: Table: nowhere not found";
+/** In Unix seconds. */
+const CREATED = 1_700_000_000;
+const HOUR_AGO = Math.floor(Date.now() / 1000) - 3600;
 const creation = {
   TableName: "brought",
   KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
   AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
   BillingMode: "PAY_PER_REQUEST",
 };
-const source = { S3BucketSource: { S3Bucket: "a-bucket" }, InputFormat: "CSV" };
+const source = {
+  ClientToken: "once",
+  S3BucketSource: { S3Bucket: "a-bucket" },
+  InputFormat: "CSV",
+};
 
 beforeAll(() => createTable(h, { ...creation, TableName: T } as never));
 
@@ -38,7 +45,7 @@ test.each<[string, object, string, string]>([
     "PutResourcePolicy",
     { ResourceArn: arn(T), Policy: "no policy", ExpectedRevisionId: "NO_POLICY" },
     "ValidationException",
-    "One or more parameter values were invalid: Invalid policy document",
+    "One or more parameter values were invalid: Invalid policy document: This policy contains invalid Json",
   ],
   [
     "PutResourcePolicy",
@@ -107,13 +114,117 @@ test.each<[string, object, string, string]>([
     "ExportTableToPointInTime",
     { TableArn: arn("nowhere"), S3Bucket: "a-bucket", ExportTime: 1 },
     "TableNotFoundException",
-    "Table not found: nowhere",
+    `Table not found: ${arn("nowhere")}`,
   ],
   [
     "ExportTableToPointInTime",
     { TableArn: arn(T), S3Bucket: "a-bucket", ExportTime: 1 },
     "InvalidExportTimeException",
-    "The specified ExportTime is outside of the point in time recovery window.",
+    "Export Time is invalid",
+  ],
+  ...(
+    [
+      [{ S3Prefix: "" }, failed("''", "s3Prefix", "Member must have length greater than or equal to 1")],
+      [{ TableArn: T }, "One or more parameter values were invalid: tableArn is not a valid ARN"],
+      [{ TableArn: `${arn(T)}/index/by-day` }, "Invalid Request: Table ARN is invalid."],
+      [
+        { S3SseAlgorithm: "AES256", S3SseKmsKeyId: "key" },
+        "Invalid Request: KMS Key Id is not supported for this encryption type",
+      ],
+      [
+        { IncrementalExportSpecification: {} },
+        "Invalid Request: Export Type expected to be Incremental Export when incremental export specification is provided",
+      ],
+      [
+        { ExportType: "FULL_EXPORT", IncrementalExportSpecification: {} },
+        "Invalid Request: When Export Type is Full Export , Incremental Export Specification should not be provided",
+      ],
+      [
+        { ExportType: "INCREMENTAL_EXPORT" },
+        "Invalid Request: Incremental Export Specification expected when export type is set as Incremental Export",
+      ],
+      [
+        { ExportType: "INCREMENTAL_EXPORT", IncrementalExportSpecification: { ExportToTime: 5 } },
+        "Invalid Request: ExportFromTime must be provided in IncrementalExportSpecification",
+      ],
+    ] as [object, string][]
+  ).map(([more, message]): [string, object, string, string] => [
+    "ExportTableToPointInTime",
+    { TableArn: arn("nowhere"), S3Bucket: "a-bucket", ...more },
+    "ValidationException",
+    message,
+  ]),
+  ...(
+    [
+      [
+        { ExportFromTime: CREATED - 1 },
+        "Incremental export period from time cannot be less than the table creation time : 2023-11-14T22:13:19Z",
+      ],
+      [
+        { ExportFromTime: 1e300 },
+        "Difference between export period from time and export period to time is less than 15 minutes",
+      ],
+      [
+        { ExportFromTime: HOUR_AGO, ExportToTime: 4_102_444_800 },
+        "Incremental export period to time cannot be greater than the current time : 2100-01-01T00:00:00Z",
+      ],
+      [
+        { ExportFromTime: HOUR_AGO, ExportToTime: HOUR_AGO + 899 },
+        "Difference between export period from time and export period to time is less than 15 minutes",
+      ],
+    ] as [object, string][]
+  ).map(([IncrementalExportSpecification, message]): [string, object, string, string] => [
+    "ExportTableToPointInTime",
+    { TableArn: arn(T), S3Bucket: "a-bucket", ExportType: "INCREMENTAL_EXPORT", IncrementalExportSpecification },
+    "InvalidExportTimeException",
+    message,
+  ]),
+  ["ListExports", { NextToken: "abc" }, "ValidationException", "Invalid Request: Provided nextToken is invalid: abc"],
+  ["ListImports", { NextToken: "abc" }, "ValidationException", "Invalid Request: Provided nextToken is invalid: abc"],
+  [
+    "ListImports",
+    { PageSize: 26 },
+    "ValidationException",
+    failed("'26'", "pageSize", "Member must have value less than or equal to 25"),
+  ],
+  ["DescribeExport", { ExportArn: arn("any") }, "ValidationException", "Invalid Export ARN"],
+  ["DescribeExport", { ExportArn: `${arn("any")}/import/1` }, "ValidationException", "Invalid Export ARN"],
+  ["DescribeImport", { ImportArn: `${arn("x")}/import/1` }, "ValidationException", "Invalid Import ARN"],
+  [
+    "UpdateGlobalTable",
+    { GlobalTableName: "nowhere", ReplicaUpdates: [] },
+    "GlobalTableNotFoundException",
+    "Global table with name 'nowhere' does not exist.",
+  ],
+  [
+    "UpdateTable",
+    { TableName: T, ReplicaUpdates: [{ Create: { RegionName: "local" } }] },
+    "ValidationException",
+    "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
+  ],
+  [
+    "UpdateTable",
+    { TableName: T, ReplicaUpdates: [{ Create: { RegionName: "elsewhere" } }] },
+    "ValidationException",
+    "One or more parameter values were invalid: ReplicaUpdates is not supported by this store",
+  ],
+  [
+    "ImportTable",
+    { ...source, ClientToken: null, TableCreationParameters: creation },
+    "ValidationException",
+    missing("clientToken"),
+  ],
+  [
+    "ImportTable",
+    { ...source, InputFormatOptions: { Csv: { Delimiter: ";;" } }, TableCreationParameters: creation },
+    "ValidationException",
+    "2 validation errors detected: Value ';;' at 'inputFormatOptions.csv.delimiter' failed to satisfy constraint: Member must satisfy regular expression pattern: [,;:|\\t ]; Value ';;' at 'inputFormatOptions.csv.delimiter' failed to satisfy constraint: Member must have length less than or equal to 1",
+  ],
+  [
+    "ImportTable",
+    { ...source, InputFormat: "ION", InputFormatOptions: { Csv: {} }, TableCreationParameters: creation },
+    "ValidationException",
+    "Invalid Request: Unsupported InputFormatOptions for the given input format: ION.",
   ],
   [
     "ImportTable",

@@ -44,10 +44,35 @@ export const controlMessages = {
   encryptedWithKey: `${INVALID_VALUES}Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key`,
   periodWhileDisabled: "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.",
   policyNotFound: (arn: string) => `Resource-based policy not found for the provided ResourceArn: ${arn}`,
-  policyInvalid: `${INVALID_VALUES}Invalid policy document`,
+  policyInvalid: `${INVALID_VALUES}Invalid policy document: This policy contains invalid Json`,
+  nextTokenInvalid: (token: string) => `Invalid Request: Provided nextToken is invalid: ${token.slice(0, 1024)}`,
+  exportTableArn: `${INVALID_VALUES}tableArn is not a valid ARN`,
+  exportOfPart: "Invalid Request: Table ARN is invalid.",
+  exportKey: "Invalid Request: KMS Key Id is not supported for this encryption type",
+  exportPeriodUntyped:
+    "Invalid Request: Export Type expected to be Incremental Export when incremental export specification is provided",
+  exportPeriodOfFull:
+    "Invalid Request: When Export Type is Full Export , Incremental Export Specification should not be provided",
+  exportPeriodMissing:
+    "Invalid Request: Incremental Export Specification expected when export type is set as Incremental Export",
+  exportPeriodWithoutFrom: "Invalid Request: ExportFromTime must be provided in IncrementalExportSpecification",
+  exportTime: "Export Time is invalid",
+  exportFromTooEarly: (time: string) =>
+    `Incremental export period from time cannot be less than the table creation time : ${time}`,
+  exportToTooLate: (time: string) =>
+    `Incremental export period to time cannot be greater than the current time : ${time}`,
+  exportPeriodShort: "Difference between export period from time and export period to time is less than 15 minutes",
+  /** Not written down anywhere; as of those that are too short. */
+  exportPeriodLong: "Difference between export period from time and export period to time is greater than 24 hours",
+  exportWithoutRecovery: (table: string) => `Point in time recovery is not enabled for table '${table}'`,
+  importOptions: (format: string) =>
+    `Invalid Request: Unsupported InputFormatOptions for the given input format: ${format}.`,
   /** What would begin what there is none of here: this store's own words, all of them. */
   noPolicies: "This store has no resource-based policies: whoever it knows may do everything",
   noInsights: "This store has no CloudWatch, and no Contributor Insights for tables and indexes",
+  /** The service's. */
+  localReplica:
+    "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
   noReplicas: "This store has one region: its tables are no global tables, and have no replicas that could be scaled",
   noKinesis:
     "This store has no Kinesis data streams to send changes to: StreamSpecification of UpdateTable switches a table's own stream on",
@@ -57,11 +82,12 @@ export const controlMessages = {
   /** The service's: also where there never was such a destination. */
   destinationNotActive: (verb: "disable" | "update") =>
     `Table is not in a valid state to ${verb} Kinesis Streaming Destination: ${verb === "disable" ? "Disable" : "Update"}KinesisStreamingDestination must be ACTIVE to perform ${verb.toUpperCase()} operation.`,
+  exportArn: "Invalid Export ARN",
+  importArn: "Invalid Import ARN",
   exportNotFound: (arn: string) => `Export not found: Export not found: ${arn}`,
   /** Not written down anywhere; as of exports. */
   importNotFound: (arn: string) => `Import not found: Import not found: ${arn}`,
-  /** This store's own words. */
-  globalTableNotFound: (name: string) => `Global table not found: Global table with name: '${name}' does not exist`,
+  globalTableNotFound: (name: string) => `Global table with name '${name}' does not exist.`,
   globalTablesOfOld: `${INVALID_VALUES}DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of version 2017.11.29 (Legacy).`,
   indexOfTableNotFound: (index: string, table: string) =>
     `Requested resource not found: Index: ${index} of table: ${table} not found`,

@@ -4,13 +4,14 @@ import { TAGS_MAX, type Tag } from "./settings.js";
 
 const KEY_LENGTH_MAX = 128;
 const VALUE_LENGTH_MAX = 256;
+const CHARACTERS = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
 /** @throws ValidationException */
 export function checkTags(tags: readonly Partial<Tag>[]): asserts tags is readonly Tag[] {
   const keys = new Set<string>();
   for (const { Key: key, Value: value } of tags) {
     checkTagKey(key);
-    if (value === undefined || value.length > VALUE_LENGTH_MAX)
+    if (value === undefined || value.length > VALUE_LENGTH_MAX || !CHARACTERS.test(value))
       throw validationError(controlMessages.tagValueInvalid(value ?? "null"));
     if (/^aws:/i.test(key as string)) throw validationError(controlMessages.tagReserved(key as string));
     if (keys.has(key as string)) throw validationError(controlMessages.tagTwice(key as string));
@@ -21,6 +22,6 @@ export function checkTags(tags: readonly Partial<Tag>[]): asserts tags is readon
 
 /** @throws ValidationException */
 export function checkTagKey(key: string | undefined): void {
-  if (key === undefined || key === "" || key.length > KEY_LENGTH_MAX)
+  if (key === undefined || key === "" || key.length > KEY_LENGTH_MAX || !CHARACTERS.test(key))
     throw validationError(controlMessages.tagKeyInvalid(key ?? "null"));
 }

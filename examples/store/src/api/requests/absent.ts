@@ -11,7 +11,6 @@ const arn: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 10
 const token: Shape = { type: "string" };
 const pageSize = (max: number): Shape => ({ type: "integer", wire: "Integer", min: 1, max });
 const { required: _, ...optionalTable } = tableName;
-const page = { NextToken: token, MaxResults: pageSize(25) };
 
 export const tableOnly = (name: string): StructureShape => structure(name, { TableName: tableName });
 export const describeContributorInsights = structure("DescribeContributorInsightsInput", {
@@ -37,8 +36,16 @@ export const replicationGroup = {
     of: { type: "structure", name: "Replica", members: { RegionName: { type: "string" } } },
   },
 } as const satisfies Record<string, Shape>;
-export const listExports = structure("ListExportsInput", { TableArn: { type: "string" }, ...page });
-export const listImports = structure("ListImportsInput", { TableArn: { type: "string" }, ...page });
+export const listExports = structure("ListExportsInput", {
+  TableArn: { type: "string" },
+  NextToken: token,
+  MaxResults: pageSize(25),
+});
+export const listImports = structure("ListImportsInput", {
+  TableArn: { type: "string" },
+  NextToken: token,
+  PageSize: pageSize(25),
+});
 export const describeExport = structure("DescribeExportInput", { ExportArn: { ...arn, lengthMin: 37 } });
 export const describeImport = structure("DescribeImportInput", { ImportArn: { ...arn, lengthMin: 37 } });
 export const listBulkOperations = structure("ListBulkOperationsInput", {

@@ -1,9 +1,12 @@
 /** What operations on a table's settings take. */
+
 import type { EncryptionRequest } from "../control/encryption.js";
+import { controlMessages } from "../control/messages.js";
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
 import type { ThroughputRequests } from "../control/throughput.js";
 import type { IndexUpdateRequest } from "../index-updates.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
+import { REGION } from "../tables.js";
 import { globalIndexUpdates } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 import {
@@ -33,6 +36,13 @@ export const tags: Shape = {
   },
 };
 
+/** Of replicas: whether the one region that there is is to be had once more, or to be gone. */
+const isOfHere = (updates: unknown): boolean =>
+  Array.isArray(updates) &&
+  updates.some((update: Record<string, { RegionName?: unknown } | undefined> | null) =>
+    [update?.Create, update?.Delete].some((one) => one?.RegionName === REGION),
+  );
+
 export interface UpdateTableRequest extends IndexUpdateRequest, ThroughputRequests {
   TableName: string;
   BillingMode?: BillingMode;
@@ -59,7 +69,10 @@ export const updateTable: StructureShape = {
     GlobalTableWitnessUpdates: absent,
     MultiRegionConsistency: absent,
     OnDemandThroughput: onDemandThroughput,
-    ReplicaUpdates: absent,
+    ReplicaUpdates: {
+      ...absent,
+      instead: (value: unknown) => (isOfHere(value) ? controlMessages.localReplica : undefined),
+    } as Shape,
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,
     VectorIndexUpdates: absent,
@@ -69,20 +82,21 @@ export const updateTable: StructureShape = {
 
 export interface TagResourceRequest {
   ResourceArn?: string;
-  Tags: Tag[];
+  Tags?: Tag[];
 }
 
+/** Missed before anything else of the request is. */
 const resourceArn: Shape = { type: "string" };
 
 export const tagResource: StructureShape = {
   type: "structure",
   name: "TagResourceInput",
-  members: { ResourceArn: resourceArn, Tags: { ...tags, required: true } },
+  members: { ResourceArn: resourceArn, Tags: tags },
 };
 
 export interface UntagResourceRequest {
   ResourceArn?: string;
-  TagKeys: string[];
+  TagKeys?: string[];
 }
 
 export const untagResource: StructureShape = {
@@ -90,7 +104,7 @@ export const untagResource: StructureShape = {
   name: "UntagResourceInput",
   members: {
     ResourceArn: resourceArn,
-    TagKeys: { type: "list", required: true, of: { type: "string" } },
+    TagKeys: { type: "list", of: { type: "string" } },
   },
 };
 

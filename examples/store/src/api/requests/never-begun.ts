@@ -107,10 +107,19 @@ const bucketOwner: Shape = { type: "string", pattern: /^[0-9]{12}$/ };
 const prefix: Shape = { type: "string", lengthMax: 1024 };
 const clientToken: Shape = { type: "string", pattern: /^[^$]+$/, patternTold: "^[^\\$]+$" };
 
+export interface ExportPeriod {
+  ExportFromTime?: number;
+  ExportToTime?: number;
+}
+
 export interface ExportRequest {
   TableArn: string;
-  /** Unix time in seconds, with fractions. */
+  /** Unix time in seconds, with fractions, as of the others. */
   ExportTime?: number;
+  ExportType?: "FULL_EXPORT" | "INCREMENTAL_EXPORT";
+  IncrementalExportSpecification?: ExportPeriod;
+  S3SseAlgorithm?: "AES256" | "KMS";
+  S3SseKmsKeyId?: string;
 }
 
 export const exportTableToPointInTime: StructureShape = structure("ExportTableToPointInTimeInput", {
@@ -119,7 +128,7 @@ export const exportTableToPointInTime: StructureShape = structure("ExportTableTo
   ClientToken: clientToken,
   S3Bucket: bucket,
   S3BucketOwner: bucketOwner,
-  S3Prefix: prefix,
+  S3Prefix: { ...prefix, lengthMin: 1 } as Shape,
   S3SseAlgorithm: { type: "string", oneOf: ["AES256", "KMS"] },
   S3SseKmsKeyId: { type: "string", lengthMin: 1, lengthMax: 2048 },
   ExportFormat: { type: "string", oneOf: ["DYNAMODB_JSON", "ION"] },
@@ -132,11 +141,13 @@ export const exportTableToPointInTime: StructureShape = structure("ExportTableTo
 });
 
 export interface ImportRequest {
+  InputFormat: string;
+  InputFormatOptions?: object;
   TableCreationParameters: CreateTableRequest;
 }
 
 export const importTable: StructureShape = structure("ImportTableInput", {
-  ClientToken: clientToken,
+  ClientToken: { ...clientToken, required: true },
   S3BucketSource: {
     ...structure("S3BucketSource", { S3BucketOwner: bucketOwner, S3Bucket: bucket, S3KeyPrefix: prefix }),
     required: true,
@@ -144,7 +155,7 @@ export const importTable: StructureShape = structure("ImportTableInput", {
   InputFormat: { type: "string", required: true, oneOf: ["DYNAMODB_JSON", "ION", "CSV"] },
   InputFormatOptions: structure("InputFormatOptions", {
     Csv: structure("CsvOptions", {
-      Delimiter: { type: "string", lengthMin: 1, lengthMax: 1, pattern: /^[,;:|\t ]$/ },
+      Delimiter: { type: "string", lengthMin: 1, lengthMax: 1, pattern: /^[,;:|\t ]$/, patternFirst: true },
       HeaderList: {
         type: "list",
         lengthMin: 1,
@@ -153,7 +164,7 @@ export const importTable: StructureShape = structure("ImportTableInput", {
       },
     }),
   }),
-  InputCompressionType: { type: "string", oneOf: ["GZIP", "ZSTD", "NONE"] },
+  InputCompressionType: { type: "string", oneOf: ["ZSTD", "NONE", "GZIP"] },
   TableCreationParameters: {
     ...structure("TableCreationParameters", {
       TableName: tableName,

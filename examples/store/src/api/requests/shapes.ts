@@ -52,7 +52,12 @@ export type Shape = Common &
     /** One attribute value, looked at as little as those of an item. */
     | { readonly type: "value" }
     /** A field that the service has and this store has not, unless its value asks for nothing. */
-    | { readonly type: "unsupported"; readonly unless?: (value: unknown) => boolean }
+    | {
+        readonly type: "unsupported";
+        readonly unless?: (value: unknown) => boolean;
+        /** What the service would say against it anyway. */
+        readonly instead?: (value: unknown) => string | undefined;
+      }
   );
 
 export interface StructureShape {
@@ -289,7 +294,7 @@ function checkSupported(shape: StructureShape, members: Record<string, unknown>)
   for (const name in members) {
     const member = shape.members[name] as Shape;
     if (member.type !== "unsupported" || member.unless?.(members[name])) continue;
-    throw validationError(messages.notSupported(name));
+    throw validationError(member.instead?.(members[name]) ?? messages.notSupported(name));
   }
 }
 

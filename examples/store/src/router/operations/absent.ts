@@ -26,6 +26,15 @@ import type { TableNameRequest } from "../../api/requests/tables.js";
 import type { Backend } from "../backend.js";
 import type { AnyOperation, Operation } from "./operation.js";
 
+/** Lists nothing, and so goes on nowhere. */
+const noPages = (shape: StructureShape, list: string): Operation<{ NextToken?: string }> => ({
+  shape,
+  async run({ NextToken: token }) {
+    if (token !== undefined) throw validationError(controlMessages.nextTokenInvalid(token));
+    return { [list]: [] };
+  },
+});
+
 /** Lists nothing. */
 const none = (shape: StructureShape, list: string): Operation<unknown> => ({
   shape,
@@ -110,6 +119,22 @@ function noGlobalTable({ GlobalTableName: name }: { GlobalTableName: string }): 
 
 const tooOld = () => validationError(controlMessages.globalTablesOfOld);
 
+/** A table that is there is none of the old kind. */
+const updateGlobalTable: Operation<{ GlobalTableName: string }> = {
+  shape: globalTable("UpdateGlobalTableInput", {
+    ReplicaUpdates: { type: "list", required: true, of: { type: "structure", name: "ReplicaUpdate", members: {} } },
+  }),
+  async run(request, { backend }) {
+    const { GlobalTableName: name } = request;
+    assertNameLength("TableName", name);
+    await backend.describeTable(name).catch((error: unknown) => {
+      if (error instanceof ApiError && error.type === "ResourceNotFoundException") throw noGlobalTable(request);
+      throw error;
+    });
+    throw tooOld();
+  },
+};
+
 export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["DescribeContributorInsights", describeContributorInsights],
   ["ListContributorInsights", none(listInsightsShape, "ContributorInsightsSummaries")],
@@ -117,20 +142,22 @@ export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["DescribeTableReplicaAutoScaling", describeTableReplicaAutoScaling],
   ["GetResourcePolicy", getResourcePolicy],
   ["DeleteResourcePolicy", deleteResourcePolicy],
-  ["ListExports", none(listExportsShape, "ExportSummaries")],
+  ["ListExports", noPages(listExportsShape, "ExportSummaries")],
   [
     "DescribeExport",
-    failing<{ ExportArn: string }>(
-      describeExportShape,
-      ({ ExportArn }) => new ApiError("ExportNotFoundException", controlMessages.exportNotFound(ExportArn)),
+    failing<{ ExportArn: string }>(describeExportShape, ({ ExportArn: arn }) =>
+      /^arn:aws:dynamodb:[^:]+:\d+:table\/[\w.-]{3,255}\/export\/.+$/.test(arn)
+        ? new ApiError("ExportNotFoundException", controlMessages.exportNotFound(arn))
+        : validationError(controlMessages.exportArn),
     ),
   ],
-  ["ListImports", none(listImportsShape, "ImportSummaryList")],
+  ["ListImports", noPages(listImportsShape, "ImportSummaryList")],
   [
     "DescribeImport",
-    failing<{ ImportArn: string }>(
-      describeImportShape,
-      ({ ImportArn }) => new ApiError("ImportNotFoundException", controlMessages.importNotFound(ImportArn)),
+    failing<{ ImportArn: string }>(describeImportShape, ({ ImportArn: arn }) =>
+      /^arn:aws:dynamodb:[^:]+:\d+:table\/[\w.-]{3,255}\/import\/.+$/.test(arn)
+        ? new ApiError("ImportNotFoundException", controlMessages.importNotFound(arn))
+        : validationError(controlMessages.importArn),
     ),
   ],
   ["ListBulkOperations", none(listBulkShape, "BulkOperationsSummaryList")],
@@ -140,13 +167,5 @@ export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["UpdateGlobalTableSettings", failing(globalTable("UpdateGlobalTableSettingsInput"), noGlobalTable)],
   // The service refuses to make any of this kind.
   ["CreateGlobalTable", failing(globalTable("CreateGlobalTableInput", replicationGroup), tooOld)],
-  [
-    "UpdateGlobalTable",
-    failing(
-      globalTable("UpdateGlobalTableInput", {
-        ReplicaUpdates: { type: "list", required: true, of: { type: "structure", name: "ReplicaUpdate", members: {} } },
-      }),
-      tooOld,
-    ),
-  ],
+  ["UpdateGlobalTable", updateGlobalTable],
 ];

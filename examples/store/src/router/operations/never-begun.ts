@@ -8,6 +8,7 @@ import { ApiError, validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
 import {
   type DestinationRequest,
+  type ExportPeriod,
   type ExportRequest,
   exportTableToPointInTime as exportShape,
   type ImportRequest,
@@ -82,22 +83,72 @@ const destination = (name: string, configuration: string, message: string): Oper
 
 const exportTableToPointInTime: Operation<ExportRequest> = {
   shape: exportShape,
-  async run({ TableArn: arn, ExportTime: time }, { backend, nowMs }) {
-    const name = tableOfArn(arn);
-    const table = await tableNamed(name, backend.describeTable(name));
-    if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
-    if (time !== undefined) {
-      const latestMs = nowMs();
-      if (time * 1000 < earliestRestorableMs(table, latestMs) || time * 1000 > latestMs)
-        throw new ApiError("InvalidExportTimeException");
-    }
+  async run(request, { backend, nowMs }) {
+    const { TableArn: arn, ExportTime: time } = request;
+    const period = periodOf(request);
+    const name = exportedTable(arn);
+    const table = await tableNamed(arn, backend.describeTable(name));
+    const isRecoverable = table.settings?.pointInTimeRecovery !== false;
+    const now = nowMs();
+    const earliestMs = isRecoverable ? earliestRestorableMs(table, now) : Number.POSITIVE_INFINITY;
+    if (period !== undefined) assertExportable(period, earliestMs, now);
+    if (!isRecoverable)
+      throw new ApiError("PointInTimeRecoveryUnavailableException", controlMessages.exportWithoutRecovery(name));
+    if (time !== undefined && (time * 1000 < earliestMs || time * 1000 > now))
+      throw exportTimeInvalid(controlMessages.exportTime);
     throw validationError(controlMessages.noExports);
   },
 };
 
+type Period = ExportPeriod & { readonly ExportFromTime: number };
+
+/** Of changes to be exported; absent: all there is, as of one moment. @throws ValidationException for what does not go together */
+function periodOf(request: ExportRequest): Period | undefined {
+  const { ExportType: type, IncrementalExportSpecification: period, S3SseAlgorithm, S3SseKmsKeyId } = request;
+  if (S3SseKmsKeyId !== undefined && S3SseAlgorithm !== "KMS") throw validationError(controlMessages.exportKey);
+  if (type !== "INCREMENTAL_EXPORT") {
+    if (period === undefined) return undefined;
+    throw validationError(
+      type === undefined ? controlMessages.exportPeriodUntyped : controlMessages.exportPeriodOfFull,
+    );
+  }
+  if (period === undefined) throw validationError(controlMessages.exportPeriodMissing);
+  if (period.ExportFromTime === undefined) throw validationError(controlMessages.exportPeriodWithoutFrom);
+  return period as Period;
+}
+
+/** @throws ValidationException: a table's ARN is nothing else here */
+function exportedTable(arn: string): string {
+  if (!arn.startsWith("arn:")) throw validationError(controlMessages.exportTableArn);
+  try {
+    return tableOfArn(arn);
+  } catch {
+    throw validationError(controlMessages.exportOfPart);
+  }
+}
+
+const exportTimeInvalid = (message: string) => new ApiError("InvalidExportTimeException", message);
+const MINUTE_MS = 60_000;
+
+/** @throws ApiError InvalidExportTimeException */
+function assertExportable({ ExportFromTime: from, ExportToTime: to }: Period, earliestMs: number, nowMs: number): void {
+  const fromMs = from * 1000;
+  const toMs = to === undefined ? nowMs : to * 1000;
+  if (fromMs < earliestMs) throw exportTimeInvalid(controlMessages.exportFromTooEarly(shown(fromMs)));
+  if (toMs > nowMs) throw exportTimeInvalid(controlMessages.exportToTooLate(shown(toMs)));
+  if (toMs - fromMs < 15 * MINUTE_MS) throw exportTimeInvalid(controlMessages.exportPeriodShort);
+  if (toMs - fromMs > 24 * 60 * MINUTE_MS) throw exportTimeInvalid(controlMessages.exportPeriodLong);
+}
+
+const DATE_MS_MAX = 8.64e15;
+/** To the second. */
+const shown = (ms: number): string =>
+  `${new Date(Math.min(Math.max(ms, -DATE_MS_MAX), DATE_MS_MAX)).toISOString().slice(0, -5)}Z`;
+
 const importTable: Operation<ImportRequest> = {
   shape: importShape,
-  async run({ TableCreationParameters: asked }, { backend }) {
+  async run({ TableCreationParameters: asked, InputFormat: format, InputFormatOptions: options }, { backend }) {
+    if (options !== undefined && format !== "CSV") throw validationError(controlMessages.importOptions(format));
     const { name } = tableDefinition(asked);
     const there = await backend.describeTable(name).then(
       () => true,

@@ -1,11 +1,14 @@
 import { ApiError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
 
-/** Some operations have a name of their own for a table that is not there. */
-export async function tableNamed<T>(name: string, answer: Promise<T>): Promise<T> {
+/**
+ * Some operations have a name of their own for a table that is not there.
+ * @param called what it was called in the request
+ */
+export async function tableNamed<T>(called: string, answer: Promise<T>): Promise<T> {
   return await answer.catch((error: unknown) => {
     if (error instanceof ApiError && error.type === "ResourceNotFoundException") {
-      throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(name));
+      throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(called));
     }
     throw error;
   });

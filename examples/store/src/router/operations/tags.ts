@@ -2,6 +2,7 @@ import { tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { checkTagKey, checkTags } from "../../api/control/tags.js";
 import { ApiError, validationError } from "../../api/errors.js";
+import { messages } from "../../api/messages.js";
 import {
   type ListTagsRequest,
   listTagsOfResource as listShape,
@@ -19,6 +20,7 @@ export const tagResource: Operation<TagResourceRequest> = {
   shape: tagShape,
   async run({ ResourceArn: arn, Tags: tag }, { backend }) {
     const table = tableOfArn(arn);
+    if (tag === undefined) throw missing("tags");
     if (tag.length === 0) throw validationError(controlMessages.tagsMissing);
     checkTags(tag);
     await named(arn, backend.updateTable(table, { tag }));
@@ -30,12 +32,16 @@ export const untagResource: Operation<UntagResourceRequest> = {
   shape: untagShape,
   async run({ ResourceArn: arn, TagKeys: untag }, { backend }) {
     const table = tableOfArn(arn);
+    if (untag === undefined) throw missing("tagKeys");
     if (untag.length === 0) throw validationError(controlMessages.tagKeysMissing);
     for (const key of untag) checkTagKey(key);
     await named(arn, backend.updateTable(table, { untag }));
     return NO_ANSWER;
   },
 };
+
+const missing = (at: string): ApiError =>
+  validationError(messages.constraints([messages.constraint("null", at, messages.mustNotBeNull)]));
 
 /** All of them at once: there are no more than fit into one answer. */
 export const listTagsOfResource: Operation<ListTagsRequest> = {

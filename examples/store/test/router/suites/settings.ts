@@ -262,7 +262,23 @@ export function settingsSuite(h: Subject, prefix: string): void {
         ([body, message]) =>
           ["UpdateTable", body, `One or more parameter values were invalid: ${message}`] as [string, object, string],
       ),
-      ["TagResource", { Tags: [] }, "Invalid TableArn"],
+      ["TagResource", {}, "Invalid TableArn"],
+      ["UntagResource", {}, "Invalid TableArn"],
+      [
+        "TagResource",
+        { ResourceArn: MISSING },
+        "1 validation error detected: Value null at 'tags' failed to satisfy constraint: Member must not be null",
+      ],
+      ...["d%g", "hi!", '"', "", "x".repeat(129)].map((Key): [string, object, string] => [
+        "TagResource",
+        { ResourceArn: MISSING, Tags: [{ Key, Value: "#" }] },
+        `The Tag Key provided is invalid, Key: ${Key}`,
+      ]),
+      [
+        "TagResource",
+        { ResourceArn: MISSING, Tags: [{ Key: "אѮ 7_.:/=+-@", Value: "a#" }] },
+        "The Tag Value provided is invalid, Value: a#",
+      ],
       [
         "TagResource",
         { ResourceArn: "arn:aws:dynamodb:local:000000000000:index/x", Tags: [] },

@@ -17,6 +17,12 @@ const byDay = (read: number) => ({
 });
 const AttributeDefinitions = attributes({ id: "S", day: "S", hour: "S" });
 const byHour = { ...byDay(0), IndexName: "by-hour", KeySchema: keys(["hour"]), ProvisionedThroughput: undefined };
+/** Figures are told as they were. */
+const begun = {
+  TableStatus: "UPDATING",
+  ProvisionedThroughput: units(5),
+  GlobalSecondaryIndexes: [{ IndexStatus: "UPDATING", ProvisionedThroughput: units(5) }],
+};
 const newIndex = [{ Create: byHour }];
 
 beforeAll(async () => {
@@ -55,6 +61,14 @@ test.each<[string, Omit<UpdateTableCommandInput, "TableName">, string]>([
       BillingMode: "PAY_PER_REQUEST",
       AttributeDefinitions,
       GlobalSecondaryIndexUpdates: [{ Create: { ...byHour, IndexName: "by-day" } }],
+    },
+    "ValidationException",
+  ],
+  [
+    "an attribute defined twice",
+    {
+      AttributeDefinitions: [...AttributeDefinitions, ...attributes({ hour: "N" })],
+      GlobalSecondaryIndexUpdates: [{ Create: { ...byHour, ProvisionedThroughput: units(1) } }],
     },
     "ValidationException",
   ],
@@ -142,7 +156,8 @@ test.each<[string, Omit<UpdateTableCommandInput, "TableName">, object]>([
   const decided = submitted.mock.calls.filter(([writes]) =>
     (writes as readonly Write[]).some(({ key }) => ofTable.equals(key)),
   );
-  expect(TableDescription).toMatchObject(wanted);
+  expect(TableDescription).toMatchObject(input.BillingMode === undefined ? begun : wanted);
+  expect(await described("granted")).toMatchObject(wanted);
   // Those that follow are steps on the way of an index or a stream: the first has everything that was asked for.
   const [first = []] = decided[0] ?? [];
   const record = (first as readonly Write[]).find(({ key }) => ofTable.equals(key));

@@ -34,6 +34,11 @@ export type IndexUpdate =
 /** Checks that need no table. Empty: the request says nothing of indexes. @throws ApiError */
 export function indexUpdatesOf(request: IndexUpdateRequest): IndexUpdate[] {
   const { GlobalSecondaryIndexUpdates: updates = [], AttributeDefinitions: definitions } = request;
+  const defined = new Set<string>();
+  for (const { AttributeName: name } of definitions ?? []) {
+    if (defined.has(name)) throw validationError(messages.definitionTwice(name));
+    defined.add(name);
+  }
   const names = new Set<string>();
   const found = updates.map(({ Create: create, Update: update, Delete: remove }): IndexUpdate => {
     const given = [create, update, remove].filter((one) => one !== undefined);

@@ -264,6 +264,11 @@ export const messages = {
   keyTwice: "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
   keyConditionCount: "Conditions can be of length 1 or 2 only",
   keyConditionUnsupported: "Query key condition not supported",
+  /** Of keys of several attributes. What follows the first "conditions" is not written down anywhere; as of RANGE. */
+  hashKeysNotEqual: (names: readonly string[]) =>
+    `HASH key attributes ${names.join(", ")} must have equality conditions specified in the query`,
+  rangeKeysNotEqual: (names: readonly string[], last: string) =>
+    `RANGE key attributes ${names.join(", ")} must have equality conditions specified in the query because a condition is present on key attribute ${last}`,
   keyConditionMissed: (name: string) => `Query condition missed key schema element: ${name}`,
   keyConditionType: `${INVALID_VALUES}Condition parameter type does not match schema type`,
   filterOnKey: (name: string, filter: "Filter Expression" | "QueryFilter" = "Filter Expression") =>

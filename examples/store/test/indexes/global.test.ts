@@ -373,8 +373,23 @@ describe("UpdateTable", () => {
     ]);
     expect(ids(await asked(" AND begins_with(round, :r)", { ":r": { S: "q" } }))).toEqual(["m4"]);
     await expect(asked(" AND court = :n", { ":n": { N: "2" } })).rejects.toMatchObject({
-      message: "Query condition missed key schema element: round",
+      message:
+        "RANGE key attributes round must have equality conditions specified in the query because a condition is present on key attribute court",
     });
+    await expect(asked(" AND round > :r AND court = :n", { ":r": { S: "a" }, ":n": { N: "2" } })).rejects.toThrow(
+      "RANGE key attributes round must have equality conditions",
+    );
+    const eq = (value: SdkItem[string]) => ({ ComparisonOperator: "EQ" as const, AttributeValueList: [value] });
+    const legacy = {
+      cup: eq({ S: "open" }),
+      year: eq({ N: "2026" }),
+      round: eq({ S: "semi" }),
+      court: eq({ N: "10" }),
+    };
+    const old = (KeyConditions: object) =>
+      queried(subject.client, { TableName: "matches", IndexName: "by-cup", KeyConditions: { ...KeyConditions } });
+    expect(ids(await old(legacy))).toEqual(["m2"]);
+    await expect(old({ ...legacy, id: eq({ S: "m2" }) })).rejects.toThrow("Conditions can be of length 1 or 2 only");
     await expect(
       subject.client.send(
         new QueryCommand({
@@ -384,7 +399,9 @@ describe("UpdateTable", () => {
           ExpressionAttributeValues: { ":c": { S: "open" } },
         }),
       ),
-    ).rejects.toMatchObject({ message: "Query condition missed key schema element: year" });
+    ).rejects.toMatchObject({
+      message: "HASH key attributes year must have equality conditions specified in the query",
+    });
     await deleteTable(subject.client, "matches");
   });
 
@@ -402,7 +419,15 @@ describe("UpdateTable", () => {
     await active(subject.client, "rated");
     const one = (change: object) => update("rated", { GlobalSecondaryIndexUpdates: [change] });
     const answer = await one({ Update: { IndexName: "by-group", ProvisionedThroughput: throughput(9) } });
-    expect(answer.TableDescription?.GlobalSecondaryIndexes?.[0]?.ProvisionedThroughput).toMatchObject(throughput(9));
+    expect(answer.TableDescription?.GlobalSecondaryIndexes?.[0]).toMatchObject({
+      IndexStatus: "UPDATING",
+      ProvisionedThroughput: throughput(5),
+    });
+    const { Table } = await subject.client.send(new DescribeTableCommand({ TableName: "rated" }));
+    expect(Table?.GlobalSecondaryIndexes?.[0]).toMatchObject({
+      IndexStatus: "ACTIVE",
+      ProvisionedThroughput: throughput(9),
+    });
     for (const [change, name, message] of [
       [
         {},

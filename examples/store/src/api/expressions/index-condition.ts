@@ -27,7 +27,8 @@ export function indexConditionOf(condition: Condition, schema: IndexKeySchema): 
   }
   const conditions = new Map<string, SortCondition>();
   collect(condition, conditions);
-  const partition = schema.partition.map((attribute) => equalTo(attribute, conditions.get(attribute.name)));
+  const partition = partitionOf(schema, conditions);
+  assertNoGap(schema, conditions);
   const equal: AttributeValue[] = [];
   let left = conditions.size - partition.length;
   for (const attribute of schema.sort) {
@@ -45,16 +46,32 @@ export function indexConditionOf(condition: Condition, schema: IndexKeySchema): 
       equal.push(given.value);
       continue;
     }
-    if (left > 0) throw validationError(messages.keyConditionUnsupported);
+    if (left > 0) break;
     return { partition, equal, next: given };
   }
   if (left > 0) throw validationError(messages.keyConditionUnsupported);
   return { partition, equal };
 }
 
-function equalTo(attribute: KeyAttribute, condition: SortCondition | undefined): AttributeValue {
-  if (condition === undefined) throw validationError(messages.keyConditionMissed(attribute.name));
-  checkTypes(condition, attribute);
-  if (condition.op !== "=") throw validationError(messages.keyConditionUnsupported);
-  return condition.value;
+type Conditions = ReadonlyMap<string, SortCondition>;
+
+const withoutEquality = (attributes: readonly KeyAttribute[], conditions: Conditions): string[] =>
+  attributes.map(({ name }) => name).filter((name) => conditions.get(name)?.op !== "=");
+
+/** @throws ValidationException */
+function partitionOf(schema: IndexKeySchema, conditions: Conditions): AttributeValue[] {
+  const missed = withoutEquality(schema.partition, conditions);
+  if (missed.length > 0) throw validationError(messages.hashKeysNotEqual(missed));
+  return schema.partition.map((attribute) => {
+    const condition = conditions.get(attribute.name) as SortCondition & { op: "=" };
+    checkTypes(condition, attribute);
+    return condition.value;
+  });
+}
+
+/** Before the last attribute that there is a condition on all have to be equal to something. @throws ValidationException */
+function assertNoGap({ sort }: IndexKeySchema, conditions: Conditions): void {
+  const last = sort.findLastIndex(({ name }) => conditions.has(name));
+  const missed = withoutEquality(sort.slice(0, Math.max(last, 0)), conditions);
+  if (missed.length > 0) throw validationError(messages.rangeKeysNotEqual(missed, (sort[last] as KeyAttribute).name));
 }

@@ -42,11 +42,14 @@ export function filterCondition(
   );
 }
 
-/** @throws ValidationException */
-export function keyConditions(conditions: Readonly<Record<string, LegacyCondition>>): Condition {
+/**
+ * @param most one for each attribute that the key could have
+ * @throws ValidationException
+ */
+export function keyConditions(conditions: Readonly<Record<string, LegacyCondition>>, most: number): Condition {
   const condition = filterCondition(conditions, "AND");
   const asked = Object.values(conditions);
-  if (condition === undefined || asked.length > 2) throw validationError(messages.keyConditionCount);
+  if (condition === undefined || asked.length > most) throw validationError(messages.keyConditionCount);
   if (asked.some(({ ComparisonOperator: of }) => !INDEXABLE.has(of))) throw validationError(messages.notIndexable);
   return condition;
 }

@@ -23,7 +23,12 @@ export interface LegacyParameters {
   ScanFilter?: Record<string, LegacyCondition>;
   ConditionalOperator?: ConditionalOperator;
   KeyConditions?: Record<string, LegacyCondition>;
+  /** As old as these are. */
+  IndexName?: string;
 }
+
+/** Four of either kind. How many there are only the index says. */
+const INDEX_KEYS_MAX = 8;
 
 const NONE: Expressions = {};
 
@@ -82,7 +87,8 @@ export function legacyExpressions(request: LegacyParameters): Expressions {
   const asked = QueryFilter ?? ScanFilter;
   const filter = asked && filterCondition(asked, operator);
   const projection = AttributesToGet && topLevel(AttributesToGet);
-  const keyCondition = KeyConditions && keyConditions(KeyConditions);
+  const keyCondition =
+    KeyConditions && keyConditions(KeyConditions, request.IndexName === undefined ? 2 : INDEX_KEYS_MAX);
   return {
     ...(update && { update }),
     ...(condition && { condition }),

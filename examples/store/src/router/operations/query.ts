@@ -27,10 +27,13 @@ export const query: Operation<QueryRequest> = {
     });
     const table = await backend.table(request.TableName);
     const index = indexOf(table, request);
+    const keys = keyAttributes(table, index);
+    if (Object.keys(request.KeyConditions ?? {}).length > Math.max(keys.length, 2))
+      throw validationError(messages.keyConditionCount);
     const start = request.ExclusiveStartKey;
     const after = start && (index === undefined ? startKey(table.keySchema, start) : startEntry(table, index, start));
     const { from, to, sorted } = queriedRange(table, index, keyCondition as Condition);
-    if (filter !== undefined) checkFilter(filter, keyAttributes(table, index), request.QueryFilter && "QueryFilter");
+    if (filter !== undefined) checkFilter(filter, keys, request.QueryFilter && "QueryFilter");
     if (after !== undefined && (compareBytes(after, from) < 0 || compareBytes(after, to) >= 0)) {
       throw validationError(sorted ? messages.startKeyPredicate : messages.startKeyOutside);
     }

@@ -3,6 +3,7 @@ import { checkTableClass, type TableChange } from "../../api/control/settings.js
 import { assertTogether } from "../../api/control/update-rules.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import { type IndexUpdate, indexUpdatesOf } from "../../api/index-updates.js";
+import type { TableRecord } from "../../api/model.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
 import { streamChange } from "../../api/streams/specification.js";
 import { assertInBounds, tableDescription } from "../../api/tables.js";
@@ -18,14 +19,76 @@ export const updateTable: Operation<UpdateTableRequest> = {
     const change = changeOf(request, indexUpdates);
     const streamViewType = StreamSpecification && streamChange(StreamSpecification);
     if (streamViewType !== undefined && backend.streams === undefined) throw new ApiError("UnknownOperationException");
+    const before = echoesFigures(request) ? await backend.describeTable(TableName) : undefined;
     const table = await backend.updateTable(TableName, {
       ...change,
       ...(indexUpdates.length > 0 && { indexUpdates }),
       ...(streamViewType !== undefined && { streamViewType }),
     });
-    return { TableDescription: tableDescription(table) };
+    return { TableDescription: begunDescription(request, before, table) };
   },
 };
+
+/** Whether figures change without anything else: they are told as they were. */
+const echoesFigures = ({ BillingMode, ProvisionedThroughput, GlobalSecondaryIndexUpdates = [] }: UpdateTableRequest) =>
+  ProvisionedThroughput !== undefined
+    ? BillingMode === undefined
+    : GlobalSecondaryIndexUpdates.some(({ Update }) => Update !== undefined);
+
+/**
+ * The service answers when it has begun, and this store when it is done: told is a table whose change has begun.
+ * @param before absent: nothing of it is told any more
+ */
+function begunDescription(
+  request: UpdateTableRequest,
+  before: TableRecord | undefined,
+  after: TableRecord,
+): Record<string, unknown> {
+  const updates = request.GlobalSecondaryIndexUpdates ?? [];
+  const ofIndexes = updates.some(({ Create, Delete }) => Create !== undefined || Delete !== undefined);
+  const told = tableDescription(after);
+  const figures =
+    before !== undefined && before.billingMode === after.billingMode ? figuresOf(tableDescription(before)) : undefined;
+  const updated = new Set(updates.flatMap(({ Update }) => (Update?.ProvisionedThroughput ? [Update.IndexName] : [])));
+  const indexes = told.GlobalSecondaryIndexes as readonly Described[] | undefined;
+  return {
+    ...told,
+    ...((ofIndexes || request.ProvisionedThroughput !== undefined) &&
+      after.status === "ACTIVE" && { TableStatus: "UPDATING" }),
+    ...(figures && { ProvisionedThroughput: { ...(told.ProvisionedThroughput as object), ...figures.table } }),
+    ...(figures &&
+      indexes && {
+        GlobalSecondaryIndexes: indexes.map((index) =>
+          updated.has(index.IndexName)
+            ? {
+                ...index,
+                IndexStatus: "UPDATING",
+                ProvisionedThroughput: { ...index.ProvisionedThroughput, ...figures.indexes.get(index.IndexName) },
+              }
+            : index,
+        ),
+      }),
+  };
+}
+
+interface Described {
+  readonly IndexName: string;
+  readonly ProvisionedThroughput: Units;
+}
+
+interface Units {
+  readonly ReadCapacityUnits: number;
+  readonly WriteCapacityUnits: number;
+}
+
+function figuresOf(described: Record<string, unknown>): { table: Units; indexes: ReadonlyMap<string, Units> } {
+  const units = ({ ReadCapacityUnits, WriteCapacityUnits }: Units) => ({ ReadCapacityUnits, WriteCapacityUnits });
+  const indexes = (described.GlobalSecondaryIndexes ?? []) as readonly Described[];
+  return {
+    table: units(described.ProvisionedThroughput as Units),
+    indexes: new Map(indexes.map((index) => [index.IndexName, units(index.ProvisionedThroughput)])),
+  };
+}
 
 function changeOf(request: UpdateTableRequest, indexUpdates: readonly IndexUpdate[]): TableChange {
   const { BillingMode, ProvisionedThroughput: throughput, DeletionProtectionEnabled, TableClass } = request;

@@ -171,3 +171,14 @@ test.each<[string, Omit<UpdateTableCommandInput, "TableName">, object]>([
   expect(stored.globalIndexes).toHaveLength(TableDescription?.GlobalSecondaryIndexes?.length ?? 0);
   await active(single.dynamo, "granted");
 });
+
+test("how often a table's figures fell today is counted, and told when it is done", async () => {
+  const told = async () => (await described("refused"))?.ProvisionedThroughput;
+  for (const [i, read] of [4, 3].entries()) {
+    const { TableDescription } = await update("refused", { ProvisionedThroughput: units(read) });
+    expect(TableDescription?.ProvisionedThroughput).toMatchObject({ ...units(read + 1), NumberOfDecreasesToday: i });
+    expect(await told()).toMatchObject({ ...units(read), NumberOfDecreasesToday: i + 1 });
+  }
+  await update("refused", { ProvisionedThroughput: units(5) });
+  expect(await told()).toMatchObject({ NumberOfDecreasesToday: 2 });
+});

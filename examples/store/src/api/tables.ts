@@ -130,8 +130,9 @@ export function deletedDescription(table: TableRecord): Record<string, unknown> 
 /**
  * A table as DescribeTable shows it.
  * @param sizes absent: 0, as the service says it of a table that is new
+ * @param nowMs absent: of no day
  */
-export function tableDescription(table: TableRecord, sizes?: TableSizes): Record<string, unknown> {
+export function tableDescription(table: TableRecord, sizes?: TableSizes, nowMs?: number): Record<string, unknown> {
   const { partition, sort } = table.keySchema;
   const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
@@ -144,7 +145,7 @@ export function tableDescription(table: TableRecord, sizes?: TableSizes): Record
     KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
     TableStatus: table.status,
     CreationDateTime: createdAt,
-    ...describedSettings(table),
+    ...describedSettings(table, nowMs),
     ...describedThroughput(table, table.status !== "CREATING"),
     TableSizeBytes: sizes?.bytes ?? 0,
     ItemCount: sizes?.items ?? 0,

@@ -31,6 +31,8 @@ export interface TableSettings {
   readonly onDemandSinceMs?: number;
   readonly throughputIncreasedAtMs?: number;
   readonly throughputDecreasedAtMs?: number;
+  /** Of the last day, counted from 1970, on which there were any. */
+  readonly throughputDecreases?: { readonly day: number; readonly count: number };
   readonly tags?: readonly Tag[];
   /** Turned off: the archive is there all the same, and nobody is let at it. */
   readonly pointInTimeRecovery?: boolean;
@@ -125,7 +127,10 @@ function billed<T extends TableRecord>(table: T, change: TableChange, nowMs: num
         onDemandSinceMs: settings.onDemandSinceMs ?? table.createdAtMs,
       }),
       ...(more && { throughputIncreasedAtMs: nowMs }),
-      ...(less && { throughputDecreasedAtMs: nowMs }),
+      ...(less && {
+        throughputDecreasedAtMs: nowMs,
+        throughputDecreases: { day: dayOf(nowMs), count: decreasesToday(settings, nowMs) + 1 },
+      }),
     },
   };
 }
@@ -158,8 +163,18 @@ export function assertDeletable({ settings }: TableRecord): void {
   if (settings?.deletionProtection === true) throw validationError(controlMessages.protected);
 }
 
-/** The part of a table's description that says so. */
-export function describedSettings(table: TableRecord): Record<string, unknown> {
+const DAY_MS = 86_400_000;
+const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);
+
+function decreasesToday({ throughputDecreases: counted }: TableSettings, nowMs: number | undefined): number {
+  return counted !== undefined && nowMs !== undefined && counted.day === dayOf(nowMs) ? counted.count : 0;
+}
+
+/**
+ * The part of a table's description that says so.
+ * @param nowMs absent: of no day, and so without what there was on it
+ */
+export function describedSettings(table: TableRecord, nowMs?: number): Record<string, unknown> {
   const { settings = {}, billingMode, createdAtMs } = table;
   const onDemandSinceMs = settings.onDemandSinceMs ?? (billingMode === "PAY_PER_REQUEST" ? createdAtMs : undefined);
   const { throughputIncreasedAtMs: increasedAtMs, throughputDecreasedAtMs: decreasedAtMs, tableClass } = settings;
@@ -167,7 +182,7 @@ export function describedSettings(table: TableRecord): Record<string, unknown> {
     ProvisionedThroughput: {
       ...(increasedAtMs !== undefined && { LastIncreaseDateTime: increasedAtMs / 1000 }),
       ...(decreasedAtMs !== undefined && { LastDecreaseDateTime: decreasedAtMs / 1000 }),
-      NumberOfDecreasesToday: 0,
+      NumberOfDecreasesToday: decreasesToday(settings, nowMs),
       ReadCapacityUnits: table.readUnitsPerSecond,
       WriteCapacityUnits: table.writeUnitsPerSecond,
     },

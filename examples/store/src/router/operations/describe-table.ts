@@ -4,8 +4,8 @@ import type { Operation } from "./operation.js";
 
 export const describeTable: Operation<TableNameRequest> = {
   shape,
-  async run({ TableName }, { backend }) {
+  async run({ TableName }, { backend, nowMs }) {
     const table = await backend.describeTable(TableName);
-    return { Table: tableDescription(table, await backend.sizes(table)) };
+    return { Table: tableDescription(table, await backend.sizes(table), nowMs()) };
   },
 };

@@ -11,7 +11,7 @@ import type { Operation } from "./operation.js";
 
 export const updateTable: Operation<UpdateTableRequest> = {
   shape,
-  async run(request, { backend }) {
+  async run(request, { backend, nowMs }) {
     const { TableName, StreamSpecification } = request;
     assertTogether(request);
     checkTableClass(request.TableClass);
@@ -25,7 +25,15 @@ export const updateTable: Operation<UpdateTableRequest> = {
       ...(indexUpdates.length > 0 && { indexUpdates }),
       ...(streamViewType !== undefined && { streamViewType }),
     });
-    return { TableDescription: begunDescription(request, before, table) };
+    const now = nowMs();
+    return {
+      TableDescription: begunDescription(
+        request,
+        before && figuresOf(before, now),
+        tableDescription(table, undefined, now),
+        table,
+      ),
+    };
   },
 };
 
@@ -41,14 +49,13 @@ const echoesFigures = ({ BillingMode, ProvisionedThroughput, GlobalSecondaryInde
  */
 function begunDescription(
   request: UpdateTableRequest,
-  before: TableRecord | undefined,
+  before: Figures | undefined,
+  told: Record<string, unknown>,
   after: TableRecord,
 ): Record<string, unknown> {
   const updates = request.GlobalSecondaryIndexUpdates ?? [];
   const ofIndexes = updates.some(({ Create, Delete }) => Create !== undefined || Delete !== undefined);
-  const told = tableDescription(after);
-  const figures =
-    before !== undefined && before.billingMode === after.billingMode ? figuresOf(tableDescription(before)) : undefined;
+  const figures = before?.billingMode === after.billingMode ? before : undefined;
   const updated = new Set(updates.flatMap(({ Update }) => (Update?.ProvisionedThroughput ? [Update.IndexName] : [])));
   const indexes = told.GlobalSecondaryIndexes as readonly Described[] | undefined;
   return {
@@ -81,11 +88,22 @@ interface Units {
   readonly WriteCapacityUnits: number;
 }
 
-function figuresOf(described: Record<string, unknown>): { table: Units; indexes: ReadonlyMap<string, Units> } {
+interface Figures {
+  readonly billingMode: TableRecord["billingMode"];
+  readonly table: Units;
+  readonly indexes: ReadonlyMap<string, Units>;
+}
+
+function figuresOf(table: TableRecord, nowMs: number): Figures {
+  const described = tableDescription(table, undefined, nowMs);
+  const { NumberOfDecreasesToday, ...rest } = described.ProvisionedThroughput as Units & {
+    NumberOfDecreasesToday: number;
+  };
   const units = ({ ReadCapacityUnits, WriteCapacityUnits }: Units) => ({ ReadCapacityUnits, WriteCapacityUnits });
   const indexes = (described.GlobalSecondaryIndexes ?? []) as readonly Described[];
   return {
-    table: units(described.ProvisionedThroughput as Units),
+    billingMode: table.billingMode,
+    table: { NumberOfDecreasesToday, ...units(rest) } as Units,
     indexes: new Map(indexes.map((index) => [index.IndexName, units(index.ProvisionedThroughput)])),
   };
 }

@@ -19,7 +19,10 @@ export const updateTable: Operation<UpdateTableRequest> = {
     const change = changeOf(request, indexUpdates);
     const streamViewType = StreamSpecification && streamChange(StreamSpecification);
     if (streamViewType !== undefined && backend.streams === undefined) throw new ApiError("UnknownOperationException");
-    const before = echoesFigures(request) ? await backend.describeTable(TableName) : undefined;
+    const before =
+      echoesFigures(request) || request.SSESpecification?.Enabled === false
+        ? await backend.describeTable(TableName)
+        : undefined;
     const table = await backend.updateTable(TableName, {
       ...change,
       ...(indexUpdates.length > 0 && { indexUpdates }),
@@ -29,7 +32,7 @@ export const updateTable: Operation<UpdateTableRequest> = {
     return {
       TableDescription: begunDescription(
         request,
-        before && figuresOf(before, now),
+        before && figuresOf(before, now, request.SSESpecification?.Enabled === false),
         tableDescription(table, undefined, now),
         table,
       ),
@@ -62,6 +65,7 @@ function begunDescription(
     ...told,
     ...((ofIndexes || request.ProvisionedThroughput !== undefined) &&
       after.status === "ACTIVE" && { TableStatus: "UPDATING" }),
+    ...(before?.encryption && { SSEDescription: { ...before.encryption, Status: "UPDATING" } }),
     ...(figures && { ProvisionedThroughput: { ...(told.ProvisionedThroughput as object), ...figures.table } }),
     ...(figures &&
       indexes && {
@@ -92,9 +96,11 @@ interface Figures {
   readonly billingMode: TableRecord["billingMode"];
   readonly table: Units;
   readonly indexes: ReadonlyMap<string, Units>;
+  /** Where it is about to be gone, and was there. */
+  readonly encryption?: object;
 }
 
-function figuresOf(table: TableRecord, nowMs: number): Figures {
+function figuresOf(table: TableRecord, nowMs: number, ends: boolean): Figures {
   const described = tableDescription(table, undefined, nowMs);
   const { NumberOfDecreasesToday, ...rest } = described.ProvisionedThroughput as Units & {
     NumberOfDecreasesToday: number;
@@ -103,6 +109,7 @@ function figuresOf(table: TableRecord, nowMs: number): Figures {
   const indexes = (described.GlobalSecondaryIndexes ?? []) as readonly Described[];
   return {
     billingMode: table.billingMode,
+    ...(ends && described.SSEDescription !== undefined && { encryption: described.SSEDescription as object }),
     table: { NumberOfDecreasesToday, ...units(rest) } as Units,
     indexes: new Map(indexes.map((index) => [index.IndexName, units(index.ProvisionedThroughput)])),
   };

@@ -118,7 +118,8 @@ export function settingsSuite(h: Subject, prefix: string): void {
         SSEType: "KMS",
         KMSMasterKeyArn: "arn:aws:kms:local:000000000000:alias/aws/dynamodb",
       });
-      await update({ TableName, SSESpecification: { Enabled: false } });
+      const ending = await update({ TableName, SSESpecification: { Enabled: false } });
+      expect(ending?.SSEDescription).toMatchObject({ Status: "UPDATING", SSEType: "KMS" });
       expect(await described()).toBeUndefined();
     });
 

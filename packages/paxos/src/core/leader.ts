@@ -5,7 +5,7 @@ import { Feed, type Reign, type Stamp } from "./feed.js";
 import { Heir } from "./heir.js";
 import { noopEntry, weightOf } from "./log.js";
 import type { Ack, Asleep, Nack } from "./messages.js";
-import { forgetSent, mustResend, type Peer, Peers, type Progress, pressPeer } from "./peers.js";
+import { acknowledged, forgetSent, mustResend, type Peer, Peers, type Progress, pressPeer } from "./peers.js";
 import type { Press } from "./press.js";
 import { ProposalQueue } from "./proposal-queue.js";
 import { reachedByQuorum } from "./quorum.js";
@@ -17,6 +17,8 @@ import type { Entry, Learner, Proposal } from "./types.js";
 /** Counted for every answer of every group: no array is made for it. */
 const accepted: number[] = [];
 
+const nobody: readonly string[] = [];
+
 /** One ballot's reign: appends, sends, counts, beats, and knows when it is over. */
 export class Leader implements Reign {
   readonly ballot: Ballot;
@@ -24,7 +26,7 @@ export class Leader implements Reign {
   readonly #replica: Replica;
   readonly #peers = new Peers();
   readonly #feed: Feed;
-  #leaving: readonly string[] = [];
+  #leaving = nobody;
   /** The leader's first own entry. Once it is chosen and applied, everything chosen before this reign is applied too. */
   startSlot = 0;
   readonly #reads: Reads;
@@ -226,10 +228,7 @@ export class Leader implements Reign {
         forgetSent(peer, message.receivedThrough);
       }
       if (message.acceptedThrough > peer.acceptedThrough) {
-        peer.acceptedThrough = message.acceptedThrough;
-        while (peer.sent[0] !== undefined && peer.sent[0].through <= peer.acceptedThrough) {
-          peer.sentBytes -= (peer.sent.shift() as { bytes: number }).bytes;
-        }
+        acknowledged(peer, message.acceptedThrough);
         this.#countChosen();
       }
     } else if (message.round > peer.syncedRound) {
@@ -370,7 +369,7 @@ export class Leader implements Reign {
     const { slot } = membership.configuration;
     if (this.#leaving.length === 0 || slot > knownChosen) return;
     for (const node of this.#leaving) this.#replica.send(node, { type: "departed", slot });
-    this.#leaving = [];
+    this.#leaving = nobody;
   }
 
   #answerReads(): void {

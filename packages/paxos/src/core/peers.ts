@@ -4,6 +4,14 @@ import type { Press } from "./press.js";
 import type { Membership } from "./quorum.js";
 import type { Learner } from "./types.js";
 
+interface Sent {
+  readonly through: number;
+  readonly bytes: number;
+}
+
+/** To whom nothing is on its way; never written to. */
+const noneSent: Sent[] = [];
+
 /** What the leader knows of another replica, all of it from answers in its own ballot. */
 export interface Peer {
   readonly node: string;
@@ -25,7 +33,7 @@ export interface Peer {
   /** Accepted in this ballot and durable there through here. */
   acceptedThrough: number;
   /** Accepts that are on their way or not yet durable there, oldest first, and what they weigh together. */
-  sent: { readonly through: number; readonly bytes: number }[];
+  sent: Sent[];
   sentBytes: number;
   /** Newest round answered, and when that answer's question was sent, by our clock. */
   round: number;
@@ -112,7 +120,7 @@ export class Peers {
       releasedThrough: 0,
       next: 0,
       acceptedThrough: 0,
-      sent: [],
+      sent: noneSent,
       sentBytes: 0,
       round: 0,
       sentMs: Number.NEGATIVE_INFINITY,
@@ -155,6 +163,17 @@ export function pressPeer(p: Press, peer: Peer, logEnd: number, sinceMs: number)
   peer.gapRound = p.whole(peer.gapRound + 1) - 1;
 }
 
+/** The peer has accepted this ballot's log through here. */
+export function acknowledged(peer: Peer, through: number): void {
+  peer.acceptedThrough = through;
+  const { sent } = peer;
+  let done = 0;
+  for (; done < sent.length && (sent[done] as Sent).through <= through; done++)
+    peer.sentBytes -= (sent[done] as Sent).bytes;
+  if (done === sent.length) peer.sent = noneSent;
+  else sent.splice(0, done);
+}
+
 /** Whether something sent to the peer was lost: it says so, or a later round's answer does not show it. */
 export function mustResend(peer: Peer, message: Ack): boolean {
   if (message.receivedThrough + 1 >= peer.next) return false;
@@ -165,7 +184,7 @@ export function mustResend(peer: Peer, message: Ack): boolean {
 /** What was sent beyond `through` counts as lost. */
 export function forgetSent(peer: Peer, through: number): void {
   while (peer.sent.length > 0) {
-    const last = peer.sent.at(-1) as { through: number; bytes: number };
+    const last = peer.sent.at(-1) as Sent;
     if (last.through <= through) return;
     peer.sentBytes -= last.bytes;
     peer.sent.pop();

@@ -1,5 +1,8 @@
 import type { Replica } from "./replica.js";
 
+/** Where none wait, in all groups; never written to. */
+const none: number[] = [];
+
 /**
  * Reads of one reign that wait: for the leader's first own entry to be chosen, then for the lease, or for a round of
  * heartbeats that began after they arrived. A read belongs to this reign and this round only; it is never carried over.
@@ -7,9 +10,9 @@ import type { Replica } from "./replica.js";
 export class Reads {
   readonly #replica: Replica;
   /** Waiting for the round `#asked`, begun after the last of them came. */
-  #inRound: number[] = [];
+  #inRound = none;
   /** Came later: need the next round. */
-  #next: number[] = [];
+  #next = none;
   #asked = 0;
 
   constructor(replica: Replica) {
@@ -26,7 +29,8 @@ export class Reads {
       effects.push({ type: "rejected", id, reason: "overloaded", leader: self });
       return false;
     }
-    this.#next.push(id);
+    if (this.#next.length === 0) this.#next = [id];
+    else this.#next.push(id);
     return true;
   }
 
@@ -34,15 +38,15 @@ export class Reads {
   answerAll(): void {
     this.#answer(this.#inRound);
     this.#answer(this.#next);
-    this.#inRound = [];
-    this.#next = [];
+    this.#inRound = none;
+    this.#next = none;
   }
 
   /** A quorum has answered round `round`. */
   answerThrough(round: number): void {
     if (this.#inRound.length === 0 || round < this.#asked) return;
     this.#answer(this.#inRound);
-    this.#inRound = [];
+    this.#inRound = none;
   }
 
   /** One round at a time is under way; what comes meanwhile shares the next. */
@@ -52,7 +56,7 @@ export class Reads {
 
   askedIn(round: number): void {
     this.#inRound = this.#next;
-    this.#next = [];
+    this.#next = none;
     this.#asked = round;
   }
 
@@ -62,8 +66,8 @@ export class Reads {
         this.#replica.effects.push({ type: "rejected", id, reason: "not-leader", leader: undefined });
       }
     }
-    this.#inRound = [];
-    this.#next = [];
+    this.#inRound = none;
+    this.#next = none;
   }
 
   #answer(ids: readonly number[]): void {

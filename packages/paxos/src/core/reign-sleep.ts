@@ -5,6 +5,9 @@ import type { Press } from "./press.js";
 import { isQuorum } from "./quorum.js";
 import type { Replica } from "./replica.js";
 
+/** Of all who are awake. */
+const nobody: ReadonlyMap<string, BondId> = new Map();
+
 /**
  * The leader's half of a group's sleep. When nothing has been asked of the group for `sleepAfterMs` and everybody holds everything, a round of heartbeats asks
  * the others to sleep instead. Each that does says in which bond with this node; once all have, but those who are gone, the leader sends nothing more, and
@@ -15,7 +18,7 @@ export class ReignSleep {
   readonly #peers: Peers;
   /** Round in which the others were asked; 0 before. */
   #round = 0;
-  readonly #agreed = new Map<string, BondId>();
+  #agreed = nobody;
   /** In which round each was asked last: until it answers a later one it may be asleep. */
   readonly #asked = new Map<string, number>();
   /**
@@ -61,7 +64,7 @@ export class ReignSleep {
       const agreed = this.#agreed.get(node);
       if (!p.flag(agreed !== undefined)) continue;
       const bond = p.bond(agreed ?? noBond);
-      this.#agreed.set(node, bond);
+      this.#agreed = new Map(this.#agreed).set(node, bond);
       this.#readers.set(node, bond.life);
     }
   }
@@ -117,7 +120,7 @@ export class ReignSleep {
   onAsleep(from: string, { round, bond }: Asleep, quiet: boolean): void {
     if (this.#asleep || round !== this.#round || !quiet) return;
     if (!this.#peers.voters.some(({ node }) => node === from)) return;
-    this.#agreed.set(from, bond);
+    this.#agreed = new Map(this.#agreed).set(from, bond);
     const { membership, self } = this.#replica;
     if (!isQuorum(membership, new Set([self, ...this.#agreed.keys()]))) return;
     if (this.#everythingHeld() && this.#peers.voters.every((peer) => this.#sleeps(peer) || this.#gone(peer))) {
@@ -149,9 +152,7 @@ export class ReignSleep {
   #wake(): void {
     if (this.#asleep) for (const peer of this.#peers.voters) peer.sentMs = this.sentMs(peer);
     this.#asleep = false;
-    // One that is cleared gets a new table, for each command of a busy group.
-    if (this.#agreed.size === 0) return;
-    this.#agreed.clear();
+    this.#agreed = nobody;
   }
 
   #sleeps({ node }: Peer): boolean {

@@ -33,6 +33,13 @@ export function glance(p: Press, { leading, ballot, configuration } = nothing): 
 
 export type Role = "follower" | "candidate" | "leader" | "stopped";
 
+/** Sent when everything through this token is durable. */
+interface Held {
+  readonly token: number;
+  readonly to: string;
+  readonly message: Message;
+}
+
 /** A write that the host has been asked for and has not confirmed, and the state that it makes durable. */
 interface Pending {
   readonly token: number;
@@ -42,6 +49,10 @@ interface Pending {
   /** How far the log *as it is in memory* is durable then; lowered when a later write cuts the log back. */
   end: number;
 }
+
+// In the place of lists that nearly always are empty, for all groups: one that was looked at just now, and never written to.
+const nonePending: Pending[] = [];
+const noneHeld: Held[] = [];
 
 /**
  * The state that all roles of one replica share, and the two disciplines on which safety rests: nothing that promises
@@ -81,8 +92,8 @@ export class Replica implements TailOwner {
   readonly effects = gathered;
   #issued = 0;
   #durable = 0;
-  #pending: Pending[] = [];
-  #held: { token: number; to: string; message: Message }[] = [];
+  #pending = nonePending;
+  #held = noneHeld;
   #said: Extract<Effect, { type: "leadership" }>;
 
   readonly #tail: Tail | undefined;
@@ -280,7 +291,7 @@ export class Replica implements TailOwner {
   /** Sends once every write asked for so far is durable. */
   sendWhenDurable(to: string, message: Message): void {
     if (this.#durable === this.#issued) this.send(to, message);
-    else this.#held.push({ token: this.#issued, to, message });
+    else this.#held = [...this.#held, { token: this.#issued, to, message }];
   }
 
   broadcast(message: Message): void {
@@ -329,7 +340,7 @@ export class Replica implements TailOwner {
       this.durableEnd = pending.end;
       done++;
     }
-    if (done === this.#pending.length) this.#pending = [];
+    if (done === this.#pending.length) this.#pending = nonePending;
     else this.#pending.splice(0, done);
     let released = 0;
     for (const held of this.#held) {
@@ -337,7 +348,7 @@ export class Replica implements TailOwner {
       this.send(held.to, held.message);
       released++;
     }
-    if (released > 0) this.#held.splice(0, released);
+    if (released > 0) this.#held = this.#held.length === released ? noneHeld : this.#held.slice(released);
     this.#report();
     return true;
   }

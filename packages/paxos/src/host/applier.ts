@@ -5,7 +5,10 @@ import type { Executor, Outcome } from "./executor.js";
 import { applyThrew } from "./failure.js";
 import type { StateMachine } from "./state-machine.js";
 
-export type Answer<R> = (entry: Entry, outcome: Outcome<R>, failure?: PaxosError) => void;
+/** Who is told what came out of each entry, or of the failure that ends it all. */
+export interface Answerer<R> {
+  applied(entry: Entry, outcome: Outcome<R>, failure?: PaxosError): void;
+}
 
 /** Brings chosen entries to the state machine: every slot once, in order, and not one more after it has thrown. */
 export class Applier<R> {
@@ -19,7 +22,7 @@ export class Applier<R> {
   lagging = false;
   readonly executor: Executor<R>;
   readonly #replayed: number;
-  #held: { entries: readonly Entry[]; answer: Answer<R> }[] | undefined;
+  #held: { entries: readonly Entry[]; answerer: Answerer<R> }[] | undefined;
 
   constructor(
     groupId: string,
@@ -46,15 +49,15 @@ export class Applier<R> {
   }
 
   /**
-   * What the core reports as chosen. `answer` hears of each entry what came out, or the failure that ends it all. Returns whether it is applied now.
+   * What the core reports as chosen. Returns whether it is applied now.
    *
    * @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT
    */
-  chosen(entries: readonly Entry[], answer: Answer<R>): boolean {
+  chosen(entries: readonly Entry[], answerer: Answerer<R>): boolean {
     if (this.#role === "log") this.appliedThrough = entries.at(-1)?.slot ?? this.appliedThrough;
     else if (this.behind || this.lagging) return false;
-    else if (this.#held) this.#held.push({ entries, answer });
-    else this.apply(entries, answer);
+    else if (this.#held) this.#held.push({ entries, answerer });
+    else this.apply(entries, answerer);
     return this.#held === undefined;
   }
 
@@ -88,15 +91,15 @@ export class Applier<R> {
   release(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const { entries, answer } of held) {
+    for (const { entries, answerer } of held) {
       // A snapshot has brought the first of them.
       const rest = entries.filter(({ slot }) => slot > this.appliedThrough);
-      if (!this.behind) this.apply(rest, answer);
+      if (!this.behind) this.apply(rest, answerer);
     }
   }
 
   /** @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT */
-  apply(entries: readonly Entry[], answer: Answer<R>): void {
+  apply(entries: readonly Entry[], answerer: Answerer<R>): void {
     for (const entry of entries) {
       const { slot } = entry;
       if (slot !== this.appliedThrough + 1) {
@@ -108,11 +111,11 @@ export class Applier<R> {
         outcome = this.executor.execute(entry);
       } catch (cause) {
         const failure = applyThrew(this.#groupId, `apply threw at slot ${slot}`, cause);
-        answer(entry, {}, failure);
+        answerer.applied(entry, {}, failure);
         throw failure;
       }
       this.appliedThrough = slot;
-      answer(entry, outcome);
+      answerer.applied(entry, outcome);
     }
     const last = entries.at(-1);
     if (!last) return;

@@ -1,6 +1,6 @@
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
-import type { Answer, Applier } from "./applier.js";
+import type { Answerer, Applier } from "./applier.js";
 
 /** Read from the log at a time. */
 const readBytesMax = 256 * 1024;
@@ -11,7 +11,7 @@ export interface ArrearsParts<R> {
   readonly applier: Applier<R>;
   readonly storage: Pick<GroupStorage, "read">;
   readonly chosenThrough: () => number;
-  readonly answer: Answer<R>;
+  readonly answerer: Answerer<R>;
   /** Everything through this entry is applied. */
   readonly applied: (last: Entry) => void;
   readonly caughtUp: () => void;
@@ -76,14 +76,14 @@ export class Arrears<R> {
   }
 
   async #some(): Promise<void> {
-    const { applier, applied, answer } = this.#parts;
+    const { applier, applied, answerer } = this.#parts;
     let count = 0;
     for (const entry of await this.#read(applier.appliedThrough + 1)) {
       for (let room = applier.room(); room !== undefined && !this.#stands; room = applier.room()) await room;
       if (this.#stands) return;
       // A snapshot has brought it meanwhile.
       if (entry.slot <= applier.appliedThrough) continue;
-      applier.apply([entry], answer);
+      applier.apply([entry], answerer);
       applied(entry);
       if (++count % appliedAtOnceMax === 0) await new Promise((resolve) => setImmediate(resolve));
     }

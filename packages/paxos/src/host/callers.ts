@@ -13,6 +13,8 @@ type Of<T extends Effect["type"]> = Extract<Effect, { type: T }>;
 const unsafe =
   "a name that has left, fewer than two storage replicas beside a log replica, a storage replica made a log replica, or too many";
 
+const noneReadable: readonly Of<"readable">[] = [];
+
 /** Who waits for what in one group, and what each of them is told when it comes, or can no longer come. */
 export class Callers<R> {
   readonly #groupId: string;
@@ -20,7 +22,7 @@ export class Callers<R> {
   readonly reads: PendingReads;
   readonly leadership: LeadershipNews;
   /** Reads that may be answered once so much is applied: of a leader that is still catching up. */
-  #readable: Of<"readable">[] = [];
+  #readable = noneReadable;
 
   constructor(
     ids: { readonly nodeId: string; readonly groupId: string },
@@ -39,7 +41,7 @@ export class Callers<R> {
     return this.submissions.under.count === 0 && !this.submissions.waiting && this.reads.idle;
   }
 
-  applied(entry: Entry, { result, refusal }: Outcome<R>, failure: PaxosError | undefined): void {
+  applied(entry: Entry, { result, refusal }: Outcome<R>, failure?: PaxosError): void {
     const waiting = this.submissions.under.take(entry.slot);
     if (!waiting) return;
     if (failure) waiting.reject(failure);
@@ -77,13 +79,14 @@ export class Callers<R> {
   readable(effect: Of<"readable">, { appliedThrough, lagging }: Pick<Applier<R>, "appliedThrough" | "lagging">): void {
     const { id, slot } = effect;
     if (slot <= appliedThrough) this.reads.take(id)?.run();
-    else if (lagging) this.#readable.push(effect);
+    else if (lagging) this.#readable = [...this.#readable, effect];
     else throw new PaxosError("ERR_PAXOS_INVARIANT", `readable at slot ${slot}, applied through ${appliedThrough}`);
   }
 
   #answerReads(appliedThrough: number): void {
     const ready = this.#readable.filter(({ slot }) => slot <= appliedThrough);
-    this.#readable = this.#readable.filter(({ slot }) => slot > appliedThrough);
+    const left = this.#readable.filter(({ slot }) => slot > appliedThrough);
+    this.#readable = left.length === 0 ? noneReadable : left;
     for (const { id } of ready) this.reads.take(id)?.run();
   }
 

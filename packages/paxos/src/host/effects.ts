@@ -1,12 +1,11 @@
 import { channel } from "node:diagnostics_channel";
 import { nodesOf } from "../core/configuration.js";
 import type { CoreEvent, Effect, Entry } from "../core/types.js";
-import type { Answer, Applier } from "./applier.js";
+import type { Applier } from "./applier.js";
 import { Arrears } from "./arrears.js";
 import type { Callers } from "./callers.js";
 import { asFailure } from "./failure.js";
 import type { ReplicaHome } from "./home.js";
-import type { LocalReads } from "./local-reads.js";
 import type { Replica } from "./replica.js";
 import type { Shipper } from "./shipper.js";
 import type { Upkeep } from "./upkeep.js";
@@ -25,26 +24,22 @@ export interface EffectParts<R> {
   readonly shipper: Shipper;
   readonly callers: Callers<R>;
   readonly upkeep: Upkeep<R>;
-  /** Of a replica that is read, or was asked by one. */
-  readonly localReads: () => LocalReads | undefined;
   readonly step: (event: CoreEvent) => void;
 }
 
 /** Carries out what one core asks for, each effect with whom it concerns. */
 export class Effects<R> {
   readonly #parts: EffectParts<R>;
-  readonly #answer: Answer<R>;
   readonly arrears: Arrears<R>;
 
   constructor(parts: EffectParts<R>) {
     this.#parts = parts;
     const { home, replica, applier, callers, step } = parts;
-    this.#answer = (entry, outcome, failure) => callers.applied(entry, outcome, failure);
     this.arrears = new Arrears({
       applier,
       storage: replica.storage,
       chosenThrough: () => replica.core.chosenThrough,
-      answer: this.#answer,
+      answerer: callers,
       applied: (last) => this.#applied(last),
       caughtUp: () => {
         applier.behind = false;
@@ -55,7 +50,7 @@ export class Effects<R> {
   }
 
   carryOut(effect: Effect): void {
-    const { home, replica, writer, callers, applier, shipper, upkeep, localReads } = this.#parts;
+    const { home, replica, writer, callers, applier, shipper, upkeep } = this.#parts;
     switch (effect.type) {
       case "persist":
         writer.write(effect);
@@ -77,7 +72,7 @@ export class Effects<R> {
         break;
       case "leadership":
         callers.leadershipChanged(effect);
-        localReads()?.leaderChanged();
+        replica.localReads?.leaderChanged();
         break;
       case "ship":
         shipper.ship(effect);
@@ -125,12 +120,12 @@ export class Effects<R> {
     // Who leads is waited for by those who propose and read; and whoever proposes can be slowed down.
     const room = applier.steady && !callers.leadership.now.leading ? applier.room() : undefined;
     if (room !== undefined) this.arrears.begin(room);
-    return applier.chosen(entries, this.#answer);
+    return applier.chosen(entries, callers);
   }
 
   #applied(last: Entry): void {
-    const { home, replica, applier, callers, localReads } = this.#parts;
-    localReads()?.applied();
+    const { home, replica, applier, callers } = this.#parts;
+    replica.localReads?.applied();
     callers.appliedThrough(last, applier.appliedThrough);
     if (callers.submissions.waiting) home.due(replica);
   }

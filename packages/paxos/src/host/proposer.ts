@@ -7,7 +7,7 @@ import type { Callers } from "./callers.js";
 import { interruptible } from "./failure.js";
 import type { Submitted } from "./group.js";
 import type { ReplicaHome } from "./home.js";
-import type { HostSettings } from "./options.js";
+import type { Replica } from "./replica.js";
 import { type AskedAs, asProposed } from "./requests.js";
 
 export interface ProposerParts<R> {
@@ -17,10 +17,7 @@ export interface ProposerParts<R> {
   readonly applier: Applier<R>;
   readonly callers: Callers<R>;
   readonly clientsMax: number | undefined;
-  /** Something waits for the end of the turn. */
-  readonly due: () => void;
-  /** Throws when this node does not lead, or the group has stopped. */
-  readonly refuseIfNotLeading: () => void;
+  readonly replica: Replica<unknown>;
 }
 
 const nobody: Partial<AskedAs> = {};
@@ -29,23 +26,21 @@ const nobody: Partial<AskedAs> = {};
 export class Proposer<R> {
   // One by one: an object that was put together from others by spreading may have a shape of its own, and what is asked of thousands of those is looked up anew each time.
   readonly #groupId: string;
-  readonly #settings: HostSettings;
+  readonly #home: ReplicaHome;
   readonly #core: PaxosCore;
   readonly #applier: Applier<R>;
   readonly #callers: Callers<R>;
   readonly #clientsMax: number | undefined;
-  readonly #due: () => void;
-  readonly #refuseIfNotLeading: () => void;
+  readonly #replica: Replica<unknown>;
 
   constructor(parts: ProposerParts<R>) {
     this.#groupId = parts.groupId;
-    this.#settings = parts.home.settings;
+    this.#home = parts.home;
     this.#core = parts.core;
     this.#applier = parts.applier;
     this.#callers = parts.callers;
     this.#clientsMax = parts.clientsMax;
-    this.#due = parts.due;
-    this.#refuseIfNotLeading = parts.refuseIfNotLeading;
+    this.#replica = parts.replica;
   }
 
   propose(command: Uint8Array, options?: { readonly signal?: AbortSignal } & Partial<AskedAs>): Promise<R> {
@@ -58,7 +53,7 @@ export class Proposer<R> {
   }
 
   submit(command: Uint8Array, askedAs: Partial<AskedAs> = nobody): Submitted<R> {
-    const { commandBytesMax } = this.#settings;
+    const { commandBytesMax } = this.#home.settings;
     const { command: proposed, once } = asProposed(command, askedAs, commandBytesMax);
     return once ? this.#submitOnce(proposed) : this.#submit(proposed);
   }
@@ -76,7 +71,7 @@ export class Proposer<R> {
 
   /** An entry that some member cannot read must not come into the log; what is in the log already, all of them can. */
   #submitOnce(command: Uint8Array): Submitted<R> {
-    this.#refuseIfNotLeading();
+    this.#replica.refuseIfNotLeading();
     if (this.#applier.executor.clients?.used !== true && !this.#core.allTakeRequests) {
       const message = `group ${this.#groupId}: not every member has said that it remembers clients: have all of them run this release, with clientsMax`;
       throw new PaxosError("ERR_PAXOS_UNSUPPORTED", message);
@@ -85,7 +80,7 @@ export class Proposer<R> {
   }
 
   #submit(command: Uint8Array, extra?: { readonly members?: Members; readonly once?: boolean }): Submitted<R> {
-    this.#refuseIfNotLeading();
+    this.#replica.refuseIfNotLeading();
     const { submissions, leadership } = this.#callers;
     const { under } = submissions;
     if (!under.hasRoom(command.length)) {
@@ -94,7 +89,7 @@ export class Proposer<R> {
     }
     const { ballot } = leadership.now;
     const submitted = submissions.add(command, { logEnd: this.#core.logEnd, ballot }, extra);
-    this.#due();
+    this.#home.due(this.#replica);
     return submitted;
   }
 }

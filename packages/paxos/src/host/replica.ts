@@ -52,7 +52,7 @@ export class Replica<R> implements WriterOwner {
   readonly callers: Callers<R>;
   readonly #upkeep: Upkeep<R>;
   /** Of a replica that is read, or was asked by one. */
-  #localReads: LocalReads | undefined;
+  localReads: LocalReads | undefined;
   readonly #freshMs: number | undefined;
   readonly #post: (to: string, message: HostMessage) => void;
   readonly proposer: Proposer<R>;
@@ -105,8 +105,7 @@ export class Replica<R> implements WriterOwner {
       home,
       applier: this.#applier,
       callers: this.callers,
-      due: () => home.due(this as Replica<unknown>),
-      refuseIfNotLeading: () => this.#refuseIfNotLeading(),
+      replica: this as Replica<unknown>,
     });
     this.#post = (to, message) => {
       if (this.#failure) return;
@@ -122,7 +121,7 @@ export class Replica<R> implements WriterOwner {
       post: this.#post,
       step: (event) => this.#step(event),
       fail: (error) => this.stop(asFailure("ERR_PAXOS_STORAGE", this.groupId, "it failed", error)),
-      refuseIfNotLeading: () => this.#refuseIfNotLeading(),
+      refuseIfNotLeading: () => this.refuseIfNotLeading(),
       arrears: () => this.#effects.arrears,
       propose: (members) => this.proposer.change(members),
       trim: (throughSlot) => this.log.trim(throughSlot),
@@ -136,7 +135,6 @@ export class Replica<R> implements WriterOwner {
       shipper: this.#shipper,
       callers: this.callers,
       upkeep: this.#upkeep,
-      localReads: () => this.#localReads,
       step: (event) => this.#step(event),
     });
     home.know(nodesOf(core.configuration));
@@ -195,7 +193,7 @@ export class Replica<R> implements WriterOwner {
   }
 
   #local(): LocalReads {
-    this.#localReads ??= new LocalReads({
+    this.localReads ??= new LocalReads({
       groupId: this.groupId,
       knownMs: this.#freshMs,
       home: this.#home,
@@ -207,7 +205,7 @@ export class Replica<R> implements WriterOwner {
       post: this.#post,
       refuseIfStopped: () => this.#refuseIfStopped(),
     });
-    return this.#localReads;
+    return this.localReads;
   }
 
   status(): GroupStatus {
@@ -241,7 +239,7 @@ export class Replica<R> implements WriterOwner {
   /** What this replica knows beside its core; undefined while anything is under way that cannot be put down in a few numbers. */
   get memory(): ReplicaMemory | undefined {
     const upkeep = this.#upkeep.memory;
-    const freshMs = this.#localReads === undefined ? (this.#freshMs ?? never) : this.#localReads.memory;
+    const freshMs = this.localReads === undefined ? (this.#freshMs ?? never) : this.localReads.memory;
     const idle = this.asleep && this.#writer.idle && this.#shipper.idle && this.callers.idle && this.#applier.steady;
     if (!idle || this.#stepping || upkeep === undefined || freshMs === undefined) return undefined;
     const storage = this.storage.resume === undefined ? undefined : this.storage.memory?.();
@@ -258,7 +256,7 @@ export class Replica<R> implements WriterOwner {
   }
 
   async handOver(to: string): Promise<void> {
-    this.#refuseIfNotLeading();
+    this.refuseIfNotLeading();
     if (to === this.nodeId) throw badArgument("to", "another node", to);
     await handOver(to, {
       groupId: this.groupId,
@@ -344,7 +342,7 @@ export class Replica<R> implements WriterOwner {
     this.#effects.arrears.close();
     this.#upkeep.close();
     this.callers.end(reason);
-    this.#localReads?.end(reason);
+    this.localReads?.end(reason);
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
@@ -390,7 +388,7 @@ export class Replica<R> implements WriterOwner {
     this.#home.settle(this as Replica<unknown>);
   }
 
-  #refuseIfNotLeading(): void {
+  refuseIfNotLeading(): void {
     this.#refuseIfStopped();
     if (!this.leading) throw this.callers.notLeader();
   }

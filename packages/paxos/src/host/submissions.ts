@@ -3,14 +3,18 @@ import type { Members, Proposal } from "../core/types.js";
 import type { Submitted } from "./group.js";
 import { Proposals } from "./proposals.js";
 
+// Where nothing was submitted, in all groups; never written to.
+const noneGathered: Proposal[] = [];
+const noBatches: number[] = [];
+
 /** What callers have submitted here: first gathered for the turn, then under way until applied. */
 export class Submissions<R> {
   readonly under: Proposals<R>;
-  #gathered: Proposal[] = [];
+  #gathered = noneGathered;
   /** Slot of the newest one submitted in this ballot. */
   #last = 0;
   /** The last slots of turns that are under way. */
-  #batches: number[] = [];
+  #batches = noBatches;
 
   constructor(bounds: { countMax: number; bytesMax: number }) {
     this.under = new Proposals(bounds);
@@ -42,8 +46,11 @@ export class Submissions<R> {
    * larger writes and messages, each of which costs as much as dozens of commands.
    */
   turn(appliedThrough: number, batchesMax: number): readonly Proposal[] {
-    while ((this.#batches[0] ?? Number.POSITIVE_INFINITY) <= appliedThrough) this.#batches.shift();
-    if (this.#gathered.length === 0 || this.#batches.length >= batchesMax) return [];
+    while ((this.#batches[0] ?? Number.POSITIVE_INFINITY) <= appliedThrough) {
+      if (this.#batches.length === 1) this.#batches = noBatches;
+      else this.#batches.shift();
+    }
+    if (this.#gathered.length === 0 || this.#batches.length >= batchesMax) return noneGathered;
     if (this.#batches.length === 0) this.#batches = [this.#last];
     else this.#batches.push(this.#last);
     return this.take();
@@ -52,12 +59,12 @@ export class Submissions<R> {
   /** All that is gathered; whoever takes it decides what becomes of it. */
   take(): readonly Proposal[] {
     const gathered = this.#gathered;
-    this.#gathered = [];
+    this.#gathered = noneGathered;
     return gathered;
   }
 
   /** Leadership has changed: nothing of before is under way any more. */
   forget(): void {
-    this.#batches.length = 0;
+    this.#batches = noBatches;
   }
 }

@@ -31,6 +31,8 @@ export class Trimmer {
   /** A point for each step of log: the slots through it weighed `bytes` in this life, all before included. */
   #points: { slot: number; bytes: number }[] = [];
   #bytes = 0;
+  /** When the next step of log is full. */
+  #stepAtBytes: number;
   #trimming = false;
   #trimmedThrough: number;
 
@@ -39,6 +41,7 @@ export class Trimmer {
     this.#trimmedThrough = parts.trimmedThrough;
     this.#points = [...(parts.kept?.points ?? [])];
     this.#bytes = parts.kept?.bytes ?? 0;
+    this.#stepAtBytes = (this.#points.at(-1)?.bytes ?? 0) + parts.keptBytesMax / steps;
   }
 
   get kept(): KeptLog {
@@ -49,8 +52,9 @@ export class Trimmer {
     const last = entries.at(-1);
     if (!last) return;
     for (const entry of entries) this.#bytes += weightOf(entry);
-    if (this.#bytes - (this.#points.at(-1)?.bytes ?? 0) < this.#parts.keptBytesMax / steps) return;
+    if (this.#bytes < this.#stepAtBytes) return;
     this.#points.push({ slot: last.slot, bytes: this.#bytes });
+    this.#stepAtBytes = this.#bytes + this.#parts.keptBytesMax / steps;
     this.look();
   }
 

@@ -4,6 +4,8 @@ import type { GroupStorage, WriteCaller } from "../storage/storage.js";
 import type { ReplicaHome } from "./home.js";
 import type { Teller } from "./microtask.js";
 
+const nobody: readonly (() => void)[] = [];
+
 /** Whose writes they are. */
 export interface WriterOwner {
   /** All writes through this token are durable. */
@@ -24,7 +26,7 @@ export class Writer implements WriteCaller, Teller {
   #writing = 0;
   #telling = false;
   #under = 0;
-  #idle: (() => void)[] = [];
+  #idle = nobody;
 
   constructor(storage: GroupStorage, home: Pick<ReplicaHome, "soon">, owner: WriterOwner) {
     this.#storage = storage;
@@ -86,11 +88,17 @@ export class Writer implements WriteCaller, Teller {
 
   /** Resolves when no write is under way. */
   async settled(): Promise<void> {
-    while (this.#under > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    while (this.#under > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = [...this.#idle, resolve];
+      });
+    }
   }
 
   #done(): void {
     if (--this.#under > 0) return;
-    if (this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
+    const idle = this.#idle;
+    this.#idle = nobody;
+    for (let i = 0; i < idle.length; i++) idle[i]?.();
   }
 }

@@ -14,6 +14,10 @@ interface Appending {
   readonly caller: AppendCaller;
 }
 
+// In the place of lists that are empty, for all groups; never written to.
+const none: Appending[] = [];
+const nobody: readonly (() => void)[] = [];
+
 /** Who waits for a write. */
 export interface AppendCaller {
   written(lastSequence: number): void;
@@ -36,13 +40,13 @@ export class Appends {
   readonly #gate: Gate;
   readonly #owner: AppendsOwner;
   /** Under way in the log, oldest first. */
-  #under: Appending[] = [];
+  #under = none;
   /** Those that wait at the gate too. */
   #count = 0;
   /** Who waits until another one is over. */
-  #lookers: (() => void)[] = [];
-  readonly #appended = (last: number) => this.#finish(this.#under.shift() as Appending, last);
-  readonly #notAppended = (cause: unknown) => this.#fail(this.#under.shift() as Appending, cause);
+  #lookers = nobody;
+  readonly #appended = (last: number) => this.#finish(this.#oldest(), last);
+  readonly #notAppended = (cause: unknown) => this.#fail(this.#oldest(), cause);
 
   constructor(stream: WalStreamLike, gate: Gate, owner: AppendsOwner) {
     this.#stream = stream;
@@ -73,7 +77,9 @@ export class Appends {
   /** Resolves when another write is over; at once when none is under way. Returns whether one was. */
   async another(): Promise<boolean> {
     if (this.#count === 0) return false;
-    await new Promise<void>((resolve) => this.#lookers.push(resolve));
+    await new Promise<void>((resolve) => {
+      this.#lookers = [...this.#lookers, resolve];
+    });
     return true;
   }
 
@@ -101,6 +107,13 @@ export class Appends {
     else this.#under.push(appending);
   }
 
+  #oldest(): Appending {
+    const [first] = this.#under as [Appending];
+    if (this.#under.length === 1) this.#under = none;
+    else this.#under.shift();
+    return first;
+  }
+
   #finish({ records, sizes, bytes, caller }: Appending, last: number): void {
     let sequence = last - records.length;
     for (let i = 0; i < records.length; i++) {
@@ -119,6 +132,8 @@ export class Appends {
 
   #over(): void {
     this.#count--;
-    if (this.#lookers.length > 0) for (const resolve of this.#lookers.splice(0)) resolve();
+    const lookers = this.#lookers;
+    this.#lookers = nobody;
+    for (let i = 0; i < lookers.length; i++) lookers[i]?.();
   }
 }

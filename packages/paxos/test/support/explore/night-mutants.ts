@@ -52,7 +52,7 @@ export const nightMutants: readonly NightMutant[] = [
       "reign-sleep.ts",
       "const bond = this.#asleep ? ",
       "const bond = true ? ",
-      line("reign-sleep.ts", "    this.#agreed.clear();\n", ""),
+      line("reign-sleep.ts", "    this.#agreed = nobody;\n", ""),
     ),
   ),
   mutant(

@@ -1,5 +1,6 @@
 export { Wal, type WalOptions, type WalStats } from "./wal.js";
 export { type AppendOptions, type FollowOptions, type ReadOptions, WalStream } from "./stream.js";
+export type { AppendWaiter } from "./pending-batch.js";
 export type { WalRecord } from "./reader.js";
 export {
   type Damage,

@@ -13,8 +13,15 @@ type Apply = (segment: SegmentRef, offset: number) => void;
 
 /** Numbers of a run in `#runs`: its first entry's place in the batch, how many there are, their bytes. */
 const runWidth = 3;
-/** Who waits, in `#waiters`: what to resolve, what to reject, the value. */
+/** Who waits, in `#waiters`: what to resolve, what to reject, the value; or an `AppendWaiter`, nothing, the value. */
 const waiterWidth = 3;
+
+/** Who waits for an append, for `WalStream.appendThen`. An object, so that who has thousands of streams needs no functions made for each. */
+export interface AppendWaiter {
+  /** They are on disk; `sequence` is the last one's. */
+  appended(sequence: number): void;
+  notAppended(reason: unknown): void;
+}
 
 /** In the place of a target that is forgotten. */
 const nobody: Apply = () => {};
@@ -100,17 +107,33 @@ export class PendingBatch {
     this.#waiterCount = at + waiterWidth;
   }
 
+  /** The same, said to it. */
+  waitAs(waiter: AppendWaiter, value: number): void {
+    const waiters = this.#waiters;
+    const at = this.#waiterCount;
+    waiters[at] = waiter;
+    waiters[at + 1] = undefined;
+    waiters[at + 2] = value;
+    this.#waiterCount = at + waiterWidth;
+  }
+
   /** Answers all who wait. */
   answer(): void {
     const waiters = this.#waiters;
     for (let at = 0; at < this.#waiterCount; at += waiterWidth) {
-      (waiters[at] as (value: number) => void)(waiters[at + 2] as number);
+      const waiter = waiters[at] as AppendWaiter | ((value: number) => void);
+      if (typeof waiter === "function") waiter(waiters[at + 2] as number);
+      else waiter.appended(waiters[at + 2] as number);
     }
   }
 
   reject(error: Error): void {
     const waiters = this.#waiters;
-    for (let at = 0; at < this.#waiterCount; at += waiterWidth) (waiters[at + 1] as (reason: unknown) => void)(error);
+    for (let at = 0; at < this.#waiterCount; at += waiterWidth) {
+      const rejects = waiters[at + 1] as ((reason: unknown) => void) | undefined;
+      if (rejects === undefined) (waiters[at] as AppendWaiter).notAppended(error);
+      else rejects(error);
+    }
   }
 
   /** Makes room for `more` bytes of entries besides the trailer. */

@@ -5,7 +5,7 @@ import { badArgument, WalError } from "./errors.js";
 import { followRecords } from "./follow.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
-import { PendingBatch } from "./pending-batch.js";
+import { type AppendWaiter, PendingBatch } from "./pending-batch.js";
 import { readBlocks, readRecords, readRecordsBackwards, truncated, type WalRecord } from "./reader.js";
 
 export interface AppendOptions {
@@ -99,17 +99,13 @@ export class WalStream {
   }
 
   /**
-   * The same without a promise, for who appends to thousands of streams and has a place of his own to note what is under way: calls `done` with the sequence of the last record once they are on disk, or
-   * `failed`; in the order of the calls, from a turn of the log, and neither may throw. Returns why nothing was written where `append` would have rejected at once; then neither is called.
+   * The same without a promise, for who appends to thousands of streams and has a place of his own to note what is under way: calls `appended` with the sequence of the last record once they are on disk,
+   * or `notAppended`; in the order of the calls, from a turn of the log, and neither may throw. Returns why nothing was written where `append` would have rejected at once; then neither is called.
    */
-  appendThen(
-    data: Uint8Array | readonly Uint8Array[],
-    done: (sequence: number) => void,
-    failed: (reason: unknown) => void,
-  ): Error | undefined {
+  appendThen(data: Uint8Array | readonly Uint8Array[], waiter: AppendWaiter): Error | undefined {
     const batch = this.#enter(data, undefined);
     if (!(batch instanceof PendingBatch)) return batch.refusal;
-    batch.wait(done, failed, this.#lastAssigned);
+    batch.waitAs(waiter, this.#lastAssigned);
     return undefined;
   }
 

@@ -285,6 +285,29 @@ describe("failing disks", () => {
     expect(result).toMatchObject({ found: [text(1, 10), text(2, 10)] });
   });
 
+  it("are told to whoever waits without a promise as to the others, in the order of the calls", async () => {
+    const fileSystem = await filled({ close: true, count: 2, length: 10 });
+    const wal = await open(fileSystem);
+    fileSystem.fail = (operation) => (operation === "sync" ? eio() : undefined);
+    const stream = wal.stream("s");
+    const heard: unknown[] = [];
+    const notAppended = (name: string) => (reason: unknown) => heard.push([name, (reason as { code: string }).code]);
+    const waiter = (name: string) => ({
+      appended: (sequence: number) => void heard.push([name, sequence]),
+      notAppended: notAppended(name),
+    });
+    expect(stream.appendThen(Buffer.from("lost"), waiter("first"))).toBeUndefined();
+    const promised = stream.append(Buffer.from("lost too")).catch(notAppended("promised"));
+    expect(stream.appendThen(Buffer.from("and lost"), waiter("last"))).toBeUndefined();
+    await promised;
+    expect(heard).toEqual([
+      ["first", "ERR_WAL_POISONED"],
+      ["last", "ERR_WAL_POISONED"],
+      ["promised", "ERR_WAL_POISONED"],
+    ]);
+    await wal.close();
+  });
+
   it("that are full poison it too, also where the next segment finds no room", async () => {
     for (const operation of ["write", "open create"]) {
       const fileSystem = await filled({ close: true, count: 2, length: 10 });

@@ -67,16 +67,19 @@ describe("a log", () => {
     const wal = await Wal.open({ dir });
     const stream = wal.stream("s");
     const heard: string[] = [];
-    const failed = (reason: unknown) => heard.push(String(reason));
-    expect(stream.appendThen([bytes("a"), bytes("b")], (last) => heard.push(`first ${last}`), failed)).toBeUndefined();
+    const waiter = (name: string) => ({
+      appended: (last: number) => void heard.push(`${name} ${last}`),
+      notAppended: (reason: unknown) => void heard.push(String(reason)),
+    });
+    expect(stream.appendThen([bytes("a"), bytes("b")], waiter("first"))).toBeUndefined();
     const promised = stream.append(bytes("c"));
-    expect(stream.appendThen(bytes("d"), (last) => heard.push(`last ${last}`), failed)).toBeUndefined();
+    expect(stream.appendThen(bytes("d"), waiter("last"))).toBeUndefined();
     expect(heard).toEqual([]);
     expect(await promised).toBe(3);
     expect(heard).toEqual(["first 2", "last 4"]);
     expect(await all(stream)).toEqual(["a", "b", "c", "d"]);
     await wal.close();
-    expect(stream.appendThen(bytes("e"), failed, failed)).toMatchObject({ code: "ERR_WAL_CLOSED" });
+    expect(stream.appendThen(bytes("e"), waiter("never"))).toMatchObject({ code: "ERR_WAL_CLOSED" });
     expect(heard).toHaveLength(2);
   });
 

@@ -2,7 +2,7 @@ import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.j
 import { invariant } from "./errors.js";
 import { Grants } from "./grants.js";
 import type { Accept, Ack, Base, FromLeader, Heartbeat, Learn, Prepare, PreVote, Sleep, Sync } from "./messages.js";
-import type { OwnRoles } from "./own-roles.js";
+import type { OwnElection, OwnRoles } from "./own-roles.js";
 import type { Press } from "./press.js";
 import type { Replica } from "./replica.js";
 import type { Entry, Position } from "./types.js";
@@ -18,6 +18,8 @@ export class Acceptor {
   readonly grants: Grants;
   readonly #replica: Replica;
   readonly #own: OwnRoles;
+  /** Set once, before anything happens. */
+  election!: OwnElection;
   #following: Ballot | undefined;
   #round = 0;
   #sentMs = 0;
@@ -110,7 +112,7 @@ export class Acceptor {
     const bond =
       round === this.#round && this.#synced ? this.grants.fallAsleep(message, this.#receivedThrough) : undefined;
     if (bond === undefined) return;
-    this.#own.sleep();
+    this.election.sleep();
     this.#replica.send(from, { type: "asleep", ballot, round, bond });
   }
 
@@ -118,7 +120,7 @@ export class Acceptor {
   wake(waitMs: number): void {
     if (!this.asleep) return;
     this.grants.rise();
-    this.#own.heard(waitMs);
+    this.election.heard(waitMs);
   }
 
   onSync(from: string, message: Sync): void {
@@ -327,7 +329,7 @@ export class Acceptor {
     this.#follow(message);
     this.grants.rise();
     this.grants.give(from);
-    this.#own.heard();
+    this.election.heard();
     replica.sayLeader(from);
     return true;
   }

@@ -45,14 +45,13 @@ export class PaxosCore {
         this.#endReign();
         this.#election.rest(replica.settings.voteTimeoutMs);
       },
-      heard: (waitMs) => this.#election.heard(waitMs),
-      sleep: () => this.#election.sleep(),
     });
     const won = (victory: Victory) => {
       this.#leader = new Leader(replica, victory);
       this.#acceptor.grants.patienceUntilMs = replica.nowMs + replica.settings.voteTimeoutMs;
     };
     this.#election = new Election(replica, this.#acceptor, won, packed !== undefined);
+    this.#acceptor.election = this.#election;
     if (packed === undefined) return;
     if (replica.role === "leader") this.#leader = new Leader(replica, undefined);
     this.#pressRoles(packed);

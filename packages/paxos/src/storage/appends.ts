@@ -1,6 +1,6 @@
 import type { Gate } from "./gate.js";
 import { encodeRecord, type LogRecord, lendRecord } from "./record.js";
-import type { WalStreamLike } from "./wal-like.js";
+import type { AppendWaiterLike, WalStreamLike } from "./wal-like.js";
 
 /** For a record that comes alone. The log copies what it is given before it returns. */
 const lent: Uint8Array[] = [];
@@ -35,7 +35,7 @@ export interface AppendsOwner {
  * One group's writes on their way into its stream. The log answers in the order of the calls, so a list says whose answer comes next: no promise and no closure for each write, which is most of what
  * a write costs where thousands of groups have one each.
  */
-export class Appends {
+export class Appends implements AppendWaiterLike {
   readonly #stream: WalStreamLike;
   readonly #gate: Gate;
   readonly #owner: AppendsOwner;
@@ -45,8 +45,6 @@ export class Appends {
   #count = 0;
   /** Who waits until another one is over. */
   #lookers = nobody;
-  readonly #appended = (last: number) => this.#finish(this.#oldest(), last);
-  readonly #notAppended = (cause: unknown) => this.#fail(this.#oldest(), cause);
 
   constructor(stream: WalStreamLike, gate: Gate, owner: AppendsOwner) {
     this.#stream = stream;
@@ -93,7 +91,7 @@ export class Appends {
         );
         return;
       }
-      const refusal = stream.appendThen(encoded, this.#appended, this.#notAppended);
+      const refusal = stream.appendThen(encoded, this);
       if (refusal === undefined) this.#begun(appending);
       else queueMicrotask(() => this.#fail(appending, refusal));
     } catch (cause) {
@@ -105,6 +103,16 @@ export class Appends {
     // One alone in an array of one: the first push makes room for seventeen.
     if (this.#under.length === 0) this.#under = [appending];
     else this.#under.push(appending);
+  }
+
+  /** The log's to call. */
+  appended(last: number): void {
+    this.#finish(this.#oldest(), last);
+  }
+
+  /** The log's to call. */
+  notAppended(cause: unknown): void {
+    this.#fail(this.#oldest(), cause);
   }
 
   #oldest(): Appending {

@@ -1,17 +1,19 @@
 import type { UncertainTailLike } from "./doubts.js";
 
+/** Whom a log calls back: with the sequence of the last record, once they are durable, or with why they may not be. */
+export interface AppendWaiterLike {
+  appended(sequence: number): void;
+  notAppended(cause: unknown): void;
+}
+
 /** What is needed of a `WalStream` of `@evenkeel/wal`. */
 export interface WalStreamLike {
   /** Durable and atomic when it resolves, with the sequence of the last record; records are copied before it returns. */
   append(records: readonly Uint8Array[]): Promise<number>;
   /**
-   * The same without a promise, in the order of the calls, from a turn of its own. Returns why nothing was written; then neither is called. May be left out.
+   * The same without a promise, in the order of the calls, from a turn of its own. Returns why nothing was written; then the waiter is not called. May be left out.
    */
-  appendThen?(
-    records: readonly Uint8Array[],
-    done: (sequence: number) => void,
-    failed: (cause: unknown) => void,
-  ): Error | undefined;
+  appendThen?(records: readonly Uint8Array[], waiter: AppendWaiterLike): Error | undefined;
   read(range?: { from?: number; to?: number }): AsyncIterable<{ readonly sequence: number; readonly data: Uint8Array }>;
   truncateBefore(sequence: number): Promise<unknown>;
   readonly firstSequence: number;

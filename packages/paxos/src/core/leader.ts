@@ -354,8 +354,13 @@ export class Leader implements Reign {
     for (let i = 0; i < voters.length; i++) accepted[i] = (voters[i] as Peer).acceptedThrough;
     const through = reachedByQuorum(replica.membership, own, accepted);
     if (through <= replica.knownChosen) return;
-    for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {
-      this.#pipelineBytes -= weightOf(replica.log.at(slot) as Entry);
+    const { log } = replica;
+    // A lone command is all that was under way, and is not looked at for this.
+    if (through === log.end) this.#pipelineBytes = 0;
+    else {
+      for (let slot = this.#weighedThrough + 1; slot <= through; slot++) {
+        this.#pipelineBytes -= weightOf(log.at(slot) as Entry);
+      }
     }
     this.#weighedThrough = through;
     replica.learnChosen(through);

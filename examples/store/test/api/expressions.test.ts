@@ -83,6 +83,19 @@ describe("a condition", () => {
   });
 
   it.each([
+    ["x = (:n)", "x = :n"],
+    ["(x) = :n", "x = :n"],
+    ["(x[1].y) = :n AND y = :n", "x[1].y = :n AND y = :n"],
+    ["((x) = :n OR (y) = (:n)) AND z = :n", "(x = :n OR y = :n) AND z = :n"],
+    ["NOT (size((x))) > :n OR y = :n", "NOT size(x) > :n OR y = :n"],
+    ["(:n) BETWEEN (x) AND (y)", ":n BETWEEN x AND y"],
+    ["(#a) IN ((:n), y)", "#a IN (:n, y)"],
+    ["contains((x), (:s))", "contains(x, :s)"],
+  ])("reads %s as %s", (expression, plain) => {
+    expect(condition(expression)).toEqual(condition(plain));
+  });
+
+  it.each([
     "(x = :n) OR (y = :n)",
     "begins_with(x, y)",
     "contains(x, :n)",
@@ -107,6 +120,13 @@ describe("a condition", () => {
     ["a[x] = :n", 'Syntax error; token: "x", near: "[x]"'],
     ["x IN ()", 'Syntax error; token: ")", near: "()"'],
     ["x BETWEEN :n", 'Syntax error; token: "<EOF>", near: ":n"'],
+    ["(x)", 'Syntax error; token: "<EOF>", near: ")"'],
+    ["(x.y) AND y = :n", 'Syntax error; token: "AND", near: ") AND y"'],
+    ["(x) = :n)", 'Syntax error; token: ")", near: ":n)"'],
+    ["((x) = :n", 'Syntax error; token: "<EOF>", near: ":n"'],
+    ["x = (:n", 'Syntax error; token: "<EOF>", near: ":n"'],
+    ["((x)) = :n", "The expression has redundant parentheses;"],
+    ["x = ((:n))", "The expression has redundant parentheses;"],
     ["name = :n", "Attribute name is a reserved keyword; reserved keyword: name"],
     ["x.Size = :n", "Attribute name is a reserved keyword; reserved keyword: Size"],
     ["#nope = :n", "An expression attribute name used in the document path is not defined; attribute name: #nope"],
@@ -118,6 +138,8 @@ describe("a condition", () => {
     ["contains(x, :n) = :n", "The function is not allowed to be used this way in an expression; function: contains"],
     [":n = contains(x, :n)", "The function is not allowed to be used this way in an expression; function: contains"],
     ["size(x)", "The function is not allowed to be used this way in an expression; function: size"],
+    ["(size(x))", "The function is not allowed to be used this way in an expression; function: size"],
+    ["size(:l)", "The function is not allowed to be used this way in an expression; function: size"],
     ["attribute_exists(size(x))", "The function is not allowed to be used this way in an expression; function: size"],
     [
       "attribute_exists(x, y)",
@@ -338,6 +360,46 @@ describe("an update", () => {
   ])("refuses %s", (expression, message) => {
     expect(problem("UpdateExpression", expression)).toBe(`Invalid UpdateExpression: ${message}`);
   });
+
+  const OVERLAP = "Two document paths overlap with each other; must remove or rewrite one of these paths;";
+  const CONFLICT = "Two document paths conflict with each other; must remove or rewrite one of these paths;";
+
+  // Each has the mistake of the line before it as well, which then comes second.
+  it.each([
+    [
+      "SET x = if_not_exists(y)",
+      "Incorrect number of operands for operator or function; operator or function: if_not_exists, number of operands: 1",
+    ],
+    [
+      "SET x = if_not_exists(y) ADD y :s",
+      "Incorrect operand type for operator or function; operator: ADD, operand type: STRING, typeSet: ALLOWED_FOR_ADD_OPERAND",
+    ],
+    ["SET x.y = if_not_exists(y), x[1] = :n ADD y :s", `${CONFLICT} path one: [x, y], path two: [x, [1]]`],
+    ["SET x.y = if_not_exists(y), x[1] = :n ADD y :s DELETE y[0] :set", `${OVERLAP} path one: [y], path two: [y, [0]]`],
+    [
+      "SET x.y = if_not_exists(:nope), x[1] = :n ADD y :s, y[0] :n",
+      "An expression attribute value used in expression is not defined; attribute value: :nope",
+    ],
+    [
+      "SET x.y = if_not_exists(:nope), #nope[1] = :n ADD y :s, y[0] :n",
+      "An expression attribute name used in the document path is not defined; attribute name: #nope",
+    ],
+    [
+      "SET x.y = if_not_exists(:nope) SET #nope[1] = :n ADD y :s, y[0] :n",
+      'The "SET" section can only be used once in an update expression;',
+    ],
+    [
+      "SET x.y = if_not_exists(:nope) SET #nope[1] = nope(y) ADD y :s, y[0] :n",
+      "Invalid function name; function: nope",
+    ],
+    [
+      "SET x.y = if_not_exists(:nope) SET #nope[1] = nope(y) ADD y :s, y[0] :n REMOVE abort",
+      "Attribute name is a reserved keyword; reserved keyword: abort",
+    ],
+    ["SET x.y = nope(y) SET x.y = :n REMOVE abort,", 'Syntax error; token: "<EOF>", near: ","'],
+  ])("with several mistakes, %s, is told the service's first", (expression, message) => {
+    expect(problem("UpdateExpression", expression)).toBe(`Invalid UpdateExpression: ${message}`);
+  });
 });
 
 describe("a projection", () => {
@@ -359,6 +421,10 @@ describe("a projection", () => {
     [
       "x.y, x[0]",
       "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: [x, y], path two: [x, [0]]",
+    ],
+    [
+      "x.y, x[0], z, z",
+      "Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [z], path two: [z]",
     ],
     [Array(33).fill("x").join("."), "The document path has too many nesting levels; nesting levels: 33"],
   ])("refuses %s", (expression, message) => {

@@ -4,7 +4,7 @@
  *     or        = and { OR and }
  *     and       = not { AND not }
  *     not       = NOT not | "(" or ")" | function | operand ( comparator operand | BETWEEN operand AND operand | IN "(" operand { "," operand } ")" )
- *     operand   = path | :value | size "(" path | :value ")"
+ *     operand   = path | :value | size "(" operand ")" | "(" operand ")"
  */
 import { typeOf } from "../attributes.js";
 import { compareValues, sizeOfValue } from "../compare.js";
@@ -91,8 +91,9 @@ function parseNot(p: Parser): Condition {
 }
 
 function parsePrimary(p: Parser): Condition {
-  if (!p.atFunction() || p.peek().text === "size") return parseComparison(p, parseOperand(p));
+  if (!p.atFunction()) return parseComparison(p, parseOperand(p));
   const name = p.peek().text;
+  if (name === "size") return parseSizeComparison(p);
   const condition = parseFunction(p);
   if (!atComparison(p)) return condition;
   // What a condition answers is no operand; an unknown function has been noted as such.
@@ -100,12 +101,32 @@ function parsePrimary(p: Parser): Condition {
   return parseComparison(p, { kind: "path", path: [] });
 }
 
+function parseSizeComparison(p: Parser): Condition {
+  const size = parseOperand(p);
+  return atComparison(p) ? parseComparison(p, size) : misplacedSize(p);
+}
+
+function misplacedSize(p: Parser): Condition {
+  p.problems.note("misplaced function", messages.functionMisplaced("size"));
+  return { kind: "exists", path: [] };
+}
+
 /** As many as open one behind the other in one turn: two thousand fit into an expression. */
 function parseParentheses(p: Parser): Condition {
   const outermost = p.position;
   while (p.acceptSymbol("("));
   let from = p.position;
-  let condition = p.nested(() => parseOr(p));
+  let condition: Condition;
+  if (atOperandAlone(p)) {
+    const operand = parseOperand(p);
+    const opened = from;
+    while (from > outermost && p.acceptSymbol(")")) from--;
+    if (opened - from > 1) p.problems.note("parentheses", messages.redundantParentheses);
+    condition = operand.kind === "size" && !atComparison(p) ? misplacedSize(p) : parseComparison(p, operand);
+    p.problems.endCondition();
+    if (from === outermost) return condition;
+    condition = parseOr(p, condition);
+  } else condition = p.nested(() => parseOr(p));
   for (;;) {
     // `((a))`, but not `((a) OR b)`: the last pair inside began right behind this one and has just been closed.
     if (p.lastPair?.from === from && p.lastPair.to === p.position) {
@@ -116,6 +137,23 @@ function parseParentheses(p: Parser): Condition {
     if (from === outermost) return condition;
     condition = parseOr(p, condition);
   }
+}
+
+/** At an operand with a closing parenthesis behind it: the pair holds no condition, but one side of a comparison. */
+function atOperandAlone(p: Parser): boolean {
+  const { kind } = p.peek();
+  let end = 1;
+  if (p.atFunction()) {
+    if (p.peek().text !== "size") return false;
+    for (let depth = 0; depth > 0 || end === 1; end++) {
+      if (p.isSymbol("(", end)) depth++;
+      else if (p.isSymbol(")", end)) depth--;
+      else if (p.peek(end).kind === "end") return false;
+    }
+  } else if (kind === "word" || kind === "name") {
+    while (p.isSymbol(".", end) || p.isSymbol("[", end)) end += p.isSymbol(".", end) ? 2 : 3;
+  } else if (kind !== "value") return false;
+  return p.isSymbol(")", end);
 }
 
 function atComparison(p: Parser): boolean {
@@ -138,9 +176,7 @@ function parseComparison(p: Parser, left: Operand): Condition {
   }
   if (p.acceptKeyword("BETWEEN")) return parseBetween(p, left);
   if (p.acceptKeyword("IN")) return parseIn(p, left);
-  if (left.kind === "size") p.problems.note("misplaced function", messages.functionMisplaced("size"));
-  if (left.kind !== "size") p.fail();
-  return { kind: "compare", op: "=", left, right: left };
+  return p.fail();
 }
 
 function parseBetween(p: Parser, value: Operand): Condition {
@@ -197,6 +233,7 @@ function parseArguments(p: Parser): Operand[] {
 }
 
 function parseOperand(p: Parser): Operand {
+  if (p.isSymbol("(")) return parseOperandInParentheses(p);
   if (p.peek().kind === "value") return { kind: "value", value: p.value() };
   if (!p.atFunction()) return { kind: "path", path: p.path() };
   const name = p.take().text;
@@ -207,6 +244,15 @@ function parseOperand(p: Parser): Operand {
     else p.problems.note("unknown function", unknownFunction(name));
   } else if (operands.length !== 1) p.problems.note("operand count", messages.operandCount(name, operands.length));
   return sizeOf(p, operands[0]);
+}
+
+function parseOperandInParentheses(p: Parser): Operand {
+  let open = 0;
+  while (p.acceptSymbol("(")) open++;
+  if (open > 1) p.problems.note("parentheses", messages.redundantParentheses);
+  const operand = parseOperand(p);
+  while (open-- > 0) p.expectSymbol(")");
+  return operand;
 }
 
 /** Of a value, known at once. */

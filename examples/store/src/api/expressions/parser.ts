@@ -5,7 +5,7 @@ import { LIST_INDEX_DIGITS_MAX, PATH_STEPS_MAX } from "../path.js";
 import { utf8Bytes } from "../text.js";
 import { TokenCursor } from "../token-cursor.js";
 import type { Placeholders } from "./placeholders.js";
-import { ExpressionError, Problems } from "./problems.js";
+import { ExpressionError, Problems, type Ranks } from "./problems.js";
 import { isReserved } from "./reserved-words.js";
 import { type Token, tokenize } from "./tokens.js";
 
@@ -16,7 +16,7 @@ export const OPERATORS_MAX = 300;
 const NOTHING: AttributeValue = { NULL: true };
 
 export class Parser extends TokenCursor<Token> {
-  readonly problems = new Problems();
+  readonly problems: Problems;
   readonly #expression: string;
   readonly #placeholders: Placeholders;
   /** The pair of parentheses that was closed last, by the places of its first token and of the token behind it. */
@@ -24,11 +24,12 @@ export class Parser extends TokenCursor<Token> {
   #operators = 0;
 
   /** @throws ExpressionError for an empty or oversized expression */
-  constructor(expression: string, placeholders: Placeholders, tooLong = messages.expressionTooLong) {
+  constructor(expression: string, placeholders: Placeholders, tooLong = messages.expressionTooLong, ranks?: Ranks) {
     if (expression === "") throw new ExpressionError(messages.expressionEmpty);
     const size = utf8Bytes(expression);
     if (size > EXPRESSION_BYTES_MAX) throw new ExpressionError(tooLong(size));
     super(tokenize(expression));
+    this.problems = new Problems(ranks);
     this.#expression = expression;
     this.#placeholders = placeholders;
   }
@@ -69,7 +70,7 @@ export class Parser extends TokenCursor<Token> {
       else if (this.acceptSymbol("[")) steps.push(this.#listIndex());
       else break;
     }
-    if (steps.length > PATH_STEPS_MAX) this.problems.note("paths", messages.pathTooDeep(steps.length));
+    if (steps.length > PATH_STEPS_MAX) this.problems.note("deep path", messages.pathTooDeep(steps.length));
     return steps;
   }
 
@@ -81,7 +82,7 @@ export class Parser extends TokenCursor<Token> {
     this.take();
     if (kind === "word") return text;
     const name = this.#placeholders.name(text);
-    if (name === undefined) this.problems.note("undefined", messages.nameUndefined(text));
+    if (name === undefined) this.problems.note("undefined name", messages.nameUndefined(text));
     return name ?? text;
   }
 
@@ -98,7 +99,7 @@ export class Parser extends TokenCursor<Token> {
   value(): AttributeValue {
     const { text } = this.take();
     const value = this.#placeholders.value(text);
-    if (value === undefined) this.problems.note("undefined", messages.valueUndefined(text));
+    if (value === undefined) this.problems.note("undefined value", messages.valueUndefined(text));
     return value ?? NOTHING;
   }
 

@@ -12,8 +12,8 @@ interface Node {
 }
 
 /**
- * Notes the first two paths of which one contains the other (they overlap) or which take one attribute for a map and for a list (they
- * conflict). Linear in the paths, however many there are.
+ * Notes the first two paths of which one contains the other (they overlap) and the first two which take one attribute for a map and for a
+ * list (they conflict). Linear in the paths, however many there are.
  */
 export function checkPathsApart(paths: readonly DocumentPath[], problems: Problems): void {
   const roots = new Map<string | number, Node>();
@@ -23,14 +23,14 @@ export function checkPathsApart(paths: readonly DocumentPath[], problems: Proble
       const step = path[i] as string | number;
       const stranger = siblings.size > 0 && i > 0 ? (siblings.values().next().value as Node) : undefined;
       if (stranger !== undefined && typeof stranger.through[i] !== typeof step) {
-        return problems.note("paths", messages.pathsConflict(printPath(stranger.through), printPath(path)));
+        problems.note("conflict", messages.pathsConflict(printPath(stranger.through), printPath(path)));
       }
       let node = siblings.get(step);
       if (node === undefined) {
         node = { through: path, children: new Map() };
         siblings.set(step, node);
       } else if (node.end !== undefined || i === path.length - 1) {
-        return problems.note("paths", messages.pathsOverlap(printPath(node.end ?? node.through), printPath(path)));
+        return problems.note("overlap", messages.pathsOverlap(printPath(node.end ?? node.through), printPath(path)));
       }
       if (i === path.length - 1) node.end = path;
       siblings = node.children;

@@ -12,6 +12,7 @@ import type { AttributeValue, UpdateAction, UpdateValue } from "../model.js";
 import { Parser } from "./parser.js";
 import { checkPathsApart } from "./paths-apart.js";
 import type { Placeholders } from "./placeholders.js";
+import { UPDATE_RANKS } from "./problems.js";
 
 const SECTIONS = ["SET", "REMOVE", "ADD", "DELETE"] as const;
 type Section = (typeof SECTIONS)[number];
@@ -31,7 +32,7 @@ const FUNCTIONS_OF_CONDITIONS: ReadonlySet<string> = new Set([
 
 /** @throws ExpressionError */
 export function parseUpdate(expression: string, placeholders: Placeholders): UpdateAction[] {
-  const p = new Parser(expression, placeholders, () => messages.updateTooLong);
+  const p = new Parser(expression, placeholders, () => messages.updateTooLong, UPDATE_RANKS);
   const actions: UpdateAction[] = [];
   const seen = new Set<Section>();
   do {
@@ -62,7 +63,7 @@ function parseAction(p: Parser, section: Section): UpdateAction {
   const value = p.value();
   const type = typeOf(value);
   if (!(section === "ADD" ? ADD_TYPES : DELETE_TYPES).has(type)) {
-    p.problems.note("operand type", messages.operandTypeOfUpdate(section, LONG_TYPES[type] ?? type));
+    p.problems.note("section's operand", messages.operandTypeOfUpdate(section, LONG_TYPES[type] ?? type));
   }
   return { kind: section === "ADD" ? "add" : "delete", path, value };
 }

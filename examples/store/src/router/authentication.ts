@@ -16,7 +16,8 @@ export interface SignedRequest {
   readonly headers: IncomingHttpHeaders;
   /** Path and query as they came. */
   readonly url: string;
-  readonly body: string;
+  /** As it came, coded or not. */
+  readonly body: string | Uint8Array;
 }
 
 /**

@@ -34,12 +34,16 @@ export interface Answer {
   readonly body: Body;
 }
 
-/** Never rejects: whatever goes wrong is an answer. */
+/**
+ * Never rejects: whatever goes wrong is an answer.
+ * @param sent what came for the body, where that was something else
+ */
 export async function dispatch(
   headers: IncomingHttpHeaders,
   body: string,
   context: DispatchContext,
   url = "/",
+  sent: string | Uint8Array = body,
 ): Promise<Answer> {
   const target = headers["x-amz-target"];
   const operation = typeof target === "string" ? OPERATIONS.get(target) : undefined;
@@ -48,7 +52,7 @@ export async function dispatch(
     json = parse(body);
     if (operation === undefined) throw new ApiError("UnknownOperationException");
     if (context.signatures === undefined) assertSigned(headers, url);
-    else await context.signatures.verify({ headers, url, body });
+    else await context.signatures.verify({ headers, url, body: sent });
     const request = checkRequest(operation.shape, json);
     inWords(operation.words, () => checkTogether(request));
     const result = await operation.run(request as never, context);

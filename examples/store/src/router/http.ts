@@ -10,7 +10,8 @@ import { StoreError } from "../storage-node/errors.js";
 import { AnswerAccounts } from "./answer-accounts.js";
 import { AnswerRoom, type Body, bytesOf } from "./answer-room.js";
 import type { Backend } from "./backend.js";
-import { type DispatchContext, dispatch } from "./dispatch.js";
+import { type Answer, type DispatchContext, dispatch } from "./dispatch.js";
+import { type Coding, codingOf, decoded, encoded } from "./encodings.js";
 import { type PlainConnection, PlainConnections } from "./plain-connections.js";
 import type { PlainRequest } from "./plain-request.js";
 import { BodyBudget, readBody } from "./read-body.js";
@@ -18,7 +19,7 @@ import { requestIds } from "./request-id.js";
 import { type Credentials, Signatures } from "./signatures.js";
 
 export interface RouterServerOptions {
-  /** Bytes of one request's body; default 16 MiB, the service's limit. More is answered with 413. */
+  /** Bytes of one request's body, and what it may become where it came compressed; default 16 MiB, the service's limit. More is answered with 413. */
   readonly bodyBytesMax?: number;
   /** Bytes of all bodies that are arriving; default 256 MiB. Past it a request is answered with ServiceUnavailable (503). */
   readonly bodiesBytesMax?: number;
@@ -52,7 +53,7 @@ export interface RouterServerStats {
   readonly serverErrors: number;
   /** Requests refused because a bound was reached. */
   readonly refused: number;
-  /** Of requests that are arriving. */
+  /** Of requests that are arriving, and of those that came compressed until they are answered. */
   readonly bodyBytes: number;
   /** Of answers that are on their way. */
   readonly answerBytes: number;
@@ -76,9 +77,9 @@ export interface RouterServer {
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 const JSON_TYPES: ReadonlySet<string> = new Set(["application/json", "application/x-amz-json-1.0"]);
 const HEADERS_TIMEOUT_MS_MAX = 10_000;
-const HEALTHY = "healthy: dynamodb.local ";
 const NOT_OUR_PROTOCOL = "<UnknownOperationException/>\n";
 const SHORT_ON_ROOM = JSON.stringify(new ApiError("ServiceUnavailable").body());
+const UNREADABLE: Answer = { status: 500, body: JSON.stringify(new ApiError("InternalServerError").body()) };
 
 export function createRouterServer(backend: Backend, options: RouterServerOptions = {}): RouterServer {
   return new HttpRouterServer(backend, options);
@@ -240,13 +241,38 @@ class HttpRouterServer implements RouterServer {
     // What is still on its way is read and dropped, within the request's time, so that the client gets to see this answer.
     if (body.kind === "too-large") return this.#send(response, 413, "");
     if (body.kind === "no-room") return this.#refuse(response);
+    const { method, url, headers } = request;
     const cors = crossOrigin(request);
-    if (cors !== undefined && request.method === "OPTIONS") return this.#send(response, 200, "", cors);
-    if (request.method === "GET") return this.#send(response, 200, HEALTHY, { ...cors, "Content-Type": "text/plain" });
-    const type = mediaType(request.headers["content-type"]);
-    if (request.method !== "POST" || !JSON_TYPES.has(type)) return this.#send(response, 404, NOT_OUR_PROTOCOL, cors);
-    const answer = await dispatch(request.headers, body.text, this.#context, request.url);
-    this.#send(response, answer.status, answer.body, { ...cors, "Content-Type": type });
+    if (cors !== undefined && method === "OPTIONS") return this.#send(response, 200, "", cors);
+    if (method === "GET" && (url === "/" || url?.startsWith("/?"))) {
+      return this.#send(response, 200, `healthy: ${headers.host ?? ""} `, { ...cors, "Content-Type": "text/plain" });
+    }
+    const type = mediaType(headers["content-type"]);
+    if (method !== "POST" || !JSON_TYPES.has(type)) return this.#send(response, 404, NOT_OUR_PROTOCOL, cors);
+    const answer = await this.#operate(request, body.bytes);
+    if (answer === "too-large") return this.#send(response, 413, "");
+    if (answer === "no-room") return this.#refuse(response);
+    const coding = codingOf(request.headersDistinct["accept-encoding"]?.[0], answer.body);
+    const fields = { ...cors, "Content-Type": type };
+    if (coding === undefined) return this.#send(response, answer.status, answer.body, fields);
+    const short = await encoded(coding, answer.body);
+    this.#send(response, answer.status, short, { ...fields, "Content-Encoding": coding });
+  }
+
+  async #operate({ headers, url }: IncomingMessage, sent: Buffer): Promise<Answer | "too-large" | "no-room"> {
+    const coding = headers["content-encoding"];
+    if (!coding) return dispatch(headers, sent.toString("utf8"), this.#context, url);
+    const body = await decoded(coding, sent, this.#bodyBytesMax);
+    if (body === "too-large") return body;
+    if (body === "broken") return UNREADABLE;
+    // Sixteen kilobytes may become as many megabytes: they count for as long as they are here.
+    this.#budget.bytes += body.length;
+    try {
+      if (this.#budget.bytes > this.#budget.bytesMax) return "no-room";
+      return await dispatch(headers, body.toString("utf8"), this.#context, url, sent);
+    } finally {
+      this.#budget.bytes -= body.length;
+    }
   }
 
   /** As `#exchange`, of a request that is here whole and was looked at already. */
@@ -268,20 +294,23 @@ class HttpRouterServer implements RouterServer {
       const type = mediaType(headers["content-type"]);
       if (!JSON_TYPES.has(type)) return this.#plainAnswer(connection, 404, NOT_OUR_PROTOCOL);
       const answer = await dispatch(headers, body(), this.#context);
-      this.#plainAnswer(connection, answer.status, answer.body, type);
+      const coding = codingOf(headers["accept-encoding"], answer.body);
+      const said = coding === undefined ? answer.body : await encoded(coding, answer.body);
+      this.#plainAnswer(connection, answer.status, said, type, coding);
     } finally {
       this.#underway--;
     }
   }
 
-  #plainAnswer(connection: PlainConnection, status: number, body: Body, type?: string): void {
+  #plainAnswer(connection: PlainConnection, status: number, body: Body, type?: string, coding?: Coding): void {
     if (status >= 500) this.#serverErrors++;
     else if (status >= 400) this.#clientErrors++;
     const last = this.#closing !== undefined;
     const bytes = this.#room.writeBody(body);
     const head =
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nx-amzn-RequestId: ${this.#nextId()}\r\nx-amz-crc32: ${crc32(bytes)}\r\n` +
-      `Content-Length: ${bytes.length}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}Date: ${this.#now()}\r\n` +
+      `Content-Length: ${bytes.length}\r\n${type === undefined ? "" : `Content-Type: ${type}\r\n`}` +
+      `${coding === undefined ? "" : `Content-Encoding: ${coding}\r\n`}Server: Server\r\nDate: ${this.#now()}\r\n` +
       (last ? "Connection: close\r\n\r\n" : this.#plainTail);
     connection.answer(this.#room.whole(head), { last });
     const { socket } = connection;
@@ -317,6 +346,7 @@ class HttpRouterServer implements RouterServer {
       "x-amz-crc32": crc32(bytes),
       "Content-Length": bytes.length,
       ...headers,
+      Server: "Server",
     });
     response.end(bytes);
   }
@@ -329,13 +359,17 @@ function mediaType(header = ""): string {
 }
 
 /** The headers that let a page of another origin read the answer; undefined when none asks. */
-function crossOrigin({ headers }: IncomingMessage): Record<string, string> | undefined {
+function crossOrigin({ method: its, headers }: IncomingMessage): Record<string, string> | undefined {
   if (headers.origin === undefined) return undefined;
+  const readable = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "x-amzn-RequestId, x-amz-crc32",
+  };
+  if (its !== "OPTIONS") return readable;
   const asked = headers["access-control-request-headers"];
   const method = headers["access-control-request-method"];
   return {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "x-amzn-RequestId, x-amz-crc32",
+    ...readable,
     ...(asked !== undefined && { "Access-Control-Allow-Headers": asked }),
     ...(method !== undefined && { "Access-Control-Allow-Methods": method }),
     "Access-Control-Max-Age": "172800",

@@ -6,6 +6,7 @@ const FIELDS = /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+$/;
 const LENGTH = /^[0-9]{1,7}$/;
 /** Fields that ask for more than an answer to a request of known length. */
 const SPECIAL: ReadonlySet<string> = new Set([
+  "content-encoding",
   "expect",
   "origin",
   "proxy-connection",

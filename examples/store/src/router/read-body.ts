@@ -11,7 +11,7 @@ export class BodyBudget {
 }
 
 export type Body =
-  | { readonly kind: "complete"; readonly text: string }
+  | { readonly kind: "complete"; readonly bytes: Buffer }
   /** Larger than one body may be. */
   | { readonly kind: "too-large" }
   /** The budget is spent on other bodies just now. */
@@ -44,7 +44,7 @@ export function readBody(request: IncomingMessage, bytesMax: number, budget: Bod
     };
     const onEnd = () => {
       const whole = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes);
-      finish({ kind: "complete", text: whole.toString("utf8") });
+      finish({ kind: "complete", bytes: whole });
     };
     const onGone = () => finish({ kind: "gone" });
     request.on("data", onData).on("end", onEnd).on("close", onGone).on("error", onGone);

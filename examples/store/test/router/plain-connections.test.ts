@@ -54,6 +54,7 @@ describe("a plain request", () => {
     ["to another path", request({}, { line: "POST /x HTTP/1.1" })],
     ["of another version", request({}, { line: "POST / HTTP/1.0" })],
     ["in chunks", request({ "Transfer-Encoding": "chunked" })],
+    ["that is compressed", request({ "Content-Encoding": "gzip" })],
     ["of another origin", request({ Origin: "http://example.test" })],
     ["that asks first", request({ Expect: "100-continue" })],
     ["that is the last", request({ Connection: "close" })],
@@ -162,7 +163,7 @@ describe("a connection", () => {
         .toString()
         .replace(/Content-Length: .*\r\n/, ""),
     );
-    await expect.poll(() => received).toContain("healthy: dynamodb.local");
+    await expect.poll(() => received).toContain("healthy: localhost ");
     expect(server.stats()).toMatchObject({ requests: 3, underway: 0, connections: 1 });
   });
 

@@ -1,4 +1,5 @@
 /** Signatures, made by AWS's own signing library and by the SDK, checked by the router under a clock that the test holds. */
+import { gzipSync } from "node:zlib";
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { DynamoDBClient, ListTablesCommand } from "@aws-sdk/client-dynamodb";
 import { SignatureV4 } from "@smithy/signature-v4";
@@ -96,6 +97,20 @@ describe("a request", () => {
     });
     for (const one of [known, stranger, wrong]) one.destroy();
     nowMs = NOW;
+  });
+
+  it("that is compressed is signed as it was sent", async () => {
+    const compressed = (text: string) => {
+      const bytes = gzipSync(text);
+      const unsigned = { ...request({ headers: { "content-encoding": "gzip" } }), body: bytes };
+      return signer({}).sign(unsigned, { signingDate: new Date(nowMs) });
+    };
+    const { headers, body } = await compressed("{}");
+    const { host: _, ...rest } = headers;
+    expect((await raw(h.port, { headers: rest, body })).json()).toEqual({ TableNames: [] });
+    expect((await raw(h.port, { headers: rest, body: gzipSync("{ }") })).json()).toEqual(
+      refusal("InvalidSignatureException", MISMATCH),
+    );
   });
 
   it("that was changed on its way is refused", async () => {

@@ -40,7 +40,7 @@ export function encoded(coding: Coding, body: Body): Promise<Buffer> {
 
 /**
  * The coding of an answer; undefined: it goes out as it is.
- * @param accepted the first Accept-Encoding that was sent
+ * @param accepted the last Accept-Encoding that was sent
  */
 export function codingOf(accepted: string | undefined, body: Body): Coding | undefined {
   return accepted === undefined || !isLong(body) ? undefined : preferred(accepted);
@@ -56,9 +56,9 @@ function isLong(body: Body): boolean {
 function preferred(accepted: string): Coding | undefined {
   const weights = new Map<string, number>();
   for (const entry of accepted.split(",")) {
-    const semicolon = entry.indexOf(";");
-    const name = (semicolon < 0 ? entry : entry.slice(0, semicolon)).trim().toLowerCase();
-    if (!weights.has(name)) weights.set(name, semicolon < 0 ? 1 : weight(entry.slice(semicolon)));
+    const [coding = "", ...parameters] = entry.split(";");
+    const name = coding.trim().toLowerCase();
+    weights.set(name, Math.max(weights.get(name) ?? 0, weight(parameters)));
   }
   const any = weights.get("*") ?? 0;
   for (const coding of CODINGS) if (!weights.has(coding)) weights.set(coding, any);
@@ -73,11 +73,10 @@ function preferred(accepted: string): Coding | undefined {
   return chosen;
 }
 
-/** Of `;q=0.5`. The service takes the first `q=` there is, even at the end of a longer name, and 1 for what it cannot read. */
-function weight(parameters: string): number {
-  const at = parameters.indexOf("q=");
-  if (at < 0) return 1;
-  const [value = ""] = parameters.slice(at + 2).split(";", 1);
-  const number = value.trim() === "" ? Number.NaN : Number(value);
+/** Of ` q=0.5`, behind other parameters or none: 1 without any, and where it cannot be read. */
+function weight(parameters: readonly string[]): number {
+  const parameter = parameters.map((its) => its.trim()).find((its) => its.startsWith("q="));
+  const value = parameter?.slice(2).trim();
+  const number = value ? Number(value) : 1;
   return Number.isNaN(number) ? 1 : Math.min(1, number);
 }

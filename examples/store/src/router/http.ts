@@ -252,7 +252,7 @@ class HttpRouterServer implements RouterServer {
     const answer = await this.#operate(request, body.bytes);
     if (answer === "too-large") return this.#send(response, 413, "");
     if (answer === "no-room") return this.#refuse(response);
-    const coding = codingOf(request.headersDistinct["accept-encoding"]?.[0], answer.body);
+    const coding = codingOf(request.headersDistinct["accept-encoding"]?.at(-1), answer.body);
     const fields = { ...cors, "Content-Type": type };
     if (coding === undefined) return this.#send(response, answer.status, answer.body, fields);
     const short = await encoded(coding, answer.body);

@@ -138,9 +138,9 @@ describe("an answer", () => {
     ["deflate;q=-0.5,gzip;q=0.2", "gzip"],
     ["gzip;q= 0;q=1", undefined],
     ["gzip;q =0;q=1", "gzip"],
-    ["gzip;nq=0;q=1", undefined],
-    ["gzip;q=0, gzip;q=1", undefined],
-    ["gzip;q=1, gzip;q=0", "gzip"],
+    ["gzip;nq=1;q=0 ", undefined],
+    ["gzip;q=0, gzip;q=1, gzip;q=0", "gzip"],
+    ["*, gzip;q=0, deflate;q=0", undefined],
   ])("to who accepts %j is in %s", async (accepted, coding) => {
     const answer = await send("GetItem", json(LONG), { "Accept-Encoding": accepted });
     expect(answer.headers["content-encoding"]).toBe(coding);
@@ -164,7 +164,7 @@ describe("an answer", () => {
     expect(JSON.parse(inflateSync(answer.bytes).toString())).toMatchObject({ Item: KEY });
   });
 
-  it("goes by the first Accept-Encoding of several", async () => {
+  it("goes by the last Accept-Encoding of several", async () => {
     const body = json(LONG);
     const fields = { Host: "localhost", ...SIGNED, "X-Amz-Target": "DynamoDB_20120810.GetItem" };
     const lines = Object.entries({ ...fields, "Content-Length": body.length }).map(
@@ -175,7 +175,7 @@ describe("an answer", () => {
     socket.setEncoding("latin1").on("data", (text: string) => {
       received += text;
     });
-    const several = ["Accept-Encoding: deflate", "Accept-Encoding: gzip", "Connection: close"];
+    const several = ["Accept-Encoding: gzip", "Accept-Encoding: deflate", "Connection: close"];
     socket.write(`POST / HTTP/1.1\r\n${[...lines, ...several].join("\r\n")}\r\n\r\n${body}`);
     await new Promise((resolve) => socket.once("close", resolve));
     expect(received).toContain("Content-Encoding: deflate\r\n");

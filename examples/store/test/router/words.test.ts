@@ -134,6 +134,15 @@ describe.each([
       "Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
     ],
     [
+      "no such operator, and more",
+      {
+        ConditionalOperator: "XOR",
+        Expected: { a: { Exists: false }, b: { Exists: false } },
+        ReturnConsumedCapacity: "X",
+      },
+      "Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]",
+    ],
+    [
       "no table's name, and more",
       { TableName: "", ReturnValues: "X" },
       "Value at 'TableName' failed to satisfy constraint: Member must have length greater than or equal to 1",
@@ -175,6 +184,65 @@ test("UpdateItem tells of its return values before all else, and of a long updat
   expect(await said("UpdateItem", { ...request, UpdateExpression: `REMOVE ${"a".repeat(4_096)}` })).toBe(
     enveloped("Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
   );
+});
+
+describe("UpdateItem without a key", () => {
+  const NO_KEY = "Value null at 'key' failed to satisfy constraint: Member must not be null";
+  test.each<[string, object, string[]]>([
+    [
+      "what it has not",
+      { ConditionalOperator: "XOR" },
+      [
+        "Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: [OR, AND]",
+      ],
+    ],
+    [
+      "all it has not",
+      { TableName: "", ReturnConsumedCapacity: "X", ReturnValues: "X" },
+      [
+        "Value 'X' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]",
+        "Value '' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        "Value 'X' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",
+      ],
+    ],
+  ])("counts %s beside it, in older words", async (_, request, others) => {
+    const message = `${others.length + 1} validation errors detected: ${[...others, NO_KEY].join("; ")}`;
+    expect(await said("UpdateItem", { TableName: T, ...request })).toBe(message);
+  });
+});
+
+test("Query tells of an operator that it does not have before all else and counts nothing, Scan counts it", async () => {
+  const request = { TableName: "absent", KeyConditions: {}, ConditionalOperator: "XOR", Select: "X" };
+  expect(await said("Query", request)).toBe(
+    "Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]",
+  );
+  expect(await said("Scan", { TableName: "absent", ConditionalOperator: "XOR" })).toBe(
+    enveloped(
+      "Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: [OR, AND]",
+    ),
+  );
+});
+
+describe("a table's name that is none", () => {
+  const KEYS =
+    "at 'requestItems' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]";
+  const CAPACITY =
+    "Value 'X' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]";
+
+  test("is shown by BatchGetItem as JSON, whatever else is wrong", async () => {
+    const request = { RequestItems: { "b!d": { Keys: [{ id: { S: "a" } }] } } };
+    const problem = `Value '{"b!d":{"Keys":[{"id":{"S":"a"}}]}}' ${KEYS}`;
+    expect(await said("BatchGetItem", request)).toBe(enveloped(problem));
+    expect(await said("BatchGetItem", { ...request, ReturnConsumedCapacity: "X" })).toBe(
+      `2 validation errors detected: ${problem}; ${CAPACITY}`,
+    );
+  });
+
+  test("is told by BatchWriteItem where nothing else is wrong", async () => {
+    const request = { RequestItems: { "b!d": [{ DeleteRequest: { Key: { id: { S: "a" } } } }] } };
+    expect(await said("BatchWriteItem", request)).toContain(KEYS);
+    expect(await said("BatchWriteItem", { ...request, ReturnConsumedCapacity: "X" })).toBe(enveloped(CAPACITY));
+  });
 });
 
 test("a batch of writes says of an item's key what is said of a key alone", async () => {

@@ -37,9 +37,18 @@ const returnValues = {
   newer: { oneOf: ["ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATE_NEW", "NONE"] },
 } as const satisfies Shape;
 
+/** As the newer checks have it, though it is AND and OR that they take. */
+const newerOperators = { oneOf: ["ALL", "OR"] } as const;
+
 const ofWrites: Readonly<Record<string, Shape>> = {
   ReturnConsumedCapacity: capacityDetail,
-  TableName: { ...tableOfItems, newer: { alone: true } },
+  // Of an empty name the older checks tell the length alone.
+  TableName: {
+    ...tableOfItems,
+    newer: { alone: true },
+    pattern: /^[a-zA-Z0-9_.-]*$/,
+    patternTold: NAME.source.slice(1, -1),
+  },
   ReturnValues: returnValues,
   ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
   ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
@@ -47,7 +56,7 @@ const ofWrites: Readonly<Record<string, Shape>> = {
   ExpressionAttributeNames: names,
   ExpressionAttributeValues: values,
   Expected: expected,
-  ConditionalOperator: conditionalOperator,
+  ConditionalOperator: { ...conditionalOperator, newer: { ...newerOperators, alone: true } },
 };
 
 export interface PutItemRequest extends WriteRequest {
@@ -85,6 +94,7 @@ export const updateItem: StructureShape = {
     UpdateExpression: expression,
     AttributeUpdates: attributeUpdates,
   },
+  olderWithout: "Key",
 };
 
 export interface GetItemRequest extends ExpressionParameters {
@@ -148,6 +158,7 @@ export const query: StructureShape = {
   name: "QueryInput",
   members: {
     ...ofPages,
+    ConditionalOperator: { ...conditionalOperator, newer: { ...newerOperators, alone: "bare" } },
     Limit: { type: "integer", wire: "Integer", min: 1, newer: {} },
     KeyConditionExpression: expression,
     ScanIndexForward: { type: "boolean" },
@@ -198,6 +209,7 @@ export const batchWriteItem: StructureShape = {
       lengthMin: 1,
       lengthMax: BATCH_WRITES_MAX,
       keys: "table-names",
+      keysLast: true,
       valueLengths: { lengthMin: 1, lengthMax: BATCH_WRITES_MAX },
       of: {
         type: "list",
@@ -242,6 +254,7 @@ export const batchGetItem: StructureShape = {
       lengthMin: 1,
       lengthMax: BATCH_KEYS_MAX,
       keys: "table-names",
+      shownAsJson: true,
       of: {
         type: "structure",
         name: "KeysAndAttributes",

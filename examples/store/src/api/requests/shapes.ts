@@ -13,9 +13,9 @@ interface Common {
   readonly required?: true;
   /**
    * Its lower bound and its enumeration are checked by what the service has renewed, and told in other words (with the enumeration's own
-   * mistake). `alone`: before all others, which are not told then.
+   * mistake). `alone`: before all others, which are not told then; "bare": nor is it counted.
    */
-  readonly newer?: { readonly alone?: true; readonly oneOf?: readonly string[] };
+  readonly newer?: { readonly alone?: true | "bare"; readonly oneOf?: readonly string[] };
 }
 
 interface Lengths {
@@ -46,6 +46,10 @@ export type Shape = Common &
         readonly of: Shape;
         readonly valueLengths?: Lengths;
         readonly keys?: "table-names";
+        /** Its keys are only looked at where nothing else is wrong. */
+        readonly keysLast?: true;
+        /** It is shown as JSON, where all else is shown as Java shows it. */
+        readonly shownAsJson?: true;
       })
     /** Attribute values by name. Only looked at from outside here: `checkItem` walks them, after all limits are known to be kept. */
     | { readonly type: "item" }
@@ -65,6 +69,8 @@ export interface StructureShape {
   /** As the service's deserializer calls it. */
   readonly name: string;
   readonly members: Readonly<Record<string, Shape>>;
+  /** A request without this member is left to the older checks, all of them. */
+  readonly olderWithout?: string;
 }
 
 /** Of tables, indexes, backups. */
@@ -82,10 +88,12 @@ const FAILURES_MAX = 10;
  */
 export function checkRequest(shape: StructureShape, request: unknown): Record<string, unknown> {
   const members = deserialize(shape, request) as Record<string, unknown>;
-  checkAlone(shape, members);
+  const older = shape.olderWithout !== undefined && members[shape.olderWithout] === undefined;
+  if (!older) checkAlone(shape, members);
   if (!keepsLimits(shape, members)) {
     const failures: string[] = [];
-    checkMembers(shape, members, "", failures);
+    checkMembers(shape, members, "", failures, older);
+    checkKeysLast(shape, members, failures);
     throw validationError(messages.constraints(failures.slice(0, FAILURES_MAX)));
   }
   checkSupported(shape, members);
@@ -119,6 +127,7 @@ export function assertReadableValues(shape: Shape, value: unknown): void {
 interface Outline {
   readonly alone: readonly string[];
   readonly required: readonly string[];
+  readonly keysLast: readonly string[];
 }
 
 const outlineOf = madeOnce((shape: StructureShape): Outline => {
@@ -126,6 +135,7 @@ const outlineOf = madeOnce((shape: StructureShape): Outline => {
   return {
     alone: all.flatMap(([name, { newer }]) => (newer?.alone ? [name] : [])),
     required: all.flatMap(([name, { required }]) => (required ? [name] : [])),
+    keysLast: all.flatMap(([name, member]) => (member.type === "map" && member.keysLast ? [name] : [])),
   };
 });
 
@@ -134,6 +144,7 @@ function keepsLimits(shape: StructureShape, members: Record<string, unknown>): b
   for (const name of outlineOf(shape).required) if (members[name] === undefined) return false;
   const failures: string[] = [];
   for (const name in members) check(shape.members[name] as Shape, members[name], name, failures);
+  checkKeysLast(shape, members, failures);
   // What has been renewed is told in other words, and no less of it: who keeps these limits keeps those.
   return failures.length === 0;
 }
@@ -200,7 +211,8 @@ function checkAlone(shape: StructureShape, members: Record<string, unknown>): vo
     if (members[name] === undefined) continue;
     const member = shape.members[name] as Shape;
     const failure = newerFailure(member, members[name], name);
-    if (failure !== undefined) throw validationError(messages.constraints([failure]));
+    if (failure === undefined) continue;
+    throw validationError(member.newer?.alone === "bare" ? failure : messages.constraints([failure]));
   }
 }
 
@@ -220,11 +232,17 @@ function newerFailure(shape: Shape, value: unknown, name: string): string | unde
   return messages.constraintOfNone(messages.mustBeOneOf(shape.newer.oneOf ?? shape.oneOf));
 }
 
-function checkMembers(shape: StructureShape, members: Record<string, unknown>, at: string, failures: string[]): void {
+function checkMembers(
+  shape: StructureShape,
+  members: Record<string, unknown>,
+  at: string,
+  failures: string[],
+  older = false,
+): void {
   for (const name in shape.members) {
     const member = shape.members[name] as Shape;
     if (members[name] === undefined && !member.required) continue;
-    const newer = members[name] === undefined ? undefined : newerFailure(member, members[name], name);
+    const newer = older || members[name] === undefined ? undefined : newerFailure(member, members[name], name);
     if (newer !== undefined) {
       if (failures.length < FAILURES_MAX) failures.push(newer);
       continue;
@@ -235,7 +253,7 @@ function checkMembers(shape: StructureShape, members: Record<string, unknown>, a
 
 function check(shape: Shape, value: unknown, at: string, failures: string[]): void {
   if (failures.length >= FAILURES_MAX) return;
-  const fail = (rule: string) => failures.push(messages.constraint(printJson(value), at, rule));
+  const fail = (rule: string) => failures.push(messages.constraint(printed(value, shape), at, rule));
   if (value === undefined || value === null) {
     if (shape.required) fail(messages.mustNotBeNull);
     return;
@@ -262,13 +280,28 @@ function check(shape: Shape, value: unknown, at: string, failures: string[]): vo
       const map = value as Record<string, unknown>;
       const names = Object.keys(map);
       checkLength(shape, names.length, fail);
-      if (shape.keys && names.some((name) => !isTableName(name))) fail(messages.mapKeysMust(TABLE_NAME_RULES));
+      if (!shape.keysLast) checkKeys(shape, map, fail);
       if (shape.valueLengths) checkValueLengths(shape.valueLengths, map, fail);
       for (const name of names) check({ ...shape.of, required: true }, map[name], `${at}.${name}.member`, failures);
       return;
     }
     case "structure":
       return checkMembers(shape, value as Record<string, unknown>, `${at}.`, failures);
+  }
+}
+
+function checkKeys(shape: Shape, map: Record<string, unknown>, fail: (rule: string) => void): void {
+  if (shape.type !== "map" || shape.keys === undefined || Object.keys(map).every(isTableName)) return;
+  fail(messages.mapKeysMust(TABLE_NAME_RULES));
+}
+
+function checkKeysLast(shape: StructureShape, members: Record<string, unknown>, failures: string[]): void {
+  if (failures.length > 0) return;
+  for (const name of outlineOf(shape).keysLast) {
+    const at = `${name.charAt(0).toLowerCase()}${name.slice(1)}`;
+    const member = shape.members[name] as Shape;
+    const map = members[name] as Record<string, unknown>;
+    checkKeys(member, map, (rule) => failures.push(messages.constraint(printed(map, member), at, rule)));
   }
 }
 
@@ -301,26 +334,36 @@ function checkSupported(shape: StructureShape, members: Record<string, unknown>)
 const PRINTED_MAX = 1000;
 const PRINTED_DEPTH_MAX = 8;
 
+interface Style {
+  readonly text: (of: unknown) => string;
+  readonly comma: string;
+  readonly equals: string;
+}
+
+const JAVA: Style = { text: String, comma: ", ", equals: "=" };
+const JSON_STYLE: Style = { text: JSON.stringify, comma: ",", equals: ":" };
+
 /** As error texts show what was sent. Bounded: what was sent may be 16 MB. */
-function printJson(value: unknown): string {
+function printed(value: unknown, shape: Shape): string {
   if (value === undefined || value === null) return "null";
-  const text = print(value, 0);
+  const text = print(value, 0, shape.type === "map" && shape.shownAsJson ? JSON_STYLE : JAVA);
   return `'${text.length > PRINTED_MAX ? `${text.slice(0, PRINTED_MAX)}...` : text}'`;
 }
 
-function print(value: unknown, depth: number): string {
-  if (typeof value !== "object" || value === null) return String(value);
+function print(value: unknown, depth: number, style: Style): string {
+  if (typeof value !== "object" || value === null) return style.text(value);
   if (depth >= PRINTED_DEPTH_MAX) return "...";
   if (Array.isArray(value)) {
     return `[${value
       .slice(0, 100)
-      .map((element) => print(element, depth + 1))
-      .join(", ")}]`;
+      .map((element) => print(element, depth + 1, style))
+      .join(style.comma)}]`;
   }
   const members: string[] = [];
   for (const name in value) {
     if (members.length >= 100) break;
-    members.push(`${name}=${print((value as Record<string, unknown>)[name], depth + 1)}`);
+    const shown = print((value as Record<string, unknown>)[name], depth + 1, style);
+    members.push(`${style.text(name)}${style.equals}${shown}`);
   }
-  return `{${members.join(", ")}}`;
+  return `{${members.join(style.comma)}}`;
 }

@@ -17,7 +17,7 @@ const name = { type: "string", table: true, lengthMax: 255, pattern: NAME } as c
 export const optionalTableName: Shape = { ...name, lengthMin: 3 };
 export const tableName: Shape = { ...optionalTableName, required: true };
 /** Where items are read and written: one that is too short is one that is not there. */
-export const tableOfItems: Shape = { ...name, lengthMin: 1, required: true };
+export const tableOfItems = { ...name, lengthMin: 1, required: true } as const satisfies Shape;
 
 /** What the service has and this store has not: refused by name, unless it asks for nothing. */
 export const absent: Shape = {

@@ -282,12 +282,13 @@ describe("who is spoken to", () => {
         await challengeTo(hand);
         if ((await hand.frame(1))?.kind === kinds.proof) hand.say(kinds.welcome);
       },
-      { stallTimeoutMs: 600_000, handshakeTimeoutMs: 40 },
+      { stallTimeoutMs: 400, handshakeTimeoutMs: 60_000 },
     );
     await until(() => said().includes(kinds.ping));
-    expect(said()).toEqual([kinds.hello, kinds.proof, kinds.message, kinds.ping]);
+    const first = (hands[0] as Hand).frames.map(({ kind }) => kind);
+    expect(first).toEqual([kinds.hello, kinds.proof, kinds.message, kinds.ping]);
     expect(Buffer.from((hands[0] as Hand).frames[2]?.payload ?? none).toString("utf8")).toBe("for b alone");
-    expect(a.stats()).toMatchObject({ connected: 1, bytesQueued: 0 });
+    expect(a.stats()).toMatchObject({ messagesSent: 1, bytesQueued: 0 });
   });
 
   const unproved: [string, RegExp, (hand: Hand) => Promise<void> | void][] = [
@@ -312,7 +313,9 @@ describe("who is spoken to", () => {
   ];
 
   it.each(unproved)("is not who %s, and he is dialled again", async (_, why, answer) => {
-    const { said, hands, problems, a } = await dialling(answer, { handshakeTimeoutMs: 100 });
+    // Who is silent is waited for; whatever else is wrong is found at once, also on a busy machine.
+    const silent = why.test("does not answer");
+    const { said, hands, problems, a } = await dialling(answer, { handshakeTimeoutMs: silent ? 100 : 60_000 });
     await until(() => hands.length > 1);
     expect(problems[0]).toMatch(why);
     expect(said()).not.toContain(kinds.message);

@@ -1,0 +1,237 @@
+import { describe, expect, it, vi } from "vitest";
+import { ClientTable, sequencesAheadMax } from "../src/core/client-table.js";
+import { PaxosError } from "../src/core/errors.js";
+import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
+import { Proposals } from "../src/host/proposals.js";
+import { Submissions } from "../src/host/submissions.js";
+import { Trimmer } from "../src/host/trimmer.js";
+import { Writer } from "../src/host/writer.js";
+import type { Entry } from "../src/index.js";
+import { memoryStorage, type PersistWrite } from "../src/index.js";
+import type { WriteCaller } from "../src/storage/storage.js";
+
+const ballot = { round: 1, node: "a" };
+
+describe("what is told to be durable", () => {
+  /** Writes that end when the test says so. */
+  function writing() {
+    const under: WriteCaller[] = [];
+    const told: (number | string)[] = [];
+    const soon: (() => void)[] = [];
+    const storage = Object.assign(memoryStorage()("g"), {
+      writeThen: (_: PersistWrite, caller: WriteCaller) => void under.push(caller),
+    });
+    const writer = new Writer(
+      storage,
+      { soon: (teller) => void soon.push(() => teller.tell()) },
+      { durable: (token) => told.push(token), writeFailed: (cause) => told.push((cause as Error).message) },
+    );
+    const write = (token: number) => writer.write({ type: "persist", token, write: {} });
+    const tell = () => {
+      for (const one of soon.splice(0)) one();
+    };
+    return { writer, under, told, write, tell };
+  }
+
+  it("is no more than what the disk has, once for all that came together, in order", () => {
+    const { writer, under, told, write, tell } = writing();
+    for (const token of [1, 2, 3]) write(token);
+    under[0]?.written();
+    under[1]?.written();
+    expect(told).toEqual([]);
+    tell();
+    expect([told, writer.idle]).toEqual([[2], false]);
+    expect(() => write(5)).toThrow(expect.objectContaining({ code: "ERR_PAXOS_INVARIANT" }));
+    under[2]?.written();
+    expect(writer.idle).toBe(false);
+    tell();
+    expect([told, writer.idle]).toEqual([[2, 3], true]);
+  });
+
+  it("is nothing more once a write has failed, whatever was written behind it or is about to be told", () => {
+    const { under, told, write, tell } = writing();
+    for (const token of [1, 2, 3]) write(token);
+    under[0]?.written();
+    under[1]?.notWritten(new Error("EIO"));
+    under[2]?.written();
+    tell();
+    expect(told.filter((token) => typeof token === "number" && token > 1)).toEqual([]);
+    expect(told).toContain("EIO");
+  });
+});
+
+describe("the log that is kept", () => {
+  const keptBytesMax = 800;
+  /** Entries that weigh 100 bytes each. */
+  const entries = (from: number, through: number): Entry[] =>
+    Array.from({ length: through - from + 1 }, (_, i) => ({
+      slot: from + i,
+      ballot,
+      kind: "command",
+      command: new Uint8Array(68),
+    }));
+  function trimming() {
+    const table = {
+      letGo: Number.POSITIVE_INFINITY as number | undefined,
+      pinned: Number.POSITIVE_INFINITY,
+      went: [] as number[],
+    };
+    const trimmer = new Trimmer({
+      keptBytesMax,
+      trimmedThrough: 0,
+      letGoThrough: () => table.letGo,
+      pinnedSlot: () => table.pinned,
+      trim: async (through) => void table.went.push(through),
+    });
+    const chosen = async (from: number, through: number) => {
+      for (let slot = from; slot <= through; slot++) {
+        trimmer.chosen(entries(slot, slot));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    return Object.assign(table, { trimmer, chosen });
+  }
+
+  it("is as much as was told, and nothing of it goes that is not durable as state, or of which nobody says so", async () => {
+    const one = trimming();
+    await one.chosen(1, 20);
+    expect(one.went.at(-1)).toBe(12);
+    const durable = trimming();
+    durable.letGo = 5;
+    await durable.chosen(1, 20);
+    expect(durable.went.at(-1)).toBe(5);
+    durable.letGo = 9;
+    durable.trimmer.look();
+    expect(durable.went.at(-1)).toBe(9);
+    const silent = trimming();
+    silent.letGo = undefined;
+    await silent.chosen(1, 50);
+    expect(silent.went).toEqual([]);
+  });
+
+  it("is twice as much behind a snapshot that is on its way, and no more", async () => {
+    const one = trimming();
+    one.pinned = 3;
+    await one.chosen(1, 18);
+    expect(one.went.at(-1)).toBe(3);
+    await one.chosen(19, 30);
+    expect(one.went.at(-1)).toBe(14);
+  });
+});
+
+describe("what is under way", () => {
+  it("gives the room back that it took, in number and in bytes", () => {
+    const proposals = new Proposals<number>({ countMax: 2, bytesMax: 100 });
+    for (let slot = 1; slot <= 50; slot++) {
+      expect([proposals.hasRoom(100), proposals.hasRoom(101)]).toEqual([true, false]);
+      void proposals.add(slot, ballot, 60);
+      expect([proposals.hasRoom(40), proposals.hasRoom(41)]).toEqual([true, false]);
+      void proposals.add(slot + 1000, ballot, 0);
+      expect(proposals.hasRoom(0)).toBe(false);
+      for (const taken of [slot, slot + 1000]) proposals.take(taken)?.resolve(0);
+    }
+    void proposals.add(1, ballot, 60).catch(() => {});
+    proposals.rejectAll(new PaxosError("ERR_PAXOS_CLOSED", "over"));
+    expect(proposals.hasRoom(100)).toBe(true);
+  });
+
+  it("is so many batches and no more, the rest gathers", () => {
+    const submissions = new Submissions<number>({ countMax: 100, bytesMax: 100 });
+    const submit = () => submissions.add(new Uint8Array(1), { logEnd: 0, ballot }).slot;
+    submit();
+    expect(submissions.turn(0, 2).length).toBe(1);
+    submit();
+    expect(submissions.turn(0, 2).length).toBe(1);
+    for (let i = 0; i < 5; i++) submit();
+    expect(submissions.turn(0, 2)).toEqual([]);
+    expect(submissions.turn(1, 2).map(({ id }) => id)).toEqual([3, 4, 5, 6, 7]);
+    expect(submissions.turn(6, 2)).toEqual([]);
+  });
+});
+
+describe("a client that is forgotten", () => {
+  it("leaves no answer behind, of what it was ahead with neither", () => {
+    const table = new ClientTable();
+    table.register(1, 1);
+    for (const sequence of [1, 2, 9, sequencesAheadMax]) {
+      expect(table.judge(1, sequence)).toBe("fresh");
+      table.done(1, sequence, new Uint8Array(10));
+    }
+    table.register(2, 1);
+    expect([table.size, table.resultsBytes]).toEqual([1, 0]);
+  });
+});
+
+describe("how fresh a state is", () => {
+  function fresh(change: Partial<FreshnessParts> = {}) {
+    const table = { nowMs: 10_000, applied: 5, leads: false, asked: [] as number[], timers: [] as (() => void)[] };
+    const freshness = new Freshness({
+      groupId: "g",
+      now: () => table.nowMs,
+      random: () => 0,
+      clockDriftMax: 0.1,
+      askEveryMs: 50,
+      answerMs: 300,
+      patienceMs: 600,
+      waitingMax: 10,
+      appliedThrough: () => table.applied,
+      leads: () => table.leads,
+      ask: (question) => table.asked.push(question),
+      timer: (_, action) => {
+        table.timers.push(action);
+        return () => {};
+      },
+      ...change,
+    });
+    return Object.assign(table, { freshness });
+  }
+
+  it("is judged by a clock that may be slow, at the call as in the answer", () => {
+    const one = fresh();
+    one.freshness.wanted();
+    one.freshness.answered(one.asked[0] as number, 5);
+    one.nowMs += 90;
+    expect(one.freshness.ageMs).toBeCloseTo(100);
+    // 95 ms by a slow clock may be more than 100: an answer to a question of then would not do.
+    one.nowMs = 10_095;
+    const done = vi.fn();
+    one.freshness.when(100, false, done);
+    expect(done).not.toHaveBeenCalled();
+    one.freshness.answered(one.asked.at(-1) as number, 5);
+    expect(done.mock.calls).toEqual([[]]);
+  });
+
+  it("may be waited for as long as it takes, or for so long", () => {
+    const one = fresh();
+    const [patient, other] = [vi.fn(), vi.fn()];
+    one.freshness.when(0, true, patient);
+    one.freshness.when(0, false, other);
+    one.nowMs += 600;
+    one.timers.at(-1)?.();
+    expect([patient.mock.calls.length, other.mock.calls[0]?.[0]?.code]).toEqual([0, "ERR_PAXOS_STALE"]);
+    one.nowMs += 1e6;
+    one.timers.at(-1)?.();
+    expect(patient).not.toHaveBeenCalled();
+    one.freshness.answered(one.asked.at(-1) as number, 5);
+    expect(patient.mock.calls).toEqual([[]]);
+  });
+
+  it("is asked of the next leader at once where somebody waits, and of few questions at a time an answer counts", () => {
+    const one = fresh();
+    one.freshness.leaderChanged();
+    expect(one.asked).toEqual([]);
+    const done = vi.fn();
+    one.freshness.when(0, true, done);
+    for (let leader = 0; leader < 5; leader++) one.freshness.leaderChanged();
+    expect(one.asked).toEqual([0, 1, 2, 3, 4, 5]);
+    one.freshness.answered(1, 5);
+    expect(done).not.toHaveBeenCalled();
+    one.freshness.answered(4, 5);
+    expect(done).toHaveBeenCalledOnce();
+    // An older one that comes late says nothing new, and nothing older.
+    const ageMs = one.freshness.ageMs;
+    one.nowMs += 10;
+    one.freshness.answered(3, 5);
+    expect(one.freshness.ageMs).toBeGreaterThan(ageMs);
+  });
+});

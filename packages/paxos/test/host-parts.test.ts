@@ -8,7 +8,9 @@ import { Trimmer } from "../src/host/trimmer.js";
 import { Writer } from "../src/host/writer.js";
 import type { Entry } from "../src/index.js";
 import { memoryStorage, type PersistWrite } from "../src/index.js";
+import { walStorage } from "../src/storage/index.js";
 import type { WriteCaller } from "../src/storage/storage.js";
+import { FakeWal } from "./support/fake-wal.js";
 
 const ballot = { round: 1, node: "a" };
 
@@ -107,6 +109,34 @@ describe("the log that is kept", () => {
     silent.letGo = undefined;
     await silent.chosen(1, 50);
     expect(silent.went).toEqual([]);
+  });
+
+  it("is no more after ever so many lives that wrote little each", async () => {
+    const wal = new FakeWal();
+    const went: number[] = [];
+    for (let life = 0; life < 60; life++) {
+      const storage = walStorage(wal)("g");
+      const state = await storage.load();
+      const trimmer = new Trimmer({
+        kept: storage.weight,
+        keptBytesMax: 800_000,
+        trimmedThrough: storage.trimmedThrough,
+        letGoThrough: () => Number.POSITIVE_INFINITY,
+        pinnedSlot: () => Number.POSITIVE_INFINITY,
+        trim: (through) => {
+          went.push(through);
+          return storage.trim(through);
+        },
+      });
+      const slot = Math.max(state.chosenThrough, state.trimmedThrough) + 1;
+      const entry: Entry = { slot, ballot, kind: "command", command: new Uint8Array(70_000) };
+      await storage.write({ entries: [entry], chosenThrough: slot });
+      trimmer.chosen([entry]);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const kept = 60 - (went.at(-1) ?? 0);
+    expect(kept).toBeGreaterThanOrEqual(800_000 / 70_000);
+    expect(kept).toBeLessThan((1.5 * 800_000) / 70_000);
   });
 
   it("is twice as much behind a snapshot that is on its way, and no more", async () => {

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
@@ -85,7 +86,13 @@ describe("a peer", () => {
     const [c, nobody] = [await node("c"), await node("a", { backoffMinMs: 60_000, backoffMaxMs: 60_000 })];
     c.setPeer("a", { host: nobody.host, port: nobody.port });
     nobody.setPeer("c", { host: "127.0.0.1", port: await closedPort() });
+    const problem = new Promise<void>((resolve) => {
+      const onProblem = (event: unknown) => (event as { peer?: string }).peer === "c" && resolve();
+      subscribe("evenkeel:paxos:connection", onProblem);
+      open.push(() => unsubscribe("evenkeel:paxos:connection", onProblem));
+    });
     nobody.send("c", bytes("waits"));
+    await problem;
     nobody.setPeer("c", { host: c.host, port: c.port });
     await until(() => c.received.length === 1);
   });

@@ -11,7 +11,7 @@ export interface KeptLog {
 }
 
 export interface TrimmerParts {
-  /** Of one that goes on where it was. */
+  /** Of one that goes on where it was, or of the log as it was found. */
   readonly kept?: KeptLog | undefined;
   readonly keptBytesMax: number;
   readonly trimmedThrough: number;
@@ -28,20 +28,21 @@ export interface TrimmerParts {
  */
 export class Trimmer {
   readonly #parts: TrimmerParts;
-  /** A point for each step of log: the slots through it weighed `bytes` in this life, all before included. */
+  /** A point for each step of log: the slots through it weigh `bytes`, all before included that are known. */
   #points: { slot: number; bytes: number }[] = [];
   #bytes = 0;
   /** When the next step of log is full. */
   #stepAtBytes: number;
   #trimming = false;
+  #looked = false;
   #trimmedThrough: number;
 
   constructor(parts: TrimmerParts) {
     this.#parts = parts;
     this.#trimmedThrough = parts.trimmedThrough;
-    this.#points = [...(parts.kept?.points ?? [])];
     this.#bytes = parts.kept?.bytes ?? 0;
-    this.#stepAtBytes = (this.#points.at(-1)?.bytes ?? 0) + parts.keptBytesMax / steps;
+    this.#stepAtBytes = parts.keptBytesMax / steps;
+    for (const { slot, bytes } of parts.kept?.points ?? []) if (bytes >= this.#stepAtBytes) this.#mark(slot, bytes);
   }
 
   get kept(): KeptLog {
@@ -52,10 +53,16 @@ export class Trimmer {
     const last = entries.at(-1);
     if (!last) return;
     for (const entry of entries) this.#bytes += weightOf(entry);
-    if (this.#bytes < this.#stepAtBytes) return;
-    this.#points.push({ slot: last.slot, bytes: this.#bytes });
-    this.#stepAtBytes = this.#bytes + this.#parts.keptBytesMax / steps;
+    if (this.#bytes >= this.#stepAtBytes) this.#mark(last.slot, this.#bytes);
+    // What was found when this life began may be too much already, however little is written in it.
+    else if (this.#looked) return;
+    this.#looked = true;
     this.look();
+  }
+
+  #mark(slot: number, bytes: number): void {
+    this.#points.push({ slot, bytes });
+    this.#stepAtBytes = bytes + this.#parts.keptBytesMax / steps;
   }
 
   /** Something may have become superfluous. */

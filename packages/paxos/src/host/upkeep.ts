@@ -98,7 +98,7 @@ export class Upkeep<R> {
     });
     this.#releasable = parts.memory?.releasable ?? 0;
     this.#trimmer = new Trimmer({
-      kept: parts.memory?.kept,
+      kept: parts.memory?.kept ?? storage.weight,
       keptBytesMax: logKeptBytesMax,
       trimmedThrough: storage.trimmedThrough,
       letGoThrough: () => (role === "log" ? this.#releasable : machine.durableThrough),

@@ -1,3 +1,5 @@
+import type { LogWeight } from "./storage.js";
+
 /**
  * Where in a stream the entries of a log are, in a few bytes for each 64 KiB of it: a sparse list of points, and the list of cuts.
  *
@@ -9,6 +11,9 @@ export class SlotIndex {
   readonly #bytesPerPoint: number;
   #slots: number[] = [];
   #sequences: number[] = [];
+  /** What was added before each point, in bytes. */
+  #before: number[] = [];
+  #bytes = 0;
   #bytesSincePoint = Number.POSITIVE_INFINITY;
   #cuts: { slot: number; sequence: number }[] = [];
 
@@ -35,8 +40,15 @@ export class SlotIndex {
       else {
         this.#slots.push(slot);
         this.#sequences.push(sequence);
+        this.#before.push(0);
       }
     }
+  }
+
+  /** What was added since this index was made, and at which slots it had come to how much. Not of one that was told all by `load`. */
+  get weight(): LogWeight {
+    const points = this.#slots.map((slot, at) => ({ slot: slot - 1, bytes: this.#before[at] as number }));
+    return { points, bytes: this.#bytes };
   }
 
   get points(): number {
@@ -48,8 +60,10 @@ export class SlotIndex {
     if (this.#bytesSincePoint >= this.#bytesPerPoint) {
       this.#slots.push(slot);
       this.#sequences.push(sequence);
+      this.#before.push(this.#bytes);
       this.#bytesSincePoint = 0;
     }
+    this.#bytes += bytes;
     this.#bytesSincePoint += bytes;
   }
 
@@ -58,6 +72,7 @@ export class SlotIndex {
     while ((this.#slots.at(-1) ?? -1) >= slot) {
       this.#slots.pop();
       this.#sequences.pop();
+      this.#before.pop();
       this.#bytesSincePoint = Number.POSITIVE_INFINITY;
     }
     while ((this.#cuts.at(-1)?.slot ?? -1) >= slot) this.#cuts.pop();
@@ -81,6 +96,7 @@ export class SlotIndex {
     const count = first < 0 ? this.#sequences.length : first;
     this.#slots.splice(0, count);
     this.#sequences.splice(0, count);
+    this.#before.splice(0, count);
     this.#cuts = this.#cuts.filter((cut) => cut.sequence > sequence);
   }
 

@@ -12,6 +12,12 @@ export interface LoadedState extends PersistedState {
   readonly installing?: Position;
 }
 
+/** What a log weighs: `bytes` in all, and at each point what the slots through it do, all before included. */
+export interface LogWeight {
+  readonly points: readonly { readonly slot: number; readonly bytes: number }[];
+  readonly bytes: number;
+}
+
 /** What is in memory of a log, when nothing is under way in it and nothing of it was lost. */
 export interface StorageMemory {
   readonly promised: Ballot;
@@ -81,6 +87,8 @@ export interface GroupStorage {
   memory?(): StorageMemory | undefined;
   /** In the place of `load`. `births`: as `LoadedState` has them. */
   resume?(memory: StorageMemory, births: ReadonlyMap<string, string>): void;
+  /** Of a log that was loaded: about what of it is kept, so that what earlier lives have left is let go of as well. Without it only what is written in this life counts toward `logKeptBytesMax`. */
+  readonly weight?: LogWeight;
   /** Slots through here are gone. */
   readonly trimmedThrough: number;
   /** Slot `trimmedThrough`, where it is known. */

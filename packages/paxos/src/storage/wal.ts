@@ -10,7 +10,7 @@ import { trimmed } from "./memory.js";
 import { decodeRecord, type LogRecord } from "./record.js";
 import { SlotIndex } from "./slot-index.js";
 import { splitWrite } from "./split-write.js";
-import type { GroupStorage, LoadedState, StorageMemory, WriteCaller } from "./storage.js";
+import type { GroupStorage, LoadedState, LogWeight, StorageMemory, WriteCaller } from "./storage.js";
 import type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";
 
 /**
@@ -64,6 +64,10 @@ class WalGroup implements GroupStorage, AppendsOwner {
 
   get trimmedThrough(): number {
     return this.#trimmedThrough;
+  }
+
+  get weight(): LogWeight {
+    return this.#index.weight;
   }
 
   get base(): Position | undefined {

@@ -3,8 +3,6 @@ import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveLane } from "./archive-lane.js";
 import type { Upkeep } from "./upkeep.js";
 
-/** An entry waits at most this long for its archive object, so a restore can reach any moment older than this without asking. */
-const ARCHIVE_AFTER_MS = 30_000;
 const ARCHIVE_ENTRIES = 20_000;
 /** Log is compared with the archive, and let go of, at the latest after so many bytes. */
 const COMPARE_AFTER_BYTES = 64 * 1024 * 1024;
@@ -152,7 +150,9 @@ export class ArchiveSchedule {
       return false;
     }
     account.waitingSince ??= performance.now();
-    return waiting >= ARCHIVE_ENTRIES || performance.now() - account.waitingSince >= ARCHIVE_AFTER_MS;
+    return (
+      waiting >= ARCHIVE_ENTRIES || performance.now() - account.waitingSince >= this.#options.upkeep.archiveAfterMs
+    );
   }
 
   #snapshotIsDue(host: Tended, { snapshot }: Account): boolean {

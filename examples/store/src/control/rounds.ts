@@ -2,6 +2,9 @@ const PERIOD_MS = 1_000;
 /** While something is on its way. */
 const BUSY_PERIOD_MS = 50;
 
+/** For tests, which have rounds begin early, late, or all at once: when one is due, where it is planned after so many milliseconds. */
+export const untimely: { due: (plannedMs: number) => number } = { due: (plannedMs) => plannedMs };
+
 /** Does the same work again and again, never twice at once. A round that fails is followed by the next one. */
 export class Rounds {
   readonly #work: () => Promise<boolean>;
@@ -28,7 +31,7 @@ export class Rounds {
 
   #sleep(delayMs: number): void {
     clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => this.#round(), delayMs).unref();
+    if (!this.#closed) this.#timer = setTimeout(() => this.#round(), untimely.due(delayMs)).unref();
   }
 
   #round(): void {

@@ -6,6 +6,8 @@ import { spreadPays } from "./default-partitions.js";
 export interface Upkeep {
   /** Slots that stay in a partition's log though they are archived: who was away no longer than that goes on from the log, everybody else from a copy of the state. */
   readonly slotsKept: number;
+  /** An entry waits at most so long for its archive object: any older moment can be restored without asking the log. */
+  readonly archiveAfterMs: number;
   /** A snapshot is written beside the archived log when it has grown by this many bytes, and by as many as the last snapshot has. */
   readonly snapshotAfterBytes: number;
   /** How far back a table can be restored at least. */
@@ -31,6 +33,7 @@ const DAY_MS = 86_400_000;
 
 export const UPKEEP: Upkeep = {
   slotsKept: 10_000,
+  archiveAfterMs: 30_000,
   snapshotAfterBytes: 16 * 1024 * 1024,
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,

@@ -8,6 +8,7 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll } from "vitest";
 import { Store, type StoreOptions } from "../../src/store.js";
 import { beginTable, client, doneBy, soon, temporaryDir } from "./store.js";
+import { ofThisRun } from "./untimely.js";
 
 export interface SingleStore {
   dir: string;
@@ -29,7 +30,14 @@ export function singleStore(options: Partial<StoreOptions> = {}): SingleStore {
     },
   } as SingleStore;
   async function open(): Promise<void> {
-    single.store = await Store.open({ partitionsPerTable: 4, ...options, dir: single.dir, port: 0, mode: "single" });
+    single.store = await Store.open({
+      partitionsPerTable: 4,
+      ...options,
+      upkeep: { ...ofThisRun, ...options.upkeep },
+      dir: single.dir,
+      port: 0,
+      mode: "single",
+    });
     single.dynamo = client(single.store.endpoint);
     single.documents = DynamoDBDocumentClient.from(single.dynamo);
   }

@@ -10,6 +10,7 @@ import {
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { Store, type StoreOptions } from "../../src/store.js";
+import { ofThisRun } from "./untimely.js";
 
 /** The built program of a node's process: `npm test` builds it first. */
 export const nodeProgram = fileURLToPath(new URL("../../dist/node-process.js", import.meta.url));
@@ -60,7 +61,8 @@ export async function createKeyTable(dynamo: DynamoDBClient, name: string): Prom
 }
 
 export function openStore(options: StoreOptions): Promise<Store> {
-  return Store.open({ port: 0, nodeProgram, nodeExecArgv: [], partitionsPerTable: 4, ...options });
+  const upkeep = { ...ofThisRun, ...options.upkeep };
+  return Store.open({ port: 0, nodeProgram, nodeExecArgv: [], partitionsPerTable: 4, ...options, upkeep });
 }
 
 /** Resolves when `holds` does, looking again every 20 ms; rejects, saying what was waited for, at the deadline. */

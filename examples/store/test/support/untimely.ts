@@ -1,0 +1,29 @@
+import { untimely } from "../../src/control/rounds.js";
+import type { Upkeep } from "../../src/control/upkeep.js";
+
+/** When background work comes. `together`: whatever is due within the same seven tenths of a second. */
+export const TIMES = {
+  early: () => Math.random() * 20,
+  late: (plannedMs: number) => plannedMs + Math.random() * 3_000,
+  together: (plannedMs: number) => plannedMs + 700 - ((performance.now() + plannedMs) % 700),
+  "any time": (plannedMs: number) => (Math.random() < 0.5 ? 0 : plannedMs + Math.random() ** 3 * 3_000),
+} as const;
+
+/** Archives at once, trims what is archived, and writes states again and again. */
+export const EAGER: Partial<Upkeep> = { archiveAfterMs: 1, slotsKept: 1, snapshotAfterBytes: 1 };
+
+/** Has the rounds of all nodes of this process come so, until they are on time again. */
+export function staged(times: keyof typeof TIMES): Disposable {
+  const { due } = untimely;
+  untimely.due = TIMES[times];
+  return {
+    [Symbol.dispose]() {
+      untimely.due = due;
+    },
+  };
+}
+
+/** For a run of the other suites: `STORE_TIMES=early npx vitest run ...` */
+const { STORE_TIMES } = process.env;
+if (STORE_TIMES !== undefined) untimely.due = TIMES[STORE_TIMES as keyof typeof TIMES];
+export const ofThisRun: Partial<Upkeep> = STORE_TIMES === undefined ? {} : EAGER;

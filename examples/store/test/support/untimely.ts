@@ -2,7 +2,7 @@ import { untimely } from "../../src/control/rounds.js";
 import type { Upkeep } from "../../src/control/upkeep.js";
 
 /** When background work comes. `together`: whatever is due within the same seven tenths of a second. */
-export const TIMES = {
+const TIMES = {
   early: () => Math.random() * 20,
   late: (plannedMs: number) => plannedMs + Math.random() * 3_000,
   together: (plannedMs: number) => plannedMs + 700 - ((performance.now() + plannedMs) % 700),
@@ -10,18 +10,7 @@ export const TIMES = {
 } as const;
 
 /** Archives at once, trims what is archived, and writes states again and again. */
-export const EAGER: Partial<Upkeep> = { archiveAfterMs: 1, slotsKept: 1, snapshotAfterBytes: 1 };
-
-/** Has the rounds of all nodes of this process come so, until they are on time again. */
-export function staged(times: keyof typeof TIMES): Disposable {
-  const { due } = untimely;
-  untimely.due = TIMES[times];
-  return {
-    [Symbol.dispose]() {
-      untimely.due = due;
-    },
-  };
-}
+const EAGER: Partial<Upkeep> = { archiveAfterMs: 1, slotsKept: 1, snapshotAfterBytes: 1 };
 
 /** For a run of the other suites: `STORE_TIMES=early npx vitest run ...` */
 const { STORE_TIMES } = process.env;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { pressMark } from "../src/core/mark-press.js";
 import { Packer, Unpacker, Words } from "../src/core/press.js";
-import { BirthMarks, pressMark } from "../src/host/birth-marks.js";
+import { BirthMarks } from "../src/host/birth-marks.js";
 import { Births } from "../src/host/births.js";
 import type { HostMessage } from "../src/host/host-messages.js";
 
@@ -13,6 +14,13 @@ function unborn() {
   const births = new Births({
     ids: { nodeId: "c", groupId: "g" },
     births: new Map(),
+    mute: true,
+    founders: ["a", "b", "c"],
+    markOf: () => undefined,
+    marked: () => false,
+    stranger: () => undefined,
+    remembered: () => {},
+    born: () => {},
     blank: () => true,
     remember: (nodeId, _, done) => {
       if (nodeId === "c") done();
@@ -41,17 +49,17 @@ test("who knocks is there now: it is asked at once, not at the next turn", () =>
   const { births, knocks, own } = unborn();
   births.onKnock("a", "mark of a");
   expect(knocks.splice(0)).toEqual([{ to: "a", birth: own }]);
-  births.onKnown("a", own, false);
+  births.onKnown("a", { birth: own, blank: false });
   expect(births.voting).toBe(false);
   births.onKnock("a", "mark of a");
   expect(knocks).toEqual([]);
-  births.onKnown("b", own, false);
+  births.onKnown("b", { birth: own, blank: false });
   expect(births.voting).toBe(true);
 });
 
 test("an acceptor that votes asks nobody because of a knock", () => {
   const { births, knocks, own } = unborn();
-  births.onKnown("a", own, true);
+  births.onKnown("a", { birth: own, blank: true });
   expect(births.voting).toBe(true);
   births.onKnock("b", "mark of b");
   expect(knocks).toEqual([]);
@@ -59,10 +67,10 @@ test("an acceptor that votes asks nobody because of a knock", () => {
 
 test("a mark that another remembers differently ends the replica", () => {
   const { births, failures, own } = unborn();
-  births.onKnown("a", `${own}x`, false);
+  births.onKnown("a", { birth: `${own}x`, blank: false });
   expect(failures).toEqual([expect.objectContaining({ code: "ERR_PAXOS_AMNESIA" })]);
-  births.onKnown("b", own, false);
-  births.onKnown("a", own, false);
+  births.onKnown("b", { birth: own, blank: false });
+  births.onKnown("a", { birth: own, blank: false });
   expect(births.voting).toBe(false);
 });
 

@@ -48,6 +48,21 @@ describe("every interleaving", { timeout: 900_000 }, () => {
     expect(explored.states).toBeGreaterThan(10_000);
   });
 
+  it("of a newcomer that is known by its mark, and loses its disk at any point of becoming a member or after that: the nearest 60,000 states each", () => {
+    const within = (name: GroupName, ...unmet: string[]) => {
+      const explored = explore(groupModel(groups[name]), { statesMax: 60_000 });
+      expect(explored.verdict === "violation" ? explored.trace : "").toBe("");
+      expect(explored.unmet).toEqual(unmet);
+      expect(explored.verdict).toBe("bound");
+    };
+    // Of two founders both are asked by whoever leads next, so there are no two logs of that kind.
+    const twoLogs = "two lives of one name are members in two logs";
+    within("newcomers", twoLogs);
+    within("namesakes", twoLogs);
+    // Two entries stand in two logs, and are never chosen both.
+    within("twice", "the members have changed, as often as asked");
+  });
+
   it("of leases on clocks as fast and as slow as is allowed: the nearest 70,000 states", () => {
     expect(look("leases", 70_000).verdict).toBe("bound");
   });

@@ -32,9 +32,10 @@ vi.mock("../src/core/quorum.js", async (original) => {
       return broken.hooks.everybodyLeads ? { ...one, mayLead: one.members.includes(one.self) } : one;
     },
     isQuorum: (members: Membership, nodes: ReadonlySet<string>) => {
-      // A candidate counts one set of promises twice: under its own log, then under the one that it adopts.
-      const again = counted === nodes && nodes.size > 1;
-      counted = nodes;
+      // A candidate counts the same promises twice: under its own log, then under the one that it adopts. Who asks around counts one growing set.
+      const same = counted?.size === nodes.size && [...nodes].every((node) => counted?.has(node));
+      const again = same && counted !== nodes && nodes.size > 1;
+      counted = again ? undefined : nodes;
       return (broken.hooks.countsAgain === false && again) || shipped.isQuorum(members, nodes);
     },
   };

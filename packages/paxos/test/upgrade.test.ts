@@ -20,6 +20,7 @@ interface Running {
   readonly group: Group<number>;
   readonly journal: Journal;
   readonly wal: Wal;
+  readonly transport: { setPeer(name: string, at: { host: string; port: number }): void };
 }
 
 const names = ["a", "b", "c"];
@@ -37,21 +38,25 @@ class Fleet {
     this.#join = join;
   }
 
-  async start(nodeId: string, release: Release): Promise<void> {
+  /** `role`: of one that is no founder. */
+  async start(nodeId: string, release: Release, role?: "storage" | "log"): Promise<void> {
     const port = this.#ports.get(nodeId) ?? (await freePort());
     const transport = await release.tcpTransport({ nodeId, port, backoffMinMs: 5, backoffMaxMs: 50 });
     this.#ports.set(nodeId, transport.port);
-    for (const [name, at] of this.#ports) transport.setPeer(name, { host: "127.0.0.1", port: at });
+    for (const [name, at] of this.#ports) {
+      transport.setPeer(name, { host: "127.0.0.1", port: at });
+      this.nodes.get(name)?.transport.setPeer(nodeId, { host: "127.0.0.1", port: transport.port });
+    }
     const wal = await Wal.open({ dir: join(this.#dir, nodeId), segmentBytes: 1024 * 1024 });
     const host = await release.GroupHost.open({ ...tuning, transport, storage: release.walStorage(wal) });
     const journal = new Journal();
-    const joined = host.join("g", { members: names, stateMachine: journal, ...this.#join });
+    const joined = host.join("g", { members: names, stateMachine: journal, ...this.#join, ...(role && { role }) });
     const group = await joined.catch(async (refused: unknown) => {
       await host.close();
       await wal.close();
       throw refused;
     });
-    this.nodes.set(nodeId, { release, host, group, journal, wal });
+    this.nodes.set(nodeId, { release, host, group, journal, wal, transport });
   }
 
   /** As a deployment does: leadership is handed over first, then the node stops. */
@@ -117,7 +122,7 @@ describe("two releases in one group", () => {
     before = await earlierRelease("before-doubts");
   });
 
-  it.each(["before-named-bonds", "before-doubts"])(
+  it.each(["before-marks", "before-named-bonds", "before-doubts"])(
     "serve together under load, are exchanged one node at a time, and back again; nothing acknowledged is lost: this one and the one %s",
     async (name) => {
       before = await earlierRelease(name);
@@ -231,6 +236,53 @@ describe("two releases in one group", () => {
     await fleet.stop("c");
     await expect(fleet.start("c", earlier)).rejects.toMatchObject({ code: "ERR_PAXOS_UNSUPPORTED" });
     for (const { host } of fleet.nodes.values()) expect(host.stats().messagesUnreadable).toBe(0);
+  });
+
+  it("know newcomers by their names alone before the last member reads marks, by their marks from then on, and the earlier one says that it cannot read that", async () => {
+    const earlier = await earlierRelease("before-marks");
+    const dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-upgrade-"));
+    open.push(() => rm(dir, { recursive: true, force: true }));
+    const fleet = new Fleet(dir);
+    open.push(() => fleet.close());
+    await fleet.begin(earlier);
+    for (const name of ["a", "b"]) await fleet.exchange(name, thisRelease);
+    const asLeader = async (ask: (group: Group<number>) => Promise<unknown>) => {
+      for (;;) {
+        await until(() => {
+          if (fleet.leader?.release === thisRelease) return true;
+          void fleet.leader?.group.handOver("a").catch(() => {});
+          return false;
+        });
+        try {
+          await ask((fleet.leader as Running).group);
+          return;
+        } catch (error) {
+          const { code } = error as { code: string };
+          if (code !== "ERR_PAXOS_NOT_LEADER" && code !== "ERR_PAXOS_UNKNOWN_OUTCOME") throw error;
+        }
+      }
+    };
+    const heardBy = (name: string, command: string) =>
+      until(() => fleet.nodes.get(name)?.journal.commands.includes(command) === true);
+    await fleet.start("d", thisRelease, "storage");
+    await asLeader((group) => group.addStorageReplica({ node: "d" }));
+    await asLeader((group) => group.propose(bytes("d is there")));
+    await heardBy("c", "d is there");
+    // It has read all of that, and reads it again.
+    await fleet.exchange("c", earlier);
+    await asLeader((group) => group.propose(bytes("c is back")));
+    await heardBy("c", "c is back");
+    await fleet.exchange("c", thisRelease);
+    await fleet.start("e", thisRelease, "storage");
+    await asLeader((group) => group.addStorageReplica({ node: "e" }));
+    await asLeader((group) => group.propose(bytes("e is there")));
+    for (const name of ["c", "d", "e"]) await heardBy(name, "e is there");
+    // From here on there is no way back.
+    await fleet.stop("c");
+    await expect(fleet.start("c", earlier)).rejects.toMatchObject({ code: "ERR_PAXOS_UNSUPPORTED" });
+    await fleet.start("c", thisRelease);
+    await asLeader((group) => group.propose(bytes("all of them")));
+    for (const name of ["c", "d", "e"]) await heardBy(name, "all of them");
   });
 
   it("read the other one's log", async () => {

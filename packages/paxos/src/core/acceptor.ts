@@ -28,6 +28,8 @@ export class Acceptor {
   #acknowledgedThrough = 0;
   #ackWanted = false;
   #gap = false;
+  /** Has answered that it remembers our mark, and so reads answers that name it. */
+  #remembered: string | undefined;
 
   constructor(replica: Replica, own: OwnRoles) {
     this.#replica = replica;
@@ -93,6 +95,7 @@ export class Acceptor {
       chosenBallot: log.ballotAt(knownChosen) ?? BALLOT_ZERO,
       entries: above ? log.slice(knownChosen + 1, log.end) : [],
       ...(replica.doubt === undefined ? {} : { floor: replica.doubt.floor }),
+      ...(message.mark === undefined ? {} : { mark: message.mark, ...(replica.mute ? { mute: true } : {}) }),
     });
     replica.sayLeader(undefined);
   }
@@ -248,6 +251,26 @@ export class Acceptor {
     if (this.#replica.jump(position)) this.#stopFollowing();
   }
 
+  /** Who has to hear under which mark our log was born, before it can be told how far we are: a leader whose log, as far as we hold it, does not say as whom we vote. */
+  get stranger(): string | undefined {
+    const { membership, birth } = this.#replica;
+    if (this.#following === undefined || birth === undefined) return undefined;
+    if (membership.mark === undefined ? membership.votes : this.#listed) return undefined;
+    const { node } = this.#following;
+    return node === this.#remembered ? undefined : node;
+  }
+
+  /** Whether this ballot's leader itself has sent what says by which mark we vote: so it stands in its log. */
+  get #listed(): boolean {
+    const { mark, configuration } = this.#replica.membership;
+    return mark !== undefined && this.#synced && configuration.slot <= this.#receivedThrough;
+  }
+
+  rememberedBy(node: string): void {
+    this.#remembered = node;
+    if (this.#following?.node === node) this.#acknowledge();
+  }
+
   /** The leader gave its ballot up: its lease is over, whatever our grant says. Returns whether that was our leader. */
   onResign(from: string, ballot: Ballot): boolean {
     if (this.#following === undefined || from !== ballot.node || !sameBallot(this.#following, ballot)) return false;
@@ -337,6 +360,7 @@ export class Acceptor {
   #follow({ ballot, round, sentMs }: FromLeader): void {
     if (this.#following === undefined || !sameBallot(this.#following, ballot)) {
       this.#stopFollowing();
+      this.#remembered = undefined;
       this.#following = ballot;
       this.#round = 0;
       this.#sentMs = sentMs;
@@ -361,8 +385,12 @@ export class Acceptor {
     const ballot = this.#following as Ballot;
     if (!sameBallot(replica.promised, ballot)) return;
     this.#ackWanted = true;
-    if (replica.silent) return;
-    if (!sameBallot(replica.durablePromised, ballot)) return;
+    if (replica.doubt?.open === true || !sameBallot(replica.durablePromised, ballot)) return;
+    const { membership, birth, mute } = replica;
+    const { mark } = membership;
+    const listed = this.#listed;
+    const named = mark !== undefined ? !listed : !membership.votes && this.#remembered === ballot.node;
+    if (mark !== undefined ? mark !== birth : mute && !named) return;
     const acceptedThrough = this.#durableThrough();
     const ack: { -readonly [K in keyof Ack]: Ack[K] } = {
       type: "ack",
@@ -381,6 +409,12 @@ export class Acceptor {
     if (replica.awaitsState) ack.lacksState = true;
     if (takesRequests) ack.takesRequests = true;
     if (readsBonds) ack.readsBonds = true;
+    if (birth !== undefined) {
+      ack.readsMarks = true;
+      if (listed) ack.listed = true;
+      if (named) ack.mark = birth;
+      if (named && mute) ack.mute = true;
+    }
     replica.send(ballot.node, ack);
     this.#acknowledgedThrough = acceptedThrough;
     this.#ackWanted = false;

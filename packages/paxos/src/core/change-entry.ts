@@ -1,5 +1,5 @@
 import type { Ballot } from "./ballot.js";
-import { encodeConfiguration, following } from "./configuration.js";
+import { encodeConfiguration, following, type MemberRole } from "./configuration.js";
 import { noopEntry } from "./log.js";
 import { refusal } from "./members.js";
 import type { Progress } from "./peers.js";
@@ -10,6 +10,10 @@ import type { Entry, Members, Proposal } from "./types.js";
 export interface Reign {
   readonly ballot: Ballot;
   readonly begun: boolean;
+  /** Whether whoever joins can do so by its mark: everybody reads it. Undefined while that is not known. */
+  readonly marks: boolean | undefined;
+  /** G4. */
+  readyFor(node: string, role: MemberRole): boolean;
   progressOf(node: string): Progress | undefined;
 }
 
@@ -17,8 +21,10 @@ export interface Reign {
 export function changeEntry(replica: Replica, reign: Reign, { id, members }: Proposal, slot: number): Entry {
   const { membership, effects, self, knownChosen } = replica;
   const { configuration } = membership;
-  const next = following(configuration, members as Members, slot);
-  const { ballot } = reign;
+  const { ballot, marks } = reign;
+  // The very mark by which it has been heard in this reign; where one could not read it, all know it by its name alone, as ever.
+  const markOf = (node: string) => (marks === true ? reign.progressOf(node)?.mark : undefined);
+  const next = following(configuration, members as Members, slot, markOf);
   const reason = refusal({
     self,
     before: configuration,
@@ -28,11 +34,7 @@ export function changeEntry(replica: Replica, reign: Reign, { id, members }: Pro
     // G2: a rival's undecided change of an earlier ballot can come back until a quorum has taken over our log.
     reignBegun: reign.begun,
     // G4: a member that lacks the log's end would stop every write until it has it.
-    ready: (node, role) => {
-      if (node === self) return true;
-      const progress = reign.progressOf(node);
-      return progress?.holdsTail === true && !(role === "storage" && progress.lacksState);
-    },
+    ready: (node, role) => reign.readyFor(node, role),
   });
   if (reason === undefined) return { slot, ballot, kind: "config", command: encodeConfiguration(next) };
   effects.push({ type: "rejected", id, reason, leader: self });

@@ -10,7 +10,7 @@ import {
   writeRank,
   writeStamp,
 } from "./codec-parts.js";
-import { readPosition, writePosition } from "./configuration.js";
+import { readMarks, readPosition, writeMarks, writePosition } from "./configuration.js";
 import { PaxosError } from "./errors.js";
 import type { Ack, Message } from "./messages.js";
 import type { Entry, EntryKind } from "./types.js";
@@ -18,10 +18,13 @@ import type { Entry, EntryKind } from "./types.js";
 /**
  * First byte of every message, and the newest that this release reads. A message is written in the oldest version that can
  * say it, so that a group that uses nothing new can hold members of two releases: 2 only where there is a `config` entry, 3 only for the question of
- * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 and 6 only for groups that sleep.
+ * an acceptor that may have forgotten, its answer, and the promises that it gives meanwhile; 4 only where there is a `once` entry, 5 and 6 only for groups that sleep, 7 only where
+ * somebody is told by its mark.
  */
-export const MESSAGE_VERSION = 6;
+export const MESSAGE_VERSION = 7;
 const MESSAGE_VERSION_MIN = 1;
+/** Messages that name marks. */
+const MARKED = 7;
 
 /** Numbers on the wire: never reused, never renumbered. ARCHITECTURE.md draws the bytes. */
 const TYPES = [
@@ -79,6 +82,9 @@ export function writeMessage(out: ByteWriter, message: Message): void {
 function versionOf(message: Message): number {
   switch (message.type) {
     case "ack":
+    case "preVote":
+    case "prepare":
+      return message.mark === undefined ? 1 : MARKED;
     case "heartbeat":
       return 1;
     case "sleep":
@@ -86,9 +92,11 @@ function versionOf(message: Message): number {
     case "asleep":
       return 5;
     case "doubt":
+      return message.mark === undefined ? 3 : MARKED;
     case "standing":
-      return 3;
+      return message.mark === undefined && message.marks === undefined ? 3 : MARKED;
     case "promised":
+      if (message.mark !== undefined) return MARKED;
       return Math.max(message.floor === undefined ? 1 : 3, versionFor(message.entries));
     case "sync":
     case "accept":
@@ -145,6 +153,7 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
     case "preVote":
       out.varint(m.attempt);
       out.varint(m.chosenThrough);
+      if (m.mark !== undefined) out.text(m.mark);
       return;
     case "preVoteReply":
       out.varint(m.attempt);
@@ -156,6 +165,7 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       writeBallot(out, m.ballot);
       writeBallot(out, m.accepted);
       out.varint(m.logEnd);
+      if (m.mark !== undefined) out.text(m.mark);
       return;
     case "promised":
       writeBallot(out, m.ballot);
@@ -167,6 +177,9 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       // A promise of version 3 always ends with its floor, one of version 4 says whether it does.
       if (version >= 4) out.byte(m.floor === undefined ? 0 : 1);
       if (m.floor !== undefined) writeRank(out, m.floor);
+      if (m.mark === undefined) return;
+      out.byte(m.mute === true ? 1 : 0);
+      out.text(m.mark);
       return;
     case "nack":
       writeBallot(out, m.ballot);
@@ -195,11 +208,15 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
           (m.gap ? 2 : 0) |
           (m.lacksState === true ? 4 : 0) |
           (m.takesRequests === true ? 8 : 0) |
-          (m.readsBonds === true ? 16 : 0),
+          (m.readsBonds === true ? 16 : 0) |
+          (m.readsMarks === true ? 32 : 0) |
+          (m.listed === true ? 64 : 0) |
+          (m.mute === true ? 128 : 0),
       );
       out.varint(m.acceptedThrough);
       out.varint(m.receivedThrough);
       out.varint(m.chosenThrough);
+      if (m.mark !== undefined) out.text(m.mark);
       return;
     case "fetch":
       out.varint(m.fromSlot);
@@ -224,6 +241,7 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       return;
     case "doubt":
       out.varint(m.id);
+      if (m.mark !== undefined) out.text(m.mark);
       return;
     case "standing":
       out.varint(m.id);
@@ -231,6 +249,10 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
       writeRank(out, m);
       out.varint(m.members.length);
       for (const node of m.members) out.text(node);
+      if (version < MARKED) return;
+      writeMarks(out, m.marks ?? []);
+      out.byte(m.mark === undefined ? 0 : 1);
+      if (m.mark !== undefined) out.text(m.mark);
       return;
     case "sleep":
       writeStamp(out, m);
@@ -248,7 +270,7 @@ function writeBody(out: ByteWriter, m: Message, version: number): void {
 function readBody(input: ByteReader, type: Message["type"], version: number, given: boolean): Message {
   switch (type) {
     case "preVote":
-      return { type, attempt: input.varint(), chosenThrough: input.varint() };
+      return { type, attempt: input.varint(), chosenThrough: input.varint(), ...readMark(input, version) };
     case "preVoteReply":
       return {
         type,
@@ -258,7 +280,13 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
         chosenThrough: input.varint(),
       };
     case "prepare":
-      return { type, ballot: readBallot(input), accepted: readBallot(input), logEnd: input.varint() };
+      return {
+        type,
+        ballot: readBallot(input),
+        accepted: readBallot(input),
+        logEnd: input.varint(),
+        ...readMark(input, version),
+      };
     case "promised": {
       const ballot = readBallot(input);
       const accepted = readBallot(input);
@@ -268,7 +296,9 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       const entries = readEntries(input, accepted, given);
       const promised = { type, ballot, accepted, logEnd, chosenThrough, chosenBallot, entries };
       const hasFloor = version >= 4 ? input.byte() === 1 : version === 3;
-      return hasFloor ? { ...promised, floor: readRank(input) } : promised;
+      const floor = hasFloor ? { floor: readRank(input) } : {};
+      const mute = version === MARKED && input.byte() === 1 ? { mute: true } : {};
+      return { ...promised, ...floor, ...mute, ...readMark(input, version) };
     }
     case "nack":
       return { type, ballot: readBallot(input), promised: readBallot(input) };
@@ -308,6 +338,10 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
       if ((flags & 4) !== 0) ack.lacksState = true;
       if ((flags & 8) !== 0) ack.takesRequests = true;
       if ((flags & 16) !== 0) ack.readsBonds = true;
+      if ((flags & 32) !== 0) ack.readsMarks = true;
+      if ((flags & 64) !== 0) ack.listed = true;
+      if ((flags & 128) !== 0) ack.mute = true;
+      if (version === MARKED) ack.mark = input.text();
       return ack;
     }
     case "fetch":
@@ -324,18 +358,26 @@ function readBody(input: ByteReader, type: Message["type"], version: number, giv
     case "departed":
       return { type, slot: input.varint() };
     case "doubt":
-      return { type, id: input.varint() };
+      return { type, id: input.varint(), ...readMark(input, version) };
     case "standing": {
       const [id, promised, rank] = [input.varint(), readBallot(input), readRank(input)];
       const members: string[] = [];
       for (let left = input.varint(); left > 0; left--) members.push(input.text());
-      return { type, id, promised, ...rank, members };
+      const standing = { type, id, promised, ...rank, members };
+      if (version < MARKED) return standing;
+      const marks = readMarks(input);
+      const as = input.byte() === 1 ? { mark: input.text() } : {};
+      return { ...standing, ...(marks.length === 0 ? {} : { marks }), ...as };
     }
     case "sleep":
       return { type, ...readStamp(input), logEnd: input.varint(), ...(version >= 6 ? { bond: readBond(input) } : {}) };
     case "asleep":
       return { type, ballot: readBallot(input), round: input.varint(), bond: readBond(input) };
   }
+}
+
+function readMark(input: ByteReader, version: number): { readonly mark?: string } {
+  return version === MARKED ? { mark: input.text() } : {};
 }
 
 /** Count, first slot, then each entry: flags, its ballot unless it is the one before's (`usual` for the first), command. */

@@ -2,7 +2,7 @@ import { Acceptor } from "./acceptor.js";
 import type { Ballot } from "./ballot.js";
 import type { BondView } from "./bonds.js";
 import { sendChosen } from "./catch-up.js";
-import type { Configuration } from "./configuration.js";
+import type { Configuration, MemberRole } from "./configuration.js";
 import { Departure } from "./departure.js";
 import { answerDoubt } from "./doubt.js";
 import { Election, type Victory } from "./election.js";
@@ -84,9 +84,28 @@ export class PaxosCore {
     if (replica.role === "stopped") this.#refuse(event);
     else this.#dispatch(event);
     if (this.#departure.noticed()) this.#depart();
+    if (replica.forgetful && replica.role !== "stopped") {
+      this.#stop();
+      replica.effects.push({ type: "forgetful" });
+    }
     replica.doubt?.settle(this.#acceptor);
     this.#passOn();
     return replica.effects.take();
+  }
+
+  /** The log of this replica was born under this mark, which is durable: no other log is, here or anywhere. */
+  born(mark: string): void {
+    this.#replica.birth = mark;
+  }
+
+  /** Whoever is to be told the mark by the host, and to answer with a `remembered` event, before it can bring this replica up to be a member. */
+  get stranger(): string | undefined {
+    return this.stopped ? undefined : this.#acceptor.stranger;
+  }
+
+  /** Whether its own log says by which mark it votes. */
+  get marked(): boolean {
+    return this.#replica.membership.mark !== undefined;
   }
 
   get leading(): boolean {
@@ -163,6 +182,11 @@ export class PaxosCore {
   /** Leading: how far this node holds the log in this ballot, and whether it has the state; undefined for who is not fed by us. */
   progressOf(node: string): Progress | undefined {
     return this.#leader?.progressOf(node);
+  }
+
+  /** Leading: whether this node holds all that it needs to become a member of this kind, and may be counted as one. */
+  readyFor(node: string, role: MemberRole): boolean {
+    return this.#leader?.readyFor(node, role) ?? false;
   }
 
   /** Leading, and every member has said in this reign that it carries out `once` entries. */
@@ -255,6 +279,9 @@ export class PaxosCore {
         replica.mute = false;
         this.#election.mayStand();
         return;
+      case "remembered":
+        this.#acceptor.rememberedBy(event.by);
+        return;
       case "learners":
         this.#leader?.setLearners(event.learners);
         return;
@@ -274,14 +301,14 @@ export class PaxosCore {
   #receive(from: string, message: Message): void {
     switch (message.type) {
       case "preVote":
-        if (!this.#replica.silent && !this.#departure.refersAway(from)) this.#acceptor.onPreVote(from, message);
+        if (this.#isAsked(message) && !this.#departure.refersAway(from)) this.#acceptor.onPreVote(from, message);
         // Whoever asks is awake and does not hear us.
         this.#leader?.wake();
         return;
       case "preVoteReply":
         return this.#election.onPreVoteReply(from, message);
       case "prepare":
-        if (!this.#replica.silent && !this.#departure.refersAway(from)) this.#acceptor.onPrepare(from, message);
+        if (this.#isAsked(message) && !this.#departure.refersAway(from)) this.#acceptor.onPrepare(from, message);
         this.#leader?.wake();
         return;
       case "promised":
@@ -323,13 +350,19 @@ export class PaxosCore {
         if (this.#acceptor.onResign(from, message.ballot)) this.#election.standNow();
         return;
       case "doubt":
-        return answerDoubt(this.#replica, from, message.id);
+        return answerDoubt(this.#replica, from, message);
       case "standing":
         return this.#replica.doubt?.onStanding(from, message);
       case "departed":
         if (this.#departure.isNews(message.slot)) this.#depart();
         return;
     }
+  }
+
+  /** Asked by its mark it answers as the one whose log was born under that, whose every promise is on this disk; asked by its name alone, as its name allows. */
+  #isAsked({ mark }: { readonly mark?: string }): boolean {
+    const { doubt, mute, birth } = this.#replica;
+    return doubt?.open !== true && (mark === undefined ? !mute : mark === birth);
   }
 
   /** The lease ends before the heir hears that it may stand: both happen in this one step. */

@@ -1,5 +1,6 @@
 import { BALLOT_ZERO, type Ballot, compareBallots } from "./ballot.js";
-import type { Rank, Standing } from "./messages.js";
+import { markIn } from "./configuration.js";
+import type { DoubtMessage, Rank, Standing } from "./messages.js";
 import type { Replica } from "./replica.js";
 
 export const RANK_ZERO: Rank = Object.freeze({ accepted: BALLOT_ZERO, logEnd: 0 });
@@ -23,7 +24,8 @@ export class Doubt {
   readonly #replica: Replica;
   /** So that answers to an earlier life, which had forgotten less, do not count. */
   readonly #id: number;
-  readonly #needed: Set<string>;
+  /** Whom to ask, and by which mark; a name under two marks is two. */
+  readonly #needed = new Map<string, { readonly node: string; readonly mark: string | undefined }>();
   readonly #answers = new Map<string, Standing>();
   #askAtMs: number;
   #floor: Rank | undefined;
@@ -32,7 +34,8 @@ export class Doubt {
   constructor(replica: Replica) {
     this.#replica = replica;
     this.#id = Math.floor(replica.settings.random() * 2 ** 48);
-    this.#needed = new Set(replica.membership.peers);
+    const { peers, configuration } = replica.membership;
+    for (const node of peers) this.#need(node, markIn(configuration, node));
     this.#askAtMs = replica.nowMs;
   }
 
@@ -65,19 +68,25 @@ export class Doubt {
     const replica = this.#replica;
     if (replica.nowMs >= this.#askAtMs) {
       this.#askAtMs = replica.nowMs + replica.settings.voteTimeoutMs;
-      for (const node of this.#needed) {
-        if (!this.open || !this.#answers.has(node)) replica.send(node, { type: "doubt", id: this.#id });
+      for (const [key, { node, mark }] of this.#needed) {
+        if (this.open && this.#answers.has(key)) continue;
+        replica.send(node, { type: "doubt", id: this.#id, ...(mark === undefined ? {} : { mark }) });
       }
     }
     this.#conclude();
   }
 
   onStanding(from: string, message: Standing): void {
-    if (message.id !== this.#id || !this.#needed.has(from)) return;
-    this.#answers.set(from, message);
+    const key = keyOf(from, message.mark);
+    if (message.id !== this.#id || !this.#needed.has(key)) return;
+    this.#answers.set(key, message);
     // Whom the others count as a member may be one that our lost write would have told us of.
-    if (this.open) for (const node of message.members) if (node !== this.#replica.self) this.#needed.add(node);
+    if (this.open) for (const node of message.members) this.#need(node, markIn(message, node));
     this.#conclude();
+  }
+
+  #need(node: string, mark: string | undefined): void {
+    if (node !== this.#replica.self) this.#needed.set(keyOf(node, mark), { node, mark });
   }
 
   /** After each step: what was promised is made good as soon as it is known, and so is the doubt itself once the log holds enough. */
@@ -101,11 +110,25 @@ export class Doubt {
   }
 }
 
-/** An empty log that may have forgotten everything has nothing to say. */
-export function answerDoubt(replica: Replica, from: string, id: number): void {
-  const { mute, departed, promised, membership } = replica;
-  if (mute) return;
+/** Answers as whom it is asked; a log that may have forgotten everything has nothing to say by its name alone. */
+export function answerDoubt(replica: Replica, from: string, { id, mark }: DoubtMessage): void {
+  const { departed, promised, membership, mute, birth } = replica;
+  if (mark === undefined ? mute : mark !== birth) return;
   // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count.
   const { accepted, logEnd } = departed ? RANK_ZERO : rankOf(replica);
-  replica.send(from, { type: "standing", id, promised, accepted, logEnd, members: membership.members });
+  const { marks } = membership.configuration;
+  const known = marks === undefined ? {} : { marks };
+  const as = mark === undefined ? {} : { mark };
+  replica.send(from, {
+    type: "standing",
+    id,
+    promised,
+    accepted,
+    logEnd,
+    members: membership.members,
+    ...known,
+    ...as,
+  });
 }
+
+const keyOf = (node: string, mark: string | undefined): string => JSON.stringify([node, mark]);

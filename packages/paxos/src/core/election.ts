@@ -1,10 +1,10 @@
 import type { Acceptor } from "./acceptor.js";
 import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
-import { configurationOf } from "./configuration.js";
+import { configurationOf, markIn } from "./configuration.js";
 import { compareRanks, RANK_ZERO, rankOf } from "./doubt.js";
 import type { Nack, PreVoteReply, Promised, Rank } from "./messages.js";
 import type { Press } from "./press.js";
-import { isQuorum, type Membership, membership } from "./quorum.js";
+import { isMeant, isQuorum, type Membership, membership } from "./quorum.js";
 import type { Replica } from "./replica.js";
 import type { Entry } from "./types.js";
 
@@ -35,8 +35,8 @@ export class Election {
   #ballot: Ballot | undefined;
   #token = 0;
   #promises = new Map<string, Promised>();
-  /** Whom `prepare` was sent to in this ballot. */
-  #prepared = new Set<string>();
+  /** Whom `prepare` was sent to in this ballot, and by which mark. */
+  #prepared = new Map<string, string | undefined>();
   #lacking: { from: string; through: number; asked: number; retryAtMs: number; retried: boolean } | undefined;
 
   /** `unpacked`: of one that slept on, and draws nothing. */
@@ -135,7 +135,7 @@ export class Election {
     const replica = this.#replica;
     if (this.#ballot === undefined || this.#token === 0 || !replica.isDurable(this.#token)) return;
     this.#token = 0;
-    this.#prepare(replica.membership.peers);
+    this.#prepare(replica.membership);
     this.#count();
   }
 
@@ -153,7 +153,9 @@ export class Election {
 
   onPromised(from: string, message: Promised): void {
     if (this.#ballot === undefined || this.#token !== 0 || !sameBallot(message.ballot, this.#ballot)) return;
-    if (this.#promises.has(from)) return;
+    // Of two that bear one name the one that was asked last counts, and what was said by the other is as if it was lost.
+    if (this.#promises.get(from)?.mark === message.mark && this.#promises.has(from)) return;
+    if (message.mark !== this.#prepared.get(from)) return;
     this.#promises.set(from, message);
     this.#count();
   }
@@ -182,7 +184,9 @@ export class Election {
     this.#asking = new Set([replica.self]);
     this.#atMs = replica.nowMs + replica.settings.voteTimeoutMs;
     replica.sayLeader(undefined);
-    replica.broadcast({ type: "preVote", attempt: this.#attempt, chosenThrough: replica.knownChosen });
+    const { configuration, peers } = replica.membership;
+    const question = { type: "preVote", attempt: this.#attempt, chosenThrough: replica.knownChosen } as const;
+    for (const peer of peers) replica.send(peer, { ...question, ...byMark(markIn(configuration, peer)) });
     if (isQuorum(replica.membership, this.#asking)) this.#stand();
   }
 
@@ -199,21 +203,28 @@ export class Election {
     this.#token = replica.persist({ promised: this.#ballot });
   }
 
-  #prepare(nodes: readonly string[]): void {
+  #prepare({ configuration, peers }: Membership): void {
     const { accepted, log } = this.#replica;
-    for (const node of nodes) {
-      if (this.#prepared.has(node)) continue;
-      this.#prepared.add(node);
+    for (const node of peers) {
+      const mark = markIn(configuration, node);
+      if (this.#prepared.has(node) && this.#prepared.get(node) === mark) continue;
+      this.#prepared.set(node, mark);
       const ballot = this.#ballot as Ballot;
-      this.#replica.send(node, { type: "prepare", ballot, accepted, logEnd: log.end });
+      this.#replica.send(node, { type: "prepare", ballot, accepted, logEnd: log.end, ...byMark(mark) });
     }
+  }
+
+  /** Those of these members who have promised: as who they are here. */
+  #promisedTo({ configuration, self }: Membership): Set<string> {
+    const promised = new Set([self]);
+    for (const [node, said] of this.#promises) if (isMeant(markIn(configuration, node), said)) promised.add(node);
+    return promised;
   }
 
   #count(): void {
     const replica = this.#replica;
     const ballot = this.#ballot as Ballot;
-    const promised = new Set([replica.self, ...this.#promises.keys()]);
-    if (!isQuorum(replica.membership, promised)) return;
+    if (!isQuorum(replica.membership, this.#promisedTo(replica.membership))) return;
     const [from, best] = this.#best();
     // Who promised and may have forgotten entries says which logs hold them: the one to adopt must be as good.
     if (compareRanks(best ?? rankOf(replica), this.#floor()) < 0) return;
@@ -232,12 +243,12 @@ export class Election {
     }
     // The winning log may hold members that ours did not know: a quorum of those it must be, too.
     const winning = this.#membershipOf(best);
-    if (!winning.mayLead) {
+    if (!winning.mayLead || !replica.isKnownIn(winning)) {
       this.rest();
       return;
     }
-    if (!isQuorum(winning, promised)) {
-      this.#prepare(winning.peers);
+    if (!isQuorum(winning, this.#promisedTo(winning))) {
+      this.#prepare(winning);
       return;
     }
     const promises = new Map(this.#promises);
@@ -312,4 +323,8 @@ export class Election {
     if (this.#ballot !== undefined && !retried) this.#atMs = replica.nowMs + 2 * voteTimeoutMs;
     replica.send(lacking.from, { type: "fetch", fromSlot: replica.knownChosen + 1, throughSlot: lacking.through });
   }
+}
+
+function byMark(mark: string | undefined): { readonly mark?: string } {
+  return mark === undefined ? {} : { mark };
 }

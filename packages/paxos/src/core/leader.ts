@@ -1,5 +1,6 @@
 import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { changeEntry } from "./change-entry.js";
+import type { MemberRole } from "./configuration.js";
 import type { Victory } from "./election.js";
 import { Feed, type Reign, type Stamp } from "./feed.js";
 import { Heir } from "./heir.js";
@@ -35,6 +36,7 @@ export class Leader implements Reign {
   /** When a beat was last said as such. */
   #saidMs = Number.NEGATIVE_INFINITY;
   #answeredSinceMs: number;
+  readonly #beganMs: number;
   #lastTickMs: number;
   readonly #queue = new ProposalQueue();
   readonly #sleep: ReignSleep | undefined;
@@ -51,7 +53,7 @@ export class Leader implements Reign {
     this.#feed = new Feed(replica, this.#peers, this);
     this.heir = new Heir(replica, this.#peers);
     this.#sleep = replica.bonds === undefined ? undefined : new ReignSleep(replica, this.#peers);
-    this.#answeredSinceMs = this.#lastTickMs = nowMs;
+    this.#beganMs = this.#answeredSinceMs = this.#lastTickMs = nowMs;
     this.#beatAtMs = nowMs;
     this.#weighedThrough = replica.knownChosen;
     if (victory === undefined) this.#peers.seat(replica.membership);
@@ -205,8 +207,9 @@ export class Leader implements Reign {
   }
 
   onAck(from: string, message: Ack): void {
-    const peer = this.#peers.get(from);
-    if (peer === undefined || !sameBallot(message.ballot, this.ballot)) return;
+    if (!sameBallot(message.ballot, this.ballot)) return;
+    const peer = this.#peers.speaking(from, message);
+    if (peer === undefined) return;
     if (this.asleep) {
       if (!this.#sleep?.contradicts(from, message)) return;
       this.#beat();
@@ -216,6 +219,8 @@ export class Leader implements Reign {
     peer.chosenThrough = Math.max(peer.chosenThrough, message.chosenThrough);
     peer.lacksState = message.lacksState ?? false;
     peer.takesRequests = message.takesRequests ?? false;
+    peer.readsMarks = message.readsMarks ?? false;
+    peer.mute = message.mute ?? false;
     if (message.readsBonds === true) this.#sleep?.mayAsk(from);
     // What it needs may have left our memory; then it must catch up as if it were not synced yet.
     const reachable = message.receivedThrough + 1 >= this.#replica.log.firstSlot;
@@ -288,11 +293,31 @@ export class Leader implements Reign {
 
   setLearners(learners: readonly Learner[]): void {
     const known = this.#peers.learners;
-    const same = ({ node, role }: Learner, i: number) => known[i]?.node === node && known[i]?.role === role;
+    const same = ({ node, role, mark }: Learner, i: number) =>
+      known[i]?.node === node && known[i]?.role === role && known[i]?.mark === mark;
     if (learners.length === known.length && learners.every(same)) return;
     this.#peers.learners = [...learners];
     this.#peers.seat(this.#replica.membership);
     this.#beat();
+  }
+
+  get marks(): boolean | undefined {
+    const { birth, nowMs, settings, membership } = this.#replica;
+    if (birth === undefined) return false;
+    if (membership.configuration.marks !== undefined) return true;
+    return this.#peers.readMarks(nowMs - this.#beganMs > settings.quorumLostMs);
+  }
+
+  /** Whether a node could become a member of this kind now, without stopping every write. */
+  readyFor(node: string, role: MemberRole): boolean {
+    const { self, membership } = this.#replica;
+    if (node === self) return true;
+    const progress = this.progressOf(node);
+    if (progress?.holdsTail !== true || (role === "storage" && progress.lacksState)) return false;
+    if (membership.members.includes(node)) return true;
+    // A vote that nobody may count would be none.
+    const { marks } = this;
+    return marks === true ? progress.mark !== undefined : marks === false && !progress.mute;
   }
 
   progressOf(node: string): Progress | undefined {

@@ -1,5 +1,7 @@
 import type { Ballot } from "./ballot.js";
 import type { BondId } from "./bond-id.js";
+import type { Marks } from "./configuration.js";
+import type { Speaker } from "./quorum.js";
 import type { Entry, Position } from "./types.js";
 
 /**
@@ -34,6 +36,8 @@ export interface PreVote {
   /** Number of this question in this life of the sender, so that late answers are not counted for a later one. */
   readonly attempt: number;
   readonly chosenThrough: number;
+  /** The mark by which the sender's log knows the receiver. */
+  readonly mark?: string;
 }
 
 export interface PreVoteReply {
@@ -58,10 +62,12 @@ export interface Prepare {
   readonly ballot: Ballot;
   readonly accepted: Ballot;
   readonly logEnd: number;
+  /** The mark by which the sender's log, or the one that it is about to adopt, knows the receiver: nobody else is asked. */
+  readonly mark?: string;
 }
 
-/** Phase 1b, sent only after the promise is durable. */
-export interface Promised {
+/** Phase 1b, sent only after the promise is durable. As whoever was asked. */
+export interface Promised extends Speaker {
   readonly type: "promised";
   readonly ballot: Ballot;
   readonly accepted: Ballot;
@@ -116,7 +122,7 @@ export interface Accept extends FromLeader {
 }
 
 /** Phase 2b and the answer to heartbeats; grants the lease. Cumulative, so that loss and duplicates do not matter. */
-export interface Ack {
+export interface Ack extends Speaker {
   readonly type: "ack";
   readonly ballot: Ballot;
   /** Newest round and stamp of this ballot that the sender has received. */
@@ -138,6 +144,10 @@ export interface Ack {
   readonly takesRequests?: boolean;
   /** Said now and then: the sender reads `sleep` that names a bond (message version 6). Who drops it as unreadable would hear no heartbeat in its place. */
   readonly readsBonds?: boolean;
+  /** The sender's log was born under a mark, and it reads configurations that name marks. Releases that do not know of them never say so. */
+  readonly readsMarks?: boolean;
+  /** Synced, and what the leader itself has sent in this ballot lists the sender by its own mark: so does the leader's log, which need not be told the mark again. */
+  readonly listed?: boolean;
 }
 
 /** Asks for chosen entries from `fromSlot`; answered by `learn` with as many as fit. */
@@ -188,10 +198,12 @@ export interface DoubtMessage {
   readonly type: "doubt";
   /** Of this life of the sender; comes back in the answer. */
   readonly id: number;
+  /** The mark by which the sender means the receiver. */
+  readonly mark?: string;
 }
 
 /** The answer, of what is in memory: whatever was asked of the others is in it. */
-export interface Standing {
+export interface Standing extends Speaker {
   readonly type: "standing";
   readonly id: number;
   readonly promised: Ballot;
@@ -199,6 +211,8 @@ export interface Standing {
   readonly logEnd: number;
   /** All acceptors of the sender's newest configuration. */
   readonly members: readonly string[];
+  /** The marks by which some of them are known. */
+  readonly marks?: Marks;
 }
 
 /** A heartbeat that asks the receiver to sleep: nothing more will come of this reign but in a later round. */

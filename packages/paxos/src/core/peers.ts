@@ -1,7 +1,7 @@
-import { type MemberRole, roleIn } from "./configuration.js";
+import { type MemberRole, markIn, roleIn } from "./configuration.js";
 import type { Ack } from "./messages.js";
 import type { Press } from "./press.js";
-import type { Membership } from "./quorum.js";
+import { isMeant, type Membership } from "./quorum.js";
 import type { Learner } from "./types.js";
 
 interface Sent {
@@ -16,6 +16,12 @@ const noneSent: Sent[] = [];
 export interface Peer {
   readonly node: string;
   role: MemberRole;
+  /** As whom it has said all of this: of a voter the mark that the log says, of a learner that of the first answer that named the one which we remember. */
+  readonly mark: string | undefined;
+  /** Has no voice by its name alone. */
+  mute: boolean;
+  /** Reads configurations that name marks. Nothing is believed before it has answered. */
+  readsMarks: boolean;
   synced: boolean;
   /** Known chosen and durable there. */
   chosenThrough: number;
@@ -53,6 +59,10 @@ export interface Progress {
   /** Holds the log in this ballot, but for what is on its way. */
   readonly holdsTail: boolean;
   readonly lacksState: boolean;
+  /** As whom it holds it; undefined of one that is known by its name alone. */
+  readonly mark: string | undefined;
+  /** Has no voice by its name alone. */
+  readonly mute: boolean;
   /** Has said in this reign that it carries out `once` entries. */
   readonly takesRequests: boolean;
   readonly acceptedThrough: number;
@@ -76,23 +86,50 @@ export class Peers {
   /** What is known of a node stays, from learner to voter too. Returns who voted until now and does no more. */
   seat({ configuration, peers, self }: Membership): readonly string[] {
     const seats = new Map<string, Peer>();
-    for (const node of peers) seats.set(node, this.#peer(node, roleIn(configuration, node) as MemberRole));
+    for (const node of peers) {
+      const role = roleIn(configuration, node) as MemberRole;
+      seats.set(node, this.#peer(node, role, markIn(configuration, node)));
+    }
     const before = this.voters;
     this.voters = [...seats.values()];
     for (const { node, role } of this.learners) {
-      if (node !== self && !seats.has(node)) seats.set(node, this.#peer(node, role));
+      if (node !== self && !seats.has(node)) seats.set(node, this.#peer(node, role, this.get(node)?.mark));
     }
     this.all = [...seats.values()];
     return before.filter((peer) => !this.voters.includes(peer)).map(({ node }) => node);
+  }
+
+  /**
+   * Whether everybody reads configurations that name marks; undefined while somebody has not answered in this reign. `late`: who has not by now is gone, and not waited for. Should it
+   * come back in an earlier release it is told that it cannot read its log.
+   */
+  readMarks(late: boolean): boolean | undefined {
+    if (this.all.some(({ round, readsMarks }) => round > 0 && !readsMarks)) return false;
+    return late || this.all.every(({ readsMarks }) => readsMarks) ? true : undefined;
+  }
+
+  /**
+   * The peer whose word this is; undefined of one that is not counted here. A learner that has spoken by the mark that we remember begins anew as that one: what was said by its name alone
+   * may have been another disk's, and counts no more.
+   */
+  speaking(node: string, said: Ack): Peer | undefined {
+    const peer = this.get(node);
+    if (peer === undefined) return undefined;
+    if (peer.mark !== undefined) return isMeant(peer.mark, said) || said.listed === true ? peer : undefined;
+    if (said.mark === undefined || this.voters.includes(peer)) return isMeant(undefined, said) ? peer : undefined;
+    if (said.mark !== this.learners.find((learner) => learner.node === node)?.mark) return undefined;
+    const begun = this.#peer(node, peer.role, said.mark);
+    this.all = this.all.map((one) => (one === peer ? begun : one));
+    return begun;
   }
 
   /** `slotsMax`: so far may a node be behind the log's end and hold it all the same: that much is always on its way. */
   progressOf(node: string, logEnd: number, slotsMax: number): Progress | undefined {
     const peer = this.get(node);
     if (peer === undefined) return undefined;
-    const { synced, acceptedThrough, chosenThrough, lacksState, takesRequests } = peer;
+    const { synced, acceptedThrough, chosenThrough, lacksState, takesRequests, mark, mute } = peer;
     const holdsTail = synced && logEnd - acceptedThrough <= slotsMax;
-    return { holdsTail, lacksState, takesRequests, acceptedThrough, chosenThrough };
+    return { holdsTail, lacksState, mark, mute, takesRequests, acceptedThrough, chosenThrough };
   }
 
   /** The highest slot through which two storage replicas, the leader among them, durably hold everything: as log or as state. */
@@ -104,15 +141,19 @@ export class Peers {
     return Math.min(second, leadersChosen);
   }
 
-  #peer(node: string, role: MemberRole): Peer {
+  /** Under another mark it is somebody else, of whom nothing is known. */
+  #peer(node: string, role: MemberRole, mark: string | undefined): Peer {
     const known = this.get(node);
-    if (known !== undefined) {
+    if (known !== undefined && known.mark === mark) {
       known.role = role;
       return known;
     }
     return {
       node,
       role,
+      mark,
+      mute: false,
+      readsMarks: false,
       synced: false,
       chosenThrough: 0,
       lacksState: true,

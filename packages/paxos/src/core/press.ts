@@ -3,6 +3,7 @@ import type { BondId } from "./bond-id.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import type { Configuration } from "./configuration.js";
 import { PaxosError } from "./errors.js";
+import { pressMark } from "./mark-press.js";
 
 /** What thousands of packed groups of one node have in common: names of nodes, lives of processes. Each is kept once, for as long as the node lives. */
 export class Words {
@@ -49,6 +50,7 @@ abstract class Composed {
   abstract whole(value: number): number;
   abstract flag(value: boolean): boolean;
   abstract float(value: number): number;
+  abstract text(value: string): string;
   protected abstract word<T extends string | number>(value: T): T;
 
   time(value: number, sinceMs: number): number {
@@ -68,17 +70,26 @@ abstract class Composed {
     return { life: this.word(life), turn: this.whole(turn) };
   }
 
-  configuration({ slot, storage, log, departed }: Configuration): Configuration {
-    return {
-      slot: this.whole(slot),
-      storage: this.#names(storage),
+  configuration({ slot, storage, log, departed, marks = [] }: Configuration): Configuration {
+    const at = this.whole(slot);
+    // One number for two, so that marks cost nothing where there are none: of thousands of groups that is most.
+    const count = this.whole(2 * storage.length + (marks.length > 0 ? 1 : 0));
+    const configuration = {
+      slot: at,
+      storage: this.#names(storage, count >> 1),
       log: this.#names(log),
       departed: this.#names(departed),
     };
+    if ((count & 1) === 0) return configuration;
+    const pressed = Array.from({ length: this.whole(marks.length) }, (_, i) => {
+      const [node, mark] = marks[i] ?? ["", ""];
+      return [this.name(node), pressMark(this, mark)] as const;
+    });
+    return { ...configuration, marks: pressed };
   }
 
-  #names(names: readonly string[]): readonly string[] {
-    return Array.from({ length: this.whole(names.length) }, (_, at) => this.name(names[at] as string));
+  #names(names: readonly string[], length = this.whole(names.length)): readonly string[] {
+    return Array.from({ length }, (_, at) => this.name(names[at] as string));
   }
 }
 

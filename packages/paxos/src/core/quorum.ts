@@ -1,4 +1,4 @@
-import { type Configuration, nodesOf } from "./configuration.js";
+import { type Configuration, markIn, nodesOf } from "./configuration.js";
 
 /**
  * Which sets of nodes decide under one configuration, as this node sees it. Everything that counts votes, acceptances or
@@ -15,6 +15,18 @@ export interface Membership {
   readonly quorum: number;
   /** Whether this node is a storage replica here: only those lead. */
   readonly mayLead: boolean;
+  /** Whether this node votes here. */
+  readonly votes: boolean;
+  /** The mark by which it does; undefined where it is known by its name alone. */
+  readonly mark: string | undefined;
+}
+
+/** As whom a node has spoken: what it says counts for nobody else. */
+export interface Speaker {
+  /** The mark under which its log was born; absent where it speaks by its name alone. */
+  readonly mark?: string;
+  /** It has no voice by its name alone. */
+  readonly mute?: boolean;
 }
 
 export function membership(self: string, configuration: Configuration): Membership {
@@ -26,7 +38,17 @@ export function membership(self: string, configuration: Configuration): Membersh
     peers: members.filter((node) => node !== self),
     quorum: majority(members.length),
     mayLead: configuration.storage.includes(self),
+    votes: members.includes(self),
+    mark: markIn(configuration, self),
   };
+}
+
+/**
+ * Whether what `said` counts for a member that is known by `mark`, or by its name alone. A name under two marks is two acceptors: one that lost its disk, and one that
+ * has never voted.
+ */
+export function isMeant(mark: string | undefined, said: Speaker): boolean {
+  return mark === undefined ? said.mute !== true : said.mark === mark;
 }
 
 function majority(size: number): number {

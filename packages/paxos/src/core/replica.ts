@@ -1,6 +1,6 @@
 import { BALLOT_ZERO, type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import type { BondView } from "./bonds.js";
-import type { Configuration } from "./configuration.js";
+import { type Configuration, markIn } from "./configuration.js";
 import { Configurations } from "./configurations.js";
 import { Doubt } from "./doubt.js";
 import { badArgument, invariant } from "./errors.js";
@@ -69,8 +69,10 @@ export class Replica implements TailOwner {
   readonly configurations: Configurations;
   /** The state machine is behind the log's beginning; never standing, never counted as a copy of the state. */
   awaitsState: boolean;
-  /** Its empty log may be one that has forgotten everything: it says nothing that counts. */
+  /** Its empty log may be one that has forgotten everything: it says nothing that counts for a member that is known by its name alone. */
   mute: boolean;
+  /** The mark under which its log was born, once that is durable. */
+  birth: string | undefined;
   /** Its log may have forgotten the last thing that it said; undefined once that has been made good, or when there was never a doubt. */
   doubt: Doubt | undefined;
   /** No member any more, for good. */
@@ -145,7 +147,8 @@ export class Replica implements TailOwner {
     p.expect((leading || this.role === "follower") && oneBallot.every((ballot) => sameBallot(ballot, promised)));
     p.expect(this.knownChosen === log.end && this.chosenThrough === log.end && this.durableEnd === log.end);
     p.expect(this.#pending.length === 0 && this.#held.length === 0 && this.#durable === this.#issued);
-    p.expect(this.doubt === undefined && !this.mute && !this.departed && this.#said.leading === leading);
+    const { mark } = configurations.current;
+    p.expect(this.doubt === undefined && !this.silent && !this.departed && this.#said.leading === leading);
     p.expect(this.#said.leader === promised.node && this.awaitsState === (this.settings.role === "log"));
     this.nowMs = p.float(this.nowMs);
     this.promised = this.accepted = this.durablePromised = this.durableAccepted = ballot;
@@ -167,9 +170,13 @@ export class Replica implements TailOwner {
     }
     this.roundMax = p.whole(this.roundMax);
     this.#issued = this.#durable = p.whole(this.#issued);
+    // Who is known by a mark is known by its own, and may have no other voice.
+    const own = p.packing ? mark : markIn(configuration, this.self);
+    const mute = own !== undefined && p.flag(this.mute);
     if (p.packing) return;
     this.awaitsState = this.settings.role === "log";
-    this.mute = false;
+    this.mute = mute;
+    this.birth = own;
     log.reset(end, ballotBelow);
     configurations.reset(configuration);
   }
@@ -188,9 +195,20 @@ export class Replica implements TailOwner {
     return this.membership.mayLead && !this.awaitsState && !this.departed && !this.silent;
   }
 
-  /** Neither votes nor acknowledges. */
+  /** Of no use to a group that its own log speaks of: neither votes for it by its name, nor leads it. */
   get silent(): boolean {
-    return this.mute || this.doubt?.open === true;
+    return !this.isKnownIn(this.membership) || this.doubt?.open === true;
+  }
+
+  /** Whether it is this very log that these members mean by this node's name. */
+  isKnownIn({ mark }: Membership): boolean {
+    return mark === undefined ? !this.mute : mark === this.birth;
+  }
+
+  /** What the log says of this node is not about this disk: it is remembered under another mark. */
+  get forgetful(): boolean {
+    const { mark } = this.membership;
+    return mark !== undefined && this.birth !== undefined && mark !== this.birth;
   }
 
   /** Appends in memory; the caller persists it in the same step. */

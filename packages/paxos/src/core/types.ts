@@ -104,6 +104,8 @@ export type CoreEvent =
   | { readonly type: "stateful"; readonly nowMs: number }
   /** A replica that was opened with `mute` has nothing to have forgotten: it may vote. */
   | { readonly type: "voice"; readonly nowMs: number }
+  /** This node remembers durably under which mark our log was born, and reads answers that name it. */
+  | { readonly type: "remembered"; readonly by: string; readonly nowMs: number }
   /** Leader only: these nodes are to be sent the log although they do not vote, all others of their kind no longer. */
   | { readonly type: "learners"; readonly learners: readonly Learner[]; readonly nowMs: number }
   /** A group that sleeps is to speak again: what it rests on has changed. A follower stands `waitMs` later than it would, so that another may be first. */
@@ -117,6 +119,8 @@ export type CoreEvent =
 export interface Learner {
   readonly node: string;
   readonly role: MemberRole;
+  /** The first mark that this node has heard of for its log, once that is durable: what it says under another one does not count. */
+  readonly mark?: string;
 }
 
 /**
@@ -170,6 +174,8 @@ export type Effect =
   | { readonly type: "release"; readonly to: string; readonly ballot: Ballot }
   /** This node is no member any more, and never will be again under this name. */
   | { readonly type: "departed" }
+  /** By the log this node's name belongs to another disk than this one. The core never speaks again. */
+  | { readonly type: "forgetful" }
   /** Of a core that was opened `doubtful`: whatever its log may have forgotten is made good by what it has been asked to write before this. */
   | { readonly type: "assured" };
 
@@ -180,7 +186,7 @@ export interface CoreOptions {
   readonly members: readonly string[];
   /** What this node is fit to be. A log replica has no state machine and takes over the log from where others need no longer keep it. Default "storage". */
   readonly role?: MemberRole;
-  /** Neither votes nor acknowledges before `voice`: it is not sure yet that this empty disk is its first one. Default false. */
+  /** Neither votes nor acknowledges by its name alone before `voice`: it is not sure yet that this disk is its first one. Default false. */
   readonly mute?: boolean;
   /** Its log may lack its last write: it asks all other members before it votes. `assured` tells when that is made good. Default false. */
   readonly doubtful?: boolean;

@@ -1,5 +1,3 @@
-import type { Press } from "../core/press.js";
-
 /** Of a number below 2^48 in base 36. */
 const partLength = 10;
 
@@ -22,13 +20,4 @@ export class BirthMarks {
   next(): string {
     return `${this.#life}.${(this.#count++).toString(36)}`;
   }
-}
-
-const made = /^([0-9a-z]{20})\.(0|[1-9a-z][0-9a-z]{0,8})$/;
-
-/** Marks that were made otherwise, by an earlier release, are kept as they are. */
-export function pressMark(p: Press, mark: string): string {
-  const [, life = "", number = "0"] = made.exec(mark) ?? [];
-  if (!p.flag(life !== "")) return p.text(mark);
-  return `${p.name(life)}.${p.whole(Number.parseInt(number, 36)).toString(36)}`;
 }

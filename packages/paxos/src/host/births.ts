@@ -1,4 +1,5 @@
-import { PaxosError } from "../core/errors.js";
+import type { LoadedState } from "../storage/storage.js";
+import { amnesia } from "./failure.js";
 import type { HostMessage } from "./host-messages.js";
 
 /**
@@ -9,9 +10,20 @@ const askMs = 400;
 const askWaitingMaxMs = 1600;
 const askMaxMs = 60_000;
 
+/** In the place of a node among the marks: whether a log that is not empty any more had a voice by its name when that began. No note: it had. */
+const note = "";
+
+/** Whether this log may be that of a node that has forgotten what it said: it was empty when its node began, or it was fed before the others had told. */
+export function isMute({ promised, births }: Pick<LoadedState, "promised" | "births">): boolean {
+  const noted = births?.get(note);
+  return noted === undefined ? promised.round === 0 : noted === "mute";
+}
+
 export interface BirthParts {
   readonly ids: { readonly nodeId: string; readonly groupId: string };
   readonly births: ReadonlyMap<string, string>;
+  /** See `isMute`. */
+  readonly mute: boolean;
   /** Everybody had answered already when this replica was packed: nobody need be asked again in this life. */
   readonly done?: boolean;
   /** Whether this log has never held a promise, until now. */
@@ -19,6 +31,18 @@ export interface BirthParts {
   /** Calls `done` when it is durable, or with what went wrong. */
   readonly remember: (nodeId: string, birth: string, done: (error?: unknown) => void) => void;
   readonly members: () => readonly string[];
+  /** Those who can tell a first life from a later one by the name alone: with whom the group was founded. */
+  readonly founders: readonly string[];
+  /** The mark by which this replica's log knows a member. */
+  readonly markOf: (node: string) => string | undefined;
+  /** Whether it so knows this node. */
+  readonly marked: () => boolean;
+  /** The leader that must hear of our mark before it can bring us up. */
+  readonly stranger: () => string | undefined;
+  /** It has, and reads answers that name it. */
+  readonly remembered: (by: string) => void;
+  /** Our mark is durable. */
+  readonly born: (mark: string) => void;
   /** For a log that is born now: never the same twice. */
   readonly mark: () => string;
   readonly post: (to: string, message: HostMessage) => void;
@@ -33,6 +57,9 @@ export interface BirthParts {
  * the other members know no other mark of its node (most of them answered its first life, so one of them is asked again),
  * or when, itself included, a majority of the members has never voted: then the group is being founded. An acceptor that
  * is remembered under another mark never votes again under that name.
+ *
+ * The members asked are the founders: who came later need not have heard of an earlier life. Who joins a group that has few of them left is known by its mark instead, from
+ * the entry on that makes it a member; it only has to tell that mark to whoever leads.
  */
 export class Births {
   readonly #parts: BirthParts;
@@ -45,6 +72,10 @@ export class Births {
   /** Who was asked out of turn since all were. */
   readonly #again = new Set<string>();
   #voting: boolean;
+  /** The leader that was told our mark last, and when it is told again. */
+  #told: string | undefined;
+  #tellAtMs = Number.NEGATIVE_INFINITY;
+  #tellPauseMs = askMs;
   #askAtMs = Number.NEGATIVE_INFINITY;
   #pauseMs = askMs;
   #ended = false;
@@ -52,7 +83,7 @@ export class Births {
   constructor(parts: BirthParts) {
     this.#parts = parts;
     this.#known = new Map(parts.births);
-    this.#voting = !parts.blank();
+    this.#voting = !parts.mute;
     if (parts.done === true) this.#askAtMs = Number.POSITIVE_INFINITY;
     this.#begin();
   }
@@ -63,19 +94,50 @@ export class Births {
 
   /** What the logs of the nodes are known by; undefined while there is something to be asked or written down. */
   get memory(): ReadonlyMap<string, string> | undefined {
-    const done = this.#voting && this.#own !== undefined && this.#askAtMs === Number.POSITIVE_INFINITY;
+    const done = this.#own !== undefined && this.wakeAtMs === Number.POSITIVE_INFINITY;
     return done && !this.#ended && this.#writing.size === 0 ? this.#known : undefined;
+  }
+
+  /** The first mark that we have heard of for a node's log, once that is durable. */
+  markOf(node: string): string | undefined {
+    return this.#writing.has(node) ? undefined : this.#known.get(node);
   }
 
   /** No tick is needed before this time. */
   get wakeAtMs(): number {
-    return this.#ended ? Number.POSITIVE_INFINITY : this.#askAtMs;
+    if (this.#ended) return Number.POSITIVE_INFINITY;
+    return Math.min(this.#asks ? this.#askAtMs : Number.POSITIVE_INFINITY, this.#tellsAtMs);
+  }
+
+  /** Who is known by its mark has nothing to ask. */
+  get #asks(): boolean {
+    return this.#voting || !this.#parts.marked();
+  }
+
+  get #tellsAtMs(): number {
+    const stranger = this.#own === undefined ? undefined : this.#parts.stranger();
+    if (stranger === undefined) return Number.POSITIVE_INFINITY;
+    return stranger === this.#told ? this.#tellAtMs : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Something is about to be written into the log, which will not be empty then: it must not be taken for one that had a voice. */
+  writes(): void {
+    if (!this.#voting && !this.#known.has(note)) this.#remember(note, "mute", () => {});
   }
 
   /** Asks those who have not answered in this life. Nothing is left to do once all have. */
   tick(nowMs: number): void {
-    if (this.#ended || this.#own === undefined || nowMs < this.#askAtMs) return;
+    if (this.#ended || this.#own === undefined) return;
     const { post } = this.#parts;
+    if (nowMs >= this.#tellsAtMs) {
+      const stranger = this.#parts.stranger() as string;
+      // One that is gone, or was a leader of long ago, is not worth a message each moment.
+      this.#tellPauseMs = stranger === this.#told ? Math.min(2 * this.#tellPauseMs, askMaxMs) : askMs;
+      this.#told = stranger;
+      this.#tellAtMs = nowMs + this.#tellPauseMs;
+      post(stranger, { type: "knock", birth: this.#own });
+    }
+    if (!this.#asks || nowMs < this.#askAtMs) return;
     const silent = this.#others().filter((node) => !this.#answered.has(node));
     for (const node of silent) post(node, { type: "knock", birth: this.#own });
     this.#again.clear();
@@ -92,7 +154,7 @@ export class Births {
       this.#again.add(from);
       this.#parts.post(from, { type: "knock", birth: this.#own });
     }
-    if (this.#known.has(from)) {
+    if (this.#known.has(from) || this.#parts.markOf(from) !== undefined) {
       if (!this.#writing.has(from)) this.#answer(from);
       return;
     }
@@ -103,26 +165,31 @@ export class Births {
     });
   }
 
-  onKnown(from: string, birth: string, blank: boolean): void {
+  onKnown(from: string, { birth, blank, readsMarks }: Omit<Extract<HostMessage, { type: "known" }>, "type">): void {
     if (this.#ended || this.#own === undefined) return;
-    const { ids, fail } = this.#parts;
+    const { ids, fail, stranger, remembered } = this.#parts;
     if (birth !== this.#own) {
       this.#ended = true;
-      const what = `${from} remembers another log of ${ids.nodeId}: this disk is not the one under which it voted`;
-      fail(new PaxosError("ERR_PAXOS_AMNESIA", `group ${ids.groupId}: ${what}; it must join under a new name`));
+      fail(amnesia(ids.groupId, `${from} remembers another log of ${ids.nodeId}`));
       return;
     }
     this.#answered.add(from);
     if (blank) this.#blank.add(from);
     this.#decide();
+    if (readsMarks !== true || from !== stranger()) return;
+    this.#told = undefined;
+    remembered(from);
   }
 
   close(): void {
     this.#ended = true;
   }
 
+  /** Whom this log has to be known by; and who is asked. */
   #others(): readonly string[] {
-    return this.#parts.members().filter((node) => node !== this.#parts.ids.nodeId);
+    const { members, founders, ids } = this.#parts;
+    const all = this.#voting ? members() : founders;
+    return all.filter((node) => node !== ids.nodeId);
   }
 
   #begin(): void {
@@ -130,6 +197,7 @@ export class Births {
     const known = this.#known.get(ids.nodeId);
     const born = (own: string) => {
       this.#own = own;
+      this.#parts.born(own);
       this.#decide();
     };
     if (known !== undefined) {
@@ -150,18 +218,22 @@ export class Births {
   }
 
   #answer(to: string): void {
-    this.#parts.post(to, { type: "known", birth: this.#known.get(to) as string, blank: this.#parts.blank() });
+    const { post, blank, markOf } = this.#parts;
+    const isBlank = blank();
+    // What is only heard of a node that stands in the log by its mark is no news to anybody.
+    const birth = markOf(to) ?? (this.#known.get(to) as string);
+    post(to, { type: "known", birth, blank: isBlank, ...(isBlank ? {} : { readsMarks: true }) });
   }
 
   #decide(): void {
     if (this.#voting) return;
-    const { members, ids, voice } = this.#parts;
-    const all = members();
+    const { founders: all, ids, voice } = this.#parts;
     const founding = all.filter((node) => node === ids.nodeId || this.#blank.has(node)).length * 2 > all.length;
     const others = this.#others();
     const answers = others.filter((node) => this.#answered.has(node)).length;
     if (!founding && answers * 2 <= others.length) return;
     this.#voting = true;
+    if (this.#known.has(note)) this.#remember(note, "voice", () => {});
     voice();
   }
 }

@@ -1,14 +1,16 @@
 import { type Configuration, type MemberRole, roleIn } from "../core/configuration.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import { stepTowards } from "../core/members.js";
-import type { Progress } from "../core/peers.js";
 import type { Learner, Members } from "../core/types.js";
 
 export interface ChangeParts {
   readonly groupId: string;
   readonly configuration: () => Configuration;
   readonly chosenThrough: () => number;
-  readonly progressOf: (node: string) => Progress | undefined;
+  /** Whether a node could become a member of this kind now. */
+  readonly readyFor: (node: string, role: MemberRole) => boolean;
+  /** Under which mark its log was born, once it is durable that we have heard so. */
+  readonly markOf: (node: string) => string | undefined;
   /** Throws when this node does not lead, or the group has stopped. */
   readonly refuseIfNotLeading: () => void;
   readonly setLearners: (learners: readonly Learner[]) => void;
@@ -108,16 +110,17 @@ export class Changes {
   }
 
   async #step(current: Configuration, goal: Members, step: Members): Promise<void> {
-    const { setLearners, progressOf, propose } = this.#parts;
+    const { setLearners, readyFor, markOf, propose } = this.#parts;
     const learners = [...learnersOf(goal.storage, "storage", current), ...learnersOf(goal.log, "log", current)];
-    const ready = ({ node, role }: Learner) => {
-      const progress = progressOf(node);
-      return progress?.holdsTail === true && !(role === "storage" && progress.lacksState);
-    };
-    setLearners(learners);
+    setLearners(
+      learners.map((learner) => {
+        const mark = markOf(learner.node);
+        return mark === undefined ? learner : { ...learner, mark };
+      }),
+    );
     const next = { slot: 0, departed: [], ...step };
     const joining = learners.filter(({ node, role }) => roleIn(next, node) === role && roleIn(current, node) !== role);
-    if (!joining.every(ready)) {
+    if (!joining.every(({ node, role }) => readyFor(node, role))) {
       await this.#moment();
       return;
     }

@@ -4,7 +4,7 @@ import type { CoreEvent, Effect, Entry } from "../core/types.js";
 import type { Applier } from "./applier.js";
 import { Arrears } from "./arrears.js";
 import type { Callers } from "./callers.js";
-import { asFailure } from "./failure.js";
+import { amnesia, asFailure } from "./failure.js";
 import type { ReplicaHome } from "./home.js";
 import type { Replica } from "./replica.js";
 import type { Shipper } from "./shipper.js";
@@ -53,6 +53,7 @@ export class Effects<R> {
     const { home, replica, writer, callers, applier, shipper, upkeep } = this.#parts;
     switch (effect.type) {
       case "persist":
+        upkeep.writes();
         writer.write(effect);
         break;
       case "send":
@@ -92,6 +93,11 @@ export class Effects<R> {
       case "assured":
         upkeep.assured();
         break;
+      case "forgetful": {
+        const { nodeId } = home.settings;
+        replica.stop(amnesia(replica.groupId, `the group knows ${nodeId} as another log`));
+        break;
+      }
       case "departed":
         if (departed.hasSubscribers) departed.publish({ nodeId: home.settings.nodeId, groupId: replica.groupId });
         break;

@@ -13,6 +13,12 @@ export function applyThrew(groupId: string, what: string, cause: unknown): Paxos
   return new PaxosError("ERR_PAXOS_APPLY", `group ${groupId}: ${what}: ${detail}`, { cause });
 }
 
+/** This node's disk is not the one under which its name has voted: it never votes again under that name. */
+export function amnesia(groupId: string, what: string): PaxosError {
+  const whose = "this disk is not the one under which it voted; it must join under a new name";
+  return new PaxosError("ERR_PAXOS_AMNESIA", `group ${groupId}: ${what}: ${whose}`);
+}
+
 /** Starts what a signal may interrupt; every failure comes as a rejection. */
 export async function interruptible<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();

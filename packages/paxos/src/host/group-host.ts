@@ -10,6 +10,7 @@ import { coreDefaults } from "../core/options.js";
 import type { Transport } from "../transport/transport.js";
 import { Agenda } from "./agenda.js";
 import { BirthMarks } from "./birth-marks.js";
+import { isMute } from "./births.js";
 import { Candidates } from "./candidates.js";
 import { Dormitory } from "./dormitory.js";
 import { Addressees, openEnvelope, wireGroupId } from "./envelope.js";
@@ -164,7 +165,7 @@ export class GroupHost implements AsyncDisposable {
       const { tuning, random, now } = this.#settings;
       const awaitsState = recovered.behind;
       // An empty log may be one that has forgotten: it votes only after it has asked.
-      const mute = recovered.state.promised.round === 0;
+      const mute = isMute(recovered.state);
       const doubtful = recovered.state.doubtful === true;
       const takesRequests = clientsMax !== undefined;
       const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, takesRequests, random };

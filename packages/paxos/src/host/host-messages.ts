@@ -33,7 +33,13 @@ export type HostMessage =
   /** "My log was born under this mark; do you know another of mine?" */
   | { readonly type: "knock"; readonly birth: string }
   /** The answer: the mark under which the asker is remembered now. `blank`: the one who answers has never voted itself. */
-  | { readonly type: "known"; readonly birth: string; readonly blank: boolean }
+  | {
+      readonly type: "known";
+      readonly birth: string;
+      readonly blank: boolean;
+      /** It reads answers that name marks, and remembers this one durably. Said only by who is not blank; earlier releases take it for that. */
+      readonly readsMarks?: boolean;
+    }
   /** "What is chosen now?" Of a replica that is read, to the leader. */
   | { readonly type: "freshness"; readonly question: number }
   /** The answer of one who led when the question had come: everything that was acknowledged before is at or below this slot. */
@@ -73,7 +79,7 @@ export function encodeHostMessage(message: HostMessage): Uint8Array {
   else if ("question" in message) out.varint(message.question);
   else out.text("id" in message ? message.id : message.birth);
   if (message.type === "fresh") out.varint(message.slot);
-  if (message.type === "known") out.byte(message.blank ? 1 : 0);
+  if (message.type === "known") out.byte(message.blank ? 1 : message.readsMarks === true ? 2 : 0);
   if (message.type === "offer" || message.type === "offerWithClients") {
     writePosition(out, message.position);
     out.varint(message.sizeBytes);
@@ -114,8 +120,10 @@ function readBody(input: ByteReader, type: HostMessage["type"]): HostMessage {
   switch (type) {
     case "knock":
       return { type, birth: id };
-    case "known":
-      return { type, birth: id, blank: input.byte() === 1 };
+    case "known": {
+      const flags = input.byte();
+      return { type, birth: id, blank: flags === 1, ...(flags === 2 ? { readsMarks: true } : {}) };
+    }
     case "offer":
       return { type, id, position: readPosition(input), sizeBytes: input.varint() };
     case "offerWithClients": {

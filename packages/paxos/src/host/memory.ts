@@ -1,9 +1,9 @@
 import { BALLOT_ZERO, sameBallot } from "../core/ballot.js";
 import type { Configuration } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
+import { pressMark } from "../core/mark-press.js";
 import type { Press } from "../core/press.js";
 import type { StorageMemory } from "../storage/storage.js";
-import { pressMark } from "./birth-marks.js";
 import type { KeptLog } from "./trimmer.js";
 
 /** What a replica that sleeps knows beside its core. */

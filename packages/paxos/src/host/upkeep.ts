@@ -1,10 +1,10 @@
-import { type MemberRole, nodesOf } from "../core/configuration.js";
+import { type Configuration, type MemberRole, markIn, nodesOf } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import type { CoreEvent, Effect, Members } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Applier } from "./applier.js";
 import type { Arrears } from "./arrears.js";
-import { Births } from "./births.js";
+import { Births, isMute } from "./births.js";
 import { Changes } from "./changes.js";
 import { asFailure } from "./failure.js";
 import type { ReplicaHome } from "./home.js";
@@ -20,6 +20,7 @@ export interface UpkeepParts<R> {
   readonly ids: { readonly nodeId: string; readonly groupId: string };
   readonly home: ReplicaHome;
   readonly role: MemberRole;
+  readonly founders: Configuration;
   readonly core: PaxosCore;
   readonly storage: GroupStorage;
   readonly writer: Writer;
@@ -52,13 +53,20 @@ export class Upkeep<R> {
 
   constructor(parts: UpkeepParts<R>) {
     this.#parts = parts;
-    const { ids, home, role, core, storage, writer, machine, applier, post, step, fail } = parts;
+    const { ids, home, role, founders, core, storage, writer, machine, applier, post, step, fail } = parts;
     const { now, logKeptBytesMax } = home.settings;
     const failed = (what: string) => (cause: unknown) => fail(asFailure("ERR_PAXOS_STORAGE", ids.groupId, what, cause));
     this.#births = new Births({
       ids,
       births: parts.recovered.state.births ?? new Map(),
+      mute: isMute(parts.recovered.state),
       done: parts.memory !== undefined,
+      born: (mark) => core.born(mark),
+      stranger: () => core.stranger,
+      remembered: (by) => step({ type: "remembered", by, nowMs: now() }),
+      marked: () => core.marked,
+      markOf: (node) => markIn(core.configuration, node),
+      founders: founders.storage,
       remember: (node, birth, done) => {
         // Twice when what it leads to throws: then that is what went wrong.
         writer
@@ -90,7 +98,8 @@ export class Upkeep<R> {
       groupId: ids.groupId,
       configuration: () => core.configuration,
       chosenThrough: () => core.chosenThrough,
-      progressOf: (node) => core.progressOf(node),
+      readyFor: (node, role) => core.readyFor(node, role),
+      markOf: (node) => this.#births.markOf(node),
       refuseIfNotLeading: parts.refuseIfNotLeading,
       setLearners: (learners) => step({ type: "learners", learners, nowMs: now() }),
       propose: parts.propose,
@@ -128,8 +137,13 @@ export class Upkeep<R> {
 
   receive(from: string, message: Exclude<HostMessage, { readonly question: number }>): void {
     if (message.type === "knock") this.#births.onKnock(from, message.birth);
-    else if (message.type === "known") this.#births.onKnown(from, message.birth, message.blank);
+    else if (message.type === "known") this.#births.onKnown(from, message);
     else this.snapshots.receive(from, message);
+  }
+
+  /** Before anything is written into the log. */
+  writes(): void {
+    this.#births.writes();
   }
 
   chosen(entries: Extract<Effect, { type: "chosen" }>["entries"]): void {

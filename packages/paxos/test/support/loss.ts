@@ -1,3 +1,4 @@
+import { markIn } from "../../src/core/configuration.js";
 import { Births } from "../../src/host/births.js";
 import { encodeHostMessage } from "../../src/host/host-messages.js";
 import { Violation } from "./observer.js";
@@ -14,6 +15,9 @@ export interface Before {
 export interface BirthOfReplica {
   readonly replica: SimReplica;
   readonly members: () => readonly string[];
+  readonly founders: readonly string[];
+  readonly mute: boolean;
+  readonly remembered: (by: string) => void;
   readonly mark: string;
   readonly tally: Tally;
   /** This replica's disk is another one than that of its first life: it must never vote. Undefined: nobody looks. */
@@ -32,6 +36,16 @@ export function birthOf(o: BirthOfReplica): Births {
   const births = new Births({
     ids: { nodeId: name, groupId: "g" },
     births: new Map(storage.written.births),
+    mute: o.mute,
+    founders: o.founders,
+    markOf: (node) => replica.core && markIn(replica.core.configuration, node),
+    marked: () => replica.core?.marked ?? false,
+    stranger: () => replica.core?.stranger,
+    remembered: (by) => {
+      tally.add("newcomers that are remembered by who leads");
+      o.remembered(by);
+    },
+    born: (mark) => replica.core?.born(mark),
     blank: () => replica.core?.promised.round === 0,
     remember: (nodeId, mark, done) => {
       if (!o.writesDown(nodeId)) {
@@ -47,6 +61,7 @@ export function birthOf(o: BirthOfReplica): Births {
     members: o.members,
     mark: () => o.mark,
     post: (to, message) => {
+      if (to === "gone") return;
       tally.add(message.type === "knock" ? "knocks" : "answers to knocks");
       node.send(to, encodeHostMessage(message));
     },
@@ -64,8 +79,8 @@ export function birthOf(o: BirthOfReplica): Births {
   const tick = () => {
     if (replica.births !== births) return;
     births.tick(node.now);
-    // While its own mark is not on disk there is nothing to ask.
-    if (births.wakeAtMs < Number.POSITIVE_INFINITY) node.timer(Math.max(10, births.wakeAtMs - node.now), tick);
+    // While its own mark is not on disk there is nothing to ask; and a leader that must be told of it may come at any time.
+    node.timer(Math.max(10, Math.min(20, births.wakeAtMs - node.now)), tick);
   };
   node.timer(1, tick);
   return births;

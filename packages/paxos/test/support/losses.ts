@@ -1,4 +1,5 @@
 import type { Random, World } from "@evenkeel/simulation";
+import { isMute } from "../../src/host/births.js";
 import type { Observer } from "./observer.js";
 import type { SimReplica } from "./replica.js";
 import type { Tally } from "./tally.js";
@@ -59,7 +60,10 @@ export class Losses {
     tally.add(`disks ${loss}`);
     if (loss === "emptied") {
       victim.loseDisks();
-      this.#later(random.pick([1, 50, 300]), () => victim.start());
+      this.#later(random.pick([1, 50, 300]), () => {
+        // Somebody else may have started it meanwhile.
+        if (!victim.node.up) victim.start();
+      });
     } else if (loss === "rotten") victim.storage.rot(random);
     else this.#misdirect(victim);
     if (loss !== "emptied" && random.chance(0.5)) this.#later(random.between(1, 200), () => restart(victim));
@@ -73,7 +77,8 @@ export class Losses {
     const everybody = new Set([...founders, ...members]);
     const trimmedThrough = Math.max(...members.map((member) => member.trimmedThrough));
     for (const { name, behind, receiving, storage: disk } of everybody) {
-      if (behind || receiving || disk.durable.promised.round === 0) return undefined;
+      // Who waits for a founder to tell it whether it begins would wait for ever.
+      if (behind || receiving || isMute(disk.durable)) return undefined;
       if (log.includes(name) && disk.written.end < trimmedThrough) return undefined;
     }
     const spared = random.shuffle(founders.filter((founder) => members.includes(founder)));

@@ -165,6 +165,11 @@ export class Observer {
     if (this.#spoken.get(name)?.node === name) this.#spoken.delete(name);
   }
 
+  /** Another disk bears this name from now on: what it says, it says as another acceptor. */
+  onAnother(name: string): void {
+    this.#spoken.delete(name);
+  }
+
   /**
    * I5: no acceptor gives up a chosen entry that it holds, unless its state has come past it, or it is a log replica and two
    * storage replicas hold it (I12).

@@ -30,7 +30,7 @@ import {
   unpack,
   Words,
 } from "../../src/core/index.js";
-import type { Births } from "../../src/host/births.js";
+import { type Births, isMute } from "../../src/host/births.js";
 import { Freshness } from "../../src/host/freshness.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "../../src/host/host-messages.js";
 import { patienceMs } from "./local-reader.js";
@@ -71,6 +71,8 @@ export interface ReplicaParts {
   readonly packs?: boolean;
   /** Whether an empty log asks the others whether it is its node's first one before it votes. */
   readonly births?: boolean;
+  /** Newcomers find none of the founders that could tell whether they begin. */
+  readonly orphans?: boolean;
   /** How likely a restart finds the state machine's disk empty, where the others have what was on it. */
   readonly losesState?: number;
 }
@@ -174,7 +176,7 @@ export class SimReplica {
     this.#parts.observer.onState(this);
     const doubtful = this.#doubtful && !this.#mutation.ignoresDoubt;
     const { name: nodeId, role, behind: awaitsState } = this;
-    const mute = this.#parts.births === true && found.promised.round === 0;
+    const mute = this.#parts.births === true && isMute({ ...found, births: this.storage.written.births });
     const all = { ...options, nodeId, role, awaitsState, doubtful, mute, random: () => random.next() };
     const given = this.#mutation.options(all);
     this.#given = given;
@@ -224,17 +226,27 @@ export class SimReplica {
         const { storage, log } = this.core?.configuration ?? observer.configurationAt(0);
         return [...storage, ...log];
       },
+      founders: this.#parts.orphans === true && this.isNewcomer ? ["gone"] : this.#parts.options.members,
+      mute: isMute({ promised: this.storage.written.promised, births: this.storage.written.births }),
+      remembered: (by) => this.#step({ type: "remembered", by, nowMs: this.node.now }),
       mark: `${this.name} ${this.node.life} ${this.#luck.int(2 ** 31)}`,
       tally,
-      lost: unobserved ? undefined : this.#before !== undefined,
+      // A newcomer that nobody had heard of in its first life may begin.
+      lost: unobserved || (this.#before !== undefined && this.isNewcomer) ? undefined : this.#before !== undefined,
       writesDown: (nodeId) => forgetsBirths === "no" || (forgetsBirths === "own") !== (nodeId === this.name),
       diskFailed: () => this.#diskFailed(),
       voice: () => this.#step({ type: "voice", nowMs: this.node.now }),
-      refused: () => {
-        this.#refused = true;
-        this.crash();
-      },
+      refused: () => this.#foundOut(),
     });
+  }
+
+  get isNewcomer(): boolean {
+    return !this.#parts.options.members.includes(this.name);
+  }
+
+  #foundOut(): void {
+    this.#refused = true;
+    this.crash();
   }
 
   /** Its disks are replaced by empty ones while it is down; its name is not. */
@@ -498,7 +510,11 @@ export class SimReplica {
 
   /** The leader is to feed these nodes, and to propose these members. */
   change(learners: readonly Learner[], members: Members | undefined): void {
-    this.#step({ type: "learners", learners, nowMs: this.node.now });
+    const known = learners.map((learner) => {
+      const mark = this.births?.markOf(learner.node);
+      return mark === undefined ? learner : { ...learner, mark };
+    });
+    this.#step({ type: "learners", learners: known, nowMs: this.node.now });
     if (members === undefined) return;
     const proposal = { id: ++this.#ids, command: new Uint8Array(0), members };
     this.#step({ type: "propose", proposals: [proposal], nowMs: this.node.now });
@@ -676,7 +692,7 @@ export class SimReplica {
 
   #receiveHost(from: string, message: HostMessage): void {
     if (message.type === "knock") this.births?.onKnock(from, message.birth);
-    if (message.type === "known") this.births?.onKnown(from, message.birth, message.blank);
+    if (message.type === "known") this.births?.onKnown(from, message);
     if (message.type === "fresh") this.freshness?.answered(message.question, message.slot);
     if (message.type !== "freshness") return;
     this.#tellChosen((slot) => this.node.send(from, encodeHostMessage({ ...message, type: "fresh", slot })));
@@ -786,6 +802,7 @@ export class SimReplica {
       case "send":
         return this.#send(effect.to, effect.message);
       case "persist":
+        this.births?.writes();
         return this.#persist(effect.token, effect.write);
       case "chosen":
         observer.onChosen(this.name, effect.entries);
@@ -882,6 +899,10 @@ export class SimReplica {
         return;
       case "departed":
         tally.add("departures noticed");
+        return;
+      case "forgetful":
+        tally.add("disks found out by what the log says");
+        this.#foundOut();
         return;
       case "configured":
         tally.add("configurations appended or cut");

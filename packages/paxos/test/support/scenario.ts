@@ -8,6 +8,7 @@ import { type Answer, type Op, opKey, swapModel } from "./machine.js";
 import { Moments } from "./moments.js";
 import type { Mutation } from "./mutation.js";
 import { drawWeather, Nemesis, type Weather } from "./nemesis.js";
+import { loseNewcomer } from "./newcomer-loss.js";
 import { Observer, Violation } from "./observer.js";
 import { Operator } from "./operator.js";
 import { SimReplica } from "./replica.js";
@@ -125,6 +126,7 @@ export function runScenario({
   const births = asked ?? (mutation === undefined && random.fork("births").chance(0.5));
   // A log that was torn waits for all others, one that is gone included. And who was emptied is found out by births only.
   const loss = losing ?? (mutation === undefined && !torn && astray.chance(0.4) ? drawLoss(astray, births) : false);
+  const orphans = births && mutation === undefined && random.fork("orphans").chance(0.5);
   const observer = new Observer(names, mutation?.betrayal("everybody"), tally);
   const replica = (name: string, role?: MemberRole) =>
     new SimReplica({
@@ -139,6 +141,7 @@ export function runScenario({
       role,
       torn,
       births,
+      orphans,
       losesState: aimed && aims.fork("states").chance(0.5) ? 0.3 : 0,
     });
   const founders = names.map((name) => replica(name));
@@ -212,6 +215,16 @@ export function runScenario({
           tally,
           loss: loss === "none" ? undefined : loss,
         });
+  const emptied = random.fork("newcomers");
+  if (
+    changing &&
+    births &&
+    !torn &&
+    mutation === undefined &&
+    (loss === false || loss === "none") &&
+    emptied.chance(0.6)
+  )
+    loseNewcomer({ world, spares, observer, random: emptied, tally });
   const moments = aimed
     ? new Moments({ world, replicas, nemesis, operator, random: aims, tally, leaseReads })
     : undefined;

@@ -1,5 +1,5 @@
 import type { ExploreModel } from "@evenkeel/simulation";
-import type { CoreOptions, Entry, Members } from "../../../src/core/index.js";
+import { type CoreOptions, decodeConfiguration, type Entry, type Members } from "../../../src/core/index.js";
 import { type Betrayal, faithful } from "./betrayal.js";
 import { Books } from "./books.js";
 import { clientsWrong, isCommand } from "./client-book.js";
@@ -11,6 +11,7 @@ import {
   DELIVER,
   INSTALL,
   KINDS,
+  LOSE,
   PROPOSE,
   READ,
   RESIGN,
@@ -28,6 +29,10 @@ import { PairTable } from "./pair-table.js";
 export interface GroupModelOptions {
   readonly founders?: readonly string[];
   readonly logReplicas?: readonly string[];
+  /** Storage replicas that begin when no founder can tell whether they begin: logs are known by their marks. */
+  readonly newcomers?: readonly string[];
+  /** How often one of them may lose its disk, in all. */
+  readonly losses?: number;
   /** How often each node may stand. */
   readonly stands: readonly number[];
   /** Most proposals, crashes, rounds of heartbeats beyond those of an election, resignations, in all. */
@@ -74,7 +79,8 @@ const WRITTEN = (text: string) => text.endsWith(": a write becomes durable");
 export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & { readonly nodes: Nodes } {
   const founders = o.founders ?? ["a", "b", "c"];
   const logReplicas = o.logReplicas ?? [];
-  const names = [...founders, ...logReplicas];
+  const newcomers = o.newcomers ?? [];
+  const names = [...founders, ...logReplicas, ...newcomers];
   const count = names.length;
   const timeless = o.clocks === undefined;
   const rates = o.clocks?.rates ?? [names.map(() => 0)];
@@ -82,6 +88,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     founders,
     nodes: names,
     logReplicas,
+    ...(o.newcomers === undefined ? {} : { newcomers }),
     timeless,
     options: o.options ?? {},
     states: o.trims !== undefined,
@@ -106,7 +113,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const READS = 8;
   const MARK = 9;
   const TRIMS = reads > 0 ? 10 : 8;
-  const STANDS = o.trims === undefined ? TRIMS : TRIMS + 1;
+  const LOSSES = o.trims === undefined ? TRIMS : TRIMS + 1;
+  const STANDS = o.losses === undefined ? LOSSES : LOSSES + 1;
   const NODES = STANDS + count;
   const LETTERS = NODES + count;
 
@@ -164,6 +172,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         return nodes.install(from, nowMs);
       case RESIGN:
         return nodes.resign(from, nowMs);
+      case LOSE:
+        return nodes.lose(from, nowMs);
       default:
         return nodes.change(from, nowMs, changes[arg] as Members);
     }
@@ -236,6 +246,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       const one = nodes.states.value(state[NODES + node] as number);
       if (one.disk.pending.length > 0) attempt(state, SYNC, node, 0, undefined, to);
       if ((state[CRASHES] as number) > 0 && one.spoken.round > 0) attempt(state, CRASH, node, 0, CRASHES, to);
+      if (o.losses !== undefined && (state[LOSSES] as number) > 0 && newcomers.includes(names[node] as string))
+        attempt(state, LOSE, node, 0, LOSSES, to);
       if (one.install !== undefined) attempt(state, INSTALL, node, 0, undefined, to);
       if (o.trims !== undefined && (state[TRIMS] as number) > 0) attempt(state, TRIM, node, 0, TRIMS, to);
       if (one.leading !== undefined) {
@@ -323,6 +335,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     const head = [i, 0, o.crashes ?? 0, o.proposals ?? 0, o.beats ?? 0, o.resigns ?? 0, changes.length, books.empty];
     if (reads > 0) head.push(reads, 0);
     if (o.trims !== undefined) head.push(o.trims);
+    if (o.losses !== undefined) head.push(o.losses);
     return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
   });
 
@@ -331,6 +344,17 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const chosenIn = (state: State) => books.value(state[GHOST] as number).entries;
   const requestsIn = (state: State) =>
     chosenIn(state).filter(({ entry }) => isCommand(nodes.entryOf[entry - 1] as Entry));
+  /** By all logs. */
+  const marksOf = (state: State, name: string) =>
+    new Set(
+      names.flatMap((_, i) => {
+        const { disk } = nodes.states.value(state[NODES + i] as number);
+        const entries = disk.state.entries.filter(({ kind }) => kind === "config");
+        const newest = entries.at(-1);
+        const marks = newest === undefined ? undefined : decodeConfiguration(newest.command, newest.slot).marks;
+        return marks?.find(([node]) => node === name)?.[1] ?? [];
+      }),
+    );
   const inStates = (state: State, holds: (disk: Disk) => boolean) =>
     names.some((_, i) => holds(nodes.states.value(state[NODES + i] as number).disk));
   const clocked = o.clocks !== undefined;
@@ -373,6 +397,14 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
               changes.length,
           }
         : {}),
+      ...(o.losses === undefined
+        ? {}
+        : {
+            "a newcomer leads": (state: State) =>
+              newcomers.some((name) => nodes.states.value(state[NODES + names.indexOf(name)] as number).leading),
+            "two lives of one name are members in two logs": (state: State) =>
+              newcomers.some((name) => marksOf(state, name).size > 1),
+          }),
       ...(o.trims === undefined
         ? {}
         : {

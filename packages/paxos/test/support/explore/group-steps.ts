@@ -15,7 +15,9 @@ export const READ = 8;
 export const TRIM = 9;
 /** The next step of taking a state over. */
 export const INSTALL = 10;
-export const KINDS = 11;
+/** A newcomer's disk is replaced by an empty one. */
+export const LOSE = 11;
+export const KINDS = 12;
 
 export function actionText(action: number, names: readonly string[], nodes: Nodes): string {
   const arg = Math.floor(action / KINDS);
@@ -39,6 +41,8 @@ export function actionText(action: number, names: readonly string[], nodes: Node
       return `${name} lets go of its log`;
     case INSTALL:
       return `${name} goes on with taking a state over`;
+    case LOSE:
+      return `${name} comes back with an empty disk`;
     case READ:
       return `${name} is read`;
     default:

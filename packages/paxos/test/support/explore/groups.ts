@@ -43,6 +43,63 @@ const members = {
   prelude: feeding,
 } as const;
 
+/** a leads and has had its first entry chosen by b; it is told of x, which nobody has heard of before. */
+const joining = [
+  ...elected,
+  "a -> b: sync",
+  "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for the next members",
+  "a -> x: heartbeat",
+  "x -> a: knock",
+  "a -> x: known",
+  "a is asked for the next members",
+];
+
+/** The same, and x is a member by its mark: a and x have the entry that says so, and it is chosen. */
+const joined = [
+  ...joining,
+  "x -> a: ack",
+  "a -> x: sync",
+  "x -> a: ack (ballot 1.a, round 3, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for the next members",
+  "a -> x: accept",
+  "a -> b: accept",
+  "x -> a: ack (ballot 1.a, round 3, sentMs 0, synced true, acceptedThrough 2",
+];
+
+/** a makes x a member, which nobody but x hears; b leads in the next ballot, x comes back with an empty disk, and b makes it a member as the one that it is now. */
+const twice = [
+  ...elected,
+  "a -> b: sync",
+  "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for the next members",
+  "a -> x: heartbeat",
+  "x -> a: knock",
+  "a -> x: known",
+  "a is asked for the next members",
+  "x -> a: ack",
+  "a -> x: sync",
+  "x -> a: ack (ballot 1.a, round 3, sentMs 0, synced true, acceptedThrough 1",
+  "a is asked for the next members",
+  "a -> x: accept",
+  "b: the timer",
+  "b -> c: prepare",
+  "c -> b: promised",
+  "b -> c: sync",
+  "c -> b: ack (ballot 2.b, round 1, sentMs 0, synced true, acceptedThrough 2",
+  "x comes back with an empty disk",
+  "b is asked for the next members",
+  "b -> x: heartbeat (ballot 2.b, round 2",
+  "x -> b: knock",
+  "b -> x: known",
+  "b is asked for the next members",
+  "x -> b: ack",
+  "b -> x: sync",
+  "x -> b: ack (ballot 2.b, round 3, sentMs 0, synced true, acceptedThrough 2",
+  "b is asked for the next members",
+  "b -> x: accept",
+];
+
 /** The groups that are explored, small enough to be looked at whole or deep enough to be worth a look. */
 export const groups = {
   /** Two of three replicas stand, every disk as slow as it likes, one crash anywhere. */
@@ -57,6 +114,46 @@ export const groups = {
   members,
   /** The same with a crash anywhere and a round of heartbeats more. Far too much to look at whole. */
   turmoil: { ...members, crashes: 1, beats: 1 },
+  /** x joins a and b, which have nobody left to ask whether it begins. It loses its disk at any point of that, and the other one leads and takes in x too, as whom it knows it. */
+  newcomers: {
+    founders: ["a", "b"],
+    newcomers: ["x"],
+    stands: [1, 1, 1],
+    losses: 1,
+    lagging: 0,
+    changes: [
+      { storage: ["a", "b", "x"], log: [] },
+      { storage: ["a", "b", "x"], log: [] },
+    ],
+    prelude: joining,
+  },
+  /** The same from where x is a member: a command is chosen with its vote, and x loses its disk. */
+  namesakes: {
+    founders: ["a", "b"],
+    newcomers: ["x"],
+    stands: [1, 1, 1],
+    losses: 1,
+    lagging: 0,
+    proposals: 1,
+    changes: [
+      { storage: ["a", "b", "x"], log: [] },
+      { storage: ["a", "b", "x"], log: [] },
+    ],
+    prelude: joined,
+  },
+  /** Two who believe that they lead have made x a member each, under two marks: its disk was lost in between. */
+  twice: {
+    newcomers: ["x"],
+    stands: [2, 1, 0, 1],
+    losses: 1,
+    lagging: 0,
+    proposals: 1,
+    changes: [
+      { storage: ["a", "b", "c", "x"], log: [] },
+      { storage: ["a", "b", "c", "x"], log: [] },
+    ],
+    prelude: twice,
+  },
   /** Leaders give up on request, and refusals arrive. */
   handovers: { stands: [2, 1, 0], resigns: 2, proposals: 1, crashes: 1, lagging: 0, nacks: true },
   /** A client has registered, and asks whoever leads for the same command, again and again. */

@@ -1,6 +1,7 @@
 import type { Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotsOrder, ballotText, sameBallot } from "./disks.js";
+import type { BirthLetter } from "./newborn.js";
 import type { Letter, NodeState } from "./node-state.js";
 import type { SnapshotLetter } from "./states.js";
 
@@ -9,7 +10,7 @@ import type { SnapshotLetter } from "./states.js";
  * twice in one ballot). The refusal that it might still earn is lost.
  */
 export function canNeverMatter(
-  message: Message | Beat | SnapshotLetter,
+  message: Message | Beat | SnapshotLetter | BirthLetter,
   { disk, leading, standing }: NodeState,
   nacks: boolean,
 ): boolean {
@@ -48,7 +49,7 @@ export function insert(state: number[], letter: number, from: number): void {
   state[at] = letter;
 }
 
-function messageText(message: Message | Beat | SnapshotLetter): string {
+function messageText(message: Message | Beat | SnapshotLetter | BirthLetter): string {
   if (message.type === "snapshot") return `a snapshot (slot ${message.position.slot})`;
   const { type, ...rest } = message;
   const fields = Object.entries(rest).map(([key, value]) => {

@@ -82,6 +82,18 @@ const overtaken: GroupModelOptions = {
   ],
 };
 
+/** A command is chosen by a and x, and b has not heard of it; then x comes back with an empty disk. */
+const emptied: GroupModelOptions = {
+  ...groups.namesakes,
+  prelude: [
+    ...groups.namesakes.prelude,
+    "a is asked for a command",
+    "a -> x: accept (ballot 1.a, round 3, sentMs 0, chosenThrough 2, prevSlot 2",
+    "x -> a: ack (ballot 1.a, round 3, sentMs 0, synced true, acceptedThrough 3",
+    "x comes back with an empty disk",
+  ],
+};
+
 function mutant(name: string, caughtBy: string, group: GroupModelOptions, changes: Partial<Betrayal>): ExplorerMutant {
   // Caught by what comes of it, not by a look at the one message that shows it.
   return { name, caughtBy, group: { ...group, betrayal: { ...faithful, unobserved: true, ...changes } } };
@@ -162,9 +174,13 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     quick,
     line(
       "election.ts",
-      "if (!isQuorum(replica.membership, promised)) return;",
+      "if (!isQuorum(replica.membership, this.#promisedTo(replica.membership))) return;",
       "",
-      line("election.ts", "if (!isQuorum(winning, promised)) {", "if (winning.members.length === 0) {"),
+      line(
+        "election.ts",
+        "if (!isQuorum(winning, this.#promisedTo(winning))) {",
+        "if (winning.members.length === 0) {",
+      ),
     ),
   ),
   mutant(
@@ -256,6 +272,43 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     "does not count again under the log that it adopts",
     complete,
     groups.members,
-    line("election.ts", "if (!isQuorum(winning, promised)) {", "if (winning.members.length === 0) {"),
+    line("election.ts", "if (!isQuorum(winning, this.#promisedTo(winning))) {", "if (winning.members.length === 0) {"),
+  ),
+  mutant(
+    "promises in the name of another disk",
+    complete,
+    emptied,
+    line("core.ts", "(mark === undefined ? !mute : mark === birth)", "(mark !== undefined || !mute)"),
+  ),
+  mutant(
+    "takes what its log says of its name for its own, whatever the mark",
+    complete,
+    emptied,
+    line(
+      "replica.ts",
+      "return mark === undefined ? !this.mute : mark === this.birth;",
+      "return mark !== undefined || !this.mute;",
+      line(
+        "replica.ts",
+        "return mark !== undefined && this.birth !== undefined && mark !== this.birth;",
+        "return false;",
+      ),
+    ),
+  ),
+  mutant(
+    "counts whoever promises, and asks by the name alone",
+    complete,
+    emptied,
+    line(
+      "quorum.ts",
+      "return mark === undefined ? said.mute !== true : said.mark === mark;",
+      "return true;",
+      line(
+        "election.ts",
+        "const mark = markIn(configuration, node);\n      if",
+        "const mark = undefined;\n      if",
+        line("core.ts", "(mark === undefined ? !mute : mark === birth)", "true"),
+      ),
+    ),
   ),
 ];

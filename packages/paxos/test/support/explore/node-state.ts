@@ -1,12 +1,13 @@
 import type { Ballot, Message } from "../../../src/core/index.js";
 import type { Beat } from "./bonded.js";
 import { ballotText, type Disk } from "./disks.js";
+import type { BirthLetter, Host } from "./newborn.js";
 import type { Install, SnapshotLetter } from "./states.js";
 
 export interface Letter {
   readonly from: number;
   readonly to: number;
-  readonly message: Message | Beat | SnapshotLetter;
+  readonly message: Message | Beat | SnapshotLetter | BirthLetter;
 }
 
 /** One node: its core, taken apart into integers, its disk, and what the invariants want to know of them. */
@@ -32,6 +33,10 @@ export interface NodeState {
   readonly life: number;
   readonly closed: boolean;
   readonly install: Install | undefined;
+  /** Where births are told. */
+  readonly host: Host | undefined;
+  /** The mark by which its own log knows it. */
+  readonly mark: string | undefined;
   /** The storage replicas by its own log. */
   readonly storage: readonly string[];
   /** The ballot of the highest promise or acknowledgement that was ever said, in any life. */

@@ -16,6 +16,7 @@ import { type Betrayal, faithful } from "./betrayal.js";
 import { type Beat, carryOutBonds, runOf } from "./bonded.js";
 import { ballotText, type Disk, folded, plain, saidTooMuch, spokenWith } from "./disks.js";
 import { Graphs } from "./graph.js";
+import { type BirthLetter, type Host, knocked, markAt, newborn } from "./newborn.js";
 import type { Letter, NodeState, Reaction } from "./node-state.js";
 import { opened, openedCore } from "./opened.js";
 import { type Install, restarted, type SnapshotLetter, trimmedLog } from "./states.js";
@@ -30,6 +31,8 @@ export interface NodesOptions {
   /** All nodes, founders first. */
   readonly nodes: readonly string[];
   readonly logReplicas: readonly string[];
+  /** Storage replicas that begin when nobody is left who could tell whether they begin. Then all logs are known by their marks. */
+  readonly newcomers?: readonly string[];
   readonly options: Partial<CoreOptions>;
   readonly timeless: boolean;
   /** The nodes keep bonds, on which the group may sleep. */
@@ -45,6 +48,8 @@ interface Doing {
   readonly vessel: PaxosCore;
   /** What changes beside the core, before it is told. */
   become(next: { readonly disk?: Disk; readonly install?: Install | undefined }): void;
+  /** Another host speaks of births. */
+  told(from: string, message: BirthLetter): void;
   /** What the bonds want done. */
   carryOut(effects: ReturnType<Bonds["tick"]>): void;
 }
@@ -56,6 +61,7 @@ interface Beside {
   readonly spoken: Ballot;
   readonly wrong: string | undefined;
   readonly closed: boolean;
+  readonly host?: Host | undefined;
 }
 
 const ZERO: Ballot = { round: 0, node: "" };
@@ -93,16 +99,36 @@ export class Nodes {
 
   born(node: number): number {
     const disk = { state: this.#core.EMPTY_STATE, pending: [], ...(this.#o.states ? { machine: 0 } : {}) };
-    return this.#start(node, disk, ZERO, 0, 100 * node + 1);
+    return this.#start(node, disk, ZERO, 0, 100 * node + 1, undefined, this.#newborn(node, 1));
+  }
+
+  #newborn(node: number, life: number): Host | undefined {
+    return this.#o.newcomers === undefined ? undefined : newborn(this.#o.nodes[node] as string, life);
+  }
+
+  /** Its disk is replaced by an empty one, and it comes back under its name. */
+  lose(from: number, nowMs: number): Reaction {
+    const { node, life } = this.states.value(from);
+    const disk = { state: this.#core.EMPTY_STATE, pending: [] };
+    const next = this.#start(node, disk, ZERO, nowMs, life + 1, undefined, this.#newborn(node, 2));
+    return { next, sent: [], chosen: [], readable: undefined, refused: false, notable: true };
   }
 
   /** The process dies, and with it what was not durable; it comes back at once. (Down for longer is the same as hearing nothing for longer.) */
   crash(from: number, nowMs: number): Reaction {
-    const { node, disk, spoken, life } = this.states.value(from);
+    const { node, disk, spoken, life, host } = this.states.value(from);
     const found = { ...disk, state: this.#betrayal.load(disk.state) };
     const again = restarted(found, this.#betrayal.keepsLog === true);
     const born = this.#betrayal.bornAtMs(nowMs);
-    const next = this.#start(node, again.disk, spoken, born, this.#betrayal.sameLife ? life : life + 1, again.wrong);
+    const next = this.#start(
+      node,
+      again.disk,
+      spoken,
+      born,
+      this.#betrayal.sameLife ? life : life + 1,
+      again.wrong,
+      host,
+    );
     return { next, sent: [], chosen: [], readable: undefined, refused: false, notable: true };
   }
 
@@ -110,7 +136,11 @@ export class Nodes {
     const { from: sender, message } = this.letters.value(letter);
     const name = this.#o.nodes[sender] as string;
     if (message.type === "snapshot") return this.#offered(from, nowMs, message);
-    return this.#react(from, nowMs, ({ step, vessel, carryOut }) => {
+    return this.#react(from, nowMs, ({ step, vessel, carryOut, told }) => {
+      if (message.type === "knock" || message.type === "known") {
+        told(name, message);
+        return;
+      }
       if (message.type === "beat") {
         carryOut((opened(vessel).$replica.bonds as Bonds).receive(name, message, nowMs));
         return;
@@ -243,11 +273,25 @@ export class Nodes {
 
   /** As the host does it: a leader that does not feed the coming members yet begins to; then it is asked for the change. */
   change(from: number, nowMs: number, members: Members): Reaction {
-    const coming = this.#o.logReplicas.filter((node) => members.log.includes(node));
-    const learners = coming.map((node) => ({ node, role: "log" as const }));
+    const { host } = this.states.value(from);
+    const learners = [
+      ...this.#o.logReplicas
+        .filter((node) => members.log.includes(node))
+        .map((node) => ({ node, role: "log" as const })),
+      ...(this.#o.newcomers ?? [])
+        .filter((node) => members.storage.includes(node))
+        .map((node) => ({ node, role: "storage" as const })),
+    ].map((learner) => {
+      const mark = host && markAt(host, learner.node);
+      return mark === undefined ? learner : { ...learner, mark };
+    });
     let unpaid = false;
     const made = this.#react(from, nowMs, ({ step, vessel }) => {
-      unpaid = coming.some((node) => vessel.progressOf(node) === undefined);
+      if (this.#o.timeless) opened(vessel).$replica.nowMs = LONG_AFTER_MS;
+      unpaid = learners.some(
+        ({ node, role }) =>
+          vessel.progressOf(node) === undefined || (host !== undefined && !vessel.readyFor(node, role)),
+      );
       if (unpaid) step({ type: "learners", learners, nowMs });
       else step({ type: "propose", proposals: [{ id: 1, command: new Uint8Array(0), members }], nowMs });
     });
@@ -272,11 +316,12 @@ export class Nodes {
   #options(node: number): CoreOptions {
     const nodeId = this.#o.nodes[node] as string;
     const role = this.#o.logReplicas.includes(nodeId) ? "log" : "storage";
-    const options = { nodeId, members: this.#o.founders, role, random: () => 0, ...this.#o.options } as const;
+    const mute = this.#o.newcomers?.includes(nodeId) === true;
+    const options = { nodeId, members: this.#o.founders, role, mute, random: () => 0, ...this.#o.options } as const;
     return this.#betrayal.options(options);
   }
 
-  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number, life: number, wrong?: string): number {
+  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number, life: number, wrong?: string, host?: Host): number {
     const options = this.#options(node);
     let bonds: Bonds | undefined;
     if (this.#o.bonds === true) {
@@ -285,14 +330,16 @@ export class Nodes {
       for (const name of this.#o.nodes) if (name !== options.nodeId) bonds.know(name);
     }
     const vessel = new this.#core.PaxosCore(options, disk.state, nowMs, bonds);
+    if (host !== undefined) vessel.born(host.birth);
     this.#vessels[node] = vessel;
-    return this.#number(node, vessel, { disk, spoken, wrong, closed: false });
+    return this.#number(node, vessel, { disk, spoken, wrong, closed: false, host });
   }
 
   #react(from: number, nowMs: number, happen: (doing: Doing) => void, diskBefore?: Disk): Reaction {
     this.worked++;
     const before = this.states.value(from);
-    const { node, closed } = before;
+    const { node } = before;
+    let { closed, host } = before;
     const vessel = this.#vessels[node] as PaxosCore;
     this.#graphs.restore(vessel, before.core);
     const { bonds } = opened(vessel).$replica;
@@ -307,7 +354,7 @@ export class Nodes {
       if (next.disk !== undefined) disk = next.disk;
       if ("install" in next) install = next.install;
     };
-    const post = (to: string, message: Message | Beat | SnapshotLetter) => {
+    const post = (to: string, message: Message | Beat | SnapshotLetter | BirthLetter) => {
       const receiver = this.#o.nodes.indexOf(to);
       if (receiver >= 0) sent.push(this.#letter(node, receiver, message));
     };
@@ -341,6 +388,7 @@ export class Nodes {
           for (const entry of effect.entries) chosen.push([entry.slot, this.#entry(entry)]);
         } else if (effect.type === "readable") readable = effect.slot;
         else if (effect.type === "rejected") refused = true;
+        else if (effect.type === "forgetful") closed = true;
         else if (effect.type === "snapshotNeeded") {
           // Its host hands out the state that it has.
           const position = vessel.positionFrom(vessel.chosenThrough);
@@ -353,8 +401,19 @@ export class Nodes {
     const { leaseMs = 0 } = this.#o.options;
     const carryOut = (effects: ReturnType<Bonds["tick"]>) =>
       carryOutBonds(effects, { vessel, step, post, nowMs: eventMs, leaseMs, sleepsOn: this.#betrayal.sleepsOn });
-    happen({ step, vessel, carryOut, become });
-    const next = this.#number(node, vessel, { disk, install, spoken, wrong, closed });
+    const told = (by: string, message: BirthLetter) => {
+      if (host === undefined || closed) return;
+      if (message.type === "knock") {
+        const [after, answer] = knocked(host, vessel, by, message.birth);
+        host = after;
+        post(by, answer);
+      } else if (message.birth !== host.birth) closed = true;
+      else if (vessel.stranger === by) step({ type: "remembered", by, nowMs: eventMs });
+    };
+    happen({ step, vessel, carryOut, become, told });
+    if (host !== undefined && !closed && vessel.stranger !== undefined)
+      post(vessel.stranger, { type: "knock", birth: host.birth });
+    const next = this.#number(node, vessel, { disk, install, spoken, wrong, closed, host });
     const now = this.states.value(next);
     const jumped = chosen.length === 0 && now.chosenThrough !== before.chosenThrough;
     const notable =
@@ -366,7 +425,7 @@ export class Nodes {
     return { next, sent: [...new Set(sent)], chosen, readable, refused, notable };
   }
 
-  #letter(from: number, to: number, message: Message | Beat | SnapshotLetter): number {
+  #letter(from: number, to: number, message: Message | Beat | SnapshotLetter | BirthLetter): number {
     const timeless = this.#o.timeless && "sentMs" in message ? { ...message, sentMs: 0 } : message;
     const text = `${from} ${to} ${plain(timeless)}`;
     const number = this.letters.number({ from, to, message: timeless }, text);
@@ -382,7 +441,7 @@ export class Nodes {
     return 1 + number;
   }
 
-  #number(node: number, vessel: PaxosCore, { disk, install, spoken, wrong, closed }: Beside): number {
+  #number(node: number, vessel: PaxosCore, { disk, install, spoken, wrong, closed, host }: Beside): number {
     const core = opened(vessel);
     const { $replica: replica, $election: election, $leader: leader } = core;
     const { log } = replica;
@@ -407,7 +466,7 @@ export class Nodes {
     }));
     const moved = { ...disk, pending };
     const numbers = this.#graphs.save(vessel);
-    const text = `${node}|${numbers}|${this.#diskText(moved)}|${ballotText(spoken)}|${wrong ?? ""}|${closed}${install === undefined ? "" : `|${plain(install)}`}`;
+    const text = `${node}|${numbers}|${this.#diskText(moved)}|${ballotText(spoken)}|${wrong ?? ""}|${closed}${install === undefined ? "" : `|${plain(install)}`}${host === undefined ? "" : `|${plain(host)}`}`;
     const life = replica.bonds?.$options.life ?? 0;
     const leaseUntilMs = this.#o.timeless || leader === undefined ? Number.NEGATIVE_INFINITY : leader.leaseUntilMs;
     const inMemory: number[] = [];
@@ -432,6 +491,8 @@ export class Nodes {
       life,
       closed,
       install,
+      host,
+      mark: vessel.configuration.marks?.find(([name]) => name === this.#o.nodes[node])?.[1],
       storage: vessel.configuration.storage,
       spoken,
       wrong,

@@ -130,6 +130,58 @@ test("a node that does not come back is replaced: first its logs, then its repli
   await expectInAllReplicas(fleet, acknowledged);
 });
 
+test("the second of the three original nodes is replaced like the first, and in the end the third is not needed either", {
+  timeout: 300_000,
+}, async () => {
+  await opened(2);
+  for (const spare of ["d1", "e1"]) {
+    await eventually(`${spare} knows the metadata`, async () => {
+      const [metadata] = (await status(spare))?.partitions ?? [];
+      return metadata?.members.length === 5;
+    });
+  }
+  /** Three nodes that are there hold each of the two partitions, and nobody else is a member. */
+  const allAreHeldWithout = async (gone: readonly string[]): Promise<boolean> => {
+    const left = ["a1", "b1", "c1", "d1", "e1"].filter((node) => !gone.includes(node));
+    const held = (await Promise.all(left.map(status))).flatMap((one) => one?.partitions ?? []);
+    const whole = held.filter(
+      ({ partition, members, appliedThrough, chosenThrough }) =>
+        partition !== 0 &&
+        members.length === 3 &&
+        appliedThrough === chosenThrough &&
+        members.every((member) => left.includes(member)),
+    );
+    return whole.length === 6;
+  };
+  fleet.kill("b1", { hold: true });
+  await write(20);
+  await givenUp("b1");
+  await eventually("the first is replaced", () => allAreHeldWithout(["b1"]));
+  await write(20);
+  fleet.kill("c1", { hold: true });
+  await write(20);
+  await givenUp("c1");
+  await eventually("the second is replaced", () => allAreHeldWithout(["b1", "c1"]));
+  await write(20);
+  for (const spare of ["d1", "e1"]) await eventually(`${spare} holds everything`, () => holdsAll(spare, "c1"));
+
+  // The two that have come are a quorum of three, in all groups.
+  fleet.kill("a1", { hold: true });
+  await write(20);
+  fleet.release("a1");
+  await write(20);
+
+  // The others begin anew under other names, where one of the three is left that could know them.
+  for (const node of ["b1", "c1"]) fleet.release(node);
+  for (const node of ["b1-2", "c1-2"]) {
+    await eventually(`${node} knows the metadata`, async () => {
+      const [metadata] = (await status(node))?.partitions ?? [];
+      return metadata?.members.includes(node) === true;
+    });
+  }
+  await expectInAllReplicas(fleet, acknowledged);
+});
+
 test("a node whose disk was emptied does not vote under its name: it begins anew under another one, and takes its own place", {
   timeout: 300_000,
 }, async () => {

@@ -11,6 +11,7 @@ function unborn() {
   const answers: { to: string; birth: string; blank: boolean }[] = [];
   const writing: ((error?: unknown) => void)[] = [];
   const failures: unknown[] = [];
+  const notes: string[] = [];
   const births = new Births({
     ids: { nodeId: "c", groupId: "g" },
     births: new Map(),
@@ -22,8 +23,9 @@ function unborn() {
     remembered: () => {},
     born: () => {},
     blank: () => true,
-    remember: (nodeId, _, done) => {
-      if (nodeId === "c") done();
+    remember: (nodeId, mark, done) => {
+      if (nodeId === "") notes.push(mark);
+      if (nodeId === "c" || nodeId === "") done();
       else writing.push(done);
     },
     members: () => ["a", "b", "c"],
@@ -42,7 +44,7 @@ function unborn() {
     { to: "b", birth: own },
   ]);
   const written = (error?: unknown) => writing.shift()?.(error);
-  return { births, knocks, answers, written, failures, own };
+  return { births, knocks, answers, written, failures, own, notes };
 }
 
 test("who knocks is there now: it is asked at once, not at the next turn", () => {
@@ -63,6 +65,20 @@ test("an acceptor that votes asks nobody because of a knock", () => {
   expect(births.voting).toBe(true);
   births.onKnock("b", "mark of b");
   expect(knocks).toEqual([]);
+});
+
+test("what is written before there is a voice is noted as such, once; the note goes with the voice, and is not kept in memory", () => {
+  const { births, notes, own } = unborn();
+  births.writes();
+  births.writes();
+  expect(notes).toEqual(["mute"]);
+  births.onKnown("a", { birth: own, blank: false });
+  births.onKnown("b", { birth: own, blank: false });
+  expect(notes).toEqual(["mute", "voice"]);
+  births.writes();
+  expect(notes).toEqual(["mute", "voice"]);
+  births.tick(10_000);
+  expect([...(births.memory ?? [])]).toEqual([["c", own]]);
 });
 
 test("a mark that another remembers differently ends the replica", () => {

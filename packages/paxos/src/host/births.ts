@@ -84,6 +84,7 @@ export class Births {
     this.#parts = parts;
     this.#known = new Map(parts.births);
     this.#voting = !parts.mute;
+    if (this.#voting) this.#forgetNote();
     if (parts.done === true) this.#askAtMs = Number.POSITIVE_INFINITY;
     this.#begin();
   }
@@ -217,6 +218,11 @@ export class Births {
     });
   }
 
+  /** It stays in the log; here, where thousands of groups sleep, a voice is what is usual. */
+  #forgetNote(): void {
+    this.#known.delete(note);
+  }
+
   #answer(to: string): void {
     const { post, blank, markOf } = this.#parts;
     const isBlank = blank();
@@ -234,6 +240,7 @@ export class Births {
     if (!founding && answers * 2 <= others.length) return;
     this.#voting = true;
     if (this.#known.has(note)) this.#remember(note, "voice", () => {});
+    this.#forgetNote();
     voice();
   }
 }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Configuration, departedMax, following, founded, nodesOf } from "../src/core/configuration.js";
 import { type Change, refusal, stepTowards } from "../src/core/members.js";
+import { Peers } from "../src/core/peers.js";
 import { membership, quorumsMeet } from "../src/core/quorum.js";
 import { TableTop } from "./support/table-top.js";
 
@@ -18,6 +19,7 @@ const good: Change = {
   currentChosen: true,
   reignBegun: true,
   ready: () => true,
+  held: () => true,
 };
 
 describe("quorums of two configurations", () => {
@@ -38,6 +40,40 @@ describe("quorums of two configurations", () => {
         expect(quorumsMeet(configurationOf(left), configurationOf(right))).toBe(!disjoint);
       }),
     );
+  });
+});
+
+describe("what two storage replicas hold", () => {
+  const seated = (slot: number) => {
+    const peers = new Peers();
+    peers.seat(membership("a", { ...configurationOf(["a", "b", "c"], ["l"]), slot }));
+    const says = (node: string, said: object) =>
+      Object.assign(peers.get(node) as object, { lacksState: false, ...said });
+    return { peers, says };
+  };
+
+  it("is what the leader and one more have reported, and not a log replica", () => {
+    const { peers, says } = seated(0);
+    says("l", { chosenThrough: 9 });
+    expect(peers.heldByTwo(7)).toBe(0);
+    says("b", { chosenThrough: 5 });
+    says("c", { chosenThrough: 4 });
+    expect(peers.heldByTwo(7)).toBe(5);
+    expect(peers.heldByTwo(3)).toBe(3);
+    expect(peers.heldThrough).toBe(5);
+    expect(peers.heldAmong(["a", "c", "l"])).toBe(4);
+    says("b", { lacksState: true });
+    expect(peers.heldByTwo(7)).toBe(4);
+    expect(peers.heldThrough).toBe(5);
+  });
+
+  it("counts nobody who lacks the entry by which it may be a member: it could not lead", () => {
+    const { peers, says } = seated(8);
+    says("b", { chosenThrough: 6, acceptedThrough: 7 });
+    says("c", { chosenThrough: 3, acceptedThrough: 8 });
+    expect(peers.heldByTwo(7)).toBe(3);
+    says("b", { acceptedThrough: 8 });
+    expect(peers.heldByTwo(7)).toBe(6);
   });
 });
 
@@ -70,12 +106,20 @@ describe("a change of members", () => {
   it("is taken when every guard is satisfied", () => {
     expect(refusal(good)).toBeUndefined();
     expect(refusal({ ...good, before: good.next, next: configurationOf(["a", "c"], ["l"]) })).toBeUndefined();
+    // Where nobody leaves, or no log replica relies on it, nothing need be held.
+    expect(refusal({ ...good, held: () => false })).toBeUndefined();
+    expect(refusal({ ...good, next: configurationOf(["a", "c"]), held: () => false })).toBeUndefined();
   });
 
   it.each<[string, Partial<Change>, string]>([
     ["while the one before is not chosen", { currentChosen: false }, "unchosen"],
     ["before anything of this reign is chosen", { reignBegun: false }, "unchosen"],
     ["when the new one does not hold the log's end", { ready: (node) => node !== "l" }, "behind"],
+    [
+      "that takes out the second storage replica that holds what log replicas have let go of",
+      { before: good.next, next: configurationOf(["a", "c"], ["l"]), held: (storage) => storage.includes("b") },
+      "behind",
+    ],
     ["as a direct swap", { next: configurationOf(["a", "c"], ["l"]) }, "unsafe"],
     ["without the leader itself", { next: configurationOf(["b", "c"]) }, "unsafe"],
     ["that makes a storage replica a log replica", { next: configurationOf(["a", "b"], ["c"]) }, "unsafe"],

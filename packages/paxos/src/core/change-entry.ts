@@ -14,6 +14,8 @@ export interface Reign {
   readonly marks: boolean | undefined;
   /** G4. */
   readyFor(node: string, role: MemberRole): boolean;
+  /** G5. */
+  heldBy(storage: readonly string[]): boolean;
   progressOf(node: string): Progress | undefined;
 }
 
@@ -35,6 +37,8 @@ export function changeEntry(replica: Replica, reign: Reign, { id, members }: Pro
     reignBegun: reign.begun,
     // G4: a member that lacks the log's end would stop every write until it has it.
     ready: (node, role) => reign.readyFor(node, role),
+    // G5: who leaves may be the second of two that hold what log replicas have let go of.
+    held: (storage) => reign.heldBy(storage),
   });
   if (reason === undefined) return { slot, ballot, kind: "config", command: encodeConfiguration(next) };
   effects.push({ type: "rejected", id, reason, leader: self });

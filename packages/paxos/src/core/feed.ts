@@ -104,30 +104,35 @@ export class Feed {
     peer.retryRound = this.#reign.round + pieceRounds;
     peer.triedChosen = chosenThrough;
     const replica = this.#replica;
-    const { log, settings, knownChosen } = replica;
+    const { log, knownChosen } = replica;
     const prevSlot = Math.min(chosenThrough, knownChosen);
     // A log replica that runs as a storage replica already, to become one, and has a state, needs a snapshot as any other does.
     if (prevSlot < replica.trimmedThrough && peer.role === "log" && peer.lacksState) {
       this.#sendBase(peer);
       return;
     }
-    if (prevSlot + 1 < log.firstSlot) {
-      sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-      return;
-    }
-    let entries = log.slice(prevSlot + 1, log.end, settings.messageBytesMax);
-    if (prevSlot + entries.length < this.#reign.startSlot) {
-      // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
-      if (prevSlot < replica.chosenThrough) {
-        sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-        return;
-      }
-      entries = log.slice(prevSlot + 1, this.#reign.startSlot);
-    }
-    peer.retryRound = this.#reign.round + 1;
+    // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
+    const far = prevSlot + 1 < log.firstSlot || (prevSlot < replica.chosenThrough && !this.#reaches(prevSlot));
+    if (far) sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
+    else this.#sync(peer, prevSlot);
+  }
+
+  /** Whether one message brings whoever has our log through `prevSlot` to the end of the adopted log. */
+  #reaches(prevSlot: number): boolean {
+    const { log, settings } = this.#replica;
+    return prevSlot + log.slice(prevSlot + 1, log.end, settings.messageBytesMax).length >= this.#reign.startSlot;
+  }
+
+  #sync(peer: Peer, prevSlot: number): void {
+    const { log, settings } = this.#replica;
+    const { round, startSlot } = this.#reign;
+    const entries = this.#reaches(prevSlot)
+      ? log.slice(prevSlot + 1, log.end, settings.messageBytesMax)
+      : log.slice(prevSlot + 1, startSlot);
+    peer.retryRound = round + 1;
     const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
-    replica.send(peer.node, { type: "sync", ...this.#reign.stamp(), prevSlot, prevBallot, entries });
-    peer.sentRound = this.#reign.round;
+    this.#replica.send(peer.node, { type: "sync", ...this.#reign.stamp(), prevSlot, prevBallot, entries });
+    peer.sentRound = round;
   }
 
   /**
@@ -137,7 +142,12 @@ export class Feed {
   #sendBase(peer: Peer): void {
     const replica = this.#replica;
     const position = replica.positionFrom(replica.trimmedThrough);
-    if (position === undefined || position.slot > this.#peers.heldByTwo(replica.chosenThrough)) return;
-    replica.send(peer.node, { type: "base", ...this.#reign.stamp(), position });
+    if (position === undefined) return;
+    if (position.slot <= this.#peers.heldByTwo(replica.chosenThrough)) {
+      replica.send(peer.node, { type: "base", ...this.#reign.stamp(), position });
+      return;
+    }
+    // It must not begin there. But it may hold that very entry and not know yet that it is chosen: then it goes on from it, and lets go of nothing.
+    this.#sync(peer, replica.log.firstSlot - 1);
   }
 }

@@ -100,6 +100,7 @@ export class Leader implements Reign {
     this.#lastTickMs = p.time(this.#lastTickMs, nowMs - settings.leaseMs);
     this.#answeredSinceMs = p.time(this.#answeredSinceMs, nowMs - settings.quorumLostMs);
     for (const peer of this.#peers.voters) pressPeer(p, peer, log.end, nowMs - settings.quorumLostMs);
+    if (!p.packing) this.#peers.heldByTwo(log.end);
     this.#sleep?.press(p);
   }
 
@@ -318,6 +319,11 @@ export class Leader implements Reign {
     // A vote that nobody may count would be none.
     const { marks } = this;
     return marks === true ? progress.mark !== undefined : marks === false && !progress.mute;
+  }
+
+  /** Whether one of these, beside this one, holds all that log replicas may have let go of, in this reign or before it. */
+  heldBy(storage: readonly string[]): boolean {
+    return this.#peers.heldAmong(storage) >= Math.max(this.#peers.heldThrough, this.startSlot - 1);
   }
 
   progressOf(node: string): Progress | undefined {

@@ -13,10 +13,20 @@ export interface Change {
   readonly reignBegun: boolean;
   /** Whether a node holds the log's end (and, for storage, the state). */
   readonly ready: (node: string, role: MemberRole) => boolean;
+  /** Whether one of these, beside the leader, holds all that log replicas may have let go of. */
+  readonly held: (storage: readonly string[]) => boolean;
 }
 
 /** Why a change of members must not be made now, or never; undefined when it may. */
-export function refusal({ self, before, next, currentChosen, reignBegun, ready }: Change): RejectReason | undefined {
+export function refusal({
+  self,
+  before,
+  next,
+  currentChosen,
+  reignBegun,
+  ready,
+  held,
+}: Change): RejectReason | undefined {
   if (!wellFormed(next) || !next.storage.includes(self)) return "unsafe";
   const nodes = nodesOf(next);
   // A name that has left may have forgotten what it promised under it.
@@ -28,6 +38,9 @@ export function refusal({ self, before, next, currentChosen, reignBegun, ready }
   // G3
   if (!quorumsMeet(before, next)) return "unsafe";
   if (!currentChosen || !reignBegun) return "unchosen";
+  // G5
+  const leaves = before.storage.some((node) => !next.storage.includes(node));
+  if (leaves && next.log.length > 0 && !held(next.storage)) return "behind";
   const changed = nodes.filter((node) => roleIn(before, node) !== roleIn(next, node));
   return changed.every((node) => ready(node, roleIn(next, node) as MemberRole)) ? undefined : "behind";
 }

@@ -75,6 +75,10 @@ export class Peers {
   /** Those of them who decide. */
   voters: readonly Peer[] = [];
   learners: readonly Learner[] = [];
+  /** Through here two storage replicas have held everything in this reign: log replicas may have let go of that much. */
+  heldThrough = 0;
+  /** The slot of the entry by which the voters are what they are. */
+  #since = 0;
 
   /** Two to six are looked through in less than a table of them is found. */
   get(node: string): Peer | undefined {
@@ -85,6 +89,7 @@ export class Peers {
 
   /** What is known of a node stays, from learner to voter too. Returns who voted until now and does no more. */
   seat({ configuration, peers, self }: Membership): readonly string[] {
+    this.#since = configuration.slot;
     const seats = new Map<string, Peer>();
     for (const node of peers) {
       const role = roleIn(configuration, node) as MemberRole;
@@ -132,13 +137,24 @@ export class Peers {
     return { holdsTail, lacksState, mark, mute, takesRequests, acceptedThrough, chosenThrough };
   }
 
-  /** The highest slot through which two storage replicas, the leader among them, durably hold everything: as log or as state. */
+  /**
+   * The highest slot through which two storage replicas, the leader among them, durably hold everything: as log or as state. Who does not hold the entry yet by which it may be
+   * a member could not lead with what it holds.
+   */
   heldByTwo(leadersChosen: number): number {
-    let second = 0;
-    for (const { role, lacksState, chosenThrough } of this.voters) {
-      if (role === "storage" && !lacksState) second = Math.max(second, chosenThrough);
+    const held = Math.min(this.heldAmong(), leadersChosen);
+    this.heldThrough = Math.max(this.heldThrough, held);
+    return held;
+  }
+
+  /** The highest slot through which one of these storage replicas, the leader not among them, durably holds everything. Without names: one of all. */
+  heldAmong(nodes?: readonly string[]): number {
+    let held = 0;
+    for (const { node, role, lacksState, chosenThrough, acceptedThrough } of this.voters) {
+      const counts = role === "storage" && !lacksState && acceptedThrough >= this.#since;
+      if (counts && chosenThrough > held && (nodes === undefined || nodes.includes(node))) held = chosenThrough;
     }
-    return Math.min(second, leadersChosen);
+    return held;
   }
 
   /** Under another mark it is somebody else, of whom nothing is known. */

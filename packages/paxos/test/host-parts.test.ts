@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { ClientTable, sequencesAheadMax } from "../src/core/client-table.js";
 import { PaxosError } from "../src/core/errors.js";
+import { Callers } from "../src/host/callers.js";
 import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
 import { Proposals } from "../src/host/proposals.js";
 import { Submissions } from "../src/host/submissions.js";
@@ -176,6 +177,21 @@ describe("what is under way", () => {
     expect(submissions.turn(0, 2)).toEqual([]);
     expect(submissions.turn(1, 2).map(({ id }) => id)).toEqual([3, 4, 5, 6, 7]);
     expect(submissions.turn(6, 2)).toEqual([]);
+  });
+});
+
+describe("who waits for a command", () => {
+  it("hears its result only when it is the one that was chosen: of another leader's in its slot, that it was none", async () => {
+    const leadership = { leading: true, ready: true, ballot, leader: "a" };
+    const bounds = { outstandingMax: 10, outstandingBytesMax: 100, readsMax: 10 };
+    const callers = new Callers<string>({ nodeId: "a", groupId: "g" }, bounds, leadership);
+    const command = new Uint8Array(1);
+    const waiting = [1, 2, 3].map((slot) => callers.submissions.under.add(slot, ballot, 1));
+    callers.applied({ slot: 1, ballot, kind: "command", command }, { result: "done" });
+    callers.applied({ slot: 2, ballot: { round: 2, node: "b" }, kind: "command", command }, { result: "another's" });
+    callers.applied({ slot: 3, ballot, kind: "noop", command }, {});
+    const refused = { status: "rejected", reason: expect.objectContaining({ code: "ERR_PAXOS_NOT_LEADER" }) };
+    expect(await Promise.allSettled(waiting)).toEqual([{ status: "fulfilled", value: "done" }, refused, refused]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
+import { type LocalReadParts, LocalReads } from "../src/host/local-reads.js";
 import { bytes, Journal, until } from "./support/cluster.js";
 import { type Node, Nodes } from "./support/in-process.js";
 
@@ -177,6 +178,88 @@ describe("a read of a replica's own state", () => {
       const missing = acknowledged.filter(({ count }) => count > value);
       expect(missing.filter((one) => one.atMs < atMs - ageMs || one.atMs < sinceMs)).toEqual([]);
     }
+  });
+});
+
+describe("the state of who leads, or thinks so", () => {
+  const ballot = { round: 1, node: "a" };
+  /** One that leads, with a clock, a lease and a majority of our own. */
+  function leading({ tickMs = 0 } = {}) {
+    const table = {
+      nowMs: 1000,
+      leaseUntilMs: 1100,
+      ready: true,
+      /** What it asks its majority for. */
+      asked: [] as (() => void)[],
+    };
+    const now = () => {
+      table.nowMs += tickMs;
+      return table.nowMs;
+    };
+    const parts = {
+      knownMs: undefined,
+      groupId: "g",
+      home: { settings: { now, random: () => 0, readsMax: 10, tuning: {} } },
+      role: "storage",
+      core: { knownChosen: 5, leaseRemainingMs: (nowMs: number) => Math.max(0, table.leaseUntilMs - nowMs) },
+      applier: { appliedThrough: 5 },
+      leadership: () => ({ leading: true, ready: table.ready, ballot, leader: "a" }),
+      read: (fn: () => number) => new Promise((resolve) => table.asked.push(() => resolve(fn()))),
+      post: () => {},
+      refuseIfStopped: () => {},
+    };
+    const reads = new LocalReads(parts as unknown as LocalReadParts);
+    const ageMs = async () => (await reads.read(() => "state")).ageMs;
+    /** A read of what is newest, and whether it has been answered. */
+    const newestRead = () => {
+      const read = { answered: false };
+      void reads
+        .read(() => "state", newest())
+        .then(() => {
+          read.answered = true;
+        });
+      return read;
+    };
+    return Object.assign(table, { ageMs, newestRead });
+  }
+  /** Until everything that needs no clock has happened. */
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+  it("is new while its lease runs, and from its end on as old as anybody's, until a majority has said that it leads", async () => {
+    const one = leading();
+    expect(await one.ageMs()).toBe(0);
+    one.nowMs = 1099;
+    expect(await one.ageMs()).toBe(0);
+    expect(one.asked).toEqual([]);
+    one.nowMs = 1189;
+    expect(await one.ageMs()).toBeCloseTo(100);
+    const read = one.newestRead();
+    await settled();
+    expect(read.answered).toBe(false);
+    for (const confirm of one.asked) confirm();
+    await settled();
+    expect(read.answered).toBe(true);
+  });
+
+  it("is of an age that nobody knows before its first own entry is applied, whatever lease it has", async () => {
+    const one = leading();
+    one.ready = false;
+    const read = one.newestRead();
+    expect(await one.ageMs()).toBe(Number.POSITIVE_INFINITY);
+    await settled();
+    expect(read.answered).toBe(false);
+    one.ready = true;
+    expect(await one.ageMs()).toBe(0);
+  });
+
+  it("is asked for once for a read: by a question that left after the read came", async () => {
+    const one = leading({ tickMs: 1 });
+    one.leaseUntilMs = 0;
+    const read = one.newestRead();
+    expect(one.asked.length).toBe(1);
+    one.asked[0]?.();
+    await settled();
+    expect(read.answered).toBe(true);
   });
 });
 

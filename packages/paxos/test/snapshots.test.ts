@@ -228,11 +228,24 @@ describe("a crash around the switch to a snapshot", () => {
     expect(state.entries.at(-1)?.slot).toBe(12);
   });
 
-  it("is not what has happened when nothing was announced: that log has lost records", async () => {
+  it("is not what has happened when the state machine stands elsewhere: the log goes on as it is", async () => {
     const storage = memoryStorage()("g");
-    await storage.write({ promised: ballot(3), entries: entries(4, 1), chosenThrough: 4 });
-    await expect(recover("g", storage, journal(10), "storage")).rejects.toMatchObject({ code: "ERR_PAXOS_CORRUPT" });
+    await storage.write({ promised: ballot(3), accepted: ballot(1), entries: entries(12, 1), chosenThrough: 4 });
+    await storage.markInstall(position);
+    const { state, behind } = await recover("g", storage, journal(8), "storage");
+    expect(state).toMatchObject({ trimmedThrough: 0, chosenThrough: 8 });
+    expect([state.entries.at(-1)?.slot, behind]).toEqual([12, false]);
   });
+
+  it.each([5, 10])(
+    "is not what has happened when nothing was announced: that log has lost records (applied: %i)",
+    async (applied) => {
+      const storage = memoryStorage()("g");
+      await storage.write({ promised: ballot(3), entries: entries(4, 1), chosenThrough: 4 });
+      const recovering = recover("g", storage, journal(applied), "storage");
+      await expect(recovering).rejects.toMatchObject({ code: "ERR_PAXOS_CORRUPT" });
+    },
+  );
 });
 
 describe("a log that lets go by itself", () => {

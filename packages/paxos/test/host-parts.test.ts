@@ -6,6 +6,7 @@ import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
 import { Proposals } from "../src/host/proposals.js";
 import { Submissions } from "../src/host/submissions.js";
 import { Trimmer } from "../src/host/trimmer.js";
+import { Upkeep, type UpkeepParts } from "../src/host/upkeep.js";
 import { Writer } from "../src/host/writer.js";
 import type { Entry } from "../src/index.js";
 import { memoryStorage, type PersistWrite } from "../src/index.js";
@@ -147,6 +148,57 @@ describe("the log that is kept", () => {
     expect(one.went.at(-1)).toBe(3);
     await one.chosen(19, 30);
     expect(one.went.at(-1)).toBe(14);
+  });
+});
+
+describe("the log that a replica keeps", () => {
+  /** One whose log of 20 slots was found when its life began, 100 bytes each, of which it is to keep 800. */
+  function keeping(role: "storage" | "log", { durableThrough = 20, appliedThrough = 20 } = {}) {
+    const went: number[] = [];
+    const parts = {
+      ids: { nodeId: "a", groupId: "g" },
+      home: { settings: { now: () => 0, random: () => 0, logKeptBytesMax: 800, snapshotPieceBytes: 100 } },
+      role,
+      founders: { storage: ["a"] },
+      // It votes, and its log has been born: nobody is asked for anything.
+      core: { promised: ballot, born: () => {} },
+      storage: {
+        trimmedThrough: 0,
+        weight: { points: Array.from({ length: 20 }, (_, i) => ({ slot: i + 1, bytes: 100 * (i + 1) })), bytes: 2000 },
+      },
+      machine: { durableThrough },
+      applier: { appliedThrough },
+      recovered: { state: { promised: ballot, births: new Map([["a", "its mark"]]) } },
+      trim: async (through: number) => void went.push(through),
+    };
+    const upkeep = new Upkeep(parts as unknown as UpkeepParts<unknown>);
+    const choose = () => upkeep.chosen([{ slot: 21, ballot, kind: "noop", command: new Uint8Array(0) }]);
+    return { went, upkeep, choose };
+  }
+
+  it("counts what was found of it, and nothing of it goes that is not applied", () => {
+    const one = keeping("storage");
+    one.choose();
+    expect(one.went).toEqual([12]);
+    const behind = keeping("storage", { appliedThrough: 7 });
+    behind.choose();
+    expect(behind.went).toEqual([7]);
+    const notDurable = keeping("storage", { durableThrough: 5 });
+    notDurable.choose();
+    expect(notDurable.went).toEqual([5]);
+  });
+
+  it("goes where there is no state by what storage replicas have, which the leader tells", async () => {
+    const log = keeping("log");
+    log.choose();
+    expect(log.went).toEqual([]);
+    log.upkeep.releasable(5);
+    await new Promise((resolve) => setImmediate(resolve));
+    // It may be told late what was so earlier.
+    log.upkeep.releasable(3);
+    expect(log.went).toEqual([5]);
+    log.upkeep.releasable(20);
+    expect(log.went).toEqual([5, 12]);
   });
 });
 

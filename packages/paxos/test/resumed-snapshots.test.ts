@@ -1,5 +1,14 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rm,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -48,6 +57,16 @@ async function written(file: string): Promise<Buffer> {
   for (const piece of pieces) await spool.keep(piece);
   await spool.close();
   return readFile(file);
+}
+
+/** Has a disk that syncs a file's bytes when the test says so. */
+async function heldSyncs(file: string): Promise<[(() => void)[], () => void]> {
+  const handle = await openFile(`${file}.other`, "w");
+  const syncs: (() => void)[] = [];
+  const spied = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, "datasync");
+  spied.mockImplementation(() => new Promise((resolve) => syncs.push(resolve)));
+  await handle.close();
+  return [syncs, () => spied.mockRestore()];
 }
 
 describe("what is kept of a snapshot on its way", () => {
@@ -119,6 +138,31 @@ describe("what is kept of a snapshot on its way", () => {
     const spool = await SnapshotSpool.open(file, owner);
     expect(await kept(spool)).toEqual(all);
     await spool.close();
+  });
+
+  it("is on disk but for its newest before the next piece is asked for", async () => {
+    const file = spoolFile(dir, "b", "orders/7");
+    const [syncs, restore] = await heldSyncs(file);
+    try {
+      const spool = await SnapshotSpool.open(file, owner);
+      const quarter = new Uint8Array(unsyncedBytesMax / 4);
+      for (let i = 0; i < 3; i++) await spool.keep(quarter);
+      expect(syncs.length).toBe(0);
+      let kept = false;
+      const keeping = spool.keep(quarter).then(() => {
+        kept = true;
+      });
+      await Promise.race([keeping, until(() => syncs.length === 1)]);
+      expect(kept).toBe(false);
+      syncs[0]?.();
+      await keeping;
+      // And as much again may come before the next one.
+      for (let i = 0; i < 3; i++) await spool.keep(quarter);
+      expect(syncs.length).toBe(1);
+      await spool.close();
+    } finally {
+      restore();
+    }
   });
 
   it("is not kept where there is no place for it, and nobody is bothered", async () => {

@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { HostMessage } from "../src/host/host-messages.js";
 import { Pace } from "../src/host/pace.js";
 import { SnapshotReceiver } from "../src/host/snapshot-receiver.js";
 import { SnapshotSender } from "../src/host/snapshot-sender.js";
 import { collect, type IncomingSnapshot, type Position, type Snapshot } from "../src/index.js";
+import { until } from "./support/cluster.js";
 
 const ids = { nodeId: "a", groupId: "g" };
 const configuration = { slot: 0, storage: ["a", "b", "c"], log: [], departed: [] };
@@ -162,7 +166,7 @@ describe("the pace of snapshots", () => {
 });
 
 /** Who receives, alone. The state machine keeps what it was given. */
-function receiving(install?: (snapshot: IncomingSnapshot) => Promise<void>) {
+function receiving(install?: (snapshot: IncomingSnapshot) => Promise<void>, spoolFile?: string) {
   const said: [string, HostMessage][] = [];
   const failed: unknown[] = [];
   const done: (number | undefined)[] = [];
@@ -185,6 +189,7 @@ function receiving(install?: (snapshot: IncomingSnapshot) => Promise<void>) {
     prepare: () => table.prepare(),
     done: (position) => done.push(position?.slot),
     checkTable: () => {},
+    spoolFile,
     fail: (error) => failed.push(error),
   });
   const offer = (sizeBytes: number, { from = "a", slot = 7, id = "x" } = {}) => {
@@ -314,6 +319,36 @@ describe("who receives a snapshot", () => {
     await one.piece(0, "abc", { of: "abc" });
     await one.receiver.settled();
     expect([one.done, one.failed, failures.length]).toEqual([[undefined], [], 1]);
+  });
+
+  it("keeps for its next life what came, not what the state machine has made of it", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-ends-"));
+    try {
+      const file = join(dir, "x.snapshot");
+      const before = receiving(async ({ chunks }) => {
+        for await (const chunk of chunks) chunk.fill(0);
+      }, file);
+      await before.offer(9);
+      for (const [offset, text] of [
+        [0, "abc"],
+        [3, "def"],
+      ] as const) {
+        await until(() => before.asked().at(-1) === `a ${offset}`);
+        await before.piece(offset, text);
+      }
+      await until(() => before.asked().at(-1) === "a 6");
+      before.receiver.close();
+      await before.receiver.settled();
+      const after = receiving(undefined, file);
+      await after.offer(9);
+      await until(() => after.said.length > 0);
+      expect(after.asked()).toEqual(["a 6"]);
+      await after.piece(6, "ghi", { of: "abcdefghi" });
+      await after.receiver.settled();
+      expect([after.kept, after.done, failures.length]).toEqual([["abcdefghi"], [7], 1]);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 
   it("wants nothing more when it is closed, and leaves nobody waiting", async () => {

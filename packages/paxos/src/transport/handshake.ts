@@ -61,13 +61,14 @@ export function decodeHello(payload: Uint8Array): Hello {
   let at = 2 + nonceBytes;
   const text = (): string => {
     const length = bytes[at];
-    if (length === undefined || length === 0 || at + 1 + length > bytes.length) throw damaged("hello");
+    if (length === undefined || length === 0) throw damaged("hello");
     const value = bytes.toString("utf8", at + 1, at + 1 + length);
     at += 1 + length;
     return value;
   };
   const from = text();
   const to = text();
+  // Also where a name claims more than there is.
   if (at !== bytes.length) throw damaged("hello");
   return {
     versionMin: bytes[0] as number,

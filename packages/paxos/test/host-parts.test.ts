@@ -233,17 +233,38 @@ describe("what is under way", () => {
 });
 
 describe("who waits for a command", () => {
-  it("hears its result only when it is the one that was chosen: of another leader's in its slot, that it was none", async () => {
+  const command = new Uint8Array(1);
+  function leading() {
     const leadership = { leading: true, ready: true, ballot, leader: "a" };
     const bounds = { outstandingMax: 10, outstandingBytesMax: 100, readsMax: 10 };
-    const callers = new Callers<string>({ nodeId: "a", groupId: "g" }, bounds, leadership);
-    const command = new Uint8Array(1);
+    return new Callers<string>({ nodeId: "a", groupId: "g" }, bounds, leadership);
+  }
+  const refused = (code: string) => ({ status: "rejected", reason: expect.objectContaining({ code }) });
+
+  it("hears its result only when it is the one that was chosen: of another leader's in its slot, that it was none", async () => {
+    const callers = leading();
     const waiting = [1, 2, 3].map((slot) => callers.submissions.under.add(slot, ballot, 1));
     callers.applied({ slot: 1, ballot, kind: "command", command }, { result: "done" });
     callers.applied({ slot: 2, ballot: { round: 2, node: "b" }, kind: "command", command }, { result: "another's" });
     callers.applied({ slot: 3, ballot, kind: "noop", command }, {});
-    const refused = { status: "rejected", reason: expect.objectContaining({ code: "ERR_PAXOS_NOT_LEADER" }) };
-    expect(await Promise.allSettled(waiting)).toEqual([{ status: "fulfilled", value: "done" }, refused, refused]);
+    const notLeader = refused("ERR_PAXOS_NOT_LEADER");
+    expect(await Promise.allSettled(waiting)).toEqual([{ status: "fulfilled", value: "done" }, notLeader, notLeader]);
+  });
+
+  it.each([
+    ["another leads", { leading: false, ballot: { round: 2, node: "b" }, leader: "b" }],
+    ["it leads again, under another ballot", { leading: true, ballot: { round: 3, node: "a" }, leader: "a" }],
+  ])("hears that nobody knows what becomes of it, or that it never left, when %s", async (_, next) => {
+    const callers = leading();
+    const { submissions } = callers;
+    const submit = () => submissions.add(command, { logEnd: 0, ballot }).done;
+    const left = submit();
+    expect(submissions.turn(0, 4).length).toBe(1);
+    const gathered = submit();
+    callers.leadershipChanged({ type: "leadership", ...next });
+    expect([submissions.waiting, callers.idle, callers.leadership.now.ready]).toEqual([false, true, false]);
+    const outcomes = await Promise.allSettled([left, gathered]);
+    expect(outcomes).toEqual([refused("ERR_PAXOS_UNKNOWN_OUTCOME"), refused("ERR_PAXOS_NOT_LEADER")]);
   });
 });
 

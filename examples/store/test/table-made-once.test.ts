@@ -1,5 +1,5 @@
 /** Where the answer of whoever made a table is lost, it is asked for again, and found to be made. */
-import { CreateTableCommand, DescribeTableCommand } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, DescribeTableCommand, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import { afterEach, expect, test, vi } from "vitest";
 import { MetadataService } from "../src/metadata/service.js";
 import { StoreError } from "../src/storage-node/errors.js";
@@ -37,6 +37,7 @@ test("a table that was made is answered with although the first answer was lost,
   expect(lost).toBe(1);
   const { Table } = await dynamo.send(new DescribeTableCommand({ TableName: "once" }));
   expect(TableDescription?.TableId).toBe(Table?.TableId);
+  await waitUntilTableExists({ client: dynamo, maxWaitTime: 60, minDelay: 0.1, maxDelay: 0.5 }, { TableName: "once" });
   await expect(create()).rejects.toMatchObject({
     name: "ResourceInUseException",
     message: "Table already exists: once",

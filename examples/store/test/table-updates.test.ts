@@ -109,7 +109,7 @@ test.each<[string, string, "S" | "N", string | undefined]>([
   if (message === undefined) {
     await made;
     await active(single.dynamo, "refused");
-    expect((await described("refused"))?.AttributeDefinitions).toEqual(attributes({ id: "S", day: "S", hour: "S" }));
+    expect((await described("refused"))?.AttributeDefinitions).toEqual(attributes({ day: "S", hour: "S", id: "S" }));
     return;
   }
   await expect(made).rejects.toMatchObject({ name: "ValidationException", message });

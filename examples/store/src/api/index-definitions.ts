@@ -178,7 +178,7 @@ function indexDescription(
     KeySchema: [...keySchema.partition.map(element("HASH")), ...keySchema.sort.map(element("RANGE"))],
     Projection: {
       ProjectionType: projection.type,
-      ...(projection.type === "INCLUDE" && { NonKeyAttributes: projection.names }),
+      ...(projection.type === "INCLUDE" && { NonKeyAttributes: [...projection.names].sort() }),
     },
     IndexSizeBytes: bytes,
     ItemCount: items,

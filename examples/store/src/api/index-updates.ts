@@ -97,7 +97,7 @@ export function indexChanges<I extends GlobalIndex>(
         throw validationError(messages.indexExists);
       if (busy) throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
       if (globalIndexes.length >= GLOBAL_INDEXES_MAX)
-        throw new ApiError("LimitExceededException", messages.globalIndexesTooMany(GLOBAL_INDEXES_MAX));
+        throw new ApiError("LimitExceededException", messages.globalIndexesAllThere(GLOBAL_INDEXES_MAX));
       if (billingMode === "PAY_PER_REQUEST" && update.request.ProvisionedThroughput !== undefined)
         throw validationError(messages.newIndexUnderOnDemand(name));
       if (billingMode === "PROVISIONED" && update.request.ProvisionedThroughput === undefined)
@@ -164,8 +164,7 @@ function noSuchIndex(table: Indexed<GlobalIndex>, { kind, name }: { kind: string
   const isLocal = table.localIndexes?.some((index) => index.name === name) === true;
   const verb = kind === "delete" ? "delete" : "update";
   if (isLocal) return validationError(messages.indexNotGlobal(verb, name));
-  if (kind === "delete") return new ApiError("ResourceNotFoundException", messages.indexNotFound);
-  return new ApiError("ResourceNotFoundException", messages.indexToUpdateNotFound(name, table.name));
+  return new ApiError("ResourceNotFoundException", messages.indexNotFound(name, table.name));
 }
 
 const inUse = (index: string, what: string): ApiError =>

@@ -311,6 +311,9 @@ export const messages = {
   indexListEmpty: (list: string) => `${INVALID_VALUES}List of ${list} is empty`,
   localIndexesTooMany: (most: number) =>
     `${INVALID_VALUES}Number of LocalSecondaryIndexes exceeds per-table limit of ${most}`,
+  /** Of a table that has as many as it may. */
+  globalIndexesAllThere: (most: number) =>
+    `Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of ${most}`,
   globalIndexesTooMany: (most: number) =>
     `${INVALID_VALUES}GlobalSecondaryIndex count exceeds the per-table limit of ${most}`,
   localIndexNeedsSort: `${INVALID_VALUES}Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex`,
@@ -363,9 +366,7 @@ export const messages = {
   indexExists: "Attempting to create an index which already exists",
   indexNotGlobal: (verb: string, index: string) =>
     `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,
-  indexNotFound: "Requested resource not found",
-  indexToUpdateNotFound: (index: string, table: string) =>
-    `Requested resource not found: Index ${index} for table ${table}`,
+  indexNotFound: (index: string, table: string) => `Requested resource not found: Index ${index} for table ${table}`,
   indexInUse: (index: string, what: string) =>
     `Attempt to change a resource which is still in use: Index is being ${what}: ${index}`,
   indexUpdateUnderOnDemand: (index: string) =>

@@ -127,6 +127,18 @@ export function deletedDescription(table: TableRecord): Record<string, unknown> 
   return Object.fromEntries(told);
 }
 
+/** A table as CreateTable shows it: since when it is on demand, and what it is warm for unless that was asked for, is told later. */
+export function createdDescription(table: TableRecord): Record<string, unknown> {
+  const { BillingModeSummary: billed, WarmThroughput: warm, ...told } = tableDescription(table);
+  const indexes = told.GlobalSecondaryIndexes as Record<string, unknown>[] | undefined;
+  return {
+    ...told,
+    ...(billed !== undefined && { BillingModeSummary: { BillingMode: table.billingMode } }),
+    ...(table.warm && { WarmThroughput: warm }),
+    ...(indexes && { GlobalSecondaryIndexes: indexes.map(({ WarmThroughput: _, ...index }) => index) }),
+  };
+}
+
 /**
  * A table as DescribeTable shows it.
  * @param sizes absent: 0, as the service says it of a table that is new
@@ -137,10 +149,9 @@ export function tableDescription(table: TableRecord, sizes?: TableSizes, nowMs?:
   const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
   return {
-    AttributeDefinitions: [...keyAttributesOf(table).values()].map(({ name, type }) => ({
-      AttributeName: name,
-      AttributeType: type,
-    })),
+    AttributeDefinitions: [...keyAttributesOf(table).values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
     TableName: table.name,
     KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
     TableStatus: table.status,

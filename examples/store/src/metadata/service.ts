@@ -89,7 +89,7 @@ export class MetadataService {
     return await this.#exclusively(async () => {
       const there = view.tables.get(definition.name);
       if (there?.tableId === tableId) return this.#versioned(there);
-      if (there !== undefined) throw new ApiError("ResourceInUseException", `Table already exists: ${definition.name}`);
+      if (there !== undefined) throw taken(there);
       const source = restore && this.#restoreSource(restore);
       const ranges = source?.partitions ?? hashRanges(partitionsPerTable);
       const partitions = this.#newPartitions(tableId, ranges, view.nextPartition);
@@ -351,4 +351,13 @@ export class MetadataService {
     this.#turn = mine.catch(() => undefined);
     return await mine;
   }
+}
+
+/** What is said of a name that is to be a new table's and is another one's. */
+export function taken({ name, status, restore }: Pick<TableEntry, "name" | "status" | "restore">): ApiError {
+  if (status !== "CREATING") return new ApiError("ResourceInUseException", messages.tableExistsNamed(name));
+  return new ApiError(
+    "ResourceInUseException",
+    controlMessages.tableBeing(restore === undefined ? "created" : "used", name),
+  );
 }

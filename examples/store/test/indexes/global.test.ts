@@ -434,7 +434,11 @@ describe("UpdateTable", () => {
         "ValidationException",
         "One or more parameter values were invalid: One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null",
       ],
-      [{ Delete: { IndexName: "nowhere" } }, "ResourceNotFoundException", "Requested resource not found"],
+      [
+        { Delete: { IndexName: "nowhere" } },
+        "ResourceNotFoundException",
+        "Requested resource not found: Index nowhere for table rated",
+      ],
       [
         { Create: index("by-group", ["group"]) },
         "ValidationException",

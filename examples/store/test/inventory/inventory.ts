@@ -404,9 +404,12 @@ export const inventory: Readonly<Record<string, Row>> = {
       ResourceNotFoundException: fails("DescribeTable", table("nowhere"), "ResourceNotFoundException"),
     },
   },
-  DescribeTableReplicaAutoScaling: ofTable("DescribeTableReplicaAutoScaling", {
-    TableAutoScalingDescription: { TableName: "plain", TableStatus: "ACTIVE", Replicas: [] },
-  }),
+  DescribeTableReplicaAutoScaling: lacks(
+    "DescribeTableReplicaAutoScaling",
+    table("plain"),
+    "ResourceNotFoundException",
+    {},
+  ),
   DescribeTimeToLive: {
     works: works("DescribeTimeToLive", table("plain")),
     errors: {
@@ -550,8 +553,8 @@ export const inventory: Readonly<Record<string, Row>> = {
   ListContributorInsights: {
     ...lists("ListContributorInsights", "ContributorInsightsSummaries"),
     errors: {
-      InternalServerError: known,
-      ResourceNotFoundException: never("of a table that is not there there are none"),
+      ...internal("ListContributorInsights", () => table("plain")),
+      ResourceNotFoundException: fails("ListContributorInsights", table("nowhere"), "ResourceNotFoundException"),
     },
   },
   ListExports: {

@@ -111,7 +111,7 @@ if has("describe_contributor_insights"):
 if has("describe_kinesis_streaming_destination"):
     same(client.describe_kinesis_streaming_destination(TableName=NAME)["KinesisDataStreamDestinations"], [])
 if has("describe_table_replica_auto_scaling"):
-    same(client.describe_table_replica_auto_scaling(TableName=NAME)["TableAutoScalingDescription"]["Replicas"], [])
+    refused("ResourceNotFoundException", lambda: client.describe_table_replica_auto_scaling(TableName=NAME))
 if has("get_resource_policy"):
     refused("PolicyNotFoundException", lambda: client.get_resource_policy(ResourceArn=arn))
 same(client.list_global_tables()["GlobalTables"], [])

@@ -63,7 +63,7 @@ test.each<[string, object, string, string]>([
     "UpdateContributorInsights",
     { TableName: T, IndexName: "none", ContributorInsightsAction: "ENABLE" },
     "ResourceNotFoundException",
-    `Requested resource not found: Index: none of table: ${T} not found`,
+    `Requested resource not found: Index: none not found for table: ${T}`,
   ],
   [
     "UpdateTableReplicaAutoScaling",
@@ -201,6 +201,12 @@ test.each<[string, object, string, string]>([
     { TableName: T, ReplicaUpdates: [{ Create: { RegionName: "local" } }] },
     "ValidationException",
     "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
+  ],
+  [
+    "UpdateTable",
+    { TableName: T, ReplicaUpdates: [{}] },
+    "ValidationException",
+    "There are no actions specified in the Replica Update Action of the request.",
   ],
   [
     "UpdateTable",

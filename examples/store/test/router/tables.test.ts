@@ -12,6 +12,7 @@ import {
   type RestoreTableToPointInTimeCommandInput,
   ScanCommand,
   TableAlreadyExistsException,
+  type TableDescription,
   TableNotFoundException,
 } from "@aws-sdk/client-dynamodb";
 import { describe, expect, it } from "vitest";
@@ -44,18 +45,19 @@ describe("tables", () => {
       CreationDateTime: new Date(1_700_000_000_000),
       TableArn: "arn:aws:dynamodb:local:000000000000:table/cities",
     });
-    expect(created?.AttributeDefinitions).toEqual([
-      { AttributeName: "country", AttributeType: "N" },
-      { AttributeName: "city", AttributeType: "S" },
-    ]);
-    expect((await h.client.send(new DescribeTableCommand({ TableName: "cities" }))).Table).toEqual(created);
+    expect(created?.AttributeDefinitions).toEqual(definition("cities").AttributeDefinitions);
+    expect(created).not.toHaveProperty("WarmThroughput");
+    const { WarmThroughput, ...told } = (await h.client.send(new DescribeTableCommand({ TableName: "cities" })))
+      .Table as TableDescription;
+    expect(told).toEqual(created);
+    expect(WarmThroughput).toMatchObject({ ReadUnitsPerSecond: 10, WriteUnitsPerSecond: 5 });
     const onDemand = {
       ...definition("on-demand"),
       BillingMode: "PAY_PER_REQUEST" as const,
       ProvisionedThroughput: undefined,
     };
     const answer = await h.client.send(new CreateTableCommand(onDemand));
-    expect(answer.TableDescription?.BillingModeSummary?.BillingMode).toBe("PAY_PER_REQUEST");
+    expect(answer.TableDescription?.BillingModeSummary).toEqual({ BillingMode: "PAY_PER_REQUEST" });
     expect((await h.client.send(new ListTablesCommand({}))).TableNames).toEqual(["cities", "on-demand"]);
     for (const TableName of ["cities", "on-demand"]) {
       const deleted = await h.client.send(new DeleteTableCommand({ TableName }));

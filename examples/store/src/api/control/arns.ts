@@ -8,6 +8,7 @@ export function tableOfArn(arn: string | undefined): string {
   if (arn === undefined) throw validationError(controlMessages.arnMissing);
   if (!arn.startsWith("arn:")) throw validationError(controlMessages.arnNone(arn));
   if (!/^arn:[^:]*:dynamodb:/.test(arn)) throw validationError(controlMessages.arnOfOthers(arn));
+  if (/:table\/[^/]+\/backup\//.test(arn)) throw validationError(controlMessages.arnOfOthers(arn));
   if (/:table\/[^/]+\/index\//.test(arn)) throw validationError(controlMessages.arnOfPart(arn));
   const name = TABLE_ARN.exec(arn)?.[1];
   if (name === undefined) throw validationError(controlMessages.arnInvalid(arn));

@@ -22,6 +22,7 @@ export function encryptionOf({
   SSEType: type,
   KMSMasterKeyId: key,
 }: EncryptionRequest): Encryption | undefined {
+  if (enabled === undefined && type !== undefined && type !== "AES256") return { keyArn: keyArn(key ?? ACCOUNT_KEY) };
   if (enabled !== true) {
     if (key !== undefined) throw validationError(controlMessages.encryptionDisabledWith("KMSMasterKeyId"));
     if (type !== undefined) throw validationError(controlMessages.encryptionDisabledWith("SSEType"));
@@ -37,10 +38,11 @@ function keyArn(key: string): string {
   return `arn:aws:kms:local:000000000000:${key.startsWith("alias/") ? "" : "key/"}${key}`;
 }
 
-/** @throws ValidationException where it is so already */
+/** @throws ValidationException where it is so already: the key that it has is asked for by its ARN, or none of one without */
 export function changedEncryption(before: Encryption | undefined, request: EncryptionRequest): Encryption | undefined {
   const after = encryptionOf(request);
   if (after?.keyArn !== before?.keyArn) return after;
+  if (after !== undefined && request.KMSMasterKeyId !== before?.keyArn) return after;
   throw validationError(after === undefined ? controlMessages.encryptedByDefault : controlMessages.encryptedWithKey);
 }
 

@@ -15,6 +15,7 @@ export const controlMessages = {
   streamWithThroughput: `${INVALID_VALUES}You cannot modify stream status while updating table IOPS`,
   indexWithThroughput: `${INVALID_VALUES}You cannot create or delete index while updating table IOPS`,
   indexWithStream: `${INVALID_VALUES}You cannot create or delete index while changing stream status`,
+  throughputWithoutMode: `${INVALID_VALUES}ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST`,
   throughputWithMode: `${INVALID_VALUES}ProvisionedThroughput must be specified when BillingMode is PROVISIONED`,
   throughputOutOfBounds: (value: number, name: string) => `Given value ${value} for ${name} is out of bounds`,
   throughputUnchanged: (read: number, readAsked: number, write: number, writeAsked: number) =>
@@ -73,6 +74,7 @@ export const controlMessages = {
   /** The service's. */
   localReplica:
     "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
+  replicaActions: "There are no actions specified in the Replica Update Action of the request.",
   noReplicas: "This store has one region: its tables are no global tables, and have no replicas that could be scaled",
   noKinesis:
     "This store has no Kinesis data streams to send changes to: StreamSpecification of UpdateTable switches a table's own stream on",
@@ -87,21 +89,25 @@ export const controlMessages = {
   exportNotFound: (arn: string) => `Export not found: Export not found: ${arn}`,
   /** Not written down anywhere; as of exports. */
   importNotFound: (arn: string) => `Import not found: Import not found: ${arn}`,
+  /** Of the newer kind. */
+  globalTableMissing: (name: string) => `Global table with name: '${name}' does not exist.`,
   globalTableNotFound: (name: string) => `Global table with name '${name}' does not exist.`,
   globalTablesOfOld: `${INVALID_VALUES}DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of version 2017.11.29 (Legacy).`,
   indexOfTableNotFound: (index: string, table: string) =>
-    `Requested resource not found: Index: ${index} of table: ${table} not found`,
+    `Requested resource not found: Index: ${index} not found for table: ${table}`,
   protected:
     "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
   tableBeing: (what: string, name: string) =>
     `Attempt to change a resource which is still in use: Table is being ${what}: ${name}`,
+  indexesBusy:
+    "Attempt to change a resource which is still in use: Cannot delete table while indexes are being created, updated, or deleted.",
   arnMissing: "Invalid TableArn",
   arnNone: (arn: string) => `${INVALID_VALUES}ARNs must start with 'arn:': ${arn.slice(0, 1283)}`,
   arnOfOthers: (arn: string) => `${INVALID_VALUES}Provided Arn is not a DynamoDB resource arn: ${arn.slice(0, 1283)}`,
   arnOfPart: (arn: string) =>
     `${INVALID_VALUES}Invalid resource arn provided, only table or stream is accepted. Provided resource arn: ${arn.slice(0, 1283)}`,
   arnInvalid: (arn: string) => `Invalid TableArn: Invalid ResourceArn provided as input ${arn.slice(0, 1283)}`,
-  arnNotFound: (arn: string) => `Requested resource not found: ResourcArn: ${arn} not found`,
+  arnNotFound: (arn: string) => `Requested resource not found: ResourceArn: ${arn} not found`,
   tagsMissing: "Atleast one Tag needs to be provided as Input.",
   tagKeysMissing: "Atleast one Tag Key needs to be provided as Input.",
   tagKeyInvalid: (key: string) => `The Tag Key provided is invalid, Key: ${key}`,

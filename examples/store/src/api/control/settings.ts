@@ -1,5 +1,5 @@
 /** What can be said of a table beside its keys, and changed while it is used: figures and words in the metadata, and nothing else. */
-import { validationError } from "../errors.js";
+import { ApiError, validationError } from "../errors.js";
 import type { IndexUpdate } from "../index-updates.js";
 import { messages } from "../messages.js";
 import type { GlobalIndex, TableRecord } from "../model.js";
@@ -75,7 +75,11 @@ export function changedTable<T extends TableRecord>(table: T, change: TableChang
     ...others,
     ...(encryption && { encryption }),
     ...(deletionProtection !== undefined && { deletionProtection }),
-    ...(tableClass !== undefined && { tableClass: { name: tableClass, sinceMs: nowMs } }),
+    // A table that was never told its class is of this one.
+    ...(tableClass !== undefined &&
+      !(tableClass === "STANDARD" && others.tableClass === undefined) && {
+        tableClass: { name: tableClass, sinceMs: nowMs },
+      }),
     ...(pointInTimeRecovery !== undefined && { pointInTimeRecovery }),
     ...(recoveryDays !== undefined && { recoveryDays }),
     ...(tags !== undefined && { tags }),
@@ -158,9 +162,11 @@ function taggedWith(before: readonly Tag[], { tag, untag }: TableChange): readon
   return [...tags.values()];
 }
 
-/** @throws ValidationException */
-export function assertDeletable({ settings }: TableRecord): void {
+/** @throws ApiError ValidationException or ResourceInUseException */
+export function assertDeletable({ settings, status: ofTable, globalIndexes = [] }: TableRecord): void {
   if (settings?.deletionProtection === true) throw validationError(controlMessages.protected);
+  if (ofTable === "ACTIVE" && globalIndexes.some(({ status }) => status !== "ACTIVE"))
+    throw new ApiError("ResourceInUseException", controlMessages.indexesBusy);
 }
 
 const DAY_MS = 86_400_000;

@@ -13,7 +13,6 @@ export function checkTags(tags: readonly Partial<Tag>[]): asserts tags is readon
     checkTagKey(key);
     if (value === undefined || value.length > VALUE_LENGTH_MAX || !CHARACTERS.test(value))
       throw validationError(controlMessages.tagValueInvalid(value ?? "null"));
-    if (/^aws:/i.test(key as string)) throw validationError(controlMessages.tagReserved(key as string));
     if (keys.has(key as string)) throw validationError(controlMessages.tagTwice(key as string));
     keys.add(key as string);
   }
@@ -24,4 +23,5 @@ export function checkTags(tags: readonly Partial<Tag>[]): asserts tags is readon
 export function checkTagKey(key: string | undefined): void {
   if (key === undefined || key === "" || key.length > KEY_LENGTH_MAX || !CHARACTERS.test(key))
     throw validationError(controlMessages.tagKeyInvalid(key ?? "null"));
+  if (/^aws:/i.test(key)) throw validationError(controlMessages.tagReserved(key));
 }

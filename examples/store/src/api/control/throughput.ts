@@ -179,8 +179,8 @@ export function describedThroughput(of: Throughput & Billed, isReady: boolean): 
   return {
     ...(onDemand && {
       OnDemandThroughput: {
-        ...(onDemand.readUnitsMax !== undefined && { MaxReadRequestUnits: onDemand.readUnitsMax }),
-        ...(onDemand.writeUnitsMax !== undefined && { MaxWriteRequestUnits: onDemand.writeUnitsMax }),
+        ...toldMaximum("MaxReadRequestUnits", onDemand.readUnitsMax),
+        ...toldMaximum("MaxWriteRequestUnits", onDemand.writeUnitsMax),
       },
     }),
     WarmThroughput: {
@@ -190,3 +190,7 @@ export function describedThroughput(of: Throughput & Billed, isReady: boolean): 
     },
   };
 }
+
+/** None where the bound was taken away. */
+const toldMaximum = (name: keyof OnDemandRequest, units: number | undefined): OnDemandRequest =>
+  units === undefined || units === NO_MAXIMUM ? {} : { [name]: units };

@@ -1,5 +1,6 @@
 /** What one UpdateTable may ask for together with what else: little. */
 import { validationError } from "../errors.js";
+import { messages } from "../messages.js";
 import type { UpdateTableRequest } from "../requests/control.js";
 import { controlMessages } from "./messages.js";
 
@@ -29,9 +30,9 @@ interface Rule {
 
 /** The first that does not hold is told. */
 const RULES: readonly Rule[] = [
-  { part: "deletion protection", besides: [], message: controlMessages.onlyOperation("DeletionProtection") },
   { part: "encryption", besides: [], message: controlMessages.onlyOperation("Server-Side Encryption") },
   { part: "table class", besides: [], message: controlMessages.onlyOperation("TableClass") },
+  { part: "deletion protection", besides: [], message: controlMessages.onlyOperation("DeletionProtection") },
   { part: "warm throughput", except: ["new index"], message: controlMessages.warmWithNewIndex },
   { part: "maxima on demand", besides: ["billing mode", "index update"], message: controlMessages.maximaWithOthers },
   { part: "warm throughput", besides: ["index update"], message: controlMessages.warmAlone },
@@ -44,6 +45,8 @@ const RULES: readonly Rule[] = [
 export function assertTogether(request: UpdateTableRequest): void {
   const parts = partsOf(request);
   if (parts.size === 0) throw validationError(controlMessages.nothingToUpdate);
+  if (request.GlobalSecondaryIndexUpdates?.length === 0)
+    throw validationError(messages.indexListEmpty("GlobalSecondaryIndexUpdates"));
   for (const { part, besides, except, message } of RULES) {
     if (!parts.has(part)) continue;
     for (const other of parts) {

@@ -43,6 +43,10 @@ const isOfHere = (updates: unknown): boolean =>
     [update?.Create, update?.Delete].some((one) => one?.RegionName === REGION),
   );
 
+/** Whether what is asked of replicas is nothing at all. */
+const isOfNothing = (updates: unknown): boolean =>
+  Array.isArray(updates) && updates.every((update) => Object.keys(update ?? {}).length === 0);
+
 export interface UpdateTableRequest extends IndexUpdateRequest, ThroughputRequests {
   TableName: string;
   BillingMode?: BillingMode;
@@ -71,7 +75,12 @@ export const updateTable: StructureShape = {
     OnDemandThroughput: onDemandThroughput,
     ReplicaUpdates: {
       ...absent,
-      instead: (value: unknown) => (isOfHere(value) ? controlMessages.localReplica : undefined),
+      instead: (value: unknown) =>
+        isOfHere(value)
+          ? controlMessages.localReplica
+          : isOfNothing(value)
+            ? controlMessages.replicaActions
+            : undefined,
     } as Shape,
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,

@@ -71,6 +71,14 @@ const describeContributorInsights: Operation<TableOrIndex> = {
   },
 };
 
+const listContributorInsights: Operation<Partial<TableNameRequest>> = {
+  shape: listInsightsShape,
+  async run({ TableName: name }, { backend }) {
+    if (name !== undefined) await backend.describeTable(name);
+    return { ContributorInsightsSummaries: [] };
+  },
+};
+
 const describeKinesisStreamingDestination: Operation<TableNameRequest> = {
   shape: tableOnly("DescribeKinesisStreamingDestinationInput"),
   async run({ TableName }, { backend }) {
@@ -81,9 +89,9 @@ const describeKinesisStreamingDestination: Operation<TableNameRequest> = {
 
 const describeTableReplicaAutoScaling: Operation<TableNameRequest> = {
   shape: tableOnly("DescribeTableReplicaAutoScalingInput"),
-  async run({ TableName }, { backend }) {
-    const { status } = await backend.describeTable(TableName);
-    return { TableAutoScalingDescription: { TableName, TableStatus: status, Replicas: [] } };
+  async run({ TableName }) {
+    // No table is a global one, whether there is one of this name or not.
+    throw new ApiError("ResourceNotFoundException", controlMessages.globalTableMissing(TableName));
   },
 };
 
@@ -137,7 +145,7 @@ const updateGlobalTable: Operation<{ GlobalTableName: string }> = {
 
 export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["DescribeContributorInsights", describeContributorInsights],
-  ["ListContributorInsights", none(listInsightsShape, "ContributorInsightsSummaries")],
+  ["ListContributorInsights", listContributorInsights],
   ["DescribeKinesisStreamingDestination", describeKinesisStreamingDestination],
   ["DescribeTableReplicaAutoScaling", describeTableReplicaAutoScaling],
   ["GetResourcePolicy", getResourcePolicy],

@@ -1,5 +1,6 @@
 import { tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
+import { TAGS_MAX } from "../../api/control/settings.js";
 import { checkTagKey, checkTags } from "../../api/control/tags.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
@@ -35,6 +36,7 @@ export const untagResource: Operation<UntagResourceRequest> = {
     if (untag === undefined) throw missing("tagKeys");
     if (untag.length === 0) throw validationError(controlMessages.tagKeysMissing);
     for (const key of untag) checkTagKey(key);
+    if (untag.length > TAGS_MAX) throw validationError(controlMessages.tooManyTags);
     await named(arn, backend.updateTable(table, { untag }));
     return NO_ANSWER;
   },

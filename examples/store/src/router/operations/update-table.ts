@@ -1,5 +1,6 @@
 import { controlMessages } from "../../api/control/messages.js";
 import { checkTableClass, type TableChange } from "../../api/control/settings.js";
+import type { OnDemandRequest } from "../../api/control/throughput.js";
 import { assertTogether } from "../../api/control/update-rules.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import { type IndexUpdate, indexUpdatesOf } from "../../api/index-updates.js";
@@ -20,9 +21,7 @@ export const updateTable: Operation<UpdateTableRequest> = {
     const streamViewType = StreamSpecification && streamChange(StreamSpecification);
     if (streamViewType !== undefined && backend.streams === undefined) throw new ApiError("UnknownOperationException");
     const before =
-      echoesFigures(request) || request.SSESpecification?.Enabled === false
-        ? await backend.describeTable(TableName)
-        : undefined;
+      echoesFigures(request) || isToldAsItWas(request) ? await backend.describeTable(TableName) : undefined;
     const table = await backend.updateTable(TableName, {
       ...change,
       ...(indexUpdates.length > 0 && { indexUpdates }),
@@ -32,7 +31,7 @@ export const updateTable: Operation<UpdateTableRequest> = {
     return {
       TableDescription: begunDescription(
         request,
-        before && figuresOf(before, now, request.SSESpecification?.Enabled === false),
+        before && figuresOf(before, now, request),
         tableDescription(table, undefined, now),
         table,
       ),
@@ -46,6 +45,13 @@ const echoesFigures = ({ BillingMode, ProvisionedThroughput, GlobalSecondaryInde
     ? BillingMode === undefined
     : GlobalSecondaryIndexUpdates.some(({ Update }) => Update !== undefined);
 
+/** Whether there is something else in the request that is told as it was. */
+const isToldAsItWas = ({ BillingMode, SSESpecification, TableClass, WarmThroughput = {} }: UpdateTableRequest) =>
+  BillingMode !== undefined ||
+  SSESpecification?.Enabled === false ||
+  TableClass !== undefined ||
+  Object.keys(WarmThroughput).length > 0;
+
 /**
  * The service answers when it has begun, and this store when it is done: told is a table whose change has begun.
  * @param before absent: nothing of it is told any more
@@ -58,29 +64,35 @@ function begunDescription(
 ): Record<string, unknown> {
   const updates = request.GlobalSecondaryIndexUpdates ?? [];
   const ofIndexes = updates.some(({ Create, Delete }) => Create !== undefined || Delete !== undefined);
-  const figures = before?.billingMode === after.billingMode ? before : undefined;
+  const figuresAlone = echoesFigures(request) && before?.billingMode === after.billingMode ? before : undefined;
   const updated = new Set(updates.flatMap(({ Update }) => (Update?.ProvisionedThroughput ? [Update.IndexName] : [])));
   const indexes = told.GlobalSecondaryIndexes as readonly Described[] | undefined;
   return {
     ...told,
-    ...((ofIndexes || request.ProvisionedThroughput !== undefined) &&
+    ...((ofIndexes || CHANGES_OF_STATUS.some((part) => request[part] !== undefined)) &&
       after.status === "ACTIVE" && { TableStatus: "UPDATING" }),
-    ...(before?.encryption && { SSEDescription: { ...before.encryption, Status: "UPDATING" } }),
-    ...(figures && { ProvisionedThroughput: { ...(told.ProvisionedThroughput as object), ...figures.table } }),
-    ...(figures &&
+    ...before?.asItWas,
+    ...(request.OnDemandThroughput && maximaAsAsked(request.OnDemandThroughput, told)),
+    ...(figuresAlone && {
+      ProvisionedThroughput: { ...(told.ProvisionedThroughput as object), ...figuresAlone.table },
+    }),
+    ...(figuresAlone &&
       indexes && {
         GlobalSecondaryIndexes: indexes.map((index) =>
           updated.has(index.IndexName)
             ? {
                 ...index,
                 IndexStatus: "UPDATING",
-                ProvisionedThroughput: { ...index.ProvisionedThroughput, ...figures.indexes.get(index.IndexName) },
+                ProvisionedThroughput: { ...index.ProvisionedThroughput, ...figuresAlone.indexes.get(index.IndexName) },
               }
             : index,
         ),
       }),
   };
 }
+
+/** Whose change is under way for as long as the table is told to be. */
+const CHANGES_OF_STATUS = ["ProvisionedThroughput", "BillingMode", "TableClass"] as const;
 
 interface Described {
   readonly IndexName: string;
@@ -96,23 +108,46 @@ interface Figures {
   readonly billingMode: TableRecord["billingMode"];
   readonly table: Units;
   readonly indexes: ReadonlyMap<string, Units>;
-  /** Where it is about to be gone, and was there. */
-  readonly encryption?: object;
+  /** Other parts of the description that are about to be something else. */
+  readonly asItWas: Readonly<Record<string, unknown>>;
 }
 
-function figuresOf(table: TableRecord, nowMs: number, ends: boolean): Figures {
+function figuresOf(table: TableRecord, nowMs: number, request: UpdateTableRequest): Figures {
   const described = tableDescription(table, undefined, nowMs);
   const { NumberOfDecreasesToday, ...rest } = described.ProvisionedThroughput as Units & {
     NumberOfDecreasesToday: number;
   };
   const units = ({ ReadCapacityUnits, WriteCapacityUnits }: Units) => ({ ReadCapacityUnits, WriteCapacityUnits });
   const indexes = (described.GlobalSecondaryIndexes ?? []) as readonly Described[];
+  const {
+    SSEDescription: key,
+    TableClassSummary: ofClass,
+    WarmThroughput: warm,
+    BillingModeSummary: billed,
+  } = described;
   return {
     billingMode: table.billingMode,
-    ...(ends && described.SSEDescription !== undefined && { encryption: described.SSEDescription as object }),
+    asItWas: {
+      ...(request.SSESpecification?.Enabled === false &&
+        key !== undefined && { SSEDescription: { ...(key as object), Status: "UPDATING" } }),
+      ...(request.TableClass && { TableClassSummary: ofClass }),
+      // Since when it is on demand is told when it is.
+      ...(request.BillingMode && {
+        BillingModeSummary: { ...(billed as object | undefined), BillingMode: request.BillingMode },
+      }),
+      ...(Object.keys(request.WarmThroughput ?? {}).length > 0 && {
+        WarmThroughput: { ...(warm as object), Status: "UPDATING" },
+      }),
+    },
     table: { NumberOfDecreasesToday, ...units(rest) } as Units,
     indexes: new Map(indexes.map((index) => [index.IndexName, units(index.ProvisionedThroughput)])),
   };
+}
+
+/** A bound that is taken away is told once more, as it was asked for. */
+function maximaAsAsked(asked: OnDemandRequest, told: Record<string, unknown>): Record<string, unknown> {
+  const maxima = { ...(told.OnDemandThroughput as object | undefined), ...asked };
+  return Object.keys(maxima).length === 0 ? {} : { OnDemandThroughput: maxima };
 }
 
 function changeOf(request: UpdateTableRequest, indexUpdates: readonly IndexUpdate[]): TableChange {
@@ -120,6 +155,9 @@ function changeOf(request: UpdateTableRequest, indexUpdates: readonly IndexUpdat
   const { OnDemandThroughput, WarmThroughput, SSESpecification: encryption } = request;
   if (BillingMode === "PROVISIONED" && throughput === undefined) {
     throw validationError(controlMessages.throughputWithMode);
+  }
+  if (BillingMode === "PAY_PER_REQUEST" && throughput !== undefined) {
+    throw validationError(controlMessages.throughputWithoutMode);
   }
   assertInBounds(throughput);
   return {

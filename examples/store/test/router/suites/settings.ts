@@ -61,6 +61,11 @@ export function settingsSuite(h: Subject, prefix: string): void {
       });
       expect(raised?.BillingModeSummary).toBeUndefined();
       const onDemand = await update({ TableName, BillingMode: "PAY_PER_REQUEST" });
+      // It is under way: since when it is so is told when it is.
+      expect(onDemand).toMatchObject({ TableStatus: "UPDATING" });
+      expect(onDemand?.BillingModeSummary).toEqual({ BillingMode: "PAY_PER_REQUEST" });
+      const switched = (await h.client.send(new DescribeTableCommand({ TableName }))).Table;
+      expect(switched).toMatchObject({ TableStatus: "ACTIVE" });
       expect(onDemand?.ProvisionedThroughput).toMatchObject({ ReadCapacityUnits: 0, WriteCapacityUnits: 0 });
       const again = await update({
         TableName,
@@ -69,7 +74,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
       });
       expect(again?.BillingModeSummary).toEqual({
         BillingMode: "PROVISIONED",
-        LastUpdateToPayPerRequestDateTime: onDemand?.BillingModeSummary?.LastUpdateToPayPerRequestDateTime,
+        LastUpdateToPayPerRequestDateTime: switched?.BillingModeSummary?.LastUpdateToPayPerRequestDateTime,
       });
       const { Table } = await h.client.send(new DescribeTableCommand({ TableName }));
       expect({ ...Table, TableStatus: "UPDATING" }).toEqual(again);
@@ -93,10 +98,17 @@ export function settingsSuite(h: Subject, prefix: string): void {
         MaxReadRequestUnits: -1,
         MaxWriteRequestUnits: 500,
       });
-      expect(await onDemand({ MaxWriteRequestUnits: -1 })).toBeUndefined();
+      expect((await described())?.OnDemandThroughput).toEqual({ MaxWriteRequestUnits: 500 });
+      expect(await onDemand({ MaxWriteRequestUnits: -1 })).toEqual({ MaxWriteRequestUnits: -1 });
+      const neither = { MaxReadRequestUnits: -1, MaxWriteRequestUnits: -1 };
+      expect(await onDemand(neither)).toEqual(neither);
+      expect((await described())?.OnDemandThroughput).toBeUndefined();
       expect(await onDemand({ MaxReadRequestUnits: 300 })).toEqual({ MaxReadRequestUnits: 300 });
       const WarmThroughput = { ReadUnitsPerSecond: 13_000, WriteUnitsPerSecond: 4_000 };
-      await update({ TableName, WarmThroughput });
+      expect(await update({ TableName, WarmThroughput })).toMatchObject({
+        TableStatus: "ACTIVE",
+        WarmThroughput: { ...initial, Status: "UPDATING" },
+      });
       expect((await described())?.WarmThroughput).toEqual({ ...WarmThroughput, Status: "ACTIVE" });
       // Under figures there is no maximum, and what was warm stays so.
       await update({
@@ -117,6 +129,16 @@ export function settingsSuite(h: Subject, prefix: string): void {
         Status: "ENABLED",
         SSEType: "KMS",
         KMSMasterKeyArn: "arn:aws:kms:local:000000000000:alias/aws/dynamodb",
+      });
+      const key = "arn:aws:kms:local:000000000000:alias/aws/dynamodb";
+      // Only the key's own ARN is known again.
+      for (const said of [{ Enabled: true }, { SSEType: "KMS" as const }, { Enabled: true, SSEType: "KMS" as const }])
+        await update({ TableName, SSESpecification: said });
+      await expect(
+        update({ TableName, SSESpecification: { Enabled: true, SSEType: "KMS", KMSMasterKeyId: key } }),
+      ).rejects.toMatchObject({
+        message:
+          "One or more parameter values were invalid: Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key",
       });
       const ending = await update({ TableName, SSESpecification: { Enabled: false } });
       expect(ending?.SSEDescription).toMatchObject({ Status: "UPDATING", SSEType: "KMS" });
@@ -141,7 +163,15 @@ export function settingsSuite(h: Subject, prefix: string): void {
       const { TableName: standard } = await create("standard", { TableClass: "STANDARD" });
       const { Table: said } = await h.client.send(new DescribeTableCommand({ TableName: standard }));
       expect(said?.TableClassSummary).toEqual({ TableClass: "STANDARD" });
-      await update({ TableName, TableClass: "STANDARD" });
+      const back = await update({ TableName, TableClass: "STANDARD" });
+      expect(back).toMatchObject({
+        TableStatus: "UPDATING",
+        TableClassSummary: { TableClass: "STANDARD_INFREQUENT_ACCESS" },
+      });
+      const { TableName: plain } = await create("of-no-class");
+      await update({ TableName: plain, TableClass: "STANDARD" });
+      const { Table: unsaid } = await h.client.send(new DescribeTableCommand({ TableName: plain }));
+      expect(unsaid?.TableClassSummary).toBeUndefined();
       const free = await update({ TableName, DeletionProtectionEnabled: false });
       expect(free).toMatchObject({ DeletionProtectionEnabled: false, TableClassSummary: { TableClass: "STANDARD" } });
       await h.client.send(new DeleteTableCommand({ TableName }));
@@ -221,7 +251,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
       [
         "UpdateTable",
         { BillingMode: "PAY_PER_REQUEST", ProvisionedThroughput: { ReadCapacityUnits: 1, WriteCapacityUnits: 1 } },
-        "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+        "One or more parameter values were invalid: ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST",
       ],
       [
         "UpdateTable",
@@ -234,9 +264,20 @@ export function settingsSuite(h: Subject, prefix: string): void {
         "The provisioned throughput for the table will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the table: 10. Requested ReadCapacityUnits: 10. Current WriteCapacityUnits provisioned for the table: 5. Requested WriteCapacityUnits: 5. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
       ],
       ...[
+        ...(
+          [
+            [{ DeletionProtectionEnabled: true, BillingMode: "PAY_PER_REQUEST" }, "DeletionProtection"],
+            [{ DeletionProtectionEnabled: true, TableClass: "STANDARD" }, "TableClass"],
+            [{ DeletionProtectionEnabled: true, SSESpecification: { Enabled: true } }, "Server-Side Encryption"],
+            [{ TableClass: "STANDARD", SSESpecification: { Enabled: true } }, "Server-Side Encryption"],
+          ] as [object, string][]
+        ).map(([body, what]): [object, string] => [
+          body,
+          `${what} modification must be the only operation in the request`,
+        ]),
         [
-          { DeletionProtectionEnabled: true, TableClass: "STANDARD" },
-          "DeletionProtection modification must be the only operation in the request",
+          { GlobalSecondaryIndexUpdates: [], DeletionProtectionEnabled: true },
+          "List of GlobalSecondaryIndexUpdates is empty",
         ],
         [
           { SSESpecification: { Enabled: true }, BillingMode: "PAY_PER_REQUEST" },
@@ -293,11 +334,26 @@ export function settingsSuite(h: Subject, prefix: string): void {
         "Invalid TableArn: Invalid ResourceArn provided as input arn:aws:dynamodb:local:000000000000:index/x",
       ],
       ["TagResource", { ResourceArn: MISSING, Tags: [] }, "Atleast one Tag needs to be provided as Input."],
+      [
+        "TagResource",
+        { ResourceArn: `${MISSING}/backup/01791504762511-2779fadd`, Tags: [] },
+        `One or more parameter values were invalid: Provided Arn is not a DynamoDB resource arn: ${MISSING}/backup/01791504762511-2779fadd`,
+      ],
+      [
+        "UntagResource",
+        { ResourceArn: MISSING, TagKeys: ["aws:of-theirs"] },
+        "Tag Key cannot be prefixed with aws:, Key: aws:of-theirs",
+      ],
+      [
+        "UntagResource",
+        { ResourceArn: MISSING, TagKeys: Array.from({ length: 51 }, (_, i) => `k${i}`) },
+        "Number of Tags exceed the current limit for the provided ResourceArn",
+      ],
       ["UntagResource", { ResourceArn: MISSING, TagKeys: [] }, "Atleast one Tag Key needs to be provided as Input."],
       [
         "ListTagsOfResource",
         { ResourceArn: MISSING },
-        `Requested resource not found: ResourcArn: ${MISSING} not found`,
+        `Requested resource not found: ResourceArn: ${MISSING} not found`,
       ],
     ])("%s with %j is refused", async (operation, body, message) => {
       const TableName = `${prefix}-still`;

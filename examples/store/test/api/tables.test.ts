@@ -1,0 +1,80 @@
+/** What is told of tables whose indexes are on their way, and what may be asked of them: states that last for moments, and are put together here. */
+import { describe, expect, it } from "vitest";
+import { assertDeletable } from "../../src/api/control/settings.js";
+import { indexChanges } from "../../src/api/index-updates.js";
+import type { GlobalIndex, TableRecord } from "../../src/api/model.js";
+import { createdDescription, tableDescription } from "../../src/api/tables.js";
+import { taken } from "../../src/metadata/service.js";
+
+const index = (name: string, status: GlobalIndex["status"] = "ACTIVE"): GlobalIndex => ({
+  name,
+  indexId: `of-${name}`,
+  status,
+  keySchema: { partition: [{ name: "group", type: "S" }], sort: [] },
+  projection: { type: "INCLUDE", names: ["size", "colour"] },
+  readUnitsPerSecond: 0,
+  writeUnitsPerSecond: 0,
+});
+const table = (more: Partial<TableRecord> = {}): TableRecord => ({
+  name: "shown",
+  tableId: "t",
+  status: "ACTIVE",
+  createdAtMs: 1_000,
+  partitions: 1,
+  keySchema: { partition: { name: "name", type: "S" } },
+  billingMode: "PAY_PER_REQUEST",
+  readUnitsPerSecond: 0,
+  writeUnitsPerSecond: 0,
+  ...more,
+});
+const globalIndexes = [index("by-group")];
+
+describe("a table", () => {
+  it.each(["CREATING", "UPDATING", "DELETING"] as const)("with an index that is %s is not deleted", (status) => {
+    const globalIndexes = [index("by-group", status)];
+    expect(() => assertDeletable(table({ globalIndexes }))).toThrow(
+      "Attempt to change a resource which is still in use: Cannot delete table while indexes are being created, updated, or deleted.",
+    );
+    // Its indexes will be nothing else any more.
+    expect(() => assertDeletable(table({ status: "ARCHIVED", globalIndexes }))).not.toThrow();
+  });
+
+  it.each([
+    ["CREATING", undefined, "Attempt to change a resource which is still in use: Table is being created: shown"],
+    [
+      "CREATING",
+      { partitions: [], untilMs: 1 },
+      "Attempt to change a resource which is still in use: Table is being used: shown",
+    ],
+    ["ACTIVE", undefined, "Table already exists: shown"],
+    ["DELETING", undefined, "Table already exists: shown"],
+  ] as const)("that is %s, restored by %j, has its name for itself", (status, restore, message) => {
+    const error = taken({ name: "shown", status, ...(restore && { restore }) });
+    expect(error).toMatchObject({ type: "ResourceInUseException", message });
+  });
+
+  it("with as many indexes as it may have is given no other", () => {
+    const globalIndexes = Array.from({ length: 20 }, (_, i) => index(`by-${i}`));
+    const request = { IndexName: "by-20", KeySchema: [], Projection: {} };
+    expect(() => indexChanges(table({ globalIndexes }), [{ kind: "create", request, attributes: [] }])).toThrow(
+      "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of 20",
+    );
+  });
+
+  it("tells attributes in the order of their names", () => {
+    const { AttributeDefinitions, GlobalSecondaryIndexes } = tableDescription(table({ globalIndexes }));
+    expect(AttributeDefinitions).toMatchObject([{ AttributeName: "group" }, { AttributeName: "name" }]);
+    expect(GlobalSecondaryIndexes).toMatchObject([{ Projection: { NonKeyAttributes: ["colour", "size"] } }]);
+  });
+
+  it.each([
+    [{}, undefined],
+    [{ warm: { readUnits: 13_000, writeUnits: 5_000 } }, { ReadUnitsPerSecond: 13_000, Status: "UPDATING" }],
+  ])("with %j, being made, tells nothing of it that was not asked for", (more, warm) => {
+    const told = createdDescription(table({ status: "CREATING", globalIndexes, ...more }));
+    expect(told.BillingModeSummary).toEqual({ BillingMode: "PAY_PER_REQUEST" });
+    if (warm === undefined) expect(told.WarmThroughput).toBeUndefined();
+    else expect(told.WarmThroughput).toMatchObject(warm);
+    expect((told.GlobalSecondaryIndexes as object[])[0]).not.toHaveProperty("WarmThroughput");
+  });
+});

@@ -155,8 +155,7 @@ export class MemoryBackend implements Backend {
     overrides: RestoreOverrides;
   }): Promise<TableRecord> {
     const source = this.#tables.get(request.source);
-    if (source === undefined)
-      throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(request.source));
+    if (source === undefined) throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(request.source));
     if (this.#tables.has(request.target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(request.target));
     }

@@ -61,7 +61,6 @@ export const messages = {
   tableNotFoundPlain: (table: string) => `Table not found: ${table}`,
   tableNotFoundNamed: (table: string) => `Requested resource not found: Table: ${table} not found`,
   tableExistsNamed: (table: string) => `Table already exists: ${table}`,
-  sourceTableNotFound: (table: string) => `Source table not found: ${table}`,
 
   // Shape of a request
   constraints: (failures: readonly string[]) =>

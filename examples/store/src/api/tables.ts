@@ -129,14 +129,18 @@ export function deletedDescription(table: TableRecord): Record<string, unknown> 
 
 /** A table as CreateTable shows it: since when it is on demand, and what it is warm for unless that was asked for, is told later. */
 export function createdDescription(table: TableRecord): Record<string, unknown> {
-  const { BillingModeSummary: billed, WarmThroughput: warm, ...told } = tableDescription(table);
-  const indexes = told.GlobalSecondaryIndexes as Record<string, unknown>[] | undefined;
+  const told = tableDescription(table);
+  const { GlobalSecondaryIndexes: indexes, BillingModeSummary: billed } = told;
   return {
-    ...told,
+    ...(table.warm ? told : withoutWarmth(told)),
     ...(billed !== undefined && { BillingModeSummary: { BillingMode: table.billingMode } }),
-    ...(table.warm && { WarmThroughput: warm }),
-    ...(indexes && { GlobalSecondaryIndexes: indexes.map(({ WarmThroughput: _, ...index }) => index) }),
+    ...(indexes !== undefined && { GlobalSecondaryIndexes: (indexes as object[]).map(withoutWarmth) }),
   };
+}
+
+function withoutWarmth(told: { WarmThroughput?: unknown }): Record<string, unknown> {
+  const { WarmThroughput: _, ...rest } = told;
+  return rest;
 }
 
 /**

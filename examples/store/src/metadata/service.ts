@@ -173,7 +173,7 @@ export class MetadataService {
       const table = view.tables.get(from.source);
       // What one that is being deleted leaves is written down for those who read it by then.
       if (table?.tableId !== from.sourceId || table.status === "DELETING")
-        throw new ApiError("TableNotFoundException", messages.sourceTableNotFound(from.source));
+        throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(from.source));
       const partitions = view.partitionsAt(table.tableId, from.untilMs);
       // Of a partition that was split so long ago nothing is left.
       if (!coversRing(partitions)) throw new ApiError("InvalidRestoreTimeException");

@@ -54,7 +54,7 @@ export class TablePlane {
     overrides: RestoreOverrides;
   }): Promise<TableRecord> {
     const table = await this.describeTable(source).catch((error: unknown) => {
-      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.sourceTableNotFound(source));
+      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.tableNotFoundPlain(source));
     });
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     const { recoveryDays } = table.settings ?? {};
@@ -111,7 +111,7 @@ export class TablePlane {
         (there) => there.status,
         () => undefined,
       );
-      if (status === "CREATING" || status === "DELETING") throw new ApiError("TableInUseException");
+      if (status === "CREATING") throw new ApiError("TableInUseException");
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
     }
   }

@@ -1,5 +1,6 @@
 /** What is told of tables whose indexes are on their way, and what may be asked of them: states that last for moments, and are put together here. */
 import { describe, expect, it } from "vitest";
+import { backupDescription } from "../../src/api/control/backups.js";
 import { assertDeletable } from "../../src/api/control/settings.js";
 import { indexChanges } from "../../src/api/index-updates.js";
 import type { GlobalIndex, TableRecord } from "../../src/api/model.js";
@@ -28,6 +29,11 @@ const table = (more: Partial<TableRecord> = {}): TableRecord => ({
   ...more,
 });
 const globalIndexes = [index("by-group")];
+const keyed = (name: string, sort: string) => ({
+  name,
+  keySchema: { partition: [{ name: "name", type: "S" as const }], sort: [{ name: sort, type: "S" as const }] },
+  projection: { type: "KEYS_ONLY" as const },
+});
 
 describe("a table", () => {
   it.each(["CREATING", "UPDATING", "DELETING"] as const)("with an index that is %s is not deleted", (status) => {
@@ -76,5 +82,44 @@ describe("a table", () => {
     if (warm === undefined) expect(told.WarmThroughput).toBeUndefined();
     else expect(told.WarmThroughput).toMatchObject(warm);
     expect((told.GlobalSecondaryIndexes as object[])[0]).not.toHaveProperty("WarmThroughput");
+  });
+
+  it("is told in a backup with what it had, and its indexes as what they are", () => {
+    const record = table({
+      globalIndexes,
+      localIndexes: [{ ...keyed("by-size", "size"), number: 1 }],
+      onDemand: { readUnitsMax: 9 },
+      timeToLive: { attribute: "until", enabled: true },
+      settings: { encryption: { keyArn: "arn:key" }, deletionProtection: true },
+    });
+    const told = backupDescription({ id: "1", name: "kept", table: record, untilMs: 1 });
+    expect(told.SourceTableDetails).toMatchObject({
+      ProvisionedThroughput: { ReadCapacityUnits: 0, WriteCapacityUnits: 0 },
+      OnDemandThroughput: { MaxReadRequestUnits: 9 },
+    });
+    expect(told.SourceTableFeatureDetails).toEqual({
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: "by-group",
+          KeySchema: [{ AttributeName: "group", KeyType: "HASH" }],
+          Projection: { ProjectionType: "INCLUDE", NonKeyAttributes: ["colour", "size"] },
+          ProvisionedThroughput: { ReadCapacityUnits: 0, WriteCapacityUnits: 0 },
+        },
+      ],
+      LocalSecondaryIndexes: [
+        {
+          IndexName: "by-size",
+          KeySchema: [
+            { AttributeName: "name", KeyType: "HASH" },
+            { AttributeName: "size", KeyType: "RANGE" },
+          ],
+          Projection: { ProjectionType: "KEYS_ONLY" },
+        },
+      ],
+      TimeToLiveDescription: { TimeToLiveStatus: "ENABLED", AttributeName: "until" },
+      SSEDescription: { Status: "ENABLED", SSEType: "KMS", KMSMasterKeyArn: "arn:key" },
+    });
+    const plain = backupDescription({ id: "1", name: "kept", table: table(), untilMs: 1 });
+    expect(plain.SourceTableFeatureDetails).toEqual({});
   });
 });

@@ -234,20 +234,44 @@ describe("restoring a table", () => {
     await expect(restore({ RestoreDateTime: new Date("2001-01-01"), TargetTableName: "early" })).rejects.toBeInstanceOf(
       InvalidRestoreTimeException,
     );
-    for (const choice of [{}, { RestoreDateTime, UseLatestRestorableTime: true }]) {
-      await expect(restore({ TargetTableName: "undecided", ...choice })).rejects.toMatchObject({
-        name: "ValidationException",
-        message:
-          "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both",
-      });
-    }
-    for (const choice of [{ SourceTableName: undefined }, { SourceTableArn: "arn:aws:dynamodb:local:0:table/other" }]) {
-      await expect(
-        restore({ TargetTableName: "unclear", UseLatestRestorableTime: true, ...choice }),
-      ).rejects.toMatchObject({
-        name: "ValidationException",
-        message: "Invalid Request: Must provide exactly one of: sourceTableArn, sourceTableName",
-      });
+    await expect(restore({ RestoreDateTime: new Date("2001-01-01"), TargetTableName: "source" })).rejects.toMatchObject(
+      {
+        name: "InvalidRestoreTimeException",
+        message: expect.stringMatching(
+          /^RestoreDateTime '2001-01-01T00:00:00Z' must be within EarliestRestorableDateTime '[\dT:-]+Z' and LatestRestorableDateTime '[\dT:-]+Z'$/,
+        ),
+      },
+    );
+    const latest = { UseLatestRestorableTime: true };
+    for (const [request, name, message] of [
+      [
+        {},
+        "ValidationException",
+        "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both",
+      ],
+      [
+        { RestoreDateTime, ...latest },
+        "ValidationException",
+        "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set for point-in-time restore request. Please specify either RestoreDateTime time or UseLatestRestorableTime",
+      ],
+      [
+        { SourceTableName: undefined, ...latest },
+        "ValidationException",
+        "The parameter 'TableName' is required but was not present in the request",
+      ],
+      [
+        { SourceTableArn: "arn:aws:dynamodb:local:000000000000:table/source", ...latest },
+        "ValidationException",
+        "Invalid Request: Must provide exactly one of: sourceTableArn, sourceTableName",
+      ],
+      // What is wrong with the source is told before what is wrong with the time, and that before the target.
+      [
+        { SourceTableName: "never", RestoreDateTime: new Date("2001-01-01"), TargetTableName: "source" },
+        "TableNotFoundException",
+        "Table not found: never",
+      ],
+    ] as const) {
+      await expect(restore({ TargetTableName: "unclear", ...request })).rejects.toMatchObject({ name, message });
     }
     const beyond = { SourceTableName: "source", TargetTableName: "beyond", RestoreDateTime: 1e300 };
     expect((await call(h.port, "RestoreTableToPointInTime", beyond)).json().__type).toBe(

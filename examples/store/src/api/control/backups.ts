@@ -1,9 +1,8 @@
 /** Backups: moments of tables that are kept, also when the table is gone. */
 import { validationError } from "../errors.js";
 import type { Sizes, TableRecord } from "../model.js";
-import { tableArn } from "../tables.js";
+import { tableArn, tableDescription } from "../tables.js";
 import { controlMessages } from "./messages.js";
-import { describedSettings } from "./settings.js";
 
 export interface Backup {
   /** Part of its ARN: the moment, and something that is nobody else's. */
@@ -79,6 +78,7 @@ export function backupSummary(backup: Backup): Record<string, unknown> {
 export function backupDescription(backup: Backup): Record<string, unknown> {
   const { table } = backup;
   const { partition, sort } = table.keySchema;
+  const { OnDemandThroughput: onDemand } = tableDescription(table);
   const keys = sort === undefined ? [partition] : [partition, sort];
   return {
     BackupDetails: backupDetails(backup),
@@ -90,9 +90,50 @@ export function backupDescription(backup: Backup): Record<string, unknown> {
       ItemCount: backup.sizes?.items ?? 0,
       KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
       TableCreationDateTime: table.createdAtMs / 1000,
-      ProvisionedThroughput: describedSettings(table).ProvisionedThroughput,
+      ProvisionedThroughput: {
+        ReadCapacityUnits: table.readUnitsPerSecond,
+        WriteCapacityUnits: table.writeUnitsPerSecond,
+      },
+      ...(onDemand !== undefined && { OnDemandThroughput: onDemand }),
       BillingMode: table.billingMode,
     },
-    SourceTableFeatureDetails: {},
+    SourceTableFeatureDetails: features(table),
   };
 }
+
+/** What a backup tells of a table beside its keys and figures: only what there was. Of indexes, what they are, and not how they are. */
+function features(table: TableRecord): Record<string, unknown> {
+  const { SSEDescription, StreamSpecification, ...told } = tableDescription(table);
+  const { LocalSecondaryIndexes: locals, GlobalSecondaryIndexes: globals } = told as {
+    LocalSecondaryIndexes?: readonly DescribedIndex[];
+    GlobalSecondaryIndexes?: readonly DescribedIndex[];
+  };
+  const { timeToLive } = table;
+  return {
+    ...(locals && { LocalSecondaryIndexes: locals.map(indexInfo) }),
+    ...(globals && {
+      GlobalSecondaryIndexes: globals.map((index) => ({
+        ...indexInfo(index),
+        ProvisionedThroughput: unitsOf(index.ProvisionedThroughput),
+      })),
+    }),
+    ...(StreamSpecification !== undefined && { StreamDescription: StreamSpecification }),
+    ...(timeToLive?.enabled && {
+      TimeToLiveDescription: { TimeToLiveStatus: "ENABLED", AttributeName: timeToLive.attribute },
+    }),
+    ...(SSEDescription !== undefined && { SSEDescription }),
+  };
+}
+
+interface DescribedIndex {
+  readonly IndexName: string;
+  readonly KeySchema: object;
+  readonly Projection: object;
+  readonly ProvisionedThroughput: { readonly ReadCapacityUnits: number; readonly WriteCapacityUnits: number };
+}
+
+const indexInfo = ({ IndexName, KeySchema, Projection }: DescribedIndex) => ({ IndexName, KeySchema, Projection });
+const unitsOf = ({ ReadCapacityUnits, WriteCapacityUnits }: DescribedIndex["ProvisionedThroughput"]) => ({
+  ReadCapacityUnits,
+  WriteCapacityUnits,
+});

@@ -65,7 +65,7 @@ export const controlMessages = {
   exportPeriodShort: "Difference between export period from time and export period to time is less than 15 minutes",
   /** Not written down anywhere; as of those that are too short. */
   exportPeriodLong: "Difference between export period from time and export period to time is greater than 24 hours",
-  exportWithoutRecovery: (table: string) => `Point in time recovery is not enabled for table '${table}'`,
+  withoutRecovery: (table: string) => `Point in time recovery is not enabled for table '${table}'`,
   importOptions: (format: string) =>
     `Invalid Request: Unsupported InputFormatOptions for the given input format: ${format}.`,
   /** What would begin what there is none of here: this store's own words, all of them. */
@@ -121,10 +121,18 @@ export const controlMessages = {
   nameLength: (what: "TableName" | "IndexName") =>
     `${what} must be at least 3 characters long and at most 255 characters long`,
   backupArnInvalid: "Invalid Backup ARN",
+  backupRangeEmpty: `${INVALID_VALUES}Time range lower bound must be less than or equal to upper bound`,
+  backupInUse: (arn: string) => `Backup is being used to restore table: ${arn}`,
+  alreadyRestored: (table: string, arn: string) => `Table: ${table} is already being restored from backup: ${arn}`,
   backupNotFound: (arn: string) => `Backup not found: ${arn}`,
   tooManyBackups: (most: number) => `Too many backups: this store keeps at most ${most}`,
   tooManyTags: "Number of Tags exceed the current limit for the provided ResourceArn",
   restoreSourceChoice: "Invalid Request: Must provide exactly one of: sourceTableArn, sourceTableName",
+  restoreSourceMissing: "The parameter 'TableName' is required but was not present in the request",
+  restoreTimeTwice:
+    "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set for point-in-time restore request. Please specify either RestoreDateTime time or UseLatestRestorableTime",
+  restoreTimeOutside: (asked: string, earliest: string, latest: string) =>
+    `RestoreDateTime '${asked}' must be within EarliestRestorableDateTime '${earliest}' and LatestRestorableDateTime '${latest}'`,
   restoreTimeChoice:
     "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both",
   restoredIndexDiffers: (name: string) =>

@@ -1,7 +1,7 @@
 import { backupArn, backupDescription, backupDetails, backupOfArn, backupSummary } from "../../api/control/backups.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { assertNameLength } from "../../api/control/names.js";
-import { ApiError } from "../../api/errors.js";
+import { ApiError, validationError } from "../../api/errors.js";
 import {
   type BackupArnRequest,
   type CreateBackupRequest,
@@ -20,7 +20,9 @@ import type { Operation } from "./operation.js";
 export const createBackup: Operation<CreateBackupRequest> = {
   shape: createShape,
   async run({ TableName: tableName, BackupName: name }, { backend, nowMs }) {
-    return { BackupDetails: backupDetails(await backend.createBackup({ tableName, name, untilMs: nowMs() })) };
+    const backup = await backend.createBackup({ tableName, name, untilMs: nowMs() });
+    // The service answers when it has begun, and this store when it is done.
+    return { BackupDetails: { ...backupDetails(backup), BackupStatus: "CREATING" } };
   },
 };
 
@@ -46,12 +48,14 @@ export const listBackups: Operation<ListBackupsRequest> = {
     const { TableName: tableName, ExclusiveStartBackupArn: start, BackupType: type = "USER" } = request;
     // Others than users make none here.
     if (type !== "USER" && type !== "ALL") return { BackupSummaries: [] };
+    const { TimeRangeLowerBound: from, TimeRangeUpperBound: to } = request;
+    if (from !== undefined && to !== undefined && from > to) throw validationError(controlMessages.backupRangeEmpty);
     const inMs = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
     const { backups, more } = await backend.listBackups({
       tableName,
       after: start === undefined ? undefined : backupOfArn(start),
-      fromMs: inMs(request.TimeRangeLowerBound),
-      toMs: inMs(request.TimeRangeUpperBound),
+      fromMs: inMs(from),
+      toMs: inMs(to),
       limitMax: request.Limit ?? LIST_BACKUPS_MAX,
     });
     const last = backups.at(-1);
@@ -69,7 +73,7 @@ export const restoreTableFromBackup: Operation<RestoreFromBackupRequest> = {
     assertNameLength("TableName", target);
     const id = backupOfArn(arn);
     const backup = await found(arn, backend.describeBackup(id));
-    const table = await found(arn, backend.restoreBackup({ backup, target, overrides: request }));
+    const table = await found(arn, backend.restoreBackup({ backup, target, overrides: request }), target);
     return {
       TableDescription: {
         ...tableDescription(table),
@@ -84,12 +88,14 @@ export const restoreTableFromBackup: Operation<RestoreFromBackupRequest> = {
   },
 };
 
-/** What is not there is told by the ARN that was asked for. */
-async function found<T>(arn: string, answer: Promise<T>): Promise<T> {
+/** What is not there, or is not free, is told by the ARN that was asked for. */
+async function found<T>(arn: string, answer: Promise<T>, target = ""): Promise<T> {
   return await answer.catch((error: unknown) => {
-    if (error instanceof ApiError && error.type === "BackupNotFoundException") {
-      throw new ApiError(error.type, controlMessages.backupNotFound(arn));
-    }
+    if (!(error instanceof ApiError)) throw error;
+    if (error.type === "BackupNotFoundException") throw new ApiError(error.type, controlMessages.backupNotFound(arn));
+    if (error.type === "BackupInUseException") throw new ApiError(error.type, controlMessages.backupInUse(arn));
+    if (error.type === "TableInUseException")
+      throw new ApiError(error.type, controlMessages.alreadyRestored(target, arn));
     throw error;
   });
 }

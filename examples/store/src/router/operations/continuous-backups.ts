@@ -38,6 +38,11 @@ export function earliestRestorableMs({ settings, createdAtMs }: TableRecord, now
   return Math.max(createdAtMs, nowMs - (settings?.recoveryDays ?? RECOVERY_DAYS_MAX) * DAY_MS);
 }
 
+const DATE_MS_MAX = 8.64e15;
+/** A moment in Unix milliseconds, to the second. */
+export const shown = (ms: number): string =>
+  `${new Date(Math.min(Math.max(ms, -DATE_MS_MAX), DATE_MS_MAX)).toISOString().slice(0, -5)}Z`;
+
 /** Every table is archived from its first write on, so recovery is on unless it was turned off. */
 function described(table: TableRecord, nowMs: number): Record<string, unknown> {
   const { settings } = table;

@@ -24,7 +24,7 @@ import type { TableNameRequest } from "../../api/requests/tables.js";
 import { tableDefinition } from "../../api/tables.js";
 import type { Backend } from "../backend.js";
 import { noPolicy, withIndex } from "./absent.js";
-import { earliestRestorableMs } from "./continuous-backups.js";
+import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { AnyOperation, Operation } from "./operation.js";
 import { tableNamed } from "./table-named.js";
 
@@ -93,7 +93,7 @@ const exportTableToPointInTime: Operation<ExportRequest> = {
     const earliestMs = isRecoverable ? earliestRestorableMs(table, now) : Number.POSITIVE_INFINITY;
     if (period !== undefined) assertExportable(period, earliestMs, now);
     if (!isRecoverable)
-      throw new ApiError("PointInTimeRecoveryUnavailableException", controlMessages.exportWithoutRecovery(name));
+      throw new ApiError("PointInTimeRecoveryUnavailableException", controlMessages.withoutRecovery(name));
     if (time !== undefined && (time * 1000 < earliestMs || time * 1000 > now))
       throw exportTimeInvalid(controlMessages.exportTime);
     throw validationError(controlMessages.noExports);
@@ -139,11 +139,6 @@ function assertExportable({ ExportFromTime: from, ExportToTime: to }: Period, ea
   if (toMs - fromMs < 15 * MINUTE_MS) throw exportTimeInvalid(controlMessages.exportPeriodShort);
   if (toMs - fromMs > 24 * 60 * MINUTE_MS) throw exportTimeInvalid(controlMessages.exportPeriodLong);
 }
-
-const DATE_MS_MAX = 8.64e15;
-/** To the second. */
-const shown = (ms: number): string =>
-  `${new Date(Math.min(Math.max(ms, -DATE_MS_MAX), DATE_MS_MAX)).toISOString().slice(0, -5)}Z`;
 
 const importTable: Operation<ImportRequest> = {
   shape: importShape,

@@ -1,21 +1,35 @@
 import { tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { ApiError, validationError } from "../../api/errors.js";
+import type { TableRecord } from "../../api/model.js";
 import { type RestoreTableRequest, restoreTableToPointInTime as shape } from "../../api/requests/tables.js";
 import { tableArn, tableDescription } from "../../api/tables.js";
+import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { Operation } from "./operation.js";
+import { tableNamed } from "./table-named.js";
 
 export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
   shape,
   async run(request, { backend, nowMs }) {
-    const latest = request.UseLatestRestorableTime === true;
-    if (latest === (request.RestoreDateTime !== undefined)) throw validationError(controlMessages.restoreTimeChoice);
-    const latestMs = nowMs();
-    const untilMs = latest ? latestMs : Math.round((request.RestoreDateTime as number) * 1000);
-    // What is yet to come cannot be restored: a table built now would lack the writes of the time until then.
-    if (!Number.isSafeInteger(untilMs) || untilMs > latestMs) throw new ApiError("InvalidRestoreTimeException");
-    const { TargetTableName: target } = request;
+    const { TargetTableName: target, RestoreDateTime: at, UseLatestRestorableTime: latest = false } = request;
     const source = sourceOf(request);
+    if (latest && at !== undefined) throw validationError(controlMessages.restoreTimeTwice);
+    if (!latest && at === undefined) throw validationError(controlMessages.restoreTimeChoice);
+    const from = await tableNamed(source, backend.describeTable(source));
+    if (from.settings?.pointInTimeRecovery === false)
+      throw new ApiError("PointInTimeRecoveryUnavailableException", controlMessages.withoutRecovery(source));
+    const latestMs = nowMs();
+    const untilMs = at === undefined ? latestMs : Math.round(at * 1000);
+    // What is yet to come cannot be restored: a table built now would lack the writes of the time until then.
+    if (!Number.isSafeInteger(untilMs) || untilMs > latestMs || untilMs < earliestOf(from, latestMs))
+      throw new ApiError(
+        "InvalidRestoreTimeException",
+        controlMessages.restoreTimeOutside(
+          shown(untilMs),
+          shown(earliestRestorableMs(from, latestMs)),
+          shown(latestMs),
+        ),
+      );
     const table = await backend.restoreTable({ source, target, untilMs, overrides: request });
     return {
       TableDescription: {
@@ -30,11 +44,16 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
   },
 };
 
-/** By its name or by its ARN; by both, where they say the same. */
+/** Where nothing was said of it, as far back as the archive reaches, which is known where it is read. */
+const earliestOf = (table: TableRecord, nowMs: number): number =>
+  table.settings?.recoveryDays === undefined ? table.createdAtMs : earliestRestorableMs(table, nowMs);
+
+/** By its name or by its ARN. @throws ValidationException */
 function sourceOf({ SourceTableName: name, SourceTableArn: arn }: RestoreTableRequest): string {
-  const named = arn === undefined ? name : tableOfArn(arn);
-  if (named === undefined || (name !== undefined && name !== named)) {
-    throw validationError(controlMessages.restoreSourceChoice);
+  if (arn === undefined) {
+    if (name === undefined) throw validationError(controlMessages.restoreSourceMissing);
+    return name;
   }
-  return named;
+  if (name !== undefined) throw validationError(controlMessages.restoreSourceChoice);
+  return tableOfArn(arn);
 }

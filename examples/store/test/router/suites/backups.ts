@@ -22,8 +22,12 @@ export function backupsSuite(h: Subject, TableName: string): void {
     const { Items = [] } = await h.client.send(new ScanCommand({ TableName: name, ConsistentRead: true }));
     return new Map(Items.map((item) => [item.id?.S, item.v?.S]));
   };
-  const backUp = async (BackupName: string) =>
-    (await h.client.send(new CreateBackupCommand({ TableName, BackupName }))).BackupDetails?.BackupArn as string;
+  const backUp = async (BackupName: string) => {
+    const { BackupDetails } = await h.client.send(new CreateBackupCommand({ TableName, BackupName }));
+    // It has begun, as the service answers, and is there when it is asked for.
+    expect(BackupDetails?.BackupStatus).toBe("CREATING");
+    return BackupDetails?.BackupArn as string;
+  };
 
   describe("a backup", () => {
     it("keeps a table as it was, also when the table is gone", async () => {
@@ -32,6 +36,7 @@ export function backupsSuite(h: Subject, TableName: string): void {
         KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
         AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
         ProvisionedThroughput: { ReadCapacityUnits: 100, WriteCapacityUnits: 90 },
+        SSESpecification: { Enabled: true },
       });
       for (let i = 0; i < 10; i++) await put(`i${i}`, "first");
       const wanted = await contents(TableName);
@@ -51,6 +56,9 @@ export function backupsSuite(h: Subject, TableName: string): void {
           ProvisionedThroughput: { ReadCapacityUnits: 100, WriteCapacityUnits: 90 },
           BillingMode: "PROVISIONED",
         },
+      });
+      expect(described.BackupDescription?.SourceTableFeatureDetails).toEqual({
+        SSEDescription: { Status: "ENABLED", SSEType: "KMS", KMSMasterKeyArn: expect.any(String) },
       });
       const first = await h.client.send(new ListBackupsCommand({ TableName, Limit: 1 }));
       expect(first).toMatchObject({ BackupSummaries: [{ BackupArn: arn, TableName }], LastEvaluatedBackupArn: arn });
@@ -95,6 +103,11 @@ export function backupsSuite(h: Subject, TableName: string): void {
       });
       const range = { TimeRangeLowerBound: 0, TimeRangeUpperBound: 1 };
       expect((await call(h.port, "ListBackups", range)).json()).toEqual({ BackupSummaries: [] });
+      const backwards = { TimeRangeLowerBound: 2, TimeRangeUpperBound: 1 };
+      expect((await call(h.port, "ListBackups", backwards)).json()).toMatchObject({
+        message:
+          "One or more parameter values were invalid: Time range lower bound must be less than or equal to upper bound",
+      });
       expect((await call(h.port, "ListBackups", { BackupType: "SYSTEM" })).json()).toEqual({ BackupSummaries: [] });
     });
   });

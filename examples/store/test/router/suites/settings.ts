@@ -226,7 +226,10 @@ export function settingsSuite(h: Subject, prefix: string): void {
         TargetTableName: `${TableName}-2`,
         UseLatestRestorableTime: true,
       });
-      await expect(h.client.send(restore)).rejects.toMatchObject({ name: "PointInTimeRecoveryUnavailableException" });
+      await expect(h.client.send(restore)).rejects.toMatchObject({
+        name: "PointInTimeRecoveryUnavailableException",
+        message: `Point in time recovery is not enabled for table '${TableName}'`,
+      });
       await turn(true);
       expect(await described()).toMatchObject({ PointInTimeRecoveryStatus: "ENABLED", RecoveryPeriodInDays: 35 });
       const PointInTimeRecoverySpecification = { PointInTimeRecoveryEnabled: true, RecoveryPeriodInDays: 7 };

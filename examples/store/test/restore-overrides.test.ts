@@ -93,7 +93,7 @@ describe.each(Object.entries(ways))("restored %s", (way, restore) => {
       units: 50,
       global: { "by-color": 7, "by-size": 8 },
       local: ["by-day", "by-color-too"],
-      attributes: ["pk", "sk", "day", "color", "size"],
+      attributes: ["color", "day", "pk", "size", "sk"],
     });
     expect(
       await restored("fewer", {
@@ -108,7 +108,7 @@ describe.each(Object.entries(ways))("restored %s", (way, restore) => {
       units: 9,
       global: { "by-extent": 3 },
       local: ["by-color-too"],
-      attributes: ["pk", "sk", "color", "size"],
+      attributes: ["color", "pk", "size", "sk"],
     });
     const { Items } = await single.documents.send(
       new QueryCommand({

@@ -24,8 +24,8 @@ export function encryptionOf({
 }: EncryptionRequest): Encryption | undefined {
   if (enabled === undefined && type !== undefined && type !== "AES256") return { keyArn: keyArn(key ?? ACCOUNT_KEY) };
   if (enabled !== true) {
-    if (key !== undefined) throw validationError(controlMessages.encryptionDisabledWith("KMSMasterKeyId"));
     if (type !== undefined) throw validationError(controlMessages.encryptionDisabledWith("SSEType"));
+    if (key !== undefined) throw validationError(controlMessages.encryptionDisabledWith("KMSMasterKeyId"));
     return undefined;
   }
   if (type === "AES256") throw validationError(controlMessages.encryptionType);

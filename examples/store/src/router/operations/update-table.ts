@@ -48,7 +48,7 @@ const echoesFigures = ({ BillingMode, ProvisionedThroughput, GlobalSecondaryInde
 /** Whether there is something else in the request that is told as it was. */
 const isToldAsItWas = ({ BillingMode, SSESpecification, TableClass, WarmThroughput = {} }: UpdateTableRequest) =>
   BillingMode !== undefined ||
-  SSESpecification?.Enabled === false ||
+  SSESpecification !== undefined ||
   TableClass !== undefined ||
   Object.keys(WarmThroughput).length > 0;
 
@@ -128,7 +128,8 @@ function figuresOf(table: TableRecord, nowMs: number, request: UpdateTableReques
   return {
     billingMode: table.billingMode,
     asItWas: {
-      ...(request.SSESpecification?.Enabled === false &&
+      // With the key that it had, if it had one.
+      ...(request.SSESpecification &&
         key !== undefined && { SSEDescription: { ...(key as object), Status: "UPDATING" } }),
       ...(request.TableClass && { TableClassSummary: ofClass }),
       // Since when it is on demand is told when it is.

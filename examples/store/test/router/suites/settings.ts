@@ -133,7 +133,10 @@ export function settingsSuite(h: Subject, prefix: string): void {
       const key = "arn:aws:kms:local:000000000000:alias/aws/dynamodb";
       // Only the key's own ARN is known again.
       for (const said of [{ Enabled: true }, { SSEType: "KMS" as const }, { Enabled: true, SSEType: "KMS" as const }])
-        await update({ TableName, SSESpecification: said });
+        expect((await update({ TableName, SSESpecification: said }))?.SSEDescription?.Status).toBe("UPDATING");
+      const other = await update({ TableName, SSESpecification: { SSEType: "KMS", KMSMasterKeyId: "other" } });
+      expect(other?.SSEDescription).toEqual({ Status: "UPDATING", SSEType: "KMS", KMSMasterKeyArn: key });
+      await update({ TableName, SSESpecification: { Enabled: true } });
       await expect(
         update({ TableName, SSESpecification: { Enabled: true, SSEType: "KMS", KMSMasterKeyId: key } }),
       ).rejects.toMatchObject({
@@ -306,6 +309,10 @@ export function settingsSuite(h: Subject, prefix: string): void {
           "Requested MaxReadRequestUnits for OnDemandThroughput for table is outside of valid range",
         ],
         [{ SSESpecification: { Enabled: false } }, "Table is already encrypted by default"],
+        [
+          { SSESpecification: { Enabled: false, SSEType: "KMS", KMSMasterKeyId: "k" } },
+          "SSEType can not be specified if Enabled is false",
+        ],
         [
           { SSESpecification: { Enabled: true, KMSMasterKeyId: "k" } },
           "SSEType KMS is required if KMSMasterKeyId is specified",

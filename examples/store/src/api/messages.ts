@@ -372,8 +372,9 @@ export const messages = {
     `${INVALID_VALUES}The only Updates for index: ${index} when TableThroughputMode is PAY_PER_REQUEST can be to OnDemandThroughput, WarmThroughput`,
   newIndexUnderOnDemand: (index: string) =>
     `${INVALID_VALUES}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
+  /** Written down as far as the units to read; as of those to write. */
   indexThroughputUnchanged: (index: string, read: number, write: number) =>
-    `The provisioned throughput for the index ${index} will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for the index: ${read}. Requested ReadCapacityUnits: ${read}. Current WriteCapacityUnits provisioned for the index: ${write}. Requested WriteCapacityUnits: ${write}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
+    `The provisioned throughput for the index ${index} will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for index ${index}: ${read}. Requested ReadCapacityUnits: ${read}. Current WriteCapacityUnits provisioned for index ${index}: ${write}. Requested WriteCapacityUnits: ${write}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
   indexBackfilling: (index: string) => `Cannot read from backfilling global secondary index: ${index}`,
   indexThroughputExceeded:
     "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes with the UpdateTable API",

@@ -67,6 +67,14 @@ describe("a table", () => {
     );
   });
 
+  it("whose index has the figures that are asked for is told so by the index's name", () => {
+    const figured = { ...index("by-group"), readUnitsPerSecond: 2, writeUnitsPerSecond: 3 };
+    const record = table({ billingMode: "PROVISIONED", globalIndexes: [figured] });
+    expect(() => indexChanges(record, [{ kind: "throughput", name: "by-group", readUnits: 2, writeUnits: 3 }])).toThrow(
+      "The provisioned throughput for the index by-group will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for index by-group: 2. Requested ReadCapacityUnits: 2. Current WriteCapacityUnits provisioned for index by-group: 3. Requested WriteCapacityUnits: 3. Refer to the Amazon DynamoDB Developer Guide",
+    );
+  });
+
   it("tells attributes in the order of their names", () => {
     const { AttributeDefinitions, GlobalSecondaryIndexes } = tableDescription(table({ globalIndexes }));
     expect(AttributeDefinitions).toMatchObject([{ AttributeName: "group" }, { AttributeName: "name" }]);

@@ -1,16 +1,15 @@
 /** What is told of tables whose indexes are on their way, and what may be asked of them: states that last for moments, and are put together here. */
 import { describe, expect, it } from "vitest";
 import { backupDescription } from "../../src/api/control/backups.js";
-import { assertDeletable } from "../../src/api/control/settings.js";
 import { indexChanges } from "../../src/api/index-updates.js";
 import type { GlobalIndex, TableRecord } from "../../src/api/model.js";
 import { createdDescription, tableDescription } from "../../src/api/tables.js";
 import { taken } from "../../src/metadata/service.js";
 
-const index = (name: string, status: GlobalIndex["status"] = "ACTIVE"): GlobalIndex => ({
+const index = (name: string): GlobalIndex => ({
   name,
   indexId: `of-${name}`,
-  status,
+  status: "ACTIVE",
   keySchema: { partition: [{ name: "group", type: "S" }], sort: [] },
   projection: { type: "INCLUDE", names: ["size", "colour"] },
   readUnitsPerSecond: 0,
@@ -36,15 +35,6 @@ const keyed = (name: string, sort: string) => ({
 });
 
 describe("a table", () => {
-  it.each(["CREATING", "UPDATING", "DELETING"] as const)("with an index that is %s is not deleted", (status) => {
-    const globalIndexes = [index("by-group", status)];
-    expect(() => assertDeletable(table({ globalIndexes }))).toThrow(
-      "Attempt to change a resource which is still in use: Cannot delete table while indexes are being created, updated, or deleted.",
-    );
-    // Its indexes will be nothing else any more.
-    expect(() => assertDeletable(table({ status: "ARCHIVED", globalIndexes }))).not.toThrow();
-  });
-
   it.each([
     ["CREATING", undefined, "Attempt to change a resource which is still in use: Table is being created: shown"],
     [

@@ -99,8 +99,6 @@ export const controlMessages = {
     "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
   tableBeing: (what: string, name: string) =>
     `Attempt to change a resource which is still in use: Table is being ${what}: ${name}`,
-  indexesBusy:
-    "Attempt to change a resource which is still in use: Cannot delete table while indexes are being created, updated, or deleted.",
   arnMissing: "Invalid TableArn",
   arnNone: (arn: string) => `${INVALID_VALUES}ARNs must start with 'arn:': ${arn.slice(0, 1283)}`,
   arnOfOthers: (arn: string) => `${INVALID_VALUES}Provided Arn is not a DynamoDB resource arn: ${arn.slice(0, 1283)}`,

@@ -1,5 +1,5 @@
 /** What can be said of a table beside its keys, and changed while it is used: figures and words in the metadata, and nothing else. */
-import { ApiError, validationError } from "../errors.js";
+import { validationError } from "../errors.js";
 import type { IndexUpdate } from "../index-updates.js";
 import { messages } from "../messages.js";
 import type { GlobalIndex, TableRecord } from "../model.js";
@@ -162,11 +162,9 @@ function taggedWith(before: readonly Tag[], { tag, untag }: TableChange): readon
   return [...tags.values()];
 }
 
-/** @throws ApiError ValidationException or ResourceInUseException */
-export function assertDeletable({ settings, status: ofTable, globalIndexes = [] }: TableRecord): void {
+/** @throws ValidationException */
+export function assertDeletable({ settings }: TableRecord): void {
   if (settings?.deletionProtection === true) throw validationError(controlMessages.protected);
-  if (ofTable === "ACTIVE" && globalIndexes.some(({ status }) => status !== "ACTIVE"))
-    throw new ApiError("ResourceInUseException", controlMessages.indexesBusy);
 }
 
 const DAY_MS = 86_400_000;

@@ -197,7 +197,7 @@ export class Observer {
   onLogReplicaForgets(replica: SimReplica, throughSlot: number): void {
     const entry = this.chosen[throughSlot - 1];
     if (entry === undefined) throw new Violation(`${replica.name} lets go of slot ${throughSlot}, which is not chosen`);
-    const holders = this.replicas.filter((other) => other.role === "storage" && !other.behind && other.holds(entry));
+    const holders = this.replicas.filter((other) => other.role === "storage" && other.hadState && other.holds(entry));
     if (holders.length < 2) {
       throw new Violation(`${replica.name} lets go of slot ${throughSlot}, held by ${holders.map(({ name }) => name)}`);
     }

@@ -479,6 +479,11 @@ export class SimReplica {
   }
 
   /** Whether this slot's outcome is on this node's disks, as state or as log. */
+  /** Whether it has the state that goes with its log, or has lost it since. */
+  get hadState(): boolean {
+    return !this.behind || this.#hadThrough > 0;
+  }
+
   holds(entry: Entry): boolean {
     if (this.role === "storage" && Math.max(this.checkpoint.appliedThrough, this.#hadThrough) >= entry.slot)
       return true;

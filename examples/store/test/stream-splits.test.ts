@@ -1,4 +1,4 @@
-import { CreateTableCommand, DeleteTableCommand, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
+import { DeleteTableCommand, UpdateTableCommand } from "@aws-sdk/client-dynamodb";
 import {
   DescribeStreamCommand,
   GetRecordsCommand,
@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { singleStore, tableExists } from "./support/single.js";
 import { beginSplit, letGo, partitionsOf, split, splitDone } from "./support/splits.js";
 import { eventually } from "./support/store.js";
-import { readOn, readStream, shardsOf, streamsClient } from "./support/streams.js";
+import { createStreamed, readOn, readStream, shardsOf, streamsClient } from "./support/streams.js";
 
 const s = singleStore({ partitionsPerTable: 1 });
 let streams: ReturnType<typeof streamsClient>;
@@ -20,20 +20,6 @@ beforeAll(() => {
   streams = streamsClient(s.store.endpoint);
 });
 afterAll(() => streams.destroy());
-
-async function createStreamed(TableName: string): Promise<string> {
-  const { TableDescription } = await s.dynamo.send(
-    new CreateTableCommand({
-      TableName,
-      AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" }],
-      KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
-      BillingMode: "PAY_PER_REQUEST",
-      StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_IMAGE" },
-    }),
-  );
-  await tableExists(s.dynamo, TableName);
-  return TableDescription?.LatestStreamArn as string;
-}
 
 const put = (TableName: string, pk: string, v: number) =>
   s.documents.send(new PutCommand({ TableName, Item: { pk, v } }));
@@ -52,7 +38,7 @@ async function iterator(StreamArn: string, ShardId: string | undefined, type: Sh
 
 test("a shard ends where its partition was split, and its children go on from there", async () => {
   const name = "followed";
-  const arn = await createStreamed(name);
+  const arn = await createStreamed(s.dynamo, name);
   await putAll(name, 1);
   const [parent] = await shardsOf(streams, arn);
   const open = await iterator(arn, parent?.ShardId, "LATEST");
@@ -118,7 +104,7 @@ test("a shard ends where its partition was split, and its children go on from th
 
 test("a stream is switched off and on while partitions are split: each has its own changes", async () => {
   const name = "switched-while-split";
-  const first = await createStreamed(name);
+  const first = await createStreamed(s.dynamo, name);
   await putAll(name, 1);
   const whole = await wholeOf(name);
   await beginSplit(s.store, whole);
@@ -148,7 +134,7 @@ test("a stream is switched off and on while partitions are split: each has its o
 
 test("a table that is deleted right after it was split leaves all of its stream", async () => {
   const name = "deleted-after-split";
-  const arn = await createStreamed(name);
+  const arn = await createStreamed(s.dynamo, name);
   await putAll(name, 1);
   await split(s.store, name, await wholeOf(name));
   await putAll(name, 2);

@@ -1,6 +1,5 @@
 import {
   CreateBackupCommand,
-  CreateTableCommand,
   GetItemCommand,
   PutItemCommand,
   RestoreTableFromBackupCommand,
@@ -14,7 +13,7 @@ import { gate } from "./support/gate.js";
 import { createTable, deleteTable, singleStore, tableExists } from "./support/single.js";
 import { partitionsOf } from "./support/splits.js";
 import { eventually } from "./support/store.js";
-import { readStream, streamsClient } from "./support/streams.js";
+import { createStreamed, readStream, streamsClient } from "./support/streams.js";
 
 /** Nobody takes a coordinator for lost that a test makes wait. */
 const s = singleStore({ upkeep: { recoverTransactionsAfterMs: 60_000 } });
@@ -45,25 +44,11 @@ function heldBefore(step: string): { come: Promise<void>; goOn: () => void } {
   return { come: come.opened, goOn: held.open };
 }
 
-async function createStreamed(TableName: string): Promise<string> {
-  const { TableDescription } = await s.dynamo.send(
-    new CreateTableCommand({
-      TableName,
-      AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" }],
-      KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
-      BillingMode: "PAY_PER_REQUEST",
-      StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_IMAGE" },
-    }),
-  );
-  await tableExists(s.dynamo, TableName);
-  return TableDescription?.LatestStreamArn as string;
-}
-
 test.each(["decide", "decided", "finish"])(
   "a transaction that is prepared when its table is deleted, and carried on from before `%s`, is in the stream as a whole",
   async (step) => {
     const name = `streamed-${step}`;
-    const arn = await createStreamed(name);
+    const arn = await createStreamed(s.dynamo, name);
     const { come, goOn } = heldBefore(step);
     const committed = transact(PKS.map((pk) => put(name, pk, "new")));
     await come;

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import {
@@ -14,6 +13,7 @@ import {
 } from "../src/core/index.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage } from "../src/host/host-messages.js";
 import { decodeRecord, encodeRecord } from "../src/storage/record.js";
+import { hex, lines } from "./support/fixtures.js";
 
 const ballot = { round: 3, node: "a1" };
 const older = { round: 2, node: "knoten-é" };
@@ -57,11 +57,6 @@ function table(): ClientTable {
   return clients;
 }
 
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
-const lines = (name: string) =>
-  readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
-    .trim()
-    .split("\n");
 const bytesOf = (line: string) => Uint8Array.from(Buffer.from(line.split(" ").at(-1) as string, "hex"));
 
 describe("what clients look like in bytes", () => {

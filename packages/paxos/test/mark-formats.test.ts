@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { encodeConfiguration, following } from "../src/core/configuration.js";
 import {
@@ -10,6 +9,7 @@ import {
 } from "../src/core/index.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage } from "../src/host/host-messages.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "../src/storage/record.js";
+import { hex, lines } from "./support/fixtures.js";
 
 const ballot = { round: 3, node: "a1" };
 const older = { round: 2, node: "knoten-é" };
@@ -91,12 +91,6 @@ const records: LogRecord[] = [
   },
   { entries },
 ];
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
-const lines = (name: string) =>
-  readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
-    .trim()
-    .split("\n");
 
 describe("what marks look like in bytes", () => {
   it("in configurations", () => {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { encodeConfiguration } from "../src/core/configuration.js";
 import {
@@ -16,6 +15,7 @@ import { decodeHostMessage, encodeHostMessage, type HostMessage } from "../src/h
 import { walStorage } from "../src/storage/index.js";
 import { decodeRecord, encodeRecord, type LogRecord } from "../src/storage/record.js";
 import { FakeWal } from "./support/fake-wal.js";
+import { hex, lines } from "./support/fixtures.js";
 
 const ballot = { round: 3, node: "a1" };
 const older = { round: 2, node: "knoten-é" };
@@ -84,12 +84,6 @@ const records: LogRecord[] = [
   },
   { entries },
 ];
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
-const lines = (name: string) =>
-  readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
-    .trim()
-    .split("\n");
 
 describe("what members, snapshots and births look like in bytes", () => {
   it("between cores", () => {

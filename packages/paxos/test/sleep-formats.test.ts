@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -10,6 +9,7 @@ import {
   type Message,
   PaxosError,
 } from "../src/core/index.js";
+import { hex, lines } from "./support/fixtures.js";
 
 const ballot = { round: 3, node: "a1" };
 const bond = { life: 2 ** 48 - 1, turn: 300 };
@@ -36,11 +36,6 @@ const beats: BondMessage[] = [
   { life: 2 ** 48 - 1, sentMs: 1234.5, echo: { life: 77, sentMs: 1200.25, bond }, released },
 ];
 
-const lines = (name: string) =>
-  readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
-    .trim()
-    .split("\n");
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const fromHex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
 
 function code(what: () => unknown): string {

@@ -1,3 +1,4 @@
+import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import {
   DescribeStreamCommand,
   DynamoDBStreamsClient,
@@ -7,7 +8,24 @@ import {
   type _Record as StreamedRecord,
 } from "@aws-sdk/client-dynamodb-streams";
 
+import { tableExists } from "./single.js";
+
 export type { StreamedRecord };
+
+/** A table whose stream has new images. Resolves with the stream's ARN, once the table is there. */
+export async function createStreamed(dynamo: DynamoDBClient, TableName: string): Promise<string> {
+  const { TableDescription } = await dynamo.send(
+    new CreateTableCommand({
+      TableName,
+      AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" }],
+      KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
+      BillingMode: "PAY_PER_REQUEST",
+      StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_IMAGE" },
+    }),
+  );
+  await tableExists(dynamo, TableName);
+  return TableDescription?.LatestStreamArn as string;
+}
 
 /** The unmodified SDK for streams, pointed at the store. */
 export function streamsClient(endpoint: string): DynamoDBStreamsClient {

@@ -4,6 +4,7 @@ import { weightOf } from "./log.js";
 import type { Accept } from "./messages.js";
 import type { Peer, Peers } from "./peers.js";
 import type { Replica } from "./replica.js";
+import type { Entry } from "./types.js";
 
 /** Heartbeats after which a piece of catch-up counts as lost. */
 const pieceRounds = 4;
@@ -111,24 +112,29 @@ export class Feed {
       this.#sendBase(peer);
       return;
     }
-    // A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot.
-    const far = prevSlot + 1 < log.firstSlot || (prevSlot < replica.chosenThrough && !this.#reaches(prevSlot));
-    if (far) sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
-    else this.#sync(peer, prevSlot);
+    const piece = prevSlot + 1 < log.firstSlot ? undefined : this.#pieceAfter(prevSlot);
+    if (piece === undefined || (prevSlot < replica.chosenThrough && !this.#reaches(prevSlot, piece))) {
+      sendChosen(replica, peer.node, prevSlot + 1, replica.chosenThrough);
+    } else {
+      this.#sync(peer, prevSlot, piece);
+    }
   }
 
-  /** Whether one message brings whoever has our log through `prevSlot` to the end of the adopted log. */
-  #reaches(prevSlot: number): boolean {
+  /** As much as one message holds. */
+  #pieceAfter(prevSlot: number): Entry[] {
     const { log, settings } = this.#replica;
-    return prevSlot + log.slice(prevSlot + 1, log.end, settings.messageBytesMax).length >= this.#reign.startSlot;
+    return log.slice(prevSlot + 1, log.end, settings.messageBytesMax);
   }
 
-  #sync(peer: Peer, prevSlot: number): void {
-    const { log, settings } = this.#replica;
+  /** A sync must reach the end of the adopted log, or an acceptor could forget the rest of it under our ballot. */
+  #reaches(prevSlot: number, piece: readonly Entry[]): boolean {
+    return prevSlot + piece.length >= this.#reign.startSlot;
+  }
+
+  #sync(peer: Peer, prevSlot: number, piece: readonly Entry[]): void {
+    const { log } = this.#replica;
     const { round, startSlot } = this.#reign;
-    const entries = this.#reaches(prevSlot)
-      ? log.slice(prevSlot + 1, log.end, settings.messageBytesMax)
-      : log.slice(prevSlot + 1, startSlot);
+    const entries = this.#reaches(prevSlot, piece) ? piece : log.slice(prevSlot + 1, startSlot);
     peer.retryRound = round + 1;
     const prevBallot = log.ballotAt(prevSlot) ?? BALLOT_ZERO;
     this.#replica.send(peer.node, { type: "sync", ...this.#reign.stamp(), prevSlot, prevBallot, entries });
@@ -148,6 +154,7 @@ export class Feed {
       return;
     }
     // It must not begin there. But it may hold that very entry and not know yet that it is chosen: then it goes on from it, and lets go of nothing.
-    this.#sync(peer, replica.log.firstSlot - 1);
+    const prevSlot = replica.log.firstSlot - 1;
+    this.#sync(peer, prevSlot, this.#pieceAfter(prevSlot));
   }
 }

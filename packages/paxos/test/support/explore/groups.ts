@@ -100,6 +100,19 @@ const twice = [
   "b -> x: accept",
 ];
 
+/** x is to be the third beside a and b, either of whom may take it in, and loses its disk once. */
+const third = {
+  founders: ["a", "b"],
+  newcomers: ["x"],
+  stands: [1, 1, 1],
+  losses: 1,
+  lagging: 0,
+  changes: [
+    { storage: ["a", "b", "x"], log: [] },
+    { storage: ["a", "b", "x"], log: [] },
+  ],
+};
+
 /** The groups that are explored, small enough to be looked at whole or deep enough to be worth a look. */
 export const groups = {
   /** Two of three replicas stand, every disk as slow as it likes, one crash anywhere. */
@@ -115,32 +128,9 @@ export const groups = {
   /** The same with a crash anywhere and a round of heartbeats more. Far too much to look at whole. */
   turmoil: { ...members, crashes: 1, beats: 1 },
   /** x joins a and b, which have nobody left to ask whether it begins. It loses its disk at any point of that, and the other one leads and takes in x too, as whom it knows it. */
-  newcomers: {
-    founders: ["a", "b"],
-    newcomers: ["x"],
-    stands: [1, 1, 1],
-    losses: 1,
-    lagging: 0,
-    changes: [
-      { storage: ["a", "b", "x"], log: [] },
-      { storage: ["a", "b", "x"], log: [] },
-    ],
-    prelude: joining,
-  },
+  newcomers: { ...third, prelude: joining },
   /** The same from where x is a member: a command is chosen with its vote, and x loses its disk. */
-  namesakes: {
-    founders: ["a", "b"],
-    newcomers: ["x"],
-    stands: [1, 1, 1],
-    losses: 1,
-    lagging: 0,
-    proposals: 1,
-    changes: [
-      { storage: ["a", "b", "x"], log: [] },
-      { storage: ["a", "b", "x"], log: [] },
-    ],
-    prelude: joined,
-  },
+  namesakes: { ...third, proposals: 1, prelude: joined },
   /** Two who believe that they lead have made x a member each, under two marks: its disk was lost in between. */
   twice: {
     newcomers: ["x"],

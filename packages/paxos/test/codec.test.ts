@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BALLOT_ZERO, decodeMessage, type Entry, encodeMessage, type Message, PaxosError } from "../src/core/index.js";
+import { hex, lines } from "./support/fixtures.js";
 
 const ballot = { round: 3, node: "a1" };
 const older = { round: 2, node: "knoten-é" };
@@ -65,6 +66,14 @@ describe("messages on the wire", () => {
       expect(decodeMessage(Buffer.from(hex ?? "", "hex"))).toEqual(examples[i]);
       expect(Buffer.from(encodeMessage(examples[i] as Message)).toString("hex")).toBe(hex);
     }
+  });
+
+  it("say in version 1 where a log begins: in a promise of no ballot", () => {
+    const nothing = { ballot: BALLOT_ZERO, accepted: BALLOT_ZERO, logEnd: 299, entries: [] };
+    const told: Message = { type: "promised", ...nothing, chosenThrough: 299, chosenBallot: older };
+    const fixture = lines("messages-v1-edge.txt");
+    expect(fixture).toEqual([`promised ${hex(encodeMessage(told))}`]);
+    expect(decodeMessage(Buffer.from(fixture[0]?.split(" ")[1] as string, "hex"))).toEqual(told);
   });
 
   it("brings back whatever was sent", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Entry } from "../src/core/index.js";
 import { TableTop } from "./support/table-top.js";
 
 const three = ["a1", "b1", "c1"];
@@ -154,5 +155,73 @@ describe("elections", () => {
     if (position === undefined) throw new Error("b1 does not know what it has applied");
     table.step("c1", { type: "installed", position, nowMs: table.nowMs });
     table.elect("c1");
+  });
+
+  /** c1 holds all of the log, and does not know that its end is chosen; b1 does, and has let go of it. */
+  const forgetful = () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.propose("a1", 1, 2, 3);
+    table.advance(100, ["a1"]);
+    const { chosenThrough, logEnd } = table.core("b1");
+    expect([chosenThrough, logEnd]).toEqual([4, 4]);
+    const base = table.core("b1").positionFrom(4);
+    if (base === undefined) throw new Error("b1 does not know what it lets go of");
+    table.step("b1", { type: "trimmed", throughSlot: 4, base, nowMs: table.nowMs });
+    table.passes = ({ from, to }) => from !== "a1" && to !== "a1";
+    return { table, found: { ...table.disk("c1").state(), chosenThrough: 1 } };
+  };
+
+  it("tells a candidate where the log begins: by the very entry it knows as chosen all that it holds, and needs no state", () => {
+    const { table, found } = forgetful();
+    table.start("c1", found);
+    expect(table.core("c1").knownChosen).toBe(1);
+    table.elect("c1");
+    const told = table.sent.find(({ to, message }) => to === "c1" && message.type === "promised");
+    expect(told?.message).toEqual({
+      type: "promised",
+      ballot: { round: 0, node: "" },
+      accepted: { round: 0, node: "" },
+      logEnd: 4,
+      chosenThrough: 4,
+      chosenBallot: { round: 1, node: "a1" },
+      entries: [],
+    });
+    expect(table.of("c1", "chosen")[0]?.entries.map(({ slot }) => slot)).toEqual([2, 3, 4]);
+  });
+
+  it("has a candidate that holds another entry there, or none, know no more by that", () => {
+    const other = (entry: Entry): Entry => ({ ...entry, ballot: { round: 1, node: "c1" } });
+    for (const change of [
+      (found: Entry[]) => [...found.slice(0, 3), other(found[3] as Entry)],
+      (found: Entry[]) => found.slice(0, 3),
+    ]) {
+      const { table, found } = forgetful();
+      table.start("c1", { ...found, entries: change([...found.entries]) });
+      table.advance(2000, ["c1"]);
+      expect(
+        table.sent.some(({ to, message }) => to === "c1" && message.type === "promised" && message.chosenThrough === 4),
+      ).toBe(true);
+      expect(table.core("c1")).toMatchObject({ knownChosen: 1, leading: false });
+      expect(table.of("b1", "snapshotNeeded")[0]).toEqual({ type: "snapshotNeeded", to: "c1", fromSlot: 2 });
+    }
+  });
+
+  it("knows nothing by a promise in no ballot while it leads", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.passes = () => false;
+    table.propose("a1", 1);
+    const { promised: chosenBallot } = table.core("a1");
+    const nothing = { accepted: chosenBallot, logEnd: 2, entries: [] };
+    const message = {
+      type: "promised",
+      ballot: { round: 0, node: "" },
+      ...nothing,
+      chosenThrough: 2,
+      chosenBallot,
+    } as const;
+    table.step("a1", { type: "message", from: "b1", message, nowMs: table.nowMs });
+    expect(table.core("a1").knownChosen).toBe(1);
   });
 });

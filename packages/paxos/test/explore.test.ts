@@ -48,6 +48,10 @@ describe("every interleaving", { timeout: 900_000 }, () => {
     expect(explored.states).toBeGreaterThan(10_000);
   });
 
+  it("of the same where who asks around is told where the logs of others begin: the nearest 50,000 states", () => {
+    expect(look("edges", 50_000).verdict).toBe("bound");
+  });
+
   it("of a newcomer that is known by its mark, and loses its disk at any point of becoming a member or after that: the nearest 60,000 states each", () => {
     const within = (name: GroupName, ...unmet: string[]) => {
       const explored = explore(groupModel(groups[name]), { statesMax: 60_000 });

@@ -206,8 +206,17 @@ const bugs: readonly Bug[] = [
   },
   {
     bug: "a log replica truncates past the storage checkpoints, or is ahead of every candidate",
-    mutants: { simulator: ["lets go of a log replica's log as soon as it is chosen"] },
-    tests: [["members", "never leads, and has what a storage replica that is behind lacks"]],
+    mutants: {
+      simulator: ["lets go of a log replica's log as soon as it is chosen"],
+      explorer: [
+        "takes for chosen what it holds where another's log begins, whatever that is",
+        "tells for the entry behind which its log begins the one with which it begins",
+      ],
+    },
+    tests: [
+      ["members", "never leads, and has what a storage replica that is behind lacks"],
+      ["elections", "tells a candidate where the log begins: by the very entry it knows as chosen all that it holds"],
+    ],
   },
   {
     bug: "a quiescent group does not notice a dead leader",
@@ -325,11 +334,13 @@ describe("seeded mutants", () => {
         "takes a snapshot over in two halves: simulator",
         "takes an answer about its age for as new as its arrival: simulator",
         "takes an answer about its age for true before it has applied as much: simulator",
+        "takes for chosen what it holds where another's log begins, whatever that is: explorer (one value a slot, chosen for ever, promises kept)",
         "takes its bonds up again after a restart: simulator of nights, explorer of nights (somebody leads again)",
         "takes rot in the middle of its log for the log's end: simulator",
         "takes the first echo for a word that its reign is over was heard: explorer of nights (somebody leads again)",
         "takes the longest log for the best: explorer (a leader holds what is chosen)",
         "takes what its log says of its name for its own, whatever the mark: explorer (a leader holds what is chosen)",
+        "tells for the entry behind which its log begins the one with which it begins: explorer (one value a slot, chosen for ever, promises kept)",
         "tells only those of its reign's end who have agreed to sleep: explorer of nights (somebody leads again)",
         "votes at once although its log's end was torn: simulator",
         "votes before it has asked whether this is its first disk: simulator",

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { Wal } from "@evenkeel/wal";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../../scripts/free-port.js";
-import { type Group, GroupHost } from "../src/index.js";
+import { type Group, GroupHost, inProcessNetwork, memoryStorage } from "../src/index.js";
 import { bytes, Journal, tuning, until } from "./support/cluster.js";
 import { Crowd } from "./support/crowd.js";
+import { lines } from "./support/fixtures.js";
 import { earlierRelease, type Release, thisRelease } from "./support/releases.js";
 
 const open: (() => Promise<unknown>)[] = [];
@@ -284,6 +285,28 @@ describe("two releases in one group", () => {
     await asLeader((group) => group.propose(bytes("all of them")));
     for (const name of ["c", "d", "e"]) await heardBy(name, "all of them");
   });
+
+  it.each(["before-marks", "before-named-bonds", "before-clients", "before-doubts"])(
+    "pass over, where they do not know of it, what this one tells a candidate of where its log begins: %s",
+    async (name) => {
+      const { GroupHost: Earlier } = await earlierRelease(name);
+      const network = inProcessNetwork();
+      const host = await Earlier.open({ ...tuning, transport: network.transport("c"), storage: memoryStorage() });
+      open.push(() => host.close());
+      const group = await host.join("g", { members: names, stateMachine: new Journal() });
+      const b = network.transport("b");
+      const tells = (message: Uint8Array) => {
+        const head = Buffer.from([1, 1, "g".charCodeAt(0), message.length, 0, 0, 0]);
+        b.send("c", Buffer.concat([head, message]));
+      };
+      tells(Buffer.from(lines("messages-v1-edge.txt")[0]?.split(" ")[1] as string, "hex"));
+      // What comes behind it is the first that cannot be read.
+      tells(Uint8Array.of(99, 1));
+      await until(() => host.stats().messagesUnreadable > 0);
+      expect(host.stats()).toMatchObject({ messagesReceived: 1, messagesForNobody: 0, messagesUnreadable: 1 });
+      expect(group.status()).toMatchObject({ leading: false, chosenThrough: 0, failure: undefined });
+    },
+  );
 
   it("read the other one's log", async () => {
     const dir = await mkdtemp(join(tmpdir(), "evenkeel-paxos-upgrade-"));

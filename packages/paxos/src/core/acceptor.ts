@@ -52,9 +52,11 @@ export class Acceptor {
     const belowLog = message.chosenThrough < replica.trimmedThrough;
     const behind = belowLog || message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
     const mayVote = this.#mayVoteFor(from) && !patient;
-    // It may be the only one who can lead (beside log replicas), and no slots that it fetches would do: it has to be offered a state, or nobody ever leads.
-    if (mayVote && belowLog)
+    if (mayVote && belowLog) {
+      // It may be the only one who can lead (beside log replicas), and no slots that it fetches would do: it has to be offered a state, or nobody ever leads.
       replica.effects.push({ type: "snapshotNeeded", to: from, fromSlot: message.chosenThrough + 1 });
+      this.#tellEdge(from);
+    }
     replica.send(from, {
       type: "preVoteReply",
       attempt: message.attempt,
@@ -62,6 +64,16 @@ export class Acceptor {
       round: replica.roundMax,
       chosenThrough: replica.chosenThrough,
     });
+  }
+
+  /** Who lacks nothing but the knowledge that it is chosen needs no state, and of a log replica gets none: it may hold the very entry behind which our log begins. */
+  #tellEdge(to: string): void {
+    const replica = this.#replica;
+    const edge = replica.positionFrom(replica.trimmedThrough);
+    if (edge === undefined) return;
+    const { slot: chosenThrough, ballot: chosenBallot } = edge;
+    const nothing = { ballot: BALLOT_ZERO, accepted: BALLOT_ZERO, logEnd: chosenThrough, entries: [] };
+    replica.send(to, { type: "promised", ...nothing, chosenThrough, chosenBallot });
   }
 
   onPrepare(from: string, message: Prepare): void {

@@ -152,6 +152,10 @@ export class Election {
   }
 
   onPromised(from: string, message: Promised): void {
+    if (message.ballot.round === 0) {
+      if (this.#replica.role !== "leader" && this.#agrees(message)) this.onLearned();
+      return;
+    }
     if (this.#ballot === undefined || this.#token !== 0 || !sameBallot(message.ballot, this.#ballot)) return;
     // Of two that bear one name the one that was asked last counts, and what was said by the other is as if it was lost.
     if (this.#promises.get(from)?.mark === message.mark && this.#promises.has(from)) return;
@@ -228,13 +232,10 @@ export class Election {
     const [from, best] = this.#best();
     // Who promised and may have forgotten entries says which logs hold them: the one to adopt must be as good.
     if (compareRanks(best ?? rankOf(replica), this.#floor()) < 0) return;
-    if (best !== undefined && replica.knownChosen < best.chosenThrough) {
-      // The winning log begins above what we know to be final: equal below if it meets ours there, else to be fetched.
-      if (!replica.log.matches(best.chosenThrough, best.chosenBallot)) {
-        this.#lack(from, best.chosenThrough);
-        return;
-      }
-      replica.learnChosen(best.chosenThrough);
+    if (best !== undefined && replica.knownChosen < best.chosenThrough && !this.#agrees(best)) {
+      // The winning log begins above what we know to be final, and what is between is to be fetched.
+      this.#lack(from, best.chosenThrough);
+      return;
     }
     if (best !== undefined && best.entries.length !== best.logEnd - best.chosenThrough) {
       // Our own log was the higher one when we asked, and has been cut since: ask again.
@@ -257,6 +258,13 @@ export class Election {
     this.#promises.clear();
     this.#lacking = undefined;
     this.#won({ ballot, promises, truncateFrom, entries });
+  }
+
+  /** Where we hold the very entry that its sender knows as chosen the logs are equal through there: then we know as much. */
+  #agrees({ chosenThrough, chosenBallot }: Promised): boolean {
+    if (!this.#replica.log.matches(chosenThrough, chosenBallot)) return false;
+    this.#replica.learnChosen(chosenThrough);
+    return true;
   }
 
   /** Who decides by the winning log. Called when everything chosen below its entries is known here. */

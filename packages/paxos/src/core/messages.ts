@@ -66,7 +66,10 @@ export interface Prepare {
   readonly mark?: string;
 }
 
-/** Phase 1b, sent only after the promise is durable. As whoever was asked. */
+/**
+ * Phase 1b, sent only after the promise is durable. As whoever was asked. In ballot zero, in which nobody stands, it promises nothing and says only what is chosen:
+ * to a candidate that knows less than where the sender's log begins. (Releases that do not know of that pass over it, as over any promise in another ballot than theirs.)
+ */
 export interface Promised extends Speaker {
   readonly type: "promised";
   readonly ballot: Ballot;

@@ -7,6 +7,7 @@ import {
   type Entry,
   type Message,
   type PersistWrite,
+  type Promised,
   sameBallot,
 } from "../../src/core/index.js";
 import { type Betrayal, Machine } from "./machine.js";
@@ -137,6 +138,11 @@ export class Observer {
     if (message.type !== "promised" && message.type !== "ack" && message.type !== "prepare") return;
     const { durable } = replica.storage;
     const { name } = replica;
+    if (message.type === "promised" && message.ballot.round === 0) {
+      // It promises nothing.
+      this.#isChosen(name, message);
+      return;
+    }
     if (compareBallots(durable.promised, message.ballot) < 0) {
       throw new Violation(
         `${name} sends ${message.type} in ${text(message.ballot)}, durable is ${text(durable.promised)}`,
@@ -155,6 +161,12 @@ export class Observer {
       throw new Violation(`${name} answers in ${text(message.ballot)} after ${text(spoken)}: a promise was broken`);
     }
     this.#spoken.set(name, message.ballot);
+  }
+
+  #isChosen(name: string, { chosenThrough, chosenBallot }: Promised): void {
+    const entry = this.chosen[chosenThrough - 1];
+    if (chosenBallot.round === 0 || (entry !== undefined && sameBallot(entry.ballot, chosenBallot))) return;
+    throw new Violation(`${name} says that ${text(chosenBallot)} was chosen in slot ${chosenThrough}`);
   }
 
   /**

@@ -552,7 +552,8 @@ export class SimReplica {
 
   install(position: Position, snapshot: Machine): void {
     const { tally } = this.#parts;
-    if (this.#installing) return;
+    // A log that has refused a write takes no note any more.
+    if (this.#installing || this.core?.stopped === true) return;
     if (position.slot <= this.machine.appliedThrough || position.slot < this.trimmedThrough) {
       tally.add("snapshots below what is applied");
       return;
@@ -690,9 +691,14 @@ export class SimReplica {
       return;
     }
     const message = decodeMessage(bytes);
+    const { core } = this;
+    const known = core?.knownChosen ?? 0;
     for (const [sender, received] of this.#mutation.receive(from, message, this.node.now)) {
       this.#step({ type: "message", from: sender, message: received, nowMs: this.node.now });
     }
+    if (message.type !== "promised" || message.ballot.round > 0) return;
+    const knows = this.core !== undefined && this.core.knownChosen > known;
+    this.#parts.tally.add(knows ? "told that what it holds is chosen" : "told where another's log begins");
   }
 
   #receiveHost(from: string, message: HostMessage): void {

@@ -143,6 +143,8 @@ const expected = [
   "answers to knocks",
   "newborn acceptors that begin to vote",
   "newcomers that are remembered by who leads",
+  "told that what it holds is chosen",
+  "told where another's log begins",
   "newcomers emptied, members",
   "newcomers emptied, on their way",
   "disks emptied",

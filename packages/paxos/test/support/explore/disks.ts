@@ -21,6 +21,8 @@ export const ballotText = (ballot: Ballot) => `${ballot.round}.${ballot.node}`;
 export function saidTooMuch(message: Message, disk: PersistedState, spoken: Ballot): string | undefined {
   if (message.type !== "promised" && message.type !== "ack" && message.type !== "prepare") return undefined;
   const { ballot } = message;
+  // It promises nothing.
+  if (ballot.round === 0) return undefined;
   if (ballotsOrder(disk.promised, ballot) < 0) {
     return `${message.type} in ${ballotText(ballot)} is said, durable is ${ballotText(disk.promised)}`;
   }

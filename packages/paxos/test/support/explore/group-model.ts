@@ -46,6 +46,8 @@ export interface GroupModelOptions {
   readonly reads?: number;
   /** How often replicas let go of their logs. Then states are handed over to who lacks what is gone. */
   readonly trims?: number;
+  /** Who asks around before it stands is told where the logs of others begin. */
+  readonly asks?: boolean;
   /** Changes of members that a leader may be asked for, in this order. */
   readonly changes?: readonly Members[];
   /** Refusals arrive. False: they are lost, as any message may be; then what a deposed ballot has said can be forgotten early. */
@@ -92,6 +94,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     timeless,
     options: o.options ?? {},
     states: o.trims !== undefined,
+    asks: o.asks === true,
     ...(o.betrayal === undefined ? {} : { betrayal: o.betrayal }),
   });
   const lagging = o.lagging ?? count;
@@ -417,6 +420,18 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
                 }
               : {}),
           }),
+      ...(o.asks === true
+        ? {
+            "one that holds it is told that it is chosen": (state: State) =>
+              state.slice(LETTERS).some((letter) => {
+                const { to, message } = nodes.letters.value(letter);
+                if (message.type !== "promised" || message.ballot.round > 0) return false;
+                const held = nodes.states.value(state[NODES + to] as number).log[message.chosenThrough - 1] ?? 0;
+                const entry = nodes.entryOf[held - 1];
+                return entry !== undefined && sameBallot(entry.ballot, message.chosenBallot);
+              }),
+          }
+        : {}),
       ...(clocked
         ? {
             "a lease runs": (state: State) =>

@@ -177,6 +177,17 @@ export const groups = {
     options: { tailBytesMax: 0 },
     prelude: outdated,
   },
+  /** The same, and who asks around is told where the logs of others begin: one that holds that entry and did not know it as chosen, and one that holds another there. */
+  edges: {
+    stands: [1, 1, 1],
+    proposals: 2,
+    crashes: 1,
+    trims: 1,
+    asks: true,
+    lagging: 0,
+    options: { tailBytesMax: 0 },
+    prelude: outdated,
+  },
   /** The same with logs let go of twice, and rounds of heartbeats. Far too much to look at whole. */
   copies: {
     stands: [1, 1, 1],

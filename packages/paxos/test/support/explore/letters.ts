@@ -21,6 +21,7 @@ export function canNeverMatter(
     case "nack":
       return !nacks;
     case "promised":
+      if (message.ballot.round === 0) return message.chosenThrough <= disk.state.chosenThrough;
       return standing === undefined || !sameBallot(standing, message.ballot);
     case "ack":
     case "asleep":

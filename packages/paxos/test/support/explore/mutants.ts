@@ -82,6 +82,14 @@ const overtaken: GroupModelOptions = {
   ],
 };
 
+/** a holds a command that nobody else has heard of; b knows what is below as chosen, and may let go of it. */
+const cutShort: GroupModelOptions = {
+  ...groups.edges,
+  proposals: 3,
+  beats: 1,
+  prelude: [...groups.edges.prelude, "a is asked for a command", "a: the timer", "a -> b: heartbeat"],
+};
+
 /** A command is chosen by a and x, and b has not heard of it; then x comes back with an empty disk. */
 const emptied: GroupModelOptions = {
   ...groups.namesakes,
@@ -255,6 +263,26 @@ export const explorerMutants: readonly ExplorerMutant[] = [
     chosen,
     groups.states,
     line("replica.ts", "if (slot <= log.end && log.matches(slot, ballot)) {", "if (slot <= log.end) {"),
+  ),
+  mutant(
+    "takes for chosen what it holds where another's log begins, whatever that is",
+    chosen,
+    groups.edges,
+    line(
+      "election.ts",
+      "if (!this.#replica.log.matches(chosenThrough, chosenBallot)) return false;",
+      "if (chosenThrough > this.#replica.log.end) return false;",
+    ),
+  ),
+  mutant(
+    "tells for the entry behind which its log begins the one with which it begins",
+    chosen,
+    cutShort,
+    line(
+      "acceptor.ts",
+      "const { slot: chosenThrough, ballot: chosenBallot } = edge;",
+      "const { ballot: chosenBallot } = edge;\n    const chosenThrough = edge.slot + 1;",
+    ),
   ),
   mutant(
     "answers a read by a round of before it was asked",

@@ -39,6 +39,8 @@ export interface NodesOptions {
   readonly bonds?: boolean;
   /** States are handed over, and logs let go of. */
   readonly states?: boolean;
+  /** Who asks around is heard, and may be told where another's log begins. */
+  readonly asks?: boolean;
   readonly betrayal?: Betrayal;
 }
 
@@ -378,9 +380,10 @@ export class Nodes {
           disk = { ...disk, pending: [...disk.pending, ...pending] };
           if (this.#betrayal.confirmsEarly) early.push(effect.token);
         } else if (effect.type === "send") {
-          // Asking around is answered by the model; where groups sleep it wakes leaders, too.
+          // Asking around is answered by the model; where groups sleep it wakes leaders, too, and where logs begin somewhere that is told.
           const asks = effect.message.type === "preVote";
-          if (effect.message.type === "preVoteReply" || (asks && bonds === undefined)) continue;
+          const heard = bonds !== undefined || this.#o.asks === true;
+          if (effect.message.type === "preVoteReply" || (asks && !heard)) continue;
           if (!this.#betrayal.unobserved) wrong ??= saidTooMuch(effect.message, disk.state, spoken);
           spoken = spokenWith(spoken, effect.message);
           post(effect.to, asks ? { ...effect.message, attempt: 0 } : effect.message);

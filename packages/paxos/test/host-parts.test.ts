@@ -78,17 +78,23 @@ describe("the log that is kept", () => {
     const table = {
       letGo: Number.POSITIVE_INFINITY as number | undefined,
       pinned: Number.POSITIVE_INFINITY,
+      end: 0,
+      trimmed: 0,
       went: [] as number[],
+      weighed: [] as number[],
     };
     const trimmer = new Trimmer({
       keptBytesMax,
-      trimmedThrough: 0,
+      chosenThrough: () => table.end,
+      trimmedThrough: () => table.trimmed,
       letGoThrough: () => table.letGo,
       pinnedSlot: () => table.pinned,
       trim: async (through) => void table.went.push(through),
+      weighs: (bytes) => void table.weighed.push(bytes),
     });
     const chosen = async (from: number, through: number) => {
       for (let slot = from; slot <= through; slot++) {
+        table.end = slot;
         trimmer.chosen(entries(slot, slot));
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -122,13 +128,15 @@ describe("the log that is kept", () => {
       const trimmer = new Trimmer({
         kept: storage.weight,
         keptBytesMax: 800_000,
-        trimmedThrough: storage.trimmedThrough,
+        chosenThrough: () => state.chosenThrough + 1,
+        trimmedThrough: () => storage.trimmedThrough,
         letGoThrough: () => Number.POSITIVE_INFINITY,
         pinnedSlot: () => Number.POSITIVE_INFINITY,
         trim: (through) => {
           went.push(through);
           return storage.trim(through);
         },
+        weighs: () => {},
       });
       const slot = Math.max(state.chosenThrough, state.trimmedThrough) + 1;
       const entry: Entry = { slot, ballot, kind: "command", command: new Uint8Array(70_000) };
@@ -149,6 +157,49 @@ describe("the log that is kept", () => {
     await one.chosen(19, 30);
     expect(one.went.at(-1)).toBe(14);
   });
+
+  it("is half as much when the node keeps too much, but for what is not durable as state or what a snapshot on its way will need", async () => {
+    const one = trimming();
+    await one.chosen(1, 7);
+    await one.trimmer.halve();
+    expect([one.went, one.weighed.at(-1)]).toEqual([[4], 300]);
+    one.pinned = 5;
+    await one.trimmer.halve();
+    expect([one.went, one.weighed.at(-1)]).toEqual([[4, 5], 200]);
+    expect(one.trimmer.halve()).toBeUndefined();
+    one.pinned = Number.POSITIVE_INFINITY;
+    one.letGo = 5;
+    expect(one.trimmer.halve()).toBeUndefined();
+    one.letGo = undefined;
+    expect(one.trimmer.halve()).toBeUndefined();
+    one.letGo = 7;
+    await one.trimmer.halve();
+    await one.trimmer.halve();
+    expect([one.went, one.weighed.at(-1)]).toEqual([[4, 5, 6, 7], 0]);
+  });
+
+  it("is counted as what is there: what its owner let go of, or a snapshot took the place of, is not", async () => {
+    const one = trimming();
+    await one.chosen(1, 7);
+    one.trimmed = 5;
+    await one.trimmer.halve();
+    expect([one.went, one.trimmer.kept.bytes, one.weighed.at(-1)]).toEqual([[], 200, 200]);
+    one.trimmed = one.end = 1000;
+    await one.trimmer.halve();
+    expect([one.went, one.trimmer.kept, one.weighed.at(-1)]).toEqual([[], { points: [], bytes: 0 }, 0]);
+  });
+
+  it("is told in some dozen points, however much it is while nothing of it may go", async () => {
+    const one = trimming();
+    one.letGo = 0;
+    await one.chosen(1, 1000);
+    expect(one.trimmer.kept.points.length).toBeLessThanOrEqual(32);
+    one.letGo = 1000;
+    one.trimmer.look();
+    const left = 1000 - (one.went.at(-1) ?? 0);
+    expect(left).toBeGreaterThanOrEqual(8);
+    expect(left).toBeLessThanOrEqual(8 + 1000 / 16);
+  });
 });
 
 describe("the log that a replica keeps", () => {
@@ -157,11 +208,14 @@ describe("the log that a replica keeps", () => {
     const went: number[] = [];
     const parts = {
       ids: { nodeId: "a", groupId: "g" },
-      home: { settings: { now: () => 0, random: () => 0, logKeptBytesMax: 800, snapshotPieceBytes: 100 } },
+      home: {
+        settings: { now: () => 0, random: () => 0, logKeptBytesMax: 800, snapshotPieceBytes: 100 },
+        keptLogs: { weighed: () => {}, forget: () => {} },
+      },
       role,
       founders: { storage: ["a"] },
       // It votes, and its log has been born: nobody is asked for anything.
-      core: { promised: ballot, born: () => {} },
+      core: { promised: ballot, born: () => {}, chosenThrough: 20 },
       storage: {
         trimmedThrough: 0,
         weight: { points: Array.from({ length: 20 }, (_, i) => ({ slot: i + 1, bytes: 100 * (i + 1) })), bytes: 2000 },

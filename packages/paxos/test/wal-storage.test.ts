@@ -56,6 +56,27 @@ describe("groups in a real log", () => {
     }
   });
 
+  it("may be let go of to the very end, however little there is: one record stays", async () => {
+    const dir = await directory();
+    const wal = await opened(dir);
+    const group = walStorage(wal)("g");
+    await group.load();
+    for (let slot = 1; slot <= 10; slot++) {
+      await group.write({ promised: ballot, accepted: ballot, entries: entries(slot, slot, 100), chosenThrough: slot });
+    }
+    await group.trim(4);
+    await group.trim(10);
+    const stream = wal.stream("paxos/g");
+    expect(stream.lastSequence - stream.firstSequence).toBe(0);
+    await group.write({ entries: entries(11, 12, 100) });
+    expect(await group.read(11, 12, 1000)).toEqual(entries(11, 12, 100));
+    await wal.close();
+    const again = walStorage(await opened(dir))("g");
+    const state = { promised: ballot, accepted: ballot, trimmedThrough: 10, chosenThrough: 10 };
+    expect(await again.load()).toMatchObject({ ...state, entries: entries(11, 12, 100) });
+    expect(await again.read(11, 12, 1000)).toEqual(entries(11, 12, 100));
+  });
+
   it("keep their promises when they are trimmed while the next write is under way", async () => {
     const dir = await directory();
     const wal = await opened(dir);

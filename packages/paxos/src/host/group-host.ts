@@ -22,6 +22,7 @@ import type { ReplicaHome } from "./home.js";
 import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage } from "./host-messages.js";
 import type { GroupHostStats } from "./host-stats.js";
 import { checkedJoin, type JoinOptions } from "./join-options.js";
+import { KeptLogs } from "./kept-logs.js";
 import { inOneMicrotask } from "./microtask.js";
 import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
@@ -45,6 +46,7 @@ export class GroupHost implements AsyncDisposable {
   readonly #outbox: Outbox;
   readonly #home: ReplicaHome;
   readonly #pace: Pace;
+  readonly #keptLogs: KeptLogs<GroupHandle<unknown>>;
   readonly #groups = new GroupTable<GroupHandle<unknown>>();
   /** Those that are in memory as a whole. */
   readonly #replicas = new Set<Replica<unknown>>();
@@ -87,6 +89,10 @@ export class GroupHost implements AsyncDisposable {
     this.nodeId = settings.nodeId;
     this.#outbox = new Outbox(transport);
     this.#pace = new Pace(settings.snapshotBytesPerSecondMax, settings.now);
+    this.#keptLogs = new KeptLogs({
+      bytesMax: settings.logsKeptBytesMax,
+      halve: ({ replica }) => replica.halveLog(),
+    });
     this.#bonds = newBonds(settings);
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
     this.#neighbours = new Neighbours(this.#bonds, 10 * this.#leaseMs);
@@ -115,6 +121,7 @@ export class GroupHost implements AsyncDisposable {
         this.#schedule();
       },
       pace: this.#pace,
+      keptLogs: this.#keptLogs,
       postHost: (to, replica, message) => {
         this.#outbox.putBytes(to, replica.wireId, encodeHostMessage(message));
         this.#schedule();
@@ -206,6 +213,7 @@ export class GroupHost implements AsyncDisposable {
     this.#dormitory.forget(handle);
     const replica = handle.state;
     if (typeof replica === "number") {
+      this.#keptLogs.forget(handle);
       this.#packed.end(handle, reason);
       this.#outbox.flush();
       this.#groups.delete(groupId);
@@ -252,6 +260,7 @@ export class GroupHost implements AsyncDisposable {
       groupsPacked: this.#packed.count,
       packedBytes: this.#packed.bytes,
       tailBytes: this.#settings.tails.bytes,
+      logKeptBytes: this.#keptLogs.bytes,
       beatsSent: this.#beatsSent,
       messagesSent: this.#outbox.messagesSent - this.#beatsSent,
       envelopesSent: this.#outbox.envelopesSent,
@@ -304,6 +313,7 @@ export class GroupHost implements AsyncDisposable {
     this.#dormitory.tick(nowMs);
     this.#agenda.due(nowMs, (replica) => this.#candidates.due(replica, nowMs));
     this.#candidates.tick(nowMs);
+    this.#keptLogs.tick(nowMs);
   }
 
   #carryOut(effects: readonly BondEffect[]): void {

@@ -1,7 +1,9 @@
 import type { Bonds } from "../core/bonds.js";
 import type { Message } from "../core/messages.js";
 import type { BirthMarks } from "./birth-marks.js";
+import type { GroupHandle } from "./group-handle.js";
 import type { HostMessage } from "./host-messages.js";
+import type { KeptLogs } from "./kept-logs.js";
 import type { Teller } from "./microtask.js";
 import type { HostSettings } from "./options.js";
 import type { Pace } from "./pace.js";
@@ -17,6 +19,8 @@ export interface ReplicaHome {
   readonly settings: HostSettings;
   /** What all groups together send of snapshots. */
   readonly pace: Pace;
+  /** What all groups together keep of their logs. */
+  readonly keptLogs: Pick<KeptLogs<GroupHandle<unknown>>, "weighed" | "forget">;
   /** Puts a message into the envelope for `to` that leaves at the end of the turn. */
   post(to: string, replica: Addressed, message: Message): void;
   /** The same for a part of a snapshot. */

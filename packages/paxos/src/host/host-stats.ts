@@ -11,6 +11,8 @@ export interface GroupHostStats {
   readonly packedBytes: number;
   /** Entries that are in memory for laggards, in all groups together, as `tailsBytesMax` bounds them: commands and 32 bytes each. */
   readonly tailBytes: number;
+  /** What the logs of all groups that let go by themselves keep for laggards, in groups of 16 KiB or more, as `logsKeptBytesMax` bounds it. */
+  readonly logKeptBytes: number;
   /** Beats from node to node, one a heartbeat and node, whatever the number of groups. */
   readonly beatsSent: number;
   /** About single groups. */

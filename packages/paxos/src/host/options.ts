@@ -46,6 +46,11 @@ export interface GroupHostOptions extends GroupTuning {
    */
   readonly logKeptBytesMax?: number;
   /**
+   * The same of all groups of this node together: beyond it those that keep most let go of the older half, as far as each may (`GroupHostStats.logKeptBytes`). Groups that keep less than
+   * 16 KiB are left alone and not counted. In bytes, from 0 (every log goes as soon as it may); 4 GiB unless told. The files of a `walStorage` are some more than twice as much at most.
+   */
+  readonly logsKeptBytesMax?: number;
+  /**
    * Chosen entries kept in memory for laggards, of all groups of this node together. Beyond it the groups in which nothing was chosen for the longest time give theirs up, and who lags there is sent what is
    * read from the log. 256 MiB unless told.
    */
@@ -71,6 +76,7 @@ export interface HostSettings {
   readonly outstandingMax: number;
   readonly outstandingBytesMax: number;
   readonly logKeptBytesMax: number;
+  readonly logsKeptBytesMax: number;
   readonly snapshotBytesPerSecondMax: number;
   readonly snapshotPieceBytes: number;
   readonly snapshotDir: string | undefined;
@@ -95,6 +101,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     outstandingMax = 8192,
     outstandingBytesMax = 16 * 1024 * 1024,
     logKeptBytesMax = 256 * 1024 * 1024,
+    logsKeptBytesMax = 4 * 1024 * 1024 * 1024,
     snapshotBytesPerSecondMax = 64 * 1024 * 1024,
     snapshotPieceBytes = 256 * 1024,
     snapshotDir,
@@ -121,6 +128,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     outstandingMax: checkInteger("outstandingMax", outstandingMax, 1, 1 << 20),
     outstandingBytesMax: checkInteger("outstandingBytesMax", outstandingBytesMax, 1, 2 ** 30),
     logKeptBytesMax: checkInteger("logKeptBytesMax", logKeptBytesMax, 0, Number.MAX_SAFE_INTEGER),
+    logsKeptBytesMax: checkInteger("logsKeptBytesMax", logsKeptBytesMax, 0, Number.MAX_SAFE_INTEGER),
     snapshotBytesPerSecondMax: checkInteger("snapshotBytesPerSecondMax", snapshotBytesPerSecondMax, 1, 2 ** 40),
     snapshotPieceBytes: checkInteger("snapshotPieceBytes", snapshotPieceBytes, 1, 2 ** 24),
     snapshotDir,

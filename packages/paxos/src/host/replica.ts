@@ -114,6 +114,7 @@ export class Replica<R> implements WriterOwner {
     };
     this.#upkeep = new Upkeep({
       ...parts,
+      handle: this.handle,
       ids,
       home,
       writer: this.#writer,
@@ -245,6 +246,10 @@ export class Replica<R> implements WriterOwner {
     const storage = this.storage.resume === undefined ? undefined : this.storage.memory?.();
     if (storage === undefined && this.storage.resume !== undefined) return undefined;
     return { ...upkeep, founders: this.#founders, appliedThrough: this.#applier.appliedThrough, storage, freshMs };
+  }
+
+  halveLog(): Promise<void> | undefined {
+    return this.#upkeep.halveLog();
   }
 
   get nodeId(): string {

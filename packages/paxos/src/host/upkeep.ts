@@ -7,6 +7,7 @@ import type { Arrears } from "./arrears.js";
 import { Births, isMute } from "./births.js";
 import { Changes } from "./changes.js";
 import { asFailure } from "./failure.js";
+import type { GroupHandle } from "./group-handle.js";
 import type { ReplicaHome } from "./home.js";
 import type { HostMessage } from "./host-messages.js";
 import type { ReplicaMemory } from "./memory.js";
@@ -20,6 +21,7 @@ export interface UpkeepParts<R> {
   readonly ids: { readonly nodeId: string; readonly groupId: string };
   readonly home: ReplicaHome;
   readonly role: MemberRole;
+  readonly handle: GroupHandle<unknown>;
   readonly founders: Configuration;
   readonly core: PaxosCore;
   readonly storage: GroupStorage;
@@ -109,10 +111,12 @@ export class Upkeep<R> {
     this.#trimmer = new Trimmer({
       kept: parts.memory?.kept ?? storage.weight,
       keptBytesMax: logKeptBytesMax,
-      trimmedThrough: storage.trimmedThrough,
+      chosenThrough: () => core.chosenThrough,
+      trimmedThrough: () => storage.trimmedThrough,
       letGoThrough: () => (role === "log" ? this.#releasable : machine.durableThrough),
       pinnedSlot: () => this.snapshots.sender.pinnedSlot,
       trim: (throughSlot) => parts.trim(Math.min(throughSlot, applier.appliedThrough)),
+      weighs: (bytes) => home.keptLogs.weighed(parts.handle, bytes),
     });
   }
 
@@ -155,6 +159,11 @@ export class Upkeep<R> {
     this.#trimmer.look();
   }
 
+  /** Of the log that is kept the older half goes, as far as it may; undefined when nothing may go now. */
+  halveLog(): Promise<void> | undefined {
+    return this.#trimmer.halve();
+  }
+
   /** What this log may have lost is made good. */
   assured(): void {
     const { storage, writer, fail, ids } = this.#parts;
@@ -164,6 +173,7 @@ export class Upkeep<R> {
   }
 
   close(): void {
+    this.#parts.home.keptLogs.forget(this.#parts.handle);
     this.#births.close();
     this.snapshots.close();
     this.changes.tick();

@@ -57,14 +57,17 @@ export class SlotIndex {
 
   /** The record at `sequence` begins with the entry of `slot`; records are told in the order of the stream. */
   add(slot: number, sequence: number, bytes: number): void {
-    if (this.#bytesSincePoint >= this.#bytesPerPoint) {
-      this.#slots.push(slot);
-      this.#sequences.push(sequence);
-      this.#before.push(this.#bytes);
-      this.#bytesSincePoint = 0;
-    }
+    if (this.#bytesSincePoint >= this.#bytesPerPoint) this.mark(slot, sequence);
     this.#bytes += bytes;
     this.#bytesSincePoint += bytes;
+  }
+
+  /** Everything from `slot` on will stand at `sequence` or behind it. */
+  mark(slot: number, sequence: number): void {
+    this.#slots.push(slot);
+    this.#sequences.push(sequence);
+    this.#before.push(this.#bytes);
+    this.#bytesSincePoint = 0;
   }
 
   /** The record at `sequence` drops everything from `slot` on that was written before it. */

@@ -337,6 +337,8 @@ class WalGroup implements GroupStorage, AppendsOwner {
       this.#index.cut(record.truncateFrom, sequence);
       this.#indexedThrough = record.truncateFrom - 1;
     }
+    // What is let go of may be all that there is: whatever comes next stands behind this record.
+    if ((record.trimmedThrough ?? -1) >= this.#indexedThrough) this.#index.mark(this.#indexedThrough + 1, sequence);
     const last = record.entries?.at(-1);
     if (!last || !record.entries) return;
     this.#index.add((record.entries[0] as Entry).slot, sequence, bytes);

@@ -173,6 +173,11 @@ describe.each(Object.entries(ways))("restored %s", (way, restore) => {
       differs("by-size"),
     ],
     [
+      "figures of an index that is asked for without any",
+      { GlobalSecondaryIndexOverride: [bySize] },
+      "Invalid Request: Must specify provisioned throughput for index by-size",
+    ],
+    [
       "an index twice",
       { LocalSecondaryIndexOverride: [local, local] },
       "One or more parameter values were invalid: Duplicate index name: by-day",

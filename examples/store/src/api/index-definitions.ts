@@ -21,7 +21,6 @@ import type { GlobalIndexRequest, LocalIndexRequest, ProjectionRequest } from ".
 export const LOCAL_INDEXES_MAX = 5;
 export const GLOBAL_INDEXES_MAX = 20;
 const KEY_ATTRIBUTES_MAX = 4;
-const NON_KEY_ATTRIBUTES_MAX = 100;
 
 export type Definitions = ReadonlyMap<string, KeyAttribute>;
 
@@ -94,7 +93,7 @@ function checkNames(indexes: readonly IndexDefinition[]): void {
 function indexKeySchema({ KeySchema: elements }: LocalIndexRequest, definitions: Definitions): IndexKeySchema {
   const names = elements.map(({ AttributeName }) => AttributeName);
   if (names.some((name) => !definitions.has(name)))
-    throw validationError(messages.keyNotDefined([...new Set(names)], [...definitions.keys()]));
+    throw validationError(messages.keyNotDefined(names, [...definitions.keys()]));
   if (elements[0]?.KeyType !== "HASH") throw validationError(messages.firstKeyNotHash);
   if (new Set(names).size < names.length)
     throw validationError(names.length === 2 ? messages.keyNamesEqual : messages.indexKeyNamesEqual);
@@ -121,8 +120,6 @@ function projectionOfIndex({ ProjectionType: type, NonKeyAttributes: names }: Pr
     if (seen.has(name)) throw validationError(messages.projectionNameTwice(name));
     seen.add(name);
   }
-  if (names.length > NON_KEY_ATTRIBUTES_MAX)
-    throw validationError(messages.projectionNamesTooMany(NON_KEY_ATTRIBUTES_MAX));
   return { type, names };
 }
 

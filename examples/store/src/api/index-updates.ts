@@ -31,6 +31,13 @@ export type IndexUpdate =
   | ({ readonly kind: "capacity"; readonly name: string } & ThroughputRequests)
   | { readonly kind: "delete"; readonly name: string };
 
+/** Checked before what may be asked for together. @throws ValidationException */
+export function assertWarmthSaid({ GlobalSecondaryIndexUpdates: updates = [] }: IndexUpdateRequest): void {
+  for (const { Update: { IndexName: name, WarmThroughput: warm } = {} } of updates)
+    if (name !== undefined && warm !== undefined && Object.keys(warm).length === 0)
+      throw validationError(controlMessages.warmEmpty(name));
+}
+
 /** Checks that need no table. Empty: the request says nothing of indexes. @throws ApiError */
 export function indexUpdatesOf(request: IndexUpdateRequest): IndexUpdate[] {
   const { GlobalSecondaryIndexUpdates: updates = [], AttributeDefinitions: definitions } = request;
@@ -55,8 +62,6 @@ export function indexUpdatesOf(request: IndexUpdateRequest): IndexUpdate[] {
     }
     if (update === undefined) return { kind: "delete", name };
     const { ProvisionedThroughput: throughput, OnDemandThroughput, WarmThroughput } = update;
-    if (WarmThroughput !== undefined && Object.keys(WarmThroughput).length === 0)
-      throw validationError(controlMessages.warmEmpty(name));
     const more = { ...(OnDemandThroughput && { OnDemandThroughput }), ...(WarmThroughput && { WarmThroughput }) };
     if (throughput === undefined) return { kind: "capacity", name, ...more };
     return {

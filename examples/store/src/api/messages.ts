@@ -2,6 +2,8 @@
  * Every sentence that a client can be told, in one place, because the service's wording drifts and programs do match on it.
  * Spelling and spacing are the service's, mistakes included.
  */
+import { inSetOrder, inSizedSetOrder } from "./set-order.js";
+
 const INVALID_VALUES = "One or more parameter values were invalid: ";
 
 type KeyTold = readonly (readonly [name: string, type: string, kind: "HASH" | "RANGE"])[];
@@ -58,7 +60,7 @@ export const messages = {
   transactionConflict: "Transaction is ongoing for the item",
   tableAlreadyExists: "Table already exists",
   tableNotFound: "Table not found",
-  tableNotFoundPlain: (table: string) => `Table not found: ${table}`,
+  tableNotFoundPlain: (called: string | undefined) => `Table not found${called === undefined ? "" : `: ${called}`}`,
   tableNotFoundNamed: (table: string) => `Requested resource not found: Table: ${table} not found`,
   tableExistsNamed: (table: string) => `Table already exists: ${table}`,
 
@@ -300,13 +302,13 @@ export const messages = {
   /** Of a table without indexes that defines fewer attributes than it has keys. */
   keysNotDefined: "Invalid KeySchema: Some index key attribute have no definition",
   keyNotDefined: (keys: readonly string[], definitions: readonly string[]) =>
-    `${INVALID_VALUES}Some index key attributes are not defined in AttributeDefinitions. Keys: [${keys.join(", ")}], AttributeDefinitions: [${definitions.join(", ")}]`,
+    `${INVALID_VALUES}Some index key attributes are not defined in AttributeDefinitions. Keys: [${inSetOrder(keys).join(", ")}], AttributeDefinitions: [${inSizedSetOrder(definitions).join(", ")}]`,
   keyCountMismatch: `${INVALID_VALUES}Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions`,
   definitionTwice: (name: string) => `Attribute Name is duplicated: ${name}`,
 
   // Secondary indexes
   definitionsUnused: (definitions: readonly string[], used: readonly string[]) =>
-    `${INVALID_VALUES}Some AttributeDefinitions are not used. AttributeDefinitions: [${definitions.join(", ")}], keys used: [${used.join(", ")}]`,
+    `${INVALID_VALUES}Some AttributeDefinitions are not used. AttributeDefinitions: [${inSizedSetOrder(definitions).join(", ")}], keys used: [${inSetOrder(used).join(", ")}]`,
   indexListEmpty: (list: string) => `${INVALID_VALUES}List of ${list} is empty`,
   localIndexesTooMany: (most: number) =>
     `${INVALID_VALUES}Number of LocalSecondaryIndexes exceeds per-table limit of ${most}`,
@@ -329,8 +331,6 @@ export const messages = {
     `${INVALID_VALUES}ProjectionType is ${type}, but NonKeyAttributes is specified`,
   projectionWithoutNames: `${INVALID_VALUES}ProjectionType is INCLUDE, but NonKeyAttributes is not specified`,
   projectionNameTwice: (name: string) => `${INVALID_VALUES}Duplicate element in NonKeyAttributes: ${name}`,
-  projectionNamesTooMany: (most: number) =>
-    `${INVALID_VALUES}Number of NonKeyAttributes in index projection must not exceed ${most}`,
   indexThroughputUnderOnDemand: (index: string) =>
     `${INVALID_VALUES}ProvisionedThroughput should not be specified for index: ${index} when BillingMode is PAY_PER_REQUEST`,
   indexThroughputMissing: (index: string) =>

@@ -115,7 +115,7 @@ function globalIndexesOf(
   const kept = table.billingMode === "PROVISIONED" && mode === "PROVISIONED";
   return matching(table.globalIndexes ?? [], asked).map(({ index, request }) => {
     const { name, keySchema, projection } = index;
-    const units = request?.ProvisionedThroughput ?? (kept ? throughputOf(index) : undefined);
+    const units = request === undefined && kept ? throughputOf(index) : request?.ProvisionedThroughput;
     if (mode === "PAY_PER_REQUEST" && units !== undefined)
       throw validationError(controlMessages.restoredThroughputUnderOnDemand(name));
     if (mode === "PROVISIONED" && units === undefined)

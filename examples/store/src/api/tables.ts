@@ -96,7 +96,7 @@ function keySchema(
   const keys = request.KeySchema.map(({ AttributeName }) => AttributeName);
   if (!hasIndexes && definitions.size < keys.length) throw validationError(messages.keysNotDefined);
   if (keys.some((key) => !definitions.has(key))) {
-    throw validationError(messages.keyNotDefined([...new Set(keys)], [...definitions.keys()]));
+    throw validationError(messages.keyNotDefined(keys, [...definitions.keys()]));
   }
   if (first?.AttributeName === second?.AttributeName) throw validationError(messages.keyNamesEqual);
   if (first?.KeyType !== "HASH") throw validationError(messages.firstKeyNotHash);

@@ -10,6 +10,7 @@ const local = (IndexName: string, KeySchema: object[] = keys(["p", "t"]), Projec
   KeySchema,
   Projection,
 });
+const shown = Array.from({ length: 21 }, (_, i) => `shown-${i}`);
 const six = ["i-1", "i-2", "i-3", "i-4", "i-5", "i-6"].map((name) => local(name));
 
 describe("CreateTable with local secondary indexes", () => {
@@ -75,6 +76,22 @@ describe("CreateTable with local secondary indexes", () => {
       "an idle attribute",
       { LocalSecondaryIndexes: [local("idx", keys(["p", "s"]))] },
       `${invalid}Some AttributeDefinitions are not used. AttributeDefinitions: [p, s, t], keys used: [p, s]`,
+    ],
+    [
+      "attributes that no key has: in the order of Java's hash sets",
+      {
+        AttributeDefinitions: attributes({ pk: "S", sk: "S", a: "S", b: "S", c: "S" }),
+        KeySchema: keys(["pk", "sk"]),
+        GlobalSecondaryIndexes: [local("idx", keys(["a"]))],
+      },
+      `${invalid}Some AttributeDefinitions are not used. AttributeDefinitions: [sk, a, b, pk, c], keys used: [a, sk, pk]`,
+    ],
+    [
+      "a projection of one attribute too many",
+      {
+        LocalSecondaryIndexes: [local("idx", keys(["p", "t"]), { ProjectionType: "INCLUDE", NonKeyAttributes: shown })],
+      },
+      `1 validation error detected: Value '[${shown.join(", ")}]' at 'localSecondaryIndexes.1.member.projection.nonKeyAttributes' failed to satisfy constraint: Member must have length less than or equal to 20`,
     ],
     [
       "a name too short",

@@ -428,6 +428,14 @@ describe("UpdateTable", () => {
       IndexStatus: "ACTIVE",
       ProvisionedThroughput: throughput(9),
     });
+    const WarmThroughput = { ReadUnitsPerSecond: 20, WriteUnitsPerSecond: 20 };
+    const warmed = await one({ Update: { IndexName: "by-group", WarmThroughput } });
+    expect(warmed.TableDescription).toMatchObject({
+      TableStatus: "ACTIVE",
+      GlobalSecondaryIndexes: [
+        { IndexStatus: "ACTIVE", WarmThroughput: { ReadUnitsPerSecond: 9, Status: "UPDATING" } },
+      ],
+    });
     for (const [change, name, message] of [
       [
         {},

@@ -219,7 +219,7 @@ const imported = (name: string) => ({
   S3BucketSource: { S3Bucket: "a-bucket" },
   TableCreationParameters: newTable(name),
 });
-const policy = (name: string) => ({ ResourceArn: arnOf(name), Policy: "{}" });
+const policy = (name: string) => ({ ResourceArn: arnOf(name), Policy: '{"Statement":[{"Effect":"Allow"}]}' });
 const insight = (TableName: string) => ({ TableName, ContributorInsightsAction: "ENABLE" });
 const bulk = { notOffered: "there are no bulk operations" };
 
@@ -792,7 +792,7 @@ export const inventory: Readonly<Record<string, Row>> = {
   },
   UpdateKinesisStreamingDestination: destination(
     "UpdateKinesisStreamingDestination",
-    "must be ACTIVE to perform UPDATE",
+    "Updates are only allowed in ACTIVE state",
   ),
   UpdateTable: {
     works: works("UpdateTable", { TableName: "plain", DeletionProtectionEnabled: false }),
@@ -826,13 +826,9 @@ export const inventory: Readonly<Record<string, Row>> = {
       ),
     },
   },
-  UpdateTableReplicaAutoScaling: refused("UpdateTableReplicaAutoScaling", table("plain"), "has one region", {
-    ...internal("UpdateTableReplicaAutoScaling", () => table("plain")),
+  UpdateTableReplicaAutoScaling: lacks("UpdateTableReplicaAutoScaling", table("plain"), "ResourceNotFoundException", {
     LimitExceededException: noLimit,
-    ResourceInUseException: shown((s) =>
-      s.failsOnNewTable("UpdateTableReplicaAutoScaling", table, "ResourceInUseException"),
-    ),
-    ResourceNotFoundException: fails("UpdateTableReplicaAutoScaling", table("nowhere"), "ResourceNotFoundException"),
+    ResourceInUseException: never("no table is a global one"),
   }),
   UpdateTimeToLive: {
     works: works("UpdateTimeToLive", ttl("plain")),

@@ -49,9 +49,45 @@ test.each<[string, object, string, string]>([
   ],
   [
     "PutResourcePolicy",
-    { ResourceArn: arn(T), Policy: "{}" },
+    { ResourceArn: arn(T), Policy: '{"Statement":[{"Effect":"Allow"}]}' },
     "ValidationException",
     "This store has no resource-based policies: whoever it knows may do everything",
+  ],
+  ...(
+    [
+      ["[]", "This policy contains invalid Json"],
+      ["null", "This text appears not to be a policy"],
+      ["{}", "Syntax error at position (1,3)"],
+      ['{"Statement":[]}', "Could not parse the policy: Statement is empty!"],
+      ['{"Statement":[{}]}', "Missing required field Effect"],
+    ] as const
+  ).map(([Policy, problem]): [string, object, string, string] => [
+    "PutResourcePolicy",
+    { ResourceArn: arn(T), Policy },
+    "ValidationException",
+    `One or more parameter values were invalid: Invalid policy document: ${problem}`,
+  ]),
+  ...["GetResourcePolicy", "DeleteResourcePolicy"].map((operation): [string, object, string, string] => [
+    operation,
+    { ResourceArn: `${arn(T)}/stream/2026-01-01T00:00:00.000` },
+    "ResourceNotFoundException",
+    `Requested resource not found: Stream: 2026-01-01T00:00:00.000 not found for Table: ${T}`,
+  ]),
+  [
+    "UpdateContributorInsights",
+    { TableName: T, IndexName: "", ContributorInsightsAction: "ENABLE" },
+    "ValidationException",
+    "IndexName must be at least 3 characters long and at most 255 characters long",
+  ],
+  [
+    "UpdateContributorInsights",
+    { TableName: T, ContributorInsightsAction: "ENABLE", ContributorInsightsMode: "" },
+    "ValidationException",
+    failed(
+      "''",
+      "contributorInsightsMode",
+      "Member must satisfy enum value set: [THROTTLED_KEYS, ACCESSED_AND_THROTTLED_KEYS]",
+    ),
   ],
   [
     "UpdateContributorInsights",
@@ -92,7 +128,13 @@ test.each<[string, object, string, string]>([
     "DisableKinesisStreamingDestination",
     { TableName: T, StreamArn },
     "ValidationException",
-    "Table is not in a valid state to disable Kinesis Streaming Destination: DisableKinesisStreamingDestination must be ACTIVE to perform DISABLE operation.",
+    "Table is not in a valid state to enable Kinesis Streaming Destination: KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.",
+  ],
+  [
+    "UpdateKinesisStreamingDestination",
+    { TableName: T, StreamArn },
+    "ValidationException",
+    `Table is not in a valid state to enable Kinesis Streaming Destination: Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. TableName: ${T}, kdsArn: ${StreamArn}`,
   ],
   [
     "UpdateKinesisStreamingDestination",
@@ -125,6 +167,7 @@ test.each<[string, object, string, string]>([
   ...(
     [
       [{ S3Prefix: "" }, failed("''", "s3Prefix", "Member must have length greater than or equal to 1")],
+      [{ TableArn: "" }, "Invalid TableArn: Invalid Table ARN"],
       [{ TableArn: T }, "One or more parameter values were invalid: tableArn is not a valid ARN"],
       [{ TableArn: `${arn(T)}/index/by-day` }, "Invalid Request: Table ARN is invalid."],
       [
@@ -194,7 +237,25 @@ test.each<[string, object, string, string]>([
     "UpdateGlobalTable",
     { GlobalTableName: "nowhere", ReplicaUpdates: [] },
     "GlobalTableNotFoundException",
-    "Global table with name 'nowhere' does not exist.",
+    "Global table with name: 'nowhere' does not exist.",
+  ],
+  [
+    "UpdateGlobalTable",
+    { GlobalTableName: T, ReplicaUpdates: [{}] },
+    "ValidationException",
+    "One or more parameter values were invalid",
+  ],
+  [
+    "UpdateGlobalTableSettings",
+    { GlobalTableName: T, ReplicaSettingsUpdate: [{}] },
+    "ValidationException",
+    missing("replicaSettingsUpdate.1.member.regionName"),
+  ],
+  [
+    "UpdateTableReplicaAutoScaling",
+    { TableName: T },
+    "ResourceNotFoundException",
+    `Global table with name: '${T}' does not exist.`,
   ],
   [
     "UpdateTable",

@@ -270,6 +270,16 @@ describe("restoring a table", () => {
         "TableNotFoundException",
         "Table not found: never",
       ],
+      // By its ARN it is not told.
+      [
+        {
+          SourceTableName: undefined,
+          SourceTableArn: "arn:aws:dynamodb:local:000000000000:table/never",
+          ...latest,
+        },
+        "TableNotFoundException",
+        "Table not found",
+      ],
     ] as const) {
       await expect(restore({ TargetTableName: "unclear", ...request })).rejects.toMatchObject({ name, message });
     }

@@ -1,6 +1,7 @@
 import { validationError } from "../errors.js";
 import { controlMessages } from "./messages.js";
 
+const STREAM_ARN = /^arn:aws:dynamodb:[^:]+:\d+:table\/([a-zA-Z0-9_.-]{3,255})\/stream\/([^/]+)$/;
 const TABLE_ARN = /^arn:aws:dynamodb:[^:]+:\d+:table\/([a-zA-Z0-9_.-]{3,255})$/;
 
 /** The table that an ARN names, of whatever region and account: there is one of each here. @throws ValidationException */
@@ -13,4 +14,10 @@ export function tableOfArn(arn: string | undefined): string {
   const name = TABLE_ARN.exec(arn)?.[1];
   if (name === undefined) throw validationError(controlMessages.arnInvalid(arn));
   return name;
+}
+
+/** Undefined: it is no stream's. */
+export function streamOfArn(arn: string | undefined): { table: string; label: string } | undefined {
+  const [, table, label] = STREAM_ARN.exec(arn ?? "") ?? [];
+  return table === undefined || label === undefined ? undefined : { table, label };
 }

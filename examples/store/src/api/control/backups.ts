@@ -29,6 +29,8 @@ export const BACKUPS_MAX = 1_000;
 
 const BACKUP_ARN = /^arn:aws:dynamodb:[^:]+:\d+:table\/[a-zA-Z0-9_.-]{3,255}\/backup\/(\d{14}-[0-9a-f]{8})$/;
 
+const OTHER_BACKUP_ARN = /^arn:[^:]*:[^:]*:[^:]+:\d+:table\/[a-zA-Z0-9_.-]{3,255}\/backup\/\d{14}-[0-9a-f]{8}$/;
+
 export function backupId(untilMs: number, distinction: string): string {
   return `${String(untilMs).padStart(14, "0")}-${distinction}`;
 }
@@ -40,8 +42,10 @@ export function backupArn({ id, table }: Backup): string {
 /** @throws ValidationException */
 export function backupOfArn(arn: string): string {
   const id = BACKUP_ARN.exec(arn)?.[1];
-  if (id === undefined) throw validationError(controlMessages.backupArnInvalid);
-  return id;
+  if (id !== undefined) return id;
+  throw validationError(
+    OTHER_BACKUP_ARN.test(arn) ? controlMessages.backupArnOfOthers : controlMessages.backupArnInvalid,
+  );
 }
 
 /** In the order of their moments. */

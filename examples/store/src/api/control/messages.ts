@@ -45,8 +45,9 @@ export const controlMessages = {
   encryptedWithKey: `${INVALID_VALUES}Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key`,
   periodWhileDisabled: "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.",
   policyNotFound: (arn: string) => `Resource-based policy not found for the provided ResourceArn: ${arn}`,
-  policyInvalid: `${INVALID_VALUES}Invalid policy document: This policy contains invalid Json`,
+  policyInvalid: (problem: string) => `${INVALID_VALUES}Invalid policy document: ${problem}`,
   nextTokenInvalid: (token: string) => `Invalid Request: Provided nextToken is invalid: ${token.slice(0, 1024)}`,
+  exportNoTable: "Invalid TableArn: Invalid Table ARN",
   exportTableArn: `${INVALID_VALUES}tableArn is not a valid ARN`,
   exportOfPart: "Invalid Request: Table ARN is invalid.",
   exportKey: "Invalid Request: KMS Key Id is not supported for this encryption type",
@@ -75,23 +76,24 @@ export const controlMessages = {
   localReplica:
     "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
   replicaActions: "There are no actions specified in the Replica Update Action of the request.",
-  noReplicas: "This store has one region: its tables are no global tables, and have no replicas that could be scaled",
   noKinesis:
     "This store has no Kinesis data streams to send changes to: StreamSpecification of UpdateTable switches a table's own stream on",
   noExports:
     "This store has no S3 to export a table to: RestoreTableToPointInTime makes a table of it as it was at any such moment",
   noImports: "This store has no S3 to import a table from: CreateTable and BatchWriteItem bring items into a new one",
   /** The service's: also where there never was such a destination. */
-  destinationNotActive: (verb: "disable" | "update") =>
-    `Table is not in a valid state to ${verb} Kinesis Streaming Destination: ${verb === "disable" ? "Disable" : "Update"}KinesisStreamingDestination must be ACTIVE to perform ${verb.toUpperCase()} operation.`,
+  destinationNotDisabled:
+    "Table is not in a valid state to enable Kinesis Streaming Destination: KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.",
+  destinationNotUpdated: (table: string, stream: string) =>
+    `Table is not in a valid state to enable Kinesis Streaming Destination: Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. TableName: ${table}, kdsArn: ${stream}`,
   exportArn: "Invalid Export ARN",
   importArn: "Invalid Import ARN",
   exportNotFound: (arn: string) => `Export not found: Export not found: ${arn}`,
   /** Not written down anywhere; as of exports. */
   importNotFound: (arn: string) => `Import not found: Import not found: ${arn}`,
-  /** Of the newer kind. */
+  /** Of either kind. */
   globalTableMissing: (name: string) => `Global table with name: '${name}' does not exist.`,
-  globalTableNotFound: (name: string) => `Global table with name '${name}' does not exist.`,
+  globalTableActionEmpty: "One or more parameter values were invalid",
   globalTablesOfOld: `${INVALID_VALUES}DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of version 2017.11.29 (Legacy).`,
   indexOfTableNotFound: (index: string, table: string) =>
     `Requested resource not found: Index: ${index} not found for table: ${table}`,
@@ -105,6 +107,8 @@ export const controlMessages = {
   arnOfPart: (arn: string) =>
     `${INVALID_VALUES}Invalid resource arn provided, only table or stream is accepted. Provided resource arn: ${arn.slice(0, 1283)}`,
   arnInvalid: (arn: string) => `Invalid TableArn: Invalid ResourceArn provided as input ${arn.slice(0, 1283)}`,
+  streamOfTableNotFound: (label: string, table: string) =>
+    `Requested resource not found: Stream: ${label} not found for Table: ${table}`,
   arnNotFound: (arn: string) => `Requested resource not found: ResourceArn: ${arn} not found`,
   tagsMissing: "Atleast one Tag needs to be provided as Input.",
   tagKeysMissing: "Atleast one Tag Key needs to be provided as Input.",
@@ -119,6 +123,8 @@ export const controlMessages = {
   nameLength: (what: "TableName" | "IndexName") =>
     `${what} must be at least 3 characters long and at most 255 characters long`,
   backupArnInvalid: "Invalid Backup ARN",
+  /** An ARN of a backup, but of another partition or service. */
+  backupArnOfOthers: "Invalid Request: BackupArn is not valid",
   backupRangeEmpty: `${INVALID_VALUES}Time range lower bound must be less than or equal to upper bound`,
   backupInUse: (arn: string) => `Backup is being used to restore table: ${arn}`,
   alreadyRestored: (table: string, arn: string) => `Table: ${table} is already being restored from backup: ${arn}`,

@@ -36,6 +36,24 @@ export const replicationGroup = {
     of: { type: "structure", name: "Replica", members: { RegionName: { type: "string" } } },
   },
 } as const satisfies Record<string, Shape>;
+const inRegion = (name: string): Shape => ({
+  type: "structure",
+  name,
+  members: { RegionName: { type: "string", required: true } },
+});
+export const updateGlobalTable = globalTable("UpdateGlobalTableInput", {
+  ReplicaUpdates: {
+    type: "list",
+    required: true,
+    of: structure("ReplicaUpdate", {
+      Create: inRegion("CreateReplicaAction"),
+      Delete: inRegion("DeleteReplicaAction"),
+    }),
+  },
+});
+export const replicaSettings = {
+  ReplicaSettingsUpdate: { type: "list", lengthMin: 1, lengthMax: 50, of: inRegion("ReplicaSettingsUpdate") },
+} as const satisfies Record<string, Shape>;
 export const listExports = structure("ListExportsInput", {
   TableArn: { type: "string" },
   NextToken: token,

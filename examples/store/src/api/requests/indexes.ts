@@ -27,6 +27,8 @@ export interface GlobalIndexRequest extends LocalIndexRequest, ThroughputRequest
 
 /** Up to four hash and four range keys: more than two only for a global index, which is checked later. */
 const KEY_ELEMENTS_MAX = 8;
+/** Of one index. */
+const NON_KEY_ATTRIBUTES_MAX = 20;
 
 export const indexName: Shape = {
   type: "string",
@@ -42,7 +44,12 @@ const projection: Shape = {
   required: true,
   members: {
     ProjectionType: { type: "string", oneOf: ["ALL", "INCLUDE", "KEYS_ONLY"] },
-    NonKeyAttributes: { type: "list", lengthMin: 1, of: { type: "string", lengthMin: 1, lengthMax: 255 } },
+    NonKeyAttributes: {
+      type: "list",
+      lengthMin: 1,
+      lengthMax: NON_KEY_ATTRIBUTES_MAX,
+      of: { type: "string", lengthMin: 1, lengthMax: 255 },
+    },
   },
 };
 

@@ -1,7 +1,7 @@
 /** What operations take that would begin what there is none of here. */
 
 import { globalIndexes, indexName } from "./indexes.js";
-import { NAME, type Shape, type StructureShape } from "./shapes.js";
+import type { Shape, StructureShape } from "./shapes.js";
 import {
   attributeDefinitions,
   billingMode,
@@ -37,9 +37,9 @@ export interface UpdateInsightsRequest {
 
 export const updateContributorInsights: StructureShape = structure("UpdateContributorInsightsInput", {
   TableName: tableName,
-  IndexName: { type: "string", pattern: NAME, lengthMin: 3, lengthMax: 255 },
+  IndexName: { type: "string" },
   ContributorInsightsAction: { type: "string", required: true, oneOf: ["ENABLE", "DISABLE"] },
-  ContributorInsightsMode: { type: "string", oneOf: ["ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"] },
+  ContributorInsightsMode: { type: "string", oneOf: ["THROTTLED_KEYS", "ACCESSED_AND_THROTTLED_KEYS"] },
 });
 
 const units: Shape = { type: "integer", wire: "Long", min: 1 };
@@ -123,7 +123,7 @@ export interface ExportRequest {
 }
 
 export const exportTableToPointInTime: StructureShape = structure("ExportTableToPointInTimeInput", {
-  TableArn: { type: "string", required: true, lengthMin: 1, lengthMax: 1024 },
+  TableArn: { type: "string", required: true, lengthMax: 1024 },
   ExportTime: { type: "timestamp" },
   ClientToken: clientToken,
   S3Bucket: bucket,

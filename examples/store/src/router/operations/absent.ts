@@ -2,7 +2,7 @@
  * What there is none of here: global tables, exports, imports, resource policies, contributor insights, Kinesis destinations, bulk operations. Programs ask about
  * them all the same, as Terraform does of every table, and are told what the service tells those who use none. What would begin any of them is not offered.
  */
-import { tableOfArn } from "../../api/control/arns.js";
+import { streamOfArn, tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { assertNameLength } from "../../api/control/names.js";
 import { ApiError, validationError } from "../../api/errors.js";
@@ -18,9 +18,12 @@ import {
   listGlobalTables as listGlobalShape,
   listImports as listImportsShape,
   listContributorInsights as listInsightsShape,
+  replicaSettings,
   replicationGroup,
   tableOnly,
+  updateGlobalTable as updateReplicas,
 } from "../../api/requests/absent.js";
+import { updateTableReplicaAutoScaling as scalingShape } from "../../api/requests/never-begun.js";
 import type { StructureShape } from "../../api/requests/shapes.js";
 import type { TableNameRequest } from "../../api/requests/tables.js";
 import type { Backend } from "../backend.js";
@@ -56,6 +59,7 @@ interface TableOrIndex extends TableNameRequest {
 
 /** @throws ApiError where there is no such table, or no such global index of it */
 export async function withIndex({ TableName, IndexName }: TableOrIndex, backend: Backend): Promise<void> {
+  if (IndexName !== undefined) assertNameLength("IndexName", IndexName);
   const { globalIndexes = [] } = await backend.describeTable(TableName);
   if (IndexName !== undefined && !globalIndexes.some(({ name }) => name === IndexName))
     throw new ApiError("ResourceNotFoundException", controlMessages.indexOfTableNotFound(IndexName, TableName));
@@ -65,7 +69,6 @@ const describeContributorInsights: Operation<TableOrIndex> = {
   shape: describeInsightsShape,
   async run(request, { backend }) {
     const { TableName, IndexName } = request;
-    if (IndexName !== undefined) assertNameLength("IndexName", IndexName);
     await withIndex(request, backend);
     return { TableName, ...(IndexName && { IndexName }), ContributorInsightsStatus: "DISABLED" };
   },
@@ -87,17 +90,21 @@ const describeKinesisStreamingDestination: Operation<TableNameRequest> = {
   },
 };
 
-const describeTableReplicaAutoScaling: Operation<TableNameRequest> = {
-  shape: tableOnly("DescribeTableReplicaAutoScalingInput"),
-  async run({ TableName }) {
-    // No table is a global one, whether there is one of this name or not.
-    throw new ApiError("ResourceNotFoundException", controlMessages.globalTableMissing(TableName));
-  },
-};
+/** No table is a global one, whether there is one of this name or not. */
+const noReplicas = ({ TableName: name }: TableNameRequest) =>
+  new ApiError("ResourceNotFoundException", controlMessages.globalTableMissing(name));
 
 interface PolicyRequest {
   ResourceArn: string;
   ExpectedRevisionId?: string;
+}
+
+/** A table, or the stream that it has. @throws ApiError */
+export async function assertOwnsPolicies(arn: string, backend: Backend): Promise<void> {
+  const stream = streamOfArn(arn);
+  const { latestStream } = await backend.describeTable(stream?.table ?? tableOfArn(arn));
+  if (stream !== undefined && latestStream?.label !== stream.label)
+    throw new ApiError("ResourceNotFoundException", controlMessages.streamOfTableNotFound(stream.label, stream.table));
 }
 
 export const noPolicy = (arn: string) => new ApiError("PolicyNotFoundException", controlMessages.policyNotFound(arn));
@@ -105,7 +112,7 @@ export const noPolicy = (arn: string) => new ApiError("PolicyNotFoundException",
 const getResourcePolicy: Operation<PolicyRequest> = {
   shape: getPolicyShape,
   async run({ ResourceArn: arn }, { backend }) {
-    await backend.describeTable(tableOfArn(arn));
+    await assertOwnsPolicies(arn, backend);
     throw noPolicy(arn);
   },
 };
@@ -114,7 +121,7 @@ const getResourcePolicy: Operation<PolicyRequest> = {
 const deleteResourcePolicy: Operation<PolicyRequest> = {
   shape: deletePolicyShape,
   async run({ ResourceArn: arn, ExpectedRevisionId }, { backend }) {
-    await backend.describeTable(tableOfArn(arn));
+    await assertOwnsPolicies(arn, backend);
     if (ExpectedRevisionId !== undefined) throw noPolicy(arn);
     return {};
   },
@@ -122,19 +129,24 @@ const deleteResourcePolicy: Operation<PolicyRequest> = {
 
 function noGlobalTable({ GlobalTableName: name }: { GlobalTableName: string }): ApiError {
   assertNameLength("TableName", name);
-  return new ApiError("GlobalTableNotFoundException", controlMessages.globalTableNotFound(name));
+  return new ApiError("GlobalTableNotFoundException", controlMessages.globalTableMissing(name));
 }
 
 const tooOld = () => validationError(controlMessages.globalTablesOfOld);
 
+interface ReplicasRequest {
+  GlobalTableName: string;
+  ReplicaUpdates: readonly { Create?: object; Delete?: object }[];
+}
+
 /** A table that is there is none of the old kind. */
-const updateGlobalTable: Operation<{ GlobalTableName: string }> = {
-  shape: globalTable("UpdateGlobalTableInput", {
-    ReplicaUpdates: { type: "list", required: true, of: { type: "structure", name: "ReplicaUpdate", members: {} } },
-  }),
+const updateGlobalTable: Operation<ReplicasRequest> = {
+  shape: updateReplicas,
   async run(request, { backend }) {
-    const { GlobalTableName: name } = request;
+    const { GlobalTableName: name, ReplicaUpdates: updates } = request;
     assertNameLength("TableName", name);
+    if (updates.some(({ Create, Delete }) => Create === undefined && Delete === undefined))
+      throw validationError(controlMessages.globalTableActionEmpty);
     await backend.describeTable(name).catch((error: unknown) => {
       if (error instanceof ApiError && error.type === "ResourceNotFoundException") throw noGlobalTable(request);
       throw error;
@@ -147,7 +159,8 @@ export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["DescribeContributorInsights", describeContributorInsights],
   ["ListContributorInsights", listContributorInsights],
   ["DescribeKinesisStreamingDestination", describeKinesisStreamingDestination],
-  ["DescribeTableReplicaAutoScaling", describeTableReplicaAutoScaling],
+  ["DescribeTableReplicaAutoScaling", failing(tableOnly("DescribeTableReplicaAutoScalingInput"), noReplicas)],
+  ["UpdateTableReplicaAutoScaling", failing(scalingShape, noReplicas)],
   ["GetResourcePolicy", getResourcePolicy],
   ["DeleteResourcePolicy", deleteResourcePolicy],
   ["ListExports", noPages(listExportsShape, "ExportSummaries")],
@@ -172,7 +185,7 @@ export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["ListGlobalTables", none(listGlobalShape, "GlobalTables")],
   ["DescribeGlobalTable", failing(globalTable("DescribeGlobalTableInput"), noGlobalTable)],
   ["DescribeGlobalTableSettings", failing(globalTable("DescribeGlobalTableSettingsInput"), noGlobalTable)],
-  ["UpdateGlobalTableSettings", failing(globalTable("UpdateGlobalTableSettingsInput"), noGlobalTable)],
+  ["UpdateGlobalTableSettings", failing(globalTable("UpdateGlobalTableSettingsInput", replicaSettings), noGlobalTable)],
   // The service refuses to make any of this kind.
   ["CreateGlobalTable", failing(globalTable("CreateGlobalTableInput", replicationGroup), tooOld)],
   ["UpdateGlobalTable", updateGlobalTable],

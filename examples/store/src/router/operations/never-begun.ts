@@ -16,14 +16,12 @@ import {
   updateContributorInsights as insightsShape,
   type PutPolicyRequest,
   putResourcePolicy as policyShape,
-  updateTableReplicaAutoScaling as scalingShape,
   streamingDestination,
   type UpdateInsightsRequest,
 } from "../../api/requests/never-begun.js";
-import type { TableNameRequest } from "../../api/requests/tables.js";
 import { tableDefinition } from "../../api/tables.js";
 import type { Backend } from "../backend.js";
-import { noPolicy, withIndex } from "./absent.js";
+import { assertOwnsPolicies, noPolicy, withIndex } from "./absent.js";
 import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { AnyOperation, Operation } from "./operation.js";
 import { tableNamed } from "./table-named.js";
@@ -34,16 +32,30 @@ const NO_POLICY = "NO_POLICY";
 const putResourcePolicy: Operation<PutPolicyRequest> = {
   shape: policyShape,
   async run({ ResourceArn: arn, Policy: policy, ExpectedRevisionId: revision = NO_POLICY }, { backend }) {
-    await backend.describeTable(tableOfArn(arn));
+    await assertOwnsPolicies(arn, backend);
     if (revision !== NO_POLICY) throw noPolicy(arn);
-    try {
-      JSON.parse(policy);
-    } catch {
-      throw validationError(controlMessages.policyInvalid);
-    }
+    const problem = policyProblem(policy);
+    if (problem !== undefined) throw validationError(controlMessages.policyInvalid(problem));
     throw validationError(controlMessages.noPolicies);
   },
 };
+
+/** As far as the service's words for it are known. */
+function policyProblem(policy: string): string | undefined {
+  let read: unknown;
+  try {
+    read = JSON.parse(policy);
+  } catch {
+    return "This policy contains invalid Json";
+  }
+  if (read === null) return "This text appears not to be a policy";
+  if (typeof read !== "object" || Array.isArray(read)) return "This policy contains invalid Json";
+  const { Statement: statements } = read as { Statement?: unknown };
+  if (Object.keys(read).length === 0) return "Syntax error at position (1,3)";
+  if (!Array.isArray(statements)) return undefined;
+  if (statements.length === 0) return "Could not parse the policy: Statement is empty!";
+  return statements.some((one) => one?.Effect === undefined) ? "Missing required field Effect" : undefined;
+}
 
 /** They are off: to have them turned off is to have them as they are. */
 const updateContributorInsights: Operation<UpdateInsightsRequest> = {
@@ -56,14 +68,6 @@ const updateContributorInsights: Operation<UpdateInsightsRequest> = {
   },
 };
 
-const updateTableReplicaAutoScaling: Operation<TableNameRequest> = {
-  shape: scalingShape,
-  async run({ TableName }, { backend }) {
-    await usable(TableName, backend);
-    throw validationError(controlMessages.noReplicas);
-  },
-};
-
 async function usable(name: string, backend: Backend): Promise<void> {
   const { status } = await backend.describeTable(name);
   if (status === "CREATING" || status === "DELETING")
@@ -73,11 +77,15 @@ async function usable(name: string, backend: Backend): Promise<void> {
     );
 }
 
-const destination = (name: string, configuration: string, message: string): Operation<DestinationRequest> => ({
+const destination = (
+  name: string,
+  configuration: string,
+  message: (request: DestinationRequest) => string,
+): Operation<DestinationRequest> => ({
   shape: streamingDestination(name, configuration),
-  async run({ TableName }, { backend }) {
-    await usable(TableName, backend);
-    throw validationError(message);
+  async run(request, { backend }) {
+    await usable(request.TableName, backend);
+    throw validationError(message(request));
   },
 });
 
@@ -119,6 +127,7 @@ function periodOf(request: ExportRequest): Period | undefined {
 
 /** @throws ValidationException: a table's ARN is nothing else here */
 function exportedTable(arn: string): string {
+  if (arn === "") throw validationError(controlMessages.exportNoTable);
   if (!arn.startsWith("arn:")) throw validationError(controlMessages.exportTableArn);
   try {
     return tableOfArn(arn);
@@ -157,30 +166,20 @@ const importTable: Operation<ImportRequest> = {
   },
 };
 
-const { noKinesis, destinationNotActive } = controlMessages;
+const { noKinesis, destinationNotDisabled, destinationNotUpdated } = controlMessages;
+const ENABLED_AS = ["KinesisStreamingDestinationInput", "EnableKinesisStreamingConfiguration"] as const;
 
 export const neverBegunOperations: readonly (readonly [string, AnyOperation])[] = [
   ["PutResourcePolicy", putResourcePolicy],
   ["UpdateContributorInsights", updateContributorInsights],
-  ["UpdateTableReplicaAutoScaling", updateTableReplicaAutoScaling],
-  [
-    "EnableKinesisStreamingDestination",
-    destination("KinesisStreamingDestinationInput", "EnableKinesisStreamingConfiguration", noKinesis),
-  ],
-  [
-    "DisableKinesisStreamingDestination",
-    destination(
-      "KinesisStreamingDestinationInput",
-      "EnableKinesisStreamingConfiguration",
-      destinationNotActive("disable"),
-    ),
-  ],
+  ["EnableKinesisStreamingDestination", destination(...ENABLED_AS, () => noKinesis)],
+  ["DisableKinesisStreamingDestination", destination(...ENABLED_AS, () => destinationNotDisabled)],
   [
     "UpdateKinesisStreamingDestination",
     destination(
       "UpdateKinesisStreamingDestinationInput",
       "UpdateKinesisStreamingConfiguration",
-      destinationNotActive("update"),
+      ({ TableName, StreamArn }) => destinationNotUpdated(TableName, StreamArn),
     ),
   ],
   ["ExportTableToPointInTime", exportTableToPointInTime],

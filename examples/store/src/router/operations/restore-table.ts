@@ -15,7 +15,7 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
     const source = sourceOf(request);
     if (latest && at !== undefined) throw validationError(controlMessages.restoreTimeTwice);
     if (!latest && at === undefined) throw validationError(controlMessages.restoreTimeChoice);
-    const from = await tableNamed(source, backend.describeTable(source));
+    const from = await tableNamed(request.SourceTableName, backend.describeTable(source));
     if (from.settings?.pointInTimeRecovery === false)
       throw new ApiError("PointInTimeRecoveryUnavailableException", controlMessages.withoutRecovery(source));
     const latestMs = nowMs();

@@ -1,4 +1,4 @@
-import { tableOfArn } from "../../api/control/arns.js";
+import { streamOfArn, tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { TAGS_MAX } from "../../api/control/settings.js";
 import { checkTagKey, checkTags } from "../../api/control/tags.js";
@@ -20,7 +20,7 @@ const NO_ANSWER: readonly Uint8Array[] = [];
 export const tagResource: Operation<TagResourceRequest> = {
   shape: tagShape,
   async run({ ResourceArn: arn, Tags: tag }, { backend }) {
-    const table = tableOfArn(arn);
+    const table = taggedTable(arn);
     if (tag === undefined) throw missing("tags");
     if (tag.length === 0) throw validationError(controlMessages.tagsMissing);
     checkTags(tag);
@@ -32,7 +32,7 @@ export const tagResource: Operation<TagResourceRequest> = {
 export const untagResource: Operation<UntagResourceRequest> = {
   shape: untagShape,
   async run({ ResourceArn: arn, TagKeys: untag }, { backend }) {
-    const table = tableOfArn(arn);
+    const table = taggedTable(arn);
     if (untag === undefined) throw missing("tagKeys");
     if (untag.length === 0) throw validationError(controlMessages.tagKeysMissing);
     for (const key of untag) checkTagKey(key);
@@ -49,10 +49,16 @@ const missing = (at: string): ApiError =>
 export const listTagsOfResource: Operation<ListTagsRequest> = {
   shape: listShape,
   async run({ ResourceArn: arn }, { backend }) {
-    const { settings } = await named(arn, backend.describeTable(tableOfArn(arn)));
+    const { settings } = await named(arn, backend.describeTable(taggedTable(arn)));
     return { Tags: settings?.tags ?? [] };
   },
 };
+
+/** Streams have no tags: theirs are not found. @throws ApiError */
+function taggedTable(arn: string | undefined): string {
+  if (streamOfArn(arn) === undefined) return tableOfArn(arn);
+  throw new ApiError("ResourceNotFoundException", controlMessages.arnNotFound(arn ?? ""));
+}
 
 /** What is not there is told by the ARN that was asked for. */
 async function named<T>(arn: string | undefined, answer: Promise<T>): Promise<T> {

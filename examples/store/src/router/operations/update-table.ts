@@ -3,7 +3,7 @@ import { checkTableClass, type TableChange } from "../../api/control/settings.js
 import type { OnDemandRequest } from "../../api/control/throughput.js";
 import { assertTogether } from "../../api/control/update-rules.js";
 import { ApiError, validationError } from "../../api/errors.js";
-import { type IndexUpdate, indexUpdatesOf } from "../../api/index-updates.js";
+import { assertWarmthSaid, type GlobalIndexUpdate, type IndexUpdate, indexUpdatesOf } from "../../api/index-updates.js";
 import type { TableRecord } from "../../api/model.js";
 import { updateTable as shape, type UpdateTableRequest } from "../../api/requests/control.js";
 import { streamChange } from "../../api/streams/specification.js";
@@ -14,6 +14,7 @@ export const updateTable: Operation<UpdateTableRequest> = {
   shape,
   async run(request, { backend, nowMs }) {
     const { TableName, StreamSpecification } = request;
+    assertWarmthSaid(request);
     assertTogether(request);
     checkTableClass(request.TableClass);
     const indexUpdates = indexUpdatesOf(request);
@@ -65,7 +66,7 @@ function begunDescription(
   const updates = request.GlobalSecondaryIndexUpdates ?? [];
   const ofIndexes = updates.some(({ Create, Delete }) => Create !== undefined || Delete !== undefined);
   const figuresAlone = echoesFigures(request) && before?.billingMode === after.billingMode ? before : undefined;
-  const updated = new Set(updates.flatMap(({ Update }) => (Update?.ProvisionedThroughput ? [Update.IndexName] : [])));
+  const updated = new Map(updates.flatMap(({ Update }) => (Update ? [[Update.IndexName, Update] as const] : [])));
   const indexes = told.GlobalSecondaryIndexes as readonly Described[] | undefined;
   return {
     ...told,
@@ -76,20 +77,34 @@ function begunDescription(
     ...(figuresAlone && {
       ProvisionedThroughput: { ...(told.ProvisionedThroughput as object), ...figuresAlone.table },
     }),
-    ...(figuresAlone &&
-      indexes && {
-        GlobalSecondaryIndexes: indexes.map((index) =>
-          updated.has(index.IndexName)
-            ? {
-                ...index,
-                IndexStatus: "UPDATING",
-                ProvisionedThroughput: { ...index.ProvisionedThroughput, ...figuresAlone.indexes.get(index.IndexName) },
-              }
-            : index,
-        ),
+    ...(indexes && {
+      GlobalSecondaryIndexes: indexes.map((index) => {
+        const asked = updated.get(index.IndexName);
+        return asked === undefined
+          ? index
+          : begunIndex(asked, before?.indexes.get(index.IndexName), index, figuresAlone);
       }),
+    }),
   };
 }
+
+/** @param figures absent: those that it is to have are told */
+function begunIndex(
+  { ProvisionedThroughput: units, OnDemandThroughput: maxima, WarmThroughput: warm }: IndexWish,
+  before: FiguresOfIndex | undefined,
+  told: Described,
+  figures: Figures | undefined,
+): Described {
+  const changesFigures = units !== undefined && figures !== undefined;
+  return {
+    ...told,
+    ...((changesFigures || maxima !== undefined) && { IndexStatus: "UPDATING" }),
+    ...(changesFigures && { ProvisionedThroughput: { ...told.ProvisionedThroughput, ...before?.units } }),
+    ...(warm !== undefined && { WarmThroughput: { ...before?.warm, Status: "UPDATING" } }),
+  };
+}
+
+type IndexWish = NonNullable<GlobalIndexUpdate["Update"]>;
 
 /** Whose change is under way for as long as the table is told to be. */
 const CHANGES_OF_STATUS = ["ProvisionedThroughput", "BillingMode", "TableClass"] as const;
@@ -97,6 +112,12 @@ const CHANGES_OF_STATUS = ["ProvisionedThroughput", "BillingMode", "TableClass"]
 interface Described {
   readonly IndexName: string;
   readonly ProvisionedThroughput: Units;
+  readonly WarmThroughput?: object;
+}
+
+interface FiguresOfIndex {
+  readonly units: Units;
+  readonly warm: object | undefined;
 }
 
 interface Units {
@@ -107,7 +128,7 @@ interface Units {
 interface Figures {
   readonly billingMode: TableRecord["billingMode"];
   readonly table: Units;
-  readonly indexes: ReadonlyMap<string, Units>;
+  readonly indexes: ReadonlyMap<string, FiguresOfIndex>;
   /** Other parts of the description that are about to be something else. */
   readonly asItWas: Readonly<Record<string, unknown>>;
 }
@@ -129,19 +150,24 @@ function figuresOf(table: TableRecord, nowMs: number, request: UpdateTableReques
     billingMode: table.billingMode,
     asItWas: {
       // With the key that it had, if it had one.
-      ...(request.SSESpecification &&
-        key !== undefined && { SSEDescription: { ...(key as object), Status: "UPDATING" } }),
+      ...(request.SSESpecification && { SSEDescription: { ...(key as object | undefined), Status: "UPDATING" } }),
       ...(request.TableClass && { TableClassSummary: ofClass }),
       // Since when it is on demand is told when it is.
       ...(request.BillingMode && {
         BillingModeSummary: { ...(billed as object | undefined), BillingMode: request.BillingMode },
       }),
+      ...((request.BillingMode ?? request.ProvisionedThroughput) && { WarmThroughput: warm }),
       ...(Object.keys(request.WarmThroughput ?? {}).length > 0 && {
         WarmThroughput: { ...(warm as object), Status: "UPDATING" },
       }),
     },
     table: { NumberOfDecreasesToday, ...units(rest) } as Units,
-    indexes: new Map(indexes.map((index) => [index.IndexName, units(index.ProvisionedThroughput)])),
+    indexes: new Map(
+      indexes.map(({ IndexName: name, ProvisionedThroughput, WarmThroughput }) => [
+        name,
+        { units: units(ProvisionedThroughput), warm: WarmThroughput },
+      ]),
+    ),
   };
 }
 

@@ -101,6 +101,10 @@ export function backupsSuite(h: Subject, TableName: string): void {
         __type: "com.amazon.coral.validate#ValidationException",
         message: "Invalid Backup ARN",
       });
+      const elsewhere = "arn:aws-cn:dynamodb:local:000000000000:table/source/backup/01791504762511-2779fadd";
+      expect((await call(h.port, "DeleteBackup", { BackupArn: elsewhere })).json().message).toBe(
+        "Invalid Request: BackupArn is not valid",
+      );
       const range = { TimeRangeLowerBound: 0, TimeRangeUpperBound: 1 };
       expect((await call(h.port, "ListBackups", range)).json()).toEqual({ BackupSummaries: [] });
       const backwards = { TimeRangeLowerBound: 2, TimeRangeUpperBound: 1 };

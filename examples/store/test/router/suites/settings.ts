@@ -50,6 +50,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
       expect(begun).toMatchObject({
         TableStatus: "UPDATING",
         ProvisionedThroughput: { ReadCapacityUnits: 10, WriteCapacityUnits: 5, LastIncreaseDateTime: expect.any(Date) },
+        WarmThroughput: { ReadUnitsPerSecond: 10, WriteUnitsPerSecond: 5, Status: "ACTIVE" },
       });
       const raised = (await h.client.send(new DescribeTableCommand({ TableName }))).Table;
       expect(raised?.TableStatus).toBe("ACTIVE");
@@ -64,6 +65,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
       // It is under way: since when it is so is told when it is.
       expect(onDemand).toMatchObject({ TableStatus: "UPDATING" });
       expect(onDemand?.BillingModeSummary).toEqual({ BillingMode: "PAY_PER_REQUEST" });
+      expect(onDemand?.WarmThroughput).toMatchObject({ ReadUnitsPerSecond: 20, WriteUnitsPerSecond: 5 });
       const switched = (await h.client.send(new DescribeTableCommand({ TableName }))).Table;
       expect(switched).toMatchObject({ TableStatus: "ACTIVE" });
       expect(onDemand?.ProvisionedThroughput).toMatchObject({ ReadCapacityUnits: 0, WriteCapacityUnits: 0 });
@@ -146,6 +148,9 @@ export function settingsSuite(h: Subject, prefix: string): void {
       const ending = await update({ TableName, SSESpecification: { Enabled: false } });
       expect(ending?.SSEDescription).toMatchObject({ Status: "UPDATING", SSEType: "KMS" });
       expect(await described()).toBeUndefined();
+      // Of a key that it is yet to have nothing is told.
+      const beginning = await update({ TableName, SSESpecification: { Enabled: true } });
+      expect(beginning?.SSEDescription).toEqual({ Status: "UPDATING" });
     });
 
     it("are whether it can be deleted, and its class", async () => {
@@ -308,6 +313,13 @@ export function settingsSuite(h: Subject, prefix: string): void {
           { BillingMode: "PAY_PER_REQUEST", OnDemandThroughput: { MaxReadRequestUnits: 0 } },
           "Requested MaxReadRequestUnits for OnDemandThroughput for table is outside of valid range",
         ],
+        [
+          {
+            TableClass: "STANDARD",
+            GlobalSecondaryIndexUpdates: [{ Update: { IndexName: "ghost", WarmThroughput: {} } }],
+          },
+          "WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond specified for index: ghost",
+        ],
         [{ SSESpecification: { Enabled: false } }, "Table is already encrypted by default"],
         [
           { SSESpecification: { Enabled: false, SSEType: "KMS", KMSMasterKeyId: "k" } },
@@ -360,6 +372,11 @@ export function settingsSuite(h: Subject, prefix: string): void {
         "Number of Tags exceed the current limit for the provided ResourceArn",
       ],
       ["UntagResource", { ResourceArn: MISSING, TagKeys: [] }, "Atleast one Tag Key needs to be provided as Input."],
+      [
+        "ListTagsOfResource",
+        { ResourceArn: `${MISSING}/stream/2026-01-01T00:00:00.000` },
+        `Requested resource not found: ResourceArn: ${MISSING}/stream/2026-01-01T00:00:00.000 not found`,
+      ],
       [
         "ListTagsOfResource",
         { ResourceArn: MISSING },

@@ -563,11 +563,25 @@ describe("many groups on three nodes", () => {
   it("names wrong arguments", async () => {
     const transport = inProcessNetwork().transport("a");
     const storage = memoryStorage();
-    for (const wrong of [{ tickMs: 0 }, { outstandingMax: -1 }, { nodeId: "b" }]) {
+    const wrongs: readonly Record<string, unknown>[] = [
+      { tickMs: 0 },
+      { outstandingMax: -1 },
+      { nodeId: "b" },
+      // Those that are each group's own as well, which would otherwise be found when the first group is joined.
+      { heartbeatMs: Number.NaN },
+      { leaseMs: "300" },
+      { leaseReads: "no" },
+      { clockDriftMax: -0.1 },
+      { commandBytesMax: 0 },
+      { readsMax: 1.5 },
+    ];
+    for (const wrong of wrongs) {
       await expect(GroupHost.open({ transport, storage, ...wrong })).rejects.toMatchObject({
         code: "ERR_PAXOS_ARGUMENT",
+        message: expect.stringContaining(Object.keys(wrong)[0] ?? ""),
       });
     }
+    await expect(GroupHost.open(undefined as never)).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
     const host = await GroupHost.open({ transport, storage });
     open.push(() => host.close());
     const stateMachine = new Journal();

@@ -315,6 +315,21 @@ describe("the TCP transport", () => {
     for (const options of wrong) {
       await expect(tcpTransport({ nodeId: "a", ...options })).rejects.toMatchObject({ code: "ERR_PAXOS_ARGUMENT" });
     }
+    // As they come from a program without types, or from its configuration. A secret of another type must not be as good as none, or found out by the first connection.
+    const unlikely: readonly [unknown, RegExp][] = [
+      [undefined, /nodeId/],
+      [{ nodeId: "a", secret: 1234567890123456 }, /secret/],
+      [{ nodeId: "a", host: "0.0.0.0", secret: 1234567890123456 }, /secret/],
+      [{ nodeId: "a", peers: ["b"] }, /peers/],
+      [{ nodeId: "a", peers: { b: null } }, /host of b/],
+      [{ nodeId: "a", peers: { b: { host: 5, port: 7001 } } }, /host of b/],
+    ];
+    for (const [options, message] of unlikely) {
+      await expect(tcpTransport(options as TcpTransportOptions)).rejects.toMatchObject({
+        code: "ERR_PAXOS_ARGUMENT",
+        message: expect.stringMatching(message),
+      });
+    }
     const outside = await node("a", { host: "0.0.0.0", secret: new Uint8Array(32).fill(7) });
     expect(outside.port).toBeGreaterThan(0);
     await expect(

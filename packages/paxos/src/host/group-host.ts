@@ -78,7 +78,7 @@ export class GroupHost implements AsyncDisposable {
 
   /** @throws PaxosError ERR_PAXOS_ARGUMENT */
   static async open(options: GroupHostOptions): Promise<GroupHost> {
-    const transport = await options.transport;
+    const transport = await options?.transport;
     if (typeof transport?.send !== "function") throw badArgument("transport", "a Transport", transport);
     return new GroupHost(transport, hostSettings(options, transport));
   }

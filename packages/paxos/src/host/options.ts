@@ -1,4 +1,5 @@
 import { badArgument, checkInteger } from "../core/errors.js";
+import { settings } from "../core/options.js";
 import { Tails } from "../core/tails.js";
 import type { CoreOptions } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
@@ -118,12 +119,7 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
   if (typeof now !== "function") throw badArgument("now", "a function", now);
   if (typeof random !== "function") throw badArgument("random", "a function", random);
   const tails = new Tails(checkInteger("tailsBytesMax", tailsBytesMax, 0, Number.MAX_SAFE_INTEGER));
-  return {
-    nodeId,
-    zone,
-    storage,
-    now,
-    random,
+  const checked = {
     tickMs: checkInteger("tickMs", tickMs, 1, 60_000),
     outstandingMax: checkInteger("outstandingMax", outstandingMax, 1, 1 << 20),
     outstandingBytesMax: checkInteger("outstandingBytesMax", outstandingBytesMax, 1, 2 ** 30),
@@ -131,13 +127,24 @@ export function hostSettings(options: GroupHostOptions, transport: Transport): H
     logsKeptBytesMax: checkInteger("logsKeptBytesMax", logsKeptBytesMax, 0, Number.MAX_SAFE_INTEGER),
     snapshotBytesPerSecondMax: checkInteger("snapshotBytesPerSecondMax", snapshotBytesPerSecondMax, 1, 2 ** 40),
     snapshotPieceBytes: checkInteger("snapshotPieceBytes", snapshotPieceBytes, 1, 2 ** 24),
-    snapshotDir,
     packAfterMs: checkInteger("packAfterMs", packAfterMs, 0, Number.MAX_SAFE_INTEGER),
     batchesMax: checkInteger("batchesMax", batchesMax, 1, 1 << 20),
+  };
+  // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.
+  const ofEachGroup = { ...tuning, tails, queueMax: outstandingMax, queueBytesMax: outstandingBytesMax };
+  // What is for the groups is refused here already, not when the first of them is joined.
+  settings({ ...ofEachGroup, nodeId, members: [nodeId], random });
+  return {
+    nodeId,
+    zone,
+    storage,
+    now,
+    random,
+    ...checked,
+    snapshotDir,
     commandBytesMax: tuning.commandBytesMax ?? 1024 * 1024,
     readsMax: tuning.readsMax ?? 65_536,
-    // Whatever the group's own bound lets in must find room in the core's queue: a submitted command has its slot already.
     tails,
-    tuning: { ...tuning, tails, queueMax: outstandingMax, queueBytesMax: outstandingBytesMax },
+    tuning: ofEachGroup,
   };
 }

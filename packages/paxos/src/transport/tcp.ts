@@ -151,6 +151,7 @@ class Tcp implements TcpTransport {
 
   setPeer(nodeId: string, address: Address): void {
     checkNodeId("peer", nodeId);
+    if (typeof address?.host !== "string") throw badArgument(`host of ${nodeId}`, "a string", address?.host);
     checkInteger(`port of ${nodeId}`, address.port, 1, 65_535);
     if (this.#closing || nodeId === this.nodeId) return;
     const known = this.#peers.get(nodeId);
@@ -272,7 +273,9 @@ class Tcp implements TcpTransport {
 }
 
 function checked(options: TcpTransportOptions) {
+  const nodeId = checkNodeId("nodeId", options?.nodeId);
   const secret = typeof options.secret === "string" ? Buffer.from(options.secret, "utf8") : options.secret;
+  if (secret !== undefined && !(secret instanceof Uint8Array)) throw badArgument("secret", "a text or bytes", secret);
   if (secret && secret.length < 16) throw badArgument("secret", "at least 16 bytes long", `${secret.length} bytes`);
   const host = options.host ?? "127.0.0.1";
   const tls = options.tls === undefined ? undefined : tlsContext(options.tls);
@@ -282,12 +285,14 @@ function checked(options: TcpTransportOptions) {
       `host ${host} is reachable from elsewhere: give tls or a secret, or listen on loopback`,
     );
   }
+  const peers = options.peers ?? {};
+  if (typeof peers !== "object" || Array.isArray(peers)) throw badArgument("peers", "an address for each node id", peers);
   const backoffMinMs = checkInteger("backoffMinMs", options.backoffMinMs ?? 20, 1, 60_000);
   return {
-    nodeId: checkNodeId("nodeId", options.nodeId),
+    nodeId,
     host,
     port: checkInteger("port", options.port ?? 0, 0, 65_535),
-    peers: options.peers ?? {},
+    peers,
     secret,
     tls,
     frameBytesMax: checkInteger("frameBytesMax", options.frameBytesMax ?? 16 * 1024 * 1024, 1024, 0x7fff_ffff),

@@ -225,6 +225,9 @@ function checked(options: WalOptions): Settings {
     }
     return value;
   };
+  const { now = Date.now, fileSystem = nodeFileSystem } = options;
+  if (typeof now !== "function") throw badArgument("now", "a function that returns milliseconds", now);
+  if (typeof fileSystem?.lock !== "function") throw badArgument("fileSystem", "a WalFileSystem", fileSystem);
   return {
     dir: options.dir,
     segmentBytes: whole("segmentBytes", 16 * mib, 64 * kib, 1024 * mib),
@@ -236,8 +239,8 @@ function checked(options: WalOptions): Settings {
     sparesMax: whole("sparesMax", 2, 0, 1024),
     idleMarkMs: whole("idleMarkMs", 500, 1, 60_000),
     packAfterMs: whole("packAfterMs", 30_000, 0, 60_000),
-    now: options.now ?? Date.now,
-    fileSystem: options.fileSystem ?? nodeFileSystem,
+    now,
+    fileSystem,
   };
 }
 

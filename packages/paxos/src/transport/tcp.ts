@@ -286,7 +286,8 @@ function checked(options: TcpTransportOptions) {
     );
   }
   const peers = options.peers ?? {};
-  if (typeof peers !== "object" || Array.isArray(peers)) throw badArgument("peers", "an address for each node id", peers);
+  if (typeof peers !== "object" || Array.isArray(peers))
+    throw badArgument("peers", "an address for each node id", peers);
   const backoffMinMs = checkInteger("backoffMinMs", options.backoffMinMs ?? 20, 1, 60_000);
   return {
     nodeId,

@@ -2,9 +2,11 @@ import { channel } from "node:diagnostics_channel";
 import type { EntryToArchive } from "../core/archive-object.js";
 import type { Compression } from "../core/stored-body.js";
 import type { WalRecord } from "../reader.js";
-import { Archiver } from "./archiver.js";
+import { Archiver, checkObjectBytes } from "./archiver.js";
+import { checkedCompression } from "./codec.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
-import type { ObjectStore } from "./object-store.js";
+import { streamPrefix } from "./keys.js";
+import { checkStore, type ObjectStore } from "./object-store.js";
 import { isRetryable } from "./patience.js";
 import { Tail } from "./tail.js";
 
@@ -68,7 +70,7 @@ const stopped = channel("evenkeel:wal:archive-stopped");
  * Follows a stream's durable records into an archive and truncates the stream up to what the archive vouches for. After a restart, or where another
  * replica was faster, what is in both is compared first, and nothing is dropped that was not.
  *
- * Survives a kill at any point: what is here and what is archived always overlap or touch. Holds what an `Archiver` and a follower hold.
+ * Bad arguments throw at once. Survives a kill at any point: what is here and what is archived always overlap or touch. Holds what an `Archiver` and a follower hold.
  */
 export function archiveStream(options: ArchiveStreamOptions): StreamArchiving {
   return new StreamArchiving(options);
@@ -93,6 +95,17 @@ export class StreamArchiving {
   /** @internal Use `archiveStream`. */
   constructor(options: ArchiveStreamOptions) {
     const { bytesPerObjectMax = 8 * 1024 * 1024, ageMaxMs = 60_000, retryAfterMs = 1000 } = options;
+    if (typeof options.stream?.follow !== "function") {
+      throw badArchiveArgument("stream", "a stream of a log, such as wal.stream(name)", options.stream);
+    }
+    checkStore(options.store);
+    checkObjectBytes(bytesPerObjectMax);
+    checkedCompression(options.compression ?? "brotli");
+    streamPrefix(options.name ?? options.stream.name);
+    for (const argument of ["keepFrom", "entryOf"] as const) {
+      const value = options[argument];
+      if (value !== undefined && typeof value !== "function") throw badArchiveArgument(argument, "a function", value);
+    }
     for (const [argument, value] of Object.entries({ ageMaxMs, retryAfterMs })) {
       if (!Number.isSafeInteger(value) || value < 1 || value > 2 ** 31 - 1) {
         throw badArchiveArgument(argument, "a whole number of milliseconds from 1", value);

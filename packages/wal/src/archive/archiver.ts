@@ -57,9 +57,7 @@ export class Archiver {
 
   static async open(options: ArchiverOptions): Promise<Archiver> {
     const { store, stream, bytesPerObjectMax = 8 * 1024 * 1024, signal } = options;
-    if (!Number.isSafeInteger(bytesPerObjectMax) || bytesPerObjectMax < 1 || bytesPerObjectMax > 2 ** 30) {
-      throw badArchiveArgument("bytesPerObjectMax", "a whole number from 1 to 1,073,741,824", bytesPerObjectMax);
-    }
+    checkObjectBytes(bytesPerObjectMax);
     const compression = checkedCompression(options.compression ?? "brotli");
     const floor = await readFloor(store, stream, signal);
     const last = await lastManifest(store, stream, floor, signal);
@@ -325,4 +323,10 @@ function builderOf(stream: string, entries: readonly ArchiveEntry[], hint: numbe
   const builder = new ArchiveObjectBuilder(stream, crc);
   for (const entry of entries) builder.add(entry, hint);
   return builder;
+}
+
+/** @throws ArchiveError ERR_ARCHIVE_ARGUMENT */
+export function checkObjectBytes(bytesPerObjectMax: number): void {
+  if (Number.isSafeInteger(bytesPerObjectMax) && bytesPerObjectMax >= 1 && bytesPerObjectMax <= 2 ** 30) return;
+  throw badArchiveArgument("bytesPerObjectMax", "a whole number from 1 to 1,073,741,824", bytesPerObjectMax);
 }

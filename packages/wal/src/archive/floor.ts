@@ -1,7 +1,7 @@
 import { ArchiveError } from "./errors.js";
 import { floorKey, floorPrefix, parseKey } from "./keys.js";
 import { noPrevious } from "./manifest.js";
-import { type ObjectStore, sha256 } from "./object-store.js";
+import { checkStore, type ObjectStore, sha256 } from "./object-store.js";
 import { createObject, decodeSealedJson, encodeSealedJson, sameBytes, withSignal } from "./sealed-json.js";
 
 /**
@@ -65,7 +65,7 @@ async function getFloor(
 /** The highest floor. A listing may be old: what follows is asked for by name until there is nothing. */
 export async function readFloor(store: ObjectStore, stream: string, signal?: AbortSignal): Promise<Floor> {
   let listed = 0;
-  for await (const key of store.list(floorPrefix(stream), withSignal(signal))) {
+  for await (const key of checkStore(store).list(floorPrefix(stream), withSignal(signal))) {
     const parsed = parseKey(stream, key);
     if (parsed?.kind === "floor") listed = Math.max(listed, parsed.generation);
   }

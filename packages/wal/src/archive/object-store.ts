@@ -27,6 +27,14 @@ export interface ObjectStore {
   delete(key: string, options?: { readonly signal?: AbortSignal }): Promise<void>;
 }
 
+const calls = ["put", "get", "list", "delete"] as const;
+
+/** @throws ArchiveError ERR_ARCHIVE_ARGUMENT for what is no store at all: a call to it would look like a store that is out of order */
+export function checkStore(store: ObjectStore): ObjectStore {
+  if (calls.every((call) => typeof store?.[call] === "function")) return store;
+  throw badArchiveArgument("store", "an object store, with put, get, list and delete", store);
+}
+
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -42,6 +42,10 @@ export function resolvePatience(options: PatienceOptions): Required<Omit<Patienc
   if (options.throttle !== undefined && typeof options.throttle.take !== "function") {
     throw badArchiveArgument("throttle", "something with take(tokens, { signal })", options.throttle);
   }
+  for (const name of ["now", "timer", "random"] as const) {
+    const value = options[name];
+    if (value !== undefined && typeof value !== "function") throw badArchiveArgument(name, "a function", value);
+  }
   return {
     attemptsMax: whole("attemptsMax", 8, 1, 1000),
     backoffMs: whole("backoffMs", 100, 0, timeoutMaxMs),

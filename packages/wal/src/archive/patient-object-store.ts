@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { ArchiveError } from "./errors.js";
-import { type ObjectStore, type PutOptions, sha256 } from "./object-store.js";
+import { checkStore, type ObjectStore, type PutOptions, sha256 } from "./object-store.js";
 import {
   backoffOf,
   isRetryable,
@@ -50,7 +50,7 @@ export class PatientObjectStore implements ObjectStore {
   readonly #counted = { attempts: 0, retries: 0, gaveUp: 0, bytesPut: 0, bytesGot: 0 };
 
   constructor(store: ObjectStore, options: PatienceOptions = {}) {
-    this.#store = store;
+    this.#store = checkStore(store);
     this.#options = resolvePatience(options);
     this.#throttle = options.throttle;
     this.#places = new Places(this.#options.inFlightMax, this.#options.waitingMax);

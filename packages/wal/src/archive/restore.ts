@@ -4,7 +4,7 @@ import { ArchiveError, badArchiveArgument } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
 import type { Manifest } from "./manifest.js";
 import { readObject } from "./object.js";
-import type { ObjectStore } from "./object-store.js";
+import { checkStore, type ObjectStore } from "./object-store.js";
 
 /** A moment of a stream: after an entry, or before the first entry that is later than a time. */
 export type ArchivePoint = { readonly sequence: number } | { readonly timeMs: number };
@@ -32,6 +32,7 @@ export interface RestoreOptions {
  */
 export function restore(options: RestoreOptions): AsyncGenerator<ArchiveEntry, void, undefined> {
   const { store, stream, from = 1, until, signal } = options;
+  checkStore(store);
   if (!Number.isSafeInteger(from) || from < 1) throw badArchiveArgument("from", "a whole number from 1", from);
   const limits = limitsOf(until);
   return entriesBetween(async () => {
@@ -48,9 +49,14 @@ export interface Limits {
 }
 
 export function limitsOf(until: ArchivePoint | undefined): Limits {
-  const through = until !== undefined && "sequence" in until ? until.sequence : undefined;
-  const timeMs = until !== undefined && "timeMs" in until ? until.timeMs : Number.POSITIVE_INFINITY;
-  if (through !== undefined && (!Number.isSafeInteger(through) || through < 0)) {
+  if (until === undefined) return { through: undefined, timeMs: Number.POSITIVE_INFINITY };
+  // A moment that was misspelt must not be taken for none: everything would be restored, the mistake included.
+  if (typeof until !== "object" || until === null || !("sequence" in until || "timeMs" in until)) {
+    throw badArchiveArgument("until", "{ sequence } or { timeMs }", until);
+  }
+  const through = "sequence" in until ? until.sequence : undefined;
+  const timeMs = "timeMs" in until ? until.timeMs : Number.POSITIVE_INFINITY;
+  if ("sequence" in until && (!Number.isSafeInteger(through) || Number(through) < 0)) {
     throw badArchiveArgument("until.sequence", "a whole number", through);
   }
   if (typeof timeMs !== "number" || Number.isNaN(timeMs)) {

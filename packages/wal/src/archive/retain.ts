@@ -57,14 +57,18 @@ export async function retain(options: RetainOptions): Promise<RetentionReport> {
 }
 
 function coverage(promise: RetainOptions["promise"]): (snapshot: SnapshotManifest) => boolean {
-  if (promise !== undefined && "sinceSequence" in promise) {
+  const isPromise = typeof promise === "object" && promise !== null;
+  if (!isPromise || "sinceSequence" in promise === "sinceMs" in promise) {
+    throw badArchiveArgument("promise", "{ sinceMs } or { sinceSequence }", promise);
+  }
+  if ("sinceSequence" in promise) {
     const { sinceSequence } = promise;
     if (!Number.isSafeInteger(sinceSequence) || sinceSequence < 0) {
       throw badArchiveArgument("promise.sinceSequence", "a whole number", sinceSequence);
     }
     return (snapshot) => snapshot.sequence <= sinceSequence;
   }
-  const sinceMs = promise?.sinceMs;
+  const { sinceMs } = promise;
   if (typeof sinceMs !== "number" || !Number.isFinite(sinceMs)) {
     throw badArchiveArgument("promise.sinceMs", "a number of milliseconds since 1970", sinceMs);
   }

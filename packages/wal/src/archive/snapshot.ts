@@ -51,6 +51,12 @@ export async function writeSnapshot(options: SnapshotOptions): Promise<SnapshotM
   if (!Number.isSafeInteger(bytesPerObjectMax) || bytesPerObjectMax < 1024 || bytesPerObjectMax > 2 ** 30) {
     throw badArchiveArgument("bytesPerObjectMax", "a whole number from 1,024 to 1,073,741,824", bytesPerObjectMax);
   }
+  if (
+    typeof Object(chunks)[Symbol.asyncIterator] !== "function" &&
+    typeof Object(chunks)[Symbol.iterator] !== "function"
+  ) {
+    throw badArchiveArgument("chunks", "an iterable of Uint8Arrays", chunks);
+  }
   const compression = checkedCompression(options.compression ?? "brotli");
   const floor = await readFloor(store, stream, signal);
   const anchor = await anchorOf(store, stream, sequence, floor, signal);

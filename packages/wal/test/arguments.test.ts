@@ -1,0 +1,112 @@
+import { expect, test } from "vitest";
+import {
+  Archiver,
+  type ArchiveStreamOptions,
+  archiveStream,
+  memoryObjectStore,
+  PatientObjectStore,
+  restore,
+  restoreState,
+  retain,
+  verifyArchive,
+  writeSnapshot,
+} from "../src/archive/index.js";
+import { Wal } from "../src/index.js";
+
+/** As it comes from a program without types, or from a configuration. */
+type Unlikely = Readonly<Record<string, unknown>>;
+
+const store = memoryObjectStore();
+const noStores: readonly unknown[] = [undefined, null, 5, {}, { list: () => [] }];
+
+function refusal(argument: string): object {
+  return { code: "ERR_ARCHIVE_ARGUMENT", message: expect.stringMatching(new RegExp(`^${argument} must be`)) };
+}
+
+test("a log that is opened with something else than a clock or a file system is refused by its name", async () => {
+  for (const now of [null, 5, "now"]) {
+    await expect(Wal.open({ dir: "/nowhere", now } as never)).rejects.toMatchObject({
+      code: "ERR_WAL_ARGUMENT",
+      message: expect.stringMatching(/^now must be/),
+    });
+  }
+  for (const fileSystem of [null, 5, {}]) {
+    await expect(Wal.open({ dir: "/nowhere", fileSystem } as never)).rejects.toMatchObject({
+      code: "ERR_WAL_ARGUMENT",
+      message: expect.stringMatching(/^fileSystem must be/),
+    });
+  }
+});
+
+test("archiving a stream is refused at once, and not tried again for ever as if the store were out of order", () => {
+  const stream: ArchiveStreamOptions["stream"] = {
+    name: "orders",
+    firstSequence: 1,
+    lastSequence: 0,
+    // biome-ignore lint/correctness/useYield: nobody gets so far
+    follow: async function* () {
+      throw new Error("this was not to be begun");
+    },
+    truncateBefore: async () => undefined,
+  };
+  const wrong: readonly (readonly [string, Unlikely])[] = [
+    ...noStores.map((one) => ["store", { store: one }] as const),
+    ["stream", { stream: undefined }],
+    ["stream", { stream: "orders" }],
+    ["stream", { name: "" }],
+    ["bytesPerObjectMax", { bytesPerObjectMax: Number.NaN }],
+    ["compression", { compression: "gzip" }],
+    ["keepFrom", { keepFrom: 5 }],
+    ["entryOf", { entryOf: "data" }],
+    ["ageMaxMs", { ageMaxMs: 0 }],
+  ];
+  for (const [argument, option] of wrong) {
+    let thrown: unknown;
+    try {
+      archiveStream({ stream, store, ...option } as ArchiveStreamOptions);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown, JSON.stringify(option)).toMatchObject(refusal(argument));
+  }
+});
+
+test("what is no object store is refused by everything that needs one", async () => {
+  for (const one of noStores) {
+    const options = { store: one, stream: "orders" } as never;
+    expect(() => restore(options)).toThrow(expect.objectContaining(refusal("store")));
+    expect(() => new PatientObjectStore(one as never)).toThrow(expect.objectContaining(refusal("store")));
+    await expect(Archiver.open(options)).rejects.toMatchObject(refusal("store"));
+    await expect(restoreState(options)).rejects.toMatchObject(refusal("store"));
+    await expect(verifyArchive(options)).rejects.toMatchObject(refusal("store"));
+    const promise = { sinceMs: 0 };
+    await expect(retain({ ...(options as object), promise } as never)).rejects.toMatchObject(refusal("store"));
+  }
+  expect(() => new PatientObjectStore(store, { timer: 5 } as never)).toThrow(/timer must be/);
+});
+
+test("a moment that was misspelt is not taken for the whole archive", async () => {
+  for (const until of [null, 5, "now", {}, { time: 7 }]) {
+    const options = { store, stream: "orders", until } as never;
+    expect(() => restore(options)).toThrow(expect.objectContaining(refusal("until")));
+    await expect(restoreState(options)).rejects.toMatchObject(refusal("until"));
+  }
+  for (const [argument, until] of [
+    ["until.sequence", { sequence: undefined }],
+    ["until.timeMs", { timeMs: undefined }],
+  ] as const) {
+    expect(() => restore({ store, stream: "orders", until } as never)).toThrow(
+      expect.objectContaining(refusal(argument)),
+    );
+  }
+});
+
+test("retention wants one promise, and a snapshot something to write", async () => {
+  for (const promise of [undefined, null, 5, {}, { sinceMs: 1, sinceSequence: 1 }]) {
+    await expect(retain({ store, stream: "orders", promise } as never)).rejects.toMatchObject(refusal("promise"));
+  }
+  for (const chunks of [undefined, 5, {}]) {
+    const options = { store, stream: "orders", sequence: 0, chunks } as never;
+    await expect(writeSnapshot(options)).rejects.toMatchObject(refusal("chunks"));
+  }
+});

@@ -207,6 +207,29 @@ describe("elections", () => {
     }
   });
 
+  it("has a candidate whose members are too few fetch what others know as chosen: those members may be enough", () => {
+    const table = new TableTop(three);
+    const change = (storage: readonly string[]) => {
+      const proposals = [{ id: 9, command: new Uint8Array(0), members: { storage, log: ["l1"] } }];
+      table.step("a1", { type: "propose", proposals, nowMs: table.nowMs });
+      table.advance(200, ["a1"]);
+    };
+    table.elect("a1");
+    table.add("l1", { members: three, role: "log" });
+    table.step("a1", { type: "learners", learners: [{ node: "l1", role: "log" }], nowMs: table.nowMs });
+    table.advance(200, ["a1"]);
+    change(three);
+    table.passes = ({ from, to }) => from !== "b1" && to !== "b1";
+    change(["a1", "b1"]);
+    expect(table.core("l1")).toMatchObject({ chosenThrough: 3, configuration: { storage: ["a1", "b1"], log: ["l1"] } });
+    // c1 has left, a1 is lost: b1 and l1 are two of three, and b1 believes that there are four.
+    table.passes = ({ from, to }) => [from, to].every((node) => node === "b1" || node === "l1");
+    expect(table.core("b1")).toMatchObject({ chosenThrough: 2, configuration: { storage: three, log: ["l1"] } });
+    table.nowMs += 1000;
+    table.elect("b1");
+    expect(table.core("b1").configuration).toMatchObject({ storage: ["a1", "b1"], log: ["l1"], departed: ["c1"] });
+  });
+
   it("knows nothing by a promise in no ballot while it leads", () => {
     const table = new TableTop(three);
     table.elect("a1");

@@ -32,6 +32,8 @@ export class Election {
   #drawn = true;
   #attempt = 0;
   #asking: Set<string> | undefined;
+  /** Who of those that have answered knows most as chosen, and more than this replica did when it asked. */
+  #ahead: { readonly from: string; readonly chosenThrough: number } | undefined;
   #ballot: Ballot | undefined;
   #token = 0;
   #promises = new Map<string, Promised>();
@@ -122,6 +124,9 @@ export class Election {
       this.#atMs += this.#replica.jitterMs();
       if (nowMs < this.#atMs) return;
     }
+    // Too few have said yes. It may be that too few are left of the members that our log knows, and enough of those that are chosen.
+    if (this.#asking !== undefined && this.#ahead !== undefined)
+      this.#lack(this.#ahead.from, this.#ahead.chosenThrough);
     if (nowMs < this.#acceptor.grants.freeAtMs) this.rest();
     else if (!this.#replica.mayLead) {
       this.#replica.sayLeader(undefined);
@@ -143,11 +148,13 @@ export class Election {
     const replica = this.#replica;
     replica.sawRound(message.round);
     if (this.#asking === undefined || message.attempt !== this.#attempt) return;
+    const { chosenThrough } = message;
+    if (chosenThrough > (this.#ahead?.chosenThrough ?? replica.knownChosen)) this.#ahead = { from, chosenThrough };
     if (message.granted) {
       this.#asking.add(from);
       if (isQuorum(replica.membership, this.#asking)) this.#stand();
-    } else if (message.chosenThrough > replica.knownChosen + replica.settings.candidateLagMax) {
-      this.#lack(from, message.chosenThrough);
+    } else if (chosenThrough > replica.knownChosen + replica.settings.candidateLagMax) {
+      this.#lack(from, chosenThrough);
     }
   }
 
@@ -186,6 +193,7 @@ export class Election {
     const replica = this.#replica;
     this.#attempt++;
     this.#asking = new Set([replica.self]);
+    this.#ahead = undefined;
     this.#atMs = replica.nowMs + replica.settings.voteTimeoutMs;
     replica.sayLeader(undefined);
     const { configuration, peers } = replica.membership;

@@ -249,6 +249,12 @@ export class SimReplica {
     this.crash();
   }
 
+  /** Its node is switched off for good. */
+  retire(): void {
+    this.#refused = true;
+    this.crash();
+  }
+
   /** Its disks are replaced by empty ones while it is down; its name is not. */
   loseDisks(): void {
     this.crash();

@@ -227,6 +227,8 @@ export function runScenario({
     emptied.chance(0.6)
   )
     loseNewcomer({ world, spares, observer, random: emptied, tally });
+  if (changing && !torn && mutation === undefined && random.fork("retirements").chance(0.5))
+    retireDeparted(world, replicas, observer, tally);
   const moments = aimed
     ? new Moments({ world, replicas, nemesis, operator, random: aims, tally, leaseReads })
     : undefined;
@@ -282,6 +284,29 @@ function nowAndThen(world: World<Uint8Array>, condition: () => boolean): () => b
     nextMs = world.now + 1;
     return condition();
   };
+}
+
+/** Who has left is switched off, once two of those that stay know it. */
+function retireDeparted(
+  world: World<Uint8Array>,
+  replicas: readonly SimReplica[],
+  observer: Observer,
+  tally: Tally,
+): void {
+  const retired = new Set<SimReplica>();
+  const next = () => {
+    const { slot, storage, log, departed } = observer.configurationAt(Number.MAX_SAFE_INTEGER);
+    const stays = ({ name }: SimReplica) => storage.includes(name) || log.includes(name);
+    const know = replicas.filter((one) => stays(one) && !one.gone && (one.core?.chosenThrough ?? 0) >= slot);
+    for (const replica of know.length < 2 ? [] : replicas) {
+      if (!departed.includes(replica.name) || retired.has(replica)) continue;
+      retired.add(replica);
+      tally.add("departed nodes switched off");
+      replica.retire();
+    }
+    world.timer(10, next);
+  };
+  world.timer(10, next);
 }
 
 /** Each storage replica keeps no more than the newest few slots, whoever may still need the others. */

@@ -80,6 +80,7 @@ const expected = [
   "leaders lost while members change",
   "configurations appended or cut",
   "departures noticed",
+  "departed nodes switched off",
   "logs begun at a base",
   "logs begun at a snapshot",
   "snapshots offered",

@@ -109,6 +109,18 @@ describe("messages on the wire", () => {
     );
   });
 
+  it.each([
+    [127, "7f"],
+    [128, "8001"],
+    [2 ** 31 - 1, "ffffffff07"],
+    [2 ** 31, "8080808008"],
+    [2 ** 53 - 1, "ffffffffffffff0f"],
+  ])("lays %d down as LEB128", (number, hex) => {
+    const bytes = encodeMessage({ type: "departed", slot: number });
+    expect(Buffer.from(bytes).toString("hex")).toBe(`010f${hex}`);
+    expect(decodeMessage(bytes)).toEqual({ type: "departed", slot: number });
+  });
+
   it("keeps no hold on the bytes it was read from", () => {
     const bytes = Buffer.from(encodeMessage({ type: "learn", entries }));
     const message = decodeMessage(bytes);

@@ -274,7 +274,7 @@ describe("what is under way", () => {
 
   it("is so many batches and no more, the rest gathers", () => {
     const submissions = new Submissions<number>({ countMax: 100, bytesMax: 100 });
-    const submit = () => submissions.add(new Uint8Array(1), { logEnd: 0, ballot }).slot;
+    const submit = () => submissions.add(new Uint8Array(1), 0, ballot).slot;
     submit();
     expect(submissions.turn(0, 2).length).toBe(1);
     submit();
@@ -311,7 +311,7 @@ describe("who waits for a command", () => {
   ])("hears that nobody knows what becomes of it, or that it never left, when %s", async (_, next) => {
     const callers = leading();
     const { submissions } = callers;
-    const submit = () => submissions.add(command, { logEnd: 0, ballot }).done;
+    const submit = () => submissions.add(command, 0, ballot).done;
     const left = submit();
     expect(submissions.turn(0, 4).length).toBe(1);
     const gathered = submit();

@@ -1,5 +1,5 @@
 import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
-import { invariant } from "./errors.js";
+import { broken, invariant } from "./errors.js";
 import type { Entry } from "./types.js";
 
 /** What an entry weighs in every byte bound: its command and a fixed share for the rest. */
@@ -19,6 +19,8 @@ export function noopEntry(slot: number, ballot: Ballot): Entry {
  */
 export class Log {
   #entries: (Entry | undefined)[] = [];
+  /** Of each of them: what goes is weighed without being looked at, since of so old an entry nothing is in the processor's caches any more. */
+  #weights: number[] = [];
   #head = 0;
   #firstSlot: number;
   #bytes = 0;
@@ -35,6 +37,7 @@ export class Log {
   /** Forgets everything: the log begins behind `below`. */
   reset(below: number, ballotBelow: Ballot): void {
     this.#entries = [];
+    this.#weights = [];
     this.#head = 0;
     this.#bytes = 0;
     this.#firstSlot = below + 1;
@@ -83,15 +86,20 @@ export class Log {
   append(entries: readonly Entry[], from: number): void {
     for (let i = from; i < entries.length; i++) {
       const entry = entries[i] as Entry;
-      invariant(entry.slot === this.end + 1, `slot ${entry.slot} appended after ${this.end}`);
+      if (entry.slot !== this.end + 1) throw broken(`slot ${entry.slot} appended after ${this.end}`);
+      const weight = weightOf(entry);
       this.#entries.push(entry);
-      this.#bytes += weightOf(entry);
+      this.#weights.push(weight);
+      this.#bytes += weight;
     }
   }
 
   truncateFrom(slot: number): void {
     invariant(slot >= this.#firstSlot, `truncation from ${slot}, below the first slot in memory ${this.#firstSlot}`);
-    for (let s = this.end; s >= slot; s--) this.#bytes -= weightOf(this.#entries.pop() as Entry);
+    for (let s = this.end; s >= slot; s--) {
+      this.#entries.pop();
+      this.#bytes -= this.#weights.pop() as number;
+    }
   }
 
   /** Slots from `from` through `through`, as many as weigh at most `bytesMax`, but at least one. */
@@ -102,7 +110,7 @@ export class Log {
     let bytes = 0;
     let next = start;
     while (next < stop) {
-      bytes += weightOf(this.#entries[next] as Entry);
+      bytes += this.#weights[next] as number;
       if (bytes > bytesMax && next > start) break;
       next++;
     }
@@ -111,15 +119,17 @@ export class Log {
 
   /** Forgets the oldest entries through `slot` at most, while the log weighs more than `bytesMax`. */
   shed(slot: number, bytesMax: number): void {
+    let last: Entry | undefined;
     while (this.#bytes > bytesMax && this.#firstSlot <= slot) {
-      const entry = this.#entries[this.#head] as Entry;
-      this.#entries[this.#head++] = undefined;
-      this.#bytes -= weightOf(entry);
-      this.#ballotBelow = entry.ballot;
+      last = this.#entries[this.#head];
+      this.#entries[this.#head] = undefined;
+      this.#bytes -= this.#weights[this.#head++] as number;
       this.#firstSlot++;
     }
+    if (last !== undefined) this.#ballotBelow = last.ballot;
     if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head);
+      this.#weights = this.#weights.slice(this.#head);
       this.#head = 0;
     }
   }

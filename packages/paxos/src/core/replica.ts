@@ -3,7 +3,7 @@ import type { BondView } from "./bonds.js";
 import { type Configuration, markIn } from "./configuration.js";
 import { Configurations } from "./configurations.js";
 import { Doubt } from "./doubt.js";
-import { badArgument, invariant } from "./errors.js";
+import { badArgument, broken, invariant } from "./errors.js";
 import { gathered } from "./gathered.js";
 import { Log } from "./log.js";
 import type { Message } from "./messages.js";
@@ -347,7 +347,7 @@ export class Replica implements TailOwner {
 
   /** Returns whether anything became durable that was not. */
   persisted(token: number): boolean {
-    invariant(token <= this.#issued, `token ${token} was never issued`);
+    if (token > this.#issued) throw broken(`token ${token} was never issued`);
     if (token <= this.#durable) return false;
     this.#durable = token;
     let done = 0;
@@ -378,7 +378,7 @@ export class Replica implements TailOwner {
   /** The slots through `slot` are chosen, and our log holds them. */
   learnChosen(slot: number): void {
     if (slot <= this.knownChosen) return;
-    invariant(slot <= this.log.end, `chosen slot ${slot} beyond the log's end ${this.log.end}`);
+    if (slot > this.log.end) throw broken(`chosen slot ${slot} beyond the log's end ${this.log.end}`);
     this.knownChosen = slot;
     this.#report();
   }

@@ -11,8 +11,8 @@ const take = (resolve: (result: never) => void, reject: (error: PaxosError) => v
   taken.reject = reject;
 };
 
-/** A ring that has become longer is given up when it is empty. */
-const keptMax = 64;
+/** A ring that has become longer is given up when it is empty: who has so many callers has them again at once, and a ring that begins anew is made anew ten times until all of them fit. */
+const keptMax = 1024;
 
 /** One command under way. Its promise may be left alone: only a failure that somebody awaits is anybody's business. */
 export class Outstanding<R> {

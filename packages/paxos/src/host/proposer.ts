@@ -88,7 +88,7 @@ export class Proposer<R> {
       throw new PaxosError("ERR_PAXOS_OVERLOADED", message);
     }
     const { ballot } = leadership.now;
-    const submitted = submissions.add(command, { logEnd: this.#core.logEnd, ballot }, extra);
+    const submitted = submissions.add(command, this.#core.logEnd, ballot, extra);
     this.#home.due(this.#replica);
     return submitted;
   }

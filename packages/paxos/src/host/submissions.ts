@@ -23,7 +23,8 @@ export class Submissions<R> {
   /** The leader appends in the order of the calls and nobody else appends in its ballot: the slot is known before the core is asked. */
   add(
     command: Uint8Array,
-    { logEnd, ballot }: { logEnd: number; ballot: Ballot },
+    logEnd: number,
+    ballot: Ballot,
     extra?: { readonly members?: Members; readonly once?: boolean },
   ): Submitted<R> {
     const slot = (this.under.count > 0 ? this.#last : logEnd) + 1;

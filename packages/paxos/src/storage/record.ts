@@ -115,11 +115,12 @@ function writeEntries(out: ByteWriter, entries: readonly Entry[]): void {
   out.varint(entries.length);
   let before: Ballot | undefined;
   for (const entry of entries) {
-    const same = before !== undefined && sameBallot(before, entry.ballot);
-    out.byte(kindCodes.indexOf(entry.kind) | (same ? sameBallotAsBefore : 0));
-    if (!same) writeBallot(out, entry.ballot);
-    before = entry.ballot;
-    out.blob(entry.command);
+    const { ballot, kind, command } = entry;
+    const same = before !== undefined && (before === ballot || sameBallot(before, ballot));
+    out.byte((kind === "command" ? 0 : kindCodes.indexOf(kind)) | (same ? sameBallotAsBefore : 0));
+    if (!same) writeBallot(out, ballot);
+    before = ballot;
+    out.blob(command);
   }
 }
 

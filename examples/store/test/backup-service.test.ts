@@ -57,3 +57,18 @@ test("a backup that a table is being restored from is not deleted", async () => 
   expect(written).toEqual([]);
   expect(await service.delete(record(10).id)).toEqual(record(10));
 });
+
+test.each([
+  ["CREATING", "ContinuousBackupsUnavailableException"],
+  ["DELETING", "TableNotFoundException"],
+  ["ARCHIVED", "TableInUseException"],
+] as const)("of a table that is %s there is no backup: %s", async (status, type) => {
+  const { service, written } = serviceOf([], [{ ...table, status }]);
+  await expect(service.create("people", "early", 5_000)).rejects.toMatchObject({ type });
+  expect(written).toEqual([]);
+});
+
+test("a table whose stream begins or ends is kept as any other", async () => {
+  const { service } = serviceOf([], [{ ...table, status: "UPDATING" }]);
+  expect(await service.create("people", "meanwhile", 5_000)).toMatchObject({ name: "meanwhile" });
+});

@@ -30,6 +30,7 @@ const WRITTEN_BEFORE = 40;
 const REFUSED: readonly string[] = [
   "ResourceInUseException",
   "TableInUseException",
+  "ContinuousBackupsUnavailableException",
   "TableAlreadyExistsException",
   "ResourceNotFoundException",
   "TableNotFoundException",

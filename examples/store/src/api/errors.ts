@@ -29,6 +29,7 @@ const errorTypes = {
   IdempotentParameterMismatchException: { namespace: SERVICE, status: 400, message: messages.tokenMismatch },
   IncompleteSignatureException: { namespace: CORAL, status: 400, message: messages.incompleteSignature },
   InvalidSignatureException: { namespace: CORAL, status: 400, message: messages.signatureMismatch },
+  ContinuousBackupsUnavailableException: { namespace: SERVICE, status: 400, message: messages.noBackups },
   PointInTimeRecoveryUnavailableException: { namespace: SERVICE, status: 400, message: messages.noPointInTimeRecovery },
   PolicyNotFoundException: { namespace: SERVICE, status: 400, message: messages.resourceNotFound },
   ProvisionedThroughputExceededException: { namespace: SERVICE, status: 400, message: messages.throughputExceeded },

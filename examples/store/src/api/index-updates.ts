@@ -138,7 +138,6 @@ export function indexChanges<I extends GlobalIndex>(
       changed.push(indexUnder(index, billingMode, (before) => changedThroughput(before, update, update.name)));
       continue;
     }
-    if (index.status === "DELETING") throw inUse(index.name, "deleted");
     if (globalIndexes.some(({ name, status }) => name !== index.name && status !== "ACTIVE"))
       throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
     const { backfilling: _, ...rest } = index;
@@ -171,6 +170,3 @@ function noSuchIndex(table: Indexed<GlobalIndex>, { kind, name }: { kind: string
   if (isLocal) return validationError(messages.indexNotGlobal(verb, name));
   return new ApiError("ResourceNotFoundException", messages.indexNotFound(name, table.name));
 }
-
-const inUse = (index: string, what: string): ApiError =>
-  new ApiError("ResourceInUseException", messages.indexInUse(index, what));

@@ -48,6 +48,7 @@ export const messages = {
   scopeDate: (scope: string, day: string, date: string) =>
     `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope}' != '${day}', from '${date}'. `,
   authorizationEcho: (header: string) => `Authorization=${header.slice(0, 512)}`,
+  noBackups: "Backups have not yet been enabled for this table",
   noPointInTimeRecovery: "Point in time recovery has not been enabled for this table.",
   throughputExceeded:
     "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
@@ -366,8 +367,6 @@ export const messages = {
   indexNotGlobal: (verb: string, index: string) =>
     `Cannot ${verb} an index that is not a GlobalSecondaryIndex: ${index}`,
   indexNotFound: (index: string, table: string) => `Requested resource not found: Index ${index} for table ${table}`,
-  indexInUse: (index: string, what: string) =>
-    `Attempt to change a resource which is still in use: Index is being ${what}: ${index}`,
   indexUpdateUnderOnDemand: (index: string) =>
     `${INVALID_VALUES}The only Updates for index: ${index} when TableThroughputMode is PAY_PER_REQUEST can be to OnDemandThroughput, WarmThroughput`,
   newIndexUnderOnDemand: (index: string) =>

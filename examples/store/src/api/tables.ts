@@ -1,4 +1,5 @@
 /** Tables as clients define and see them. */
+import { isBeingPlaced } from "./control/admission.js";
 import { encryptionOf } from "./control/encryption.js";
 import { controlMessages } from "./control/messages.js";
 import { checkTableClass, describedSettings, type TableSettings } from "./control/settings.js";
@@ -143,6 +144,12 @@ function withoutWarmth(told: { WarmThroughput?: unknown }): Record<string, unkno
   return rest;
 }
 
+/** It is UPDATING also while an index of it is given its place, or loses it. */
+function statusOf({ status, globalIndexes = [] }: TableRecord): TableRecord["status"] {
+  const isChanging = globalIndexes.some((index) => isBeingPlaced(index) || index.status === "DELETING");
+  return status === "ACTIVE" && isChanging ? "UPDATING" : status;
+}
+
 /**
  * A table as DescribeTable shows it.
  * @param sizes absent: 0, as the service says it of a table that is new
@@ -158,7 +165,7 @@ export function tableDescription(table: TableRecord, sizes?: TableSizes, nowMs?:
       .map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
     TableName: table.name,
     KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
-    TableStatus: table.status,
+    TableStatus: statusOf(table),
     CreationDateTime: createdAt,
     ...describedSettings(table, nowMs),
     ...describedThroughput(table, table.status !== "CREATING"),

@@ -1,4 +1,11 @@
-import { BACKUPS_MAX, type Backup, type BackupListRequest, backupId, listedBackups } from "../api/control/backups.js";
+import {
+  assertKept,
+  BACKUPS_MAX,
+  type Backup,
+  type BackupListRequest,
+  backupId,
+  listedBackups,
+} from "../api/control/backups.js";
 import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
@@ -39,7 +46,7 @@ export class BackupService {
       // While it was archived another one may have taken its name.
       if (table === undefined || table.tableId !== tableId)
         throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(tableName));
-      if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
+      assertKept(table);
       if (view.backups.size >= BACKUPS_MAX) {
         throw new ApiError("LimitExceededException", controlMessages.tooManyBackups(BACKUPS_MAX));
       }

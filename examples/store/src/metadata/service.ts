@@ -1,4 +1,5 @@
 import type { Group } from "@evenkeel/paxos";
+import { assertAdmitted } from "../api/control/admission.js";
 import { controlMessages } from "../api/control/messages.js";
 import { assertDeletable, changedTable, type TableUpdate } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
@@ -51,14 +52,6 @@ export interface MetadataServiceOptions {
   readonly newIndexId: () => string;
   readonly nowMs: () => number;
 }
-
-const BEING = {
-  CREATING: "created",
-  UPDATING: "updated",
-  DELETING: "deleted",
-  ACTIVE: "used",
-  ARCHIVED: "used",
-} as const;
 
 function putPartitions(records: readonly PartitionRecord[], next: number): PutWrite[] {
   if (records.length === 0) return [];
@@ -187,12 +180,7 @@ export class MetadataService {
   async deleteTable(name: string): Promise<VersionedTable> {
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") {
-        throw new ApiError(
-          "ResourceInUseException",
-          `Attempt to change a resource which is still in use: Table is being ${BEING[table.status]}: ${name}`,
-        );
-      }
+      if (table.status !== "ACTIVE" && table.status !== "ARCHIVED") throw notDeletable(table);
       assertDeletable(table);
       const deleting: TableEntry = { ...table, status: "DELETING" };
       await this.#submit([putRecord(tableKey(name), deleting), ...endingStreams(this.#options.view, table.tableId)]);
@@ -211,7 +199,7 @@ export class MetadataService {
     const { view, nowMs } = this.#options;
     return await this.#exclusively(async () => {
       const table = this.#table(name);
-      this.#assertActive(table);
+      assertAdmitted(table, { indexUpdates, ...(streamViewType !== undefined && { streamViewType }), ...change });
       const indexed = this.#withIndexes(changedTable(table, change, nowMs()), indexUpdates);
       const { table: updated, writes } = withStream(view, indexed.table, streamViewType, nowMs());
       await this.#submit([...indexed.writes, putRecord(tableKey(name), updated), ...writes]);
@@ -232,12 +220,6 @@ export class MetadataService {
       table: { ...table, globalIndexes: [...kept, index], indexesMade: number },
       writes: putPartitions(partitions, view.nextPartition + partitions.length),
     };
-  }
-
-  #assertActive({ status, name }: TableEntry): void {
-    if (status === "ACTIVE") return;
-    const what = status === "CREATING" ? "created" : status === "UPDATING" ? "updated" : "deleted";
-    throw new ApiError("ResourceInUseException", controlMessages.tableBeing(what, name));
   }
 
   /** The table is ready for its users. */
@@ -352,6 +334,14 @@ export class MetadataService {
     return await mine;
   }
 }
+
+const notDeletable = ({ name, status }: TableEntry): ApiError =>
+  new ApiError(
+    "ResourceInUseException",
+    status === "UPDATING"
+      ? controlMessages.deletedBesideStream
+      : controlMessages.tableBeing(status === "CREATING" ? "created" : "deleted", name),
+  );
 
 /** What is said of a name that is to be a new table's and is another one's. */
 export function taken({ name, status, restore }: Pick<TableEntry, "name" | "status" | "restore">): ApiError {

@@ -1,6 +1,6 @@
+import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
-import { streamMessages } from "../api/streams/messages.js";
 import { changedTimeToLive, type WantedTimeToLive } from "../api/time-to-live.js";
 import { putRecord, type TableEntry, tableKey } from "./records.js";
 import type { MetadataService, VersionedTable } from "./service.js";
@@ -16,8 +16,7 @@ export async function setTimeToLive(
   const version = await metadata.change((view) => {
     const table = view.tables.get(name);
     if (table === undefined) throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
-    if (table.status !== "ACTIVE" && table.status !== "UPDATING")
-      throw new ApiError("ResourceInUseException", streamMessages.inUse(name));
+    if (table.status !== "ACTIVE" && table.status !== "UPDATING") throw timeToLiveNotNow(table);
     changed = { ...table, timeToLive: changedTimeToLive(table.timeToLive, wanted, nowMs, cooldownMs) };
     return [putRecord(tableKey(name), changed)];
   });
@@ -32,4 +31,11 @@ export async function settleTimeToLive(metadata: Pick<MetadataService, "change">
     const { onItsWay: _done, ...timeToLive } = table.timeToLive;
     return [putRecord(tableKey(name), { ...table, timeToLive })];
   });
+}
+
+function timeToLiveNotNow({ name, status, restore }: TableEntry): ApiError {
+  if (status === "CREATING" && restore !== undefined)
+    return new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
+  const what = status === "CREATING" ? "created" : status === "DELETING" ? "deleted" : "used";
+  return new ApiError("ResourceInUseException", controlMessages.tableBeingSaidLater(what, name));
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Backup, BackupListRequest } from "../api/control/backups.js";
+import { assertKept, type Backup, type BackupListRequest } from "../api/control/backups.js";
 import type { TableUpdate } from "../api/control/settings.js";
 import { ApiError, type ApiErrorType } from "../api/errors.js";
 import { messages } from "../api/messages.js";
@@ -74,7 +74,7 @@ export class TablePlane {
         messages.tableNotFoundPlain(tableName),
       );
     });
-    if (table.status !== "ACTIVE") throw new ApiError("TableInUseException");
+    assertKept(table);
     const { items, bytes } = await this.sizes(table);
     return await this.#ofMetadata("createBackup", { ...request, sizes: { items, bytes } });
   }

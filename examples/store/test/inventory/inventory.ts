@@ -256,11 +256,15 @@ export const inventory: Readonly<Record<string, Row>> = {
       ...internal("CreateBackup", () => ({ TableName: "plain", BackupName: "another" })),
       InvalidEndpointException,
       BackupInUseException: never("backups of one table are made one after another, and each waits for its turn"),
-      ContinuousBackupsUnavailableException: never("every table is archived from its first write on"),
-      LimitExceededException: elsewhere("../backup-service.test.ts", "LimitExceededException"),
-      TableInUseException: shown((s) =>
-        s.failsOnNewTable("CreateBackup", (TableName) => ({ TableName, BackupName: "soon" }), "TableInUseException"),
+      ContinuousBackupsUnavailableException: shown((s) =>
+        s.failsOnNewTable(
+          "CreateBackup",
+          (TableName) => ({ TableName, BackupName: "soon" }),
+          "ContinuousBackupsUnavailableException",
+        ),
       ),
+      LimitExceededException: elsewhere("../backup-service.test.ts", "LimitExceededException"),
+      TableInUseException: elsewhere("../backup-service.test.ts", "TableInUseException"),
       TableNotFoundException: fails(
         "CreateBackup",
         { TableName: "nowhere", BackupName: "never" },
@@ -739,7 +743,9 @@ export const inventory: Readonly<Record<string, Row>> = {
     errors: {
       ...internal("UpdateContinuousBackups", () => recovery("plain")),
       InvalidEndpointException,
-      ContinuousBackupsUnavailableException: never("every table is archived from its first write on"),
+      ContinuousBackupsUnavailableException: shown((s) =>
+        s.failsOnNewTable("UpdateContinuousBackups", recovery, "ContinuousBackupsUnavailableException"),
+      ),
       TableNotFoundException: fails("UpdateContinuousBackups", recovery("nowhere"), "TableNotFoundException"),
     },
   },

@@ -1,5 +1,6 @@
 /** Backups: moments of tables that are kept, also when the table is gone. */
-import { validationError } from "../errors.js";
+import { ApiError, validationError } from "../errors.js";
+import { messages } from "../messages.js";
 import type { Sizes, TableRecord } from "../model.js";
 import { tableArn, tableDescription } from "../tables.js";
 import { controlMessages } from "./messages.js";
@@ -46,6 +47,14 @@ export function backupOfArn(arn: string): string {
   throw validationError(
     OTHER_BACKUP_ARN.test(arn) ? controlMessages.backupArnOfOthers : controlMessages.backupArnInvalid,
   );
+}
+
+/** @throws ApiError where there can be none of the table, not yet or not any more */
+export function assertKept({ name, status }: Pick<TableRecord, "name" | "status">): void {
+  if (status === "CREATING")
+    throw new ApiError("ContinuousBackupsUnavailableException", controlMessages.backupsOnTheirWay(name));
+  if (status === "DELETING") throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(name));
+  if (status === "ARCHIVED") throw new ApiError("TableInUseException");
 }
 
 /** In the order of their moments. */

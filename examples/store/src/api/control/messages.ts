@@ -1,6 +1,8 @@
 /** What operations on tables' settings, tags and backups say. Spelling and spacing are the service's. */
 const INVALID_VALUES = "One or more parameter values were invalid: ";
 
+const IN_USE = "Attempt to change a resource which is still in use: ";
+
 type Direction = "Read" | "Write";
 /** The service has the spaces differ between one check and the next. */
 const ofWhat = (index: string | undefined): string => (index === undefined ? "table" : `index ${index}`);
@@ -99,8 +101,24 @@ export const controlMessages = {
     `Requested resource not found: Index: ${index} not found for table: ${table}`,
   protected:
     "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
-  tableBeing: (what: string, name: string) =>
-    `Attempt to change a resource which is still in use: Table is being ${what}: ${name}`,
+  tableBeing: (what: string, name: string) => `${IN_USE}Table is being ${what}: ${name}`,
+  tableBeingSaidLater: (what: string, name: string) => `${IN_USE}Table ${name} is being ${what}`,
+  streamTwice: (told: string) => `${IN_USE}A stream status change is currently in progress. ${told}`,
+  besideStream: (what: string, told: string) => `${IN_USE}Can't ${what} when stream status is being updated. ${told}`,
+  /** Written down as far as "is i". */
+  maximaBesideStream: `${IN_USE}OnDemandThroughput cannot be updated while stream status update is in progress`,
+  deletedBesideStream: `${IN_USE}Cannot delete table while stream is being enabled/disabled.`,
+  besideIndex: (what: string, being: "created" | "deleted", table: string, indexes: readonly string[]) =>
+    `${IN_USE}Can't change ${what} when an index is being ${being}. Table: ${table} Indexes: [${indexes.join(", ")}]`,
+  maximaBesideIndex: (being: "created" | "deleted", indexes: readonly string[]) =>
+    `${IN_USE}OnDemandThroughput cannot be updated while index ${being === "created" ? "creation" : "deletion"} is in progress for indexes: [${indexes.join(", ")}]`,
+  indexBeingDeleted: (table: string, index: string) =>
+    `${IN_USE}Index is being deleted. Table: ${table} Index: ${index}`,
+  indexWithoutPlace: (table: string, index: string) =>
+    `${IN_USE}Index is being created but is not backfilling yet. Table: ${table} Index: ${index}`,
+  backupsOnTheirWay: (table: string) => `Backups are being enabled for the table: ${table}. Please retry later`,
+  insightsNotNow: (of: "Table" | "Index") =>
+    `Table or Index is not in a valid state to update Key Access Insights: ${of}Status must be ACTIVE to enable ContributorInsights.`,
   arnMissing: "Invalid TableArn",
   arnNone: (arn: string) => `${INVALID_VALUES}ARNs must start with 'arn:': ${arn.slice(0, 1283)}`,
   arnOfOthers: (arn: string) => `${INVALID_VALUES}Provided Arn is not a DynamoDB resource arn: ${arn.slice(0, 1283)}`,

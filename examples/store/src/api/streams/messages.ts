@@ -8,7 +8,6 @@ export const streamMessages = {
   disabledWithViewType: `${INVALID_VALUES}If stream is being disabled, then UpdateViewType must not be specified`,
   alreadyEnabled: (table: string) => `Table already has an enabled stream: TableName: ${table}`,
   noneToDisable: (table: string) => `Table has no stream to disable: TableName: ${table}`,
-  inUse: (table: string) => `Attempt to change a resource which is still in use: Table is being updated: ${table}`,
   invalidArn: "Invalid StreamArn",
   notFound: (arn: string) => `Requested resource not found: Stream: ${arn} not found`,
   shardNotFound: (shard: string, arn: string) =>

@@ -2,10 +2,13 @@
  * What there is none of here: global tables, exports, imports, resource policies, contributor insights, Kinesis destinations, bulk operations. Programs ask about
  * them all the same, as Terraform does of every table, and are told what the service tells those who use none. What would begin any of them is not offered.
  */
+
+import { isBeingPlaced } from "../../api/control/admission.js";
 import { streamOfArn, tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { assertNameLength } from "../../api/control/names.js";
 import { ApiError, validationError } from "../../api/errors.js";
+import type { GlobalIndex, TableRecord } from "../../api/model.js";
 import {
   deleteResourcePolicy as deletePolicyShape,
   describeExport as describeExportShape,
@@ -57,12 +60,19 @@ interface TableOrIndex extends TableNameRequest {
   IndexName?: string;
 }
 
+interface StatusOf {
+  readonly status: TableRecord["status"];
+  readonly index: GlobalIndex | undefined;
+}
+
 /** @throws ApiError where there is no such table, or no such global index of it */
-export async function withIndex({ TableName, IndexName }: TableOrIndex, backend: Backend): Promise<void> {
+export async function withIndex({ TableName, IndexName }: TableOrIndex, backend: Backend): Promise<StatusOf> {
   if (IndexName !== undefined) assertNameLength("IndexName", IndexName);
-  const { globalIndexes = [] } = await backend.describeTable(TableName);
-  if (IndexName !== undefined && !globalIndexes.some(({ name }) => name === IndexName))
+  const { status, globalIndexes = [] } = await backend.describeTable(TableName);
+  const index = globalIndexes.find(({ name }) => name === IndexName);
+  if (IndexName !== undefined && (index === undefined || isBeingPlaced(index)))
     throw new ApiError("ResourceNotFoundException", controlMessages.indexOfTableNotFound(IndexName, TableName));
+  return { status, index };
 }
 
 const describeContributorInsights: Operation<TableOrIndex> = {

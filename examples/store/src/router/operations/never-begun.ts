@@ -61,7 +61,13 @@ function policyProblem(policy: string): string | undefined {
 const updateContributorInsights: Operation<UpdateInsightsRequest> = {
   shape: insightsShape,
   async run({ ContributorInsightsAction: action, ...of }, { backend }) {
-    await withIndex(of, backend);
+    const { status, index } = await withIndex(of, backend);
+    if (action === "ENABLE") {
+      if (status === "CREATING" || status === "DELETING")
+        throw validationError(controlMessages.insightsNotNow("Table"));
+      if (index !== undefined && index.status !== "ACTIVE")
+        throw validationError(controlMessages.insightsNotNow("Index"));
+    }
     if (action === "ENABLE") throw validationError(controlMessages.noInsights);
     const { TableName, IndexName } = of;
     return { TableName, ...(IndexName && { IndexName }), ContributorInsightsStatus: "DISABLED" };

@@ -24,6 +24,7 @@ import type {
 import { doubled, globalIndex, spentOnIndexes } from "./index-costs.js";
 import { LeaderCalls } from "./leader-calls.js";
 import { Reach } from "./reach.js";
+import { RecentWrites } from "./recent-writes.js";
 import type { Routes } from "./routes.js";
 import { StreamPlane } from "./streams/stream-plane.js";
 import { TableLimits } from "./table-limits.js";
@@ -47,6 +48,7 @@ export class DataPlane extends TablePlane implements Backend {
   readonly #routes: Routes;
   readonly #limits: TableLimits;
   readonly #reach: Reach;
+  readonly #written = new RecentWrites();
 
   constructor(options: DataPlaneOptions) {
     const { routes, callerTo, members, admission, deadlineMs = 10_000 } = options;
@@ -75,6 +77,7 @@ export class DataPlane extends TablePlane implements Backend {
     const outcome = await this.#reach.atPartition(table, key.hash, (record) =>
       this.#reach.atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
     );
+    this.#written.wrote(table.tableId, key.hash);
     const { attributes, beforeBytes, afterBytes, collectionBytes } = outcome;
     const own = writeUnits(beforeBytes, afterBytes);
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
@@ -95,7 +98,8 @@ export class DataPlane extends TablePlane implements Backend {
     if (!limit.tryTake(asked)) throw throttled(table, "read");
     const found = await this.#reach.atPartition(table, key.hash, (record) => {
       const params = { partition: record.partition, key: key.bytes, consistent };
-      return consistent ? this.#reach.atLeader(record, "get", params) : this.#reach.atAny(record, "get", params);
+      if (consistent) return this.#reach.atLeader(record, "get", params);
+      return this.#reach.atAny(record, "get", params, this.#written.has(table.tableId, key.hash));
     });
     const units = readUnits(found.itemSizeBytes, consistent);
     if (units > asked) limit.debit(units - asked);
@@ -145,7 +149,7 @@ export class DataPlane extends TablePlane implements Backend {
         const params = { partition: found.partition, request: rest };
         const page = request.consistent
           ? await this.#reach.atLeader(found, "page", params)
-          : await this.#reach.atAny(found, "page", params);
+          : await this.#reach.atAny(found, "page", params, this.#written.has(ring.tableId, onlyHash(request)));
         return { page, record: found };
       });
       items.push(...page.items);
@@ -178,6 +182,7 @@ export class DataPlane extends TablePlane implements Backend {
         fingerprint,
       }),
     );
+    for (const { table, key } of actions) this.#written.wrote(table.tableId, key.hash);
     const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent, collectionBytes }, i) => {
       const { table } = actions[i] as (typeof actions)[number];
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
@@ -251,6 +256,13 @@ function asStored(op: WriteOp): NodeWriteOp {
     ...(condition && { condition }),
     ...(returnOldOnConditionFailure && { returnOldOnConditionFailure }),
   };
+}
+
+/** That of all that the page may hold, where that is one partition key's. */
+function onlyHash({ from, to }: PageRequest): number | undefined {
+  if (from === undefined || to === undefined) return undefined;
+  const hash = hashOfKey(from);
+  return hashOfKey(to) === hash ? hash : undefined;
 }
 
 /** Where a page begins: behind the last key, or at the end of the range that it comes from. */

@@ -164,8 +164,14 @@ export class Reach {
     return this.#leaders.call(record.partition, record.members, method, params);
   }
 
-  /** Any replica that answers, beginning with another one each time. */
-  async atAny<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
+  /** Any replica that answers, beginning with another one each time, or with the one that is furthest. */
+  async atAny<M extends Method>(
+    record: PartitionRecord,
+    method: M,
+    params: Params<M>,
+    beginsWithLatest: boolean,
+  ): Promise<Result<M>> {
+    if (beginsWithLatest) return await this.atLatest(record, method, params, this.#deadlineMs);
     return await this.#inTurn(record, this.#turn++, method, params, this.#deadlineMs);
   }
 

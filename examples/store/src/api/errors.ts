@@ -53,8 +53,6 @@ const errorTypes = {
 
 export type ApiErrorType = keyof typeof errorTypes;
 
-const CAPITALIZED: ReadonlySet<ApiErrorType> = new Set(["SerializationException", "TransactionCanceledException"]);
-
 /** An `ApiError` as plain data, for a message between two processes. */
 export interface ApiErrorData {
   readonly type: ApiErrorType;
@@ -98,9 +96,17 @@ export class ApiError extends Error {
   /** The answer's body, ready for `JSON.stringify`. */
   body(): Record<string, unknown> {
     const body: Record<string, unknown> = { __type: `${errorTypes[this.type].namespace}#${this.type}` };
-    // The service's own two spellings: what its deserializer rejects, and why a transaction was cancelled, it explains with a capital M.
-    if (this.message !== "") body[CAPITALIZED.has(this.type) ? "Message" : "message"] = this.message;
+    if (this.message !== "") body[this.#isCapitalized ? "Message" : "message"] = this.message;
     return this.extra === undefined ? body : Object.assign(body, this.extra);
+  }
+
+  /**
+   * The service's own two spellings: what its deserializer rejects, why a transaction was cancelled, and a condition that failed where it returns the item, it
+   * explains with a capital M. Programs tell the two apart where their SDK shows the fields of an error as they came.
+   */
+  get #isCapitalized(): boolean {
+    if (this.type === "ConditionalCheckFailedException") return this.extra?.Item !== undefined;
+    return this.type === "SerializationException" || this.type === "TransactionCanceledException";
   }
 
   toData(): ApiErrorData {

@@ -219,6 +219,22 @@ describe("a request", () => {
     expect(answer.json()).toEqual({ __type: `${CORAL}SerializationException`, Message });
   });
 
+  it("to a write whose condition fails says so with a capital letter where the item comes with it", async () => {
+    const Item = { id: { S: "taken" } };
+    const once = { TableName: "things", Item, ConditionExpression: "attribute_not_exists(id)" };
+    expect((await call(h.port, "PutItem", once)).status).toBe(200);
+    const __type = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+    const said = "The conditional request failed";
+    const bare = await call(h.port, "PutItem", once);
+    expect(bare.json()).toEqual({ __type, message: said });
+    const told = await call(h.port, "PutItem", { ...once, ReturnValuesOnConditionCheckFailure: "ALL_OLD" });
+    expect(told.json()).toEqual({ __type, Message: said, Item });
+    // Without an item there is none to return.
+    const none = { ...once, Item: { id: { S: "free" } }, ConditionExpression: "attribute_exists(id)" };
+    const absent = await call(h.port, "PutItem", { ...none, ReturnValuesOnConditionCheckFailure: "ALL_OLD" });
+    expect(absent.json()).toEqual({ __type, message: said });
+  });
+
   const invalid = "One or more parameter values were invalid: ";
   const TOO_DEEP =
     "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit";

@@ -15,6 +15,7 @@ import { forgedIn } from "../src/scrub/archive-agreement.js";
 import { finishForged, repairForged, tellForged } from "../src/scrub/forged-archive.js";
 import type { RepairParts } from "../src/scrub/repairs.js";
 import { archiveAgain } from "../src/storage-node/archive-mending.js";
+import { StoreError } from "../src/storage-node/errors.js";
 import type { NodeStatus } from "../src/storage-node/status.js";
 
 const PARTITION = 1;
@@ -101,9 +102,12 @@ describe("archiving again", () => {
 });
 
 /** Nodes that have nothing but logs: who says what, from where on. */
-function nodes(logs: Readonly<Record<string, { log: Log; trimmedThrough?: number; appliedThrough?: number }>>) {
+function nodes(
+  logs: Readonly<Record<string, { log: Log; trimmedThrough?: number; appliedThrough?: number; letsGo?: number }>>,
+) {
+  let readings = 0;
   const callerTo = (node: string): Caller => {
-    const { log, trimmedThrough = 0, appliedThrough = SLOTS } = logs[node] as (typeof logs)[string];
+    const { log, trimmedThrough = 0, appliedThrough = SLOTS, letsGo = 0 } = logs[node] as (typeof logs)[string];
     const snapshot = (first: number, through: number) =>
       streamingSnapshot({
         *entries({ from, to }): Iterable<Entry> {
@@ -118,9 +122,13 @@ function nodes(logs: Readonly<Record<string, { log: Log; trimmedThrough?: number
     const answers = {
       status: () =>
         ({ partitions: [{ partition: PARTITION, trimmedThrough, appliedThrough }] }) as unknown as NodeStatus,
-      logDigests: async ({ first, through, ranges }: { first: number; through: number; ranges: never }) => ({
-        digests: await snapshot(first, through).digests(ranges),
-      }),
+      logDigests: async ({ first, through, ranges }: { first: number; through: number; ranges: never }) => {
+        if (readings < letsGo) {
+          readings++;
+          throw new StoreError("ERR_STORE_BEHIND", "what was asked for was let go of meanwhile");
+        }
+        return { digests: await snapshot(first, through).digests(ranges) };
+      },
       logEntries: async ({ first, through, range }: { first: number; through: number; range: never }) => {
         const entries: Entry[] = [];
         for await (const entry of snapshot(first, through).entries(range)) if (entries.length < 4) entries.push(entry);
@@ -245,6 +253,16 @@ describe("the repair of such an archive", () => {
     expect(await finishForged(partsOf(store, audited, two), archive)).toMatchObject([{ outcome: "absent" }]);
     expect(await contentOf(store)).toEqual(before);
     expect(audited).toEqual([]);
+  });
+
+  test("looks again where a log was let go of while it was read, and says so where that goes on", async () => {
+    const letting = (letsGo: number) => ({ ...three, c1: { log: truth, letsGo } });
+    const store = await archived(forged);
+    await expect(repairForged(partsOf(store, [], letting(5)), repairOf())).rejects.toMatchObject({
+      code: "ERR_STORE_CONFLICT",
+    });
+    expect(await repairForged(partsOf(store, [], letting(4)), repairOf())).toMatchObject([{ outcome: "repaired" }]);
+    expect(await contentOf(store)).toEqual(await contentOf(await archived(truth)));
   });
 
   test("is told and not made where one log is odd and no item says so", async () => {

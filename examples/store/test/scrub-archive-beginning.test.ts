@@ -50,8 +50,11 @@ async function rot(store: ObjectStore, part: string): Promise<void> {
 
 const FLOOR = "snapshots/0000000000000010";
 
+/** Logs go back no further than to entry 26, and nobody is asked for what they do not have. */
 function partsOf(store: ObjectStore, audit: string[], write = async () => 30) {
+  const status = { partitions: [{ partition: 7, members: ["a1"], trimmedThrough: 25, appliedThrough: 30 }] };
   return {
+    fleet: { nodeIds: () => ["a1"], callerTo: () => ({ call: async () => status }) },
     archive: store,
     audit: ({ phase, outcome }: { phase: string; outcome?: string }) => void audit.push(outcome ?? phase),
     calls: {
@@ -129,6 +132,44 @@ test("one that cannot be written, or is not whole itself, is a failure, and noth
     { outcome: "failed", why: expect.stringContaining("not whole either") },
   ]);
   expect(audit.at(-1)).toBe("failed");
+});
+
+test("an object to which no log goes back any more costs the moments from it to the next snapshot, which is written where there is none; nothing is let go of", async () => {
+  const rotten = `${stream}/0000000000000011.log`;
+  for (const snapshots of [[], [5], [20], [5, 30]]) {
+    const store = memoryObjectStore();
+    for (let from = 1; from <= 30; from += 10) await archive(store, from, from + 9);
+    for (const sequence of snapshots) await snapshot(store, sequence);
+    await rot(store, "0000000000000011.log");
+    let written = 0;
+    const write = async () => {
+      await snapshot(store, 30);
+      written++;
+      return 30;
+    };
+    const why = "moments from slot 11 to before slot 30 (2026-01-30T";
+    expect(await repairArchive(partsOf(store, [], write), 7, [], { shortenArchive: true })).toEqual([
+      { what: expect.stringContaining(rotten), outcome: "refused", why: expect.stringContaining(why) },
+    ]);
+    expect(written, `${snapshots}`).toBe(snapshots.includes(30) ? 0 : 1);
+    expect(await stateAt(store, 30)).toBe(30);
+    expect(await stateAt(store, 10)).toBe(snapshots.find((sequence) => sequence < 11));
+    // Of the damaged object only its very end is needed to go on from there.
+    if (snapshots.includes(20)) expect(await stateAt(store, 25)).toBe(20);
+  }
+});
+
+test("damage to the very first object, to which no log goes back any more, is damage to the beginning", async () => {
+  const store = memoryObjectStore();
+  for (let from = 1; from <= 30; from += 10) await archive(store, from, from + 9);
+  await snapshot(store, 20);
+  await rot(store, "0000000000000001.log");
+  const cost = "moments from slot 0 to before slot 20";
+  const repair = async (shortenArchive: boolean) => repairArchive(partsOf(store, []), 7, [], { shortenArchive });
+  expect(await repair(false)).toMatchObject([{ outcome: "refused", why: expect.stringContaining(cost) }]);
+  expect(await repair(true)).toMatchObject([{ outcome: "shortened", why: expect.stringContaining(cost) }]);
+  expect(await findings(store)).toEqual([]);
+  expect(await stateAt(store, 25)).toBe(20);
 });
 
 test("an object that is gone is a hole, with its name, whatever is whole behind it", async () => {

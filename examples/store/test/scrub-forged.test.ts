@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { FileObjectStore, restore } from "@evenkeel/wal/archive";
 import { expect, test } from "vitest";
 import { archiveDir, nodeDir } from "../src/control/fleet.js";
+import { UPKEEP } from "../src/control/upkeep.js";
 import { FORGEABLE_DIGITS, replaceInFiles, sameChecksum } from "./support/forge.js";
 import { caughtUp } from "./support/replicas.js";
 import { expectAllEqual, holdsItsPlace, keyOfItem, round, scrubbedStore } from "./support/scrub.js";
@@ -10,7 +11,8 @@ import { eventually } from "./support/store.js";
 
 /** Records in real log files are replaced by others whose checksums are right. */
 const textOf = (i: number) => `${i} `.padEnd(8) + (0x9e3779b1 * (i + 1)).toString(2).padStart(FORGEABLE_DIGITS, "0");
-const its = scrubbedStore("forged", { items: 20, textOf });
+const { snapshotAfterBytes } = UPKEEP;
+const its = scrubbedStore("forged", { items: 20, textOf, upkeep: { snapshotAfterBytes } });
 
 const digits = textOf(100).slice(-FORGEABLE_DIGITS);
 

@@ -6,7 +6,7 @@ import type { PartitionHost } from "../src/storage-node/partition-host.js";
 import { scrubMethods } from "../src/storage-node/scrub-methods.js";
 
 /** A leader's partition, of whose group only the leadership is real, and a log of two entries. */
-function leading(repair: () => Promise<boolean>, takes: (node: string) => boolean) {
+function leading(repair: () => Promise<boolean>, takes: (node: string) => boolean, trimmedThrough = 0) {
   const asked: string[] = [];
   let leader: string | undefined = "a1";
   const group = {
@@ -20,13 +20,17 @@ function leading(repair: () => Promise<boolean>, takes: (node: string) => boolea
     resign: () => {
       if (leader === "a1") leader = undefined;
     },
-    status: () => ({ appliedThrough: 2, trimmedThrough: 0 }),
+    status: () => ({ appliedThrough: 2, trimmedThrough }),
     entries: async function* () {
       for (const slot of [1, 2]) yield { slot, kind: "command", command: Uint8Array.of(slot) };
     },
   };
   const again: number[][] = [];
   const archiving = {
+    mend: async (...range: number[]) => {
+      again.push(range);
+      return { key: "p1/0000000000000001.log" };
+    },
     again: async (...range: number[]) => {
       again.push(range);
       return { objects: 1 };
@@ -79,7 +83,7 @@ describe("a leader that is asked for a repair and cannot read its own log", () =
 });
 
 describe("a leader that is asked to archive again what others agree on", () => {
-  const window = { partition: 1, first: 1, through: 2 };
+  const window = { partition: 1, first: 1, through: 2, nodes: ["a1", "b1"] };
   const all = [{ from: new Uint8Array(0), to: undefined }];
 
   test("does so where its own log says the same", async () => {
@@ -97,6 +101,18 @@ describe("a leader that is asked to archive again what others agree on", () => {
     await expect(methods.archiveAgain({ ...window, digest })).rejects.toMatchObject(told);
     await expect(methods.archiveAgain({ ...window, digest }), "it leads no more").rejects.toMatchObject(told);
     expect([asked, again, leader()]).toEqual([["b1"], [], "b1"]);
+  });
+
+  test("hands its place over to one of those whose logs go back so far, where its own does not", async () => {
+    const told = { code: "ERR_STORE_NOT_LEADER", leader: "c1" };
+    const nodes = ["b1", "c1"];
+    const other = leading(rotten("ERR_PAXOS_STORAGE"), (node) => node === "c1", 1);
+    const digest = {} as Digest;
+    await expect(other.methods.archiveAgain({ ...window, nodes, digest })).rejects.toMatchObject(told);
+    expect([other.asked, other.again]).toEqual([["b1", "c1"], []]);
+    const mending = leading(rotten("ERR_PAXOS_STORAGE"), () => true, 1);
+    await expect(mending.methods.mendArchive({ ...window, nodes: ["c1"] })).rejects.toMatchObject(told);
+    expect([mending.asked, mending.again]).toEqual([["c1"], []]);
   });
 });
 

@@ -2,7 +2,7 @@ const PERIOD_MS = 1_000;
 /** While something is on its way. */
 const BUSY_PERIOD_MS = 50;
 
-/** For tests, which have rounds begin early, late, or all at once: when one is due, where it is planned after so many milliseconds. */
+/** For tests, which have background work begin early, late, or all at once: when some is due, where it is planned after so many milliseconds. */
 export const untimely: { due: (plannedMs: number) => number } = { due: (plannedMs) => plannedMs };
 
 /** Does the same work again and again, never twice at once. A round that fails is followed by the next one. */

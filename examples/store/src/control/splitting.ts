@@ -5,6 +5,7 @@ import type { MetadataView } from "../metadata/view.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Filled, Method, Params, Result } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
+import { untimely } from "./rounds.js";
 
 /** Entries of the log that parts lack when the partition is sealed. What they lack then is filled in while requests stand still, so as little as possible: a step takes as long as some entries more. */
 const BEHIND_ENOUGH = 8;
@@ -254,7 +255,7 @@ export class Splitting {
   }
 
   async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => setTimeout(resolve, ms));
+    await new Promise<void>((resolve) => setTimeout(resolve, untimely.due(ms)));
   }
 
   /** What is under way ends at its next step; another controller goes on. */

@@ -162,14 +162,20 @@ export interface NodeMethods {
     params: { partition: number; first: number; through: number; range: KeyRange; bytesMax: number };
     result: { entries: Entry[]; more: boolean };
   };
-  /** The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. */
-  mendArchive: { params: { partition: number; first: number; next?: number }; result: { key: string } };
   /**
-   * The group's leader only: has the archive say what the log says, from the object that begins with `first` to the archive's end, `through`. `digest` is what others' logs say in between; a leader whose own says something else
+   * The group's leader only: makes the object that begins with this entry anew out of the log; `next` begins the one behind it. A leader that is none of `nodes`, whose logs go back so far,
+   * hands its place over to one of them, and answers ERR_STORE_NOT_LEADER.
+   */
+  mendArchive: {
+    params: { partition: number; first: number; next?: number; nodes: readonly string[] };
+    result: { key: string };
+  };
+  /**
+   * The group's leader only: has the archive say what the log says, from the object that begins with `first` to the archive's end, `through`. `digest` is what the logs of `nodes` say in between; a leader that is none of them, or whose own says something else,
    * hands its place over, and answers ERR_STORE_NOT_LEADER.
    */
   archiveAgain: {
-    params: { partition: number; first: number; through: number; digest: Digest };
+    params: { partition: number; first: number; through: number; digest: Digest; nodes: readonly string[] };
     result: { objects: number };
   };
   /** Writes the partition's state beside its archived log, now. `isAwaited`: false has it take the time that it takes unasked. */

@@ -38,7 +38,7 @@ interface Held {
 
 /**
  * What the archive has to say from one slot to its end, in the eyes of the replicas' own logs. The archive itself has no vote: it was made out of one of these logs, and would say the same as that one whatever
- * that is. Undefined where no two logs that go back so far agree, and then nobody can say what is right.
+ * that is. Undefined where no two logs that go back so far agree, and then nobody can say what is right. Rejects with ERR_STORE_CONFLICT where one of them was trimmed meanwhile.
  */
 export async function agreementOf(
   parts: AgreementParts,
@@ -59,6 +59,9 @@ export async function agreementOf(
     }),
   );
   const known = said.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const letGo = said.find((one) => one.status === "rejected" && isBehind(one.reason));
+  if (letGo !== undefined)
+    throw new StoreError("ERR_STORE_CONFLICT", `slots from ${first} on were let go of by a log meanwhile: ask again`);
   const groups = known.map(({ digest }) => known.filter((other) => sameDigest(other.digest, digest)));
   const most = groups.reduce<typeof known>((one, other) => (other.length > one.length ? other : one), []);
   const [witness] = most;
@@ -105,6 +108,8 @@ export async function forgedIn(
     ? { why: `no two logs agree on what it has from slot ${first} on` }
     : { slot, agreement: whole };
 }
+
+const isBehind = (error: unknown): boolean => error instanceof StoreError && error.code === "ERR_STORE_BEHIND";
 
 /** The first slot of which the archive says something else than the logs that agree; undefined where there is none. */
 export async function firstDifference(

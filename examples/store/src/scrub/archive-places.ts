@@ -22,9 +22,12 @@ export function isOldest(
   return floor > 0 && sequence === (kind === "snapshot" ? floor : first);
 }
 
-/** The oldest whole snapshot behind the one with which the archive begins: where it can begin as well. */
-export function nextBeginning({ floor, snapshots }: Pick<ArchiveReport, "floor" | "snapshots">): number | undefined {
-  return snapshots.filter((sequence) => sequence > floor).sort((a, b) => a - b)[0];
+/** The oldest whole snapshot behind the one with which the archive begins, of those from `from` on: where it can begin as well. */
+export function nextBeginning(
+  { floor, snapshots }: Pick<ArchiveReport, "floor" | "snapshots">,
+  from = floor + 1,
+): number | undefined {
+  return snapshots.filter((sequence) => sequence >= from).sort((a, b) => a - b)[0];
 }
 
 /** What damage to where the archive begins costs, in words. */

@@ -81,7 +81,7 @@ async function archivedAgain(
   await parts.audit({ ...order, phase: "intended" });
   try {
     await begun.save(String(first));
-    await parts.calls.call(partition, members, "archiveAgain", { partition, first, through, digest });
+    await parts.calls.call(partition, members, "archiveAgain", { partition, first, through, digest, nodes });
     const wrong = await firstDifference(parts, partition, agreement);
     if (wrong !== undefined) throw new Error(`entry ${wrong} is still not what the logs of ${nodes.join(" and ")} say`);
     // A leader that has taken over meanwhile may have gone on behind what was there before.

@@ -13,6 +13,7 @@ import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { firstOf } from "../storage-node/archive-mending.js";
+import type { PartitionStatus } from "../storage-node/status.js";
 import { isOldest, nextBeginning, placeOf } from "./archive-places.js";
 
 /** What became of one repair that was asked for. */
@@ -52,16 +53,19 @@ const reason = (error: unknown): string => (error instanceof Error ? error.messa
 
 /** Sets right what is damaged in the archive of one partition: objects out of the log, while it reaches; snapshots by another one, out of the tree. */
 export async function repairArchive(
-  { archive, calls, audit }: RepairParts,
+  { fleet, archive, calls, audit }: RepairParts,
   partition: number,
   members: readonly string[],
   { shortenArchive = false }: RepairChoices = {},
 ): Promise<StoreRepair[]> {
   const stream = groupId(partition);
+  const writeSnapshot = async () => (await calls.call(partition, members, "snapshot", { partition })).slot;
   const report = await verifyArchive({ store: archive, stream });
   const { problems } = report;
   const repairs: StoreRepair[] = [];
   const done = new Set<string>();
+  /** Objects that nothing makes anew: their first entries, and those of what is behind them. */
+  const gaps: { readonly from: number; readonly next: number }[] = [];
   for (const problem of problems) {
     const key = problem instanceof ArchiveError ? problem.key : undefined;
     const place = key === undefined ? undefined : placeOf(stream, key);
@@ -82,23 +86,34 @@ export async function repairArchive(
       agreed: members,
       against: "majority" as const,
     };
+    const isOfLog = place.kind === "log";
+    // Said to lack the log around it, and perhaps all that is left of that.
+    if (!isOfLog && gaps.some(({ from, next }) => from <= place.sequence && place.sequence < next)) continue;
+    const next = isOfLog ? await firstBehind(archive, stream, place.sequence) : undefined;
+    const nodes = isOfLog ? await logsFrom(fleet, partition, place.sequence) : members;
+    const lost = { archive, audit, stream, what, order, report, write: writeSnapshot };
     if (isOldest(place, report)) {
       // One step for whatever is damaged there.
       if (done.has("the beginning")) continue;
       done.add("the beginning");
-      const write = async () => (await calls.call(partition, members, "snapshot", { partition })).slot;
-      repairs.push(await beginLater({ archive, audit, stream, what, order, report, write, shortenArchive }));
+      repairs.push(await beginLater({ ...lost, shortenArchive }));
+      continue;
+    }
+    if (isOfLog && nodes.length === 0) {
+      const isBeginning = place.sequence === report.first;
+      const gap = isBeginning ? {} : { gap: { from: place.sequence, next } };
+      repairs.push(await beginLater({ ...lost, ...gap, shortenArchive: shortenArchive && isBeginning }));
+      gaps.push({ from: place.sequence, next: next ?? Number.POSITIVE_INFINITY });
       continue;
     }
     try {
       await audit({ ...order, phase: "intended" });
-      if (place.kind === "log") {
-        const next = await firstBehind(archive, stream, place.sequence);
+      if (isOfLog) {
         const range = { first: place.sequence, ...(next === undefined ? {} : { next }) };
-        await calls.call(partition, members, "mendArchive", { partition, ...range });
+        await calls.call(partition, members, "mendArchive", { partition, ...range, nodes });
       } else {
         // What it stood for can be had from the one before it and the log; the next restore need not go that far back.
-        await calls.call(partition, members, "snapshot", { partition });
+        await writeSnapshot();
         await removeSnapshot(archive, stream, place.sequence);
       }
       await audit({ ...order, phase: "done", outcome: "repaired" });
@@ -120,13 +135,15 @@ interface Beginning {
   readonly report: ArchiveReport;
   /** Writes another snapshot, and resolves with its slot. */
   readonly write: () => Promise<number>;
+  /** Where it is in the middle of the log: its first entry, and that of the object behind it; absent: none is. What comes before is whole, and is not let go of. */
+  readonly gap?: { readonly from: number; readonly next: number | undefined };
   readonly shortenArchive: boolean;
 }
 
 /**
  * What an archive begins with is damaged: a state whose log was let go of. No replica has it any more, and what comes later does not lead back to it. So
  * nothing can make it anew, and what is left to do is to have the archive begin later, with a snapshot that is whole: written now, where there is none. That gives up moments which were promised, though they
- * could not be restored any more: for a person to choose.
+ * could not be restored any more: for a person to choose. An object in the middle to which no log goes back any more is a gap: moments behind it can be restored from the next snapshot on.
  */
 async function beginLater({
   archive,
@@ -136,13 +153,17 @@ async function beginLater({
   order,
   report,
   write,
+  gap,
   shortenArchive,
 }: Beginning): Promise<StoreRepair> {
   try {
-    const next = nextBeginning(report) ?? (await write());
+    const behind = gap === undefined ? nextBeginning(report) : gap.next && nextBeginning(report, gap.next - 1);
+    const next = behind ?? (await write());
     const { snapshot } = await restoreState({ store: archive, stream, until: { sequence: next } });
     const moment = snapshot === undefined ? "" : ` (${new Date(snapshot.timeMaxMs).toISOString()})`;
-    const cost = `moments from slot ${report.floor} to before slot ${next}${moment} cannot be restored, those from then on can`;
+    const cost = `moments from slot ${gap?.from ?? report.floor} to before slot ${next}${moment} cannot be restored, those from then on can`;
+    if (gap !== undefined)
+      return { what, outcome: "refused", why: `no log goes back to it and nothing makes it anew: ${cost}` };
     if (!shortenArchive)
       return {
         what,
@@ -158,6 +179,17 @@ async function beginLater({
     if (shortenArchive) await audit({ ...order, phase: "done", outcome: "failed", cause: error });
     return { what, outcome: "failed", why: reason(error) };
   }
+}
+
+/** The members that answer and whose logs of a partition go back to this entry. */
+async function logsFrom(fleet: RepairParts["fleet"], partition: number, first: number): Promise<string[]> {
+  const statuses = await reachableStatuses({ members: fleet.nodeIds(), callerTo: (node) => fleet.callerTo(node) });
+  const has = (node: string) => (one: PartitionStatus) =>
+    one.partition === partition &&
+    one.members.includes(node) &&
+    one.trimmedThrough < first &&
+    one.appliedThrough >= first;
+  return [...statuses].flatMap(([node, { partitions }]) => (partitions.some(has(node)) ? [node] : []));
 }
 
 async function firstBehind(archive: ObjectStore, stream: string, first: number): Promise<number | undefined> {

@@ -1,6 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type Absent,
   type Divergence,
   jsonLinesAudit,
   type PassReport,
@@ -70,6 +71,8 @@ export class Scrubbing {
   /** What the last pass over each partition found. */
   readonly #found = new Map<number, readonly Divergence[]>();
   readonly #rottenArchives = new Set<number>();
+  /** Whose archive has a snapshot that is not what its log says. A pass finds that once: later ones begin behind it. */
+  readonly #contradicted = new Set<number>();
   readonly #rottenLogs = new Set<string>();
   /** Whose logs say something else than those of the others, of which partitions. */
   readonly #oddLogs = new Map<number, ReadonlySet<string>>();
@@ -143,8 +146,10 @@ export class Scrubbing {
       if (goneOn.length > 0 || this.#rottenArchives.has(partition))
         repairs.push(...(await repairArchive(this.#parts, partition, members, choices)));
       const divergences = doubted.get(partition);
-      if (divergences !== undefined)
-        repairs.push(...(await this.#changing(partition, () => this.#repairDoubted(archive, divergences, choices))));
+      if (divergences !== undefined || this.#contradicted.has(partition))
+        repairs.push(
+          ...(await this.#changing(partition, () => this.#repairDoubted(archive, divergences ?? [], choices))),
+        );
       else if ((this.#oddLogs.get(partition)?.size ?? 0) > 0)
         repairs.push(...(await tellForged(this.#parts, partition)));
     }
@@ -169,6 +174,7 @@ export class Scrubbing {
     if (again !== undefined && again.outcome !== "repaired") return [again];
     // Snapshots say from which log they were made.
     const snapshots = again === undefined ? [] : await repairArchive(this.#parts, partition, members, choices);
+    if (again !== undefined) this.#contradicted.delete(partition);
     const looked = (await this.#partitions.get(partition)?.scrubber.lookAgain({ divergences })) ?? [];
     const [still] = looked.filter(({ outcome }) => outcome !== "healed");
     const key = still === undefined ? "" : Buffer.from(still.key).toString("hex");
@@ -178,6 +184,11 @@ export class Scrubbing {
         ...snapshots,
       ];
     const what = `${groupId(partition)}: its archive`;
+    if (this.#contradicted.has(partition)) {
+      const why =
+        "a snapshot is not what the log before it says, and as far back as two logs go that says what they say";
+      return [{ what, outcome: "refused", why }];
+    }
     if (still === undefined) return [{ what, outcome: "healed", why: "the reference was built anew" }];
     const why = `key ${key} differs from what the replicas hold, and as far back as two logs go it says what they say`;
     return [{ what, outcome: still.outcome === "absent" ? "absent" : "refused", why }];
@@ -246,6 +257,7 @@ export class Scrubbing {
       this.#partitions.delete(partition);
       this.#found.delete(partition);
       this.#rottenArchives.delete(partition);
+      this.#contradicted.delete(partition);
       this.#oddLogs.delete(partition);
       await scrubber.close();
       await rm(this.#dirOf(partition), { recursive: true, force: true });
@@ -286,6 +298,7 @@ export class Scrubbing {
         // One that went on where another was interrupted has not looked at what came before.
         const before = options.from === undefined ? [] : (this.#found.get(partition) ?? []);
         this.#found.set(partition, [...before, ...report.divergences]);
+        if (report.absent.some(isContradicted)) this.#contradicted.add(partition);
         return report;
       },
     };
@@ -337,6 +350,9 @@ export class Scrubbing {
         await rm(join(this.#options.dir, entry.name), { recursive: true, force: true });
   }
 }
+
+const isContradicted = ({ replica, cause }: Absent): boolean =>
+  replica === REFERENCE && (cause as { code?: unknown } | undefined)?.code === "ERR_STORE_CORRUPT";
 
 /** Remembers whose unit had something that cannot be read, as of its last pass. */
 function noting<T>(unit: ScrubUnit, rotten: Set<T>, of: T): ScrubUnit {

@@ -1,3 +1,4 @@
+import { untimely } from "../control/rounds.js";
 import type { Move, Replica } from "./replica.js";
 import type { PreparedPut, Tree, TreeWrite } from "./tree.js";
 import { turn } from "./turn.js";
@@ -137,7 +138,7 @@ export class Applier {
   /** Ends early where somebody is in a hurry. */
   async #pause(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#share * LOOK_EVERY_MS);
+      const timer = setTimeout(resolve, untimely.due(this.#share * LOOK_EVERY_MS));
       this.#wake = () => {
         clearTimeout(timer);
         setImmediate(resolve);

@@ -2,6 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import { untimely } from "../control/rounds.js";
 import { holds, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import type { Write } from "./command.js";
@@ -106,6 +107,8 @@ export class IndexPropagator {
   async #run(): Promise<void> {
     // After the turn that applied what is to be told.
     await turn();
+    const waitMs = untimely.due(0);
+    if (waitMs > 0) await this.#sleep(waitMs);
     while (!this.#closed) {
       const { ready, ballot } = this.#options.group.leadership();
       if (!ready) {
@@ -145,7 +148,7 @@ export class IndexPropagator {
       return true;
     }
     if (this.#kept.length === 0) return this.#again;
-    await this.#sleep(KEPT_MS);
+    await this.#sleep(untimely.due(KEPT_MS));
     if (this.#closed) return false;
     await this.#letGo();
     return true;

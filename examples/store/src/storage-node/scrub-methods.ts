@@ -54,22 +54,30 @@ async function pageOf(
 }
 
 /**
- * Work that reads the leader's own log. A leader that cannot read it is of no use to whoever asks: it hands its place over to another one, and the answer says who leads.
+ * Work that reads the leader's own log. A leader that cannot read it, or is none of those of whom it is known that their logs have what is needed, is of no use to whoever asks: it hands
+ * its place over to another one, and the answer says who leads.
  */
-async function withReadableLog<T>(group: Group<number>, work: () => Promise<T>): Promise<T> {
+async function withReadableLog<T>(
+  group: Group<number>,
+  work: () => Promise<T>,
+  nodes: readonly string[] = group.members().storage,
+): Promise<T> {
+  const { leading, leader } = group.leadership();
+  if (!leading || leader === undefined) throw notLeader(leader);
+  if (!nodes.includes(leader)) throw await handedOver(group, nodes);
   try {
     return await work();
   } catch (error) {
     const { code } = error as { code?: unknown };
     if (!group.leadership().leading || (code !== "ERR_PAXOS_STORAGE" && code !== "ERR_PAXOS_CORRUPT")) throw error;
-    throw await handedOver(group);
+    throw await handedOver(group, nodes);
   }
 }
 
-/** To whoever is there; where nobody takes it, it is given up, and they find a leader by themselves. */
-async function handedOver(group: Group<number>): Promise<StoreError> {
+/** To whichever of them is there; where nobody takes it, it is given up, and they find a leader by themselves. */
+async function handedOver(group: Group<number>, nodes: readonly string[]): Promise<StoreError> {
   const { leader } = group.leadership();
-  for (const other of group.members().storage) {
+  for (const other of nodes) {
     if (other === leader || !group.leadership().leading) continue;
     await group.handOver(other).catch(() => undefined);
   }
@@ -133,21 +141,20 @@ export function scrubMethods(
       return await pageOf(entries(range), bytesMax);
     },
 
-    async mendArchive({ partition, first, next }) {
+    async mendArchive({ partition, first, next, nodes }) {
       const { group, archiving } = partitionOf(partition);
-      return await withReadableLog(group, () => archiving.mend(first, next));
+      return await withReadableLog(group, () => archiving.mend(first, next), nodes);
     },
 
-    async archiveAgain({ partition, first, through, digest }) {
+    async archiveAgain({ partition, first, through, digest, nodes }) {
       const { group, archiving } = partitionOf(partition);
-      return await withReadableLog(group, async () => {
-        const { leading, leader } = group.leadership();
-        if (!leading) throw notLeader(leader);
+      const again = async () => {
         const [own] = await chosenLog(partition, { first, through }).digests([EVERYTHING]);
         // Two others agree on something else: what it would archive is what is to be put right.
-        if (own === undefined || !sameDigest(own, digest)) throw await handedOver(group);
+        if (own === undefined || !sameDigest(own, digest)) throw await handedOver(group, nodes);
         return await archiving.again(first, through);
-      });
+      };
+      return await withReadableLog(group, again, nodes);
     },
 
     async repair({ partition, key, asOfSlot, expected }) {

@@ -3,6 +3,7 @@ import { FileObjectStore } from "@evenkeel/wal/archive";
 import { afterEach, beforeEach, expect } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
 import { archiveDir } from "../../src/control/fleet.js";
+import { UPKEEP, type Upkeep } from "../../src/control/upkeep.js";
 import { PartitionScrubber } from "../../src/scrub/partition-scrubber.js";
 import type { Store } from "../../src/store.js";
 import { caughtUp, statuses } from "./replicas.js";
@@ -17,7 +18,10 @@ export interface ScrubbedStore {
 }
 
 /** Three processes, as they are run, anew for each test of a file, with a table of one partition and its first items: the fields are those of the test that runs. */
-export function scrubbedStore(table: string, { items, textOf }: { items: number; textOf(i: number): string }) {
+export function scrubbedStore(
+  table: string,
+  { items, textOf, upkeep = {} }: { items: number; textOf(i: number): string; upkeep?: Partial<Upkeep> },
+) {
   const findings: string[] = [];
   const its = { findings } as { -readonly [name in keyof ScrubbedStore]: ScrubbedStore[name] };
   let remove: () => Promise<void>;
@@ -28,6 +32,8 @@ export function scrubbedStore(table: string, { items, textOf }: { items: number;
       dir: its.dir,
       scrubEveryMs: 1_000,
       partitionsPerTable: 1,
+      // What is damaged or forged is told by logs, and repaired out of them.
+      upkeep: { slotsKept: UPKEEP.slotsKept, ...upkeep },
       onFinding: (line) => findings.push(line),
     });
     const dynamo = client(its.store.endpoint);

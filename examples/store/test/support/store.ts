@@ -10,10 +10,8 @@ import {
   waitUntilTableExists,
 } from "@aws-sdk/client-dynamodb";
 import { Store, type StoreOptions } from "../../src/store.js";
-import { ofThisRun } from "./untimely.js";
+import { nodeOfThisRun, ofThisRun } from "./untimely.js";
 
-/** The built program of a node's process: `npm test` builds it first. */
-export const nodeProgram = fileURLToPath(new URL("../../dist/node-process.js", import.meta.url));
 export const cliProgram = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 
 export async function temporaryDir(): Promise<{ dir: string; remove: () => Promise<void> }> {
@@ -62,7 +60,7 @@ export async function createKeyTable(dynamo: DynamoDBClient, name: string): Prom
 
 export function openStore(options: StoreOptions): Promise<Store> {
   const upkeep = { ...ofThisRun, ...options.upkeep };
-  return Store.open({ port: 0, nodeProgram, nodeExecArgv: [], partitionsPerTable: 4, ...options, upkeep });
+  return Store.open({ port: 0, ...nodeOfThisRun, partitionsPerTable: 4, ...options, upkeep });
 }
 
 /** Resolves when `holds` does, looking again every 20 ms; rejects, saying what was waited for, at the deadline. */

@@ -1,0 +1,2 @@
+import "./untimely.js";
+import "../../src/node-process.js";

@@ -1,16 +1,17 @@
 import {
   IdempotentParameterMismatchException,
+  ResourceNotFoundException,
   TransactionCanceledException,
   type TransactWriteItem,
   TransactWriteItemsCommand,
 } from "@aws-sdk/client-dynamodb";
-import { GetCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import { GetCommand, QueryCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Step } from "../src/transactions/coordinator.js";
 import { call } from "./router/harness.js";
 import { gate } from "./support/gate.js";
 import { statuses } from "./support/replicas.js";
-import { createTable, singleStore } from "./support/single.js";
+import { createTable, deleteTable, singleStore } from "./support/single.js";
 
 const single = singleStore({ upkeep: { recoverTransactionsAfterMs: 60_000 } });
 const TableName = "orders";
@@ -128,6 +129,41 @@ test.each(deaths)(
     expect(await values("elsewhere")).toEqual([]);
   },
 );
+
+test("a token that was used on a table that is gone is good for nothing more on a new one of its name, however many partitions had its items", async () => {
+  const again = "again";
+  const { dynamo } = single;
+  const addTo = (pk: string): TransactWriteItem => ({
+    Update: {
+      TableName: again,
+      Key: { pk: { S: pk } },
+      UpdateExpression: "ADD v :by",
+      ExpressionAttributeValues: { ":by": { N: "1" } },
+    },
+  });
+  const count = async () =>
+    (await single.documents.send(new ScanCommand({ TableName: again, ConsistentRead: true }))).Count;
+  await createTable(dynamo, again);
+  const many = ["a", "b", "c", "d", "e", "f", "g", "h"].map(addTo);
+  const requests: [string, TransactWriteItem[]][] = [
+    ["of-one", [addTo("one")]],
+    ["of-many", many],
+  ];
+  for (const [token, actions] of requests) await write(token, ...actions);
+  expect(await count()).toBe(9);
+  // Done, and its coordinator died: nobody heard of it.
+  await dyingAt("transacted", () => write("unheard", addTo("one")));
+  await deleteTable(dynamo, again);
+  await expect(write("of-one", addTo("one"))).rejects.toBeInstanceOf(ResourceNotFoundException);
+  await createTable(dynamo, again);
+  for (const [token, actions] of [...requests, ["unheard", [addTo("one")]] as const]) {
+    await write(token, ...actions);
+    expect(await count(), token).toBe(0);
+    await expect(write(token, addTo("another"))).rejects.toBeInstanceOf(IdempotentParameterMismatchException);
+  }
+  await write("of-one, new", addTo("one"));
+  expect(await count()).toBe(1);
+});
 
 test("what was cancelled when it was asked for again is not done by the first, however late it comes", async () => {
   const goOn = gate();

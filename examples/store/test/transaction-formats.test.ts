@@ -90,7 +90,9 @@ test("an attempt at once is a record without an outcome", () => {
     sizes: [],
   } as const;
   expect(ledgerItem(record)).toMatchObject({ state: { S: "O" } });
-  expect(ledgerRecord(ledgerItem(record))).toEqual(record);
+  expect(ledgerItem(record)).not.toHaveProperty("table");
+  for (const one of [record, { ...record, tableId: "of-all-its-items" }])
+    expect(ledgerRecord(ledgerItem(one))).toEqual(one);
 });
 
 const ended: [string, EndedTransaction][] = [

@@ -129,6 +129,7 @@ export class Coordinator {
       fingerprint,
       atMs,
       partitions: parts.map(({ partition }) => partition),
+      ...(atOnce ? { tableId: parts[0]?.table.tableId as string } : {}),
       committedAtMs: 0,
       sizes: [],
     };
@@ -136,6 +137,8 @@ export class Coordinator {
     await this.onStep("begin", transaction);
     const earlier = await this.#begin(write.op, record);
     if (earlier?.state === "committed") return await this.#repeat(earlier, parts);
+    if (earlier !== undefined && wasOfAnotherTable(earlier, actions))
+      return await this.#goneWithItsTable(earlier, parts);
     if (earlier !== undefined)
       return await this.#atOnce({ transaction: earlier.transaction, parts, actions, again: true }, write.op);
     if (atOnce) return await this.#atOnce({ transaction, parts, actions, again: false }, write.op);
@@ -226,6 +229,16 @@ export class Coordinator {
     }
   }
 
+  /**
+   * The table is another one under the same name by now. Whatever was done went with the one before, which is as if it had been done right before that went; it is not done a second time. What was
+   * looked up is asked, so that nobody answers so who has yet to hear of the table that there is.
+   */
+  async #goneWithItsTable({ transaction }: LedgerRecord, parts: readonly Part[]): Promise<TransactionOutcome> {
+    await abandonAtAll(this.#reach, parts, transaction);
+    const count = parts.reduce((sum, { places }) => sum + places.length, 0);
+    return { repeated: true, sizes: Array.from({ length: count }, () => ({ beforeBytes: 0, afterBytes: 0 })) };
+  }
+
   async #repeat(earlier: LedgerRecord, parts: readonly Part[]): Promise<TransactionOutcome> {
     await this.#finish(parts, earlier.transaction, earlier.committedAtMs);
     return { repeated: true, sizes: earlier.sizes.map((bytes) => ({ beforeBytes: bytes, afterBytes: bytes })) };
@@ -301,6 +314,9 @@ export class Coordinator {
     );
   }
 }
+
+const wasOfAnotherTable = ({ tableId }: LedgerRecord, actions: readonly Action[]): boolean =>
+  tableId !== undefined && actions.some(({ table }) => table.tableId !== tableId);
 
 /**
  * The transaction's time: now, but later than all its parts were prepared, and not by more than it can have taken. So a coordinator's clock that is wrong, by

@@ -6,7 +6,7 @@ import type { AttributeValue, Item, ItemKey, TableDefinition } from "../api/mode
  * stands for one request, whatever that was about and whichever router it came to.
  *
  * `id` the token, `txn` this attempt, `state` P (being prepared), C (committed) or O (at once: its one partition knows what became of it), `request` the request's fingerprint, `at` when it was begun or committed
- * (Unix ms), `parts` its partitions, `time` the transaction's time, `sizes` what each item weighs afterwards.
+ * (Unix ms), `parts` its partitions, `table` the id of the table that has them where that is one (at once; not in what older programs wrote), `time` the transaction's time, `sizes` what each item weighs afterwards.
  *
  * An attempt that has no item was cancelled, or is finished and was forgotten: cancelling is deleting, and only what is being prepared can be.
  */
@@ -17,6 +17,7 @@ export interface LedgerRecord {
   readonly fingerprint: string;
   readonly atMs: number;
   readonly partitions: readonly number[];
+  readonly tableId?: string;
   readonly committedAtMs: number;
   readonly sizes: readonly number[];
 }
@@ -53,6 +54,7 @@ export function ledgerItem(record: LedgerRecord): Item {
     request: { S: record.fingerprint },
     at: { N: String(record.atMs) },
     parts: numbers(record.partitions),
+    ...(record.tableId === undefined ? {} : { table: { S: record.tableId } }),
     time: { N: String(record.committedAtMs) },
     sizes: numbers(record.sizes),
   };
@@ -69,6 +71,7 @@ export function ledgerRecord(item: Item): LedgerRecord {
     fingerprint: text("request"),
     atMs: number(item.at),
     partitions: list("parts"),
+    ...(item.table === undefined ? {} : { tableId: text("table") }),
     committedAtMs: number(item.time),
     sizes: list("sizes"),
   };

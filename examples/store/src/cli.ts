@@ -1,10 +1,10 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { complain, reason } from "./complaint.js";
 import { defaultPartitions } from "./control/default-partitions.js";
 import { SPARES_MAX } from "./control/fleet.js";
 import { growHeapInLargeSteps } from "./control/heap-growth.js";
-import { tellingCode } from "./control/telling-code.js";
 import { credentialsFrom } from "./credentials-file.js";
 import type { Credentials } from "./router/signatures.js";
 import { Store } from "./store.js";
@@ -21,34 +21,6 @@ const USAGE = `evenkeel-store: a replicated, DynamoDB-compatible store on this m
   --partitions N partitions of a new table        (default: 1 on fewer than four processors, else 4)
   --spares N     nodes beyond the three, to take the place of one that does not come back (default: 0)
   --help`;
-
-function complain(error: unknown, dir: string, host: string, port: number): string {
-  switch (tellingCode(error)) {
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `${host} is no address of this machine (${tellingCode(error)}): choose another one with --host`;
-    case "EADDRINUSE":
-      return `port ${port} is in use: stop what listens there, or choose another one with --port`;
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-    case "ENOENT":
-      return `the data directory ${dir} cannot be written (${tellingCode(error)}): choose another one with --data`;
-    case "ENOTDIR":
-    case "EEXIST":
-      return `the data directory ${dir} is not a directory: choose another one with --data`;
-    case "ERR_WAL_LOCKED":
-      return `the data directory ${dir} is in use by another process: stop that one, or choose another directory with --data`;
-    default:
-      return reason(error);
-  }
-}
-
-/** In one line, whatever it is. */
-function reason(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s*\n\s*/g, " ");
-}
 
 function wholeNumber(option: string, text: string, min: number, max: number): number {
   const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -72,7 +44,7 @@ function parsed(): Options {
       data: { type: "string", default: process.env.EVENKEEL_DATA || join(homedir(), ".evenkeel", "store") },
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "8000" },
-      credentials: { type: "string", default: process.env.EVENKEEL_CREDENTIALS || "" },
+      credentials: { type: "string" },
       single: { type: "boolean", default: false },
       partitions: { type: "string", default: String(defaultPartitions()) },
       spares: { type: "string", default: "0" },
@@ -84,12 +56,15 @@ function parsed(): Options {
     process.exit(0);
   }
   if (values.data === "") throw new RangeError("--data must name a directory; got an empty string");
+  // Such as --credentials "$FILE" where FILE is not set: everybody would be let in.
+  if (values.credentials === "") throw new RangeError("--credentials must name a file; got an empty string");
+  const credentials = values.credentials ?? process.env.EVENKEEL_CREDENTIALS ?? "";
   const port = wholeNumber("port", values.port, 0, 65_535);
   return {
     dir: values.data,
     host: values.host,
     port,
-    credentials: values.credentials === "" ? [] : credentialsFrom(values.credentials),
+    credentials: credentials === "" ? [] : credentialsFrom(credentials),
     single: values.single,
     partitionsPerTable: wholeNumber("partitions", values.partitions, 1, 256),
     spares: wholeNumber("spares", values.spares, 0, SPARES_MAX),

@@ -23,7 +23,7 @@ export interface StoreOptions {
   readonly port?: number;
   /** `processes`: each storage node a process of its own (the default). `single`: all in this one. */
   readonly mode?: "processes" | "single";
-  /** Partitions of a new table, 1 to 256. Default 4. */
+  /** Partitions of a new table, 1 to 256. Default 1 on fewer than four processors, else 4. */
   readonly partitionsPerTable?: number;
   /** Nodes beyond the three, 0 to 9, which take the place of one that does not come back. Once there, a node stays. Default 0. */
   readonly spares?: number;
@@ -67,6 +67,7 @@ export class Store {
    * ERR_WAL_LOCKED ... as `code` when it cannot.
    */
   static async open(options: StoreOptions): Promise<Store> {
+    checkShape(options);
     const {
       host = "127.0.0.1",
       credentials = [],
@@ -148,6 +149,26 @@ export class Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+const MODES: readonly unknown[] = ["processes", "single"];
+
+/** What the compiler sees to, for those who have none. @throws RangeError */
+function checkShape(options: StoreOptions): void {
+  const { dir, host = "127.0.0.1", port = 8000, mode = "processes", credentials = [] } = options ?? {};
+  if (typeof dir !== "string" || dir === "") throw new RangeError(`dir must be the path of a directory; got ${dir}`);
+  if (typeof host !== "string") throw new RangeError(`host must be a string; got ${host}`);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new RangeError(`port must be a whole number from 0 to 65535; got ${port}`);
+  if (!MODES.includes(mode)) throw new RangeError(`mode must be "processes" or "single"; got ${mode}`);
+  const areKeys = (one: Credentials | null): boolean => Boolean(one?.accessKeyId && one.secretAccessKey);
+  if (!Array.isArray(credentials) || !credentials.every(areKeys))
+    throw new RangeError("credentials must be an array of { accessKeyId, secretAccessKey }");
+  for (const name of ["onNews", "onFinding", "onNodeFailure"] as const) {
+    const listener: unknown = options[name];
+    if (listener !== undefined && typeof listener !== "function")
+      throw new RangeError(`${name} must be a function; got ${listener}`);
   }
 }
 

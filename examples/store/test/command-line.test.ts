@@ -152,6 +152,7 @@ describe("what stands in the way is told in one line, with exit code 1 and no pr
       [["--partitions", "many"], /--partitions .* got "many"/],
       [["--partitions", "1.5"], /--partitions/],
       [["--data", ""], /--data/],
+      [["--credentials", ""], /--credentials must name a file; got an empty string/],
       [["--bogus"], /--bogus/],
       [["stray"], /stray/],
     ];

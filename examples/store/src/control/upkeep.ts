@@ -50,6 +50,9 @@ export const UPKEEP: Upkeep = {
 export function checkedUpkeep(given: Partial<Upkeep>): Upkeep {
   const upkeep = { ...UPKEEP, ...given };
   for (const [name, value] of Object.entries(upkeep)) {
+    // One that is misspelt would leave the default in force, which nobody notices before a bad day.
+    if (!Object.hasOwn(UPKEEP, name))
+      throw new RangeError(`upkeep knows no ${name}; it has ${Object.keys(UPKEEP).join(", ")}`);
     if (!Number.isSafeInteger(value) || value < 1)
       throw new RangeError(`${name} must be a whole number from 1; got ${value}`);
   }

@@ -101,6 +101,24 @@ describe("a log replica", () => {
     expect(nodes.node(stays).journal.commands.filter((text) => text.startsWith("only")).length).toBe(20);
   });
 
+  it("tells the only one left with the state, which wrote down less, that all which it has let go of is chosen", async () => {
+    const { nodes, leader, stays } = await replaced();
+    const { group } = nodes.node("l");
+    await propose(leader, 3, "the last");
+    await nodes.equal(leader.nodeId, stays);
+    await nodes.drop(stays);
+    const found = await nodes.disks.get(stays)?.("g").load();
+    const end = found?.entries.at(-1)?.slot ?? 0;
+    expect(found?.chosenThrough).toBeLessThan(end);
+    await until(() => group.status().chosenThrough >= end);
+    await group.trim(end);
+    await nodes.drop(leader.nodeId);
+    const left = await nodes.begin(stays);
+    await until(() => left.group.status().ready);
+    await propose(left, 3, "afterwards");
+    expect((left.journal as DurableJournal).installed).toEqual([]);
+  });
+
   it("begins where the log begins, not at its very beginning", async () => {
     const { nodes, leader, stays, fails } = await three();
     await propose(leader, 30);

@@ -1,6 +1,6 @@
 import { type BatchHeader, batchHeaderBytes } from "./core/batch.js";
 import { getU48 } from "./core/bytes.js";
-import { EntryType, readEntry } from "./core/entry.js";
+import { type Entry, EntryType, readEntry } from "./core/entry.js";
 import type { StreamState } from "./core/stream-state.js";
 import { WalError } from "./errors.js";
 import type { WalFileSystem } from "./fs/file-system.js";
@@ -215,15 +215,10 @@ class RecordReader implements AsyncIterableIterator<WalRecord, undefined> {
         continue;
       }
       if (entry.stream !== id || entry.sequence !== this.#sequence) continue;
-      const { type, dataFrom, dataTo } = entry;
-      if (type === EntryType.record) {
-        const timeMs = header.timeMs + entry.timeDeltaMs;
-        return { sequence: this.#sequence++, timeMs, data: view(bytes, dataFrom, dataTo) };
-      }
-      if (type === EntryType.carried) {
-        const timeMs = getU48(bytes, dataFrom);
-        return { sequence: this.#sequence++, timeMs, data: view(bytes, dataFrom + 6, dataTo) };
-      }
+      const record = recordOf(entry, header, bytes);
+      if (record === undefined) continue;
+      this.#sequence++;
+      return record;
     }
     return undefined;
   }
@@ -277,6 +272,16 @@ const copiedBytesMax = 64;
 function view(bytes: Uint8Array, from: number, to: number): Uint8Array {
   if (to - from <= copiedBytesMax) return bytes.slice(from, to);
   return new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
+}
+
+/** The record that an entry holds, if it is one; of its batch, which stands in `bytes`. */
+export function recordOf(entry: Entry, header: BatchHeader, bytes: Uint8Array): WalRecord | undefined {
+  const { type, sequence, timeDeltaMs, dataFrom, dataTo } = entry;
+  if (type === EntryType.record) {
+    return { sequence, timeMs: header.timeMs + timeDeltaMs, data: view(bytes, dataFrom, dataTo) };
+  }
+  if (type !== EntryType.carried) return undefined;
+  return { sequence, timeMs: getU48(bytes, dataFrom), data: view(bytes, dataFrom + 6, dataTo) };
 }
 
 /**

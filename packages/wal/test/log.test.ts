@@ -6,6 +6,7 @@ import { nodeFileSystem } from "../src/fs/node-file-system.js";
 import { Wal, type WalRecord, type WalStream } from "../src/index.js";
 import { collect } from "./collect.js";
 import { CountingFileSystem } from "./counting-file-system.js";
+import { FaultFileSystem } from "./fault-file-system.js";
 
 let dir: string;
 beforeEach(async () => {
@@ -149,6 +150,23 @@ describe("a log", () => {
     expect((await collect(wal.stream("quiet").read())).slice(0, 3)).toEqual(kept);
     expect(await all(wal.stream("quiet"))).toEqual(["1", "2", "3", "4"]);
     expect(wal.stream("busy").firstSequence).toBe(120);
+  });
+
+  it("carries what thousands of them hold by reading it once and writing it together, so that it keeps up with whoever writes", {
+    timeout: 240_000,
+  }, async () => {
+    const fileSystem = new CountingFileSystem(new FaultFileSystem());
+    await using wal = await Wal.open({ dir, fileSystem, segmentBytes: 65_536, packAfterMs: 0 });
+    const names = Array.from({ length: 1000 }, (_, n) => `quiet ${n}`);
+    for (const part of [0, 1]) {
+      await Promise.all(names.map((name) => wal.stream(name).append(bytes(`${name}/${part}`))));
+    }
+    const busy = wal.stream("busy");
+    const before = { written: wal.stats().bytesWritten, read: fileSystem.readBytes };
+    const rounds = 3 * 2 * names.length;
+    while (wal.stats().recordsCarried < rounds) await busy.truncateBefore(await busy.append(new Uint8Array(50_000)));
+    expect(fileSystem.readBytes - before.read).toBeLessThan(wal.stats().bytesWritten - before.written);
+    for (const name of names) expect(await all(wal.stream(name))).toEqual([`${name}/0`, `${name}/1`]);
   });
 
   it("takes a record larger than a segment", async () => {

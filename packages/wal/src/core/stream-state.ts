@@ -6,6 +6,14 @@ import { type IndexPoint, PointList, type SegmentRef } from "./point-list.js";
  */
 export const pointEveryBytes = 64 * 1024;
 
+/** Records `first` to `end - 1` are found by walking a segment's batches from `offset`, from entry number `entry` of the first one on. */
+export interface RecordPlace {
+  readonly first: number;
+  readonly end: number;
+  readonly offset: number;
+  readonly entry: number;
+}
+
 /** Told of what became durable. */
 export interface StreamWatcher {
   grown(): void;
@@ -155,13 +163,17 @@ export class StreamState {
     return { first: Math.max(this.points.sequence(from), this.first), last: this.#end(to) - 1 };
   }
 
-  /** Bytes of records that are found in `segment`. */
-  bytesIn(segment: SegmentRef): number {
-    let bytes = 0;
+  /** Where in `segment` live records are found. */
+  placesIn(segment: SegmentRef): RecordPlace[] {
+    const places: RecordPlace[] = [];
     for (let at = 0; at < this.points.length; at++) {
-      if (this.points.segment(at) === segment) bytes += this.points.bytes(at);
+      if (this.points.segment(at) !== segment) continue;
+      const { sequence, offset, entry } = this.points.get(at);
+      const first = Math.max(sequence, this.first);
+      const end = this.#end(at);
+      if (first < end) places.push({ first, end, offset, entry });
     }
-    return bytes;
+    return places;
   }
 
   /** The first live record that no point leads to: it was in a segment, or a batch, that is missing. */

@@ -182,3 +182,24 @@ test("how often a table's figures fell today is counted, and told when it is don
   await update("refused", { ProvisionedThroughput: units(5) });
   expect(await told()).toMatchObject({ NumberOfDecreasesToday: 2 });
 });
+
+test("how often an index's figures fell today is counted for itself", async () => {
+  const told = async () => (await described("refused"))?.GlobalSecondaryIndexes?.[0]?.ProvisionedThroughput;
+  const rated = (read: number) =>
+    update("refused", {
+      GlobalSecondaryIndexUpdates: [{ Update: { IndexName: "by-day", ProvisionedThroughput: units(read) } }],
+    });
+  expect(await told()).toEqual({ NumberOfDecreasesToday: 0, ...units(5) });
+  const { TableDescription } = await rated(4);
+  expect(TableDescription?.GlobalSecondaryIndexes?.[0]?.ProvisionedThroughput).toEqual({
+    LastDecreaseDateTime: expect.any(Date),
+    NumberOfDecreasesToday: 0,
+    ...units(5),
+  });
+  expect(await told()).toEqual({ LastDecreaseDateTime: expect.any(Date), NumberOfDecreasesToday: 1, ...units(4) });
+  const ofTable = (await described("refused"))?.ProvisionedThroughput?.NumberOfDecreasesToday;
+  // An index that is not paid for by its units any more has fewer, and its table has not.
+  await update("refused", { BillingMode: "PAY_PER_REQUEST" });
+  expect(await told()).toMatchObject({ NumberOfDecreasesToday: 2, ...units(0) });
+  expect((await described("refused"))?.ProvisionedThroughput?.NumberOfDecreasesToday).toBe(ofTable);
+});

@@ -1,5 +1,7 @@
 /** Secondary indexes as clients define and see them. */
+
 import { describedThroughput, newThroughput } from "./control/throughput.js";
+import { describedUnits } from "./control/throughput-history.js";
 import { validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type {
@@ -142,6 +144,7 @@ export function indexDescriptions(
   table: TableRecord,
   tableArn: string,
   sizes: TableSizes["indexes"] = {},
+  nowMs?: number,
 ): Record<string, unknown> {
   const { localIndexes = [], globalIndexes = [] } = table;
   return {
@@ -154,11 +157,7 @@ export function indexDescriptions(
         IndexStatus: index.status,
         ...(index.backfilling !== undefined && { Backfilling: index.backfilling }),
         ...describedThroughput({ ...index, billingMode: table.billingMode }, index.status !== "CREATING"),
-        ProvisionedThroughput: {
-          NumberOfDecreasesToday: 0,
-          ReadCapacityUnits: table.billingMode === "PROVISIONED" ? index.readUnitsPerSecond : 0,
-          WriteCapacityUnits: table.billingMode === "PROVISIONED" ? index.writeUnitsPerSecond : 0,
-        },
+        ProvisionedThroughput: describedUnits(index, nowMs),
       })),
     }),
   };

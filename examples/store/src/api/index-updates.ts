@@ -1,6 +1,7 @@
 /** What UpdateTable asks of global indexes. */
 import { controlMessages } from "./control/messages.js";
 import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./control/throughput.js";
+import { unitsChanged } from "./control/throughput-history.js";
 import { ApiError, validationError } from "./errors.js";
 import { GLOBAL_INDEXES_MAX, globalIndexOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
@@ -90,6 +91,7 @@ type Indexed<I> = Pick<TableRecord, "name" | "keySchema" | "billingMode" | "loca
 export function indexChanges<I extends GlobalIndex>(
   table: Indexed<I>,
   updates: readonly IndexUpdate[],
+  nowMs: number,
 ): IndexChanges<I> {
   const { globalIndexes = [], localIndexes = [], billingMode } = table;
   const busy = globalIndexes.some(({ status }) => status === "CREATING" || status === "DELETING");
@@ -122,7 +124,11 @@ export function indexChanges<I extends GlobalIndex>(
       const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
       changed.push(
         indexUnder(index, billingMode, (before) =>
-          changedThroughput(rebilled(before, { ...before, ...units }), update, update.name),
+          changedThroughput(
+            rebilled(before, { ...before, ...units, ...unitsChanged(before, before, units, nowMs) }),
+            update,
+            update.name,
+          ),
         ),
       );
       continue;

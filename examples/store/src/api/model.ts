@@ -1,5 +1,6 @@
 import type { TableSettings } from "./control/settings.js";
 import type { Throughput } from "./control/throughput.js";
+import type { ThroughputHistory } from "./control/throughput-history.js";
 import type { LatestStream, StreamViewType } from "./streams/model.js";
 import type { TimeToLive } from "./time-to-live.js";
 
@@ -66,7 +67,7 @@ export interface GlobalIndexDefinition extends IndexDefinition, Throughput {
   readonly writeUnitsPerSecond: number;
 }
 
-export interface GlobalIndex extends GlobalIndexDefinition {
+export interface GlobalIndex extends GlobalIndexDefinition, ThroughputHistory {
   /** Never used again; the id of the hidden table that holds its entries. */
   readonly indexId: string;
   readonly status: "CREATING" | "UPDATING" | "ACTIVE" | "DELETING";

@@ -173,7 +173,7 @@ export function tableDescription(table: TableRecord, sizes?: TableSizes, nowMs?:
     ItemCount: sizes?.items ?? 0,
     TableArn: tableArn(table.name),
     TableId: table.tableId,
-    ...indexDescriptions(table, tableArn(table.name), sizes?.indexes),
+    ...indexDescriptions(table, tableArn(table.name), sizes?.indexes, nowMs),
     ...describedStream(table.name, table.latestStream),
     ...(table.failure !== undefined && {
       ArchivalSummary: { ArchivalDateTime: table.failure.atMs / 1000, ArchivalReason: table.failure.reason },

@@ -209,8 +209,8 @@ export class MetadataService {
 
   #withIndexes(table: TableEntry, updates: readonly IndexUpdate[]): { table: TableEntry; writes: readonly Write[] } {
     if (updates.length === 0) return { table, writes: [] };
-    const { view, partitionsPerTable } = this.#options;
-    const { changed, created } = indexChanges<IndexEntry>(table, updates);
+    const { view, partitionsPerTable, nowMs } = this.#options;
+    const { changed, created } = indexChanges<IndexEntry>(table, updates, nowMs());
     const kept = (table.globalIndexes ?? []).map((old) => changed.find((one) => one.number === old.number) ?? old);
     if (created === undefined) return { table: { ...table, globalIndexes: kept }, writes: [] };
     const number = (table.indexesMade ?? 0) + 1;

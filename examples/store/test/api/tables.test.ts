@@ -52,7 +52,7 @@ describe("a table", () => {
   it("with as many indexes as it may have is given no other", () => {
     const globalIndexes = Array.from({ length: 20 }, (_, i) => index(`by-${i}`));
     const request = { IndexName: "by-20", KeySchema: [], Projection: {} };
-    expect(() => indexChanges(table({ globalIndexes }), [{ kind: "create", request, attributes: [] }])).toThrow(
+    expect(() => indexChanges(table({ globalIndexes }), [{ kind: "create", request, attributes: [] }], 1)).toThrow(
       "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of 20",
     );
   });
@@ -60,7 +60,9 @@ describe("a table", () => {
   it("whose index has the figures that are asked for is told so by the index's name", () => {
     const figured = { ...index("by-group"), readUnitsPerSecond: 2, writeUnitsPerSecond: 3 };
     const record = table({ billingMode: "PROVISIONED", globalIndexes: [figured] });
-    expect(() => indexChanges(record, [{ kind: "throughput", name: "by-group", readUnits: 2, writeUnits: 3 }])).toThrow(
+    expect(() =>
+      indexChanges(record, [{ kind: "throughput", name: "by-group", readUnits: 2, writeUnits: 3 }], 1),
+    ).toThrow(
       "The provisioned throughput for the index by-group will not change. The requested value equals the current value. Current ReadCapacityUnits provisioned for index by-group: 2. Requested ReadCapacityUnits: 2. Current WriteCapacityUnits provisioned for index by-group: 3. Requested WriteCapacityUnits: 3. Refer to the Amazon DynamoDB Developer Guide",
     );
   });

@@ -7,6 +7,7 @@ import type { StreamViewType } from "../streams/model.js";
 import { changedEncryption, describedEncryption, type Encryption, type EncryptionRequest } from "./encryption.js";
 import { controlMessages } from "./messages.js";
 import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./throughput.js";
+import { describedUnits, type ThroughputHistory, unitsChanged } from "./throughput-history.js";
 
 export type BillingMode = "PROVISIONED" | "PAY_PER_REQUEST";
 export type TableClass = "STANDARD" | "STANDARD_INFREQUENT_ACCESS";
@@ -24,15 +25,11 @@ export interface Tag {
 }
 
 /** Absent: as the service has it for a new table. */
-export interface TableSettings {
+export interface TableSettings extends ThroughputHistory {
   readonly deletionProtection?: boolean;
   readonly tableClass?: { readonly name: TableClass; readonly sinceMs?: number };
   /** When it was last put under PAY_PER_REQUEST. */
   readonly onDemandSinceMs?: number;
-  readonly throughputIncreasedAtMs?: number;
-  readonly throughputDecreasedAtMs?: number;
-  /** Of the last day, counted from 1970, on which there were any. */
-  readonly throughputDecreases?: { readonly day: number; readonly count: number };
   readonly tags?: readonly Tag[];
   /** Turned off: the archive is there all the same, and nobody is let at it. */
   readonly pointInTimeRecovery?: boolean;
@@ -42,6 +39,7 @@ export interface TableSettings {
 }
 
 export const TAGS_MAX = 50;
+const NO_UNITS = { readUnitsPerSecond: 0, writeUnitsPerSecond: 0 } as const;
 
 /** One wish or several; what is absent stays as it is. */
 export interface TableChange extends ThroughputRequests {
@@ -97,11 +95,15 @@ function billed<T extends TableRecord>(table: T, change: TableChange, nowMs: num
     if (table.billingMode === mode) return table;
     return {
       ...table,
-      ...withIndexes(table, (index) => ({ ...index, readUnitsPerSecond: 0, writeUnitsPerSecond: 0 }), mode),
+      ...withIndexes(
+        table,
+        (index) => ({ ...index, ...NO_UNITS, ...unitsChanged(index, index, NO_UNITS, nowMs) }),
+        mode,
+      ),
       billingMode: mode,
-      readUnitsPerSecond: 0,
-      writeUnitsPerSecond: 0,
-      settings: { ...settings, onDemandSinceMs: nowMs, throughputDecreasedAtMs: nowMs },
+      ...NO_UNITS,
+      // That its own units are gone is no decrease, other than of its indexes.
+      settings: { ...settings, onDemandSinceMs: nowMs },
     };
   }
   if (throughput === undefined) return table;
@@ -116,25 +118,19 @@ function billed<T extends TableRecord>(table: T, change: TableChange, nowMs: num
       controlMessages.throughputUnchanged(readUnitsPerSecond, readUnits, writeUnitsPerSecond, writeUnits),
     );
   }
-  const more = readUnits > readUnitsPerSecond || writeUnits > writeUnitsPerSecond;
-  const less = readUnits < readUnitsPerSecond || writeUnits < writeUnitsPerSecond;
+  const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
   return {
     ...table,
     ...withIndexes(table, (index) => index, mode),
     billingMode: mode,
-    readUnitsPerSecond: readUnits,
-    writeUnitsPerSecond: writeUnits,
+    ...units,
     settings: {
       ...settings,
       // A table that was never on demand says nothing of it; one that was goes on to say since when.
       ...(table.billingMode === "PAY_PER_REQUEST" && {
         onDemandSinceMs: settings.onDemandSinceMs ?? table.createdAtMs,
       }),
-      ...(more && { throughputIncreasedAtMs: nowMs }),
-      ...(less && {
-        throughputDecreasedAtMs: nowMs,
-        throughputDecreases: { day: dayOf(nowMs), count: decreasesToday(settings, nowMs) + 1 },
-      }),
+      ...unitsChanged(settings, table, units, nowMs),
     },
   };
 }
@@ -167,13 +163,6 @@ export function assertDeletable({ settings }: TableRecord): void {
   if (settings?.deletionProtection === true) throw validationError(controlMessages.protected);
 }
 
-const DAY_MS = 86_400_000;
-const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);
-
-function decreasesToday({ throughputDecreases: counted }: TableSettings, nowMs: number | undefined): number {
-  return counted !== undefined && nowMs !== undefined && counted.day === dayOf(nowMs) ? counted.count : 0;
-}
-
 /**
  * The part of a table's description that says so.
  * @param nowMs absent: of no day, and so without what there was on it
@@ -181,15 +170,10 @@ function decreasesToday({ throughputDecreases: counted }: TableSettings, nowMs: 
 export function describedSettings(table: TableRecord, nowMs?: number): Record<string, unknown> {
   const { settings = {}, billingMode, createdAtMs } = table;
   const onDemandSinceMs = settings.onDemandSinceMs ?? (billingMode === "PAY_PER_REQUEST" ? createdAtMs : undefined);
-  const { throughputIncreasedAtMs: increasedAtMs, throughputDecreasedAtMs: decreasedAtMs, tableClass } = settings;
+  const { tableClass } = settings;
+  const { readUnitsPerSecond, writeUnitsPerSecond } = table;
   return {
-    ProvisionedThroughput: {
-      ...(increasedAtMs !== undefined && { LastIncreaseDateTime: increasedAtMs / 1000 }),
-      ...(decreasedAtMs !== undefined && { LastDecreaseDateTime: decreasedAtMs / 1000 }),
-      NumberOfDecreasesToday: decreasesToday(settings, nowMs),
-      ReadCapacityUnits: table.readUnitsPerSecond,
-      WriteCapacityUnits: table.writeUnitsPerSecond,
-    },
+    ProvisionedThroughput: describedUnits({ ...settings, readUnitsPerSecond, writeUnitsPerSecond }, nowMs),
     ...(onDemandSinceMs !== undefined && {
       BillingModeSummary: { BillingMode: billingMode, LastUpdateToPayPerRequestDateTime: onDemandSinceMs / 1000 },
     }),

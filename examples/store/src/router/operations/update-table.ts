@@ -111,13 +111,17 @@ const CHANGES_OF_STATUS = ["ProvisionedThroughput", "BillingMode", "TableClass"]
 
 interface Described {
   readonly IndexName: string;
-  readonly ProvisionedThroughput: Units;
+  readonly ProvisionedThroughput: Counted;
   readonly WarmThroughput?: object;
 }
 
 interface FiguresOfIndex {
-  readonly units: Units;
+  readonly units: Counted;
   readonly warm: object | undefined;
+}
+
+interface Counted extends Units {
+  readonly NumberOfDecreasesToday: number;
 }
 
 interface Units {
@@ -135,9 +139,7 @@ interface Figures {
 
 function figuresOf(table: TableRecord, nowMs: number, request: UpdateTableRequest): Figures {
   const described = tableDescription(table, undefined, nowMs);
-  const { NumberOfDecreasesToday, ...rest } = described.ProvisionedThroughput as Units & {
-    NumberOfDecreasesToday: number;
-  };
+  const { NumberOfDecreasesToday, ...rest } = described.ProvisionedThroughput as Counted;
   const units = ({ ReadCapacityUnits, WriteCapacityUnits }: Units) => ({ ReadCapacityUnits, WriteCapacityUnits });
   const indexes = (described.GlobalSecondaryIndexes ?? []) as readonly Described[];
   const {
@@ -149,6 +151,16 @@ function figuresOf(table: TableRecord, nowMs: number, request: UpdateTableReques
   return {
     billingMode: table.billingMode,
     asItWas: {
+      // That it fell is told once, and then no more.
+      ...(request.BillingMode === "PAY_PER_REQUEST" &&
+        table.billingMode === "PROVISIONED" && {
+          ProvisionedThroughput: {
+            ...(described.ProvisionedThroughput as Units),
+            ReadCapacityUnits: 0,
+            WriteCapacityUnits: 0,
+            LastDecreaseDateTime: nowMs / 1000,
+          },
+        }),
       // With the key that it had, if it had one.
       ...(request.SSESpecification && { SSEDescription: { ...(key as object | undefined), Status: "UPDATING" } }),
       ...(request.TableClass && { TableClassSummary: ofClass }),
@@ -165,7 +177,13 @@ function figuresOf(table: TableRecord, nowMs: number, request: UpdateTableReques
     indexes: new Map(
       indexes.map(({ IndexName: name, ProvisionedThroughput, WarmThroughput }) => [
         name,
-        { units: units(ProvisionedThroughput), warm: WarmThroughput },
+        {
+          units: {
+            ...units(ProvisionedThroughput),
+            NumberOfDecreasesToday: ProvisionedThroughput.NumberOfDecreasesToday,
+          },
+          warm: WarmThroughput,
+        },
       ]),
     ),
   };

@@ -68,7 +68,18 @@ export function settingsSuite(h: Subject, prefix: string): void {
       expect(onDemand?.WarmThroughput).toMatchObject({ ReadUnitsPerSecond: 20, WriteUnitsPerSecond: 5 });
       const switched = (await h.client.send(new DescribeTableCommand({ TableName }))).Table;
       expect(switched).toMatchObject({ TableStatus: "ACTIVE" });
-      expect(onDemand?.ProvisionedThroughput).toMatchObject({ ReadCapacityUnits: 0, WriteCapacityUnits: 0 });
+      expect(onDemand?.ProvisionedThroughput).toMatchObject({
+        ReadCapacityUnits: 0,
+        WriteCapacityUnits: 0,
+        LastDecreaseDateTime: expect.any(Date),
+      });
+      // That it has no units any more is no decrease of them, nor is it an increase when it has some again.
+      const {
+        ReadCapacityUnits: _reads,
+        WriteCapacityUnits: _writes,
+        ...history
+      } = raised?.ProvisionedThroughput ?? {};
+      expect(switched?.ProvisionedThroughput).toMatchObject(history);
       const again = await update({
         TableName,
         BillingMode: "PROVISIONED",
@@ -80,6 +91,7 @@ export function settingsSuite(h: Subject, prefix: string): void {
       });
       const { Table } = await h.client.send(new DescribeTableCommand({ TableName }));
       expect({ ...Table, TableStatus: "UPDATING" }).toEqual(again);
+      expect(Table?.ProvisionedThroughput).toMatchObject(history);
     });
 
     it("are what it may take on demand, and what it is warm for", async () => {

@@ -122,7 +122,7 @@ describe("an error", () => {
     expect(copy).toBeInstanceOf(ApiError);
     expect(copy.body()).toEqual({
       __type: "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-      message: "The conditional request failed",
+      Message: "The conditional request failed",
       Item: { id: { S: "x" } },
     });
     expect(copy.status).toBe(400);

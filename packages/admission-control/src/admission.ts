@@ -85,11 +85,13 @@ export class Admission {
   #closing: Promise<void> | undefined;
 
   constructor(options: AdmissionOptions) {
-    const { coordinator, whenAway = "safe-share" } = options;
+    const { coordinator, whenAway = "safe-share", timer = systemTimer, random = Math.random } = options ?? {};
     if (typeof coordinator?.settle !== "function") throw argumentError("coordinator", "a Coordinator", coordinator);
     if (!["safe-share", "deny", "allow"].includes(whenAway)) {
       throw argumentError("whenAway", '"safe-share", "deny" or "allow"', whenAway);
     }
+    if (typeof timer !== "function") throw argumentError("timer", "a function", timer);
+    if (typeof random !== "function") throw argumentError("random", "a function", random);
     this.#coordinator = coordinator;
     this.#member = checkName("member", options.member);
     this.#settleEveryMs = checkNumber("settleEveryMs", options.settleEveryMs ?? 2000, 10, 3_600_000);
@@ -108,8 +110,8 @@ export class Admission {
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
     this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
     this.#now = clockFrom(options.now);
-    this.#timer = options.timer ?? systemTimer;
-    this.#random = options.random ?? Math.random;
+    this.#timer = timer;
+    this.#random = random;
     this.#agenda = new Agenda(this.#now, this.#timer, (all) => void this.#settleRound(all));
     this.#host = {
       now: this.#now,

@@ -74,6 +74,9 @@ export class MemdsClient {
     this.#hedgeAfterMs = integer("hedgeAfterMs", options.hedgeAfterMs ?? 20, 1, 2 ** 31 - 1);
     this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
     this.#now = options.now ?? (() => performance.now());
+    if (typeof this.#now !== "function") {
+      throw new MemdsError("ERR_MEMDS_ARGUMENT", `now must be a function, not ${String(this.#now)}`);
+    }
     this.#connectTo = (server) => targetOf(server, { frameBytesMax, outstandingMax, secret });
     this.#members = servers.map((server) => this.#member(server));
   }

@@ -26,7 +26,7 @@ export type MemdsMember = { readonly host: string; readonly port: number } | Mem
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function targetOf(server: MemdsMember, limits: ConnectionLimits): Target {
   if (server instanceof MemdsServer) return inProcess(server);
-  return isCarrier(server) ? new Carried(server, limits) : new Connection(checkedAddress(server), limits);
+  return isCarrier(server) ? new Carried(server, limits) : new Connection(checkedAddress(server, "servers"), limits);
 }
 
 const isCarrier = (server: Exclude<MemdsMember, MemdsServer>): server is MemdsCarrier =>

@@ -11,7 +11,7 @@ import { crc32 } from "./digest.js";
 import { type Followed, Follower, type FollowerStats } from "./follower.js";
 import { checkedSecret } from "./handshake.js";
 import { Holdings, type Update } from "./holdings.js";
-import { checkedAddress, frameBytesDefault, integer } from "./options.js";
+import { checkedAddress, checkedPeers, frameBytesDefault, integer } from "./options.js";
 import type { MemdsAddress } from "./peer-connection.js";
 import { PeerSession } from "./peer-session.js";
 import { Publisher } from "./publisher.js";
@@ -84,8 +84,10 @@ export class MemdsServer {
    * @throws MemdsError `ERR_MEMDS_ARGUMENT`; rejects with Node's own error where the port cannot be had (`EADDRINUSE`).
    */
   static async listen(options: MemdsServerOptions = {}): Promise<MemdsServer> {
+    const { host = "127.0.0.1" } = options;
+    if (typeof host !== "string") throw new MemdsError("ERR_MEMDS_ARGUMENT", `host must be a string, not ${host}`);
     const resolved = {
-      host: options.host ?? "127.0.0.1",
+      host,
       port: integer("port", options.port ?? 0, 0, 65_535),
       entriesMax: integer("entriesMax", options.entriesMax ?? 2_000_000, 1, 2 ** 31),
       bytesMax: integer("bytesMax", options.bytesMax ?? 256 * 1024 * 1024, 1, 2 ** 40),
@@ -97,8 +99,8 @@ export class MemdsServer {
       silenceMs: integer("silenceMs", options.silenceMs ?? 5000, 1, 2 ** 31 - 1),
       retryMs: integer("retryMs", options.retryMs ?? 200, 1, 2 ** 31 - 1),
       historyBytesMax: integer("historyBytesMax", options.historyBytesMax ?? 8 * 1024 * 1024, 0, 2 ** 40),
-      peers: (options.peers ?? []).map(checkedAddress),
-      follow: options.follow && checkedAddress(options.follow),
+      peers: checkedPeers(options.peers ?? []),
+      follow: options.follow === undefined ? undefined : checkedAddress(options.follow, "follow"),
       secret: checkedSecret(options.secret),
     };
     const server = new MemdsServer(resolved);
@@ -271,7 +273,7 @@ export class MemdsServer {
   /** Compares with these members from now on. @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED` */
   setPeers(peers: readonly MemdsAddress[]): void {
     this.#checkOpen();
-    const checked = peers.map(checkedAddress);
+    const checked = checkedPeers(peers);
     if (this.#antiEntropy === undefined) this.#antiEntropy = this.#compareWith(checked);
     else this.#antiEntropy.setPeers(checked);
   }

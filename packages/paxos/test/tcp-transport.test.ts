@@ -323,13 +323,17 @@ describe("the TCP transport", () => {
       [{ nodeId: "a", peers: ["b"] }, /peers/],
       [{ nodeId: "a", peers: { b: null } }, /host of b/],
       [{ nodeId: "a", peers: { b: { host: 5, port: 7001 } } }, /host of b/],
+      [{ nodeId: "a", peers: { b: { host: "127.0.0.1", port: 0 } } }, /port of b/],
     ];
+    const servers = () => process.getActiveResourcesInfo().filter((name) => name === "TCPServerWrap").length;
+    const before = servers();
     for (const [options, message] of unlikely) {
       await expect(tcpTransport(options as TcpTransportOptions)).rejects.toMatchObject({
         code: "ERR_PAXOS_ARGUMENT",
         message: expect.stringMatching(message),
       });
     }
+    expect(servers(), "none of them listens").toBe(before);
     const outside = await node("a", { host: "0.0.0.0", secret: new Uint8Array(32).fill(7) });
     expect(outside.port).toBeGreaterThan(0);
     await expect(

@@ -1,4 +1,4 @@
-import { checkNumber } from "./errors.js";
+import { argumentError, checkNumber } from "./errors.js";
 
 /** The whole limit, that all members together keep. */
 export interface LimitOptions {
@@ -100,6 +100,8 @@ export const WEIGHT_MIN = 0.001;
 export const WEIGHT_MAX = 1000;
 
 export function checkLimit(options: LimitOptions): LimitOptions {
+  if (typeof options !== "object" || options === null)
+    throw argumentError("limit", "{ ratePerSecond, burstSeconds }", options);
   const ratePerSecond = checkNumber("ratePerSecond", options.ratePerSecond, 0, RATE_MAX);
   const burstSeconds = checkNumber("burstSeconds", options.burstSeconds, 0, BURST_SECONDS_MAX);
   checkNumber("ratePerSecond * burstSeconds", ratePerSecond * burstSeconds, 0, TOKENS_MAX);

@@ -1,4 +1,4 @@
-import { AdmissionError, argumentError } from "../core/errors.js";
+import { AdmissionError, argumentError, checkName } from "../core/errors.js";
 import type { Coordinator, Grant, Settlement } from "../core/protocol.js";
 import { type Ring, RingOwners, ringFrom } from "../core/ring.js";
 import { ANSWER_BYTES_MAX, type SettleAnswer, settleAnswerFrom, WIRE_VERSION } from "./wire.js";
@@ -33,6 +33,7 @@ export function httpCoordinator(options: HttpCoordinatorOptions): HttpCoordinato
   const first = ringFrom({ epoch: 0, nodes: options?.nodes });
   if (first === undefined) throw argumentError("nodes", "addresses such as http://10.0.0.1:7070", options?.nodes);
   const { nodes } = first;
+  if (options.token !== undefined) checkName("token", options.token);
   const send = options.fetch ?? fetch;
   const headers = {
     "Content-Type": "application/json",

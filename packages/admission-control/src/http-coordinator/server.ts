@@ -66,42 +66,33 @@ export class CoordinatorServer {
   #settlements = 0;
   #elsewhere = 0;
 
-  private constructor(server: Server, url: string, ring: Ring, ringSeenMs: number, options: CoordinatorServerOptions) {
+  private constructor(server: Server, url: string, ring: Ring, ringSeenMs: number, settings: Settings) {
     this.#server = server;
     this.url = url;
-    this.#now = steady(clockFrom(options.now));
-    this.#lookUp = options.ring;
-    this.#ringTtlMs = ringTtl(options);
-    this.#token = options.token === undefined ? undefined : Buffer.from(`Bearer ${options.token}`);
+    this.#now = settings.now;
+    this.#lookUp = settings.ring;
+    this.#ringTtlMs = settings.ringTtlMs;
+    this.#token = settings.token === undefined ? undefined : Buffer.from(`Bearer ${settings.token}`);
     this.#ringSeenMs = ringSeenMs;
     this.#books = new OwnedBooks(
       ring,
-      {
-        self: url,
-        leaseMs: checkNumber("leaseMs", options.leaseMs ?? 10_000, 10, 3_600_000),
-        learningShare: checkNumber("learningShare", options.learningShare ?? 0.05, 0, 1),
-        ringTtlMs: this.#ringTtlMs,
-        limitsMax: checkNumber("limitsMax", options.limitsMax ?? 1_000_000, 1, 2 ** 24),
-        membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
-      },
-      options.learnAtStart ?? true,
+      { self: url, ringTtlMs: this.#ringTtlMs, ...settings.books },
+      settings.learnAtStart,
       this.#now(),
     );
     server.on("request", (request, response) => void this.#answer(request, response));
     if (this.#lookUp === undefined) return;
-    const everyMs = checkNumber("ringEveryMs", options.ringEveryMs ?? 1000, 10, 3_600_000);
-    this.#timer = setInterval(() => void this.#refreshRing(), everyMs);
+    this.#timer = setInterval(() => void this.#refreshRing(), settings.ringEveryMs);
     this.#timer.unref();
   }
 
   /** Resolves when it listens. Rejects when it cannot, or when the ring cannot be looked up. */
   static async listen(options: CoordinatorServerOptions = {}): Promise<CoordinatorServer> {
-    const { host = "127.0.0.1", port = 0, self, ring } = options;
-    if (ring !== undefined && typeof ring !== "function") throw argumentError("ring", "a function", ring);
-    if (ring !== undefined) checkName("self", self);
-    const now = steady(clockFrom(options.now));
+    // All of it before it listens: nobody could close what a caller was never given.
+    const settings = checked(options);
+    const { host, port, self, ring, ringTtlMs, now } = settings;
     const seenMs = now();
-    const found = ring === undefined ? undefined : ringFrom(await ring(AbortSignal.timeout(ringTtl(options))));
+    const found = ring === undefined ? undefined : ringFrom(await ring(AbortSignal.timeout(ringTtlMs)));
     if (ring !== undefined && found === undefined) throw argumentError("ring()", "a ring of epoch and nodes", found);
     const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 });
     await new Promise<void>((resolve, reject) => {
@@ -110,7 +101,7 @@ export class CoordinatorServer {
     });
     const { port: bound } = server.address() as AddressInfo;
     const url = (self ?? `http://${host}:${bound}`).replace(/\/+$/, "");
-    return new CoordinatorServer(server, url, found ?? { epoch: 0, nodes: [url] }, seenMs, options);
+    return new CoordinatorServer(server, url, found ?? { epoch: 0, nodes: [url] }, seenMs, settings);
   }
 
   stats(): CoordinatorServerStats {
@@ -206,10 +197,33 @@ export class CoordinatorServer {
   }
 }
 
-function ringTtl(options: CoordinatorServerOptions): number {
-  if (options.ring === undefined) return 0;
-  const leaseMs = options.leaseMs ?? 10_000;
-  return checkNumber("ringTtlMs", options.ringTtlMs ?? Math.min(5000, leaseMs), 100, leaseMs);
+type Settings = ReturnType<typeof checked>;
+
+/** @throws AdmissionError ERR_ADMISSION_ARGUMENT */
+function checked(options: CoordinatorServerOptions) {
+  const { host = "127.0.0.1", port = 0, self, ring, token } = options;
+  if (ring !== undefined && typeof ring !== "function") throw argumentError("ring", "a function", ring);
+  if (ring !== undefined || self !== undefined) checkName("self", self);
+  if (token !== undefined) checkName("token", token);
+  const leaseMs = checkNumber("leaseMs", options.leaseMs ?? 10_000, 10, 3_600_000);
+  return {
+    host: checkName("host", host),
+    port: checkNumber("port", port, 0, 65_535),
+    self,
+    ring,
+    token,
+    ringEveryMs: checkNumber("ringEveryMs", options.ringEveryMs ?? 1000, 10, 3_600_000),
+    ringTtlMs:
+      ring === undefined ? 0 : checkNumber("ringTtlMs", options.ringTtlMs ?? Math.min(5000, leaseMs), 100, leaseMs),
+    learnAtStart: options.learnAtStart ?? true,
+    now: steady(clockFrom(options.now)),
+    books: {
+      leaseMs,
+      learningShare: checkNumber("learningShare", options.learningShare ?? 0.05, 0, 1),
+      limitsMax: checkNumber("limitsMax", options.limitsMax ?? 1_000_000, 1, 2 ** 24),
+      membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
+    },
+  };
 }
 
 /** The whole body, or `undefined` as soon as it is more than a message may be; the rest is then read and dropped. */

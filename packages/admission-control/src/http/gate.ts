@@ -60,8 +60,8 @@ export class Gate<Request> {
 
   constructor(options: RateLimitOptions<Request>) {
     this.#options = options;
-    if (typeof options.admission?.limit !== "function")
-      throw argumentError("admission", "an Admission", options.admission);
+    if (typeof options?.admission?.limit !== "function")
+      throw argumentError("admission", "an Admission", options?.admission);
     checkName("name", options.name);
     checkLimit(options.limit);
     checkStanding(options.limit);

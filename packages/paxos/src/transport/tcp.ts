@@ -150,9 +150,7 @@ class Tcp implements TcpTransport {
   }
 
   setPeer(nodeId: string, address: Address): void {
-    checkNodeId("peer", nodeId);
-    if (typeof address?.host !== "string") throw badArgument(`host of ${nodeId}`, "a string", address?.host);
-    checkInteger(`port of ${nodeId}`, address.port, 1, 65_535);
+    checkPeer(nodeId, address);
     if (this.#closing || nodeId === this.nodeId) return;
     const known = this.#peers.get(nodeId);
     if (known) known.moveTo(address);
@@ -288,6 +286,8 @@ function checked(options: TcpTransportOptions) {
   const peers = options.peers ?? {};
   if (typeof peers !== "object" || Array.isArray(peers))
     throw badArgument("peers", "an address for each node id", peers);
+  // Before it listens: nobody could close what a caller was never given.
+  for (const [peer, address] of Object.entries(peers)) checkPeer(peer, address);
   const backoffMinMs = checkInteger("backoffMinMs", options.backoffMinMs ?? 20, 1, 60_000);
   return {
     nodeId,
@@ -308,6 +308,12 @@ function checked(options: TcpTransportOptions) {
 
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
+}
+
+function checkPeer(nodeId: string, address: Address): void {
+  checkNodeId("peer", nodeId);
+  if (typeof address?.host !== "string") throw badArgument(`host of ${nodeId}`, "a string", address?.host);
+  checkInteger(`port of ${nodeId}`, address.port, 1, 65_535);
 }
 
 function checkNodeId(name: string, value: string): string {

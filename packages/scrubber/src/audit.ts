@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { badArgument } from "./core/errors.js";
 import type { Audit, AuditRecord } from "./core/repair.js";
 
 const base64 = (bytes: Uint8Array | undefined): string | null =>
@@ -9,6 +10,7 @@ const base64 = (bytes: Uint8Array | undefined): string | null =>
  * who agreed, at which position, and what came of it. `before` and `value` are enough to undo a repair.
  */
 export function jsonLinesAudit(path: string, now: () => Date = () => new Date()): Audit {
+  if (typeof path !== "string" || path === "") throw badArgument("path", "the path of a file", path);
   return async ({ key, value, before, cause, ...record }: AuditRecord) => {
     const line = {
       time: now().toISOString(),

@@ -1,5 +1,5 @@
 import type { CreateHash } from "./core/digest.js";
-import { badArgument, checkedInteger } from "./core/errors.js";
+import { badArgument, checkedInteger, checkedName } from "./core/errors.js";
 import { type EntriesFrom, ForwardReader } from "./core/forward.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 import { streamingSnapshot } from "./core/streaming.js";
@@ -32,6 +32,7 @@ export function iterableReplica({
   windowBytes = WINDOW_BYTES,
   createHash = sha256,
 }: IterableReplicaOptions): ReplicaSource {
+  checkedName("name", name);
   if (typeof open !== "function") throw badArgument("open", "a function", open);
   checkedInteger("windowBytes", windowBytes, 1);
   return {

@@ -1,5 +1,5 @@
 import type { CreateHash } from "./core/digest.js";
-import { badArgument, behind } from "./core/errors.js";
+import { badArgument, behind, checkedFunction } from "./core/errors.js";
 import type { Entry, Position, ReplicaSource } from "./core/source.js";
 import { iterableReplica } from "./iterable-replica.js";
 
@@ -51,6 +51,8 @@ export function logReplica({
   ...options
 }: LogReplicaOptions): ReplicaSource {
   if (typeof read !== "function") throw badArgument("read", "a function", read);
+  if (typeof last !== "function") throw badArgument("last", "a function", last);
+  checkedFunction("first", first);
   const source = iterableReplica({
     name,
     ...options,

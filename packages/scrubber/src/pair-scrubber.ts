@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { badArgument, checkedInteger } from "./core/errors.js";
+import { badArgument, checkedFunction, checkedInteger } from "./core/errors.js";
 import { comparePair, type PairReport, type PairSide } from "./core/pair.js";
 import type { ScrubberOptions } from "./scrubber.js";
 
@@ -28,8 +28,8 @@ export class PairScrubber {
 
   constructor(options: PairScrubberOptions) {
     for (const name of ["left", "right"] as const) {
-      if (typeof options[name]?.position !== "function")
-        throw badArgument(`${name}.position`, "a function", options[name]?.position);
+      if (typeof options?.[name]?.position !== "function")
+        throw badArgument(`${name}.position`, "a function", options?.[name]?.position);
     }
     if (options.left.appliedOfOther === undefined && options.right.appliedOfOther === undefined)
       throw badArgument(
@@ -37,7 +37,16 @@ export class PairScrubber {
         "given on one side at least: without a watermark lag and damage look the same",
         undefined,
       );
-    for (const name of ["looksMax", "confirmations", "waitsMax", "stepBytes", "leafKeysMax", "findingsMax"] as const)
+    checkedFunction("take", options.take);
+    for (const name of [
+      "looksMax",
+      "confirmations",
+      "waitMs",
+      "waitsMax",
+      "stepBytes",
+      "leafKeysMax",
+      "findingsMax",
+    ] as const)
       if (options[name] !== undefined) checkedInteger(name, options[name], 1);
     if (options.fanout !== undefined) checkedInteger("fanout", options.fanout, 2);
     this.#options = options;

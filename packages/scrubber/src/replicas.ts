@@ -1,5 +1,5 @@
 import type { CreateHash } from "./core/digest.js";
-import { badArgument } from "./core/errors.js";
+import { badArgument, checkedName } from "./core/errors.js";
 import { MemoryReplica, type MemoryStore } from "./core/memory.js";
 import { Reference, type ReferenceEntry, type ReferenceOptions, type ReferenceSnapshot } from "./core/reference.js";
 import type { Position, ReplicaSource, SourceKind } from "./core/source.js";
@@ -20,6 +20,7 @@ export interface SortedReplicaOptions {
 
 /** A replica over anything that can be read in order of its keys: a B-tree's cursor, a database's query, a sorted file. */
 export function sortedReplica({ name, kind = "tree", open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
+  checkedName("name", name);
   if (typeof open !== "function") throw badArgument("open", "a function", open);
   return { name, kind, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
 }

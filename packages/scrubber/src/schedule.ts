@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { setTimeout as delay } from "node:timers/promises";
 import { checksum } from "./checksum.js";
-import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
+import { badArgument, checkedFunction, checkedInteger, ScrubberError } from "./core/errors.js";
 import type { PassReport } from "./core/finding.js";
 import { Pace } from "./core/pace.js";
 import { decodeSchedule, encodeSchedule } from "./core/schedule-state.js";
@@ -109,14 +109,24 @@ export class ScrubSchedule {
   readonly #running: Promise<void>;
 
   constructor(options: ScrubScheduleOptions) {
-    if (typeof options.units !== "function") throw badArgument("units", "a function", options.units);
+    if (typeof options?.units !== "function") throw badArgument("units", "a function", options?.units);
+    // Found out later, in the middle of a round, these would end the scrubbing.
+    for (const name of ["onReport", "onError", "busy"] as const) checkedFunction(name, options[name]);
+    const { bucket, state, clock = realClock } = options;
+    if (bucket !== undefined && typeof bucket?.take !== "function")
+      throw badArgument("bucket", "an object with take", bucket);
+    if (state !== undefined && (typeof state?.load !== "function" || typeof state.save !== "function"))
+      throw badArgument("state", "an object with load and save", state);
+    if (typeof clock?.nowMs !== "function") throw badArgument("clock", "a ScheduleClock", clock);
     checkedInteger("fullPassEveryMs", options.fullPassEveryMs, 1);
     const { dutyMax = 0.25, yieldMsMax = 1_000, firstBytesPerSecond = 16 * 1024 * 1024 } = options;
-    if (!(dutyMax > 0 && dutyMax <= 1)) throw badArgument("dutyMax", "more than 0 and at most 1", dutyMax);
-    if (!(yieldMsMax >= 0)) throw badArgument("yieldMsMax", "0 or more", yieldMsMax);
-    if (!(firstBytesPerSecond > 0)) throw badArgument("firstBytesPerSecond", "more than 0", firstBytesPerSecond);
+    if (typeof dutyMax !== "number" || !(dutyMax > 0 && dutyMax <= 1))
+      throw badArgument("dutyMax", "more than 0 and at most 1", dutyMax);
+    if (typeof yieldMsMax !== "number" || !(yieldMsMax >= 0)) throw badArgument("yieldMsMax", "0 or more", yieldMsMax);
+    if (typeof firstBytesPerSecond !== "number" || !(firstBytesPerSecond > 0))
+      throw badArgument("firstBytesPerSecond", "more than 0", firstBytesPerSecond);
     this.#options = options;
-    this.#clock = options.clock ?? realClock;
+    this.#clock = clock;
     const pace = { roundMs: options.fullPassEveryMs, firstBytesPerSecond, dutyMax, yieldMsMax };
     const now = this.#clock.nowMs();
     this.#pace = new Pace(pace, now);

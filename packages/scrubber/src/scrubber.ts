@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { checksum } from "./checksum.js";
-import { badArgument, checkedInteger, ScrubberError } from "./core/errors.js";
+import { badArgument, checkedFunction, checkedInteger, checkedName, ScrubberError } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
 import { History } from "./core/history.js";
 import { decodeHistory, encodeHistory } from "./core/history-state.js";
@@ -100,24 +100,31 @@ export class Scrubber {
     repaired: 0,
   };
 
-  constructor({
-    replicas,
-    reference,
-    position,
-    isStale,
-    take = () => {},
-    stepBytes = 1024 * 1024,
-    fanout = 16,
-    leafKeysMax = 16,
-    findingsMax = 10_000,
-    state,
-  }: ScrubberOptions) {
-    const names = [...replicas, ...(reference === undefined ? [] : [reference])].map((source) => source.name);
+  constructor(
+    {
+      replicas,
+      reference,
+      position,
+      isStale,
+      take = () => {},
+      stepBytes = 1024 * 1024,
+      fanout = 16,
+      leafKeysMax = 16,
+      findingsMax = 10_000,
+      state,
+    }: ScrubberOptions = {} as ScrubberOptions,
+  ) {
+    if (!Array.isArray(replicas)) throw badArgument("replicas", "an array of sources", replicas);
+    const names = replicas.map((source) => nameOf("replicas", source));
+    if (reference !== undefined) names.push(nameOf("reference", reference));
     if (names.length < 2) throw badArgument("replicas", "two sources or more, the reference counted", names.length);
     if (new Set(names).size < names.length)
       throw badArgument("replicas", "sources with different names", names.join(", "));
     if (typeof position !== "function") throw badArgument("position", "a function", position);
-    if (typeof take !== "function") throw badArgument("take", "a function", take);
+    checkedFunction("take", take);
+    checkedFunction("isStale", isStale);
+    if (state !== undefined && (typeof state?.load !== "function" || typeof state.save !== "function"))
+      throw badArgument("state", "an object with load and save", state);
     checkedInteger("stepBytes", stepBytes, 1);
     checkedInteger("fanout", fanout, 2);
     checkedInteger("leafKeysMax", leafKeysMax, 1);
@@ -264,4 +271,10 @@ export class Scrubber {
       this.#running = undefined;
     }
   }
+}
+
+function nameOf(argument: string, source: ReplicaSource): string {
+  if (typeof source?.snapshot !== "function")
+    throw badArgument(argument, "sources, with a name and snapshot()", source);
+  return checkedName(`${argument}: name`, source.name);
 }

@@ -47,3 +47,14 @@ export function checkedInteger(name: string, value: unknown, min: number): numbe
   }
   return value;
 }
+
+/** A name, for findings to say, or an error that names the argument. */
+export function checkedName(name: string, value: unknown): string {
+  if (typeof value !== "string" || value === "") throw badArgument(name, "a name", value);
+  return value;
+}
+
+/** An option that may be left out and is a function otherwise. */
+export function checkedFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") throw badArgument(name, "a function", value);
+}

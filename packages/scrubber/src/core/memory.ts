@@ -1,6 +1,6 @@
 import { NO_BYTES } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
-import { behind } from "./errors.js";
+import { behind, checkedInteger, checkedName } from "./errors.js";
 import { MerkleIndex } from "./merkle.js";
 import type { MerkleViewOptions } from "./merkle-view.js";
 import type { ReferenceStore } from "./reference-store.js";
@@ -99,6 +99,8 @@ export class MemoryReplica implements ReplicaSource {
     options: MemoryReplicaParts,
   ) {
     this.#options = options;
+    checkedName("name", name);
+    checkedInteger("position", options.position ?? 0, 0);
     this.#index = options.store === undefined ? new MerkleIndex(options.createHash) : undefined;
     this.store = options.store ?? new MemoryStore(this.#index);
     this.position = options.position ?? 0;

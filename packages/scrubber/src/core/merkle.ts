@@ -1,5 +1,6 @@
 import { compareBytes, NO_BYTES } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
+import { badArgument } from "./errors.js";
 import { measure, type Run, replace, type Sum, type Tail, unknownIn } from "./merkle-runs.js";
 import { MerkleView, type MerkleViewOptions } from "./merkle-view.js";
 import type { RunDigester } from "./run-digest.js";
@@ -30,6 +31,7 @@ export class MerkleIndex {
   #touchedMax = TOUCHED_MIN;
 
   constructor(createHash: CreateHash) {
+    if (typeof createHash !== "function") throw badArgument("createHash", "a function, such as sha256", createHash);
     this.#createHash = createHash;
   }
 

@@ -29,10 +29,14 @@ const NULL_VALUE = Buffer.of(0);
  * column has. For a large table an index over `convert_to(key, 'UTF8')` saves the server a sort.
  */
 export function postgresTable(options: PostgresTableOptions): ReplicaSource {
-  const { name, connect, table, key } = options;
+  const { name, connect, table, key, value = "t" } = options;
   if (typeof connect !== "function") throw badArgument("connect", "a function", connect);
+  // They become part of a query: `undefined` would be looked for as a column there.
+  for (const [argument, text] of Object.entries({ table, key, value })) {
+    if (typeof text !== "string" || text === "") throw badArgument(argument, "a name or an expression of SQL", text);
+  }
   const keyBytes = `convert_to((${key})::text, 'UTF8')`;
-  const valueBytes = `convert_to((${options.value ?? "t"})::text, 'UTF8')`;
+  const valueBytes = `convert_to((${value})::text, 'UTF8')`;
   return iterableReplica({
     name,
     open: async () => {

@@ -1,4 +1,4 @@
-import { clockFrom, systemTimer } from "./clock.js";
+import { clockFrom, timerFrom } from "./clock.js";
 import type { Chargeable } from "./core/all-or-nothing.js";
 import { RATE_MAX, TOKENS_MAX } from "./core/bucket-level.js";
 import { BurstLevel, type BurstRates } from "./core/burst-level.js";
@@ -105,7 +105,7 @@ export class BurstBucket implements SharedBucket {
         },
         whyNever: (waiter) => this.#whyNever(waiter),
       },
-      options.timer ?? systemTimer(options.keepAlive ?? false),
+      timerFrom(options.timer, options.keepAlive),
       waitersMax,
     );
   }

@@ -19,6 +19,13 @@ function systemClock(): number {
   return performance.now();
 }
 
+/** The caller's timer, or `systemTimer`. */
+export function timerFrom(timer: Timer | undefined, keepAlive: boolean | undefined): Timer {
+  if (timer === undefined) return systemTimer(keepAlive ?? false);
+  if (typeof timer !== "function") throw argumentError("timer", "a function (delayMs, fire) => cancel", timer);
+  return timer;
+}
+
 /** `setTimeout`; `keepAlive` says whether the process stays for it. */
 export function systemTimer(keepAlive: boolean): Timer {
   return (delayMs, fire) => {

@@ -52,7 +52,9 @@ export class KeyedBuckets {
 
   constructor(options: KeyedBucketsOptions) {
     this.clock = clockFrom(options.now);
-    const [low, high] = options.seed ?? randomFillSync(new Uint32Array(2));
+    const { seed = randomFillSync(new Uint32Array(2)) } = options;
+    if (!Array.isArray(seed) && !(seed instanceof Uint32Array)) throw argumentError("seed", "two 32-bit numbers", seed);
+    const [low, high] = seed;
     this.#hash = new KeyedHash([
       checkNumber("seed[0]", low, 0, 2 ** 32 - 1),
       checkNumber("seed[1]", high, 0, 2 ** 32 - 1),

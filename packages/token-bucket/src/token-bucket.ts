@@ -1,4 +1,4 @@
-import { clockFrom, systemTimer } from "./clock.js";
+import { clockFrom, timerFrom } from "./clock.js";
 import type { Chargeable } from "./core/all-or-nothing.js";
 import { BucketLevel } from "./core/bucket-level.js";
 import { checkNumber } from "./core/errors.js";
@@ -66,7 +66,7 @@ export class TokenBucket implements Chargeable {
         },
         whyNever: ({ tokens }) => this.#whyNever(tokens),
       },
-      options.timer ?? systemTimer(options.keepAlive ?? false),
+      timerFrom(options.timer, options.keepAlive),
       waitersMax,
     );
   }

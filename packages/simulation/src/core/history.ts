@@ -1,4 +1,4 @@
-import { SimulationError } from "./errors.js";
+import { badArgument, SimulationError } from "./errors.js";
 
 /**
  * `ok`: it happened, with this output. `fail`: it certainly did not happen, ever. `unknown`: it may have happened at any time since it
@@ -35,6 +35,7 @@ export class History<I, O> {
 
   /** `now` is only written beside each call for the reader of a trace: `() => world.now`. */
   constructor({ now }: { readonly now: () => number }) {
+    if (typeof now !== "function") throw badArgument("now", "a function that returns milliseconds", now);
     this.#now = now;
   }
 

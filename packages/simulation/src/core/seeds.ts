@@ -1,4 +1,4 @@
-import { checkedNumber, SimulationError } from "./errors.js";
+import { badArgument, checkedNumber, SimulationError } from "./errors.js";
 
 export interface SeedRun {
   readonly first?: number;
@@ -9,7 +9,7 @@ export interface SeedRun {
 
 /** Runs `body` for each seed in turn. What it throws comes back as ERR_SIMULATION_SEED, with the seed in the message and the cause kept. */
 export function forEachSeed({ first = 1, count, replay }: SeedRun, body: (seed: number) => void): void {
-  checkedNumber("count", count, 1);
+  checkSeeds(first, count);
   for (let seed = first; seed < first + count; seed++) {
     try {
       body(seed);
@@ -24,7 +24,7 @@ export async function forEachSeedAsync(
   { first = 1, count, replay }: SeedRun,
   body: (seed: number) => Promise<void>,
 ): Promise<void> {
-  checkedNumber("count", count, 1);
+  checkSeeds(first, count);
   for (let seed = first; seed < first + count; seed++) {
     try {
       await body(seed);
@@ -32,6 +32,12 @@ export async function forEachSeedAsync(
       throw seedFailure(seed, error, replay);
     }
   }
+}
+
+/** With a `first` such as `Number(process.env.SEED)` where there is none, no seed would run, and nothing fail. */
+function checkSeeds(first: number, count: number): void {
+  if (!Number.isSafeInteger(first)) throw badArgument("first", "an integer", first);
+  checkedNumber("count", count, 1, Number.MAX_SAFE_INTEGER - Math.max(0, first));
 }
 
 function seedFailure(seed: number, cause: unknown, replay: SeedRun["replay"]): SimulationError {

@@ -262,4 +262,28 @@ describe("a log that lets go by itself", () => {
     expect(kept).toBeLessThan(120);
     expect(nodes.others(leader).every((node) => node.group.status().trimmedThrough > 0)).toBe(true);
   });
+
+  it("has a laggard back beside writes, also where the node keeps next to nothing: what follows on its snapshot stays for it", async () => {
+    const nodes = await begun(
+      new Journals(undefined, { snapshotPieceBytes: 1024, tailBytesMax: 0, logsKeptBytesMax: 0 }),
+    );
+    const command = "x".repeat(4000);
+    const write = async (count: number) => {
+      // A busy machine may depose a leader: then the next one is asked.
+      await propose(await nodes.leader([...nodes.running.keys()]), count, command).catch(() => {});
+      for (const node of nodes.running.values()) nodes.of(node).checkpoint();
+    };
+    await write(3);
+    const laggard = nodes.others(await nodes.leader())[0].nodeId;
+    await nodes.drop(laggard);
+    const trimmed = () => [...nodes.running.values()].map((node) => node.group.status().trimmedThrough);
+    while (trimmed().some((slot) => slot < 20)) await write(5);
+    const back = await nodes.begin(laggard);
+    const { chosenThrough } = (await nodes.leader()).group.status();
+    // It is written all the while, and what is written goes as soon as it may.
+    while (back.group.status().appliedThrough <= chosenThrough) await write(1);
+    await nodes.equal();
+    expect(nodes.of(back).installed.length).toBeGreaterThan(0);
+    expect(back.group.status()).toMatchObject({ failure: undefined, awaitsSnapshot: false });
+  });
 });

@@ -3,6 +3,9 @@ import { DeleteTableCommand } from "@aws-sdk/client-dynamodb";
 import { Wal } from "@evenkeel/wal";
 import { expect, test, vi } from "vitest";
 import { nodeDir } from "../src/control/fleet.js";
+import type { Applier } from "../src/storage-node/applier.js";
+import { Leftovers } from "../src/storage-node/leftovers.js";
+import type { Replica } from "../src/storage-node/replica.js";
 import { Tree } from "../src/storage-node/tree.js";
 import { client, createKeyTable, doneBy, eventually, openStore, temporaryDir } from "./support/store.js";
 
@@ -34,6 +37,37 @@ test("a partition's log is not removed before this node remembers for good that 
   } finally {
     vi.restoreAllMocks();
     await store.close();
+    await remove();
+  }
+});
+
+test("partitions that are gone are erased one at a time even where others are always in more of a hurry", async () => {
+  const { dir, remove } = await temporaryDir();
+  const wal = await Wal.open({ dir });
+  try {
+    for (const partition of [1, 2, 3, 4]) await wal.stream(`group/p${partition}`).append(Buffer.from("left behind"));
+    const removed: number[] = [];
+    const leftovers = new Leftovers({
+      wal,
+      tree: {
+        partitions: () => [],
+        removePartition: async (partition) => void removed.push(partition),
+      } as Partial<Tree> as Tree,
+      applier: { settled: async () => {} } as Partial<Applier> as Applier,
+      streamPrefix: "group/p",
+      replica: () => ({ appliedThrough: 1, durableThrough: 1 }) as Partial<Replica> as Replica,
+      isGone: (partition) => partition !== 2,
+      goesOn: () => false,
+      isOver: () => false,
+    });
+    for (const left of [3, 2, 1]) {
+      await leftovers.erase();
+      expect(wal.streams().length).toBe(left);
+    }
+    expect(removed.sort()).toEqual([1, 3, 4]);
+    expect(wal.streams()).toEqual(["group/p2"]);
+  } finally {
+    await wal.close();
     await remove();
   }
 });

@@ -33,8 +33,10 @@ export class Leftovers {
     const logged = wal.streams().filter((name) => name.startsWith(streamPrefix));
     const found = new Set([...tree.partitions(), ...logged.map((name) => Number(name.slice(streamPrefix.length)))]);
     for (const partition of found) {
+      if (!isGone(partition)) continue;
+      await this.#erase(partition);
+      // One at least each time: else tables that come and go without a pause would leave behind more and more.
       if (!goesOn()) return;
-      if (isGone(partition)) await this.#erase(partition);
     }
   }
 

@@ -36,7 +36,7 @@ export interface StateMachine<R = unknown> {
   readonly results?: ResultCodec<R>;
   /**
    * The slot through which its state is durable now. A group whose state machine tells lets go of its log by itself: what is durable here and
-   * beyond `logKeptBytesMax`. Of one that does not, the log is let go only by `trim`.
+   * beyond `logKeptBytesMax`, or the node's `logsKeptBytesMax`. Of one that does not, the log is let go only by `trim`.
    */
   readonly durableThrough?: number;
   /**

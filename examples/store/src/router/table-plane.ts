@@ -15,6 +15,9 @@ import type { Routes } from "./routes.js";
 
 /** Nobody waits longer for how large a table is. */
 const SIZES_DEADLINE_MS = 1_500;
+/** Nor for a table that is being created or deleted, whose answer says so. */
+const CHANGE_HELD_MS = 3_000;
+const CHANGE_PAUSE_MS = 10;
 
 export interface TablePlaneParts {
   readonly routes: Routes;
@@ -39,7 +42,9 @@ export class TablePlane {
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
-    return await this.#created({ definition });
+    const created = await this.#created({ definition });
+    await this.#changedFrom(created);
+    return created;
   }
 
   async restoreTable({
@@ -117,7 +122,9 @@ export class TablePlane {
   }
 
   async deleteTable(name: string): Promise<TableRecord> {
-    return await this.#metadata("deleteTable", { name });
+    const deleted = await this.#metadata("deleteTable", { name });
+    await this.#changedFrom(deleted);
+    return deleted;
   }
 
   async updateTable(name: string, change: TableUpdate): Promise<TableRecord> {
@@ -161,6 +168,19 @@ export class TablePlane {
     limitMax: number;
   }): Promise<{ names: string[]; more: boolean }> {
     return await this.#ofMetadata("listTables", { after, limitMax });
+  }
+
+  /**
+   * Holds the answer until the table is no longer what the answer says, `CREATING` or `DELETING`: that takes a fraction of a second here. Who asks then finds it done, in place of
+   * waiting for the twenty seconds that some SDKs let pass between two looks; and who was made for an emulator, and never looks, is served.
+   */
+  async #changedFrom({ name, tableId, status }: TableRecord): Promise<void> {
+    const giveUpAt = performance.now() + CHANGE_HELD_MS;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, CHANGE_PAUSE_MS));
+      const now = await this.describeTable(name).catch(() => undefined);
+      if (now?.tableId !== tableId || now.status !== status) return;
+    } while (performance.now() < giveUpAt);
   }
 
   async #ofMetadata<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {

@@ -116,16 +116,32 @@ export class Inventoried {
   async failsOnNewTable(operation: string, input: (TableName: string) => object, error: string): Promise<void> {
     for (let i = 0; ; i++) {
       const TableName = `new-${randomUUID()}`;
-      await this.send("CreateTable", newTable(TableName));
+      // Its answer is held until the table is there.
+      const created = this.send("CreateTable", newTable(TableName));
+      await this.#isKnown(TableName, created);
       const failure = await this.send(operation, input(TableName)).then(
         () => undefined,
         (failed: unknown) => failed as Error,
       );
+      await created;
       if (failure?.name === error) {
         expect(failure).toBeInstanceOf(ofSdk<ErrorClass>(operation, error));
         return;
       }
       if (i === 10) throw failure ?? new Error(`${operation} never came before the table was there`);
+    }
+  }
+
+  /** Until the table can be described, or is not going to be made. */
+  async #isKnown(TableName: string, created: Promise<unknown>): Promise<void> {
+    let ended = false;
+    const end = () => {
+      ended = true;
+    };
+    created.then(end, end);
+    while (!ended) {
+      const found = await this.send("DescribeTable", { TableName }).catch(() => undefined);
+      if (found !== undefined) return;
     }
   }
 

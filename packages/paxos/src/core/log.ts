@@ -19,8 +19,6 @@ export function noopEntry(slot: number, ballot: Ballot): Entry {
  */
 export class Log {
   #entries: (Entry | undefined)[] = [];
-  /** Of each of them: what goes is weighed without being looked at, since of so old an entry nothing is in the processor's caches any more. */
-  #weights: number[] = [];
   #head = 0;
   #firstSlot: number;
   #bytes = 0;
@@ -37,7 +35,6 @@ export class Log {
   /** Forgets everything: the log begins behind `below`. */
   reset(below: number, ballotBelow: Ballot): void {
     this.#entries = [];
-    this.#weights = [];
     this.#head = 0;
     this.#bytes = 0;
     this.#firstSlot = below + 1;
@@ -87,19 +84,14 @@ export class Log {
     for (let i = from; i < entries.length; i++) {
       const entry = entries[i] as Entry;
       if (entry.slot !== this.end + 1) throw broken(`slot ${entry.slot} appended after ${this.end}`);
-      const weight = weightOf(entry);
       this.#entries.push(entry);
-      this.#weights.push(weight);
-      this.#bytes += weight;
+      this.#bytes += weightOf(entry);
     }
   }
 
   truncateFrom(slot: number): void {
     invariant(slot >= this.#firstSlot, `truncation from ${slot}, below the first slot in memory ${this.#firstSlot}`);
-    for (let s = this.end; s >= slot; s--) {
-      this.#entries.pop();
-      this.#bytes -= this.#weights.pop() as number;
-    }
+    for (let s = this.end; s >= slot; s--) this.#bytes -= weightOf(this.#entries.pop() as Entry);
   }
 
   /** Slots from `from` through `through`, as many as weigh at most `bytesMax`, but at least one. */
@@ -110,7 +102,7 @@ export class Log {
     let bytes = 0;
     let next = start;
     while (next < stop) {
-      bytes += this.#weights[next] as number;
+      bytes += weightOf(this.#entries[next] as Entry);
       if (bytes > bytesMax && next > start) break;
       next++;
     }
@@ -119,17 +111,15 @@ export class Log {
 
   /** Forgets the oldest entries through `slot` at most, while the log weighs more than `bytesMax`. */
   shed(slot: number, bytesMax: number): void {
-    let last: Entry | undefined;
     while (this.#bytes > bytesMax && this.#firstSlot <= slot) {
-      last = this.#entries[this.#head];
-      this.#entries[this.#head] = undefined;
-      this.#bytes -= this.#weights[this.#head++] as number;
+      const entry = this.#entries[this.#head] as Entry;
+      this.#entries[this.#head++] = undefined;
+      this.#bytes -= weightOf(entry);
+      this.#ballotBelow = entry.ballot;
       this.#firstSlot++;
     }
-    if (last !== undefined) this.#ballotBelow = last.ballot;
     if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head);
-      this.#weights = this.#weights.slice(this.#head);
       this.#head = 0;
     }
   }

@@ -755,11 +755,11 @@ export const inventory: Readonly<Record<string, Row>> = {
   }),
   UpdateGlobalTable: ofOld(
     "UpdateGlobalTable",
-    { ...noGlobal, ReplicaUpdates: [] },
+    { ...noGlobal, ReplicaUpdates: [{ Create: { RegionName: "local" } }] },
     {
       GlobalTableNotFoundException: fails(
         "UpdateGlobalTable",
-        { GlobalTableName: "nowhere", ReplicaUpdates: [] },
+        { ...noGlobal, ReplicaUpdates: [{ Delete: { RegionName: "local" } }] },
         "GlobalTableNotFoundException",
       ),
       ReplicaAlreadyExistsException: refusedBefore,

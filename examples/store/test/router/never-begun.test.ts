@@ -25,9 +25,12 @@ const source = {
   InputFormat: "CSV",
 };
 
+/** Operation, request, type of the error, text. */
+type Row = [string, object, string, string];
+
 beforeAll(() => createTable(h, { ...creation, TableName: T } as never));
 
-test.each<[string, object, string, string]>([
+test.each<Row>([
   ["PutResourcePolicy", { ResourceArn: arn(T) }, "ValidationException", missing("policy")],
   [
     "PutResourcePolicy",
@@ -233,18 +236,40 @@ test.each<[string, object, string, string]>([
   ["DescribeExport", { ExportArn: arn("any") }, "ValidationException", "Invalid Export ARN"],
   ["DescribeExport", { ExportArn: `${arn("any")}/import/1` }, "ValidationException", "Invalid Export ARN"],
   ["DescribeImport", { ImportArn: `${arn("x")}/import/1` }, "ValidationException", "Invalid Import ARN"],
-  [
-    "UpdateGlobalTable",
-    { GlobalTableName: "nowhere", ReplicaUpdates: [] },
-    "GlobalTableNotFoundException",
-    "Global table with name: 'nowhere' does not exist.",
-  ],
-  [
-    "UpdateGlobalTable",
-    { GlobalTableName: T, ReplicaUpdates: [{}] },
-    "ValidationException",
-    "One or more parameter values were invalid",
-  ],
+  ...["nowhere", T].flatMap((name): Row[] => [
+    [
+      "DescribeGlobalTable",
+      { GlobalTableName: name },
+      "GlobalTableNotFoundException",
+      `Global table not found: Global table with name: '${name}' does not exist.`,
+    ],
+    [
+      "DescribeGlobalTableSettings",
+      { GlobalTableName: name },
+      "GlobalTableNotFoundException",
+      `Global table with name: '${name}' does not exist.`,
+    ],
+    [
+      "UpdateGlobalTable",
+      { GlobalTableName: name, ReplicaUpdates: [{ Delete: { RegionName: "local" } }] },
+      "GlobalTableNotFoundException",
+      `Global table with name: '${name}' does not exist.`,
+    ],
+    [
+      "UpdateGlobalTable",
+      { GlobalTableName: name, ReplicaUpdates: [{ Create: { RegionName: "local" } }] },
+      "ValidationException",
+      "One or more parameter values were invalid: DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of version 2017.11.29 (Legacy).",
+    ],
+    ...[[], [{}]].map(
+      (updates): Row => [
+        "UpdateGlobalTable",
+        { GlobalTableName: name, ReplicaUpdates: updates },
+        "ValidationException",
+        "One or more parameter values were invalid",
+      ],
+    ),
+  ]),
   [
     "UpdateGlobalTableSettings",
     { GlobalTableName: T, ReplicaSettingsUpdate: [{}] },

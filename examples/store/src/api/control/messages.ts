@@ -95,6 +95,7 @@ export const controlMessages = {
   importNotFound: (arn: string) => `Import not found: Import not found: ${arn}`,
   /** Of either kind. */
   globalTableMissing: (name: string) => `Global table with name: '${name}' does not exist.`,
+  globalTableNotFound: (why: string) => `Global table not found: ${why}`,
   globalTableActionEmpty: "One or more parameter values were invalid",
   globalTablesOfOld: `${INVALID_VALUES}DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version 2019.11.21, instead of version 2017.11.29 (Legacy).`,
   indexOfTableNotFound: (index: string, table: string) =>

@@ -144,26 +144,26 @@ function noGlobalTable({ GlobalTableName: name }: { GlobalTableName: string }): 
 
 const tooOld = () => validationError(controlMessages.globalTablesOfOld);
 
+/** The operation that describes one says it twice. */
+function noGlobalTableToDescribe(request: { GlobalTableName: string }): ApiError {
+  const { type, message } = noGlobalTable(request);
+  return new ApiError(type, controlMessages.globalTableNotFound(message));
+}
+
 interface ReplicasRequest {
   GlobalTableName: string;
   ReplicaUpdates: readonly { Create?: object; Delete?: object }[];
 }
 
-/** A table that is there is none of the old kind. */
-const updateGlobalTable: Operation<ReplicasRequest> = {
-  shape: updateReplicas,
-  async run(request, { backend }) {
-    const { GlobalTableName: name, ReplicaUpdates: updates } = request;
-    assertNameLength("TableName", name);
-    if (updates.some(({ Create, Delete }) => Create === undefined && Delete === undefined))
-      throw validationError(controlMessages.globalTableActionEmpty);
-    await backend.describeTable(name).catch((error: unknown) => {
-      if (error instanceof ApiError && error.type === "ResourceNotFoundException") throw noGlobalTable(request);
-      throw error;
-    });
-    throw tooOld();
-  },
-};
+/** What would add a replica is refused before it is asked whether there is a table; no table is of the old kind. */
+function noReplicaUpdate(request: ReplicasRequest): ApiError {
+  const missing = noGlobalTable(request);
+  const { ReplicaUpdates: updates } = request;
+  const isEmpty =
+    updates.length === 0 || updates.some((update) => update.Create === undefined && update.Delete === undefined);
+  if (isEmpty) return validationError(controlMessages.globalTableActionEmpty);
+  return updates.some((update) => update.Create !== undefined) ? tooOld() : missing;
+}
 
 export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ["DescribeContributorInsights", describeContributorInsights],
@@ -193,10 +193,10 @@ export const absentOperations: readonly (readonly [string, AnyOperation])[] = [
   ],
   ["ListBulkOperations", none(listBulkShape, "BulkOperationsSummaryList")],
   ["ListGlobalTables", none(listGlobalShape, "GlobalTables")],
-  ["DescribeGlobalTable", failing(globalTable("DescribeGlobalTableInput"), noGlobalTable)],
+  ["DescribeGlobalTable", failing(globalTable("DescribeGlobalTableInput"), noGlobalTableToDescribe)],
   ["DescribeGlobalTableSettings", failing(globalTable("DescribeGlobalTableSettingsInput"), noGlobalTable)],
   ["UpdateGlobalTableSettings", failing(globalTable("UpdateGlobalTableSettingsInput", replicaSettings), noGlobalTable)],
   // The service refuses to make any of this kind.
   ["CreateGlobalTable", failing(globalTable("CreateGlobalTableInput", replicationGroup), tooOld)],
-  ["UpdateGlobalTable", updateGlobalTable],
+  ["UpdateGlobalTable", failing(updateReplicas, noReplicaUpdate)],
 ];

@@ -143,6 +143,9 @@ interface Steered {
   readonly hosts?: readonly Host[];
   readonly archive?: ReturnType<typeof memoryObjectStore>;
   leads: boolean;
+  /** So many more times the lease is found to have lapsed. */
+  lapses?: number;
+  reign?: number;
 }
 
 function controllerOf(steered: Steered): {
@@ -182,7 +185,12 @@ function controllerOf(steered: Steered): {
         return steered.leads;
       },
       get leadsAlone() {
-        return steered.leads;
+        if (!steered.lapses) return steered.leads;
+        steered.lapses--;
+        return false;
+      },
+      get reign() {
+        return steered.leads ? (steered.reign ?? 1) : undefined;
       },
       async activate(table) {
         activated.push(table.name);
@@ -279,7 +287,8 @@ test("a restore that cannot be done keeps no other table from becoming ACTIVE", 
   await controller.close();
 });
 
-test("a controller that leads no more writes no more of a restore", async () => {
+/** Of eight items, of which two go into each entry. */
+async function archiveToRestore(): Promise<ReturnType<typeof memoryObjectStore>> {
   const archive = memoryObjectStore();
   const archiver = await Archiver.open({ store: archive, stream: "p9" });
   const bytes = Buffer.alloc(300 * 1024, 32);
@@ -294,9 +303,39 @@ test("a controller that leads no more writes no more of a restore", async () => 
       }),
     })),
   );
+  return archive;
+}
+
+test.each([
+  [
+    "lease lapses for a moment goes on with its restore",
+    (steered: Steered) => Object.assign(steered, { lapses: 5 }),
+    4,
+  ],
+  ["node was elected again begins its restore anew", (steered: Steered) => Object.assign(steered, { reign: 2 }), 5],
+])("a controller whose %s", async (_, happens, wanted) => {
   let submits = 0;
   const steered: Steered = {
-    archive,
+    archive: await archiveToRestore(),
+    tables: [tableOf("restored", { restore: { partitions: [record(9, "source")], untilMs: 5 } })],
+    leads: true,
+    answer: (node, method) => {
+      if (method !== "submit") return ready(node);
+      if (++submits === 1) happens(steered);
+      return { slot: submits };
+    },
+  };
+  const { controller, activated } = controllerOf(steered);
+  controller.wake();
+  await eventually("it is restored", () => activated.includes("restored"));
+  await controller.close();
+  expect(submits).toBe(wanted);
+});
+
+test("a controller that leads no more writes no more of a restore", async () => {
+  let submits = 0;
+  const steered: Steered = {
+    archive: await archiveToRestore(),
     tables: [tableOf("restored", { restore: { partitions: [record(9, "source")], untilMs: 5 } })],
     leads: true,
     answer: (node, method) => {

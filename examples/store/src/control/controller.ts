@@ -30,6 +30,7 @@ export interface ControllerOptions {
     MetadataService,
     | "leading"
     | "leadsAlone"
+    | "reign"
     | "activate"
     | "giveUp"
     | "forget"
@@ -244,10 +245,12 @@ export class Controller {
     if (performance.now() < (this.#failed.get(tableId)?.notBeforeMs ?? 0)) return;
     const targets = view.partitionsOf(tableId);
     const { signal } = this.#closing;
+    const { reign } = metadata;
+    const calls = new LeaderCalls({ callerTo: (node) => this.#callerForRestore(node, reign), deadlineMs: 10_000 });
     const restoring: Restoring = {
       // One of them may have been split after its archive was looked at.
       done: this.archive(partitions)
-        .then(() => restorePartitions({ archive, calls: this.#calls, sources: partitions, targets, untilMs, signal }))
+        .then(() => restorePartitions({ archive, calls, sources: partitions, targets, untilMs, signal }))
         .then(() => metadata.restored(table))
         .then(
           () => {
@@ -282,12 +285,16 @@ export class Controller {
 
   /**
    * Asked before each attempt of each write of a restore. A controller that leads no more must write no more: its successor restores too, and
-   * opens the table to users, whose writes would be written over.
+   * opens the table to users, whose writes would be written over; nor does it when it leads again. Of a busy machine's leader the lease lapses for a moment, again and again: then it is waited for,
+   * or a large restore, which begins anew each time that it is broken off, would never come to its end.
    */
-  #callerForRestore(node: string): Caller {
-    if (!this.#options.metadata.leadsAlone)
+  #callerForRestore(node: string, reign = this.#options.metadata.reign): Caller {
+    const { metadata, callerTo } = this.#options;
+    if (reign === undefined || metadata.reign !== reign || this.#closing.signal.aborted)
       throw new StoreError("ERR_STORE_CLOSED", "another node may lead the metadata by now: its controller restores");
-    return this.#options.callerTo(node);
+    if (!metadata.leadsAlone)
+      throw new StoreError("ERR_STORE_UNREACHABLE", "the lease of the metadata's leader has lapsed");
+    return callerTo(node);
   }
 
   /**

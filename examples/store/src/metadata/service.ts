@@ -76,6 +76,12 @@ export class MetadataService {
     return this.#options.group.status().leaseRemainingMs > 0;
   }
 
+  /** Another one after each time that this node was elected; undefined where it does not lead. */
+  get reign(): number | undefined {
+    const { ready, ballot } = this.#options.group.leadership();
+    return ready ? ballot.round : undefined;
+  }
+
   /** @param tableId asked for again under the same, it is the table that was made then */
   async createTable(definition: TableDefinition, tableId: string, restore?: RestoreSource): Promise<VersionedTable> {
     const { view, nowMs, partitionsPerTable } = this.#options;

@@ -103,11 +103,20 @@ describe("archiving again", () => {
 
 /** Nodes that have nothing but logs: who says what, from where on. */
 function nodes(
-  logs: Readonly<Record<string, { log: Log; trimmedThrough?: number; appliedThrough?: number; letsGo?: number }>>,
+  logs: Readonly<
+    Record<string, { log: Log; trimmedThrough?: number; appliedThrough?: number; letsGo?: number; lags?: boolean }>
+  >,
 ) {
   let readings = 0;
+  let looks = 0;
   const callerTo = (node: string): Caller => {
-    const { log, trimmedThrough = 0, appliedThrough = SLOTS, letsGo = 0 } = logs[node] as (typeof logs)[string];
+    const {
+      log,
+      trimmedThrough = 0,
+      appliedThrough = SLOTS,
+      letsGo = 0,
+      lags = false,
+    } = logs[node] as (typeof logs)[string];
     const snapshot = (first: number, through: number) =>
       streamingSnapshot({
         *entries({ from, to }): Iterable<Entry> {
@@ -120,8 +129,11 @@ function nodes(
         createHash: sha256Of,
       });
     const answers = {
-      status: () =>
-        ({ partitions: [{ partition: PARTITION, trimmedThrough, appliedThrough }] }) as unknown as NodeStatus,
+      status: () => {
+        const isBehind = lags && looks++ === 0;
+        const replica = { partition: PARTITION, trimmedThrough, appliedThrough: isBehind ? SLOTS - 1 : appliedThrough };
+        return { partitions: [replica] } as unknown as NodeStatus;
+      },
       logDigests: async ({ first, through, ranges }: { first: number; through: number; ranges: never }) => {
         if (readings < letsGo) {
           readings++;
@@ -156,6 +168,12 @@ describe("where the archive says something else than the logs", () => {
     // As far back as its object begins, and no further.
     const held = { b1: { log: truth, trimmedThrough: 10 }, c1: { log: truth, trimmedThrough: 10 } };
     expect(await found(held)).toMatchObject({ slot: FORGED, agreement: { first: 11 } });
+  });
+
+  test("is found by the log of one that was a moment behind, where that of the leader was let go of", async () => {
+    const leader = { log: forged, trimmedThrough: 20 };
+    const logs = { a1: leader, b1: { log: truth }, c1: { log: truth, lags: true } };
+    expect(await found(logs)).toMatchObject({ slot: FORGED, agreement: { nodes: ["b1", "c1"] } });
   });
 
   test("is nowhere when it says the same, and one log that differs is not believed", async () => {

@@ -150,17 +150,18 @@ async function archivedThrough({ archive }: AgreementParts, partition: number): 
   return (await Archiver.open({ store: archive, stream: groupId(partition) })).archivedThrough;
 }
 
-/** The nodes that have applied the log through this slot, members or not; waits a moment for a second one. */
+/** The nodes that have applied the log through this slot, members or not; waits a moment for those that have not: the log of one of them may be the one that goes back furthest. */
 async function logsThrough({ fleet }: AgreementParts, partition: number, through: number): Promise<Held[]> {
   const untilMs = performance.now() + CATCH_UP_MS_MAX;
   for (;;) {
     const statuses = await reachableStatuses({ members: fleet.nodeIds(), callerTo: (node) => fleet.callerTo(node) });
-    const logs = [...statuses].flatMap(([node, { partitions }]) =>
+    const held = [...statuses].flatMap(([node, { partitions }]) =>
       partitions
-        .filter((one) => one.partition === partition && one.appliedThrough >= through)
-        .map(({ trimmedThrough }) => ({ node, trimmedThrough })),
+        .filter((one) => one.partition === partition)
+        .map(({ trimmedThrough, appliedThrough }) => ({ node, trimmedThrough, appliedThrough })),
     );
-    if (logs.length >= 2 || performance.now() >= untilMs) return logs;
+    const logs = held.filter(({ appliedThrough }) => appliedThrough >= through);
+    if ((logs.length >= 2 && logs.length === held.length) || performance.now() >= untilMs) return logs;
     await delay(LOOK_AGAIN_MS);
   }
 }

@@ -113,7 +113,7 @@ test("a table that is restored to the millisecond before, of and after a split, 
     moments.push(decided - 1, decided, clockMs);
     tick();
   }
-  const [firstMs = 0] = history[0] as (typeof history)[0];
+  const [firstMs] = history[0] as (typeof history)[0];
   moments.push(firstMs + random.int(clockMs - firstMs));
 
   const found = await Promise.all(

@@ -88,4 +88,75 @@ describe("leases and reads", () => {
     table.step("a1", { type: "resign", nowMs: table.nowMs });
     expect(table.of("a1", "rejected").map(({ id, reason }) => [id, reason])).toEqual([[1, "not-leader"]]);
   });
+
+  it("has no lease to speak of where none is to be used", () => {
+    const table = new TableTop(three, { leaseReads: false });
+    table.elect("a1");
+    expect(table.core("a1").leaseRemainingMs(table.nowMs)).toBe(0);
+  });
+
+  it("is judged by the latest clock reading, whatever an earlier one says that is heard of later", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.passes = () => false;
+    const { nowMs } = table;
+    table.step("a1", { type: "tick", nowMs: nowMs + 400 });
+    table.step("a1", { type: "read", id: 1, nowMs });
+    expect(table.of("a1", "readable")).toEqual([]);
+    expect(table.core("a1").leaseRemainingMs(nowMs)).toBe(0);
+  });
+
+  it("answers each read once, however it comes to be answered: one round at a time, who comes meanwhile shares the next", () => {
+    const table = new TableTop(three, { leaseReads: false });
+    table.elect("a1");
+    const rounds = () =>
+      table.sent.filter(({ from, message }) => from === "a1" && message.type === "heartbeat").length / 2;
+    const before = rounds();
+    table.passes = () => false;
+    for (const id of [1, 2, 3]) table.read("a1", id);
+    expect(rounds() - before).toBe(1);
+    table.passes = () => true;
+    table.advance(50, ["a1"]);
+    expect(rounds() - before).toBe(3);
+    expect(table.of("a1", "readable").map(({ id }) => id)).toEqual([1, 2, 3]);
+    table.advance(200);
+    expect(table.of("a1", "readable").length).toBe(3);
+  });
+
+  it("answers by a lease that has come whoever waited for a round", () => {
+    const table = new TableTop(three);
+    table.elect("a1");
+    table.passes = () => false;
+    table.nowMs += 400;
+    for (const id of [1, 2]) table.read("a1", id);
+    expect(table.of("a1", "readable")).toEqual([]);
+    table.passes = () => true;
+    table.advance(50, ["a1"]);
+    expect(table.of("a1", "readable").map(({ id }) => id)).toEqual([1, 2]);
+    table.advance(200);
+    expect(table.of("a1", "readable").length).toBe(2);
+  });
+
+  it("answers who is alone as soon as its own disk has written", () => {
+    const table = new TableTop(["a1"]);
+    table.stalled.add("a1");
+    table.advance(100);
+    table.step("a1", { type: "persisted", token: 1, nowMs: table.nowMs });
+    expect(table.core("a1").leading).toBe(true);
+    table.read("a1", 1);
+    expect(table.of("a1", "readable")).toEqual([]);
+    table.confirmWrites("a1");
+    expect(table.of("a1", "readable").map(({ id }) => id)).toEqual([1]);
+  });
+
+  it("lets only so many reads wait, and rejects all of them when the leadership ends, asked for in a round or not", () => {
+    const table = new TableTop(three, { leaseReads: false, readsMax: 3 });
+    table.elect("a1");
+    table.passes = () => false;
+    for (const id of [1, 2, 3, 4]) table.read("a1", id);
+    const rejected = () => table.of("a1", "rejected").map(({ id, reason }) => [id, reason]);
+    expect(rejected()).toEqual([[4, "overloaded"]]);
+    table.step("a1", { type: "resign", nowMs: table.nowMs });
+    expect(rejected().slice(1)).toEqual([1, 2, 3].map((id) => [id, "not-leader"]));
+  });
 });

@@ -56,6 +56,50 @@ describe("pending reads", () => {
     expect(reads.idle).toBe(true);
   });
 
+  it("asks for so many in one turn and leaves the others to its end, which comes once", () => {
+    const reads = new PendingReads(1_000);
+    for (let turn = 0; turn < 2; turn++) {
+      const added = Array.from({ length: 300 }, () => reads.add(nothing, nothing, nothing));
+      expect(added.map(({ first }) => first)).toEqual([true, ...Array.from({ length: 299 }, () => false)]);
+      expect(added.filter(({ ask }) => ask !== undefined).length).toBe(256);
+      expect(reads.inTurn).toBe(true);
+      const left = reads.turn();
+      expect(left.length).toBe(44);
+      expect([reads.inTurn, reads.turn()]).toEqual([false, []]);
+      for (const { ask } of added) if (ask !== undefined) reads.take(ask);
+      expect(reads.idle).toBe(false);
+      for (const id of left) reads.take(id);
+      expect(reads.idle).toBe(true);
+    }
+    const { ask } = reads.add(nothing, nothing, nothing);
+    reads.take(ask as number);
+    // Its turn is still to come.
+    expect(reads.idle).toBe(false);
+    for (let i = 0; i < 300; i++) reads.add(nothing, nothing, nothing);
+    reads.rejectAll(new PaxosError("ERR_PAXOS_CLOSED", "the group stopped"));
+    expect(reads.turn()).toEqual([]);
+  });
+
+  it("answers nobody in another's place, and tells who asked what his read has thrown", async () => {
+    const reads = new PendingReads(1_000);
+    const oops = new Error("oops");
+    const early: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      early.push(reads.add(nothing, nothing, nothing).ask as number);
+      reads.take(early.at(-1) as number);
+    }
+    let late = 0;
+    const failed = new Promise((resolve, reject) => {
+      const fails = () => {
+        throw oops;
+      };
+      late = reads.add(fails, resolve, reject).ask as number;
+    });
+    for (const id of early) expect(reads.take(id)).toBeUndefined();
+    reads.take(late)?.run();
+    await expect(failed).rejects.toBe(oops);
+  });
+
   it("leaves nothing of a read behind that has been answered", async () => {
     const reads = new PendingReads(1_000);
     const under: number[] = [];

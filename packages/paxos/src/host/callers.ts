@@ -110,7 +110,6 @@ export class Callers<R> {
 
   /** Nobody is left waiting, and nobody is told anything afterwards. */
   end(reason: PaxosError): void {
-    this.submissions.take();
     this.submissions.under.rejectAll(
       new PaxosError("ERR_PAXOS_UNKNOWN_OUTCOME", `group ${this.#groupId} stopped: ${reason.message}`, {
         cause: reason,

@@ -55,5 +55,5 @@ export class LeadershipNews {
 
 /** As a core has it that was just made: nobody leads, or whoever did when it was packed. */
 export function leadershipOf({ leading, ready, leader, promised: ballot }: PaxosCore): Leadership {
-  return { leading, ready: leading && ready, ballot, leader };
+  return { leading, ready, ballot, leader };
 }

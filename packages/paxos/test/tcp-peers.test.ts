@@ -1,7 +1,9 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
+import { Incoming } from "../src/transport/incoming.js";
 import { type TcpTransport, type TcpTransportOptions, tcpTransport } from "../src/transport/index.js";
 import { SendQueue } from "../src/transport/send-queue.js";
 import { bytes, until } from "./support/cluster.js";
@@ -70,6 +72,29 @@ describe("a peer", () => {
     await until(() => old.stats().connected === 0);
   });
 
+  it("that is removed by what it says is not heard again, though more of it has come already", async () => {
+    const [a, b] = [await node("a"), await node("b")];
+    introduce(a, b);
+    const heard: string[] = [];
+    a.onMessage((from, message) => {
+      heard.push(Buffer.from(message).toString("utf8"));
+      a.removePeer(from);
+    });
+    // All of them in one piece.
+    for (const text of ["1", "2", "3"]) b.send("a", bytes(text));
+    await until(() => heard.length > 0 && b.stats().connected === 0);
+    expect(heard).toEqual(["1"]);
+  });
+
+  it("that is where it was keeps its connection", async () => {
+    const [a, b] = [await node("a"), await node("b")];
+    introduce(a, b);
+    a.send("b", bytes("1"));
+    await until(() => b.received.length === 1);
+    a.setPeer("b", { host: b.host, port: b.port });
+    expect(a.stats().connected).toBe(1);
+  });
+
   it("that has moved is spoken to where it is now, with what waits for it, and no more where it was", async () => {
     const [a, b] = [await node("a"), await node("b")];
     introduce(a, b);
@@ -95,6 +120,49 @@ describe("a peer", () => {
     await problem;
     nobody.setPeer("c", { host: c.host, port: c.port });
     await until(() => c.received.length === 1);
+  });
+});
+
+describe("who is refused", () => {
+  it("is not listened to for as long as it goes on, nor waited for", async () => {
+    const a = await node("a", { handshakeTimeoutMs: 600_000 });
+    const socket = connect({ host: "127.0.0.1", port: a.port, allowHalfOpen: true });
+    open.push(() => socket.destroy());
+    socket.on("error", () => {});
+    socket.resume();
+    await once(socket, "connect");
+    await until(() => {
+      if (!socket.destroyed) socket.write("and so on, and so on");
+      return socket.closed;
+    });
+    expect(a.stats()).toMatchObject({ connectionsRefused: 1, messagesReceived: 0 });
+  });
+
+  it("has a moment to read why, and is gone then", async () => {
+    let over = () => {};
+    /** Nothing that is written to it ever arrives. */
+    class Deaf extends Duplex {
+      override _read(): void {}
+      override _write(): void {}
+      setTimeout(_: number, idle: () => void): void {
+        over = idle;
+      }
+      destroySoon(): void {
+        this.once("finish", () => this.destroy());
+      }
+    }
+    const deaf = new Deaf();
+    const refused: Error[] = [];
+    new Incoming(deaf as unknown as Socket, 0, {
+      ...{ nodeId: "b", secret: undefined, tls: undefined, frameBytesMax: 1024, knows: () => true },
+      ...{ onProved: () => {}, onMessage: () => {}, onClosed: () => {} },
+      onRefused: (problem) => void refused.push(problem),
+    });
+    deaf.push("what is this");
+    await until(() => refused.length === 1);
+    expect(deaf.destroyed).toBe(false);
+    over();
+    expect(deaf.destroyed).toBe(true);
   });
 });
 

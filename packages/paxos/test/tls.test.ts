@@ -151,22 +151,22 @@ describeWith(missingCommand("openssl", "openssl"), "the TCP transport with TLS",
   it("ends handshakes that stall, of which there are only so many at once", async () => {
     const a = await node("a", of("a"), { handshakeTimeoutMs: 150, unprovedMax: 3 });
     const stalled: Socket[] = [];
-    for (let i = 0; i < 6; i++) {
-      const socket = connect({ host: "127.0.0.1", port: a.port });
-      open.push(() => socket.destroy());
-      socket.on("error", () => {});
-      await once(socket, "connect");
-      // The beginning of a handshake, and no more.
-      socket.write(Uint8Array.of(22, 3, 1, 2, 0, 1));
-      socket.resume();
-      stalled.push(socket);
-    }
+    for (let i = 0; i < 6; i++) stalled.push(await silent(a.port));
     await Promise.all(stalled.map((socket) => socket.closed || once(socket, "close")));
     expect(a.stats().connectionsRefused).toBeGreaterThanOrEqual(3);
     const b = await node("b", of("b"));
     introduce(a, b);
     b.send("a", bytes("the places are free again"));
     await until(() => a.received.length === 1);
+  });
+
+  it("closes in the middle of a handshake", async () => {
+    const a = await node("a", of("a"), { handshakeTimeoutMs: 600_000, unprovedMax: 1 });
+    const [stalls] = [await silent(a.port), await silent(a.port)];
+    // The first one is there: the second has found no place.
+    await until(() => a.stats().connectionsRefused === 1);
+    await a.close();
+    await until(() => stalls.closed);
   });
 
   it("asks for the secret too where there is one, and may listen anywhere without", async () => {
@@ -225,3 +225,14 @@ describeWith(missingCommand("openssl", "openssl"), "the TCP transport with TLS",
     expect(transports.map((transport) => transport.stats().connectionsRefused)).toEqual([0, 0, 0]);
   });
 });
+
+/** One that says the beginning of a handshake, and no more. */
+async function silent(port: number): Promise<Socket> {
+  const socket = connect({ host: "127.0.0.1", port });
+  open.push(() => socket.destroy());
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  socket.write(Uint8Array.of(22, 3, 1, 2, 0, 1));
+  socket.resume();
+  return socket;
+}

@@ -68,7 +68,7 @@ export class Incoming {
     this.bytesReceived += chunk.length;
     try {
       this.#reader.push(chunk);
-      while (!this.#socket.destroyed && !this.#socket.writableEnded) {
+      while (!this.#socket.destroyed) {
         const frame = this.#reader.next();
         if (!frame) return;
         if (this.#from !== undefined && frame.kind === kinds.message)
@@ -125,7 +125,6 @@ export class Incoming {
   #refuse(problem: Error): void {
     this.#settings.onRefused(problem);
     this.#socket.removeAllListeners("data");
-    this.#socket.resume();
     if (this.#socket.writableLength > unreadMax) {
       this.#socket.destroy();
       return;

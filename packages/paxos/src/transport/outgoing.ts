@@ -117,7 +117,6 @@ export class Outgoing {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#retry);
     this.queue.clear();
     this.#disconnect();
   }
@@ -244,7 +243,6 @@ export class Outgoing {
   #fail(socket: Socket, problem: Error): void {
     if (socket !== this.#socket) return;
     this.#disconnect();
-    if (this.#closed) return;
     this.#settings.onProblem(this.#peer, problem);
     const { random, backoffMaxMs } = this.#settings;
     const pauseMs = this.#backoffMs * (0.5 + random() / 2);

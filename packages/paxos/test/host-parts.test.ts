@@ -1,8 +1,7 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ClientTable, sequencesAheadMax } from "../src/core/client-table.js";
 import { PaxosError } from "../src/core/errors.js";
 import { Callers } from "../src/host/callers.js";
-import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
 import { Proposals } from "../src/host/proposals.js";
 import { Submissions } from "../src/host/submissions.js";
 import { Trimmer } from "../src/host/trimmer.js";
@@ -332,79 +331,5 @@ describe("a client that is forgotten", () => {
     }
     table.register(2, 1);
     expect([table.size, table.resultsBytes]).toEqual([1, 0]);
-  });
-});
-
-describe("how fresh a state is", () => {
-  function fresh(change: Partial<FreshnessParts> = {}) {
-    const table = { nowMs: 10_000, applied: 5, leads: false, asked: [] as number[], timers: [] as (() => void)[] };
-    const freshness = new Freshness({
-      groupId: "g",
-      now: () => table.nowMs,
-      random: () => 0,
-      clockDriftMax: 0.1,
-      askEveryMs: 50,
-      answerMs: 300,
-      patienceMs: 600,
-      waitingMax: 10,
-      appliedThrough: () => table.applied,
-      leads: () => table.leads,
-      ask: (question) => table.asked.push(question),
-      timer: (_, action) => {
-        table.timers.push(action);
-        return () => {};
-      },
-      ...change,
-    });
-    return Object.assign(table, { freshness });
-  }
-
-  it("is judged by a clock that may be slow, at the call as in the answer", () => {
-    const one = fresh();
-    one.freshness.wanted();
-    one.freshness.answered(one.asked[0] as number, 5);
-    one.nowMs += 90;
-    expect(one.freshness.ageMs).toBeCloseTo(100);
-    // 95 ms by a slow clock may be more than 100: an answer to a question of then would not do.
-    one.nowMs = 10_095;
-    const done = vi.fn();
-    one.freshness.when(100, false, done);
-    expect(done).not.toHaveBeenCalled();
-    one.freshness.answered(one.asked.at(-1) as number, 5);
-    expect(done.mock.calls).toEqual([[]]);
-  });
-
-  it("may be waited for as long as it takes, or for so long", () => {
-    const one = fresh();
-    const [patient, other] = [vi.fn(), vi.fn()];
-    one.freshness.when(0, true, patient);
-    one.freshness.when(0, false, other);
-    one.nowMs += 600;
-    one.timers.at(-1)?.();
-    expect([patient.mock.calls.length, other.mock.calls[0]?.[0]?.code]).toEqual([0, "ERR_PAXOS_STALE"]);
-    one.nowMs += 1e6;
-    one.timers.at(-1)?.();
-    expect(patient).not.toHaveBeenCalled();
-    one.freshness.answered(one.asked.at(-1) as number, 5);
-    expect(patient.mock.calls).toEqual([[]]);
-  });
-
-  it("is asked of the next leader at once where somebody waits, and of few questions at a time an answer counts", () => {
-    const one = fresh();
-    one.freshness.leaderChanged();
-    expect(one.asked).toEqual([]);
-    const done = vi.fn();
-    one.freshness.when(0, true, done);
-    for (let leader = 0; leader < 5; leader++) one.freshness.leaderChanged();
-    expect(one.asked).toEqual([0, 1, 2, 3, 4, 5]);
-    one.freshness.answered(1, 5);
-    expect(done).not.toHaveBeenCalled();
-    one.freshness.answered(4, 5);
-    expect(done).toHaveBeenCalledOnce();
-    // An older one that comes late says nothing new, and nothing older.
-    const ageMs = one.freshness.ageMs;
-    one.nowMs += 10;
-    one.freshness.answered(3, 5);
-    expect(one.freshness.ageMs).toBeGreaterThan(ageMs);
   });
 });

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { Freshness, type FreshnessParts } from "../src/host/freshness.js";
 import { type LocalReadParts, LocalReads } from "../src/host/local-reads.js";
 import { bytes, Journal, until } from "./support/cluster.js";
 import { type Node, Nodes } from "./support/in-process.js";
@@ -260,83 +259,5 @@ describe("the state of who leads, or thinks so", () => {
     one.asked[0]?.();
     await settled();
     expect(read.answered).toBe(true);
-  });
-});
-
-describe("how old a state is", () => {
-  function told(parts: Partial<FreshnessParts> = {}) {
-    const at = { now: 1000, applied: 10 };
-    const asked: number[] = [];
-    const freshness = new Freshness({
-      groupId: "g",
-      now: () => at.now,
-      random: () => 0.5,
-      clockDriftMax: 0.1,
-      askEveryMs: 50,
-      answerMs: 300,
-      patienceMs: 600,
-      waitingMax: 10,
-      appliedThrough: () => at.applied,
-      leads: () => false,
-      ask: (question) => void asked.push(question),
-      timer: () => () => {},
-      ...parts,
-    });
-    return { at, asked, freshness };
-  }
-
-  it("counts from the question, for a clock as slow as it may be", () => {
-    const { at, asked, freshness } = told();
-    expect(freshness.ageMs).toBe(Number.POSITIVE_INFINITY);
-    freshness.wanted();
-    at.now += 90;
-    freshness.answered(asked[0] as number, 10);
-    expect(freshness.ageMs).toBeCloseTo(100);
-    at.now += 90;
-    expect(freshness.ageMs).toBeCloseTo(200);
-  });
-
-  it("knows nothing from an answer that is not applied yet, to a question of another life, or to one that was answered", () => {
-    const { at, asked, freshness } = told();
-    freshness.wanted();
-    freshness.answered((asked[0] as number) + 1, 3);
-    freshness.answered(asked[0] as number, 12);
-    expect(freshness.ageMs).toBe(Number.POSITIVE_INFINITY);
-    at.applied = 11;
-    freshness.applied();
-    expect(freshness.ageMs).toBe(Number.POSITIVE_INFINITY);
-    at.applied = 12;
-    freshness.applied();
-    expect(freshness.ageMs).toBe(0);
-    at.now += 900;
-    freshness.answered(asked[0] as number, 12);
-    expect(freshness.ageMs).toBeCloseTo(1000);
-  });
-
-  it("comes forward although what is applied is always behind the newest answer", () => {
-    const { at, asked, freshness } = told();
-    let slot = 20;
-    for (let round = 0; round < 50; round++) {
-      freshness.wanted();
-      at.now += 50;
-      slot += 10;
-      freshness.answered(asked.at(-1) as number, slot);
-      at.applied = slot - 15;
-      freshness.applied();
-    }
-    expect(freshness.ageMs).toBeLessThan(400);
-  });
-
-  it("is asked for once a heartbeat at most, and not at all while nobody reads", () => {
-    const { at, asked, freshness } = told();
-    for (let ms = 0; ms < 500; ms += 5) {
-      at.now += 5;
-      freshness.wanted();
-    }
-    expect(asked.length).toBe(10);
-    expect(new Set(asked).size).toBe(10);
-    at.now += 10_000;
-    freshness.applied();
-    expect(asked.length).toBe(10);
   });
 });

@@ -160,7 +160,9 @@ describe("who is refused", () => {
     });
     deaf.push("what is this");
     await until(() => refused.length === 1);
-    expect(deaf.destroyed).toBe(false);
+    deaf.push("and what is that");
+    await until(() => deaf.readableLength === 0);
+    expect([refused.length, deaf.destroyed]).toEqual([1, false]);
     over();
     expect(deaf.destroyed).toBe(true);
   });

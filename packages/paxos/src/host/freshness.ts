@@ -51,7 +51,6 @@ export class Freshness {
   #awaited: { askedMs: number; slot: number }[] = [];
   #waiters: Waiter[] = [];
   #cancelTimer: (() => void) | undefined;
-  #ended = false;
 
   constructor(parts: FreshnessParts) {
     this.#parts = parts;
@@ -133,7 +132,6 @@ export class Freshness {
   }
 
   end(error: PaxosError): void {
-    this.#ended = true;
     this.#cancelTimer?.();
     for (const waiter of this.#waiters.splice(0)) waiter.done(error);
   }
@@ -169,7 +167,7 @@ export class Freshness {
   /** Answers whom it can, asks for the others, and looks again in a while. */
   #look(): void {
     this.#promote();
-    if (this.#ended || this.#waiters.length === 0) return;
+    if (this.#waiters.length === 0) return;
     const { now, leads, answerMs, timer } = this.#parts;
     const nowMs = now();
     if (leads()) this.#knownMs = nowMs;

@@ -225,8 +225,7 @@ export class Bonds implements BondView {
   #break(node: string, incoming: Incoming, renewed: boolean): BondEffect[] {
     if (!incoming.live) return [];
     incoming.live = false;
-    const untilMs = incoming.heardMs + this.#options.leaseMs;
-    this.#brokenUntilMs.set(node, Math.max(untilMs, this.#brokenUntilMs.get(node) ?? untilMs));
+    this.#brokenUntilMs.set(node, incoming.heardMs + this.#options.leaseMs);
     return [{ type: "lost", node, renewed }];
   }
 

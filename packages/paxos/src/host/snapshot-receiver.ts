@@ -61,8 +61,6 @@ export class SnapshotReceiver {
   #gaveUp: PaxosError | undefined;
   /** When what an earlier life has left is cleared away. */
   #clearAtMs: number;
-  installed = 0;
-  bytesReceived = 0;
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts;
@@ -130,9 +128,6 @@ export class SnapshotReceiver {
     let prepared = false;
     let logFailure: unknown;
     const ask = (offset: number) => this.#ask(from, id, offset);
-    const take = (bytes: number) => {
-      this.bytesReceived += bytes;
-    };
     const { spoolFile } = this.#parts;
     const spool = spoolFile === undefined ? undefined : await SnapshotSpool.open(spoolFile, { ...ids, from, offer });
     let resumedBytes = 0;
@@ -163,7 +158,6 @@ export class SnapshotReceiver {
         const piece = await ask(offset);
         if (offset + piece.bytes.length > sizeBytes) throw broken(`more than the ${sizeBytes} bytes announced`);
         hash.update(piece.bytes);
-        take(piece.bytes.length);
         offset += piece.bytes.length;
         // Before it is handed on: a chunk is its reader's own.
         if (offset < sizeBytes && piece.bytes.length > 0) await spool?.keep(piece.bytes);
@@ -212,7 +206,6 @@ export class SnapshotReceiver {
       fail(new PaxosError("ERR_PAXOS_APPLY", `group ${ids.groupId}: install resolved before it had read the snapshot`));
       return;
     }
-    this.installed++;
     if (snapshotInstalled.hasSubscribers) {
       snapshotInstalled.publish({ ...ids, from, slot: position.slot, sizeBytes, resumedBytes });
     }

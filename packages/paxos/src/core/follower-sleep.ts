@@ -38,12 +38,11 @@ export class FollowerSleep {
     const bond = replica.bonds?.heardFrom(ballot.node);
     // A question from before the leader's node was reborn may come late: nobody would ever release who slept in that reign.
     if (bond === undefined || asked === undefined || !sameBond(asked, bond)) return undefined;
-    const { log, chosenThrough, writesPending, durablePromised, durableAccepted, settings } = replica;
+    const { log, chosenThrough, writesPending, settings } = replica;
     const current = receivedThrough === logEnd && log.end === logEnd && chosenThrough === logEnd;
-    const durable = writesPending === 0 && sameBallot(durablePromised, ballot) && sameBallot(durableAccepted, ballot);
     const sound = replica.doubt === undefined && !replica.mute && !replica.departed;
     const whole = settings.role === "log" || !replica.awaitsState;
-    if (!current || !durable || !sound || !whole) return undefined;
+    if (!current || writesPending > 0 || !sound || !whole) return undefined;
     this.#sleep = { ballot, round, bond };
     return bond;
   }

@@ -1,6 +1,7 @@
 import { assertLinearizable, History, type Random, World } from "@evenkeel/simulation";
 import { type Configuration, type MemberRole, Tails } from "../../src/core/index.js";
 import type { Tail } from "../../src/core/tails.js";
+import { isMute } from "../../src/host/births.js";
 import { Client } from "./clients.js";
 import { LocalReader } from "./local-reader.js";
 import { type Loss, Losses, losses } from "./losses.js";
@@ -228,7 +229,7 @@ export function runScenario({
   )
     loseNewcomer({ world, spares, observer, random: emptied, tally });
   if (changing && !torn && mutation === undefined && random.fork("retirements").chance(0.5))
-    retireDeparted(world, replicas, observer, tally);
+    retireDeparted({ world, replicas, founders, observer, tally });
   const moments = aimed
     ? new Moments({ world, replicas, nemesis, operator, random: aims, tally, leaseReads })
     : undefined;
@@ -287,18 +288,27 @@ function nowAndThen(world: World<Uint8Array>, condition: () => boolean): () => b
 }
 
 /** Who has left is switched off, once two of those that stay know it. */
-function retireDeparted(
-  world: World<Uint8Array>,
-  replicas: readonly SimReplica[],
-  observer: Observer,
-  tally: Tally,
-): void {
+function retireDeparted({
+  world,
+  replicas,
+  founders,
+  observer,
+  tally,
+}: {
+  readonly world: World<Uint8Array>;
+  readonly replicas: readonly SimReplica[];
+  readonly founders: readonly SimReplica[];
+  readonly observer: Observer;
+  readonly tally: Tally;
+}): void {
   const retired = new Set<SimReplica>();
   const next = () => {
     const { slot, storage, log, departed } = observer.configurationAt(Number.MAX_SAFE_INTEGER);
     const stays = ({ name }: SimReplica) => storage.includes(name) || log.includes(name);
     const know = replicas.filter((one) => stays(one) && !one.gone && (one.core?.chosenThrough ?? 0) >= slot);
-    for (const replica of know.length < 2 ? [] : replicas) {
+    // A founder that nobody could tell yet whether it begins would wait for ever for those that could.
+    const waits = founders.some((one) => stays(one) && !one.gone && isMute(one.storage.durable));
+    for (const replica of know.length < 2 || waits ? [] : replicas) {
       if (!departed.includes(replica.name) || retired.has(replica)) continue;
       retired.add(replica);
       tally.add("departed nodes switched off");

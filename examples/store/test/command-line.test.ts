@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { CommandLine } from "./support/command-line.js";
-import { client, createKeyTable, temporaryDir } from "./support/store.js";
+import { client, createKeyTable, eventually, temporaryDir } from "./support/store.js";
 
 let dir: string;
 let remove: () => Promise<void>;
@@ -14,8 +14,8 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 const started: CommandLine[] = [];
-function run(args: readonly string[], env?: NodeJS.ProcessEnv): CommandLine {
-  const command = new CommandLine(args, env);
+function run(args: readonly string[], env?: NodeJS.ProcessEnv, fileBytesMax?: number): CommandLine {
+  const command = new CommandLine(args, env, fileBytesMax);
   started.push(command);
   return command;
 }
@@ -66,6 +66,52 @@ test("it says where it listens and where its data is, stops cleanly, and finds a
     expect(command.stderr, name).toBe("");
   }
 });
+
+test.each([
+  ["three processes", []],
+  ["one process", ["--single"]],
+])(
+  "a store of %s whose disk is full says so and loses nothing: it stops cleanly, and goes on when there is room",
+  {
+    timeout: 240_000,
+  },
+  async (_, args) => {
+    const data = join(dir, `full${args.length}`);
+    // The log's segments fit, the B-tree does not.
+    const command = run(["--data", data, "--port", "0", ...args], process.env, 20 * 1024 * 1024);
+    const dynamo = client(await command.serves(), 1);
+    await createKeyTable(dynamo, "full");
+    const acknowledged: string[] = [];
+    const write = async (store: typeof dynamo, v: string) => {
+      const id = `item-${acknowledged.length}`;
+      await store.send(new PutItemCommand({ TableName: "full", Item: { id: { S: id }, v: { S: v } } }));
+      acknowledged.push(id);
+    };
+    const isFull = () => command.stderr.includes("the B-tree refused a commit");
+    await eventually(
+      "a commit is refused",
+      async () => {
+        await write(dynamo, "v".repeat(300_000)).catch(() => undefined);
+        return isFull();
+      },
+      120_000,
+    );
+    dynamo.destroy();
+    command.signalGroup("SIGINT");
+    expect(await command.ended()).toEqual({ code: 0, signal: null });
+
+    const next = run(["--data", data, "--port", "0", ...args]);
+    const again = client(await next.serves());
+    await write(again, "there is room");
+    for (const id of acknowledged) {
+      const key = { TableName: "full", Key: { id: { S: id } }, ConsistentRead: true, ProjectionExpression: "id" };
+      expect((await again.send(new GetItemCommand(key))).Item, id).toEqual({ id: { S: id } });
+    }
+    again.destroy();
+    next.signalGroup("SIGINT");
+    expect(await next.ended()).toEqual({ code: 0, signal: null });
+  },
+);
 
 test("--help tells every option and does nothing else", async () => {
   const command = run(["--help"]);

@@ -59,14 +59,6 @@ export interface PreparedPut {
   readonly value: Buffer | undefined;
 }
 
-/** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */
-async function refused(error: unknown): Promise<never> {
-  const { commitError } = error as { commitError?: Promise<unknown> };
-  const soon = new Promise<unknown>((resolve) => setImmediate(resolve, error));
-  const cause = await Promise.race([commitError?.catch((reason: unknown) => reason) ?? error, soon]);
-  throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
-}
-
 /** In one transaction, and so in one turn of the event loop. Then others have as long as it took. */
 const REMOVED_AT_ONCE_MAX = 200;
 /**
@@ -101,6 +93,7 @@ export class Tree {
   readonly #db: RootDatabase<Buffer, Buffer>;
   /** Where each partition's items lie, as of the newest commit. Absent: in the first area. */
   readonly #areas = new Map<number, Area>();
+  #hasRefused = false;
 
   private constructor(db: RootDatabase<Buffer, Buffer>) {
     this.#db = db;
@@ -117,6 +110,8 @@ export class Tree {
         pageSize: 8192,
         safeRestore: true,
         maxReaders: 512,
+        // All writes here are batches. What lmdb would begin for those of a turn has a promise that nobody holds: where the disk is full it would end the process.
+        eventTurnBatching: false,
         ...(MAP_BYTES !== undefined && { mapSize: MAP_BYTES }),
       } as Parameters<typeof open>[0] & { path: string }) as RootDatabase<Buffer, Buffer>,
     );
@@ -206,7 +201,7 @@ export class Tree {
         void this.#db.put(appliedKey(partition), encodeApplied({ slot: appliedThrough, timeMs, area }));
       }
     });
-    await committed.catch(refused);
+    await committed.catch(this.#refused);
   }
 
   /** Puts entries of a state that is being taken over beside the one that the partition has. */
@@ -215,7 +210,7 @@ export class Tree {
     const committed = this.#db.batch(() => {
       for (const { key, bytes } of entries) void this.#db.put(treeKey(area, partition, key), Buffer.from(bytes));
     });
-    await committed.catch(refused);
+    await committed.catch(this.#refused);
   }
 
   /**
@@ -230,7 +225,7 @@ export class Tree {
     const area = otherArea(this.#area(partition));
     await this.#db
       .batch(() => void this.#db.put(appliedKey(partition), encodeApplied({ ...applied, area })))
-      .catch(refused);
+      .catch(this.#refused);
     this.#areas.set(partition, area);
     switched();
     await this.flushed();
@@ -252,7 +247,7 @@ export class Tree {
   async removePartition(partition: number): Promise<void> {
     const pace = halfPace();
     for (const area of AREAS) while (await this.#removeSome(area, partition)) await pace();
-    await this.#db.batch(() => void this.#db.remove(appliedKey(partition)));
+    await this.#db.batch(() => void this.#db.remove(appliedKey(partition))).catch(this.#refused);
     this.#areas.delete(partition);
   }
 
@@ -261,9 +256,10 @@ export class Tree {
     const start = treeKey(area, partition, new Uint8Array(0));
     const keys = [...this.#db.getKeys({ start, end: partitionEnd(area, partition), limit: REMOVED_AT_ONCE_MAX })];
     if (keys.length === 0) return false;
-    await this.#db.batch(() => {
+    const committed = this.#db.batch(() => {
       for (const key of keys) void this.#db.remove(Buffer.from(key));
     });
+    await committed.catch(this.#refused);
     return keys.length === REMOVED_AT_ONCE_MAX;
   }
 
@@ -273,10 +269,21 @@ export class Tree {
     return { transaction: this.#db.useReadTransaction() };
   }
 
+  /** Of a tree that has refused a commit nothing is left to be done: lmdb would wait for ever for what it has not written to be on disk. */
   async close(): Promise<void> {
+    if (this.#hasRefused) return;
     await this.flushed();
     await this.#db.close();
   }
+
+  /** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */
+  readonly #refused = async (error: unknown): Promise<never> => {
+    this.#hasRefused = true;
+    const { commitError } = error as { commitError?: Promise<unknown> };
+    const soon = new Promise<unknown>((resolve) => setImmediate(resolve, error));
+    const cause = await Promise.race([commitError?.catch((reason: unknown) => reason) ?? error, soon]);
+    throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
+  };
 }
 
 export interface Snapshot {

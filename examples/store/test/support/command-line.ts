@@ -11,8 +11,12 @@ export class CommandLine {
   stderr = "";
   readonly #ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.child = spawn(process.execPath, [cliProgram, ...args], {
+  /** `fileBytesMax`: no file of any of its processes may become longer, as on a disk that is full. */
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env, fileBytesMax?: number) {
+    const program = [process.execPath, cliProgram, ...args] as const;
+    const limited = ["sh", "-c", `ulimit -f ${(fileBytesMax ?? 0) / 512} && exec "$0" "$@"`, ...program] as const;
+    const [file, ...rest] = fileBytesMax === undefined ? program : limited;
+    this.child = spawn(file, rest, {
       detached: true,
       env,
       stdio: ["ignore", "pipe", "pipe"],

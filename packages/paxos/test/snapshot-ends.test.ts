@@ -1,23 +1,12 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { HostMessage } from "../src/host/host-messages.js";
 import { Pace } from "../src/host/pace.js";
 import { SnapshotSender } from "../src/host/snapshot-sender.js";
 import type { Position, Snapshot } from "../src/index.js";
+import { positionAt, settled, toldFailures } from "./support/snapshot-ends.js";
 
 const ids = { nodeId: "a", groupId: "g" };
-const configuration = { slot: 0, storage: ["a", "b", "c"], log: [], departed: [] };
-const positionAt = (slot: number): Position => ({ slot, ballot: { round: 1, node: "a" }, configuration });
-/** Until everything that needs no clock has happened. */
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-const failures: unknown[] = [];
-const onFailure = (event: unknown) => failures.push(event);
-beforeAll(() => subscribe("evenkeel:paxos:snapshot-failed", onFailure));
-afterAll(() => void unsubscribe("evenkeel:paxos:snapshot-failed", onFailure));
-afterEach(() => {
-  failures.length = 0;
-});
+const failures = toldFailures();
 
 /** Who sends, alone, with a clock and a wire of our own. */
 function sending({ sizeBytes = 100, known = true, lie = 0 } = {}) {

@@ -1,27 +1,16 @@
 import { createHash } from "node:crypto";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { HostMessage } from "../src/host/host-messages.js";
 import { SnapshotReceiver } from "../src/host/snapshot-receiver.js";
-import type { IncomingSnapshot, Position } from "../src/index.js";
+import type { IncomingSnapshot } from "../src/index.js";
 import { until } from "./support/cluster.js";
+import { positionAt, settled, toldFailures } from "./support/snapshot-ends.js";
 
-const configuration = { slot: 0, storage: ["a", "b", "c"], log: [], departed: [] };
-const positionAt = (slot: number): Position => ({ slot, ballot: { round: 1, node: "a" }, configuration });
-/** Until everything that needs no clock has happened. */
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-const failures: unknown[] = [];
-const onFailure = (event: unknown) => failures.push(event);
-beforeAll(() => subscribe("evenkeel:paxos:snapshot-failed", onFailure));
-afterAll(() => void unsubscribe("evenkeel:paxos:snapshot-failed", onFailure));
-afterEach(() => {
-  failures.length = 0;
-});
+const failures = toldFailures();
 
 /** Who receives, alone. The state machine keeps what it was given. */
 function receiving(install?: (snapshot: IncomingSnapshot) => Promise<void>, spoolFile?: string) {

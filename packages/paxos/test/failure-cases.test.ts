@@ -16,9 +16,9 @@ const cases: Readonly<Record<string, readonly Shown[]>> = {
 
   "a message twice, late, out of order": [["explore", "of two that compete to lead"]],
   "a message from a previous life of the sender": [
-    ["sleep", "stays awake when the question is from before the leader's node was reborn"],
+    ["falling-asleep", "stays awake when the question is from before the leader's node was reborn"],
     ["explore", "of leaders that crash and come back"],
-    ["local-reads", "knows nothing from an answer that is not applied yet, to a question of another life"],
+    ["freshness", "knows nothing from an answer that is not applied yet, to a question of another life"],
   ],
   "a message from a removed member": [["members", "who was replaced comes back, and is told"]],
   "a message from another group": [

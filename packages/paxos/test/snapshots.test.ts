@@ -265,7 +265,7 @@ describe("a log that lets go by itself", () => {
 
   it("has a laggard back beside writes, also where the node keeps next to nothing: what follows on its snapshot stays for it", async () => {
     const nodes = await begun(
-      new Journals(undefined, { snapshotPieceBytes: 1024, tailBytesMax: 0, logsKeptBytesMax: 0 }),
+      new Journals(undefined, { snapshotPieceBytes: 65_536, tailBytesMax: 0, logsKeptBytesMax: 0 }),
     );
     const command = "x".repeat(4000);
     const write = async (count: number) => {

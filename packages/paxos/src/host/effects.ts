@@ -11,7 +11,7 @@ import type { Shipper } from "./shipper.js";
 import type { Upkeep } from "./upkeep.js";
 import type { Writer } from "./writer.js";
 
-/** Applied without asking again whether there is room. From more than this on, what others wait for leaves before they are applied. */
+/** Applied without asking again whether there is room. */
 const applyAtOnceMax = 64;
 
 const departed = channel("evenkeel:paxos:departed");
@@ -105,8 +105,7 @@ export class Effects<R> {
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { home, replica, upkeep } = this.#parts;
-    if (entries.length > applyAtOnceMax) home.postNow();
+    const { replica, upkeep } = this.#parts;
     let last: Entry | undefined;
     try {
       for (let from = 0; from < entries.length; from += applyAtOnceMax) {

@@ -126,7 +126,6 @@ export class GroupHost implements AsyncDisposable {
         this.#outbox.putBytes(to, replica.wireId, encodeHostMessage(message));
         this.#schedule();
       },
-      postNow: () => this.#outbox.flush(),
       soon: inOneMicrotask(),
       plan: (replica) => this.#agenda.plan(replica, replica.wakeAtMs),
       due: (replica) => {

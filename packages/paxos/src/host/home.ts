@@ -25,8 +25,6 @@ export interface ReplicaHome {
   post(to: string, replica: Addressed, message: Message): void;
   /** The same for a part of a snapshot. */
   postHost(to: string, replica: Addressed, message: HostMessage): void;
-  /** Sends what is gathered now, before something that takes long. */
-  postNow(): void;
   /** Of logs that are born in this life of the node. */
   readonly marks: BirthMarks;
   /** How this node stands with the others. */

@@ -275,6 +275,9 @@ describe("members", () => {
 
   it("who was replaced comes back, and is told", async () => {
     const { nodes, leader, fails } = await replaced();
+    const asked = { node: fails, signal: AbortSignal.timeout(30_000) };
+    // At once, and not when it has come: one that is waited for is fed, and would not hear that it has left.
+    await expect(leader.group.addStorageReplica(asked)).rejects.toMatchObject({ code: "ERR_PAXOS_MEMBERS" });
     const back = await nodes.begin(fails);
     await until(() => back.group.status().departed);
     await propose(leader, 3, "undisturbed");

@@ -1,4 +1,4 @@
-import { type Configuration, type MemberRole, roleIn } from "../core/configuration.js";
+import { type Configuration, type MemberRole, nodesOf, roleIn } from "../core/configuration.js";
 import { badArgument, PaxosError } from "../core/errors.js";
 import { stepTowards } from "../core/members.js";
 import type { Learner, Members } from "../core/types.js";
@@ -94,6 +94,12 @@ export class Changes {
     this.#under = true;
     try {
       const goal = wanted(configuration());
+      // Waited for, it would be fed like one that is to come, and never hear that it has left.
+      const left = nodesOf(goal).find((node) => configuration().departed.includes(node));
+      if (left !== undefined) {
+        const why = `${left} has left, and a name that has left never comes back`;
+        throw new PaxosError("ERR_PAXOS_MEMBERS", `group ${groupId} cannot have these members: ${why}`);
+      }
       for (;;) {
         signal?.throwIfAborted();
         refuseIfNotLeading();

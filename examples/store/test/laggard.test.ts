@@ -13,8 +13,7 @@ import { tableExists } from "./support/single.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 import { toldRandom } from "./support/workload.js";
 
-/** Few: an entry has some five of the writes below, and the logs are let go of in steps of so many. */
-const SLOTS_KEPT = 30;
+const SLOTS_KEPT = 100;
 
 test("a node that is away holds nobody's log; back again it is given the state, though it is killed while that comes", {
   timeout: 300_000,
@@ -65,7 +64,7 @@ test("a node that is away holds nobody's log; back again it is given the state, 
           statuses.length === 2 && statuses.every((found) => (found?.trimmedThrough ?? 0) > awayThrough + SLOTS_KEPT)
         );
       },
-      120_000,
+      180_000,
     );
     // Killed again and again on its way back, now before the state comes, now in the middle of it, now behind it.
     for (let kills = 0; kills < 3; kills++) {

@@ -85,7 +85,11 @@ test("a node that is away holds nobody's log; back again it is given the state, 
     fleet.release(others[0] as string);
     await expectInAllReplicas(fleet, acknowledged);
 
-    // All the while snapshots were written, by whoever led and was not just being killed. What came of it is whole, and a restore from it survives its controller.
+    // All the while snapshots were begun, by whoever led, and broken off where that was killed: one takes half a minute unasked. What came of it is whole, and a restore from it survives its controller.
+    await eventually("a snapshot is written", async () => {
+      const asked = NODE_IDS.map((node) => fleet.callerTo(node).call("snapshot", { partition: 1 }));
+      return (await Promise.allSettled(asked)).some(({ status }) => status === "fulfilled");
+    });
     const archive = new FileObjectStore({ dir: archiveDir(dir) });
     expect((await verifyArchive({ store: archive, stream: "p1" })).problems).toEqual([]);
     expect((await restoreState({ store: archive, stream: "p1" })).snapshot?.sequence).toBeGreaterThan(0);

@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { setTimeout as delay } from "node:timers/promises";
 import { checksum } from "./checksum.js";
-import { badArgument, checkedFunction, checkedInteger, ScrubberError } from "./core/errors.js";
+import { badArgument, checkedFunction, checkedInteger, checkedState, ScrubberError } from "./core/errors.js";
 import type { PassReport } from "./core/finding.js";
 import { Pace } from "./core/pace.js";
 import { decodeSchedule, encodeSchedule } from "./core/schedule-state.js";
@@ -115,8 +115,7 @@ export class ScrubSchedule {
     const { bucket, state, clock = realClock } = options;
     if (bucket !== undefined && typeof bucket?.take !== "function")
       throw badArgument("bucket", "an object with take", bucket);
-    if (state !== undefined && (typeof state?.load !== "function" || typeof state.save !== "function"))
-      throw badArgument("state", "an object with load and save", state);
+    checkedState(state);
     if (typeof clock?.nowMs !== "function") throw badArgument("clock", "a ScheduleClock", clock);
     checkedInteger("fullPassEveryMs", options.fullPassEveryMs, 1);
     const { dutyMax = 0.25, yieldMsMax = 1_000, firstBytesPerSecond = 16 * 1024 * 1024 } = options;

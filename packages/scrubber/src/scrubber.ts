@@ -1,6 +1,13 @@
 import { channel } from "node:diagnostics_channel";
 import { checksum } from "./checksum.js";
-import { badArgument, checkedFunction, checkedInteger, checkedName, ScrubberError } from "./core/errors.js";
+import {
+  badArgument,
+  checkedFunction,
+  checkedInteger,
+  checkedName,
+  checkedState,
+  ScrubberError,
+} from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
 import { History } from "./core/history.js";
 import { decodeHistory, encodeHistory } from "./core/history-state.js";
@@ -123,8 +130,7 @@ export class Scrubber {
     if (typeof position !== "function") throw badArgument("position", "a function", position);
     checkedFunction("take", take);
     checkedFunction("isStale", isStale);
-    if (state !== undefined && (typeof state?.load !== "function" || typeof state.save !== "function"))
-      throw badArgument("state", "an object with load and save", state);
+    checkedState(state);
     checkedInteger("stepBytes", stepBytes, 1);
     checkedInteger("fanout", fanout, 2);
     checkedInteger("leafKeysMax", leafKeysMax, 1);

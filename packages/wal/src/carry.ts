@@ -167,7 +167,7 @@ export class Carrier {
           if (found === undefined || record === undefined) continue;
           if (++found.next === found.end) drop(open, found);
           add(piece, found.state, called.get(found.state) as number, record);
-          bytes += entryHeaderBytes + carriedTimeBytes + record.data.length;
+          bytes += carriedBytes(record);
           if (bytes < pieceBytesMax) continue;
           await this.#write(piece);
           if (this.#halted) return;
@@ -216,8 +216,13 @@ export class Carrier {
   }
 }
 
+/** What it takes where it is written again. */
+function carriedBytes({ data }: WalRecord): number {
+  return entryHeaderBytes + carriedTimeBytes + data.length;
+}
+
 function bytesOf(records: readonly WalRecord[]): number {
-  return records.reduce((sum, { data }) => sum + entryHeaderBytes + carriedTimeBytes + data.length, 0);
+  return records.reduce((sum, record) => sum + carriedBytes(record), 0);
 }
 
 /** In the order of their sequences, those that follow one another as one. */

@@ -58,3 +58,9 @@ export function checkedName(name: string, value: unknown): string {
 export function checkedFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== "function") throw badArgument(name, "a function", value);
 }
+
+/** Where something is kept from one life to the next, or nothing. */
+export function checkedState(state: { readonly load: unknown; readonly save: unknown } | undefined): void {
+  if (state !== undefined && (typeof state?.load !== "function" || typeof state.save !== "function"))
+    throw badArgument("state", "an object with load and save", state);
+}

@@ -16,7 +16,7 @@ export type {
 } from "./host/group.js";
 export { collect, type IncomingSnapshot, type Snapshot, snapshotOf, type StateMachine } from "./host/state-machine.js";
 export { memoryStorage } from "./storage/memory.js";
-export type { GroupStorage, LoadedState, StorageMemory } from "./storage/storage.js";
+export type { GroupStorage, LoadedState, LogWeight, StorageMemory, WriteCaller } from "./storage/storage.js";
 export type { Transport, TransportStats } from "./transport/transport.js";
 export { type InProcessNetwork, inProcessNetwork } from "./transport/in-process.js";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BALLOT_ZERO } from "../src/core/ballot.js";
 import type { Entry, PersistedState, PersistWrite } from "../src/core/types.js";
-import { type GroupStorage, memoryStorage, walStorage } from "../src/storage/index.js";
+import { walStorage } from "../src/storage/index.js";
 import { decodeRecord, encodeRecord } from "../src/storage/record.js";
 import { FakeWal } from "./support/fake-wal.js";
 
@@ -18,85 +18,6 @@ const range = (from: number, through: number, round: number, text?: string) =>
   Array.from({ length: through - from + 1 }, (_, i) => entry(from + i, round, text));
 const plain = (entries: readonly Entry[]) =>
   entries.map((e) => ({ ...e, command: Buffer.from(e.command).toString("utf8") }));
-
-const kinds: [string, () => (groupId: string) => GroupStorage][] = [
-  ["memory", () => memoryStorage()],
-  ["the log", () => walStorage(new FakeWal())],
-];
-
-describe.each(kinds)("a group's storage in %s", (_name, make) => {
-  it("is the empty state at first", async () => {
-    expect(await make()("g").load()).toEqual({
-      promised: BALLOT_ZERO,
-      accepted: BALLOT_ZERO,
-      trimmedThrough: 0,
-      chosenThrough: 0,
-      entries: [],
-    });
-  });
-
-  it("gives back what was written, to a second opening, group by group", async () => {
-    const storage = make();
-    const group = storage("g");
-    await group.load();
-    await Promise.all([
-      group.write({ promised: ballot(3) }),
-      group.write({ accepted: ballot(3), entries: [entry(1, 3, "größe"), entry(2, 3, "", "noop")] }),
-      group.write({ entries: range(3, 6, 3), chosenThrough: 2 }),
-      group.write({ promised: ballot(5, "n2"), accepted: ballot(5, "n2"), truncateFrom: 5, entries: [entry(5, 5)] }),
-    ]);
-    await storage("other").write({ promised: ballot(9) });
-    const state = await storage("g").load();
-    expect(state).toMatchObject({
-      promised: ballot(5, "n2"),
-      accepted: ballot(5, "n2"),
-      trimmedThrough: 0,
-      chosenThrough: 2,
-    });
-    expect(plain(state.entries.filter((e) => e.slot > 2))).toEqual(plain([entry(3, 3), entry(4, 3), entry(5, 5)]));
-    expect((await storage("other").load()).promised).toEqual(ballot(9));
-  });
-
-  it("reads old entries in chunks, at least one at a time, and never a dropped one", async () => {
-    const group = make()("g");
-    await group.load();
-    for (let slot = 1; slot <= 100; slot++) await group.write({ entries: [entry(slot, 1, "x".repeat(100))] });
-    await group.write({ truncateFrom: 51, entries: range(51, 90, 2, "y".repeat(100)), chosenThrough: 90 });
-    expect((await group.read(10, 90, 1000)).map((e) => e.slot)).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
-    expect((await group.read(10, 12, 1_000_000)).map((e) => e.slot)).toEqual([10, 11, 12]);
-    expect((await group.read(10, 90, 1)).map((e) => e.slot)).toEqual([10]);
-    expect((await group.read(49, 53, 1_000_000)).map((e) => [e.slot, e.ballot.round])).toEqual([
-      [49, 1],
-      [50, 1],
-      [51, 2],
-      [52, 2],
-      [53, 2],
-    ]);
-    expect(plain(await group.read(1, 90, 1_000_000))).toEqual(
-      plain([...range(1, 50, 1, "x".repeat(100)), ...range(51, 90, 2, "y".repeat(100))]),
-    );
-  });
-
-  it("keeps ballots and positions when older slots are let go", async () => {
-    const storage = make();
-    const group = storage("g");
-    await group.load();
-    await group.write({ promised: ballot(7), accepted: ballot(7) });
-    for (let slot = 1; slot <= 50; slot++)
-      await group.write({ entries: [entry(slot, 7, "z".repeat(5000))], chosenThrough: slot - 1 });
-    await group.trim(40);
-    await group.trim(20);
-    expect(group.trimmedThrough).toBe(40);
-    await expect(group.read(40, 50, 1000)).rejects.toMatchObject({ code: "ERR_PAXOS_TRIMMED" });
-    const again = storage("g");
-    const state = await again.load();
-    expect(state).toMatchObject({ promised: ballot(7), accepted: ballot(7), trimmedThrough: 40, chosenThrough: 49 });
-    expect(state.entries.filter((e) => e.slot > 49).map((e) => e.slot)).toEqual([50]);
-    expect((await again.read(41, 50, 1_000_000)).map((e) => e.slot)).toEqual([41, 42, 43, 44, 45, 46, 47, 48, 49, 50]);
-    await again.write({ entries: [entry(51, 7)] });
-    expect((await again.read(50, 51, 1_000_000)).map((e) => e.slot)).toEqual([50, 51]);
-  });
-});
 
 const brief = (entries: readonly Entry[]) => entries.map((e) => [e.slot, e.ballot.round, e.kind, e.command.length]);
 

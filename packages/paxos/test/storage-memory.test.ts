@@ -1,77 +1,29 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BALLOT_ZERO, type Ballot } from "../src/core/ballot.js";
+import type { Ballot } from "../src/core/ballot.js";
 import { type Configuration, encodeConfiguration, founded } from "../src/core/configuration.js";
-import type { Entry, Position } from "../src/core/types.js";
+import type { Entry, PersistWrite } from "../src/core/types.js";
 import { type GroupStorage, walStorage } from "../src/storage/index.js";
 import { decodeRecord } from "../src/storage/record.js";
+import { Told } from "../src/testing/told.js";
 import { FakeWal } from "./support/fake-wal.js";
 
 const ballot = (round: number): Ballot => ({ round, node: "n1" });
 const founders = founded(["a", "b", "c"]);
 const members = (slot: number): Configuration => ({ slot, storage: ["a", "b"], log: [`l${slot}`], departed: ["c"] });
 
-/** All that a group's log has been told, and nothing of how it keeps that. */
-class Told {
-  promised = BALLOT_ZERO;
-  accepted = BALLOT_ZERO;
-  chosenThrough = 0;
-  trimmedThrough = 0;
-  end = 0;
-  base: Position | undefined;
-  installing: Position | undefined;
-  births = new Map<string, string>();
-  /** By their slots, those that were let go included, from the last new beginning on. */
-  entries: (Entry | undefined)[] = [];
-  #begins: Configuration | undefined;
-
-  at(slot: number): Configuration | undefined {
-    for (let s = Math.min(slot, this.end); s > 0; s--) if (this.entries[s]?.kind === "config") return members(s);
-    return this.#begins;
-  }
-
-  choose(through: number): void {
-    this.chosenThrough = Math.max(this.chosenThrough, through);
-    if (this.installing !== undefined && this.chosenThrough >= this.installing.slot) this.installing = undefined;
-  }
-
-  trim(through: number): void {
-    const configuration = this.at(through) ?? founders;
-    const last = this.entries[through] as Entry;
-    this.base = { slot: through, ballot: last.ballot, configuration };
-    this.#begins ??= founders;
-    this.trimmedThrough = through;
-    this.choose(through);
-  }
-
-  reset(position: Position): void {
-    this.entries = [];
-    this.end = this.trimmedThrough = position.slot;
-    this.base = position;
-    this.#begins = position.configuration;
-    this.choose(position.slot);
-  }
-
-  copy(): Told {
-    const { base, ...rest } = this;
-    const told = Object.assign(new Told(), { ...rest, base, births: new Map(this.births), entries: [...this.entries] });
-    told.#begins = this.#begins;
-    return told;
-  }
-
-  /** What `load` has to give back. */
-  get loaded() {
-    const first = Math.max(this.trimmedThrough + 1, Math.min(this.chosenThrough, this.end + 1));
-    const { promised, accepted, trimmedThrough, chosenThrough, base, installing, births } = this;
-    const configuration = this.at(first - 1);
-    return {
-      ...{ promised, accepted, trimmedThrough, chosenThrough, entries: this.entries.slice(first, this.end + 1) },
-      ...(base === undefined ? {} : { base }),
-      ...(installing === undefined ? {} : { installing }),
-      ...(births.size === 0 ? {} : { births }),
-      ...(configuration === undefined ? {} : { configuration }),
-    };
-  }
+/** What `load` has to give back. */
+function loaded(told: Told) {
+  const first = Math.max(told.trimmedThrough + 1, Math.min(told.chosenThrough, told.end + 1));
+  const { promised, accepted, trimmedThrough, chosenThrough, base, installing, births } = told;
+  const configuration = told.at(first - 1);
+  return {
+    ...{ promised, accepted, trimmedThrough, chosenThrough, entries: told.entries.slice(first, told.end + 1) },
+    ...(base === undefined ? {} : { base }),
+    ...(installing === undefined ? {} : { installing }),
+    ...(births.size === 0 ? {} : { births }),
+    ...(configuration === undefined ? {} : { configuration }),
+  };
 }
 
 const step = fc.oneof(
@@ -108,7 +60,7 @@ async function tell(group: GroupStorage, told: Told, round: number, s: Step, mor
   } else if (s.type === "trim") {
     const through = Math.min(told.chosenThrough, told.end, told.trimmedThrough + s.by);
     if (through <= told.trimmedThrough) return;
-    told.trim(through);
+    told.trim(through, founders);
     await group.trim(through, founders);
   } else {
     const reset = s.type === "reset" ? (told.installing ?? undefined) : undefined;
@@ -118,20 +70,17 @@ async function tell(group: GroupStorage, told: Told, round: number, s: Step, mor
     const first = reset === undefined ? Math.min(from, told.end + 1) : reset.slot + 1;
     const cut = reset === undefined && first <= told.end;
     const entries = appended(first);
-    if (s.promise) told.promised = promised;
-    if (reset !== undefined) told.reset(reset);
-    told.entries.length = Math.min(told.entries.length, first);
-    for (const entry of entries) told.entries[entry.slot] = entry;
-    told.end = first + entries.length - 1;
-    if (cut) told.accepted = promised;
-    told.choose(Math.min(told.end, told.chosenThrough + more.choose));
-    await group.write({
+    const end = first + entries.length - 1;
+    const chosenThrough = Math.max(told.chosenThrough, reset?.slot ?? 0);
+    const write: PersistWrite = {
       ...(s.promise ? { promised } : {}),
       ...(cut ? { accepted: promised, truncateFrom: first } : {}),
       ...(entries.length > 0 ? { entries } : {}),
       ...(reset === undefined ? {} : { reset }),
-      chosenThrough: told.chosenThrough,
-    });
+      chosenThrough: Math.max(chosenThrough, Math.min(end, chosenThrough + more.choose)),
+    };
+    told.write(write);
+    await group.write(write);
   }
 }
 
@@ -169,7 +118,7 @@ describe("a group's log", () => {
         const crashed = new FakeWal();
         crashed.streams.set("paxos/g", stream.until(place));
         const [again, expected] = [walStorage(crashed)("g"), durable.get(place) as Told];
-        const [state, { entries, ...rest }] = [await again.load(), expected.loaded];
+        const [state, { entries, ...rest }] = [await again.load(), loaded(expected)];
         expect({ ...state, entries: [] }).toEqual({ ...rest, entries: [] });
         expect(brief(state.entries)).toEqual(brief(entries));
         const kept = expected.entries.slice(expected.trimmedThrough + 1, expected.end + 1);

@@ -1,5 +1,5 @@
 export { memoryStorage } from "./memory.js";
-export type { GroupStorage, LoadedState } from "./storage.js";
+export type { GroupStorage, LoadedState, LogWeight, StorageMemory, WriteCaller } from "./storage.js";
 export type { UncertainTailLike } from "./doubts.js";
 export { walStorage } from "./wal.js";
 export type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";

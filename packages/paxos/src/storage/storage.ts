@@ -64,7 +64,7 @@ export interface GroupStorage {
   read(from: number, through: number, bytesMax: number): Promise<Entry[]>;
   /**
    * Lets go of slots through `throughSlot` (chosen and applied ones). Ballots and positions stay, and what that last slot was.
-   * Durable in order with the writes. `founders`: the group's first configuration, in force where the log says nothing else; without
+   * Durable behind the writes before it; what is written while it is under way may be durable first. `founders`: the group's first configuration, in force where the log says nothing else; without
    * it the log does not know what its beginning was, and nobody can begin there.
    */
   trim(throughSlot: number, founders?: Configuration): Promise<void>;

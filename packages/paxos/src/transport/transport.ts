@@ -1,7 +1,7 @@
 /**
  * Carries messages between nodes, with no promise: a message may be lost, and after a reconnection the order between two of them may change.
  * The protocol above expects that. What a transport does promise: whole messages with their bytes unchanged, a true sender's name,
- * bounded memory, and that `send` never throws for a peer's sake and never waits.
+ * bounded memory, and that `send` never throws for a peer's sake, never waits, and calls no handler. `transportCases` of `@evenkeel/paxos/testing` holds one of your own to it.
  */
 export interface Transport {
   readonly nodeId: string;

@@ -1,5 +1,5 @@
 import { type StateMachineUnderTest, stateMachineCases } from "@evenkeel/paxos/testing";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Applier } from "../src/storage-node/applier.js";
 import { encodeCommand, type Write } from "../src/storage-node/command.js";
 import { GroupMachine } from "../src/storage-node/group-machine.js";
@@ -48,7 +48,7 @@ async function partition(): Promise<StateMachineUnderTest> {
       close: async () => {
         await end();
         await remove();
-        if (failure !== undefined) throw failure;
+        expect(failure).toBeUndefined();
       },
     };
   };

@@ -1,5 +1,9 @@
 import { execFile } from "node:child_process";
-import { chmod, cp, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { once } from "node:events";
+import { chmod, cp, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { connect, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -23,6 +27,23 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const texts = async (stream: WalStream) => (await collect(stream.read())).map(({ data }) => `${Buffer.from(data)}`);
 
 describe("the directory of a log", () => {
+  it.runIf(process.platform === "linux")("stays locked when the lock's socket reports errors", async () => {
+    await using wal = await Wal.open({ dir });
+    const { dev, ino } = await stat(dir, { bigint: true });
+    const name = `\0evenkeel-wal-${createHash("sha256").update(`${dev}:${ino}`).digest("hex").slice(0, 32)}`;
+    let lock: Server | undefined;
+    const onSocket = (message: unknown) => (lock = (message as { socket: Socket & { server: Server } }).socket.server);
+    subscribe("net.server.socket", onSocket);
+    await once(connect(name), "close");
+    unsubscribe("net.server.socket", onSocket);
+
+    // What it says each time when it cannot take a stranger's connection, because the process has no descriptor left for it.
+    for (const n of [1, 2]) lock?.emit("error", new Error(`accept EMFILE ${n}`));
+    await expect(Wal.open({ dir })).rejects.toMatchObject({ code: "ERR_WAL_LOCKED" });
+    expect(await wal.stream("s").append(bytes("kept"))).toBe(1);
+    expect(lock?.listening).toBe(true);
+  });
+
   it("deleted underneath: that is noticed soon, and nothing more is acknowledged, since nobody could ever read it", async () => {
     const wal = await Wal.open({ dir });
     await wal.stream("s").append(bytes("kept"));

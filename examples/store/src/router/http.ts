@@ -2,6 +2,7 @@
  * The router's front door: DynamoDB's JSON protocol 1.0 over node:http. Whatever a client sends, slowly or never, it holds a bounded amount
  * of memory for a bounded time.
  */
+import { channel } from "node:diagnostics_channel";
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { crc32 } from "node:zlib";
@@ -17,6 +18,9 @@ import type { PlainRequest } from "./plain-request.js";
 import { BodyBudget, readBody } from "./read-body.js";
 import { requestIds } from "./request-id.js";
 import { type Credentials, Signatures } from "./signatures.js";
+
+/** Published with `{ error }` when no connection could be taken, such as for want of file descriptors; those that there are go on. */
+const serverErrors = channel("evenkeel:store:server-error");
 
 export interface RouterServerOptions {
   /** Bytes of one request's body, and what it may become where it came compressed; default 16 MiB, the service's limit. More is answered with 413. */
@@ -177,6 +181,7 @@ class HttpRouterServer implements RouterServer {
       this.#server.once("error", onError);
       this.#server.listen({ host, port }, () => {
         this.#server.off("error", onError);
+        this.#server.on("error", (error) => serverErrors.publish({ error }));
         resolve();
       });
     });

@@ -1,3 +1,4 @@
+import { channel } from "node:diagnostics_channel";
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
@@ -7,6 +8,9 @@ import { FRAME_BYTES_MAX, MessageSocket } from "./socket.js";
 
 /** Requests under way on one connection, past which its socket is not read. */
 const IN_FLIGHT_MAX = 4_096;
+
+/** Published with `{ error }` when no connection could be taken, such as for want of file descriptors; those that there are go on. */
+const serverErrors = channel("evenkeel:store:server-error");
 
 /** Answers a node's methods over TCP: length-prefixed, versioned, checksummed frames, any number in flight. */
 export class RpcServer {
@@ -25,7 +29,11 @@ export class RpcServer {
     const server = createServer({ noDelay: true }, (socket) => serve(socket, sockets, handlers));
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(port, host, resolve);
+      server.listen(port, host, () => {
+        server.off("error", reject);
+        server.on("error", (error) => serverErrors.publish({ error }));
+        resolve();
+      });
     });
     const address = server.address();
     return new RpcServer(server, sockets, typeof address === "object" && address !== null ? address.port : port);

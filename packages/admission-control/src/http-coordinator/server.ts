@@ -5,6 +5,7 @@ import type { Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "../clock.js";
 import { argumentError, checkName, checkNumber } from "../core/errors.js";
 import { type Ring, ringFrom } from "../core/ring.js";
+import { serverError } from "../events.js";
 import { OwnedBooks } from "./owned-books.js";
 import { REQUEST_BYTES_MAX, type SettleAnswer, settleRequestFrom, WIRE_VERSION } from "./wire.js";
 
@@ -97,7 +98,12 @@ export class CoordinatorServer {
     const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(port, host, () => resolve());
+      server.listen(port, host, () => {
+        server.off("error", reject);
+        // Such as running out of file descriptors while accepting: who is connected is still served.
+        server.on("error", (error) => serverError.publish({ error }));
+        resolve();
+      });
     });
     const { port: bound } = server.address() as AddressInfo;
     const url = (self ?? `http://${host}:${bound}`).replace(/\/+$/, "");

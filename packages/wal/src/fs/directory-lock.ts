@@ -62,7 +62,8 @@ async function bind(path: string): Promise<Server | undefined> {
 function listen(path: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    // For good: who listens and cannot take a stranger's connection (no descriptor is left) holds the lock all the same.
+    server.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EADDRINUSE") resolve(undefined);
       else reject(error);
     });

@@ -22,6 +22,7 @@ const steps: readonly Step[] = [
   },
   { name: "lint", run: () => runTool("oxlint", "oxlint", ["--format", "unix"]) },
   { name: "walls", run: () => runTool("tsx", "tsx", ["scripts/walls.ts"]) },
+  { name: "words", run: () => runTool("tsx", "tsx", ["scripts/words.ts"]) },
   { name: "types", run: () => turbo("typecheck", "typecheck:scripts") },
   { name: "build", run: () => turbo("build") },
   {

@@ -3,7 +3,7 @@ import { Call } from "./call.js";
 import { Absent } from "./core/absent.js";
 import { Entries } from "./core/entries.js";
 import { CacheError, closedError } from "./errors.js";
-import { publishSourceFailed, Spell } from "./events.js";
+import { missesRefused, publishSourceFailed, refreshesDropped, Spell } from "./events.js";
 import { Miss } from "./miss.js";
 import { type CacheOptions, type ResolvedOptions, reason, resolveOptions, show } from "./options.js";
 import type { CacheStats } from "./stats.js";
@@ -67,8 +67,8 @@ export class ConstantWorkCache<K, V> {
   #framesTimedOut = 0;
   #unanswered = 0;
   #stale = 0;
-  readonly #dropping = new Spell("refreshes-dropped");
-  readonly #refusing = new Spell("misses-refused");
+  readonly #dropping = new Spell(refreshesDropped);
+  readonly #refusing = new Spell(missesRefused);
 
   /** @throws CacheError `ERR_CACHE_ARGUMENT` for an option out of its range. */
   constructor(options: CacheOptions<K, V>) {

@@ -1,7 +1,10 @@
-import { channel } from "node:diagnostics_channel";
+import { type Channel, channel } from "node:diagnostics_channel";
 import type { CacheError } from "./errors.js";
 
 const sourceFailed = channel("evenkeel:constant-work-cache:source-failed");
+
+export const refreshesDropped = channel("evenkeel:constant-work-cache:refreshes-dropped");
+export const missesRefused = channel("evenkeel:constant-work-cache:misses-refused");
 
 /** `evenkeel:constant-work-cache:source-failed` `{ error, keys }`: a call of the source failed; `keys` look-ups were in it. */
 export function publishSourceFailed(error: CacheError, keys: number): void {
@@ -10,12 +13,12 @@ export function publishSourceFailed(error: CacheError, keys: number): void {
 
 /** Something that happens thousands of times when it happens: published at its beginning (`{ active: true }`), and after a turn without it. */
 export class Spell {
-  readonly #channel;
+  readonly #channel: Channel;
   #active = false;
   #inThisTurn = false;
 
-  constructor(event: "refreshes-dropped" | "misses-refused") {
-    this.#channel = channel(`evenkeel:constant-work-cache:${event}`);
+  constructor(told: Channel) {
+    this.#channel = told;
   }
 
   goesOn(): void {

@@ -54,10 +54,15 @@ export async function runCommand(args: readonly string[], { out, err, env, signa
         snapshot: { type: "string" },
         "secret-file": { type: "string" },
         help: { type: "boolean", short: "h", default: false },
-        ...(Object.fromEntries(Object.keys(numbers).map((name) => [name, { type: "string" }])) as Record<
-          keyof typeof numbers,
-          { type: "string" }
-        >),
+        port: { type: "string" },
+        "entries-max": { type: "string" },
+        "bytes-max": { type: "string" },
+        "connections-max": { type: "string" },
+        "history-bytes-max": { type: "string" },
+        "anti-entropy-ms": { type: "string" },
+        "announce-ms": { type: "string" },
+        "silence-ms": { type: "string" },
+        "retry-ms": { type: "string" },
       },
     });
     if (values.help) {

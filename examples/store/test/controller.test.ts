@@ -287,6 +287,36 @@ test("a restore that cannot be done keeps no other table from becoming ACTIVE", 
   await controller.close();
 });
 
+test("of many restores eight are under way at once, and the others have their turn", async () => {
+  const names = Array.from({ length: 20 }, (_, i) => `restored ${i}`);
+  const restore = { partitions: [record(9, "source")], untilMs: 5 };
+  let underWay = 0;
+  let most = 0;
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const { controller, activated } = controllerOf({
+    archive: await archiveToRestore(),
+    tables: names.map((name) => tableOf(name, { restore })),
+    leads: true,
+    answer: async (node, method) => {
+      const partitions = names.map((_, i) => ({ partition: i + 1, ready: true, voting: true }));
+      if (method !== "submit") return { nodeId: node, partitions };
+      most = Math.max(most, ++underWay);
+      await begun;
+      underWay--;
+      return { slot: 1 };
+    },
+  });
+  controller.wake();
+  await eventually("as many write as may", () => underWay >= 8);
+  begin();
+  await eventually("all are restored", () => activated.length === names.length);
+  await controller.close();
+  expect(most).toBe(8);
+});
+
 /** Of eight items, of which two go into each entry. */
 async function archiveToRestore(): Promise<ReturnType<typeof memoryObjectStore>> {
   const archive = memoryObjectStore();

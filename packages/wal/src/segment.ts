@@ -1,5 +1,6 @@
 import { BatchPlace } from "./core/batch.js";
 import { encodeSegmentHeader, pageBytes, type SegmentHeader } from "./core/headers.js";
+import { IdList } from "./core/id-list.js";
 import type { SegmentRef } from "./core/point-list.js";
 import { crc } from "./fs/checksum.js";
 import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
@@ -12,6 +13,7 @@ export class Segment implements SegmentRef {
   readonly place: BatchPlace;
   points = 0;
   liveBytes = 0;
+  readonly streams = new IdList();
   /** Readers that are in it. While there is one the file may be removed, but not be given a second life. */
   readers = 0;
   /** Behind the last durable batch. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { EntryType, putEntryHeader } from "../src/core/entry.js";
+import { IdList } from "../src/core/id-list.js";
 import type { SegmentRef } from "../src/core/point-list.js";
 import { StreamState } from "../src/core/stream-state.js";
 import { putDeclaration, StreamTable } from "../src/core/stream-table.js";
@@ -12,6 +13,7 @@ import { Packing } from "../src/packing.js";
 import { FaultFileSystem } from "./fault-file-system.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
+const segmentOf = (number: number): SegmentRef => ({ number, points: 0, liveBytes: 0, streams: new IdList() });
 
 describe("a stream that rests", () => {
   /** What happens to the streams of a table, in segments that grow. */
@@ -36,7 +38,7 @@ describe("a stream that rests", () => {
 
   class World {
     readonly table = new StreamTable();
-    readonly segments: SegmentRef[] = [{ number: 1, points: 0, liveBytes: 0 }];
+    readonly segments: SegmentRef[] = [segmentOf(1)];
     offset = 4096;
 
     get segment(): SegmentRef {
@@ -46,7 +48,7 @@ describe("a stream that rests", () => {
     do(what: Exclude<typeof step extends fc.Arbitrary<infer T> ? T : never, { op: "rest" }>): void {
       this.offset += 100_000;
       if (what.op === "segment") {
-        this.segments.push({ number: this.segments.length + 1, points: 0, liveBytes: 0 });
+        this.segments.push(segmentOf(this.segments.length + 1));
         this.offset = 4096;
         return;
       }
@@ -101,6 +103,10 @@ describe("a stream that rests", () => {
       const { size, declarationsBytes, nextId } = this.table;
       const counts = this.segments.map(({ points, liveBytes }) => ({ points, liveBytes }));
       const inEach = this.segments.map((segment) => this.table.idsIn(segment));
+      // Nobody is passed over: what is found by the segment is what all streams together say of it.
+      const all = [...this.table.states()].sort((a, b) => a.id - b.id);
+      const said = this.segments.map((segment) => all.flatMap((one) => (one.rangeIn(segment) ? [one.id] : [])));
+      expect(inEach).toEqual(said);
       return { streams, size, declarationsBytes, nextId, counts, inEach, names: this.table.names() };
     }
   }
@@ -181,6 +187,29 @@ describe("a stream that rests", () => {
     expect([woken === state, state.awake === woken, woken.awake === woken]).toEqual([false, true, true]);
     table.delete(woken);
     expect(state.awake.removed).toBe(true);
+  });
+
+  it("is not asked by whoever looks for what a segment holds, unless it once had something there", () => {
+    const world = new World();
+    const append = (stream: number) => world.do({ op: "append", stream, count: 1 });
+    for (let stream = 1; stream <= 2_000; stream++) append(stream);
+    world.do({ op: "segment" });
+    for (const stream of [3, 1900, 3, 40]) append(stream);
+    world.table.rest(world.table.awake, false);
+    let points = 0;
+    const { streams } = world.segment;
+    const counted: SegmentRef = {
+      get number() {
+        points++;
+        return 2;
+      },
+      points: 4,
+      liveBytes: 120,
+      streams,
+    };
+    expect(world.table.idsIn(counted)).toEqual([3, 40, 1900]);
+    // Of each of the three that in the first segment, and its first one here.
+    expect(points).toBe(6);
   });
 
   it("leaves nothing behind when it goes: its block serves the next", () => {

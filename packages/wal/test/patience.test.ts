@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArchiveError, memoryObjectStore, type ObjectStore, PatientObjectStore, sha256 } from "../src/archive/index.js";
@@ -275,6 +276,24 @@ describe("the throttle", () => {
     expect(state.calls).toBe(0);
     expect(store.stats().inFlight).toBe(0);
   });
+});
+
+it("listens once to a signal, however many calls are under it, tells them all, and leaves nothing on it", async () => {
+  // Eight are with the store, the other twelve wait for a place.
+  const { store, state } = patient(Array.from({ length: 8 }, () => "hangs"));
+  const life = new AbortController();
+  const { signal } = life;
+  const listeners = () => getEventListeners(signal, "abort").length;
+  const calls = Array.from({ length: 20 }, () => store.get("k", { signal }));
+  while (state.now < 8) await new Promise(setImmediate);
+  expect([store.stats().inFlight, store.stats().waiting, listeners()]).toEqual([8, 12, 1]);
+  life.abort(new Error("the node closes"));
+  const reasons = (await Promise.allSettled(calls)).map((one) => one.status === "rejected" && String(one.reason));
+  expect(reasons).toEqual(calls.map(() => "Error: the node closes"));
+  const other = new AbortController();
+  const answered = await Promise.all(Array.from({ length: 20 }, () => store.get("k", { signal: other.signal })));
+  expect(answered).toEqual(answered.map(() => undefined));
+  expect(getEventListeners(other.signal, "abort")).toEqual([]);
 });
 
 it("refuses bad options by name", () => {

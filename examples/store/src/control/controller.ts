@@ -78,6 +78,8 @@ interface Restoring {
 
 /** A damage seen once may have happened on the way from the disk; seen so often, it is in the archive. */
 const FINAL_FAILURES_MAX = 3;
+/** Each holds what it has gathered and some objects of the archive, tens of megabytes: any others wait for their turn. */
+const RESTORES_AT_ONCE_MAX = 8;
 const RETRY_AFTER_MS = 250;
 const RETRY_AFTER_MS_MAX = 30_000;
 
@@ -86,7 +88,7 @@ const restoreFailed = channel("evenkeel:store:restore-failed");
 /**
  * What nobody asks for and must happen all the same. Runs on every node: each looks after the archive of the partitions that it leads; the
  * leader of the metadata brings tables from CREATING to ACTIVE and from DELETING to nothing. Every step may be repeated, so a controller
- * that dies half-way is simply followed by another one. Nothing waits for anything else: not a table for the archive, nor for another table.
+ * that dies half-way is simply followed by another one. Nothing waits for anything else: not a table for the archive, nor for another table, but restores for restores where there are many.
  */
 export class Controller {
   readonly #options: ControllerOptions;
@@ -243,6 +245,7 @@ export class Controller {
       throw known.failure as Error;
     }
     if (performance.now() < (this.#failed.get(tableId)?.notBeforeMs ?? 0)) return;
+    if (this.#restores.size >= RESTORES_AT_ONCE_MAX) return;
     const targets = view.partitionsOf(tableId);
     const { signal } = this.#closing;
     const { reign } = metadata;

@@ -1,4 +1,5 @@
 import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { whenAborted } from "./when-aborted.js";
 
 /** What a bucket of `@evenkeel/token-bucket` is: resolves once so many tokens were taken. */
 export interface Throttle {
@@ -92,8 +93,7 @@ export async function withTimeout<T>(
   const ended = new Promise<never>((_, reject) => {
     stop.signal.addEventListener("abort", () => reject(stop.signal.reason as Error), { once: true });
   });
-  const onAbort = () => stop.abort(signal?.reason);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const forget = whenAborted(signal, () => stop.abort(signal?.reason));
   const cancel = timer(timeoutMs, () => {
     const message = `${what} took longer than ${Math.round(timeoutMs)} ms`;
     stop.abort(new ArchiveError("ERR_ARCHIVE_STORE", message, { retryable: true }));
@@ -102,7 +102,7 @@ export async function withTimeout<T>(
     return await Promise.race([work(stop.signal), ended]);
   } finally {
     cancel();
-    signal?.removeEventListener("abort", onAbort);
+    forget();
   }
 }
 
@@ -113,14 +113,13 @@ export async function sleep(
 ): Promise<void> {
   signal?.throwIfAborted();
   await new Promise<void>((resolve, reject) => {
-    const onAbort = () => {
+    const forget = whenAborted(signal, () => {
       cancel();
       reject(signal?.reason as Error);
-    };
+    });
     const cancel = timer(delayMs, () => {
-      signal?.removeEventListener("abort", onAbort);
+      forget();
       resolve();
     });
-    signal?.addEventListener("abort", onAbort, { once: true });
   });
 }

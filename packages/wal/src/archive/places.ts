@@ -1,4 +1,5 @@
 import { ArchiveError } from "./errors.js";
+import { whenAborted } from "./when-aborted.js";
 
 interface Waiter {
   readonly admit: () => void;
@@ -36,17 +37,16 @@ export class Places {
       throw new ArchiveError("ERR_ARCHIVE_OVERLOADED", message, { retryable: true });
     }
     await new Promise<void>((resolve, reject) => {
-      const onAbort = () => {
+      const forget = whenAborted(signal, () => {
         this.#waiters.delete(waiter);
         reject(signal?.reason as Error);
-      };
+      });
       const waiter: Waiter = {
         admit: () => {
-          signal?.removeEventListener("abort", onAbort);
+          forget();
           resolve();
         },
       };
-      signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiters.add(waiter);
     });
   }

@@ -1,3 +1,5 @@
+import type { IdList } from "./id-list.js";
+
 /** A segment as far as the index cares: which one, how many index points stand in it, and how much of it they stand for. */
 export interface SegmentRef {
   readonly number: number;
@@ -5,6 +7,8 @@ export interface SegmentRef {
   points: number;
   /** Bytes of live records, never less than there are. */
   liveBytes: number;
+  /** The streams that were ever given a point in it: whoever wants to know what is left in it need not ask all there are. */
+  readonly streams: IdList;
 }
 
 /**

@@ -102,22 +102,20 @@ export class RestingStreams {
     return place === undefined ? undefined : this.#bounds(place);
   }
 
-  /** Those of which something is in `segment`. */
-  *idsIn(segment: SegmentRef): Generator<number, void, undefined> {
-    for (const place of this.#byId.places()) {
-      const from = this.#open(place);
-      const id = from.whole();
-      from.take(from.whole());
-      from.whole();
-      from.whole();
-      for (let left = from.whole() >>> 1; left > 0; left--) {
-        const number = from.whole();
-        for (let field = 1; field < pointFields; field++) from.whole();
-        if (number !== segment.number) continue;
-        yield id;
-        break;
-      }
+  /** Whether it rests, and something of it is in `segment`. */
+  isIn(id: number, segment: SegmentRef): boolean {
+    const place = this.#find(id);
+    if (place === undefined) return false;
+    const from = this.#open(place);
+    from.whole();
+    from.take(from.whole());
+    from.whole();
+    from.whole();
+    for (let left = from.whole() >>> 1; left > 0; left--) {
+      if (from.whole() === segment.number) return true;
+      for (let field = 1; field < pointFields; field++) from.whole();
     }
+    return false;
   }
 
   #find(id: number): number | undefined {

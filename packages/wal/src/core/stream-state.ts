@@ -95,6 +95,7 @@ export class StreamState {
     this.next += count;
     if (this.fresh || !this.points.reaches(segment, offset, pointEveryBytes)) {
       this.points.push(first, segment, offset, entry, this.next, bytes);
+      segment.streams.add(this.id);
       this.fresh = false;
     } else this.points.stretch(this.next, bytes);
     // Nearly always nobody; and who goes through an empty set makes an object to find that out.
@@ -140,7 +141,10 @@ export class StreamState {
       this.points.push(point.sequence, point.segment, point.offset, point.entry, point.end, point.bytes);
     const all = Array.from({ length: old.length }, (_, at) => old.get(at));
     for (const point of all) if (point.sequence < from) keep(point);
-    for (const point of points) keep(point);
+    for (const point of points) {
+      keep(point);
+      point.segment.streams.add(this.id);
+    }
     all.forEach((point, at) => {
       const end = all[at + 1]?.sequence ?? this.next;
       if (end <= through + 1) return;

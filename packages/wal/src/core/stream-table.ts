@@ -118,9 +118,10 @@ export class StreamTable {
 
   /** The ids of those of which something is in `segment`. */
   idsIn(segment: SegmentRef): number[] {
-    const ids = [...this.#resting.idsIn(segment)];
-    for (const state of this.#awake.values()) if (state.rangeIn(segment) !== undefined) ids.push(state.id);
-    return ids.sort((a, b) => a - b);
+    return segment.streams.sorted().filter((id) => {
+      const state = this.#awake.get(id);
+      return state === undefined ? this.#resting.isIn(id, segment) : state.rangeIn(segment) !== undefined;
+    });
   }
 
   /**

@@ -1,6 +1,8 @@
 import { channel } from "node:diagnostics_channel";
+import type { Caller } from "../rpc/protocol.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveLane } from "./archive-lane.js";
+import { isInNoLog } from "./lost-log.js";
 import type { Upkeep } from "./upkeep.js";
 
 const ARCHIVE_ENTRIES = 20_000;
@@ -12,18 +14,23 @@ const SNAPSHOT_AFTER_MS = 86_400_000;
 const RETAINS_A_WINDOW = 35;
 /** Partitions whose logs are worked on at once: each holds a few objects of 4 MiB in memory. */
 const LOGS_AT_ONCE_MAX = 2;
+/** A damage seen once may have happened on the way from the disk. */
+const LOST_TIMES = 3;
 /** A round waits no longer for what it has begun; the next one finds it still at work. */
 const ROUND_MS = 1_000;
 
 const failed = channel("evenkeel:store:archive-failed");
 const snapshotWritten = channel("evenkeel:store:snapshot-written");
 const retained = channel("evenkeel:store:archive-retained");
+const begunAnew = channel("evenkeel:store:archive-begun-anew");
 
 type Tended = Pick<PartitionHost, "partition" | "group" | "replica" | "archiving" | "status">;
 
 export interface ArchiveScheduleOptions {
   readonly partitions: () => Iterable<Tended>;
   readonly upkeep: Upkeep;
+  /** To any node; absent: what is lost of an archive may be in another's log, and is not given up. */
+  readonly callerTo?: (nodeId: string) => Caller;
   /** Since which moment (Unix time) a partition is kept for backups, beyond the window of restorable moments. */
   readonly keptSinceMs?: (partition: number) => number | undefined;
   readonly nowMs?: () => number;
@@ -36,6 +43,8 @@ interface Account {
   /** Absent: not led here, or not looked up yet. */
   snapshot?: { slot: number; bytes: number; archivedBytes: number; atMs: number };
   retainedAtMs: number;
+  /** How often in a row nothing could be archived, since the archive does not reach to where the log begins. */
+  lostTimes: number;
 }
 
 interface Work {
@@ -120,7 +129,7 @@ export class ArchiveSchedule {
   #account(partition: number): Account {
     let account = this.#accounts.get(partition);
     if (account === undefined) {
-      account = { waitingSince: undefined, comparedAtBytes: 0, retainedAtMs: 0 };
+      account = { waitingSince: undefined, comparedAtBytes: 0, retainedAtMs: 0, lostTimes: 0 };
       this.#accounts.set(partition, account);
     }
     return account;
@@ -136,10 +145,35 @@ export class ArchiveSchedule {
 
   async #tendLog(host: Tended, account: Account): Promise<void> {
     if (this.#archiveIsDue(host, account)) {
-      await host.archiving.archive();
+      await this.#archive(host, account);
       account.waitingSince = undefined;
     }
     if (this.#trimIsDue(host, account)) await this.#trim(host, account);
+  }
+
+  async #archive(host: Tended, account: Account): Promise<void> {
+    try {
+      await host.archiving.archive();
+    } catch (error) {
+      if (!(await this.#beganAnew(host, account))) throw error;
+      await host.archiving.archive();
+    }
+    account.lostTimes = 0;
+  }
+
+  /**
+   * What the archive ends with is damaged or gone, and no log goes back to it: waiting mends nothing, and meanwhile no log could be trimmed and no replica be given the state. So the
+   * archive goes on behind what is lost. Where one member's log still has it, or may have it, it is for a repair.
+   */
+  async #beganAnew(host: Tended, account: Account): Promise<boolean> {
+    const { callerTo } = this.#options;
+    const from = await host.archiving.lostFrom();
+    if (from === undefined) account.lostTimes = 0;
+    if (from === undefined || callerTo === undefined) return false;
+    if (++account.lostTimes < LOST_TIMES || !(await isInNoLog(host, from, callerTo))) return false;
+    const gap = await host.archiving.beginAnew(host.replica.lastTimeMs);
+    if (begunAnew.hasSubscribers) begunAnew.publish({ partition: host.partition, ...gap });
+    return true;
   }
 
   #archiveIsDue(host: Tended, account: Account): boolean {
@@ -160,6 +194,7 @@ export class ArchiveSchedule {
     if (!ready || archivedThrough === 0) return false;
     if (snapshot === undefined) return true;
     if (archivedThrough <= snapshot.slot) return false;
+    if (snapshot.slot < host.archiving.beganAnewAt) return true;
     const grown = host.archiving.archivedBytes - snapshot.archivedBytes;
     if (grown >= Math.max(this.#options.upkeep.snapshotAfterBytes, snapshot.bytes)) return true;
     return this.#nowMs() - snapshot.atMs >= Math.min(SNAPSHOT_AFTER_MS, this.#options.upkeep.restorableMs);

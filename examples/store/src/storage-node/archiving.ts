@@ -1,14 +1,17 @@
 import type { Group } from "@evenkeel/paxos";
 import {
   type ArchiveEntry,
+  ArchiveError,
   Archiver,
+  type LeftGap,
+  leaveGap,
   type ObjectStore,
   type RetentionReport,
   restoreState,
   retain,
   writeSnapshot,
 } from "@evenkeel/wal/archive";
-import { archiveAgain, mendArchive } from "./archive-mending.js";
+import { archiveAgain, firstOf, mendArchive } from "./archive-mending.js";
 import { decodeCommand } from "./command.js";
 import { StoreError } from "./errors.js";
 import { GentlePace, type GentlePaceOptions, type Pace, slicesOf } from "./gentle-pace.js";
@@ -37,6 +40,8 @@ const BEHIND_TURN_BYTES = 128 * 1024;
 /** A pause is no longer, however long the disk took. */
 const PAUSE_MS_MAX = 50;
 
+const LOST: ReadonlySet<unknown> = new Set(["ERR_ARCHIVE_CORRUPT", "ERR_ARCHIVE_HOLE"]);
+
 export interface ArchivedSnapshot {
   /** 0: there is none. */
   readonly slot: number;
@@ -60,6 +65,7 @@ export class Archiving {
   #archivedThrough = 0;
   #vouchedThrough = 0;
   #archivedBytes = 0;
+  #beganAnewAt = 0;
   readonly #closing = new AbortController();
 
   constructor(group: Group<number>, store: ObjectStore, stream: string) {
@@ -83,6 +89,11 @@ export class Archiving {
     return this.#archivedBytes;
   }
 
+  /** Slot with which the archive goes on behind what is lost of it; 0: nothing is. A snapshot before it does not lead on to what is archived now. */
+  get beganAnewAt(): number {
+    return this.#beganAnewAt;
+  }
+
   /** Leader only: uploads what is chosen and not yet archived, through `throughSlot` at least. Resolves with how far the archive reaches. */
   async archive(throughSlot?: number): Promise<number> {
     return await this.#exclusively(async () => {
@@ -91,6 +102,11 @@ export class Archiving {
       // Another leader may have been here since: what the archive holds is read from the archive, always.
       const archiver = await this.#open();
       const began = archiver.archivedThrough;
+      if (began < status.trimmedThrough)
+        throw new StoreError(
+          "ERR_STORE_BEHIND",
+          `${this.#stream}: the archive ends at slot ${began} and the log begins behind ${status.trimmedThrough}${began === 0 ? ": is the archive's directory there?" : ""}`,
+        );
       let done = began;
       const target = Math.min(throughSlot ?? status.appliedThrough, status.appliedThrough);
       while (done < target) {
@@ -186,6 +202,38 @@ export class Archiving {
     });
   }
 
+  /**
+   * The first slot that the archive does not vouch for and this replica's log has no more, so that nothing can be archived from here; undefined: there is none, or the archive has nothing of this
+   * partition at all: then it may be away, such as a disk that is not mounted, and come back.
+   */
+  async lostFrom(): Promise<number | undefined> {
+    const { trimmedThrough } = this.#group.status();
+    const from = await this.#open().then(
+      ({ archivedThrough }) => (archivedThrough === 0 ? undefined : archivedThrough + 1),
+      (error: unknown) => {
+        if (!(error instanceof ArchiveError) || !LOST.has(error.code)) throw error;
+        return error.key === undefined ? undefined : firstOf(this.#stream, error.key);
+      },
+    );
+    return from !== undefined && from <= trimmedThrough ? from : undefined;
+  }
+
+  /** Leader only, where no log has what is lost (`lostFrom`): the archive goes on behind it, and has moments again from the next snapshot on. `timeMs`: nothing in the log is later so far. */
+  async beginAnew(timeMs: number): Promise<LeftGap> {
+    return await this.#exclusively(async () => {
+      const { ready, leader, trimmedThrough } = this.#group.status();
+      if (!ready) throw notLeader(leader);
+      const { signal } = this.#closing;
+      return await leaveGap({
+        store: this.#store,
+        stream: this.#stream,
+        first: trimmedThrough + 1,
+        timeMaxMs: timeMs,
+        signal,
+      });
+    });
+  }
+
   /** Lets go of what is archived and not needed for any moment since then. */
   async retain(sinceMs: number): Promise<RetentionReport> {
     const { signal } = this.#closing;
@@ -220,9 +268,12 @@ export class Archiving {
     };
   }
 
-  #open(): Promise<Archiver> {
+  async #open(): Promise<Archiver> {
     const { signal } = this.#closing;
-    return Archiver.open({ store: this.#store, stream: this.#stream, bytesPerObjectMax: BYTES_PER_OBJECT_MAX, signal });
+    const [store, stream] = [this.#store, this.#stream];
+    const archiver = await Archiver.open({ store, stream, bytesPerObjectMax: BYTES_PER_OBJECT_MAX, signal });
+    this.#beganAnewAt = archiver.beganAnewAt;
+    return archiver;
   }
 
   async *#entries(from: number, through: number, counted: boolean): AsyncIterable<ArchiveEntry> {

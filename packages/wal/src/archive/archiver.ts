@@ -1,14 +1,14 @@
 import { type ArchiveEntry, ArchiveObjectBuilder, type EntryToArchive, entryProblem } from "../core/archive-object.js";
 import type { Compression } from "../core/stored-body.js";
 import { crc } from "../fs/checksum.js";
-import { lastManifest, manifestChain } from "./chain.js";
+import { archiveEnd, manifestChain } from "./chain.js";
 import { checkedCompression } from "./codec.js";
 import { compareEntries } from "./compare.js";
 import { type Draft, draftOf, noTip, packDraft, type Tip } from "./draft.js";
 import { ArchiveError, badArchiveArgument } from "./errors.js";
-import { type Floor, readFloor } from "./floor.js";
+import { type Floor, type Gap, readFloor } from "./floor.js";
 import { objectKey } from "./keys.js";
-import type { Manifest } from "./manifest.js";
+import { type Manifest, noPrevious } from "./manifest.js";
 import { readObject, verifyCanonical } from "./object.js";
 import type { ObjectStore } from "./object-store.js";
 import { type Settled, storeObject, vouchFor } from "./upload.js";
@@ -60,8 +60,8 @@ export class Archiver {
     checkObjectBytes(bytesPerObjectMax);
     const compression = checkedCompression(options.compression ?? "brotli");
     const floor = await readFloor(store, stream, signal);
-    const last = await lastManifest(store, stream, floor, signal);
-    const tip = last === undefined ? noTip : await tipAt(store, last, floor, signal);
+    const end = await archiveEnd(store, stream, floor, signal);
+    const tip = end === undefined ? noTip : await tipAt(store, end, floor, signal);
     return new Archiver({ store, stream, bytesPerObjectMax, compression }, floor, tip);
   }
 
@@ -72,6 +72,11 @@ export class Archiver {
   /** The last sequence that the archive vouches for, as far as this archiver knows; 0 when there is none. Everything up to it may be dropped elsewhere. */
   get archivedThrough(): number {
     return this.#tip.last;
+  }
+
+  /** The entry with which the archive goes on behind the last gap (`leaveGap`): a snapshot before it does not lead on to what comes now. 0 where there is none. */
+  get beganAnewAt(): number {
+    return this.#floor.gaps.at(-1)?.first ?? 0;
   }
 
   /**
@@ -149,8 +154,14 @@ async function addAll(run: ArchiveRun, entries: EntriesToArchive): Promise<void>
   }
 }
 
-/** What follows the last manifest. Format 1 did not say how late its entries reach: they are read once. */
-async function tipAt(store: ObjectStore, last: Manifest, floor: Floor, signal: AbortSignal | undefined): Promise<Tip> {
+/** What follows the last manifest, or the gap behind it. Format 1 did not say how late its entries reach: they are read once. */
+async function tipAt(
+  store: ObjectStore,
+  last: Manifest | Gap,
+  floor: Floor,
+  signal: AbortSignal | undefined,
+): Promise<Tip> {
+  if ("from" in last) return { last: last.first - 1, sha256: noPrevious, timeMaxMs: last.timeMaxMs };
   let timeMaxMs = last.timeMaxMs;
   if (timeMaxMs === undefined) {
     timeMaxMs = 0;

@@ -1,5 +1,5 @@
 import { ArchiveError } from "./errors.js";
-import type { Floor } from "./floor.js";
+import { type Floor, type Gap, gapAt } from "./floor.js";
 import { manifestKey, objectKey, parseKey, streamPrefix } from "./keys.js";
 import { type Manifest, readManifest } from "./manifest.js";
 import type { ObjectStore } from "./object-store.js";
@@ -27,17 +27,37 @@ export async function archivedFirsts(
   return firsts;
 }
 
-/** The last manifest of the archive. A listing may be old: what follows is asked for by name until there is nothing. */
+/** The last manifest of the archive. */
 export async function lastManifest(
   store: ObjectStore,
   stream: string,
   floor: Floor,
   signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
+  const end = await archiveEnd(store, stream, floor, signal);
+  // Whoever took it to end before the gap would miss what is lost, and not know it.
+  if (end !== undefined && "from" in end) throw lost(stream, end);
+  return end;
+}
+
+/**
+ * The last manifest of the archive, or the gap that it ends with: nothing is archived behind it yet. A listing may be old: what follows is asked for by name until there
+ * is nothing.
+ */
+export async function archiveEnd(
+  store: ObjectStore,
+  stream: string,
+  floor: Floor,
+  signal?: AbortSignal,
+): Promise<Manifest | Gap | undefined> {
   const listed = (await archivedFirsts(store, stream, floor, signal)).at(-1);
-  let last = await readManifest(store, stream, listed ?? floor.first, signal);
-  if (last === undefined && (listed !== undefined || floor.generation > 0)) {
-    const key = manifestKey(stream, listed ?? floor.first);
+  const gap = floor.gaps.at(-1);
+  const isBehind = gap !== undefined && (listed ?? 0) < gap.first;
+  const first = isBehind ? gap.first : (listed ?? floor.first);
+  let last = await readManifest(store, stream, first, signal);
+  if (last === undefined && isBehind) return gap;
+  if (last === undefined && (listed !== undefined || floor.sequence > 0)) {
+    const key = manifestKey(stream, first);
     throw new ArchiveError("ERR_ARCHIVE_HOLE", `${key} should be there and cannot be read`, { key });
   }
   while (last !== undefined) {
@@ -46,6 +66,16 @@ export async function lastManifest(
     last = next;
   }
   return last;
+}
+
+/** Where what covers `sequence` begins at the latest, whatever a listing that may be old leaves out: behind the last gap, or where the archive does. */
+function beginningBefore({ gaps, first }: Floor, sequence: number): number {
+  return gaps.findLast((gap) => gap.first <= sequence)?.first ?? first;
+}
+
+function lost(stream: string, { from, first }: Gap): ArchiveError {
+  const message = `entries ${from} to ${first - 1} of ${JSON.stringify(stream)} are lost: a moment in them, or behind them and before the next snapshot, cannot be restored`;
+  return new ArchiveError("ERR_ARCHIVE_HOLE", message, { key: manifestKey(stream, from) });
 }
 
 /** The manifest that covers `sequence`, if it is archived by now. */
@@ -57,10 +87,12 @@ export async function manifestOf(
   signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
   if (sequence < floor.first) return undefined;
+  const gap = gapAt(floor, sequence);
+  if (gap !== undefined) throw lost(stream, gap);
   const exact = await readManifest(store, stream, sequence, signal);
   if (exact !== undefined) return exact;
   const firsts = await archivedFirsts(store, stream, floor, signal);
-  let first = firsts.findLast((candidate) => candidate <= sequence) ?? floor.first;
+  let first = Math.max(firsts.findLast((candidate) => candidate <= sequence) ?? 0, beginningBefore(floor, sequence));
   for (;;) {
     const manifest = await readManifest(store, stream, first, signal);
     if (manifest === undefined || sequence <= manifest.last) return manifest;
@@ -83,7 +115,7 @@ export async function* manifestChain(
     firsts.findLastIndex((candidate) => candidate <= from),
   );
   const listed = firsts[at];
-  let first = listed !== undefined && listed <= from ? listed : floor.first;
+  let first = Math.max(listed !== undefined && listed <= from ? listed : 0, beginningBefore(floor, from));
   let previous: string | undefined = first === floor.first ? floor.previousSha256 : undefined;
   const asked = new Map<number, Promise<Manifest | undefined>>();
   const ask = (key: number): Promise<Manifest | undefined> => {
@@ -95,6 +127,8 @@ export async function* manifestChain(
   };
   try {
     while (first <= last) {
+      const gap = gapAt(floor, first);
+      if (gap !== undefined) throw lost(stream, gap);
       while (at < firsts.length && (firsts[at] as number) <= first) at++;
       const read = ask(first);
       for (const ahead of firsts.slice(at, at + manifestsAheadMax)) if (ahead <= last) void ask(ahead);

@@ -4,7 +4,7 @@ import { divergence } from "./alarm.js";
 import type { EntriesToArchive } from "./archiver.js";
 import { manifestOf } from "./chain.js";
 import { ArchiveError } from "./errors.js";
-import type { Floor } from "./floor.js";
+import { type Floor, gapAt } from "./floor.js";
 import { sha256InTurns } from "./hashing.js";
 import type { Manifest } from "./manifest.js";
 import { readObject, verifyCanonical } from "./object.js";
@@ -30,7 +30,7 @@ export async function compareEntries(
       throw new ArchiveError("ERR_ARCHIVE_GAP", `stream ${JSON.stringify(stream)}: ${problem}`);
     }
     expected = entry.sequence + 1;
-    if (entry.sequence < floor.first) continue;
+    if (entry.sequence < floor.first || gapAt(floor, entry.sequence) !== undefined) continue;
     manifest ??= await manifestOf(store, stream, entry.sequence, floor, signal);
     if (manifest === undefined) return through;
     gathered.add(entry, manifest.bytes);

@@ -19,27 +19,48 @@ export interface Floor {
   readonly first: number;
   /** SHA-256 of the object before that one. */
   readonly previousSha256: string;
+  /** What is lost behind the beginning, ascending. */
+  readonly gaps: readonly Gap[];
+}
+
+/** Entries `from` to `first - 1` are lost: no object vouches for them. The one that begins with `first` follows from none. */
+export interface Gap {
+  readonly from: number;
+  readonly first: number;
+  /** No entry before `first` is later. */
+  readonly timeMaxMs: number;
+}
+
+/** The gap that an entry is in. */
+export function gapAt({ gaps }: Floor, sequence: number): Gap | undefined {
+  return gaps.find(({ from, first }) => from <= sequence && sequence < first);
 }
 
 const floorFormat = "evenkeel-floor/1";
+/** With gaps. Written only where there are some: whoever does not know of them must not read across. */
+const gapsFormat = "evenkeel-floor/2";
 const bottom: Floor = {
   generation: 0,
   sequence: 0,
   snapshotSha256: undefined,
   first: 1,
   previousSha256: noPrevious,
+  gaps: [],
 };
 
 function encodeFloor(stream: string, floor: Floor): Uint8Array {
-  const { generation, sequence, snapshotSha256, first, previousSha256 } = floor;
+  const { generation, sequence, snapshotSha256, first, previousSha256, gaps } = floor;
   return encodeSealedJson({
-    format: floorFormat,
+    format: gaps.length === 0 ? floorFormat : gapsFormat,
     stream,
     generation,
     sequence,
     snapshotSha256,
     first,
     previousSha256,
+    ...(gaps.length === 0
+      ? {}
+      : { gaps: gaps.map(({ from, first: behind, timeMaxMs }) => ({ from, first: behind, timeMaxMs })) }),
   });
 }
 
@@ -52,14 +73,20 @@ async function getFloor(
   const key = floorKey(stream, generation);
   const bytes = await store.get(key, withSignal(signal));
   if (bytes === undefined) return undefined;
-  const fields = decodeSealedJson(key, bytes, [floorFormat]) as unknown as Floor & { readonly stream: string };
-  const { sequence, snapshotSha256, first, previousSha256 } = fields;
-  const isSound = [sequence, first].every((value) => Number.isSafeInteger(value) && value >= 1) && first <= sequence;
+  const fields = decodeSealedJson(key, bytes, [floorFormat, gapsFormat]) as unknown as Partial<Pick<Floor, "gaps">> &
+    Omit<Floor, "gaps"> & { readonly stream: string };
+  const { sequence, snapshotSha256, first, previousSha256, gaps = [] } = fields;
+  // Nothing was let go of yet where an archive has gaps and its beginning.
+  const isBottom = gaps.length > 0 && sequence === 0 && first === 1;
+  const isSound =
+    (isBottom ||
+      ([sequence, first].every((value) => Number.isSafeInteger(value) && value >= 1) && first <= sequence)) &&
+    gaps.every((gap, at) => gap.from >= (gaps[at - 1]?.first ?? first) && gap.first > gap.from && gap.timeMaxMs >= 0);
   if (fields.stream !== stream || fields.generation !== generation || !isSound) {
     const message = `${key} speaks of generation ${fields.generation} of ${JSON.stringify(fields.stream)} at ${sequence}`;
     throw new ArchiveError("ERR_ARCHIVE_CORRUPT", message, { key });
   }
-  return { generation, sequence, snapshotSha256, first, previousSha256 };
+  return { generation, sequence, snapshotSha256, first, previousSha256, gaps };
 }
 
 /** The highest floor. A listing may be old: what follows is asked for by name until there is nothing. */

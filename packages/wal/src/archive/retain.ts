@@ -121,6 +121,7 @@ function floorAt(floor: Floor, { snapshot, holder }: Base): Floor {
     // The object that holds the snapshot's entry stays: it ties the snapshot to what follows, and the log never becomes empty.
     first: holder.first,
     previousSha256: holder.previousSha256,
+    gaps: floor.gaps.filter(({ first }) => first > holder.first),
   };
 }
 
@@ -134,7 +135,7 @@ async function keysBelow(
   const log: { readonly key: string; readonly first: number; readonly isManifest: boolean }[] = [];
   const snapshots: string[] = [];
   const parts: string[] = [];
-  if (floor.generation === 0) return [];
+  if (floor.sequence === 0) return [];
   for await (const key of store.list(streamPrefix(stream), withSignal(signal))) {
     const parsed = parseKey(stream, key);
     if (parsed?.kind === "log" || parsed?.kind === "manifest") {

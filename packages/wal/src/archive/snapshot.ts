@@ -141,6 +141,8 @@ async function timeMaxBefore(
   if (first === floor.first) {
     return (await readSnapshotManifest(store, stream, floor.sequence, signal))?.timeMaxMs ?? 0;
   }
+  const gap = floor.gaps.find((one) => one.first === first);
+  if (gap !== undefined) return gap.timeMaxMs;
   const manifest = await manifestOf(store, stream, first - 1, floor, signal);
   if (manifest?.timeMaxMs !== undefined) return manifest.timeMaxMs;
   const key = snapshotKey(stream, first);

@@ -28,7 +28,7 @@ export async function verifySnapshots(
       }
       keys.push(...manifest.parts.map((part) => part.object));
       for await (const _ of snapshotChunks(store, manifest, signal));
-      if (sequence === floor.sequence && floor.generation > 0 && manifest.sha256 !== floor.snapshotSha256) {
+      if (sequence === floor.sequence && sequence > 0 && manifest.sha256 !== floor.snapshotSha256) {
         throw new ArchiveError("ERR_ARCHIVE_CORRUPT", `${key} is not the state that retention relied on`, { key });
       }
       const holder = log.find(({ first, last }) => first <= sequence && sequence <= last);

@@ -94,7 +94,7 @@ async function verifyLog(store: ObjectStore, stream: string, floor: Floor, signa
       const manifest = await readManifest(store, stream, first, signal);
       if (manifest === undefined) {
         // The end; but what holds a floor's entry is never let go.
-        if (skipped && (floor.generation === 0 || first !== floor.first)) break;
+        if (skipped && (floor.sequence === 0 || first !== floor.first)) break;
         throw new ArchiveError("ERR_ARCHIVE_HOLE", `the manifest of ${key} should be there and is missing`, { key });
       }
       keys.push(key, manifestKey(stream, first));

@@ -180,14 +180,25 @@ describe("groups of one node that want a leader at the same time", () => {
     expect(places.slice(firstLater + candidates.window).includes(0)).toBe(false);
   });
 
-  it("make room when one stops without a word", () => {
+  it("make room when one stops", () => {
     const candidates = new Candidates<Group>("a", 150);
     const groups = all(100);
     for (const group of groups) candidates.due(group, 0);
     const [stopped] = groups.filter((group) => group.standing) as [Group];
     stopped.standing = false;
+    candidates.settle(stopped);
     candidates.tick(1);
     expect([groups.filter((group) => group.standing).length, candidates.waiting]).toEqual([64, 35]);
+  });
+
+  it("need no turn when they stand without: whoever is handed the lead has to beat", () => {
+    const candidates = new Candidates<Group>("a", 150);
+    const groups = all(100);
+    for (const group of groups) candidates.due(group, 0);
+    const heir = groups.find((group) => group.queued) as Group;
+    heir.standing = true;
+    candidates.settle(heir);
+    expect([heir.queued, candidates.waiting]).toEqual([false, 35]);
   });
 
   it("have another node first in line for each, the same in the eyes of all", () => {

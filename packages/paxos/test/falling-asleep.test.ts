@@ -156,6 +156,16 @@ describe("a follower that sleeps", () => {
     }
   });
 
+  it("stands when its log begins anew behind a snapshot: whoever it slept under does not lead it any more", () => {
+    const { core } = sleeper();
+    const configuration = { slot: 0, storage: ["a", "b", "c"], log: [], departed: [] };
+    const position = { slot: 5, ballot: { round: 2, node: "c" }, configuration };
+    core.step({ type: "installed", position, nowMs: 10 });
+    expect([core.asleep, core.chosenThrough]).toEqual([false, 5]);
+    core.step({ type: "tick", nowMs: 101 });
+    expect(core.standing).toBe(true);
+  });
+
   it("is bound for as long as the last beat has it, awake or asleep", () => {
     for (const wakes of [false, true]) {
       const one = sleeper();

@@ -260,7 +260,10 @@ export class Acceptor {
 
   /** See `Replica.jump`. Where the log begins anew, the leader has to say again what follows. */
   jump(position: Position): void {
-    if (this.#replica.jump(position)) this.#stopFollowing();
+    if (!this.#replica.jump(position)) return;
+    // Nobody watches over it in its sleep any more.
+    this.wake(0);
+    this.#stopFollowing();
   }
 
   /** Who has to hear under which mark our log was born, before it can be told how far we are: a leader whose log, as far as we hold it, does not say as whom we vote. */

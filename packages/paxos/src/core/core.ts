@@ -294,6 +294,8 @@ export class PaxosCore {
         return;
       case "handOver":
         this.#leader?.heir.name(event.to);
+        // Asleep it would not notice that the heir does not come.
+        if (this.#leader?.heir.node !== undefined) this.#leader.wake();
         return;
     }
   }

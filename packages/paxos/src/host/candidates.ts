@@ -58,8 +58,11 @@ export class Candidates<T extends Candidate> {
 
   /** Something has happened to it. */
   settle(item: T): void {
-    if (item.standing) this.#standing.add(item);
-    else if (this.#standing.delete(item) && item.leader !== undefined) {
+    if (item.standing) {
+      // It was handed the lead: in line it would be called for nothing, not even to beat.
+      if (item.queued) this.#leave(item);
+      this.#standing.add(item);
+    } else if (this.#standing.delete(item) && item.leader !== undefined) {
       this.#window.succeeded();
     }
   }
@@ -67,8 +70,6 @@ export class Candidates<T extends Candidate> {
   /** Calls those whose turn it is. */
   tick(nowMs: number): void {
     if (this.waiting === 0) return;
-    // One that has stopped says nothing more, not even that.
-    for (const item of this.#standing) if (!item.standing) this.#standing.delete(item);
     while (this.waiting > 0 && this.#standing.size < this.window) {
       const item = this.#lines.find((line) => line.length > 0)?.shift();
       if (item?.queued !== true) continue;
@@ -86,7 +87,8 @@ export class Candidates<T extends Candidate> {
 
   #leave(item: T): void {
     item.queued = false;
-    this.waiting--;
+    // Those that left the line without being called are not to be kept by it.
+    if (--this.waiting === 0) this.#lines.length = 0;
   }
 
   #call(item: T, nowMs: number): void {

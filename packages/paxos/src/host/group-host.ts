@@ -23,6 +23,7 @@ import { decodeHostMessage, encodeHostMessage, type HostMessage, isHostMessage }
 import type { GroupHostStats } from "./host-stats.js";
 import { checkedJoin, type JoinOptions } from "./join-options.js";
 import { KeptLogs } from "./kept-logs.js";
+import { LeftAsleep } from "./left-asleep.js";
 import { inOneMicrotask } from "./microtask.js";
 import { Neighbours, newBonds } from "./neighbours.js";
 import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
@@ -59,8 +60,7 @@ export class GroupHost implements AsyncDisposable {
   readonly #neighbours: Neighbours;
   readonly #dormitory: Dormitory<GroupHandle<unknown>>;
   readonly #candidates: Candidates<Replica<unknown>>;
-  /** Groups that were closed here while they slept, and under whom. */
-  readonly #leftAsleep = new Map<string, string>();
+  readonly #leftAsleep: LeftAsleep;
   readonly #joining = new Set<string>();
   /** Who waits until nobody is joining. */
   readonly #joined: (() => void)[] = [];
@@ -94,6 +94,7 @@ export class GroupHost implements AsyncDisposable {
       halve: ({ replica }) => replica.halveLog(),
     });
     this.#bonds = newBonds(settings);
+    this.#leftAsleep = new LeftAsleep((node) => this.#carryOut(this.#bonds.breakWith(node)));
     this.#leaseMs = settings.tuning.leaseMs ?? coreDefaults.leaseMs;
     this.#neighbours = new Neighbours(this.#bonds, 10 * this.#leaseMs);
     const voteTimeoutMs = settings.tuning.voteTimeoutMs ?? coreDefaults.voteTimeoutMs;
@@ -175,7 +176,7 @@ export class GroupHost implements AsyncDisposable {
       const doubtful = recovered.state.doubtful === true;
       const takesRequests = clientsMax !== undefined;
       const own = { nodeId: this.nodeId, members, role, awaitsState, mute, doubtful, takesRequests, random };
-      this.#breakSlept(groupId);
+      this.#leftAsleep.opens(groupId);
       const core = new PaxosCore({ ...tuning, ...own }, recovered.state, now(), this.#bonds);
       const handle = this.#handle(groupId, machine as StateMachine<unknown>) as GroupHandle<R>;
       const replica = new Replica<R>(this.#home, {
@@ -206,11 +207,17 @@ export class GroupHost implements AsyncDisposable {
   async leave(groupId: string): Promise<void> {
     const handle = this.#groups.get(groupId);
     if (!handle) return;
+    const { state, under } = handle;
+    // One that has stopped sleeps no more; what it was counted on for as a sleeper it has not taken back.
+    const sleptUnder = under ?? (typeof state === "number" ? undefined : state.sleptUnder);
+    if (sleptUnder !== undefined) this.#leftAsleep.closed(groupId, sleptUnder);
+    await this.#leave(handle);
+  }
+
+  async #leave(handle: GroupHandle<unknown>): Promise<void> {
+    const { groupId, state: replica } = handle;
     const reason = new PaxosError("ERR_PAXOS_CLOSED", `group ${groupId} is closed on this node`);
-    const { under } = handle;
-    if (under !== undefined) this.#leftAsleep.set(groupId, under);
     this.#dormitory.forget(handle);
-    const replica = handle.state;
     if (typeof replica === "number") {
       this.#keptLogs.forget(handle);
       this.#packed.end(handle, reason);
@@ -282,7 +289,7 @@ export class GroupHost implements AsyncDisposable {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#pace.close();
-    await Promise.all([...this.#groups.values()].map(({ groupId }) => this.leave(groupId)));
+    await Promise.all([...this.#groups.values()].map((handle) => this.#leave(handle)));
     // A replay under way still calls its state machine, and reads the log.
     if (this.#joining.size > 0) await new Promise<void>((resolve) => this.#joined.push(resolve));
     await this.#transport.close();
@@ -326,16 +333,9 @@ export class GroupHost implements AsyncDisposable {
         this.#groups.get(effect.group)?.replica.receive(effect.node, { type: "resign", ballot });
       } else if (effect.type === "lost") {
         this.#dormitory.lost(effect.node, effect.renewed ? 2 * this.#leaseMs : 0);
-        for (const [groupId, under] of this.#leftAsleep) if (under === effect.node) this.#leftAsleep.delete(groupId);
+        this.#leftAsleep.lost(effect.node);
       } else this.#dormitory.changed(effect.node);
     }
-  }
-
-  /** A group that is opened again has forgotten what it granted in its sleep, though this node's echoes go on. */
-  #breakSlept(groupId: string): void {
-    const under = this.#leftAsleep.get(groupId);
-    this.#leftAsleep.delete(groupId);
-    if (under !== undefined) this.#carryOut(this.#bonds.breakWith(under));
   }
 
   #receive(from: string, bytes: Uint8Array): void {

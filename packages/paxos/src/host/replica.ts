@@ -62,6 +62,8 @@ export class Replica<R> implements WriterOwner {
   readonly #writer: Writer;
   readonly #effects: Effects<R>;
   #failure: PaxosError | undefined;
+  /** Of one that has stopped: under whom it slept then, if it did. */
+  sleptUnder: string | undefined;
   /** The agenda's. */
   plannedMs = Number.POSITIVE_INFINITY;
   /** Of those who have their groups stand one after the other; of those whose turn comes. The host's to write. */
@@ -336,6 +338,7 @@ export class Replica<R> implements WriterOwner {
       type: closing || reason.code === "ERR_PAXOS_APPLY" ? "resign" : "persistFailed",
       nowMs: this.#home.settings.now(),
     };
+    if (this.asleep && !this.core.leading) this.sleptUnder = this.core.leader;
     try {
       for (const effect of this.core.step(event)) {
         if (effect.type === "send" || effect.type === "release") this.#effects.carryOut(effect);
@@ -348,6 +351,7 @@ export class Replica<R> implements WriterOwner {
     this.#upkeep.close();
     this.callers.end(reason);
     this.localReads?.end(reason);
+    this.#settle();
     if (!closing && stopped.hasSubscribers)
       stopped.publish({ nodeId: this.#home.settings.nodeId, groupId: this.groupId, reason });
   }
@@ -389,8 +393,8 @@ export class Replica<R> implements WriterOwner {
 
   #settle(): void {
     this.#sleptBefore = this.asleep;
-    this.#home.plan(this as Replica<unknown>);
     this.#home.settle(this as Replica<unknown>);
+    this.#home.plan(this as Replica<unknown>);
   }
 
   refuseIfNotLeading(): void {

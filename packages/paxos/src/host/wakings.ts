@@ -20,15 +20,6 @@ export class Wakings<T extends Woken> {
   readonly #awake = new Map<T, number>();
   readonly #window = new Window({ first: 64, min: 16, max: 512, patienceMs });
 
-  get waiting(): number {
-    return this.#waiting.length - this.#next;
-  }
-
-  /** How many may be awake at once. */
-  get window(): number {
-    return this.#window.size;
-  }
-
   /** Each has one turn, however often something changes before it has come. */
   add(items: Iterable<T>): void {
     const left = this.#waiting.slice(this.#next);
@@ -45,8 +36,8 @@ export class Wakings<T extends Woken> {
   /** `wake` returns whether there was anything to do. */
   tick(nowMs: number, wake: (item: T) => boolean): void {
     for (const [item, sinceMs] of this.#awake) this.#look(item, sinceMs, nowMs);
-    let looks = this.window;
-    while (looks-- > 0 && this.#next < this.#waiting.length && this.#awake.size < this.window) {
+    const { size } = this.#window;
+    for (let looks = size; looks > 0 && this.#next < this.#waiting.length && this.#awake.size < size; looks--) {
       const item = this.#waiting[this.#next++] as T;
       if (wake(item)) this.#awake.set(item, nowMs);
     }

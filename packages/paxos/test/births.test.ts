@@ -4,6 +4,7 @@ import { Packer, Unpacker, Words } from "../src/core/press.js";
 import { BirthMarks } from "../src/host/birth-marks.js";
 import { Births } from "../src/host/births.js";
 import type { HostMessage } from "../src/host/host-messages.js";
+import { GroupHost, inProcessNetwork, memoryStorage } from "../src/index.js";
 
 /** An empty log of node c, among a and b, that has asked both of them once. Its own mark is on disk, others' are when `written` is called. */
 function unborn() {
@@ -79,6 +80,18 @@ test("what is written before there is a voice is noted as such, once; the note g
   expect(notes).toEqual(["mute", "voice"]);
   births.tick(10_000);
   expect([...(births.memory ?? [])]).toEqual([["c", own]]);
+});
+
+test("who founds a group alone opens it again after a crash that left its mark and no promise", async () => {
+  const disk = memoryStorage()("g");
+  await disk.load();
+  await disk.remember("a", "mark of a");
+  const transport = inProcessNetwork().transport("a");
+  await using host = await GroupHost.open({ transport, storage: () => disk, electionJitterMs: 1 });
+  const group = await host.join("g", { members: ["a"], stateMachine: { appliedThrough: 0, apply: () => "done" } });
+  const leads = new Promise<void>((resolve) => group.onLeadership(({ ready }) => ready && resolve()));
+  await leads;
+  expect(await group.propose(new Uint8Array(1))).toBe("done");
 });
 
 test("a mark that another remembers differently ends the replica", () => {

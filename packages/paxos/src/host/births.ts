@@ -199,14 +199,18 @@ export class Births {
     const born = (own: string) => {
       this.#own = own;
       this.#parts.born(own);
-      this.#decide();
     };
     if (known !== undefined) {
       born(known);
+      // Who founds a group alone needs no answer; but its replica is being made at this moment.
+      if (!this.#voting) queueMicrotask(() => this.#decide());
       return;
     }
     const own = mark();
-    this.#remember(ids.nodeId, own, () => born(own));
+    this.#remember(ids.nodeId, own, () => {
+      born(own);
+      this.#decide();
+    });
   }
 
   #remember(nodeId: string, birth: string, then: () => void): void {
@@ -232,7 +236,7 @@ export class Births {
   }
 
   #decide(): void {
-    if (this.#voting) return;
+    if (this.#voting || this.#ended) return;
     const { founders: all, ids, voice } = this.#parts;
     const founding = all.filter((node) => node === ids.nodeId || this.#blank.has(node)).length * 2 > all.length;
     const others = this.#others();

@@ -23,7 +23,7 @@ const ITEM_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_BYTES_MAX = 512 * 1024;
 /** Records that were told stay so long at most: to let go of them is an entry of the log. */
 const KEPT_RECORDS_MAX = 1_024;
-const KEPT_MS = 50;
+export const KEPT_MS = 50;
 /** What a step of a backfill looks at; it waits while so many records have not been told. */
 const BACKFILL_ITEMS = 200;
 const BACKFILL_BYTES = 1024 * 1024;
@@ -66,6 +66,9 @@ export class IndexPropagator {
   #round = 0;
   /** Told, and still in the partition's state. */
   #kept: number[] = [];
+  /** When they are due to be let go, in milliseconds of `performance.now()`. */
+  #keptUntil = 0;
+  #resting = false;
   #again = false;
   #closed = false;
   #failures = 0;
@@ -97,6 +100,7 @@ export class IndexPropagator {
   /** There may be something to tell: look. Cheap where there is not. */
   wake(): void {
     this.#again = true;
+    if (this.#resting) this.#wakeUp?.();
     if (this.#closed || this.#running !== undefined || !this.#options.group.leadership().ready) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
@@ -148,10 +152,19 @@ export class IndexPropagator {
       return true;
     }
     if (this.#kept.length === 0) return this.#again;
-    await this.#sleep(untimely.due(KEPT_MS));
-    if (this.#closed) return false;
-    await this.#letGo();
-    return true;
+    const leftMs = this.#keptUntil - performance.now();
+    if (leftMs > 0) await this.#rest(leftMs);
+    else await this.#letGo();
+    return !this.#closed;
+  }
+
+  /** Until there is something to tell, which does not wait for what was told before it to be let go. */
+  async #rest(ms: number): Promise<void> {
+    if (this.#again) return;
+    this.#resting = true;
+    await this.#sleep(ms);
+    this.#resting = false;
+    await turn();
   }
 
   async #letGo(): Promise<void> {
@@ -214,6 +227,7 @@ export class IndexPropagator {
     );
     if (this.#closed) return false;
     this.#toldThrough = through;
+    if (this.#kept.length === 0) this.#keptUntil = performance.now() + untimely.due(KEPT_MS);
     this.#kept.push(...seqs);
     return true;
   }

@@ -3,10 +3,11 @@ import { afterEach, expect, test } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
 import type { Item, KeySchema } from "../../src/api/model.js";
 import { itemBytes } from "../../src/api/size.js";
+import { untimely } from "../../src/control/rounds.js";
 import { HASH_END, type PartitionRecord } from "../../src/metadata/records.js";
 import type { LeaderCalls } from "../../src/router/leader-calls.js";
 import type { Params } from "../../src/rpc/protocol.js";
-import { IndexPropagator } from "../../src/storage-node/index-propagator.js";
+import { IndexPropagator, KEPT_MS } from "../../src/storage-node/index-propagator.js";
 import { IndexUpkeep } from "../../src/storage-node/index-upkeep.js";
 import type { IndexToKeep } from "../../src/storage-node/maintained-index.js";
 import { Writer } from "../../src/storage-node/writer.js";
@@ -24,10 +25,16 @@ const index: IndexToKeep = {
   projection: { type: "KEYS_ONLY" },
   tableKey,
 };
+const isFilled = (upkeep: IndexUpkeep) => upkeep.globals.get(1)?.backfill.throughSeq !== undefined;
+const planned = untimely.due;
 let propagator: IndexPropagator | undefined;
-afterEach(() => propagator?.close());
+afterEach(() => {
+  propagator?.close();
+  untimely.due = planned;
+});
 
-test("an item whose write was decided before its partition kept the index, and applied after, comes into it", async () => {
+/** A partition that nothing is chosen in until it is asked for, its propagator, and what that has told. */
+function partition() {
   const replica = newReplica();
   const steered = new SteeredGroup(replica);
   const group = steered as unknown as Group<number>;
@@ -44,7 +51,7 @@ test("an item whose write was decided before its partition kept the index, and a
     return null;
   };
   const target: PartitionRecord = { partition: 9, tableId: "i", hashFrom: 0, hashTo: HASH_END, members: ["a1"] };
-  propagator = new IndexPropagator({
+  const telling = new IndexPropagator({
     partition: 7,
     group,
     replica,
@@ -53,25 +60,52 @@ test("an item whose write was decided before its partition kept the index, and a
     partitionsOf: () => [target],
     calls: { call } as unknown as Pick<LeaderCalls, "call">,
   });
+  propagator = telling;
+  return {
+    steered,
+    upkeep,
+    writer,
+    telling,
+    write(id: string) {
+      const item: Item = { id: { S: id }, team: { S: "red" } };
+      const json = Buffer.from(JSON.stringify(item));
+      const op = { kind: "put", json, itemSizeBytes: itemBytes(item), returnValues: "NONE" } as const;
+      return writer.write(itemKey(tableKey, item).bytes, op);
+    },
+    /** Items put into the index. */
+    puts: () => told.flatMap(({ writes }) => writes).filter(({ op }) => op === "put").length,
+    until: (what: string, holds: () => boolean) =>
+      eventually(what, async () => {
+        await steered.choose();
+        return holds();
+      }),
+  };
+}
 
-  const item: Item = { id: { S: "ada" }, team: { S: "red" } };
-  const json = Buffer.from(JSON.stringify(item));
-  const written = writer.write(itemKey(tableKey, item).bytes, {
-    kind: "put",
-    json,
-    itemSizeBytes: itemBytes(item),
-    returnValues: "NONE",
-  });
+test("an item whose write was decided before its partition kept the index, and applied after, comes into it", async () => {
+  const { steered, writer, upkeep, telling, write, puts, until } = partition();
+  const written = write("ada");
   const kept = writer.append(upkeep.keep(index));
   // It looks at what is decided, and the item is not there yet.
-  propagator.wake();
+  telling.wake();
   for (let turns = 0; turns < 5; turns++) await gathered();
   await steered.choose();
   await Promise.all([written, kept]);
-  await eventually("the index is filled, and told", async () => {
-    await steered.choose();
-    return upkeep.globals.get(1)?.backfill.throughSeq !== undefined && propagator?.allTold === true;
-  });
-  const puts = told.flatMap(({ writes }) => writes).filter(({ op }) => op === "put");
-  expect(puts).toHaveLength(1);
+  await until("the index is filled, and told", () => isFilled(upkeep) && telling.allTold);
+  expect(puts()).toBe(1);
+});
+
+test("an item is told at once, also while the records of those told before it wait to be let go", async () => {
+  const { writer, upkeep, write, puts, until } = partition();
+  void write("ada");
+  void writer.append(upkeep.keep(index));
+  await until("the index is filled, and nothing waits", () => isFilled(upkeep) && upkeep.outboxLength === 0);
+  // Longer than the test may take.
+  untimely.due = (plannedMs) => (plannedMs === KEPT_MS ? 3_600_000 : plannedMs);
+  for (const id of ["eve", "joe", "kim"]) {
+    const before = puts();
+    void write(id);
+    await until(`${id} is told`, () => puts() > before);
+  }
+  expect(upkeep.outboxLength).toBe(3);
 });

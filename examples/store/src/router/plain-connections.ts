@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import { type PlainRequest, plainRequest } from "./plain-request.js";
+import { readInPlace } from "./read-in-place.js";
 
 const NOTHING = Buffer.alloc(0);
 
 export interface PlainConnectionsOptions {
-  /** Answers a request, by calling `answer` of its connection once. */
+  /** Answers a request, by calling `answer` of its connection once. Its body is to be had until this returns. */
   readonly onRequest: (request: PlainRequest, connection: PlainConnection) => void;
   /** Takes over a connection, with what has arrived on it and is not answered, for good. */
   readonly handOver: (socket: Socket, arrived: Buffer | undefined) => void;
@@ -70,6 +71,7 @@ export class PlainConnection {
   readonly socket: Socket;
   readonly #home: PlainConnections;
   readonly #options: PlainConnectionsOptions;
+  readonly #stopReading: () => void;
   #busy = false;
   /** What came while a request was under way. */
   #early: Buffer | undefined;
@@ -79,7 +81,6 @@ export class PlainConnection {
   /** An answer is on its way that the client is slow to take: the socket itself looks whether anything moves. */
   sending = false;
 
-  readonly #onData = (chunk: Buffer): void => this.#arrived(chunk);
   readonly #onStalled = (): void => this.destroy();
   readonly #onEnd = (): void => {
     // Who has sent everything may still wait for an answer.
@@ -93,7 +94,8 @@ export class PlainConnection {
     this.#home = home;
     this.#options = options;
     this.movedAtLook = home.looks;
-    socket.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onError).on("close", this.#onClose);
+    this.#stopReading = readInPlace(socket, (chunk) => this.#arrived(chunk));
+    socket.on("end", this.#onEnd).on("error", this.#onError).on("close", this.#onClose);
   }
 
   /** No request is under way, and no answer is. */
@@ -101,16 +103,17 @@ export class PlainConnection {
     return !this.#busy && !this.sending;
   }
 
+  /** @param chunk to be read before this returns: what arrives next is written over it */
   #arrived(chunk: Buffer): void {
     this.movedAtLook = this.#home.looks;
     if (this.#busy) {
       // Not read any further before the answer.
       this.socket.pause();
-      this.#early = this.#early === undefined ? chunk : Buffer.concat([this.#early, chunk]);
+      this.#early = this.#early === undefined ? Buffer.from(chunk) : Buffer.concat([this.#early, chunk]);
       return;
     }
     const request = plainRequest(chunk);
-    if (request === undefined) return this.#handOver(chunk);
+    if (request === undefined) return this.#handOver(Buffer.from(chunk));
     this.fresh = false;
     this.#busy = true;
     this.#options.onRequest(request, this);
@@ -149,8 +152,8 @@ export class PlainConnection {
     const { socket } = this;
     this.sending = false;
     this.#home.forget(this);
+    this.#stopReading();
     socket
-      .off("data", this.#onData)
       .off("timeout", this.#onStalled)
       .off("end", this.#onEnd)
       .off("error", this.#onError)

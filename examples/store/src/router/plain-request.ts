@@ -36,6 +36,7 @@ export interface PlainRequest {
   /** By lower-case name; no name occurs twice. */
   readonly headers: Readonly<Record<string, string>>;
   readonly bodyBytes: number;
+  /** In the turn in which it arrived. */
   body(): string;
 }
 

@@ -1,8 +1,9 @@
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRouterServer, type RouterServer } from "../../src/router/http.js";
 import { plainRequest } from "../../src/router/plain-request.js";
+import { readInPlace } from "../../src/router/read-in-place.js";
 import { MemoryBackend } from "../memory-backend.js";
 import { SIGNED } from "./harness.js";
 
@@ -102,11 +103,12 @@ describe("a connection", () => {
   let server: RouterServer;
   let backend: MemoryBackend;
   let socket: Socket;
+  let port = 0;
   let received = "";
 
   async function opened(options: Parameters<typeof createRouterServer>[1] = {}): Promise<void> {
     server = createRouterServer(backend, options);
-    const { port } = await server.listen();
+    ({ port } = await server.listen());
     socket = connect(port, "127.0.0.1");
     received = "";
     socket.on("data", (data) => {
@@ -186,6 +188,34 @@ describe("a connection", () => {
     await expect.poll(answers).toEqual(["HTTP/1.1 200", "HTTP/1.1 400", "HTTP/1.1 200"]);
   });
 
+  it.each<[string, number]>([
+    ["part of a request", 150],
+    ["a request and part of the next", request().length + 150],
+  ])("keeps %s, whatever comes on others before the rest", async (_, length) => {
+    await opened();
+    const asked: unknown[] = [];
+    backend.listTables = async ({ after }) => {
+      asked.push(after);
+      return { names: [], more: false };
+    };
+    const after = (name: string) => {
+      const body = JSON.stringify({ ExclusiveStartTableName: name });
+      return request({ "Content-Length": String(body.length) }, { body });
+    };
+    const sent = Buffer.concat([request(), after("its-own")]).subarray(
+      length > request().length ? 0 : request().length,
+    );
+    socket.write(sent.subarray(0, length));
+    await expect.poll(() => server.stats().connections).toBe(1);
+    const other = connect(port, "127.0.0.1");
+    const answered = new Promise((resolve) => other.once("data", resolve));
+    other.write(after("another's"));
+    await answered;
+    other.destroy();
+    socket.write(sent.subarray(length));
+    await expect.poll(() => asked.at(-1)).toBe("its-own");
+  });
+
   it("may end its sending side before the answer, and gets it", async () => {
     await opened();
     const ended = new Promise((resolve) => socket.on("close", resolve));
@@ -231,5 +261,42 @@ describe("a connection", () => {
   it("ends with its answer when the server closes", async () => {
     await closedWhileAnswering([]);
     await expect.poll(() => received).toContain("Connection: close");
+  });
+});
+
+describe("what arrives on an accepted connection", () => {
+  it("is read to where it was read before, and comes as events once that is stopped", async () => {
+    const taken: Buffer[] = [];
+    const events: Buffer[] = [];
+    let accepted: Socket | undefined;
+    let stop = (): unknown => undefined;
+    const server = createServer((socket) => {
+      accepted = socket;
+      stop = readInPlace(socket, (arrived) => taken.push(arrived));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    client.write("one");
+    await expect.poll(() => taken.map(String)).toEqual(["one"]);
+    client.write("two");
+    await expect.poll(() => taken.map(String)).toEqual(["two", "two"]);
+    stop();
+    accepted?.on("data", (arrived) => events.push(arrived));
+    client.write("three");
+    await expect.poll(() => events.map(String)).toEqual(["three"]);
+    client.end("four");
+    await expect.poll(() => events.map(String)).toEqual(["three", "four"]);
+    expect(taken).toHaveLength(2);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+
+  it("comes as events where it cannot be read so", () => {
+    const socket = new Socket();
+    const taken: string[] = [];
+    const stop = readInPlace(socket, (arrived) => taken.push(String(arrived)));
+    socket.emit("data", Buffer.from("one"));
+    stop();
+    socket.emit("data", Buffer.from("two"));
+    expect(taken).toEqual(["one"]);
   });
 });

@@ -89,3 +89,21 @@ test("a leader that took a member's place is followed although the caller's rout
   await calls.call(0, members, "get", get);
   expect(asked.at(-1)).toBe("d1");
 });
+
+test("where no member of an old route is there any more, those of a newer one are asked, and a leader that others have found stays known", async () => {
+  const { calls, asked } = callsOver((node) => {
+    if (node === "d1") return { itemSizeBytes: 1 };
+    throw error(node === "e1" ? "ERR_STORE_NOT_LEADER" : "ERR_STORE_UNREACHABLE");
+  });
+  // The first answer is what was known before, as behind a constant-work cache.
+  const looks = [members, ["a1", "e1", "d1"]];
+  const membersNow = async () => {
+    expect(calls.leaderOf(0)).toBe("d1");
+    return looks.shift() ?? expect.unreachable("looked up again while members are heard");
+  };
+  const stale = calls.call(0, members, "write", write, membersNow);
+  await calls.call(0, ["d1"], "write", write);
+  await stale;
+  expect(looks).toEqual([]);
+  expect(asked).toEqual(["a1", "d1", "b1", "c1", "a1", "b1", "c1", "a1", "e1", "d1"]);
+});

@@ -47,7 +47,11 @@ interface Asked<M extends Method> {
   readonly method: M;
   readonly params: Params<M>;
   readonly giveUpAt: number;
+  readonly membersNow: MembersNow | undefined;
 }
+
+/** The members as far as is known by now. */
+export type MembersNow = () => Promise<readonly string[]>;
 
 /**
  * Finds the leader of a group and asks it: the last known one first, then whom a refusal names (also one that the caller's route does not know: members
@@ -55,7 +59,7 @@ interface Asked<M extends Method> {
  * surely did nothing are tried again, and reads; a write that may have happened (ERR_STORE_UNKNOWN_OUTCOME) goes back to the caller, who alone
  * knows whether doing it twice is harmless. A node that was silent (stopped, cut off) is asked again after the others. To
  * the caller goes also ERR_STORE_UNKNOWN_PARTITION from a majority: nobody can lead what a majority does not have, and the caller's route may
- * lead to a table that is gone.
+ * lead to a table that is gone. Where none of the members says a word, they may all have been replaced since the caller's route was true: it is looked up again.
  */
 export class LeaderCalls {
   readonly #options: LeaderCallsOptions;
@@ -70,17 +74,20 @@ export class LeaderCalls {
     return this.#leaders.get(partition);
   }
 
+  /** @param membersNow asked after each round in which no member was heard, where `members` may be old */
   call<M extends Method>(
     partition: number,
     members: readonly string[],
     method: M,
     params: Params<M>,
+    membersNow?: MembersNow,
   ): Promise<Result<M>> {
     const { callerTo, deadlineMs } = this.#options;
     const target = this.#leaders.get(partition) ?? (members[partition % members.length] as string);
     const giveUpAt = performance.now() + deadlineMs;
     const timeoutMs = REPEATABLE.has(method) ? Math.min(deadlineMs, SILENCE_MS) : deadlineMs;
-    const failed = (error: unknown) => this.#seek({ partition, members, method, params, giveUpAt }, target, error);
+    const failed = (error: unknown) =>
+      this.#seek({ partition, members, method, params, giveUpAt, membersNow }, target, error);
     let first: Promise<Result<M>>;
     try {
       first = callerTo(target).call(method, params, { timeoutMs });
@@ -96,7 +103,7 @@ export class LeaderCalls {
 
   /** The first attempt failed. */
   async #seek<M extends Method>(
-    { partition, members, method, params, giveUpAt }: Asked<M>,
+    { partition, members: routed, method, params, giveUpAt, membersNow }: Asked<M>,
     first: string,
     firstError: unknown,
   ): Promise<Result<M>> {
@@ -104,6 +111,9 @@ export class LeaderCalls {
     /** Until which attempt a node that was silent lets the others go first. */
     let silentUntil: Map<string, number> | undefined;
     let silences = 0;
+    let members = routed;
+    /** Attempts since one of the members was heard, or since they were looked up. */
+    let unheard = 0;
     const repeatable = REPEATABLE.has(method);
     let target = first;
     let error = firstError;
@@ -131,12 +141,19 @@ export class LeaderCalls {
       }
       const isSilent = (member: string) => (silentUntil?.get(member) ?? 0) > attempt + 1;
       const hint = (error as StoreError).leader;
-      if (code !== "ERR_STORE_UNKNOWN_OUTCOME") this.#leaders.delete(partition);
+      // Not the one that another request has found meanwhile.
+      if (code !== "ERR_STORE_UNKNOWN_OUTCOME" && this.#leaders.get(partition) === target)
+        this.#leaders.delete(partition);
+      unheard = code === "ERR_STORE_UNREACHABLE" ? unheard + 1 : 0;
       if (hint !== undefined && hint !== target && !isSilent(hint) && attempt % 2 === 0) target = hint;
       else {
-        target = following(members, target, isSilent);
         const round = attempt % members.length === members.length - 1;
         if (round || hint !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS));
+        if (membersNow !== undefined && unheard >= members.length) {
+          members = await membersNow();
+          unheard = 0;
+        }
+        target = following(members, target, isSilent);
       }
       const leftMs = Math.max(1, giveUpAt - performance.now());
       const timeoutMs = repeatable ? Math.min(leftMs, SILENCE_MS * 2 ** silences) : leftMs;

@@ -161,7 +161,17 @@ export class Reach {
   }
 
   atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {
-    return this.#leaders.call(record.partition, record.members, method, params);
+    return this.#leaders.call(record.partition, record.members, method, params, () => this.#membersNow(record));
+  }
+
+  /** To look them up is what has them renewed: this answer may still be the old one, the next one is not. */
+  async #membersNow({ tableId, hashFrom, partition, members }: PartitionRecord): Promise<readonly string[]> {
+    try {
+      const now = await this.#routes.partition(tableId, hashFrom);
+      return now?.partition === partition ? now.members : members;
+    } catch {
+      return members;
+    }
   }
 
   /** Any replica that answers, beginning with another one each time, or with the one that is furthest. */

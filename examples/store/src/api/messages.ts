@@ -283,7 +283,7 @@ export const messages = {
     "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
   noSuchIndex: (name: string) => `The table does not have the specified index: ${name}`,
   projectionWithSelect: (select: string, parameter = "ProjectionExpression") =>
-    `Cannot specify the ${parameter} when choosing to get ${select}`,
+    `Cannot specify the ${parameter} when choosing to get ${select === "COUNT" ? "only the Count" : select}`,
   projectedOnTable: "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
   specificWithoutProjection:
     "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",

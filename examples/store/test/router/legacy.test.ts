@@ -89,7 +89,7 @@ describe("a read", () => {
     [
       "Scan",
       { Select: "COUNT", AttributesToGet: ["a"] },
-      "Cannot specify the AttributesToGet when choosing to get COUNT",
+      "Cannot specify the AttributesToGet when choosing to get only the Count",
     ],
     [
       "Scan",

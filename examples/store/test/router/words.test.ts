@@ -223,6 +223,29 @@ test("Query tells of an operator that it does not have before all else and count
   );
 });
 
+test.each<[object, string]>([
+  [
+    { Select: "SPECIFIC_ATTRIBUTES" },
+    "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+  ],
+  [
+    { Select: "ALL_PROJECTED_ATTRIBUTES" },
+    "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+  ],
+  [
+    { Select: "COUNT", AttributesToGet: ["id"] },
+    "Cannot specify the AttributesToGet when choosing to get only the Count",
+  ],
+  [
+    { Select: "ALL_ATTRIBUTES", AttributesToGet: ["id"] },
+    "Cannot specify the AttributesToGet when choosing to get ALL_ATTRIBUTES",
+  ],
+])("what %j does not go with is counted by Query and not by Scan", async (asked, message) => {
+  const KeyConditions = { id: { ComparisonOperator: "EQ", AttributeValueList: [key.id] } };
+  expect(await said("Query", { TableName: T, KeyConditions, ...asked })).toBe(enveloped(message));
+  expect(await said("Scan", { TableName: T, ...asked })).toBe(message);
+});
+
 describe("a table's name that is none", () => {
   const KEYS =
     "at 'requestItems' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 255, Member must have length greater than or equal to 3, Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+]";

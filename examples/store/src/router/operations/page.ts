@@ -12,9 +12,8 @@ import { consumedCapacity } from "./answers.js";
 /** How much one Query or Scan reads before it answers, found or not. */
 export const PAGE_BYTES_MAX = 1024 * 1024;
 
-/** Checks that need no table. */
-export function checkPageParameters(request: QueryRequest | ScanRequest): void {
-  if (request.ExclusiveStartKey !== undefined) checkStartItem(request.ExclusiveStartKey);
+/** Whether what is asked for goes together. Needs no table, as `checkStartItem` needs none. @throws ValidationException */
+export function checkSelect(request: QueryRequest | ScanRequest): void {
   const { Select: select, ProjectionExpression: expression, AttributesToGet: names } = request;
   const projection = expression ?? names;
   if (projection !== undefined && select !== undefined && select !== "SPECIFIC_ATTRIBUTES") {
@@ -28,7 +27,9 @@ export function checkPageParameters(request: QueryRequest | ScanRequest): void {
   }
 }
 
-function checkStartItem(key: unknown): void {
+/** @throws ValidationException */
+export function checkStartItem({ ExclusiveStartKey: key }: QueryRequest | ScanRequest): void {
+  if (key === undefined) return;
   try {
     checkItem(key);
   } catch (error) {

@@ -9,7 +9,7 @@ import { type QueryRequest, query as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, queriedEntries, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
-import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
+import { checkSelect, checkStartItem, pageAnswer, pageBounds, startKey } from "./page.js";
 import { inWords } from "./words.js";
 
 const TAKE_VALUES = ["FilterExpression", "KeyConditionExpression"] as const;
@@ -20,7 +20,8 @@ export const query: Operation<QueryRequest> = {
   async run(request, { backend }) {
     const { keyCondition, filter, projection } = inWords("newer", () => {
       assertPlaceholdersWanted(request, TAKE_VALUES);
-      checkPageParameters(request);
+      checkStartItem(request);
+      inWords("enveloped", () => checkSelect(request));
       if (request.KeyConditionExpression === undefined && request.KeyConditions === undefined)
         throw validationError(messages.keyConditionMissing);
       return parseExpressions(request, TAKE_VALUES);

@@ -7,7 +7,7 @@ import { type ScanRequest, scan as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
-import { checkPageParameters, pageAnswer, pageBounds, startKey } from "./page.js";
+import { checkSelect, checkStartItem, pageAnswer, pageBounds, startKey } from "./page.js";
 
 const TAKE_VALUES = ["FilterExpression"] as const;
 
@@ -15,7 +15,8 @@ export const scan: Operation<ScanRequest> = {
   shape,
   async run(request, { backend }) {
     assertPlaceholdersWanted(request, TAKE_VALUES);
-    checkPageParameters(request);
+    checkStartItem(request);
+    checkSelect(request);
     checkSegments(request);
     const { filter, projection } = parseExpressions(request, TAKE_VALUES);
     const table = await backend.table(request.TableName);

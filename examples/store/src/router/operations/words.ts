@@ -6,7 +6,7 @@ import { messages } from "../../api/messages.js";
  * did (batches of writes, transactions, Scan, PartiQL).
  * - `newer`: what is said of values (GetItem, BatchGetItem, Query).
  * - `enveloped`: the same, and whatever can be seen without looking at the table is counted as one validation error (PutItem, UpdateItem,
- *   DeleteItem).
+ *   DeleteItem; of Query what its Select does not go with).
  */
 export type Words = "newer" | "enveloped";
 

@@ -212,17 +212,17 @@ export function queriesSuite(h: Subject): void {
       [
         "#u = :u",
         { Select: "COUNT", ProjectionExpression: "a" },
-        "Cannot specify the ProjectionExpression when choosing to get COUNT",
+        "1 validation error detected: Cannot specify the ProjectionExpression when choosing to get only the Count",
       ],
       [
         "#u = :u",
         { Select: "SPECIFIC_ATTRIBUTES" },
-        "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+        "1 validation error detected: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
       ],
       [
         "#u = :u",
         { Select: "ALL_PROJECTED_ATTRIBUTES" },
-        "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        "1 validation error detected: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
       ],
       [
         "#u = :u",

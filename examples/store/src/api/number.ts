@@ -53,8 +53,9 @@ const FAR_OUT = 1_000_000_000;
 const LONG_DIGITS_MAX = 19;
 
 /**
- * An exponent that is out of all bounds. Newer checks read it as a 64-bit integer. Those that were there before keep a number as its digits and a
- * scale of 32 bits: what has no room in these is no number to them, and where its magnitude has none a large one is taken for a small one.
+ * An exponent that is out of all bounds. Newer checks read it as a 64-bit integer. Those that were there before read it as one of 32 bits, and keep a
+ * number as its digits and a scale of as many: what has no room in these is no number to them, and where its magnitude has none a large one is taken for a
+ * small one.
  */
 function farOut(text: string, whole: string, fraction: string, exponent: string): ApiError {
   const digits = exponent.replace(/^[+-]?0*/, "");
@@ -65,7 +66,7 @@ function farOut(text: string, whole: string, fraction: string, exponent: string)
   const scale = BigInt(fraction.length) - value;
   const precision = Math.max(1, (whole + fraction).replace(/^0+/, "").length);
   const magnitude = BigInt.asIntN(32, BigInt(precision) - scale);
-  return validationError(fits(scale, 32) ? told(magnitude > 0n) : messages.notANumber(text), newer);
+  return validationError(fits(value, 32) && fits(scale, 32) ? told(magnitude > 0n) : messages.notANumber(text), newer);
 }
 
 const fits = (integer: bigint, bits: number): boolean => BigInt.asIntN(bits, integer) === integer;

@@ -11,14 +11,15 @@ import { compareText, utf8Bytes } from "./text.js";
 import { NESTING_MAX } from "./update.js";
 
 type Json = unknown;
-type Checker = (holder: Record<string, Json>, depth: number) => void;
+/** True: there is a member without a name in it, which is told when all else has been looked at. */
+type Unnamed = boolean;
+type Checker = (holder: Record<string, Json>, depth: number) => Unnamed | void;
 
 /** @throws ValidationException, or SerializationException where the JSON itself has the wrong shape */
 export function checkItem(item: Json): asserts item is Item {
   const members = structure(item);
-  // An attribute without a name is seen before all values, a member without one after those beside it.
-  if (Object.hasOwn(members, "")) throw validationError(messages.attributeNameEmpty);
-  checkMap(item, 1);
+  // An attribute without a name is seen before all values, a member without one after them.
+  if (Object.hasOwn(members, "") || checkMap(item, 1)) throw validationError(messages.attributeNameEmpty);
 }
 
 const NAME_BYTES_MAX = 65_535;
@@ -34,20 +35,23 @@ export function assertNameFits(name: string): void {
 
 /** @throws as `checkItem` */
 export function checkValue(value: Json): asserts value is AttributeValue {
-  checkAt(value, 1);
+  if (checkAt(value, 1)) throw validationError(messages.attributeNameEmpty);
 }
 
-function checkMap(map: Json, depth: number): void {
+function checkMap(map: Json, depth: number): Unnamed {
   const members = structure(map);
+  let unnamed = false;
   for (const name in members) {
     assertNameFits(name);
-    checkAt(members[name], depth);
+    if (checkAt(members[name], depth)) unnamed = true;
   }
+  return unnamed;
 }
 
-function checkAt(value: Json, depth: number): void {
+function checkAt(value: Json, depth: number): Unnamed {
   const holder = structure(value, messages.unexpectedValueType);
   let types = 0;
+  let unnamed = false;
   for (const type in holder) {
     // Fields that the service does not know, and nulls, are as if they were not there.
     if (holder[type] === null || !Object.hasOwn(CHECKERS, type)) {
@@ -55,9 +59,10 @@ function checkAt(value: Json, depth: number): void {
       continue;
     }
     types++;
-    (CHECKERS[type] as Checker)(holder, depth);
+    if ((CHECKERS[type] as Checker)(holder, depth)) unnamed = true;
   }
   if (types !== 1) throw validationError(types === 0 ? messages.valueEmpty : messages.valueAmbiguous);
+  return unnamed;
 }
 
 const CHECKERS: Readonly<Record<string, Checker>> = {
@@ -96,12 +101,13 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
   },
   L: (holder, depth) => {
     if (depth >= NESTING_MAX) throw validationError(messages.nestingTooDeep);
-    for (const element of list(holder.L)) checkAt(element, depth + 1);
+    let unnamed = false;
+    for (const element of list(holder.L)) if (checkAt(element, depth + 1)) unnamed = true;
+    return unnamed;
   },
   M: (holder, depth) => {
     if (depth >= NESTING_MAX) throw validationError(messages.nestingTooDeep);
-    checkMap(holder.M, depth + 1);
-    if (Object.hasOwn(holder.M as object, "")) throw validationError(messages.attributeNameEmpty);
+    return checkMap(holder.M, depth + 1) || Object.hasOwn(holder.M as object, "");
   },
 };
 

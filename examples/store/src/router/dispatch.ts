@@ -54,7 +54,8 @@ export async function dispatch(
     if (context.signatures === undefined) assertSigned(headers, url);
     else await context.signatures.verify({ headers, url, body: sent });
     const request = checkRequest(operation.shape, json);
-    inWords(operation.words, () => checkTogether(request));
+    const deepAsEver = operation.shape.olderWhereDeep && request;
+    inWords(operation.words, () => checkTogether(request), deepAsEver);
     const result = await operation.run(request as never, context);
     return { status: 200, body: isJson(result) ? result : JSON.stringify(result) };
   } catch (thrown) {

@@ -58,6 +58,7 @@ describe("normal form", () => {
     ["1E-1000000001", { message: UNDER, newer: UNDER }],
     ["1e2147483646", { message: OVER, newer: OVER }],
     ["1e2147483647", { message: UNDER, newer: OVER }],
+    ["1e2147483648", { message: `${NONE}1e2147483648`, newer: OVER }],
     ["1e2147483649", { message: `${NONE}1e2147483649`, newer: OVER }],
     ["1e-2147483648", { message: `${NONE}1e-2147483648`, newer: UNDER }],
     ["-1E9223372036854775807", { message: `${NONE}-1E9223372036854775807`, newer: OVER }],

@@ -263,7 +263,8 @@ describe("a table's name that is none", () => {
 
   test("is told by BatchWriteItem where nothing else is wrong", async () => {
     const request = { RequestItems: { "b!d": [{ DeleteRequest: { Key: { id: { S: "a" } } } }] } };
-    expect(await said("BatchWriteItem", request)).toContain(KEYS);
+    const shown = "{b!d=[WriteRequest(putRequest=null, deleteRequest=DeleteRequest(key={id={S=a}}))]}";
+    expect(await said("BatchWriteItem", request)).toBe(enveloped(`Value '${shown}' ${KEYS}`));
     expect(await said("BatchWriteItem", { ...request, ReturnConsumedCapacity: "X" })).toBe(enveloped(CAPACITY));
   });
 });
@@ -295,4 +296,65 @@ test.each(["BatchGetItem", "BatchWriteItem"])("%s of nothing is told by the memb
       "Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
     ),
   );
+});
+
+test.each<[object[], string]>([
+  [[], "Member must have length greater than or equal to 1"],
+  [Array.from({ length: 101 }, (_, i) => ({ id: { N: `${i}` } })), "Member must have length less than or equal to 100"],
+])("BatchGetItem of too few or too many keys names the member, and does not show it", async (Keys, rule) => {
+  expect(await said("BatchGetItem", { RequestItems: { [T]: { Keys } } })).toBe(
+    enveloped(`Value at 'RequestItems.${T}.member.Keys' failed to satisfy constraint: ${rule}`),
+  );
+});
+
+test("BatchGetItem takes parameters of one kind for all of its tables", async () => {
+  const RequestItems = {
+    [T]: { Keys: [key], ProjectionExpression: "id" },
+    another: { Keys: [key], AttributesToGet: ["id"] },
+  };
+  expect(await said("BatchGetItem", { RequestItems })).toContain("Can not use both expression and non-expression");
+});
+
+describe("what is nested too deep", () => {
+  const deep = (levels: number): Value => (levels === 0 ? { S: "leaf" } : { M: { n: deep(levels - 1) } });
+  const NEST =
+    "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit";
+  const RETURNED =
+    "Value 'X' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]";
+  const OPERATOR =
+    "Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: [OR, AND]";
+  const expected = (levels: number) => ({ Expected: { a: { Value: deep(levels) }, b: { Exists: false } } });
+
+  // At 62 levels the newer checks end, and with them their words.
+  test.each<[string, object]>([
+    ["PutItem", { Item: key }],
+    ["UpdateItem", { Key: key }],
+    ["DeleteItem", { Key: key }],
+  ])("leaves %s to the older checks where it is nested deeper than the newer ones read", async (operation, rest) => {
+    const asked = async (more: object) => await said(operation, { TableName: "absent", ...rest, ...more });
+    expect(await asked({ ...expected(63), ReturnValues: "X" })).toBe(enveloped(RETURNED));
+    expect(await asked({ ...expected(63), ConditionalOperator: "XOR" })).toBe(enveloped(OPERATOR));
+    expect(await asked({ ...expected(40), ConditionalOperator: "XOR" })).toBe(
+      enveloped("Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]"),
+    );
+    expect(await asked(condition(deep(40)))).toBe(enveloped(NEST));
+    for (const levels of [63, 1000]) expect(await asked(condition(deep(levels)))).toBe(wrapped(NEST));
+    if (operation !== "UpdateItem")
+      expect(await asked({ ...condition(deep(63)), ReturnValues: "ALL_NEW" })).toBe(
+        "ReturnValues can only be ALL_OLD or NONE",
+      );
+  });
+
+  const put = (more: object) => ({ Put: { TableName: "absent", Item: { ...key, ...more } } });
+  const remove = (levels: number) => ({
+    Delete: { TableName: "absent", Key: { id: deep(levels) }, ConditionExpression: "a = = b" },
+  });
+  test.each<[object[], string]>([
+    [[put({ m: { M: { "": { S: "x" } } }, d: deep(40) })], NEST],
+    [[put({ d: deep(40), "": { S: "x" } })], "Empty attribute name"],
+    [[put({ d: deep(40) }), remove(40)], NEST],
+    [[remove(100)], 'Invalid ConditionExpression: Syntax error; token: "=", near: "= = b"'],
+  ])("is told by a transaction in its turn (%#)", async (TransactItems, message) => {
+    expect(await said("TransactWriteItems", { TransactItems })).toBe(message);
+  });
 });

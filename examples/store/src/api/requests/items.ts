@@ -67,6 +67,7 @@ export const putItem: StructureShape = {
   type: "structure",
   name: "PutItemInput",
   members: { ...ofWrites, Item: key },
+  olderWhereDeep: true,
 };
 
 export interface DeleteItemRequest extends WriteRequest {
@@ -77,6 +78,7 @@ export const deleteItem: StructureShape = {
   type: "structure",
   name: "DeleteItemInput",
   members: { ...ofWrites, Key: key },
+  olderWhereDeep: true,
 };
 
 export interface UpdateItemRequest extends WriteRequest {
@@ -95,6 +97,7 @@ export const updateItem: StructureShape = {
     AttributeUpdates: attributeUpdates,
   },
   olderWithout: "Key",
+  olderWhereDeep: true,
 };
 
 export interface GetItemRequest extends ExpressionParameters {
@@ -259,7 +262,14 @@ export const batchGetItem: StructureShape = {
         type: "structure",
         name: "KeysAndAttributes",
         members: {
-          Keys: { type: "list", required: true, lengthMin: 1, lengthMax: BATCH_KEYS_MAX, of: { type: "item" } },
+          Keys: {
+            type: "list",
+            required: true,
+            newer: {},
+            lengthMin: 1,
+            lengthMax: BATCH_KEYS_MAX,
+            of: { type: "item" },
+          },
           ConsistentRead: { type: "boolean" },
           ProjectionExpression: expression,
           ExpressionAttributeNames: names,

@@ -3,17 +3,18 @@
  * the right type (SerializationException for the first that is not), then do all values keep their limits (one ValidationException that
  * lists up to ten that do not).
  */
-import { validationError } from "../errors.js";
+import { type ApiError, validationError } from "../errors.js";
 import { madeOnce } from "../made-once.js";
 import { messages } from "../messages.js";
 import { assertReadable, boolean, conversion, malformed, string } from "../value-check.js";
+import { printed } from "./printed.js";
 
 interface Common {
   /** Missing or null is an error. */
   readonly required?: true;
   /**
-   * Its lower bound and its enumeration are checked by what the service has renewed, and told in other words (with the enumeration's own
-   * mistake). `alone`: before all others, which are not told then; "bare": nor is it counted.
+   * Its lower bound (of a list both bounds) and its enumeration are checked by what the service has renewed, and told in other words (with the
+   * enumeration's own mistake). `alone`: before all others, which are not told then; "bare": nor is it counted.
    */
   readonly newer?: { readonly alone?: true | "bare"; readonly oneOf?: readonly string[] };
 }
@@ -71,6 +72,8 @@ export interface StructureShape {
   readonly members: Readonly<Record<string, Shape>>;
   /** A request without this member is left to the older checks, all of them. */
   readonly olderWithout?: string;
+  /** So is one that is nested deeper than the newer checks read. */
+  readonly olderWhereDeep?: true;
 }
 
 /** Of tables, indexes, backups. */
@@ -88,9 +91,12 @@ const FAILURES_MAX = 10;
  */
 export function checkRequest(shape: StructureShape, request: unknown): Record<string, unknown> {
   const members = deserialize(shape, request) as Record<string, unknown>;
-  const older = shape.olderWithout !== undefined && members[shape.olderWithout] === undefined;
-  if (!older) checkAlone(shape, members);
-  if (!keepsLimits(shape, members)) {
+  const keeps = keepsLimits(shape, members);
+  const alone = aloneFailure(shape, members);
+  // Most keep all limits: which checks they would be told by is not asked.
+  const older = (!keeps || alone !== undefined) && isLeftToOlder(shape, members);
+  if (alone !== undefined && !older) throw alone;
+  if (!keeps) {
     const failures: string[] = [];
     checkMembers(shape, members, "", failures, older);
     checkKeysLast(shape, members, failures);
@@ -206,14 +212,29 @@ function object(value: unknown, type: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function checkAlone(shape: StructureShape, members: Record<string, unknown>): void {
+function isLeftToOlder({ olderWithout, olderWhereDeep }: StructureShape, members: Record<string, unknown>): boolean {
+  if (olderWithout !== undefined && members[olderWithout] === undefined) return true;
+  return olderWhereDeep === true && isDeep(members);
+}
+
+/** What the newer checks can read of a request, in levels of its JSON: an attribute value of 62 maps in one another. */
+const NEWER_DEPTH_MAX = 128;
+
+/** Whether a request is nested deeper than the newer checks read it. */
+export function isDeep(request: unknown, depthMax = NEWER_DEPTH_MAX): boolean {
+  if (typeof request !== "object" || request === null) return false;
+  return depthMax === 0 || Object.values(request).some((member) => isDeep(member, depthMax - 1));
+}
+
+function aloneFailure(shape: StructureShape, members: Record<string, unknown>): ApiError | undefined {
   for (const name of outlineOf(shape).alone) {
     if (members[name] === undefined) continue;
     const member = shape.members[name] as Shape;
     const failure = newerFailure(member, members[name], name);
-    if (failure === undefined) continue;
-    throw validationError(member.newer?.alone === "bare" ? failure : messages.constraints([failure]));
+    if (failure !== undefined)
+      return validationError(member.newer?.alone === "bare" ? failure : messages.constraints([failure]));
   }
+  return undefined;
 }
 
 /** What a renewed check has against a value. */
@@ -224,10 +245,12 @@ function newerFailure(shape: Shape, value: unknown, name: string): string | unde
     if (min === undefined || (value as number) >= min) return undefined;
     return messages.constraintOf(name, messages.mustBeMin(min));
   }
-  const { lengthMin } = shape as Lengths;
+  const { lengthMin, lengthMax } = shape as Lengths;
   const length = shape.type === "map" ? Object.keys(value as object).length : (value as string).length;
   if (lengthMin !== undefined && length < lengthMin)
     return messages.constraintOf(name, messages.mustHaveLengthMin(lengthMin));
+  if (shape.type === "list" && lengthMax !== undefined && length > lengthMax)
+    return messages.constraintOf(name, messages.mustHaveLengthMax(lengthMax));
   if (shape.type !== "string" || shape.oneOf === undefined || shape.oneOf.includes(value as string)) return undefined;
   return messages.constraintOfNone(messages.mustBeOneOf(shape.newer.oneOf ?? shape.oneOf));
 }
@@ -242,7 +265,8 @@ function checkMembers(
   for (const name in shape.members) {
     const member = shape.members[name] as Shape;
     if (members[name] === undefined && !member.required) continue;
-    const newer = older || members[name] === undefined ? undefined : newerFailure(member, members[name], name);
+    const told = `${at.charAt(0).toUpperCase()}${at.slice(1)}${name}`;
+    const newer = older || members[name] === undefined ? undefined : newerFailure(member, members[name], told);
     if (newer !== undefined) {
       if (failures.length < FAILURES_MAX) failures.push(newer);
       continue;
@@ -329,41 +353,4 @@ function checkSupported(shape: StructureShape, members: Record<string, unknown>)
     if (member.type !== "unsupported" || member.unless?.(members[name])) continue;
     throw validationError(member.instead?.(members[name]) ?? messages.notSupported(name));
   }
-}
-
-const PRINTED_MAX = 1000;
-const PRINTED_DEPTH_MAX = 8;
-
-interface Style {
-  readonly text: (of: unknown) => string;
-  readonly comma: string;
-  readonly equals: string;
-}
-
-const JAVA: Style = { text: String, comma: ", ", equals: "=" };
-const JSON_STYLE: Style = { text: JSON.stringify, comma: ",", equals: ":" };
-
-/** As error texts show what was sent. Bounded: what was sent may be 16 MB. */
-function printed(value: unknown, shape: Shape): string {
-  if (value === undefined || value === null) return "null";
-  const text = print(value, 0, shape.type === "map" && shape.shownAsJson ? JSON_STYLE : JAVA);
-  return `'${text.length > PRINTED_MAX ? `${text.slice(0, PRINTED_MAX)}...` : text}'`;
-}
-
-function print(value: unknown, depth: number, style: Style): string {
-  if (typeof value !== "object" || value === null) return style.text(value);
-  if (depth >= PRINTED_DEPTH_MAX) return "...";
-  if (Array.isArray(value)) {
-    return `[${value
-      .slice(0, 100)
-      .map((element) => print(element, depth + 1, style))
-      .join(style.comma)}]`;
-  }
-  const members: string[] = [];
-  for (const name in value) {
-    if (members.length >= 100) break;
-    const shown = print((value as Record<string, unknown>)[name], depth + 1, style);
-    members.push(`${style.text(name)}${style.equals}${shown}`);
-  }
-  return `{${members.join(style.comma)}}`;
 }

@@ -1,5 +1,6 @@
 import { validationError } from "../../api/errors.js";
 import { exactKey } from "../../api/keys.js";
+import { checkTogether } from "../../api/legacy/parameters.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";
 import { type Projection, project, projectionOf } from "../../api/projection.js";
@@ -75,6 +76,8 @@ export const batchGetItem: Operation<BatchGetItemRequest> = {
 function check(request: BatchGetItemRequest): Map<string, Projection> {
   const projections = new Map<string, Projection>();
   let count = 0;
+  // Tables may not ask with parameters of both kinds either, one with the one and one with the other.
+  checkTogether(Object.assign({}, ...Object.values(request.RequestItems)));
   for (const [name, of] of Object.entries(request.RequestItems)) {
     count += of.Keys.length;
     const { projection } = inWords("newer", () => {

@@ -12,11 +12,15 @@ export const deleteItem: Operation<DeleteItemRequest> = {
   words: "enveloped",
   async run(request, { backend }) {
     const { Key: key, TableName } = request;
-    const { condition } = inWords("enveloped", () => {
-      checkItem(key);
-      assertOldOrNothing(request.ReturnValues);
-      return parseExpressions(request, ["ConditionExpression"]);
-    });
+    const { condition } = inWords(
+      "enveloped",
+      () => {
+        checkItem(key);
+        assertOldOrNothing(request.ReturnValues);
+        return parseExpressions(request, ["ConditionExpression"]);
+      },
+      request,
+    );
     const table = await backend.table(TableName);
     const outcome = await backend.write(table, exactKey(table.keySchema, key), {
       kind: "delete",

@@ -16,12 +16,16 @@ export const putItem: Operation<PutItemRequest> = {
   words: "enveloped",
   async run(request, { backend }) {
     const { Item: item, TableName } = request;
-    inWords("enveloped", () => {
-      checkItem(item);
-      assertOldOrNothing(request.ReturnValues);
-    });
+    inWords(
+      "enveloped",
+      () => {
+        checkItem(item);
+        assertOldOrNothing(request.ReturnValues);
+      },
+      request,
+    );
     if (itemBytes(item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
-    const { condition } = inWords("enveloped", () => parseExpressions(request, ["ConditionExpression"]));
+    const { condition } = inWords("enveloped", () => parseExpressions(request, ["ConditionExpression"]), request);
     const known = backend.table(TableName);
     const table = known instanceof Promise ? await known : known;
     const key = itemKey(table.keySchema, item);

@@ -103,14 +103,17 @@ function assertOneAction({ ConditionCheck, Put, Delete, Update }: TransactWrite)
 function parse({ ConditionCheck: check, Put: put, Delete: del, Update: update }: TransactWrite): Parsed {
   if (put !== undefined) return parsePut(put);
   const action = (update ?? del ?? check) as KeyAction;
+  // Of one action, what its expressions are is told before what its key is.
+  const { update: actions = [], condition } = parseExpressions(
+    action,
+    update === undefined ? ["ConditionExpression"] : ["UpdateExpression", "ConditionExpression"],
+  );
   checkItem(action.Key);
   const target = { name: action.TableName, value: action.Key, isItem: false };
   if (update !== undefined) {
-    const { update: actions = [], condition } = parseExpressions(update, ["UpdateExpression", "ConditionExpression"]);
     const op = { kind: "update", keyAttributes: update.Key, actions, returnValues: "NONE" } as const;
     return { ...target, op: { ...op, ...(condition && { condition }), ...onFailure(update) } };
   }
-  const { condition } = parseExpressions(action, ["ConditionExpression"]);
   if (check !== undefined && condition !== undefined)
     return { ...target, op: { kind: "check", condition, ...onFailure(check) } };
   const op = { kind: "delete", returnValues: "NONE" } as const;

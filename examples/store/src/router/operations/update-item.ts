@@ -18,10 +18,14 @@ export const updateItem: Operation<UpdateItemRequest> = {
   words: "enveloped",
   async run(request, { backend }) {
     const { Key: key, TableName } = request;
-    const { update: actions = [], condition } = inWords("enveloped", () => {
-      checkItem(key);
-      return parseExpressions(request, ["UpdateExpression", "ConditionExpression"]);
-    });
+    const { update: actions = [], condition } = inWords(
+      "enveloped",
+      () => {
+        checkItem(key);
+        return parseExpressions(request, ["UpdateExpression", "ConditionExpression"]);
+      },
+      request,
+    );
     const table = await backend.table(TableName);
     const at = exactKey(table.keySchema, key);
     checkKeyUntouched(actions, table.keySchema);

@@ -187,6 +187,10 @@ export const messages = {
   valuesEmpty: "ExpressionAttributeValues must not be empty",
   nameKey: (key: string) => `ExpressionAttributeNames contains invalid key: Syntax error; key: "${key}"`,
   valueKey: (key: string) => `ExpressionAttributeValues contains invalid key: Syntax error; key: "${key}"`,
+  nameKeyTooLong: (bytes: number) =>
+    `ExpressionAttributeNames contains invalid key: The expression attribute map contains a key that is too long; size of key: ${bytes}`,
+  valueKeyTooLong:
+    "ExpressionAttributeValues contains invalid key: The expression attribute map contains a key that is too long;",
   nameValue: (problem: string, key: string) =>
     `ExpressionAttributeNames contains invalid value: ${problem} for key ${key}`,
   valueValue: (problem: string, key: string) =>

@@ -468,6 +468,14 @@ describe("placeholders", () => {
       { ExpressionAttributeNames: { "#x": "x" } },
       "ExpressionAttributeNames can only be specified when using expressions",
     ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeNames: { [`#${"x".repeat(255)}-`]: "x" } },
+      "ExpressionAttributeNames contains invalid key: The expression attribute map contains a key that is too long; size of key: 257",
+    ],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeValues: { [`:${"x".repeat(255)}`]: { S: "x" } } },
+      "ExpressionAttributeValues contains invalid key: The expression attribute map contains a key that is too long;",
+    ],
   ])("refuse %j", (parameters, message) => {
     expect(() => parseExpressions(parameters, ["UpdateExpression", "ConditionExpression"])).toThrow(
       expect.objectContaining({ type: "ValidationException", message }),

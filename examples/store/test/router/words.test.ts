@@ -315,6 +315,25 @@ test("BatchGetItem takes parameters of one kind for all of its tables", async ()
   expect(await said("BatchGetItem", { RequestItems })).toContain("Can not use both expression and non-expression");
 });
 
+test("a transaction does not look at names and values for no expression", async () => {
+  const [names, values] = [
+    { ExpressionAttributeNames: { "#n": "n" } },
+    { ExpressionAttributeValues: { ":v": { N: "1" } } },
+  ];
+  const of = (more: object) => [
+    { Put: { TableName: T, Item: { id: { S: "put" } }, ...more } },
+    { Delete: { TableName: T, Key: { id: { S: "gone" } }, ...more } },
+  ];
+  for (const more of [names, values])
+    expect((await call(h.port, "TransactWriteItems", { TransactItems: of(more) })).json()).toEqual({});
+  const Get = { TableName: T, Key: { id: { S: "put" } }, ...names };
+  const answer = await call(h.port, "TransactGetItems", { TransactItems: [{ Get }] });
+  expect(answer.json()).toEqual({ Responses: [{ Item: { id: { S: "put" } } }] });
+  expect(await said("TransactGetItems", { TransactItems: [{ Get: { ...Get, ProjectionExpression: "id" } }] })).toBe(
+    "Value provided in ExpressionAttributeNames unused in expressions: keys: {#n}",
+  );
+});
+
 describe("what is nested too deep", () => {
   const deep = (levels: number): Value => (levels === 0 ? { S: "leaf" } : { M: { n: deep(levels - 1) } });
   const NEST =

@@ -3,6 +3,7 @@ import { ApiError, validationError } from "../errors.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Item } from "../model.js";
 import { valueBytes } from "../size.js";
+import { utf8Bytes } from "../text.js";
 import { checkValue, nameFits } from "../value-check.js";
 
 /** What the values of one request's expressions may weigh, each as often as it is used: what is sent to a storage node has them at every use. */
@@ -63,10 +64,15 @@ export class Placeholders {
   }
 }
 
+const KEY_BYTES_MAX = 255;
+
+const isKeyTooLong = (key: string): boolean => key.length * 3 > KEY_BYTES_MAX && utf8Bytes(key) > KEY_BYTES_MAX;
+
 function checkNames(names: Readonly<Record<string, string>>): void {
   let count = 0;
   for (const name in names) {
     count++;
+    if (isKeyTooLong(name)) throw validationError(messages.nameKeyTooLong(utf8Bytes(name)));
     if (!NAME.test(name)) throw validationError(messages.nameKey(name));
     if (names[name] === "") throw validationError(messages.nameValue(messages.attributeNameEmpty, name));
     if (!nameFits(names[name] as string)) {
@@ -80,6 +86,7 @@ function checkValues(values: Item): void {
   let count = 0;
   for (const name in values) {
     count++;
+    if (isKeyTooLong(name)) throw validationError(messages.valueKeyTooLong);
     if (!VALUE.test(name)) throw validationError(messages.valueKey(name));
   }
   if (count === 0) throw validationError(messages.valuesEmpty);

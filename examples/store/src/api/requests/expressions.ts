@@ -49,6 +49,14 @@ export function assertPlaceholdersWanted(request: ExpressionParameters, takesVal
 }
 
 /**
+ * As a transaction has it: names and values for no expression are not looked at.
+ * @throws ValidationException
+ */
+export function parseOfAction(action: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
+  return hasExpression(action) ? parseExpressions(action, takesValues) : {};
+}
+
+/**
  * @param takesValues the operation's expressions in which values may stand, as an error text lists them
  * @throws ValidationException
  */

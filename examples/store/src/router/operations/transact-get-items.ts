@@ -1,7 +1,7 @@
 import { validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
 import { type Projection, project, projectionOf } from "../../api/projection.js";
-import { parseExpressions } from "../../api/requests/expressions.js";
+import { parseOfAction } from "../../api/requests/expressions.js";
 import { transactGetItems as shape, type TransactGetItemsRequest } from "../../api/requests/transactions.js";
 import { TRANSACTION_BYTES_MAX } from "../../api/transactions.js";
 import { checkItem } from "../../api/value-check.js";
@@ -15,7 +15,7 @@ export const transactGetItems: Operation<TransactGetItemsRequest> = {
     const projections: (Projection | undefined)[] = [];
     for (const { Get: get } of request.TransactItems) {
       checkItem(get.Key);
-      const { projection } = parseExpressions(get, []);
+      const { projection } = parseOfAction(get, []);
       projections.push(projection && projectionOf(projection));
     }
     const gets = await located(

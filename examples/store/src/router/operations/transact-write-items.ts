@@ -3,7 +3,7 @@ import { validationError } from "../../api/errors.js";
 import { checkIndexKeyUpdates } from "../../api/index-entries.js";
 import { messages } from "../../api/messages.js";
 import type { TableRecord, TransactOp } from "../../api/model.js";
-import { parseExpressions } from "../../api/requests/expressions.js";
+import { parseOfAction } from "../../api/requests/expressions.js";
 import {
   type KeyAction,
   type PutAction,
@@ -104,7 +104,7 @@ function parse({ ConditionCheck: check, Put: put, Delete: del, Update: update }:
   if (put !== undefined) return parsePut(put);
   const action = (update ?? del ?? check) as KeyAction;
   // Of one action, what its expressions are is told before what its key is.
-  const { update: actions = [], condition } = parseExpressions(
+  const { update: actions = [], condition } = parseOfAction(
     action,
     update === undefined ? ["ConditionExpression"] : ["UpdateExpression", "ConditionExpression"],
   );
@@ -123,7 +123,7 @@ function parse({ ConditionCheck: check, Put: put, Delete: del, Update: update }:
 function parsePut(put: PutAction): Parsed {
   checkItem(put.Item);
   if (itemBytes(put.Item) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLarge);
-  const { condition } = parseExpressions(put, ["ConditionExpression"]);
+  const { condition } = parseOfAction(put, ["ConditionExpression"]);
   const op = { kind: "put", item: put.Item, returnValues: "NONE" } as const;
   return {
     name: put.TableName,

@@ -197,6 +197,11 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
           { artist: "ada", year: 2008, title: "t1" },
           { artist: "ada", year: 2007, title: "t2" },
         ]);
+        const hidden = `SELECT info FROM "${music}"."by-title" WHERE artist = 'ada'`;
+        expect(await rows(`${hidden} AND title < 't1'`)).toHaveLength(1);
+        await expect(rows(`${hidden} AND info.sold = 1`)).rejects.toThrow(
+          "One or more parameter values were invalid: Secondary index by-title does not project one or more filter attributes: [info]",
+        );
       });
     }
 

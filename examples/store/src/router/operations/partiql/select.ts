@@ -138,10 +138,10 @@ export function oneItemOf(select: Select, table: TableRecord, otherwise: string)
   return item;
 }
 
-/** Where a global index does not show what a filter asks for. @throws ValidationException unless one of the reads can do without */
+/** Where an index does not show what a filter asks for: of a local one, whose items could be fetched, that is told as well. @throws ValidationException unless one of the reads can do without */
 function assertProjected(table: TableRecord, index: IndexDefinition, reads: readonly Read[]): void {
   const shown = shownNames(index, table.keySchema);
-  if (shown === undefined || table.localIndexes?.some((one) => one === index)) return;
+  if (shown === undefined) return;
   const byPartition = [...reads].sort((a, b) => compareValues(a.partition, b.partition) ?? 0);
   const hidden = byPartition.map(({ filter }) =>
     filter === undefined ? [] : [...attributeNames(filter)].filter((name) => !shown.includes(name)),

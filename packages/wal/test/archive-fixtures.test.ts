@@ -123,3 +123,24 @@ it("an archive written by format version 2 is read: three ways of storing, snaps
   const [next] = await archiver.archive(range(19, 20));
   expect(next).toMatchObject({ first: 19, timeMaxMs: 1_700_000_000_500 });
 });
+
+it("an archive that went on behind what it had lost is read, on both sides of that, and continued", async () => {
+  const store = await inMemory("archive-gap-v1");
+  const entry = (n: number) => ({ sequence: n, timeMs: 1_700_000_000_000 + n, data: Buffer.from(`entry ${n}`) });
+  const { problems, ...report } = await verifyArchive({ store, stream });
+  expect(report).toMatchObject({ first: 1, floor: 0, wholeThrough: 3, objects: 2, entries: 5, snapshots: [2, 8] });
+  expect(problems).toMatchObject([{ code: "ERR_ARCHIVE_CORRUPT", key: `${prefix}0000000000000004.manifest` }]);
+  const archiver = await Archiver.open({ store, stream });
+  expect([archiver.archivedThrough, archiver.beganAnewAt]).toEqual([9, 8]);
+  await archiver.archive([entry(10)]);
+  for (const [timeMs, from] of [
+    [1_700_000_000_002, 2],
+    [1_700_000_000_010, 8],
+  ] as const) {
+    const { snapshot, entries } = await restoreState({ store, stream, until: { timeMs } });
+    expect(snapshot?.sequence).toBe(from);
+    expect((await collect(entries())).map((one) => one.sequence)).toEqual(from === 2 ? [] : [9, 10]);
+  }
+  const { entries } = await restoreState({ store, stream, until: { timeMs: 1_700_000_000_003 } });
+  await expect(collect(entries())).rejects.toMatchObject({ code: "ERR_ARCHIVE_HOLE" });
+});

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { BALLOT_ZERO, type Standing } from "../src/core/index.js";
 import type { Membership } from "../src/core/quorum.js";
 import type { CoreHooks } from "./support/core-hooks.js";
+import { forgottenPromise } from "./support/forgotten-promise.js";
 import { firstSeeds, type Mutant, mutants } from "./support/mutants.js";
 import { rivalChanges, staleCandidate } from "./support/rival-changes.js";
 import { runScenario } from "./support/scenario.js";
@@ -69,11 +70,21 @@ vi.mock("../src/core/doubt.js", async (original) => {
       super.onStanding(from, message);
       if (broken.hooks.doubt !== "asks a quorum" || !this.open) return;
       // Of three: who is not asked any more has nothing to say.
-      const nothing = { ...message, promised: BALLOT_ZERO, accepted: BALLOT_ZERO, logEnd: 0, members: [] };
+      const nothing = { ...message, promised: BALLOT_ZERO, accepted: BALLOT_ZERO, logEnd: 0 };
       for (const other of message.members) if (other !== from) super.onStanding(other, nothing);
     }
   }
   return { ...shipped, Doubt };
+});
+
+vi.mock("../src/core/configurations.js", async (original) => {
+  const shipped = await original<typeof import("../src/core/configurations.js")>();
+  class Configurations extends shipped.Configurations {
+    override since(slot: number) {
+      return broken.hooks.asksNewest === true ? [this.current] : super.since(slot);
+    }
+  }
+  return { ...shipped, Configurations };
 });
 
 /** The first seed whose run fails, of those that are worth a look, and how. */
@@ -104,6 +115,13 @@ describe("a staged encounter catches", () => {
     expect(staleCandidate().length).toBeGreaterThan(0);
     broken.hooks = {};
     expect(staleCandidate()).toEqual([]);
+  });
+
+  it("an acceptor in doubt that 'asks only whom the newest configurations name'", () => {
+    broken.hooks = { asksNewest: true };
+    expect(forgottenPromise().length).toBeGreaterThan(0);
+    broken.hooks = {};
+    expect(forgottenPromise()).toEqual([]);
   });
 
   it("a replica that 'changes members before anything of its own reign is chosen (no G2)'", () => {

@@ -28,6 +28,12 @@ export class Configurations {
     return this.#older.findLast((one) => one.configuration.slot <= slot) ?? this.#older[0] ?? current;
   }
 
+  /** The one in force in a log that ends at `slot`, and all behind it. Where everything through `slot` is chosen, any of those behind may yet be cut. */
+  since(slot: number): readonly Membership[] {
+    const from = this.at(slot).configuration.slot;
+    return [...this.#older.filter((one) => one.configuration.slot >= from), this.current];
+  }
+
   appended(entries: readonly Entry[]): void {
     for (const entry of entries) {
       if (entry.kind !== "config") continue;

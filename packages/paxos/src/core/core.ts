@@ -332,9 +332,11 @@ export class PaxosCore {
       case "ack":
         return this.#leader?.onAck(from, message);
       case "fetch":
+        if (this.#leader?.begins(from, message.fromSlot) === true) return;
         return sendChosen(this.#replica, from, message.fromSlot, message.throughSlot);
       case "learn":
         this.#acceptor.onLearn(message);
+        this.#replica.doubt?.onLearned(from);
         return this.#election.onLearned();
       case "resign":
         if (this.#acceptor.onResign(from, message.ballot)) this.#election.rest();

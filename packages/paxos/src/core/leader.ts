@@ -268,6 +268,14 @@ export class Leader implements Reign {
     this.#reads.rejectAll();
   }
 
+  /** A log replica that may not acknowledge anything asks for what is not in the log any more: it is told where to begin. */
+  begins(node: string, fromSlot: number): boolean {
+    const peer = this.#peers.get(node);
+    if (peer?.role !== "log" || fromSlot > this.#replica.trimmedThrough) return false;
+    this.#feed.catchUp(peer, fromSlot - 1, this.round);
+    return true;
+  }
+
   stamp(): Stamp {
     const { nowMs: sentMs, knownChosen: chosenThrough } = this.#replica;
     return { ballot: this.ballot, round: this.round, sentMs, chosenThrough };

@@ -212,7 +212,7 @@ export interface Standing extends Speaker {
   readonly promised: Ballot;
   readonly accepted: Ballot;
   readonly logEnd: number;
-  /** All acceptors of the sender's newest configuration. */
+  /** All acceptors of the newest configuration that the sender knows as chosen, and of those behind it in its log. */
   readonly members: readonly string[];
   /** The marks by which some of them are known. */
   readonly marks?: Marks;

@@ -9,6 +9,8 @@ export interface CoreHooks {
   readonly countsAgain: boolean;
   /** How an acceptor in doubt fails to be careful. */
   readonly doubt: "asks a quorum" | "helps anybody" | "promises nothing";
+  /** Whether it asks only those whom the newest configurations name, chosen or not. */
+  readonly asksNewest: boolean;
   /** Whether every member may lead, whatever its role. */
   readonly everybodyLeads: boolean;
   /** Whether a log gives up what is not chosen when another has no room. */

@@ -797,7 +797,9 @@ export class SimReplica {
     }
     this.#parts.tally.add(core.leading ? "leaders packed" : "followers packed");
     this.core?.letGo();
-    this.core = unpack(this.#given as CoreOptions, new Unpacker(this.#words, bytes), this.bonds as Bonds);
+    // Who is packed has no doubt any more.
+    const given = { ...(this.#given as CoreOptions), doubtful: false };
+    this.core = unpack(given, new Unpacker(this.#words, bytes), this.bonds as Bonds);
   }
 
   #noteSleep(core: PaxosCore, event: CoreEvent): void {

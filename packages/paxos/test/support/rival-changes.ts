@@ -66,13 +66,14 @@ export function staleCandidate(): readonly number[] {
   return contradictions(table);
 }
 
-function change(table: TableTop, leader: string, storage: readonly string[]): void {
+/** Asks a leader for these storage replicas. */
+export function change(table: TableTop, leader: string, storage: readonly string[]): void {
   const proposal = { id: 99, command: new Uint8Array(0), members: { storage, log: [] } };
   table.step(leader, { type: "propose", proposals: [proposal], nowMs: table.nowMs });
 }
 
 /** Slots that two replicas report differently. */
-function contradictions(table: TableTop): number[] {
+export function contradictions(table: TableTop): number[] {
   const chosen = new Map<number, Entry>();
   const slots: number[] = [];
   for (const node of table.cores.keys()) {

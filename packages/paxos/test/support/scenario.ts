@@ -228,7 +228,7 @@ export function runScenario({
     emptied.chance(0.6)
   )
     loseNewcomer({ world, spares, observer, random: emptied, tally });
-  if (changing && !torn && mutation === undefined && random.fork("retirements").chance(0.5))
+  if (changing && mutation === undefined && random.fork("retirements").chance(0.5))
     retireDeparted({ world, replicas, founders, observer, tally });
   const moments = aimed
     ? new Moments({ world, replicas, nemesis, operator, random: aims, tally, leaseReads })

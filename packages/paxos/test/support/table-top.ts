@@ -49,9 +49,9 @@ export class TableTop {
   }
 
   /** (Re)starts a node from what its disk holds. */
-  start(node: string, state: PersistedState = this.disk(node).state()): void {
+  start(node: string, state: PersistedState = this.disk(node).state(), more: Partial<CoreOptions> = {}): void {
     const own = this.#own.get(node);
-    const options = { random: () => 0.5, members: this.#members, ...this.#options, ...own, nodeId: node };
+    const options = { random: () => 0.5, members: this.#members, ...this.#options, ...own, ...more, nodeId: node };
     this.cores.set(node, new PaxosCore(options, state, this.nowMs));
     this.effects.set(node, []);
   }

@@ -81,7 +81,29 @@ async function main(): Promise<void> {
   }
   const { dir, host, port, credentials, single, partitionsPerTable, spares } = options;
   growHeapInLargeSteps();
-  let store: Store;
+  let store: Store | undefined;
+  let asked: NodeJS.Signals | undefined;
+  const starting = new AbortController();
+  const stop = (signal: NodeJS.Signals): void => {
+    if (asked !== undefined) return;
+    asked = signal;
+    if (store === undefined) starting.abort();
+    else end(store);
+  };
+  const end = (open: Store): void => {
+    open.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`evenkeel-store: ${reason(error)}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  // In the middle of a start, too: nothing of it is to outlive this process. Where there is only this one, it may end as it is.
+  const listen = (): void => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
+  };
+  if (!single) listen();
   try {
     store = await Store.open({
       dir,
@@ -91,28 +113,24 @@ async function main(): Promise<void> {
       partitionsPerTable,
       spares,
       mode: single ? "single" : "processes",
+      signal: starting.signal,
       onFinding: (line) => process.stderr.write(`evenkeel-store: scrub: ${line}\n`),
       onNews: (line) => process.stderr.write(`evenkeel-store: ${line}\n`),
       onNodeFailure: (nodeId, reason) => process.stderr.write(`evenkeel-store: node ${nodeId}: ${reason}\n`),
     });
   } catch (error) {
+    if (asked !== undefined) {
+      // As whoever sent it expects of a program that does not know the signal.
+      process.removeAllListeners(asked);
+      process.kill(process.pid, asked);
+      return;
+    }
     process.stderr.write(`evenkeel-store: ${complain(error, dir, host, port)}\n`);
     process.exit(1);
   }
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
-    store.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`evenkeel-store: ${reason(error)}\n`);
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  if (single) listen();
+  // It came when there was nothing left to break off.
+  if (asked !== undefined) return end(store);
   // Now that it is true that Ctrl-C stops it.
   process.stdout.write(
     [

@@ -41,6 +41,8 @@ export interface StoreOptions {
   readonly nodeProgram?: string;
   /** Arguments of a node's Node.js, such as its heap's size; absent: those of this process. */
   readonly nodeExecArgv?: readonly string[];
+  /** Breaks off a start that is under way: `open` rejects with its reason, once no process of it is left. Nothing that was acknowledged before is lost. */
+  readonly signal?: AbortSignal;
 }
 
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -115,9 +117,11 @@ export class Store {
             ...(onNodeFailure === undefined ? {} : { onExit: onNodeFailure }),
             ...(options.nodeProgram === undefined ? {} : { program: options.nodeProgram }),
             ...(options.nodeExecArgv === undefined ? {} : { execArgv: options.nodeExecArgv }),
+            ...(options.signal === undefined ? {} : { signal: options.signal }),
           });
     try {
-      await metadataKnown(fleet);
+      await metadataKnown(fleet, options.signal);
+      options.signal?.throwIfAborted();
       const router = await Router.listen({ fleet, host, port, credentials });
       const archive = new FileObjectStore({ dir: archiveDir(dir) });
       const scrubDir = join(dir, "scrub");

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
@@ -247,6 +247,17 @@ describe("nodes whose supervisor was killed end by themselves,", () => {
     next.signalGroup("SIGINT");
     expect(await next.ended()).toEqual({ code: 0, signal: null });
   });
+});
+
+test("SIGTERM while it starts leaves nothing behind it", { timeout: 240_000 }, async () => {
+  const data = join(dir, "recalled");
+  const command = run(["--data", data, "--port", "0"]);
+  await eventually("a node is on its way", () => existsSync(join(data, "nodes/a1/log")));
+  command.signal("SIGTERM");
+  expect(await command.leavesNothing(), command.stderr).toBe(true);
+  const { code, signal } = await command.ended();
+  expect(code === 0 || signal === "SIGTERM", `${code} ${signal}`).toBe(true);
+  expect(command.stderr).toBe("");
 });
 
 test("Ctrl-C while it starts ends it and its nodes", { timeout: 240_000 }, async () => {

@@ -33,6 +33,8 @@ export interface ProcessFleetOptions extends FleetOptions {
   /** Told of every exit that nobody asked for. */
   readonly onNews?: (line: string) => void;
   readonly onExit?: (nodeId: string, reason: string) => void;
+  /** Breaks off the start; without a meaning once the fleet is open. */
+  readonly signal?: AbortSignal;
 }
 
 /** Under its name the node is of no use any more: it has lost what it had, or was replaced. It begins anew under another one, and takes the place of itself. */
@@ -58,6 +60,8 @@ interface Supervised extends Reached {
   readonly place: string;
   knowsMetadata: boolean;
   child: ChildProcess | undefined;
+  /** The child has said where it listens: from then on it hears that it is to stop. */
+  listens: boolean;
   addresses: NodeAddresses | undefined;
   startedAtMs: number;
   delayMs: number;
@@ -87,7 +91,8 @@ export class ProcessFleet implements Fleet {
 
   /**
    * Resolves when every node listens, or a quorum does and the others have failed or are slow: those are told of, and started again and again.
-   * Rejects, with the first node's reason, when no quorum can be had, and where it is a directory that cannot be used at all.
+   * Rejects, with the first node's reason, when no quorum can be had, and where it is a directory that cannot be used at all; with the signal's where that breaks it off. Nothing of it is
+   * left then.
    */
   static async open(options: ProcessFleetOptions): Promise<ProcessFleet> {
     const fleet = new ProcessFleet(options);
@@ -107,11 +112,13 @@ export class ProcessFleet implements Fleet {
     let timer: NodeJS.Timeout | undefined;
     let listening = 0;
     const failures: unknown[] = [];
-    const { spares, dir } = this.#options;
+    const { spares, dir, signal } = this.#options;
     const places = [...new Set([...NODE_IDS, ...spareIds(spares), ...this.#names.placesFound(dir)])];
     // With so many nodes every partition can be led and written, and the metadata too, of which all of them are members.
     const quorum = Math.floor(places.length / 2) + 1;
+    signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
       const count = (): void => {
         if (failures.length > places.length - quorum) reject(failures[0]);
         else if (listening + failures.length === places.length) resolve();
@@ -188,7 +195,9 @@ export class ProcessFleet implements Fleet {
         const { child } = node;
         if (child === undefined) return;
         const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-        this.#send(child, { kind: "stop" });
+        // One that is still on its way up has promised nobody anything, and may be long in hearing of it.
+        if (node.listens) this.#send(child, { kind: "stop" });
+        else child.kill("SIGKILL");
         const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
         await exited;
         clearTimeout(timer);
@@ -207,6 +216,7 @@ export class ProcessFleet implements Fleet {
       ...reachedAs(this.#names.of(place)),
       knowsMetadata: false,
       child: undefined,
+      listens: false,
       addresses: undefined,
       startedAtMs: 0,
       delayMs: RESTART_AFTER_MS,
@@ -233,6 +243,7 @@ export class ProcessFleet implements Fleet {
       },
     );
     node.child = child;
+    node.listens = false;
     node.startedAtMs = performance.now();
     return new Promise<void>((resolve, reject) => {
       child.on("message", (message: FromNode) => {
@@ -244,6 +255,7 @@ export class ProcessFleet implements Fleet {
           node.lastFailure = message;
           reject(Object.assign(new Error(message.message), { code: message.code }));
         } else {
+          node.listens = true;
           node.addresses = message.addresses;
           // One of the first nodes has known them since the store was founded.
           node.knowsMetadata ||= NODE_IDS.includes(node.nodeId);

@@ -49,6 +49,18 @@ export class CommandLine {
     process.kill(-(this.child.pid as number), signal);
   }
 
+  /** Resolves when the program itself is gone, with whether nothing that it started has outlived it. */
+  async leavesNothing(): Promise<boolean> {
+    if (this.child.exitCode === null && this.child.signalCode === null)
+      await new Promise<void>((resolve) => this.child.once("exit", () => resolve()));
+    try {
+      process.kill(-(this.child.pid as number), 0);
+      return false;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === "ESRCH";
+    }
+  }
+
   /** Resolves when the program and every process that it started are gone. */
   async ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     const timer = setTimeout(() => this.destroy(), HANGS_AFTER_MS);

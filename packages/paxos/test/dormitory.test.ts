@@ -195,6 +195,19 @@ it("wakes those leaders only in whose groups the node votes, and no follower; no
   expect(all.map(({ woken }) => woken)).toEqual([0, 0, 1, 1, 0, 0]);
 });
 
+it("wakes others in the place of those that are closed", () => {
+  const led = crowd(undefined, 200);
+  const followed = crowd("b", 3000).filter((item) => placeInLine(item, "a", "b") === 0);
+  const dormitory = new Dormitory<Slept>({ ...parts, all: () => [...led, ...followed], pack: () => true });
+  dormitory.changed("b");
+  dormitory.lost("b");
+  for (const nowMs of [0, 10, 20]) dormitory.tick(nowMs);
+  expect([awake(led).length, awake(followed).length]).toEqual([64, 256]);
+  for (const item of [...awake(led).slice(0, 5), ...awake(followed).slice(0, 7)]) dormitory.forget(item);
+  dormitory.tick(30);
+  expect([awake(led).length, awake(followed).length]).toEqual([69, 263]);
+});
+
 describe("leaders that are to be woken", () => {
   const wake = (item: Slept) => {
     item.wake();
@@ -222,13 +235,13 @@ describe("leaders that are to be woken", () => {
     const wakings = new Wakings<Slept>();
     const all = crowd(undefined, 400);
     wakings.add(all);
-    wakings.tick(0, (item) => all.indexOf(item) % 2 === 1 && wake(item));
+    wakings.tick(800, (item) => all.indexOf(item) % 2 === 1 && wake(item));
     // As many are looked at as may be awake: looking may cost something.
     expect(awake(all)).toEqual(all.slice(0, 64).filter((_, i) => i % 2 === 1));
-    wakings.tick(10, wake);
+    wakings.tick(810, wake);
     expect(awake(all).length).toBe(64);
     for (const item of awake(all).slice(0, 10)) wakings.forget(item);
-    wakings.tick(20, wake);
+    for (const nowMs of [820, 1799]) wakings.tick(nowMs, wake);
     expect(awake(all).length).toBe(74);
   });
 });
@@ -247,19 +260,24 @@ describe("followers whose leaders' nodes were lost", () => {
   it("wake all, of each node, when their time has come: first who is first in line, later the later", () => {
     const adrift = new AdriftGroups<Slept>("a", 150);
     const [ofB, laterOfB, ofC] = [inPlace(0, "b", 100), inPlace(1, "b", 100), inPlace(0, "c", 100)];
+    const ofX = inPlace(1, "x", 10);
+    adrift.add("x", ofX, 50);
     adrift.add("c", ofC, 50);
     adrift.add("b", [...laterOfB, ...ofB], 20);
+    adrift.add("x", ofX, 10);
     // What is told again has the time that it was told first.
     adrift.add("c", ofC, 90);
     const woken = () => [ofB, laterOfB, ofC].map((items) => awake(items).length);
+    ticked(adrift, 10);
+    for (const item of awake(ofX)) item.asleep = true;
     ticked(adrift, 19);
-    expect(woken()).toEqual([0, 0, 0]);
+    expect([ofX.every((item) => item.woken === 1), ...woken()]).toEqual([true, 0, 0, 0]);
     ticked(adrift, 20);
     expect(woken()).toEqual([100, 28, 0]);
     ticked(adrift, 49);
     expect(woken()).toEqual([100, 100, 0]);
     ticked(adrift, 50);
-    expect(woken()).toEqual([100, 100, 56]);
+    expect(woken()).toEqual([100, 100, 66]);
     for (const item of [...ofB, ...laterOfB]) item.asleep = true;
     ticked(adrift, 60);
     expect([ofB, laterOfB, ofC].map((items) => items.every((item) => item.woken === 1))).toEqual([true, true, true]);
@@ -288,6 +306,15 @@ describe("followers whose leaders' nodes were lost", () => {
     // Those of the first moment have had their second: half as many from then on.
     ticked(adrift, 1001);
     expect(all.filter(({ woken }) => woken > 0).length).toBe(306 + (138 - 50));
+  });
+
+  it("wake in the order of the line where two nodes are lost at once", () => {
+    const adrift = new AdriftGroups<Slept>("a", 150);
+    const [ofB, laterOfB, ofC] = [inPlace(0, "b", 10), inPlace(1, "b", 128), inPlace(0, "c", 10)];
+    adrift.add("b", [...ofB, ...laterOfB], 20);
+    adrift.add("c", ofC, 20);
+    ticked(adrift, 20);
+    expect([ofB, laterOfB, ofC].map((items) => awake(items).length)).toEqual([10, 108, 10]);
   });
 
   it("are looked at some at a time, since looking may cost something", () => {

@@ -108,16 +108,25 @@ export function checkIndexKeyUpdates(table: Indexed, actions: readonly UpdateAct
 /** Of values that stand in the request as they are. @throws ValidationException */
 function checkGivenTypes(table: Indexed, actions: readonly UpdateAction[]): void {
   for (const { index, attribute } of indexKeys(table)) {
-    const action = actions.find(({ path }) => path.length === 1 && path[0] === attribute.name);
-    const given = action && givenValue(action);
+    const given = givenValue(actions, attribute.name);
     if (given !== undefined && typeOf(given) !== attribute.type)
       throw validationError(messages.indexKeyType(attribute.name, attribute.type, typeOf(given), index.name));
   }
 }
 
-function givenValue(action: UpdateAction): AttributeValue | undefined {
-  if (action.kind === "add" || action.kind === "delete") return action.value;
-  return action.kind === "set" && action.value.kind === "value" ? action.value.value : undefined;
+/** Of values that stand in the request as they are: what a transaction is told before it begins. @throws ValidationException */
+export function assertNoEmptyIndexKeys(table: Indexed, actions: readonly UpdateAction[]): void {
+  for (const { attribute } of indexKeys(table)) {
+    const given = givenValue(actions, attribute.name);
+    if (given !== undefined && typeOf(given) === attribute.type && isEmpty(given))
+      throw validationError(messages.indexKeyUpdatedEmpty(attribute.type));
+  }
+}
+
+function givenValue(actions: readonly UpdateAction[], attribute: string): AttributeValue | undefined {
+  const action = actions.find(({ path }) => path.length === 1 && path[0] === attribute);
+  if (action?.kind === "add" || action?.kind === "delete") return action.value;
+  return action?.kind === "set" && action.value.kind === "value" ? action.value.value : undefined;
 }
 
 /** The same of an item that was updated: what the update did not touch was there before the index, and is left alone. @throws ValidationException */

@@ -103,6 +103,7 @@ export const messages = {
   stringSetEmpty: `${INVALID_VALUES}An string set  may not be empty`,
   numberSetEmpty: `${INVALID_VALUES}An number set  may not be empty`,
   binarySetEmpty: `${INVALID_VALUES}Binary sets should not be empty`,
+  stringSetNull: `${INVALID_VALUES}An string set may not have a null string as a member`,
   stringSetDuplicates: (values: string) => `${INVALID_VALUES}Input collection ${values} contains duplicates.`,
   numberSetDuplicates: "Input collection contains duplicates",
   binarySetDuplicates: (values: string) => `${INVALID_VALUES}Input collection ${values}of type BS contains duplicates.`,

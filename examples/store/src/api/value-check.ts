@@ -72,7 +72,7 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
   },
   B: (holder) => void binary(holder.B),
   SS: (holder) => {
-    const members = list(holder.SS).map(string);
+    const members = membersOf(holder.SS, string, messages.stringSetNull);
     if (members.length === 0) throw validationError(messages.stringSetEmpty);
     if (hasDuplicates(members)) {
       const newer = messages.stringSetDuplicatesNewer(asFarAsRead(members, compareText));
@@ -80,7 +80,7 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
     }
   },
   NS: (holder) => {
-    const members = list(holder.NS).map((member) => normalizeNumber(string(member)));
+    const members = membersOf(holder.NS, (member) => normalizeNumber(string(member)));
     if (members.length === 0) throw validationError(messages.numberSetEmpty);
     if (hasDuplicates(members)) {
       throw validationError(messages.numberSetDuplicates, messages.numberSetDuplicatesNewer);
@@ -88,7 +88,7 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
     holder.NS = members;
   },
   BS: (holder) => {
-    const members = list(holder.BS).map(binary);
+    const members = membersOf(holder.BS, binary);
     if (members.length === 0) throw validationError(messages.binarySetEmpty);
     if (hasDuplicates(members)) {
       const newer = messages.binarySetDuplicatesNewer(asFarAsRead(members, compareBase64));
@@ -133,9 +133,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   S: string,
   N: string,
   B: binary,
-  SS: (held) => list(held).forEach(string),
-  NS: (held) => list(held).forEach(string),
-  BS: (held) => list(held).forEach(binary),
+  SS: (held) => list(held).filter(isThere).forEach(string),
+  NS: (held) => list(held).filter(isThere).forEach(string),
+  BS: (held) => list(held).filter(isThere).forEach(binary),
   BOOL: boolean,
   NULL: boolean,
   L: (held, depth) => {
@@ -145,6 +145,16 @@ const READERS: Readonly<Record<string, Reader>> = {
     for (const member of Object.values(structure(held))) assertReadable(member, depth + 1);
   },
 };
+
+const isThere = (value: Json): boolean => value !== null;
+
+/** @param ifNull what is said of a member that is null. Of numbers and bytes only that it is refused so is written down, not in which words. */
+function membersOf(set: Json, read: (member: Json) => string, ifNull: string = messages.valueEmpty): string[] {
+  return list(set).map((member) => {
+    if (member === null) throw validationError(ifNull);
+    return read(member);
+  });
+}
 
 function hasDuplicates(members: readonly string[]): boolean {
   return new Set(members).size !== members.length;

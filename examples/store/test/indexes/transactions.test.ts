@@ -1,4 +1,5 @@
 import {
+  type AttributeValue,
   CreateTableCommand,
   QueryCommand,
   TransactionCanceledException,
@@ -114,6 +115,23 @@ test("indexes change with the items of a transaction, and their writes cost twic
   });
 });
 
+const updateBy = (value: AttributeValue) =>
+  single.dynamo.send(
+    new TransactWriteItemsCommand({
+      TransactItems: [
+        {
+          Update: {
+            TableName,
+            Key: { pk: { S: "p" }, sk: { S: "1" } },
+            UpdateExpression: "SET #b = :v",
+            ExpressionAttributeNames: { "#b": "by" },
+            ExpressionAttributeValues: { ":v": value },
+          },
+        },
+      ],
+    }),
+  );
+
 test("what is no key of an index cancels", async () => {
   const wrong = { ...item("9", "x"), by: { N: "1" } };
   const put = single.dynamo.send(
@@ -121,28 +139,21 @@ test("what is no key of an index cancels", async () => {
   );
   await expect(put).rejects.toBeInstanceOf(TransactionCanceledException);
   await expect(put).rejects.toMatchObject({ CancellationReasons: [{ Code: "ValidationError" }] });
-  const update = single.dynamo.send(
-    new TransactWriteItemsCommand({
-      TransactItems: [
-        {
-          Update: {
-            TableName,
-            Key: { pk: { S: "p" }, sk: { S: "1" } },
-            UpdateExpression: "SET #b = :n",
-            ExpressionAttributeNames: { "#b": "by" },
-            ExpressionAttributeValues: { ":n": { N: "1" } },
-          },
-        },
-      ],
-    }),
-  );
-  await expect(update).rejects.toMatchObject({
+  await expect(updateBy({ N: "1" })).rejects.toMatchObject({
     CancellationReasons: [
       {
         Code: "ValidationError",
         Message: expect.stringContaining("Type mismatch for Index Key by Expected: S Actual: N IndexName: "),
       },
     ],
+  });
+  expect(await inIndex()).toEqual(["c:1", "z:3"]);
+});
+
+test("an empty key of an index is told before anything begins", async () => {
+  await expect(updateBy({ S: "" })).rejects.toMatchObject({
+    name: "ValidationException",
+    message: expect.stringContaining("empty string value"),
   });
   expect(await inIndex()).toEqual(["c:1", "z:3"]);
 });

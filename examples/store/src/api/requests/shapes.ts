@@ -186,7 +186,11 @@ function deserialize(shape: Shape, value: unknown): unknown {
       for (const name in structure) {
         const member = Object.hasOwn(shape.members, name) ? shape.members[name] : undefined;
         if (member === undefined || structure[name] === null) delete structure[name];
-        else structure[name] = deserialize(member, structure[name]);
+        else {
+          const given = structure[name];
+          structure[name] = deserialize(member, given);
+          if (member.type === "string" && member.table && structure[name] !== given) calledAs(structure, given);
+        }
       }
       return structure;
     }
@@ -197,8 +201,20 @@ function deserialize(shape: Shape, value: unknown): unknown {
 
 const TABLE_ARN = /^arn:[^:]+:dynamodb:[^:]*:\d*:table\/([a-zA-Z0-9_.-]+)$/;
 
-function nameWithin(nameOrArn: string): string {
-  return TABLE_ARN.exec(nameOrArn)?.[1] ?? nameOrArn;
+/** A table's name, of that or of its ARN. */
+export function nameWithin(nameOrArn: string): string {
+  return nameOrArn.startsWith("arn:") ? (TABLE_ARN.exec(nameOrArn)?.[1] ?? nameOrArn) : nameOrArn;
+}
+
+const CALLED = Symbol("called");
+
+function calledAs(request: object, arn: unknown): void {
+  Object.defineProperty(request, CALLED, { value: arn });
+}
+
+/** What a request calls its table: its name, or the ARN that it was found by. */
+export function tableCalled(request: { readonly TableName: string; readonly [CALLED]?: string }): string {
+  return request[CALLED] ?? request.TableName;
 }
 
 function array(value: unknown): unknown[] {
@@ -329,7 +345,8 @@ function checkKeysLast(shape: StructureShape, members: Record<string, unknown>, 
   }
 }
 
-function isTableName(name: string): boolean {
+function isTableName(called: string): boolean {
+  const name = nameWithin(called);
   return name.length >= 3 && name.length <= 255 && NAME.test(name);
 }
 

@@ -15,7 +15,7 @@ import { itemBytes } from "../../api/size.js";
 import { canonicalText } from "../../api/transactions.js";
 import { checkItem } from "../../api/value-check.js";
 import { itemOf, tableCapacity } from "./answers.js";
-import { byTableName, runBatch } from "./batch.js";
+import { byTable, byTableName, runBatch } from "./batch.js";
 import type { Operation } from "./operation.js";
 import { inWords } from "./words.js";
 
@@ -23,6 +23,7 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 interface Prepared {
   readonly table: TableRecord;
+  readonly called: string;
   readonly key: ItemKey;
   readonly asked: Item;
   readonly of: BatchKeys;
@@ -34,8 +35,11 @@ export const batchGetItem: Operation<BatchGetItemRequest> = {
   async run(request, { backend }) {
     const projections = check(request);
     const prepared: Prepared[] = [];
-    for (const [name, of] of Object.entries(request.RequestItems)) {
-      prepared.push(...prepare(await backend.table(name), of, projections.get(name)));
+    for (const { name, called, asked } of byTable(request.RequestItems, joined)) {
+      const table = await backend.table(name);
+      const projection = projections.get(called);
+      for (const key of asked.Keys)
+        prepared.push({ table, called, key: exactKey(table.keySchema, key), asked: key, of: asked, projection });
     }
     const outcomes = await runBatch(
       prepared.map(
@@ -48,7 +52,7 @@ export const batchGetItem: Operation<BatchGetItemRequest> = {
     const unprocessed = byTableName<Record<string, BatchKeys>>();
     const units = new Map<string, number>();
     let bytes = 0;
-    prepared.forEach(({ table: { name }, asked, of, projection }, i) => {
+    prepared.forEach(({ called: name, asked, of, projection }, i) => {
       const outcome = outcomes[i];
       const item = outcome?.done ? itemOf(outcome.value) : undefined;
       if (item !== undefined) bytes += itemBytes(item);
@@ -93,6 +97,8 @@ function check(request: BatchGetItemRequest): Map<string, Projection> {
   return projections;
 }
 
-function prepare(table: TableRecord, of: BatchKeys, projection: Projection | undefined): Prepared[] {
-  return of.Keys.map((asked) => ({ table, key: exactKey(table.keySchema, asked), asked, of, projection }));
+/** Each key once. */
+function joined(one: BatchKeys, other: BatchKeys): BatchKeys {
+  const known = new Set(one.Keys.map(canonicalText));
+  return { ...one, Keys: [...one.Keys, ...other.Keys.filter((key) => !known.has(canonicalText(key)))] };
 }

@@ -13,11 +13,12 @@ import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
 import type { IndexUnits } from "../backend.js";
 import { addIndexUnits, collectionMetricsOf, tableCapacity } from "./answers.js";
-import { byTableName, runBatch } from "./batch.js";
+import { byTable, byTableName, type OfTable, runBatch } from "./batch.js";
 import type { Operation } from "./operation.js";
 
 interface Prepared {
   readonly table: TableRecord;
+  readonly called: string;
   readonly key: ItemKey;
   readonly write: BatchWrite;
 }
@@ -25,10 +26,11 @@ interface Prepared {
 export const batchWriteItem: Operation<BatchWriteItemRequest> = {
   shape,
   async run(request, { backend }) {
-    const byTable = Object.entries(request.RequestItems);
-    checkWrites(byTable);
+    const tables = byTable(request.RequestItems, (one, other) => [...one, ...other]);
+    checkWrites(tables);
     const prepared: Prepared[] = [];
-    for (const [name, writes] of byTable) prepared.push(...prepare(await backend.table(name), writes));
+    for (const { name, called, asked } of tables)
+      for (const write of prepare(await backend.table(name), asked)) prepared.push({ ...write, called });
     const outcomes = await runBatch(
       prepared.map(({ table, key, write: { PutRequest: put } }) => () => {
         const op = put === undefined ? ({ kind: "delete" } as const) : ({ kind: "put", item: put.Item } as const);
@@ -39,9 +41,8 @@ export const batchWriteItem: Operation<BatchWriteItemRequest> = {
     const units = new Map<string, number>();
     const indexUnits = new Map<string, IndexUnits | undefined>();
     const metrics = byTableName<Record<string, object[]>>();
-    prepared.forEach(({ table, write }, i) => {
+    prepared.forEach(({ table, called: name, write }, i) => {
       const outcome = outcomes[i];
-      const { name } = table;
       if (outcome?.done) {
         units.set(name, (units.get(name) ?? 0) + outcome.value.units);
         indexUnits.set(name, addIndexUnits(indexUnits.get(name), outcome.value.indexUnits));
@@ -73,9 +74,9 @@ export const batchWriteItem: Operation<BatchWriteItemRequest> = {
 };
 
 /** Checks that need no table. */
-function checkWrites(byTable: readonly (readonly [string, readonly BatchWrite[]])[]): void {
+function checkWrites(tables: readonly OfTable<readonly BatchWrite[]>[]): void {
   let count = 0;
-  for (const [, writes] of byTable) {
+  for (const { asked: writes } of tables) {
     count += writes.length;
     for (const { PutRequest: put, DeleteRequest: del } of writes) {
       if (put === undefined && del === undefined) throw validationError(messages.valueAmbiguous);
@@ -87,7 +88,7 @@ function checkWrites(byTable: readonly (readonly [string, readonly BatchWrite[]]
   if (count > BATCH_WRITES_MAX) throw validationError(messages.batchTooMany("BatchWriteItem"));
 }
 
-function prepare(table: TableRecord, writes: readonly BatchWrite[]): Prepared[] {
+function prepare(table: TableRecord, writes: readonly BatchWrite[]): Omit<Prepared, "called">[] {
   const seen = new Set<string>();
   return writes.map((write) => {
     const { PutRequest: put, DeleteRequest: del } = write;

@@ -1,4 +1,5 @@
 import { ApiError, type ApiErrorType } from "../../api/errors.js";
+import { nameWithin } from "../../api/requests/shapes.js";
 
 /** Failures of single items that a batch hands back as unprocessed, for the client to try again. */
 const UNPROCESSED: ReadonlySet<ApiErrorType> = new Set<ApiErrorType>([
@@ -33,4 +34,23 @@ export async function runBatch<T>(requests: readonly (() => Promise<T>)[]): Prom
 /** An empty record for table names, any of which a client may have chosen: `__proto__` is one. */
 export function byTableName<R extends Record<string, unknown>>(): R {
   return Object.create(null) as R;
+}
+
+/** What a batch asks of a table. */
+export interface OfTable<T> {
+  readonly name: string;
+  /** As the batch calls it, which is what its answer does: by its name, or by its ARN. */
+  readonly called: string;
+  readonly asked: T;
+}
+
+/** @param joined what is asked of a table that is called by its name and by its ARN */
+export function byTable<T>(items: Readonly<Record<string, T>>, joined: (one: T, other: T) => T): OfTable<T>[] {
+  const found = new Map<string, OfTable<T>>();
+  for (const [called, asked] of Object.entries(items)) {
+    const name = nameWithin(called);
+    const known = found.get(name);
+    found.set(name, known === undefined ? { name, called, asked } : { ...known, asked: joined(known.asked, asked) });
+  }
+  return [...found.values()];
 }

@@ -1,6 +1,7 @@
 import { exactKey } from "../../api/keys.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type DeleteItemRequest, deleteItem as shape } from "../../api/requests/items.js";
+import { tableCalled } from "../../api/requests/shapes.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";
@@ -28,7 +29,7 @@ export const deleteItem: Operation<DeleteItemRequest> = {
     });
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
+      ...consumedCapacity(request.ReturnConsumedCapacity, tableCalled(request), outcome.units, outcome.indexUnits),
       ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key, outcome.collectionBytes),
     };
   },

@@ -2,6 +2,7 @@ import { exactKey } from "../../api/keys.js";
 import { project, projectionOf } from "../../api/projection.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type GetItemRequest, getItem as shape } from "../../api/requests/items.js";
+import { tableCalled } from "../../api/requests/shapes.js";
 import { checkItem } from "../../api/value-check.js";
 import { answerWithItem, consumedCapacity, itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";
@@ -19,7 +20,7 @@ export const getItem: Operation<GetItemRequest> = {
     const known = backend.table(TableName);
     const table = known instanceof Promise ? await known : known;
     const outcome = await backend.get(table, exactKey(table.keySchema, key), { consistent });
-    const capacity = consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units);
+    const capacity = consumedCapacity(request.ReturnConsumedCapacity, tableCalled(request), outcome.units);
     if (outcome.json !== undefined && projection === undefined) return answerWithItem(outcome.json, capacity);
     const item = itemOf(outcome);
     const Item = item !== undefined && projection !== undefined ? project(item, projectionOf(projection)) : item;

@@ -5,6 +5,7 @@ import { messages } from "../../api/messages.js";
 import type { DocumentPath, Item, KeySchema, PageRequest, TableRecord } from "../../api/model.js";
 import { project, projectionOf } from "../../api/projection.js";
 import type { QueryRequest, ScanRequest } from "../../api/requests/items.js";
+import { tableCalled } from "../../api/requests/shapes.js";
 import { checkItem } from "../../api/value-check.js";
 import type { PageOutcome } from "../backend.js";
 import { consumedCapacity } from "./answers.js";
@@ -67,7 +68,10 @@ export function pageAnswer(
   if (request.Select !== "COUNT") answer.Items = projected(page.items, projection);
   if (page.lastKey !== undefined) answer.LastEvaluatedKey = page.lastItem ?? decodeKey(table.keySchema, page.lastKey);
   const { units, indexUnits } = page;
-  return Object.assign(answer, consumedCapacity(request.ReturnConsumedCapacity, request.TableName, units, indexUnits));
+  return Object.assign(
+    answer,
+    consumedCapacity(request.ReturnConsumedCapacity, tableCalled(request), units, indexUnits),
+  );
 }
 
 function projected(items: readonly Item[], paths: readonly DocumentPath[] | undefined): readonly Item[] {

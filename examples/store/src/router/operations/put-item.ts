@@ -4,6 +4,7 @@ import { itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type PutItemRequest, putItem as shape } from "../../api/requests/items.js";
+import { tableCalled } from "../../api/requests/shapes.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";
@@ -37,7 +38,7 @@ export const putItem: Operation<PutItemRequest> = {
     });
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
+      ...consumedCapacity(request.ReturnConsumedCapacity, tableCalled(request), outcome.units, outcome.indexUnits),
       ...collectionMetrics(request.ReturnItemCollectionMetrics, table, item, outcome.collectionBytes),
     };
   },

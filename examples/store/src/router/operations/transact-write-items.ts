@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { validationError } from "../../api/errors.js";
-import { checkIndexKeyUpdates } from "../../api/index-entries.js";
+import { assertNoEmptyIndexKeys, checkIndexKeyUpdates } from "../../api/index-entries.js";
 import { messages } from "../../api/messages.js";
 import type { TableRecord, TransactOp } from "../../api/model.js";
 import { parseOfAction } from "../../api/requests/expressions.js";
@@ -45,6 +45,7 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     const places = await located(backend, parsed, "first");
     const actions = places.map((place, i) => ({ ...place, op: (parsed[i] as Parsed).op }));
     for (const { op, table } of actions) if (op.kind === "update") checkKeyUntouched(op.actions, table.keySchema);
+    for (const { op, table } of actions) if (op.kind === "update") assertNoEmptyIndexKeys(table, op.actions);
     assertEach(actions, ({ op, table }) => {
       if (op.kind === "update") checkIndexKeyUpdates(table, op.actions);
     });

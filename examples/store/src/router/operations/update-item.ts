@@ -5,6 +5,7 @@ import { messages } from "../../api/messages.js";
 import type { KeySchema, UpdateAction } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { updateItem as shape, type UpdateItemRequest } from "../../api/requests/items.js";
+import { tableCalled } from "../../api/requests/shapes.js";
 import { assertFitsItem } from "../../api/update.js";
 import { assertChargeFits } from "../../api/update-charge.js";
 import { checkItem } from "../../api/value-check.js";
@@ -40,7 +41,7 @@ export const updateItem: Operation<UpdateItemRequest> = {
     });
     return {
       ...(outcome.attributes && { Attributes: outcome.attributes }),
-      ...consumedCapacity(request.ReturnConsumedCapacity, TableName, outcome.units, outcome.indexUnits),
+      ...consumedCapacity(request.ReturnConsumedCapacity, tableCalled(request), outcome.units, outcome.indexUnits),
       ...collectionMetrics(request.ReturnItemCollectionMetrics, table, key, outcome.collectionBytes),
     };
   },

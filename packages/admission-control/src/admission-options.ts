@@ -32,6 +32,20 @@ export interface AdmissionOptions {
   readonly random?: () => number;
 }
 
+export const admissionNames: Record<keyof AdmissionOptions, 0> = {
+  coordinator: 0,
+  member: 0,
+  settleEveryMs: 0,
+  settleTimeoutMs: 0,
+  whenAway: 0,
+  safeShare: 0,
+  limitsMax: 0,
+  batchMax: 0,
+  now: 0,
+  timer: 0,
+  random: 0,
+};
+
 export interface AdmissionStats {
   readonly limits: number;
   /** Settlement messages sent, and those of them that failed. */

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
-import type { AdmissionOptions, AdmissionStats } from "./admission-options.js";
+import { type AdmissionOptions, type AdmissionStats, admissionNames } from "./admission-options.js";
 import { Agenda } from "./agenda.js";
 import { answersInTime } from "./answers-in-time.js";
 import { clockFrom, systemTimer } from "./clock.js";
-import { AdmissionError, argumentError, checkName, checkNumber } from "./core/errors.js";
+import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } from "./core/errors.js";
 import { MemberShare, type ShareTerms } from "./core/member-share.js";
 import {
   type Coordinator,
@@ -84,8 +84,10 @@ export class Admission {
   #settling: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
+  /** @throws AdmissionError `ERR_ADMISSION_ARGUMENT` */
   constructor(options: AdmissionOptions) {
-    const { coordinator, whenAway = "safe-share", timer = systemTimer, random = Math.random } = options ?? {};
+    options = checkOptions("Admission", options, admissionNames);
+    const { coordinator, whenAway = "safe-share", timer = systemTimer, random = Math.random } = options;
     if (typeof coordinator?.settle !== "function") throw argumentError("coordinator", "a Coordinator", coordinator);
     if (!["safe-share", "deny", "allow"].includes(whenAway)) {
       throw argumentError("whenAway", '"safe-share", "deny" or "allow"', whenAway);

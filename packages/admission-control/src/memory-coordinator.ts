@@ -1,7 +1,7 @@
 import { BucketLevel, type Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "./clock.js";
 import { CoordinatorBooks } from "./core/coordinator-books.js";
-import { checkNumber } from "./core/errors.js";
+import { checkNumber, checkOptions } from "./core/errors.js";
 import type { Coordinator, Grant, Settlement } from "./core/protocol.js";
 
 export interface MemoryCoordinatorOptions {
@@ -29,6 +29,15 @@ export interface MemoryCoordinatorOptions {
   readonly now?: Clock;
 }
 
+const names: Record<keyof MemoryCoordinatorOptions, 0> = {
+  leaseMs: 0,
+  learnForMs: 0,
+  learningShare: 0,
+  limitsMax: 0,
+  membersMax: 0,
+  now: 0,
+};
+
 export interface MemoryCoordinatorStats {
   readonly limits: number;
   readonly learning: boolean;
@@ -47,6 +56,7 @@ export interface MemoryCoordinator extends Coordinator {
 
 /** A coordinator in this process's memory, for members in the same process or behind a server of your own. */
 export function memoryCoordinator(options: MemoryCoordinatorOptions = {}): MemoryCoordinator {
+  checkOptions("memoryCoordinator", options, names);
   const now = steady(clockFrom(options.now));
   const leaseMs = checkNumber("leaseMs", options.leaseMs ?? 10_000, 10, 3_600_000);
   const books = new CoordinatorBooks(

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { rateLimit } from "../src/http/express.js";
+import { rateLimitFields, retryAfterSeconds } from "../src/http/index.js";
 import { CoordinatorServer, httpCoordinator } from "../src/http-coordinator/index.js";
 import { Admission, memoryCoordinator } from "../src/index.js";
+import { redisCoordinator } from "../src/redis/index.js";
 
 /** As it comes from a program without types, or from its configuration. */
 type Unlikely = Readonly<Record<string, unknown>>;
@@ -58,4 +60,36 @@ it("names what a coordinator cannot be made with, before it listens", async () =
   }
   expect(servers(), "none of them listens").toBe(before);
   expect(() => httpCoordinator({ nodes: ["http://one"], token: 5 as never })).toThrow(refusal("token") as Error);
+});
+
+it("names an option that there is not, what should be left out, and what is no options object", async () => {
+  const coordinator = memoryCoordinator();
+  const redis = { evalsha: () => {}, eval: () => {} };
+  const made: Readonly<Record<string, (options: unknown) => unknown>> = {
+    Admission: (options) => new Admission({ coordinator, member: "m", ...(options as object) } as never),
+    memoryCoordinator: (options) => memoryCoordinator(options as never),
+    redisCoordinator: (options) => redisCoordinator(redis as never, options as never),
+    httpCoordinator: (options) => httpCoordinator({ nodes: ["http://one"], ...(options as object) } as never),
+    rateLimit: (options) =>
+      rateLimit({
+        admission: new Admission({ coordinator, member: "m" }),
+        name: "api",
+        ...(options as object),
+      } as never),
+  };
+  for (const [name, make] of Object.entries(made)) {
+    expect(() => make({ leaseSeconds: 5 }), name).toThrow(refusal(`an option of ${name}`) as Error);
+  }
+  expect(() => made.memoryCoordinator?.({ leaseMs: null })).toThrow(refusal("leaseMs") as Error);
+  expect(() => made.memoryCoordinator?.({ learnFor: 5 })).toThrow(
+    "must be leaseMs or learnForMs or learningShare, but is",
+  );
+  expect(() => made.memoryCoordinator?.(5)).toThrow(refusal("options") as Error);
+  expect(() => new Admission("router-1" as never)).toThrow(refusal("options") as Error);
+  await expect(CoordinatorServer.listen({ leaseSeconds: 5 } as never)).rejects.toEqual(
+    refusal("an option of CoordinatorServer"),
+  );
+  expect(() => rateLimitFields(undefined as never, {} as never)).toThrow(refusal("policy") as Error);
+  expect(() => rateLimitFields("api", undefined as never)).toThrow(refusal("stats") as Error);
+  expect(() => retryAfterSeconds(undefined as never, 1)).toThrow(refusal("limit") as Error);
 });

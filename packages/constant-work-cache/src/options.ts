@@ -39,11 +39,24 @@ export interface CacheOptions<K, V> {
   readonly now?: () => number;
 }
 
+const names: Record<keyof CacheOptions<unknown, unknown>, 0> = {
+  source: 0,
+  versionOf: 0,
+  entriesMax: 0,
+  batchMax: 0,
+  inFlightMax: 0,
+  queueMax: 0,
+  timeoutMs: 0,
+  windowMs: 0,
+  now: 0,
+};
+
 export type ResolvedOptions<K, V> = Required<CacheOptions<K, V>>;
 
 export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptions<K, V> {
-  if (typeof options?.source?.fetchMany !== "function")
-    throw bad("source", "an object with fetchMany()", options?.source);
+  options = checkOptions("ConstantWorkCache", options, names);
+  if (typeof options.source?.fetchMany !== "function")
+    throw bad("source", "an object with fetchMany()", options.source);
   if (typeof options.versionOf !== "function") throw bad("versionOf", "a function", options.versionOf);
   const now = options.now ?? (() => performance.now());
   if (typeof now !== "function") throw bad("now", "a function", now);
@@ -80,4 +93,22 @@ export function show(value: unknown): string {
 /** What went wrong, in a few words. */
 export function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : show(cause);
+}
+
+/**
+ * The options as they are: none where nothing was given, so that what is needed is asked for by its name. A name that there is not would be a typo that is taken
+ * for a default, and so would null. `names` has all of them, and its type sees to that.
+ */
+export function checkOptions<T extends object>(of: string, options: T, names: Readonly<Record<keyof T, unknown>>): T {
+  const given: unknown = options === undefined ? {} : options;
+  if (typeof given !== "object" || given === null) throw bad("options", `an object with options of ${of}`, given);
+  const known = Object.keys(names);
+  for (const [name, value] of Object.entries(given)) {
+    if (!known.includes(name)) {
+      const near = known.filter((one) => one.slice(0, 3) === name.slice(0, 3));
+      throw bad(`an option of ${of}`, (near.length > 0 ? near : known).join(" or "), name);
+    }
+    if (value === null) throw bad(name, "left out, or something else than null", value);
+  }
+  return given as T;
 }

@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { CacheError } from "./errors.js";
-import { bad, integer } from "./options.js";
+import { bad, checkOptions, integer } from "./options.js";
 
 export interface PollerOptions<T> {
   /**
@@ -20,6 +20,8 @@ export interface PollerOptions<T> {
   /** Milliseconds on a clock that does not go back; only the age is told by it. Default `performance.now`. */
   readonly now?: () => number;
 }
+
+const names: Record<keyof PollerOptions<unknown>, 0> = { fetchAll: 0, periodMs: 0, timeoutMs: 0, versionOf: 0, now: 0 };
 
 export interface PollerStats {
   readonly polls: number;
@@ -63,7 +65,8 @@ export class ConstantWorkPoller<T> {
 
   /** Makes its first call at the end of this turn. @throws CacheError `ERR_CACHE_ARGUMENT` for an option out of its range. */
   constructor(options: PollerOptions<T>) {
-    if (typeof options?.fetchAll !== "function") throw bad("fetchAll", "a function", options?.fetchAll);
+    options = checkOptions("ConstantWorkPoller", options, names);
+    if (typeof options.fetchAll !== "function") throw bad("fetchAll", "a function", options.fetchAll);
     const { versionOf, now } = options;
     if (versionOf !== undefined && typeof versionOf !== "function") throw bad("versionOf", "a function", versionOf);
     if (now !== undefined && typeof now !== "function") throw bad("now", "a function", now);

@@ -22,6 +22,17 @@ export interface MemdsClientOptions {
   readonly now?: () => number;
 }
 
+export const clientNames: Record<keyof MemdsClientOptions, 0> = {
+  servers: 0,
+  timeoutMs: 0,
+  hedgeAfterMs: 0,
+  retryAfterMs: 0,
+  outstandingMax: 0,
+  frameBytesMax: 0,
+  secret: 0,
+  now: 0,
+};
+
 export interface MemdsClientStats {
   /** The highest version seen; no answer is ever below it. -1 before the first. */
   readonly version: number;

@@ -1,12 +1,12 @@
 import type { Target } from "./client-connection.js";
-import type { MemdsClientOptions, MemdsClientStats } from "./client-options.js";
+import { clientNames, type MemdsClientOptions, type MemdsClientStats } from "./client-options.js";
 import { MemdsError } from "./core/errors.js";
 import { type Answer, checkQueries, type Query } from "./core/messages.js";
 import { type Answers, Floors, Found, type FoundPlace, Queries, type Questions } from "./core/questions.js";
 import { Ending } from "./ending.js";
 import { checkedSecret } from "./handshake.js";
 import { checkedServers, type MemdsMember, sameServer, targetOf } from "./members.js";
-import { frameBytesDefault, integer } from "./options.js";
+import { checkOptions, frameBytesDefault, integer } from "./options.js";
 
 interface Member {
   readonly server: MemdsMember;
@@ -66,7 +66,8 @@ export class MemdsClient {
 
   /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
   constructor(options: MemdsClientOptions) {
-    const servers = checkedServers(options?.servers);
+    options = checkOptions("MemdsClient", options, clientNames);
+    const servers = checkedServers(options.servers);
     const frameBytesMax = integer("frameBytesMax", options.frameBytesMax ?? frameBytesDefault, 131_072, 2 ** 30);
     const outstandingMax = integer("outstandingMax", options.outstandingMax ?? 1024, 1, 1_000_000);
     const secret = checkedSecret(options.secret);

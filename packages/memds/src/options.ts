@@ -29,3 +29,28 @@ export function checkedAddress(address: MemdsAddress, name: string): MemdsAddres
   integer(`${name}: port`, address.port, 1, 65_535);
   return { host: address.host, port: address.port };
 }
+
+export function bad(name: string, wanted: string, seen: unknown): MemdsError {
+  return new MemdsError(
+    "ERR_MEMDS_ARGUMENT",
+    `${name} must be ${wanted}, not ${typeof seen === "string" ? JSON.stringify(seen) : String(seen)}`,
+  );
+}
+
+/**
+ * The options as they are: none where nothing was given, so that what is needed is asked for by its name. A name that there is not would be a typo that is taken
+ * for a default, and so would null. `names` has all of them, and its type sees to that.
+ */
+export function checkOptions<T extends object>(of: string, options: T, names: Readonly<Record<keyof T, unknown>>): T {
+  const given: unknown = options === undefined ? {} : options;
+  if (typeof given !== "object" || given === null) throw bad("options", `an object with options of ${of}`, given);
+  const known = Object.keys(names);
+  for (const [name, value] of Object.entries(given)) {
+    if (!known.includes(name)) {
+      const near = known.filter((one) => one.slice(0, 3) === name.slice(0, 3));
+      throw bad(`an option of ${of}`, (near.length > 0 ? near : known).join(" or "), name);
+    }
+    if (value === null) throw bad(name, "left out, or something else than null", value);
+  }
+  return given as T;
+}

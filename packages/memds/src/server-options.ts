@@ -32,3 +32,21 @@ export interface MemdsServerOptions {
   /** 16 to 1,024 characters that clients, followers and peers must know as well. Proves both sides; encrypts nothing. */
   readonly secret?: string;
 }
+
+export const serverNames: Record<keyof MemdsServerOptions, 0> = {
+  host: 0,
+  port: 0,
+  entriesMax: 0,
+  bytesMax: 0,
+  connectionsMax: 0,
+  frameBytesMax: 0,
+  frameTimeoutMs: 0,
+  follow: 0,
+  peers: 0,
+  antiEntropyMs: 0,
+  announceMs: 0,
+  silenceMs: 0,
+  retryMs: 0,
+  historyBytesMax: 0,
+  secret: 0,
+};

@@ -11,12 +11,12 @@ import { crc32 } from "./digest.js";
 import { type Followed, Follower, type FollowerStats } from "./follower.js";
 import { checkedSecret } from "./handshake.js";
 import { Holdings, type Update } from "./holdings.js";
-import { checkedAddress, checkedPeers, frameBytesDefault, integer } from "./options.js";
+import { checkedAddress, checkedPeers, checkOptions, frameBytesDefault, integer } from "./options.js";
 import type { MemdsAddress } from "./peer-connection.js";
 import { PeerSession } from "./peer-session.js";
 import { Publisher } from "./publisher.js";
 import { answerOrRefusal, lookedUp, serveConnection } from "./serve-connection.js";
-import type { MemdsServerOptions } from "./server-options.js";
+import { type MemdsServerOptions, serverNames } from "./server-options.js";
 
 const serverErrors = channel("evenkeel:memds:server-error");
 
@@ -84,6 +84,7 @@ export class MemdsServer {
    * @throws MemdsError `ERR_MEMDS_ARGUMENT`; rejects with Node's own error where the port cannot be had (`EADDRINUSE`).
    */
   static async listen(options: MemdsServerOptions = {}): Promise<MemdsServer> {
+    checkOptions("MemdsServer", options, serverNames);
     const { host = "127.0.0.1" } = options;
     if (typeof host !== "string") throw new MemdsError("ERR_MEMDS_ARGUMENT", `host must be a string, not ${host}`);
     const resolved = {

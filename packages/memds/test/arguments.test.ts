@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
-import { MemdsClient, MemdsServer } from "../src/index.js";
+import { crc32, decodeSnapshot, encodeSnapshot, MemdsClient, MemdsServer, RangeTree, sha256 } from "../src/index.js";
 
 const refusal = (message: RegExp): unknown =>
   expect.objectContaining({ code: "ERR_MEMDS_ARGUMENT", message: expect.stringMatching(message) });
 
 /** As they come from a program without types, or from its configuration. */
 const noAddresses: readonly (readonly [unknown, RegExp])[] = [
-  [null, /host must be/],
+  [5, /host must be/],
   ["10.0.0.5:7700", /host must be/],
   [{ port: 7700 }, /host must be/],
   [{ host: "10.0.0.5", port: "7700" }, /port must be/],
@@ -36,4 +36,33 @@ it("names what a client cannot be made with", () => {
   }
   const servers = [{ host: "127.0.0.1", port: 1 }];
   expect(() => new MemdsClient({ servers, now: 5 } as never)).toThrow(refusal(/^now must be/) as Error);
+});
+
+it("refuses an option that there is not, and null, and a server's peer that is none", async () => {
+  const servers = [{ host: "127.0.0.1", port: 1 }];
+  const typo = /^an option of MemdsClient must be timeoutMs, not "timeout"$/;
+  expect(() => new MemdsClient({ servers, timeout: 50 } as never)).toThrow(refusal(typo) as Error);
+  expect(() => new MemdsClient({ servers, secret: null } as never)).toThrow(refusal(/^secret must be/) as Error);
+  expect(() => new MemdsClient(...([] as never as [never]))).toThrow(refusal(/^servers must be/) as Error);
+  const other = /^an option of MemdsServer must be entriesMax, not "entries"$/;
+  await expect(MemdsServer.listen({ entries: 5 } as never)).rejects.toEqual(refusal(other));
+  await expect(MemdsServer.listen({ follow: null } as never)).rejects.toEqual(refusal(/^follow must be/));
+  await expect(MemdsServer.listen({ peers: [null] } as never)).rejects.toEqual(refusal(/^peers: host must be/));
+  await expect(MemdsServer.listen("127.0.0.1" as never)).rejects.toEqual(refusal(/^options must be/));
+});
+
+it("names what a tree or a snapshot cannot be made of", () => {
+  const tree = RangeTree.empty(sha256);
+  const none = undefined as never;
+  const wrong: readonly (readonly [RegExp, () => unknown])[] = [
+    [/^hash must be/, () => RangeTree.empty(none)],
+    [/^hash must be/, () => RangeTree.from([], none)],
+    [/^entries must be/, () => RangeTree.from(5 as never, sha256)],
+    [/^version must be/, () => encodeSnapshot(none, crc32)],
+    [/^tree must be/, () => encodeSnapshot({ version: 1 } as never, crc32)],
+    [/^checksum must be/, () => encodeSnapshot({ version: 1, tree }, none)],
+    [/^bytes must be/, () => decodeSnapshot(none, { hash: sha256, checksum: crc32 })],
+    [/^hash must be/, () => decodeSnapshot(new Uint8Array(), none)],
+  ];
+  for (const [message, call] of wrong) expect(call).toThrow(refusal(message) as Error);
 });

@@ -15,11 +15,10 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close();
 });
 
-async function startServer(options: MemdsServerOptions & { version?: number } = {}): Promise<MemdsServer> {
+async function startServer({ version, ...options }: MemdsServerOptions & { version?: number } = {}) {
   const server = await MemdsServer.listen(options);
   open.push(server);
-  if (options.version !== undefined)
-    server.load({ version: options.version, entries: [entry("a", `v${options.version}`), entry("m", "2")] });
+  if (version !== undefined) server.load({ version, entries: [entry("a", `v${version}`), entry("m", "2")] });
   return server;
 }
 

@@ -1,5 +1,5 @@
 import type { CreateHash } from "./core/digest.js";
-import { badArgument, checkedInteger, checkedName } from "./core/errors.js";
+import { badArgument, checkedInteger, checkedName, checkOptions } from "./core/errors.js";
 import { type EntriesFrom, ForwardReader } from "./core/forward.js";
 import type { Position, ReplicaSource } from "./core/source.js";
 import { streamingSnapshot } from "./core/streaming.js";
@@ -25,13 +25,16 @@ export interface IterableReplicaOptions {
   readonly createHash?: CreateHash;
 }
 
+const optionNames: Record<keyof IterableReplicaOptions, 0> = { name: 0, open: 0, windowBytes: 0, createHash: 0 };
+
 /** A replica over anything that comes in order of its keys: a query with a cursor, a listing by pages, a sorted file. */
-export function iterableReplica({
-  name,
-  open,
-  windowBytes = WINDOW_BYTES,
-  createHash = sha256,
-}: IterableReplicaOptions): ReplicaSource {
+export function iterableReplica(options: IterableReplicaOptions): ReplicaSource {
+  const {
+    name,
+    open,
+    windowBytes = WINDOW_BYTES,
+    createHash = sha256,
+  } = checkOptions("iterableReplica", options, optionNames);
   checkedName("name", name);
   if (typeof open !== "function") throw badArgument("open", "a function", open);
   checkedInteger("windowBytes", windowBytes, 1);

@@ -1,5 +1,5 @@
 import type { CreateHash } from "./core/digest.js";
-import { badArgument, behind, checkedFunction } from "./core/errors.js";
+import { badArgument, behind, checkedFunction, checkedInteger, checkOptions } from "./core/errors.js";
 import type { Entry, Position, ReplicaSource } from "./core/source.js";
 import { iterableReplica } from "./iterable-replica.js";
 
@@ -7,6 +7,7 @@ const KEY_BYTES = 8;
 
 /** The key under which a log's entry is compared: its sequence in 8 bytes, big-endian, so that keys sort as sequences do. */
 export function sequenceKey(sequence: number): Uint8Array {
+  checkedInteger("sequence", sequence, 0);
   const key = new Uint8Array(KEY_BYTES);
   new DataView(key.buffer).setBigUint64(0, BigInt(sequence));
   return key;
@@ -33,6 +34,16 @@ export interface LogReplicaOptions {
   readonly createHash?: CreateHash;
 }
 
+const optionNames: Record<keyof LogReplicaOptions, 0> = {
+  name: 0,
+  kind: 0,
+  read: 0,
+  last: 0,
+  first: 0,
+  windowBytes: 0,
+  createHash: 0,
+};
+
 export interface LogEntry {
   readonly sequence: number;
   readonly data: Uint8Array;
@@ -42,20 +53,14 @@ export interface LogEntry {
  * A log, or an archive of one, as a replica: each entry is a value under its sequence (`sequenceKey`). The logs of a group and its archive
  * are then compared like trees, and a finding's key is the sequence of a record.
  */
-export function logReplica({
-  name,
-  read,
-  last,
-  first = () => 1,
-  kind = "log",
-  ...options
-}: LogReplicaOptions): ReplicaSource {
+export function logReplica(options: LogReplicaOptions): ReplicaSource {
+  const { name, read, last, first = () => 1, kind = "log", ...rest } = checkOptions("logReplica", options, optionNames);
   if (typeof read !== "function") throw badArgument("read", "a function", read);
   if (typeof last !== "function") throw badArgument("last", "a function", last);
   checkedFunction("first", first);
   const source = iterableReplica({
     name,
-    ...options,
+    ...rest,
     open: async (at: Position) => {
       const end = await last();
       if (end < at) throw behind(name, at, `it ends at ${end}`);

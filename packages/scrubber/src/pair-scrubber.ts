@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { badArgument, checkedFunction, checkedInteger } from "./core/errors.js";
+import { badArgument, checkedFunction, checkedInteger, checkOptions } from "./core/errors.js";
 import { comparePair, type PairReport, type PairSide } from "./core/pair.js";
 import type { ScrubberOptions } from "./scrubber.js";
 
@@ -19,6 +19,20 @@ export interface PairScrubberOptions
   readonly waitsMax?: number;
 }
 
+const optionNames: Record<keyof PairScrubberOptions, 0> = {
+  left: 0,
+  right: 0,
+  take: 0,
+  stepBytes: 0,
+  fanout: 0,
+  leafKeysMax: 0,
+  findingsMax: 0,
+  looksMax: 0,
+  confirmations: 0,
+  waitMs: 0,
+  waitsMax: 0,
+};
+
 /**
  * Compares two stores that replicate asynchronously, such as the copies of a table in two regions, with writes going on at both. Watermarks keep what is
  * under way apart from what is damaged.
@@ -27,9 +41,10 @@ export class PairScrubber {
   readonly #options: PairScrubberOptions;
 
   constructor(options: PairScrubberOptions) {
+    options = checkOptions("PairScrubber", options, optionNames);
     for (const name of ["left", "right"] as const) {
-      if (typeof options?.[name]?.position !== "function")
-        throw badArgument(`${name}.position`, "a function", options?.[name]?.position);
+      if (typeof options[name]?.position !== "function")
+        throw badArgument(`${name}.position`, "a function", options[name]?.position);
     }
     if (options.left.appliedOfOther === undefined && options.right.appliedOfOther === undefined)
       throw badArgument(

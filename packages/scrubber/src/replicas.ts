@@ -1,5 +1,5 @@
 import type { CreateHash } from "./core/digest.js";
-import { badArgument, checkedName } from "./core/errors.js";
+import { badArgument, checkedName, checkOptions } from "./core/errors.js";
 import { MemoryReplica, type MemoryStore } from "./core/memory.js";
 import { Reference, type ReferenceEntry, type ReferenceOptions, type ReferenceSnapshot } from "./core/reference.js";
 import type { Position, ReplicaSource, SourceKind } from "./core/source.js";
@@ -18,8 +18,11 @@ export interface SortedReplicaOptions {
   readonly createHash?: CreateHash;
 }
 
+const sortedNames: Record<keyof SortedReplicaOptions, 0> = { name: 0, kind: 0, open: 0, createHash: 0 };
+
 /** A replica over anything that can be read in order of its keys: a B-tree's cursor, a database's query, a sorted file. */
-export function sortedReplica({ name, kind = "tree", open, createHash = sha256 }: SortedReplicaOptions): ReplicaSource {
+export function sortedReplica(options: SortedReplicaOptions): ReplicaSource {
+  const { name, kind = "tree", open, createHash = sha256 } = checkOptions("sortedReplica", options, sortedNames);
   checkedName("name", name);
   if (typeof open !== "function") throw badArgument("open", "a function", open);
   return { name, kind, snapshot: async (at) => streamingSnapshot({ ...(await open(at)), createHash }) };
@@ -34,11 +37,11 @@ export interface MemoryReplicaOptions {
   readonly pause?: (bytes: number) => Promise<void> | void;
 }
 
+const memoryNames: Record<keyof MemoryReplicaOptions, 0> = { position: 0, store: 0, createHash: 0, pause: 0 };
+
 /** A replica in memory; its owner changes `store` and moves `position` along. */
-export function memoryReplica(
-  name: string,
-  { createHash = sha256, ...rest }: MemoryReplicaOptions = {},
-): MemoryReplica {
+export function memoryReplica(name: string, options: MemoryReplicaOptions = {}): MemoryReplica {
+  const { createHash = sha256, ...rest } = checkOptions("memoryReplica", options, memoryNames);
   return new MemoryReplica(name, { createHash, ...rest });
 }
 
@@ -49,11 +52,24 @@ export interface ReferenceFromOptions extends ReferenceOptions {
   readonly createHash?: CreateHash;
 }
 
+const referenceNames: Record<keyof ReferenceFromOptions, 0> = {
+  name: 0,
+  apply: 0,
+  after: 0,
+  store: 0,
+  keepDigests: 0,
+  bytesMax: 0,
+  snapshot: 0,
+  through: 0,
+  createHash: 0,
+};
+
 /** Builds a reference out of a snapshot and archived entries, through the app's own apply function. Keep it and `advance` it for the next pass. */
 export async function referenceFrom(
   entries: AsyncIterable<ReferenceEntry> | Iterable<ReferenceEntry>,
-  { through, snapshot, createHash = sha256, ...options }: ReferenceFromOptions,
+  given: ReferenceFromOptions,
 ): Promise<Reference> {
+  const { through, snapshot, createHash = sha256, ...options } = checkOptions("referenceFrom", given, referenceNames);
   const reference = new Reference(options, createHash);
   if (snapshot !== undefined && options.store?.savedPosition === undefined) await reference.load(snapshot);
   await reference.advance(entries, through === undefined ? {} : { through });

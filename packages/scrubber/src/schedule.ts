@@ -1,7 +1,14 @@
 import { channel } from "node:diagnostics_channel";
 import { setTimeout as delay } from "node:timers/promises";
 import { checksum } from "./checksum.js";
-import { badArgument, checkedFunction, checkedInteger, checkedState, ScrubberError } from "./core/errors.js";
+import {
+  badArgument,
+  checkedFunction,
+  checkedInteger,
+  checkedState,
+  checkOptions,
+  ScrubberError,
+} from "./core/errors.js";
 import type { PassReport } from "./core/finding.js";
 import { Pace } from "./core/pace.js";
 import { decodeSchedule, encodeSchedule } from "./core/schedule-state.js";
@@ -39,6 +46,21 @@ export interface ScrubScheduleOptions {
   /** Monotonic time and waiting, for tests. */
   readonly clock?: ScheduleClock;
 }
+
+const optionNames: Record<keyof ScrubScheduleOptions, 0> = {
+  units: 0,
+  fullPassEveryMs: 0,
+  bucket: 0,
+  busy: 0,
+  state: 0,
+  onReport: 0,
+  onError: 0,
+  firstBytesPerSecond: 0,
+  dutyMax: 0,
+  yieldMsMax: 0,
+  saveEveryMs: 0,
+  clock: 0,
+};
 
 export interface ScheduleClock {
   nowMs(): number;
@@ -109,7 +131,8 @@ export class ScrubSchedule {
   readonly #running: Promise<void>;
 
   constructor(options: ScrubScheduleOptions) {
-    if (typeof options?.units !== "function") throw badArgument("units", "a function", options?.units);
+    options = checkOptions("ScrubSchedule", options, optionNames);
+    if (typeof options.units !== "function") throw badArgument("units", "a function", options.units);
     // Found out later, in the middle of a round, these would end the scrubbing.
     for (const name of ["onReport", "onError", "busy"] as const) checkedFunction(name, options[name]);
     const { bucket, state, clock = realClock } = options;
@@ -124,6 +147,7 @@ export class ScrubSchedule {
     if (typeof yieldMsMax !== "number" || !(yieldMsMax >= 0)) throw badArgument("yieldMsMax", "0 or more", yieldMsMax);
     if (typeof firstBytesPerSecond !== "number" || !(firstBytesPerSecond > 0))
       throw badArgument("firstBytesPerSecond", "more than 0", firstBytesPerSecond);
+    if (options.saveEveryMs !== undefined) checkedInteger("saveEveryMs", options.saveEveryMs, 0);
     this.#options = options;
     this.#clock = clock;
     const pace = { roundMs: options.fullPassEveryMs, firstBytesPerSecond, dutyMax, yieldMsMax };

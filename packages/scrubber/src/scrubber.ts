@@ -6,6 +6,7 @@ import {
   checkedInteger,
   checkedName,
   checkedState,
+  checkOptions,
   ScrubberError,
 } from "./core/errors.js";
 import type { Divergence, PassReport } from "./core/finding.js";
@@ -44,6 +45,19 @@ export interface ScrubberOptions {
   readonly state?: SavedText;
 }
 
+const optionNames: Record<keyof ScrubberOptions, 0> = {
+  replicas: 0,
+  reference: 0,
+  position: 0,
+  isStale: 0,
+  take: 0,
+  stepBytes: 0,
+  fanout: 0,
+  leafKeysMax: 0,
+  findingsMax: 0,
+  state: 0,
+};
+
 /** Keeps a text from one process to the next: a file, a key. */
 export interface SavedText {
   load(): Promise<string | undefined>;
@@ -66,6 +80,8 @@ export interface PassRunOptions {
   readonly onStep?: (step: StepDone) => Promise<void> | void;
   readonly signal?: AbortSignal;
 }
+
+const passNames: Record<keyof PassRunOptions, 0> = { at: 0, kept: 0, from: 0, take: 0, onStep: 0, signal: 0 };
 
 export interface ScrubberStats {
   readonly passes: number;
@@ -107,8 +123,9 @@ export class Scrubber {
     repaired: 0,
   };
 
-  constructor(
-    {
+  /** @throws ScrubberError ERR_SCRUBBER_ARGUMENT */
+  constructor(options: ScrubberOptions) {
+    const {
       replicas,
       reference,
       position,
@@ -119,8 +136,7 @@ export class Scrubber {
       leafKeysMax = 16,
       findingsMax = 10_000,
       state,
-    }: ScrubberOptions = {} as ScrubberOptions,
-  ) {
+    } = checkOptions("Scrubber", options, optionNames);
     if (!Array.isArray(replicas)) throw badArgument("replicas", "an array of sources", replicas);
     const names = replicas.map((source) => nameOf("replicas", source));
     if (reference !== undefined) names.push(nameOf("reference", reference));
@@ -150,7 +166,8 @@ export class Scrubber {
   }
 
   /** One full comparison. Rejects with ERR_SCRUBBER_BUSY while another runs, and with the signal's reason when aborted. */
-  async pass({ at, kept = false, from, take, onStep, signal }: PassRunOptions = {}): Promise<PassReport> {
+  async pass(options: PassRunOptions = {}): Promise<PassReport> {
+    const { at, kept = false, from, take, onStep, signal } = checkOptions("pass", options, passNames);
     return this.#alone(async () => {
       await this.#recall();
       const report = await this.#compare({
@@ -216,8 +233,9 @@ export class Scrubber {
   async repair(
     divergences: readonly Divergence[],
     repairer: Repairer,
-    { signal, audit }: { readonly signal?: AbortSignal; readonly audit?: Audit } = {},
+    options: { readonly signal?: AbortSignal; readonly audit?: Audit } = {},
   ): Promise<readonly RepairResult[]> {
+    const { signal, audit } = checkOptions("repair", options, { signal: 0, audit: 0 });
     return this.#alone(async () => {
       const { replicas, reference, position } = this.#options;
       const results = await repairAll(divergences, {

@@ -6,11 +6,19 @@ import {
   MerkleIndex,
   memoryReplica,
   PairScrubber,
+  Reference,
+  referenceFrom,
+  ScratchStore,
   Scrubber,
   ScrubSchedule,
+  sequenceKey,
+  sha256,
   sortedReplica,
+  streamingSnapshot,
 } from "../src/index.js";
+import { LmdbReplica } from "../src/lmdb/index.js";
 import { postgresTable } from "../src/postgres/index.js";
+import { redisKeyspace } from "../src/redis/index.js";
 
 /** As it comes from a program without types, such as a module of `evenkeel-scrub --config`. */
 type Make = (option: Readonly<Record<string, unknown>>) => unknown;
@@ -75,4 +83,46 @@ it("does not begin a schedule whose scrubbing would end in the middle of a round
   refuses(make, "clock", [null, 5, {}]);
   for (const argument of ["dutyMax", "yieldMsMax", "firstBytesPerSecond"]) refuses(make, argument, ["1", true, -1]);
   refuses(() => new ScrubSchedule(undefined as never), "units", [undefined]);
+});
+
+it("names an option that there is not, and what is no options object", async () => {
+  const refusal = (argument: string): Error =>
+    expect.objectContaining({
+      code: "ERR_SCRUBBER_ARGUMENT",
+      message: expect.stringMatching(new RegExp(`^${argument} must be`)),
+    }) as Error;
+  const made: Readonly<Record<string, (options: unknown) => unknown>> = {
+    Scrubber: (options) => new Scrubber(options as never),
+    ScrubSchedule: (options) => new ScrubSchedule(options as never),
+    PairScrubber: (options) => new PairScrubber(options as never),
+    sortedReplica: (options) => sortedReplica(options as never),
+    iterableReplica: (options) => iterableReplica(options as never),
+    logReplica: (options) => logReplica(options as never),
+    memoryReplica: (options) => memoryReplica("a", options as never),
+    postgresTable: (options) => postgresTable(options as never),
+    redisKeyspace: (options) => redisKeyspace(options as never),
+    LmdbReplica: (options) => new LmdbReplica(options as never),
+  };
+  for (const [name, make] of Object.entries(made)) {
+    expect(() => make({ verbose: true }), name).toThrow(refusal(`an option of ${name}`));
+    expect(() => make("a"), name).toThrow(refusal("options"));
+    if (name !== "memoryReplica") expect(() => make(undefined), name).toThrow(refusal("\\S+"));
+  }
+  expect(() => made.Scrubber?.({ replicas: [a, b], position: () => 0, findingMax: 5 })).toThrow(
+    'an option of Scrubber must be findingsMax, got "findingMax"',
+  );
+  await expect(referenceFrom([], { apply: () => {}, from: 5 } as never)).rejects.toEqual(
+    refusal("an option of referenceFrom"),
+  );
+  await expect(ScratchStore.open(undefined as never)).rejects.toEqual(refusal("dir"));
+  expect(() => new Reference(undefined as never, sha256)).toThrow(refusal("apply"));
+  expect(() => streamingSnapshot(undefined as never)).toThrow(refusal("entries"));
+  expect(() => sequenceKey(undefined as never)).toThrow(refusal("sequence"));
+  const scrubber = new Scrubber({ replicas: [a, b], position: () => 0 });
+  await expect(scrubber.pass({ keep: true } as never)).rejects.toEqual(refusal("an option of pass"));
+  await expect(scrubber.repair([], async () => {}, { log: [] } as never)).rejects.toEqual(
+    refusal("an option of repair"),
+  );
+  const schedule = { units: () => [], fullPassEveryMs: 5, saveEveryMs: "now" };
+  expect(() => made.ScrubSchedule?.(schedule)).toThrow(refusal("saveEveryMs"));
 });

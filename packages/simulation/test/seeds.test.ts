@@ -13,7 +13,7 @@ describe("seeds", () => {
   it("are refused where no test would be run", async () => {
     for (const first of [Number(undefined), "3", 1.5, Number.POSITIVE_INFINITY, 2 ** 53, null]) {
       const seeds = { first: first as number, count: 1 };
-      const refusal = { code: "ERR_SIMULATION_ARGUMENT", message: expect.stringMatching(/^first must be an integer/) };
+      const refusal = { code: "ERR_SIMULATION_ARGUMENT", message: expect.stringMatching(/^first must be/) };
       expect(() => forEachSeed(seeds, () => undefined)).toThrow(expect.objectContaining(refusal));
       await expect(forEachSeedAsync(seeds, async () => undefined)).rejects.toMatchObject(refusal);
     }

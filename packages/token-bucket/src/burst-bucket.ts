@@ -2,7 +2,7 @@ import { clockFrom, timerFrom } from "./clock.js";
 import type { Chargeable } from "./core/all-or-nothing.js";
 import { RATE_MAX, TOKENS_MAX } from "./core/bucket-level.js";
 import { BurstLevel, type BurstRates } from "./core/burst-level.js";
-import { argumentError, checkNumber } from "./core/errors.js";
+import { argumentError, checkNumber, checkOptions } from "./core/errors.js";
 import type { Clock, Timer } from "./core/time.js";
 import type { Waiter } from "./core/waiting-line.js";
 import { WaitingRoom } from "./waiting-room.js";
@@ -35,6 +35,19 @@ export interface BurstBucketOptions {
   /** What wakes `take`. Default: `setTimeout`. */
   readonly timer?: Timer;
 }
+
+const names: Record<keyof BurstBucketOptions, 0> = {
+  ratePerSecond: 0,
+  burstSeconds: 0,
+  capacity: 0,
+  node: 0,
+  tokens: 0,
+  saved: 0,
+  waitersMax: 0,
+  keepAlive: 0,
+  now: 0,
+  timer: 0,
+};
 
 export interface BurstBucketStats {
   /** Provisioned tokens, with fractions; negative while a debit is being paid back. */
@@ -87,7 +100,9 @@ export class BurstBucket implements SharedBucket {
   #refused = 0;
   #withoutRoom = 0;
 
+  /** @throws TokenBucketError `ERR_TOKEN_BUCKET_ARGUMENT` */
   constructor(options: BurstBucketOptions) {
+    options = checkOptions("BurstBucket", options, names);
     this.#node = checkShared("node", options.node);
     this.clock = clockFrom(options.now);
     const waitersMax = checkNumber("waitersMax", options.waitersMax ?? 1024, 0, 2 ** 31);
@@ -199,8 +214,9 @@ export class BurstBucket implements SharedBucket {
     readonly burstSeconds?: number;
     readonly capacity?: number;
   }): void {
-    const { ratePerSecond = this.#level.ratePerSecond } = change;
-    const { burstSeconds = this.#burstSeconds, capacity = this.#capacity } = change;
+    const wanted = checkOptions("reconfigure", change, { ratePerSecond: 0, burstSeconds: 0, capacity: 0 });
+    const { ratePerSecond = this.#level.ratePerSecond } = wanted;
+    const { burstSeconds = this.#burstSeconds, capacity = this.#capacity } = wanted;
     this.#level.reconfigure(ratesFrom(ratePerSecond, burstSeconds, capacity), this.clock());
     this.#burstSeconds = burstSeconds;
     this.#capacity = capacity;

@@ -1,7 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import { clockFrom } from "./clock.js";
 import type { Chargeable } from "./core/all-or-nothing.js";
-import { argumentError, checkNumber } from "./core/errors.js";
+import { argumentError, checkNumber, checkOptions } from "./core/errors.js";
 import { KeyedHash } from "./core/keyed-hash.js";
 import { KeyedLevels, type KeyedLevelsOptions } from "./core/keyed-levels.js";
 import type { Clock } from "./core/time.js";
@@ -18,6 +18,8 @@ export interface KeyedBucketsOptions extends KeyedLevelsOptions {
    */
   readonly seed?: readonly [number, number];
 }
+
+const names: Record<keyof KeyedBucketsOptions, 0> = { ratePerSecond: 0, capacity: 0, keysMax: 0, now: 0, seed: 0 };
 
 export interface KeyedBucketsStats {
   readonly ratePerSecond: number;
@@ -50,7 +52,9 @@ export class KeyedBuckets {
   #toldOf = 0;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
+  /** @throws TokenBucketError `ERR_TOKEN_BUCKET_ARGUMENT` */
   constructor(options: KeyedBucketsOptions) {
+    options = checkOptions("KeyedBuckets", options, names);
     this.clock = clockFrom(options.now);
     const { seed = randomFillSync(new Uint32Array(2)) } = options;
     if (!Array.isArray(seed) && !(seed instanceof Uint32Array)) throw argumentError("seed", "two 32-bit numbers", seed);
@@ -116,7 +120,7 @@ export class KeyedBuckets {
    * filled for nobody, whether seen before or not.
    */
   reconfigure(change: { readonly ratePerSecond?: number; readonly capacity?: number }): void {
-    this.#levels.reconfigure(change, this.clock());
+    this.#levels.reconfigure(checkOptions("reconfigure", change, { ratePerSecond: 0, capacity: 0 }), this.clock());
   }
 
   /** How many buckets are not full now. Looks at all of them: for a page that somebody reads, not for each request. */

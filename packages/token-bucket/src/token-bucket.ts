@@ -1,7 +1,7 @@
 import { clockFrom, timerFrom } from "./clock.js";
 import type { Chargeable } from "./core/all-or-nothing.js";
 import { BucketLevel } from "./core/bucket-level.js";
-import { checkNumber } from "./core/errors.js";
+import { checkNumber, checkOptions } from "./core/errors.js";
 import type { Clock, Timer } from "./core/time.js";
 import type { Waiter } from "./core/waiting-line.js";
 import { WaitingRoom } from "./waiting-room.js";
@@ -25,6 +25,16 @@ export interface TokenBucketOptions {
   /** What wakes `take`. Default: `setTimeout`. Give both or neither of `now` and `timer` in a simulated world. */
   readonly timer?: Timer;
 }
+
+const names: Record<keyof TokenBucketOptions, 0> = {
+  ratePerSecond: 0,
+  capacity: 0,
+  tokens: 0,
+  waitersMax: 0,
+  keepAlive: 0,
+  now: 0,
+  timer: 0,
+};
 
 export interface TokenBucketStats {
   /** The balance, with fractions; negative while a debit is being paid back. */
@@ -54,7 +64,9 @@ export class TokenBucket implements Chargeable {
   #taken = 0;
   #refused = 0;
 
+  /** @throws TokenBucketError `ERR_TOKEN_BUCKET_ARGUMENT` */
   constructor(options: TokenBucketOptions) {
+    options = checkOptions("TokenBucket", options, names);
     this.clock = clockFrom(options.now);
     const waitersMax = checkNumber("waitersMax", options.waitersMax ?? 1024, 0, 2 ** 31);
     this.#level = new BucketLevel(options, this.clock());
@@ -153,7 +165,7 @@ export class TokenBucket implements Chargeable {
    * the new rate, and refused with `ERR_TOKEN_BUCKET_NEVER` if they wait for what can no longer come.
    */
   reconfigure(change: { readonly ratePerSecond?: number; readonly capacity?: number }): void {
-    this.#level.reconfigure(change, this.clock());
+    this.#level.reconfigure(checkOptions("reconfigure", change, { ratePerSecond: 0, capacity: 0 }), this.clock());
     this.#room.reconsider();
   }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { BurstBucket, KeyedBuckets, TokenBucket } from "../src/index.js";
+import { BucketLevel, BurstBucket, KeyedBuckets, KeyedLevels, TokenBucket, tryTakeAll } from "../src/index.js";
 
 const refusal = (argument: string): Error =>
   expect.objectContaining({
@@ -20,5 +20,48 @@ it("names a seed that is none", () => {
   for (const seed of [null, 5, "seed", {}]) {
     const options = { ratePerSecond: 1, capacity: 1, keysMax: 1, seed } as never;
     expect(() => new KeyedBuckets(options)).toThrow(refusal("seed"));
+  }
+});
+
+it("names what is missing, what is no options object, and an option that there is not", () => {
+  const node = new TokenBucket({ ratePerSecond: 1, capacity: 1 });
+  const made: Readonly<Record<string, (options?: unknown) => unknown>> = {
+    TokenBucket: (options) => new TokenBucket(options as never),
+    BurstBucket: (options) => new BurstBucket(options as never),
+    KeyedBuckets: (options) => new KeyedBuckets(options as never),
+    BucketLevel: (options) => new BucketLevel(options as never, 0),
+    KeyedLevels: (options) => new KeyedLevels(options as never, 0),
+  };
+  for (const [name, make] of Object.entries(made)) {
+    expect(() => make(), name).toThrow(refusal(name === "BurstBucket" ? "node" : "ratePerSecond"));
+    expect(() => make({}), name).toThrow(refusal(name === "BurstBucket" ? "node" : "ratePerSecond"));
+  }
+  for (const name of ["TokenBucket", "BurstBucket", "KeyedBuckets"]) {
+    for (const options of [null, 100, "100/s"]) expect(() => made[name]?.(options)).toThrow(refusal("options"));
+    const options = { ratePerSecond: 1, capacity: 1, ...(name === "BurstBucket" && { node }), keysMx: 5 };
+    expect(() => made[name]?.(options)).toThrow(refusal(`an option of ${name}`));
+    expect(() => made[name]?.({ ...options, keysMx: undefined })).toThrow(refusal(`an option of ${name}`));
+    expect(() => made[name]?.({ ratePerSecond: 1, capacity: 1, node, now: null })).toThrow();
+  }
+  expect(() => new TokenBucket({ ratePerSec: 5, capacity: 1 } as never)).toThrow(
+    'an option of TokenBucket must be ratePerSecond, but is "ratePerSec"',
+  );
+  expect(() => new TokenBucket({ ratePerSecond: 1, capacity: 1, waitersMax: null } as never)).toThrow(
+    refusal("waitersMax"),
+  );
+});
+
+it("names the argument of a method that is called without it", () => {
+  const bucket = new TokenBucket({ ratePerSecond: 1, capacity: 1 });
+  const keyed = new KeyedBuckets({ ratePerSecond: 1, capacity: 1, keysMax: 1 });
+  const none = undefined as never;
+  expect(() => bucket.debit(none)).toThrow(refusal("tokens"));
+  expect(() => bucket.refund(none)).toThrow(refusal("tokens"));
+  expect(() => keyed.tryTake(none)).toThrow(refusal("key"));
+  expect(() => tryTakeAll(none)).toThrow(refusal("buckets"));
+  expect(() => tryTakeAll([none])).toThrow(refusal("buckets"));
+  for (const one of [bucket, keyed, new BurstBucket({ ratePerSecond: 1, node: bucket })]) {
+    expect(() => one.reconfigure(5 as never)).toThrow(refusal("options"));
+    expect(() => one.reconfigure({ rate: 5 } as never)).toThrow(refusal("an option of reconfigure"));
   }
 });

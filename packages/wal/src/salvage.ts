@@ -4,7 +4,7 @@ import { EntryType, readEntry } from "./core/entry.js";
 import { decodeSegmentHeader, pageBytes } from "./core/headers.js";
 import { type Piece, type SalvagedState, SalvageTable, type SequenceRange } from "./core/salvage-table.js";
 import { endsClean, findVouching } from "./core/scan.js";
-import { asIo, badArgument, WalError } from "./errors.js";
+import { asIo, badArgument, checkOptions, WalError } from "./errors.js";
 import { crc, indexOf } from "./fs/checksum.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
@@ -84,6 +84,8 @@ export interface SalvageOptions {
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
+const optionNames: Record<keyof SalvageOptions, 0> = { dir: 0, fileSystem: 0, onProgress: 0 };
+
 /**
  * Reads what is left of a log that `Wal.open` refuses, and says what is not: damage by file, offset and batch, and the missing records of each
  * stream by sequence. Changes nothing. A batch counts only where it was written and with all its checksums; the search goes on byte by byte
@@ -94,7 +96,7 @@ export interface SalvageOptions {
  * `ERR_WAL_LOCKED` while the log is open, and with `ERR_WAL_IO` when the directory cannot be read.
  */
 export async function salvage(options: SalvageOptions): Promise<Salvage> {
-  const { dir, fileSystem = nodeFileSystem, onProgress } = options;
+  const { dir, fileSystem = nodeFileSystem, onProgress } = checkOptions("salvage", options, optionNames);
   if (typeof dir !== "string" || dir === "") throw badArgument("dir", "a path", dir);
   const unlock = await asIo(`cannot read the log in ${dir}`, dir, fileSystem.lock(dir));
   try {

@@ -1,7 +1,7 @@
 import { EntryType, entryHeaderBytes } from "./core/entry.js";
 import { StreamState } from "./core/stream-state.js";
 import { declarationBytes } from "./core/stream-table.js";
-import { badArgument, WalError } from "./errors.js";
+import { badArgument, checkOptions, WalError } from "./errors.js";
 import { followRecords } from "./follow.js";
 import type { WalFileSystem } from "./fs/file-system.js";
 import type { Log } from "./log.js";
@@ -30,6 +30,10 @@ export interface FollowOptions {
   readonly from?: number;
   readonly signal?: AbortSignal;
 }
+
+const readNames: Record<keyof ReadOptions, 0> = { from: 0, to: 0, backwards: 0, signal: 0 };
+
+const followNames: Record<keyof FollowOptions, 0> = { from: 0, signal: 0 };
 
 /** What a stream needs of the log that it lives in. */
 export interface StreamHome {
@@ -230,12 +234,12 @@ export class WalStream {
   }
 
   #range(
-    options: ReadOptions,
+    asked: ReadOptions,
   ): { readonly state: StreamState; readonly from: number; readonly last: number } | undefined {
     const state = this.#current;
     const first = state?.first ?? 1;
     const newest = (state?.next ?? 1) - 1;
-    const { from = first, to = newest } = options;
+    const { from = first, to = newest } = checkOptions("read", asked, readNames);
     if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
     if (!Number.isSafeInteger(to) || to < 0) throw badArgument("to", "a whole number from 0", to);
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });
@@ -252,7 +256,7 @@ export class WalStream {
    * `ERR_WAL_CORRUPT` at damage; `ERR_WAL_POISONED` once it has given out what was durable before a write failed.
    */
   follow(options: FollowOptions = {}): AsyncIterable<WalRecord> {
-    const { from = this.firstSequence, signal } = options;
+    const { from = this.firstSequence, signal } = checkOptions("follow", options, followNames);
     if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
     const { log, fileSystem } = this.#home;
     if (log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { logIdBytes, saltBytes } from "./core/headers.js";
-import { asIo, badArgument, WalError } from "./errors.js";
+import { asIo, badArgument, checkOptions, WalError } from "./errors.js";
 import { type WalFile, type WalFileSystem, writeAll } from "./fs/file-system.js";
 import { nodeFileSystem } from "./fs/node-file-system.js";
 import { Log } from "./log.js";
@@ -40,6 +40,21 @@ export interface WalOptions {
   /** Where the files are. Default: the machine's file system. */
   readonly fileSystem?: WalFileSystem;
 }
+
+const optionNames: Record<keyof WalOptions, 0> = {
+  dir: 0,
+  segmentBytes: 0,
+  appendBytesMax: 0,
+  bytesInFlightMax: 0,
+  batchBytesMax: 0,
+  streamsMax: 0,
+  segmentsBeforeCarry: 0,
+  sparesMax: 0,
+  idleMarkMs: 0,
+  packAfterMs: 0,
+  now: 0,
+  fileSystem: 0,
+};
 
 export interface WalStats {
   readonly streams: number;
@@ -217,7 +232,8 @@ export class Wal {
 interface Settings extends Required<WalOptions> {}
 
 function checked(options: WalOptions): Settings {
-  if (typeof options?.dir !== "string" || options.dir === "") throw badArgument("dir", "a path", options?.dir);
+  options = checkOptions("Wal.open", options, optionNames);
+  if (typeof options.dir !== "string" || options.dir === "") throw badArgument("dir", "a path", options.dir);
   const whole = (name: keyof WalOptions, fallback: number, min: number, max: number): number => {
     const value = options[name] ?? fallback;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {

@@ -1,8 +1,12 @@
-import { expect, test } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import {
   Archiver,
   type ArchiveStreamOptions,
   archiveStream,
+  FileObjectStore,
   memoryObjectStore,
   PatientObjectStore,
   restore,
@@ -11,7 +15,8 @@ import {
   verifyArchive,
   writeSnapshot,
 } from "../src/archive/index.js";
-import { Wal } from "../src/index.js";
+import { S3ObjectStore } from "../src/archive/s3/index.js";
+import { salvage, Wal } from "../src/index.js";
 
 /** As it comes from a program without types, or from a configuration. */
 type Unlikely = Readonly<Record<string, unknown>>;
@@ -107,5 +112,55 @@ test("retention wants one promise, and a snapshot something to write", async () 
   for (const chunks of [undefined, 5, {}]) {
     const options = { store, stream: "orders", sequence: 0, chunks } as never;
     await expect(writeSnapshot(options)).rejects.toMatchObject(refusal("chunks"));
+  }
+});
+
+test("an option that there is not is named, as is null in a value's place, and what is no options object", async () => {
+  const code = "ERR_WAL_ARGUMENT";
+  const typo = {
+    code,
+    message: 'an option of Wal.open must be segmentBytes or segmentsBeforeCarry, got "segmentSize"',
+  };
+  await expect(Wal.open({ dir: "/nowhere", segmentSize: 5 } as never)).rejects.toMatchObject(typo);
+  await expect(Wal.open({ dir: "/nowhere", sparesMax: null } as never)).rejects.toMatchObject({ code });
+  await expect(Wal.open("/nowhere" as never)).rejects.toMatchObject({
+    code,
+    message: expect.stringMatching(/^options must be/),
+  });
+  await expect(salvage(undefined as never)).rejects.toMatchObject({
+    code,
+    message: expect.stringMatching(/^dir must/),
+  });
+  await expect(salvage({ path: "/nowhere" } as never)).rejects.toMatchObject({ code });
+
+  const calls: Readonly<Record<string, (options: unknown) => unknown>> = {
+    archiveStream: async (options) => archiveStream(options as never),
+    "Archiver.open": (options) => Archiver.open(options as never),
+    restore: async (options) => restore(options as never),
+    restoreState: (options) => restoreState(options as never),
+    retain: (options) => retain(options as never),
+    verifyArchive: (options) => verifyArchive(options as never),
+    writeSnapshot: (options) => writeSnapshot(options as never),
+    PatientObjectStore: async (options) => new PatientObjectStore(store, options as never),
+    FileObjectStore: async (options) => new FileObjectStore(options as never),
+    S3ObjectStore: async (options) => new S3ObjectStore(options as never),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await expect(call({ storeage: store }), name).rejects.toMatchObject(refusal(`an option of ${name}`));
+    await expect(call(5), name).rejects.toMatchObject(refusal("options"));
+  }
+  for (const name of ["restoreState", "retain", "verifyArchive"]) {
+    await expect(calls[name]?.(undefined), name).rejects.toMatchObject(refusal("store"));
+  }
+});
+
+test("a reader or follower with an option that there is not is refused: it would read from the beginning", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "evenkeel-arguments-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  await using wal = await Wal.open({ dir });
+  const stream = wal.stream("s");
+  for (const call of ["read", "readBlocks", "follow"] as const) {
+    expect(() => stream[call]({ form: 5 } as never)).toThrow(/^an option of (read|follow) must be/);
+    expect(() => stream[call](5 as never)).toThrow(/^options must be/);
   }
 });

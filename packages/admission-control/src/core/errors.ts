@@ -45,3 +45,22 @@ export function checkName(name: string, value: unknown): string {
   }
   return value;
 }
+
+/**
+ * The options as they are: none where nothing was given, so that what is needed is asked for by its name. A name that there is not would be a typo that is taken
+ * for a default, and so would null. `names` has all of them, and its type sees to that.
+ */
+export function checkOptions<T extends object>(of: string, options: T, names: Readonly<Record<keyof T, unknown>>): T {
+  const given: unknown = options === undefined ? {} : options;
+  if (typeof given !== "object" || given === null)
+    throw argumentError("options", `an object with options of ${of}`, given);
+  const known = Object.keys(names);
+  for (const [name, value] of Object.entries(given)) {
+    if (!known.includes(name)) {
+      const near = known.filter((one) => one.slice(0, 3) === name.slice(0, 3));
+      throw argumentError(`an option of ${of}`, (near.length > 0 ? near : known).join(" or "), name);
+    }
+    if (value === null) throw argumentError(name, "left out, or something else than null", value);
+  }
+  return given as T;
+}

@@ -1,4 +1,4 @@
-import { AdmissionError, argumentError, checkName } from "../core/errors.js";
+import { AdmissionError, argumentError, checkName, checkOptions } from "../core/errors.js";
 import type { Coordinator, Grant, Settlement } from "../core/protocol.js";
 import { type Ring, RingOwners, ringFrom } from "../core/ring.js";
 import { ANSWER_BYTES_MAX, type SettleAnswer, settleAnswerFrom, WIRE_VERSION } from "./wire.js";
@@ -10,6 +10,8 @@ export interface HttpCoordinatorOptions {
   /** Default the global `fetch`, which keeps connections open. */
   readonly fetch?: typeof fetch;
 }
+
+const names: Record<keyof HttpCoordinatorOptions, 0> = { nodes: 0, token: 0, fetch: 0 };
 
 export interface HttpCoordinatorStats {
   readonly messages: number;
@@ -30,8 +32,9 @@ const HOPS_MAX = 3;
  * soon as any server tells of it.
  */
 export function httpCoordinator(options: HttpCoordinatorOptions): HttpCoordinator {
-  const first = ringFrom({ epoch: 0, nodes: options?.nodes });
-  if (first === undefined) throw argumentError("nodes", "addresses such as http://10.0.0.1:7070", options?.nodes);
+  options = checkOptions("httpCoordinator", options, names);
+  const first = ringFrom({ epoch: 0, nodes: options.nodes });
+  if (first === undefined) throw argumentError("nodes", "addresses such as http://10.0.0.1:7070", options.nodes);
   const { nodes } = first;
   if (options.token !== undefined) checkName("token", options.token);
   const send = options.fetch ?? fetch;

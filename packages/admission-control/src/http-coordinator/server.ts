@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "../clock.js";
-import { argumentError, checkName, checkNumber } from "../core/errors.js";
+import { argumentError, checkName, checkNumber, checkOptions } from "../core/errors.js";
 import { type Ring, ringFrom } from "../core/ring.js";
 import { serverError } from "../events.js";
 import { OwnedBooks } from "./owned-books.js";
@@ -39,6 +39,22 @@ export interface CoordinatorServerOptions {
   readonly token?: string;
   readonly now?: Clock;
 }
+
+const names: Record<keyof CoordinatorServerOptions, 0> = {
+  host: 0,
+  port: 0,
+  self: 0,
+  ring: 0,
+  ringEveryMs: 0,
+  ringTtlMs: 0,
+  leaseMs: 0,
+  learnAtStart: 0,
+  learningShare: 0,
+  limitsMax: 0,
+  membersMax: 0,
+  token: 0,
+  now: 0,
+};
 
 export interface CoordinatorServerStats {
   readonly url: string;
@@ -207,6 +223,7 @@ type Settings = ReturnType<typeof checked>;
 
 /** @throws AdmissionError ERR_ADMISSION_ARGUMENT */
 function checked(options: CoordinatorServerOptions) {
+  checkOptions("CoordinatorServer", options, names);
   const { host = "127.0.0.1", port = 0, self, ring, token } = options;
   if (ring !== undefined && typeof ring !== "function") throw argumentError("ring", "a function", ring);
   if (ring !== undefined || self !== undefined) checkName("self", self);

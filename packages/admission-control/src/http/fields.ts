@@ -1,3 +1,4 @@
+import { argumentError } from "../core/errors.js";
 import type { Limit, LimitStats } from "../limit.js";
 
 /** The largest Integer of structured fields (RFC 9651). */
@@ -19,6 +20,8 @@ export function rateLimitFields(
   stats: LimitStats,
   options: { readonly key?: string | undefined; readonly retryAfterSeconds?: number | undefined } = {},
 ): RateLimitFields {
+  if (typeof policy !== "string") throw argumentError("policy", "a string", policy);
+  if (typeof stats?.ratePerSecond !== "number") throw argumentError("stats", "what stats() of a Limit says", stats);
   const name = sfString(policy);
   const pk = options.key === undefined ? "" : `;pk=:${Buffer.from(options.key).toString("base64")}:`;
   const { ratePerSecond, burstSeconds } = stats;
@@ -34,6 +37,7 @@ export function rateLimitFields(
 
 /** Whole seconds, rounded up, never 0; `undefined` where waiting would not help. */
 export function retryAfterSeconds(limit: Limit, units: number): number | undefined {
+  if (typeof limit?.msUntil !== "function") throw argumentError("limit", "a Limit", limit);
   const waitMs = limit.msUntil(units);
   return Number.isFinite(waitMs) ? Math.max(1, Math.ceil(waitMs / 1000)) : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Admission } from "../admission.js";
-import { AdmissionError, argumentError, checkName, checkNumber } from "../core/errors.js";
+import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } from "../core/errors.js";
 import { checkLimit, checkStanding, type MemberLimitOptions } from "../core/protocol.js";
 import type { Limit } from "../limit.js";
 import { rateLimitFields, retryAfterSeconds } from "./fields.js";
@@ -31,6 +31,17 @@ export interface RateLimitOptions<Request> {
   readonly keysMax?: number;
 }
 
+const names: Record<keyof RateLimitOptions<unknown>, 0> = {
+  admission: 0,
+  name: 0,
+  limit: 0,
+  key: 0,
+  cost: 0,
+  chargeAfter: 0,
+  exposeKey: 0,
+  keysMax: 0,
+};
+
 /** A request that was let in: what to say, and what to call when its response is known. */
 export interface Admitted {
   readonly admitted: true;
@@ -58,10 +69,12 @@ export class Gate<Request> {
   /** In the order of last use. */
   readonly #limits = new Map<string, Limit>();
 
+  /** @throws AdmissionError `ERR_ADMISSION_ARGUMENT` */
   constructor(options: RateLimitOptions<Request>) {
+    options = checkOptions("rateLimit", options, names);
     this.#options = options;
-    if (typeof options?.admission?.limit !== "function")
-      throw argumentError("admission", "an Admission", options?.admission);
+    if (typeof options.admission?.limit !== "function")
+      throw argumentError("admission", "an Admission", options.admission);
     checkName("name", options.name);
     checkLimit(options.limit);
     checkStanding(options.limit);

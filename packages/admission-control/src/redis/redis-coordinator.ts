@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AdmissionError, argumentError, checkNumber } from "../core/errors.js";
+import { AdmissionError, argumentError, checkNumber, checkOptions } from "../core/errors.js";
 import { type Coordinator, checkLimit, type Grant, type Settlement } from "../core/protocol.js";
 import { SETTLE } from "./script.js";
 
@@ -29,6 +29,15 @@ export interface RedisCoordinatorOptions {
   readonly prefix?: string;
 }
 
+const names: Record<keyof RedisCoordinatorOptions, 0> = {
+  leaseMs: 0,
+  learnForMs: 0,
+  learningShare: 0,
+  membersMax: 0,
+  keepMs: 0,
+  prefix: 0,
+};
+
 export interface RedisCoordinatorStats {
   readonly settlements: number;
   readonly failures: number;
@@ -54,6 +63,7 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
   if (typeof redis?.evalsha !== "function" || typeof redis.eval !== "function") {
     throw argumentError("redis", "a client with evalsha and eval", redis);
   }
+  checkOptions("redisCoordinator", options, names);
   const leaseMs = checkNumber("leaseMs", options.leaseMs ?? 10_000, 10, 3_600_000);
   const terms = [
     leaseMs,

@@ -49,7 +49,7 @@ export class RangeTree {
 
   /** @param hash a collision-resistant digest such as SHA-256; members compare trees by it, so all must use the same. */
   static empty(hash: Hash): RangeTree {
-    return new RangeTree(emptyLeaf(), hash);
+    return new RangeTree(emptyLeaf(), checkedHash(hash));
   }
 
   /**
@@ -57,6 +57,9 @@ export class RangeTree {
    * @throws MemdsError `ERR_MEMDS_ARGUMENT` for a key that appears twice, or bytes over `keyBytesMax` or `valueBytesMax`.
    */
   static from(entries: Iterable<Entry>, hash: Hash): RangeTree {
+    checkedHash(hash);
+    if (typeof Object(entries)[Symbol.iterator] !== "function")
+      throw new MemdsError("ERR_MEMDS_ARGUMENT", `entries must be an iterable of entries, not ${String(entries)}`);
     const sorted = [...entries];
     let ascending = true;
     for (let i = 0; i < sorted.length; i++) {
@@ -290,4 +293,12 @@ function show(value: unknown): string {
     return typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : String(value);
   const hex = Array.from(value.subarray(0, 24), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return value.length > 24 ? `0x${hex}… (${value.length} bytes)` : `0x${hex}`;
+}
+
+function checkedHash(hash: Hash): Hash {
+  if (typeof hash === "function") return hash;
+  throw new MemdsError(
+    "ERR_MEMDS_ARGUMENT",
+    `hash must be a function such as this package's sha256, not ${String(hash)}`,
+  );
 }

@@ -18,8 +18,12 @@ export interface Snapshot {
 }
 
 /** The bytes of a snapshot, drawn in ARCHITECTURE.md. The same bytes for the same entries and version. */
-export function encodeSnapshot({ version, tree }: Snapshot, checksum: Checksum): Uint8Array {
+export function encodeSnapshot(snapshot: Snapshot, checksum: Checksum): Uint8Array {
+  const { version, tree } = snapshot ?? {};
   checkVersion(version);
+  if (!(tree instanceof RangeTree))
+    throw new MemdsError("ERR_MEMDS_ARGUMENT", `tree must be a RangeTree, not ${String(tree)}`);
+  checkFunction("checksum", checksum);
   const writer = new Writer(headerBytes + tree.bytes + 64);
   writer.u32(magic);
   writer.u16(snapshotFormat);
@@ -37,10 +41,16 @@ export function encodeSnapshot({ version, tree }: Snapshot, checksum: Checksum):
 }
 
 /**
- * @throws MemdsError `ERR_MEMDS_CORRUPT` for bytes that were cut off or changed, or whose keys do not ascend; `ERR_MEMDS_UNSUPPORTED` for a later
+ * @param bytes are not changed; what is decoded keeps no view of them.
+ * @throws MemdsError `ERR_MEMDS_ARGUMENT`; `ERR_MEMDS_CORRUPT` for bytes that were cut off or changed, or whose keys do not ascend; `ERR_MEMDS_UNSUPPORTED` for a later
  *   format.
  */
-export function decodeSnapshot(bytes: Uint8Array, { hash, checksum }: { hash: Hash; checksum: Checksum }): Snapshot {
+export function decodeSnapshot(bytes: Uint8Array, options: { hash: Hash; checksum: Checksum }): Snapshot {
+  if (!(bytes instanceof Uint8Array))
+    throw new MemdsError("ERR_MEMDS_ARGUMENT", `bytes must be a Uint8Array, not ${String(bytes)}`);
+  const { hash, checksum } = options ?? {};
+  checkFunction("hash", hash);
+  checkFunction("checksum", checksum);
   const reader = new Reader(bytes, "ERR_MEMDS_CORRUPT");
   if (bytes.length < headerBytes + 4)
     throw reader.fault(`a snapshot has at least ${headerBytes + 4} bytes, not ${bytes.length}`);
@@ -121,4 +131,9 @@ export function checkVersion(version: number): void {
   if (!Number.isSafeInteger(version) || version < 0) {
     throw new MemdsError("ERR_MEMDS_ARGUMENT", `version must be an integer from 0 to 2^53 - 1, not ${String(version)}`);
   }
+}
+
+function checkFunction(name: string, given: unknown): void {
+  if (typeof given !== "function")
+    throw new MemdsError("ERR_MEMDS_ARGUMENT", `${name} must be a function, not ${String(given)}`);
 }

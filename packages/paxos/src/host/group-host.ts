@@ -26,7 +26,7 @@ import { KeptLogs } from "./kept-logs.js";
 import { LeftAsleep } from "./left-asleep.js";
 import { inOneMicrotask } from "./microtask.js";
 import { Neighbours, newBonds } from "./neighbours.js";
-import { type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
+import { checkHostOptions, type GroupHostOptions, type HostSettings, hostSettings } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Pace } from "./pace.js";
 import { PackedGroups } from "./packed-groups.js";
@@ -78,7 +78,8 @@ export class GroupHost implements AsyncDisposable {
 
   /** @throws PaxosError ERR_PAXOS_ARGUMENT */
   static async open(options: GroupHostOptions): Promise<GroupHost> {
-    const transport = await options?.transport;
+    options = checkHostOptions(options);
+    const transport = await options.transport;
     if (typeof transport?.send !== "function") throw badArgument("transport", "a Transport", transport);
     return new GroupHost(transport, hostSettings(options, transport));
   }

@@ -1,3 +1,4 @@
+import { checkOptions } from "../core/check-options.js";
 import type { MemberRole } from "../core/configuration.js";
 import { badArgument } from "../core/errors.js";
 import type { StateMachine } from "./state-machine.js";
@@ -20,8 +21,11 @@ export interface JoinOptions<R> {
   readonly clientsMax?: number;
 }
 
+const optionNames: Record<keyof JoinOptions<unknown>, 0> = { members: 0, role: 0, stateMachine: 0, clientsMax: 0 };
+
 /** @throws PaxosError ERR_PAXOS_ARGUMENT */
 export function checkedJoin<R>(options: JoinOptions<R>, nodeId: string) {
+  options = checkOptions("join", options, optionNames);
   const { members, role = "storage" } = options;
   if (!Array.isArray(members) || (options.role === undefined && !members.includes(nodeId))) {
     throw badArgument("members", `node ids, ${nodeId} among them`, members);

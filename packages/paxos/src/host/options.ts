@@ -1,5 +1,6 @@
+import { checkOptions } from "../core/check-options.js";
 import { badArgument, checkInteger } from "../core/errors.js";
-import { settings } from "../core/options.js";
+import { coreDefaults, settings } from "../core/options.js";
 import { Tails } from "../core/tails.js";
 import type { CoreOptions } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
@@ -65,6 +66,34 @@ export interface GroupHostOptions extends GroupTuning {
    * was, as long as its sender still has it (30 s). A directory of this node alone, made when needed, as large as a snapshot a group on its way. Without it a restart begins the snapshot anew.
    */
   readonly snapshotDir?: string;
+}
+
+const optionNames: Record<keyof GroupHostOptions, unknown> = {
+  ...coreDefaults,
+  nodeId: 0,
+  zone: 0,
+  transport: 0,
+  storage: 0,
+  now: 0,
+  random: 0,
+  tickMs: 0,
+  outstandingMax: 0,
+  outstandingBytesMax: 0,
+  batchesMax: 0,
+  packAfterMs: 0,
+  quorumLostMs: 0,
+  diskStallMs: 0,
+  logKeptBytesMax: 0,
+  logsKeptBytesMax: 0,
+  tailsBytesMax: 0,
+  snapshotBytesPerSecondMax: 0,
+  snapshotPieceBytes: 0,
+  snapshotDir: 0,
+};
+
+/** @throws PaxosError ERR_PAXOS_ARGUMENT */
+export function checkHostOptions(options: GroupHostOptions): GroupHostOptions {
+  return checkOptions("GroupHost.open", options, optionNames);
 }
 
 export interface HostSettings {

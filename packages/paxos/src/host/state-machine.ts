@@ -1,3 +1,4 @@
+import { badArgument, checkInteger } from "../core/errors.js";
 import type { ResultCodec } from "./results.js";
 
 /** What a group replicates. Lives beside the group; the group calls it, one call at a time, from the event loop's turn. */
@@ -80,6 +81,8 @@ export interface IncomingSnapshot {
 
 /** A snapshot that lies in memory as a whole. The bytes must not change afterwards. */
 export function snapshotOf(slot: number, bytes: Uint8Array): Snapshot {
+  checkInteger("slot", slot, 0, Number.MAX_SAFE_INTEGER);
+  if (!(bytes instanceof Uint8Array)) throw badArgument("bytes", "a Uint8Array", bytes);
   return { slot, sizeBytes: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 

@@ -1,4 +1,5 @@
 import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
+import { checkOptions } from "../core/check-options.js";
 import type { Configuration } from "../core/configuration.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
@@ -13,11 +14,14 @@ import { splitWrite } from "./split-write.js";
 import type { GroupStorage, LoadedState, LogWeight, StorageMemory, WriteCaller } from "./storage.js";
 import type { WalLike, WalStorageOptions, WalStreamLike } from "./wal-like.js";
 
+const optionNames: Record<keyof WalStorageOptions, 0> = { prefix: 0, bytesInFlightMax: 0, uncertainTail: 0 };
+
 /**
  * All groups of a node in the node's one log, each a stream of it, so that one sync serves them all. The log's owner opens and closes it.
  * In memory stays an index of about 16 bytes for each 64 KiB of a group's log; entries are read back from the log itself.
  */
 export function walStorage(wal: WalLike, options: WalStorageOptions = {}): (groupId: string) => GroupStorage {
+  checkOptions("walStorage", options, optionNames);
   const { prefix = "paxos/", bytesInFlightMax = 32 * 1024 * 1024, uncertainTail = "ask" } = options;
   if (typeof wal?.stream !== "function") throw badArgument("wal", "an open Wal", wal);
   const gate = new Gate(checkInteger("bytesInFlightMax", bytesInFlightMax, 1, Number.MAX_SAFE_INTEGER));

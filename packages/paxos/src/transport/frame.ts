@@ -101,7 +101,7 @@ export class FrameReader {
   #length = 0;
   #offset = 0;
 
-  constructor({ frameBytesMax }: { frameBytesMax: number }) {
+  constructor({ frameBytesMax }: { frameBytesMax: number } = {} as never) {
     this.frameBytesMax = checkInteger("frameBytesMax", frameBytesMax, 1, 0xffff_ffff);
   }
 

@@ -1,3 +1,5 @@
+import { checkOptions } from "../core/check-options.js";
+import { checkInteger } from "../core/errors.js";
 import type { Transport, TransportStats } from "./transport.js";
 
 export interface InProcessNetwork {
@@ -14,7 +16,9 @@ export interface InProcessNetwork {
  * Nodes within one process: for tests, and for running a whole cluster embedded. Messages are delivered in a later turn of the event loop,
  * in order, as a socket would; what is undelivered is bounded by `messagesMax` for each receiver, and the oldest go first.
  */
-export function inProcessNetwork({ messagesMax = 100_000 }: { messagesMax?: number } = {}): InProcessNetwork {
+export function inProcessNetwork(options: { messagesMax?: number } = {}): InProcessNetwork {
+  const { messagesMax = 100_000 } = checkOptions("inProcessNetwork", options, { messagesMax: 0 });
+  checkInteger("messagesMax", messagesMax, 1, Number.MAX_SAFE_INTEGER);
   const nodes = new Map<string, End>();
   const cuts = new Set<string>();
   const key = (from: string, to: string) => JSON.stringify([from, to]);

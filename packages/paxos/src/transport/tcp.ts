@@ -1,6 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { createServer, isIP, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { checkOptions } from "../core/check-options.js";
 import { badArgument, checkInteger, PaxosError } from "../core/errors.js";
 import { Incoming, type IncomingSettings } from "./incoming.js";
 import { type Address, Outgoing, type OutgoingSettings } from "./outgoing.js";
@@ -39,6 +40,22 @@ export interface TcpTransportOptions {
   /** Connections that have not yet proved who they are; further ones are ended at once. 64 unless told. */
   readonly unprovedMax?: number;
 }
+
+const optionNames: Record<keyof TcpTransportOptions, 0> = {
+  nodeId: 0,
+  host: 0,
+  port: 0,
+  peers: 0,
+  frameBytesMax: 0,
+  queueBytesMax: 0,
+  secret: 0,
+  tls: 0,
+  handshakeTimeoutMs: 0,
+  stallTimeoutMs: 0,
+  backoffMinMs: 0,
+  backoffMaxMs: 0,
+  unprovedMax: 0,
+};
 
 export interface TcpTransport extends Transport, AsyncDisposable {
   readonly host: string;
@@ -271,7 +288,8 @@ class Tcp implements TcpTransport {
 }
 
 function checked(options: TcpTransportOptions) {
-  const nodeId = checkNodeId("nodeId", options?.nodeId);
+  options = checkOptions("tcpTransport", options, optionNames);
+  const nodeId = checkNodeId("nodeId", options.nodeId);
   const secret = typeof options.secret === "string" ? Buffer.from(options.secret, "utf8") : options.secret;
   if (secret !== undefined && !(secret instanceof Uint8Array)) throw badArgument("secret", "a text or bytes", secret);
   if (secret && secret.length < 16) throw badArgument("secret", "at least 16 bytes long", `${secret.length} bytes`);

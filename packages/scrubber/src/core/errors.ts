@@ -64,3 +64,22 @@ export function checkedState(state: { readonly load: unknown; readonly save: unk
   if (state !== undefined && (typeof state?.load !== "function" || typeof state.save !== "function"))
     throw badArgument("state", "an object with load and save", state);
 }
+
+/**
+ * The options as they are: none where nothing was given, so that what is needed is asked for by its name. A name that there is not would be a typo that is taken
+ * for a default, and so would null. `names` has all of them, and its type sees to that.
+ */
+export function checkOptions<T extends object>(of: string, options: T, names: Readonly<Record<keyof T, unknown>>): T {
+  const given: unknown = options === undefined ? {} : options;
+  if (typeof given !== "object" || given === null)
+    throw badArgument("options", `an object with options of ${of}`, given);
+  const known = Object.keys(names);
+  for (const [name, value] of Object.entries(given)) {
+    if (!known.includes(name)) {
+      const near = known.filter((one) => one.slice(0, 3) === name.slice(0, 3));
+      throw badArgument(`an option of ${of}`, (near.length > 0 ? near : known).join(" or "), name);
+    }
+    if (value === null) throw badArgument(name, "left out, or something else than null", value);
+  }
+  return given as T;
+}

@@ -67,7 +67,7 @@ export class Reference implements ReplicaSource {
       after,
       keepDigests = true,
       bytesMax = BYTES_MAX,
-    }: ReferenceOptions,
+    }: ReferenceOptions = {} as ReferenceOptions,
     createHash: CreateHash,
   ) {
     if (typeof apply !== "function") throw badArgument("apply", "a function", apply);

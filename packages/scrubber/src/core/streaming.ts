@@ -1,5 +1,6 @@
 import { copyOf } from "./bytes.js";
 import { type CreateHash, RangeDigester } from "./digest.js";
+import { badArgument } from "./errors.js";
 import { RunDigester } from "./run-digest.js";
 import type { Digest, Entry, KeptDigests, KeyRange, ReplicaSnapshot, SplitOptions } from "./source.js";
 
@@ -23,14 +24,11 @@ export interface StreamingOptions {
  * A snapshot of anything that can be read in order. A synchronous source is read without a break for one range at a time; the caller
  * decides how large those are.
  */
-export function streamingSnapshot({
-  entries,
-  packed,
-  createHash,
-  verify,
-  kept,
-  close,
-}: StreamingOptions): ReplicaSnapshot {
+export function streamingSnapshot(
+  { entries, packed, createHash, verify, kept, close }: StreamingOptions = {} as StreamingOptions,
+): ReplicaSnapshot {
+  if (typeof entries !== "function") throw badArgument("entries", "a function", entries);
+  if (typeof createHash !== "function") throw badArgument("createHash", "a function", createHash);
   async function digestsBy(digester: RangeDigester | RunDigester, ranges: readonly KeyRange[]): Promise<Digest[]> {
     const digests: Digest[] = [];
     for (const range of ranges) {

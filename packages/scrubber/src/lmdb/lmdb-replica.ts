@@ -1,6 +1,6 @@
 import { compareBytes, NO_BYTES } from "../core/bytes.js";
 import type { CreateHash } from "../core/digest.js";
-import { badArgument, behind, checkedInteger, ScrubberError } from "../core/errors.js";
+import { badArgument, behind, checkedInteger, checkOptions, ScrubberError } from "../core/errors.js";
 import { MerkleIndex } from "../core/merkle.js";
 import type { MerkleView, MerkleViewOptions } from "../core/merkle-view.js";
 import type { Entry, KeyRange, Position, ReplicaSnapshot, ReplicaSource } from "../core/source.js";
@@ -27,6 +27,18 @@ export interface LmdbReplicaOptions {
   /** See `MerkleViewOptions`. */
   readonly pause?: MerkleViewOptions["pause"];
 }
+
+const optionNames: Record<keyof LmdbReplicaOptions, 0> = {
+  name: 0,
+  db: 0,
+  prefix: 0,
+  verify: 0,
+  heldMax: 0,
+  heldMs: 0,
+  waitMs: 0,
+  createHash: 0,
+  pause: 0,
+};
 
 export interface LmdbChange {
   readonly key: Uint8Array;
@@ -100,8 +112,10 @@ export class LmdbReplica implements ReplicaSource {
 
   /** Goes on where the tree says it is. Throws ERR_SCRUBBER_LMDB where that cannot be read. */
   constructor(options: LmdbReplicaOptions) {
+    options = checkOptions("LmdbReplica", options, optionNames);
     const { name, db, prefix = NO_BYTES, createHash = sha256 } = options;
     if (typeof name !== "string" || name === "") throw badArgument("name", "a name", name);
+    if (typeof db !== "object") throw badArgument("db", "a database of lmdb", db);
     // Anything else would change keys or values, or their order, on their way.
     for (const property of ["encoding", "keyEncoding"] as const) {
       const found = (db as LmdbLike & Record<typeof property, unknown>)[property];

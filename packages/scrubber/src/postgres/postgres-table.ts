@@ -1,4 +1,4 @@
-import { badArgument } from "../core/errors.js";
+import { badArgument, checkOptions } from "../core/errors.js";
 import type { Entry, ReplicaSource } from "../core/source.js";
 import { iterableReplica } from "../iterable-replica.js";
 
@@ -20,6 +20,8 @@ export interface PostgresTableOptions {
   readonly value?: string;
 }
 
+const optionNames: Record<keyof PostgresTableOptions, 0> = { name: 0, connect: 0, table: 0, key: 0, value: 0 };
+
 const FETCH_ROWS = 1_000;
 /** Text never has a zero byte: NULL is told from the empty text. */
 const NULL_VALUE = Buffer.of(0);
@@ -29,7 +31,7 @@ const NULL_VALUE = Buffer.of(0);
  * column has. For a large table an index over `convert_to(key, 'UTF8')` saves the server a sort.
  */
 export function postgresTable(options: PostgresTableOptions): ReplicaSource {
-  const { name, connect, table, key, value = "t" } = options;
+  const { name, connect, table, key, value = "t" } = checkOptions("postgresTable", options, optionNames);
   if (typeof connect !== "function") throw badArgument("connect", "a function", connect);
   // They become part of a query: `undefined` would be looked for as a column there.
   for (const [argument, text] of Object.entries({ table, key, value })) {

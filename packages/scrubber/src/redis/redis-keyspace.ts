@@ -1,4 +1,4 @@
-import { badArgument, ScrubberError } from "../core/errors.js";
+import { badArgument, checkOptions, ScrubberError } from "../core/errors.js";
 import type { ReplicaSource } from "../core/source.js";
 import { iterableReplica } from "../iterable-replica.js";
 
@@ -14,6 +14,8 @@ export interface RedisKeyspaceOptions {
   readonly match?: string;
 }
 
+const optionNames: Record<keyof RedisKeyspaceOptions, 0> = { name: 0, redis: 0, match: 0 };
+
 const SCAN_COUNT = "1000";
 const BATCH_KEYS = 500;
 const EMPTY = Buffer.alloc(0);
@@ -22,7 +24,8 @@ const EMPTY = Buffer.alloc(0);
  * The keys of a Redis database with their values: strings as they are; hashes, sets, sorted sets, lists and streams with their parts in an order that is the same on every server. SCAN gives keys in no order and may give one twice, so they are sorted here: keys alone are in memory, values come in batches, each value whole. Redis has no snapshots: compare while
  * nobody writes, or look again at what differs with a `PairScrubber`. Times to live are not compared.
  */
-export function redisKeyspace({ name, redis, match = "*" }: RedisKeyspaceOptions): ReplicaSource {
+export function redisKeyspace(options: RedisKeyspaceOptions): ReplicaSource {
+  const { name, redis, match = "*" } = checkOptions("redisKeyspace", options, optionNames);
   if (typeof redis?.callBuffer !== "function") throw badArgument("redis", "a client with callBuffer (ioredis)", redis);
   return iterableReplica({
     name,

@@ -2,7 +2,7 @@ import { mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { compareBytes, NO_BYTES } from "../core/bytes.js";
-import { checkedInteger, ScrubberError } from "../core/errors.js";
+import { badArgument, checkedInteger, checkOptions, ScrubberError } from "../core/errors.js";
 import type { ReferenceStore, ReferenceView } from "../core/reference-store.js";
 import { SortedTree } from "../core/sorted-tree.js";
 import type { Entry } from "../core/source.js";
@@ -17,6 +17,8 @@ export interface ScratchStoreOptions {
   /** Files that a look-up may have to go through; beyond, they are merged into one. 8 by default. */
   readonly filesMax?: number;
 }
+
+const optionNames: Record<keyof ScratchStoreOptions, 0> = { dir: 0, memoryBytesMax: 0, filesMax: 0 };
 
 const MANIFEST = "manifest";
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024;
@@ -48,6 +50,8 @@ export class ScratchStore implements ReferenceStore {
 
   /** With what was saved in the folder, if anything was. Rejects with ERR_SCRUBBER_SCRATCH where that is damaged. */
   static async open(options: ScratchStoreOptions): Promise<ScratchStore> {
+    options = checkOptions("ScratchStore.open", options, optionNames);
+    if (typeof options.dir !== "string" || options.dir === "") throw badArgument("dir", "a path", options.dir);
     const store = new ScratchStore(options);
     await mkdir(options.dir, { recursive: true });
     await store.#restore();

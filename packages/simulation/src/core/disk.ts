@@ -1,5 +1,5 @@
 import { DiskFile, PAGE_BYTES } from "./disk-file.js";
-import { badArgument, checkedNumber, SimulationError } from "./errors.js";
+import { badArgument, checkedNumber, checkOptions, SimulationError } from "./errors.js";
 import { SimJournal } from "./journal.js";
 import type { Random } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
@@ -96,7 +96,7 @@ export class SimDisk {
   }
 
   setFaults(change: Partial<DiskFaults>): void {
-    this.#faults = checkedFaults({ ...this.#faults, ...change });
+    this.#faults = checkedFaults({ ...this.#faults, ...checkOptions("setFaults", change, CALM) });
   }
 
   /** No chance of a fault any more, normal times, no limit. Damage that was done stays. */

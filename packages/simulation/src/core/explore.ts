@@ -1,10 +1,21 @@
-import { badArgument, checkedNumber, SimulationError } from "./errors.js";
+import { badArgument, checkedNumber, checkOptions, SimulationError } from "./errors.js";
 import { type Frontier, PackedFrontier, PlainFrontier } from "./explore-frontier.js";
 import { identity } from "./explore-identity.js";
 import { KnownStates } from "./explore-known.js";
 import type { Exploration, ExploreCounts, ExploreModel, ExploreOptions } from "./explore-model.js";
 import { pathTo, traceText } from "./explore-trace.js";
 import { Fingerprint } from "./fingerprint.js";
+
+const optionNames: Record<keyof ExploreOptions, 0> = {
+  statesMax: 0,
+  depthMax: 0,
+  frontierBytesMax: 0,
+  deadlocks: 0,
+  untilGoals: 0,
+  now: 0,
+  progressEvery: 0,
+  onProgress: 0,
+};
 
 const STATES_MAX = 1_000_000;
 const FRONTIER_BYTES_MAX = 4 * 2 ** 30;
@@ -67,8 +78,9 @@ class Search<S, A> {
   #bound: "statesMax" | "depthMax" | "frontierBytesMax" | undefined;
 
   constructor(model: ExploreModel<S, A>, options: ExploreOptions) {
-    if (!Array.isArray(model.initial) || model.initial.length === 0) {
-      throw badArgument("model.initial", "a list of at least one state", model.initial);
+    checkOptions("explore", options, optionNames);
+    if (!Array.isArray(model?.initial) || model.initial.length === 0) {
+      throw badArgument("model.initial", "a list of at least one state", model?.initial);
     }
     if ((model.encode === undefined) !== (model.decode === undefined)) {
       throw badArgument("model.decode", "given together with encode", model.decode);

@@ -1,4 +1,4 @@
-import { badArgument, SimulationError } from "./errors.js";
+import { badArgument, checkOptions, SimulationError } from "./errors.js";
 
 /**
  * `ok`: it happened, with this output. `fail`: it certainly did not happen, ever. `unknown`: it may have happened at any time since it
@@ -34,7 +34,8 @@ export class History<I, O> {
   #open = 0;
 
   /** `now` is only written beside each call for the reader of a trace: `() => world.now`. */
-  constructor({ now }: { readonly now: () => number }) {
+  constructor(options: { readonly now: () => number }) {
+    const { now } = checkOptions("History", options, { now: 0 });
     if (typeof now !== "function") throw badArgument("now", "a function that returns milliseconds", now);
     this.#now = now;
   }

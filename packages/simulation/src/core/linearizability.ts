@@ -1,4 +1,4 @@
-import { badArgument, checkedNumber, SimulationError } from "./errors.js";
+import { badArgument, checkedNumber, checkOptions, SimulationError } from "./errors.js";
 import { History, type Operation } from "./history.js";
 import { type BestOrder, type StepBudget, search } from "./linearization-search.js";
 import { NumberedModel } from "./linearization-states.js";
@@ -16,6 +16,8 @@ export interface CheckOptions<I> {
   /** Points remembered in one partition before it gives up: bounds memory. One million by default, some 200 MB at worst. */
   readonly configurationsMax?: number;
 }
+
+const optionNames: Record<keyof CheckOptions<unknown>, 0> = { partitionBy: 0, stepsMax: 0, configurationsMax: 0 };
 
 interface Counted {
   /** Operations looked at: those with outcome ok or unknown. */
@@ -52,11 +54,14 @@ const SHORTENING_STEPS_MAX = 1_000_000;
 export function checkLinearizable<S, I, O>(
   history: History<I, O> | readonly Operation<I, O>[],
   model: Model<S, I, O>,
-  { partitionBy, stepsMax = STEPS_MAX, configurationsMax = CONFIGURATIONS_MAX }: CheckOptions<I> = {},
+  options: CheckOptions<I> = {},
 ): Verdict<I, O> {
+  checkOptions("checkLinearizable", options, optionNames);
+  const { partitionBy, stepsMax = STEPS_MAX, configurationsMax = CONFIGURATIONS_MAX } = options;
   checkedNumber("stepsMax", stepsMax, 1);
   checkedNumber("configurationsMax", configurationsMax, 1);
   const all = history instanceof History ? history.operations() : history;
+  if (!Array.isArray(all as unknown)) throw badArgument("history", "a History, or a list of operations", all);
   const considered = all.filter((operation) => operation.outcome !== "fail");
   for (const operation of considered) checkTimes(operation);
   const partitions = partitioned(considered, partitionBy);

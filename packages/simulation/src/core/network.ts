@@ -1,4 +1,4 @@
-import { checkedNumber } from "./errors.js";
+import { checkedNumber, checkOptions } from "./errors.js";
 import type { Random } from "./random.js";
 import type { Scheduler } from "./scheduler.js";
 
@@ -86,7 +86,7 @@ export class SimNetwork<Message = unknown> {
   /** Changes what is given and leaves the rest; with `link`, only for messages from one node to another. */
   setFaults(change: Partial<NetworkFaults>, link?: { readonly from: string; readonly to: string }): void {
     const own = link === undefined ? undefined : this.#link(link.from, link.to);
-    const next = checkedFaults({ ...(own?.faults ?? this.#faults), ...change });
+    const next = checkedFaults({ ...(own?.faults ?? this.#faults), ...checkOptions("setFaults", change, CALM) });
     if (own === undefined) this.#faults = next;
     else own.faults = next;
   }

@@ -13,7 +13,7 @@ export class Random {
   #d: number;
 
   constructor(seed: number | string) {
-    if (typeof seed === "number" && !Number.isFinite(seed))
+    if (typeof seed !== "string" && !Number.isFinite(seed))
       throw badArgument("seed", "a finite number or a string", seed);
     this.seed = String(seed);
     let state = hashText(this.seed);

@@ -1,4 +1,4 @@
-import { badArgument, checkedNumber, SimulationError } from "./errors.js";
+import { badArgument, checkedNumber, checkOptions, SimulationError } from "./errors.js";
 
 export interface SeedRun {
   readonly first?: number;
@@ -7,8 +7,11 @@ export interface SeedRun {
   readonly replay?: (seed: number) => string;
 }
 
+const runNames: Record<keyof SeedRun, 0> = { first: 0, count: 0, replay: 0 };
+
 /** Runs `body` for each seed in turn. What it throws comes back as ERR_SIMULATION_SEED, with the seed in the message and the cause kept. */
-export function forEachSeed({ first = 1, count, replay }: SeedRun, body: (seed: number) => void): void {
+export function forEachSeed(run: SeedRun, body: (seed: number) => void): void {
+  const { first = 1, count, replay } = checkOptions("forEachSeed", run, runNames);
   checkSeeds(first, count);
   for (let seed = first; seed < first + count; seed++) {
     try {
@@ -20,10 +23,8 @@ export function forEachSeed({ first = 1, count, replay }: SeedRun, body: (seed: 
 }
 
 /** As `forEachSeed`, for a body that returns a promise; one seed after the other. */
-export async function forEachSeedAsync(
-  { first = 1, count, replay }: SeedRun,
-  body: (seed: number) => Promise<void>,
-): Promise<void> {
+export async function forEachSeedAsync(run: SeedRun, body: (seed: number) => Promise<void>): Promise<void> {
+  const { first = 1, count, replay } = checkOptions("forEachSeedAsync", run, runNames);
   checkSeeds(first, count);
   for (let seed = first; seed < first + count; seed++) {
     try {

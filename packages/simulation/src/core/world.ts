@@ -1,5 +1,5 @@
 import { SimDisk } from "./disk.js";
-import { badArgument, checkedNumber } from "./errors.js";
+import { badArgument, checkedNumber, checkOptions } from "./errors.js";
 import { EventQueue } from "./event-queue.js";
 import { SimNetwork } from "./network.js";
 import { SimNode } from "./node.js";
@@ -28,6 +28,8 @@ export interface AsyncRunOptions extends RunOptions {
   readonly turn: () => Promise<void>;
 }
 
+const runNames: Record<keyof AsyncRunOptions, 0> = { untilMs: 0, until: 0, eventsMax: 0, turn: 0 };
+
 /** Why a run ended: the condition held, the time was up, nothing was left to happen, or `eventsMax` was reached. */
 export type RunEnd = "condition" | "time" | "idle" | "events";
 
@@ -51,7 +53,9 @@ export class World<Message = unknown> implements Scheduler {
   #events = 0;
   #fingerprint = 0x811c9dc5;
 
-  constructor({ seed }: WorldOptions) {
+  /** @throws SimulationError ERR_SIMULATION_ARGUMENT */
+  constructor(options: WorldOptions) {
+    const { seed } = checkOptions("World", options, { seed: 0 });
     this.random = new Random(seed);
     this.seed = this.random.seed;
     this.network = new SimNetwork<Message>(this, this.random.fork("network"));
@@ -152,7 +156,8 @@ interface Bounds {
   readonly eventsMax: number;
 }
 
-function checkedRun({ untilMs, until, eventsMax = EVENTS_MAX }: RunOptions): Bounds {
+function checkedRun(options: RunOptions | AsyncRunOptions): Bounds {
+  const { untilMs, until, eventsMax = EVENTS_MAX } = checkOptions<Partial<AsyncRunOptions>>("run", options, runNames);
   if (untilMs !== undefined) checkedNumber("untilMs", untilMs, 0);
   if (until !== undefined && typeof until !== "function") throw badArgument("until", "a function", until);
   checkedNumber("eventsMax", eventsMax, 1);

@@ -33,6 +33,7 @@ const PAIRWISE_MAX = 16;
  * in the list once.
  */
 export function tryTakeAll(buckets: readonly Chargeable[], tokens = 1): boolean {
+  if (!Array.isArray(buckets)) throw argumentError("buckets", "a list of buckets", buckets);
   const { length } = buckets;
   if (length > 3) checkDistinct(buckets);
   const clock = buckets[0]?.clock;
@@ -42,7 +43,7 @@ export function tryTakeAll(buckets: readonly Chargeable[], tokens = 1): boolean 
   let before: Chargeable | undefined;
   for (let i = 0; i < length; i += 1) {
     const bucket = buckets[i] as Chargeable;
-    if (bucket.clock !== clock || bucket.takeAt === undefined) {
+    if (bucket?.clock !== clock || bucket.takeAt === undefined) {
       untakeFirst(i, buckets, tokens, nowMs);
       return takeEach(buckets, tokens);
     }
@@ -67,6 +68,10 @@ function untakeFirst(count: number, buckets: readonly Chargeable[], tokens: numb
 
 /** In two steps, for buckets that live by different clocks, or cannot take anything back. */
 function takeEach(buckets: readonly Chargeable[], tokens: number): boolean {
+  for (const bucket of buckets) {
+    if (typeof bucket?.has !== "function" || typeof bucket.debit !== "function")
+      throw argumentError("buckets", "a list of buckets, with has and debit", bucket);
+  }
   checkDistinct(buckets);
   let clock: Clock | undefined;
   let nowMs: number | undefined;

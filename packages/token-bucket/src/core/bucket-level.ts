@@ -55,7 +55,7 @@ export class BucketLevel {
   readonly #state = new Float64Array(7);
 
   constructor(options: BucketLevelOptions, nowMs: number) {
-    const { ratePerSecond, capacity, tokens = capacity } = options;
+    const { ratePerSecond, capacity, tokens = capacity } = options ?? ({} as BucketLevelOptions);
     const state = this.#state;
     state[RATE] = checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);
     state[CAPACITY] = checkNumber("capacity", capacity, 0, TOKENS_MAX);

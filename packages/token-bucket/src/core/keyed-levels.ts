@@ -66,7 +66,7 @@ export class KeyedLevels {
   #shared = 0;
 
   constructor(options: KeyedLevelsOptions, nowMs: number) {
-    const { ratePerSecond, capacity, keysMax } = options;
+    const { ratePerSecond, capacity, keysMax } = options ?? ({} as KeyedLevelsOptions);
     checkNumber("ratePerSecond", ratePerSecond, 0, RATE_MAX);
     this.#capacity = checkNumber("capacity", capacity, 0, TOKENS_MAX);
     this.keysMax = checkNumber("keysMax", keysMax, 1, KEYS_MAX);

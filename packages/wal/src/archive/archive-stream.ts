@@ -4,7 +4,7 @@ import type { Compression } from "../core/stored-body.js";
 import type { WalRecord } from "../reader.js";
 import { Archiver, checkObjectBytes } from "./archiver.js";
 import { checkedCompression } from "./codec.js";
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { streamPrefix } from "./keys.js";
 import { checkStore, type ObjectStore } from "./object-store.js";
 import { isRetryable } from "./patience.js";
@@ -37,6 +37,19 @@ export interface ArchiveStreamOptions {
   readonly retryAfterMs?: number;
   readonly signal?: AbortSignal;
 }
+
+const optionNames: Record<keyof ArchiveStreamOptions, 0> = {
+  stream: 0,
+  store: 0,
+  name: 0,
+  bytesPerObjectMax: 0,
+  compression: 0,
+  ageMaxMs: 0,
+  keepFrom: 0,
+  entryOf: 0,
+  retryAfterMs: 0,
+  signal: 0,
+};
 
 export interface StreamArchivingStats {
   /** The archive vouches for everything through this one, and it was compared with what is here. */
@@ -94,6 +107,7 @@ export class StreamArchiving {
 
   /** @internal Use `archiveStream`. */
   constructor(options: ArchiveStreamOptions) {
+    options = checkArchiveOptions("archiveStream", options, optionNames);
     const { bytesPerObjectMax = 8 * 1024 * 1024, ageMaxMs = 60_000, retryAfterMs = 1000 } = options;
     if (typeof options.stream?.follow !== "function") {
       throw badArchiveArgument("stream", "a stream of a log, such as wal.stream(name)", options.stream);

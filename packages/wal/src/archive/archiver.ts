@@ -5,7 +5,7 @@ import { archiveEnd, manifestChain } from "./chain.js";
 import { checkedCompression } from "./codec.js";
 import { compareEntries } from "./compare.js";
 import { type Draft, draftOf, noTip, packDraft, type Tip } from "./draft.js";
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { type Floor, type Gap, readFloor } from "./floor.js";
 import { objectKey } from "./keys.js";
 import { type Manifest, noPrevious } from "./manifest.js";
@@ -25,6 +25,14 @@ export interface ArchiverOptions {
   readonly compression?: Compression;
   readonly signal?: AbortSignal;
 }
+
+const optionNames: Record<keyof ArchiverOptions, 0> = {
+  store: 0,
+  stream: 0,
+  bytesPerObjectMax: 0,
+  compression: 0,
+  signal: 0,
+};
 
 export type EntriesToArchive = Iterable<EntryToArchive> | AsyncIterable<EntryToArchive>;
 
@@ -56,6 +64,7 @@ export class Archiver {
   }
 
   static async open(options: ArchiverOptions): Promise<Archiver> {
+    options = checkArchiveOptions("Archiver.open", options, optionNames);
     const { store, stream, bytesPerObjectMax = 8 * 1024 * 1024, signal } = options;
     checkObjectBytes(bytesPerObjectMax);
     const compression = checkedCompression(options.compression ?? "brotli");

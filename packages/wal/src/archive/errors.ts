@@ -1,3 +1,5 @@
+import { checkOptions } from "../errors.js";
+
 /** Codes are stable; messages are for people and may change. */
 export type ArchiveErrorCode =
   | "ERR_ARCHIVE_ARGUMENT"
@@ -37,4 +39,13 @@ export class ArchiveError extends Error {
 export function badArchiveArgument(argument: string, expected: string, seen: unknown): ArchiveError {
   const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
   return new ArchiveError("ERR_ARCHIVE_ARGUMENT", `${argument} must be ${expected}, got ${shown}`);
+}
+
+/** As the log's own, with this part's error. */
+export function checkArchiveOptions<T extends object>(
+  of: string,
+  options: T,
+  names: Readonly<Record<keyof T, unknown>>,
+): T {
+  return checkOptions(of, options, names, badArchiveArgument);
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ArchiveError, type ArchiveErrorCode, badArchiveArgument } from "./errors.js";
+import { ArchiveError, type ArchiveErrorCode, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { sha256InTurns } from "./hashing.js";
 import { checkKey, checkSum, isKey, type ObjectStore, type PutOptions } from "./object-store.js";
 
@@ -19,8 +19,9 @@ export class FileObjectStore implements ObjectStore {
   #swept: Promise<void> | undefined;
 
   constructor(options: { readonly dir: string }) {
-    if (typeof options?.dir !== "string" || options.dir === "") throw badArchiveArgument("dir", "a path", options?.dir);
-    this.#dir = options.dir;
+    const { dir } = checkArchiveOptions("FileObjectStore", options, { dir: 0 });
+    if (typeof dir !== "string" || dir === "") throw badArchiveArgument("dir", "a path", dir);
+    this.#dir = dir;
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {

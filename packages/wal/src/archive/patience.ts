@@ -1,4 +1,4 @@
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { whenAborted } from "./when-aborted.js";
 
 /** What a bucket of `@evenkeel/token-bucket` is: resolves once so many tokens were taken. */
@@ -31,10 +31,25 @@ export interface PatienceOptions {
   readonly random?: () => number;
 }
 
+const optionNames: Record<keyof PatienceOptions, 0> = {
+  attemptsMax: 0,
+  backoffMs: 0,
+  backoffMaxMs: 0,
+  attemptTimeoutMs: 0,
+  deadlineMs: 0,
+  inFlightMax: 0,
+  waitingMax: 0,
+  throttle: 0,
+  now: 0,
+  timer: 0,
+  random: 0,
+};
+
 const timeoutMaxMs = 2 ** 31 - 1;
 
 /** Everything checked, nothing left open. */
 export function resolvePatience(options: PatienceOptions): Required<Omit<PatienceOptions, "throttle">> {
+  checkArchiveOptions("PatientObjectStore", options, optionNames);
   const whole = (name: keyof PatienceOptions, preset: number, min: number, max: number): number => {
     const value = options[name] ?? preset;
     if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;

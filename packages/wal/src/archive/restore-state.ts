@@ -1,9 +1,10 @@
 import type { ArchiveEntry } from "../core/archive-object.js";
 import { lastManifest, manifestOf } from "./chain.js";
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
 import { snapshotKey } from "./keys.js";
 import type { ObjectStore } from "./object-store.js";
+import { checkStore } from "./object-store.js";
 import { type ArchivePoint, entriesBetween, type Limits, limitsOf } from "./restore.js";
 import { snapshotChunks } from "./snapshot.js";
 import { readSnapshotManifest, type SnapshotManifest, snapshotSequences } from "./snapshot-manifest.js";
@@ -17,6 +18,14 @@ export interface RestoreStateOptions {
   readonly snapshotBefore?: number;
   readonly signal?: AbortSignal;
 }
+
+const optionNames: Record<keyof RestoreStateOptions, 0> = {
+  store: 0,
+  stream: 0,
+  until: 0,
+  snapshotBefore: 0,
+  signal: 0,
+};
 
 /** A snapshot, and what is to be applied to it. */
 export interface Restoration {
@@ -47,7 +56,9 @@ export interface SnapshotToRestore {
  * that is not archived. A snapshot that belongs to another log than the one beside it is `ERR_ARCHIVE_CORRUPT`.
  */
 export async function restoreState(options: RestoreStateOptions): Promise<Restoration> {
+  options = checkArchiveOptions("restoreState", options, optionNames);
   const { store, stream, until, snapshotBefore = Number.POSITIVE_INFINITY, signal } = options;
+  checkStore(store);
   if (typeof snapshotBefore !== "number" || Number.isNaN(snapshotBefore)) {
     throw badArchiveArgument("snapshotBefore", "a sequence", snapshotBefore);
   }

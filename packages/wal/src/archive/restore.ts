@@ -1,6 +1,6 @@
 import type { ArchiveEntry } from "../core/archive-object.js";
 import { lastManifest, manifestChain } from "./chain.js";
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
 import type { Manifest } from "./manifest.js";
 import { readObject } from "./object.js";
@@ -23,6 +23,8 @@ export interface RestoreOptions {
   readonly signal?: AbortSignal;
 }
 
+const optionNames: Record<keyof RestoreOptions, 0> = { store: 0, stream: 0, from: 0, until: 0, signal: 0 };
+
 /**
  * The archived entries, in order. Everything read is verified: manifests, objects, entries, and that each object follows from the one before. Throws
  * `ERR_ARCHIVE_HOLE` or `ERR_ARCHIVE_CORRUPT` where it cannot go on, and `ERR_ARCHIVE_RANGE` at once when what is asked for is not in the archive.
@@ -31,7 +33,7 @@ export interface RestoreOptions {
  * caller's.
  */
 export function restore(options: RestoreOptions): AsyncGenerator<ArchiveEntry, void, undefined> {
-  const { store, stream, from = 1, until, signal } = options;
+  const { store, stream, from = 1, until, signal } = checkArchiveOptions("restore", options, optionNames);
   checkStore(store);
   if (!Number.isSafeInteger(from) || from < 1) throw badArchiveArgument("from", "a whole number from 1", from);
   const limits = limitsOf(until);

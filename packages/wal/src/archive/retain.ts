@@ -1,10 +1,11 @@
 import { manifestOf } from "./chain.js";
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { type Floor, raiseFloor, readFloor } from "./floor.js";
 import { parseKey, streamPrefix } from "./keys.js";
 import type { Manifest } from "./manifest.js";
 import { readObject } from "./object.js";
 import type { ObjectStore } from "./object-store.js";
+import { checkStore } from "./object-store.js";
 import { checkAnchor } from "./restore-state.js";
 import { withSignal } from "./sealed-json.js";
 import { snapshotChunks } from "./snapshot.js";
@@ -19,6 +20,8 @@ export interface RetainOptions {
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
+
+const optionNames: Record<keyof RetainOptions, 0> = { store: 0, stream: 0, promise: 0, dryRun: 0, signal: 0 };
 
 export interface RetentionReport {
   /** The archive now begins with the snapshot at this sequence; 0 where nothing was ever let go. */
@@ -38,7 +41,9 @@ export interface RetentionReport {
  * Without a snapshot at or before the promised moment nothing is deleted.
  */
 export async function retain(options: RetainOptions): Promise<RetentionReport> {
+  options = checkArchiveOptions("retain", options, optionNames);
   const { store, stream, dryRun = false, signal } = options;
+  checkStore(store);
   const isCovered = coverage(options.promise);
   for (;;) {
     const problems: ArchiveError[] = [];

@@ -3,13 +3,13 @@ import type { Compression } from "../core/stored-body.js";
 import { divergence } from "./alarm.js";
 import { manifestOf } from "./chain.js";
 import { checkedCompression, pack, unpack } from "./codec.js";
-import { ArchiveError, badArchiveArgument } from "./errors.js";
+import { ArchiveError, badArchiveArgument, checkArchiveOptions } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
 import { sha256InTurns, updateInTurns } from "./hashing.js";
 import { partKey, snapshotKey } from "./keys.js";
 import { noPrevious } from "./manifest.js";
 import { plainly, raise, readObject } from "./object.js";
-import { type ObjectStore, sha256 } from "./object-store.js";
+import { checkStore, type ObjectStore, sha256 } from "./object-store.js";
 import { createObject, getExisting, sameBytes, withSignal } from "./sealed-json.js";
 import {
   encodeSnapshotManifest,
@@ -36,6 +36,16 @@ export interface SnapshotOptions {
   readonly signal?: AbortSignal;
 }
 
+const optionNames: Record<keyof SnapshotOptions, 0> = {
+  store: 0,
+  stream: 0,
+  sequence: 0,
+  chunks: 0,
+  bytesPerObjectMax: 0,
+  compression: 0,
+  signal: 0,
+};
+
 const partsMax = 100_000;
 
 /**
@@ -46,7 +56,9 @@ const partsMax = 100_000;
  * Holds five parts at most: one is gathered while one is packed, stored, read back and unpacked.
  */
 export async function writeSnapshot(options: SnapshotOptions): Promise<SnapshotManifest> {
+  options = checkArchiveOptions("writeSnapshot", options, optionNames);
   const { store, stream, sequence, chunks, bytesPerObjectMax = 8 * 1024 * 1024, signal } = options;
+  checkStore(store);
   if (!Number.isSafeInteger(sequence) || sequence < 0) throw badArchiveArgument("sequence", "a whole number", sequence);
   if (!Number.isSafeInteger(bytesPerObjectMax) || bytesPerObjectMax < 1024 || bytesPerObjectMax > 2 ** 30) {
     throw badArchiveArgument("bytesPerObjectMax", "a whole number from 1,024 to 1,073,741,824", bytesPerObjectMax);

@@ -1,10 +1,11 @@
 import { archivedFirsts } from "./chain.js";
-import { ArchiveError } from "./errors.js";
+import { ArchiveError, checkArchiveOptions } from "./errors.js";
 import { type Floor, readFloor } from "./floor.js";
 import { manifestKey, objectKey, parseKey, streamPrefix } from "./keys.js";
 import { readManifest } from "./manifest.js";
 import { readObject } from "./object.js";
 import type { ObjectStore } from "./object-store.js";
+import { checkStore } from "./object-store.js";
 import { withSignal } from "./sealed-json.js";
 import { verifySnapshots } from "./verify-snapshots.js";
 
@@ -38,12 +39,15 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
 }
 
+const optionNames: Record<keyof VerifyOptions, 0> = { store: 0, stream: 0, signal: 0 };
+
 /**
  * Reads a stream's whole archive and collects what is wrong with it: holes, overlaps, rot, wrong neighbours, manifests from elsewhere, snapshots that
  * are damaged or that the log does not reach. One object in memory at a time, and the list of keys.
  */
 export async function verifyArchive(options: VerifyOptions): Promise<ArchiveReport> {
-  const { store, stream, signal } = options;
+  const { store, stream, signal } = checkArchiveOptions("verifyArchive", options, optionNames);
+  checkStore(store);
   const floor = await readFloor(store, stream, signal);
   const log = await verifyLog(store, stream, floor, signal);
   const states = await verifySnapshots(store, stream, floor, log.manifests, signal);

@@ -1,5 +1,5 @@
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
-import { badArchiveArgument } from "../errors.js";
+import { badArchiveArgument, checkArchiveOptions } from "../errors.js";
 
 export interface S3ObjectStoreOptions {
   readonly bucket: string;
@@ -40,11 +40,32 @@ export interface S3ObjectStoreOptions {
   readonly createOnly?: "prove" | "trust";
 }
 
+const optionNames: Record<keyof S3ObjectStoreOptions, 0> = {
+  bucket: 0,
+  prefix: 0,
+  client: 0,
+  endpoint: 0,
+  forcePathStyle: 0,
+  region: 0,
+  credentials: 0,
+  attemptsMax: 0,
+  connectTimeoutMs: 0,
+  idleTimeoutMs: 0,
+  multipartBytes: 0,
+  partBytes: 0,
+  partsInFlightMax: 0,
+  objectBytesMax: 0,
+  keysPerPageMax: 0,
+  checksums: 0,
+  createOnly: 0,
+};
+
 const MiB = 1024 * 1024;
 
 /** Everything checked, nothing left open. */
 export function resolveOptions(options: S3ObjectStoreOptions) {
-  const { bucket, prefix = "", createOnly = "prove", checksums = true } = options ?? {};
+  options = checkArchiveOptions("S3ObjectStore", options, optionNames);
+  const { bucket, prefix = "", createOnly = "prove", checksums = true } = options;
   if (typeof bucket !== "string" || bucket === "") throw badArchiveArgument("bucket", "a bucket's name", bucket);
   if (!/^(?:[\w%~=+@,-][\w%~=+@,.-]*\/)*$/.test(prefix) || prefix.length > 100) {
     throw badArchiveArgument("prefix", 'empty or a path that ends in "/", up to 100 characters', prefix);

@@ -91,6 +91,12 @@ async function compile(folder: string, all: readonly Packed[]): Promise<void> {
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["source"] }));
   const { ok, output } = await runTool("typescript", "tsc", ["--project", folder], folder);
   report(ok, "compile a TypeScript consumer, ESM and CommonJS", output);
+  const bundled = { ...options, module: "ESNext", moduleResolution: "bundler", noEmit: true };
+  const file = join(folder, "bundler.json");
+  // `import = require` is for CommonJS alone.
+  writeFileSync(file, JSON.stringify({ compilerOptions: bundled, include: ["source/*.mts"] }));
+  const forBundler = await runTool("typescript", "tsc", ["--project", file], folder);
+  report(forBundler.ok, "compile the same as for a bundler", forBundler.output);
 }
 
 function programOf(workspace: Workspace): ReturnType<typeof extractProgram> | undefined {

@@ -3,6 +3,7 @@ import type { AwayPolicy } from "./core/member-share.js";
 import type { Coordinator } from "./core/protocol.js";
 
 export interface AdmissionOptions {
+  /** Where to settle: `memoryCoordinator`, `redisCoordinator`, `httpCoordinator`, or your own. It stays yours to close. */
   readonly coordinator: Coordinator;
   /** This member's name, for people. Two members with one name do no harm. */
   readonly member: string;

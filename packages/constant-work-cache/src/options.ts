@@ -20,6 +20,7 @@ export interface Source<K, V> {
 export type SourceAnswer<K, V> = ReadonlyMap<K, V | Absent | undefined> | readonly (V | Absent | undefined)[];
 
 export interface CacheOptions<K, V> {
+  /** What is asked, once for each `get` and `peek`. */
   readonly source: Source<K, V>;
   /** A finite number that never falls for a key at the source. A source without versions may give a constant: then the later look-up wins. */
   readonly versionOf: (value: V) => number;

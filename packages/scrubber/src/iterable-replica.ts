@@ -17,11 +17,13 @@ export interface IterableView {
 }
 
 export interface IterableReplicaOptions {
+  /** For findings to say; not empty, and no other source's of the same scrubber. */
   readonly name: string;
   /** Opens a view of the contents at this position; throws `behind(name, at, why)` when it cannot. */
   readonly open: (at: Position) => Promise<IterableView> | IterableView;
   /** Bytes of entries kept in memory, so that they are read once: several times the Scrubber's `stepBytes`. 8 MiB by default. */
   readonly windowBytes?: number;
+  /** Makes the hash of digests, the same for all that are compared. SHA-256 by default. */
   readonly createHash?: CreateHash;
 }
 

@@ -21,6 +21,7 @@ export function keySequence(key: Uint8Array): number {
 }
 
 export interface LogReplicaOptions {
+  /** For findings to say; not empty, and no other source's of the same scrubber. */
   readonly name: string;
   /** `log` by default; `archive` for what lies in an object store. Findings say it. */
   readonly kind?: "log" | "archive";
@@ -30,7 +31,9 @@ export interface LogReplicaOptions {
   readonly last: () => Promise<number> | number;
   /** The first sequence to compare, which every log under comparison must still have. 1 by default. */
   readonly first?: () => Promise<number> | number;
+  /** As for `iterableReplica`: 8 MiB by default. */
   readonly windowBytes?: number;
+  /** Makes the hash of digests, the same for all that are compared. SHA-256 by default. */
   readonly createHash?: CreateHash;
 }
 

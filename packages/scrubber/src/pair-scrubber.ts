@@ -5,7 +5,9 @@ import type { ScrubberOptions } from "./scrubber.js";
 
 export interface PairScrubberOptions
   extends Pick<ScrubberOptions, "take" | "stepBytes" | "fanout" | "leafKeysMax" | "findingsMax"> {
+  /** The two stores. One of them at least has to tell its watermark, `appliedOfOther`. */
   readonly left: PairSide;
+  /** As `left`. */
   readonly right: PairSide;
   /** Looks at a key that differs before nothing is said about it (`unsettled`). 10 by default. */
   readonly looksMax?: number;
@@ -16,6 +18,7 @@ export interface PairScrubberOptions
   readonly confirmations?: number;
   /** How often watermarks are asked while they are waited for, in milliseconds, and how many times. 1,000 and 60 by default. */
   readonly waitMs?: number;
+  /** See `waitMs`. */
   readonly waitsMax?: number;
 }
 
@@ -67,6 +70,7 @@ export class PairScrubber {
     this.#options = options;
   }
 
+  /** Compares everything once. `signal` ends it with its reason; nothing is changed on either side. */
   async pass({ signal }: { readonly signal?: AbortSignal } = {}): Promise<PairReport> {
     const { waitMs = 1_000 } = this.#options;
     return comparePair({

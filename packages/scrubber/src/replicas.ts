@@ -7,6 +7,7 @@ import { type StreamingOptions, streamingSnapshot } from "./core/streaming.js";
 import { sha256 } from "./sha256.js";
 
 export interface SortedReplicaOptions {
+  /** For findings to say; not empty, and no other source's of the same scrubber. */
   readonly name: string;
   /** For findings to say; `tree` by default. */
   readonly kind?: SourceKind;
@@ -15,6 +16,7 @@ export interface SortedReplicaOptions {
    * over; any other error counts as unreachable.
    */
   readonly open: (at: Position) => Promise<Omit<StreamingOptions, "createHash">> | Omit<StreamingOptions, "createHash">;
+  /** Makes the hash of digests, the same for all that are compared. SHA-256 by default. */
   readonly createHash?: CreateHash;
 }
 
@@ -29,9 +31,11 @@ export function sortedReplica(options: SortedReplicaOptions): ReplicaSource {
 }
 
 export interface MemoryReplicaOptions {
+  /** Where it stands at first: 0 by default. */
   readonly position?: Position;
   /** A store that is kept elsewhere; without it the replica makes one, and keeps a Merkle tree along with it. */
   readonly store?: MemoryStore;
+  /** Makes the hash of digests, the same for all that are compared. SHA-256 by default. */
   readonly createHash?: CreateHash;
   /** See `MerkleViewOptions`. */
   readonly pause?: (bytes: number) => Promise<void> | void;
@@ -48,7 +52,9 @@ export function memoryReplica(name: string, options: MemoryReplicaOptions = {}):
 export interface ReferenceFromOptions extends ReferenceOptions {
   /** The state that the entries follow on; not where the store has saved one. */
   readonly snapshot?: ReferenceSnapshot;
+  /** Entries are applied up to this one; all of them by default. */
   readonly through?: Position;
+  /** Makes the hash of digests, the same for all that are compared. SHA-256 by default. */
   readonly createHash?: CreateHash;
 }
 

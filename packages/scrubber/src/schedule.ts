@@ -32,7 +32,9 @@ export interface ScrubScheduleOptions {
   };
   /** How busy the foreground is, 0 to 1. The schedule sees late timers by itself. */
   readonly busy?: () => number;
+  /** Where the progress of the round is kept, so that a restart goes on in the middle of it. */
   readonly state?: SavedText;
+  /** Told of each pass, and awaited before the next one. What it throws counts as the pass having failed. */
   readonly onReport?: (unit: string, report: PassReport) => Promise<void> | void;
   /** Of a pass that failed altogether; the unit is tried again when its turn comes. */
   readonly onError?: (unit: string | undefined, error: unknown) => void;
@@ -42,6 +44,7 @@ export interface ScrubScheduleOptions {
   readonly dutyMax?: number;
   /** The longest pause for the sake of the foreground. 1,000 by default. */
   readonly yieldMsMax?: number;
+  /** Between two saves of `state` within a pass, in milliseconds. 5,000 by default; 0 is after each step. */
   readonly saveEveryMs?: number;
   /** Monotonic time and waiting, for tests. */
   readonly clock?: ScheduleClock;

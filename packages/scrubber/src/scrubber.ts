@@ -78,6 +78,7 @@ export interface PassRunOptions {
   readonly take?: (bytes: number) => Promise<void> | void;
   /** After each step, awaited. Not called for the rest of a pass that cannot go on. */
   readonly onStep?: (step: StepDone) => Promise<void> | void;
+  /** Ends the pass, with its reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -11,7 +11,10 @@ it("names an option that there is not: a fault that never happens would prove no
   const calls: readonly (readonly [RegExp, () => unknown])[] = [
     [/^an option of World must be seed, got "seeds"/, () => new World({ seeds: 1 } as never)],
     [/^an option of setFaults must be lossChance, got "loss"/, () => world.network.setFaults({ loss: 0.5 } as never)],
-    [/^an option of setFaults must be syncMs or syncFailChance/, () => world.disk("a").setFaults({ syncFail: 1 } as never)],
+    [
+      /^an option of setFaults must be syncMs or syncFailChance/,
+      () => world.disk("a").setFaults({ syncFail: 1 } as never),
+    ],
     [/^an option of setFaults must be .* or /, () => world.disk("a").setFaults({ broken: 1 } as never)],
     [/^an option of run must be untilMs or until, got "untilSeconds"/, () => world.run({ untilSeconds: 5 } as never)],
     [/^an option of checkLinearizable/, () => checkLinearizable(history, registerModel(0), { by: 5 } as never)],

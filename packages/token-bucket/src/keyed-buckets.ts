@@ -162,18 +162,22 @@ export class KeyedBucket implements Chargeable {
     this.#high = high;
   }
 
+  /** As `KeyedBuckets.has`, for this key. */
   has(tokens = 1, nowMs = this.clock()): boolean {
     return this.#levels.has(this.#low, this.#high, tokens, nowMs);
   }
 
+  /** As `KeyedBuckets.debit`, for this key. */
   debit(tokens: number, nowMs = this.clock()): void {
     this.#levels.debit(this.#low, this.#high, tokens, nowMs);
   }
 
+  /** As `KeyedBuckets.refund`, for this key. */
   refund(tokens: number): void {
     this.#levels.refund(this.#low, this.#high, tokens, this.clock());
   }
 
+  /** As `KeyedBuckets.msUntil`, for this key. */
   msUntil(tokens = 1, nowMs = this.clock()): number {
     return this.#levels.msUntil(this.#low, this.#high, tokens, nowMs);
   }

@@ -19,6 +19,7 @@ export interface WalErrorDetails {
   readonly stream?: string;
 }
 
+/** Everything that the log throws or rejects with, apart from the reason of a caller's own `AbortSignal`. Tell the cases apart by `code`. */
 export class WalError extends Error {
   override readonly name = "WalError";
   readonly code: WalErrorCode;

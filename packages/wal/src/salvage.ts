@@ -79,6 +79,7 @@ export interface Salvage {
 export interface SalvageOptions {
   /** Directory of the log. */
   readonly dir: string;
+  /** Where the files are. Default: the machine's file system. */
   readonly fileSystem?: WalFileSystem;
   /** Called after each segment with the bytes that were verified so far, of how many. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;

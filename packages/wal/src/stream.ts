@@ -22,12 +22,14 @@ export interface ReadOptions {
   readonly to?: number;
   /** From the last one wanted down to the first. Default false. */
   readonly backwards?: boolean;
+  /** Ends the reading, with its reason. */
   readonly signal?: AbortSignal;
 }
 
 export interface FollowOptions {
   /** First sequence wanted, which may still be to come. Default: the first one there is. */
   readonly from?: number;
+  /** Ends it, with its reason. */
   readonly signal?: AbortSignal;
 }
 

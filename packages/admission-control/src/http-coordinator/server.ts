@@ -12,6 +12,7 @@ import { REQUEST_BYTES_MAX, type SettleAnswer, settleRequestFrom, WIRE_VERSION }
 export interface CoordinatorServerOptions {
   /** Where to listen. Default 127.0.0.1 and a free port. */
   readonly host?: string;
+  /** 0 to 65,535; 0, the default, is a free one, see `url`. */
   readonly port?: number;
   /** How members reach this server, as it stands in the ring. Needed with `ring`; by default what it listens on. */
   readonly self?: string;
@@ -33,10 +34,13 @@ export interface CoordinatorServerOptions {
   readonly learnAtStart?: boolean;
   /** Default 0.05. */
   readonly learningShare?: number;
+  /** Limits with books; settlements for more are not answered. Default 1,000,000. */
   readonly limitsMax?: number;
+  /** Leases for one limit; further members are not answered. Default 10,000. */
   readonly membersMax?: number;
   /** A secret that members send too; without it everybody who reaches the port may settle. */
   readonly token?: string;
+  /** Milliseconds of a monotonic clock. Default `performance.now`. */
   readonly now?: Clock;
 }
 

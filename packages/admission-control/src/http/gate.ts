@@ -12,9 +12,11 @@ export interface ServedResponse {
 }
 
 export interface RateLimitOptions<Request> {
+  /** Where the limit is opened; it stays yours to close. */
   readonly admission: Admission;
   /** Names the limit, and the policy in the response fields. */
   readonly name: string;
+  /** The whole limit, of each key where there is a `key`. */
   readonly limit: MemberLimitOptions;
   /** One limit for each key, such as a tenant; a request without one (`undefined`) is not limited. Default: one limit for all. */
   readonly key?: (request: Request) => string | undefined;
@@ -86,6 +88,7 @@ export class Gate<Request> {
     if (typeof options.cost !== "function") checkNumber("cost", options.cost ?? 1, 0, Number.MAX_VALUE);
   }
 
+  /** Takes what the request costs, or says what to answer instead. @throws AdmissionError `ERR_ADMISSION_ARGUMENT` where `key` or `cost` gave what cannot be. */
   decide(request: Request): Admitted | Refused {
     const { name, key: keyOf, cost = 1, exposeKey = false } = this.#options;
     const key = keyOf?.(request);

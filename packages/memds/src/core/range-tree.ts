@@ -89,6 +89,7 @@ export class RangeTree {
     return Uint8Array.from(digestOf(this.#root, this.#hash), (character) => character.charCodeAt(0));
   }
 
+  /** The value under exactly this key, a copy; undefined where there is none. */
   get(key: Uint8Array): Uint8Array | undefined {
     const leaf = this.#walk(key);
     const found = searchBlock(leaf, key);

@@ -42,6 +42,7 @@ export type PaxosErrorCode =
   | "ERR_PAXOS_UNSUPPORTED"
   | "ERR_PAXOS_INVARIANT";
 
+/** Everything that this package throws or rejects with, apart from the reason of a caller's own `AbortSignal`. Tell the cases apart by `code`. */
 export class PaxosError extends Error {
   override readonly name = "PaxosError";
   readonly code: PaxosErrorCode;

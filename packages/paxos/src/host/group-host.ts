@@ -245,6 +245,7 @@ export class GroupHost implements AsyncDisposable {
     this.#appliedBefore += replica.applied;
   }
 
+  /** The group of that name that is open on this node, if one is. */
   group(groupId: string): Group | undefined {
     return this.#groups.get(groupId);
   }

@@ -67,6 +67,7 @@ export interface Submitted<R> {
 export interface LocalReadOptions {
   /** How much that was acknowledged may be missing: none of what was, this many milliseconds before the call. Absent: any. */
   readonly maxStaleMs?: number;
+  /** Ends the wait, with its reason. */
   readonly signal?: AbortSignal;
 }
 

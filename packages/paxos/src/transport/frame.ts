@@ -109,12 +109,14 @@ export class FrameReader {
     return this.#length;
   }
 
+  /** Takes what arrived. The bytes are kept as they are, not copied, until they have been read: they must not change. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     this.#chunks.push(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#length += chunk.length;
   }
 
+  /** The next whole frame, undefined where more has to come. @throws PaxosError ERR_PAXOS_FRAME, after which nothing more can be read. */
   next(): Frame | undefined {
     if (this.#length < frameHeaderBytes) return undefined;
     const head = this.#front(frameHeaderBytes);

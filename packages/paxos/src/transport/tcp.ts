@@ -31,11 +31,13 @@ export interface TcpTransportOptions {
    * `secret` as well, both are asked for.
    */
   readonly tls?: TlsSettings;
+  /** A connection that has not proved who it is for so long is ended, 10 to 600,000. 3,000 unless told. */
   readonly handshakeTimeoutMs?: number;
   /** A peer that answers no ping for so long is dialled anew. 5,000 unless told. */
   readonly stallTimeoutMs?: number;
   /** First pause before dialling again; doubles up to `backoffMaxMs`, jittered. 20 and 1,000 unless told. */
   readonly backoffMinMs?: number;
+  /** See `backoffMinMs`; not less than that. */
   readonly backoffMaxMs?: number;
   /** Connections that have not yet proved who they are; further ones are ended at once. 64 unless told. */
   readonly unprovedMax?: number;

@@ -6,6 +6,7 @@ import { badArgument } from "../core/errors.js";
 export interface TlsSettings {
   /** This node's certificate (with what leads from it to the authority), and its key. */
   readonly cert: string | Uint8Array;
+  /** Its private key, PEM. */
   readonly key: string | Uint8Array;
   /** The authorities that may vouch for a node, and no others: those that the system trusts do not count here. */
   readonly ca: string | Uint8Array | readonly (string | Uint8Array)[];

@@ -56,10 +56,12 @@ export class MemoryStore implements ReferenceStore {
     return this.#bytes;
   }
 
+  /** What was put, not a copy. */
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#tree.peek().get(key)?.value;
   }
 
+  /** Keeps both as they are: they must not change afterwards. */
   put(key: Uint8Array, value: Uint8Array): void {
     this.#index?.touch(key);
     const before = this.#tree.set({ key, value });
@@ -67,6 +69,7 @@ export class MemoryStore implements ReferenceStore {
     this.#bytes += value.length - (before === undefined ? -key.length : before.value.length);
   }
 
+  /** Whether there was such a key. */
   delete(key: Uint8Array): boolean {
     const before = this.#tree.delete(key);
     if (before === undefined) return false;

@@ -24,6 +24,7 @@ export interface ReferenceSnapshot {
 export interface ReferenceOptions {
   /** "reference" by default. */
   readonly name?: string;
+  /** The app's own: puts one entry into the state. What it throws fails the reference for good (ERR_SCRUBBER_REFERENCE_APPLY). */
   readonly apply: ReferenceApply;
   /** The position of the state before the first entry. 0 by default, or what the store has saved. */
   readonly after?: Position;

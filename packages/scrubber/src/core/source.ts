@@ -25,6 +25,7 @@ export interface Digest {
 export interface SplitOptions {
   /** About so many bytes of keys and values between one split and the next. */
   readonly bytes: number;
+  /** At most so many splits: a list that is this long may go on. */
   readonly splitsMax: number;
 }
 

@@ -12,11 +12,13 @@ export interface StreamingOptions {
    * value (`RangeDigester.addPacked`). Digests are then made without a copy or an object for each entry.
    */
   readonly packed?: (range: KeyRange) => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Makes the hash of digests, the same for all that are compared. */
   readonly createHash: CreateHash;
   /** Whether an entry matches the checksum that its value carries, for values that carry one. */
   readonly verify?: (entry: Entry) => boolean;
   /** A `MerkleIndex`'s view of the same moment. */
   readonly kept?: KeptDigests;
+  /** Called once, when the pass needs the snapshot no more. */
   readonly close?: () => Promise<void> | void;
 }
 

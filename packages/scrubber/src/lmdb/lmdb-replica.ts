@@ -10,6 +10,7 @@ import type { LmdbLike, LmdbReadTransaction } from "./lmdb-like.js";
 import { decodePosition, encodePosition } from "./position-record.js";
 
 export interface LmdbReplicaOptions {
+  /** For findings to say; not empty, and no other source's of the same scrubber. */
   readonly name: string;
   /** Opened with `keyEncoding: "binary"` and `encoding: "binary"`. It stays its owner's to close, after the replica. */
   readonly db: LmdbLike;
@@ -23,6 +24,7 @@ export interface LmdbReplicaOptions {
   readonly heldMs?: number;
   /** How long `snapshot` waits for a position that is not applied yet, in milliseconds. 5,000 by default. */
   readonly waitMs?: number;
+  /** Makes the hash of digests, the same for all that are compared. SHA-256 by default. */
   readonly createHash?: CreateHash;
   /** See `MerkleViewOptions`. */
   readonly pause?: MerkleViewOptions["pause"];

@@ -9,6 +9,7 @@ export interface PostgresSession {
 }
 
 export interface PostgresTableOptions {
+  /** For findings to say; not empty, and no other source's of the same scrubber. */
   readonly name: string;
   /** `() => pool.connect()` for a `pg` Pool; one connection is held for as long as a pass takes. */
   readonly connect: () => Promise<PostgresSession>;

@@ -8,7 +8,9 @@ export interface RedisLike {
 }
 
 export interface RedisKeyspaceOptions {
+  /** For findings to say; not empty, and no other source's of the same scrubber. */
   readonly name: string;
+  /** A client of ioredis; it stays yours to close. */
   readonly redis: RedisLike;
   /** A pattern as SCAN takes it; `*` by default: everything. */
   readonly match?: string;

@@ -95,6 +95,7 @@ export class SimDisk {
     return this.#faults;
   }
 
+  /** Changes what is given and leaves the rest, from the next call on. @throws SimulationError ERR_SIMULATION_ARGUMENT */
   setFaults(change: Partial<DiskFaults>): void {
     this.#faults = checkedFaults({ ...this.#faults, ...checkOptions("setFaults", change, CALM) });
   }
@@ -196,6 +197,7 @@ export class SimDisk {
     return [...this.#files.keys()].sort();
   }
 
+  /** As a read would see it now; undefined where there is no such file. */
   sizeBytes(file: string): number | undefined {
     return this.#files.get(file)?.sizeBytes;
   }
@@ -206,6 +208,7 @@ export class SimDisk {
     return content?.read(0, content.sizeBytes);
   }
 
+  /** All files and journals together: what `capacityBytes` bounds. */
   usedBytes(): number {
     let used = 0;
     for (const file of this.#files.values()) used += file.sizeBytes;

@@ -51,6 +51,7 @@ export interface ExploreOptions {
   readonly now?: () => number;
   /** Told each time this many more states are known. */
   readonly progressEvery?: number;
+  /** See `progressEvery`. */
   readonly onProgress?: (counts: ExploreCounts) => void;
 }
 

@@ -57,6 +57,7 @@ export class History<I, O> {
     return id;
   }
 
+  /** The call returned: it happened. @throws SimulationError ERR_SIMULATION_HISTORY for one that has ended, or was never begun. */
   ok(id: number, output: O): void {
     this.#end(id, "ok", output);
   }
@@ -66,6 +67,7 @@ export class History<I, O> {
     this.#end(id, "fail");
   }
 
+  /** Nobody knows whether it happened, or will; a timeout is this. Throws as `ok` does. */
   unknown(id: number): void {
     this.#end(id, "unknown");
   }

@@ -108,6 +108,7 @@ export class SimNetwork<Message = unknown> {
     this.#nodes.delete(node);
   }
 
+  /** Sends by reference, with whatever faults the link has; who is not attached when it arrives does not hear of it. */
   send(from: string, to: string, message: Message): void {
     this.counters.sent++;
     const link = this.#link(from, to);
@@ -160,6 +161,7 @@ export class SimNetwork<Message = unknown> {
     for (const a of listed(from)) for (const b of listed(to)) this.#link(a, b).cut = false;
   }
 
+  /** Whether a partition stands between them, in this direction. */
   isCut(from: string, to: string): boolean {
     return this.#link(from, to).cut;
   }

@@ -79,6 +79,7 @@ export class SimNode<Message = unknown> {
     };
   }
 
+  /** As the network's `send`, in this node's name; a node that is down sends nothing. */
   send(to: string, message: Message): void {
     if (this.#up) this.network.send(this.name, to, message);
   }

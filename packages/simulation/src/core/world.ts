@@ -70,6 +70,7 @@ export class World<Message = unknown> implements Scheduler {
     return this.#fingerprint >>> 0;
   }
 
+  /** Calls `action` once, `delayMs` virtual milliseconds from now; what it returns takes that back. */
   timer(delayMs: number, action: () => void): () => void {
     checkedNumber("delayMs", delayMs, 0);
     const event = this.#queue.push(this.#now + delayMs, action);
@@ -110,6 +111,7 @@ export class World<Message = unknown> implements Scheduler {
     return true;
   }
 
+  /** Goes from event to event until a bound or a condition is met, and says which. What a callback throws comes out of it. */
   run(options: RunOptions = {}): RunEnd {
     const bounds = checkedRun(options);
     for (let events = 0; ; events++) {

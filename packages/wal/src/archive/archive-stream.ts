@@ -22,10 +22,13 @@ export interface ArchivableStream {
 export interface ArchiveStreamOptions {
   /** Its records are final once they are durable: an end that is cut back below what is archived is `ERR_ARCHIVE_DIVERGED`. */
   readonly stream: ArchivableStream;
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
   /** Name in the archive. Default: the stream's. */
   readonly name?: string;
+  /** An object is closed at this size in bytes, 1 to 2^30. Default 8 MiB. */
   readonly bytesPerObjectMax?: number;
+  /** How objects are stored: `"none"`, `"deflate"`, `"brotli"` (default) or `"zstd"` (Node 22.15). */
   readonly compression?: Compression;
   /** A record is on its way to the archive at most this long after it became durable, in an object of its own if need be. Default 60,000, from 1. */
   readonly ageMaxMs?: number;
@@ -35,6 +38,7 @@ export interface ArchiveStreamOptions {
   readonly entryOf?: (record: WalRecord) => { readonly timeMs: number; readonly data: Uint8Array };
   /** How long to wait after the store failed; doubled with each failure up to a minute, with jitter. Default 1,000. */
   readonly retryAfterMs?: number;
+  /** Ends it, with its reason: what was stored by then stays, and whoever goes on takes it over. */
   readonly signal?: AbortSignal;
 }
 

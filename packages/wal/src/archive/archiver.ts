@@ -14,7 +14,9 @@ import type { ObjectStore } from "./object-store.js";
 import { type Settled, storeObject, vouchFor } from "./upload.js";
 
 export interface ArchiverOptions {
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
+  /** The stream's name in the archive. */
   readonly stream: string;
   /** An object is closed once its entries reach this size, framing included. Default 8 MiB, from 1 to 1 GiB. */
   readonly bytesPerObjectMax?: number;
@@ -23,6 +25,7 @@ export interface ArchiverOptions {
    * versions may differ in it. "zstd" needs Node 22.15, also to read. Default "brotli".
    */
   readonly compression?: Compression;
+  /** Ends the opening, with its reason; `archive` and `compare` have signals of their own. */
   readonly signal?: AbortSignal;
 }
 
@@ -63,6 +66,7 @@ export class Archiver {
     this.#tip = tip;
   }
 
+  /** Finds where the archive ends, and goes on from there. @throws ArchiveError `ERR_ARCHIVE_ARGUMENT`, and what the store says. */
   static async open(options: ArchiverOptions): Promise<Archiver> {
     options = checkArchiveOptions("Archiver.open", options, optionNames);
     const { store, stream, bytesPerObjectMax = 8 * 1024 * 1024, signal } = options;

@@ -16,6 +16,7 @@ export type ArchiveErrorCode =
   | "ERR_ARCHIVE_STORE"
   | "ERR_ARCHIVE_UNSUPPORTED";
 
+/** Everything that the archive and its stores throw or reject with, apart from the reason of a caller's own `AbortSignal`. Tell the cases apart by `code`. */
 export class ArchiveError extends Error {
   override readonly name = "ArchiveError";
   readonly code: ArchiveErrorCode;

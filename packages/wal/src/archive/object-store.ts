@@ -6,6 +6,7 @@ export interface PutOptions {
   readonly sha256: string;
   /** Rejects with `ERR_ARCHIVE_EXISTS` when the key is taken, atomically: of several at once one wins and its bytes stay. */
   readonly createOnly?: boolean;
+  /** Gives up, with its reason. The bytes may be stored all the same, also later. */
   readonly signal?: AbortSignal;
 }
 
@@ -35,6 +36,7 @@ export function checkStore(store: ObjectStore): ObjectStore {
   throw badArchiveArgument("store", "an object store, with put, get, list and delete", store);
 }
 
+/** In hex, as `PutOptions` has it. */
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
@@ -58,6 +60,7 @@ export function checkSum(key: string, seen: string, options: Pick<PutOptions, "s
 /** What S3 (1,024 bytes) and file systems (4,096) take, with room for a prefix in front. */
 const keyLengthMax = 900;
 
+/** For implementations: refuses what is no key. @throws ArchiveError ERR_ARCHIVE_ARGUMENT */
 export function checkKey(key: string): void {
   if (isKey(key)) return;
   const expected = `/-separated names of letters, digits and %~=+@,.-_, up to ${keyLengthMax} characters, none beginning with a dot`;

@@ -10,12 +10,15 @@ import { snapshotChunks } from "./snapshot.js";
 import { readSnapshotManifest, type SnapshotManifest, snapshotSequences } from "./snapshot-manifest.js";
 
 export interface RestoreStateOptions {
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
+  /** The stream's name in the archive. */
   readonly stream: string;
   /** As for `restore`. A time in the future means everything that is archived by now. Default: that. */
   readonly until?: ArchivePoint;
   /** Only snapshots of a lower sequence: the way round one that turned out to be damaged. */
   readonly snapshotBefore?: number;
+  /** Ends it, with its reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -10,7 +10,9 @@ import { checkStore, type ObjectStore } from "./object-store.js";
 export type ArchivePoint = { readonly sequence: number } | { readonly timeMs: number };
 
 export interface RestoreOptions {
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
+  /** The stream's name in the archive. */
   readonly stream: string;
   /** First sequence wanted. Default 1. */
   readonly from?: number;
@@ -20,6 +22,7 @@ export interface RestoreOptions {
    * one gives its first part. A time never does, since the entries of one append have one time.
    */
   readonly until?: ArchivePoint;
+  /** Ends it, with its reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -12,12 +12,15 @@ import { snapshotChunks } from "./snapshot.js";
 import { readSnapshotManifest, type SnapshotManifest, snapshotSequences } from "./snapshot-manifest.js";
 
 export interface RetainOptions {
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
+  /** The stream's name in the archive. */
   readonly stream: string;
   /** Every moment from this one on, and with it, stays restorable. */
   readonly promise: { readonly sinceMs: number } | { readonly sinceSequence: number };
   /** Says what would be let go, and changes nothing. Default false. */
   readonly dryRun?: boolean;
+  /** Ends it, with its reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -20,7 +20,9 @@ import {
 } from "./snapshot-manifest.js";
 
 export interface SnapshotOptions {
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
+  /** The stream's name in the archive. */
   readonly stream: string;
   /** The state is the one after this entry, which is archived; 0 for one that was there before the first. */
   readonly sequence: number;
@@ -33,6 +35,7 @@ export interface SnapshotOptions {
   readonly bytesPerObjectMax?: number;
   /** As for an `Archiver`. Default "brotli". */
   readonly compression?: Compression;
+  /** Ends it, with its reason: what was stored by then stays, and whoever goes on takes it over. */
   readonly signal?: AbortSignal;
 }
 

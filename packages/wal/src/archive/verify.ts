@@ -34,8 +34,11 @@ export interface ArchiveReport {
 }
 
 export interface VerifyOptions {
+  /** Where the archive is kept: `FileObjectStore`, `S3ObjectStore`, one of them behind a `PatientObjectStore`, or your own. */
   readonly store: ObjectStore;
+  /** The stream's name in the archive. */
   readonly stream: string;
+  /** Ends it, with its reason. */
   readonly signal?: AbortSignal;
 }
 

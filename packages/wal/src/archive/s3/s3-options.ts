@@ -2,6 +2,7 @@ import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { badArchiveArgument, checkArchiveOptions } from "../errors.js";
 
 export interface S3ObjectStoreOptions {
+  /** The bucket's name; it has to exist. */
   readonly bucket: string;
   /** Stands before every key: `"backup/"`. Default none. */
   readonly prefix?: string;

@@ -52,6 +52,16 @@ describe("every interleaving", { timeout: 900_000 }, () => {
     expect(look("edges", 50_000).verdict).toBe("bound");
   });
 
+  it("of one that has forgotten a promise to a member that leaves, and asks until it knows that it has left: the nearest 10,000 and 30,000 states", () => {
+    const found = (name: GroupName, statesMax: number, goal: string) => {
+      const explored = explore(groupModel(groups[name]), { statesMax });
+      expect(explored.verdict === "violation" ? explored.trace : "").toBe("");
+      expect(Object.keys(explored.met)).toContain(goal);
+    };
+    found("doubts", 10_000, "the members have changed, as often as asked");
+    found("departures", 30_000, "one in doubt is in none any more without a word of who has left");
+  });
+
   it("of a newcomer that is known by its mark, and loses its disk at any point of becoming a member or after that: the nearest 60,000 states each", () => {
     const within = (name: GroupName, ...unmet: string[]) => {
       const explored = explore(groupModel(groups[name]), { statesMax: 60_000 });

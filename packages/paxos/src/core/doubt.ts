@@ -33,9 +33,8 @@ export class Doubt {
   /** The newest that we knew as chosen when we began to ask. */
   #chosen: Configuration;
   #askAtMs = 0;
-  /** The slot that was fetched last, and whose turn it is to be asked for the next. */
-  #fetched = Number.POSITIVE_INFINITY;
-  #turn = 0;
+  /** The slot that was fetched last. */
+  #fetched: number | undefined;
   #floor: Rank | undefined;
   #raised: Ballot = BALLOT_ZERO;
 
@@ -97,15 +96,14 @@ export class Doubt {
         if (this.open && this.#answers.has(key)) continue;
         replica.send(node, { type: "doubt", id: this.#id, ...(mark === undefined ? {} : { mark }) });
       }
-      const by = this.#needed.get([...this.#answers.keys()][this.#turn++ % this.#answers.size] ?? "");
-      if (by !== undefined) this.#fetch(by.node);
+      for (const [key, { node }] of this.#needed) if (this.#answers.has(key)) this.#fetch(node);
     }
     this.#conclude();
   }
 
   /** Chosen entries have come: perhaps who does not answer has left. */
   onLearned(from: string): void {
-    if (this.#replica.knownChosen >= this.#fetched) this.#fetch(from);
+    if (this.#fetched !== undefined && this.#replica.knownChosen >= this.#fetched) this.#fetch(from);
   }
 
   #fetch(from: string): void {
@@ -159,12 +157,11 @@ export class Doubt {
 export function answerDoubt(replica: Replica, from: string, { id, mark }: DoubtMessage): void {
   const { departed, promised, configurations, knownChosen, mute, birth, self } = replica;
   if (mark === undefined ? mute : mark !== birth) return;
-  // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count.
-  const { accepted, logEnd } = departed ? RANK_ZERO : rankOf(replica);
   const named = configurations.since(knownChosen);
   const members = [...new Set(named.flatMap((one) => one.members))].sort();
-  // It was told that it has left, and does not know who took it out.
-  if (departed && members.includes(self)) return;
+  // What was chosen with the help of one that has left is held by those who took it out; what else it holds does not count. Who was only told that it has left cannot name them.
+  const left = departed && !members.includes(self);
+  const { accepted, logEnd } = left ? RANK_ZERO : rankOf(replica);
   const marks = members.flatMap((node) => {
     const of = named.map(({ configuration }) => markIn(configuration, node)).find((known) => known !== undefined);
     return of === undefined ? [] : [[node, of] as const];

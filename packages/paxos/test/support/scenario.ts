@@ -287,7 +287,7 @@ function nowAndThen(world: World<Uint8Array>, condition: () => boolean): () => b
   };
 }
 
-/** Who has left is switched off, once two of those that stay know it. */
+/** Who has left is switched off, once two of those that stay have it on disk as chosen. */
 function retireDeparted({
   world,
   replicas,
@@ -305,7 +305,7 @@ function retireDeparted({
   const next = () => {
     const { slot, storage, log, departed } = observer.configurationAt(Number.MAX_SAFE_INTEGER);
     const stays = ({ name }: SimReplica) => storage.includes(name) || log.includes(name);
-    const know = replicas.filter((one) => stays(one) && !one.gone && (one.core?.chosenThrough ?? 0) >= slot);
+    const know = replicas.filter((one) => stays(one) && !one.gone && one.storage.durable.chosenThrough >= slot);
     // A founder that nobody could tell yet whether it begins would wait for ever for those that could.
     const waits = founders.some((one) => stays(one) && !one.gone && isMute(one.storage.durable));
     for (const replica of know.length < 2 || waits ? [] : replicas) {

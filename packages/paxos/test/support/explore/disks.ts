@@ -8,6 +8,8 @@ export interface Disk {
   /** Where states are handed over: through which slot the state machine's own disk holds one, and what the log was told of the last one before it was taken over. */
   readonly machine?: number;
   readonly note?: Position;
+  /** Where that may be forgotten: what was there before the newest promise, as long as nothing else was written. */
+  readonly before?: PersistedState | undefined;
   /** A restart has found the state machine switched and the log not. */
   readonly interrupted?: boolean;
 }

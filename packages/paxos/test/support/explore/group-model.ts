@@ -16,6 +16,7 @@ import {
   READ,
   RESIGN,
   SYNC,
+  TEAR,
   TICK,
   TIME,
   TRIM,
@@ -33,6 +34,8 @@ export interface GroupModelOptions {
   readonly newcomers?: readonly string[];
   /** How often one of them may lose its disk, in all. */
   readonly losses?: number;
+  /** Whose log may come back once without its newest promise. */
+  readonly tears?: string;
   /** How often each node may stand. */
   readonly stands: readonly number[];
   /** Most proposals, crashes, rounds of heartbeats beyond those of an election, resignations, in all. */
@@ -95,6 +98,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     options: o.options ?? {},
     states: o.trims !== undefined,
     asks: o.asks === true,
+    tears: o.tears,
     ...(o.betrayal === undefined ? {} : { betrayal: o.betrayal }),
   });
   const lagging = o.lagging ?? count;
@@ -117,7 +121,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
   const MARK = 9;
   const TRIMS = reads > 0 ? 10 : 8;
   const LOSSES = o.trims === undefined ? TRIMS : TRIMS + 1;
-  const STANDS = o.losses === undefined ? LOSSES : LOSSES + 1;
+  const TEARS = o.losses === undefined ? LOSSES : LOSSES + 1;
+  const STANDS = o.tears === undefined ? TEARS : TEARS + 1;
   const NODES = STANDS + count;
   const LETTERS = NODES + count;
 
@@ -177,6 +182,8 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         return nodes.resign(from, nowMs);
       case LOSE:
         return nodes.lose(from, nowMs);
+      case TEAR:
+        return nodes.tear(from, nowMs);
       default:
         return nodes.change(from, nowMs, changes[arg] as Members);
     }
@@ -251,6 +258,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
       if ((state[CRASHES] as number) > 0 && one.spoken.round > 0) attempt(state, CRASH, node, 0, CRASHES, to);
       if (o.losses !== undefined && (state[LOSSES] as number) > 0 && newcomers.includes(names[node] as string))
         attempt(state, LOSE, node, 0, LOSSES, to);
+      if (o.tears === names[node] && (state[TEARS] as number) > 0) attempt(state, TEAR, node, 0, TEARS, to);
       if (one.install !== undefined) attempt(state, INSTALL, node, 0, undefined, to);
       if (o.trims !== undefined && (state[TRIMS] as number) > 0) attempt(state, TRIM, node, 0, TRIMS, to);
       if (one.leading !== undefined) {
@@ -265,7 +273,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
         if ((state[RESIGNS] as number) > 0) attempt(state, RESIGN, node, 0, RESIGNS, to);
         const left = state[CHANGES] as number;
         if (left > 0) attempt(state, CHANGE, node, changes.length - left, CHANGES, to);
-      } else if ((state[STANDS + node] as number) > 0) {
+      } else if ((state[STANDS + node] as number) > 0 || one.doubt?.open === true) {
         const made = reaction(state, TICK, node, 0);
         if (made === undefined) continue;
         const next = settled(state, node, made);
@@ -339,6 +347,7 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
     if (reads > 0) head.push(reads, 0);
     if (o.trims !== undefined) head.push(o.trims);
     if (o.losses !== undefined) head.push(o.losses);
+    if (o.tears !== undefined) head.push(1);
     return [...head, ...names.map((_, node) => o.stands[node] ?? 0), ...names.map((_, node) => nodes.born(node))];
   });
 
@@ -419,6 +428,15 @@ export function groupModel(o: GroupModelOptions): ExploreModel<State, number> & 
                     inStates(state, (disk) => disk.interrupted === true),
                 }
               : {}),
+          }),
+      ...(o.tears === undefined
+        ? {}
+        : {
+            // The last of them had promised itself more.
+            "one in doubt is in none any more without a word of who has left": (state: State) => {
+              const { doubt, disk } = nodes.states.value(state[NODES + names.indexOf(o.tears ?? "")] as number);
+              return state[TEARS] === 0 && doubt === undefined && disk.state.promised.node !== names.at(-1);
+            },
           }),
       ...(o.asks === true
         ? {

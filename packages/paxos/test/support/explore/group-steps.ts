@@ -17,7 +17,9 @@ export const TRIM = 9;
 export const INSTALL = 10;
 /** A newcomer's disk is replaced by an empty one. */
 export const LOSE = 11;
-export const KINDS = 12;
+/** A log loses its newest promise, and its owner comes back in doubt. */
+export const TEAR = 12;
+export const KINDS = 13;
 
 export function actionText(action: number, names: readonly string[], nodes: Nodes): string {
   const arg = Math.floor(action / KINDS);
@@ -43,6 +45,8 @@ export function actionText(action: number, names: readonly string[], nodes: Node
       return `${name} goes on with taking a state over`;
     case LOSE:
       return `${name} comes back with an empty disk`;
+    case TEAR:
+      return `${name} comes back in doubt, without its last promise`;
     case READ:
       return `${name} is read`;
     default:

@@ -32,6 +32,21 @@ const outdated = [
   "b -> a: ack (ballot 2.a, round 1, sentMs 0, synced true, acceptedThrough 2",
 ];
 
+/** a leads, and its first entry is chosen; c has promised d in the next ballot, and forgotten that. */
+const forgetting = [
+  ...elected,
+  "a -> c: prepare",
+  "c -> a: promised",
+  "a -> b: sync",
+  "a -> c: sync",
+  "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+  "c -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 1",
+  "d: the timer",
+  "d -> c: prepare",
+  "c -> d: promised",
+  "c comes back in doubt",
+];
+
 const members = {
   logReplicas: ["l"],
   stands: [1, 1, 0, 0],
@@ -198,6 +213,37 @@ export const groups = {
     lagging: 0,
     options: { tailBytesMax: 0 },
     prelude: outdated,
+  },
+  /** a has had its first entry chosen, c has promised d in the next ballot, and has forgotten that; d is to leave, and may never say anything again. */
+  doubts: {
+    founders: ["a", "b", "c", "d"],
+    stands: [1, 0, 0, 1],
+    lagging: 0,
+    tears: "c",
+    beats: 1,
+    changes: [{ storage: ["a", "b", "c"], log: [] }],
+    prelude: forgetting,
+  },
+  /** The same, where d has left, and c, which has been answered by the others, does not know it yet. */
+  departures: {
+    founders: ["a", "b", "c", "d"],
+    stands: [1, 0, 0, 1],
+    lagging: 0,
+    tears: "c",
+    beats: 1,
+    changes: [{ storage: ["a", "b", "c"], log: [] }],
+    prelude: [
+      ...forgetting,
+      "c: the timer",
+      "c -> a: doubt",
+      "c -> b: doubt",
+      "a -> c: standing",
+      "b -> c: standing",
+      "a is asked for the next members",
+      "a -> b: accept",
+      "b -> a: ack (ballot 1.a, round 1, sentMs 0, synced true, acceptedThrough 2",
+      "c: the timer",
+    ],
   },
   /**
    * Leases. A lease is 24 units long; a slow clock runs at 4 a tick and a fast one at 12, the most that a drift bound of one half allows. So a grant ends after two

@@ -11,10 +11,11 @@ import type { SnapshotLetter } from "./states.js";
  */
 export function canNeverMatter(
   message: Message | Beat | SnapshotLetter | BirthLetter,
-  { disk, leading, standing }: NodeState,
+  { disk, leading, standing, doubt }: NodeState,
   nacks: boolean,
 ): boolean {
-  const { promised } = disk.state;
+  // It may be forgotten again.
+  const { promised } = disk.before ?? disk.state;
   switch (message.type) {
     case "snapshot":
       return message.position.slot <= disk.state.chosenThrough;
@@ -28,6 +29,8 @@ export function canNeverMatter(
       return leading === undefined || !sameBallot(leading, message.ballot);
     case "prepare":
       return !nacks && ballotsOrder(promised, message.ballot) >= 0;
+    case "standing":
+      return doubt?.open !== true || doubt.id !== message.id;
     case "heartbeat":
     case "sleep":
     case "sync":
@@ -55,7 +58,7 @@ function messageText(message: Message | Beat | SnapshotLetter | BirthLetter): st
   const { type, ...rest } = message;
   const fields = Object.entries(rest).map(([key, value]) => {
     if (value !== null && typeof value === "object" && "round" in value) return `${key} ${ballotText(value)}`;
-    if (Array.isArray(value) && key !== "released")
+    if (key === "entries" && Array.isArray(value))
       return `${key} [${value.map((entry) => `${entry.slot}: ${ballotText(entry.ballot)} ${entry.kind}`).join(", ")}]`;
     return `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`;
   });

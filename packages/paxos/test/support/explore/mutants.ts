@@ -90,6 +90,22 @@ const cutShort: GroupModelOptions = {
   prelude: [...groups.edges.prelude, "a is asked for a command", "a: the timer", "a -> b: heartbeat"],
 };
 
+/** a has told c alone that d is to leave, and c has asked them where they stand. */
+const leaving: GroupModelOptions = {
+  ...groups.doubts,
+  prelude: [
+    ...groups.doubts.prelude,
+    "a is asked for the next members",
+    "a -> c: sync",
+    "a -> c: accept",
+    "c: the timer",
+    "c -> a: doubt",
+    "c -> b: doubt",
+    "a -> c: standing",
+    "b -> c: standing",
+  ],
+};
+
 /** A command is chosen by a and x, and b has not heard of it; then x comes back with an empty disk. */
 const emptied: GroupModelOptions = {
   ...groups.namesakes,
@@ -283,6 +299,18 @@ export const explorerMutants: readonly ExplorerMutant[] = [
       "const { slot: chosenThrough, ballot: chosenBallot } = edge;",
       "const { ballot: chosenBallot } = edge;\n    const chosenThrough = edge.slot + 1;",
     ),
+  ),
+  mutant(
+    "in doubt, does not ask whom its newest configuration leaves out, chosen or not",
+    complete,
+    leaving,
+    line("doubt.ts", "configurations.at(knownChosen).configuration", "configurations.current.configuration"),
+  ),
+  mutant(
+    "has asked what it may have forgotten, and does not promise what the others had promised",
+    complete,
+    leaving,
+    line("doubt.ts", "if (open && compareBallots(answer.promised", "if (false && compareBallots(answer.promised"),
   ),
   mutant(
     "answers a read by a round of before it was asked",

@@ -41,6 +41,8 @@ export interface NodeState {
   readonly storage: readonly string[];
   /** The ballot of the highest promise or acknowledgement that was ever said, in any life. */
   readonly spoken: Ballot;
+  /** Its log may have forgotten its last word: which question it asks, and whether it is silent. */
+  readonly doubt: { readonly id: number; readonly open: boolean } | undefined;
   /** Set when what the node did is wrong by itself. */
   readonly wrong: string | undefined;
 }

@@ -11,6 +11,7 @@ import {
   type Message,
   type PaxosCore,
   type PersistedState,
+  type PersistWrite,
 } from "../../../src/core/index.js";
 import { type Betrayal, faithful } from "./betrayal.js";
 import { type Beat, carryOutBonds, runOf } from "./bonded.js";
@@ -41,6 +42,8 @@ export interface NodesOptions {
   readonly states?: boolean;
   /** Who asks around is heard, and may be told where another's log begins. */
   readonly asks?: boolean;
+  /** Whose log may come back without its newest promise. */
+  readonly tears?: string | undefined;
   readonly betrayal?: Betrayal;
 }
 
@@ -155,7 +158,7 @@ export class Nodes {
 
   /** The oldest write becomes durable. */
   sync(from: number, nowMs: number): Reaction | undefined {
-    const { disk } = this.states.value(from);
+    const { disk, node } = this.states.value(from);
     const [oldest, ...pending] = disk.pending;
     if (oldest === undefined) return undefined;
     const { token } = oldest;
@@ -165,8 +168,22 @@ export class Nodes {
       ({ step }) => {
         if (token !== undefined) step({ type: "persisted", token, nowMs });
       },
-      { ...disk, state: folded(disk.state, oldest.write), pending },
+      { ...disk, state: folded(disk.state, oldest.write), pending, ...this.#beside(node, disk, oldest.write) },
     );
+  }
+
+  #beside(node: number, { state }: Disk, { promised, ...more }: PersistWrite): Pick<Disk, "before"> {
+    if (this.#o.tears !== this.#o.nodes[node]) return {};
+    return { before: promised !== undefined && Object.keys(more).length === 0 ? state : undefined };
+  }
+
+  /** Its log comes back without its newest promise. */
+  tear(from: number, nowMs: number): Reaction | undefined {
+    const { node, life, disk } = this.states.value(from);
+    const { before: state } = disk;
+    if (state === undefined) return undefined;
+    const next = this.#start(node, { state, pending: [] }, state.promised, nowMs, life + 1, undefined, undefined, true);
+    return { next, sent: [], chosen: [], readable: undefined, refused: false, notable: true };
   }
 
   /** The timer. A follower asks around and is told by all that nobody leads: what it is told changes nobody but itself, so any answer is possible. */
@@ -304,12 +321,13 @@ export class Nodes {
     return this.#react(from, nowMs, ({ step }) => void step({ type: "resign", nowMs }));
   }
 
-  #diskText({ state, pending, machine, note, interrupted }: Disk): string {
+  #diskText({ state, pending, machine, note, interrupted, before }: Disk): string {
     let text = this.#diskTexts.get(state);
     if (text === undefined) {
       text = String(this.#disks.number(plain(state), plain(state)));
       this.#diskTexts.set(state, text);
     }
+    if (before !== undefined) text = `${text}~${this.#disks.number(plain(before), plain(before))}`;
     if (machine !== undefined)
       text = `${text}, ${machine} ${note === undefined ? "" : plain(note)} ${interrupted ?? ""}`;
     return pending.length === 0 ? text : `${text} ${plain(pending)}`;
@@ -323,8 +341,17 @@ export class Nodes {
     return this.#betrayal.options(options);
   }
 
-  #start(node: number, disk: Disk, spoken: Ballot, nowMs: number, life: number, wrong?: string, host?: Host): number {
-    const options = this.#options(node);
+  #start(
+    node: number,
+    disk: Disk,
+    spoken: Ballot,
+    nowMs: number,
+    life: number,
+    wrong?: string,
+    host?: Host,
+    doubtful = false,
+  ): number {
+    const options = { ...this.#options(node), doubtful };
     let bonds: Bonds | undefined;
     if (this.#o.bonds === true) {
       const { heartbeatMs, leaseMs } = options as Required<CoreOptions>;
@@ -472,6 +499,7 @@ export class Nodes {
     const text = `${node}|${numbers}|${this.#diskText(moved)}|${ballotText(spoken)}|${wrong ?? ""}|${closed}${install === undefined ? "" : `|${plain(install)}`}${host === undefined ? "" : `|${plain(host)}`}`;
     const life = replica.bonds?.$options.life ?? 0;
     const leaseUntilMs = this.#o.timeless || leader === undefined ? Number.NEGATIVE_INFINITY : leader.leaseUntilMs;
+    const { doubt } = replica;
     const inMemory: number[] = [];
     for (let slot = 1; slot <= log.end; slot++)
       inMemory.push(slot < log.firstSlot ? 0 : this.#entry(log.at(slot) as Entry));
@@ -497,6 +525,7 @@ export class Nodes {
       host,
       mark: vessel.configuration.marks?.find(([name]) => name === this.#o.nodes[node])?.[1],
       storage: vessel.configuration.storage,
+      doubt: doubt && { id: doubt.$id, open: doubt.open },
       spoken,
       wrong,
     };

@@ -47,6 +47,7 @@ export interface Opened {
     $pending: { token: number }[];
     $held: { token: number }[];
     bonds: (Bonds & { $nowMs: number; $options: { life: number } }) | undefined;
+    doubt: { open: boolean; $id: number } | undefined;
     log: { end: number; firstSlot: number; at(slot: number): unknown };
   };
   $election: { $token: number; $attempt: number; $ballot: unknown };

@@ -94,8 +94,7 @@ class Edit {
   }
 
   set(path: DocumentPath, value: AttributeValue): void {
-    if (path.length > 1 && path.length - 1 + depthOf(value) > NESTING_MAX)
-      throw validationError(messages.nestingTooDeepAfterUpdate);
+    if (path.length - 1 + depthOf(value) > NESTING_MAX) throw validationError(messages.nestingTooDeepAfterUpdate);
     const parent = this.#parent(path);
     const last = path[path.length - 1] as string | number;
     if (!Array.isArray(parent)) setAttribute(parent, last as string, value);

@@ -33,9 +33,12 @@ export function assertNameFits(name: string): void {
   if (!nameFits(name)) throw validationError(messages.attributeNameTooLarge);
 }
 
-/** @throws as `checkItem` */
-export function checkValue(value: Json): asserts value is AttributeValue {
-  if (checkAt(value, 1)) throw validationError(messages.attributeNameEmpty);
+/**
+ * @param levels that it may be nested
+ * @throws as `checkItem`
+ */
+export function checkValue(value: Json, levels = NESTING_MAX): asserts value is AttributeValue {
+  if (checkAt(value, 1 + NESTING_MAX - levels)) throw validationError(messages.attributeNameEmpty);
 }
 
 function checkMap(map: Json, depth: number): Unnamed {

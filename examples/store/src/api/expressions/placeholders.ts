@@ -23,13 +23,14 @@ export class Placeholders {
 
   /**
    * Checks the values and brings them into normal form, in place.
+   * @param levels that a value may be nested
    * @throws ValidationException
    */
-  constructor(names: Readonly<Record<string, string>> | undefined, values: Item | undefined) {
+  constructor(names: Readonly<Record<string, string>> | undefined, values: Item | undefined, levels?: number) {
     this.#names = names ?? {};
     this.#values = values ?? {};
     if (names !== undefined) checkNames(names);
-    if (values !== undefined) checkValues(values);
+    if (values !== undefined) checkValues(values, levels);
   }
 
   name(placeholder: string): string | undefined {
@@ -82,7 +83,7 @@ function checkNames(names: Readonly<Record<string, string>>): void {
   if (count === 0) throw validationError(messages.namesEmpty);
 }
 
-function checkValues(values: Item): void {
+function checkValues(values: Item, levels?: number): void {
   let count = 0;
   for (const name in values) {
     count++;
@@ -92,7 +93,7 @@ function checkValues(values: Item): void {
   if (count === 0) throw validationError(messages.valuesEmpty);
   for (const name in values) {
     try {
-      checkValue(values[name]);
+      checkValue(values[name], levels);
     } catch (error) {
       if (!(error instanceof ApiError) || error.type !== "ValidationException") throw error;
       throw validationError(messages.valueValue(error.message, name), error.newer ?? error.message);

@@ -8,6 +8,7 @@ import { parseUpdate } from "../expressions/update-parser.js";
 import { checkTogether, legacyExpressions } from "../legacy/parameters.js";
 import { messages } from "../messages.js";
 import type { Condition, DocumentPath, UpdateAction } from "../model.js";
+import { NESTING_MAX } from "../update.js";
 import type { ExpressionParameters } from "./items.js";
 
 export interface Expressions {
@@ -48,24 +49,32 @@ export function assertPlaceholdersWanted(request: ExpressionParameters, takesVal
   throw validationError(messages.valuesWithoutExpression(takesValues), newer);
 }
 
+/** One more than an item's: what is too deep for that only is told of the item that would be written, if it comes to that. */
+const ACTION_LEVELS = NESTING_MAX + 1;
+
 /**
  * As a transaction has it: names and values for no expression are not looked at.
  * @throws ValidationException
  */
 export function parseOfAction(action: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
-  return hasExpression(action) ? parseExpressions(action, takesValues) : {};
+  return hasExpression(action) ? parseExpressions(action, takesValues, ACTION_LEVELS) : {};
 }
 
 /**
  * @param takesValues the operation's expressions in which values may stand, as an error text lists them
+ * @param levels that a value may be nested
  * @throws ValidationException
  */
-export function parseExpressions(request: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
+export function parseExpressions(
+  request: ExpressionParameters,
+  takesValues: readonly Parameter[],
+  levels = NESTING_MAX,
+): Expressions {
   checkTogether(request);
   assertPlaceholdersWanted(request, takesValues);
   const { ExpressionAttributeNames: names, ExpressionAttributeValues: values } = request;
   if (names === undefined && values === undefined && !hasExpression(request)) return legacyExpressions(request);
-  const placeholders = new Placeholders(names, values);
+  const placeholders = new Placeholders(names, values, levels);
   const parse = <T>(
     parameter: Parameter,
     parser: (expression: string, placeholders: Placeholders) => T,

@@ -226,6 +226,8 @@ export const firstSeeds: Readonly<Record<string, number>> = {
   "has one acceptor with a shorter lease than its leader counts on": 200,
   "ships entries that are not chosen": 50,
   "has asked, and does not promise what the others had promised": 110,
+  "changes members while the change before is not chosen (no G1)": 720,
+  "votes before it has asked whether this is its first disk": 130,
   "lets go of a log replica's log as soon as it is chosen": 130,
   "takes a snapshot over in two halves": 50,
 };

@@ -13,7 +13,8 @@ import { tableExists } from "./support/single.js";
 import { client, createKeyTable, eventually, openStore, temporaryDir } from "./support/store.js";
 import { toldRandom } from "./support/workload.js";
 
-const SLOTS_KEPT = 100;
+/** Few: an entry has some five of the writes below, and the logs are let go of in steps of so many. */
+const SLOTS_KEPT = 30;
 
 test("a node that is away holds nobody's log; back again it is given the state, though it is killed while that comes", {
   timeout: 300_000,

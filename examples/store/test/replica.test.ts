@@ -215,3 +215,15 @@ test("whoever waits for a snapshot is told when the replica is closed", async ()
   await expect(waiting).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
   await expect(replica.marked(5, 60_000)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
 });
+
+test("whoever waits for a snapshot is told when nothing more is applied, and one that is held can be read on", async () => {
+  const replica = new Replica(++partitions, tree, applier);
+  replica.apply({ slot: 1, command: encodeCommand({ kind: "mark", timeMs: Date.now() }) });
+  await applier.drain();
+  const waiting = replica.marked(5, 60_000);
+  replica.endMarks();
+  await expect(waiting).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+  await expect(replica.marked(6, 60_000)).rejects.toMatchObject({ code: "ERR_STORE_BEHIND" });
+  expect((await replica.marked(1, 10)).slot).toBe(1);
+  replica.close();
+});

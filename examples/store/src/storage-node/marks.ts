@@ -54,7 +54,7 @@ export class Marks {
       return known.marked;
     }
     const behind = (what: string) => new StoreError("ERR_STORE_BEHIND", `partition ${this.#partition}: ${what}`);
-    if (this.#closed) throw behind("it is closed on this node");
+    if (this.#closed) throw behind("nothing more is applied on this node");
     if (committedThrough >= slot) throw behind(`the snapshot at slot ${slot} is gone`);
     return await new Promise<MarkedSnapshot>((resolve, reject) => {
       const waiters = this.#waiters.get(slot) ?? new Set();
@@ -66,7 +66,8 @@ export class Marks {
       }, timeoutMs);
       const waiter = (marked: MarkedSnapshot | undefined) => {
         clearTimeout(timer);
-        if (marked === undefined) reject(behind(this.#closed ? "it is closed on this node" : "it was passed over"));
+        if (marked === undefined)
+          reject(behind(this.#closed ? "nothing more is applied on this node" : "it was passed over"));
         else resolve(marked);
       };
       waiters.add(waiter);
@@ -90,9 +91,14 @@ export class Marks {
     }
   }
 
-  close(): void {
+  /** None is reached any more; those that are held stay. */
+  end(): void {
     this.#closed = true;
     this.passedOver(Number.POSITIVE_INFINITY);
+  }
+
+  close(): void {
+    this.end();
     for (const slot of [...this.#held.keys()]) this.release(slot);
   }
 }

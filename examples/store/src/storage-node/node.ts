@@ -273,6 +273,7 @@ export class StorageNode {
     if (this.#failed || this.#closed) return;
     this.#failed = true;
     void this.#host.close().catch(() => undefined);
+    for (const { replica } of this.#partitions.values()) replica.endMarks();
     this.#options.onFailure(error);
   }
 

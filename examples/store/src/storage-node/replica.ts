@@ -324,6 +324,11 @@ export class Replica {
     return await this.#marks.at(slot, this.#committedThrough, timeoutMs);
   }
 
+  /** Nothing more is applied here: who waits for a mark is told so. */
+  endMarks(): void {
+    this.#marks.end();
+  }
+
   releaseMark(slot: number): void {
     this.#marks.release(slot);
   }

@@ -13,7 +13,8 @@ const base = defineConfig({
     hookTimeout: 120_000,
     expect: { poll: { timeout: 60_000, interval: 10 } },
     pool: "forks",
-    maxWorkers: 2,
+    // On two processors: many files wait, for clocks, disks and other processes, and a third worker has what the other two leave.
+    maxWorkers: 3,
     // A worker loads the package once, not for each file again, which took a tenth of the time: nothing at the top of a module may be changed by a test. Files that put
     // other modules in the place of some, or count what a module or the heap holds, are run in workers of their own: `apart`.
     isolate: false,
@@ -24,7 +25,7 @@ export default base;
 /**
  * What a package's tests need to know beyond that.
  * - `longest`: files that are begun before all others, so that at the end no processor waits for the other's last. Vitest goes by how long each took the last time, but where there
- *   was none, as in a new checkout, by its size, and the longest ones are short programs that do a lot.
+ *   was none, as in a new checkout, by its size, and the longest ones are short programs that do a lot. Those that compute stand among those that wait, so that some of both run beside one another.
  * - `apart`: files that replace modules, or look at what one has at its top or at the heap.
  */
 export function packageTests({ longest = [], apart = [], ...more }: PackageTests) {

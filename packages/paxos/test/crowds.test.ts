@@ -110,6 +110,8 @@ class Group {
   standing = false;
   leader: string | undefined;
   calls = 0;
+  /** Calls for all that is not its election. */
+  looks = 0;
 
   constructor(
     readonly groupId: string,
@@ -121,6 +123,7 @@ class Group {
   }
 
   tick(): void {
+    this.looks++;
     if (this.queued) return;
     this.calls++;
     if (this.standing) this.standing = false;
@@ -137,7 +140,11 @@ describe("groups of one node that want a leader at the same time", () => {
     for (const group of groups) candidates.due(group, 0);
     const standing = () => groups.filter((group) => group.standing);
     const first = candidates.window;
-    expect([standing().length, candidates.waiting]).toEqual([first, 1000 - first]);
+    expect(standing()).toEqual(groups.slice(0, first));
+    expect(candidates.waiting).toBe(1000 - first);
+    // In line they go on with all but their election.
+    for (const group of groups.slice(first)) candidates.due(group, 0);
+    expect(groups.slice(first).every(({ calls, looks }) => calls === 0 && looks === 2)).toBe(true);
     for (const group of standing()) {
       group.standing = false;
       group.leader = "a";

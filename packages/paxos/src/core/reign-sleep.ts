@@ -44,7 +44,6 @@ export class ReignSleep {
   press(p: Press): void {
     const { voters } = this.#peers;
     const { nowMs, settings } = this.#replica;
-    p.expect(this.#asleep);
     this.#asleep = true;
     this.#round = p.whole(this.#round);
     this.#asks = p.whole(this.#asks);
@@ -59,7 +58,6 @@ export class ReignSleep {
           (_, i) => [p.name(asked[i]?.[0] ?? ""), p.whole(asked[i]?.[1] ?? 0)] as const,
         );
     for (const [node, round] of pairs) this.#asked.set(node, round);
-    p.expect([...this.#agreed.keys()].every((node) => voters.some((voter) => voter.node === node)));
     for (const { node } of voters) {
       const agreed = this.#agreed.get(node);
       if (!p.flag(agreed !== undefined)) continue;

@@ -80,6 +80,72 @@ describe("a group that sleeps", () => {
   });
 });
 
+describe("a group that sleeps, and in which something goes on all the same", () => {
+  let crowd: Crowd;
+  afterEach(() => crowd.close());
+
+  async function opened(messageCostMs: number): Promise<[leader: Group, name: string, follower: Group]> {
+    crowd = new Crowd(1, messageCostMs, 7, { packAfterMs: 0 });
+    await crowd.open();
+    await crowd.until(() => crowd.led() === 1 && packed() === 3);
+    const [name] = [...crowd.hosts.keys()].filter((node) => node !== crowd.mostLeading) as [string];
+    const of = (node: string) => crowd.hosts.get(node)?.group(id) as Group;
+    return [of(crowd.mostLeading), name, of(name)];
+  }
+
+  const packed = (): number => [...crowd.hosts.values()].reduce((sum, host) => sum + host.stats().groupsPacked, 0);
+
+  it("is not packed while its state machine lags, which applies everything once", async () => {
+    const [leader, name] = await opened(0.02);
+    const host = crowd.hosts.get(name);
+    const slots: number[] = [];
+    let open: (() => void) | undefined;
+    const room = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const apply = ({ slot }: { slot: number }) => slots.push(slot);
+    await host?.leave(id);
+    const stateMachine = { appliedThrough: 0, apply, room: () => (open === undefined ? undefined : room) };
+    await host?.join(id, { members: ["a", "b", "c"], stateMachine });
+    for (let i = 0; i < 3; i++) void leader.propose(new Uint8Array(1));
+    await crowd.until(() => crowd.asleep() && packed() === 2);
+    await crowd.pass(500);
+    expect([crowd.asleep(), packed(), slots]).toEqual([true, 2, []]);
+    open?.();
+    open = undefined;
+    await crowd.until(() => packed() === 3);
+    void leader.propose(new Uint8Array(1));
+    await crowd.pass(500);
+    expect(slots).toEqual([2, 3, 4, 5]);
+  });
+
+  it("is not packed while a local read waits for the leader's answer", async () => {
+    const [, , follower] = await opened(8);
+    const read = follower.readLocal(() => "read", { maxStaleMs: 0 });
+    let value: unknown;
+    read.then(
+      (local) => {
+        value = local.value;
+      },
+      (error: unknown) => {
+        value = error;
+      },
+    );
+    expect(await crowd.until(() => value !== undefined)).toBeGreaterThan(10);
+    expect(value).toBe("read");
+    await crowd.until(() => packed() === 3);
+  });
+
+  it("is not packed while its log is trimmed, and forgets nothing of that", async () => {
+    const [leader, , follower] = await opened(0.02);
+    void leader.propose(new Uint8Array(1));
+    await crowd.until(() => follower.status().appliedThrough === 2 && packed() === 3);
+    await follower.trim(1);
+    await crowd.until(() => packed() === 3);
+    expect(follower.status().trimmedThrough).toBe(1);
+  });
+});
+
 describe("groups that were closed while they slept", () => {
   it("have the bonds broken on which they slept when they are opened again, or when they become too many to remember", () => {
     const broken: string[] = [];

@@ -165,14 +165,14 @@ export class ReignSleep {
   }
 
   #everythingHeld(): boolean {
-    const { log, knownChosen, chosenThrough, writesPending, nowMs, settings } = this.#replica;
+    const { log, chosenThrough, writesPending, nowMs, settings } = this.#replica;
     const { sleepAfterMs } = settings;
     if (sleepAfterMs === Number.MAX_SAFE_INTEGER || nowMs - this.#busyMs < sleepAfterMs || writesPending > 0)
       return false;
-    if (knownChosen < log.end || chosenThrough < log.end) return false;
     const { voters, all } = this.#peers;
     if (all.length > voters.length) return false;
     const released = this.#peers.heldByTwo(chosenThrough);
+    // What each of them knows as chosen is chosen; and what nobody else decides about is with the own write.
     return voters.every((peer) => {
       if (this.#gone(peer)) return true;
       const current = peer.synced && peer.acceptedThrough >= log.end && peer.chosenThrough >= log.end;

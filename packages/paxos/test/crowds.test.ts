@@ -198,6 +198,22 @@ describe("groups of one node that want a leader at the same time", () => {
     expect([groups.filter((group) => group.standing).length, candidates.waiting]).toEqual([64, 35]);
   });
 
+  it("make room when they are closed, standing or in line, and nobody behind them is left out", () => {
+    const candidates = new Candidates<Group>("a", 150);
+    const groups = all(100);
+    for (const group of groups) candidates.due(group, 0);
+    const standing = groups.slice(0, 64);
+    const waiting = groups.slice(64);
+    for (const group of [...standing.slice(0, 10), ...waiting.slice(0, 20)]) candidates.forget(group);
+    expect(candidates.waiting).toBe(16);
+    candidates.tick(1);
+    expect([waiting.filter((group) => group.standing).length, candidates.waiting]).toEqual([10, 6]);
+    for (const group of standing.slice(10, 20)) candidates.forget(group);
+    candidates.tick(2);
+    expect(waiting.slice(20).every((group) => group.standing)).toBe(true);
+    expect(waiting.slice(0, 20).some((group) => group.standing)).toBe(false);
+  });
+
   it("need no turn when they stand without: whoever is handed the lead has to beat", () => {
     const candidates = new Candidates<Group>("a", 150);
     const groups = all(100);

@@ -33,7 +33,7 @@ export interface StoreOptions {
   readonly upkeep?: Partial<Upkeep>;
   /** Told what the scrubber finds. Nothing is repaired unasked. */
   readonly onFinding?: (line: string) => void;
-  /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on. */
+  /** Told when a node's process ends unasked (it is started again), or when a node in this process cannot go on (it is opened again, or the reason says what to do). */
   readonly onNodeFailure?: (nodeId: string, reason: string) => void;
   /** Told in one line what a person who looks after the store wants to know: a table that cannot be restored, a node that is replaced. */
   readonly onNews?: (line: string) => void;
@@ -106,7 +106,7 @@ export class Store {
             spares,
             upkeep,
             ...(options.onNews === undefined ? {} : { onNews: options.onNews }),
-            onFailure: (error) => onNodeFailure?.("single", error instanceof Error ? error.message : String(error)),
+            onFailure: (nodeId, why) => onNodeFailure?.(nodeId, why),
           })
         : await ProcessFleet.open({
             dir,

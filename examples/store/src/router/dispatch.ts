@@ -11,6 +11,7 @@ import type { AnyOperation, OperationContext } from "./operations/operation.js";
 import { inWords } from "./operations/words.js";
 import type { Signatures } from "./signatures.js";
 import { streamOperations } from "./streams/operations.js";
+import { told } from "./told-error.js";
 
 /** The services of the protocol, and what each of them can do. */
 const SERVICES: readonly (readonly [string, ReadonlyMap<string, AnyOperation>])[] = [
@@ -62,7 +63,9 @@ export async function dispatch(
     const error = toldFirst(thrown, operation, json);
     if (error instanceof ApiError) return { status: error.status, body: JSON.stringify(error.body()) };
     if (internalErrors.hasSubscribers) internalErrors.publish({ operation: nameIn(target), error });
-    return { status: 500, body: JSON.stringify(new ApiError("InternalServerError").body()) };
+    const answer = told(error);
+    const internal = answer instanceof ApiError ? answer : new ApiError("InternalServerError");
+    return { status: internal.status, body: JSON.stringify(internal.body()) };
   }
 }
 

@@ -5,5 +5,6 @@ import { StoreError } from "../storage-node/errors.js";
 export function told(error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   const type = error.code === "ERR_STORE_OVERLOADED" ? "ThrottlingException" : "InternalServerError";
-  return new ApiError(type, undefined, { cause: error });
+  // Who looks after the store is often the one who asks it.
+  return new ApiError(type, error.code === "ERR_STORE_OUT" ? error.message : undefined, { cause: error });
 }

@@ -71,7 +71,7 @@ export class Scrubbing {
   /** What the last pass over each partition found. */
   readonly #found = new Map<number, readonly Divergence[]>();
   readonly #rottenArchives = new Set<number>();
-  /** Whose archive has a snapshot that is not what its log says. A pass finds that once: later ones begin behind it. */
+  /** Whose archive has a snapshot that is not what its log says. A pass finds that once, and later ones begin behind it: so it is kept from life to life. */
   readonly #contradicted = new Set<number>();
   readonly #rottenLogs = new Set<string>();
   /** Whose logs say something else than those of the others, of which partitions. */
@@ -174,7 +174,7 @@ export class Scrubbing {
     if (again !== undefined && again.outcome !== "repaired") return [again];
     // Snapshots say from which log they were made.
     const snapshots = again === undefined ? [] : await repairArchive(this.#parts, partition, members, choices);
-    if (again !== undefined) this.#contradicted.delete(partition);
+    if (again !== undefined) await this.#isContradicted(partition, false);
     const looked = (await this.#partitions.get(partition)?.scrubber.lookAgain({ divergences })) ?? [];
     const [still] = looked.filter(({ outcome }) => outcome !== "healed");
     const key = still === undefined ? "" : Buffer.from(still.key).toString("hex");
@@ -209,6 +209,16 @@ export class Scrubbing {
       });
     this.#changes.set(partition, done);
     return await done;
+  }
+
+  async #isContradicted(partition: number, is: boolean): Promise<void> {
+    if (is) this.#contradicted.add(partition);
+    else this.#contradicted.delete(partition);
+    await this.#contradiction(partition).save(is ? CONTRADICTED : "");
+  }
+
+  #contradiction(partition: number): SavedText {
+    return textFile(join(this.#dirOf(partition), "contradicted"));
   }
 
   #begun(partition: number): SavedText {
@@ -283,6 +293,7 @@ export class Scrubbing {
   async #open(partition: number, members: readonly string[]): Promise<Partition> {
     const { fleet, archive, dir } = this.#options;
     const name = groupId(partition);
+    if ((await this.#contradiction(partition).load()) === CONTRADICTED) this.#contradicted.add(partition);
     const scrubber = await PartitionScrubber.open({
       partition,
       members,
@@ -298,7 +309,7 @@ export class Scrubbing {
         // One that went on where another was interrupted has not looked at what came before.
         const before = options.from === undefined ? [] : (this.#found.get(partition) ?? []);
         this.#found.set(partition, [...before, ...report.divergences]);
-        if (report.absent.some(isContradicted)) this.#contradicted.add(partition);
+        if (report.absent.some(isContradicted)) await this.#isContradicted(partition, true);
         return report;
       },
     };
@@ -350,6 +361,8 @@ export class Scrubbing {
         await rm(join(this.#options.dir, entry.name), { recursive: true, force: true });
   }
 }
+
+const CONTRADICTED = "a snapshot of the archive is not what its log says";
 
 const isContradicted = ({ replica, cause }: Absent): boolean =>
   replica === REFERENCE && (cause as { code?: unknown } | undefined)?.code === "ERR_STORE_CORRUPT";

@@ -25,6 +25,8 @@ export type StoreErrorCode =
   | "ERR_STORE_LISTEN"
   /** Other nodes have taken this one's place while it was away: under its name it is of no use any more. */
   | "ERR_STORE_REPLACED"
+  /** Nothing can be done until a person has done what the message says. */
+  | "ERR_STORE_OUT"
   | "ERR_STORE_CLOSED"
   | "ERR_STORE_CONFLICT"
   | "ERR_STORE_ARGUMENT";

@@ -277,6 +277,11 @@ export class StorageNode {
     this.#options.onFailure(error);
   }
 
+  /** Why its B-tree has refused a commit, if it did: this process cannot open it again. */
+  get treeRefusal(): StoreError | undefined {
+    return this.#tree.refusal;
+  }
+
   /** @throws StoreError ERR_STORE_CLOSED where the node takes no further part. */
   status(): NodeStatus {
     if (this.#failed) throw new StoreError("ERR_STORE_CLOSED", `${this.#options.nodeId} takes no further part`);

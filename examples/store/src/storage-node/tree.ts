@@ -93,7 +93,8 @@ export class Tree {
   readonly #db: RootDatabase<Buffer, Buffer>;
   /** Where each partition's items lie, as of the newest commit. Absent: in the first area. */
   readonly #areas = new Map<number, Area>();
-  #hasRefused = false;
+  /** Why it has refused a commit: then it can neither go on nor be closed. */
+  refusal: StoreError | undefined;
 
   private constructor(db: RootDatabase<Buffer, Buffer>) {
     this.#db = db;
@@ -271,18 +272,21 @@ export class Tree {
 
   /** Of a tree that has refused a commit nothing is left to be done: lmdb would wait for ever for what it has not written to be on disk. */
   async close(): Promise<void> {
-    if (this.#hasRefused) return;
+    if (this.refusal !== undefined) return;
     await this.flushed();
     await this.#db.close();
   }
 
   /** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */
   readonly #refused = async (error: unknown): Promise<never> => {
-    this.#hasRefused = true;
+    this.refusal ??= new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(error)}`, {
+      cause: error,
+    });
     const { commitError } = error as { commitError?: Promise<unknown> };
     const soon = new Promise<unknown>((resolve) => setImmediate(resolve, error));
     const cause = await Promise.race([commitError?.catch((reason: unknown) => reason) ?? error, soon]);
-    throw new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
+    this.refusal = new StoreError("ERR_STORE_TREE", `the B-tree refused a commit: ${String(cause)}`, { cause });
+    throw this.refusal;
   };
 }
 

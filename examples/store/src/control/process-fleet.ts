@@ -5,7 +5,8 @@ import { carrierTo } from "../rpc/carrier.js";
 import { RpcClient } from "../rpc/client.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
-import { type Fleet, type FleetOptions, NODE_IDS, spareIds } from "./fleet.js";
+import { whatToDo } from "../storage-node/tree-file.js";
+import { type Fleet, type FleetOptions, NODE_IDS, nodeDir, spareIds } from "./fleet.js";
 import { NODE_FLAGS } from "./heap-growth.js";
 import { Names } from "./names.js";
 import type { FromNode, NodeAddresses, NodeSettings, ToNode } from "./node-messages.js";
@@ -42,6 +43,10 @@ const LOST: ReadonlySet<unknown> = new Set(["ERR_PAXOS_AMNESIA", "ERR_STORE_REPL
 
 /** What a person has to set right, and would not hear of if the store ran on without the node. */
 const OBSTACLES: ReadonlySet<unknown> = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ERR_WAL_LOCKED"]);
+
+/** What lmdb reads of a damaged B-tree it follows as it is: there is no error to tell. */
+const hintAt = (signal: NodeJS.Signals | null, dir: string): string =>
+  signal === "SIGSEGV" || signal === "SIGBUS" ? `: its B-tree may be damaged; ${whatToDo(`${dir}/tree`)}` : "";
 
 /** Under one of its names. */
 interface Reached {
@@ -277,7 +282,7 @@ export class ProcessFleet implements Fleet {
         if (lost) this.#renew(node);
         this.#restart(node);
       };
-      child.once("exit", (code, signal) => ended(`exit ${signal ?? code}`));
+      child.once("exit", (code, signal) => ended(`exit ${signal ?? code}${hintAt(signal, nodeDir(dir, node.nodeId))}`));
       // No process came of it (too many, no memory): there is no exit to wait for.
       child.on("error", (error) => {
         if (child.pid === undefined) ended(error.message);

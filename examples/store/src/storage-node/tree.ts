@@ -13,6 +13,7 @@ import {
   NOTHING_APPLIED,
   otherArea,
 } from "./tree-applied.js";
+import { assertTreeFiles } from "./tree-file.js";
 
 /**
  * The B-tree of a node: one lmdb environment for all its partitions, so that one transaction carries the writes of all of them.
@@ -61,6 +62,7 @@ export interface PreparedPut {
 
 /** In one transaction, and so in one turn of the event loop. Then others have as long as it took. */
 const REMOVED_AT_ONCE_MAX = 200;
+const PAGE_BYTES = 8192;
 /**
  * Addresses set aside for the file, not memory: one that outgrows what is set aside is mapped anew at another place, while the old mapping stays; every page is then faulted in once
  * more, and counts twice in the process's size. Elsewhere than here a file may be made as long as its mapping.
@@ -103,12 +105,14 @@ export class Tree {
 
   static open(dir: string): Tree {
     mkdirSync(dir, { recursive: true });
+    const path = `${dir}/data.mdb`;
+    assertTreeFiles(path, PAGE_BYTES);
     return new Tree(
       open<Buffer, Buffer>({
-        path: `${dir}/data.mdb`,
+        path,
         keyEncoding: "binary",
         encoding: "binary",
-        pageSize: 8192,
+        pageSize: PAGE_BYTES,
         safeRestore: true,
         maxReaders: 512,
         // All writes here are batches. What lmdb would begin for those of a turn has a promise that nobody holds: where the disk is full it would end the process.

@@ -1,0 +1,50 @@
+import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Tree } from "../src/storage-node/tree.js";
+import { temporaryDir } from "./support/store.js";
+
+let dir: string;
+let remove: () => Promise<void>;
+let path: string;
+beforeEach(async () => {
+  ({ dir, remove } = await temporaryDir());
+  path = join(dir, "data.mdb");
+  await Tree.open(dir).close();
+});
+afterEach(() => remove());
+
+test.each([
+  ["its first bytes are not what they were", async () => writeFile(path, Buffer.alloc(20_000, 7))],
+  [
+    "the second header is damaged",
+    async () => {
+      const bytes = await readFile(path);
+      bytes.fill(0xff, 8192, 8300);
+      await writeFile(path, bytes);
+    },
+  ],
+  ["it ends within its headers", async () => truncate(path, 4096)],
+  [
+    "its lock is no file",
+    async () => {
+      await rm(`${path}-lock`);
+      await mkdir(`${path}-lock`);
+    },
+  ],
+])("a B-tree of which %s is refused with what to do, where lmdb would end the process", async (_, damage) => {
+  await damage();
+  expect(() => Tree.open(dir)).toThrow(
+    expect.objectContaining({
+      code: "ERR_STORE_CORRUPT",
+      message: expect.stringContaining(`move the directory ${dir} away`),
+    }),
+  );
+});
+
+test("an empty file, or none, is a B-tree that is made", async () => {
+  await writeFile(path, "");
+  await Tree.open(dir).close();
+  await rm(path);
+  await Tree.open(dir).close();
+});

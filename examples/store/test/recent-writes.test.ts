@@ -1,17 +1,20 @@
 import { Admission, memoryCoordinator } from "@evenkeel/admission-control";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { itemKey, ringPosition } from "../src/api/keys.js";
-import type { TableRecord } from "../src/api/model.js";
+import type { PageRequest, TableRecord } from "../src/api/model.js";
 import { HASH_END } from "../src/metadata/records.js";
 import { DataPlane } from "../src/router/data-plane.js";
 import { RecentWrites } from "../src/router/recent-writes.js";
 import type { Routes } from "../src/router/routes.js";
 import type { Caller } from "../src/rpc/protocol.js";
+import { StoreError } from "../src/storage-node/errors.js";
 
 const MEMBERS = ["a1", "b1", "c1"];
 const keySchema = { partition: { name: "id", type: "S" } } as const;
 const TABLE = { name: "orders", tableId: "t", keySchema, billingMode: "PAY_PER_REQUEST" } as unknown as TableRecord;
 const PARTITION = { partition: 7, tableId: "t", hashFrom: 0, hashTo: HASH_END, members: MEMBERS };
+const INDEX = { name: "by-team", indexId: "i", keySchema: { partition: [{ name: "team", type: "S" }], sort: [] } };
+const INDEX_PARTITION = { partition: 9, tableId: "i", hashFrom: 0, hashTo: HASH_END, members: MEMBERS };
 const keyOf = (id: string) => itemKey(keySchema, { id: { S: id } });
 
 beforeEach(() => {
@@ -24,25 +27,29 @@ afterEach(() => {
 /** A router, and whom it has asked for what. */
 function router() {
   const asked: string[] = [];
+  const calls: { node: string; method: string; params: unknown }[] = [];
   const answers: Record<string, unknown> = {
-    write: { beforeBytes: 0, afterBytes: 10 },
+    write: { beforeBytes: 0, afterBytes: 10, indexUnits: { "by-team": 1 } },
     get: { itemSizeBytes: 0 },
     page: { items: [], scannedCount: 0, scannedBytes: 0 },
+    indexTold: { leaders: [{ partition: 9, node: "c1" }] },
   };
   const callerTo = (node: string) =>
     ({
-      async call(method: string) {
+      async call(method: string, params: unknown) {
         asked.push(node);
+        calls.push({ node, method, params });
+        if (answers[method] instanceof Error) throw answers[method];
         return answers[method];
       },
     }) as unknown as Caller;
   const plane = new DataPlane({
-    routes: { partition: () => PARTITION } as unknown as Routes,
+    routes: { partition: (id: string) => (id === "i" ? INDEX_PARTITION : PARTITION) } as unknown as Routes,
     admission: new Admission({ coordinator: memoryCoordinator({ learnForMs: 0 }), member: "router-1" }),
     callerTo,
     members: MEMBERS,
   });
-  return { plane, asked };
+  return { plane, asked, calls, answers };
 }
 
 /** Who is asked by four reads in turn. */
@@ -72,6 +79,31 @@ test("who has just written reads at the leader, also without asking for consiste
   expect(await readers(asked, get("eve"))).toEqual(all);
   expect(await readers(asked, ofEve)).toEqual(all);
   expect(await readers(asked, page({ from: ringPosition(hash), to: ringPosition(hash) }))).toEqual(new Set([leader]));
+});
+
+test("a global index that has just been written to is read at its leader, once it was told of that; whoever cannot say so is not waited for", async () => {
+  const { plane, asked, calls, answers } = router();
+  const table = { ...TABLE, globalIndexes: [INDEX] } as unknown as TableRecord;
+  const index = { name: "by-team" } as PageRequest["index"];
+  const page = () => plane.page(table, { index, consistent: false, bytesMax: 1e6 });
+  expect(await readers(asked, page)).toEqual(new Set(MEMBERS));
+
+  const item = { id: { S: "ada" }, team: { S: "red" } };
+  await plane.write(table, keyOf("ada"), { kind: "put", item, returnValues: "NONE" });
+  const leader = asked.at(-1);
+  calls.length = 0;
+  await page();
+  expect(calls).toMatchObject([
+    { node: leader, method: "indexTold", params: { partition: 7, indexId: "i" } },
+    { node: "c1", method: "page", params: { partition: 9 } },
+  ]);
+  answers.indexTold = new StoreError("ERR_STORE_UNREACHABLE", "gone");
+  calls.length = 0;
+  await page();
+  expect(calls.map(({ method }) => method)).toEqual(["indexTold", "page"]);
+
+  vi.advanceTimersByTime(500);
+  expect(await readers(asked, page)).toEqual(new Set(MEMBERS));
 });
 
 test("a write is remembered for 250 ms, and forgotten after 500", () => {

@@ -83,7 +83,7 @@ export class DataPlane extends TablePlane implements Backend {
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
     // Local indexes live on the table's own capacity.
     if (own + local > asked) limit.debit(own + local - asked);
-    this.#debitIndexes(table, indexUnits);
+    this.#debitIndexes(table, key, indexUnits);
     return {
       units: own + units,
       ...(attributes && { attributes }),
@@ -106,12 +106,35 @@ export class DataPlane extends TablePlane implements Backend {
     return found.json === undefined ? { units } : { json: found.json, units };
   }
 
-  /** Global indexes pay from their own capacity. */
-  #debitIndexes(table: TableRecord, indexUnits: IndexUnits | undefined): void {
-    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
+  /** Global indexes pay from their own capacity, and are told of the write by the item's partition. */
+  #debitIndexes(table: TableRecord, { hash }: ItemKey, indexUnits: IndexUnits | undefined): void {
+    if (indexUnits?.global === undefined) return;
+    const route = this.#routes.partition(table.tableId, hash);
+    for (const [name, spent] of Object.entries(indexUnits.global)) {
       const index = globalIndex(table, name);
-      if (index !== undefined) this.#limits.of(index, "write").debit(spent);
+      if (index === undefined) continue;
+      this.#limits.of(index, "write").debit(spent);
+      // It has just been used: what is not known any more is so rare that nobody waits for it.
+      if (route !== undefined && !(route instanceof Promise)) this.#written.wrote(index.tableId, route.partition);
     }
+  }
+
+  /** Whether what a page may hold has just been written to. Of a global index it is there by then, as far as it is known here. */
+  #isRecent(table: TableRecord, request: PageRequest, indexId: string | undefined): boolean | Promise<boolean> {
+    if (indexId === undefined) return this.#written.has(table.tableId, onlyHash(request));
+    const partitions = this.#written.all(indexId);
+    return partitions.size > 0 && this.#whenTold(table, indexId, partitions);
+  }
+
+  /**
+   * An index shows a write some milliseconds after the write was answered: whoever reads it right behind a write of his own would miss that more often than not, where the
+   * service, further away, misses it now and then. So such reads wait until the index was told, and begin with its leaders.
+   */
+  async #whenTold(table: TableRecord, indexId: string, partitions: ReadonlySet<number>): Promise<true> {
+    const known = await this.#reach.knownPartitions(table);
+    const written = known.filter(({ partition }) => partitions.has(partition));
+    await this.#reach.indexTold(written, indexId);
+    return true;
   }
 
   /** A global index that has been written to beyond its capacity throttles the writes that may change it: what they cost it is known only when they are done. */
@@ -132,6 +155,7 @@ export class DataPlane extends TablePlane implements Backend {
     const limit = this.#limits.of(ring, "read");
     const asked = readUnits(0, request.consistent);
     if (!limit.tryTake(asked)) throw throttled(ring, "read");
+    const recent = !request.consistent && (await this.#isRecent(table, request, global?.tableId));
     const items: Item[] = [];
     let scannedCount = 0;
     let scannedBytes = 0;
@@ -149,7 +173,7 @@ export class DataPlane extends TablePlane implements Backend {
         const params = { partition: found.partition, request: rest };
         const page = request.consistent
           ? await this.#reach.atLeader(found, "page", params)
-          : await this.#reach.atAny(found, "page", params, this.#written.has(ring.tableId, onlyHash(request)));
+          : await this.#reach.atAny(found, "page", params, recent);
         return { page, record: found };
       });
       items.push(...page.items);
@@ -184,11 +208,11 @@ export class DataPlane extends TablePlane implements Backend {
     );
     for (const { table, key } of actions) this.#written.wrote(table.tableId, key.hash);
     const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent, collectionBytes }, i) => {
-      const { table } = actions[i] as (typeof actions)[number];
+      const { table, key } = actions[i] as (typeof actions)[number];
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
-      if (!outcome.repeated) this.#debitIndexes(table, indexUnits);
+      if (!outcome.repeated) this.#debitIndexes(table, key, indexUnits);
       return {
         beforeBytes,
         afterBytes,

@@ -74,6 +74,11 @@ export class LeaderCalls {
     return this.#leaders.get(partition);
   }
 
+  /** Another has heard from that one as the partition's leader. */
+  heardOf(partition: number, leader: string): void {
+    this.#remember(partition, leader);
+  }
+
   /** @param membersNow asked after each round in which no member was heard, where `members` may be old */
   call<M extends Method>(
     partition: number,

@@ -14,6 +14,9 @@ const ROUTE_LOOK_MS = 2;
 /** After a newer one has been seen for one hash: of the others' answers each is its own look-up. */
 const ROUTE_LOOKS_MAX = 3;
 
+/** For an answer that is held back for a quarter of a second at most. */
+const TOLD_MS = 500;
+
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What partitions are found by: a table's, or those of an index under the index's own id. */
@@ -219,6 +222,27 @@ export class Reach {
       }
     }
     throw failure ?? new StoreError("ERR_STORE_UNREACHABLE", `partition ${record.partition} has no members`);
+  }
+
+  /**
+   * Until an index was told of what is decided in these partitions of its table by now, or soon in any case; who leads the index's own partitions is known then.
+   * Asked once of whoever leads as far as is known: who reads eventually waits for nobody.
+   */
+  async indexTold(partitions: readonly PartitionRecord[], indexId: string): Promise<void> {
+    await Promise.all(
+      partitions.map(async ({ partition }) => {
+        const leader = this.#leaders.leaderOf(partition);
+        if (leader === undefined) return;
+        try {
+          const { leaders } = await this.#callerTo(leader).call(
+            "indexTold",
+            { partition, indexId },
+            { timeoutMs: TOLD_MS },
+          );
+          for (const one of leaders) this.#leaders.heardOf(one.partition, one.node);
+        } catch {}
+      }),
+    );
   }
 
   async asked<T>(work: () => Promise<T>): Promise<T> {

@@ -25,6 +25,7 @@ export class RecentWrites {
 
   wrote(tableId: string, hash: number): void {
     this.#forget();
+    if (this.#newer.get(tableId)?.has(hash) === true) return;
     if (this.#keys >= KEYS_MAX) this.#turn();
     this.#keys++;
     const hashes = this.#newer.get(tableId);
@@ -37,6 +38,12 @@ export class RecentWrites {
     this.#forget();
     if (hash === undefined) return this.#newer.has(tableId) || this.#older.has(tableId);
     return this.#newer.get(tableId)?.has(hash) === true || this.#older.get(tableId)?.has(hash) === true;
+  }
+
+  /** All hashes that have been written to. */
+  all(tableId: string): ReadonlySet<number> {
+    this.#forget();
+    return new Set([...(this.#newer.get(tableId) ?? []), ...(this.#older.get(tableId) ?? [])]);
   }
 
   #forget(): void {

@@ -28,6 +28,12 @@ export interface Filled {
   readonly timeMs: number;
 }
 
+/** Of one of an index's partitions. */
+export interface IndexLeader {
+  readonly partition: number;
+  readonly node: string;
+}
+
 /** What a storage node answers. One entry a method: what goes in, what comes out. */
 export interface NodeMethods {
   write: { params: { partition: number; key: Uint8Array; op: NodeWriteOp }; result: WriteResult };
@@ -57,6 +63,8 @@ export interface NodeMethods {
     params: { partition: number; source: number; through: number; last: boolean; writes: readonly Write[] };
     result: null;
   };
+  /** To a table's partition: resolves when global indexes were told of what is decided there by now, or soon in any case. Who leads the index's partitions, as far as is known. */
+  indexTold: { params: { partition: number; indexId: string }; result: { leaders: readonly IndexLeader[] } };
   /** The partition keeps the index from now on, if it does not yet. */
   keepIndex: { params: { partition: number; index: IndexToKeep }; result: { backfilled: boolean } };
   dropIndex: { params: { partition: number; number: number }; result: null };

@@ -6,7 +6,10 @@ import { readU64, sourceKey, u64 } from "./global-index-keys.js";
 import type { IndexUpkeep } from "./index-upkeep.js";
 import type { PartitionHost } from "./partition-host.js";
 
-type IndexMethods = Pick<Handlers, "tellIndex" | "keepIndex" | "dropIndex">;
+/** An index that cannot follow holds up no reader for longer. */
+const TOLD_WITHIN_MS = 250;
+
+type IndexMethods = Pick<Handlers, "tellIndex" | "indexTold" | "keepIndex" | "dropIndex">;
 
 function upkeepOf(host: PartitionHost): IndexUpkeep {
   if (host.indexes === undefined)
@@ -37,6 +40,12 @@ export function indexMethods(partitionOf: (partition: number) => PartitionHost):
       for (const write of writes)
         usage?.spent("write", write.key, write.op === "put" ? writeUnits(0, write.itemSizeBytes) : 1);
       return null;
+    },
+
+    async indexTold({ partition, indexId }) {
+      const { propagator } = partitionOf(partition);
+      await propagator?.told(TOLD_WITHIN_MS);
+      return { leaders: propagator?.leadersOf(indexId) ?? [] };
     },
 
     async keepIndex({ partition, index }) {

@@ -5,6 +5,7 @@ import { itemBytes } from "../api/size.js";
 import { untimely } from "../control/rounds.js";
 import { holds, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
+import type { IndexLeader } from "../rpc/protocol.js";
 import type { Write } from "./command.js";
 import { concernsIndexes, maintainedKey, outboxBounds, seqOfOutboxKey } from "./global-index-keys.js";
 import { entryOf, type IndexUpkeep } from "./index-upkeep.js";
@@ -41,13 +42,19 @@ export interface IndexPropagatorOptions {
   readonly upkeep: IndexUpkeep;
   /** The index's partitions, by the first hash. */
   readonly partitionsOf: (indexId: string) => readonly PartitionRecord[];
-  readonly calls: Pick<LeaderCalls, "call">;
+  readonly calls: Pick<LeaderCalls, "call" | "leaderOf">;
 }
 
 /** What is to be told to one partition of an index. */
 interface Batch {
   readonly target: PartitionRecord;
   readonly writes: Map<string, Write>;
+}
+
+/** For all to be told through a record. */
+interface Waiter {
+  readonly through: number;
+  readonly resolve: () => void;
 }
 
 /**
@@ -69,6 +76,7 @@ export class IndexPropagator {
   /** When they are due to be let go, in milliseconds of `performance.now()`. */
   #keptUntil = 0;
   #resting = false;
+  readonly #waiters = new Set<Waiter>();
   #again = false;
   #closed = false;
   #failures = 0;
@@ -95,6 +103,31 @@ export class IndexPropagator {
   get allTold(): boolean {
     const { toldThrough, outboxLength } = this.#options.upkeep;
     return this.toldThrough >= toldThrough + outboxLength;
+  }
+
+  /** Resolves when indexes were told of all that is decided by now, or after so many milliseconds. */
+  async told(withinMs: number): Promise<void> {
+    const { toldThrough, outboxLength } = this.#options.upkeep;
+    const through = toldThrough + outboxLength;
+    if (this.toldThrough >= through || this.#closed) return;
+    let timer: NodeJS.Timeout | undefined;
+    const waiter = { through, resolve: () => {} };
+    await new Promise<void>((resolve) => {
+      waiter.resolve = resolve;
+      timer = setTimeout(resolve, withinMs);
+      this.#waiters.add(waiter);
+    });
+    clearTimeout(timer);
+    this.#waiters.delete(waiter);
+  }
+
+  /** Of the partitions of an index those whose leader was told something. */
+  leadersOf(indexId: string): IndexLeader[] {
+    const { partitionsOf, calls } = this.#options;
+    return partitionsOf(indexId).flatMap(({ partition }) => {
+      const node = calls.leaderOf(partition);
+      return node === undefined ? [] : [{ partition, node }];
+    });
   }
 
   /** There may be something to tell: look. Cheap where there is not. */
@@ -227,6 +260,7 @@ export class IndexPropagator {
     );
     if (this.#closed) return false;
     this.#toldThrough = through;
+    for (const waiter of this.#waiters) if (waiter.through <= through) waiter.resolve();
     if (this.#kept.length === 0) this.#keptUntil = performance.now() + untimely.due(KEPT_MS);
     this.#kept.push(...seqs);
     return true;
@@ -314,6 +348,7 @@ export class IndexPropagator {
   close(): void {
     this.#closed = true;
     this.#wakeUp?.();
+    for (const waiter of this.#waiters) waiter.resolve();
   }
 }
 

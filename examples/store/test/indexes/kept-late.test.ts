@@ -27,6 +27,8 @@ const index: IndexToKeep = {
 };
 const isFilled = (upkeep: IndexUpkeep) => upkeep.globals.get(1)?.backfill.throughSeq !== undefined;
 const planned = untimely.due;
+/** Longer than the test may take. */
+const LONG_MS = 3_600_000;
 let propagator: IndexPropagator | undefined;
 afterEach(() => {
   propagator?.close();
@@ -58,7 +60,7 @@ function partition() {
     writer,
     upkeep,
     partitionsOf: () => [target],
-    calls: { call } as unknown as Pick<LeaderCalls, "call">,
+    calls: { call, leaderOf: () => undefined } as unknown as Pick<LeaderCalls, "call" | "leaderOf">,
   });
   propagator = telling;
   return {
@@ -100,12 +102,28 @@ test("an item is told at once, also while the records of those told before it wa
   void write("ada");
   void writer.append(upkeep.keep(index));
   await until("the index is filled, and nothing waits", () => isFilled(upkeep) && upkeep.outboxLength === 0);
-  // Longer than the test may take.
-  untimely.due = (plannedMs) => (plannedMs === KEPT_MS ? 3_600_000 : plannedMs);
+  untimely.due = (plannedMs) => (plannedMs === KEPT_MS ? LONG_MS : plannedMs);
   for (const id of ["eve", "joe", "kim"]) {
     const before = puts();
     void write(id);
     await until(`${id} is told`, () => puts() > before);
   }
   expect(upkeep.outboxLength).toBe(3);
+});
+
+test("who asks when indexes were told of what is decided waits for that, and not for what comes after", async () => {
+  const { writer, upkeep, telling, write, puts, until } = partition();
+  void write("ada");
+  void writer.append(upkeep.keep(index));
+  await until("the index is filled, and all is told", () => isFilled(upkeep) && telling.allTold);
+  await telling.told(LONG_MS);
+  const before = puts();
+  void write("eve");
+  await gathered();
+  const told = telling.told(LONG_MS).then(() => puts());
+  void write("joe");
+  await telling.told(1);
+  expect(puts()).toBe(before);
+  await until("both are told", () => puts() === before + 2);
+  expect(await told).toBeGreaterThan(before);
 });

@@ -281,7 +281,8 @@ class HttpRouterServer implements RouterServer {
   }
 
   /** As `#exchange`, of a request that is here whole and was looked at already. */
-  async #plainExchange({ headers, bodyBytes, body }: PlainRequest, connection: PlainConnection): Promise<void> {
+  async #plainExchange(request: PlainRequest, connection: PlainConnection): Promise<void> {
+    const { headers, bodyBytes } = request;
     this.#requests++;
     this.#underway++;
     try {
@@ -298,10 +299,12 @@ class HttpRouterServer implements RouterServer {
       }
       const type = mediaType(headers["content-type"]);
       if (!JSON_TYPES.has(type)) return this.#plainAnswer(connection, 404, NOT_OUR_PROTOCOL);
-      const answer = await dispatch(headers, body(), this.#context);
+      // A signature is about whatever fields it names.
+      const said = this.#context.signatures === undefined ? headers : request.allHeaders();
+      const answer = await dispatch(said, request.body(), this.#context);
       const coding = codingOf(headers["accept-encoding"], answer.body);
-      const said = coding === undefined ? answer.body : await encoded(coding, answer.body);
-      this.#plainAnswer(connection, answer.status, said, type, coding);
+      const bytes = coding === undefined ? answer.body : await encoded(coding, answer.body);
+      this.#plainAnswer(connection, answer.status, bytes, type, coding);
     } finally {
       this.#underway--;
     }

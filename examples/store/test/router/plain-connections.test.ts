@@ -28,10 +28,10 @@ describe("a plain request", () => {
     const read = plainRequest(request({ "X-Odd": "  a: b\t" }));
     expect(read?.body()).toBe(BODY);
     expect(read?.bodyBytes).toBe(BODY.length);
-    expect(read?.headers).toMatchObject({ host: "localhost", "x-odd": "a: b", "content-length": "11" });
-    expect(plainRequest(request({ __proto__: "x", constructor: "y" }))?.headers.constructor).toBe("y");
-    expect(plainRequest(request())?.headers.constructor).toBeUndefined();
-    const named = plainRequest(request(JSON.parse('{"__proto__":"x"}')))?.headers ?? {};
+    expect(read?.allHeaders()).toMatchObject({ host: "localhost", "x-odd": "a: b", "content-length": "11" });
+    expect(plainRequest(request({ constructor: "y" }))?.allHeaders().constructor).toBe("y");
+    expect(plainRequest(request())?.allHeaders().constructor).toBeUndefined();
+    const named = plainRequest(request(JSON.parse('{"__proto__":"x"}')))?.allHeaders() ?? {};
     expect(Object.entries(named)).toContainEqual(["__proto__", "x"]);
   });
 
@@ -44,10 +44,46 @@ describe("a plain request", () => {
     ];
     plainRequest(request(first));
     for (const fields of others) {
-      const read = Object.entries(plainRequest(request(fields))?.headers ?? {});
+      const read = Object.entries(plainRequest(request(fields))?.allHeaders() ?? {});
       expect(Object.fromEntries(read.filter(([name]) => /^x-(on|two|three)/.test(name)))).toEqual(fields);
     }
     expect(plainRequest(request({ "X-One": "1", "x-one": "2" }))).toBeUndefined();
+  });
+
+  it("is read in the same way whether or not one with the same fields has come before, and however many others", () => {
+    const known = [
+      "Content-Type",
+      "accept-encoding",
+      "AUTHORIZATION",
+      "X-Amz-Date",
+      "Date",
+      "X-Amz-Target",
+      "Connection",
+    ];
+    const name = fc.oneof(fc.constantFrom(...known), fc.stringMatching(/^[a-z.*+^$|-]{1,6}$/));
+    const value = fc.oneof(fc.constant("keep-alive"), fc.stringMatching(/^[ \t]{0,2}[!-~]?[ -~\t]{0,9}$/));
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.tuple(name, value), { selector: ([its]) => its.toLowerCase() }), (fields) => {
+        const head = [["Host", "here"], ...fields, ["content-length", "2"]].map(([its, said]) => `${its}:${said}\r\n`);
+        const bytes = Buffer.from(`POST / HTTP/1.1\r\n${head.join("")}\r\n{}`);
+        const [first, second] = [plainRequest(bytes), plainRequest(bytes)];
+        const expected = Object.fromEntries(
+          fields.map(([its, said]) => [its.toLowerCase(), said.replace(/^[ \t]+|[ \t]+$/g, "")]),
+        );
+        const { connection = "keep-alive" } = expected;
+        const isPlain = connection.toLowerCase() === "keep-alive" && expected.te === undefined;
+        expect([first, second].map((read) => read !== undefined)).toEqual([isPlain, isPlain]);
+        if (!isPlain) return;
+        expect(first?.allHeaders()).toEqual({ ...expected, host: "here", "content-length": "2" });
+        expect(second?.allHeaders()).toEqual(first?.allHeaders());
+        for (const its of known.map((sent) => sent.toLowerCase())) {
+          expect(first?.headers[its]).toBe(expected[its]);
+          expect(second?.headers[its]).toBe(expected[its]);
+        }
+        expect(second?.body()).toBe("{}");
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it.each<[string, Buffer]>([

@@ -10,11 +10,12 @@ const DEFINITION = { name: "orders" } as unknown as TableDefinition;
 
 /** Tables as the leader of the metadata tells of them: after its first answer these, one a look. The last one stays. */
 function tables(first: TableStatus, looks: readonly (TableStatus | "gone" | "another")[]) {
-  const it = { looked: 0 };
+  const it = { looked: 0, asked: [] as unknown[], members: ["a1"] };
   let tableId = "t";
   const leaders = {
-    async call(_partition: number, _members: unknown, method: string, params: { tableId?: string }) {
+    async call(_partition: number, members: unknown, method: string, params: { tableId?: string }) {
       tableId = params.tableId ?? tableId;
+      it.asked.push(members);
       const now = method === "describeTable" ? looks[Math.min(it.looked++, looks.length - 1)] : first;
       if (now === "gone") throw new ApiError("ResourceNotFoundException");
       const table = now === "another" ? { tableId: "later", status: first } : { tableId, status: now };
@@ -26,7 +27,7 @@ function tables(first: TableStatus, looks: readonly (TableStatus | "gone" | "ano
     throw new Error("nobody is called");
   };
   const reach = new Reach({ routes, leaders, callerTo, deadlineMs: 10_000 });
-  return { it, plane: new TablePlane({ routes, leaders, reach, members: ["a1"] }) };
+  return { it, plane: new TablePlane({ routes, leaders, reach, nodes: it }) };
 }
 
 beforeEach(() => {
@@ -62,4 +63,12 @@ test("a table that takes longer keeps nobody waiting for more than three seconds
   const heldMs = performance.now() - askedAt;
   expect(heldMs).toBeGreaterThanOrEqual(3_000);
   expect(heldMs).toBeLessThan(3_100);
+});
+
+test("asks the nodes that there are by then, not those that there were", async () => {
+  const { it, plane } = tables("ACTIVE", ["ACTIVE"]);
+  await answered(plane.createTable(DEFINITION));
+  it.members = ["b1", "d1"];
+  await answered(plane.createTable(DEFINITION));
+  expect([it.asked[0], it.asked.at(-1)]).toEqual([["a1"], ["b1", "d1"]]);
 });

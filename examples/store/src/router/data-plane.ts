@@ -51,10 +51,10 @@ export class DataPlane extends TablePlane implements Backend {
   readonly #written = new RecentWrites();
 
   constructor(options: DataPlaneOptions) {
-    const { routes, callerTo, members, admission, deadlineMs = 10_000 } = options;
+    const { routes, callerTo, admission, deadlineMs = 10_000 } = options;
     const leaders = new LeaderCalls({ callerTo, deadlineMs });
     const reach = new Reach({ routes, leaders, callerTo, deadlineMs });
-    super({ routes, leaders, reach, members });
+    super({ routes, leaders, reach, nodes: options });
     this.#routes = routes;
     this.#reach = reach;
     this.#limits = new TableLimits(admission);

@@ -23,8 +23,8 @@ export interface TablePlaneParts {
   readonly routes: Routes;
   readonly leaders: LeaderCalls;
   readonly reach: Reach;
-  /** All nodes: the members of the metadata's group. */
-  readonly members: readonly string[];
+  /** All nodes: the members of the metadata's group, asked for each time, since nodes are replaced. */
+  readonly nodes: { readonly members: readonly string[] };
 }
 
 /** Tables and backups: what the leader of the metadata decides. What it says of a table is newer than what routes know, and taught to them. */
@@ -32,13 +32,13 @@ export class TablePlane {
   readonly #routes: Routes;
   readonly #leaders: LeaderCalls;
   readonly #reach: Reach;
-  readonly #members: readonly string[];
+  readonly #nodes: TablePlaneParts["nodes"];
 
-  constructor({ routes, leaders, reach, members }: TablePlaneParts) {
+  constructor({ routes, leaders, reach, nodes }: TablePlaneParts) {
     this.#routes = routes;
     this.#leaders = leaders;
     this.#reach = reach;
-    this.#members = members;
+    this.#nodes = nodes;
   }
 
   async createTable(definition: TableDefinition): Promise<TableRecord> {
@@ -184,7 +184,7 @@ export class TablePlane {
   }
 
   async #ofMetadata<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
-    return await this.#reach.asked(() => this.#leaders.call(METADATA_PARTITION, this.#members, method, params));
+    return await this.#reach.asked(() => this.#leaders.call(METADATA_PARTITION, this.#nodes.members, method, params));
   }
 
   async #metadata<M extends "createTable" | "deleteTable" | "describeTable" | "updateTable" | "setTimeToLive">(

@@ -120,7 +120,7 @@ test.each([
       ["done", "done"],
     ]);
     expect(news).toEqual([
-      "the archive of partition 7 has lost slots 11 to 24, which no log has any more: moments after 2026-01-01T00:00:10.000Z cannot be restored, those from the next snapshot on can, which is written now",
+      "the archive of partition 7 has lost slots 11 to 24, which no log has any more: moments from 2026-01-01T00:00:10.000Z on cannot be restored, those from the next snapshot on can, which is written now",
     ]);
     log.appliedThrough = 33;
     await rounds(1);

@@ -66,11 +66,11 @@ describe("an archive whose end is lost, to which no log goes back", () => {
   it.each(Object.entries(losses))("goes on behind the gap where %s", async (_, lose) => {
     await lose();
     const gap = { store, stream, first: 25, timeMaxMs: timeOf(24) };
-    expect(await leaveGap(gap)).toEqual({ from: 11, first: 25, afterMs: timeOf(10) });
+    expect(await leaveGap(gap)).toEqual({ from: 11, first: 25, lostFromMs: timeOf(10) });
     expect((await Archiver.open({ store, stream })).archivedThrough).toBe(24);
     // Nobody takes it to end before the gap while nothing is behind it.
     await expect(stateAt(store, timeOf(99))).rejects.toMatchObject(lost);
-    expect(await leaveGap({ ...gap, first: 23 })).toEqual({ from: 11, first: 25, afterMs: timeOf(10) });
+    expect(await leaveGap({ ...gap, first: 23 })).toEqual({ from: 11, first: 25, lostFromMs: timeOf(10) });
 
     await append(store, 25, 30);
     await expect(stateAt(store, timeOf(30)), "not without a snapshot").rejects.toMatchObject(lost);
@@ -103,7 +103,7 @@ describe("an archive whose end is lost, to which no log goes back", () => {
 
   it("begins with what there is where nothing of it is left", async () => {
     store = memoryObjectStore();
-    expect(await leaveGap({ store, stream, first: 25, timeMaxMs: 7 })).toEqual({ from: 1, first: 25, afterMs: 0 });
+    expect(await leaveGap({ store, stream, first: 25, timeMaxMs: 7 })).toEqual({ from: 1, first: 25, lostFromMs: 0 });
     await append(store, 25, 30);
     await snapshot(store, 25);
     expect(await stateAt(store, timeOf(30))).toEqual([25, 30]);

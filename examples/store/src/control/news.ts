@@ -13,8 +13,8 @@ const LINES: Readonly<Record<string, (message: never) => string | undefined>> = 
     failures === FAILURES_TOLD
       ? `partition ${partition} has failed to be archived or trimmed ${failures} times in a row: ${reason(error)}`
       : undefined,
-  "archive-begun-anew": ({ partition, from, first, afterMs }: LeftGap & { partition: number }) =>
-    `the archive of partition ${partition} has lost slots ${from} to ${first - 1}, which no log has any more: moments ${afterMs === undefined ? `from slot ${from} on` : `after ${new Date(afterMs).toISOString()}`} cannot be restored, those from the next snapshot on can, which is written now`,
+  "archive-begun-anew": ({ partition, from, first, lostFromMs }: LeftGap & { partition: number }) =>
+    `the archive of partition ${partition} has lost slots ${from} to ${first - 1}, which no log has any more: moments from ${lostFromMs === undefined ? `slot ${from}` : new Date(lostFromMs).toISOString()} on cannot be restored, those from the next snapshot on can, which is written now`,
   "partition-split": ({ partition, parts }: { partition: number; parts: readonly number[] }) =>
     `partition ${partition} was split into ${parts.join(" and ")}`,
   "split-failed": ({ partition, error, failures }: { partition: number; error: unknown; failures: number }) =>

@@ -20,8 +20,8 @@ export interface LeftGap {
   readonly from: number;
   /** The archive goes on with this one. */
   readonly first: number;
-  /** Moments after this one are lost, until that of the first snapshot behind the gap; undefined where what stands before the gap cannot be read either. */
-  readonly afterMs: number | undefined;
+  /** Moments from this one on are lost, until that of the first snapshot behind the gap: what is lost may be as old as the last entry before it. Undefined where what stands before the gap cannot be read either. */
+  readonly lostFromMs: number | undefined;
 }
 
 /**
@@ -79,12 +79,12 @@ async function told(
   { from, first }: Gap,
   signal: AbortSignal | undefined,
 ): Promise<LeftGap> {
-  if (from === 1) return { from, first, afterMs: 0 };
+  if (from === 1) return { from, first, lostFromMs: 0 };
   const before = await manifestOf(store, stream, from - 1, floor, signal).catch((error: unknown) => {
     if (isDamage(error)) return undefined;
     throw error;
   });
-  return { from, first, afterMs: before?.timeMaxMs };
+  return { from, first, lostFromMs: before?.timeMaxMs };
 }
 
 /** Not what a newer version wrote. */

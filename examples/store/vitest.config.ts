@@ -8,7 +8,7 @@ export default packageTests({
   ssr: { resolve: { conditions: ["@evenkeel/source", "node", "development|production"] } },
   test: {
     // Most of these tests wait for other processes, disks and time-outs.
-    maxWorkers: 4,
+    maxWorkers: 3,
     // The SDK has a word to say about Node 20 at each start; one line a process would bury what a test prints.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
   },

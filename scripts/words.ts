@@ -10,14 +10,17 @@ import { fileURLToPath } from "node:url";
 import { type Said, saidBy, variablePattern } from "./said.js";
 import { houseRoot, workspacesIn } from "./workspaces.js";
 
-/** Every disagreement under `root` between a published package and its README.md, by package. */
+/** Every disagreement under `root` between a published package and its README.md, that of its benches included, by package. */
 export function findDisagreements(root: string): string[] {
   const published = workspacesIn(root).filter((workspace) => workspace.published);
   const all = published.map((workspace) => saidBy(root, workspace));
   return published.flatMap((workspace, at) => {
     const path = `${workspace.folder}/README.md`;
     if (!existsSync(join(root, path))) return [];
-    const words = readFileSync(join(root, path), "utf8");
+    const words = [path, `${workspace.folder}/bench/README.md`]
+      .filter((each) => existsSync(join(root, each)))
+      .map((each) => readFileSync(join(root, each), "utf8"))
+      .join("\n");
     const said = all[at] as Said;
     const wrong = [
       ...said.unclear,

@@ -39,7 +39,8 @@ it("leaves nothing of a call behind that has been answered", async () => {
     while (cache.stats().inFlight > 0) await turn();
   });
   expect(cache.stats().refreshesDropped).toBe(0);
-  expect(grown).toBeLessThan(4_000_000);
+  // Two megabytes with Node.js 20, seven with 24, which is code that ran for the first time; fourteen with a Set of what is under way.
+  expect(grown).toBeLessThan(10_000_000);
   cache.close();
 });
 

@@ -177,6 +177,8 @@ describe("an option that there is not", () => {
     await expect(open({ lease: 5 })).rejects.toMatchObject(
       refusal('an option of GroupHost.open must be leaseMs or leaseReads, got "lease"'),
     );
+    // A core's own, which follows from `outstandingMax`.
+    await expect(open({ queueMax: 5 })).rejects.toMatchObject(refusal("GroupHost.open must be"));
     await expect(open({ tickMs: null })).rejects.toMatchObject(refusal("tickMs must be"));
     await expect(GroupHost.open(5 as never)).rejects.toMatchObject(refusal("options must be"));
     await expect(GroupHost.open(undefined as never)).rejects.toMatchObject(refusal("transport must be"));

@@ -1,6 +1,6 @@
 import { checkOptions } from "../core/check-options.js";
 import { badArgument, checkInteger } from "../core/errors.js";
-import { coreDefaults, settings } from "../core/options.js";
+import { settings } from "../core/options.js";
 import { Tails } from "../core/tails.js";
 import type { CoreOptions } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
@@ -9,7 +9,18 @@ import type { Transport } from "../transport/transport.js";
 /** Times and bounds of every group's core, see `CoreOptions`. */
 export type GroupTuning = Omit<
   CoreOptions,
-  "nodeId" | "members" | "random" | "role" | "awaitsState" | "mute" | "doubtful" | "takesRequests" | "tails"
+  | "nodeId"
+  | "members"
+  | "random"
+  | "role"
+  | "awaitsState"
+  | "mute"
+  | "doubtful"
+  | "takesRequests"
+  | "tails"
+  // What `outstandingMax` and `outstandingBytesMax` are to a core.
+  | "queueMax"
+  | "queueBytesMax"
 >;
 
 export interface GroupHostOptions extends GroupTuning {
@@ -69,7 +80,20 @@ export interface GroupHostOptions extends GroupTuning {
 }
 
 const optionNames: Record<keyof GroupHostOptions, unknown> = {
-  ...coreDefaults,
+  heartbeatMs: 0,
+  leaseMs: 0,
+  leaseReads: 0,
+  clockDriftMax: 0,
+  electionJitterMs: 0,
+  voteTimeoutMs: 0,
+  pipelineSlotsMax: 0,
+  pipelineBytesMax: 0,
+  readsMax: 0,
+  commandBytesMax: 0,
+  messageBytesMax: 0,
+  tailBytesMax: 0,
+  candidateLagMax: 0,
+  sleepAfterMs: 0,
   nodeId: 0,
   zone: 0,
   transport: 0,

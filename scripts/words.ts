@@ -17,10 +17,9 @@ export function findDisagreements(root: string): string[] {
   return published.flatMap((workspace, at) => {
     const path = `${workspace.folder}/README.md`;
     if (!existsSync(join(root, path))) return [];
-    const words = [path, `${workspace.folder}/bench/README.md`]
-      .filter((each) => existsSync(join(root, each)))
-      .map((each) => readFileSync(join(root, each), "utf8"))
-      .join("\n");
+    const ofBenches = join(root, workspace.folder, "bench/README.md");
+    const words =
+      readFileSync(join(root, path), "utf8") + (existsSync(ofBenches) ? readFileSync(ofBenches, "utf8") : "");
     const said = all[at] as Said;
     const wrong = [
       ...said.unclear,

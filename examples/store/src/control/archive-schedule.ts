@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import type { Caller } from "../rpc/protocol.js";
+import { IS_LOST } from "../storage-node/archiving.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveLane } from "./archive-lane.js";
 import { isInNoLog } from "./lost-log.js";
@@ -14,8 +15,6 @@ const SNAPSHOT_AFTER_MS = 86_400_000;
 const RETAINS_A_WINDOW = 35;
 /** Partitions whose logs are worked on at once: each holds a few objects of 4 MiB in memory. */
 const LOGS_AT_ONCE_MAX = 2;
-/** What an archive says whose end is damaged or gone, and not one that is away or full. */
-const LOST: ReadonlySet<unknown> = new Set(["ERR_ARCHIVE_CORRUPT", "ERR_ARCHIVE_HOLE", "ERR_STORE_BEHIND"]);
 /** A damage seen once may have happened on the way from the disk. */
 const LOST_TIMES = 3;
 /** A round waits no longer for what it has begun; the next one finds it still at work. */
@@ -157,7 +156,7 @@ export class ArchiveSchedule {
     try {
       await host.archiving.archive();
     } catch (error) {
-      if (!LOST.has((error as { code?: unknown } | undefined)?.code) || !(await this.#beganAnew(host, account)))
+      if (!IS_LOST.has((error as { code?: unknown } | undefined)?.code) || !(await this.#beganAnew(host, account)))
         throw error;
       await host.archiving.archive();
     }

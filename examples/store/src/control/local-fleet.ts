@@ -6,12 +6,8 @@ import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import { StorageNode } from "../storage-node/node.js";
 import { archiveDir, type Fleet, type FleetOptions, NODE_IDS, nodeDir, spareIds, zoneOf } from "./fleet.js";
-import { watchNews } from "./news.js";
-
-const AGAIN_AFTER_MS = 100;
-const AGAIN_AFTER_MS_MAX = 5_000;
-/** A node that went on this long before it failed is opened again without patience. */
-const STEADY_AFTER_MS = 10_000;
+import { reason, watchNews } from "./news.js";
+import { Patience } from "./patience.js";
 
 /**
  * Nothing that this process could do mends these. A B-tree that has refused a commit cannot be closed, and one that is not closed cannot be opened again: lmdb holds on to what it has not written. A node that has lost
@@ -27,8 +23,6 @@ export interface LocalFleetOptions extends FleetOptions {
   readonly onNews?: (line: string) => void;
 }
 
-const told = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /**
  * All nodes in this process, over the in-process transport: for tests and for embedding. Same code, same files. A node that fails is closed and opened again, as a process of its own would be
  * started again: what is on its disk is then read from the disk. One that cannot be is out.
@@ -41,7 +35,7 @@ export class LocalFleet implements Fleet {
   readonly #callers = new Map<string, Caller>();
   /** Until the program is started again, and why. */
   readonly #out = new Map<string, string>();
-  readonly #patience = new Map<string, { delayMs: number; openedAtMs: number }>();
+  readonly #patience: ReadonlyMap<string, Patience>;
   readonly #openings = new Set<Promise<void>>();
   readonly #moved = new Set<() => void>();
   readonly #ends = new Set<() => void>();
@@ -51,6 +45,7 @@ export class LocalFleet implements Fleet {
   private constructor(options: LocalFleetOptions) {
     this.#options = options;
     this.#nodeIds = [...NODE_IDS, ...spareIds(options.spares)];
+    this.#patience = new Map(this.#nodeIds.map((nodeId) => [nodeId, new Patience()]));
   }
 
   static async open(options: LocalFleetOptions): Promise<LocalFleet> {
@@ -134,8 +129,7 @@ export class LocalFleet implements Fleet {
     opened = node;
     this.#nodes.set(nodeId, node);
     this.#callers.set(nodeId, localCaller(node.handlers));
-    const { delayMs = AGAIN_AFTER_MS } = this.#patience.get(nodeId) ?? {};
-    this.#patience.set(nodeId, { delayMs, openedAtMs: performance.now() });
+    this.#patience.get(nodeId)?.begins();
     for (const listener of this.#moved) listener();
     // Before it was open.
     if (failure !== undefined) this.#failed(node, failure.error);
@@ -145,14 +139,14 @@ export class LocalFleet implements Fleet {
     if (this.#closing) return;
     const final = node.treeRefusal ?? (FINAL.has((error as { code?: unknown } | undefined)?.code) ? error : undefined);
     if (final !== undefined) return this.#isOut(node.nodeId, final);
-    this.#options.onFailure(node.nodeId, `${told(error)}; it is opened again`);
+    this.#options.onFailure(node.nodeId, `${reason(error)}; it is opened again`);
     const opening = this.#again(node).finally(() => this.#openings.delete(opening));
     this.#openings.add(opening);
   }
 
   /** It goes on answering what it can: reads of what it has, as old as that is. */
   #isOut(nodeId: string, error: unknown): void {
-    const why = `${told(error)}: node ${nodeId} is out until the program is started again; make sure that there is room on the disk, stop it and start it`;
+    const why = `${reason(error)}: node ${nodeId} is out until the program is started again; make sure that there is room on the disk, stop it and start it`;
     this.#out.set(nodeId, why);
     this.#options.onFailure(nodeId, why);
   }
@@ -166,30 +160,29 @@ export class LocalFleet implements Fleet {
     // What it still had to move, as it closed, was refused.
     if (node.treeRefusal !== undefined) return this.#isOut(nodeId, node.treeRefusal);
     while (!this.#closing) {
-      await this.#pause(nodeId);
+      await this.#pause(this.#patience.get(nodeId) as Patience);
       if (this.#closing) return;
       try {
         return await this.#open(nodeId);
       } catch (error) {
         if (this.#closing) return;
         if (FINAL.has((error as { code?: unknown } | undefined)?.code)) return this.#isOut(nodeId, error);
-        this.#options.onFailure(nodeId, `${told(error)}; it is opened again`);
+        this.#options.onFailure(nodeId, `${reason(error)}; it is opened again`);
       }
     }
   }
 
-  async #pause(nodeId: string): Promise<void> {
-    const { delayMs = AGAIN_AFTER_MS, openedAtMs = 0 } = this.#patience.get(nodeId) ?? {};
-    const wasSteady = performance.now() - openedAtMs > STEADY_AFTER_MS;
-    const patience = wasSteady ? AGAIN_AFTER_MS : Math.min(2 * delayMs, AGAIN_AFTER_MS_MAX);
-    this.#patience.set(nodeId, { delayMs: patience, openedAtMs: performance.now() });
+  async #pause(patience: Patience): Promise<void> {
+    const delayMs = patience.failed();
+    // What is tried again has not gone on in the meantime.
+    patience.begins();
     await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
         this.#ends.delete(end);
         resolve();
       };
-      const timer = setTimeout(end, patience);
+      const timer = setTimeout(end, delayMs);
       this.#ends.add(end);
     });
   }

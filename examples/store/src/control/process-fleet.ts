@@ -10,12 +10,9 @@ import { type Fleet, type FleetOptions, NODE_IDS, nodeDir, spareIds } from "./fl
 import { NODE_FLAGS } from "./heap-growth.js";
 import { Names } from "./names.js";
 import type { FromNode, NodeAddresses, NodeSettings, ToNode } from "./node-messages.js";
+import { Patience } from "./patience.js";
 
 const HOST = "127.0.0.1";
-const RESTART_AFTER_MS = 100;
-const RESTART_AFTER_MS_MAX = 5_000;
-/** A node that ran this long before it died starts again without delay. */
-const STEADY_AFTER_MS = 10_000;
 const STOP_TIMEOUT_MS = 20_000;
 /** How long a start waits for a node that neither listens nor has failed, once a quorum listens. */
 const STRAGGLER_MS = 5_000;
@@ -68,8 +65,7 @@ interface Supervised extends Reached {
   /** The child has said where it listens: from then on it hears that it is to stop. */
   listens: boolean;
   addresses: NodeAddresses | undefined;
-  startedAtMs: number;
-  delayMs: number;
+  readonly patience: Patience;
   timer: NodeJS.Timeout | undefined;
   lastFailure: { readonly message: string; readonly code: string | undefined } | undefined;
   /** Restarts wait until this is false again: a test or a tour wants the node down. */
@@ -223,8 +219,7 @@ export class ProcessFleet implements Fleet {
       child: undefined,
       listens: false,
       addresses: undefined,
-      startedAtMs: 0,
-      delayMs: RESTART_AFTER_MS,
+      patience: new Patience(),
       timer: undefined,
       lastFailure: undefined,
       held: false,
@@ -249,7 +244,7 @@ export class ProcessFleet implements Fleet {
     );
     node.child = child;
     node.listens = false;
-    node.startedAtMs = performance.now();
+    node.patience.begins();
     return new Promise<void>((resolve, reject) => {
       child.on("message", (message: FromNode) => {
         if (message.kind === "knows-metadata") {
@@ -301,15 +296,11 @@ export class ProcessFleet implements Fleet {
   }
 
   #restart(node: Supervised): void {
-    node.delayMs =
-      performance.now() - node.startedAtMs > STEADY_AFTER_MS
-        ? RESTART_AFTER_MS
-        : Math.min(node.delayMs * 2, RESTART_AFTER_MS_MAX);
     node.timer = setTimeout(() => {
       node.timer = undefined;
       // Its failure is told by the exit that follows, which tries again.
       if (!node.held && !this.#closing) void this.#start(node).catch(() => undefined);
-    }, node.delayMs);
+    }, node.patience.failed());
   }
 
   /** Every node learns where every other one is. */

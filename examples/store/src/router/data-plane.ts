@@ -74,16 +74,18 @@ export class DataPlane extends TablePlane implements Backend {
     const asked = stored.kind === "put" ? writeUnits(0, stored.itemSizeBytes) : 1;
     this.#assertIndexesTakeMore(table, op);
     if (!limit.tryTake(asked)) throw throttled(table, "write");
-    const outcome = await this.#reach.atPartition(table, key.hash, (record) =>
-      this.#reach.atLeader(record, "write", { partition: record.partition, key: key.bytes, op: stored }),
-    );
+    let at = 0;
+    const outcome = await this.#reach.atPartition(table, key.hash, (record) => {
+      at = record.partition;
+      return this.#reach.atLeader(record, "write", { partition: at, key: key.bytes, op: stored });
+    });
     this.#written.wrote(table.tableId, key.hash);
     const { attributes, beforeBytes, afterBytes, collectionBytes } = outcome;
     const own = writeUnits(beforeBytes, afterBytes);
     const { local, indexUnits, units } = spentOnIndexes(table, outcome.indexUnits);
     // Local indexes live on the table's own capacity.
     if (own + local > asked) limit.debit(own + local - asked);
-    this.#debitIndexes(table, key, indexUnits);
+    this.#debitIndexes(table, at, indexUnits);
     return {
       units: own + units,
       ...(attributes && { attributes }),
@@ -106,17 +108,20 @@ export class DataPlane extends TablePlane implements Backend {
     return found.json === undefined ? { units } : { json: found.json, units };
   }
 
-  /** Global indexes pay from their own capacity, and are told of the write by the item's partition. */
-  #debitIndexes(table: TableRecord, { hash }: ItemKey, indexUnits: IndexUnits | undefined): void {
-    if (indexUnits?.global === undefined) return;
-    const route = this.#routes.partition(table.tableId, hash);
-    for (const [name, spent] of Object.entries(indexUnits.global)) {
+  /** Global indexes pay from their own capacity, and are told of the write by the item's partition, where that is known. */
+  #debitIndexes(table: TableRecord, partition: number | undefined, indexUnits: IndexUnits | undefined): void {
+    for (const [name, spent] of Object.entries(indexUnits?.global ?? {})) {
       const index = globalIndex(table, name);
       if (index === undefined) continue;
       this.#limits.of(index, "write").debit(spent);
-      // It has just been used: what is not known any more is so rare that nobody waits for it.
-      if (route !== undefined && !(route instanceof Promise)) this.#written.wrote(index.tableId, route.partition);
+      if (partition !== undefined) this.#written.wrote(index.tableId, partition);
     }
+  }
+
+  /** The coordinator's own route has just been used: what is not known any more is so rare that nobody waits for it. */
+  #partitionOf({ tableId }: TableRecord, { hash }: ItemKey): number | undefined {
+    const route = this.#routes.partition(tableId, hash);
+    return route instanceof Promise ? undefined : route?.partition;
   }
 
   /** Whether what a page may hold has just been written to. Of a global index it is there by then, as far as it is known here. */
@@ -212,7 +217,8 @@ export class DataPlane extends TablePlane implements Backend {
       const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
-      if (!outcome.repeated) this.#debitIndexes(table, key, indexUnits);
+      if (!outcome.repeated && indexUnits?.global !== undefined)
+        this.#debitIndexes(table, this.#partitionOf(table, key), indexUnits);
       return {
         beforeBytes,
         afterBytes,

@@ -40,7 +40,10 @@ const BEHIND_TURN_BYTES = 128 * 1024;
 /** A pause is no longer, however long the disk took. */
 const PAUSE_MS_MAX = 50;
 
-const LOST: ReadonlySet<unknown> = new Set(["ERR_ARCHIVE_CORRUPT", "ERR_ARCHIVE_HOLE"]);
+const DAMAGED = ["ERR_ARCHIVE_CORRUPT", "ERR_ARCHIVE_HOLE"] as const;
+const IS_DAMAGED: ReadonlySet<unknown> = new Set(DAMAGED);
+/** What `archive` says where an archive's end is damaged or gone, and not where it is away or full. */
+export const IS_LOST: ReadonlySet<unknown> = new Set([...DAMAGED, "ERR_STORE_BEHIND"]);
 
 export interface ArchivedSnapshot {
   /** 0: there is none. */
@@ -211,7 +214,7 @@ export class Archiving {
     const from = await this.#open().then(
       ({ archivedThrough }) => (archivedThrough === 0 ? undefined : archivedThrough + 1),
       (error: unknown) => {
-        if (!(error instanceof ArchiveError) || !LOST.has(error.code)) throw error;
+        if (!(error instanceof ArchiveError) || !IS_DAMAGED.has(error.code)) throw error;
         return error.key === undefined ? undefined : firstOf(this.#stream, error.key);
       },
     );

@@ -1,6 +1,6 @@
 /** Tables are called by their names, or by their ARNs, and the answers call them what the request did. */
 import { beforeAll, expect, test } from "vitest";
-import { call, createTable, harness } from "./harness.js";
+import { call, createPlainTable, harness } from "./harness.js";
 
 const h = harness();
 const T = "called";
@@ -11,12 +11,7 @@ const Item = { ...Key, named: { S: "by ARN" } };
 const ask = async (operation: string, body: object) => (await call(h.port, operation, body)).json();
 
 beforeAll(async () => {
-  await createTable(h, {
-    TableName: T,
-    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-    BillingMode: "PAY_PER_REQUEST",
-  });
+  await createPlainTable(h, T);
   expect((await call(h.port, "PutItem", { TableName: ARN, Item })).status).toBe(200);
 });
 

@@ -5,7 +5,7 @@ import { PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createRouterServer } from "../../src/router/http.js";
 import { MemoryBackend } from "../memory-backend.js";
-import { createTable, harness, SIGNED } from "./harness.js";
+import { createPlainTable, harness, SIGNED } from "./harness.js";
 
 const h = harness();
 
@@ -44,12 +44,7 @@ const LONG = { TableName: "things", Key: KEY };
 const FRAME = JSON.stringify({ Item: { ...KEY, text: { S: "" } } }).length;
 
 beforeAll(async () => {
-  await createTable(h, {
-    TableName: "things",
-    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-    BillingMode: "PAY_PER_REQUEST",
-  });
+  await createPlainTable(h, "things");
   for (const [id, bytes] of [
     ["long", 4_097],
     ["same", 4_096],

@@ -82,6 +82,16 @@ export async function createTable({ client }: Subject, input: CreateTableCommand
   await waitUntilTableExists({ client, ...soon }, { TableName });
 }
 
+/** Its key is `id`, a string; paid on demand. */
+export async function createPlainTable(subject: Subject, TableName: string): Promise<void> {
+  await createTable(subject, {
+    TableName,
+    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+    BillingMode: "PAY_PER_REQUEST",
+  });
+}
+
 export const SIGNED = {
   "Content-Type": "application/x-amz-json-1.0",
   Authorization: "AWS4-HMAC-SHA256 Credential=a/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=b",

@@ -1,18 +1,13 @@
 /** What is nested too deep: which checks tell it, and in which words, depends on who was asked and on how deep it is. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { call, createTable, harness } from "./harness.js";
+import { call, createPlainTable, harness } from "./harness.js";
 
 const h = harness();
 const T = "nested";
 const key = { id: { S: "a" } };
 
 beforeAll(async () => {
-  await createTable(h, {
-    TableName: T,
-    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-    BillingMode: "PAY_PER_REQUEST",
-  });
+  await createPlainTable(h, T);
 });
 
 type Value = Record<string, unknown>;

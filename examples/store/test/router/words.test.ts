@@ -1,18 +1,13 @@
 /** The service has renewed the checks of some operations and not of others: what is said of the same mistake depends on who was asked. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { call, createTable, harness } from "./harness.js";
+import { call, createPlainTable, harness } from "./harness.js";
 
 const h = harness();
 const T = "worded";
 const key = { id: { S: "a" } };
 
 beforeAll(async () => {
-  await createTable(h, {
-    TableName: T,
-    KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-    AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-    BillingMode: "PAY_PER_REQUEST",
-  });
+  await createPlainTable(h, T);
 });
 
 const said = async (operation: string, body: object) => (await call(h.port, operation, body)).json().message;

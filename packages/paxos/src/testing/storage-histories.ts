@@ -3,7 +3,7 @@ import type { GroupStorage } from "../storage/storage.js";
 import { type Checks, numbers } from "./cases.js";
 import type { StorageUnderTest } from "./storage.js";
 import { Told } from "./told.js";
-import { ballot, change, entry, equals, founders, members } from "./told-equals.js";
+import { ballot, change, entry, equals, founders, members, opened } from "./told-equals.js";
 
 type Make = () => Promise<StorageUnderTest>;
 
@@ -80,12 +80,10 @@ export function histories(stepsMany: number, bytesMax: number): Checks<Make> {
           if (next(3) !== 0) await Promise.all(under.splice(0));
           if (next(25) !== 0) continue;
           await Promise.all(under.splice(0));
-          group = (await one.reopen())("g");
-          await equals(group, told, await group.load());
+          group = await opened(await one.reopen(), told);
         }
         await Promise.all(under);
-        group = (await one.reopen())("g");
-        await equals(group, told, await group.load());
+        await opened(await one.reopen(), told);
       }
     },
     "has after a power cut what was durable, and of the rest a beginning, no write in half": async (make) => {

@@ -6,7 +6,20 @@ import type { GroupStorage } from "../storage/storage.js";
 import { type Checks, type ConformanceCase, casesOf } from "./cases.js";
 import { histories } from "./storage-histories.js";
 import { Told } from "./told.js";
-import { ballot, brief, byName, change, entry, equals, founders, members, range, reads, text } from "./told-equals.js";
+import {
+  ballot,
+  brief,
+  byName,
+  change,
+  entry,
+  founders,
+  members,
+  opened,
+  range,
+  reads,
+  tell,
+  text,
+} from "./told-equals.js";
 
 /** A node's storage, as `GroupHost.open` takes it. */
 export type NodeStorage = (groupId: string) => GroupStorage;
@@ -52,8 +65,7 @@ export function storageCases(
 function keeping(commandBytesMax: number): Checks<Make> {
   return {
     "is the empty state at first": async (make) => {
-      const group = (await make()).storage("g");
-      await equals(group, new Told(), await group.load());
+      await opened((await make()).storage, new Told());
     },
     "has in the next life what was written in this one, group by group": async (make) => {
       const one = await make();
@@ -77,10 +89,7 @@ function keeping(commandBytesMax: number): Checks<Make> {
         await Promise.all(writes.map((write) => group.write(write)));
       }
       const again = await one.reopen();
-      for (const [id, told] of all) {
-        const group = again(id);
-        await equals(group, told, await group.load());
-      }
+      for (const [id, told] of all) await opened(again, told, id);
     },
     "copies what it is given before `write` returns": async (make) => {
       const one = await make();
@@ -93,9 +102,7 @@ function keeping(commandBytesMax: number): Checks<Make> {
       command.fill(0);
       await written;
       await reads(group, told);
-      const again = await one.reopen();
-      const other = again("g");
-      await equals(other, told, await other.load());
+      await opened(await one.reopen(), told);
     },
     "reads from one slot through another, as much as is asked for and one at least, and nothing that was dropped":
       async (make) => {
@@ -134,20 +141,13 @@ const lettingGo: Checks<Make> = {
     const group = one.storage("g");
     await group.load();
     const told = new Told();
-    const write = async (what: PersistWrite) => {
-      told.write(what);
-      await group.write(what);
-    };
     const trim = async (through: number) => {
       told.trim(through, founders);
       await group.trim(through, founders);
       deepStrictEqual([group.trimmedThrough, group.base], [told.trimmedThrough, told.base]);
     };
-    await write({ promised: ballot(7), accepted: ballot(7) });
-    await write({
-      entries: [...range(1, 9, 7, 5_000), change(10, 7, "l1"), ...range(11, 50, 7, 5_000)],
-      chosenThrough: 49,
-    });
+    const many = [...range(1, 9, 7, 5_000), change(10, 7, "l1"), ...range(11, 50, 7, 5_000)];
+    await tell(group, told, { promised: ballot(7), accepted: ballot(7) }, { entries: many, chosenThrough: 49 });
     await trim(5);
     strictEqual(group.base?.configuration.slot, 0, "the founders' configuration");
     await trim(40);
@@ -156,38 +156,29 @@ const lettingGo: Checks<Make> = {
     deepStrictEqual(group.base?.configuration, members(10, "l1"));
     await rejects(group.read(40, 49, 1e6), { code: "ERR_PAXOS_TRIMMED" });
     await reads(group, told);
-    let again = await one.reopen();
-    let other = again("g");
-    await equals(other, told, await other.load());
+    const other = await opened(await one.reopen(), told);
     await rejects(other.read(1, 49, 1e6), { code: "ERR_PAXOS_TRIMMED" });
-    told.write({ entries: [entry(51, 7)], chosenThrough: 51 });
-    await other.write({ entries: [entry(51, 7)], chosenThrough: 51 });
+    await tell(other, told, { entries: [entry(51, 7)], chosenThrough: 51 });
     told.trim(51, founders);
     await other.trim(51, founders);
-    again = await one.reopen();
-    other = again("g");
-    await equals(other, told, await other.load());
+    await opened(await one.reopen(), told);
   },
   "forgets a configuration along with its slot, and knows the one before": async (make) => {
     const one = await make();
     const group = one.storage("g");
     await group.load();
     const told = new Told();
-    const writes: PersistWrite[] = [
+    await tell(
+      group,
+      told,
       { accepted: ballot(1), entries: [entry(1, 1), change(2, 1, "l1"), entry(3, 1)], chosenThrough: 3 },
       { entries: [change(4, 1, "l2"), entry(5, 1)] },
       { accepted: ballot(2), truncateFrom: 4, entries: [entry(4, 2), entry(5, 2)], chosenThrough: 5 },
-    ];
-    for (const write of writes) {
-      told.write(write);
-      await group.write(write);
-    }
+    );
     told.trim(5, founders);
     await group.trim(5, founders);
     deepStrictEqual(group.base?.configuration, members(2, "l1"));
-    const again = await one.reopen();
-    const other = again("g");
-    await equals(other, told, await other.load());
+    await opened(await one.reopen(), told);
   },
 };
 
@@ -203,20 +194,17 @@ const beginning: Checks<Make> = {
       await group.load();
       const told = new Told();
       const position: Position = { slot, ballot: ballot(9), configuration: members(7, "l9") };
-      const writes: PersistWrite[] = [
+      await tell(
+        group,
+        told,
         { promised: ballot(4), accepted: ballot(4), entries: range(1, 20, 4, 1_000), chosenThrough: 10 },
         { reset: position, entries: range(slot + 1, slot + 3, 9), chosenThrough: slot },
         { entries: range(slot + 4, slot + 6, 9), chosenThrough: slot + 5 },
-      ];
-      for (const write of writes) {
-        told.write(write);
-        await group.write(write);
-      }
+      );
       await reads(group, told);
       await rejects(group.read(slot, slot + 1, 1e6), { code: "ERR_PAXOS_TRIMMED" });
       storage = await one.reopen();
-      const other = storage(id);
-      await equals(other, told, await other.load());
+      await opened(storage, told, id);
     }
   },
   "remembers what is about to be taken over, until it is": async (make) => {
@@ -224,22 +212,13 @@ const beginning: Checks<Make> = {
     const group = one.storage("g");
     await group.load();
     const told = new Told();
-    const first: PersistWrite = { promised: ballot(2), accepted: ballot(2), entries: range(1, 5, 2), chosenThrough: 4 };
-    told.write(first);
-    await group.write(first);
+    await tell(group, told, { promised: ballot(2), accepted: ballot(2), entries: range(1, 5, 2), chosenThrough: 4 });
     told.installing = { slot: 80, ballot: BALLOT_ZERO, configuration: members(60, "l6") };
     await group.markInstall(told.installing);
-    let again = await one.reopen();
-    let other = again("g");
-    await equals(other, told, await other.load());
-    const reset: PersistWrite = { reset: told.installing, chosenThrough: 80 };
-    told.write(reset);
-    await other.write(reset);
-    again = await one.reopen();
-    other = again("g");
-    const state = await other.load();
-    strictEqual(state.installing, undefined);
-    await equals(other, told, state);
+    const other = await opened(await one.reopen(), told);
+    await tell(other, told, { reset: told.installing, chosenThrough: 80 });
+    strictEqual(told.installing, undefined);
+    await opened(await one.reopen(), told);
   },
   "remembers births for ever": async (make) => {
     const one = await make();
@@ -293,9 +272,7 @@ const optional: Checks<Make> = {
       called,
       Array.from({ length: 20 }, (_, i) => i + 1),
     );
-    const again = await one.reopen();
-    const other = again("g");
-    await equals(other, told, await other.load());
+    await opened(await one.reopen(), told);
   },
   "is taken up by another object that was told its memory": async (make) => {
     const one = await make();
@@ -305,13 +282,12 @@ const optional: Checks<Make> = {
     const told = new Told();
     await group.remember("n2", "mark of two");
     told.births.set("n2", "mark of two");
-    for (const write of [
+    await tell(
+      group,
+      told,
       { promised: ballot(3), accepted: ballot(3), entries: [...range(1, 9, 3, 9_000), change(10, 3, "l1")] },
       { entries: range(11, 60, 3, 9_000), chosenThrough: 55 },
-    ]) {
-      told.write(write);
-      await group.write(write);
-    }
+    );
     told.trim(20, founders);
     await group.trim(20, founders);
     const memory = group.memory();
@@ -321,12 +297,8 @@ const optional: Checks<Make> = {
     next.resume(memory, new Map(told.births));
     deepStrictEqual([next.trimmedThrough, next.base], [told.trimmedThrough, told.base]);
     await reads(next, told);
-    const more: PersistWrite = { entries: [entry(61, 3)], chosenThrough: 61 };
-    told.write(more);
-    await next.write(more);
+    await tell(next, told, { entries: [entry(61, 3)], chosenThrough: 61 });
     await reads(next, told);
-    const again = await one.reopen();
-    const other = again("g");
-    await equals(other, told, await other.load());
+    await opened(await one.reopen(), told);
   },
 };

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import type { Ballot } from "../core/ballot.js";
 import { type Configuration, encodeConfiguration, founded } from "../core/configuration.js";
-import type { Entry, EntryKind } from "../core/types.js";
+import type { Entry, EntryKind, PersistWrite } from "../core/types.js";
 import type { GroupStorage, LoadedState } from "../storage/storage.js";
 import type { Told } from "./told.js";
 
@@ -40,6 +40,25 @@ export const brief = (entries: readonly Entry[]) =>
 
 export const byName = (births: ReadonlyMap<string, string> = new Map()) =>
   [...births].sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** Opens a group, which has to hold what it was told. */
+export async function opened(
+  storage: (groupId: string) => GroupStorage,
+  told: Told,
+  groupId = "g",
+): Promise<GroupStorage> {
+  const group = storage(groupId);
+  await equals(group, told, await group.load());
+  return group;
+}
+
+/** One write after the other, to the storage and to the model. */
+export async function tell(group: GroupStorage, told: Told, ...writes: readonly PersistWrite[]): Promise<void> {
+  for (const write of writes) {
+    told.write(write);
+    await group.write(write);
+  }
+}
 
 /** As `load` and `read` tell it, against what was told. */
 export async function equals(group: GroupStorage, told: Told, state: LoadedState): Promise<void> {

@@ -1,6 +1,5 @@
 import { BALLOT_ZERO, type Ballot } from "../core/ballot.js";
-import type { Configuration } from "../core/configuration.js";
-import { configurationOf } from "../core/configuration.js";
+import { type Configuration, configurationOf } from "../core/configuration.js";
 import type { Entry, PersistWrite, Position } from "../core/types.js";
 
 /** All that one group's storage has been told, and nothing of how it keeps that. */

@@ -14,6 +14,9 @@ interface Style {
 const JAVA: Style = { text: String, comma: ", ", equals: "=" };
 const JSON_STYLE: Style = { text: JSON.stringify, comma: ",", equals: ":" };
 
+/** A member's name as error texts have it. */
+export const camelCase = (name: string): string => `${name.charAt(0).toLowerCase()}${name.slice(1)}`;
+
 /** Bounded: what was sent may be 16 MB. */
 export function printed(value: unknown, shape: Shape): string {
   if (value === undefined || value === null) return "null";
@@ -46,7 +49,7 @@ function print(value: unknown, shape: Shape | undefined, depth: number, style: S
 function printStructure(value: object, { name, members }: StructureShape, depth: number): string {
   const shown = Object.entries(members).map(([member, shape]) => {
     const told = print((value as Record<string, unknown>)[member] ?? null, shape, depth + 1, JAVA);
-    return `${member.charAt(0).toLowerCase()}${member.slice(1)}=${told}`;
+    return `${camelCase(member)}=${told}`;
   });
   return `${name}(${shown.join(", ")})`;
 }

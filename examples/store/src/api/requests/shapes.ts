@@ -7,7 +7,7 @@ import { type ApiError, validationError } from "../errors.js";
 import { madeOnce } from "../made-once.js";
 import { messages } from "../messages.js";
 import { assertReadable, boolean, conversion, malformed, string } from "../value-check.js";
-import { printed } from "./printed.js";
+import { camelCase, printed } from "./printed.js";
 
 interface Common {
   /** Missing or null is an error. */
@@ -287,7 +287,7 @@ function checkMembers(
       if (failures.length < FAILURES_MAX) failures.push(newer);
       continue;
     }
-    check(member, members[name], `${at}${name.charAt(0).toLowerCase()}${name.slice(1)}`, failures);
+    check(member, members[name], `${at}${camelCase(name)}`, failures);
   }
 }
 
@@ -338,7 +338,7 @@ function checkKeys(shape: Shape, map: Record<string, unknown>, fail: (rule: stri
 function checkKeysLast(shape: StructureShape, members: Record<string, unknown>, failures: string[]): void {
   if (failures.length > 0) return;
   for (const name of outlineOf(shape).keysLast) {
-    const at = `${name.charAt(0).toLowerCase()}${name.slice(1)}`;
+    const at = camelCase(name);
     const member = shape.members[name] as Shape;
     const map = members[name] as Record<string, unknown>;
     checkKeys(member, map, (rule) => failures.push(messages.constraint(printed(map, member), at, rule)));

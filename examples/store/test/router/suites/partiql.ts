@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createTable, type Subject } from "../harness.js";
+import { createPlainTable, createTable, type Subject } from "../harness.js";
 
 const MALFORMED = "Statement wasn't well formed, can't be processed: ";
 const OVERFLOW = "Number overflow. Attempting to store a number with magnitude larger than supported range";
@@ -54,12 +54,7 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       ],
       BillingMode: "PAY_PER_REQUEST",
     });
-    await createTable(h, {
-      TableName: users,
-      KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
-      AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
-      BillingMode: "PAY_PER_REQUEST",
-    });
+    await createPlainTable(h, users);
     for (const artist of ["ada", "bob", "cyd"]) {
       for (let year = 2000; year < 2010; year++) {
         const title = `t${9 - (year % 10)}`;

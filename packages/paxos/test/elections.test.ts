@@ -230,6 +230,53 @@ describe("elections", () => {
     expect(table.core("b1").configuration).toMatchObject({ storage: ["a1", "b1"], log: ["l1"], departed: ["c1"] });
   });
 
+  it("has a candidate fetch from another what the one that knows most has let go of", () => {
+    const table = new TableTop([...three, "d1"]);
+    table.elect("a1");
+    const without = (lost: string) => {
+      table.passes = ({ from, to }) => from !== lost && to !== lost;
+    };
+    without("c1");
+    table.propose("a1", 1, 2, 3);
+    table.advance(100, ["a1"]);
+    // b1 knows of all four slots, and keeps the last one; d1 holds all of them, and has forgotten in a crash that the last one is chosen.
+    const base = table.core("b1").positionFrom(3);
+    if (base === undefined) throw new Error("b1 does not know what it lets go of");
+    table.step("b1", { type: "trimmed", throughSlot: 3, base, nowMs: table.nowMs });
+    table.start("d1", { ...table.disk("d1").state(), chosenThrough: 3 });
+    without("a1");
+    table.nowMs += 1000;
+    table.elect("c1");
+    const asked = table.sent.filter(({ from, message }) => from === "c1" && message.type === "fetch");
+    expect(asked.map(({ to }) => to)).toEqual(["b1", "b1", "d1", "b1"]);
+    const values = table.of("c1", "chosen").flatMap(({ entries }) => entries.flatMap(({ command }) => [...command]));
+    expect(values).toEqual([1, 2, 3]);
+  });
+
+  it("has a leader sync a log replica from where its own log, as it was found, knows the ballot", () => {
+    const table = new TableTop(["a1", "b1"]);
+    const change = (storage: readonly string[]) => {
+      const proposals = [{ id: 9, command: new Uint8Array(0), members: { storage, log: ["l1"] } }];
+      table.step("a1", { type: "propose", proposals, nowMs: table.nowMs });
+      table.advance(200, ["a1"]);
+    };
+    table.elect("a1");
+    table.add("l1", { members: ["a1", "b1"], role: "log" });
+    table.step("a1", { type: "learners", learners: [{ node: "l1", role: "log" }], nowMs: table.nowMs });
+    table.advance(200, ["a1"]);
+    change(["a1", "b1"]);
+    table.propose("a1", 1, 2, 3);
+    table.advance(100, ["a1"]);
+    expect(table.core("l1").chosenThrough).toBe(5);
+    // b1 is lost, l1 has forgotten that what it holds is chosen, and a1 has let go of it up to an entry that its disk still has.
+    table.passes = ({ from, to }) => from !== "b1" && to !== "b1";
+    table.start("l1", { ...table.disk("l1").state(), chosenThrough: 2 });
+    table.start("a1", table.disk("a1").state(3, 4));
+    table.nowMs += 1000;
+    table.elect("a1");
+    expect(table.core("l1").chosenThrough).toBeGreaterThan(5);
+  });
+
   it("knows nothing by a promise in no ballot while it leads", () => {
     const table = new TableTop(three);
     table.elect("a1");

@@ -11,9 +11,10 @@ const pinned = [54, 199, 51407];
 const drawn = [405, 676, 822];
 /**
  * Groups that stood still: beside a log replica that did not know that what it holds is chosen, after the second of two copies had been taken out, or did not know that it may lead, and where
- * the only one left with a state did not know as chosen what it holds and a log replica has let go of.
+ * the only one left with a state did not know as chosen what it holds and a log replica has let go of; where who would lead asked again and again the one that knew most and had let go of what was
+ * lacking; and under a leader whose log began, as its disk gave it, one slot below what it could say the ballot of.
  */
-const still = [22_080, 20_887, 25_424, 23_396];
+const still = [22_080, 20_887, 25_424, 23_396, 2_616_569, 2_607_372];
 
 describe("three replicas in bad weather", () => {
   it.runIf(only !== undefined)(`replay of seed ${only}`, () => {

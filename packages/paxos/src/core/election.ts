@@ -2,6 +2,7 @@ import type { Acceptor } from "./acceptor.js";
 import { type Ballot, compareBallots, sameBallot } from "./ballot.js";
 import { configurationOf, markIn } from "./configuration.js";
 import { compareRanks, RANK_ZERO, rankOf } from "./doubt.js";
+import { Fetching } from "./fetching.js";
 import type { Nack, PreVoteReply, Promised, Rank } from "./messages.js";
 import type { Press } from "./press.js";
 import { isMeant, isQuorum, type Membership, membership } from "./quorum.js";
@@ -32,34 +33,36 @@ export class Election {
   #drawn = true;
   #attempt = 0;
   #asking: Set<string> | undefined;
-  /** Who of those that have answered knows most as chosen, and more than this replica did when it asked. */
-  #ahead: { readonly from: string; readonly chosenThrough: number } | undefined;
   #ballot: Ballot | undefined;
   #token = 0;
   #promises = new Map<string, Promised>();
   /** Whom `prepare` was sent to in this ballot, and by which mark. */
   #prepared = new Map<string, string | undefined>();
-  #lacking: { from: string; through: number; asked: number; retryAtMs: number; retried: boolean } | undefined;
+  readonly #fetching: Fetching;
 
   /** `unpacked`: of one that slept on, and draws nothing. */
   constructor(replica: Replica, acceptor: Acceptor, won: (victory: Victory) => void, unpacked = false) {
     this.#replica = replica;
     this.#acceptor = acceptor;
     this.#won = won;
+    this.#fetching = new Fetching(replica, () => {
+      // As long as the log comes in, the attempt is not given up.
+      if (this.#ballot !== undefined) this.#atMs = replica.nowMs + 2 * replica.settings.voteTimeoutMs;
+    });
     this.#atMs = unpacked
       ? Number.POSITIVE_INFINITY
       : Math.max(replica.nowMs, acceptor.grants.freeAtMs) + replica.jitterMs();
   }
 
   press(p: Press, leading: boolean): void {
-    p.expect(this.#asking === undefined && this.#ballot === undefined && this.#lacking === undefined);
+    p.expect(this.#asking === undefined && this.#ballot === undefined && this.#fetching.idle);
     p.expect(leading || (this.#atMs === Number.POSITIVE_INFINITY && !this.#drawn));
     if (!p.packing) this.#drawn = false;
     this.#attempt = p.whole(this.#attempt);
   }
 
   get wakeAtMs(): number {
-    return Math.min(this.#atMs, this.#lacking?.retryAtMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#atMs, this.#fetching.wakeAtMs);
   }
 
   get standing(): boolean {
@@ -94,7 +97,7 @@ export class Election {
   /** A leader was heard. The random wait is drawn once, when its grant has run out. */
   heard(waitMs = 0): void {
     this.#asking = undefined;
-    this.#lacking = undefined;
+    this.#fetching.stop();
     this.#atMs = Math.max(this.#acceptor.grants.untilMs, this.#replica.nowMs + waitMs);
     this.#drawn = false;
   }
@@ -114,10 +117,7 @@ export class Election {
 
   tick(): void {
     const { nowMs } = this.#replica;
-    if (this.#lacking !== undefined && nowMs >= this.#lacking.retryAtMs) {
-      if (this.#lacking.retried) this.#lacking = undefined;
-      else this.#fetch(true);
-    }
+    this.#fetching.tick();
     if (nowMs < this.#atMs) return;
     if (!this.#drawn) {
       this.#drawn = true;
@@ -125,8 +125,7 @@ export class Election {
       if (nowMs < this.#atMs) return;
     }
     // Too few have said yes. It may be that too few are left of the members that our log knows, and enough of those that are chosen.
-    if (this.#asking !== undefined && this.#ahead !== undefined)
-      this.#lack(this.#ahead.from, this.#ahead.chosenThrough);
+    if (this.#asking !== undefined) this.#fetching.begin();
     if (nowMs < this.#acceptor.grants.freeAtMs) this.rest();
     else if (!this.#replica.mayLead) {
       this.#replica.sayLeader(undefined);
@@ -149,12 +148,12 @@ export class Election {
     replica.sawRound(message.round);
     if (this.#asking === undefined || message.attempt !== this.#attempt) return;
     const { chosenThrough } = message;
-    if (chosenThrough > (this.#ahead?.chosenThrough ?? replica.knownChosen)) this.#ahead = { from, chosenThrough };
+    this.#fetching.knows(from, chosenThrough);
     if (message.granted) {
       this.#asking.add(from);
       if (isQuorum(replica.membership, this.#asking)) this.#stand();
     } else if (chosenThrough > replica.knownChosen + replica.settings.candidateLagMax) {
-      this.#lack(from, chosenThrough);
+      this.#fetching.begin();
     }
   }
 
@@ -168,6 +167,7 @@ export class Election {
     if (this.#promises.get(from)?.mark === message.mark && this.#promises.has(from)) return;
     if (message.mark !== this.#prepared.get(from)) return;
     this.#promises.set(from, message);
+    this.#fetching.knows(from, message.chosenThrough);
     this.#count();
   }
 
@@ -179,21 +179,14 @@ export class Election {
 
   /** Chosen entries have come. */
   onLearned(): void {
-    if (this.#lacking === undefined) return;
-    if (this.#replica.knownChosen < this.#lacking.through) {
-      // Only a piece that brought something asks for the next: copies of one must not each begin a chain of their own.
-      if (this.#replica.knownChosen >= this.#lacking.asked) this.#fetch(false);
-      return;
-    }
-    this.#lacking = undefined;
-    if (this.#ballot !== undefined) this.#count();
+    if (this.#fetching.onLearned() && this.#ballot !== undefined) this.#count();
   }
 
   #ask(): void {
     const replica = this.#replica;
     this.#attempt++;
     this.#asking = new Set([replica.self]);
-    this.#ahead = undefined;
+    this.#fetching.forget();
     this.#atMs = replica.nowMs + replica.settings.voteTimeoutMs;
     replica.sayLeader(undefined);
     const { configuration, peers } = replica.membership;
@@ -237,12 +230,12 @@ export class Election {
     const replica = this.#replica;
     const ballot = this.#ballot as Ballot;
     if (!isQuorum(replica.membership, this.#promisedTo(replica.membership))) return;
-    const [from, best] = this.#best();
+    const best = this.#best();
     // Who promised and may have forgotten entries says which logs hold them: the one to adopt must be as good.
     if (compareRanks(best ?? rankOf(replica), this.#floor()) < 0) return;
     if (best !== undefined && replica.knownChosen < best.chosenThrough && !this.#agrees(best)) {
       // The winning log begins above what we know to be final, and what is between is to be fetched.
-      this.#lack(from, best.chosenThrough);
+      this.#fetching.begin();
       return;
     }
     if (best !== undefined && best.entries.length !== best.logEnd - best.chosenThrough) {
@@ -264,7 +257,7 @@ export class Election {
     const { truncateFrom, entries } = best === undefined ? { truncateFrom: undefined, entries: [] } : this.#adopt(best);
     this.#ballot = undefined;
     this.#promises.clear();
-    this.#lacking = undefined;
+    this.#fetching.stop();
     this.#won({ ballot, promises, truncateFrom, entries });
   }
 
@@ -283,20 +276,18 @@ export class Election {
     return newest === undefined ? configurations.at(knownChosen) : membership(self, configurationOf(newest));
   }
 
-  /** The highest (accepted, length) of the quorum; ours when nobody's is above it. */
-  #best(): [string, Promised | undefined] {
-    const { accepted, log, self } = this.#replica;
-    let from = self;
+  /** The highest (accepted, length) of the quorum; undefined when nobody's is above ours. */
+  #best(): Promised | undefined {
+    const { accepted, log } = this.#replica;
     let best: Promised | undefined;
     let top: { accepted: Ballot; logEnd: number } = { accepted, logEnd: log.end };
-    for (const [node, promised] of this.#promises) {
+    for (const promised of this.#promises.values()) {
       const order = compareBallots(promised.accepted, top.accepted);
       if (order < 0 || (order === 0 && promised.logEnd <= top.logEnd)) continue;
-      from = node;
       best = promised;
       top = promised;
     }
-    return [from, best];
+    return best;
   }
 
   #floor(): Rank {
@@ -319,25 +310,6 @@ export class Election {
     if (cut) this.#replica.truncateFrom(slot);
     this.#replica.append(entries);
     return { truncateFrom: cut ? slot : undefined, entries };
-  }
-
-  #lack(from: string, through: number): void {
-    if (this.#lacking !== undefined && this.#lacking.through >= through) return;
-    this.#lacking = { from, through, asked: 0, retryAtMs: 0, retried: false };
-    this.#fetch(false);
-  }
-
-  #fetch(retried: boolean): void {
-    const lacking = this.#lacking;
-    if (lacking === undefined) return;
-    const replica = this.#replica;
-    const { voteTimeoutMs } = replica.settings;
-    lacking.retried = retried;
-    lacking.asked = replica.knownChosen + 1;
-    lacking.retryAtMs = replica.nowMs + voteTimeoutMs;
-    // As long as the log comes in, the attempt is not given up.
-    if (this.#ballot !== undefined && !retried) this.#atMs = replica.nowMs + 2 * voteTimeoutMs;
-    replica.send(lacking.from, { type: "fetch", fromSlot: replica.knownChosen + 1, throughSlot: lacking.through });
   }
 }
 

@@ -154,7 +154,8 @@ export class Feed {
       return;
     }
     // It must not begin there. But it may hold that very entry and not know yet that it is chosen: then it goes on from it, and lets go of nothing.
-    const prevSlot = replica.log.firstSlot - 1;
+    // After a restart nothing may be known any more of the slot below the log's first one.
+    const prevSlot = Math.max(position.slot, replica.log.firstSlot - 1);
     this.#sync(peer, prevSlot, this.#pieceAfter(prevSlot));
   }
 }

@@ -281,11 +281,11 @@ export class SimReplica {
     const { losesState = 0, observer, tally } = this.#parts;
     this.behind = this.role === "storage" && this.checkpoint.appliedThrough < this.trimmedThrough;
     if (losesState === 0 || this.node.life < 2 || this.role === "log" || this.behind || this.#lost) return;
-    // What one has lost, another must have.
-    if (observer.replicas.some(({ gone }) => gone)) return;
+    // What one has lost, another must have: all of its log, and a state.
+    if (observer.replicas.some((other) => other.gone || other.behind || other.#lost)) return;
     const { storage } = observer.configurationAt(Number.MAX_SAFE_INTEGER);
     const others = observer.replicas.filter((other) => other !== this && storage.includes(other.name));
-    if (others.length === 0 || observer.replicas.some(({ behind }) => behind) || !this.#luck.chance(losesState)) return;
+    if (others.length === 0 || !this.#luck.chance(losesState)) return;
     tally.add("states lost");
     this.#hadThrough = this.checkpoint.appliedThrough;
     this.checkpoint = new Machine(this.#mutation.betrayal(this.name));
@@ -362,15 +362,15 @@ export class SimReplica {
     }
   }
 
-  /** What the log says at this start, after what happened to its end. One log at a time really loses something. */
+  /** What the log says at this start, after what happened to its end. One log at a time really loses something, and none while another one's state is lost. */
   #tear(found: PersistedState): PersistedState {
     const { torn, observer, tally } = this.#parts;
     if (torn !== true || this.node.life === 0 || !this.#luck.chance(0.5)) return found;
     this.#doubtful = true;
     tally.add("torn logs");
     const newest = this.storage.perishable;
-    if (newest === undefined || observer.replicas.some((replica) => replica.#lost) || this.#luck.chance(0.3))
-      return found;
+    const spared = observer.replicas.some((other) => other.#lost || (other !== this && other.behind));
+    if (newest === undefined || spared || this.#luck.chance(0.3)) return found;
     const kept = this.storage.written.end - (newest.entries?.length ?? 0);
     if (kept < Math.max(this.checkpoint.appliedThrough, this.trimmedThrough)) return found;
     this.#lost = true;

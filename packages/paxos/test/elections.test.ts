@@ -277,6 +277,28 @@ describe("elections", () => {
     expect(table.core("l1").chosenThrough).toBeGreaterThan(5);
   });
 
+  it("has one that may have been taken out stand in vain once a lease, not again and again", () => {
+    const table = new TableTop(three);
+    table.elect("b1");
+    // c1 has the entry that takes a1 out, and b1, lost then, was all that could have it chosen.
+    table.passes = ({ from, to }) => from === "b1" && to === "c1";
+    const members = { storage: ["b1", "c1"], log: [] };
+    const proposals = [{ id: 9, command: new Uint8Array(0), members }];
+    table.step("b1", { type: "propose", proposals, nowMs: table.nowMs });
+    expect(table.core("c1").configuration.departed).toEqual(["a1"]);
+    table.passes = ({ from, to }) => from !== "b1" && to !== "b1";
+    table.nowMs += 1000;
+    const begunMs = table.nowMs;
+    const stood: number[] = [];
+    while (table.nowMs < begunMs + 1000) {
+      const { round } = table.core("a1").promised;
+      table.advance(5, ["a1"]);
+      if (table.core("a1").promised.round > round) stood.push(table.nowMs);
+    }
+    expect(stood.length).toBeGreaterThan(1);
+    for (const [i, ms] of stood.entries()) if (i > 0) expect(ms - (stood[i - 1] as number)).toBeGreaterThanOrEqual(300);
+  });
+
   it("knows nothing by a promise in no ballot while it leads", () => {
     const table = new TableTop(three);
     table.elect("a1");

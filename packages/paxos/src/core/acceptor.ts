@@ -30,6 +30,8 @@ export class Acceptor {
   #gap = false;
   /** Has answered that it remembers our mark, and so reads answers that name it. */
   #remembered: string | undefined;
+  /** Stood in vain before us, whose log does not know it and goes further than its own. */
+  #passedOver: { readonly node: string; readonly untilMs: number } | undefined;
 
   constructor(replica: Replica, own: OwnRoles) {
     this.#replica = replica;
@@ -51,7 +53,7 @@ export class Acceptor {
     // Further than a snapshot behind, or further than it should fetch while nobody leads.
     const belowLog = message.chosenThrough < replica.trimmedThrough;
     const behind = belowLog || message.chosenThrough + replica.settings.candidateLagMax < replica.knownChosen;
-    const mayVote = this.#mayVoteFor(from) && !patient;
+    const mayVote = this.#mayVoteFor(from) && !patient && !this.#isPassedOver(from);
     if (mayVote && belowLog) {
       // It may be the only one who can lead (beside log replicas), and no slots that it fetches would do: it has to be offered a state, or nobody ever leads.
       replica.effects.push({ type: "snapshotNeeded", to: from, fromSlot: message.chosenThrough + 1 });
@@ -84,7 +86,11 @@ export class Acceptor {
     if (order === 0) return; // A copy. Whoever lost our answer will come back with a higher ballot.
     // Whom our log does not know may have become a member since; but then its log goes further than ours. Else it is a stranger.
     const ahead = compareBallots(message.accepted, replica.accepted) || message.logEnd - replica.log.end;
-    if (ahead < 0 && !replica.membership.members.includes(from)) return;
+    if (ahead < 0 && !replica.membership.members.includes(from)) {
+      // Whoever promises it something meanwhile has patience with it, and none with those who can be elected.
+      this.#passedOver = { node: from, untilMs: replica.nowMs + replica.settings.leaseMs };
+      return;
+    }
     if (order < 0 || !this.#mayVoteFor(from)) {
       replica.send(from, { type: "nack", ballot, promised: replica.promised });
       return;
@@ -317,6 +323,7 @@ export class Acceptor {
     p.expect(this.#following === undefined ? leading : sameBallot(this.#following, promised));
     p.expect(this.#synced === !leading && !this.#ackWanted && !this.#gap);
     p.expect(this.#receivedThrough === through && this.#acknowledgedThrough === through);
+    p.expect(this.#passedOver === undefined || !this.#isPassedOver(this.#passedOver.node));
     this.#following = leading ? undefined : promised;
     this.#synced = !leading;
     this.#receivedThrough = this.#acknowledgedThrough = through;
@@ -334,6 +341,11 @@ export class Acceptor {
 
   #mayVoteFor(candidate: string): boolean {
     return !this.#own.leaseHeld() && this.grants.allow(candidate);
+  }
+
+  #isPassedOver(node: string): boolean {
+    const passedOver = this.#passedOver;
+    return passedOver?.node === node && this.#replica.nowMs < passedOver.untilMs;
   }
 
   #stopFollowing(): void {

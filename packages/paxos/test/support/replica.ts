@@ -506,11 +506,12 @@ export class SimReplica {
     const { durable } = this.storage;
     if (throughSlot > durable.end || throughSlot < durable.below) return;
     if (this.#parts.observer.mustKeep(throughSlot)) return;
+    // A snapshot that has just been taken over is not told to the core in the same moment, as a host tells it.
+    if (throughSlot > (this.core as PaxosCore).chosenThrough) return;
     if (this.role === "storage") {
       if (throughSlot > this.machine.appliedThrough) return;
       this.#checkpointThrough(0);
     } else {
-      if (throughSlot > (this.core as PaxosCore).chosenThrough) return;
       this.#parts.observer.onLogReplicaForgets(this, throughSlot);
     }
     this.#parts.tally.add("trims");

@@ -27,6 +27,8 @@ export const messages = {
   authorizationQueryEnd: "Re-examine the query-string parameters.",
   signedTwice: "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
   unrecognizedClient: "The security token included in the request is invalid.",
+  /** Said of a token where the key is known. */
+  unrecognizedToken: "The security token included in the request is invalid",
   signatureMismatch:
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
   signatureDate: (date: string) =>
@@ -41,7 +43,7 @@ export const messages = {
     `Unsupported AWS 'algorithm': '${name.slice(0, 64)}' (only AWS4-HMAC-SHA256 for now). `,
   credentialParts: (credential: string) =>
     `Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '${credential}'`,
-  scopeRegion: (region: string) => `Credential should be scoped to a valid region, not '${region}'. `,
+  scopeRegion: "Credential should be scoped to a valid region. ",
   scopeService: (service: string) => `Credential should be scoped to correct service: '${service}'. `,
   scopeTerminator: (wanted: string, got: string) =>
     `Credential should be scoped with a valid terminator: '${wanted}', not '${got}'. `,
@@ -70,6 +72,7 @@ export const messages = {
     `${failures.length} validation error${failures.length === 1 ? "" : "s"} detected: ${failures.join("; ")}`,
   /** How newer checks say it: the member by its name in the request, and not what it was. */
   constraintOf: (member: string, rule: string) => `Value at '${member}' failed to satisfy constraint: ${rule}`,
+  collectionMetrics: "ReturnItemCollectionMetrics can only be SIZE or NONE",
   constraintOfNone: (rule: string) => `Failed to satisfy constraint: ${rule}`,
   constraint: (value: string, at: string, rule: string) =>
     `Value ${value} at '${at}' failed to satisfy constraint: ${rule}`,
@@ -200,9 +203,8 @@ export const messages = {
     `Value provided in ExpressionAttributeNames unused in expressions: keys: {${keys.join(", ")}}`,
   valuesUnused: (keys: readonly string[]) =>
     `Value provided in ExpressionAttributeValues unused in expressions: keys: {${keys.join(", ")}}`,
-  /** This store's own: the service documents the limit of 2 MB, and nobody seems to have met its text. */
-  valuesTooLarge:
-    "ExpressionAttributeValues are too large: values of 2 MB, counted as often as they are used, are the most",
+  /** The service says so of 2 MB. That a value counts as often as it is used is this store's own. */
+  valuesTooLarge: "ExpressionAttributeValues exceeds max size",
   valuesWithoutExpressionNewer: "ExpressionAttributeValues can only be specified when using expressions",
   namesWithoutExpression: "ExpressionAttributeNames can only be specified when using expressions",
   valuesWithoutExpression: (expressions: readonly string[]) =>

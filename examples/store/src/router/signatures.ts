@@ -77,7 +77,8 @@ export class Signatures {
     if (known === undefined) throw new ApiError("UnrecognizedClientException");
     const signature = await signed(known.signer, request, query, claim, signingDate, region);
     if (signature === undefined || !sameText(signature, claim.signature)) throw invalid();
-    if (!sameText(known.token ?? "", claim.token ?? "")) throw new ApiError("UnrecognizedClientException");
+    if (!sameText(known.token ?? "", claim.token ?? ""))
+      throw new ApiError("UnrecognizedClientException", claim.token ? messages.unrecognizedToken : undefined);
   }
 
   #dated({ date, expires }: Claim): Date {
@@ -178,7 +179,7 @@ function scopeOf({ credential, date }: Claim): { keyId: string; region: string }
   if (parts.length !== 5) throw incomplete(messages.credentialParts(credential.slice(0, 256)));
   const [keyId, day, region, service, terminator] = parts as [string, string, string, string, string];
   let problem = "";
-  if (region === "") problem += messages.scopeRegion(region);
+  if (region === "") problem += messages.scopeRegion;
   if (service !== SERVICE) problem += messages.scopeService(SERVICE);
   if (terminator !== TERMINATOR) problem += messages.scopeTerminator(TERMINATOR, terminator);
   if (day !== date.slice(0, 8)) problem += messages.scopeDate(day, date.slice(0, 8), date);

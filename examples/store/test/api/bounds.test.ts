@@ -33,7 +33,7 @@ describe("values", () => {
   ])("of 2 MB, counted as often as they are used, are the most: %s", (_, parse) => {
     const value: AttributeValue = _ === "nested calls" ? { L: [text(400_000)] } : { SS: ["x".repeat(400_000)] };
     expect(6 * valueBytes(value)).toBeGreaterThan(VALUES_BYTES_MAX);
-    expect(() => parse({ ":v": value })).toThrow("ExpressionAttributeValues are too large");
+    expect(() => parse({ ":v": value })).toThrow("ExpressionAttributeValues exceeds max size");
   });
 
   test("may be used as often as the grammar allows while they are small", () => {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compareValues } from "../../src/api/compare.js";
 import { matches } from "../../src/api/condition.js";
+import { keyConditionOf } from "../../src/api/expressions/key-condition.js";
 import { hash32 } from "../../src/api/hash.js";
 import { decodeKey, exactKey, itemKey, queryRange, type SortCondition } from "../../src/api/keys.js";
 import type { AttributeValue, Condition, Item, KeySchema } from "../../src/api/model.js";
@@ -116,6 +117,31 @@ describe("keys", () => {
     ],
   ])("are refused when %s", (_, schema, key, message) => {
     expect(() => itemKey(schema, key)).toThrow(expect.objectContaining({ type: "ValidationException", message }));
+  });
+
+  it.each<[AttributeValue, string]>([
+    [
+      { S: "" },
+      "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: s",
+    ],
+    [
+      long(1026),
+      "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+    ],
+  ])("are asked for only by what could be one", (value, message) => {
+    const operand = { kind: "value", value } as const;
+    const path = (name: string) => ({ kind: "path", path: [name] }) as const;
+    const asked: Condition[] = [
+      { kind: "compare", op: ">", left: path("s"), right: operand },
+      { kind: "begins-with", value: path("s"), search: operand },
+      { kind: "between", value: path("s"), low: { kind: "value", value: { S: "a" } }, high: operand },
+    ];
+    const left: Condition = { kind: "compare", op: "=", left: path("p"), right: { kind: "value", value: { S: "a" } } };
+    for (const right of asked) {
+      expect(() => keyConditionOf({ kind: "and", left, right }, schemaOf("S", "S"))).toThrow(
+        expect.objectContaining({ type: "ValidationException", message }),
+      );
+    }
   });
 
   it("are taken at their largest", () => {

@@ -165,9 +165,14 @@ describe("a request", () => {
   it("of temporary credentials needs their token", async () => {
     const { sessionToken: _, ...without } = guest;
     const other = { ...guest, sessionToken: "another" };
-    for (const credentials of [without, other, { ...ada, sessionToken: "one too many" }]) {
+    const told = INVALID_TOKEN.slice(0, -1);
+    for (const [credentials, message] of [
+      [without, INVALID_TOKEN],
+      [other, told],
+      [{ ...ada, sessionToken: "one too many" }, told],
+    ] as const) {
       const answer = await send(await signed({ credentials }));
-      expect(answer.json()).toEqual(refusal("UnrecognizedClientException", INVALID_TOKEN));
+      expect(answer.json()).toEqual(refusal("UnrecognizedClientException", message));
     }
   });
 
@@ -177,6 +182,12 @@ describe("a request", () => {
       (text) => text.replace("/dynamodb/", "/s3/"),
       "InvalidSignatureException",
       "Credential should be scoped to correct service: 'dynamodb'. ",
+    ],
+    [
+      "no region, and another service",
+      (text) => text.replace("/eu-somewhere-1/dynamodb/", "//s3/"),
+      "InvalidSignatureException",
+      "Credential should be scoped to a valid region. Credential should be scoped to correct service: 'dynamodb'. ",
     ],
     [
       "another end and another day",

@@ -128,6 +128,7 @@ describe.each([
       { ReturnValues: "X" },
       "Failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
     ],
+    ["no such metrics", { ReturnItemCollectionMetrics: "X" }, "ReturnItemCollectionMetrics can only be SIZE or NONE"],
     [
       "no such operator, and more",
       {

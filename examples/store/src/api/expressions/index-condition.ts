@@ -3,7 +3,7 @@ import { validationError } from "../errors.js";
 import type { SortCondition } from "../keys.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition, IndexKeySchema, KeyAttribute } from "../model.js";
-import { checkTypes, collect, keyConditionOf } from "./key-condition.js";
+import { checkOfSort, checkTypes, collect, keyConditionOf } from "./key-condition.js";
 
 export interface IndexCondition {
   /** One for each attribute of the partition's part. */
@@ -36,12 +36,7 @@ export function indexConditionOf(condition: Condition, schema: IndexKeySchema): 
     const given = conditions.get(attribute.name);
     if (given === undefined) throw validationError(messages.keyConditionMissed(attribute.name));
     left--;
-    checkTypes(given, attribute);
-    if (given.op === "begins-with" && attribute.type === "N") {
-      throw validationError(
-        messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")),
-      );
-    }
+    checkOfSort(given, attribute);
     if (given.op === "=") {
       equal.push(given.value);
       continue;

@@ -1,9 +1,10 @@
 /** Reads a parsed KeyConditionExpression as what it must be: the partition key's value, and at most one condition on the sort key. */
 import { typeOf } from "../attributes.js";
 import { validationError } from "../errors.js";
-import type { SortCondition } from "../keys.js";
+import { SORT_KEY_BYTES_MAX, type SortCondition } from "../keys.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition, KeyAttribute, KeySchema, Operand } from "../model.js";
+import { valueBytes } from "../size.js";
 
 export interface KeyCondition {
   readonly partition: AttributeValue;
@@ -29,23 +30,33 @@ export function keyConditionOf(condition: Condition, schema: KeySchema): KeyCond
   checkTypes(ofPartition, partition);
   if (ofPartition.op !== "=") throw validationError(messages.keyConditionUnsupported);
   if (ofSort === undefined) return { partition: ofPartition.value };
-  checkTypes(ofSort, sort as KeyAttribute);
-  if (ofSort.op === "begins-with" && (sort as KeyAttribute).type === "N") {
-    throw validationError(
-      messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")),
-    );
-  }
+  checkOfSort(ofSort, sort as KeyAttribute);
   return { partition: ofPartition.value, sort: ofSort };
 }
 
 /** @throws ValidationException */
 export function checkTypes(condition: SortCondition, attribute: KeyAttribute): void {
-  for (const value of condition.op === "between" ? [condition.low, condition.high] : [condition.value]) {
+  for (const value of valuesOf(condition)) {
     if (typeOf(value) !== attribute.type) throw validationError(messages.keyConditionType);
     const empty = ("S" in value && value.S === "") || ("B" in value && value.B === "");
-    if (condition.op === "=" && empty) throw validationError(messages.keyEmpty(attribute.name, attribute.type));
+    if (empty) throw validationError(messages.keyEmpty(attribute.name, attribute.type));
   }
 }
+
+/** For what a sort key is compared with, which no key could be longer than. @throws ValidationException */
+export function checkOfSort(condition: SortCondition, attribute: KeyAttribute): void {
+  checkTypes(condition, attribute);
+  if (condition.op === "begins-with" && attribute.type === "N") {
+    throw validationError(
+      messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")),
+    );
+  }
+  for (const value of valuesOf(condition))
+    if (valueBytes(value) > SORT_KEY_BYTES_MAX) throw validationError(messages.sortKeyTooLarge);
+}
+
+const valuesOf = (condition: SortCondition): AttributeValue[] =>
+  condition.op === "between" ? [condition.low, condition.high] : [condition.value];
 
 /** Conditions by the name of the attribute that they are on. @throws ValidationException */
 export function collect(condition: Condition, into: Map<string, SortCondition>): void {

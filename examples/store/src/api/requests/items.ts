@@ -1,5 +1,6 @@
 /** What the operations on items take. */
 import type { LegacyParameters } from "../legacy/parameters.js";
+import { messages } from "../messages.js";
 import type { Item, ReturnValues } from "../model.js";
 import { attributesToGet, attributeUpdates, conditionalOperator, conditionMap, expected } from "./legacy.js";
 import { NAME, type Shape, type StructureShape } from "./shapes.js";
@@ -51,7 +52,11 @@ const ofWrites: Readonly<Record<string, Shape>> = {
   },
   ReturnValues: returnValues,
   ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
-  ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
+  ReturnItemCollectionMetrics: {
+    type: "string",
+    oneOf: ["SIZE", "NONE"],
+    newer: { noneOfThem: messages.collectionMetrics },
+  },
   ConditionExpression: expression,
   ExpressionAttributeNames: names,
   ExpressionAttributeValues: values,

@@ -14,9 +14,13 @@ interface Common {
   readonly required?: true;
   /**
    * Its lower bound (of a list both bounds) and its enumeration are checked by what the service has renewed, and told in other words (with the
-   * enumeration's own mistake). `alone`: before all others, which are not told then; "bare": nor is it counted.
+   * enumeration's own mistake, or in a sentence of its own). `alone`: before all others, which are not told then; "bare": nor is it counted.
    */
-  readonly newer?: { readonly alone?: true | "bare"; readonly oneOf?: readonly string[] };
+  readonly newer?: {
+    readonly alone?: true | "bare";
+    readonly oneOf?: readonly string[];
+    readonly noneOfThem?: string;
+  };
 }
 
 interface Lengths {
@@ -268,7 +272,7 @@ function newerFailure(shape: Shape, value: unknown, name: string): string | unde
   if (shape.type === "list" && lengthMax !== undefined && length > lengthMax)
     return messages.constraintOf(name, messages.mustHaveLengthMax(lengthMax));
   if (shape.type !== "string" || shape.oneOf === undefined || shape.oneOf.includes(value as string)) return undefined;
-  return messages.constraintOfNone(messages.mustBeOneOf(shape.newer.oneOf ?? shape.oneOf));
+  return shape.newer.noneOfThem ?? messages.constraintOfNone(messages.mustBeOneOf(shape.newer.oneOf ?? shape.oneOf));
 }
 
 function checkMembers(

@@ -2,6 +2,19 @@ import type { AttributeValue, Item } from "./model.js";
 
 export type AttributeType = "S" | "N" | "B" | "SS" | "NS" | "BS" | "BOOL" | "NULL" | "L" | "M";
 
+export const ATTRIBUTE_TYPES: ReadonlySet<string> = new Set<AttributeType>([
+  "S",
+  "SS",
+  "N",
+  "NS",
+  "B",
+  "BS",
+  "BOOL",
+  "NULL",
+  "L",
+  "M",
+]);
+
 /** The one type that a validated value has. */
 export function typeOf(value: AttributeValue): AttributeType {
   for (const type in value) return type as AttributeType;

@@ -173,7 +173,12 @@ export const messages = {
   operandsSame: (operator: string, operand: string) =>
     `The first operand must be distinct from the remaining operands for this operator or function; operator: ${operator}, first operand: ${operand}`,
   unknownType: (name: string) =>
-    `Invalid attribute type name found; type: ${name}, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}`,
+    `Invalid attribute type name found; type: ${name}, valid types: {N,BS,L,B,NULL,M,S,SS,NS,BOOL}`,
+  unknownTypeNewer: (name: string) =>
+    `Invalid attribute type name found; type: ${name}, valid types: {S,SS,N,NS,B,BS,BOOL,NULL,L,M}`,
+  /** What may stand at a path: more than the service lets anybody store. */
+  pathTypes: "{SS,M,DECIMAL,DOUBLESET,HDS,N,B,DICT,INTSET,BOOL,HD,BS,INT,DECIMALSET,NULL,FLOAT,FS,S,L,NS,DOUBLE}",
+  pathTypesNewer: "{S,SS,N,NS,B,BS,BOOL,NULL,L,M,HD,DOUBLE,FLOAT,HDS,FS,DOUBLESET,DICT,DECIMAL,INT,DECIMALSET,INTSET}",
   betweenTypes: (low: string, high: string) =>
     `The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: ${low}, upper bound operand: AttributeValue: ${high}`,
   betweenOrder: (low: string, high: string) =>

@@ -178,7 +178,15 @@ describe("a condition", () => {
     ],
     [
       "attribute_type(x, :s)",
-      "Invalid attribute type name found; type: text, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+      "Invalid attribute type name found; type: text, valid types: {N,BS,L,B,NULL,M,S,SS,NS,BOOL}",
+    ],
+    [
+      "attribute_type(x, size(y))",
+      "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N",
+    ],
+    [
+      "attribute_type(x, y)",
+      "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: {SS,M,DECIMAL,DOUBLESET,HDS,N,B,DICT,INTSET,BOOL,HD,BS,INT,DECIMALSET,NULL,FLOAT,FS,S,L,NS,DOUBLE}",
     ],
     ["x < :bool", "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL"],
     [

@@ -117,6 +117,16 @@ describe.each([
       { ConditionExpression: "" },
       "Invalid ConditionExpression: The expression can not be empty;",
     ],
+    [
+      "a type that is none",
+      { ConditionExpression: "attribute_type(a, :t)", ExpressionAttributeValues: { ":t": { S: "X" } } },
+      "Invalid ConditionExpression: Invalid attribute type name found; type: X, valid types: {S,SS,N,NS,B,BS,BOOL,NULL,L,M}",
+    ],
+    [
+      "a path for a type",
+      { ConditionExpression: "attribute_type(a, b)" },
+      "Invalid ConditionExpression: Incorrect operand type for operator or function; operator or function: attribute_type, operand type: {S,SS,N,NS,B,BS,BOOL,NULL,L,M,HD,DOUBLE,FLOAT,HDS,FS,DOUBLESET,DICT,DECIMAL,INT,DECIMALSET,INTSET}",
+    ],
     ["what it has not", { ReturnValues: "ALL_NEW" }, "ReturnValues can only be ALL_OLD or NONE"],
     [
       "Exists without a value",
@@ -180,6 +190,15 @@ test("UpdateItem tells of its return values before all else, and of a long updat
   expect(await said("UpdateItem", { ...request, UpdateExpression: `REMOVE ${"a".repeat(4_096)}` })).toBe(
     enveloped("Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
   );
+});
+
+test("UpdateItem looks at its condition before its update, a transaction the other way round", async () => {
+  const update = { TableName: T, Key: key, UpdateExpression: "SET a = size(b)", ConditionExpression: "size(a)" };
+  const inCondition =
+    "Invalid ConditionExpression: The function is not allowed to be used this way in an expression; function: size";
+  const inUpdate = "Invalid UpdateExpression: The function is not allowed in an update expression; function: size";
+  expect(await said("UpdateItem", update)).toBe(enveloped(inCondition));
+  expect(await said("TransactWriteItems", { TransactItems: [{ Update: update }] })).toBe(inUpdate);
 });
 
 describe("UpdateItem without a key", () => {

@@ -6,7 +6,7 @@
  *     not       = NOT not | "(" or ")" | function | operand ( comparator operand | BETWEEN operand AND operand | IN "(" operand { "," operand } ")" )
  *     operand   = path | :value | size "(" operand ")" | "(" operand ")"
  */
-import { typeOf } from "../attributes.js";
+import { ATTRIBUTE_TYPES, typeOf } from "../attributes.js";
 import { compareValues, sizeOfValue } from "../compare.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition, Operand } from "../model.js";
@@ -17,7 +17,6 @@ import { type Placeholders, printValue } from "./placeholders.js";
 type Comparator = (Condition & { kind: "compare" })["op"];
 
 const COMPARATORS: ReadonlySet<string> = new Set<Comparator>(["=", "<>", "<", "<=", ">", ">="]);
-const TYPES: ReadonlySet<string> = new Set(["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M"]);
 const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
 const IN_OPERANDS_MAX = 100;
 
@@ -287,11 +286,18 @@ function pathOf(p: Parser, operator: string, operand: Operand | undefined): read
 
 function typeNamed(p: Parser, operator: string, operand: Operand | undefined): string {
   if (operand?.kind !== "value" || !("S" in operand.value)) {
-    const type = operand?.kind === "value" ? typeOf(operand.value) : "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}";
-    p.problems.note("operand type", messages.operandType(operator, type));
+    if (operand?.kind === "path") {
+      const { pathTypes, pathTypesNewer, operandType } = messages;
+      p.problems.note("operand type", operandType(operator, pathTypes), operandType(operator, pathTypesNewer));
+    } else {
+      const type = operand?.kind === "value" ? typeOf(operand.value) : "N";
+      p.problems.note("operand type", messages.operandType(operator, type));
+    }
     return "";
   }
-  if (!TYPES.has(operand.value.S)) p.problems.note("operand type", messages.unknownType(operand.value.S));
+  const { S: name } = operand.value;
+  if (!ATTRIBUTE_TYPES.has(name))
+    p.problems.note("operand type", messages.unknownType(name), messages.unknownTypeNewer(name));
   return operand.value.S;
 }
 

@@ -1,6 +1,13 @@
 /** What is wrong with one expression; becomes a ValidationException that names the parameter. */
 export class ExpressionError extends Error {
   override readonly name = "ExpressionError";
+  /** How it is told of a ConditionExpression by those operations whose checks the service has renewed. */
+  readonly newer: string | undefined;
+
+  constructor(message: string, newer?: string) {
+    super(message);
+    this.newer = newer;
+  }
 }
 
 /** Mistakes that leave the grammar intact. */
@@ -73,17 +80,19 @@ export class Problems {
   readonly #ranks: Ranks;
   #rank = Number.POSITIVE_INFINITY;
   #message = "";
+  #newer: string | undefined;
   #decided = false;
 
   constructor(ranks = RANKS) {
     this.#ranks = ranks;
   }
 
-  note(kind: ProblemKind, message: string): void {
+  note(kind: ProblemKind, message: string, newer?: string): void {
     const rank = this.#ranks[kind];
     if (rank >= this.#rank || (this.#decided && rank >= OF_ONE_CONDITION)) return;
     this.#rank = rank;
     this.#message = message;
+    this.#newer = newer;
   }
 
   /** One comparison or one call has been read, with all that stands in it. */
@@ -92,6 +101,6 @@ export class Problems {
   }
 
   throwFirst(): void {
-    if (this.#rank < Number.POSITIVE_INFINITY) throw new ExpressionError(this.#message);
+    if (this.#rank < Number.POSITIVE_INFINITY) throw new ExpressionError(this.#message, this.#newer);
   }
 }

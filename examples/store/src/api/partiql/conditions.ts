@@ -7,7 +7,7 @@
  *     test      = comparator operand | [ NOT ] BETWEEN operand AND operand | [ NOT ] IN list | IS [ NOT ] ( MISSING | NULL | type )
  *     operand   = path | literal | "?" | size "(" path ")"
  */
-import { typeOf } from "../attributes.js";
+import { ATTRIBUTE_TYPES, typeOf } from "../attributes.js";
 import { validationError } from "../errors.js";
 import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
@@ -106,6 +106,7 @@ function call(r: Reader): Condition {
   if (second.kind === "value" && !("S" in second.value))
     throw validationError(messages.operandType(name, typeOf(second.value)));
   const type = second.kind === "value" && "S" in second.value ? second.value.S : "";
+  if (second.kind === "value" && !ATTRIBUTE_TYPES.has(type)) throw validationError(messages.unknownType(type));
   return { kind: "type", path: first.path, type };
 }
 

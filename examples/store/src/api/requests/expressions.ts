@@ -57,18 +57,20 @@ const ACTION_LEVELS = NESTING_MAX + 1;
  * @throws ValidationException
  */
 export function parseOfAction(action: ExpressionParameters, takesValues: readonly Parameter[]): Expressions {
-  return hasExpression(action) ? parseExpressions(action, takesValues, ACTION_LEVELS) : {};
+  return hasExpression(action)
+    ? parseExpressions(action, takesValues, { levels: ACTION_LEVELS, updateFirst: true })
+    : {};
 }
 
 /**
  * @param takesValues the operation's expressions in which values may stand, as an error text lists them
- * @param levels that a value may be nested
+ * @param options `levels` that a value may be nested; `updateFirst`: an update is looked at before the condition that is on it, as the older checks do
  * @throws ValidationException
  */
 export function parseExpressions(
   request: ExpressionParameters,
   takesValues: readonly Parameter[],
-  levels = NESTING_MAX,
+  { levels = NESTING_MAX, updateFirst = false } = {},
 ): Expressions {
   checkTogether(request);
   assertPlaceholdersWanted(request, takesValues);
@@ -85,11 +87,14 @@ export function parseExpressions(
       return parser(expression, placeholders);
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
-      throw validationError(messages.invalidExpression(parameter, error.message));
+      const told = (problem: string) => messages.invalidExpression(parameter, problem);
+      const renewed = parameter === "ConditionExpression" ? error.newer : undefined;
+      throw validationError(told(error.message), renewed === undefined ? undefined : told(renewed));
     }
   };
-  const update = parse("UpdateExpression", parseUpdate);
+  const early = updateFirst ? parse("UpdateExpression", parseUpdate) : undefined;
   const condition = parse("ConditionExpression", parseCondition);
+  const update = early ?? parse("UpdateExpression", parseUpdate);
   const keyCondition = parse("KeyConditionExpression", parseCondition);
   const filter = parse("FilterExpression", parseCondition);
   const projection = parse("ProjectionExpression", parseProjection);

@@ -404,6 +404,10 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
       "Incorrect operand type for operator or function; operator or function: attribute_type, operand type: N",
     ],
     [
+      "SELECT * FROM <users> WHERE attribute_type(l, 'LIST')",
+      "Invalid attribute type name found; type: LIST, valid types: {N,BS,L,B,NULL,M,S,SS,NS,BOOL}",
+    ],
+    [
       `SELECT * FROM <users> WHERE n IN [${Array.from({ length: 101 }, (_, i) => i).join()}]`,
       "The IN operator is provided with too many operands; number of operands: 101",
     ],

@@ -46,6 +46,16 @@ export function compareValues(a: AttributeValue, b: AttributeValue): number | un
   return undefined;
 }
 
+/** Of sets: members come back in their own order, whatever order they came in. */
+export const MEMBER_ORDER = { SS: compareText, NS: compareNumbers, BS: compareBase64 } as const;
+
+/** @returns itself where it is in order already, as what was read and is written back */
+export function inOrder(members: string[], compare: (a: string, b: string) => number): string[] {
+  for (let i = 1; i < members.length; i++)
+    if (compare(members[i - 1] as string, members[i] as string) > 0) return [...members].sort(compare);
+  return members;
+}
+
 /** What `size()` answers; `undefined` for the types that have none. */
 export function sizeOfValue(value: AttributeValue): number | undefined {
   if ("S" in value) return utf8Bytes(value.S);

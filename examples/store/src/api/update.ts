@@ -1,5 +1,6 @@
 /** Carries out the actions of an update. Every right-hand side sees the item as it was before the update. */
 import { depthOf, getAttribute, setAttribute } from "./attributes.js";
+import { inOrder, MEMBER_ORDER } from "./compare.js";
 import { operand } from "./condition.js";
 import { validationError } from "./errors.js";
 import { messages } from "./messages.js";
@@ -187,16 +188,16 @@ function evaluate(value: UpdateValue, before: Item): AttributeValue {
 function sum(there: AttributeValue | undefined, { value: added, legacy }: SetAction): AttributeValue {
   if (there === undefined) return added;
   if ("N" in there && "N" in added) return { N: addNumbers(there.N, added.N) };
-  if ("SS" in there && "SS" in added) return { SS: union(there.SS, added.SS) };
-  if ("NS" in there && "NS" in added) return { NS: union(there.NS, added.NS) };
-  if ("BS" in there && "BS" in added) return { BS: union(there.BS, added.BS) };
+  if ("SS" in there && "SS" in added) return { SS: union(there.SS, added.SS, MEMBER_ORDER.SS) };
+  if ("NS" in there && "NS" in added) return { NS: union(there.NS, added.NS, MEMBER_ORDER.NS) };
+  if ("BS" in there && "BS" in added) return { BS: union(there.BS, added.BS, MEMBER_ORDER.BS) };
   // Which only AttributeUpdates can ask for.
   if ("L" in there && "L" in added) return { L: [...there.L, ...added.L] };
   throw validationError(legacy ? messages.updateTypeMismatch : messages.updateOperandType);
 }
 
-function union(a: readonly string[], b: readonly string[]): string[] {
-  return [...new Set([...a, ...b])];
+function union(a: readonly string[], b: readonly string[], compare: (a: string, b: string) => number): string[] {
+  return inOrder([...new Set([...a, ...b])], compare);
 }
 
 /** DELETE: what is left of a set; `undefined` when nothing is, or nothing was. */

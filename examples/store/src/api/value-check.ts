@@ -1,13 +1,14 @@
 /**
- * Checks attribute values as they come out of `JSON.parse`, and brings them into normal form in place (numbers only: everything else is
- * kept as it came). One walk; nothing is copied.
+ * Checks attribute values as they come out of `JSON.parse`, and brings them into normal form in place (numbers, and the order of sets:
+ * everything else is kept as it came). One walk; nothing else is copied.
  */
-import { compareBase64, isBase64 } from "./base64.js";
+import { isBase64 } from "./base64.js";
+import { inOrder, MEMBER_ORDER } from "./compare.js";
 import { ApiError, validationError } from "./errors.js";
 import { messages } from "./messages.js";
 import type { AttributeValue, Item } from "./model.js";
 import { normalizeNumber } from "./number.js";
-import { compareText, utf8Bytes } from "./text.js";
+import { utf8Bytes } from "./text.js";
 import { NESTING_MAX } from "./update.js";
 
 type Json = unknown;
@@ -77,26 +78,31 @@ const CHECKERS: Readonly<Record<string, Checker>> = {
   SS: (holder) => {
     const members = membersOf(holder.SS, string, messages.stringSetNull);
     if (members.length === 0) throw validationError(messages.stringSetEmpty);
-    if (hasDuplicates(members)) {
-      const newer = messages.stringSetDuplicatesNewer(asFarAsRead(members, compareText));
+    const ordered = inOrder(members, MEMBER_ORDER.SS);
+    if (hasDuplicates(ordered)) {
+      const newer = messages.stringSetDuplicatesNewer(asFarAsRead(members, MEMBER_ORDER.SS));
       throw validationError(messages.stringSetDuplicates(`[${members.join(", ")}]`), newer);
     }
+    holder.SS = ordered;
   },
   NS: (holder) => {
     const members = membersOf(holder.NS, (member) => normalizeNumber(string(member)));
     if (members.length === 0) throw validationError(messages.numberSetEmpty);
-    if (hasDuplicates(members)) {
+    const ordered = inOrder(members, MEMBER_ORDER.NS);
+    if (hasDuplicates(ordered)) {
       throw validationError(messages.numberSetDuplicates, messages.numberSetDuplicatesNewer);
     }
-    holder.NS = members;
+    holder.NS = ordered;
   },
   BS: (holder) => {
     const members = membersOf(holder.BS, binary);
     if (members.length === 0) throw validationError(messages.binarySetEmpty);
-    if (hasDuplicates(members)) {
-      const newer = messages.binarySetDuplicatesNewer(asFarAsRead(members, compareBase64));
+    const ordered = inOrder(members, MEMBER_ORDER.BS);
+    if (hasDuplicates(ordered)) {
+      const newer = messages.binarySetDuplicatesNewer(asFarAsRead(members, MEMBER_ORDER.BS));
       throw validationError(messages.binarySetDuplicates(`[${members.join(", ")}]`), newer);
     }
+    holder.BS = ordered;
   },
   BOOL: (holder) => void boolean(holder.BOOL),
   NULL: (holder) => {
@@ -159,8 +165,8 @@ function membersOf(set: Json, read: (member: Json) => string, ifNull: string = m
   });
 }
 
-function hasDuplicates(members: readonly string[]): boolean {
-  return new Set(members).size !== members.length;
+function hasDuplicates(ordered: readonly string[]): boolean {
+  return ordered.some((member, i) => member === ordered[i - 1]);
 }
 
 /** How newer checks show a set: in order as far as it was read, up to the first member that was there already; then the rest as it came. */

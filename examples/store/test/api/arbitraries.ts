@@ -1,3 +1,4 @@
+import { Decimal } from "decimal.js";
 import fc from "fast-check";
 import type { AttributeValue, Item, KeyAttributeType, KeySchema } from "../../src/api/model.js";
 import { normalizeNumber } from "../../src/api/number.js";
@@ -30,18 +31,21 @@ export const attributeName = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("__proto__", "constructor", "toString", "hasOwnProperty", "length") },
 );
 
-const set = <T>(member: fc.Arbitrary<T>) => fc.uniqueArray(member, { minLength: 1, maxLength: 4 });
+const set = (member: fc.Arbitrary<string>, compare: (a: string, b: string) => number) =>
+  fc.uniqueArray(member, { minLength: 1, maxLength: 4 }).map((members) => members.sort(compare));
+const byBytes = (encoding: "utf8" | "base64") => (a: string, b: string) =>
+  Buffer.compare(Buffer.from(a, encoding), Buffer.from(b, encoding));
 
-/** Any value that passes validation, numbers in normal form. */
+/** Any value that passes validation, in normal form: its numbers, and the order of its sets. */
 export const attributeValue: fc.Arbitrary<AttributeValue> = fc.letrec<{ value: AttributeValue }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     text.map((S) => ({ S })),
     normalNumber.map((N) => ({ N })),
     binary.map((B) => ({ B })),
-    set(text).map((SS) => ({ SS })),
-    set(normalNumber).map((NS) => ({ NS })),
-    set(binary).map((BS) => ({ BS })),
+    set(text, byBytes("utf8")).map((SS) => ({ SS })),
+    set(normalNumber, (a, b) => new Decimal(a).cmp(b)).map((NS) => ({ NS })),
+    set(binary, byBytes("base64")).map((BS) => ({ BS })),
     fc.boolean().map((BOOL) => ({ BOOL })),
     fc.constant({ NULL: true as const }),
     fc.array(tie("value"), { maxLength: 4 }).map((L) => ({ L })),

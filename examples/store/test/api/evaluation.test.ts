@@ -268,7 +268,7 @@ const steps: fc.Arbitrary<Step[]> = fc
             const there = (before.set as { SS: string[] } | undefined)?.SS ?? [];
             const rest =
               section === "ADD"
-                ? [...new Set([...there, ...SS])]
+                ? [...new Set([...there, ...SS])].sort()
                 : there.filter((one) => !(SS as string[]).includes(one));
             return rest.length === 0 ? undefined : { SS: rest };
           },

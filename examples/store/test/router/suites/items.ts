@@ -78,7 +78,7 @@ export function itemsSuite(h: Subject, TableName: string): void {
       expect(await get("numbers")).toEqual({
         ...key("numbers"),
         n: { N: "15" },
-        s: { NS: ["7", "0.1"] },
+        s: { NS: ["0.1", "7"] },
         l: { L: [{ N: "0" }] },
       });
     });
@@ -260,6 +260,18 @@ export function itemsSuite(h: Subject, TableName: string): void {
         ...key("sets"),
         n: { N: "-2" },
       });
+    });
+
+    it("give the members of sets back in their own order: strings and binary by their bytes, numbers by value", async () => {
+      const there = { SS: ["b", "é", "", "a", "B", "\u{1f600}", "\uff5e"] };
+      await put("ordered", { s: there, l: { L: [{ NS: ["10", "9", "-1", "1e2"] }] } });
+      const ordered = { ...key("ordered"), l: { L: [{ NS: ["-1", "9", "10", "100"] }] } };
+      const SS = ["", "B", "a", "b", "é", "\uff5e", "\u{1f600}"];
+      expect(await get("ordered")).toEqual({ ...ordered, s: { SS } });
+      const [one, two] = [Uint8Array.of(1), Uint8Array.of(2)];
+      await update("ordered", "ADD s :s SET b = :b", { ":s": { SS: ["c", "aa"] }, ":b": { BS: [two, one] } });
+      const added = { SS: ["", "B", "a", "aa", "b", "c", "é", "\uff5e", "\u{1f600}"] };
+      expect(await get("ordered")).toEqual({ ...ordered, s: added, b: { BS: [one, two] } });
     });
 
     it("leave no ghost of an item that they only take from", async () => {

@@ -1,5 +1,6 @@
 /** What UpdateTable asks of global indexes. */
 import { controlMessages } from "./control/messages.js";
+import { assertGranted, assertMayFall } from "./control/quotas.js";
 import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./control/throughput.js";
 import { unitsChanged } from "./control/throughput-history.js";
 import { ApiError, validationError } from "./errors.js";
@@ -111,6 +112,7 @@ export function indexChanges<I extends GlobalIndex>(
         throw validationError(messages.indexThroughputIncomplete(name));
       const definitions = new Map(update.attributes.map((attribute) => [attribute.name, attribute]));
       created = globalIndexOf(update.request, billingMode, definitions);
+      assertGranted(created, name);
       assertNotRedefined(table, created.keySchema);
       continue;
     }
@@ -122,6 +124,8 @@ export function indexChanges<I extends GlobalIndex>(
       if (readUnits === index.readUnitsPerSecond && writeUnits === index.writeUnitsPerSecond)
         throw validationError(messages.indexThroughputUnchanged(update.name, readUnits, writeUnits));
       const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
+      assertGranted(units, index.name);
+      assertMayFall(index, index, units, nowMs);
       changed.push(
         indexUnder(index, billingMode, (before) =>
           changedThroughput(

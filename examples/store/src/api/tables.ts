@@ -2,6 +2,7 @@
 import { isBeingPlaced } from "./control/admission.js";
 import { encryptionOf } from "./control/encryption.js";
 import { controlMessages } from "./control/messages.js";
+import { assertGranted } from "./control/quotas.js";
 import { checkTableClass, describedSettings, type TableSettings } from "./control/settings.js";
 import { checkTags } from "./control/tags.js";
 import { describedThroughput, newThroughput } from "./control/throughput.js";
@@ -9,17 +10,18 @@ import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord, TableSizes } from "./model.js";
+import { REGION } from "./region.js";
 import type { ThroughputRequest } from "./requests/table-parts.js";
 import type { CreateTableRequest } from "./requests/tables.js";
 import { describedStream, streamOfNewTable } from "./streams/specification.js";
 
 const UNITS_MAX = 1_000_000_000_000;
 
-/** @param request whose fields have passed their own checks @throws ValidationException where they do not fit together */
+/** @param request whose fields have passed their own checks @throws ApiError where they do not fit together, or are more than is granted */
 export function tableDefinition(request: CreateTableRequest): TableDefinition {
   const billing = billingOf(request.BillingMode ?? "PROVISIONED", request.ProvisionedThroughput);
   const streamViewType = streamOfNewTable(request.StreamSpecification);
-  return {
+  const definition = {
     ...(streamViewType && { streamViewType }),
     name: request.TableName,
     ...keysAndIndexes(request, billing.billingMode),
@@ -27,6 +29,9 @@ export function tableDefinition(request: CreateTableRequest): TableDefinition {
     ...newThroughput(request, billing),
     ...settingsOf(request),
   };
+  assertGranted(definition);
+  for (const index of definition.globalIndexes ?? []) assertGranted(index, index.name);
+  return definition;
 }
 
 /** How a table is paid for. */
@@ -107,8 +112,6 @@ function keySchema(
   if (second === undefined) return { schema: { partition }, definitions };
   return { schema: { partition, sort: definitions.get(second.AttributeName) as KeyAttribute }, definitions };
 }
-
-export const REGION = "local";
 
 export function tableArn(name: string): string {
   return `arn:aws:dynamodb:${REGION}:000000000000:table/${name}`;

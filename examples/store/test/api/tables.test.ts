@@ -1,9 +1,11 @@
 /** What is told of tables whose indexes are on their way, and what may be asked of them: states that last for moments, and are put together here. */
 import { describe, expect, it } from "vitest";
 import { backupDescription } from "../../src/api/control/backups.js";
+import { changedTable } from "../../src/api/control/settings.js";
 import { indexChanges } from "../../src/api/index-updates.js";
 import type { GlobalIndex, TableRecord } from "../../src/api/model.js";
-import { createdDescription, tableDescription } from "../../src/api/tables.js";
+import type { CreateTableRequest } from "../../src/api/requests/tables.js";
+import { createdDescription, tableDefinition, tableDescription } from "../../src/api/tables.js";
 import { taken } from "../../src/metadata/service.js";
 
 const index = (name: string): GlobalIndex => ({
@@ -121,5 +123,102 @@ describe("a table", () => {
     });
     const plain = backupDescription({ id: "1", name: "kept", table: table(), untilMs: 1 });
     expect(plain.SourceTableFeatureDetails).toEqual({});
+  });
+});
+
+describe("more than an account has is refused", () => {
+  const figured = (reads: number) => ({ ReadCapacityUnits: reads, WriteCapacityUnits: 1 });
+  const made = (more: Partial<CreateTableRequest>, ofIndex: object = {}) =>
+    tableDefinition({
+      TableName: "made",
+      KeySchema: [{ AttributeName: "p", KeyType: "HASH" }],
+      AttributeDefinitions: [{ AttributeName: "p", AttributeType: "S" }],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: "gsi1",
+          KeySchema: [{ AttributeName: "p", KeyType: "HASH" }],
+          Projection: { ProjectionType: "ALL" },
+          ...ofIndex,
+        },
+      ],
+      BillingMode: "PAY_PER_REQUEST",
+      ...more,
+    });
+  const provisioned = { billingMode: "PROVISIONED" as const, readUnitsPerSecond: 1, writeUnitsPerSecond: 1 };
+  const ofGuide =
+    "Per table maximum: 40000. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.";
+
+  it.each<[string, () => unknown]>([
+    [
+      `The requested ReadCapacityUnits, 40001, is above the per table maximum for the account in local. ${ofGuide}`,
+      () =>
+        made(
+          { BillingMode: "PROVISIONED", ProvisionedThroughput: figured(40_001) },
+          { ProvisionedThroughput: figured(1) },
+        ),
+    ],
+    [
+      `The requested ReadCapacityUnits for index gsi1, 40001, is above the per index maximum for the account in local. ${ofGuide}`,
+      () =>
+        made(
+          { BillingMode: "PROVISIONED", ProvisionedThroughput: figured(40_000) },
+          { ProvisionedThroughput: figured(40_001) },
+        ),
+    ],
+    [
+      `The requested WriteCapacityUnits, 40001, is above the per table maximum for the account in local. ${ofGuide}`,
+      () => changedTable(table(provisioned), { throughput: { readUnits: 1, writeUnits: 40_001 } }, 1),
+    ],
+    [
+      `The requested WriteCapacityUnits for index by-group, 40001, is above the per index maximum for the account in local. ${ofGuide}`,
+      () =>
+        indexChanges(
+          table({ ...provisioned, globalIndexes }),
+          [{ kind: "throughput", name: "by-group", readUnits: 1, writeUnits: 40_001 }],
+          1,
+        ),
+    ],
+    [
+      "Subscriber limit exceeded: Requested MaxReadRequestUnits for OnDemandThroughput for table exceeds TableMaxReadCapacityUnits of the account in region local",
+      () => changedTable(table(), { OnDemandThroughput: { MaxReadRequestUnits: 40_001 } }, 1),
+    ],
+    [
+      "Subscriber limit exceeded: Requested MaxWriteRequestUnits for OnDemandThroughput for index : gsi1 exceeds TableMaxWriteCapacityUnits of the account in region local",
+      () => made({}, { OnDemandThroughput: { MaxWriteRequestUnits: 40_001 } }),
+    ],
+    [
+      "Subscriber limit exceeded: Requested ReadUnitsPerSecond for WarmThroughput for index by-group exceeds TableMaxReadCapacityUnits of the account in region local",
+      () =>
+        indexChanges(
+          table({ globalIndexes }),
+          [{ kind: "capacity", name: "by-group", WarmThroughput: { ReadUnitsPerSecond: 40_001 } }],
+          1,
+        ),
+    ],
+  ])("%s", (message, asked) => {
+    expect(asked).toThrow(expect.objectContaining({ type: "LimitExceededException", message }));
+  });
+
+  it("or figures that fall a fifth time on a day, and within an hour", () => {
+    const day = Date.UTC(2026, 9, 8);
+    const at = (hours: number, minutes: number, seconds = 0) => day + ((hours * 60 + minutes) * 60 + seconds) * 1_000;
+    const to = (record: TableRecord, readUnits: number, nowMs: number) =>
+      changedTable(record, { throughput: { readUnits, writeUnits: 1 } }, nowMs);
+    const fallenAt = (nowMs: number) =>
+      [9, 8, 7, 6].reduce(
+        (record, units) => to(record, units, nowMs),
+        table({ ...provisioned, readUnitsPerSecond: 10 }),
+      );
+    const fallen = fallenAt(at(23, 20, 48));
+    const refused =
+      "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first 4 decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. Number of decreases today: 4. Last decrease at Thursday, October 8, 2026 at 11:20:48 PM Coordinated Universal Time. Next decrease can be made at Friday, October 9, 2026 at 12:00:00 AM Coordinated Universal Time";
+    expect(() => to(fallen, 5, at(23, 59, 59))).toThrow(
+      expect.objectContaining({ type: "LimitExceededException", message: refused }),
+    );
+    expect(to(fallen, 7, at(23, 30)).readUnitsPerSecond).toBe(7);
+    expect(to(fallen, 5, at(24, 0)).readUnitsPerSecond).toBe(5);
+    const early = fallenAt(at(1, 0));
+    expect(() => to(early, 5, at(1, 59))).toThrow(/at 2:00:00 AM/);
+    expect(to(early, 5, at(2, 0)).readUnitsPerSecond).toBe(5);
   });
 });

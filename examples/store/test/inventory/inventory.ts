@@ -286,7 +286,11 @@ export const inventory: Readonly<Record<string, Row>> = {
     errors: {
       ...internal("CreateTable", () => newTable("never")),
       InvalidEndpointException,
-      LimitExceededException: noLimit,
+      LimitExceededException: fails(
+        "CreateTable",
+        { ...newTable("greedy"), OnDemandThroughput: { MaxReadRequestUnits: 40_001 } },
+        "LimitExceededException",
+      ),
       ResourceInUseException: fails("CreateTable", newTable("plain"), "ResourceInUseException"),
     },
   },

@@ -34,6 +34,14 @@ export const controlMessages = {
     `Invalid Request: Cannot override ${name} for OnDemandThroughput unless BillingModeOverride is PAY_PER_REQUEST`,
   maximumOverrideOutOfRange: (name: string) =>
     `Invalid Request: Requested ${name} for OnDemandThroughput is outside of valid range`,
+  unitsNotGranted: (direction: Direction, units: number, most: number, region: string, index?: string) =>
+    `The requested ${direction}CapacityUnits${index === undefined ? "" : ` for index ${index}`}, ${units}, is above the per ${index === undefined ? "table" : "index"} maximum for the account in ${region}. Per table maximum: ${most}. Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.`,
+  maximumNotGranted: (direction: Direction, region: string, index?: string) =>
+    `Subscriber limit exceeded: Requested Max${direction}RequestUnits for OnDemandThroughput for ${index === undefined ? "table" : `index : ${index}`} exceeds TableMax${direction}CapacityUnits of the account in region ${region}`,
+  warmthNotGranted: (direction: Direction, region: string, index?: string) =>
+    `Subscriber limit exceeded: Requested ${direction}UnitsPerSecond for WarmThroughput for ${ofWhat(index)} exceeds TableMax${direction}CapacityUnits of the account in region ${region}`,
+  fellTooOften: (times: number, last: string, next: string) =>
+    `Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first 4 decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. Number of decreases today: ${times}. Last decrease at ${last}. Next decrease can be made at ${next}`,
   warmBelowInitial: (direction: Direction, index?: string) =>
     `${INVALID_VALUES}Requested ${direction}UnitsPerSecond for WarmThroughput for ${ofWhat(index)} is lower than initial throughput for OnDemand. See: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html#on-demand-capacity-mode-initial`,
   warmBelowProvisioned: (direction: Direction, index?: string) =>

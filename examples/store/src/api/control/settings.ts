@@ -6,6 +6,7 @@ import type { GlobalIndex, TableRecord } from "../model.js";
 import type { StreamViewType } from "../streams/model.js";
 import { changedEncryption, describedEncryption, type Encryption, type EncryptionRequest } from "./encryption.js";
 import { controlMessages } from "./messages.js";
+import { assertGranted, assertMayFall } from "./quotas.js";
 import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./throughput.js";
 import { describedUnits, type ThroughputHistory, unitsChanged } from "./throughput-history.js";
 
@@ -119,6 +120,8 @@ function billed<T extends TableRecord>(table: T, change: TableChange, nowMs: num
     );
   }
   const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
+  assertGranted(units);
+  assertMayFall(settings, table, units, nowMs);
   return {
     ...table,
     ...withIndexes(table, (index) => index, mode),

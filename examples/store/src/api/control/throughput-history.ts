@@ -7,7 +7,7 @@ export interface ThroughputHistory {
   readonly throughputDecreases?: { readonly day: number; readonly count: number };
 }
 
-interface Units {
+export interface Units {
   readonly readUnitsPerSecond: number;
   readonly writeUnitsPerSecond: number;
 }
@@ -15,7 +15,7 @@ interface Units {
 const DAY_MS = 86_400_000;
 const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);
 
-function decreasesToday({ throughputDecreases: counted }: ThroughputHistory, nowMs: number | undefined): number {
+export function decreasesToday({ throughputDecreases: counted }: ThroughputHistory, nowMs: number | undefined): number {
   return counted !== undefined && nowMs !== undefined && counted.day === dayOf(nowMs) ? counted.count : 0;
 }
 

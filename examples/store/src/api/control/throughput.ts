@@ -1,6 +1,7 @@
 /** What a table or a global index may take at most on demand, and what it is said to take from one moment to the next. */
 import { validationError } from "../errors.js";
 import { controlMessages } from "./messages.js";
+import { assertGranted } from "./quotas.js";
 
 /** Units a second; -1: there is no bound any more. */
 export interface OnDemandMaxima {
@@ -93,7 +94,7 @@ function newWarm(request: WarmRequest, billed: Billed, index: string | undefined
 
 /**
  * What there is of either after a request that wants something else.
- * @throws ValidationException
+ * @throws ApiError ValidationException, or LimitExceededException where it is more than is granted
  */
 export function changedThroughput<T extends Throughput & Billed>(
   before: T,
@@ -108,6 +109,8 @@ export function changedThroughput<T extends Throughput & Billed>(
         throw validationError(controlMessages.maximumUnderProvisionedLater(name, index));
       if (value < 1 && value !== NO_MAXIMUM) throw validationError(controlMessages.maximumOutOfRange(name, index));
     }
+    const asked = changedMaxima(undefined, maxima);
+    assertGranted({ ...(asked && { onDemand: asked }) }, index);
     const onDemand = changedMaxima(before.onDemand, maxima);
     changed = (onDemand === undefined ? rest : { ...rest, onDemand }) as T;
   }
@@ -117,6 +120,8 @@ export function changedThroughput<T extends Throughput & Billed>(
     warm;
   if (readUnits < current.readUnits) throw validationError(controlMessages.warmDecreased("Read", index));
   if (writeUnits < current.writeUnits) throw validationError(controlMessages.warmDecreased("Write", index));
+  const { ReadUnitsPerSecond: asked = 0, WriteUnitsPerSecond: askedToWrite = 0 } = warm;
+  assertGranted({ warm: { readUnits: asked, writeUnits: askedToWrite } }, index);
   return { ...changed, warm: { readUnits, writeUnits } };
 }
 

@@ -5,8 +5,8 @@ import { controlMessages } from "../control/messages.js";
 import type { BillingMode, TableClass, Tag } from "../control/settings.js";
 import type { ThroughputRequests } from "../control/throughput.js";
 import type { IndexUpdateRequest } from "../index-updates.js";
+import { REGION } from "../region.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
-import { REGION } from "../tables.js";
 import { globalIndexUpdates } from "./indexes.js";
 import type { Shape, StructureShape } from "./shapes.js";
 import {

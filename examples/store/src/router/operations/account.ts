@@ -1,16 +1,17 @@
 /** What the service says of itself and of an account. */
+import { UNITS_PER_SECOND_MAX } from "../../api/control/quotas.js";
 import { nothing } from "../../api/requests/control.js";
 import type { Operation } from "./operation.js";
 
-/** The service's default quotas. This store has none for an account, and holds a table on demand to the same. */
+/** The service's default quotas. This store has none for an account. */
 export const describeLimits: Operation<Record<string, never>> = {
   shape: nothing("DescribeLimitsInput"),
   async run() {
     return {
       AccountMaxReadCapacityUnits: 80_000,
       AccountMaxWriteCapacityUnits: 80_000,
-      TableMaxReadCapacityUnits: 40_000,
-      TableMaxWriteCapacityUnits: 40_000,
+      TableMaxReadCapacityUnits: UNITS_PER_SECOND_MAX,
+      TableMaxWriteCapacityUnits: UNITS_PER_SECOND_MAX,
     };
   },
 };

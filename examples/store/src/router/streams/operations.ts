@@ -1,4 +1,5 @@
 import { ApiError, validationError } from "../../api/errors.js";
+import { REGION } from "../../api/region.js";
 import { streamDescription } from "../../api/streams/description.js";
 import { RECORDS_KEPT_MS, trimHorizon } from "../../api/streams/lifetime.js";
 import { streamMessages } from "../../api/streams/messages.js";
@@ -17,7 +18,6 @@ import {
   listStreams as listStreamsShape,
 } from "../../api/streams/requests.js";
 import { before, parseSequenceNumber, type StreamPosition, slotEnd } from "../../api/streams/sequence-numbers.js";
-import { REGION } from "../../api/tables.js";
 import type { Backend } from "../backend.js";
 import type { AnyOperation, Operation } from "../operations/operation.js";
 import type { StreamName, StreamsBackend } from "./backend.js";

@@ -59,11 +59,12 @@ test("a backup that a table is being restored from is not deleted", async () => 
 });
 
 test.each([
-  ["CREATING", "ContinuousBackupsUnavailableException"],
-  ["DELETING", "TableNotFoundException"],
-  ["ARCHIVED", "TableInUseException"],
-] as const)("of a table that is %s there is no backup: %s", async (status, type) => {
-  const { service, written } = serviceOf([], [{ ...table, status }]);
+  ["CREATING", {}, "ContinuousBackupsUnavailableException"],
+  ["CREATING", { restore: { partitions: [partition], untilMs: 9 } }, "TableNotFoundException"],
+  ["DELETING", {}, "TableNotFoundException"],
+  ["ARCHIVED", {}, "TableInUseException"],
+] as const)("of a table that is %s %j there is no backup: %s", async (status, more, type) => {
+  const { service, written } = serviceOf([], [{ ...table, ...more, status }]);
   await expect(service.create("people", "early", 5_000)).rejects.toMatchObject({ type });
   expect(written).toEqual([]);
 });

@@ -102,8 +102,19 @@ export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   readonly latestStream?: LatestStream;
   readonly timeToLive?: TimeToLive;
   readonly globalIndexes?: readonly GlobalIndex[];
+  /** While the table is being restored: what from. */
+  readonly restore?: RestoreOrigin;
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };
+}
+
+export interface RestoreOrigin {
+  /** The table that it was; absent: asked for of a program that did not note it. */
+  readonly source?: string;
+  /** By its id; absent: from the table itself. */
+  readonly backup?: string;
+  /** As it was at this moment (Unix time). */
+  readonly untilMs: number;
 }
 
 /** How many items, or entries of an index, and what they weigh as the service counts. */

@@ -1,5 +1,6 @@
 /** Time to live: which items are up, and what clients are told about it. */
 import { getAttribute } from "./attributes.js";
+import { restored } from "./control/admission.js";
 import { ApiError, validationError } from "./errors.js";
 import type { Condition, Item, TableRecord } from "./model.js";
 import type { StructureShape } from "./requests/shapes.js";
@@ -72,8 +73,9 @@ export function changedTimeToLive(
   return { ...wanted, changedAtMs: nowMs, onItsWay: true };
 }
 
-/** @throws ValidationException */
-export function timeToLiveDescription({ timeToLive, status }: TableRecord): Record<string, unknown> {
+/** @throws ApiError where it is not there, not yet or not any more */
+export function timeToLiveDescription(table: TableRecord): Record<string, unknown> {
+  const { timeToLive, status } = restored(table);
   if (status === "CREATING" || status === "DELETING") {
     throw new ApiError("ValidationException", timeToLiveMessages.notNow(status));
   }

@@ -1,5 +1,5 @@
 import type { Backup } from "../api/control/backups.js";
-import type { GlobalIndex, TableRecord } from "../api/model.js";
+import type { GlobalIndex, RestoreOrigin, TableRecord } from "../api/model.js";
 import type { PutWrite, Write } from "../storage-node/command.js";
 
 /** Hashes from `hashFrom` (included) to `hashTo` (left out, at most 2^32). */
@@ -83,8 +83,7 @@ export interface TableEntry extends TableRecord {
   readonly globalIndexes?: readonly IndexEntry[];
   /** How many global indexes the table has ever had. */
   readonly indexesMade?: number;
-  /** While the table is being restored: what from. */
-  readonly restore?: { readonly partitions: readonly PartitionRecord[]; readonly untilMs: number };
+  readonly restore?: RestoreOrigin & { readonly partitions: readonly PartitionRecord[] };
 }
 
 /** The table's partitions are found under its own id, those of a global index under the index's. */

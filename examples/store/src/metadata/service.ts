@@ -166,7 +166,7 @@ export class MetadataService {
   }
 
   /** Which partitions of the archive, and until when. */
-  #restoreSource(from: RestoreSource): { partitions: readonly PartitionRecord[]; untilMs: number } {
+  #restoreSource(from: RestoreSource): NonNullable<TableEntry["restore"]> {
     const { view } = this.#options;
     if ("source" in from) {
       const table = view.tables.get(from.source);
@@ -176,11 +176,12 @@ export class MetadataService {
       const partitions = view.partitionsAt(table.tableId, from.untilMs);
       // Of a partition that was split so long ago nothing is left.
       if (!coversRing(partitions)) throw new ApiError("InvalidRestoreTimeException");
-      return { partitions, untilMs: from.untilMs };
+      return { partitions, source: from.source, untilMs: from.untilMs };
     }
     const backup = view.backups.get(from.backup);
     if (backup === undefined) throw new ApiError("BackupNotFoundException");
-    return { partitions: backup.partitions, untilMs: backup.untilMs };
+    const { partitions, table, untilMs } = backup;
+    return { partitions, source: table.name, backup: from.backup, untilMs };
   }
 
   async deleteTable(name: string): Promise<VersionedTable> {

@@ -1,3 +1,4 @@
+import { restored } from "../api/control/admission.js";
 import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
@@ -33,9 +34,8 @@ export async function settleTimeToLive(metadata: Pick<MetadataService, "change">
   });
 }
 
-function timeToLiveNotNow({ name, status, restore }: TableEntry): ApiError {
-  if (status === "CREATING" && restore !== undefined)
-    return new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
+function timeToLiveNotNow(table: TableEntry): ApiError {
+  const { name, status } = restored(table);
   const what = status === "CREATING" ? "created" : status === "DELETING" ? "deleted" : "used";
   return new ApiError("ResourceInUseException", controlMessages.tableBeingSaidLater(what, name));
 }

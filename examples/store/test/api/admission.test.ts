@@ -43,7 +43,7 @@ const filling = table({ globalIndexes: [index("new", { status: "CREATING", backf
 const dying = table({ globalIndexes: [index("old", {}), index("gone", { status: "DELETING" })] });
 const streamed = (enabled: boolean) =>
   table({ status: "UPDATING", latestStream: { label: LABEL, viewType: "KEYS_ONLY", enabled } });
-const restored = table({ status: "CREATING", restore: {} });
+const restored = table({ status: "CREATING", restore: { untilMs: 9 } });
 
 describe("a table whose", () => {
   it.each<[string, TableRecord, TableUpdate, string, string]>([

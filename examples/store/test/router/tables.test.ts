@@ -15,7 +15,7 @@ import {
   type TableDescription,
   TableNotFoundException,
 } from "@aws-sdk/client-dynamodb";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { call, harness } from "./harness.js";
 
 const h = harness();
@@ -225,6 +225,42 @@ describe("restoring a table", () => {
     const byArn = { SourceTableName: undefined, SourceTableArn };
     await restore({ ...byArn, UseLatestRestorableTime: true, TargetTableName: "latest" });
     expect((await h.client.send(new ScanCommand({ TableName: "latest" }))).Count).toBe(1);
+  });
+
+  it("shows it to who describes it, and to nobody else, until it is there", async () => {
+    await create("filling");
+    const record = await h.backend.describeTable("filling");
+    const restore = { source: "source", backup: "01700000000000-0123abcd", untilMs: 1_700_000_000_500 };
+    const described = vi
+      .spyOn(h.backend, "describeTable")
+      .mockResolvedValue({ ...record, status: "CREATING", restore });
+    const { Table } = await h.client.send(new DescribeTableCommand({ TableName: "filling" }));
+    expect(Table).toMatchObject({ TableStatus: "CREATING", TableId: record.tableId });
+    expect(Table?.RestoreSummary).toEqual({
+      SourceTableArn: "arn:aws:dynamodb:local:000000000000:table/source",
+      SourceBackupArn: "arn:aws:dynamodb:local:000000000000:table/source/backup/01700000000000-0123abcd",
+      RestoreDateTime: new Date(1_700_000_000_500),
+      RestoreInProgress: true,
+    });
+    const ResourceArn = "arn:aws:dynamodb:local:000000000000:table/filling";
+    for (const [operation, request, type, message] of [
+      ["DescribeContinuousBackups", {}, "TableNotFoundException", "Table not found: filling"],
+      ...(
+        [
+          ["DescribeTimeToLive", {}],
+          ["DescribeContributorInsights", {}],
+          ["ListTagsOfResource", { TableName: undefined, ResourceArn }],
+          ["GetResourcePolicy", { TableName: undefined, ResourceArn }],
+        ] as const
+      ).map(
+        ([name, asked]) =>
+          [name, asked, "ResourceNotFoundException", "Requested resource not found: Table: filling not found"] as const,
+      ),
+    ] as const) {
+      const answer = await call(h.port, operation, { TableName: "filling", ...request });
+      expect(answer.json(), operation).toEqual({ __type: expect.stringMatching(`#${type}$`), message });
+    }
+    described.mockRestore();
   });
 
   it("is refused where it cannot be", async () => {

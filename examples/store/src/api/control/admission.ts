@@ -8,11 +8,15 @@ import type { TableUpdate } from "./settings.js";
 
 type Asked = Pick<
   TableRecord,
-  "name" | "status" | "billingMode" | "globalIndexes" | "latestStream" | "readUnitsPerSecond" | "writeUnitsPerSecond"
-> & {
-  /** It is being filled. */
-  readonly restore?: unknown;
-};
+  | "name"
+  | "status"
+  | "billingMode"
+  | "globalIndexes"
+  | "latestStream"
+  | "readUnitsPerSecond"
+  | "writeUnitsPerSecond"
+  | "restore"
+>;
 
 const inUse = (message: string) => new ApiError("ResourceInUseException", message);
 
@@ -24,17 +28,23 @@ export function assertAdmitted(table: Asked, change: TableUpdate): void {
 }
 
 /** What other operations than UpdateTable are told of a table that is not there yet, or not any more. @throws ApiError */
-export function assertThere({ name, status, restore }: Asked, { pointInTimeRecovery }: TableUpdate = {}): void {
+export function assertThere(table: Asked, { pointInTimeRecovery }: TableUpdate = {}): void {
+  const { name, status } = restored(table);
   if (status === "ACTIVE" || status === "UPDATING") return;
   if (pointInTimeRecovery !== undefined) {
-    if (status === "CREATING" && restore === undefined)
+    if (status === "CREATING")
       throw new ApiError("ContinuousBackupsUnavailableException", controlMessages.backupsOnTheirWay(name));
     // Told as a table that is not there, in words of its own.
     throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
   }
   if (status !== "CREATING") throw inUse(controlMessages.tableBeing(status === "DELETING" ? "deleted" : "used", name));
-  if (restore !== undefined) throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
   throw inUse(controlMessages.tableBeing("created", name));
+}
+
+/** One that is being restored is there for who describes it, and for nobody else. @throws ApiError */
+export function restored<T extends Pick<TableRecord, "name" | "restore">>(table: T): T {
+  if (table.restore === undefined) return table;
+  throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(table.name));
 }
 
 /** Whether the table is to have other units than it has, or to be paid for otherwise. */

@@ -1,7 +1,7 @@
 /** Backups: moments of tables that are kept, also when the table is gone. */
 import { ApiError, validationError } from "../errors.js";
 import { messages } from "../messages.js";
-import type { Sizes, TableRecord } from "../model.js";
+import type { RestoreOrigin, Sizes, TableRecord } from "../model.js";
 import { tableArn, tableDescription } from "../tables.js";
 import { controlMessages } from "./messages.js";
 
@@ -37,7 +37,19 @@ export function backupId(untilMs: number, distinction: string): string {
 }
 
 export function backupArn({ id, table }: Backup): string {
-  return `${tableArn(table.name)}/backup/${id}`;
+  return arnOfBackup(table.name, id);
+}
+
+const arnOfBackup = (table: string, id: string): string => `${tableArn(table)}/backup/${id}`;
+
+/** What a table is restored from, as its owner is told. */
+export function restoreSummary({ source, backup, untilMs }: RestoreOrigin, inProgress: boolean): object {
+  return {
+    ...(source !== undefined && { SourceTableArn: tableArn(source) }),
+    ...(source !== undefined && backup !== undefined && { SourceBackupArn: arnOfBackup(source, backup) }),
+    RestoreDateTime: untilMs / 1000,
+    RestoreInProgress: inProgress,
+  };
 }
 
 /** @throws ValidationException */
@@ -50,10 +62,11 @@ export function backupOfArn(arn: string): string {
 }
 
 /** @throws ApiError where there can be none of the table, not yet or not any more */
-export function assertKept({ name, status }: Pick<TableRecord, "name" | "status">): void {
+export function assertKept({ name, status, restore }: Pick<TableRecord, "name" | "status" | "restore">): void {
+  if (status === "DELETING" || restore !== undefined)
+    throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(name));
   if (status === "CREATING")
     throw new ApiError("ContinuousBackupsUnavailableException", controlMessages.backupsOnTheirWay(name));
-  if (status === "DELETING") throw new ApiError("TableNotFoundException", messages.tableNotFoundPlain(name));
   if (status === "ARCHIVED") throw new ApiError("TableInUseException");
 }
 

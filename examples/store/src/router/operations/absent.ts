@@ -3,7 +3,7 @@
  * them all the same, as Terraform does of every table, and are told what the service tells those who use none. What would begin any of them is not offered.
  */
 
-import { isBeingPlaced } from "../../api/control/admission.js";
+import { isBeingPlaced, restored } from "../../api/control/admission.js";
 import { streamOfArn, tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { assertNameLength } from "../../api/control/names.js";
@@ -68,7 +68,7 @@ interface StatusOf {
 /** @throws ApiError where there is no such table, or no such global index of it */
 export async function withIndex({ TableName, IndexName }: TableOrIndex, backend: Backend): Promise<StatusOf> {
   if (IndexName !== undefined) assertNameLength("IndexName", IndexName);
-  const { status, globalIndexes = [] } = await backend.describeTable(TableName);
+  const { status, globalIndexes = [] } = restored(await backend.describeTable(TableName));
   const index = globalIndexes.find(({ name }) => name === IndexName);
   if (IndexName !== undefined && (index === undefined || isBeingPlaced(index)))
     throw new ApiError("ResourceNotFoundException", controlMessages.indexOfTableNotFound(IndexName, TableName));
@@ -112,7 +112,7 @@ interface PolicyRequest {
 /** A table, or the stream that it has. @throws ApiError */
 export async function assertOwnsPolicies(arn: string, backend: Backend): Promise<void> {
   const stream = streamOfArn(arn);
-  const { latestStream } = await backend.describeTable(stream?.table ?? tableOfArn(arn));
+  const { latestStream } = restored(await backend.describeTable(stream?.table ?? tableOfArn(arn)));
   if (stream !== undefined && latestStream?.label !== stream.label)
     throw new ApiError("ResourceNotFoundException", controlMessages.streamOfTableNotFound(stream.label, stream.table));
 }

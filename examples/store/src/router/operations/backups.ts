@@ -1,4 +1,11 @@
-import { backupArn, backupDescription, backupDetails, backupOfArn, backupSummary } from "../../api/control/backups.js";
+import {
+  backupArn,
+  backupDescription,
+  backupDetails,
+  backupOfArn,
+  backupSummary,
+  restoreSummary,
+} from "../../api/control/backups.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { assertNameLength } from "../../api/control/names.js";
 import { ApiError, validationError } from "../../api/errors.js";
@@ -14,7 +21,7 @@ import {
   type RestoreFromBackupRequest,
   restoreTableFromBackup as restoreShape,
 } from "../../api/requests/backups.js";
-import { tableArn, tableDescription } from "../../api/tables.js";
+import { tableDescription } from "../../api/tables.js";
 import type { Operation } from "./operation.js";
 
 export const createBackup: Operation<CreateBackupRequest> = {
@@ -77,12 +84,10 @@ export const restoreTableFromBackup: Operation<RestoreFromBackupRequest> = {
     return {
       TableDescription: {
         ...tableDescription(table),
-        RestoreSummary: {
-          SourceBackupArn: backupArn(backup),
-          SourceTableArn: tableArn(backup.table.name),
-          RestoreDateTime: backup.untilMs / 1000,
-          RestoreInProgress: table.status === "CREATING",
-        },
+        RestoreSummary: restoreSummary(
+          { source: backup.table.name, backup: id, untilMs: backup.untilMs },
+          table.status === "CREATING",
+        ),
       },
     };
   },

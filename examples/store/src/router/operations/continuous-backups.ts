@@ -1,3 +1,4 @@
+import { restored } from "../../api/control/admission.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { validationError } from "../../api/errors.js";
 import type { TableRecord } from "../../api/model.js";
@@ -15,7 +16,7 @@ import { tableNamed } from "./table-named.js";
 export const describeContinuousBackups: Operation<TableNameRequest> = {
   shape: describeShape,
   async run({ TableName }, { backend, nowMs }) {
-    return described(await tableNamed(TableName, backend.describeTable(TableName)), nowMs());
+    return described(await tableNamed(TableName, backend.describeTable(TableName).then(restored)), nowMs());
   },
 };
 

@@ -1,3 +1,4 @@
+import { restoreSummary } from "../../api/control/backups.js";
 import { describeTable as shape, type TableNameRequest } from "../../api/requests/tables.js";
 import { tableDescription } from "../../api/tables.js";
 import type { Operation } from "./operation.js";
@@ -6,6 +7,12 @@ export const describeTable: Operation<TableNameRequest> = {
   shape,
   async run({ TableName }, { backend, nowMs }) {
     const table = await backend.describeTable(TableName);
-    return { Table: tableDescription(table, await backend.sizes(table), nowMs()) };
+    const { restore } = table;
+    return {
+      Table: {
+        ...tableDescription(table, await backend.sizes(table), nowMs()),
+        ...(restore && { RestoreSummary: restoreSummary(restore, true) }),
+      },
+    };
   },
 };

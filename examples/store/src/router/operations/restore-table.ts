@@ -1,9 +1,10 @@
 import { tableOfArn } from "../../api/control/arns.js";
+import { restoreSummary } from "../../api/control/backups.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { ApiError, validationError } from "../../api/errors.js";
 import type { TableRecord } from "../../api/model.js";
 import { type RestoreTableRequest, restoreTableToPointInTime as shape } from "../../api/requests/tables.js";
-import { tableArn, tableDescription } from "../../api/tables.js";
+import { tableDescription } from "../../api/tables.js";
 import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { Operation } from "./operation.js";
 import { tableNamed } from "./table-named.js";
@@ -34,11 +35,7 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
     return {
       TableDescription: {
         ...tableDescription(table),
-        RestoreSummary: {
-          SourceTableArn: tableArn(source),
-          RestoreDateTime: untilMs / 1000,
-          RestoreInProgress: table.status === "CREATING",
-        },
+        RestoreSummary: restoreSummary({ source, untilMs }, table.status === "CREATING"),
       },
     };
   },

@@ -1,3 +1,4 @@
+import { restored } from "../../api/control/admission.js";
 import { streamOfArn, tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { TAGS_MAX } from "../../api/control/settings.js";
@@ -49,7 +50,7 @@ const missing = (at: string): ApiError =>
 export const listTagsOfResource: Operation<ListTagsRequest> = {
   shape: listShape,
   async run({ ResourceArn: arn }, { backend }) {
-    const { settings } = await named(arn, backend.describeTable(taggedTable(arn)));
+    const { settings } = restored(await named(arn, backend.describeTable(taggedTable(arn))));
     return { Tags: settings?.tags ?? [] };
   },
 };

@@ -11,6 +11,7 @@ import type { Replica } from "../src/storage-node/replica.js";
 
 const stream = "p7";
 const LAST = `${stream}/0000000000000011.manifest`;
+const OBJECT = `${stream}/0000000000000011.log`;
 const timeOf = (slot: number) => Date.UTC(2026, 0, 1, 0, 0, slot);
 
 /** The leader's log: of what comes before `trimmedThrough` nothing is left. */
@@ -80,10 +81,16 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+async function rot(key: string): Promise<void> {
+  const bytes = Uint8Array.from((await store.get(key)) as Uint8Array);
+  bytes[99] = (bytes[99] as number) ^ 1;
+  await store.put(key, bytes, { sha256: sha256(bytes) });
+}
+
+/** Of what the archive ends with: what vouches for it, and the object itself. */
 async function damage(): Promise<void> {
-  const bytes = Uint8Array.from((await store.get(LAST)) as Uint8Array);
-  bytes[9] = (bytes[9] as number) ^ 1;
-  await store.put(LAST, bytes, { sha256: sha256(bytes) });
+  await rot(LAST);
+  await rot(OBJECT);
 }
 
 /** So many rounds; how they ended. */
@@ -108,9 +115,16 @@ const at = async (slot: number) => {
 
 test.each([
   ["is damaged", damage, "ERR_ARCHIVE_CORRUPT"],
-  ["is gone", () => store.delete(LAST), "ERR_STORE_BEHIND"],
+  [
+    "is gone",
+    async () => {
+      await store.delete(LAST);
+      await store.delete(OBJECT);
+    },
+    "ERR_STORE_BEHIND",
+  ],
 ])(
-  "where the archive's last manifest %s, and no log goes back to it, the archive goes on behind it with a snapshot, and what is lost is told and refused",
+  "where what the archive ends with %s, and no log goes back to it, the archive goes on behind it with a snapshot, and what is lost is told and refused",
   async (_, lose, code) => {
     await lose();
     // In the third the state, whose turn is beside it, may still meet the damage.
@@ -132,6 +146,22 @@ test.each([
       message: expect.stringContaining("entries 11 to 24"),
     });
     expect([await at(30), news.length]).toEqual([30, 1]);
+  },
+);
+
+test.each([
+  ["is damaged", () => rot(LAST), "ERR_ARCHIVE_CORRUPT"],
+  ["is gone", () => store.delete(LAST), "ERR_STORE_BEHIND"],
+])(
+  "where the archive's last manifest %s, no log goes back to it and its object is whole, it is made anew, and nothing is lost",
+  async (_, lose, code) => {
+    const before = await store.get(LAST);
+    log.trimmedThrough = 20;
+    await lose();
+    expect([...new Set(await rounds(5))]).toEqual([code, "done"]);
+    expect(await store.get(LAST)).toEqual(before);
+    expect([await at(17), await at(30)]).toEqual([17, 30]);
+    expect(news).toEqual([expect.stringContaining("slots from 11 on in the archive of partition 7")]);
   },
 );
 

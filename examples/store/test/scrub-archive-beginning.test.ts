@@ -159,6 +159,23 @@ test("an object to which no log goes back any more costs the moments from it to 
   }
 });
 
+test("a manifest that is damaged or gone is made anew from its object where no log goes back to it, also where the archive begins", async () => {
+  for (const [first, lose] of [
+    ["01", rot],
+    ["11", (store: ObjectStore, key: string) => store.delete(key)],
+    ["21", rot],
+  ] as const) {
+    const store = await begun(20);
+    const key = `${stream}/00000000000000${first}.manifest`;
+    const before = await store.get(key);
+    await lose(store, key);
+    const audit: string[] = [];
+    expect((await repairArchive(partsOf(store, audit), 7, []))[0], key).toMatchObject({ outcome: "repaired" });
+    expect(await store.get(key), key).toEqual(before);
+    expect([audit.slice(0, 2), await findings(store)]).toEqual([["intended", "repaired"], []]);
+  }
+});
+
 test("damage to the very first object, to which no log goes back any more, is damage to the beginning", async () => {
   const store = memoryObjectStore();
   for (let from = 1; from <= 30; from += 10) await archive(store, from, from + 9);

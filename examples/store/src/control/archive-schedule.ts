@@ -23,6 +23,7 @@ const ROUND_MS = 1_000;
 const failed = channel("evenkeel:store:archive-failed");
 const snapshotWritten = channel("evenkeel:store:snapshot-written");
 const retained = channel("evenkeel:store:archive-retained");
+const vouchedAgain = channel("evenkeel:store:archive-vouched-again");
 const begunAnew = channel("evenkeel:store:archive-begun-anew");
 
 type Tended = Pick<PartitionHost, "partition" | "group" | "replica" | "archiving" | "status">;
@@ -156,7 +157,7 @@ export class ArchiveSchedule {
     try {
       await host.archiving.archive();
     } catch (error) {
-      if (!IS_LOST.has((error as { code?: unknown } | undefined)?.code) || !(await this.#beganAnew(host, account)))
+      if (!IS_LOST.has((error as { code?: unknown } | undefined)?.code) || !(await this.#goesOn(host, account)))
         throw error;
       await host.archiving.archive();
     }
@@ -165,14 +166,18 @@ export class ArchiveSchedule {
 
   /**
    * What the archive ends with is damaged or gone, and no log goes back to it: waiting mends nothing, and meanwhile no log could be trimmed and no replica be given the state. So the
-   * archive goes on behind what is lost. Where one member's log still has it, or may have it, it is for a repair.
+   * archive goes on: with the object as it is where that is whole and its manifest is not, else behind what is lost. Where one member's log still has it, or may have it, it is for a repair.
    */
-  async #beganAnew(host: Tended, account: Account): Promise<boolean> {
+  async #goesOn(host: Tended, account: Account): Promise<boolean> {
     const { callerTo } = this.#options;
     const from = await host.archiving.lostFrom();
     if (from === undefined) account.lostTimes = 0;
     if (from === undefined || callerTo === undefined) return false;
     if (++account.lostTimes < LOST_TIMES || !(await isInNoLog(host, from, callerTo))) return false;
+    if (await host.archiving.vouchAgain(from)) {
+      if (vouchedAgain.hasSubscribers) vouchedAgain.publish({ partition: host.partition, from });
+      return true;
+    }
     const gap = await host.archiving.beginAnew(host.replica.lastTimeMs);
     if (begunAnew.hasSubscribers) begunAnew.publish({ partition: host.partition, ...gap });
     return true;

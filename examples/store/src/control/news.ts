@@ -13,6 +13,8 @@ const LINES: Readonly<Record<string, (message: never) => string | undefined>> = 
     failures === FAILURES_TOLD
       ? `partition ${partition} has failed to be archived or trimmed ${failures} times in a row: ${reason(error)}`
       : undefined,
+  "archive-vouched-again": ({ partition, from }: { partition: number; from: number }) =>
+    `what vouches for slots from ${from} on in the archive of partition ${partition} was damaged or gone, and was made anew: the slots are whole, and nothing is lost`,
   "archive-begun-anew": ({ partition, from, first, lostFromMs }: LeftGap & { partition: number }) =>
     `the archive of partition ${partition} has lost slots ${from} to ${first - 1}, which no log has any more: moments from ${lostFromMs === undefined ? `slot ${from}` : new Date(lostFromMs).toISOString()} on cannot be restored, those from the next snapshot on can, which is written now`,
   "partition-split": ({ partition, parts }: { partition: number; parts: readonly number[] }) =>

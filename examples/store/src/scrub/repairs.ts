@@ -13,6 +13,7 @@ import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { firstOf } from "../storage-node/archive-mending.js";
+import { isVouchedForAgain } from "../storage-node/archiving.js";
 import type { PartitionStatus } from "../storage-node/status.js";
 import { isOldest, nextBeginning, placeOf } from "./archive-places.js";
 
@@ -91,6 +92,15 @@ export async function repairArchive(
     if (!isOfLog && gaps.some(({ from, next }) => from <= place.sequence && place.sequence < next)) continue;
     const next = isOfLog ? await firstBehind(archive, stream, place.sequence) : undefined;
     const nodes = isOfLog ? await logsFrom(fleet, partition, place.sequence) : members;
+    if (isOfLog && (nodes.length === 0 || isOldest(place, report))) {
+      await audit({ ...order, phase: "intended" });
+      const isWhole = await isVouchedForAgain({ store: archive, stream, first: place.sequence });
+      await audit({ ...order, phase: "done", outcome: isWhole ? "repaired" : "refused" });
+      if (isWhole) {
+        repairs.push({ what, outcome: "repaired" });
+        continue;
+      }
+    }
     const lost = { archive, audit, stream, what, order, report, write: writeSnapshot };
     if (isOldest(place, report)) {
       // One step for whatever is damaged there.

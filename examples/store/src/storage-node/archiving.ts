@@ -9,6 +9,8 @@ import {
   type RetentionReport,
   restoreState,
   retain,
+  type VouchAgainOptions,
+  vouchAgain,
   writeSnapshot,
 } from "@evenkeel/wal/archive";
 import { archiveAgain, firstOf, mendArchive } from "./archive-mending.js";
@@ -221,7 +223,15 @@ export class Archiving {
     return from !== undefined && from <= trimmedThrough ? from : undefined;
   }
 
-  /** Leader only, where no log has what is lost (`lostFrom`): the archive goes on behind it, and has moments again from the next snapshot on. `timeMs`: nothing in the log is later so far. */
+  /** Where no log has what is lost (`lostFrom`): whether the object there is whole after all. Then it is vouched for again. */
+  async vouchAgain(first: number): Promise<boolean> {
+    return await this.#exclusively(async () => {
+      const { signal } = this.#closing;
+      return await isVouchedForAgain({ store: this.#store, stream: this.#stream, first, signal });
+    });
+  }
+
+  /** Leader only, where no log has what is lost (`lostFrom`), nor the archive: it goes on behind it, and has moments again from the next snapshot on. `timeMs`: nothing in the log is later so far. */
   async beginAnew(timeMs: number): Promise<LeftGap> {
     return await this.#exclusively(async () => {
       const { ready, leader, trimmedThrough } = this.#group.status();
@@ -308,6 +318,19 @@ export class Archiving {
     const mine = this.#run.then(work);
     this.#run = mine.catch(() => undefined);
     return await mine;
+  }
+}
+
+/** Whether the manifest of the object that begins with `first` is right, or was made anew from it. */
+export async function isVouchedForAgain(options: VouchAgainOptions): Promise<boolean> {
+  try {
+    await vouchAgain(options);
+    return true;
+  } catch (error) {
+    // An argument: it lies in a gap.
+    const { code } = error as { readonly code?: unknown };
+    if (IS_DAMAGED.has(code) || code === "ERR_ARCHIVE_ARGUMENT") return false;
+    throw error;
   }
 }
 

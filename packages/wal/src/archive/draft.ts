@@ -53,7 +53,7 @@ export interface StoredAs {
   readonly storedSha256: string;
 }
 
-export function describe(draft: Draft, as: StoredAs): Manifest {
+export function describe(draft: Omit<Draft, "before">, as: StoredAs): Manifest {
   const { object, bytes, after } = draft;
   return {
     format: manifestFormat,

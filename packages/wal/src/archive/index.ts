@@ -10,6 +10,7 @@ export { type ArchivePoint, type RestoreOptions, restore } from "./restore.js";
 export { type SnapshotOptions, writeSnapshot } from "./snapshot.js";
 export { type Restoration, type RestoreStateOptions, restoreState, type SnapshotToRestore } from "./restore-state.js";
 export { type GapOptions, type LeftGap, leaveGap } from "./gap.js";
+export { type VouchAgainOptions, vouchAgain } from "./vouch-again.js";
 export { type RetainOptions, type RetentionReport, retain } from "./retain.js";
 export { type ArchiveReport, type VerifyOptions, verifyArchive } from "./verify.js";
 export { FileObjectStore } from "./file-object-store.js";

@@ -144,7 +144,7 @@ async function anchorOf(
 }
 
 /** Latest time of any entry before `first`, where an object begins. */
-async function timeMaxBefore(
+export async function timeMaxBefore(
   store: ObjectStore,
   stream: string,
   first: number,

@@ -21,6 +21,7 @@ const REPEATABLE: ReadonlySet<Method> = new Set<Method>([
   "abandon",
   "getVersioned",
   "changes",
+  "changesBeginning",
   "changesEnd",
   "describeStream",
   "listStreams",

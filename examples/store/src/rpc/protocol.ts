@@ -143,8 +143,12 @@ export interface NodeMethods {
     params: { partition: number; after: ChangePosition; limits: ChangeLimits; stream?: string };
     result: ChangePage;
   };
+  /** Any member: behind which slot reading can begin, if not behind this one. What is before it is lost. */
+  changesBeginning: { params: { partition: number; slot: number }; result: { slot: number } };
   /** Leader only: how far the partition's log is. */
   changesEnd: { params: { partition: number }; result: { slot: number } };
+  /** Any node: as `changesBeginning`, of a partition that is no more. */
+  archivedBeginning: { params: { partition: number; slot: number }; result: { slot: number } };
   /** Any node: the changes of a partition that is no more, from the archive. */
   archivedChanges: {
     params: { partition: number; after: ChangePosition; throughSlot: number; limits: ChangeLimits };

@@ -1,11 +1,14 @@
 import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Handlers } from "../rpc/protocol.js";
-import { archivedChanges } from "./changes.js";
+import { archivedBeginning, archivedChanges } from "./changes.js";
 import { StoreError } from "./errors.js";
 import type { PartitionHost } from "./partition-host.js";
 import { notLeader, settled } from "./paxos-errors.js";
 
-type ChangeMethods = Pick<Handlers, "describePartition" | "changes" | "changesEnd" | "archivedChanges">;
+type ChangeMethods = Pick<
+  Handlers,
+  "describePartition" | "changes" | "changesBeginning" | "changesEnd" | "archivedBeginning" | "archivedChanges"
+>;
 
 /** At the leader, upon everything that was acknowledged anywhere before. */
 async function read<T>({ group }: PartitionHost, fn: () => T): Promise<T> {
@@ -40,10 +43,14 @@ export function changeMethods(
       return await changes.after(after, { ...limits, throughSlot });
     },
 
+    changesBeginning: async ({ partition, slot }) => ({ slot: await partitionOf(partition).changes.beginning(slot) }),
+
     async changesEnd({ partition }) {
       const host = partitionOf(partition);
       return { slot: await read(host, () => host.replica.appliedThrough) };
     },
+
+    archivedBeginning: async ({ partition, slot }) => ({ slot: await archivedBeginning(archive(), partition, slot) }),
 
     archivedChanges: ({ partition, after, throughSlot, limits }) =>
       archivedChanges(archive(), partition, after, throughSlot, limits),

@@ -1,5 +1,5 @@
 import type { Group } from "@evenkeel/paxos";
-import { type ObjectStore, restore, restoreState } from "@evenkeel/wal/archive";
+import { Archiver, type ObjectStore, restore } from "@evenkeel/wal/archive";
 import { groupId } from "../metadata/records.js";
 import { decodeCommand, type Image } from "./command.js";
 import { StoreError } from "./errors.js";
@@ -84,6 +84,12 @@ export class Changes {
     return await pageOf(position, limits, end, (from) => this.entries(from, end));
   }
 
+  /** Behind which slot reading can begin, if not behind this one: behind what the archive has lost, where this log does not go back so far. */
+  async beginning(slot: number): Promise<number> {
+    if (slot >= this.#group.status().trimmedThrough) return slot;
+    return await archivedBeginning(this.#archive, this.#replica.partition, slot);
+  }
+
   /** Every entry from one slot through another that is applied here; what was trimmed, from the archive. */
   async *entries(from: number, through: number): AsyncGenerator<LoggedEntry, void, undefined> {
     let next = from;
@@ -110,6 +116,12 @@ export class Changes {
   }
 }
 
+/** As `Changes.beginning`, of a partition that is no more. */
+export async function archivedBeginning(store: ObjectStore, partition: number, slot: number): Promise<number> {
+  const { beganAnewAt } = await Archiver.open({ store, stream: groupId(partition) });
+  return Math.max(slot, beganAnewAt - 1);
+}
+
 /** As `Changes.after`, of a partition that is no more. */
 export async function archivedChanges(
   store: ObjectStore,
@@ -134,16 +146,23 @@ async function pageOf(
   let bytes = 0;
   let entries = 0;
   if (from > end) return { changes, through, atEnd: true };
-  for await (const { slot, command } of entriesFrom(from)) {
-    if (entries++ >= entriesMax) return { changes, through, atEnd: false };
-    for (const change of changesOf(slot, command)) {
-      if (slot === position.slot && change.index <= position.index) continue;
-      if (changes.length >= changesMax || bytes >= bytesMax) return { changes, through, atEnd: false };
-      changes.push(change);
-      through = { slot, index: change.index };
-      bytes += change.key.length + (change.before?.bytes.length ?? 0) + (change.after?.bytes.length ?? 0);
+  try {
+    for await (const { slot, command } of entriesFrom(from)) {
+      if (entries++ >= entriesMax) return { changes, through, atEnd: false };
+      for (const change of changesOf(slot, command)) {
+        if (slot === position.slot && change.index <= position.index) continue;
+        if (changes.length >= changesMax || bytes >= bytesMax) return { changes, through, atEnd: false };
+        changes.push(change);
+        through = { slot, index: change.index };
+        bytes += change.key.length + (change.before?.bytes.length ?? 0) + (change.after?.bytes.length ?? 0);
+      }
+      through = { slot, index: SLOT_END };
     }
-    through = { slot, index: SLOT_END };
+  } catch (error) {
+    // What comes before it is told; who goes on from there is told that there is no way on.
+    const isTrimmed = error instanceof StoreError && error.code === "ERR_STORE_TRIMMED";
+    if (!isTrimmed || through === position) throw error;
+    return { changes, through, atEnd: false };
   }
   return { changes, through, atEnd: true };
 }
@@ -183,10 +202,14 @@ export async function* archivedEntries(
       next = sequence + 1;
     }
   } catch (error) {
-    if ((error as { code?: unknown }).code !== "ERR_ARCHIVE_RANGE") throw error;
-    const message = `the archive of ${stream} does not hold slot ${next}`;
-    const { archivedThrough } = await restoreState({ store, stream });
-    throw new StoreError(next <= archivedThrough ? "ERR_STORE_TRIMMED" : "ERR_STORE_BEHIND", message, { cause: error });
+    const { code } = error as { readonly code?: unknown };
+    if (code !== "ERR_ARCHIVE_RANGE" && code !== "ERR_ARCHIVE_HOLE") throw error;
+    const { archivedThrough, beganAnewAt } = await Archiver.open({ store, stream });
+    // What is missing and was not given up may come back: a repair has it made anew.
+    if (code === "ERR_ARCHIVE_HOLE" && next >= beganAnewAt) throw error;
+    const isGone = next <= archivedThrough && archivedThrough >= beganAnewAt;
+    const message = `the archive of ${stream} does not hold slot ${next}: ${(error as Error).message}`;
+    throw new StoreError(isGone ? "ERR_STORE_TRIMMED" : "ERR_STORE_BEHIND", message, { cause: error });
   }
   if (next <= through) throw new StoreError("ERR_STORE_BEHIND", `the archive of ${stream} ends before slot ${next}`);
 }

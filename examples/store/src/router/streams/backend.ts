@@ -26,6 +26,8 @@ export interface StreamsBackend {
   describe(name: StreamName): Promise<StreamRecord>;
   /** A shard as the routing cache knows it, or else the metadata. Its stream may have ended meanwhile: `read` sees to that. @throws ResourceNotFoundException */
   shard(name: StreamName, shardId: string): Promise<{ readonly stream: StreamRecord; readonly shard: StreamShard }>;
+  /** The first place from which on the shard can be read, not before the end of a slot: what the archive has lost is passed over. */
+  begin(stream: StreamRecord, shard: StreamShard, slot: number): Promise<StreamPosition>;
   /** Behind everything that was acknowledged by now. */
   end(stream: StreamRecord, shard: StreamShard): Promise<StreamPosition>;
   /** The next changes behind a position, at most `recordsMax` and about 1 MB. @throws TrimmedDataAccessException */

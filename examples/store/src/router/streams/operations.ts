@@ -68,7 +68,12 @@ const getShardIterator: Operation<GetShardIteratorRequest> = {
     const asked = askedPosition(request);
     const { stream, shard } = await streams.shard(name, request.ShardId);
     const horizon = slotEnd(trimHorizon(shard, nowMs()));
-    const after = asked === "LATEST" ? await streams.end(stream, shard) : asked === "TRIM_HORIZON" ? horizon : asked;
+    const after =
+      asked === "LATEST"
+        ? await streams.end(stream, shard)
+        : asked === "TRIM_HORIZON"
+          ? await streams.begin(stream, shard, horizon.slot)
+          : asked;
     assertWithin(shard, after, horizon);
     return { ShardIterator: encodeIterator({ stream: name, shardId: shard.id, after, atMs: nowMs() }) };
   },

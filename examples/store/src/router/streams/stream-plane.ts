@@ -86,6 +86,15 @@ export class StreamPlane implements StreamsBackend {
     throw new ApiError("ResourceNotFoundException", streamMessages.shardNotFound(shardId, arn));
   }
 
+  async begin(stream: StreamRecord, shard: StreamShard, slot: number): Promise<StreamPosition> {
+    const params = { partition: shard.partition, slot };
+    // Whoever cannot say so now says it to who reads there.
+    const found = await this.#ofShard(stream, shard, "changesBeginning", params, () =>
+      this.#atAny("archivedBeginning", params),
+    ).catch(() => ({ slot }));
+    return slotEnd(Math.min(found.slot, shard.throughSlot ?? found.slot));
+  }
+
   async end(stream: StreamRecord, shard: StreamShard): Promise<StreamPosition> {
     return await this.#sought({ stream, shard }, async ({ stream, shard }) => {
       if (shard.throughSlot !== undefined) return slotEnd(shard.throughSlot);
@@ -123,30 +132,41 @@ export class StreamPlane implements StreamsBackend {
     after: StreamPosition,
     limits: { changesMax: number; bytesMax: number },
   ): Promise<ChangePage> {
-    const { partition, throughSlot, hashFrom } = shard;
-    if (throughSlot !== undefined) return await this.#closedChanges(stream, { ...shard, throughSlot }, after, limits);
-    const { members } = await this.#partition(stream, { hashFrom, partition });
-    return await this.#leaders.call(partition, members, "changes", { partition, after, limits, stream: stream.label });
+    const { partition, throughSlot } = shard;
+    const params =
+      throughSlot === undefined
+        ? { partition, after, limits, stream: stream.label }
+        : { partition, after, limits: { ...limits, throughSlot } };
+    return await this.#ofShard(stream, shard, "changes", params, (throughSlot) =>
+      this.#atAny("archivedChanges", { partition, after, throughSlot, limits }),
+    );
   }
 
-  /** Its partition may be there still, or may have been split since: then it is asked where its parts are, until it is in the archive as a whole and nobody has it any more. */
-  async #closedChanges(
-    { tableId, tableName, tableGone }: StreamRecord,
-    { partition, throughSlot, hashFrom }: StreamShard & { readonly throughSlot: number },
-    after: StreamPosition,
-    limits: { changesMax: number; bytesMax: number },
-  ): Promise<ChangePage> {
-    const archived = () => this.#atAny("archivedChanges", { partition, after, throughSlot, limits });
-    if (tableGone) return await archived();
+  /**
+   * Asks a shard's partition. That of a closed one may be there still, or may have been split since: then it is asked where its parts are, until it is in the archive as a whole and nobody has it any more.
+   * @param archived asks the archive, of a shard that is closed
+   */
+  async #ofShard<M extends "changes" | "changesBeginning">(
+    stream: StreamRecord,
+    { partition, throughSlot, hashFrom }: StreamShard,
+    method: M,
+    params: Params<M>,
+    archived: (throughSlot: number) => Promise<Result<M>>,
+  ): Promise<Result<M>> {
+    const { tableId, tableName, tableGone } = stream;
+    if (throughSlot === undefined) {
+      const { members } = await this.#partition(stream, { hashFrom, partition });
+      return await this.#leaders.call(partition, members, method, params);
+    }
+    if (tableGone) return await archived(throughSlot);
     const record = await this.#nodes.routes.partition(tableId, hashFrom);
     if (record === undefined)
       throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", `partition ${partition} of ${tableName} is not known`);
-    const params = { partition, after, limits: { ...limits, throughSlot } };
     try {
-      return await this.#leaders.call(partition, record.members, "changes", params);
+      return await this.#leaders.call(partition, record.members, method, params);
     } catch (error) {
       if (codeOf(error) !== "ERR_STORE_UNKNOWN_PARTITION" || record.partition === partition) throw error;
-      return await archived();
+      return await archived(throughSlot);
     }
   }
 

@@ -108,6 +108,8 @@ describe("errors say whether to ask again:", () => {
     ["no permission", refuse(403, "AccessDenied"), "ERR_ARCHIVE_DENIED", false],
     ["an expired token", refuse(400, "ExpiredToken"), "ERR_ARCHIVE_DENIED", false],
     ["what is not implemented", refuse(501, "NotImplemented"), "ERR_ARCHIVE_UNSUPPORTED", false],
+    ["a proxy that cannot reach the server", refuse(522, "ConnectionTimedOut"), "ERR_ARCHIVE_STORE", true],
+    ["a web page with status 200", { kind: "web page" }, "ERR_ARCHIVE_STORE", true],
     ["what nobody knows", refuse(418, "Teapot"), "ERR_ARCHIVE_STORE", false],
   ];
   for (const [what, fault, code, retryable] of cases) {
@@ -129,6 +131,27 @@ describe("errors say whether to ask again:", () => {
     await expect(nowhere.get("k")).rejects.toMatchObject(missing);
     await expect(collect(nowhere.list(""))).rejects.toMatchObject(missing);
     await expect(put(nowhere, "k", bytes("one"))).rejects.toMatchObject(missing);
+  });
+
+  it("a web page with status 200, from a proxy in between, is no answer to anything: yes", async () => {
+    const store = open({ attemptsMax: 1, multipartBytes: MiB * 5, partBytes: MiB * 5 });
+    server.stage({ on: "PutObject", key: /create-only/, times: 2, fault: { kind: "web page" } });
+    const passes = { code: "ERR_ARCHIVE_STORE", retryable: true };
+    await expect(put(store, "k", bytes("one")), "whether it honours create-only").rejects.toMatchObject(passes);
+    server.clearFaults();
+    await put(store, "k", bytes("one"));
+    for (const operation of ["GetObject", "ListObjectsV2"] as const)
+      server.stage({ on: operation, times: 9, fault: { kind: "web page" } });
+    await expect(store.get("k")).rejects.toMatchObject(passes);
+    await expect(collect(store.list(""))).rejects.toMatchObject(passes);
+    const large = Buffer.alloc(MiB * 5 + 1);
+    for (const operation of ["HeadObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"] as const) {
+      server.stage({ on: operation, times: 1, fault: { kind: "web page" } });
+      await expect(put(store, "large", large), operation).rejects.toMatchObject(passes);
+    }
+    server.clearFaults();
+    await put(store, "large", large);
+    expect(server.bucket.uploads.size).toBe(0);
   });
 
   it("the SDK's own attempts come first", async () => {

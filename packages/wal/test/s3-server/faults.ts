@@ -32,7 +32,9 @@ export type Fault =
   /** Answered as done, and gone the next moment. */
   | { readonly kind: "lost" }
   /** Status 200, and an error in the body. S3 does that when it joins parts. */
-  | { readonly kind: "error in 200"; readonly code: string };
+  | { readonly kind: "error in 200"; readonly code: string }
+  /** Nothing done; status 200 and a page for people, from a proxy in between. */
+  | { readonly kind: "web page" };
 
 export interface Staged {
   readonly on: Operation | "any";

@@ -101,6 +101,7 @@ export class StrictS3 {
       if (fault?.kind === "refuse") throw new Refusal(fault.status, fault.code);
       if (fault?.kind === "cut") return void request.socket.destroy();
       if (fault?.kind === "silent") return;
+      if (fault?.kind === "web page") return void webPage(response);
       if (fault?.kind === "damaged request" && body.length > 0) body[0] = (body[0] as number) ^ 1;
       verifyPayload(request, body);
       const answer = this.#do(operation, key, url.searchParams, request, body, since);
@@ -227,6 +228,12 @@ export class StrictS3 {
     }
     response.end(body);
   }
+}
+
+function webPage(response: ServerResponse): void {
+  const body = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><p>Please sign in.</p></body></html>";
+  response.writeHead(200, { "content-type": "text/html", "content-length": body.length });
+  response.end(body);
 }
 
 interface Answer {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { ArchiveError } from "../errors.js";
-import { isConflict, isPreconditionFailed } from "./s3-errors.js";
+import { isConflict, isPreconditionFailed, mustSay } from "./s3-errors.js";
 
 const conflictAttemptsMax = 6;
 const backoffMs = 25;
@@ -52,7 +52,8 @@ export async function proveCreateOnly(target: {
   const created = () =>
     settleConflicts(undefined, async () => {
       try {
-        await client.send(new PutObjectCommand(command), { abortSignal: AbortSignal.timeout(probeTimeoutMs) });
+        const put = new PutObjectCommand(command);
+        mustSay((await client.send(put, { abortSignal: AbortSignal.timeout(probeTimeoutMs) })).ETag);
         return true;
       } catch (error) {
         if (isPreconditionFailed(error)) return false;

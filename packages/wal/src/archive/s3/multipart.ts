@@ -7,6 +7,7 @@ import {
   type S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
+import { mustSay } from "./s3-errors.js";
 
 export interface MultipartUpload {
   readonly client: S3Client;
@@ -42,10 +43,11 @@ export async function uploadInParts(upload: MultipartUpload): Promise<void> {
     }),
     sendOptions(signal),
   );
+  mustSay(UploadId);
   const uploaded = { ...names, UploadId };
   try {
     const parts = await uploadParts(upload, uploaded);
-    await client.send(
+    const { ETag } = await client.send(
       new CompleteMultipartUploadCommand({
         ...uploaded,
         MultipartUpload: { Parts: parts },
@@ -53,6 +55,7 @@ export async function uploadInParts(upload: MultipartUpload): Promise<void> {
       }),
       sendOptions(signal),
     );
+    mustSay(ETag);
   } catch (error) {
     await abortUpload(client, uploaded);
     throw error;
@@ -79,6 +82,7 @@ async function uploadParts(upload: MultipartUpload, uploaded: Uploaded): Promise
       try {
         const command = new UploadPartCommand({ ...uploaded, PartNumber: at + 1, Body, ...sum });
         const { ETag } = await upload.client.send(command, sendOptions(signal));
+        mustSay(ETag);
         parts[at] = { PartNumber: at + 1, ETag, ...sum };
       } catch (error) {
         failure ??= { error };

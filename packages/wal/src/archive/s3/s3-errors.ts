@@ -6,6 +6,8 @@ interface Failure {
   readonly code?: unknown;
   readonly message?: unknown;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number };
+  /** There where the SDK could not make sense of the answer's body. */
+  readonly $responseBodyText?: unknown;
 }
 
 const damagedOnTheWay = new Set(["BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"]);
@@ -25,7 +27,9 @@ const transient = new Set([
   "ThrottlingException",
   "TimeoutError",
 ]);
-const transientStatus = new Set([408, 409, 429, 500, 502, 503, 504]);
+const transientStatus = new Set([408, 409, 429]);
+/** What is not S3's answer, though its status is that of success: a page for people from a proxy in between. That passes. */
+const notFromS3 = "NotFromS3";
 const transientSystem = new Set([
   "EAI_AGAIN",
   "ECONNABORTED",
@@ -52,11 +56,21 @@ function judge(failure: Failure): { code: ArchiveErrorCode; retryable: boolean }
   if (damagedOnTheWay.has(name)) return { code: "ERR_ARCHIVE_CORRUPT", retryable: true };
   if (denied.has(name)) return { code: "ERR_ARCHIVE_DENIED", retryable: false };
   if (full.has(name) || status === 507) return { code: "ERR_ARCHIVE_FULL", retryable: false };
-  if (transient.has(name) || transientSystem.has(String(failure.code)))
+  const isGarbled = name === notFromS3 || (status === 200 && failure.$responseBodyText !== undefined);
+  if (isGarbled || transient.has(name) || transientSystem.has(String(failure.code)))
     return { code: "ERR_ARCHIVE_STORE", retryable: true };
   if (status === 401 || status === 403) return { code: "ERR_ARCHIVE_DENIED", retryable: false };
   if (status === 501) return { code: "ERR_ARCHIVE_UNSUPPORTED", retryable: false };
-  return { code: "ERR_ARCHIVE_STORE", retryable: status !== undefined && transientStatus.has(status) };
+  return {
+    code: "ERR_ARCHIVE_STORE",
+    retryable: status !== undefined && (status >= 500 || transientStatus.has(status)),
+  };
+}
+
+/** What S3 says in each answer of a kind, and nobody else: a header of its own, or an element. Without it nothing was done that the status speaks of. */
+export function mustSay(said: unknown): void {
+  if (said !== undefined) return;
+  throw Object.assign(new Error("the answer is not S3's own: does a proxy stand in between?"), { name: notFromS3 });
 }
 
 /** `NoSuchKey: The specified key does not exist. (404)`; an error page of a proxy has no more than its status. */

@@ -11,7 +11,15 @@ import { ArchiveError } from "../errors.js";
 import { checkKey, checkPut, isKey, type ObjectStore, type PutOptions, sha256 } from "../object-store.js";
 import { proveCreateOnly, settleConflicts } from "./create-only.js";
 import { sendOptions, uploadInParts } from "./multipart.js";
-import { errorName, httpStatus, isNoSuchObject, isPreconditionFailed, s3Error, wasRepeated } from "./s3-errors.js";
+import {
+  errorName,
+  httpStatus,
+  isNoSuchObject,
+  isPreconditionFailed,
+  mustSay,
+  s3Error,
+  wasRepeated,
+} from "./s3-errors.js";
 import { resolveOptions, type S3ObjectStoreOptions } from "./s3-options.js";
 
 /**
@@ -161,7 +169,7 @@ export class S3ObjectStore implements ObjectStore {
       ...(this.#options.checksums ? { ChecksumSHA256: Buffer.from(options.sha256, "hex").toString("base64") } : {}),
       ...(options.createOnly === true ? { IfNoneMatch: "*" } : {}),
     });
-    await this.#client.send(command, sendOptions(options.signal));
+    mustSay((await this.#client.send(command, sendOptions(options.signal))).ETag);
   }
 
   async #writeInParts(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
@@ -181,7 +189,8 @@ export class S3ObjectStore implements ObjectStore {
   /** The checksum of what is stored, "" when it carries none, undefined when there is nothing. */
   async #stored(key: string, signal: AbortSignal | undefined): Promise<string | undefined> {
     try {
-      const { Metadata } = await this.#client.send(new HeadObjectCommand(this.#named(key)), sendOptions(signal));
+      const { ETag, Metadata } = await this.#client.send(new HeadObjectCommand(this.#named(key)), sendOptions(signal));
+      mustSay(ETag);
       return Metadata?.[sumName] ?? "";
     } catch (error) {
       // To HEAD a server cannot say what is missing; a missing bucket comes out with the next request.
@@ -198,6 +207,8 @@ export class S3ObjectStore implements ObjectStore {
       if (isNoSuchObject(error)) return undefined;
       throw error;
     }
+    if (answer.ETag === undefined) discard(answer);
+    mustSay(answer.ETag);
     const bytes = await this.#body(key, answer);
     this.#counted.bytesGot += bytes.length;
     const sum = answer.Metadata?.[sumName];
@@ -209,7 +220,7 @@ export class S3ObjectStore implements ObjectStore {
     const { Body, ContentLength } = answer;
     if (Body === undefined) return new Uint8Array();
     if (ContentLength === undefined || ContentLength > this.#options.objectBytesMax) {
-      (Body as { destroy?: () => void }).destroy?.();
+      discard(answer);
       throw this.#tooLarge(key, ContentLength);
     }
     try {
@@ -225,7 +236,7 @@ export class S3ObjectStore implements ObjectStore {
     throw new ArchiveError("ERR_ARCHIVE_STORE", message, { key, retryable: true });
   }
 
-  #page(
+  async #page(
     prefix: string,
     options: { readonly after?: string; readonly signal?: AbortSignal } | undefined,
     token: string | undefined,
@@ -238,7 +249,10 @@ export class S3ObjectStore implements ObjectStore {
       MaxKeys: keysPerPageMax,
       ...(token === undefined ? from : { ContinuationToken: token }),
     });
-    return this.#client.send(command, sendOptions(options?.signal));
+    const page = await this.#client.send(command, sendOptions(options?.signal));
+    // Taken for a listing it would be an empty one.
+    mustSay(page.IsTruncated ?? page.Contents);
+    return page;
   }
 
   /** One proof for all who wait; none of them can abort it for the others. What it could not find out is asked again. */
@@ -274,6 +288,11 @@ export class S3ObjectStore implements ObjectStore {
     const message = `the server lists ${before ?? prefix} and ${what}: listings must be in order and whole (directory buckets' are not)`;
     return new ArchiveError("ERR_ARCHIVE_UNSUPPORTED", message, { key: prefix });
   }
+}
+
+/** Nobody reads its body. */
+function discard({ Body }: GetObjectCommandOutput): void {
+  (Body as { destroy?: () => void } | undefined)?.destroy?.();
 }
 
 /** Leaves what others wait for too, without ending it. */

@@ -1,6 +1,8 @@
 import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { badArgument } from "./core/errors.js";
 import type { Audit, AuditRecord } from "./core/repair.js";
+import { syncDirectory } from "./sync-directory.js";
 
 const base64 = (bytes: Uint8Array | undefined): string | null =>
   bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
@@ -11,6 +13,7 @@ const base64 = (bytes: Uint8Array | undefined): string | null =>
  */
 export function jsonLinesAudit(path: string, now: () => Date = () => new Date()): Audit {
   if (typeof path !== "string" || path === "") throw badArgument("path", "the path of a file", path);
+  let isNamed = false;
   return async ({ key, value, before, cause, ...record }: AuditRecord) => {
     const line = {
       time: now().toISOString(),
@@ -20,12 +23,18 @@ export function jsonLinesAudit(path: string, now: () => Date = () => new Date())
       before: base64(before),
       ...(cause === undefined ? {} : { cause: String(cause) }),
     };
-    const file = await open(path, "a");
+    const file = await open(path, "a+");
     try {
-      await file.writeFile(`${JSON.stringify(line)}\n`);
+      const { size } = await file.stat();
+      const last = Buffer.from("\n");
+      if (size > 0) await file.read(last, 0, 1, size - 1);
+      // A crash, or a full disk, may have cut off the line before: it is not to take this one along.
+      await file.writeFile(`${last[0] === 0x0a ? "" : "\n"}${JSON.stringify(line)}\n`);
       await file.datasync();
     } finally {
       await file.close();
     }
+    if (!isNamed) await syncDirectory(dirname(path));
+    isNamed = true;
   };
 }

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { type AuditRecord, jsonLinesAudit, type MemoryReplica, type Repairer } from "../src/index.js";
 import { bytes, many, text, trio } from "./support/sources.js";
+import { syncedDirectories } from "./support/synced-directories.js";
 import { withDir } from "./support/temporary-dir.js";
 
 type Trio = ReturnType<typeof trio>;
@@ -174,6 +175,23 @@ it("a write to the same key that comes while the repair is under way wins", asyn
   expect(outcomes(results)).toEqual(["repaired"]);
   expect(text(sources.b.store.get(bytes("00000007")))).toBe("newer");
 });
+
+it("a line that a full disk cut off takes none behind it along, and the file's name is as durable as its lines", async () =>
+  withDir(async (dir) => {
+    const path = join(dir, "repairs.jsonl");
+    const record = { phase: "intended", replica: "b", at: 1, agreed: [], against: "majority" } as const;
+    const audit = jsonLinesAudit(path);
+    const write = () => audit({ ...record, key: bytes("k"), value: undefined, before: undefined });
+    const synced = await syncedDirectories(async () => {
+      await write();
+      await appendFile(path, '{"time":"2026-');
+      await write();
+      await write();
+    });
+    const lines = (await readFile(path, "utf8")).trim().split("\n");
+    expect(lines.map((line) => line.startsWith('{"time"') && line.endsWith("}"))).toEqual([true, false, true, true]);
+    expect(synced).toEqual([(await stat(dir)).ino]);
+  }));
 
 it("the audit's file has a line for each, with values that undo it", async () =>
   withDir(async (dir) => {

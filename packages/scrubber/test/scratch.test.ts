@@ -1,10 +1,12 @@
-import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type ReferenceApply, type ReferenceEntry, referenceFrom, ScratchStore, Scrubber } from "../src/index.js";
+import { SortedFile } from "../src/scratch/sorted-file.js";
 import { replicaSourceCases, type SourceUnderTest } from "../src/testing/index.js";
 import { bytes, replica, text } from "./support/sources.js";
+import { syncedDirectories } from "./support/synced-directories.js";
 import { withDir } from "./support/temporary-dir.js";
 
 /** "key=value" puts, "key+value" appends to what is there, "key" deletes. */
@@ -157,6 +159,43 @@ describe("a reference on disk", () => {
       absent: [{ replica: "reference", why: "unreachable", cause: { code: "ERR_SCRUBBER_REFERENCE_APPLY" } }],
     });
   });
+
+  it("lets go of what a save has replaced only once the save is durable, and needs not be able to", async () =>
+    withDir(async (dir) => {
+      await using store = await ScratchStore.open({ dir, memoryBytesMax: 1, filesMax: 1 });
+      const step = async (position: number) => {
+        for (const key of ["a", "b", "c"]) {
+          store.put(bytes(key), bytes(`${position}`));
+          await store.settle();
+        }
+        await store.save(position);
+      };
+      await step(1);
+      const files = await readdir(dir);
+      const seen: string[][] = [];
+      const synced = await syncedDirectories(
+        () => step(2),
+        async () => void seen.push(await readdir(dir)),
+      );
+      expect(new Set(synced)).toEqual(new Set([(await stat(dir)).ino]));
+      for (const names of seen) expect(names).toEqual(expect.arrayContaining(files));
+      expect(await readdir(dir)).toHaveLength(2);
+      const [name] = (await readdir(dir)).filter((one) => one.endsWith(".sorted"));
+      await rm(join(dir, name as string));
+      await step(3);
+      expect([store.savedPosition, contents(store.view())]).toEqual([3, { a: "3", b: "3", c: "3" }]);
+    }));
+
+  it("leaves nothing behind of a file that could not be written to its end", async () =>
+    withDir(async (dir) => {
+      const path = join(dir, "1.sorted");
+      const entries = function* () {
+        yield { key: bytes("a"), value: bytes("1") };
+        throw new Error("the file before it is damaged");
+      };
+      await expect(SortedFile.write(path, entries())).rejects.toThrow("the file before it is damaged");
+      expect(await readdir(dir)).toEqual([]);
+    }));
 
   it("every byte that rots in its files is noticed, and never taken for the state", async () =>
     withDir(async (dir) => {

@@ -6,6 +6,7 @@ import { badArgument, checkedInteger, checkOptions, ScrubberError } from "../cor
 import type { ReferenceStore, ReferenceView } from "../core/reference-store.js";
 import { SortedTree } from "../core/sorted-tree.js";
 import type { Entry } from "../core/source.js";
+import { syncDirectory } from "../sync-directory.js";
 import { merge } from "./merge.js";
 import { corrupt, type Kept, SortedFile } from "./sorted-file.js";
 
@@ -117,7 +118,7 @@ export class ScratchStore implements ReferenceStore {
     for (const file of merged) {
       file.release();
       if (this.#named.has(file.path)) this.#outdated.push(file.path);
-      else await unlink(file.path);
+      else await remove(file.path);
     }
   }
 
@@ -135,10 +136,13 @@ export class ScratchStore implements ReferenceStore {
     } finally {
       await file.close();
     }
+    // The names of the files before the name of what speaks of them, and that before those that it speaks of no more go.
+    await syncDirectory(this.#dir);
     await rename(temporary, join(this.#dir, MANIFEST));
+    await syncDirectory(this.#dir);
     this.#saved = position;
     this.#named = new Set(this.#files.map(({ path }) => path));
-    for (const path of this.#outdated.splice(0)) await unlink(path);
+    for (const path of this.#outdated.splice(0)) await remove(path);
   }
 
   /** Lets go of the files. What was saved stays. */
@@ -215,6 +219,11 @@ function parseManifest(text: string, path: string): Manifest {
       `${path} has version ${manifest.version}, which this release does not know; delete the folder, and the reference is built anew`,
     );
   return manifest;
+}
+
+/** What cannot be removed costs space until the next opening, and nothing else. */
+async function remove(path: string): Promise<void> {
+  await unlink(path).catch(() => undefined);
 }
 
 function* filter(entries: Iterable<Kept>): IterableIterator<Kept> {

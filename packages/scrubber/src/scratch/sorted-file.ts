@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, unlink } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { compareBytes } from "../core/bytes.js";
 import { ScrubberError } from "../core/errors.js";
@@ -90,8 +90,12 @@ export class SortedFile {
       await push(footer(indexAt, index.length, blocks.length));
       await file.writeFile(Buffer.concat(waiting));
       await file.datasync();
-    } finally {
       await file.close();
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      // Where the disk is full, what is left would be in the way of the next attempt.
+      await unlink(path).catch(() => undefined);
+      throw error;
     }
     return new SortedFile(path, openSync(path, "r"), offset, blocks);
   }

@@ -87,8 +87,7 @@ export function bad(name: string, wanted: string, seen: unknown): CacheError {
 /** Any value in a few characters; never throws. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return String(value);
+  return Object(value) === value ? Object.prototype.toString.call(value) : String(value);
 }
 
 /** What went wrong, in a few words. */

@@ -131,6 +131,7 @@ export class BurstBucket implements SharedBucket {
    * node and the further buckets are charged whenever it succeeds.
    */
   tryTake(tokens = 1, further: readonly SharedBucket[] = NONE): boolean {
+    checkFurther(further);
     if (this.#idle && this.#spend(tokens, this.clock(), further)) {
       this.#taken += 1;
       return true;
@@ -142,6 +143,7 @@ export class BurstBucket implements SharedBucket {
 
   /** Whether `tryTake(tokens, further)` would succeed now. Changes nothing. `nowMs`: for who has read `clock` already. */
   has(tokens = 1, nowMs = this.clock(), further: readonly SharedBucket[] = NONE): boolean {
+    checkFurther(further);
     if (!this.#idle) return false;
     if (this.#level.hasProvisioned(tokens, nowMs)) return true;
     return this.#level.hasBoth(tokens, nowMs) && this.#haveRoom(tokens, nowMs, further);
@@ -158,6 +160,7 @@ export class BurstBucket implements SharedBucket {
   ): Promise<void> {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
     const { signal, further = NONE } = options;
+    checkFurther(further);
     signal?.throwIfAborted();
     if (this.#idle && this.#spend(tokens, this.clock(), further)) {
       this.#taken += 1;
@@ -172,6 +175,7 @@ export class BurstBucket implements SharedBucket {
    */
   debit(tokens: number, nowMs = this.clock(), further: readonly SharedBucket[] = NONE): void {
     checkNumber("tokens", tokens, 0, TOKENS_MAX);
+    checkFurther(further);
     if (this.#spend(tokens, nowMs, further)) return;
     this.#level.debit(tokens, nowMs);
     this.#charge(tokens, nowMs, further);
@@ -182,6 +186,7 @@ export class BurstBucket implements SharedBucket {
    * those cannot hold is saved, and what is above both is lost.
    */
   refund(tokens: number, further: readonly SharedBucket[] = NONE): void {
+    checkFurther(further);
     this.#level.refund(tokens, this.clock());
     this.#node.refund(tokens);
     for (const bucket of further) bucket.refund(tokens);
@@ -194,6 +199,7 @@ export class BurstBucket implements SharedBucket {
    */
   msUntil(tokens = 1, nowMs = this.clock(), further: readonly SharedBucket[] = NONE): number {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
+    checkFurther(further);
     if (this.#room.closed) return Number.POSITIVE_INFINITY;
     if (this.#idle) return this.#msUntil(tokens, nowMs, further);
     const { capacity, ratePerSecond } = this.#level;
@@ -325,11 +331,22 @@ function ratesFrom(ratePerSecond: number, burstSeconds: number, capacity: number
   return rates;
 }
 
+/** Before anything is charged: a bucket given alone, in place of a list of it, would be found only after the node has paid. */
+function checkFurther(further: readonly SharedBucket[]): void {
+  if (further === NONE) return;
+  if (!Array.isArray(further)) throw argumentError("further", "a list of buckets", further);
+  for (const bucket of further as readonly unknown[]) checkShared("further", bucket);
+}
+
 function checkShared(name: string, bucket: unknown): SharedBucket {
-  const methods: readonly (keyof SharedBucket)[] = ["has", "debit", "refund", "msUntil"];
   const seen = bucket as SharedBucket | null | undefined;
-  if (methods.some((method) => typeof seen?.[method] !== "function")) {
-    throw argumentError(name, `a bucket, with ${methods.join(", ")}`, bucket);
+  if (
+    typeof seen?.has !== "function" ||
+    typeof seen.debit !== "function" ||
+    typeof seen.refund !== "function" ||
+    typeof seen.msUntil !== "function"
+  ) {
+    throw argumentError(name, "a bucket, with has, debit, refund, msUntil", bucket);
   }
-  return seen as SharedBucket;
+  return seen;
 }

@@ -65,3 +65,31 @@ it("names the argument of a method that is called without it", () => {
     expect(() => one.reconfigure({ rate: 5 } as never)).toThrow(refusal("an option of reconfigure"));
   }
 });
+
+it("says what was given in a few characters, also where it has no text or a long one", () => {
+  const make = (ratePerSecond: unknown) => () => new TokenBucket({ ratePerSecond, capacity: 1 } as never);
+  const untold = {
+    toString: () => {
+      throw new Error("no text");
+    },
+  };
+  for (const given of [Object.create(null), untold]) expect(make(given)).toThrow(/but is \[object Object\]$/);
+  expect(make(async () => 5)).toThrow(/but is \[object AsyncFunction\]$/);
+  expect(make("5".repeat(1000))).toThrow(/but is "5{64}…"$/);
+});
+
+it("charges nothing where the further buckets are not a list of buckets", async () => {
+  const now = () => 0;
+  const node = new TokenBucket({ ratePerSecond: 10, capacity: 10, now });
+  const bucket = new BurstBucket({ ratePerSecond: 10, node, now });
+  const before = [bucket.stats(), node.stats()];
+  for (const further of [node, 5, "ab", {}, null, [null], [{}], [node, 5]] as never[]) {
+    expect(() => bucket.tryTake(1, further)).toThrow(refusal("further"));
+    expect(() => bucket.has(1, 0, further)).toThrow(refusal("further"));
+    expect(() => bucket.msUntil(1, 0, further)).toThrow(refusal("further"));
+    expect(() => bucket.debit(1, 0, further)).toThrow(refusal("further"));
+    expect(() => bucket.refund(1, further)).toThrow(refusal("further"));
+    await expect(bucket.take(1, { further })).rejects.toEqual(refusal("further"));
+  }
+  expect([bucket.stats(), node.stats()]).toEqual(before);
+});

@@ -22,8 +22,13 @@ export class SimulationError extends Error {
 }
 
 export function badArgument(name: string, expected: string, seen: unknown): SimulationError {
-  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
-  return new SimulationError("ERR_SIMULATION_ARGUMENT", `${name} must be ${expected}, got ${shown}`);
+  return new SimulationError("ERR_SIMULATION_ARGUMENT", `${name} must be ${expected}, got ${shown(seen)}`);
+}
+
+/** What was given, in a few characters. Never throws, whatever it is: what has no text of its own, or is long, is given by strangers. */
+function shown(seen: unknown): string {
+  if (typeof seen === "string") return JSON.stringify(seen.length > 64 ? `${seen.slice(0, 64)}…` : seen);
+  return Object(seen) === seen ? Object.prototype.toString.call(seen) : String(seen);
 }
 
 /** A finite number of at least `min` (and at most `max`), or an error that names the argument. */

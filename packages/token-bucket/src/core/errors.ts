@@ -20,8 +20,13 @@ export class TokenBucketError extends Error {
 }
 
 export function argumentError(name: string, wanted: string, seen: unknown): TokenBucketError {
-  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
-  return new TokenBucketError("ERR_TOKEN_BUCKET_ARGUMENT", `${name} must be ${wanted}, but is ${shown}`);
+  return new TokenBucketError("ERR_TOKEN_BUCKET_ARGUMENT", `${name} must be ${wanted}, but is ${shown(seen)}`);
+}
+
+/** What was given, in a few characters. Never throws, whatever it is: what has no text of its own, or is long, is given by strangers. */
+function shown(seen: unknown): string {
+  if (typeof seen === "string") return JSON.stringify(seen.length > 64 ? `${seen.slice(0, 64)}…` : seen);
+  return Object(seen) === seen ? Object.prototype.toString.call(seen) : String(seen);
 }
 
 /** A finite number from `min` to `max`; anything else, "3" included, is an error that names the argument. */

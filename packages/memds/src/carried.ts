@@ -42,9 +42,9 @@ export class Carried implements Target {
     let drop: (reason: unknown) => void = () => {};
     const answers = new Promise<Answers<A>>((resolve, reject) => {
       drop = reject;
-      const carried = this.#carrier.carry(frame);
       this.#underway++;
-      carried.then(
+      // What it throws is as good as a rejection.
+      new Promise<Uint8Array>((carried) => carried(this.#carrier.carry(frame))).then(
         (answer) => {
           this.#underway--;
           try {

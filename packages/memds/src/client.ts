@@ -1,6 +1,6 @@
 import type { Target } from "./client-connection.js";
 import { clientNames, type MemdsClientOptions, type MemdsClientStats } from "./client-options.js";
-import { MemdsError } from "./core/errors.js";
+import { bad, MemdsError } from "./core/errors.js";
 import { type Answer, checkQueries, type Query } from "./core/messages.js";
 import { type Answers, Floors, Found, type FoundPlace, Queries, type Questions } from "./core/questions.js";
 import { Ending } from "./ending.js";
@@ -75,9 +75,7 @@ export class MemdsClient {
     this.#hedgeAfterMs = integer("hedgeAfterMs", options.hedgeAfterMs ?? 20, 1, 2 ** 31 - 1);
     this.#retryAfterMs = integer("retryAfterMs", options.retryAfterMs ?? 1000, 0, 2 ** 31 - 1);
     this.#now = options.now ?? (() => performance.now());
-    if (typeof this.#now !== "function") {
-      throw new MemdsError("ERR_MEMDS_ARGUMENT", `now must be a function, not ${String(this.#now)}`);
-    }
+    if (typeof this.#now !== "function") throw bad("now", "a function", this.#now);
     this.#connectTo = (server) => targetOf(server, { frameBytesMax, outstandingMax, secret });
     this.#members = servers.map((server) => this.#member(server));
   }

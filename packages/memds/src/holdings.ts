@@ -2,10 +2,11 @@ import { channel } from "node:diagnostics_channel";
 import type { Entry } from "./core/block.js";
 import type { Change } from "./core/diff.js";
 import { MemdsError } from "./core/errors.js";
-import { RangeTree } from "./core/range-tree.js";
-import { type OwnedRange, type RangeUpdate, rangeChanges } from "./core/ranges.js";
+import { checkIterable, RangeTree } from "./core/range-tree.js";
+import { checkRangeUpdates, type OwnedRange, type RangeUpdate, rangeChanges } from "./core/ranges.js";
 import { checkVersion, decodeSnapshot, encodeSnapshot, type Snapshot } from "./core/snapshot.js";
 import { crc32, sha256 } from "./digest.js";
+import { checkOptions } from "./options.js";
 
 const nothing = new Uint8Array(0);
 const diverged = channel("evenkeel:memds:diverged");
@@ -19,6 +20,18 @@ export interface Update {
   /** Splits, merges and other changes of ranges, checked against what is held; after `changes`. */
   readonly ranges?: readonly RangeUpdate[];
 }
+
+const updateNames: Record<keyof Update, 0> = { version: 0, changes: 0, ranges: 0 };
+
+/** Everything that there is at one version. */
+export interface Load {
+  /** 0 to 2^53 - 1, not below the version held. */
+  readonly version: number;
+  /** In any order, each key once. */
+  readonly entries: Iterable<Entry>;
+}
+
+const loadNames: Record<keyof Load, 0> = { version: 0, entries: 0 };
 
 /** What a server knows: one version of the tree, and the rules by which a feed moves it on. All decisions are synchronous. */
 export class Holdings {
@@ -35,8 +48,10 @@ export class Holdings {
     return this.#held;
   }
 
-  load(version: number, entries: Iterable<Entry>): void {
+  load(load: Load): void {
+    const { version, entries } = checkOptions("load", load, loadNames);
     checkVersion(version);
+    checkIterable(entries);
     this.#checkNotOlder(version);
     this.#replace({ version, tree: RangeTree.from(this.#bounded(entries), sha256) });
   }
@@ -59,8 +74,10 @@ export class Holdings {
   }
 
   /** @returns the changes that were made; undefined for a repetition of what is held. */
-  apply({ version, changes = [], ranges = [] }: Update): readonly Change[] | undefined {
+  apply(update: Update): readonly Change[] | undefined {
+    const { version, changes = [], ranges = [] } = checkOptions("apply", update, updateNames);
     checkVersion(version);
+    checkRangeUpdates(ranges);
     const held = this.ready();
     if (version < held.version) {
       throw new MemdsError("ERR_MEMDS_STALE", `update ${version} is older than version ${held.version}, which is held`);

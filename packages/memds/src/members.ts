@@ -1,6 +1,6 @@
 import { Carried } from "./carried.js";
 import { Connection, type ConnectionLimits, type Target } from "./client-connection.js";
-import { MemdsError } from "./core/errors.js";
+import { bad } from "./core/errors.js";
 import type { Answers, Questions } from "./core/questions.js";
 import { checkedAddress } from "./options.js";
 import { MemdsServer } from "./server.js";
@@ -48,10 +48,7 @@ async function lookedUp<A>(server: MemdsServer, questions: Questions<A>): Promis
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function checkedServers(servers: unknown): readonly MemdsMember[] {
   if (!Array.isArray(servers) || servers.length === 0) {
-    throw new MemdsError(
-      "ERR_MEMDS_ARGUMENT",
-      `servers must be an array of at least one server, not ${String(servers)}`,
-    );
+    throw bad("servers", "an array of at least one server", servers);
   }
   return servers as readonly MemdsMember[];
 }

@@ -1,4 +1,4 @@
-import { MemdsError } from "./core/errors.js";
+import { bad } from "./core/errors.js";
 import type { MemdsAddress } from "./peer-connection.js";
 
 /** The largest frame that either side sends or takes. Both sides of a fleet should agree. */
@@ -6,35 +6,22 @@ export const frameBytesDefault = 8 * 1024 * 1024;
 
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function integer(name: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new MemdsError(
-      "ERR_MEMDS_ARGUMENT",
-      `${name} must be an integer from ${min} to ${max}, not ${String(value)}`,
-    );
-  }
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw bad(name, `an integer from ${min} to ${max}`, value);
   return value;
 }
 
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function checkedPeers(peers: readonly MemdsAddress[]): readonly MemdsAddress[] {
-  if (!Array.isArray(peers)) throw new MemdsError("ERR_MEMDS_ARGUMENT", `peers must be an array, not ${String(peers)}`);
+  if (!Array.isArray(peers)) throw bad("peers", "an array", peers);
   return peers.map((peer) => checkedAddress(peer, "peers"));
 }
 
 /** @param name the option in which it was given. @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function checkedAddress(address: MemdsAddress, name: string): MemdsAddress {
-  if (typeof address?.host !== "string") {
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `${name}: host must be a string, not ${String(address?.host)}`);
-  }
+  if (typeof address?.host !== "string") throw bad(`${name}: host`, "a string", address?.host);
   integer(`${name}: port`, address.port, 1, 65_535);
   return { host: address.host, port: address.port };
-}
-
-export function bad(name: string, wanted: string, seen: unknown): MemdsError {
-  return new MemdsError(
-    "ERR_MEMDS_ARGUMENT",
-    `${name} must be ${wanted}, not ${typeof seen === "string" ? JSON.stringify(seen) : String(seen)}`,
-  );
 }
 
 /**

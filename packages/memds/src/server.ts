@@ -1,8 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { AntiEntropy, type AntiEntropyStats } from "./anti-entropy.js";
-import type { Entry } from "./core/block.js";
-import { MemdsError } from "./core/errors.js";
+import { bad, MemdsError } from "./core/errors.js";
 import { answerFloors } from "./core/floor-answers.js";
 import { decodeFrame, encodeFrame, frameType } from "./core/frame.js";
 import { type Answer, answerQueries, checkQueries, decodeQueries, encodeAnswers, type Query } from "./core/messages.js";
@@ -10,7 +9,7 @@ import type { Snapshot } from "./core/snapshot.js";
 import { crc32 } from "./digest.js";
 import { type Followed, Follower, type FollowerStats } from "./follower.js";
 import { checkedSecret } from "./handshake.js";
-import { Holdings, type Update } from "./holdings.js";
+import { Holdings, type Load, type Update } from "./holdings.js";
 import { checkedAddress, checkedPeers, checkOptions, frameBytesDefault, integer } from "./options.js";
 import type { MemdsAddress } from "./peer-connection.js";
 import { PeerSession } from "./peer-session.js";
@@ -60,7 +59,7 @@ export class MemdsServer {
   #announcing: NodeJS.Timeout | undefined;
   #isReady = false;
   #port = 0;
-  #closed = false;
+  #closing: Promise<void> | undefined;
   #requests = 0;
   #queries = 0;
   #refused = 0;
@@ -86,7 +85,7 @@ export class MemdsServer {
   static async listen(options: MemdsServerOptions = {}): Promise<MemdsServer> {
     checkOptions("MemdsServer", options, serverNames);
     const { host = "127.0.0.1" } = options;
-    if (typeof host !== "string") throw new MemdsError("ERR_MEMDS_ARGUMENT", `host must be a string, not ${host}`);
+    if (typeof host !== "string") throw bad("host", "a string", host);
     const resolved = {
       host,
       port: integer("port", options.port ?? 0, 0, 65_535),
@@ -140,12 +139,11 @@ export class MemdsServer {
 
   /**
    * Replaces everything by a snapshot, all at once.
-   * @param options `version` an integer from 0 to 2^53 - 1, not below the one held; `entries` in any order, each key once.
    * @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_STALE`, `ERR_MEMDS_FULL`, `ERR_MEMDS_CLOSED`; what was held is then still served.
    */
-  load(options: { readonly version: number; readonly entries: Iterable<Entry> }): void {
+  load(load: Load): void {
     this.#checkOpen();
-    this.#holdings.load(options.version, options.entries);
+    this.#holdings.load(load);
     this.#loaded();
   }
 
@@ -279,10 +277,13 @@ export class MemdsServer {
     else this.#antiEntropy.setPeers(checked);
   }
 
-  /** Closes the port and every connection, and forgets everything. May be called again. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  /** Closes the port and every connection, and forgets everything. May be called again: each call resolves when the port is free. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#follower?.close();
     this.#antiEntropy?.close();
     clearInterval(this.#announcing);
@@ -379,6 +380,6 @@ export class MemdsServer {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new MemdsError("ERR_MEMDS_CLOSED", "the server is closed");
+    if (this.#closing !== undefined) throw new MemdsError("ERR_MEMDS_CLOSED", "the server is closed");
   }
 }

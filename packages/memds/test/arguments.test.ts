@@ -66,3 +66,52 @@ it("names what a tree or a snapshot cannot be made of", () => {
   ];
   for (const [message, call] of wrong) expect(call).toThrow(refusal(message) as Error);
 });
+
+it("names what a load or an update cannot be made of, and changes nothing", async () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  await using server = await MemdsServer.listen();
+  server.load({ version: 1, entries: [{ key: bytes("a"), value: bytes("1") }] });
+  const before = server.rootHash;
+  const from = bytes("a");
+  const wrong: readonly (readonly [RegExp, (server: MemdsServer) => unknown])[] = [
+    [/^version must be/, (of) => of.load(undefined as never)],
+    [/^entries must be/, (of) => of.load({ version: 2 } as never)],
+    [/^entries must be/, (of) => of.load({ version: 2, entries: 5 } as never)],
+    [/^key must be/, (of) => of.load({ version: 2, entries: [null] } as never)],
+    [/^an option of load must be/, (of) => of.load({ version: 2, entries: [], entrys: [] } as never)],
+    [/^version must be/, (of) => of.apply(undefined as never)],
+    [/^an option of apply must be changes, not "change"/, (of) => of.apply({ version: 2, change: [] } as never)],
+    ...([1, 2] as const).flatMap((version): [RegExp, (server: MemdsServer) => unknown][] => [
+      [/^changes must be/, (of) => of.apply({ version, changes: 5 } as never)],
+      [/^key must be/, (of) => of.apply({ version, changes: [null] } as never)],
+      [/^value must be/, (of) => of.apply({ version, changes: [{ key: from }] } as never)],
+      [/^ranges must be/, (of) => of.apply({ version, ranges: 5 } as never)],
+      [/^replace must be/, (of) => of.apply({ version, ranges: [null] } as never)],
+      [/^by must be/, (of) => of.apply({ version, ranges: [{ replace: [] }] } as never)],
+      [/^by: from must be/, (of) => of.apply({ version, ranges: [{ replace: [], by: [null] }] } as never)],
+      [
+        /^replace: to must be/,
+        (of) => of.apply({ version, ranges: [{ replace: [{ from, to: 5 }], by: [] }] } as never),
+      ],
+      [/^by: value must be/, (of) => of.apply({ version, ranges: [{ replace: [], by: [{ from }] }] } as never)],
+    ]),
+  ];
+  for (const [message, call] of wrong) expect(() => call(server)).toThrow(refusal(message) as Error);
+  expect([server.version, server.rootHash]).toEqual([1, before]);
+});
+
+it("looks up bytes, and does not take text for keys that are not there", () => {
+  const key = new TextEncoder().encode("a");
+  const tree = RangeTree.from([{ key, value: key }], sha256);
+  const text = "a" as never;
+  for (const call of [
+    () => tree.get(text),
+    () => tree.floor(text),
+    () => tree.lower(text),
+    () => tree.ceiling(text),
+    () => tree.rangeOf(text),
+    () => [...tree.range(text)],
+    () => [...tree.prefix(text)],
+  ])
+    expect(call).toThrow(refusal(/must be a Uint8Array, not "a"$/) as Error);
+});

@@ -66,6 +66,22 @@ describe("a member that the app brings look-ups to", () => {
     expect(new Set([await ask(client), await ask(client)])).toEqual(new Set(["a=idle", "a=busy"]));
   });
 
+  it("is passed over where its carrier throws, or brings back what is no frame", async () => {
+    const carriers: readonly (() => unknown)[] = [
+      () => {
+        throw new Error("no way there");
+      },
+      () => 5,
+      async () => undefined,
+      async () => new Uint8Array(40),
+    ];
+    for (const carry of carriers) {
+      const client = clientOf([to(await member("gone"), { isDue: true, carry: carry as never }), await member("well")]);
+      expect([await ask(client), await ask(client)]).toEqual(["a=well", "a=well"]);
+      expect(client.stats()).toMatchObject({ failed: 0, passedOver: { unavailable: 1 } });
+    }
+  });
+
   it("is passed over where it cannot be reached or is not ready, however much goes there, and says why where nobody else is", async () => {
     const gone = to(await member("gone"), { isDue: true, carry: () => Promise.reject(new Error("no way there")) });
     const empty = await MemdsServer.listen();

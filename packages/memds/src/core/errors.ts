@@ -42,3 +42,23 @@ export class MemdsError extends Error {
     this.code = code;
   }
 }
+
+/** An argument that cannot be used: its name, what it must be, and what was given. */
+export function bad(name: string, wanted: string, seen: unknown): MemdsError {
+  return new MemdsError("ERR_MEMDS_ARGUMENT", `${name} must be ${wanted}, not ${shown(seen)}`);
+}
+
+/** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+export function checkBytes(name: string, given: unknown): void {
+  if (!(given instanceof Uint8Array)) throw bad(name, "a Uint8Array", given);
+}
+
+/** What was given, in a few characters. Never throws, whatever it is: what has no text of its own, or is long, is given by strangers. */
+export function shown(seen: unknown): string {
+  if (typeof seen === "string") return JSON.stringify(seen.length > 64 ? `${seen.slice(0, 64)}…` : seen);
+  if (seen instanceof Uint8Array) {
+    const hex = Array.from(seen.subarray(0, 24), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return seen.length > 24 ? `0x${hex}… (${seen.length} bytes)` : `0x${hex}`;
+  }
+  return Object(seen) === seen ? Object.prototype.toString.call(seen) : String(seen);
+}

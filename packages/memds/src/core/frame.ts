@@ -1,4 +1,4 @@
-import { MemdsError } from "./errors.js";
+import { MemdsError, shown } from "./errors.js";
 import { type Checksum, Reader, Writer } from "./wire.js";
 
 const magic = 0x4d45; // "EM"
@@ -48,6 +48,8 @@ export function encodeFrame({ type, request, payload }: Frame, checksum: Checksu
 
 /** One frame, whole and alone, as it comes where something else keeps frames apart. @throws MemdsError as `FrameReader.push` */
 export function decodeFrame(bytes: Uint8Array, options: ConstructorParameters<typeof FrameReader>[0]): Frame {
+  if (!(bytes instanceof Uint8Array))
+    throw new MemdsError("ERR_MEMDS_PROTOCOL", `a frame is a Uint8Array, not ${shown(bytes)}`);
   const [frame, another] = new FrameReader(options).push(bytes);
   if (frame === undefined || another !== undefined || frame.payload.length + frameOverheadBytes !== bytes.length)
     throw new MemdsError("ERR_MEMDS_PROTOCOL", `${bytes.length} bytes are not one frame`);

@@ -1,7 +1,6 @@
 import type { Entry } from "./block.js";
-import { MemdsError, type MemdsErrorCode } from "./errors.js";
-import type { RangeTree } from "./range-tree.js";
-import { keyBytesMax } from "./range-tree.js";
+import { bad, MemdsError, type MemdsErrorCode } from "./errors.js";
+import { checkKey, keyBytesMax, type RangeTree } from "./range-tree.js";
 import { Reader, Writer } from "./wire.js";
 
 /** One question. All questions of a request are answered from one version. */
@@ -86,22 +85,18 @@ function entryBytes({ key, value }: Entry): number {
 
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function checkQueries(queries: readonly Query[]): void {
-  const bad = (what: string) => new MemdsError("ERR_MEMDS_ARGUMENT", what);
-  if (!Array.isArray(queries) || queries.length > queriesMax) {
-    throw bad(
-      `queries must be an array of at most ${queriesMax}, not ${Array.isArray(queries) ? queries.length : typeof queries}`,
-    );
-  }
-  const isKey = (key: unknown) => key instanceof Uint8Array && key.length <= keyBytesMax;
+  if (!Array.isArray(queries) || queries.length > queriesMax)
+    throw bad("queries", `an array of at most ${queriesMax}`, Array.isArray(queries) ? queries.length : queries);
   for (const query of queries as readonly Query[]) {
-    if (!kinds.includes(query?.kind)) throw bad(`kind must be one of ${kinds.join(", ")}, not ${String(query?.kind)}`);
+    if (!kinds.includes(query?.kind)) throw bad("kind", `one of ${kinds.join(", ")}`, query?.kind);
     if (query.kind !== "range") {
-      if (!isKey(query.key)) throw bad(`key must be a Uint8Array of at most ${keyBytesMax} bytes`);
-    } else if (!isKey(query.from) || (query.to !== undefined && !isKey(query.to))) {
-      throw bad(`from and to must be Uint8Arrays of at most ${keyBytesMax} bytes`);
-    } else if (!Number.isInteger(query.limitMax) || query.limitMax < 1 || query.limitMax > 0xffff_ffff) {
-      throw bad(`limitMax must be an integer from 1 to 2^32 - 1, not ${String(query.limitMax)}`);
+      checkKey("key", query.key);
+      continue;
     }
+    checkKey("from", query.from);
+    if (query.to !== undefined) checkKey("to", query.to);
+    if (!Number.isInteger(query.limitMax) || query.limitMax < 1 || query.limitMax > 0xffff_ffff)
+      throw bad("limitMax", "an integer from 1 to 2^32 - 1", query.limitMax);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Entry } from "./block.js";
-import { MemdsError } from "./errors.js";
+import { bad, MemdsError } from "./errors.js";
 import {
   type Answer,
   decodeAnswers,
@@ -156,13 +156,10 @@ export class Floors<A> implements Questions<A> {
   /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
   constructor(keys: readonly string[], make: (found: FoundPlace) => A) {
     if (!Array.isArray(keys) || keys.length > queriesMax) {
-      throw new MemdsError(
-        "ERR_MEMDS_ARGUMENT",
-        `keys must be an array of at most ${queriesMax}, not ${Array.isArray(keys) ? keys.length : typeof keys}`,
-      );
+      throw bad("keys", `an array of at most ${queriesMax}`, Array.isArray(keys) ? keys.length : keys);
     }
     for (const key of keys as readonly unknown[]) {
-      if (typeof key !== "string") throw new MemdsError("ERR_MEMDS_ARGUMENT", `a key must be a string, not ${key}`);
+      if (typeof key !== "string") throw bad("a key", "a string", key);
     }
     this.#keys = keys;
     this.#make = make;

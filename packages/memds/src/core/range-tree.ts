@@ -1,7 +1,7 @@
 import { type Block, type Entry, entryOf, keyAt, Slabs, valueAt } from "./block.js";
 import { bitAt, compareBytes, firstDifference, prefixEnd } from "./bytes.js";
 import { type Change, diff } from "./diff.js";
-import { MemdsError } from "./errors.js";
+import { bad, checkBytes, MemdsError, shown } from "./errors.js";
 import {
   build,
   digestOf,
@@ -17,7 +17,7 @@ import {
 } from "./node.js";
 import { type Page, pageOf, Walk } from "./page.js";
 import { Place } from "./place.js";
-import { type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
+import { checkRangeUpdates, type OwnedRange, type RangeUpdate, rangeChanges, rangeOf } from "./ranges.js";
 import { searchBlock, searchBytes } from "./search.js";
 import { Shortcuts } from "./shortcuts.js";
 
@@ -58,8 +58,7 @@ export class RangeTree {
    */
   static from(entries: Iterable<Entry>, hash: Hash): RangeTree {
     checkedHash(hash);
-    if (typeof Object(entries)[Symbol.iterator] !== "function")
-      throw new MemdsError("ERR_MEMDS_ARGUMENT", `entries must be an iterable of entries, not ${String(entries)}`);
+    checkIterable(entries);
     const sorted = [...entries];
     let ascending = true;
     for (let i = 0; i < sorted.length; i++) {
@@ -91,6 +90,7 @@ export class RangeTree {
 
   /** The value under exactly this key, a copy; undefined where there is none. */
   get(key: Uint8Array): Uint8Array | undefined {
+    checkBytes("key", key);
     const leaf = this.#walk(key);
     const found = searchBlock(leaf, key);
     return found >= 0 && (found & 1) === 1 ? valueAt(leaf, found >> 1) : undefined;
@@ -98,6 +98,7 @@ export class RangeTree {
 
   /** The entry with the highest key that is not above `key`. */
   floor(key: Uint8Array): Entry | undefined {
+    checkBytes("key", key);
     return this.seekFloor(key, here) ? here.entry() : undefined;
   }
 
@@ -126,6 +127,7 @@ export class RangeTree {
 
   /** The entry with the highest key below `key`. */
   lower(key: Uint8Array): Entry | undefined {
+    checkBytes("key", key);
     const leaf = this.#walk(key);
     const found = searchBlock(leaf, key);
     if (found < 0 || (found & 1) === 0) {
@@ -163,12 +165,15 @@ export class RangeTree {
 
   /** The entry with the lowest key that is not below `key`. */
   ceiling(key: Uint8Array): Entry | undefined {
+    checkBytes("key", key);
     for (const entry of this.range(key)) return entry;
     return undefined;
   }
 
   /** Entries with `from <= key < to`, ascending; both ends may be left out. */
   *range(from: Uint8Array = nothing, to?: Uint8Array): Generator<Entry, void, undefined> {
+    checkBytes("from", from);
+    if (to !== undefined) checkBytes("to", to);
     const leaf = this.#walk(from);
     if (leaf.count === 0) return;
     const found = searchBlock(leaf, from);
@@ -202,6 +207,7 @@ export class RangeTree {
 
   /** Entries whose key begins with `prefix`, ascending. */
   prefix(prefix: Uint8Array): Generator<Entry, void, undefined> {
+    checkBytes("prefix", prefix);
     return this.range(prefix, prefixEnd(prefix));
   }
 
@@ -210,7 +216,9 @@ export class RangeTree {
    * @throws MemdsError `ERR_MEMDS_ARGUMENT` for a key that appears twice, or bytes over `keyBytesMax` or `valueBytesMax`.
    */
   apply(changes: readonly Change[]): RangeTree {
-    for (const { key, value } of changes) checkEntry({ key, value: value === null ? nothing : value });
+    if (!Array.isArray(changes)) throw bad("changes", "a list of changes", changes);
+    for (const change of changes as readonly Change[])
+      checkEntry(change?.value === null ? { key: change.key, value: nothing } : (change as Entry));
     const sorted = [...changes].sort((a, b) => compareBytes(a.key, b.key));
     for (let i = 1; i < sorted.length; i++) {
       if (compareBytes(sorted[i - 1]!.key, sorted[i]!.key) === 0) throw twice(sorted[i]!.key);
@@ -227,9 +235,10 @@ export class RangeTree {
 
   /**
    * The next version after splits, merges, moves, creations and drops of ranges, in turn: all of them or, with an error, none.
-   * @throws MemdsError `ERR_MEMDS_RANGE` where one would leave a gap or an overlap, or was thought for ranges that are not there.
+   * @throws MemdsError `ERR_MEMDS_ARGUMENT`; `ERR_MEMDS_RANGE` where one would leave a gap or an overlap, or was thought for ranges that are not there.
    */
   replaceRanges(updates: readonly RangeUpdate[]): RangeTree {
+    checkRangeUpdates(updates);
     return updates.reduce<RangeTree>((tree, update) => tree.apply(rangeChanges(tree, update)), this);
   }
 
@@ -270,36 +279,29 @@ function lastEntry(node: Node | undefined): Entry | undefined {
   return last.count === 0 ? undefined : entryOf(last, last.count - 1);
 }
 
-function checkEntry({ key, value }: Entry): void {
-  if (!(key instanceof Uint8Array) || key.length > keyBytesMax) {
-    throw new MemdsError(
-      "ERR_MEMDS_ARGUMENT",
-      `key must be a Uint8Array of at most ${keyBytesMax} bytes, not ${show(key)}`,
-    );
-  }
-  if (!(value instanceof Uint8Array) || value.length > valueBytesMax) {
-    throw new MemdsError(
-      "ERR_MEMDS_ARGUMENT",
-      `value must be a Uint8Array of at most ${valueBytesMax} bytes, not ${show(value)}`,
-    );
-  }
+/** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+export function checkIterable(entries: unknown): void {
+  if (typeof Object(entries)[Symbol.iterator] !== "function") throw bad("entries", "an iterable of entries", entries);
+}
+
+/** A key that can be held, or asked for by a request. @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+export function checkKey(name: string, key: unknown): void {
+  if (!(key instanceof Uint8Array) || key.length > keyBytesMax)
+    throw bad(name, `a Uint8Array of at most ${keyBytesMax} bytes`, key);
+}
+
+function checkEntry(entry: Entry | null | undefined): void {
+  const { key, value } = entry ?? {};
+  checkKey("key", key);
+  if (!(value instanceof Uint8Array) || value.length > valueBytesMax)
+    throw bad("value", `a Uint8Array of at most ${valueBytesMax} bytes`, value);
 }
 
 function twice(key: Uint8Array): MemdsError {
-  return new MemdsError("ERR_MEMDS_ARGUMENT", `key ${show(key)} appears twice`);
-}
-
-function show(value: unknown): string {
-  if (!(value instanceof Uint8Array))
-    return typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : String(value);
-  const hex = Array.from(value.subarray(0, 24), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return value.length > 24 ? `0x${hex}… (${value.length} bytes)` : `0x${hex}`;
+  return new MemdsError("ERR_MEMDS_ARGUMENT", `key ${shown(key)} appears twice`);
 }
 
 function checkedHash(hash: Hash): Hash {
   if (typeof hash === "function") return hash;
-  throw new MemdsError(
-    "ERR_MEMDS_ARGUMENT",
-    `hash must be a function such as this package's sha256, not ${String(hash)}`,
-  );
+  throw bad("hash", "a function such as this package's sha256", hash);
 }

@@ -1,6 +1,6 @@
 import { compareBytes } from "./bytes.js";
 import type { Change } from "./diff.js";
-import { MemdsError } from "./errors.js";
+import { bad, checkBytes, MemdsError } from "./errors.js";
 import type { RangeTree } from "./range-tree.js";
 
 /** The keys `from <= key < to`; without `to` all from `from` on. */
@@ -73,6 +73,22 @@ export function rangeChanges(tree: RangeTree, { replace, by }: RangeUpdate): Cha
     if (last.to !== undefined && tree.get(last.to)?.length === 0) put(last.to, null);
   }
   return [...changes.values()];
+}
+
+/** What must hold of changes of ranges before they are held against a tree. @throws MemdsError `ERR_MEMDS_ARGUMENT` */
+export function checkRangeUpdates(updates: readonly RangeUpdate[]): void {
+  if (!Array.isArray(updates)) throw bad("ranges", "a list of changes of ranges", updates);
+  for (const update of updates as readonly (Partial<RangeUpdate> | null)[]) {
+    for (const name of ["replace", "by"] as const) {
+      const ranges = update?.[name];
+      if (!Array.isArray(ranges)) throw bad(name, "a list of ranges", ranges);
+      for (const range of ranges as readonly (Partial<OwnedRange> | null)[]) {
+        checkBytes(`${name}: from`, range?.from);
+        if (range?.to !== undefined) checkBytes(`${name}: to`, range.to);
+        if (name === "by") checkBytes("by: value", range?.value);
+      }
+    }
+  }
 }
 
 function checkFree(tree: RangeTree, from: Uint8Array, to: Uint8Array | undefined): void {

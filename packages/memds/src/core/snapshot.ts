@@ -1,6 +1,6 @@
 import { type Entry, isBlock, locate, newSpan, Slabs } from "./block.js";
 import { compareBytes } from "./bytes.js";
-import { MemdsError } from "./errors.js";
+import { bad, MemdsError } from "./errors.js";
 import { type Hash, Leaf } from "./node.js";
 import { keyBytesMax, RangeTree, valueBytesMax } from "./range-tree.js";
 import { decodeBlock1 } from "./snapshot-1.js";
@@ -21,8 +21,7 @@ export interface Snapshot {
 export function encodeSnapshot(snapshot: Snapshot, checksum: Checksum): Uint8Array {
   const { version, tree } = snapshot ?? {};
   checkVersion(version);
-  if (!(tree instanceof RangeTree))
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `tree must be a RangeTree, not ${String(tree)}`);
+  if (!(tree instanceof RangeTree)) throw bad("tree", "a RangeTree", tree);
   checkFunction("checksum", checksum);
   const writer = new Writer(headerBytes + tree.bytes + 64);
   writer.u32(magic);
@@ -46,8 +45,7 @@ export function encodeSnapshot(snapshot: Snapshot, checksum: Checksum): Uint8Arr
  *   format.
  */
 export function decodeSnapshot(bytes: Uint8Array, options: { hash: Hash; checksum: Checksum }): Snapshot {
-  if (!(bytes instanceof Uint8Array))
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `bytes must be a Uint8Array, not ${String(bytes)}`);
+  if (!(bytes instanceof Uint8Array)) throw bad("bytes", "a Uint8Array", bytes);
   const { hash, checksum } = options ?? {};
   checkFunction("hash", hash);
   checkFunction("checksum", checksum);
@@ -128,12 +126,9 @@ function readEntries({ reader, count, hash }: Body): RangeTree {
 
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
 export function checkVersion(version: number): void {
-  if (!Number.isSafeInteger(version) || version < 0) {
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `version must be an integer from 0 to 2^53 - 1, not ${String(version)}`);
-  }
+  if (!Number.isSafeInteger(version) || version < 0) throw bad("version", "an integer from 0 to 2^53 - 1", version);
 }
 
 function checkFunction(name: string, given: unknown): void {
-  if (typeof given !== "function")
-    throw new MemdsError("ERR_MEMDS_ARGUMENT", `${name} must be a function, not ${String(given)}`);
+  if (typeof given !== "function") throw bad(name, "a function", given);
 }

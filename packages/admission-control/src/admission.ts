@@ -8,8 +8,7 @@ import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } f
 import { MemberShare, type ShareTerms } from "./core/member-share.js";
 import {
   type Coordinator,
-  checkLimit,
-  checkStanding,
+  checkMemberLimit,
   type Grant,
   type MemberLimitOptions,
   type Settlement,
@@ -142,16 +141,14 @@ export class Admission {
    */
   limit(name: string, options: MemberLimitOptions): Limit {
     checkName("name", name);
-    const { ratePerSecond, burstSeconds } = checkLimit(options);
-    const standing = checkStanding(options);
+    const given = checkMemberLimit(options);
     if (this.#closing !== undefined)
       throw new AdmissionError("ERR_ADMISSION_CLOSED", `limit ${name}: the admission is closed`);
     const known = this.#members.get(name);
     if (known !== undefined) {
       const before = { ...known.share.limit, ...known.share.standing };
-      const after = { ratePerSecond, burstSeconds, ...standing };
-      const same = (Object.keys(after) as (keyof typeof after)[]).every((key) => before[key] === after[key]);
-      if (!same) known.limit.reconfigure(after);
+      const same = (Object.keys(given) as (keyof typeof given)[]).every((key) => before[key] === given[key]);
+      if (!same) known.limit.reconfigure(given);
       return known.limit;
     }
     if (this.#members.size >= this.#limitsMax) {
@@ -160,7 +157,7 @@ export class Admission {
         `limit ${name}: ${this.#members.size} limits are open; limitsMax allows no more`,
       );
     }
-    const share = new MemberShare({ ratePerSecond, burstSeconds, ...standing }, this.#terms, this.#now());
+    const share = new MemberShare(given, this.#terms, this.#now());
     this.#incarnations += 1;
     const member: Member = {
       limit: new Limit(name, share, this.#host),
@@ -338,7 +335,9 @@ export class Admission {
     grants: readonly Grant[],
     sentMs: number,
   ): Member[] {
-    const answers = new Map(grants.filter(isGrant).map((grant) => [grant.sequence, grant]));
+    // Of somebody's own coordinator it may be anything.
+    const answered = Array.isArray(grants) ? (grants as readonly Grant[]).filter(isGrant) : [];
+    const answers = new Map(answered.map((grant) => [grant.sequence, grant]));
     const nowMs = this.#now();
     const given: Member[] = [];
     const missed: Member[] = [];
@@ -396,7 +395,8 @@ export class Admission {
   }
 }
 
-function isGrant(grant: Grant): boolean {
+function isGrant(grant: Grant | null | undefined): boolean {
+  if (typeof grant !== "object" || grant === null) return false;
   const numbers = [grant.ratePerSecond, grant.tokensTotal, grant.leaseMs, grant.evenPerSecond];
   return typeof grant.lease === "string" && numbers.every((value) => Number.isFinite(value) && value >= 0);
 }

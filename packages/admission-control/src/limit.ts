@@ -1,7 +1,7 @@
 import { type Chargeable, type Clock, TOKENS_MAX } from "@evenkeel/token-bucket";
 import { checkNumber } from "./core/errors.js";
 import type { MemberShare, ShareMode } from "./core/member-share.js";
-import type { MemberLimitOptions } from "./core/protocol.js";
+import { checkLimitChange, type MemberLimitOptions } from "./core/protocol.js";
 
 export interface LimitStats {
   readonly name: string;
@@ -105,7 +105,7 @@ export class Limit implements Chargeable {
    * next settlement, which is made soon. `weight` and `guaranteedPerSecond` are this member's alone.
    */
   reconfigure(change: Partial<MemberLimitOptions>): void {
-    this.#share.reconfigure(change, this.#now());
+    this.#share.reconfigure(checkLimitChange(change), this.#now());
     this.#host.settleSoon(this);
   }
 

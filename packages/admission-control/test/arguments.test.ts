@@ -33,6 +33,13 @@ it("names what an admission, a limit or a middleware cannot be made with", async
     expect(() => admission.limit("a", limit as never)).toThrow(refusal("limit") as Error);
     expect(() => rateLimit({ admission, name: "api", limit: limit as never })).toThrow(refusal("limit") as Error);
   }
+  const typo = { ratePerSecond: 1, burstSeconds: 1, wieght: 2 };
+  expect(() => admission.limit("a", typo as never)).toThrow(refusal("an option of limit") as Error);
+  expect(() => rateLimit({ admission, name: "api", limit: typo })).toThrow(refusal("an option of limit") as Error);
+  const known = admission.limit("a", { ratePerSecond: 1, burstSeconds: 1 });
+  expect(() => known.reconfigure({ ratePerSec: 2 } as never)).toThrow(refusal("an option of reconfigure") as Error);
+  expect(() => known.reconfigure(2 as never)).toThrow(refusal("options") as Error);
+  expect(() => admission.limit("a".repeat(2000), typo)).toThrow(/but is "a{64}…"$/);
   expect(() => rateLimit(undefined as never)).toThrow(refusal("admission") as Error);
   await admission.close();
 });
@@ -60,6 +67,7 @@ it("names what a coordinator cannot be made with, before it listens", async () =
   }
   expect(servers(), "none of them listens").toBe(before);
   expect(() => httpCoordinator({ nodes: ["http://one"], token: 5 as never })).toThrow(refusal("token") as Error);
+  expect(() => httpCoordinator({ nodes: ["http://one"], fetch: 5 as never })).toThrow(refusal("fetch") as Error);
 });
 
 it("names an option that there is not, what should be left out, and what is no options object", async () => {

@@ -141,6 +141,15 @@ describe("a member over HTTP", () => {
       },
     ],
   ];
+  it("says which server it could not reach, and why", async () => {
+    const node = `http://127.0.0.1:${await freePort()}`;
+    const { admission } = join([node]);
+    admission.limit("l", LIMIT);
+    await admission.settle();
+    const message = expect.stringMatching(new RegExp(`^${node}: fetch failed: .*ECONNREFUSED`));
+    expect(admission.stats().lastError).toMatchObject({ code: "ERR_ADMISSION_AWAY", message });
+  });
+
   it.each(answers)("never waits for a server that answers %s", async (_what, listener) => {
     const server = createServer(listener);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -213,6 +222,34 @@ describe("a ring of coordinators", () => {
     });
     expect(most).toBeLessThanOrEqual(1050 + 1e-6);
     expect(late.admission.stats().limits).toBe(0);
+  });
+
+  it("is waited for no longer than it may be old, though its place never answers", { timeout: 60_000 }, async () => {
+    let asked = 0;
+    let ring = () => new Promise<Ring>(() => {});
+    const options = { self: "http://127.0.0.1:1", ring: () => ring(), ringTtlMs: 100, ringEveryMs: 10 };
+    await expect(listen(options)).rejects.toMatchObject({ code: "ERR_ADMISSION_TIMEOUT" });
+    ring = async () => ({ epoch: 1, nodes: [options.self] });
+    const server = await listen(options);
+    const answers = ring;
+    ring = () => {
+      asked += 1;
+      return new Promise(() => {});
+    };
+    await until(() => asked > 1 && !server.stats().serving);
+    ring = answers;
+    await until(() => server.stats().serving);
+    ring = () => {
+      asked = -1;
+      return new Promise(() => {});
+    };
+    await until(() => asked === -1);
+    let isClosed = false;
+    void server.close().then(() => {
+      isClosed = true;
+    });
+    await server.close();
+    expect(isClosed, "to everybody who asked for it").toBe(true);
   });
 
   it("goes on without a server that died, when the ring does", async () => {

@@ -164,6 +164,31 @@ describe("a gate", () => {
     return shared.settle().then(() => expect(gate.decide("hot").admitted).toBe(false));
   });
 
+  it.each([
+    ["a key", (key: string) => key],
+    ["no key", undefined],
+  ])("opens a limit again that somebody else has closed, with %s", async (_what, key) => {
+    const shared = admission();
+    const gate = new Gate<string>({ admission: shared, name: "n", limit, ...(key && { key }) });
+    expect(gate.decide("a").admitted).toBe(true);
+    // As another middleware of that name does when it has too many keys.
+    shared.limit(key ? "n:a" : "n", limit).close();
+    await shared.settle();
+    expect(gate.decide("a").admitted).toBe(true);
+  });
+
+  it("refuses and does not throw once the admission is closed, keys that it has not seen too", async () => {
+    const closed = admission();
+    const gate = new Gate<string>({ admission: closed, name: "n", limit, key: (key) => key });
+    expect(gate.decide("known").admitted).toBe(true);
+    await closed.close();
+    for (const key of ["known", "new"]) {
+      const decision = gate.decide(key);
+      expect(decision).toMatchObject({ admitted: false, status: 429, headers: { "Cache-Control": "no-store" } });
+      expect(decision).toMatchObject({ body: expect.stringContaining("closed") });
+    }
+  });
+
   it("refuses arguments and answers that make no sense", () => {
     const options = { admission: admission(), name: "n", limit };
     const code = { code: "ERR_ADMISSION_ARGUMENT" };

@@ -229,6 +229,7 @@ describeWith(missingCommand("redis-server", "redis-server"), "members of a coord
     await harm(other);
     // A busy machine may miss an answer before it says so.
     await until(() => admission.stats().degraded && error.test(String(admission.stats().lastError)));
+    expect(admission.stats().lastError).toMatchObject({ code: "ERR_ADMISSION_AWAY", cause: { name: "ReplyError" } });
     await heal(other);
     await until(() => !admission.stats().degraded && limit.stats().mode === "lease");
     await toldInTurn();

@@ -7,10 +7,10 @@ export type AdmissionErrorCode =
   | "ERR_ADMISSION_CLOSED"
   /**
    * The coordinator did not answer in `settleTimeoutMs`. Never thrown at a request; seen in `stats().lastError` and in
-   * the `degraded` event.
+   * the `degraded` event. Thrown by `CoordinatorServer.listen` where the ring cannot be looked up in `ringTtlMs`.
    */
   | "ERR_ADMISSION_TIMEOUT"
-  /** The coordinator cannot be asked now: its connection is down, or too much waits for it already. Seen where a timeout is. */
+  /** The coordinator cannot be asked now: its connection is down, Redis answers with an error, or too much waits for it already. Seen where a timeout is. */
   | "ERR_ADMISSION_AWAY"
   /** The coordinator's answer leaves a limit out, or makes no sense. Seen where a timeout is. */
   | "ERR_ADMISSION_ANSWER";
@@ -27,8 +27,13 @@ export class AdmissionError extends Error {
 }
 
 export function argumentError(name: string, wanted: string, seen: unknown): AdmissionError {
-  const shown = typeof seen === "string" ? JSON.stringify(seen) : String(seen);
-  return new AdmissionError("ERR_ADMISSION_ARGUMENT", `${name} must be ${wanted}, but is ${shown}`);
+  return new AdmissionError("ERR_ADMISSION_ARGUMENT", `${name} must be ${wanted}, but is ${shown(seen)}`);
+}
+
+/** What was given, in a few characters. Never throws, whatever it is: what has no text of its own, or is long, is given by strangers. */
+function shown(seen: unknown): string {
+  if (typeof seen === "string") return JSON.stringify(seen.length > 64 ? `${seen.slice(0, 64)}…` : seen);
+  return Object(seen) === seen ? Object.prototype.toString.call(seen) : String(seen);
 }
 
 /** A finite number from `min` to `max`; anything else, "3" included, is an error that names the argument. */

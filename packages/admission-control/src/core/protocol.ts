@@ -1,4 +1,4 @@
-import { argumentError, checkNumber } from "./errors.js";
+import { argumentError, checkNumber, checkOptions } from "./errors.js";
 
 /** The whole limit, that all members together keep. */
 export interface LimitOptions {
@@ -106,6 +106,23 @@ export function checkLimit(options: LimitOptions): LimitOptions {
   const burstSeconds = checkNumber("burstSeconds", options.burstSeconds, 0, BURST_SECONDS_MAX);
   checkNumber("ratePerSecond * burstSeconds", ratePerSecond * burstSeconds, 0, TOKENS_MAX);
   return { ratePerSecond, burstSeconds };
+}
+
+const limitNames: Record<keyof MemberLimitOptions, 0> = {
+  ratePerSecond: 0,
+  burstSeconds: 0,
+  weight: 0,
+  guaranteedPerSecond: 0,
+};
+
+/** What a member's program says of a limit; a settlement, which says more, is for `checkLimit`. */
+export function checkMemberLimit(options: MemberLimitOptions): Required<MemberLimitOptions> {
+  if (typeof options === "object" && options !== null) checkOptions("limit", options, limitNames);
+  return { ...checkLimit(options), ...checkStanding(options) };
+}
+
+export function checkLimitChange(change: Partial<MemberLimitOptions>): Partial<MemberLimitOptions> {
+  return checkOptions("reconfigure", change, limitNames);
 }
 
 export function checkStanding(options: Pick<MemberLimitOptions, "weight" | "guaranteedPerSecond">): Standing {

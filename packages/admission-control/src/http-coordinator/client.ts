@@ -39,6 +39,7 @@ export function httpCoordinator(options: HttpCoordinatorOptions): HttpCoordinato
   const { nodes } = first;
   if (options.token !== undefined) checkName("token", options.token);
   const send = options.fetch ?? fetch;
+  if (typeof send !== "function") throw argumentError("fetch", "a function", send);
   const headers = {
     "Content-Type": "application/json",
     ...(options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` }),
@@ -80,7 +81,7 @@ export function httpCoordinator(options: HttpCoordinatorOptions): HttpCoordinato
       return settlements.filter(({ limit }) => moved.has(limit));
     } catch (error) {
       counts.failures += 1;
-      lastError = error;
+      lastError = error instanceof AdmissionError ? error : unreachable(node, error);
       void lookForRing(node, signal);
       return [];
     }
@@ -125,11 +126,18 @@ export function httpCoordinator(options: HttpCoordinatorOptions): HttpCoordinato
       await Promise.race([settleAll(settlements, signal, grants), timeIsUp]);
       if (grants.length > 0) return grants;
       signal.throwIfAborted();
-      if (counts.failures > before) throw lastError instanceof Error ? lastError : new Error(String(lastError));
+      if (counts.failures > before) throw lastError;
       return grants;
     },
     stats: () => ({ ...counts, ring: owners.ring, lastError }),
   };
+}
+
+/** What `fetch` says is "fetch failed"; why, stands in its cause. */
+function unreachable(node: string, error: unknown): AdmissionError {
+  const said = [error, (error as Error | undefined)?.cause].map((one) => (one instanceof Error ? one.message : ""));
+  const message = [node, ...said].filter((text) => text !== "").join(": ");
+  return new AdmissionError("ERR_ADMISSION_AWAY", message, { cause: error });
 }
 
 async function textOf(response: Response): Promise<string> {

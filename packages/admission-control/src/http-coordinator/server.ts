@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "../clock.js";
-import { argumentError, checkName, checkNumber, checkOptions } from "../core/errors.js";
+import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } from "../core/errors.js";
 import { type Ring, ringFrom } from "../core/ring.js";
 import { serverError } from "../events.js";
 import { OwnedBooks } from "./owned-books.js";
@@ -83,6 +83,7 @@ export class CoordinatorServer {
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #ringSeenMs: number;
   #settlements = 0;
   #elsewhere = 0;
@@ -113,7 +114,7 @@ export class CoordinatorServer {
     const settings = checked(options);
     const { host, port, self, ring, ringTtlMs, now } = settings;
     const seenMs = now();
-    const found = ring === undefined ? undefined : ringFrom(await ring(AbortSignal.timeout(ringTtlMs)));
+    const found = ring === undefined ? undefined : ringFrom(await lookedUp(ring, ringTtlMs));
     if (ring !== undefined && found === undefined) throw argumentError("ring()", "a ring of epoch and nodes", found);
     const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 });
     await new Promise<void>((resolve, reject) => {
@@ -141,12 +142,17 @@ export class CoordinatorServer {
     };
   }
 
-  /** Stops at once; members go on with their leases. May be called twice. */
-  async close(): Promise<void> {
+  /** Stops at once; members go on with their leases. May be called twice: each call resolves when it has stopped. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#stop.abort();
     this.#server.closeAllConnections();
-    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+    await new Promise((resolve) => this.#server.close(resolve));
     await this.#looking;
   }
 
@@ -169,8 +175,7 @@ export class CoordinatorServer {
     // The ring may have been replaced while its answer was on the way: it counts as seen when it was asked for.
     const askedMs = this.#now();
     try {
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1, this.#ringTtlMs))]);
-      const ring = ringFrom(await this.#lookUp?.(signal));
+      const ring = this.#lookUp && ringFrom(await lookedUp(this.#lookUp, this.#ringTtlMs, this.#stop.signal));
       if (ring === undefined || ring.epoch < this.#books.ring.epoch) return;
       this.#books.adopt(ring, this.#now());
       this.#ringSeenMs = askedMs;
@@ -251,6 +256,27 @@ function checked(options: CoordinatorServerOptions) {
       membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
     },
   };
+}
+
+/** What `ring` says, in time: a place that never answers must hold up neither the start, nor the next look-up, nor the end. */
+async function lookedUp(
+  ring: NonNullable<CoordinatorServerOptions["ring"]>,
+  timeoutMs: number,
+  stop = new AbortController().signal,
+): Promise<unknown> {
+  const late = new AbortController();
+  const error = new AdmissionError("ERR_ADMISSION_TIMEOUT", `the ring could not be looked up in ${timeoutMs} ms`);
+  const timer = setTimeout(() => late.abort(error), timeoutMs);
+  const signal = AbortSignal.any([stop, late.signal]);
+  try {
+    signal.throwIfAborted();
+    return await new Promise<unknown>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      Promise.resolve(ring(signal)).then(resolve, reject);
+    });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The whole body, or `undefined` as soon as it is more than a message may be; the rest is then read and dropped. */

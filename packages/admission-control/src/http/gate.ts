@@ -1,8 +1,8 @@
 import type { Admission } from "../admission.js";
 import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } from "../core/errors.js";
-import { checkLimit, checkStanding, type MemberLimitOptions } from "../core/protocol.js";
+import { checkMemberLimit, type MemberLimitOptions } from "../core/protocol.js";
 import type { Limit } from "../limit.js";
-import { rateLimitFields, retryAfterSeconds } from "./fields.js";
+import { type RateLimitFields, rateLimitFields, retryAfterSeconds } from "./fields.js";
 
 /** What became of a request that was let in. */
 export interface ServedResponse {
@@ -66,9 +66,7 @@ const NOT_LIMITED: Admitted = { admitted: true, headers: {}, served: undefined }
 export class Gate<Request> {
   readonly #options: RateLimitOptions<Request>;
   readonly #keysMax: number;
-  /** Of a gate without keys. */
-  #only: Limit | undefined;
-  /** In the order of last use. */
+  /** By name, in the order of last use; one alone where there are no keys. */
   readonly #limits = new Map<string, Limit>();
 
   /** @throws AdmissionError `ERR_ADMISSION_ARGUMENT` */
@@ -78,8 +76,7 @@ export class Gate<Request> {
     if (typeof options.admission?.limit !== "function")
       throw argumentError("admission", "an Admission", options.admission);
     checkName("name", options.name);
-    checkLimit(options.limit);
-    checkStanding(options.limit);
+    checkMemberLimit(options.limit);
     this.#keysMax = checkNumber("keysMax", options.keysMax ?? 10_000, 1, 2 ** 24);
     for (const name of ["key", "chargeAfter"] as const) {
       const given = options[name];
@@ -95,29 +92,16 @@ export class Gate<Request> {
     if (keyOf !== undefined && key === undefined) return NOT_LIMITED;
     const units = typeof cost === "number" ? cost : checkNumber("cost(request)", cost(request), 0, Number.MAX_VALUE);
     const limit = this.#limit(key);
+    if (limit === undefined) return refusal(name, {}, "The admission is closed.");
     const shown = exposeKey ? key : undefined;
     if (limit.tryTake(units)) {
       const headers = { ...rateLimitFields(name, limit.stats(), { key: shown }) };
       return { admitted: true, headers, served: this.#served(limit, units, request) };
     }
     const seconds = retryAfterSeconds(limit, units);
-    return {
-      admitted: false,
-      status: 429,
-      headers: {
-        ...rateLimitFields(name, limit.stats(), { key: shown, retryAfterSeconds: seconds ?? 1 }),
-        ...(seconds === undefined ? {} : { "Retry-After": String(seconds) }),
-        "Content-Type": "application/problem+json",
-        "Cache-Control": "no-store",
-      },
-      body: JSON.stringify({
-        type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
-        title: "Request cannot be satisfied as assigned quota has been exceeded",
-        status: 429,
-        ...(seconds === undefined ? { detail: "It costs more than the whole limit can ever hold." } : {}),
-        "violated-policies": [name],
-      }),
-    };
+    const fields = rateLimitFields(name, limit.stats(), { key: shown, retryAfterSeconds: seconds ?? 1 });
+    if (seconds === undefined) return refusal(name, fields, "It costs more than the whole limit can ever hold.");
+    return refusal(name, { ...fields, "Retry-After": String(seconds) });
   }
 
   #served(limit: Limit, charged: number, request: Request): Admitted["served"] {
@@ -133,30 +117,32 @@ export class Gate<Request> {
     };
   }
 
-  #limit(key: string | undefined): Limit {
-    const { admission, name, limit } = this.#options;
-    if (key === undefined) {
-      this.#only ??= admission.limit(name, limit);
-      return this.#only;
-    }
-    if (typeof key !== "string") throw argumentError("key(request)", "a string or undefined", key);
+  /** Opened again where somebody else has closed it, such as another gate of this name; `undefined` when the admission is closed. */
+  #limit(key: string | undefined): Limit | undefined {
+    const { name } = this.#options;
+    if (key !== undefined && typeof key !== "string") throw argumentError("key(request)", "a string or undefined", key);
     // Names of limits are bounded; what a client sends as a key is not.
-    const full = `${name}:${key}`.slice(0, 1024);
+    const full = key === undefined ? name : `${name}:${key}`.slice(0, 1024);
     const known = this.#limits.get(full);
     this.#limits.delete(full);
-    if (known === undefined && this.#limits.size >= this.#keysMax) this.#closeOldest();
-    let found = known;
-    while (found === undefined) {
+    const found = known === undefined || known.stats().mode === "closed" ? this.#open(full) : known;
+    if (found !== undefined) this.#limits.set(full, found);
+    return found;
+  }
+
+  #open(name: string): Limit | undefined {
+    const { admission, limit } = this.#options;
+    if (this.#limits.size >= this.#keysMax) this.#closeOldest();
+    for (;;) {
       try {
-        found = admission.limit(full, limit);
+        return admission.limit(name, limit);
       } catch (error) {
+        if (!(error instanceof AdmissionError)) throw error;
+        if (error.code === "ERR_ADMISSION_CLOSED") return undefined;
         // The admission holds fewer limits than there are keys: the same answer as to `keysMax`.
-        if (!(error instanceof AdmissionError && error.code === "ERR_ADMISSION_LIMITS") || !this.#closeOldest())
-          throw error;
+        if (error.code !== "ERR_ADMISSION_LIMITS" || !this.#closeOldest()) throw error;
       }
     }
-    this.#limits.set(full, found);
-    return found;
   }
 
   #closeOldest(): boolean {
@@ -167,4 +153,23 @@ export class Gate<Request> {
     }
     return false;
   }
+}
+
+function refusal(
+  policy: string,
+  headers: Readonly<Record<string, string>> | RateLimitFields,
+  detail?: string,
+): Refused {
+  return {
+    admitted: false,
+    status: 429,
+    headers: { ...headers, "Content-Type": "application/problem+json", "Cache-Control": "no-store" },
+    body: JSON.stringify({
+      type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+      title: "Request cannot be satisfied as assigned quota has been exceeded",
+      status: 429,
+      ...(detail === undefined ? {} : { detail }),
+      "violated-policies": [policy],
+    }),
+  };
 }

@@ -108,8 +108,8 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
       }
     } catch (error) {
       counts.failures += 1;
-      lastError = error;
-      throw error;
+      lastError = error instanceof AdmissionError ? error : away(messageOf(error), error);
+      throw lastError;
     }
   }
 
@@ -119,13 +119,13 @@ export function redisCoordinator(redis: RedisLike, options: RedisCoordinatorOpti
       if (UNUSABLE.has(redis.status ?? "ready")) throw away(`the connection to Redis is ${redis.status}`);
       // Limits live on different servers of a cluster: those that are answered in time need not suffer for the others.
       const grants: Grant[] = [];
-      let failure: Error | undefined;
+      let failure: AdmissionError | undefined;
       const answers = settlements.map(async (settlement) => {
         try {
           const grant = await settleOne(settlement);
           if (grant !== undefined) grants.push(grant);
         } catch (error) {
-          failure ??= error instanceof Error ? error : away(String(error));
+          failure ??= error as AdmissionError;
         }
       });
       await Promise.race([Promise.all(answers), aborted(signal)]);
@@ -141,8 +141,12 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-function away(message: string): AdmissionError {
-  return new AdmissionError("ERR_ADMISSION_AWAY", message);
+function away(message: string, cause?: unknown): AdmissionError {
+  return new AdmissionError("ERR_ADMISSION_AWAY", message, { cause });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function argumentsOf(settlement: Settlement): (string | number)[] {

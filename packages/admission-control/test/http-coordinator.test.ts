@@ -81,10 +81,9 @@ describe("the coordinator over HTTP", () => {
   it("asks for the token that it was given", async () => {
     const server = await listen({ token: "s3cret", learnAtStart: false });
     const settle = (token?: string) =>
-      httpCoordinator({ nodes: [server.url], ...(token === undefined ? {} : { token }) }).settle(
-        [{ ...settlement, limit: "l" }],
-        { signal: AbortSignal.timeout(5000) },
-      );
+      httpCoordinator({ nodes: [server.url], token }).settle([{ ...settlement, limit: "l" }], {
+        signal: AbortSignal.timeout(5000),
+      });
     await expect(settle()).rejects.toThrow("401");
     await expect(settle("wrong!")).rejects.toThrow("401");
     expect(await settle("s3cret")).toHaveLength(1);

@@ -50,6 +50,8 @@ export class ConstantWorkCache<K, V> {
   #fresh: Miss<K, V>[] = [];
   /** Takes back the flush that is scheduled, if one is. */
   #unschedule: (() => void) | undefined;
+  /** The last window: what is gathered waits for its end. */
+  #window: NodeJS.Timeout | undefined;
   #sequence = 0;
   /** Counts `clear()`: an answer to a question from before it is delivered, but not kept. */
   #epoch = 0;
@@ -87,7 +89,7 @@ export class ConstantWorkCache<K, V> {
    * @param options `signal` ends the wait of a miss, with its reason; a hit does not look at it.
    * @returns rejects with `ERR_CACHE_OVERLOADED`, `ERR_CACHE_TIMEOUT`, `ERR_CACHE_SOURCE`, `ERR_CACHE_UNANSWERED` for misses; `ERR_CACHE_CLOSED`.
    */
-  get(key: K, options?: { readonly signal?: AbortSignal }): V | undefined | Promise<V | undefined> {
+  get(key: K, options?: { readonly signal?: AbortSignal | undefined }): V | undefined | Promise<V | undefined> {
     const slot = this.#entries.slotOf(key);
     if (slot === undefined) return this.#miss(key, options?.signal);
     this.#refresh(key, slot);
@@ -236,6 +238,7 @@ export class ConstantWorkCache<K, V> {
     this.#fresh.push(miss);
     if (this.#unschedule === undefined) this.#schedule();
     else if (this.#misses.size === this.#hurryAt) this.#hurry();
+    else this.#window?.ref();
     return quietly(miss.promise);
   }
 
@@ -247,6 +250,9 @@ export class ConstantWorkCache<K, V> {
       return;
     }
     const timer = setTimeout(this.#flush, windowMs);
+    // A refresh that gathers keeps no process alive; who waits for a miss does.
+    if (this.#misses.size === 0) timer.unref();
+    this.#window = timer;
     this.#unschedule = () => clearTimeout(timer);
   }
 

@@ -94,7 +94,7 @@ export class ConstantWorkPoller<T> {
    * @param options `signal` ends the wait with its reason.
    * @throws CacheError `ERR_CACHE_CLOSED`
    */
-  async ready(options: { readonly signal?: AbortSignal } = {}): Promise<T> {
+  async ready(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<T> {
     const { signal } = options;
     signal?.throwIfAborted();
     if (this.#closed) throw new CacheError("ERR_CACHE_CLOSED", "the poller is closed");

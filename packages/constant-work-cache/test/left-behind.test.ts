@@ -66,3 +66,16 @@ it("hands the source one and the same signal, made when it is looked at, and abo
   expect(signal?.aborted).toBe(true);
   await expect(missed).rejects.toMatchObject({ code: "ERR_CACHE_CLOSED" });
 });
+
+it("keeps a process alive for who waits, and not for refreshes that gather", () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const before = timers();
+  const source = { fetchMany: async () => new Map<string, number>() };
+  const cache = new ConstantWorkCache({ source, versionOf: (value: number) => value, windowMs: 60_000 });
+  cache.learn("known", 1);
+  expect(cache.get("known")).toBe(1);
+  expect(timers()).toBe(before);
+  void cache.get("unknown");
+  expect(timers()).toBe(before + 1);
+  cache.close();
+});

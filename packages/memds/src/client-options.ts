@@ -17,7 +17,7 @@ export interface MemdsClientOptions {
   /** The largest frame sent or taken; as the servers have it. Default 8 MiB. */
   readonly frameBytesMax?: number;
   /** As the servers have it. */
-  readonly secret?: string;
+  readonly secret?: string | undefined;
   /** Milliseconds on a clock that does not go back. Default `performance.now`. */
   readonly now?: () => number;
 }

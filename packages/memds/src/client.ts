@@ -104,7 +104,10 @@ export class MemdsClient {
    * @throws MemdsError `ERR_MEMDS_ARGUMENT`, `ERR_MEMDS_CLOSED`; `ERR_MEMDS_UNAVAILABLE` when no server answered (`cause` holds each one's error),
    *   `ERR_MEMDS_STALE` when those that did are older than what this client has seen, `ERR_MEMDS_TIMEOUT`, `ERR_MEMDS_OVERLOADED`.
    */
-  async lookup(queries: readonly Query[], options: { readonly signal?: AbortSignal } = {}): Promise<Answer[]> {
+  async lookup(
+    queries: readonly Query[],
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Answer[]> {
     checkQueries(queries);
     return this.#askAll(new Queries(queries), options);
   }
@@ -115,7 +118,10 @@ export class MemdsClient {
    * @param options `signal` ends the wait with its reason.
    * @throws MemdsError as `lookup`.
    */
-  async fetchMany(keys: readonly string[], options: { readonly signal?: AbortSignal } = {}): Promise<Found[]> {
+  async fetchMany(
+    keys: readonly string[],
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Found[]> {
     return this.#askAll(new Floors(keys, found), options);
   }
 
@@ -125,7 +131,7 @@ export class MemdsClient {
    * @param make is called for each answer with the same object, whose bytes are used again: it copies what it keeps. What it throws fails the call.
    */
   sourceOf<V>(make: (found: FoundPlace) => V): {
-    fetchMany(keys: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<V[]>;
+    fetchMany(keys: readonly string[], options?: { readonly signal?: AbortSignal | undefined }): Promise<V[]>;
   } {
     return { fetchMany: async (keys, options = {}) => this.#askAll(new Floors(keys, make), options, true) };
   }
@@ -133,7 +139,7 @@ export class MemdsClient {
   /** @param signalWhenLate looks at the signal only once there is no answer after `hedgeAfterMs`: until somebody does, some have none. */
   async #askAll<A>(
     questions: Questions<A>,
-    options: { readonly signal?: AbortSignal },
+    options: { readonly signal?: AbortSignal | undefined },
     signalWhenLate = false,
   ): Promise<A[]> {
     const ending = new Ending();

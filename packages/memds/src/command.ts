@@ -91,7 +91,7 @@ export async function runCommand(args: readonly string[], { out, err, env, signa
     const options: MemdsServerOptions = {
       ...limits,
       host: values.host,
-      ...(secret === undefined ? {} : { secret }),
+      secret,
       ...(values.follow === undefined ? {} : { follow: address("--follow", values.follow) }),
       peers: values.peer.map((peer) => address("--peer", peer)),
     };

@@ -30,7 +30,7 @@ export interface MemdsServerOptions {
   /** Bytes of updates kept for followers that are a little behind; who is further behind compares trees. Default 8 MiB. */
   readonly historyBytesMax?: number;
   /** 16 to 1,024 characters that clients, followers and peers must know as well. Proves both sides; encrypts nothing. */
-  readonly secret?: string;
+  readonly secret?: string | undefined;
 }
 
 export const serverNames: Record<keyof MemdsServerOptions, 0> = {

@@ -253,7 +253,7 @@ export class MemdsServer {
   }
 
   /** Resolves once look-ups are answered. Rejects with the signal's reason, or `ERR_MEMDS_CLOSED`. */
-  async whenReady({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async whenReady({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     while (!this.isReady) {
       this.#checkOpen();
       signal?.throwIfAborted();

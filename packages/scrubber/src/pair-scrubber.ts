@@ -71,7 +71,7 @@ export class PairScrubber {
   }
 
   /** Compares everything once. `signal` ends it with its reason; nothing is changed on either side. */
-  async pass({ signal }: { readonly signal?: AbortSignal } = {}): Promise<PairReport> {
+  async pass({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<PairReport> {
     const { waitMs = 1_000 } = this.#options;
     return comparePair({
       take: () => {},

@@ -79,7 +79,7 @@ export interface PassRunOptions {
   /** After each step, awaited. Not called for the rest of a pass that cannot go on. */
   readonly onStep?: (step: StepDone) => Promise<void> | void;
   /** Ends the pass, with its reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const passNames: Record<keyof PassRunOptions, 0> = { at: 0, kept: 0, from: 0, take: 0, onStep: 0, signal: 0 };
@@ -234,7 +234,7 @@ export class Scrubber {
   async repair(
     divergences: readonly Divergence[],
     repairer: Repairer,
-    options: { readonly signal?: AbortSignal; readonly audit?: Audit } = {},
+    options: { readonly signal?: AbortSignal | undefined; readonly audit?: Audit } = {},
   ): Promise<readonly RepairResult[]> {
     const { signal, audit } = checkOptions("repair", options, { signal: 0, audit: 0 });
     return this.#alone(async () => {

@@ -156,7 +156,7 @@ export class BurstBucket implements SharedBucket {
    */
   async take(
     tokens = 1,
-    options: { readonly signal?: AbortSignal; readonly further?: readonly SharedBucket[] } = {},
+    options: { readonly signal?: AbortSignal | undefined; readonly further?: readonly SharedBucket[] | undefined } = {},
   ): Promise<void> {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
     const { signal, further = NONE } = options;

@@ -109,7 +109,7 @@ export class TokenBucket implements Chargeable {
    * `ERR_TOKEN_BUCKET_CLOSED`. What was not taken is not charged. A wait does not keep the process alive unless
    * `keepAlive` is set.
    */
-  async take(tokens = 1, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async take(tokens = 1, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
     const { signal } = options;
     signal?.throwIfAborted();

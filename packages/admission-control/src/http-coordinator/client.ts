@@ -7,7 +7,7 @@ export interface HttpCoordinatorOptions {
   /** Any of the servers, to learn the ring from: "http://10.0.0.1:7070". */
   readonly nodes: readonly string[];
   /** The secret that the servers were given, 1 to 1,024 characters. Default none. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Default the global `fetch`, which keeps connections open. */
   readonly fetch?: typeof fetch;
 }

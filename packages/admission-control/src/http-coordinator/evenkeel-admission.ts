@@ -38,8 +38,8 @@ async function main(): Promise<void> {
     host: values.host,
     port: Number(values.port),
     leaseMs: Number(values["lease-ms"]),
-    ...(self === undefined ? {} : { self }),
-    ...(token === undefined ? {} : { token }),
+    self,
+    token,
     ...(ring === undefined ? {} : { ringTtlMs: Number(values["ring-ttl-ms"]), ring: (signal) => lookUp(ring, signal) }),
   });
   say(`settling at ${server.url}`);

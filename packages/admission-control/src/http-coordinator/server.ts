@@ -15,7 +15,7 @@ export interface CoordinatorServerOptions {
   /** 0 to 65,535; 0, the default, is a free one, see `url`. */
   readonly port?: number;
   /** How members reach this server, as it stands in the ring. Needed with `ring`; by default what it listens on. */
-  readonly self?: string;
+  readonly self?: string | undefined;
   /**
    * Where the ring is looked up, every `ringEveryMs`: one place for all servers. While it cannot be reached for `ringTtlMs` this
    * server grants nothing, because its limits may have become somebody else's. Default: this server alone.
@@ -39,7 +39,7 @@ export interface CoordinatorServerOptions {
   /** Leases for one limit; further members are not answered. Default 10,000. */
   readonly membersMax?: number;
   /** A secret that members send too; without it everybody who reaches the port may settle. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Milliseconds of a monotonic clock. Default `performance.now`. */
   readonly now?: Clock;
 }

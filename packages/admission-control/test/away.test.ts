@@ -104,6 +104,7 @@ describe("while the coordinator is away", () => {
       await fleet.time.pass(5000);
       expect(limit.stats()).toMatchObject({ mode: "policy" });
       expect(admission.stats().failures).toBeGreaterThan(1);
+      expect(admission.stats().lastError).toMatchObject({ code: "ERR_ADMISSION_ANSWER" });
     }
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Coordinator } from "../src/index.js";
 import { Fleet, sum } from "./fleet.js";
 
 const LIMIT = { ratePerSecond: 1000, burstSeconds: 1 };
@@ -73,6 +74,48 @@ describe("leases", () => {
     expect(router.limit.stats().mode).toBe("lease");
     await fleet.time.pass(2);
     expect(router.limit.stats().mode).toBe("policy");
+  });
+
+  it("are followed by the policy, and demand is measured, as if the member's clock had not stepped back an hour", async () => {
+    const fleet = new Fleet(LIMIT);
+    let aheadMs = 3_600_000;
+    let isAway = false;
+    const coordinator: Coordinator = {
+      settle: async (settlements) => {
+        if (isAway) throw new Error("away");
+        const share = {
+          lease: "1",
+          ratePerSecond: 10,
+          tokensTotal: 0,
+          leaseMs: 10_000,
+          evenPerSecond: 500,
+          short: false,
+        };
+        return settlements.map(({ limit, sequence }) => ({ limit, sequence, ...share }));
+      },
+    };
+    const { limit, admission } = fleet.join({ coordinator, now: () => fleet.time.nowMs + aheadMs });
+    await fleet.time.pass(5000);
+    aheadMs = 0;
+    for (let i = 0; i < 8; i += 1) {
+      expect(limit.tryTake(1)).toBe(true);
+      await fleet.time.pass(125);
+    }
+    await admission.settle();
+    expect(limit.stats().wantedPerSecond).toBeGreaterThan(2);
+    isAway = true;
+    while (limit.stats().mode === "lease") await fleet.time.pass(100);
+    aheadMs = -3_600_000;
+    const earnedInASecond = async () => {
+      while (limit.tryTake(1)) {}
+      const before = limit.stats().tokens;
+      await fleet.time.pass(1000);
+      return limit.stats().tokens - before;
+    };
+    // No more than the lease was for as long as other leases may last; then what the policy says.
+    expect(await earnedInASecond()).toBeCloseTo(10, 3);
+    await fleet.time.pass(12_000);
+    expect(await earnedInASecond()).toBeCloseTo(50, 3);
   });
 
   it("agree between clocks that are five seconds, or a year, apart", async () => {

@@ -58,14 +58,6 @@ describe("many limits", () => {
     expect(full.stats()).toMatchObject({ degraded: true, lastError: { code: "ERR_ADMISSION_ANSWER" } });
   });
 
-  it.each([[undefined], ["a page"], [{}], [[null]]])("hold on when a coordinator answers %o", async (answer) => {
-    const { admission } = staged({ coordinator: { settle: async () => answer as never } });
-    const limit = admission.limit("a", LIMIT);
-    await admission.settle();
-    expect(limit.tryTake()).toBe(true);
-    expect(admission.stats().lastError).toMatchObject({ code: "ERR_ADMISSION_ANSWER" });
-  });
-
   it("are given back and forgotten one by one, and may come again under their name", async () => {
     const { admission, coordinator, time } = staged();
     const limit = admission.limit("t", LIMIT);

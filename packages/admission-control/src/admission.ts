@@ -3,7 +3,7 @@ import { BucketLevel, type Clock, type Timer } from "@evenkeel/token-bucket";
 import { type AdmissionOptions, type AdmissionStats, admissionNames } from "./admission-options.js";
 import { Agenda } from "./agenda.js";
 import { answersInTime } from "./answers-in-time.js";
-import { clockFrom, systemTimer } from "./clock.js";
+import { clockFrom, steady, systemTimer } from "./clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } from "./core/errors.js";
 import { MemberShare, type ShareTerms } from "./core/member-share.js";
 import {
@@ -110,7 +110,8 @@ export class Admission {
     };
     this.#limitsMax = checkNumber("limitsMax", options.limitsMax ?? 100_000, 1, 2 ** 24);
     this.#batchMax = Math.floor(checkNumber("batchMax", options.batchMax ?? 250, 1, 100_000));
-    this.#now = clockFrom(options.now);
+    // One that is set back must neither put settlements off nor make a lease longer, nor one that is on its way.
+    this.#now = steady(clockFrom(options.now));
     this.#timer = timer;
     this.#random = random;
     this.#agenda = new Agenda(this.#now, this.#timer, (all) => void this.#settleRound(all));
@@ -166,7 +167,7 @@ export class Admission {
       shortTimes: 0,
       asksLeft: 0,
       extras: EXTRAS_MAX,
-      extrasMs: this.#agenda.now(),
+      extrasMs: this.#now(),
     };
     this.#members.set(name, member);
     this.#agenda.all(this.#nextDelayMs(1));
@@ -253,7 +254,7 @@ export class Admission {
   }
 
   #mayTell(member: Member): boolean {
-    const nowMs = this.#agenda.now();
+    const nowMs = this.#now();
     const earned = Math.max(0, nowMs - member.extrasMs) / this.#settleEveryMs;
     member.extras = Math.min(EXTRAS_MAX, member.extras + earned);
     member.extrasMs = nowMs;

@@ -1,13 +1,11 @@
 import type { Clock, Timer } from "@evenkeel/token-bucket";
-import { steady } from "./clock.js";
 
 /**
  * When the next settlement starts: of all limits, or before that of those which have news. One timer, for whichever comes
  * first; while `hold` is in force none, so that settlements come one after the other.
  */
 export class Agenda {
-  /** A clock that is set back must not put settlements off. */
-  readonly now: Clock;
+  readonly #now: Clock;
   readonly #timer: Timer;
   readonly #due: (all: boolean) => void;
   #allMs = Number.POSITIVE_INFINITY;
@@ -18,20 +16,20 @@ export class Agenda {
   #timerMs = Number.POSITIVE_INFINITY;
 
   constructor(now: Clock, timer: Timer, due: (all: boolean) => void) {
-    this.now = steady(now);
+    this.#now = now;
     this.#timer = timer;
     this.#due = due;
   }
 
   /** All limits settle within `delayMs`. */
   all(delayMs: number): void {
-    this.#allMs = Math.min(this.#allMs, this.now() + delayMs);
+    this.#allMs = Math.min(this.#allMs, this.#now() + delayMs);
     this.#arm();
   }
 
   /** Limits with news settle within `delayMs`. */
   news(delayMs: number): void {
-    this.#newsMs = Math.min(this.#newsMs, this.now() + delayMs);
+    this.#newsMs = Math.min(this.#newsMs, this.#now() + delayMs);
     this.#arm();
   }
 
@@ -60,7 +58,7 @@ export class Agenda {
     if (dueMs === Number.POSITIVE_INFINITY || (this.#cancel !== undefined && this.#timerMs <= dueMs)) return;
     this.#unschedule();
     this.#timerMs = dueMs;
-    this.#cancel = this.#timer(Math.max(0, dueMs - this.now()), () => {
+    this.#cancel = this.#timer(Math.max(0, dueMs - this.#now()), () => {
       this.#cancel = undefined;
       this.#due(dueMs >= this.#allMs);
     });

@@ -118,6 +118,20 @@ describe("leases", () => {
     expect(await earnedInASecond()).toBeCloseTo(50, 3);
   });
 
+  it("are no longer where the member's clock steps back while they are on the way", async () => {
+    const fleet = new Fleet(LIMIT);
+    let aheadMs = 3_600_000;
+    const router = fleet.join({ now: () => fleet.time.nowMs + aheadMs });
+    const settle = router.line.settle.bind(router.line);
+    router.line.settle = async (...args) => {
+      const grants = await settle(...args);
+      aheadMs = 0;
+      return grants;
+    };
+    await fleet.time.pass(1);
+    expect(router.limit.stats().leaseRemainingMs).toBeLessThanOrEqual(10_000);
+  });
+
   it("agree between clocks that are five seconds, or a year, apart", async () => {
     const fleet = new Fleet(LIMIT);
     for (const apartMs of [-5000, 0, 5000, 3.2e10]) fleet.join({ now: () => fleet.time.nowMs + apartMs });

@@ -39,12 +39,6 @@ export class DemandMeter {
     return this.#wantedPerSecond;
   }
 
-  /** The clock stepped back. */
-  shift(stepMs: number): void {
-    this.#fromMs -= stepMs;
-    this.#pulseMs -= stepMs;
-  }
-
   /** Something was refused that ought to have had room: news once it is more than chance now and then refuses. */
   refusal(units: number, refused: number, nowMs: number): void {
     if (this.#surprised || refused - this.#refusedBefore <= 2 * Math.sqrt(this.#wantedPerSecond)) return;

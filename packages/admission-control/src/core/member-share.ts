@@ -39,8 +39,8 @@ export type ShareMode = "lease" | "policy" | "lapsed" | "closed";
 const WATCHED_PART = 0.05;
 /**
  * A member's side of one limit: a token bucket as large as its share, and the meters that settlement reports. Pure:
- * every method is told the time in milliseconds of the member's own clock, which need not agree with anybody's; one
- * that steps back shortens nothing and lengthens nothing.
+ * every method is told the time in milliseconds of the member's own clock, which need not agree with anybody's, and
+ * never steps back.
  */
 export class MemberShare {
   readonly #level: Level;
@@ -54,7 +54,6 @@ export class MemberShare {
   #everLeased = false;
   /** No decision at or after this time without looking at the lease. */
   #untilMs = Number.POSITIVE_INFINITY;
-  #lastMs: number;
   #heldPerSecond = 0;
   #evenPerSecond: number;
   #lease = "";
@@ -77,7 +76,6 @@ export class MemberShare {
     this.#safeShare = terms.safeShare;
     this.#demand = new DemandMeter(terms.demandWindowMs, nowMs);
     this.#evenPerSecond = limit.ratePerSecond;
-    this.#lastMs = nowMs;
     const slice = this.#policySlice(nowMs);
     this.#level = terms.newLevel({ ...slice, tokens: slice.capacity }, nowMs);
   }
@@ -133,8 +131,7 @@ export class MemberShare {
   }
 
   tryTake(units: number, nowMs: number): boolean {
-    if (nowMs >= this.#untilMs || nowMs < this.#lastMs) this.#watch(nowMs);
-    this.#lastMs = nowMs;
+    if (nowMs >= this.#untilMs) this.#watch(nowMs);
     if (this.#level.tryTake(units, nowMs) || this.#allowsAll()) {
       this.#used += units;
       return true;
@@ -297,14 +294,6 @@ export class MemberShare {
   }
 
   #watch(nowMs: number): void {
-    if (nowMs < this.#lastMs) {
-      // The clock stepped back: the lease has as long to run as before.
-      const stepMs = this.#lastMs - nowMs;
-      this.#untilMs -= stepMs;
-      this.#graceUntilMs -= stepMs;
-      this.#demand.shift(stepMs);
-    }
-    this.#lastMs = nowMs;
     if (nowMs < this.#untilMs) return;
     const endedMs = this.#untilMs;
     const heldPerSecond = this.#heldPerSecond;

@@ -132,6 +132,45 @@ describe("leases", () => {
     expect(router.limit.stats().leaseRemainingMs).toBeLessThanOrEqual(10_000);
   });
 
+  it("hand over what was saved when they shrink", async () => {
+    const fleet = new Fleet({ ratePerSecond: 1, burstSeconds: 1000 });
+    const first = fleet.join();
+    await fleet.time.pass(1);
+    expect(first.limit.stats().tokens).toBeCloseTo(1000, 1);
+    const second = fleet.join();
+    await fleet.time.pass(10_000);
+    expect(second.limit.stats().tokens).toBeGreaterThan(100);
+  });
+
+  it("bring what was saved, less what was spent without one, and not less what was spent before", async () => {
+    const fleet = new Fleet(LIMIT);
+    let lease: string | undefined = "1";
+    const coordinator: Coordinator = {
+      settle: async (settlements) => {
+        if (lease === undefined) throw new Error("away");
+        const share = {
+          lease,
+          ratePerSecond: 100,
+          tokensTotal: 100,
+          leaseMs: 10_000,
+          evenPerSecond: 500,
+          short: false,
+        };
+        return settlements.map(({ limit, sequence }) => ({ limit, sequence, ...share }));
+      },
+    };
+    const { limit, admission } = fleet.join({ coordinator });
+    await fleet.time.pass(1);
+    expect(limit.tryTake(60)).toBe(true);
+    lease = undefined;
+    await fleet.time.pass(20_000);
+    expect(limit.stats().mode).toBe("policy");
+    expect(limit.tryTake(5)).toBe(true);
+    lease = "2";
+    await admission.settle();
+    expect(limit.stats().tokens).toBeCloseTo(95, 6);
+  });
+
   it("agree between clocks that are five seconds, or a year, apart", async () => {
     const fleet = new Fleet(LIMIT);
     for (const apartMs of [-5000, 0, 5000, 3.2e10]) fleet.join({ now: () => fleet.time.nowMs + apartMs });

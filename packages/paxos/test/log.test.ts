@@ -128,6 +128,20 @@ describe("the pipeline", () => {
     expect(slots).toEqual(Array.from({ length: 102 }, (_, i) => i + 1));
   });
 
+  it("keeps in memory what is chosen where it leads, and a sixteenth of that elsewhere", () => {
+    const table = new TableTop(["a1", "b1", "c1"], { tailBytesMax: 160_000 });
+    const proposals = [{ id: 1, command: new Uint8Array(1000 - 32) }];
+    const kept = (leader: string) => {
+      table.elect(leader);
+      for (let i = 0; i < 200; i++) table.step(leader, { type: "propose", proposals, nowMs: table.nowMs });
+      table.advance(100, [leader]);
+      return ["a1", "b1", "c1"].map((node) => Math.ceil(table.core(node).logBytes / 1000));
+    };
+    expect(kept("a1")).toEqual([160, 10, 10]);
+    table.step("a1", { type: "resign", nowMs: table.nowMs });
+    expect(kept("b1")).toEqual([10, 160, 10]);
+  });
+
   it("sends one message a peer and asks for one write for all that came together", () => {
     const table = new TableTop(["a1", "b1", "c1"]);
     table.elect("a1");

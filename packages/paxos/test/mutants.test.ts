@@ -47,8 +47,7 @@ vi.mock("../src/core/replica.js", async (original) => {
   class Replica extends shipped.Replica {
     override shedTail(bytesMax: number): number {
       // Its own bound it keeps to as it should.
-      if (broken.hooks.shedsUnchosen === true && bytesMax !== this.settings.tailBytesMax)
-        this.log.shed(this.log.end, bytesMax);
+      if (broken.hooks.shedsUnchosen === true && bytesMax !== this.tailBytesMax) this.log.shed(this.log.end, bytesMax);
       return super.shedTail(bytesMax);
     }
   }

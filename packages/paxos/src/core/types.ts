@@ -228,7 +228,7 @@ export interface CoreOptions {
   readonly commandBytesMax?: number;
   /** Most bytes of commands in one message of catch-up or accept. Default 1 MiB. */
   readonly messageBytesMax?: number;
-  /** Chosen entries kept in memory for laggards. Default 4 MiB. */
+  /** Chosen entries kept in memory for laggards where this replica leads; a sixteenth of it elsewhere. Default 4 MiB. */
   readonly tailBytesMax?: number;
   /** A bound for those of all groups of the node together, shared by them. Call `letGo` of a core that is done with. Default: none. */
   readonly tails?: Tails;

@@ -301,18 +301,21 @@ export class GroupHost implements AsyncDisposable {
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
     // After the sockets of this turn have been read: what they all asked for goes out together.
-    setImmediate(() => {
-      const due = this.#due;
-      this.#due = [];
-      for (const replica of due) replica.turn();
-      this.#turnScheduled = false;
-      // Who has found a leader makes room for the next.
-      if (this.#candidates.waiting > 0) this.#candidates.tick(this.#settings.now());
-      this.#outbox.flush();
-      // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
-      if (this.#due.length > 0) this.#schedule();
-    });
+    setImmediate(this.#turn);
   }
+
+  /** Made once: a function made where it is scheduled has its surroundings made for it each time that one asks whether it is scheduled. */
+  readonly #turn = (): void => {
+    const due = this.#due;
+    this.#due = [];
+    for (const replica of due) replica.turn();
+    this.#turnScheduled = false;
+    // Who has found a leader makes room for the next.
+    if (this.#candidates.waiting > 0) this.#candidates.tick(this.#settings.now());
+    this.#outbox.flush();
+    // What a turn brought about (an applied command's caller asks for the next) is for the next turn.
+    if (this.#due.length > 0) this.#schedule();
+  };
 
   #tick(): void {
     const nowMs = this.#settings.now();

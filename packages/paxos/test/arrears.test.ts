@@ -121,13 +121,13 @@ describe("what was left to the log", () => {
     one.reading = read.passed;
     one.arrears.begin();
     await until(() => one.reads === 1);
-    one.applier.hold();
+    one.applier.held = true;
     if (has) read.open();
     else read.fail(new Error("trimmed"));
     await new Promise((resolve) => setImmediate(resolve));
     expect([one.applied, one.applier.lagging, one.caughtUp]).toEqual([[], true, 0]);
     one.applier.jumpTo(7, undefined);
-    one.applier.release();
+    one.applier.held = false;
     one.reading = Promise.resolve();
     one.arrears.resume();
     await until(() => one.caughtUp === 1);

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { PaxosError } from "../src/core/errors.js";
 import { Callers } from "../src/host/callers.js";
+import { type EffectParts, Effects } from "../src/host/effects.js";
 import type { Leadership } from "../src/index.js";
 
 const ballot = { round: 1, node: "a" };
@@ -111,6 +112,22 @@ describe("who has asked a group for something", () => {
     expect(() =>
       callers.readable({ type: "readable", ...late, slot: 9 }, { appliedThrough: 6, lagging: false }),
     ).toThrow(/readable at slot 9/);
+  });
+
+  it("reads when a snapshot has brought enough, though nothing is chosen behind it", async () => {
+    const { callers, read } = leading();
+    const { id, done } = read("read");
+    callers.readable({ type: "readable", id, slot: 5 }, { appliedThrough: 4, lagging: true });
+    const applier = { appliedThrough: 5, lagging: true, behind: false, held: false };
+    const stepped: unknown[] = [];
+    const effects = new Effects({
+      ...{ callers, applier, step: (event: unknown) => stepped.push(event) },
+      home: { settings: { now: () => 7 } },
+      replica: { storage: {}, core: { chosenThrough: 5 } },
+    } as unknown as EffectParts<unknown>);
+    effects.arrears.resume();
+    expect(await done).toBe("read");
+    expect([applier.lagging, stepped]).toEqual([false, [{ type: "stateful", nowMs: 7 }]]);
   });
 
   it("is told when the group stops, all of them, and nobody is told anything afterwards", async () => {

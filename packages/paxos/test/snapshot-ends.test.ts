@@ -2,7 +2,8 @@ import { describe, expect, it, vi } from "vitest";
 import type { HostMessage } from "../src/host/host-messages.js";
 import { Pace } from "../src/host/pace.js";
 import { SnapshotSender } from "../src/host/snapshot-sender.js";
-import type { Position, Snapshot } from "../src/index.js";
+import { type SnapshotParts, Snapshots } from "../src/host/snapshots.js";
+import { type Position, type Snapshot, snapshotOf } from "../src/index.js";
 import { positionAt, settled, toldFailures } from "./support/snapshot-ends.js";
 
 const ids = { nodeId: "a", groupId: "g" };
@@ -13,7 +14,12 @@ function sending({ sizeBytes = 100, known = true, lie = 0 } = {}) {
   const said: [string, HostMessage][] = [];
   const waiting: ((slot: number) => void)[] = [];
   const sent: (() => void)[] = [];
-  const table = { nowMs: 0, taken: 0, closed: 0, said, sent, known, paced: false };
+  const table = {
+    ...{ nowMs: 0, taken: 0, closed: 0, said, sent, known, paced: false },
+    clients: undefined as { slot: number; bytes: Uint8Array } | undefined,
+    /** A read waits for this, and fails with it. */
+    reading: Promise.resolve(),
+  };
   const sender = new SnapshotSender({
     ids,
     machine: {
@@ -22,12 +28,12 @@ function sending({ sizeBytes = 100, known = true, lie = 0 } = {}) {
       snapshot: () => {
         table.taken++;
         return new Promise<Snapshot>((resolve) => {
-          const read = (_: number, length: number) => new Uint8Array(length - lie);
+          const read = (_: number, length: number) => table.reading.then(() => new Uint8Array(length - lie));
           waiting.push((slot) => resolve({ slot, sizeBytes, read, close: () => void table.closed++ }));
         });
       },
     },
-    table: () => undefined,
+    table: () => table.clients,
     pieceBytes: 40,
     pace: { pass: (_: number, send: () => void) => (table.paced ? void sent.push(send) : send()) } as unknown as Pace,
     now: () => table.nowMs,
@@ -105,6 +111,69 @@ describe("who sends a snapshot", () => {
     await settled();
     expect(wrong.heard("b").map(({ type }) => type)).toEqual(["offer", "gone"]);
     expect([wrong.closed, wrong.sender.active, failures.length]).toEqual([1, false, 1]);
+  });
+
+  it("closes each once, when it is not read any more, and tells when that is done; what fails of one that was given up ends no other", async () => {
+    const one = sending();
+    let fail: (cause: Error) => void = () => {};
+    one.reading = new Promise((_, reject) => {
+      fail = reject;
+    });
+    one.sender.needed("b", 5);
+    await one.ready(7);
+    one.sender.fetch("b", one.offered("b")[0]?.id ?? "", 0);
+    one.sender.needed("b", 8);
+    await one.ready(9);
+    let ended = false;
+    const settling = one.sender.settled().then(() => {
+      ended = true;
+    });
+    await settled();
+    expect([one.closed, ended]).toEqual([0, false]);
+    fail(new Error("EIO"));
+    await settling;
+    expect([one.closed, one.sender.active, failures]).toEqual([1, true, []]);
+    one.reading = Promise.resolve();
+    one.sender.fetch("b", one.offered("b")[1]?.id ?? "", 0);
+    await settled();
+    expect(one.heard("b").map(({ type }) => type)).toEqual(["offer", "offer", "piece"]);
+    one.sender.close();
+    await one.sender.settled();
+    expect(one.closed).toBe(2);
+  });
+
+  it("hands out none without its clients, though the first of them registered while it was taken", async () => {
+    const one = sending();
+    const bytes = new Uint8Array(3);
+    one.sender.needed("b", 5);
+    one.clients = { slot: 9, bytes };
+    await one.ready(7);
+    expect([one.said, one.closed]).toEqual([[], 1]);
+    expect(failures).toMatchObject([{ cause: { code: "ERR_PAXOS_SNAPSHOT" } }]);
+    one.clients = undefined;
+    one.sender.needed("b", 5);
+    one.clients = { slot: 9, bytes };
+    await one.ready(9);
+    expect(one.heard("b")).toMatchObject([{ type: "offerWithClients", sizeBytes: 103, tableBytes: 3 }]);
+  });
+
+  it("hands out none of a slot that is not applied here: it is being taken over, and its clients are not known yet", async () => {
+    const said: string[] = [];
+    const applier = { appliedThrough: 6, executor: {} };
+    const snapshots = new Snapshots({
+      ids,
+      home: { settings: { now: () => 0, random: () => 0, snapshotPieceBytes: 40 } },
+      core: { positionFrom: positionAt },
+      machine: { snapshot: () => snapshotOf(7, new Uint8Array(1)) },
+      applier,
+      post: (_: string, message: HostMessage) => said.push(message.type),
+    } as unknown as SnapshotParts<unknown>);
+    for (const slot of [6, 7]) {
+      applier.appliedThrough = slot;
+      snapshots.sender.needed("b", 5);
+      await settled();
+      expect(said).toEqual(slot < 7 ? [] : ["offer"]);
+    }
   });
 
   it("sends each piece when it may, also one that it sends again", async () => {

@@ -4,6 +4,7 @@ import { recover } from "../src/host/recover.js";
 import { type Entry, memoryStorage, type Position, type Transport } from "../src/index.js";
 import { bytes, until } from "./support/cluster.js";
 import { DurableJournal } from "./support/durable-journal.js";
+import type { Node } from "./support/in-process.js";
 import { Journals, lagging, propose } from "./support/journals.js";
 
 const open: (() => Promise<unknown>)[] = [];
@@ -101,6 +102,52 @@ describe("a replica that has fallen behind the log", () => {
     await nodes.equal();
     // The log of what was chosen during the transfer was gone when it ended: a second one brought it.
     expect(nodes.of(back).installed.length).toBe(2);
+  });
+
+  it("leads although its disk is slow to take a snapshot over that the log has come past: who asks meanwhile is answered in the end", async () => {
+    const nodes = await begun(new Journals(undefined, small));
+    const leader = await nodes.leader();
+    const [{ nodeId }, other] = nodes.others(leader);
+    await propose(leader, 3, "before");
+    await nodes.drop(nodeId);
+    await propose(leader, 40, "while it was down");
+    // The other one keeps its log.
+    nodes.of(leader).checkpoint();
+    await leader.group.trim(leader.group.status().appliedThrough);
+    const journal = new DurableJournal(nodes.diskOf.get(nodeId));
+    let ended = false;
+    let take = () => {};
+    journal.onEnd = () => {
+      ended = true;
+      return new Promise((resolve) => {
+        take = resolve;
+      });
+    };
+    open.push(async () => take());
+    const back = await nodes.start(nodeId, journal);
+    await until(() => ended);
+    const old = [...journal.commands];
+    const led = (node: Node) =>
+      until(() => {
+        for (const { group, nodeId } of nodes.running.values())
+          if (nodeId !== node.nodeId && group.status().leading) void group.handOver(node.nodeId).catch(() => {});
+        return node.group.status().leading;
+      });
+    await led(other);
+    await led(back);
+    const read = back.group.read(() => journal.commands.length);
+    const proposed = Array.from({ length: 5 }, (_, i) => back.group.propose(bytes(`asked meanwhile ${i}`)));
+    const answers = Promise.all([read, ...proposed]);
+    await until(() => back.group.status().chosenThrough > other.group.status().appliedThrough - 5);
+    expect(back.group.status()).toMatchObject({ leading: true, ready: false, failure: undefined });
+    expect(journal.commands).toEqual(old);
+    take();
+    const [seen, ...results] = await answers;
+    expect(seen).toBeGreaterThanOrEqual(43);
+    expect(results).toEqual([44, 45, 46, 47, 48]);
+    expect(back.group.status().ready).toBe(true);
+    expect(journal.installed.length).toBe(1);
+    await nodes.equal();
   });
 
   it("finds damage between sender and receiver, whoever did it", async () => {

@@ -18,11 +18,12 @@ export class Applier<R> {
   appliedThrough: number;
   /** The state machine lacks what the log has let go of: chosen entries are not for it before a snapshot has come. */
   behind: boolean;
-  /** Chosen entries are left to the log: the state machine has no room for them, or lacks what stands before them. See `Arrears`, which brings them. */
+  /** Chosen entries are left to the log: the state machine has no room for them, is about to be another, or lacks what stands before them. See `Arrears`, which brings them. */
   lagging = false;
   readonly executor: Executor<R>;
+  /** The state machine is about to be another: nothing may be applied meanwhile. */
+  held = false;
   readonly #replayed: number;
-  #held: { entries: readonly Entry[]; answerer: Answerer<R> }[] | undefined;
 
   constructor(
     groupId: string,
@@ -55,10 +56,13 @@ export class Applier<R> {
    */
   chosen(entries: readonly Entry[], answerer: Answerer<R>): boolean {
     if (this.#role === "log") this.appliedThrough = entries.at(-1)?.slot ?? this.appliedThrough;
-    else if (this.behind || this.lagging) return false;
-    else if (this.#held) this.#held.push({ entries, answerer });
-    else this.apply(entries, answerer);
-    return this.#held === undefined;
+    else {
+      // However long that takes, nothing of it is kept in memory.
+      if (this.held && !this.behind) this.lagging = true;
+      if (this.behind || this.lagging) return false;
+      this.apply(entries, answerer);
+    }
+    return true;
   }
 
   /** As the state machine says: undefined where it takes more, or never says. */
@@ -68,34 +72,13 @@ export class Applier<R> {
 
   /** The state machine stands where it is, and may go on from there. */
   get steady(): boolean {
-    return !this.behind && !this.lagging && this.#held === undefined;
-  }
-
-  /** Nothing may be applied: see `hold`. */
-  get held(): boolean {
-    return this.#held !== undefined;
-  }
-
-  /** The state machine is about to be another: nothing is applied until `release`. */
-  hold(): void {
-    this.#held ??= [];
+    return !this.behind && !this.lagging && !this.held;
   }
 
   /** The state machine stands at `slot` now, and this is the table of clients there. */
   jumpTo(slot: number, clientTable: Uint8Array | undefined): void {
     if (this.executor.clients !== undefined) this.executor.replaceClients(clientTable);
     this.appliedThrough = Math.max(this.appliedThrough, slot);
-  }
-
-  /** @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT */
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const { entries, answerer } of held) {
-      // A snapshot has brought the first of them.
-      const rest = entries.filter(({ slot }) => slot > this.appliedThrough);
-      if (!this.behind) this.apply(rest, answerer);
-    }
   }
 
   /** @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT */

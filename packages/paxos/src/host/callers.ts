@@ -51,10 +51,10 @@ export class Callers<R> {
   }
 
   /** The leader's first own entry makes its state as new as any acknowledged write. */
-  appliedThrough(last: Entry, appliedThrough: number): void {
+  appliedThrough(last: Entry | undefined, appliedThrough: number): void {
     if (this.#readable.length > 0) this.#answerReads(appliedThrough);
     const { leading, ready, ballot } = this.leadership.now;
-    if (leading && !ready && sameBallot(last.ballot, ballot))
+    if (leading && !ready && last !== undefined && sameBallot(last.ballot, ballot))
       this.leadership.tell({ ...this.leadership.now, ready: true });
   }
 

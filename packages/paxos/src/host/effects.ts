@@ -43,6 +43,8 @@ export class Effects<R> {
       applied: (last) => this.#applied(last),
       caughtUp: () => {
         applier.behind = false;
+        // A snapshot may have brought all that somebody waits for.
+        this.#applied(undefined);
         step({ type: "stateful", nowMs: home.settings.now() });
       },
       fail: (cause) => replica.stop(asFailure("ERR_PAXOS_APPLY", replica.groupId, "it could not be applied", cause)),
@@ -128,7 +130,7 @@ export class Effects<R> {
     return applier.chosen(entries, callers);
   }
 
-  #applied(last: Entry): void {
+  #applied(last: Entry | undefined): void {
     const { home, replica, applier, callers } = this.#parts;
     replica.localReads?.applied();
     callers.appliedThrough(last, applier.appliedThrough);

@@ -28,7 +28,7 @@ interface Session {
   /** The newest ones: a receiver asks for them again when they were lost, or when it restarts before they are on its disk. */
   pieces: Piece[];
   next: number;
-  reading: boolean;
+  reading: Promise<void> | undefined;
   activeMs: number;
 }
 
@@ -51,6 +51,7 @@ export class SnapshotSender {
   readonly #parts: SenderParts;
   readonly #sessions = new Map<string, Session>();
   readonly #starting = new Set<string>();
+  readonly #ending = new Set<Promise<void>>();
   #count = 0;
   #closed = false;
   bytesSent = 0;
@@ -105,7 +106,7 @@ export class SnapshotSender {
     }
     session.activeMs = this.#parts.now();
     if (sent !== undefined) this.#send(to, sent);
-    else if (!session.reading) void this.#read(to, session);
+    else session.reading ??= Promise.resolve().then(() => this.#read(to, session));
   }
 
   tick(nowMs: number): void {
@@ -117,12 +118,18 @@ export class SnapshotSender {
     for (const [to, session] of this.#sessions) this.#end(to, session);
   }
 
+  /** Resolves when no snapshot is read any more, and those that were handed out are closed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#ending);
+  }
+
   async #start(to: string, nowMs: number): Promise<void> {
     const { machine, positionOf, random } = this.#parts;
     try {
       const table = this.#parts.table();
       const given = await (machine.snapshot as () => Snapshot | Promise<Snapshot>).call(machine);
-      const { snapshot, tableBytes } = await inOne(given, table);
+      // Somebody may have registered while it was taken, for the first time.
+      const { snapshot, tableBytes } = await inOne(given, table ?? this.#parts.table());
       const position = positionOf(snapshot.slot);
       if (position === undefined || this.#closed) {
         await snapshot.close?.();
@@ -132,7 +139,7 @@ export class SnapshotSender {
       if (before !== undefined) this.#end(to, before);
       const id = `${snapshot.slot}/${++this.#count}/${Math.floor(random() * 2 ** 48).toString(36)}`;
       const hash = createHash("sha256");
-      const start = { pieces: [], next: 0, reading: false, activeMs: nowMs };
+      const start = { pieces: [], next: 0, reading: undefined, activeMs: nowMs };
       const session: Session = { id, tableBytes, position, snapshot, hash, ...start };
       this.#sessions.set(to, session);
       this.#offer(to, session);
@@ -148,7 +155,6 @@ export class SnapshotSender {
 
   async #read(to: string, session: Session): Promise<void> {
     const { id, snapshot, hash, next: offset } = session;
-    session.reading = true;
     try {
       const length = Math.min(this.#parts.pieceBytes, snapshot.sizeBytes - offset);
       const bytes = length === 0 ? new Uint8Array(0) : await snapshot.read(offset, length);
@@ -162,11 +168,12 @@ export class SnapshotSender {
       remember(session.pieces, piece);
       this.#send(to, piece);
     } catch (cause) {
+      if (this.#sessions.get(to) !== session) return;
       this.#end(to, session);
       this.#parts.post(to, { type: "gone", id });
       this.#failed(to, cause);
     } finally {
-      session.reading = false;
+      session.reading = undefined;
     }
   }
 
@@ -179,9 +186,12 @@ export class SnapshotSender {
 
   #end(to: string, session: Session): void {
     this.#sessions.delete(to);
-    void Promise.resolve()
+    // Not while it is being read.
+    const ending = Promise.resolve(session.reading)
       .then(() => session.snapshot.close?.())
-      .catch((cause: unknown) => this.#failed(to, cause));
+      .catch((cause: unknown) => this.#failed(to, cause))
+      .finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
   }
 
   #failed(to: string, cause: unknown): void {

@@ -45,7 +45,8 @@ export class Snapshots<R> {
     const { ids, home, core, storage, machine, applier, post, fail } = parts;
     const { now, random, snapshotPieceBytes: pieceBytes, snapshotDir } = home.settings;
     const positionOf = (slot: number) => {
-      const position = core.positionFrom(slot);
+      // One that is not applied yet came with a snapshot that is being taken over: the table of clients is still that of before.
+      const position = slot > applier.appliedThrough ? undefined : core.positionFrom(slot);
       return position?.slot === slot ? position : undefined;
     };
     const table = () => {
@@ -71,7 +72,7 @@ export class Snapshots<R> {
       fail,
       wants: (slot) => slot > applier.appliedThrough && slot >= storage.trimmedThrough,
       prepare: async (position) => {
-        applier.hold();
+        applier.held = true;
         await parts.markInstall(position);
       },
       checkTable: (bytes) => {
@@ -129,22 +130,18 @@ export class Snapshots<R> {
 
   async settled(): Promise<void> {
     await this.receiver.settled();
+    await this.sender.settled();
   }
 
   #installed(position: Position | undefined, clientTable: Uint8Array | undefined): void {
-    const { applier, step, home, fail, arrears } = this.#parts;
+    const { applier, step, home, arrears } = this.#parts;
     if (this.#closed) return;
     if (position !== undefined) {
       applier.jumpTo(position.slot, clientTable);
       step({ type: "installed", position, nowMs: home.settings.now() });
     }
-    try {
-      applier.release();
-    } catch (cause) {
-      fail(cause);
-      return;
-    }
-    if (applier.behind && position !== undefined) arrears().begin();
+    applier.held = false;
+    if (position !== undefined) arrears().begin();
     else arrears().resume();
   }
 }

@@ -16,6 +16,8 @@ export class DurableJournal extends Journal {
   readonly tried: number[] = [];
   chunks = 0;
   onChunk: ((chunk: number) => Promise<void> | void) | undefined;
+  /** When all of a snapshot has come, and is not taken over yet. */
+  onEnd: (() => Promise<void>) | undefined;
   /** Right before and right after the one durable step. */
   onSwitch: ((when: "before" | "after") => void) | undefined;
 
@@ -73,6 +75,7 @@ export class DurableJournal extends Journal {
     }
     const bytes = await collect({ ...snapshot, chunks: watched() });
     const commands = JSON.parse(Buffer.from(bytes).toString("utf8")) as string[];
+    await this.onEnd?.();
     this.onSwitch?.("before");
     this.#disk.push({ slot: snapshot.slot, commands, clientTable: snapshot.clientTable });
     this.onSwitch?.("after");

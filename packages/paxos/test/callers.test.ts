@@ -152,8 +152,12 @@ describe("who leads", () => {
     const { callers } = leading(false);
     callers.appliedThrough(entry(1, { round: 0, node: "b" }), 1);
     expect(callers.leadership.now.ready).toBe(false);
-    callers.appliedThrough(entry(2), 2);
-    expect(callers.leadership.now.ready).toBe(true);
+    let told = 0;
+    callers.leadership.listen(() => void told++);
+    for (const slot of [2, 3]) {
+      callers.appliedThrough(entry(slot), slot);
+      expect([callers.leadership.now.ready, told]).toEqual([true, 1]);
+    }
   });
 
   it("is published when this node begins or ceases to lead, and told to listeners until they leave", () => {

@@ -1,7 +1,10 @@
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { resultBytesMax } from "../src/core/client-table.js";
 import { ClientTable, resultsBytesMax, sequencesAheadMax, type Verdict } from "../src/core/index.js";
+import { Executor } from "../src/host/executor.js";
+import { plainResults } from "../src/host/results.js";
 
 /** The table as one would write it down: everything that was ever carried out, for ever, and who was heard of when. */
 class Plain {
@@ -105,5 +108,52 @@ describe("the table of clients", () => {
     expect(table.resultOf(3, sequencesAheadMax)?.length).toBe(60_000);
     for (let client = 11; client <= 20; client++) table.register(client, 10);
     expect([table.size, table.resultsBytes]).toEqual([10, 0]);
+  });
+
+  it("keeps an answer of so many bytes, and so many bytes of them, on each replica the same: not one more or less", () => {
+    const table = new ClientTable();
+    table.register(1, 10);
+    // Each counts 64 bytes more: 256 of them are all that there is room for.
+    const result = new Uint8Array(resultsBytesMax / sequencesAheadMax - 64);
+    for (let sequence = 1; sequence <= sequencesAheadMax; sequence++) table.done(1, sequence, result);
+    expect([table.resultsBytes, table.resultOf(1, 1)?.length]).toEqual([resultsBytesMax, result.length]);
+    table.register(2, 10);
+    table.done(2, 1, new Uint8Array(0));
+    expect([table.resultOf(1, 1), table.resultOf(1, 2)?.length]).toEqual([undefined, result.length]);
+    table.done(2, 2, new Uint8Array(resultBytesMax));
+    table.done(2, 3, new Uint8Array(resultBytesMax + 1));
+    expect([table.resultOf(2, 2)?.length, table.resultOf(2, 3)]).toEqual([resultBytesMax, undefined]);
+  });
+
+  it("is read wherever its bytes lie, and does not need them afterwards", () => {
+    const table = new ClientTable();
+    table.register(1, 10);
+    table.done(1, 1, Uint8Array.of(7));
+    const image = table.encode(crc32);
+    const among = Buffer.concat([Buffer.alloc(3, 9), image, Buffer.alloc(3, 9)]);
+    const read = new ClientTable().load(among.subarray(3, 3 + image.length), crc32);
+    among.fill(0);
+    expect([read.resultOf(1, 1), read.encode(crc32)]).toEqual([Uint8Array.of(7), image]);
+  });
+});
+
+describe("a state machine and those who ask it", () => {
+  const machine = { appliedThrough: 0, apply: () => 1 };
+
+  it("begin anew where neither has been kept, and not where the state alone was", () => {
+    expect(new Executor("g", machine, 10).clients?.size).toBe(0);
+    // What a group without clients keeps of them.
+    const none = new Executor("g", machine).clientTable();
+    expect(new Executor("g", { ...machine, appliedThrough: 5, clientTable: none }, 10).clients?.size).toBe(0);
+    for (const kept of [{ appliedThrough: 5 }, { durableThrough: 0 }]) {
+      const refused = expect.objectContaining({ code: "ERR_PAXOS_ARGUMENT" });
+      expect(() => new Executor("g", { ...machine, ...kept }, 10)).toThrow(refused);
+    }
+  });
+
+  it("keep an answer as it was, whatever becomes of what was given out", () => {
+    const kept = plainResults.encode(Uint8Array.of(1, 2)) as Uint8Array;
+    (plainResults.decode(kept) as Uint8Array).fill(0);
+    expect(plainResults.decode(kept)).toEqual(Uint8Array.of(1, 2));
   });
 });

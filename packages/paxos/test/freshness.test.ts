@@ -80,6 +80,22 @@ describe("how old a state is", () => {
     expect(freshness.ageMs).toBeLessThan(400);
   });
 
+  it("is told by the oldest answer and the newest, however many are not applied yet", () => {
+    const one = told();
+    const { asked, freshness } = one;
+    for (const slot of [20, 30, 40, 50]) {
+      freshness.wanted();
+      freshness.answered(asked.at(-1) as number, slot);
+      one.nowMs += 90;
+    }
+    const ages = [40, 50].map((slot) => {
+      one.applied = slot;
+      freshness.applied();
+      return freshness.ageMs;
+    });
+    expect(ages).toEqual([400, 100]);
+  });
+
   it("is asked for once a heartbeat at most, and not at all while nobody reads", () => {
     const one = told();
     const { asked, freshness } = one;

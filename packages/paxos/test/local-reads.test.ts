@@ -1,4 +1,6 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { getEventListeners } from "node:events";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { LocalReadOptions } from "../src/host/group.js";
 import { type LocalReadParts, LocalReads } from "../src/host/local-reads.js";
 import { bytes, Journal, until } from "./support/cluster.js";
 import { type Node, Nodes } from "./support/in-process.js";
@@ -210,13 +212,18 @@ describe("the state of who leads, or thinks so", () => {
     const reads = new LocalReads(parts as unknown as LocalReadParts);
     const ageMs = async () => (await reads.read(() => "state")).ageMs;
     /** A read of what is newest, and whether it has been answered. */
-    const newestRead = () => {
-      const read = { answered: false };
-      void reads
-        .read(() => "state", newest())
-        .then(() => {
-          read.answered = true;
-        });
+    const newestRead = (options: LocalReadOptions = newest()) => {
+      const read = { answered: false, refused: undefined as unknown };
+      reads
+        .read(() => "state", options)
+        .then(
+          () => {
+            read.answered = true;
+          },
+          (error: unknown) => {
+            read.refused = error;
+          },
+        );
       return read;
     };
     return Object.assign(table, { ageMs, newestRead });
@@ -249,6 +256,44 @@ describe("the state of who leads, or thinks so", () => {
     expect(read.answered).toBe(false);
     one.ready = true;
     expect(await one.ageMs()).toBe(0);
+  });
+
+  it("is waited for through two leases, or until a signal that leaves nothing behind; who has given up takes nobody's place", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const one = leading();
+      one.leaseUntilMs = 0;
+      const given = new AbortController();
+      const { signal } = given;
+      const listening = () => getEventListeners(signal, "abort").length;
+      const [impatient, patient] = [one.newestRead({ maxStaleMs: 0 }), one.newestRead({ maxStaleMs: 0, signal })];
+      expect(listening()).toBe(1);
+      for (let lease = 1; lease <= 10; lease++) {
+        one.nowMs += 300;
+        await vi.advanceTimersByTimeAsync(300);
+        const refused = lease < 2 ? undefined : { code: "ERR_PAXOS_STALE" };
+        expect([impatient.refused, patient]).toMatchObject([refused, { answered: false, refused: undefined }]);
+      }
+      for (const confirm of one.asked.splice(0)) confirm();
+      await settled();
+      expect([patient.answered, listening()]).toEqual([true, 0]);
+      // As many as may wait.
+      one.nowMs += 10;
+      const waiting = Array.from({ length: 10 }, () => one.newestRead({ maxStaleMs: 0, signal }));
+      given.abort(new Error("enough"));
+      await settled();
+      expect(waiting.map(({ refused }) => refused)).toEqual(Array.from({ length: 10 }, () => signal.reason));
+      const [next, late] = [one.newestRead(), one.newestRead({ maxStaleMs: 0, signal })];
+      await settled();
+      expect([next, late]).toMatchObject([{ answered: false, refused: undefined }, { refused: signal.reason }]);
+      one.leaseUntilMs = Number.POSITIVE_INFINITY;
+      const fresh = new AbortController();
+      const atOnce = one.newestRead({ maxStaleMs: 0, signal: fresh.signal });
+      await settled();
+      expect([atOnce.answered, getEventListeners(fresh.signal, "abort").length]).toEqual([true, 0]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("is asked for once for a read: by a question that left after the read came", async () => {

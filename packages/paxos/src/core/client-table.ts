@@ -80,9 +80,9 @@ const imageVersion = 1;
  */
 export class ClientTable {
   /** Oldest use first. */
-  #clients = new Map<number, Client>();
+  readonly #clients = new Map<number, Client>();
   /** Oldest first. */
-  #results = new Map<string, Uint8Array>();
+  readonly #results = new Map<string, Uint8Array>();
   #resultsBytes = 0;
   #registered = 0;
 
@@ -165,7 +165,7 @@ export class ClientTable {
   }
 
   /**
-   * Reads what `encode` gave into this table, in the place of what is in it.
+   * Reads what `encode` gave into this table, which is new.
    *
    * @throws PaxosError ERR_PAXOS_UNSUPPORTED, ERR_PAXOS_CORRUPT
    */
@@ -181,9 +181,6 @@ export class ClientTable {
       throw new PaxosError("ERR_PAXOS_UNSUPPORTED", what);
     }
     this.#registered = input.varint();
-    this.#clients = new Map();
-    this.#results = new Map();
-    this.#resultsBytes = 0;
     for (let left = input.varint(); left > 0; left--) {
       const [id, through] = [input.varint(), input.varint()];
       const ahead = new Set<number>();

@@ -78,7 +78,7 @@ export class Applier<R> {
   /** The state machine stands at `slot` now, and this is the table of clients there. */
   jumpTo(slot: number, clientTable: Uint8Array | undefined): void {
     if (this.executor.clients !== undefined) this.executor.replaceClients(clientTable);
-    this.appliedThrough = Math.max(this.appliedThrough, slot);
+    this.appliedThrough = slot;
   }
 
   /** @throws PaxosError ERR_PAXOS_APPLY, ERR_PAXOS_INVARIANT */

@@ -72,7 +72,7 @@ export class Callers<R> {
           ? new PaxosError("ERR_PAXOS_MEMBERS", `group ${this.#groupId} cannot have these members: ${unsafe}`)
           : new PaxosError("ERR_PAXOS_OVERLOADED", `group ${this.#groupId} refused it: ${reason}`);
     this.reads.take(id)?.reject(error);
-    if (id > 0) this.submissions.under.take(id)?.reject(error);
+    this.submissions.under.take(id)?.reject(error);
   }
 
   /** @throws PaxosError ERR_PAXOS_INVARIANT */

@@ -180,7 +180,7 @@ export class Freshness {
       const answeredMs = Math.max(...this.#awaited.map(({ askedMs }) => askedMs));
       if (!this.#asking(nowMs) && this.#waiters.some(({ sinceMs }) => sinceMs > answeredMs)) this.#ask();
       const soonest = this.#waiters.reduce((least, { untilMs }) => Math.min(least, untilMs), Number.POSITIVE_INFINITY);
-      this.#cancelTimer = timer(Math.max(1, Math.min(answerMs, soonest - nowMs)), () => this.#look());
+      this.#cancelTimer = timer(Math.min(answerMs, soonest - nowMs), () => this.#look());
     }
     // Last, since any of them may read again, or end it all.
     for (const { done } of ready) done();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { weightOf } from "../src/core/log.js";
 import { ReadAhead } from "../src/host/read-ahead.js";
 import { type Entry, type GroupStorage, memoryStorage } from "../src/index.js";
 
@@ -17,9 +18,9 @@ describe("a log that is read ahead", () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat(40), { minLength: 1, maxLength: 7 }),
-        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 400 }),
         fc.array(
-          fc.record({ jump: fc.option(fc.integer({ min: 1, max: 60 })), bytes: fc.integer({ min: 1, max: 90 }) }),
+          fc.record({ jump: fc.option(fc.integer({ min: 1, max: 60 })), bytes: fc.integer({ min: 1, max: 300 }) }),
         ),
         async (sizes, aheadBytes, asks) => {
           const storage = memoryStorage()("g");
@@ -31,7 +32,7 @@ describe("a log that is read ahead", () => {
             from = jump ?? from;
             const taken = await ahead.take(from, 60, bytes);
             expect(taken).toEqual(all.slice(from - 1, from - 1 + taken.length));
-            const weight = taken.reduce((sum, { command }) => sum + command.length, 0);
+            const weight = taken.reduce((sum, entry) => sum + weightOf(entry), 0);
             if (from <= 60) expect(taken.length).toBeGreaterThan(0);
             if (taken.length > 1) expect(weight).toBeLessThanOrEqual(bytes);
             from += taken.length;
@@ -44,26 +45,27 @@ describe("a log that is read ahead", () => {
   });
 
   it("reads while nobody asks, and tells what is wrong when that is all there is to say", async () => {
-    const all = entries(40, [10]);
+    // Each weighs 40 bytes.
+    const all = entries(40, [8]);
     const asked: number[] = [];
     const storage = {
       read: async (from: number, through: number, bytesMax: number) => {
         asked.push(from);
         if (from > 20) throw new Error("rot");
-        return all.slice(from - 1, Math.min(through, from - 1 + Math.max(1, Math.floor(bytesMax / 10)), 20));
+        return all.slice(from - 1, Math.min(through, from - 1 + Math.max(1, Math.floor(bytesMax / 40)), 20));
       },
     } as unknown as GroupStorage;
-    const ahead = new ReadAhead(storage, 100);
-    expect((await ahead.take(1, 40, 60)).length).toBe(6);
+    const ahead = new ReadAhead(storage, 400);
+    expect((await ahead.take(1, 40, 240)).length).toBe(6);
     await ahead.settled();
     expect(asked).toEqual([1, 11]);
-    expect((await ahead.take(7, 40, 100)).length).toBe(10);
+    expect((await ahead.take(7, 40, 400)).length).toBe(10);
     await ahead.settled();
-    expect((await ahead.take(17, 40, 100)).map(({ slot }) => slot)).toEqual([17, 18, 19, 20]);
+    expect((await ahead.take(17, 40, 400)).map(({ slot }) => slot)).toEqual([17, 18, 19, 20]);
     await ahead.settled();
-    await expect(ahead.take(21, 40, 100)).rejects.toThrow("rot");
+    await expect(ahead.take(21, 40, 400)).rejects.toThrow("rot");
     // And it can be asked again.
-    expect((await ahead.take(3, 40, 20)).map(({ slot }) => slot)).toEqual([3, 4]);
+    expect((await ahead.take(3, 40, 80)).map(({ slot }) => slot)).toEqual([3, 4]);
     await ahead.settled();
   });
 });

@@ -9,7 +9,8 @@ const kib = 1024;
 async function shipping({ slots, each }: { slots: number; each: number }) {
   const storage = memoryStorage()("g");
   const all = Array.from({ length: slots }, (_, i): Entry => {
-    return { slot: i + 1, ballot, kind: "command", command: new Uint8Array(each).fill(i) };
+    // Each weighs 32 bytes beside its command.
+    return { slot: i + 1, ballot, kind: "command", command: new Uint8Array(each - 32).fill(i) };
   });
   await storage.write({ entries: all, chosenThrough: slots });
   const clock = { nowMs: 0 };
@@ -94,6 +95,22 @@ describe("the log for who lacks it", () => {
     ask(4, "b", 4);
     await quiet();
     expect(slotsOf()).toEqual([1, 2, 3, 4]);
+    await shipper.settled();
+  });
+
+  it("is as much as was asked for where the commands are empty: neither read as a whole nor sent so", async () => {
+    const { shipper, storage, ask, quiet, slotsOf } = await shipping({ slots: 1, each: kib });
+    let largest = 0;
+    const empty = { ballot, kind: "command", command: new Uint8Array(0) } as const;
+    storage.read = async (from, through) => {
+      largest = Math.max(largest, through - from + 1);
+      return range(from, through).map((slot) => ({ slot, ...empty }));
+    };
+    ask(1, "b", 200_000);
+    await quiet();
+    expect(slotsOf()).toEqual(range(1, (4 * 10 * kib) / 32));
+    // Four MiB are read ahead.
+    expect(largest).toBe((4 * 1024 * kib) / 32 + 1);
     await shipper.settled();
   });
 

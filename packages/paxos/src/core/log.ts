@@ -2,9 +2,12 @@ import { BALLOT_ZERO, type Ballot, sameBallot } from "./ballot.js";
 import { broken, invariant } from "./errors.js";
 import type { Entry } from "./types.js";
 
+/** What an entry weighs beside its command. */
+export const entryBytes = 32;
+
 /** What an entry weighs in every byte bound: its command and a fixed share for the rest. */
 export function weightOf(entry: Entry): number {
-  return entry.command.length + 32;
+  return entry.command.length + entryBytes;
 }
 
 /** An entry that does nothing but take its slot. */

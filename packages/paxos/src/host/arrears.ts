@@ -1,6 +1,7 @@
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 import type { Answerer, Applier } from "./applier.js";
+import { readSome } from "./entries.js";
 
 /** Read from the log at a time. */
 const readBytesMax = 256 * 1024;
@@ -91,7 +92,7 @@ export class Arrears<R> {
 
   async #read(from: number): Promise<readonly Entry[]> {
     const { applier, storage, chosenThrough } = this.#parts;
-    const reading = storage.read(from, chosenThrough(), readBytesMax);
+    const reading = readSome(storage, from, chosenThrough(), readBytesMax);
     this.#reading = reading;
     try {
       return await reading;

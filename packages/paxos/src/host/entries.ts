@@ -1,8 +1,19 @@
 import { checkInteger, PaxosError } from "../core/errors.js";
+import { entryBytes } from "../core/log.js";
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
 
 const chunkBytes = 1024 * 1024;
+
+/** As `GroupStorage.read`, which counts commands alone: no more than would weigh that much without them, or a log of very small ones would be read as a whole. */
+export function readSome(
+  storage: Pick<GroupStorage, "read">,
+  from: number,
+  through: number,
+  bytesMax: number,
+): Promise<Entry[]> {
+  return storage.read(from, Math.min(through, from + Math.floor(bytesMax / entryBytes)), bytesMax);
+}
 
 /** Entries `from` through `through` out of the log, holding about 1 MiB of them in memory at a time. */
 export async function* storedEntries(
@@ -11,7 +22,7 @@ export async function* storedEntries(
   through: number,
 ): AsyncGenerator<Entry> {
   for (let next = from; next <= through; ) {
-    const chunk = await storage.read(next, through, chunkBytes);
+    const chunk = await readSome(storage, next, through, chunkBytes);
     if (chunk.length === 0)
       throw new PaxosError("ERR_PAXOS_CORRUPT", `slots ${next} to ${through} are missing from the log`);
     yield* chunk;

@@ -1,5 +1,7 @@
+import { weightOf } from "../core/log.js";
 import type { Entry } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
+import { readSome } from "./entries.js";
 
 /**
  * The log as somebody who catches up asks for it, piece after piece: while one piece is on its way, the next ones are read. Only of chosen slots, which are final: what was read once may
@@ -20,7 +22,7 @@ export class ReadAhead {
     this.#bytesMax = bytesMax;
   }
 
-  /** Chosen entries from this slot on, at least one where there is one, otherwise as `GroupStorage.read`. One call at a time. */
+  /** Chosen entries from this slot on, at least one where there is one, no more than weigh `bytesMax`, otherwise as `GroupStorage.read`. One call at a time. */
   async take(from: number, through: number, bytesMax: number): Promise<Entry[]> {
     if (from !== this.#slot) {
       await this.#reading;
@@ -40,11 +42,11 @@ export class ReadAhead {
     const taken: Entry[] = [];
     let bytes = 0;
     for (let next = this.#entries[this.#at]; next !== undefined; next = this.#entries[this.#at]) {
-      bytes += next.command.length;
+      bytes += weightOf(next);
       if (next.slot > through || (taken.length > 0 && bytes > bytesMax)) break;
       taken.push(next);
       this.#at++;
-      this.#bytes -= next.command.length;
+      this.#bytes -= weightOf(next);
       this.#slot = next.slot + 1;
     }
     if (this.#reading === undefined && this.#bytes * 2 < this.#bytesMax && this.#end < through) {
@@ -74,9 +76,9 @@ export class ReadAhead {
   }
 
   async #read(through: number): Promise<void> {
-    const found = await this.#storage.read(this.#end + 1, through, this.#bytesMax - this.#bytes);
+    const found = await readSome(this.#storage, this.#end + 1, through, this.#bytesMax - this.#bytes);
     this.#entries = [...this.#entries.slice(this.#at), ...found];
     this.#at = 0;
-    for (const { command } of found) this.#bytes += command.length;
+    for (const entry of found) this.#bytes += weightOf(entry);
   }
 }

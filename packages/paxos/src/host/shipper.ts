@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import { PaxosError } from "../core/errors.js";
+import { weightOf } from "../core/log.js";
 import type { Message } from "../core/messages.js";
 import type { Effect } from "../core/types.js";
 import type { GroupStorage } from "../storage/storage.js";
@@ -98,7 +99,7 @@ export class Shipper {
         course.sentThrough = last.slot;
         course.onItsWay.push({
           through: last.slot,
-          bytes: entries.reduce((sum, { command }) => sum + command.length, 0),
+          bytes: entries.reduce((sum, entry) => sum + weightOf(entry), 0),
         });
         this.#post(to, { type: "learn", entries });
       }

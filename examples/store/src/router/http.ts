@@ -11,6 +11,7 @@ import { StoreError } from "../storage-node/errors.js";
 import { AnswerAccounts } from "./answer-accounts.js";
 import { AnswerRoom, type Body, bytesOf } from "./answer-room.js";
 import type { Backend } from "./backend.js";
+import { connectionsWithin } from "./descriptors.js";
 import { type Answer, type DispatchContext, dispatch } from "./dispatch.js";
 import { type Coding, codingOf, decoded, encoded } from "./encodings.js";
 import { type PlainConnection, PlainConnections } from "./plain-connections.js";
@@ -31,7 +32,7 @@ export interface RouterServerOptions {
   readonly answersBytesMax?: number;
   /** Requests under way; default 4096. Past it a request is answered with ServiceUnavailable (503). */
   readonly requestsMax?: number;
-  /** Connections; default 10,000. Past it a new one is closed at once. */
+  /** Connections; default 10,000, and fewer where the process may not have so many files open. Past it a new one is closed at once. */
   readonly connectionsMax?: number;
   /** Time for a request to arrive whole, headers and body; default 30,000 ms. A slower client gets 408 and is cut off. */
   readonly requestTimeoutMs?: number;
@@ -143,7 +144,7 @@ class HttpRouterServer implements RouterServer {
       },
       (request, response) => void this.#exchange(request, response),
     );
-    this.#server.maxConnections = bound("connectionsMax", options.connectionsMax, 10_000);
+    this.#server.maxConnections = bound("connectionsMax", options.connectionsMax, connectionsWithin());
     this.#server.setTimeout(stallTimeoutMs);
     // node:http takes a connection when it is told of it: for as long as there is nothing out of the ordinary on one, that is never.
     const [takeOver] = this.#server.listeners("connection") as [(this: Server, socket: Socket) => void];

@@ -22,7 +22,7 @@ export interface PlainConnectionsOptions {
 /**
  * Connections on which nothing has come so far but plain requests, one at a time. They are served straight from the socket: a request's way
  * through node:http, with its streams and events, costs as much as all the rest of it. The first thing out of the ordinary that comes on a
- * connection (a request in parts, a second one before the answer, another method ...) hands it over to node:http, which has its ways and bounds for all of that.
+ * connection (a request in parts, a second one before the answer is taken, another method ...) hands it over to node:http, which has its ways and bounds for all of that.
  */
 export class PlainConnections {
   readonly #options: PlainConnectionsOptions;
@@ -112,7 +112,8 @@ export class PlainConnection {
       this.#early = this.#early === undefined ? Buffer.from(chunk) : Buffer.concat([this.#early, chunk]);
       return;
     }
-    const request = plainRequest(chunk);
+    // Who goes on asking and does not take the answers is no longer read there.
+    const request = this.socket.writableLength > 0 ? undefined : plainRequest(chunk);
     if (request === undefined) return this.#handOver(Buffer.from(chunk));
     this.fresh = false;
     this.#busy = true;

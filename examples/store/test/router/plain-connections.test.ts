@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRouterServer, type RouterServer } from "../../src/router/http.js";
+import { PlainConnections } from "../../src/router/plain-connections.js";
 import { plainRequest } from "../../src/router/plain-request.js";
 import { readInPlace } from "../../src/router/read-in-place.js";
 import { MemoryBackend } from "../memory-backend.js";
@@ -284,6 +286,37 @@ describe("a connection", () => {
     socket.write(request());
     await expect.poll(() => server.stats().requests).toBe(1);
     await expect.poll(() => server.stats()).toMatchObject({ connections: 0, answerBytes: 0 });
+  });
+
+  it("is for node:http, which then reads no more of it, when its client asks again and has not taken an answer", async () => {
+    let asked = 0;
+    const accepting = createServer();
+    const handedOver = new Promise<Buffer | undefined>((resolve) => {
+      const plain = new PlainConnections({
+        onRequest: (_, connection) => {
+          if (++asked > 1) resolve(undefined);
+          connection.answer(Buffer.alloc(64 * 1024 * 1024), { last: false });
+        },
+        handOver: (taken, arrived) => {
+          taken.destroy();
+          resolve(arrived);
+        },
+        firstRequestMs: 60_000,
+        keepAliveMs: 60_000,
+        stallTimeoutMs: 60_000,
+        lookEveryMs: 1_000,
+      });
+      accepting.on("connection", (taken) => plain.add(taken)).listen(0, "127.0.0.1");
+    });
+    await once(accepting, "listening");
+    const deaf = connect((accepting.address() as AddressInfo).port, "127.0.0.1").pause();
+    deaf.write(request());
+    await expect.poll(() => asked).toBe(1);
+    deaf.write(request());
+    expect(await handedOver).toEqual(request());
+    expect(asked).toBe(1);
+    deaf.destroy();
+    accepting.close();
   });
 
   it("gets the whole of its last answer, however long, when the server closes", async () => {

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { CreateTableCommand, DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiError, type ApiErrorType } from "../../src/api/errors.js";
+import { connectionsWithin } from "../../src/router/descriptors.js";
 import { createRouterServer } from "../../src/router/http.js";
 import { MemoryBackend } from "../memory-backend.js";
 import { call, harness, raw, SIGNED } from "./harness.js";
@@ -510,6 +511,17 @@ describe("a hostile client", () => {
     expect(answer).toContain("408 Request Timeout");
     await expect.poll(() => server.stats()).toMatchObject({ underway: 0, connections: 0, bodyBytes: 0 });
     await server.close();
+  });
+
+  it.each([
+    ["64", 32],
+    ["256", 128],
+    ["1024", 768],
+    ["20000", 10_000],
+    ["unlimited", 10_000],
+  ])("leaves descriptors for everything else where a process may open %s", (files, connections) => {
+    expect(connectionsWithin(`Limit  Soft\nMax open files            ${files}   1048576   files\n`)).toBe(connections);
+    expect(connectionsWithin("")).toBe(10_000);
   });
 
   it("finds the door shut when there are too many", async () => {

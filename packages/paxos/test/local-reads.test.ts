@@ -21,6 +21,49 @@ async function three(options: ConstructorParameters<typeof Nodes>[1] = {}): Prom
 const newest = () => ({ maxStaleMs: 0, signal: new AbortController().signal });
 const count = (node: Node) => () => node.journal.commands.length;
 
+describe("who may read at once", () => {
+  it("is the leader, while its lease runs", async () => {
+    let aheadMs = 0;
+    const { nodes, leader } = await three({ now: () => performance.now() + aheadMs });
+    await leader.group.propose(bytes("one"));
+    await until(() => leader.group.mayReadNow());
+    expect(nodes.others(leader).map(({ group }) => group.mayReadNow())).toEqual([false, false]);
+    aheadMs += 300;
+    expect(leader.group.mayReadNow()).toBe(false);
+  });
+
+  it("is nobody without leases, and nobody where the group has stopped", async () => {
+    const { leader } = await three({ leaseReads: false });
+    await leader.group.propose(bytes("one"));
+    expect(leader.group.mayReadNow()).toBe(false);
+    const leased = await three();
+    await until(() => leased.leader.group.mayReadNow());
+    await leased.nodes.drop(leased.leader.nodeId);
+    expect(leased.leader.group.mayReadNow()).toBe(false);
+  });
+
+  it("is not asked for ever in one turn, nor in the middle of a command", async () => {
+    let stoodMs: number | undefined;
+    const { leader } = await three({ now: () => stoodMs ?? performance.now() });
+    const mayReadNow = () => leader.group.mayReadNow();
+    const amidst: boolean[] = [];
+    leader.journal.onApply = () => amidst.push(mayReadNow());
+    await leader.group.propose(bytes("one"));
+    expect(amidst).toEqual([false]);
+    // From here on time stands still, within the lease.
+    await until(() => {
+      stoodMs = performance.now();
+      if (!mayReadNow()) stoodMs = undefined;
+      return stoodMs !== undefined;
+    });
+    for (const turn of ["one", "the next"]) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(Array.from({ length: 1_000 }, mayReadNow).lastIndexOf(true), turn).toBe(255);
+      expect(await leader.group.read(count(leader))).toBe(1);
+    }
+  });
+});
+
 describe("a read of a replica's own state", () => {
   it("is answered anywhere, with the applied slot and an age; on a leader with a lease the age is nothing", async () => {
     const { nodes, leader } = await three();

@@ -105,6 +105,10 @@ export abstract class GroupHandle<R> implements Group<R>, Sleeper {
     return asked(this, (replica) => replica.read(fn, options));
   }
 
+  mayReadNow(): boolean {
+    return typeof this.state !== "number" && this.state.mayReadNow();
+  }
+
   readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>> {
     return asked(this, (replica) => replica.readLocal(fn, options));
   }

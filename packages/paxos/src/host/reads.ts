@@ -57,6 +57,16 @@ export class PendingReads {
     return { first };
   }
 
+  /** One that is answered without any of this. True for the first in this turn: have its end come. */
+  count(): boolean {
+    return this.#inTurn++ === 0;
+  }
+
+  /** Further ones wait for the end of this turn. */
+  get many(): boolean {
+    return this.#inTurn >= atOnceMax;
+  }
+
   /** Somebody has asked in this turn. */
   get inTurn(): boolean {
     return this.#inTurn > 0;

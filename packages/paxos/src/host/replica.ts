@@ -191,6 +191,16 @@ export class Replica<R> implements WriterOwner {
     });
   }
 
+  /** What the core would answer to a read that comes now, and those before it in this turn, without an event. */
+  mayReadNow(): boolean {
+    const { reads, leadership } = this.callers;
+    if (this.#failure || this.#stepping || !leadership.now.ready || reads.many) return false;
+    if (this.core.chosenThrough > this.#applier.appliedThrough) return false;
+    if (this.core.leaseRemainingMs(this.#home.settings.now()) === 0) return false;
+    if (reads.count()) this.#home.due(this as Replica<unknown>);
+    return true;
+  }
+
   readLocal<T>(fn: () => T, options?: LocalReadOptions): Promise<LocalRead<T>> {
     return this.#local().read(fn, options);
   }

@@ -41,16 +41,12 @@ export interface NodeParts {
   readonly calls: Pick<LeaderCalls, "call">;
 }
 
-/** Reads at the leader, as of now; from its lease, or after asking a quorum. */
-function linearizable<T>(host: PartitionHost, read: () => T): Promise<T> {
+/** Reads at the leader, as of now; from its lease, which is nearly always there and takes no promise, or after asking a quorum. */
+function linearizable<T>(host: PartitionHost, read: () => T): T | Promise<T> {
+  if (host.group.mayReadNow()) return eventual(host, read);
   const { leading, leader } = host.group.leadership();
   if (!leading) throw notLeader(leader);
-  return settled(
-    host.group.read(() => {
-      host.assertReadable();
-      return read();
-    }),
-  );
+  return settled(host.group.read(() => eventual(host, read)));
 }
 
 /** As of whatever is applied here. */

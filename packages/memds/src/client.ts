@@ -128,9 +128,10 @@ export class MemdsClient {
   /**
    * A source for a `ConstantWorkCache` that keeps what `make` makes of each answer, such as a route with its version, instead of the answer's bytes.
    * The signal is looked at once an answer is late (`hedgeAfterMs`, or a server failed): to listen to one costs more than a look-up, and the cache has stopped waiting by itself.
-   * @param make is called for each answer with the same object, whose bytes are used again: it copies what it keeps. What it throws fails the call.
+   * @param make is called for each answer with the same object, whose bytes are used again: it copies what it keeps; and with the key that was asked for, of which one version says one thing. What it throws
+   * fails the call.
    */
-  sourceOf<V>(make: (found: FoundPlace) => V): {
+  sourceOf<V>(make: (found: FoundPlace, key: string) => V): {
     fetchMany(keys: readonly string[], options?: { readonly signal?: AbortSignal | undefined }): Promise<V[]>;
   } {
     return { fetchMany: async (keys, options = {}) => this.#askAll(new Floors(keys, make), options, true) };

@@ -61,8 +61,8 @@ describe.each(["over TCP", "in process", "carried"])("a client as a cache's sour
   it("keeps what the caller makes of an answer, and nothing else", async () => {
     const server = await start();
     server.load({ version: 3, entries: [entry("b", "p0"), entry("c", "")] });
-    const source: Source<string> = ask(server, way).sourceOf(route);
-    expect(await source.fetchMany(["b", "a", "c"], { signal })).toEqual(["3 p0", "3 nowhere", "3 "]);
+    const source: Source<string> = ask(server, way).sourceOf((found, key) => `${key}: ${route(found)}`);
+    expect(await source.fetchMany(["b", "a", "c"], { signal })).toEqual(["b: 3 p0", "a: 3 nowhere", "c: 3 "]);
   });
 
   it("finds as much for any text as for its bytes", async () => {

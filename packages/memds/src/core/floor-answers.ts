@@ -5,10 +5,13 @@ import { keyBytesMax, type RangeTree } from "./range-tree.js";
 
 /** One for all: a look-up is over before the next one begins. */
 const place = new Place();
+/** Keys of so many bytes are copied to arrays that are kept, one for each length: a view of one costs more than to look it up. */
+const shortBytesMax = 128;
+const shortKeys: (Uint8Array | undefined)[] = [];
 
 /**
  * What `answerQueries` and `encodeAnswers` make of a request in which every question is a floor, from its bytes to the answer's: nothing is made for
- * each question but a view of its key. It is what caches ask for all day.
+ * each question. It is what caches ask for all day.
  * @returns undefined where a question is another one, or the request is not whole: the general way says what is wrong with it.
  * @throws MemdsError `ERR_MEMDS_TOO_LARGE` as `answerQueries`
  */
@@ -33,7 +36,7 @@ export function answerFloors(
     const keyEnd = keyFrom + (request[from + 1]! | (request[from + 2]! << 8));
     if (keyEnd > request.length || keyEnd - keyFrom > keyBytesMax) return undefined;
     from = keyEnd;
-    const isFound = tree.seekFloor(request.subarray(keyFrom, keyEnd), place);
+    const isFound = tree.seekFloor(keyIn(request, keyFrom, keyEnd), place);
     const keyLength = isFound ? place.keyLength : 0;
     const valueLength = isFound ? place.valueEnd - place.valueStart : 0;
     const size = isFound ? 11 + keyLength + valueLength : 5;
@@ -59,4 +62,14 @@ export function answerFloors(
     at += 4 + valueLength;
   }
   return from === request.length ? { count, bytes: bytes.subarray(0, at) } : undefined;
+}
+
+/** Good until the next one. */
+function keyIn(request: Uint8Array, from: number, to: number): Uint8Array {
+  const length = to - from;
+  if (length > shortBytesMax) return request.subarray(from, to);
+  shortKeys[length] ??= new Uint8Array(length);
+  const key = shortKeys[length];
+  for (let i = 0; i < length; i++) key[i] = request[from + i]!;
+  return key;
 }

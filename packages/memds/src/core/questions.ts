@@ -151,10 +151,10 @@ const encoder = new TextEncoder();
  */
 export class Floors<A> implements Questions<A> {
   readonly #keys: readonly string[];
-  readonly #make: (found: FoundPlace) => A;
+  readonly #make: (found: FoundPlace, key: string) => A;
 
   /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */
-  constructor(keys: readonly string[], make: (found: FoundPlace) => A) {
+  constructor(keys: readonly string[], make: (found: FoundPlace, key: string) => A) {
     if (!Array.isArray(keys) || keys.length > queriesMax) {
       throw bad("keys", `an array of at most ${queriesMax}`, Array.isArray(keys) ? keys.length : keys);
     }
@@ -216,7 +216,7 @@ export class Floors<A> implements Questions<A> {
       found.keyEnd = entries === 1 ? keyEnd : keyStart;
       found.valueStart = valueStart;
       found.valueEnd = entries === 1 ? valueEnd : valueStart;
-      all[i] = make(found);
+      all[i] = make(found, this.#keys[i]!);
     }
     if (at !== payload.length) throw reader.fault(`${payload.length - at} bytes too many`);
     return { version, all };

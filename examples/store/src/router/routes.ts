@@ -2,6 +2,7 @@ import { ConstantWorkCache } from "@evenkeel/constant-work-cache";
 import type { FoundPlace, MemdsClient } from "@evenkeel/memds";
 import { ApiError } from "../api/errors.js";
 import type { StreamRecord } from "../api/streams/model.js";
+import { bufferOf } from "../buffer-of.js";
 import { type PartitionRecord, routeKey, streamKey, type TableEntry } from "../metadata/records.js";
 
 /** What the fleet found: the entry with the highest key that is not above the one asked for. */
@@ -124,14 +125,27 @@ function bucketKey(tableId: string, hash: number, bits: number): string {
   return routeKey(tableId, Math.floor(hash / width) * width + width - 1).toString();
 }
 
-/** Reads what was found; an entry that is as it was need not be parsed again. */
-function routedOf(): (found: FoundPlace) => Routed {
+/** Reads what was found; an entry that is as it was need not be parsed again, and of a version that is as it was nothing has to be read. */
+function routedOf(): (found: FoundPlace, asked: string) => Routed {
+  const answered = new Map<string, Routed>();
+  const read = reader();
+  return (found, asked) => {
+    const last = answered.get(asked);
+    if (last?.version === found.version) return last;
+    const routed = read(found);
+    if (answered.size >= KEPT_MAX) answered.clear();
+    answered.set(asked, routed);
+    return routed;
+  };
+}
+
+function reader(): (found: FoundPlace) => Routed {
   const known = new Map<string, { readonly value: Buffer; routed: Routed }>();
   let frame: Uint8Array | undefined;
   let view: Buffer = Buffer.alloc(0);
   return ({ version, bytes, isFound, keyStart, keyEnd, valueStart, valueEnd }) => {
     if (!isFound) return { version, key: "", record: undefined };
-    if (frame !== bytes) view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (frame !== bytes) view = bufferOf(bytes);
     frame = bytes;
     // Names, ids and labels are ASCII.
     const key = view.toString("latin1", keyStart, keyEnd);

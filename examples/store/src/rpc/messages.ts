@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import type { NodeWriteOp } from "../storage-node/node-write-op.js";
 import { errorCode, errorOf, errorToData, msgpack, unmsgpack } from "./codec.js";
 import type { Method, Params, Result } from "./protocol.js";
@@ -132,7 +133,7 @@ export function writeError(sink: MessageSink, id: number, error: unknown): void 
  * @throws RangeError for a payload that is none
  */
 export function eachMessage(payload: Uint8Array, take: (id: number, code: number, body: Buffer) => void): void {
-  const view = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const view = bufferOf(payload);
   if (view[0] !== VERSION)
     throw new RangeError(`a payload of version ${view[0]}; this program reads version ${VERSION}`);
   for (let at = 1; at < view.length; ) {

@@ -1,11 +1,11 @@
 import { equalValues } from "../api/compare.js";
 import type { Item } from "../api/model.js";
+import { bufferOf } from "../buffer-of.js";
 import type { ChangeNote, Image, Write } from "./command.js";
 import { keyText } from "./key-text.js";
 import { isOwnKey } from "./own-keys.js";
 
-const itemOf = ({ bytes }: Image): Item =>
-  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as Item;
+const itemOf = ({ bytes }: Image): Item => JSON.parse(bufferOf(bytes).toString("utf8")) as Item;
 
 /** Items that are equal take the same room, in whatever order their attributes and the members of their sets stand. */
 function sameItem(a: Image, b: Image): boolean {

@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { StoreError } from "./errors.js";
 
 /**
@@ -104,7 +105,7 @@ function putImage(out: Buffer, at: number, { itemSizeBytes, bytes }: Image): num
 
 /** Views into `bytes`, not copies. Throws ERR_STORE_FORMAT. */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = bufferOf(bytes);
   const version = view[0];
   if (view.length < HEADER_BYTES || (version !== VERSION && version !== VERSION_OF_CHANGES)) {
     throw new StoreError(

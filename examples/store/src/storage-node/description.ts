@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { OWN_PREFIX } from "./own-keys.js";
 
 /** What a partition knows about itself, replicated as its items are, so that a change of it is ordered with the writes around it in the log. */
@@ -23,6 +24,6 @@ export function encodeDescription(description: PartitionDescription): Buffer {
 /** What nobody has said is off. */
 export function decodeDescription(json: Uint8Array | undefined): PartitionDescription {
   if (json === undefined) return { recordsChanges: false, asOf: 0 };
-  const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+  const text = bufferOf(json).toString("utf8");
   return JSON.parse(text) as PartitionDescription;
 }

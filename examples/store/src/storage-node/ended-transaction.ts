@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { StoreError } from "./errors.js";
 import { OWN_PREFIX } from "./own-keys.js";
 
@@ -47,7 +48,7 @@ export function encodeEnded({ done, afterBytes }: EndedTransaction): Buffer {
 
 /** Throws ERR_STORE_FORMAT. */
 export function decodeEnded(bytes: Uint8Array): EndedTransaction {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = bufferOf(bytes);
   const count = view.length < HEADER_BYTES ? -1 : (view.length - HEADER_BYTES) / 4;
   if (view[0] !== VERSION || (view[1] as number) > 1 || count < 0 || view.readUInt16BE(2) !== count)
     throw new StoreError(

@@ -1,6 +1,7 @@
 import { ApiError } from "../api/errors.js";
 import type { Item } from "../api/model.js";
 import { expiredCondition, isExpired } from "../api/time-to-live.js";
+import { bufferOf } from "../buffer-of.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 import type { StoredValue } from "./stored-value.js";
@@ -72,6 +73,6 @@ const isItems = (reason: unknown): boolean =>
 
 /** Most items have no such number at all, which their bytes tell. */
 function isDue({ json }: StoredValue, mark: string, attribute: string, nowMs: number): boolean {
-  const view = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+  const view = bufferOf(json);
   return view.includes(mark) && isExpired(JSON.parse(view.toString("utf8")) as Item, attribute, nowMs);
 }

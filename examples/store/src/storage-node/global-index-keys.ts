@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { OWN_PREFIX } from "./own-keys.js";
 
 /**
@@ -30,8 +31,7 @@ export const u64 = (value: number): Buffer => {
   return out;
 };
 
-export const readU64 = (bytes: Uint8Array): number =>
-  Number(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readBigUInt64BE(0));
+export const readU64 = (bytes: Uint8Array): number => Number(bufferOf(bytes).readBigUInt64BE(0));
 
 export const outboxKey = (seq: number): Buffer => keyOf("go", u64(seq));
 

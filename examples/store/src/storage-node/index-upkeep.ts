@@ -3,6 +3,7 @@ import { checkUpdatedIndexKeys, type Entry, entryUnits, shownNames, shownOf } fr
 import { entryKey } from "../api/index-keys.js";
 import { messages } from "../api/messages.js";
 import type { IndexDefinition, Item, KeySchema, LocalIndex, TableRecord, UpdateAction } from "../api/model.js";
+import { bufferOf } from "../buffer-of.js";
 import type { Write } from "./command.js";
 import { digest16 } from "./digest16.js";
 import {
@@ -36,9 +37,7 @@ type Indexed = Pick<TableRecord, "keySchema" | "localIndexes">;
 type Get = (key: Uint8Array) => Uint8Array | undefined;
 
 const itemOf = (json: Uint8Array | undefined): Item | undefined =>
-  json === undefined
-    ? undefined
-    : (JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as Item);
+  json === undefined ? undefined : (JSON.parse(bufferOf(json).toString()) as Item);
 
 /**
  * A partition's part in the indexes of its table, at its leader: asked for each write. Local indexes are kept in the same entry of the log; for global ones the

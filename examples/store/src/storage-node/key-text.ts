@@ -1,6 +1,8 @@
+import { bufferOf } from "../buffer-of.js";
+
 /** A key as a string, one character a byte: such strings sort as their bytes do, and can be keys of a `Map`. */
 export function keyText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+  return bufferOf(key).toString("latin1");
 }
 
 /** The key that `keyText` made this of. */

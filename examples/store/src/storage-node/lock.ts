@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import type { Write } from "./command.js";
 import { StoreError } from "./errors.js";
 import { isOwnKey, OWN_PREFIX } from "./own-keys.js";
@@ -65,7 +66,7 @@ export function encodeLock({ transaction, ledger, outcome }: Lock): Buffer {
 
 /** Views into `bytes`. Throws ERR_STORE_FORMAT. */
 export function decodeLock(bytes: Uint8Array): Lock {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = bufferOf(bytes);
   const op = view.length < HEADER_BYTES || view[0] !== VERSION ? undefined : OPS[view[1] as number];
   if (op === undefined) throw unreadable(view);
   const idFrom = HEADER_BYTES + view.readUInt16BE(6);
@@ -103,7 +104,7 @@ export function commitMark(transaction: string, timeMs: number): Write {
 /** What a commit's mark says; undefined for any other write. */
 export function readCommitMark(write: Write): { readonly transaction: string; readonly timeMs: number } | undefined {
   if (write.op !== "put" || Buffer.compare(write.key, COMMITTED_KEY) !== 0) return undefined;
-  const view = Buffer.from(write.bytes.buffer, write.bytes.byteOffset, write.bytes.byteLength);
+  const view = bufferOf(write.bytes);
   if (view.length < 9 || view[0] !== VERSION) throw unreadable(view);
   return { timeMs: view.readDoubleBE(1), transaction: view.subarray(9).toString() };
 }

@@ -1,4 +1,5 @@
 import type { IndexDefinition, KeySchema } from "../api/model.js";
+import { bufferOf } from "../buffer-of.js";
 
 /**
  * A global index as a partition of its table keeps it: in the partition's own state, so that from one entry of the log on every leader keeps it, whatever
@@ -23,4 +24,4 @@ export type IndexToKeep = Omit<MaintainedIndex, "backfill">;
 export const encodeMaintained = (index: MaintainedIndex): Buffer => Buffer.from(JSON.stringify(index));
 
 export const decodeMaintained = (json: Uint8Array): MaintainedIndex =>
-  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as MaintainedIndex;
+  JSON.parse(bufferOf(json).toString()) as MaintainedIndex;

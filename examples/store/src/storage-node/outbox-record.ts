@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { StoreError } from "./errors.js";
 
 /**
@@ -42,7 +43,7 @@ export function encodeOutboxRecord(touched: readonly Touched[]): Buffer {
 
 /** Views into `bytes`. Throws ERR_STORE_FORMAT. */
 export function decodeOutboxRecord(bytes: Uint8Array): Touched[] {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = bufferOf(bytes);
   if (view[0] !== VERSION) throw wrong(`has format version ${view[0]}; this program reads version ${VERSION}`);
   const touched: Touched[] = [];
   let at = 5;

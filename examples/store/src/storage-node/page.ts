@@ -2,6 +2,7 @@ import { matches } from "../api/condition.js";
 import { shownOf } from "../api/index-entries.js";
 import type { Item, Page, PageRequest } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import { bufferOf } from "../buffer-of.js";
 import { StoreError } from "./errors.js";
 import { LOCAL_INDEX_PREFIX_BYTES, localIndexBounds, localIndexKey } from "./local-index-keys.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
@@ -11,8 +12,7 @@ import type { TreeRange } from "./tree.js";
 
 const READ_UNIT_BYTES = 4096;
 
-const itemOf = ({ json }: StoredValue): Item =>
-  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as Item;
+const itemOf = ({ json }: StoredValue): Item => JSON.parse(bufferOf(json).toString()) as Item;
 
 /** The part of a page that lies in one partition. `lastKey` is set when a bound of the request stopped it. */
 export function partitionPage(replica: Replica, request: PageRequest): Page {

@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { StoreError } from "./errors.js";
 import { decodeStored } from "./stored-value.js";
 
@@ -84,7 +85,7 @@ export class StateDecoder {
 
   /** The entries that are complete with this piece, verified; views of it. Throws ERR_STORE_FORMAT and ERR_STORE_CORRUPT. */
   push(piece: Uint8Array): StateEntry[] {
-    const view = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const view = bufferOf(piece);
     const bytes = this.#rest.length === 0 ? view : Buffer.concat([this.#rest, view]);
     const entries: StateEntry[] = [];
     let at = 0;

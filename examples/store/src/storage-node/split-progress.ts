@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { OWN_PREFIX } from "./own-keys.js";
 
 /**
@@ -25,7 +26,7 @@ export function encodeProgress(progress: SplitProgress): Buffer {
 
 export function decodeProgress(json: Uint8Array | undefined): SplitProgress | undefined {
   if (json === undefined) return undefined;
-  const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8");
+  const text = bufferOf(json).toString("utf8");
   return JSON.parse(text) as SplitProgress;
 }
 

@@ -1,3 +1,4 @@
+import { bufferOf } from "../buffer-of.js";
 import { StoreError } from "./errors.js";
 import { OWN_PREFIX } from "./own-keys.js";
 
@@ -36,7 +37,7 @@ const COLLECTION_PREFIX = Buffer.concat([OWN_PREFIX, Buffer.from("z")]);
 
 /** Of an item's collection: what its key has in common with all others of the same partition key. */
 export function collectionKey(itemKey: Uint8Array): Buffer {
-  const view = Buffer.from(itemKey.buffer, itemKey.byteOffset, itemKey.byteLength);
+  const view = bufferOf(itemKey);
   return Buffer.concat([COLLECTION_PREFIX, view.subarray(0, 6 + view.readUInt16BE(4))]);
 }
 
@@ -69,7 +70,7 @@ export function encodeTally({ items, bytes, locals, through }: TallyRecord): Buf
 
 /** Throws ERR_STORE_FORMAT. */
 export function decodeTally(bytes: Uint8Array): TallyRecord {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = bufferOf(bytes);
   const count = view[18];
   const head = HEAD_BYTES + LOCAL_BYTES * (count ?? 0);
   if (view[0] !== VERSION || count === undefined || view.length < head || (view[1] === 1 && view.length > head))
@@ -89,7 +90,7 @@ export function encodeCollection(bytes: number): Buffer {
 
 /** Throws ERR_STORE_FORMAT. */
 export function decodeCollection(bytes: Uint8Array): number {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = bufferOf(bytes);
   if (view.length !== 9 || view[0] !== VERSION)
     throw new StoreError(
       "ERR_STORE_FORMAT",

@@ -2,6 +2,7 @@ import { ApiError } from "../api/errors.js";
 import { shownNames } from "../api/index-entries.js";
 import type { Item, KeySchema, TableRecord } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
+import { bufferOf } from "../buffer-of.js";
 import type { Image, Write } from "./command.js";
 import { entryOf } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
@@ -45,8 +46,7 @@ interface Sums {
 /** Of a table without local indexes: nothing is ever put into it. */
 const NONE = new Map<never, never>();
 
-const itemOf = ({ bytes }: Image): Item =>
-  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as Item;
+const itemOf = ({ bytes }: Image): Item => JSON.parse(bufferOf(bytes).toString()) as Item;
 
 /**
  * How many items a partition holds and what they weigh, at its leader: changed with every write, upon what is decided and not chosen yet, and put into the log behind

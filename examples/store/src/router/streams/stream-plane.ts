@@ -5,6 +5,7 @@ import type { StreamRecord, StreamShard } from "../../api/streams/model.js";
 import { streamArn } from "../../api/streams/names.js";
 import type { ItemChange } from "../../api/streams/records.js";
 import { type StreamPosition, slotEnd } from "../../api/streams/sequence-numbers.js";
+import { bufferOf } from "../../buffer-of.js";
 import { METADATA_PARTITION, type PartitionRecord } from "../../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../../rpc/protocol.js";
 import type { Change, ChangePage } from "../../storage-node/changes.js";
@@ -34,8 +35,7 @@ export interface StreamPlaneOptions {
   };
 }
 
-const itemOf = ({ bytes }: Image): Item =>
-  JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as Item;
+const itemOf = ({ bytes }: Image): Item => JSON.parse(bufferOf(bytes).toString("utf8")) as Item;
 
 const codeOf = (error: unknown): unknown => (error instanceof StoreError ? error.code : undefined);
 

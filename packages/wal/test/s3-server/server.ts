@@ -101,7 +101,7 @@ export class StrictS3 {
       if (fault?.kind === "refuse") throw new Refusal(fault.status, fault.code);
       if (fault?.kind === "cut") return void request.socket.destroy();
       if (fault?.kind === "silent") return;
-      if (fault?.kind === "web page") return void webPage(response);
+      if (fault?.kind === "web page") return webPage(response);
       if (fault?.kind === "damaged request" && body.length > 0) body[0] = (body[0] as number) ^ 1;
       verifyPayload(request, body);
       const answer = this.#do(operation, key, url.searchParams, request, body, since);

@@ -205,9 +205,9 @@ export const messages = {
   valueValue: (problem: string, key: string) =>
     `ExpressionAttributeValues contains invalid value: ${problem} for key ${key}`,
   namesUnused: (keys: readonly string[]) =>
-    `Value provided in ExpressionAttributeNames unused in expressions: keys: {${keys.join(", ")}}`,
+    `Value provided in ExpressionAttributeNames unused in expressions: keys: {${inSetOrder(keys).join(", ")}}`,
   valuesUnused: (keys: readonly string[]) =>
-    `Value provided in ExpressionAttributeValues unused in expressions: keys: {${keys.join(", ")}}`,
+    `Value provided in ExpressionAttributeValues unused in expressions: keys: {${inSetOrder(keys).join(", ")}}`,
   /** The service says so of 2 MB. That a value counts as often as it is used is this store's own. */
   valuesTooLarge: "ExpressionAttributeValues exceeds max size",
   valuesWithoutExpressionNewer: "ExpressionAttributeValues can only be specified when using expressions",

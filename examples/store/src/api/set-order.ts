@@ -1,6 +1,6 @@
 /**
  * The order in which Java's hash tables give what they hold: the service keeps names in such sets, and tells them so.
- * Seen in two texts of CreateTable's.
+ * Seen in two texts of CreateTable's, in that of placeholders that nothing uses, and in one of PartiQL's.
  */
 
 /** As `String.hashCode` has it, with its upper half mixed into the lower one. */

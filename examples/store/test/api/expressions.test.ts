@@ -447,7 +447,10 @@ describe("placeholders", () => {
       "Value provided in ExpressionAttributeNames unused in expressions: keys: {#x}",
     ],
     [
-      { ConditionExpression: "a = b", ExpressionAttributeValues: { ":x": { S: "" }, ":y": { S: "" } } },
+      {
+        ConditionExpression: "a = b",
+        ExpressionAttributeValues: { ":y": { S: "" }, ":x": { S: "" } },
+      },
       "Value provided in ExpressionAttributeValues unused in expressions: keys: {:x, :y}",
     ],
     [{ ConditionExpression: "a = b", ExpressionAttributeNames: {} }, "ExpressionAttributeNames must not be empty"],

@@ -65,20 +65,67 @@ function negation(r: Reader): Condition {
   if (r.acceptSymbol("(")) {
     const condition = r.nested(() => whereCondition(r));
     r.expectSymbol(")");
-    return condition;
+    return comparedTruth(r, condition, false);
   }
-  if (r.atCall() && !r.isKeyword("SIZE")) return comparedWithTruth(r, call(r));
+  if (atCondition(r)) return comparedTruth(r, call(r), true);
   return test(r, operand(r));
 }
 
-/** `attribute_exists(a) = true` says the same twice. */
-function comparedWithTruth(r: Reader, condition: Condition): Condition {
-  const op = r.isSymbol("=") ? "=" : r.isSymbol("<>") || r.isSymbol("!=") ? "<>" : undefined;
-  const truth = r.isKeyword("TRUE", 1) ? true : r.isKeyword("FALSE", 1) ? false : undefined;
-  if (op === undefined || truth === undefined) return condition;
+const atCondition = (r: Reader): boolean => r.atCall() && !r.isKeyword("SIZE");
+
+/**
+ * A condition is true or false, and may be compared with what is: what comes out is again a condition, of those that expressions have.
+ * @param isCall it is small enough to be said twice
+ */
+function comparedTruth(r: Reader, condition: Condition, isCall: boolean): Condition {
+  const op = comparator(r);
+  if (op !== undefined) {
+    if (atCondition(r) && isCall) return truthCompared(op, condition, call(r));
+    r.expectRight();
+    const right = operand(r);
+    if (right.kind === "path" && !isCall) r.fail(partiqlMessages.leftOver);
+    return truthCompared(op, condition, right);
+  }
+  const not = r.isKeyword("NOT") && r.isKeyword("IN", 1);
+  if (!not && !r.isKeyword("IN")) return condition;
+  if (not) r.take();
   r.take();
-  r.take();
-  return (op === "=") === truth ? condition : { kind: "not", condition };
+  r.expectRight();
+  const truths = membersOf(r).map((value) => ("BOOL" in value ? value.BOOL : undefined));
+  const found = truths.includes(true) ? (truths.includes(false) ? ALWAYS : condition) : negated(condition);
+  const among = truths.includes(true) || truths.includes(false) ? found : negated(ALWAYS);
+  return not ? negated(among) : among;
+}
+
+const TRUE: Operand = { kind: "value", value: { BOOL: true } };
+const FALSE: Operand = { kind: "value", value: { BOOL: false } };
+const ALWAYS: Condition = { kind: "compare", op: "=", left: TRUE, right: TRUE };
+const negated = (condition: Condition): Condition => ({ kind: "not", condition });
+
+function truthCompared(op: Comparator, truth: Condition, with_: Operand | Condition): Condition {
+  if (op !== "=" && op !== "<>") throw validationError(messages.operandType(op, "BOOL"));
+  const equal = truthEqual(truth, with_);
+  return op === "=" ? equal : negated(equal);
+}
+
+function truthEqual(truth: Condition, other: Operand | Condition): Condition {
+  if (other.kind === "size") return negated(ALWAYS);
+  if (other.kind === "value") {
+    if (!("BOOL" in other.value)) return negated(ALWAYS);
+    // Not as it stands, which a key's condition would be taken for.
+    return other.value.BOOL ? negated(negated(truth)) : negated(truth);
+  }
+  const is = (value: Operand): Condition =>
+    other.kind === "path"
+      ? { kind: "compare", op: "=", left: other, right: value }
+      : value === TRUE
+        ? other
+        : negated(other);
+  return {
+    kind: "or",
+    left: { kind: "and", left: truth, right: is(TRUE) },
+    right: { kind: "and", left: negated(truth), right: is(FALSE) },
+  };
 }
 
 /** The functions that are conditions, and how many operands each has. */
@@ -148,12 +195,18 @@ function assertOrdered(operator: string, operands: readonly Operand[]): void {
   }
 }
 
-function test(r: Reader, left: Operand): Condition {
+function comparator(r: Reader): Comparator | undefined {
   const { kind, text } = r.peek();
-  const op = kind === "symbol" && Object.hasOwn(COMPARATORS, text) ? COMPARATORS[text] : undefined;
+  if (kind !== "symbol" || !Object.hasOwn(COMPARATORS, text)) return undefined;
+  r.take();
+  return COMPARATORS[text];
+}
+
+function test(r: Reader, left: Operand): Condition {
+  const op = comparator(r);
   if (op !== undefined) {
-    r.take();
     r.expectRight();
+    if (atCondition(r)) return truthCompared(op, call(r), left);
     const right = operand(r);
     if (op !== "=" && op !== "<>") assertOrdered(op, [left, right]);
     return { kind: "compare", op, left, right };
@@ -194,6 +247,10 @@ function between(r: Reader, value: Operand): Condition {
 }
 
 function among(r: Reader, value: Operand): Condition {
+  return { kind: "in", value, among: membersOf(r).map((member) => ({ kind: "value", value: member })) };
+}
+
+function membersOf(r: Reader): AttributeValue[] {
   const members: AttributeValue[] = [];
   const end = r.acceptSymbol("(") ? ")" : r.acceptSymbol("[") ? "]" : undefined;
   if (end !== undefined && !r.acceptSymbol(end)) {
@@ -206,5 +263,5 @@ function among(r: Reader, value: Operand): Condition {
   }
   if (members.length > IN_MAX) throw validationError(partiqlMessages.inTooMany(members.length));
   if (members.length === 0) throw validationError(partiqlMessages.inOperands);
-  return { kind: "in", value, among: members.map((member) => ({ kind: "value", value: member })) };
+  return members;
 }

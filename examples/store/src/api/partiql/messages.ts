@@ -1,3 +1,5 @@
+import { inSetOrder } from "../set-order.js";
+
 /** What PartiQL statements are told. Wording is the service's. */
 export const partiqlMessages = {
   malformed: (problem: string) => `Statement wasn't well formed, can't be processed: ${problem}`,
@@ -19,6 +21,8 @@ export const partiqlMessages = {
   tooDeep: "Statement wasn't well formed, can't be processed: too many nested levels",
   parameterCount: "Number of parameters in request and statement don't match.",
   emptyBag: "Empty bags are not supported",
+  bagDuplicates: (members: readonly string[], place: string) =>
+    `One or more parameter values were invalid: Input collection [${members.join(", ")}] contains duplicates! under ${place}`,
   bagTypes: "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags",
   missingLiteral: "MISSING must be compared using IS operator",
   duplicateKey: (key: string) => `Duplicate keys in tuple. Key: ${key}`,
@@ -26,7 +30,7 @@ export const partiqlMessages = {
     `Unsupported data type for IS operator: ${name}. Supported data types are [MISSING, NULL, BOOLEAN, BLOB, STRING, NUMERIC, STRUCT, TUPLE, LIST]`,
   inTooMany: (count: number) => `The IN operator is provided with too many operands; number of operands: ${count}`,
   filterNotProjected: (index: string, names: readonly string[]) =>
-    `One or more parameter values were invalid: Secondary index ${index} does not project one or more filter attributes: [${names.join(", ")}]`,
+    `One or more parameter values were invalid: Secondary index ${index} does not project one or more filter attributes: [${inSetOrder(names).join(", ")}]`,
   listIndex: (index: string, at: string) => `List index is not within the allowable range; index: [${index}] at ${at}`,
   inOperands:
     "IN operator must have a left hand argument of type Variable Reference and right hand argument of type Seq with at least one member",

@@ -23,6 +23,8 @@ export class Reader extends TokenCursor<PartiqlToken> {
   #place = ROOT;
   /** Lists and maps around it, within the value of one attribute. */
   #levels = 0;
+  /** As they stand in the statement. */
+  readonly #numbers: string[] = [];
 
   /** @throws ValidationException */
   constructor(statement: string, parameters: readonly AttributeValue[]) {
@@ -140,6 +142,7 @@ export class Reader extends TokenCursor<PartiqlToken> {
     if (Math.abs(Number(exponent)) > INTEGER_MAX || Math.abs(scale) > INTEGER_MAX) {
       throw validationError(partiqlMessages.unreadable);
     }
+    this.#numbers.push(text);
     try {
       return { N: normalizeNumber(text) };
     } catch (error) {
@@ -191,10 +194,19 @@ export class Reader extends TokenCursor<PartiqlToken> {
       case "[":
         return { L: this.nested(() => this.#members("]")) };
       case "<<":
-        return this.nested(() => setOf(this.#members(">>")));
+        return this.nested(() => this.#bag());
       default:
         return { M: this.nested(() => this.#tuple()) };
     }
+  }
+
+  #bag(): AttributeValue {
+    const before = this.#numbers.length;
+    const set = setOf(this.#members(">>"));
+    if ("NS" in set && new Set(set.NS).size < set.NS.length) {
+      throw validationError(partiqlMessages.bagDuplicates(this.#numbers.slice(before), this.#place));
+    }
+    return set;
   }
 
   #members(end: string): AttributeValue[] {

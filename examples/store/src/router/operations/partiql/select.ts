@@ -71,7 +71,8 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
     consistent: options.consistent,
     ...(reverse && { reverse }),
     ...(filter && { filter }),
-    ...(index && { index: indexRead(table, index, asked, paths, filter) }),
+    // Where no key says what to read, a filter sees what the index has: nothing is fetched for it.
+    ...(index && { index: indexRead(table, index, asked, paths, plan.reads && filter) }),
   });
   const items: Item[] = [];
   let units = 0;
@@ -196,12 +197,15 @@ function stepsOf(
     if (plan.mayOverlap !== true) throw validationError(partiqlMessages.overlapping);
     reads = rangesOf(wholePartitions(plan, keys), rangeOf);
   }
-  const [ofPartition, ofSort] = [byPartition, bySort].map((one) => (one?.descending ? -1 : 1)) as [1 | -1, 1 | -1];
+  // Who orders by the partition key alone gets the items of each partition from the last to the first.
+  const reverse = bySort?.descending ?? byPartition !== undefined;
+  const ofPartition = byPartition?.descending ? -1 : 1;
+  const ofSort = reverse ? -1 : 1;
   reads.sort(
     (a, b) => ofPartition * (compareValues(a.partition, b.partition) ?? 0) || ofSort * compareBytes(a.from, b.from),
   );
   const steps = reads.map(({ from, to, filter }) => ({ from, to, ...(filter && { filter }) }));
-  return { steps, reverse: bySort?.descending ?? false };
+  return { steps, reverse };
 }
 
 interface Ranged extends Required<Range> {

@@ -208,6 +208,7 @@ export const messages = {
     `Value provided in ExpressionAttributeNames unused in expressions: keys: {${inSetOrder(keys).join(", ")}}`,
   valuesUnused: (keys: readonly string[]) =>
     `Value provided in ExpressionAttributeValues unused in expressions: keys: {${inSetOrder(keys).join(", ")}}`,
+  namesTooLarge: "ExpressionAttributeNames exceeds max size",
   /** The service says so of 2 MB. That a value counts as often as it is used is this store's own. */
   valuesTooLarge: "ExpressionAttributeValues exceeds max size",
   valuesWithoutExpressionNewer: "ExpressionAttributeValues can only be specified when using expressions",

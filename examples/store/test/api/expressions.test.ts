@@ -454,6 +454,10 @@ describe("placeholders", () => {
       "Value provided in ExpressionAttributeValues unused in expressions: keys: {:x, :y}",
     ],
     [{ ConditionExpression: "a = b", ExpressionAttributeNames: {} }, "ExpressionAttributeNames must not be empty"],
+    [
+      { ConditionExpression: "a = b", ExpressionAttributeNames: { "#x": "ä".repeat(2 ** 20) } },
+      "ExpressionAttributeNames exceeds max size",
+    ],
     [{ ConditionExpression: "a = b", ExpressionAttributeValues: {} }, "ExpressionAttributeValues must not be empty"],
     [
       { ConditionExpression: "a = b", ExpressionAttributeNames: { x: "x" } },

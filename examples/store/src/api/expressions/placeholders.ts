@@ -8,6 +8,7 @@ import { checkValue, nameFits } from "../value-check.js";
 
 /** What the values of one request's expressions may weigh, each as often as it is used: what is sent to a storage node has them at every use. */
 export const VALUES_BYTES_MAX = 2 * 1024 * 1024;
+const NAMES_BYTES_MAX = 2 * 1024 * 1024;
 
 const NAME = /^#[A-Za-z0-9_]+$/;
 const VALUE = /^:[A-Za-z0-9_]+$/;
@@ -70,6 +71,7 @@ const KEY_BYTES_MAX = 255;
 const isKeyTooLong = (key: string): boolean => key.length * 3 > KEY_BYTES_MAX && utf8Bytes(key) > KEY_BYTES_MAX;
 
 function checkNames(names: Readonly<Record<string, string>>): void {
+  if (!namesFit(names)) throw validationError(messages.namesTooLarge);
   let count = 0;
   for (const name in names) {
     count++;
@@ -81,6 +83,15 @@ function checkNames(names: Readonly<Record<string, string>>): void {
     }
   }
   if (count === 0) throw validationError(messages.namesEmpty);
+}
+
+function namesFit(names: Readonly<Record<string, string>>): boolean {
+  let length = 0;
+  for (const name in names) length += name.length + (names[name] as string).length;
+  if (length * 3 <= NAMES_BYTES_MAX) return true;
+  let bytes = 0;
+  for (const name in names) bytes += utf8Bytes(name) + utf8Bytes(names[name] as string);
+  return bytes <= NAMES_BYTES_MAX;
 }
 
 function checkValues(values: Item, levels?: number): void {

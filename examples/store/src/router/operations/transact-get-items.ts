@@ -31,8 +31,9 @@ export const transactGetItems: Operation<TransactGetItemsRequest> = {
       Responses: outcomes.map((outcome, i) => {
         const item = itemOf(outcome);
         const projection = projections[i];
-        if (item === undefined) return {};
-        return { Item: projection === undefined ? item : project(item, projection) };
+        const told = item && projection ? project(item, projection) : item;
+        // One of which nothing was asked for that it has is told as one that is not there: by this operation alone.
+        return told === undefined || Object.keys(told).length === 0 ? {} : { Item: told };
       }),
       ...transactCapacity(request.ReturnConsumedCapacity, units, "ReadCapacityUnits"),
     };

@@ -195,17 +195,22 @@ export function transactionsSuite(h: Subject, TableName: string): void {
 
   describe("reading together", () => {
     it("answers in order, with projections, and nothing for what is not there", async () => {
-      await write([put("read-a", { v: { N: "1" }, w: { N: "2" } }), put("read-b", { v: { N: "3" } })]);
+      await write([
+        put("read-a", { v: { N: "1" }, w: { N: "2" } }),
+        put("read-b", { v: { N: "3" } }),
+        put("read-c", {}),
+      ]);
       const { Responses } = await h.client.send(
         new TransactGetItemsCommand({
           TransactItems: [
             { Get: at("read-b") },
             { Get: at("read-none") },
             { Get: { ...at("read-a"), ProjectionExpression: "#v", ExpressionAttributeNames: { "#v": "v" } } },
+            { Get: { ...at("read-c"), ProjectionExpression: "w, x.y" } },
           ],
         }),
       );
-      expect(Responses).toEqual([{ Item: { ...key("read-b"), v: { N: "3" } } }, {}, { Item: { v: { N: "1" } } }]);
+      expect(Responses).toEqual([{ Item: { ...key("read-b"), v: { N: "3" } } }, {}, { Item: { v: { N: "1" } } }, {}]);
     });
 
     it("refuses one item twice, a table that is not there, keys of the wrong form", async () => {

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { salvage, Wal, WalError } from "../src/index.js";
 import { collect } from "./collect.js";
@@ -194,4 +195,57 @@ describe("a dead segment", () => {
     expect([again.stream("s").firstSequence, again.stream("s").lastSequence]).toEqual([next, next - 1]);
     void appended;
   });
+});
+
+describe("what a person is to know goes out on a channel:", () => {
+  /** What is said there, from now on until the work is done. */
+  async function heard(name: string, work: (messages: unknown[]) => Promise<void>): Promise<void> {
+    const messages: unknown[] = [];
+    const listener = (message: unknown) => void messages.push(message);
+    subscribe(`evenkeel:wal:${name}`, listener);
+    await work(messages).finally(() => unsubscribe(`evenkeel:wal:${name}`, listener));
+  }
+
+  it("that a log takes nothing more", () =>
+    heard("poisoned", async (messages) => {
+      const fileSystem = new FaultFileSystem();
+      const wal = await Wal.open({ ...options, fileSystem });
+      fileSystem.fail = (operation) => (/write|sync/i.test(operation) ? failure("EIO") : undefined);
+      await expect(wal.stream("s").append(record(1))).rejects.toMatchObject({ code: "ERR_WAL_POISONED" });
+      expect(messages).toMatchObject([{ file: "log/000000000001.wal", error: { cause: { code: "EIO" } } }]);
+      await wal.close();
+    }));
+
+  it("that a dead segment could not be dropped, which is tried again", () =>
+    heard("drop-failed", async (messages) => {
+      const fileSystem = new FaultFileSystem();
+      await using wal = await Wal.open({ ...options, segmentsBeforeCarry: 100, fileSystem });
+      const stream = wal.stream("s");
+      for (let n = 1; n <= 40; n++) await stream.append(record(n));
+      fileSystem.fail = (operation, path) =>
+        operation === "rename" && path.endsWith("1.wal") ? failure("EACCES") : undefined;
+      await stream.truncateBefore(40);
+      await expect.poll(() => messages).toMatchObject([{ dir: "log", error: { code: "EACCES" } }]);
+      expect(wal.stats().segmentsDropped).toBe(0);
+      fileSystem.fail = undefined;
+      await stream.append(record(41));
+      await expect.poll(() => wal.stats().segmentsDropped).toBe(1);
+      expect(await firsts(wal)).toEqual([40, 41]);
+    }));
+
+  it("that records could not be carried, which is tried again", () =>
+    heard("carry-failed", async (messages) => {
+      const fileSystem = new FaultFileSystem();
+      await using wal = await Wal.open({ ...options, fileSystem });
+      const [rare, busy] = [wal.stream("rare"), wal.stream("busy")];
+      await rare.append(bytes("kept"));
+      fileSystem.fail = (operation) => (operation === "open read" ? failure("EMFILE") : undefined);
+      const write = async () => busy.truncateBefore(await busy.append(record(1)));
+      while (messages.length === 0) await write();
+      expect(messages).toMatchObject([{ error: { cause: { code: "EMFILE" } } }]);
+      expect(wal.stats().recordsCarried).toBe(0);
+      fileSystem.fail = undefined;
+      while (wal.stats().recordsCarried === 0) await write();
+      expect((await collect(rare.read())).map(({ data }) => `${Buffer.from(data)}`)).toEqual(["kept"]);
+    }));
 });

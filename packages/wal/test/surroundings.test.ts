@@ -89,6 +89,17 @@ describe("the directory of a log", () => {
     expect(await wal.stream("s").append(bytes("x"))).toBe(1);
   });
 
+  it("without any of its segments is damaged, and not a new one: what was durable is missing", async () => {
+    const wal = await Wal.open({ dir });
+    await wal.stream("s").append(bytes("kept"));
+    await wal.close();
+    for (const name of await readdir(dir)) if (name.endsWith(".wal")) await rm(join(dir, name));
+    const before = await readdir(dir);
+    const missing = { code: "ERR_WAL_CORRUPT", message: expect.stringContaining("all segments are missing") };
+    await expect(Wal.open({ dir })).rejects.toMatchObject(missing);
+    expect(await readdir(dir)).toEqual(before);
+  });
+
   it("that is a file, or below one, is refused with a typed error", async () => {
     await writeFile(dir, "");
     await expect(Wal.open({ dir })).rejects.toMatchObject({ code: "ERR_WAL_IO", cause: { code: "EEXIST" } });

@@ -22,6 +22,7 @@ vi.mock("node:fs/promises", async (load) => {
     link: through("link", real.link),
     mkdir: through("mkdir", real.mkdir as (path: string, options: object) => Promise<string | undefined>),
     rename: through("rename", real.rename),
+    readdir: through("readdir", real.readdir as unknown as (path: string) => Promise<string[]>),
     rm: through("rm", real.rm),
     readFile: through("readFile", real.readFile as (path: string) => Promise<Buffer>),
     open: async (path: string, flags: string) => {
@@ -93,6 +94,22 @@ describe("an error of the operating system", () => {
       await expect(store.get("k")).rejects.toMatchObject({ name: "ArchiveError", retryable: errno === "EMFILE" });
     }
   });
+});
+
+it("a listing that fails is no empty one, and a deletion that fails is told", async () => {
+  const store = new FileObjectStore({ dir });
+  await put(store, "a/k", "one");
+  for (const [errno, code] of [
+    ["EIO", "ERR_ARCHIVE_STORE"],
+    ["EACCES", "ERR_ARCHIVE_DENIED"],
+  ] as const) {
+    failing("readdir", errno);
+    await expect(collect(store.list(""))).rejects.toMatchObject({ code });
+    failing("rm", errno);
+    await expect(store.delete("a/k")).rejects.toMatchObject({ code, key: "a/k" });
+  }
+  disk.before = () => undefined;
+  expect(await collect(store.list(""))).toEqual(["a/k"]);
 });
 
 describe("a process that dies", () => {

@@ -82,11 +82,6 @@ export class PointList {
     }
   }
 
-  /** Bytes of the records that the point leads to. */
-  bytes(at: number): number {
-    return this.#numbers[at * width + 4] as number;
-  }
-
   /** Whether the last point stands in `segment`, less than `bytes` before `offset`. */
   reaches(segment: SegmentRef, offset: number, bytes: number): boolean {
     const last = this.#segments.length - 1;

@@ -124,7 +124,7 @@ describe("a floor", () => {
 });
 
 describe("what is missing is told:", () => {
-  it("the newest manifest, which is listed; the oldest, with what the state at the floor was made from; a listed state", async () => {
+  it("the newest manifest, which is listed; the oldest, where a floor is; a listed state", async () => {
     const without = (gone: string): ObjectStore => ({
       ...hiding(/^$/),
       get: async (key) => (key === gone ? undefined : await store.get(key)),
@@ -144,7 +144,7 @@ describe("what is missing is told:", () => {
     await expect(writeState(25)).rejects.toMatchObject({ ...hole, message: expect.stringContaining("21 to 30") });
   });
 
-  it("that times are others than a manifest says, and that a state at the floor is another one", async () => {
+  it("that times are others than a manifest says", async () => {
     await say(manifest(11), (said) => ({ ...said, timeMaxMs: 3e12 }));
     const { problems, wholeThrough } = await verifyArchive({ store, stream });
     expect([problems.map(({ message }) => message), wholeThrough]).toEqual([

@@ -7,6 +7,7 @@ import { RpcClient } from "../src/rpc/client.js";
 import {
   beginPayload,
   eachMessage,
+  type Message,
   type MessageSink,
   readAnswer,
   readRequest,
@@ -78,10 +79,10 @@ describe("messages between router and nodes", () => {
   it("say what was said", () => {
     const seen: unknown[] = [];
     let at = 0;
-    eachMessage(golden().buffer, (id, code, body) => {
+    eachMessage(golden().buffer, (...message) => {
       const place = at++;
-      if (place < requests.length) seen.push(readRequest(id, code, body));
-      else seen.push(readAnswer((answers[place - requests.length]?.[0] ?? "get") as Method, code, body));
+      if (place < requests.length) seen.push(readRequest(...message));
+      else seen.push(readAnswer((answers[place - requests.length]?.[0] ?? "get") as Method, ...message));
     });
     expect(seen.slice(0, requests.length)).toEqual(requests.map(([method, params]) => ({ id: 1, method, params })));
     expect(seen.slice(requests.length, -3)).toEqual(answers.map(([, result]) => ({ result })));
@@ -97,28 +98,31 @@ describe("messages between router and nodes", () => {
     const frame = Buffer.from("a frame, whatever is in it");
     writeRequest(payload, 8, "lookUp", { frame });
     writeResult(payload, 8, "lookUp", frame);
-    const seen: { id: number; code: number; body: Buffer }[] = [];
-    eachMessage(payload.buffer, (id, code, body) => seen.push({ id, code, body }));
-    const [request, answer] = seen as [(typeof seen)[number], (typeof seen)[number]];
-    expect(readRequest(request.id, request.code, request.body)).toEqual({ id: 8, method: "lookUp", params: { frame } });
-    expect(readAnswer("lookUp", answer.code, answer.body)).toEqual({ result: frame });
+    const seen: Message[] = [];
+    eachMessage(payload.buffer, (...message) => seen.push(message));
+    const [request, answer] = seen as [Message, Message];
+    expect(readRequest(...request)).toEqual({ id: 8, method: "lookUp", params: { frame } });
+    expect(readAnswer("lookUp", ...answer)).toEqual({ result: frame });
   });
 
   it("say what a write cost secondary indexes", () => {
     const payload = new Payload();
     for (const result of indexed) writeResult(payload, 1, "write", result);
     const seen: unknown[] = [];
-    eachMessage(payload.buffer, (_, code, body) => seen.push(readAnswer("write", code, body)));
+    eachMessage(payload.buffer, (...message) => seen.push(readAnswer("write", ...message)));
     expect(seen).toEqual(indexed.map((result) => ({ result })));
   });
 
   it("fail with a RangeError, and nothing else, where they are cut off or another's", () => {
     const whole = golden().buffer;
     const read = (bytes: Uint8Array) =>
-      eachMessage(bytes, (id, code, body) => {
-        readRequest(id, code, body);
+      eachMessage(bytes, (...message) => {
+        readRequest(...message);
       });
     expect(() => read(Buffer.from([2]))).toThrow(RangeError);
+    // A get, and what might be the rest of it behind it.
+    expect(() => readRequest(1, 1, whole, 10, 14)).toThrow(RangeError);
+    expect(() => readAnswer("get", 1, 0, whole, 10, 14)).toThrow(RangeError);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 120 }), (length) => {
         try {

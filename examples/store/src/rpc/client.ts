@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
 import { InFlight } from "./in-flight.js";
-import { eachMessage, readAnswer, writeRequest } from "./messages.js";
+import { eachMessage, type Message, readAnswer, writeRequest } from "./messages.js";
 import type { Caller, Method, Params, Result } from "./protocol.js";
 import { FRAME_BYTES_MAX, MessageSocket } from "./socket.js";
 
@@ -142,11 +142,11 @@ export class RpcClient implements Caller {
       }
     };
     const reader = new FrameReader({ frameBytesMax: FRAME_BYTES_MAX });
-    const take = (id: number, code: number, body: Buffer): void => {
-      const call = waiting.get(id);
+    const take = (...message: Message): void => {
+      const call = waiting.get(message[0]);
       if (call === undefined) return;
-      const answer = readAnswer(call.method, code, body);
-      waiting.take(id);
+      const answer = readAnswer(call.method, ...message);
+      waiting.take(call.id);
       if ("error" in answer) call.reject(answer.error);
       else call.resolve(answer.result);
     };

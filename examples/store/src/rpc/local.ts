@@ -2,6 +2,7 @@ import { StoreError } from "../storage-node/errors.js";
 import {
   beginPayload,
   eachMessage,
+  type Message,
   type MessageSink,
   type Request,
   readAnswer,
@@ -21,8 +22,8 @@ export function localCaller(handlers: Handlers): Caller {
       let request: Request | undefined;
       sent(
         (sink) => writeRequest(sink, 0, method, params),
-        (id, code, body) => {
-          request = readRequest(id, code, body);
+        (...message) => {
+          request = readRequest(...message);
         },
       );
       let failure: { readonly error: unknown } | undefined;
@@ -35,8 +36,8 @@ export function localCaller(handlers: Handlers): Caller {
       let answer: ReturnType<typeof readAnswer> | undefined;
       sent(
         (sink) => (failure === undefined ? writeResult(sink, 0, method, result) : writeError(sink, 0, failure.error)),
-        (_, code, body) => {
-          answer = readAnswer(method, code, body);
+        (...message) => {
+          answer = readAnswer(method, ...message);
         },
       );
       if (answer === undefined) throw new StoreError("ERR_STORE_UNKNOWN_OUTCOME", `no answer to ${method} was written`);
@@ -51,7 +52,7 @@ export function localCaller(handlers: Handlers): Caller {
 }
 
 /** One message there and read again. */
-function sent(write: (sink: MessageSink) => void, take: (id: number, code: number, body: Buffer) => void): void {
+function sent(write: (sink: MessageSink) => void, take: (...message: Message) => void): void {
   const sink = {
     buffer: Buffer.alloc(0),
     reserve(bytes: number): number {

@@ -128,28 +128,38 @@ export function writeError(sink: MessageSink, id: number, error: unknown): void 
   writeMsgpack(sink, id, errorCode(error), errorToData(error));
 }
 
+/** A message: who asks or is answered, what it is, and where in its payload its body stands. A view of each body would cost as much as all the rest of reading it. */
+export type Message = [id: number, code: number, payload: Buffer, from: number, to: number];
+
 /**
- * Calls `take` with each message: views on `payload`.
+ * Calls `take` with each message.
  * @throws RangeError for a payload that is none
  */
-export function eachMessage(payload: Uint8Array, take: (id: number, code: number, body: Buffer) => void): void {
+export function eachMessage(payload: Uint8Array, take: (...message: Message) => void): void {
   const view = bufferOf(payload);
   if (view[0] !== VERSION)
     throw new RangeError(`a payload of version ${view[0]}; this program reads version ${VERSION}`);
   for (let at = 1; at < view.length; ) {
     const end = at + 4 + view.readUInt32BE(at);
     if (end > view.length || end < at + HEAD_BYTES) throw new RangeError("a message runs past its payload");
-    take(view.readUInt32BE(at + 4), view[at + 8] as number, view.subarray(at + HEAD_BYTES, end));
+    take(view.readUInt32BE(at + 4), view[at + 8] as number, view, at + HEAD_BYTES, end);
     at = end;
   }
 }
 
+function assertLength(bytesMin: number, from: number, to: number): void {
+  if (to - from < bytesMin) throw new RangeError(`a message of ${to - from} bytes; it has ${bytesMin} at least`);
+}
+
 /** @throws RangeError for what is no request */
-export function readRequest(id: number, code: number, body: Buffer): Request {
+export function readRequest(...[id, code, payload, from, to]: Message): Request {
   if (code === GET) {
-    const params: Params<"get"> = { partition: body.readUInt32BE(0), key: body.subarray(5), consistent: body[4] === 1 };
+    assertLength(5, from, to);
+    const key = payload.subarray(from + 5, to);
+    const params: Params<"get"> = { partition: payload.readUInt32BE(from), key, consistent: payload[from + 4] === 1 };
     return { id, method: "get", params };
   }
+  const body = payload.subarray(from, to);
   if (code === WRITE) return { id, method: "write", params: readWrite(body) };
   if (code === LOOK_UP) return { id, method: "lookUp", params: { frame: body } };
   if (code !== OTHER) throw new RangeError(`a request of unknown code ${code}`);
@@ -169,12 +179,19 @@ function readWrite(body: Buffer): Params<"write"> {
 }
 
 /** What the other side answered to a request for `method`: its result, or the error that it threw. */
-export function readAnswer(method: string, code: number, body: Buffer): { result: unknown } | { error: Error } {
-  if (code !== RESULT) return { error: errorOf(code, unmsgpack(body)) };
-  if (method === "get") {
-    const itemSizeBytes = body.readUInt32BE(0);
-    return { result: body[4] === 1 ? { json: body.subarray(5), itemSizeBytes } : { itemSizeBytes } };
+export function readAnswer(
+  method: string,
+  ...[, code, payload, from, to]: Message
+): { result: unknown } | { error: Error } {
+  if (code === RESULT && method === "get") {
+    assertLength(5, from, to);
+    const itemSizeBytes = payload.readUInt32BE(from);
+    return {
+      result: payload[from + 4] === 1 ? { json: payload.subarray(from + 5, to), itemSizeBytes } : { itemSizeBytes },
+    };
   }
+  const body = payload.subarray(from, to);
+  if (code !== RESULT) return { error: errorOf(code, unmsgpack(body)) };
   if (method === "write") {
     const indexed = body.readUInt32BE(0) >= INDEXED;
     const beforeBytes = body.readUInt32BE(0) % INDEXED;

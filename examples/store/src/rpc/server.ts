@@ -2,7 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import { createServer, type Server, type Socket } from "node:net";
 import { FrameReader } from "@evenkeel/paxos/transport";
 import { StoreError } from "../storage-node/errors.js";
-import { eachMessage, readRequest, writeError, writeResult } from "./messages.js";
+import { eachMessage, type Message, readRequest, writeError, writeResult } from "./messages.js";
 import type { Handlers, Method } from "./protocol.js";
 import { FRAME_BYTES_MAX, MessageSocket } from "./socket.js";
 
@@ -67,8 +67,8 @@ function serve(socket: Socket, sockets: Set<Socket>, methods: Methods): void {
       if (inFlight < IN_FLIGHT_MAX && socket.isPaused()) socket.resume();
     }
   };
-  const take = (id: number, code: number, body: Buffer): void => {
-    const { method, params } = readRequest(id, code, body);
+  const take = (...message: Message): void => {
+    const { id, method, params } = readRequest(...message);
     try {
       const handler = methods.get(method);
       if (handler === undefined) throw new StoreError("ERR_STORE_FORMAT", `unknown method ${method}`);

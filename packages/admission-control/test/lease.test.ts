@@ -145,9 +145,11 @@ describe("leases", () => {
   it("bring what was saved, less what was spent without one, and not less what was spent before", async () => {
     const fleet = new Fleet(LIMIT);
     let lease: string | undefined = "1";
+    let holdsPerSecond = 0;
     const coordinator: Coordinator = {
       settle: async (settlements) => {
         if (lease === undefined) throw new Error("away");
+        holdsPerSecond = settlements[0]?.holdsPerSecond ?? 0;
         const share = {
           lease,
           ratePerSecond: 100,
@@ -169,6 +171,37 @@ describe("leases", () => {
     lease = "2";
     await admission.settle();
     expect(limit.stats().tokens).toBeCloseTo(95, 6);
+    expect(holdsPerSecond, "what the policy went on spending is nobody else's yet").toBe(50);
+  });
+
+  it("are charged with what was spent while the first answer was on its way", async () => {
+    const fleet = new Fleet(LIMIT);
+    const share = { lease: "1", ratePerSecond: 100, tokensTotal: 20, leaseMs: 10_000, evenPerSecond: 1, short: false };
+    const coordinator: Coordinator = {
+      settle: async (settlements) => settlements.map(({ limit, sequence }) => ({ limit, sequence, ...share })),
+    };
+    const { limit } = fleet.join({ coordinator });
+    expect(limit.tryTake(50)).toBe(true);
+    await fleet.time.pass(0);
+    expect(limit.stats()).toMatchObject({ mode: "lease", tokens: -30 });
+  });
+
+  it("give no more than the whole limit as the member knows it, whatever is granted", async () => {
+    const fleet = new Fleet(LIMIT);
+    const share = {
+      lease: "1",
+      ratePerSecond: 5000,
+      tokensTotal: 5000,
+      leaseMs: 10_000,
+      evenPerSecond: 1,
+      short: false,
+    };
+    const coordinator: Coordinator = {
+      settle: async (settlements) => settlements.map(({ limit, sequence }) => ({ limit, sequence, ...share })),
+    };
+    const { limit } = fleet.join({ coordinator });
+    await fleet.time.pass(1);
+    expect(limit.stats()).toMatchObject({ mode: "lease", sharePerSecond: 1000, tokens: 1000 });
   });
 
   it("agree between clocks that are five seconds, or a year, apart", async () => {

@@ -72,6 +72,23 @@ describe("a fleet that starts again under a running coordinator", () => {
     expect(sum(after.map(sum))).toBeLessThanOrEqual(5 * 1000 + 10);
   });
 
+  it("is remembered for a while after its last lease: members may be on their policies, and come back", () => {
+    let nowMs = 0;
+    const coordinator = memoryCoordinator({ now: () => nowMs, leaseMs: 1000, learnForMs: 1000 });
+    const settlement = { member: "m", incarnation: "1", sequence: 1, wantedPerSecond: 1, weight: 1, closing: false };
+    const totals = { guaranteedPerSecond: 0, holdsPerSecond: 0, usedTotal: 0, returnedTotal: 0 };
+    const settle = (name: string, at: number) => {
+      nowMs = at;
+      const limit = { limit: name, ratePerSecond: 1000, burstSeconds: 0.1 };
+      for (let i = 0; i < 3; i += 1) coordinator.settleNow([{ ...settlement, ...totals, ...limit }]);
+    };
+    settle("orders", 0);
+    settle("others", 1999);
+    expect(coordinator.inspect("orders")).toBeDefined();
+    settle("others", 2001);
+    expect(coordinator.inspect("orders")).toBeUndefined();
+  });
+
   it("serves at once after its process was stopped for a minute, coordinator and all", async () => {
     const time = new StagedTime();
     const coordinator = memoryCoordinator({ now: time.now, learnForMs: 0 });

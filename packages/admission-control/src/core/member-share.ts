@@ -174,7 +174,7 @@ export class MemberShare {
 
   refund(units: number, nowMs: number): void {
     this.#watch(nowMs);
-    if (this.#mode !== "closed" && this.#mode !== "lapsed") this.#level.refund(units, nowMs);
+    this.#level.refund(units, nowMs);
     this.#used = Math.max(0, this.#used - units);
   }
 

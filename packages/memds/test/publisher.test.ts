@@ -65,6 +65,15 @@ describe("what a server tells its followers", () => {
     expect(heard).toEqual(["1", "gone 1000"]);
   });
 
+  it("keeps as many updates after everything was replaced as before", () => {
+    const { publisher, follower, heard, apply } = setUp(100);
+    apply(5);
+    publisher.clear();
+    apply(5);
+    publisher.subscribe(follower, 5);
+    expect(heard).toEqual(["6", "7", "8", "9", "10", "head 10"]);
+  });
+
   it("ends with the subscription", () => {
     const { publisher, follower, heard, apply } = setUp(500);
     publisher.subscribe(follower, 0);

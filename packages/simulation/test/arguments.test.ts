@@ -32,6 +32,8 @@ it("names what is missing, and what is no options object", () => {
     [/^seed must be/, () => new World({ seed: {} as never })],
     [/^options must be/, () => new World(5 as never)],
     [/^now must be/, () => new History(none)],
+    [/^action must be/, () => new World({ seed: 1 }).timer(5, none)],
+    [/^name must be/, () => new World({ seed: 1 }).node(none)],
     [/^count must be/, () => forEachSeed(none, () => {})],
     [/^history must be/, () => checkLinearizable(none, registerModel(0))],
     [/^model.initial must be/, () => explore(none)],

@@ -17,6 +17,13 @@ describe("seeds", () => {
       expect(() => forEachSeed(seeds, () => undefined)).toThrow(expect.objectContaining(refusal));
       await expect(forEachSeedAsync(seeds, async () => undefined)).rejects.toMatchObject(refusal);
     }
+    // One that awaits would have failed after all seeds had passed.
+    const late = async () => {
+      throw new Error("late");
+    };
+    expect(() => forEachSeed({ count: 2 }, late)).toThrow(
+      expect.objectContaining({ code: "ERR_SIMULATION_ARGUMENT", message: expect.stringMatching(/forEachSeedAsync/) }),
+    );
     const refusal = { code: "ERR_SIMULATION_ARGUMENT", message: expect.stringMatching(/^count must be/) };
     for (const count of [0, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
       expect(() => forEachSeed({ count }, () => undefined)).toThrow(expect.objectContaining(refusal));

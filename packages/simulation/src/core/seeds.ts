@@ -14,10 +14,16 @@ export function forEachSeed(run: SeedRun, body: (seed: number) => void): void {
   const { first = 1, count, replay } = checkOptions("forEachSeed", run, runNames);
   checkSeeds(first, count);
   for (let seed = first; seed < first + count; seed++) {
+    let result: unknown;
     try {
-      body(seed);
+      result = body(seed);
     } catch (error) {
       throw seedFailure(seed, error, replay);
+    }
+    if (result instanceof Promise) {
+      // What it fails with would come after all seeds had passed.
+      result.catch(() => {});
+      throw badArgument("body", "a function that does not await (for one that does: forEachSeedAsync)", body);
     }
   }
 }

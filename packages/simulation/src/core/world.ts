@@ -73,12 +73,14 @@ export class World<Message = unknown> implements Scheduler {
   /** Calls `action` once, `delayMs` virtual milliseconds from now; what it returns takes that back. */
   timer(delayMs: number, action: () => void): () => void {
     checkedNumber("delayMs", delayMs, 0);
+    if (typeof action !== "function") throw badArgument("action", "a function", action);
     const event = this.#queue.push(this.#now + delayMs, action);
     return () => this.#queue.cancel(event);
   }
 
   /** The disk of this name, empty at first. It outlives every crash. */
   disk(name: string): SimDisk {
+    if (typeof name !== "string") throw badArgument("name", "a string", name);
     let disk = this.#disks.get(name);
     if (disk === undefined) {
       disk = new SimDisk(name, this, this.random.fork(`disk/${name}`));

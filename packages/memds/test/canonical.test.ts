@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type Entry, encodeBlock } from "../src/core/block.js";
+import { Leaf } from "../src/core/node.js";
 import { crc32, decodeSnapshot, encodeSnapshot, Place, RangeTree, sha256 } from "../src/index.js";
+import { entry } from "./helpers.js";
 
 /** Keys and values of few lengths, so that blocks change between their two forms. */
 const key = fc.oneof(
@@ -12,6 +15,14 @@ const value = fc.constantFrom(new Uint8Array(2), Uint8Array.of(1, 2), Uint8Array
 const edge = { hash: sha256, checksum: crc32 };
 
 describe("one content", () => {
+  it("is refused where its leaves are cut otherwise than a tree cuts them", () => {
+    const leaf = (...entries: Entry[]) => new Leaf(encodeBlock(entries, 0, entries.length), entries.length * 2);
+    const [a, b] = [entry("a", "1"), entry("b", "2")];
+    expect(RangeTree.ofLeaves([leaf(a, b)], sha256)?.size).toBe(2);
+    expect(RangeTree.ofLeaves([leaf(a), leaf(b)], sha256)).toBeUndefined();
+    expect(RangeTree.ofLeaves([leaf(b), leaf(a)], sha256)).toBeUndefined();
+  });
+
   it("has one root hash and one snapshot, whatever its history", () => {
     const change = fc.record({ key, value: fc.option(value, { freq: 3 }) });
     fc.assert(

@@ -12,7 +12,12 @@ export type Query =
   /** The entry with the lowest key that is not below this one. */
   | { readonly kind: "ceiling"; readonly key: Uint8Array }
   /** Entries with `from <= key < to`, ascending, at most `limitMax`; without `to` up to the end. */
-  | { readonly kind: "range"; readonly from: Uint8Array; readonly to?: Uint8Array; readonly limitMax: number };
+  | {
+      readonly kind: "range";
+      readonly from: Uint8Array;
+      readonly to?: Uint8Array | undefined;
+      readonly limitMax: number;
+    };
 
 export interface Answer {
   /** The version of the tree that this was read from. */

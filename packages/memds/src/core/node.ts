@@ -191,7 +191,6 @@ export function join(leaves: readonly Leaf[]): Node | undefined {
     if (own <= bit || (last !== undefined && (ownBit <= bit || bitAt(first, bit) === 0))) return undefined;
     if (last !== undefined) {
       while (bits.length > 0 && bits[bits.length - 1]! > bit) if (!close()) return undefined;
-      if (bits[bits.length - 1] === bit) return undefined;
       bits.push(bit);
     }
     nodes.push(leaf);

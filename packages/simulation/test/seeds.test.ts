@@ -21,7 +21,7 @@ describe("seeds", () => {
     const late = async () => {
       throw new Error("late");
     };
-    expect(() => forEachSeed({ count: 2 }, late)).toThrow(
+    expect(() => forEachSeed({ count: 2 }, late as () => void)).toThrow(
       expect.objectContaining({ code: "ERR_SIMULATION_ARGUMENT", message: expect.stringMatching(/forEachSeedAsync/) }),
     );
     const refusal = { code: "ERR_SIMULATION_ARGUMENT", message: expect.stringMatching(/^count must be/) };

@@ -44,10 +44,10 @@ const failing = async () => {
   throw new Error("the archive is full");
 };
 
-function callerOf(answer: (node: string, method: string) => unknown): (node: string) => Caller {
+function callerOf(answer: (node: string, method: string, params: unknown) => unknown): (node: string) => Caller {
   return (node) =>
     ({
-      call: async (method: string) => answer(node, method),
+      call: async (method: string, params: unknown) => answer(node, method, params),
       close: async () => undefined,
     }) as unknown as Caller;
 }
@@ -139,7 +139,7 @@ function tableOf(name: string, more: Partial<TableEntry> = {}): TableEntry {
 
 interface Steered {
   readonly tables: TableEntry[];
-  readonly answer: (node: string, method: string) => unknown;
+  readonly answer: (node: string, method: string, params: unknown) => unknown;
   readonly hosts?: readonly Host[];
   readonly archive?: ReturnType<typeof memoryObjectStore>;
   leads: boolean;
@@ -239,6 +239,23 @@ test("a table becomes ACTIVE when every member that answers votes: it could lose
   expect(activated).toEqual([]);
   mute = false;
   await eventually("the table is active", () => activated.includes("orders"));
+  await controller.close();
+});
+
+test("nodes are asked once for all tables that are on their way, and of their partitions alone, however many others there are", async () => {
+  const asked: unknown[] = [];
+  const { controller, activated } = controllerOf({
+    tables: [tableOf("new"), tableOf("newer"), ...["old", "older"].map((name) => tableOf(name, { status: "ACTIVE" }))],
+    leads: true,
+    answer: (node, _, params) => {
+      // Who looks whether nodes are there asks of all.
+      if ((params as { only?: unknown }).only !== undefined) asked.push([node, params]);
+      return ready(node);
+    },
+  });
+  controller.wake();
+  await eventually("both are active", () => activated.length === 2);
+  expect(asked).toEqual(members.map((node) => [node, { only: [1, 2] }]));
   await controller.close();
 });
 

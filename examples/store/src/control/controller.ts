@@ -70,6 +70,8 @@ export interface ControllerOptions {
 /** How long a new table waits for members that answer and do not vote yet; they are a message and a sync away from it. */
 const VOTERS_PATIENCE_MS = 5_000;
 
+type Statuses = Awaited<ReturnType<typeof reachableStatuses>>;
+
 interface Restoring {
   /** Never rejects. */
   readonly done: Promise<void>;
@@ -215,19 +217,32 @@ export class Controller {
     const onTheirWay = [...view.tables.values()].filter(
       (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
     );
-    const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table)));
+    let asked: Promise<Statuses> | undefined;
+    const statuses = () => (asked ??= this.#statusesOf(onTheirWay));
+    const done = await Promise.allSettled(onTheirWay.map((table) => this.#advance(table, statuses)));
     for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
     return onTheirWay.length > 0;
   }
 
-  async #advance(table: TableEntry): Promise<void> {
+  /** Asked once for all tables that are on their way, and of their partitions alone: of thousands that there are each answer would have as many. */
+  #statusesOf(tables: readonly TableEntry[]): Promise<Statuses> {
+    const { nodeIds, callerTo } = this.#options;
+    const only = tables.flatMap((table) => this.#recordsOf(table).map(({ partition }) => partition));
+    return reachableStatuses({ members: nodeIds(), callerTo, only });
+  }
+
+  #recordsOf(table: TableEntry): readonly PartitionRecord[] {
+    return ringIds(table).flatMap((ringId) => this.#options.view.partitionsOf(ringId));
+  }
+
+  async #advance(table: TableEntry, statuses: () => Promise<Statuses>): Promise<void> {
     const { metadata } = this.#options;
     if (table.status === "DELETING") {
       this.#ledSince.delete(table.tableId);
       if (this.#streams.isSettled(table)) await metadata.forget(table);
     } else if (table.status === "UPDATING") {
       if (this.#streams.isSettled(table)) await metadata.activate(table);
-    } else if (!(await this.#isLed(table))) return;
+    } else if (!this.#isLed(table, await statuses())) return;
     else if (table.restore !== undefined) await this.#restored(table, table.restore);
     else if ((await this.#indexes.advance(table)) && table.status === "CREATING" && this.#streams.isSettled(table))
       await metadata.activate(table);
@@ -304,17 +319,15 @@ export class Controller {
    * Every partition of the table has a leader that takes writes, and every member that answers votes: a table that is ACTIVE survives the loss of
    * any one of them from the first moment on. Who cannot be reached keeps nobody waiting, who answers and never votes not for long.
    */
-  async #isLed(table: TableEntry): Promise<boolean> {
+  #isLed(table: TableEntry, statuses: Statuses): boolean {
     const { tableId } = table;
     const led = new Set<number>();
     const voters = new Map<string, Set<number>>();
-    const { nodeIds, callerTo } = this.#options;
-    for (const [node, { partitions }] of await reachableStatuses({ members: nodeIds(), callerTo })) {
+    for (const [node, { partitions }] of statuses) {
       for (const { partition, ready } of partitions) if (ready) led.add(partition);
       voters.set(node, new Set(partitions.filter(({ voting }) => voting).map(({ partition }) => partition)));
     }
-    const { view } = this.#options;
-    const records: readonly PartitionRecord[] = ringIds(table).flatMap((ringId) => view.partitionsOf(ringId));
+    const records = this.#recordsOf(table);
     if (!records.every(({ partition }) => led.has(partition))) return false;
     const now = performance.now();
     const since = this.#ledSince.get(tableId) ?? now;

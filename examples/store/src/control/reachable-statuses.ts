@@ -7,13 +7,21 @@ const TIMEOUT_MS = 1_000;
 export async function reachableStatuses({
   members,
   callerTo,
+  only,
 }: {
   readonly members: readonly string[];
   readonly callerTo: (nodeId: string) => Caller;
+  /** These partitions; absent: all, thousands perhaps. */
+  readonly only?: readonly number[];
 }): Promise<Map<string, NodeStatus>> {
   const found = new Map<string, NodeStatus>();
   await Promise.allSettled(
-    members.map(async (node) => found.set(node, await callerTo(node).call("status", {}, { timeoutMs: TIMEOUT_MS }))),
+    members.map(async (node) =>
+      found.set(
+        node,
+        await callerTo(node).call("status", only === undefined ? {} : { only }, { timeoutMs: TIMEOUT_MS }),
+      ),
+    ),
   );
   return found;
 }

@@ -37,6 +37,8 @@ export class MetadataView {
   /** By id. */
   readonly backups = new Map<string, BackupRecord>();
   readonly #records = new Map<string, PartitionRecord>();
+  /** The same, by the table or index that they are of. */
+  readonly #recordsOf = new Map<string, Set<PartitionRecord>>();
   nextPartition = 1;
   appliedThrough: number;
 
@@ -57,6 +59,7 @@ export class MetadataView {
       this.closed.clear();
       this.remains.clear();
       this.#records.clear();
+      this.#recordsOf.clear();
       this.#load(replica);
       observer.replaced();
     });
@@ -69,7 +72,9 @@ export class MetadataView {
 
   /** Those that a hash is looked up among. */
   partitionsOf(tableId: string): PartitionRecord[] {
-    return inOrder([...this.partitions.values()].filter((record) => record.tableId === tableId && isLive(record)));
+    return inOrder(
+      this.recordsOf(tableId).filter((record) => this.partitions.get(record.partition) === record && isLive(record)),
+    );
   }
 
   /** The same by the table's name; none where there is no such table. */
@@ -91,7 +96,7 @@ export class MetadataView {
 
   /** Every record of a table's or index's partitions, whatever they are at the moment. */
   recordsOf(tableId: string): PartitionRecord[] {
-    return [...this.#records.values()].filter((record) => record.tableId === tableId);
+    return [...(this.#recordsOf.get(tableId) ?? [])];
   }
 
   /** The partition, or what it was split into by now; none where its table is gone. */
@@ -179,9 +184,15 @@ export class MetadataView {
       if (this.partitions.get(old.partition) === old) this.partitions.delete(old.partition);
       if (this.closed.get(old.partition) === old) this.closed.delete(old.partition);
       this.#records.delete(name);
+      const siblings = this.#recordsOf.get(old.tableId);
+      siblings?.delete(old);
+      if (siblings?.size === 0) this.#recordsOf.delete(old.tableId);
     }
     if (record === undefined) return;
     this.#records.set(name, record);
+    const siblings = this.#recordsOf.get(record.tableId);
+    if (siblings === undefined) this.#recordsOf.set(record.tableId, new Set([record]));
+    else siblings.add(record);
     if (record.closed !== undefined) this.closed.set(record.partition, record);
     if (record.closed?.archived !== true) this.partitions.set(record.partition, record);
   }

@@ -105,7 +105,8 @@ export interface NodeMethods {
   describeTable: { params: { name: string }; result: VersionedTable };
   listTables: { params: { after?: string | undefined; limitMax: number }; result: { names: string[]; more: boolean } };
 
-  status: { params: Record<string, never>; result: NodeStatus };
+  /** Of all its partitions, or of those named. */
+  status: { params: { readonly only?: readonly number[] }; result: NodeStatus };
   mark: { params: { partition: number }; result: { slot: number } };
   /** `gently`, here and below: nobody waits for it, and requests come first. */
   digests: {

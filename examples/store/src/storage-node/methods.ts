@@ -17,7 +17,6 @@ import { notLeader, settled } from "./paxos-errors.js";
 import { scrubMethods } from "./scrub-methods.js";
 import { sizeMethods } from "./size-methods.js";
 import { splitMethods } from "./split-methods.js";
-import type { NodeStatus } from "./status.js";
 import { streamMethods } from "./stream-methods.js";
 import { transactionMethods } from "./transaction-methods.js";
 
@@ -34,7 +33,7 @@ export interface NodeParts {
   readonly streams: () => StreamService;
   readonly archive: () => ObjectStore;
   readonly controller: () => Controller;
-  readonly status: () => NodeStatus;
+  readonly status: Handlers["status"];
   readonly timeToLiveCooldownMs: number;
   readonly wal: Pick<Wal, "streams" | "stream">;
   /** To the leaders of other partitions. */

@@ -122,7 +122,7 @@ export class StorageNode {
       streams: () => this.#streams,
       archive: () => this.#archive,
       controller: () => this.#controller,
-      status: () => this.status(),
+      status: ({ only }) => this.status(only),
       timeToLiveCooldownMs: options.upkeep.timeToLiveCooldownMs,
       wal,
       calls: this.#calls,
@@ -283,13 +283,13 @@ export class StorageNode {
   }
 
   /** @throws StoreError ERR_STORE_CLOSED where the node takes no further part. */
-  status(): NodeStatus {
+  status(only: Iterable<number> = this.#partitions.keys()): NodeStatus {
     if (this.#failed) throw new StoreError("ERR_STORE_CLOSED", `${this.#options.nodeId} takes no further part`);
     const { nodeId, zone } = this.#options;
     return {
       nodeId,
       zone,
-      partitions: [...this.#partitions.values()].map((partition) => partition.status()),
+      partitions: [...only].flatMap((partition) => this.#partitions.get(partition)?.status() ?? []),
       logReplicas: [...this.#logReplicas],
     };
   }

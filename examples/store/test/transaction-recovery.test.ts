@@ -164,3 +164,18 @@ test("after ten minutes a token is as good as new, and the ledger is empty", asy
     vi.useRealTimers();
   }
 });
+
+test("the token of a coordinator that died when the clock was an hour ahead can be used when it is right again", async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
+  try {
+    const begun = dieAt("prepare", 1);
+    void addToAll("ahead").catch(() => undefined);
+    await begun;
+  } finally {
+    vi.useRealTimers();
+  }
+  store.router.backend.transactions.onStep = () => undefined;
+  const before = await values(NAMES);
+  await carriedOut("all is added", () => addToAll("ahead"));
+  expect(await values(NAMES)).toEqual(before.map((value) => String(Number(value) + 1)));
+});

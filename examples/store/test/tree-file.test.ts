@@ -26,13 +26,24 @@ test.each([
   ],
   ["it ends within its headers", async () => truncate(path, 4096)],
   [
+    "all pages behind the headers are zeros",
+    async () => {
+      const tree = Tree.open(dir);
+      const puts = [{ key: Buffer.from("key"), value: Buffer.from("value") }];
+      await tree.commit([{ partition: 1, appliedThrough: 1, timeMs: 1, puts }]);
+      await tree.close();
+      const bytes = await readFile(path);
+      await writeFile(path, bytes.fill(0, 2 * 8192));
+    },
+  ],
+  [
     "its lock is no file",
     async () => {
       await rm(`${path}-lock`);
       await mkdir(`${path}-lock`);
     },
   ],
-])("a B-tree of which %s is refused with what to do, where lmdb would end the process", async (_, damage) => {
+])("a B-tree of which %s is refused with what to do, where lmdb would end the process or only name a page", async (_, damage) => {
   await damage();
   expect(() => Tree.open(dir)).toThrow(
     expect.objectContaining({

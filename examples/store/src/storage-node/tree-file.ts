@@ -43,6 +43,15 @@ function assertHeaders(path: string, pageBytes: number): void {
 const damaged = (path: string, what: string) =>
   new StoreError("ERR_STORE_CORRUPT", `${path}: ${what}; ${whatToDo(dirname(path))}`);
 
+/** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_PANIC, MDB_INVALID: pages that lead nowhere, where lmdb sees it. */
+const DAMAGES: ReadonlySet<unknown> = new Set([-30_797, -30_796, -30_795, -30_793]);
+
+/** What lmdb says of a damaged file, with where it is and what to do; anything else as it is. */
+export function inWords(path: string, error: unknown): unknown {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return DAMAGES.has(code) ? damaged(path, String(message)) : error;
+}
+
 /** The log has what the node has promised; what was in the B-tree comes back out of it, and from the others. */
 export const whatToDo = (tree: string): string =>
   `if the other nodes are well, move the directory ${tree} away: the node makes it anew out of its log and what the others have`;

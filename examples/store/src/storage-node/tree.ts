@@ -13,7 +13,7 @@ import {
   NOTHING_APPLIED,
   otherArea,
 } from "./tree-applied.js";
-import { assertTreeFiles } from "./tree-file.js";
+import { assertTreeFiles, inWords } from "./tree-file.js";
 
 /**
  * The B-tree of a node: one lmdb environment for all its partitions, so that one transaction carries the writes of all of them.
@@ -118,19 +118,23 @@ export class Tree {
     mkdirSync(dir, { recursive: true });
     const path = `${dir}/data.mdb`;
     assertTreeFiles(path, PAGE_BYTES);
-    return new Tree(
-      open<Buffer, Buffer>({
-        path,
-        keyEncoding: "binary",
-        encoding: "binary",
-        pageSize: PAGE_BYTES,
-        safeRestore: true,
-        maxReaders: 512,
-        // All writes here are batches. What lmdb would begin for those of a turn has a promise that nobody holds: where the disk is full it would end the process.
-        eventTurnBatching: false,
-        ...(MAP_BYTES !== undefined && { mapSize: MAP_BYTES }),
-      } as Parameters<typeof open>[0] & { path: string }) as RootDatabase<Buffer, Buffer>,
-    );
+    try {
+      return new Tree(
+        open<Buffer, Buffer>({
+          path,
+          keyEncoding: "binary",
+          encoding: "binary",
+          pageSize: PAGE_BYTES,
+          safeRestore: true,
+          maxReaders: 512,
+          // All writes here are batches. What lmdb would begin for those of a turn has a promise that nobody holds: where the disk is full it would end the process.
+          eventTurnBatching: false,
+          ...(MAP_BYTES !== undefined && { mapSize: MAP_BYTES }),
+        } as Parameters<typeof open>[0] & { path: string }) as RootDatabase<Buffer, Buffer>,
+      );
+    } catch (error) {
+      throw inWords(path, error);
+    }
   }
 
   /** Throws ERR_STORE_FORMAT where a newer program has written it. */

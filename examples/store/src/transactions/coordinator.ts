@@ -223,7 +223,8 @@ export class Coordinator {
       if (earlier === undefined) return undefined;
       if (earlier.fingerprint !== record.fingerprint) throw new ApiError("IdempotentParameterMismatchException");
       if (earlier.state !== "preparing") return earlier;
-      if (record.atMs - earlier.atMs < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
+      // In either direction: the clock may have been ahead when the earlier one began.
+      if (Math.abs(record.atMs - earlier.atMs) < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
       const committed = await cancel(write, earlier.transaction);
       if (committed !== undefined) return committed;
     }

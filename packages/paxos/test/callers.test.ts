@@ -1,8 +1,10 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { PaxosError } from "../src/core/errors.js";
+import { Applier } from "../src/host/applier.js";
 import { Callers } from "../src/host/callers.js";
 import { type EffectParts, Effects } from "../src/host/effects.js";
+import { Executor } from "../src/host/executor.js";
 import type { Leadership } from "../src/index.js";
 
 const ballot = { round: 1, node: "a" };
@@ -26,6 +28,33 @@ function leading(ready = true) {
     return { id, done };
   };
   return { callers, submit, read };
+}
+
+/** What the core asks for, carried out beside such callers by a state machine that has no room. */
+function carryingOut(callers: Callers<string>, { lagging = false, behind = false, held = false }) {
+  const heard: string[] = [];
+  const tells = (what: string) => () => void heard.push(what);
+  const machine = {
+    ...{ appliedThrough: 5, apply: () => "done" },
+    room: () => {
+      heard.push("has no room");
+      return new Promise<void>(() => {});
+    },
+  };
+  const executor = new Executor<string>("g", machine);
+  const applier = new Applier("g", machine, { appliedThrough: 5, behind, executor, role: "storage" });
+  Object.assign(applier, { lagging, held });
+  const effects = new Effects({
+    ...{ callers, applier, step: ({ type }: { type: string }) => heard.push(type) },
+    home: { settings: { now: () => 7 }, due: tells("due"), know: tells("know") },
+    replica: {
+      ...{ storage: {}, core: { chosenThrough: 5 } },
+      localReads: { applied: tells("local reads: applied"), leaderChanged: tells("local reads: another leads") },
+    },
+    writer: { write: tells("writes") },
+    upkeep: { writes: tells("about to write"), chosen: tells("kept") },
+  } as unknown as EffectParts<unknown>);
+  return { effects, applier, heard };
 }
 
 describe("who has asked a group for something", () => {
@@ -114,20 +143,17 @@ describe("who has asked a group for something", () => {
     ).toThrow(/readable at slot 9/);
   });
 
-  it("reads when a snapshot has brought enough, though nothing is chosen behind it", async () => {
-    const { callers, read } = leading();
+  it("hears of it when a snapshot has brought enough, though nothing is chosen behind it", async () => {
+    const { callers, submit, read } = leading();
     const { id, done } = read("read");
     callers.readable({ type: "readable", id, slot: 5 }, { appliedThrough: 4, lagging: true });
-    const applier = { appliedThrough: 5, lagging: true, behind: false, held: false };
-    const stepped: unknown[] = [];
-    const effects = new Effects({
-      ...{ callers, applier, step: (event: unknown) => stepped.push(event) },
-      home: { settings: { now: () => 7 } },
-      replica: { storage: {}, core: { chosenThrough: 5 } },
-    } as unknown as EffectParts<unknown>);
+    void submit();
+    const { effects, applier, heard } = carryingOut(callers, { lagging: true, behind: true });
     effects.arrears.resume();
     expect(await done).toBe("read");
-    expect([applier.lagging, stepped]).toEqual([false, [{ type: "stateful", nowMs: 7 }]]);
+    // What has gathered has its turn.
+    expect(heard).toEqual(["local reads: applied", "due", "stateful"]);
+    expect([applier.lagging, applier.behind]).toEqual([false, false]);
   });
 
   it("is told when the group stops, all of them, and nobody is told anything afterwards", async () => {
@@ -180,5 +206,31 @@ describe("who leads", () => {
     } finally {
       unsubscribe("evenkeel:paxos:leadership", onChange);
     }
+  });
+});
+
+describe("what a core asks for", () => {
+  it("is told to all whom it concerns, in their order", () => {
+    const { callers } = leading();
+    const { effects, heard } = carryingOut(callers, {});
+    effects.carryOut({ type: "persist", token: 1, write: {} });
+    effects.carryOut({ type: "leadership", leading: false, ballot: other, leader: "b" });
+    const configuration = { slot: 5, storage: ["a"], log: [], departed: [] };
+    effects.carryOut({ type: "configured", configuration });
+    effects.carryOut({ type: "chosen", entries: [entry(6)] });
+    expect(heard).toEqual(["about to write", "writes", "local reads: another leads", "know", "has no room", "kept"]);
+  });
+
+  it("is not a matter of room for who leads, nor for a state machine that is not where the log could go on", () => {
+    const chosen = { type: "chosen", entries: [entry(6)] } as const;
+    const asked = (callers: Callers<string>, state: { behind?: boolean; held?: boolean }) => {
+      const { effects, heard } = carryingOut(callers, state);
+      effects.carryOut(chosen);
+      return heard.includes("has no room");
+    };
+    const { callers } = leading();
+    expect(asked(callers, {})).toBe(false);
+    callers.leadershipChanged({ type: "leadership", leading: false, ballot: other, leader: "b" });
+    expect([{}, { behind: true }, { held: true }].map((state) => asked(callers, state))).toEqual([true, false, false]);
   });
 });

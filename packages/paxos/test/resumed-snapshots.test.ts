@@ -214,6 +214,7 @@ describe("who sends a snapshot", () => {
     expect(unsyncedBytesMax).toBe(2 * piece);
     expect(await asked(3, 4, 5, 6)).toEqual(["piece 3", "piece 4", "piece 5", "piece 6"]);
     expect(await asked(3)).toEqual(["gone"]);
+    expect(sender.active).toBe(false);
     sender.close();
   });
 });

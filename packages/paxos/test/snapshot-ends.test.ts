@@ -1,9 +1,10 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
 import type { HostMessage } from "../src/host/host-messages.js";
 import { Pace } from "../src/host/pace.js";
 import { SnapshotSender } from "../src/host/snapshot-sender.js";
 import { type SnapshotParts, Snapshots } from "../src/host/snapshots.js";
-import { type Position, type Snapshot, snapshotOf } from "../src/index.js";
+import { type IncomingSnapshot, type Position, type Snapshot, snapshotOf } from "../src/index.js";
 import { positionAt, settled, toldFailures } from "./support/snapshot-ends.js";
 
 const ids = { nodeId: "a", groupId: "g" };
@@ -62,13 +63,22 @@ describe("who sends a snapshot", () => {
     one.sender.needed("d", 5);
     expect(one.taken).toBe(2);
     expect([one.offered("b").length, one.offered("c").length, one.offered("d").length]).toEqual([1, 1, 0]);
+    // Another in the place of one is none more.
+    one.sender.needed("c", 9);
+    await one.ready(9);
+    expect([one.taken, one.closed]).toEqual([3, 1]);
     // The log behind the older one must stay.
     expect(one.sender.pinnedSlot).toBe(7);
     one.sender.close();
     await settled();
-    expect([one.closed, one.sender.pinnedSlot]).toEqual([2, Number.POSITIVE_INFINITY]);
+    expect([one.closed, one.sender.pinnedSlot]).toEqual([3, Number.POSITIVE_INFINITY]);
     one.sender.needed("b", 5);
-    expect(one.taken).toBe(2);
+    expect(one.taken).toBe(3);
+    const late = sending();
+    late.sender.needed("b", 5);
+    late.sender.close();
+    await late.ready(7);
+    expect([late.said, late.closed, late.sender.active]).toEqual([[], 1, false]);
   });
 
   it("offers the same one again as long as it brings who asks far enough, and then another in its place", async () => {
@@ -157,25 +167,6 @@ describe("who sends a snapshot", () => {
     expect(one.heard("b")).toMatchObject([{ type: "offerWithClients", sizeBytes: 103, tableBytes: 3 }]);
   });
 
-  it("hands out none of a slot that is not applied here: it is being taken over, and its clients are not known yet", async () => {
-    const said: string[] = [];
-    const applier = { appliedThrough: 6, executor: {} };
-    const snapshots = new Snapshots({
-      ids,
-      home: { settings: { now: () => 0, random: () => 0, snapshotPieceBytes: 40 } },
-      core: { positionFrom: positionAt },
-      machine: { snapshot: () => snapshotOf(7, new Uint8Array(1)) },
-      applier,
-      post: (_: string, message: HostMessage) => said.push(message.type),
-    } as unknown as SnapshotParts<unknown>);
-    for (const slot of [6, 7]) {
-      applier.appliedThrough = slot;
-      snapshots.sender.needed("b", 5);
-      await settled();
-      expect(said).toEqual(slot < 7 ? [] : ["offer"]);
-    }
-  });
-
   it("sends each piece when it may, also one that it sends again", async () => {
     const one = sending();
     one.sender.needed("b", 5);
@@ -189,6 +180,119 @@ describe("who sends a snapshot", () => {
     expect(one.heard("b").map(({ type }) => type)).toEqual(["offer"]);
     for (const send of one.sent) send();
     expect(one.heard("b").map(({ type }) => type)).toEqual(["offer", "piece", "piece"]);
+  });
+});
+
+describe("a replica with snapshots to give and to take", () => {
+  /** One that has applied six slots. */
+  function replica({ behind = false, trimmedThrough = 0 } = {}) {
+    const table = {
+      ...{ behind, held: false, lagging: false, appliedThrough: 6, full: false },
+      executor: { clients: undefined as { used: boolean } | undefined, clientTable: () => new Uint8Array(3) },
+      said: [] as string[],
+      did: [] as string[],
+      /** That its log knows what is about to be. */
+      mark: () => {},
+      jumpTo: (slot: number) => {
+        table.appliedThrough = slot;
+        table.did.push(`stands at ${slot}`);
+      },
+    };
+    const snapshots = new Snapshots({
+      ...{ ids, applier: table },
+      home: { settings: { now: () => 0, random: () => 0, snapshotPieceBytes: 40 } },
+      core: { positionFrom: positionAt, configuration: positionAt(0).configuration },
+      storage: { trimmedThrough },
+      machine: {
+        snapshot: () => ({
+          ...snapshotOf(7, new Uint8Array(1)),
+          close: () => settled().then(() => table.did.push("closes")),
+        }),
+        install: async ({ chunks }: IncomingSnapshot) => {
+          for await (const _ of chunks) table.did.push("reads");
+          if (table.full) throw new Error("ENOSPC");
+          table.did.push("switches");
+        },
+      },
+      post: (to: string, { type }: HostMessage) => table.said.push(`${type} to ${to}`),
+      step: ({ type }: { type: string }) => table.did.push(type),
+      arrears: () => ({ begin: () => table.did.push("begins"), resume: () => table.did.push("resumes") }),
+      markInstall: () =>
+        new Promise<void>((resolve) => {
+          table.mark = resolve;
+        }),
+    } as unknown as SnapshotParts<unknown>);
+    const offer = (slot: number) =>
+      snapshots.receive("b", { type: "offer", id: "x", position: positionAt(slot), sizeBytes: 1 });
+    return Object.assign(table, { snapshots, offer });
+  }
+
+  it("switches when its log knows, durably, that it is about to, and applies nothing meanwhile", async () => {
+    const one = replica({ trimmedThrough: 9 });
+    for (const slot of [6, 8]) one.offer(slot);
+    await settled();
+    expect([one.said, one.snapshots.active]).toEqual([[], false]);
+    const bytes = Uint8Array.of(1);
+    const digest = createHash("sha256").update(bytes).digest();
+    // The state of before goes on where it was.
+    for (const full of [true, false]) {
+      one.full = full;
+      one.offer(9);
+      await settled();
+      expect([one.said.splice(0), one.snapshots.active, one.held]).toEqual([["fetch to b"], true, false]);
+      one.snapshots.receive("b", { type: "piece", id: "x", offset: 0, bytes, digest });
+      await settled();
+      expect([one.did.splice(0), one.held]).toEqual([["reads"], true]);
+      one.mark();
+      await one.snapshots.settled();
+      expect(one.did.splice(0)).toEqual(full ? ["resumes"] : ["switches", "stands at 9", "installed", "begins"]);
+      expect([one.held, one.snapshots.active]).toEqual([false, false]);
+    }
+    const applied = replica();
+    applied.offer(6);
+    expect(applied.said).toEqual([]);
+  });
+
+  it("asks for one, while it needs it and none is on its way, twice a second: whoever leads, or all", () => {
+    const one = replica({ behind: true });
+    expect(one.snapshots.active).toBe(true);
+    for (const nowMs of [0, 499, 500]) one.snapshots.tick(nowMs, "c");
+    expect(one.said.splice(0)).toEqual(["ask to c", "ask to c"]);
+    one.lagging = true;
+    one.snapshots.tick(1000, "c");
+    one.lagging = false;
+    one.snapshots.tick(1001, undefined);
+    expect(one.said.splice(0)).toEqual(["ask to b", "ask to c"]);
+    one.offer(7);
+    one.snapshots.tick(1501, "c");
+    // Nor has it one for others.
+    one.snapshots.receive("c", { type: "ask", fromSlot: 1 });
+    expect([one.said.splice(0), one.snapshots.sender.starting]).toEqual([[], false]);
+    const other = replica();
+    other.snapshots.tick(0, "c");
+    expect(other.said).toEqual([]);
+  });
+
+  it("hands out none of a slot that is not applied here: it is being taken over, and its clients are not known yet", async () => {
+    const one = replica();
+    for (const slot of [6, 7]) {
+      one.appliedThrough = slot;
+      one.snapshots.receive("b", { type: "ask", fromSlot: 5 });
+      await settled();
+      await settled();
+      expect([one.said, one.did]).toEqual([slot < 7 ? [] : ["offer to b"], ["closes"]]);
+    }
+    expect(one.snapshots.active).toBe(true);
+    // Before anybody has registered, members that know nothing of clients may be among them.
+    one.executor.clients = { used: false };
+    one.snapshots.receive("c", { type: "ask", fromSlot: 5 });
+    await settled();
+    expect(one.said).toEqual(["offer to b", "offer to c"]);
+    one.offer(9);
+    await settled();
+    one.snapshots.close();
+    await one.snapshots.settled();
+    expect(one.did).toEqual(["closes", "closes", "closes"]);
   });
 });
 

@@ -38,7 +38,6 @@ export class Snapshots<R> {
   readonly sender: SnapshotSender;
   readonly receiver: SnapshotReceiver;
   #askAtMs = 0;
-  #closed = false;
 
   constructor(parts: SnapshotParts<R>) {
     this.#parts = parts;
@@ -123,7 +122,6 @@ export class Snapshots<R> {
   }
 
   close(): void {
-    this.#closed = true;
     this.sender.close();
     this.receiver.close();
   }
@@ -135,7 +133,6 @@ export class Snapshots<R> {
 
   #installed(position: Position | undefined, clientTable: Uint8Array | undefined): void {
     const { applier, step, home, arrears } = this.#parts;
-    if (this.#closed) return;
     if (position !== undefined) {
       applier.jumpTo(position.slot, clientTable);
       step({ type: "installed", position, nowMs: home.settings.now() });

@@ -108,6 +108,22 @@ describe("a group that is packed", () => {
     expect(commands.filter((text) => text !== "").slice(-2)).toEqual(["round 4", "round 5"]);
   });
 
+  it("keeps in its log by whom it is remembered, and whom it remembers, when it was let go of after a sleep", async () => {
+    const wals: FakeWal[] = [];
+    three = await new Packed().open(() => {
+      wals.push(new FakeWal());
+      return walStorage(wals.at(-1) as FakeWal);
+    });
+    const found = () => Promise.all(wals.map((wal) => walStorage(wal)("g").load()));
+    const before = await found();
+    for (const { births } of before) expect([...(births?.keys() ?? [])].sort()).toEqual(names);
+    for (const { group } of three.nodes) await group.trim(group.status().appliedThrough);
+    await three.close();
+    const after = await found();
+    expect(after.map(({ births }) => births)).toEqual(before.map(({ births }) => births));
+    expect(after.every(({ trimmedThrough }) => trimmedThrough > 0)).toBe(true);
+  });
+
   it("says how it stands without being put together", async () => {
     three = await new Packed().open(memoryStorage);
     const { group } = three.leader;
@@ -211,6 +227,10 @@ describe("an arena", () => {
     expect(wrong).toEqual([]);
     for (const place of places.values()) arena.free(place);
     expect(arena.used).toBe(0);
-    expect(arena.put(new Uint8Array(70_000))).toBeUndefined();
+    const whole = new Uint8Array(65_530).map((_, i) => i);
+    const place = arena.put(whole) as number;
+    const next = arena.put(block(1)) as number;
+    expect([Buffer.compare(arena.at(place), whole), Buffer.compare(arena.at(next), block(1))]).toEqual([0, 0]);
+    expect(arena.put(new Uint8Array(65_531))).toBeUndefined();
   });
 });

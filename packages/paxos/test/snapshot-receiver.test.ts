@@ -273,6 +273,7 @@ describe("what is kept of a snapshot for the receiver's next life", () => {
     await after.piece(6, "ghi", { of: "abcdefghi" });
     await after.receiver.settled();
     expect([after.kept, after.done, failures.length]).toEqual([["abcdefghi"], [7], 1]);
+    expect(existsSync(file)).toBe(false);
   });
 
   it("is nothing of one that came wrong, or with a table that is none: it begins anew", async () => {

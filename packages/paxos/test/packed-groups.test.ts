@@ -96,6 +96,7 @@ describe("a group that is packed", () => {
       await three.packed();
       expect(three.nodes.map((node) => node.journal.commands.length)).toEqual([round, round, round]);
     }
+    for (const { host } of three.nodes) expect(host.stats().packedBytes).toBeLessThan(300);
     const { group } = three.leader;
     await group.trim(3);
     await three.packed();
@@ -194,7 +195,10 @@ describe("a group that is packed", () => {
     const heard: boolean[] = [];
     leader.group.onLeadership(({ leading }) => heard.push(leading));
     await three.packed();
+    const before = leader.host.stats().messagesSent;
     await leader.host.leave("g");
+    // It says so to both others.
+    expect(leader.host.stats().messagesSent - before).toBe(2);
     expect(heard.at(-1)).toBe(false);
     expect(leader.group.leadership().leading).toBe(false);
     expect(leader.group.status()).toMatchObject({ asleep: false, failure: { code: "ERR_PAXOS_CLOSED" } });
@@ -206,6 +210,7 @@ describe("a group that is packed", () => {
     await three.packed();
     expect(again.status().asleep).toBe(true);
     await expect(leader.group.read(() => 1)).rejects.toMatchObject({ code: "ERR_PAXOS_CLOSED" });
+    expect(three.nodes.reduce((sum, { host }) => sum + host.stats().groupsLed, 0)).toBe(1);
   });
 });
 

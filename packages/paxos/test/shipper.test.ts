@@ -1,4 +1,6 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
+import { PaxosError } from "../src/core/errors.js";
 import type { Message } from "../src/core/messages.js";
 import { Shipper } from "../src/host/shipper.js";
 import { type Entry, type GroupStorage, memoryStorage } from "../src/index.js";
@@ -76,10 +78,17 @@ describe("the log for who lacks it", () => {
     clock.nowMs = 1000;
     ask(3);
     await quiet();
+    clock.nowMs = 1999;
+    ask(3);
+    await quiet();
     expect(slotsOf()).toEqual([...range(3, 10), ...range(3, 10)]);
     ask(40);
     await quiet();
     expect(slotsOf().slice(16)).toEqual(range(40, 47));
+    // While it is read from elsewhere.
+    ask(20);
+    await Promise.resolve();
+    await Promise.resolve();
     ask(2);
     ask(2);
     await quiet();
@@ -114,16 +123,52 @@ describe("the log for who lacks it", () => {
     await shipper.settled();
   });
 
+  it("is let go of when it is not read any more: neither what was asked for nor what comes behind it", async () => {
+    for (const gated of [1, 2]) {
+      const { shipper, storage, ask, quiet, slotsOf } = await shipping({ slots: 40, each: kib });
+      const { read } = storage;
+      let open = () => {};
+      const gate = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      let reads = 0;
+      storage.read = async (from) => {
+        if (++reads >= gated) await gate;
+        return await read.call(storage, from, from, kib);
+      };
+      ask(1);
+      await quiet();
+      expect([reads, slotsOf()]).toEqual([gated, range(1, gated - 1)]);
+      let settled = false;
+      const settling = shipper.settled().then(() => {
+        settled = true;
+      });
+      await quiet();
+      expect(settled).toBe(false);
+      open();
+      await settling;
+      expect(shipper.idle).toBe(true);
+    }
+  });
+
   it("begins anew after a reading that failed", async () => {
     const { shipper, storage, ask, quiet, slotsOf } = await shipping({ slots: 40, each: kib });
     const { read } = storage;
-    let broken = true;
+    let broken: Error | undefined;
     storage.read = (...range: Parameters<GroupStorage["read"]>) =>
-      broken ? Promise.reject(new Error("rot")) : read.apply(storage, range);
-    ask(1);
-    await quiet();
-    expect([slotsOf(), shipper.idle]).toEqual([[], true]);
-    broken = false;
+      broken ? Promise.reject(broken) : read.apply(storage, range);
+    const told: unknown[] = [];
+    const listen = (event: unknown) => told.push(event);
+    subscribe("evenkeel:paxos:unreadable", listen);
+    // What was let go of is no damage.
+    for (broken of [new PaxosError("ERR_PAXOS_TRIMMED", "gone"), new Error("rot")]) {
+      ask(1);
+      await quiet();
+      expect([slotsOf(), shipper.idle]).toEqual([[], true]);
+    }
+    unsubscribe("evenkeel:paxos:unreadable", listen);
+    expect(told).toEqual([{ nodeId: "a", groupId: "g", fromSlot: 1, throughSlot: 40, cause: broken }]);
+    broken = undefined;
     ask(1);
     await quiet();
     expect(slotsOf()).toEqual(range(1, 40));

@@ -165,6 +165,20 @@ describe("who sends a snapshot", () => {
     one.clients = { slot: 9, bytes };
     await one.ready(9);
     expect(one.heard("b")).toMatchObject([{ type: "offerWithClients", sizeBytes: 103, tableBytes: 3 }]);
+    one.sender.close();
+    await one.sender.settled();
+    expect(one.closed).toBe(2);
+  });
+
+  it("hands out no piece in which something is missing behind the clients", async () => {
+    const one = sending({ lie: 1 });
+    one.clients = { slot: 7, bytes: new Uint8Array(3) };
+    one.sender.needed("b", 5);
+    await one.ready(7);
+    const [offer] = one.heard("b") as { id: string }[];
+    one.sender.fetch("b", offer?.id ?? "", 0);
+    await settled();
+    expect([one.heard("b").at(-1)?.type, failures.length]).toEqual(["gone", 1]);
   });
 
   it("sends each piece when it may, also one that it sends again", async () => {

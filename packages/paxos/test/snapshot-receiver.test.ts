@@ -210,6 +210,13 @@ describe("who receives a snapshot", () => {
     expect([one.done, one.tables]).toEqual([[7], ["ab"]]);
   });
 
+  it("makes no room for a table of clients that is larger than any", async () => {
+    const one = receiving();
+    await one.offer(2 ** 28 + 1, { tableBytes: 2 ** 28 });
+    await one.receiver.settled();
+    expect([one.asked(), one.done, failures.length]).toEqual([[], [], 1]);
+  });
+
   it("gives nothing to a state machine that asks on after it has given up, and asks nobody for it", async () => {
     let chunks: AsyncIterator<Uint8Array> | undefined;
     const one = receiving(async (snapshot) => {

@@ -264,6 +264,7 @@ describe("a replica with snapshots to give and to take", () => {
     }
     const applied = replica();
     applied.offer(6);
+    await settled();
     expect(applied.said).toEqual([]);
   });
 

@@ -43,15 +43,18 @@ test.each([
       await mkdir(`${path}-lock`);
     },
   ],
-])("a B-tree of which %s is refused with what to do, where lmdb would end the process or only name a page", async (_, damage) => {
-  await damage();
-  expect(() => Tree.open(dir)).toThrow(
-    expect.objectContaining({
-      code: "ERR_STORE_CORRUPT",
-      message: expect.stringContaining(`move the directory ${dir} away`),
-    }),
-  );
-});
+])(
+  "a B-tree of which %s is refused with what to do, where lmdb would end the process or only name a page",
+  async (_, damage) => {
+    await damage();
+    expect(() => Tree.open(dir)).toThrow(
+      expect.objectContaining({
+        code: "ERR_STORE_CORRUPT",
+        message: expect.stringContaining(`move the directory ${dir} away`),
+      }),
+    );
+  },
+);
 
 test("an empty file, or none, is a B-tree that is made", async () => {
   await writeFile(path, "");

@@ -264,6 +264,16 @@ describe("a ring of coordinators", () => {
   });
 });
 
+it.each(["0.0.0.0", "::", "10.0.0.5", "127.example.test"])("listens on %s with a token only", async (host) => {
+  const refused = {
+    code: "ERR_ADMISSION_ARGUMENT",
+    message: `host ${host} can be reached from elsewhere: give a token`,
+  };
+  await expect(CoordinatorServer.listen({ host })).rejects.toMatchObject(refused);
+  if (host !== "0.0.0.0") return;
+  open.push(await CoordinatorServer.listen({ host, token: "a token", self: "http://127.0.0.1:1" }));
+});
+
 describe("evenkeel-admission", () => {
   it("settles, and stops when told to", async () => {
     const path = fileURLToPath(new URL("../src/http-coordinator/evenkeel-admission.ts", import.meta.url));

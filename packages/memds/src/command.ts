@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { MemdsError } from "./core/errors.js";
 import { MemdsServer } from "./server.js";
@@ -77,12 +76,6 @@ export async function runCommand(args: readonly string[], { out, err, env, signa
       values["secret-file"] === undefined
         ? env.EVENKEEL_MEMDS_SECRET
         : (await readFile(values["secret-file"], "utf8")).trim();
-    if (secret === undefined && !isLoopback(values.host)) {
-      throw new MemdsError(
-        "ERR_MEMDS_ARGUMENT",
-        `--host ${values.host} can be reached from elsewhere: give a secret with --secret-file`,
-      );
-    }
     const limits: Record<string, number> = {};
     for (const [flag, option] of Object.entries(numbers)) {
       const value = values[flag as keyof typeof numbers];
@@ -112,11 +105,6 @@ export async function runCommand(args: readonly string[], { out, err, env, signa
     err(`evenkeel-memds: ${error instanceof Error ? error.message : String(error)}\n`);
     return 2;
   }
-}
-
-/** Only what cannot be anything else: a name may lead anywhere. */
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 function address(flag: string, text: string): { host: string; port: number } {

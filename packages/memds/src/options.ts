@@ -1,4 +1,5 @@
-import { bad } from "./core/errors.js";
+import { isIP } from "node:net";
+import { bad, MemdsError } from "./core/errors.js";
 import type { MemdsAddress } from "./peer-connection.js";
 
 /** The largest frame that either side sends or takes. Both sides of a fleet should agree. */
@@ -9,6 +10,18 @@ export function integer(name: string, value: number, min: number, max: number): 
   if (!Number.isInteger(value) || value < min || value > max)
     throw bad(name, `an integer from ${min} to ${max}`, value);
   return value;
+}
+
+/**
+ * Where to listen: beyond loopback only with a secret.
+ * @throws MemdsError `ERR_MEMDS_ARGUMENT`
+ */
+export function checkedHost(host: string, secret: string | undefined): string {
+  if (typeof host !== "string") throw bad("host", "a string", host);
+  // Only what cannot be anything else: a name may lead anywhere.
+  const isLoopback = host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+  if (secret !== undefined || isLoopback) return host;
+  throw new MemdsError("ERR_MEMDS_ARGUMENT", `host ${host} can be reached from elsewhere: give a secret`);
 }
 
 /** @throws MemdsError `ERR_MEMDS_ARGUMENT` */

@@ -1,7 +1,7 @@
 import type { MemdsAddress } from "./peer-connection.js";
 
 export interface MemdsServerOptions {
-  /** Default 127.0.0.1. Without a `secret` anybody who reaches the port may read: it must not face a network that is not trusted. */
+  /** Default 127.0.0.1. Beyond loopback only with a `secret`. */
   readonly host?: string;
   /** Default 0: a free port, see `.port`. */
   readonly port?: number;

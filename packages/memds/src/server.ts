@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { AntiEntropy, type AntiEntropyStats } from "./anti-entropy.js";
-import { bad, MemdsError } from "./core/errors.js";
+import { MemdsError } from "./core/errors.js";
 import { answerFloors } from "./core/floor-answers.js";
 import { decodeFrame, encodeFrame, frameType } from "./core/frame.js";
 import { type Answer, answerQueries, checkQueries, decodeQueries, encodeAnswers, type Query } from "./core/messages.js";
@@ -10,7 +10,7 @@ import { crc32 } from "./digest.js";
 import { type Followed, Follower, type FollowerStats } from "./follower.js";
 import { checkedSecret } from "./handshake.js";
 import { Holdings, type Load, type Update } from "./holdings.js";
-import { checkedAddress, checkedPeers, checkOptions, frameBytesDefault, integer } from "./options.js";
+import { checkedAddress, checkedHost, checkedPeers, checkOptions, frameBytesDefault, integer } from "./options.js";
 import type { MemdsAddress } from "./peer-connection.js";
 import { PeerSession } from "./peer-session.js";
 import { Publisher } from "./publisher.js";
@@ -84,10 +84,9 @@ export class MemdsServer {
    */
   static async listen(options: MemdsServerOptions = {}): Promise<MemdsServer> {
     checkOptions("MemdsServer", options, serverNames);
-    const { host = "127.0.0.1" } = options;
-    if (typeof host !== "string") throw bad("host", "a string", host);
+    const secret = checkedSecret(options.secret);
     const resolved = {
-      host,
+      host: checkedHost(options.host ?? "127.0.0.1", secret),
       port: integer("port", options.port ?? 0, 0, 65_535),
       entriesMax: integer("entriesMax", options.entriesMax ?? 2_000_000, 1, 2 ** 31),
       bytesMax: integer("bytesMax", options.bytesMax ?? 256 * 1024 * 1024, 1, 2 ** 40),
@@ -101,7 +100,7 @@ export class MemdsServer {
       historyBytesMax: integer("historyBytesMax", options.historyBytesMax ?? 8 * 1024 * 1024, 0, 2 ** 40),
       peers: checkedPeers(options.peers ?? []),
       follow: options.follow === undefined ? undefined : checkedAddress(options.follow, "follow"),
-      secret: checkedSecret(options.secret),
+      secret,
     };
     const server = new MemdsServer(resolved);
     await new Promise<void>((resolve, reject) => {

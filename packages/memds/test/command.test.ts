@@ -62,7 +62,7 @@ describe("evenkeel-memds", () => {
   });
 
   it.each([
-    [["--host", "0.0.0.0", "--peer", "127.0.0.1:1"], /--host 0\.0\.0\.0 can be reached from elsewhere/],
+    [["--host", "0.0.0.0", "--peer", "127.0.0.1:1"], /host 0\.0\.0\.0 can be reached from elsewhere: give a secret/],
     [["--host", "example.test", "--peer", "127.0.0.1:1"], /can be reached from elsewhere/],
     [["--host", "127.example.test", "--peer", "127.0.0.1:1"], /can be reached from elsewhere/],
     [[], /one member of a fleet/],

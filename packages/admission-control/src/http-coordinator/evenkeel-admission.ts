@@ -5,7 +5,7 @@ import { CoordinatorServer } from "./server.js";
 
 const usage = `evenkeel-admission [options]: a coordinator for @evenkeel/admission-control over HTTP
 
-  --host 127.0.0.1     where to listen
+  --host 127.0.0.1     where to listen; beyond loopback only with EVENKEEL_ADMISSION_TOKEN
   --port 7070
   --self URL           how members reach this server, as it stands in the ring; needed with --ring
   --ring PATH|URL      JSON { "epoch": 1, "nodes": ["http://10.0.0.1:7070", ...] }, looked up every second

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIP } from "node:net";
 import type { Clock } from "@evenkeel/token-bucket";
 import { clockFrom, steady } from "../clock.js";
 import { AdmissionError, argumentError, checkName, checkNumber, checkOptions } from "../core/errors.js";
@@ -10,7 +10,7 @@ import { OwnedBooks } from "./owned-books.js";
 import { REQUEST_BYTES_MAX, type SettleAnswer, settleRequestFrom, WIRE_VERSION } from "./wire.js";
 
 export interface CoordinatorServerOptions {
-  /** Where to listen. Default 127.0.0.1 and a free port. */
+  /** Where to listen: beyond loopback only with a `token`. Default 127.0.0.1 and a free port. */
   readonly host?: string;
   /** 0 to 65,535; 0, the default, is a free one, see `url`. */
   readonly port?: number;
@@ -38,7 +38,7 @@ export interface CoordinatorServerOptions {
   readonly limitsMax?: number;
   /** Leases for one limit; further members are not answered. Default 10,000. */
   readonly membersMax?: number;
-  /** A secret that members send too; without it everybody who reaches the port may settle. */
+  /** A secret that members send too. */
   readonly token?: string | undefined;
   /** Milliseconds of a monotonic clock. Default `performance.now`. */
   readonly now?: Clock;
@@ -239,7 +239,7 @@ function checked(options: CoordinatorServerOptions) {
   if (token !== undefined) checkName("token", token);
   const leaseMs = checkNumber("leaseMs", options.leaseMs ?? 10_000, 10, 3_600_000);
   return {
-    host: checkName("host", host),
+    host: checkHost(host, token),
     port: checkNumber("port", port, 0, 65_535),
     self,
     ring,
@@ -256,6 +256,15 @@ function checked(options: CoordinatorServerOptions) {
       membersMax: checkNumber("membersMax", options.membersMax ?? 10_000, 1, 1_000_000),
     },
   };
+}
+
+/** @throws AdmissionError ERR_ADMISSION_ARGUMENT */
+function checkHost(host: string, token: string | undefined): string {
+  checkName("host", host);
+  // Only what cannot be anything else: a name may lead anywhere.
+  const isLoopback = host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+  if (token !== undefined || isLoopback) return host;
+  throw new AdmissionError("ERR_ADMISSION_ARGUMENT", `host ${host} can be reached from elsewhere: give a token`);
 }
 
 /** What `ring` says, in time: a place that never answers must hold up neither the start, nor the next look-up, nor the end. */

@@ -23,6 +23,7 @@ import type {
 } from "./backend.js";
 import { doubled, globalIndex, spentOnIndexes } from "./index-costs.js";
 import { LeaderCalls } from "./leader-calls.js";
+import { PageTurns } from "./page-turns.js";
 import { Reach } from "./reach.js";
 import { RecentWrites } from "./recent-writes.js";
 import type { Routes } from "./routes.js";
@@ -49,6 +50,7 @@ export class DataPlane extends TablePlane implements Backend {
   readonly #limits: TableLimits;
   readonly #reach: Reach;
   readonly #written = new RecentWrites();
+  readonly #pages: PageTurns;
 
   constructor(options: DataPlaneOptions) {
     const { routes, callerTo, admission, deadlineMs = 10_000 } = options;
@@ -57,6 +59,7 @@ export class DataPlane extends TablePlane implements Backend {
     super({ routes, leaders, reach, nodes: options });
     this.#routes = routes;
     this.#reach = reach;
+    this.#pages = new PageTurns(deadlineMs);
     this.#limits = new TableLimits(admission);
     this.streams = new StreamPlane({ leaders, nodes: options });
     const ledger = new LedgerTable(this, deadlineMs);
@@ -176,9 +179,11 @@ export class DataPlane extends TablePlane implements Backend {
       };
       const { page, record } = await this.#reach.atPartition(ring, hash, async (found) => {
         const params = { partition: found.partition, request: rest };
-        const page = request.consistent
-          ? await this.#reach.atLeader(found, "page", params)
-          : await this.#reach.atAny(found, "page", params, recent);
+        const page = await this.#pages.take(() =>
+          request.consistent
+            ? this.#reach.atLeader(found, "page", params)
+            : this.#reach.atAny(found, "page", params, recent),
+        );
         return { page, record: found };
       });
       items.push(...page.items);

@@ -1,16 +1,13 @@
 import { equalValues } from "../api/compare.js";
-import type { Item } from "../api/model.js";
-import { bufferOf } from "../buffer-of.js";
+import { itemOf } from "../item-of.js";
 import type { ChangeNote, Image, Write } from "./command.js";
 import { keyText } from "./key-text.js";
 import { isOwnKey } from "./own-keys.js";
 
-const itemOf = ({ bytes }: Image): Item => JSON.parse(bufferOf(bytes).toString("utf8")) as Item;
-
 /** Items that are equal take the same room, in whatever order their attributes and the members of their sets stand. */
 function sameItem(a: Image, b: Image): boolean {
   if (a.itemSizeBytes !== b.itemSizeBytes || a.bytes.length !== b.bytes.length) return false;
-  return Buffer.compare(a.bytes, b.bytes) === 0 || equalValues({ M: itemOf(a) }, { M: itemOf(b) });
+  return Buffer.compare(a.bytes, b.bytes) === 0 || equalValues({ M: itemOf(a.bytes) }, { M: itemOf(b.bytes) });
 }
 
 /**

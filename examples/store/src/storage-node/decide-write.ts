@@ -1,7 +1,6 @@
 import type { Item } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
 import { assertCondition, evaluateWrite } from "../api/write.js";
-import { bufferOf } from "../buffer-of.js";
 import type { Write } from "./command.js";
 import type { NodeWriteOp } from "./node-write-op.js";
 
@@ -12,8 +11,6 @@ export interface Decided {
   /** Absent: there is none; not said of a put. */
   readonly after?: Item;
 }
-
-export const itemOf = (json: Uint8Array): Item => JSON.parse(bufferOf(json).toString("utf8")) as Item;
 
 /** @throws as `evaluateWrite` */
 export function decided(key: Uint8Array, op: NodeWriteOp, before: Item | undefined): Decided {

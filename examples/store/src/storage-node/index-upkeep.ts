@@ -3,7 +3,7 @@ import { checkUpdatedIndexKeys, type Entry, entryUnits, shownNames, shownOf } fr
 import { entryKey } from "../api/index-keys.js";
 import { messages } from "../api/messages.js";
 import type { IndexDefinition, Item, KeySchema, LocalIndex, TableRecord, UpdateAction } from "../api/model.js";
-import { bufferOf } from "../buffer-of.js";
+import { itemOf } from "../item-of.js";
 import type { Write } from "./command.js";
 import { digest16 } from "./digest16.js";
 import {
@@ -36,8 +36,7 @@ export interface IndexEffects {
 type Indexed = Pick<TableRecord, "keySchema" | "localIndexes">;
 type Get = (key: Uint8Array) => Uint8Array | undefined;
 
-const itemOf = (json: Uint8Array | undefined): Item | undefined =>
-  json === undefined ? undefined : (JSON.parse(bufferOf(json).toString()) as Item);
+const itemIn = (json: Uint8Array | undefined): Item | undefined => json && itemOf(json);
 
 /**
  * A partition's part in the indexes of its table, at its leader: asked for each write. Local indexes are kept in the same entry of the log; for global ones the
@@ -145,10 +144,10 @@ export class IndexUpkeep {
     for (const write of writes) {
       if (isOwnKey(write.key)) continue;
       const name = Buffer.from(write.key).toString("latin1");
-      const before = itemOf(written.has(name) ? written.get(name) : get(write.key));
+      const before = itemIn(written.has(name) ? written.get(name) : get(write.key));
       const json = write.op === "put" ? write.bytes : undefined;
       if (writes.length > 1) written.set(name, json);
-      const after = itemOf(json);
+      const after = itemIn(json);
       const table = this.#table();
       for (const index of table?.localIndexes ?? []) {
         const was = entryOf(index, table?.keySchema as KeySchema, write.key, before);

@@ -2,17 +2,14 @@ import { matches } from "../api/condition.js";
 import { shownOf } from "../api/index-entries.js";
 import type { Item, Page, PageRequest } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
-import { bufferOf } from "../buffer-of.js";
+import { itemOf } from "../item-of.js";
 import { StoreError } from "./errors.js";
 import { LOCAL_INDEX_PREFIX_BYTES, localIndexBounds, localIndexKey } from "./local-index-keys.js";
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
-import type { StoredValue } from "./stored-value.js";
 import type { TreeRange } from "./tree.js";
 
 const READ_UNIT_BYTES = 4096;
-
-const itemOf = ({ json }: StoredValue): Item => JSON.parse(bufferOf(json).toString()) as Item;
 
 /** The part of a page that lies in one partition. `lastKey` is set when a bound of the request stopped it. */
 export function partitionPage(replica: Replica, request: PageRequest): Page {
@@ -27,7 +24,7 @@ export function partitionPage(replica: Replica, request: PageRequest): Page {
     let item: Item;
     if (local === undefined) {
       scannedBytes += value.itemSizeBytes;
-      item = itemOf(value);
+      item = itemOf(value.json);
     } else {
       const pointed = replica.get(value.json);
       if (pointed === undefined)
@@ -35,7 +32,7 @@ export function partitionPage(replica: Replica, request: PageRequest): Page {
           "ERR_STORE_CORRUPT",
           `a local index points to no item at ${Buffer.from(key).toString("hex")}`,
         );
-      const whole = itemOf(pointed);
+      const whole = itemOf(pointed.json);
       const shown = shownOf(whole, local.shown);
       scannedBytes += itemBytes(shown);
       item = local.wholeItems ? whole : shown;

@@ -1,8 +1,8 @@
 import { ApiError } from "../api/errors.js";
 import { shownNames } from "../api/index-entries.js";
-import type { Item, KeySchema, TableRecord } from "../api/model.js";
+import type { KeySchema, TableRecord } from "../api/model.js";
 import { itemBytes } from "../api/size.js";
-import { bufferOf } from "../buffer-of.js";
+import { itemOf } from "../item-of.js";
 import type { Image, Write } from "./command.js";
 import { entryOf } from "./index-upkeep.js";
 import { keyText } from "./key-text.js";
@@ -45,8 +45,6 @@ interface Sums {
 
 /** Of a table without local indexes: nothing is ever put into it. */
 const NONE = new Map<never, never>();
-
-const itemOf = ({ bytes }: Image): Item => JSON.parse(bufferOf(bytes).toString()) as Item;
 
 /**
  * How many items a partition holds and what they weigh, at its leader: changed with every write, upon what is decided and not chosen yet, and put into the log behind
@@ -141,7 +139,7 @@ export class Tally {
   #addEntries(change: TallyChange, key: Uint8Array, image: Image | undefined, sign: 1 | -1): number {
     if (image === undefined) return 0;
     const { localIndexes = [], keySchema } = this.#table() ?? {};
-    const item = itemOf(image);
+    const item = itemOf(image.bytes);
     let sum = 0;
     for (const index of localIndexes) {
       const entry = entryOf(index, keySchema as KeySchema, key, item);

@@ -1,8 +1,9 @@
 import type { Group } from "@evenkeel/paxos";
 import type { Item } from "../api/model.js";
+import { itemOf } from "../item-of.js";
 import { withChangeNotes } from "./change-notes.js";
 import { decodeCommand, type Image, type Write } from "./command.js";
-import { type Decided, decided, itemOf } from "./decide-write.js";
+import { type Decided, decided } from "./decide-write.js";
 import { DESCRIPTION_KEY, decodeDescription, encodeDescription, type PartitionDescription } from "./description.js";
 import { EntryGatherer } from "./entry-gatherer.js";
 import { StoreError } from "./errors.js";

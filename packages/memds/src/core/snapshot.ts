@@ -1,6 +1,6 @@
 import { type Entry, isBlock, locate, newSpan, Slabs } from "./block.js";
 import { compareBytes } from "./bytes.js";
-import { bad, MemdsError } from "./errors.js";
+import { bad, checkBytes, MemdsError } from "./errors.js";
 import { type Hash, Leaf } from "./node.js";
 import { keyBytesMax, RangeTree, valueBytesMax } from "./range-tree.js";
 import { decodeBlock1 } from "./snapshot-1.js";
@@ -45,7 +45,7 @@ export function encodeSnapshot(snapshot: Snapshot, checksum: Checksum): Uint8Arr
  *   format.
  */
 export function decodeSnapshot(bytes: Uint8Array, options: { hash: Hash; checksum: Checksum }): Snapshot {
-  if (!(bytes instanceof Uint8Array)) throw bad("bytes", "a Uint8Array", bytes);
+  checkBytes("bytes", bytes);
   const { hash, checksum } = options ?? {};
   checkFunction("hash", hash);
   checkFunction("checksum", checksum);

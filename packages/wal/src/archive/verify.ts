@@ -95,8 +95,11 @@ async function verifyLog(store: ObjectStore, stream: string, floor: Floor, signa
     const skipped = listed === undefined || (listed > due && (await isArchived(store, stream, due, signal)));
     const first = skipped ? due : (firsts.shift() as number);
     const key = objectKey(stream, first);
-    const wrong = (code: "ERR_ARCHIVE_CORRUPT" | "ERR_ARCHIVE_OVERLAP", message: string) =>
-      problems.push(new ArchiveError(code, message, { key }));
+    const wrong = (
+      code: "ERR_ARCHIVE_CORRUPT" | "ERR_ARCHIVE_HOLE" | "ERR_ARCHIVE_OVERLAP",
+      message: string,
+      where = key,
+    ) => problems.push(new ArchiveError(code, message, { key: where }));
     try {
       const manifest = await readManifest(store, stream, first, signal);
       if (manifest === undefined) {
@@ -113,7 +116,7 @@ async function verifyLog(store: ObjectStore, stream: string, floor: Floor, signa
       isWhole &&= first === due;
       if (first > due) {
         const message = `before ${key}: entries ${due} to ${first - 1} are missing`;
-        problems.push(new ArchiveError("ERR_ARCHIVE_HOLE", message, { key: objectKey(stream, due) }));
+        wrong("ERR_ARCHIVE_HOLE", message, objectKey(stream, due));
       } else if (previous !== undefined && manifest.previousSha256 !== previous) {
         isWhole = false;
         wrong("ERR_ARCHIVE_CORRUPT", `${key} does not follow from the object before it`);

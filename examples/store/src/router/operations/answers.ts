@@ -1,7 +1,7 @@
 import { shownOf } from "../../api/index-entries.js";
 import type { Item, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/items.js";
-import { bufferOf } from "../../buffer-of.js";
+import { itemOf as parsed } from "../../item-of.js";
 import type { GetOutcome, IndexUnits } from "../backend.js";
 
 const NOTHING: Readonly<Record<string, never>> = {};
@@ -73,8 +73,7 @@ export function collectionMetricsOf(
 }
 
 export function itemOf({ item, json }: GetOutcome): Item | undefined {
-  if (json === undefined) return item;
-  return JSON.parse(bufferOf(json).toString("utf8")) as Item;
+  return json === undefined ? item : parsed(json);
 }
 
 const ITEM_HEAD = Buffer.from('{"Item":');

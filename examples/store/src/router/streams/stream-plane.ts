@@ -1,15 +1,13 @@
 import { ApiError } from "../../api/errors.js";
-import type { Item } from "../../api/model.js";
 import { streamMessages } from "../../api/streams/messages.js";
 import type { StreamRecord, StreamShard } from "../../api/streams/model.js";
 import { streamArn } from "../../api/streams/names.js";
 import type { ItemChange } from "../../api/streams/records.js";
 import { type StreamPosition, slotEnd } from "../../api/streams/sequence-numbers.js";
-import { bufferOf } from "../../buffer-of.js";
+import { itemOf } from "../../item-of.js";
 import { METADATA_PARTITION, type PartitionRecord } from "../../metadata/records.js";
 import type { Caller, Method, Params, Result } from "../../rpc/protocol.js";
 import type { Change, ChangePage } from "../../storage-node/changes.js";
-import type { Image } from "../../storage-node/command.js";
 import { StoreError } from "../../storage-node/errors.js";
 import type { LeaderCalls } from "../leader-calls.js";
 import type { Routes } from "../routes.js";
@@ -34,8 +32,6 @@ export interface StreamPlaneOptions {
     readonly members: readonly string[];
   };
 }
-
-const itemOf = ({ bytes }: Image): Item => JSON.parse(bufferOf(bytes).toString("utf8")) as Item;
 
 const codeOf = (error: unknown): unknown => (error instanceof StoreError ? error.code : undefined);
 
@@ -217,7 +213,7 @@ function refuse(error: unknown): never {
 function pageOf({ partition, throughSlot }: StreamShard, { changes, through, atEnd }: ChangePage): ShardPage {
   const items = changes.map((change: Change): ItemChange => {
     const { slot, index, timeMs, before, after, expired } = change;
-    const images = { ...(before && { before: itemOf(before) }), ...(after && { after: itemOf(after) }) };
+    const images = { ...(before && { before: itemOf(before.bytes) }), ...(after && { after: itemOf(after.bytes) }) };
     return { partition, slot, index, timeMs, expired, ...images };
   });
   return { changes: items, through, ended: atEnd && throughSlot !== undefined };

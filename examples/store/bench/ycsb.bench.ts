@@ -1,6 +1,6 @@
 import type { Bench, Subject } from "../../../scripts/bench-types.js";
 import { ITEMS } from "./support/loader.js";
-import { type ServerUnderTest, servers, WARM_SECONDS } from "./support/subjects.js";
+import { bareServer, type ServerUnderTest, servers, WARM_SECONDS } from "./support/subjects.js";
 
 /** With how many each workload is begun, and what its capacity is. */
 const MANY = 64;
@@ -67,11 +67,11 @@ function workload({ name, readShare, memory, disk }: (typeof WORKLOADS)[number])
 
 const OPEN_SECONDS = 3;
 
-/** How even answers are when there is room: half of what the store does when it is asked for as much as it can. */
+/**
+ * How even answers are when there is room: half of what a server does when it is asked for as much as it can. What the peers and a server that does nothing come to tells how much of it is the load's and the machine's;
+ * the goals are this store's.
+ */
 function openLoop({ name, readShare }: (typeof WORKLOADS)[number]): Bench {
-  const server = servers.evenkeel as ServerUnderTest;
-  server.expectUser();
-  let rate = 0;
   return {
     name: `${name}, open loop at half of capacity, ${ITEMS} items of 900 B, ${WARM}`,
     metrics: {
@@ -82,21 +82,12 @@ function openLoop({ name, readShare }: (typeof WORKLOADS)[number]): Bench {
       "p99 / p50": { unit: "", better: "lower" },
       "p999 / p50": { unit: "", better: "lower" },
     },
-    subjects: {
-      evenkeel: {
-        note: "requests come at random moments, and an answer's time counts from when its request was due",
-        ...(server.skip === undefined ? {} : { skip: server.skip }),
-        async open() {
-          await server.start({ readShare, clients: MANY });
-          rate = (await server.load({ readShare, clients: MANY, seconds: 3 })).throughput / 2;
-        },
-        async run() {
-          const { p50, p99, p999 } = await server.load({ readShare, clients: MANY, seconds: OPEN_SECONDS, rate });
-          return { rate, p50, p99, p999, "p99 / p50": p99 / p50, "p999 / p50": p999 / p50 };
-        },
-        close: () => server.stop(),
-      },
-    },
+    subjects: Object.fromEntries(
+      Object.entries({ ...servers, limit: bareServer }).map(([subjectName, server]) => [
+        subjectName,
+        halfLoaded(server, readShare),
+      ]),
+    ),
     runs: 3,
     goals: [
       { metric: "p99 / p50", atMost: 3 },
@@ -105,5 +96,22 @@ function openLoop({ name, readShare }: (typeof WORKLOADS)[number]): Bench {
   };
 }
 
-/** The open loops come last: the peers have ended by then. */
+function halfLoaded(server: ServerUnderTest, readShare: number): Subject {
+  server.expectUser();
+  let rate = 0;
+  return {
+    note: `${server.note}; requests come at random moments, and an answer's time counts from when its request was due`,
+    ...(server.skip === undefined ? {} : { skip: server.skip }),
+    async open() {
+      await server.start({ readShare, clients: MANY });
+      rate = (await server.load({ readShare, clients: MANY, seconds: OPEN_SECONDS })).throughput / 2;
+    },
+    async run() {
+      const { p50, p99, p999 } = await server.load({ readShare, clients: MANY, seconds: OPEN_SECONDS, rate });
+      return { rate, p50, p99, p999, "p99 / p50": p99 / p50, "p999 / p50": p999 / p50 };
+    },
+    close: () => server.stop(),
+  };
+}
+
 export default [...WORKLOADS.flatMap(workload), ...WORKLOADS.map(openLoop)];

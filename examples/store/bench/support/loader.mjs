@@ -5,16 +5,29 @@ import { connect } from "node:net";
 /** Every number in a request has this many digits, so that a request's length is known before it is made. */
 const DIGITS = 9;
 const FILLER = "x".repeat(856);
+/** Where the first digit of an answer's status is. */
+const STATUS_AT = "HTTP/1.1 ".length;
+const TWO = "2".charCodeAt(0);
 const FIVE = "5".charCodeAt(0);
 const ATTEMPTS_MAX = 20;
 const PAUSE_MS = 25;
 /** As many as the service takes in a BatchWriteItem. */
 const BATCH = 25;
 const ALL_TAKEN = '"UnprocessedItems":{}';
-const HEADERS_END = "\r\n\r\n";
-const CONTENT_LENGTH = /\r\ncontent-length: */i;
 
-const digitsOf = (number) => String(number).padStart(DIGITS, "0");
+const ZERO = "0".charCodeAt(0);
+const LINE_FEED = "\n".charCodeAt(0);
+const LOWER = 0x20;
+
+/** Writes a whole number with its zeros before it; no string, since this is done for each request. */
+function writeDigits(bytes, number, at) {
+  let left = number;
+  for (let i = at + DIGITS - 1; i >= at; i--) {
+    const rest = Math.floor(left / 10);
+    bytes[i] = ZERO + left - rest * 10;
+    left = rest;
+  }
+}
 
 /** A request as bytes, with the places of what changes in it; `#` stands for a digit. */
 function template(target, body) {
@@ -39,27 +52,54 @@ const itemOf = (id, n) => ({ id: { S: `item-${id}` }, n: { N: n }, filler: { S: 
 
 /** Writes the digits of `numbers` into the places of a request. */
 function patch({ bytes, places }, ...numbers) {
-  for (let i = 0; i < places.length; i++) bytes.latin1Write(digitsOf(numbers[i]), places[i]);
+  for (let i = 0; i < places.length; i++) writeDigits(bytes, numbers[i], places[i]);
   return bytes;
 }
 
 /** Where a connection's answers are read to. One that does not fit, or comes in parts, is put together elsewhere. */
 const READ_BYTES = 16 * 1024;
+/** Of an answer that is no success, so much is told. */
+const TOLD_BYTES = 800;
+const CONTENT_LENGTH = Buffer.from("content-length:");
 
-/** One connection with one request under way at most. */
+/** Where the name that begins at `at` ends, if it is `Content-Length:` in whatever case; otherwise 0. */
+function endOfContentLength(bytes, at) {
+  for (let i = 0; i < CONTENT_LENGTH.length; i++) if ((bytes[at + i] | LOWER) !== CONTENT_LENGTH[i]) return 0;
+  return at + CONTENT_LENGTH.length;
+}
+
+/** How long an answer is whose first `length` bytes are here, its headers included; undefined: that is not said yet; NaN: it does not say. */
+function answerBytes(bytes, length) {
+  let body = Number.NaN;
+  for (let lineAt = 0; ; ) {
+    const feed = bytes.indexOf(LINE_FEED, lineAt);
+    if (feed < 0 || feed >= length) return undefined;
+    if (feed - lineAt <= 1) return feed + 1 + body;
+    const valueAt = endOfContentLength(bytes, lineAt);
+    if (valueAt > 0) body = Number(bytes.latin1Slice(valueAt, feed));
+    lineAt = feed + 1;
+  }
+}
+
+/**
+ * One connection with one request under way at most. Who asks gives the same two functions each time, and nothing is made for a request that does not live on: what the load leaves to
+ * be collected, and who collects it, would take the processors that the servers answer on.
+ */
 class Connection {
   #socket;
   /** What came of an answer so far that is not here whole. */
   #begun;
+  #bytes;
+  #attemptsLeft = 0;
   #answered;
   #failed;
 
   static async open({ host, port }) {
     const connection = new Connection();
-    // Read into memory that stays: the 64 KiB that Node otherwise takes for each answer, and gives back, cost the client a twelfth of its time.
+    // Read into memory that stays, not into 64 KiB for each answer.
     const onread = {
       buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-      callback: (length, buffer) => connection.#take(buffer.subarray(0, length)),
+      callback: (length, buffer) => connection.#take(buffer, length),
     };
     await new Promise((resolve, reject) => {
       connection.#socket = connect({ host, port, noDelay: true, onread }, resolve).on("error", reject);
@@ -70,49 +110,46 @@ class Connection {
   }
 
   /**
-   * Resolves with the whole answer, headers included, which stands until the next one comes. `bytes` may be changed as soon as it has. As the SDK does it asks again after a 5xx; the time
-   * counts on.
+   * `answered` is called with the bytes that begin with the whole answer, headers included, and with its length; they stand until it returns. `bytes` may be changed as soon as it is called. As
+   * the SDK does it asks again after a 5xx; the time counts on.
    */
-  async ask(bytes) {
-    for (let left = ATTEMPTS_MAX; ; left--) {
-      const answer = await this.#askOnce(bytes);
-      if (answer.latin1Slice(9, 12) === "200") return answer;
-      if (answer[9] !== FIVE || left === 1) throw new Error(answer.toString("utf8", 0, 800));
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-    }
+  send(bytes, answered, failed) {
+    this.#bytes = bytes;
+    this.#answered = answered;
+    this.#failed = failed;
+    this.#attemptsLeft = ATTEMPTS_MAX;
+    this.#attempt();
   }
 
-  #askOnce(bytes) {
+  /** Resolves with a copy of the answer. */
+  ask(bytes) {
     return new Promise((resolve, reject) => {
-      // Of what is written to it nobody would hear any more.
-      if (this.#socket.destroyed) return reject(new Error("the server closed the connection"));
-      this.#answered = resolve;
-      this.#failed = reject;
-      this.#socket.write(bytes);
+      this.send(bytes, (answer, length) => resolve(Buffer.from(answer.subarray(0, length))), reject);
     });
   }
 
+  #attempt() {
+    this.#attemptsLeft--;
+    // Of what is written to it nobody would hear any more.
+    if (this.#socket.destroyed) this.#failed(new Error("the server closed the connection"));
+    else this.#socket.write(this.#bytes);
+  }
+
   /** Returns whether to read on. */
-  #take(chunk) {
-    const whole = this.#begun === undefined ? chunk : Buffer.concat([this.#begun, chunk]);
-    const bytes = this.#bytesOf(whole);
-    if (bytes === undefined || whole.length < bytes) {
-      this.#begun = Buffer.from(whole);
+  #take(chunk, chunkLength) {
+    const whole = this.#begun === undefined ? chunk : Buffer.concat([this.#begun, chunk.subarray(0, chunkLength)]);
+    const length = this.#begun === undefined ? chunkLength : whole.length;
+    const bytes = answerBytes(whole, length);
+    if (bytes === undefined || length < bytes) {
+      this.#begun = Buffer.from(whole.subarray(0, length));
       return true;
     }
     this.#begun = undefined;
-    this.#answered(whole);
+    if (Number.isNaN(bytes)) this.#failed(new Error(`an answer without Content-Length: ${told(whole, length)}`));
+    else if (whole[STATUS_AT] === TWO) this.#answered(whole, bytes);
+    else if (whole[STATUS_AT] === FIVE && this.#attemptsLeft > 0) setTimeout(() => this.#attempt(), PAUSE_MS);
+    else this.#failed(new Error(told(whole, length)));
     return true;
-  }
-
-  /** How long an answer is that begins so; undefined: that is not said yet. */
-  #bytesOf(begun) {
-    const end = begun.indexOf(HEADERS_END);
-    if (end < 0) return undefined;
-    const head = begun.latin1Slice(0, end);
-    const at = head.search(CONTENT_LENGTH);
-    if (at < 0) return this.#failed(new Error(`an answer without Content-Length: ${head}`));
-    return end + HEADERS_END.length + Number.parseInt(head.slice(head.indexOf(":", at) + 1), 10);
   }
 
   close() {
@@ -120,6 +157,8 @@ class Connection {
     this.#socket.destroy();
   }
 }
+
+const told = (answer, length) => answer.toString("utf8", 0, Math.min(length, TOLD_BYTES));
 
 /** What one client sends: reads and writes by chance, keys uniformly, and looks whether a read brought the item that it asked for. */
 class Client {
@@ -129,6 +168,10 @@ class Client {
   #get;
   #put;
   #written = 0;
+  #isRead = false;
+  #id = Buffer.from(`item-${HOLE}`);
+  #done;
+  #failed;
 
   constructor(connection, { table, items, readShare }) {
     this.#connection = connection;
@@ -138,17 +181,27 @@ class Client {
     this.#put = template("PutItem", { TableName: table, Item: itemOf(HOLE, `1${HOLE}`) });
   }
 
-  /** One operation; resolves with whether it was a read. */
-  async operate() {
+  /** One operation; `done` is called with whether it was a read. */
+  operate(done, failed) {
     const id = Math.floor(Math.random() * this.#items);
-    if (Math.random() >= this.#readShare) {
-      await this.#connection.ask(patch(this.#put, id, this.#written++));
-      return false;
-    }
-    const answer = await this.#connection.ask(patch(this.#get, id));
-    if (answer.length < FILLER.length || !answer.includes(`item-${digitsOf(id)}`))
-      throw new Error(`GetItem did not bring the item: ${answer}`);
-    return true;
+    this.#isRead = Math.random() < this.#readShare;
+    this.#done = done;
+    this.#failed = failed;
+    writeDigits(this.#id, id, this.#id.length - DIGITS);
+    const request = this.#isRead ? patch(this.#get, id) : patch(this.#put, id, this.#written++);
+    this.#connection.send(request, this.#answered, failed);
+  }
+
+  #answered = (answer, length) => {
+    if (this.#isRead && (length < FILLER.length || !this.#isIn(answer, length)))
+      this.#failed(new Error(`GetItem did not bring the item: ${told(answer, length)}`));
+    else this.#done(this.#isRead);
+  };
+
+  /** Whether the answer names the item that was asked for. */
+  #isIn(answer, length) {
+    const at = answer.indexOf(this.#id);
+    return at >= 0 && at < length;
   }
 
   close() {
@@ -189,14 +242,20 @@ async function closedLoop(options) {
   const startedAt = performance.now();
   const endAt = startedAt + options.seconds * 1000;
   await Promise.all(
-    clients.map(async (client) => {
-      for (let begun = performance.now(); begun < endAt; ) {
-        const read = await client.operate();
-        const now = performance.now();
-        (read ? reads : writes).push(now - begun);
-        begun = now;
-      }
-    }),
+    clients.map(
+      (client) =>
+        new Promise((resolve, reject) => {
+          let begun = performance.now();
+          const done = (read) => {
+            const now = performance.now();
+            (read ? reads : writes).push(now - begun);
+            begun = now;
+            if (now < endAt) client.operate(done, reject);
+            else resolve();
+          };
+          client.operate(done, reject);
+        }),
+    ),
   );
   const elapsedMs = performance.now() - startedAt;
   const cpu = process.cpuUsage(cpuBefore);
@@ -222,32 +281,37 @@ function* dueTimes({ rate, even }, startedAt) {
  * its time counts from when it was due. So a server that stands still for a moment is charged for all who would have come meanwhile.
  */
 async function openLoop(options) {
-  const idle = await clientsOf(options);
-  const all = [...idle];
+  const all = await clientsOf(options);
   const cpuBefore = process.cpuUsage();
   const reads = [];
   const writes = [];
-  const answers = [];
+  const answers = { atMs: [], tookMs: [], isRead: [] };
   const due = [];
   let failure;
   const startedAt = performance.now();
   const endAt = startedAt + options.seconds * 1000;
   const dues = dueTimes(options, startedAt);
   let nextAt = dues.next().value;
-  const serve = (client) => {
+  const failed = (error) => {
+    failure ??= error;
+  };
+  const idle = all.map((client) => ({ client, dueAt: 0, done: undefined }));
+  for (const one of idle)
+    one.done = (read) => {
+      const now = performance.now();
+      (read ? reads : writes).push(now - one.dueAt);
+      if (options.each) {
+        answers.atMs.push(performance.timeOrigin + now);
+        answers.tookMs.push(now - one.dueAt);
+        answers.isRead.push(read);
+      }
+      serve(one);
+    };
+  const serve = (one) => {
     const at = due.shift();
-    if (at === undefined) return void idle.push(client);
-    client.operate().then(
-      (read) => {
-        const now = performance.now();
-        (read ? reads : writes).push(now - at);
-        if (options.each) answers.push([performance.timeOrigin + now, now - at, read]);
-        serve(client);
-      },
-      (error) => {
-        failure ??= error;
-      },
-    );
+    if (at === undefined) return void idle.push(one);
+    one.dueAt = at;
+    one.client.operate(one.done, failed);
   };
   while (performance.now() < endAt && failure === undefined) {
     for (const now = performance.now(); nextAt <= now; nextAt = dues.next().value) due.push(nextAt);
@@ -259,9 +323,7 @@ async function openLoop(options) {
   while (idle.length < all.length && failure === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
   for (const client of all) client.close();
   if (failure !== undefined) throw new Error(`the load ended early: ${failure}`, { cause: failure });
-  return options.each
-    ? { answers }
-    : figuresOf(reads, writes, performance.now() - startedAt, process.cpuUsage(cpuBefore));
+  return options.each ? answers : figuresOf(reads, writes, performance.now() - startedAt, process.cpuUsage(cpuBefore));
 }
 
 /** Makes the table with all its items. */

@@ -74,12 +74,12 @@ export class Loader {
 
   /** The same of an open loop, for who pools the answers of many turns. */
   async answers(load: Load & { readonly rate: number }): Promise<Answer[]> {
-    const { answers } = await this.#ask<{ answers: [number, number, boolean][] }>({
-      work: "open",
-      each: true,
-      ...load,
-    });
-    return answers.map(([atMs, tookMs, isRead]) => ({ atMs, tookMs, isRead }));
+    const { atMs, tookMs, isRead } = await this.#ask<{
+      atMs: readonly number[];
+      tookMs: readonly number[];
+      isRead: readonly boolean[];
+    }>({ work: "open", each: true, ...load });
+    return atMs.map((at, i) => ({ atMs: at, tookMs: tookMs[i] as number, isRead: isRead[i] as boolean }));
   }
 
   stop(): void {

@@ -183,3 +183,11 @@ export const serversOf = (items: number): Readonly<Record<string, ServerUnderTes
 });
 
 export const servers = serversOf(ITEMS);
+
+/** What the load and the machine do without any server to speak of. */
+export const bareServer = server(
+  "one process that keeps nothing and answers at once",
+  (port) => spawn(process.execPath, [join(storeRoot, "bench/support/bare-server.mjs"), String(port)], quiet),
+  "",
+  ITEMS,
+);

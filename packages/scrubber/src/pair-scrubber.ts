@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { badArgument, checkedFunction, checkedInteger, checkOptions } from "./core/errors.js";
 import { comparePair, type PairReport, type PairSide } from "./core/pair.js";
+import { ANSWER_TIMEOUT_MS, patientSource } from "./patient-source.js";
 import type { ScrubberOptions } from "./scrubber.js";
 
 export interface PairScrubberOptions
-  extends Pick<ScrubberOptions, "take" | "stepBytes" | "fanout" | "leafKeysMax" | "findingsMax"> {
+  extends Pick<ScrubberOptions, "take" | "stepBytes" | "fanout" | "leafKeysMax" | "findingsMax" | "answerTimeoutMs"> {
   /** The two stores. One of them at least has to tell its watermark, `appliedOfOther`. */
   readonly left: PairSide;
   /** As `left`. */
@@ -30,6 +31,7 @@ const optionNames: Record<keyof PairScrubberOptions, 0> = {
   fanout: 0,
   leafKeysMax: 0,
   findingsMax: 0,
+  answerTimeoutMs: 0,
   looksMax: 0,
   confirmations: 0,
   waitMs: 0,
@@ -48,6 +50,8 @@ export class PairScrubber {
     for (const name of ["left", "right"] as const) {
       if (typeof options[name]?.position !== "function")
         throw badArgument(`${name}.position`, "a function", options[name]?.position);
+      if (typeof options[name].source?.snapshot !== "function")
+        throw badArgument(`${name}.source`, "a source, with a name and snapshot()", options[name].source);
     }
     if (options.left.appliedOfOther === undefined && options.right.appliedOfOther === undefined)
       throw badArgument(
@@ -64,6 +68,7 @@ export class PairScrubber {
       "stepBytes",
       "leafKeysMax",
       "findingsMax",
+      "answerTimeoutMs",
     ] as const)
       if (options[name] !== undefined) checkedInteger(name, options[name], 1);
     if (options.fanout !== undefined) checkedInteger("fanout", options.fanout, 2);
@@ -71,8 +76,14 @@ export class PairScrubber {
   }
 
   /** Compares everything once. `signal` ends it with its reason; nothing is changed on either side. */
-  async pass({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<PairReport> {
-    const { waitMs = 1_000 } = this.#options;
+  async pass(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<PairReport> {
+    const { signal } = checkOptions("pass", options, { signal: 0 });
+    const { left, right, waitMs = 1_000, answerTimeoutMs = ANSWER_TIMEOUT_MS } = this.#options;
+    const patient = (side: PairSide): PairSide => ({
+      source: patientSource(side.source, answerTimeoutMs, signal),
+      position: side.position.bind(side),
+      ...(side.appliedOfOther && { appliedOfOther: side.appliedOfOther.bind(side) }),
+    });
     return comparePair({
       take: () => {},
       stepBytes: 1024 * 1024,
@@ -83,6 +94,8 @@ export class PairScrubber {
       confirmations: 2,
       waitsMax: 60,
       ...this.#options,
+      left: patient(left),
+      right: patient(right),
       signal,
       wait: async () => delay(waitMs, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) }),
     });

@@ -15,6 +15,7 @@ import { decodeHistory, encodeHistory } from "./core/history-state.js";
 import { comparePass, joined, type PassOptions, type StepDone } from "./core/pass.js";
 import { type Audit, type Repairer, type RepairResult, repairAll } from "./core/repair.js";
 import type { Position, ReplicaSource } from "./core/source.js";
+import { ANSWER_TIMEOUT_MS, patientSource } from "./patient-source.js";
 
 export interface ScrubberOptions {
   /** The live copies: two or more, with names of their own. */
@@ -41,6 +42,8 @@ export interface ScrubberOptions {
   readonly leafKeysMax?: number;
   /** Findings in one pass; what differs beyond is reported as ranges. 10,000 by default. */
   readonly findingsMax?: number;
+  /** A source that has not answered a call for so many milliseconds is `absent: unreachable` for the rest of the pass. 600,000 by default. */
+  readonly answerTimeoutMs?: number;
   /** Where to keep what passes have seen, so that `since` goes back beyond this process. A `save` that rejects fails its pass. */
   readonly state?: SavedText;
 }
@@ -55,6 +58,7 @@ const optionNames: Record<keyof ScrubberOptions, 0> = {
   fanout: 0,
   leafKeysMax: 0,
   findingsMax: 0,
+  answerTimeoutMs: 0,
   state: 0,
 };
 
@@ -136,6 +140,7 @@ export class Scrubber {
       fanout = 16,
       leafKeysMax = 16,
       findingsMax = 10_000,
+      answerTimeoutMs = ANSWER_TIMEOUT_MS,
       state,
     } = checkOptions("Scrubber", options, optionNames);
     if (!Array.isArray(replicas)) throw badArgument("replicas", "an array of sources", replicas);
@@ -152,6 +157,7 @@ export class Scrubber {
     checkedInteger("fanout", fanout, 2);
     checkedInteger("leafKeysMax", leafKeysMax, 1);
     checkedInteger("findingsMax", findingsMax, 1);
+    checkedInteger("answerTimeoutMs", answerTimeoutMs, 1);
     this.#options = {
       replicas,
       reference,
@@ -162,6 +168,7 @@ export class Scrubber {
       fanout,
       leafKeysMax,
       findingsMax,
+      answerTimeoutMs,
       state,
     };
   }
@@ -214,6 +221,7 @@ export class Scrubber {
       const { report, next } = await comparePass({
         ...this.#options,
         ...options,
+        ...this.#sources(options.signal),
         at,
         from,
         findingsMax: findingsMax - found,
@@ -238,14 +246,14 @@ export class Scrubber {
   ): Promise<readonly RepairResult[]> {
     const { signal, audit } = checkOptions("repair", options, { signal: 0, audit: 0 });
     return this.#alone(async () => {
-      const { replicas, reference, position } = this.#options;
+      const until = this.#signal(signal);
+      const { position } = this.#options;
       const results = await repairAll(divergences, {
-        replicas,
-        reference,
+        ...this.#sources(until),
         position,
         repairer,
         audit,
-        signal: this.#signal(signal),
+        signal: until,
       });
       const repaired = results.filter((result) => result.outcome === "repaired").length;
       this.#stats = { ...this.#stats, repaired: this.#stats.repaired + repaired };
@@ -257,7 +265,7 @@ export class Scrubber {
     return { ...this.#stats, running: this.#running !== undefined };
   }
 
-  /** Stops what runs, after the step that it is at. */
+  /** Stops what runs, after the step that it is at; a source that does not answer gets five seconds more. */
   async close(): Promise<void> {
     this.#closing.abort(new ScrubberError("ERR_SCRUBBER_CLOSED", "the scrubber was closed"));
     await this.#running?.catch(() => {});
@@ -274,6 +282,13 @@ export class Scrubber {
     const saved = text === undefined ? undefined : decodeHistory(text, checksum);
     if (saved !== undefined) this.#history.recall(saved);
     this.#recalled = true;
+  }
+
+  /** Of one pass or repair: none is waited for for ever. */
+  #sources(signal: AbortSignal | undefined): Pick<PassOptions, "replicas" | "reference"> {
+    const { replicas, reference, answerTimeoutMs } = this.#options;
+    const patient = (source: ReplicaSource) => patientSource(source, answerTimeoutMs, signal);
+    return { replicas: replicas.map(patient), reference: reference && patient(reference) };
   }
 
   #signal(signal: AbortSignal | undefined): AbortSignal {

@@ -8,7 +8,8 @@ export type ScrubberErrorCode =
   | "ERR_SCRUBBER_REFERENCE_HOLE"
   | "ERR_SCRUBBER_REFERENCE_APPLY"
   | "ERR_SCRUBBER_REFERENCE_FULL"
-  | "ERR_SCRUBBER_SCRATCH";
+  | "ERR_SCRUBBER_SCRATCH"
+  | "ERR_SCRUBBER_TIMEOUT";
 
 /** Everything that this package throws. `code` is stable; the message says what to do. */
 export class ScrubberError extends Error {
@@ -31,8 +32,10 @@ export function behind(name: string, at: number, hasMessage: string): ScrubberEr
   return new ScrubberError("ERR_SCRUBBER_BEHIND", `${name} cannot answer at position ${at}: ${hasMessage}`);
 }
 
-export function isBehind(error: unknown): boolean {
-  return typeof error === "object" && error !== null && (error as { code?: unknown }).code === "ERR_SCRUBBER_BEHIND";
+/** Why a source takes no part any more that says nothing about its data: it cannot answer at the position, or does not answer at all. Undefined: it failed, which is a finding. */
+export function whyGone(error: unknown): "behind" | "unreachable" | undefined {
+  const code = typeof error === "object" && error !== null ? (error as { code?: unknown }).code : undefined;
+  return code === "ERR_SCRUBBER_BEHIND" ? "behind" : code === "ERR_SCRUBBER_TIMEOUT" ? "unreachable" : undefined;
 }
 
 export function badArgument(name: string, expected: string, seen: unknown): ScrubberError {

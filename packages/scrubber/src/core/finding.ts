@@ -40,8 +40,8 @@ export interface Unreadable {
 export interface Absent {
   readonly replica: string;
   /**
-   * `behind`: it cannot answer at the position (yet, or any more). `unreachable`: it failed to give a snapshot at all. `incompatible`: it
-   * makes its digests in another version's way.
+   * `behind`: it cannot answer at the position (yet, or any more). `unreachable`: it failed to give a snapshot at all, or did not answer in
+   * `answerTimeoutMs`. `incompatible`: it makes its digests in another version's way.
    */
   readonly why: "behind" | "unreachable" | "incompatible";
   readonly cause: unknown;

@@ -1,6 +1,6 @@
 import { checkOrder, copyOf } from "./bytes.js";
 import { DIGEST_VERSION } from "./digest.js";
-import { isBehind } from "./errors.js";
+import { whyGone } from "./errors.js";
 import type { Absent } from "./finding.js";
 import { KEPT_DIGEST_VERSION } from "./run-digest.js";
 import type {
@@ -26,8 +26,8 @@ export type Answer = { readonly name: string } & (
 );
 
 /**
- * The sources of one pass, each with its snapshot. One that turns out to be behind leaves the panel for the rest of the pass; one that
- * fails to read stays, because that is what the pass is looking for.
+ * The sources of one pass, each with its snapshot. One that turns out to be behind, or does not answer, leaves the panel for the rest of the
+ * pass; one that fails to read stays, because that is what the pass is looking for.
  */
 export class Panel {
   readonly absent: Absent[] = [];
@@ -48,7 +48,7 @@ export class Panel {
       else
         panel.absent.push({
           replica: name,
-          why: isBehind(result.reason) ? "behind" : "unreachable",
+          why: whyGone(result.reason) ?? "unreachable",
           cause: result.reason,
         });
     }
@@ -99,7 +99,7 @@ export class Panel {
         const splits = await this.#cutterOf(member).splits(range, options);
         if (splits.length > 0) return splits;
       } catch (error) {
-        this.#leaveIfBehind(member, error);
+        this.#leaveIfGone(member, error);
       }
     }
     return [];
@@ -118,7 +118,7 @@ export class Panel {
           }
           return { name: member.name, entries, cause: undefined };
         } catch (cause) {
-          this.#leaveIfBehind(member, cause);
+          this.#leaveIfGone(member, cause);
           return { name: member.name, entries: undefined, cause };
         }
       }),
@@ -168,7 +168,7 @@ export class Panel {
       }
       return digests.map((digest) => ({ name: member.name, digest }));
     } catch (cause) {
-      if (this.#leaveIfBehind(member, cause)) return undefined;
+      if (this.#leaveIfGone(member, cause)) return undefined;
       if (ranges.length === 1) return [{ name: member.name, digest: undefined, cause }];
     }
     // One bad range fails the whole batch: ask for each alone, to keep what can be read.
@@ -181,10 +181,10 @@ export class Panel {
     return answers;
   }
 
-  #leaveIfBehind(member: Member, cause: unknown): boolean {
-    if (!isBehind(cause)) return false;
-    this.#leave(member, "behind", cause);
-    return true;
+  #leaveIfGone(member: Member, cause: unknown): boolean {
+    const why = whyGone(cause);
+    if (why !== undefined) this.#leave(member, why, cause);
+    return why !== undefined;
   }
 
   #leave(member: Member, why: Absent["why"], cause: unknown): void {

@@ -91,11 +91,14 @@ class Pass {
       break;
     }
     const compared = this.#panel.names;
+    const complete = from === undefined && compared.length > 1;
+    // It may have been the end of the pass that a source had no more time to answer.
+    if (!complete && next === undefined) signal?.throwIfAborted();
     const report: PassReport = {
       at: this.#options.at,
       compared: compared.length > 1 ? compared : [],
       absent: this.#panel.absent,
-      complete: from === undefined && compared.length > 1,
+      complete,
       divergences: this.#divergences,
       unreadable: this.#unreadable,
       unexamined: this.#unexamined,

@@ -5,7 +5,7 @@ import { Entries } from "./core/entries.js";
 import { CacheError, closedError } from "./errors.js";
 import { missesRefused, publishSourceFailed, refreshesDropped, Spell } from "./events.js";
 import { Miss } from "./miss.js";
-import { type CacheOptions, type ResolvedOptions, reason, resolveOptions, show } from "./options.js";
+import { type CacheOptions, checkOptions, type ResolvedOptions, reason, resolveOptions, show } from "./options.js";
 import type { CacheStats } from "./stats.js";
 
 /** One call of the source. The first `misses.length` keys are those of the misses, in their order; the rest are refreshes, each with its slot. */
@@ -91,7 +91,7 @@ export class ConstantWorkCache<K, V> {
    */
   get(key: K, options?: { readonly signal?: AbortSignal | undefined }): V | undefined | Promise<V | undefined> {
     const slot = this.#entries.slotOf(key);
-    if (slot === undefined) return this.#miss(key, options?.signal);
+    if (slot === undefined) return this.#miss(key, options && checkOptions("get", options, { signal: 0 }).signal);
     this.#refresh(key, slot);
     return this.#entries.serve(slot);
   }

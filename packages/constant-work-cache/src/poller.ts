@@ -95,7 +95,7 @@ export class ConstantWorkPoller<T> {
    * @throws CacheError `ERR_CACHE_CLOSED`
    */
   async ready(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<T> {
-    const { signal } = options;
+    const { signal } = checkOptions("ready", options, { signal: 0 });
     signal?.throwIfAborted();
     if (this.#closed) throw new CacheError("ERR_CACHE_CLOSED", "the poller is closed");
     if (this.#held !== undefined) return this.#held.state;

@@ -22,3 +22,12 @@ it("names what is missing, what is no options object, and an option that there i
     'an option of ConstantWorkPoller must be periodMs, not "period"',
   );
 });
+
+it("names an option of a call that there is not, and asks for nothing", async () => {
+  await using cache = new ConstantWorkCache({ source, versionOf: () => 1 });
+  expect(() => cache.get("a", { sginal: undefined } as never)).toThrow(refusal("an option of get"));
+  expect(() => cache.get("a", new AbortController().signal as never)).toThrow(refusal("an option of get"));
+  expect(cache.stats().gets).toBe(0);
+  await using poller = new ConstantWorkPoller({ fetchAll: () => 1, periodMs: 1000 });
+  await expect(poller.ready({ sginal: undefined } as never)).rejects.toEqual(refusal("an option of ready"));
+});

@@ -109,7 +109,7 @@ export class MemdsClient {
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Answer[]> {
     checkQueries(queries);
-    return this.#askAll(new Queries(queries), options);
+    return this.#askAll(new Queries(queries), checkOptions("lookup", options, { signal: 0 }));
   }
 
   /**

@@ -252,7 +252,8 @@ export class MemdsServer {
   }
 
   /** Resolves once look-ups are answered. Rejects with the signal's reason, or `ERR_MEMDS_CLOSED`. */
-  async whenReady({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async whenReady(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { signal } = checkOptions("whenReady", options, { signal: 0 });
     while (!this.isReady) {
       this.#checkOpen();
       signal?.throwIfAborted();

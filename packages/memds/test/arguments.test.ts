@@ -115,3 +115,11 @@ it("looks up bytes, and does not take text for keys that are not there", () => {
   ])
     expect(call).toThrow(refusal(/must be a Uint8Array, not "a"$/) as Error);
 });
+
+it("names an option of a call that there is not", async () => {
+  await using server = await MemdsServer.listen();
+  await using client = new MemdsClient({ servers: [server] });
+  const { signal } = new AbortController();
+  await expect(client.lookup([], signal as never)).rejects.toEqual(refusal(/^an option of lookup must be signal/));
+  await expect(server.whenReady(signal as never)).rejects.toEqual(refusal(/^an option of whenReady must be signal/));
+});

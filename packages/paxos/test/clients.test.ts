@@ -329,6 +329,8 @@ describe("a group whose members do not all remember clients", () => {
     const refused = code("ERR_PAXOS_ARGUMENT");
     for (const asked of [{ client }, { sequence: 1 }, { client, sequence: 0 }, { client: 1.5, sequence: 1 }])
       await expect(leader.group.propose(bytes("x"), asked)).rejects.toMatchObject(refused);
+    // Under other names it would be carried out at each attempt.
+    await expect(leader.group.propose(bytes("x"), { id: client, seq: 1 } as never)).rejects.toMatchObject(refused);
     await expect(leader.group.propose(new Uint8Array(1024 * 1024), { client, sequence: 1 })).rejects.toMatchObject(
       refused,
     );

@@ -146,6 +146,8 @@ describe("a read of a replica's own state", () => {
     await expect(log.group.readLocal(() => 1)).rejects.toMatchObject(refused);
     for (const maxStaleMs of [-1, Number.NaN])
       await expect(leader.group.readLocal(() => 1, { maxStaleMs })).rejects.toMatchObject(refused);
+    // Under another name it would be no bound at all.
+    await expect(leader.group.readLocal(() => 1, { maxStaleMS: 5 } as never)).rejects.toMatchObject(refused);
     const [follower] = nodes.others(leader);
     nodes.network.isolate(follower.nodeId);
     const { signal } = new AbortController();

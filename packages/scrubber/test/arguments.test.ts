@@ -126,3 +126,20 @@ it("names an option that there is not, and what is no options object", async () 
   const schedule = { units: () => [], fullPassEveryMs: 5, saveEveryMs: "now" };
   expect(() => made.ScrubSchedule?.(schedule)).toThrow(refusal("saveEveryMs"));
 });
+
+it("an option of a call that there is not is named", async () => {
+  const reference = new Reference({ apply: () => {} }, sha256);
+  const pair = new PairScrubber({
+    left: { source: a, position: () => 0, appliedOfOther: () => 0 },
+    right: { source: b, position: () => 0 },
+  });
+  for (const [call, made] of [
+    ["advance", () => reference.advance([], { thru: 5 } as never)],
+    ["pass", () => pair.pass(new AbortController().signal as never)],
+    ["pass", () => new Scrubber({ replicas: [a, b], position: () => 0 }).pass({ keep: true } as never)],
+  ] as const)
+    await expect(made()).rejects.toMatchObject({
+      code: "ERR_SCRUBBER_ARGUMENT",
+      message: expect.stringContaining(`an option of ${call} `),
+    });
+});

@@ -21,6 +21,14 @@ it("names an option that there is not: a fault that never happens would prove no
     [/^an option of explore must be statesMax/, () => explore(model, { states: 5 } as never)],
     [/^an option of forEachSeed must be count/, () => forEachSeed({ counts: 5 } as never, () => {})],
     [/^an option of History/, () => new History({ clock: () => 0 } as never)],
+    [
+      /^an option of append must be sizeBytes/,
+      () =>
+        world
+          .disk("a")
+          .journal("j")
+          .append(1, () => {}, { size: 5 } as never),
+    ],
   ];
   for (const [message, call] of calls) expect(call).toThrow(refusal(message));
 });

@@ -159,7 +159,7 @@ export class BurstBucket implements SharedBucket {
     options: { readonly signal?: AbortSignal | undefined; readonly further?: readonly SharedBucket[] | undefined } = {},
   ): Promise<void> {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
-    const { signal, further = NONE } = options;
+    const { signal, further = NONE } = checkOptions("take", options, { signal: 0, further: 0 });
     checkFurther(further);
     signal?.throwIfAborted();
     if (this.#idle && this.#spend(tokens, this.clock(), further)) {

@@ -111,7 +111,7 @@ export class TokenBucket implements Chargeable {
    */
   async take(tokens = 1, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkNumber("tokens", tokens, 0, Number.MAX_VALUE);
-    const { signal } = options;
+    const { signal } = checkOptions("take", options, { signal: 0 });
     signal?.throwIfAborted();
     if (this.#idle && this.#level.tryTake(tokens, this.clock())) {
       this.#taken += 1;

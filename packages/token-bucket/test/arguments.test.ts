@@ -93,3 +93,13 @@ it("charges nothing where the further buckets are not a list of buckets", async 
   }
   expect([bucket.stats(), node.stats()]).toEqual(before);
 });
+
+it("refuses an option of take that there is not, and a signal in the place of the options, and takes nothing", async () => {
+  const node = new TokenBucket({ ratePerSecond: 1, capacity: 5, now: () => 0 });
+  for (const one of [node, new BurstBucket({ ratePerSecond: 1, node, now: () => 0 })]) {
+    for (const options of [{ sginal: undefined }, new AbortController().signal])
+      await expect(one.take(1, options as never)).rejects.toEqual(refusal("an option of take"));
+    await expect(one.take(1, null as never)).rejects.toEqual(refusal("options"));
+    expect(one.stats().taken).toBe(0);
+  }
+});

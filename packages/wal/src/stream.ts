@@ -33,7 +33,11 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
 }
 
+const appendNames: Record<keyof AppendOptions, 0> = { signal: 0, truncateAfter: 0 };
+
 const readNames: Record<keyof ReadOptions, 0> = { from: 0, to: 0, backwards: 0, signal: 0 };
+
+const blockNames: Record<keyof Omit<ReadOptions, "backwards">, 0> = { from: 0, to: 0, signal: 0 };
 
 const followNames: Record<keyof FollowOptions, 0> = { from: 0, signal: 0 };
 
@@ -125,6 +129,8 @@ export class WalStream {
     data: Uint8Array | readonly Uint8Array[],
     options: AppendOptions | undefined,
   ): PendingBatch | { readonly refusal: Error } {
+    // A truncateAfter with a typo would leave what was to be replaced.
+    if (options !== undefined) checkOptions("append", options, appendNames);
     const records = data instanceof Uint8Array ? undefined : data;
     let bytes = records === undefined ? entryHeaderBytes + (data as Uint8Array).length : 0;
     for (const record of records ?? none) {
@@ -218,7 +224,7 @@ export class WalStream {
    * `ERR_WAL_CORRUPT` at damage; ends early when records at the end are truncated while it reads (backwards: `ERR_WAL_TRUNCATED`).
    */
   read(options: ReadOptions = {}): AsyncIterable<WalRecord> {
-    const range = this.#range(options);
+    const range = this.#range(checkOptions("read", options, readNames));
     if (range === undefined) return nothing;
     const { state, from, last } = range;
     const read = options.backwards === true ? readRecordsBackwards : readRecords;
@@ -230,18 +236,18 @@ export class WalStream {
    * through much of a log: waiting for each record costs more than reading it.
    */
   readBlocks(options: Omit<ReadOptions, "backwards"> = {}): AsyncIterable<readonly WalRecord[]> {
-    const range = this.#range(options);
+    const range = this.#range(checkOptions("readBlocks", options, blockNames));
     if (range === undefined) return nothing;
     return readBlocks(this.#home.fileSystem, range.state, range.from, range.last, options.signal);
   }
 
   #range(
-    asked: ReadOptions,
+    options: ReadOptions,
   ): { readonly state: StreamState; readonly from: number; readonly last: number } | undefined {
     const state = this.#current;
     const first = state?.first ?? 1;
     const newest = (state?.next ?? 1) - 1;
-    const { from = first, to = newest } = checkOptions("read", asked, readNames);
+    const { from = first, to = newest } = options;
     if (!Number.isSafeInteger(from) || from < 1) throw badArgument("from", "a whole number from 1", from);
     if (!Number.isSafeInteger(to) || to < 0) throw badArgument("to", "a whole number from 0", to);
     if (this.#home.log.closed) throw new WalError("ERR_WAL_CLOSED", "the log is closed", { stream: this.name });

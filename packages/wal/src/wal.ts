@@ -175,8 +175,8 @@ export class Wal {
   }
 
   /** Resolves when fewer than `bytesInFlightMax` bytes wait for the disk. */
-  room({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.#log.room(signal);
+  room(options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#log.room(checkOptions("room", options, { signal: 0 }).signal);
   }
 
   /**

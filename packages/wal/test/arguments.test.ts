@@ -160,7 +160,34 @@ test("a reader or follower with an option that there is not is refused: it would
   await using wal = await Wal.open({ dir });
   const stream = wal.stream("s");
   for (const call of ["read", "readBlocks", "follow"] as const) {
-    expect(() => stream[call]({ form: 5 } as never)).toThrow(/^an option of (read|follow) must be/);
+    expect(() => stream[call]({ form: 5 } as never)).toThrow(/^an option of (read|readBlocks|follow) must be/);
     expect(() => stream[call](5 as never)).toThrow(/^options must be/);
   }
+});
+
+test("an option of a call that there is not is named, and nothing is written", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "wal-arguments-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  await using wal = await Wal.open({ dir });
+  const orders = wal.stream("orders");
+  const data = Buffer.from("x");
+  const wrong: readonly (readonly [string, () => unknown])[] = [
+    ["append", () => orders.append(data, { truncateafter: 0 } as never)],
+    ["append", () => orders.append(data, new AbortController().signal as never)],
+    ["readBlocks", () => orders.readBlocks({ backwards: true } as never)],
+    ["room", () => wal.room({ sginal: undefined } as never)],
+  ];
+  for (const [call, made] of wrong)
+    expect(made, call).toThrow(
+      expect.objectContaining({
+        code: "ERR_WAL_ARGUMENT",
+        message: expect.stringMatching(new RegExp(`^an option of ${call} `)),
+      }),
+    );
+  expect(orders.lastSequence).toBe(0);
+  const archiver = await Archiver.open({ store, stream: "orders" });
+  for (const call of ["archive", "compare"] as const)
+    await expect(archiver[call]([], { sginal: undefined } as never)).rejects.toMatchObject(
+      refusal(`an option of ${call}`),
+    );
 });

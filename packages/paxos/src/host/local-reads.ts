@@ -1,3 +1,4 @@
+import { checkOptions } from "../core/check-options.js";
 import type { MemberRole } from "../core/configuration.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, type PaxosError } from "../core/errors.js";
@@ -68,7 +69,8 @@ export class LocalReads {
     return this.#freshness.memory;
   }
 
-  async read<T>(fn: () => T, { maxStaleMs, signal }: LocalReadOptions = {}): Promise<LocalRead<T>> {
+  async read<T>(fn: () => T, options: LocalReadOptions = {}): Promise<LocalRead<T>> {
+    const { maxStaleMs, signal } = checkOptions("readLocal", options, { maxStaleMs: 0, signal: 0 });
     const { role, applier, refuseIfStopped } = this.#parts;
     if (maxStaleMs !== undefined && !(maxStaleMs >= 0)) throw badArgument("maxStaleMs", "0 or more", maxStaleMs);
     if (role === "log") throw badArgument("role", "storage: a log replica has no state to read", role);

@@ -1,3 +1,4 @@
+import { checkOptions } from "../core/check-options.js";
 import { encodeRequest } from "../core/client-table.js";
 import type { PaxosCore } from "../core/core.js";
 import { badArgument, PaxosError } from "../core/errors.js";
@@ -21,6 +22,7 @@ export interface ProposerParts<R> {
 }
 
 const nobody: Partial<AskedAs> = {};
+const proposeNames = { client: 0, sequence: 0, signal: 0 };
 
 /** Takes commands in, as they are or under a client's number, and changes of members. */
 export class Proposer<R> {
@@ -53,12 +55,15 @@ export class Proposer<R> {
   }
 
   submit(command: Uint8Array, askedAs: Partial<AskedAs> = nobody): Submitted<R> {
+    // A client or sequence under another name would be a command that is carried out twice.
+    if (askedAs !== nobody) checkOptions("propose", askedAs, proposeNames);
     const { commandBytesMax } = this.#home.settings;
     const { command: proposed, once } = asProposed(command, askedAs, commandBytesMax);
     return once ? this.#submitOnce(proposed) : this.#submit(proposed);
   }
 
-  async register({ signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+  async register(options: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    const { signal } = checkOptions("register", options, { signal: 0 });
     if (signal) return interruptible(signal, () => this.register());
     const clientsMax = this.#clientsMax;
     if (clientsMax === undefined) throw badArgument("clientsMax", "given to join for this", clientsMax);

@@ -1,6 +1,6 @@
 import { copyOf } from "./bytes.js";
 import type { CreateHash } from "./digest.js";
-import { badArgument, behind, checkedInteger, ScrubberError } from "./errors.js";
+import { badArgument, behind, checkedInteger, checkOptions, ScrubberError } from "./errors.js";
 import { MemoryStore } from "./memory.js";
 import { MerkleIndex } from "./merkle.js";
 import type { ReferenceState, ReferenceStore } from "./reference-store.js";
@@ -139,8 +139,9 @@ export class Reference implements ReplicaSource {
    */
   async advance(
     entries: AsyncIterable<ReferenceEntry> | Iterable<ReferenceEntry>,
-    { through = Number.MAX_SAFE_INTEGER }: { readonly through?: Position } = {},
+    options: { readonly through?: Position } = {},
   ): Promise<void> {
+    const { through = Number.MAX_SAFE_INTEGER } = checkOptions("advance", options, { through: 0 });
     this.#throwIfFailed();
     for await (const entry of entries) {
       if (entry.sequence > through) break;

@@ -150,11 +150,8 @@ export class LmdbReplica implements ReplicaSource {
    * this position is taken on the way and kept for `snapshot` (`heldMs`). Returns at once; resolves when the changes are visible. Keys and values must
    * not change until then. After a commit that failed everything rejects: the owner has to open the tree anew, and to replay.
    */
-  apply(
-    position: Position,
-    changes: readonly LmdbChange[],
-    { mark = false }: { readonly mark?: boolean } = {},
-  ): Promise<void> {
+  apply(position: Position, changes: readonly LmdbChange[], options: { readonly mark?: boolean } = {}): Promise<void> {
+    const { mark = false } = checkOptions("apply", options, { mark: 0 });
     checkedInteger("position", position, this.#applied + 1);
     for (const { key } of changes)
       if (key.length > KEY_BYTES_MAX - this.#prefix.length - 1)

@@ -1,5 +1,5 @@
 import type { DiskCounters, DiskFaults } from "./disk.js";
-import { checkedNumber, SimulationError } from "./errors.js";
+import { checkedNumber, checkOptions, SimulationError } from "./errors.js";
 import type { Random } from "./random.js";
 
 /** What a journal needs of its disk. */
@@ -125,7 +125,8 @@ export class SimJournal<T> {
   }
 
   /** `sizeBytes` counts toward the disk's capacity. */
-  append(record: T, done: JournalDone, { sizeBytes = 0 }: { readonly sizeBytes?: number } = {}): void {
+  append(record: T, done: JournalDone, options: { readonly sizeBytes?: number } = {}): void {
+    const { sizeBytes = 0 } = checkOptions("append", options, { sizeBytes: 0 });
     if (this.#refusedAsFull(sizeBytes, done)) return;
     const damaged = this.#records.length > 0 && this.disk.misdirects();
     if (damaged) {
@@ -147,7 +148,8 @@ export class SimJournal<T> {
   }
 
   /** Puts these records in the place of all before, atomically: a crash before `done` leaves the old ones or the new ones. */
-  replace(records: readonly T[], done: JournalDone, { sizeBytes = 0 }: { readonly sizeBytes?: number } = {}): void {
+  replace(records: readonly T[], done: JournalDone, options: { readonly sizeBytes?: number } = {}): void {
+    const { sizeBytes = 0 } = checkOptions("replace", options, { sizeBytes: 0 });
     if (this.#refusedAsFull(sizeBytes - this.#usedBytes, done)) return;
     const next = records.map((record, index) => ({
       record,

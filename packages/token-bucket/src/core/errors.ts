@@ -45,13 +45,15 @@ export function checkOptions<T extends object>(of: string, options: T, names: Re
   const given: unknown = options === undefined ? {} : options;
   if (typeof given !== "object" || given === null)
     throw argumentError("options", `an object with options of ${of}`, given);
-  const known = Object.keys(names);
-  for (const [name, value] of Object.entries(given)) {
-    if (!known.includes(name)) {
+  // Also what is inherited: so a signal given in the place of { signal } is found out.
+  for (const name in given) {
+    if (!Object.hasOwn(names, name)) {
+      const known = Object.keys(names);
       const near = known.filter((one) => one.slice(0, 3) === name.slice(0, 3));
       throw argumentError(`an option of ${of}`, (near.length > 0 ? near : known).join(" or "), name);
     }
-    if (value === null) throw argumentError(name, "left out, or something else than null", value);
+    if (given[name as keyof typeof given] === null)
+      throw argumentError(name, "left out, or something else than null", null);
   }
   return given as T;
 }

@@ -107,6 +107,7 @@ export class Archiver {
    * again for what is not archived yet.
    */
   async archive(entries: EntriesToArchive, options: { readonly signal?: AbortSignal } = {}): Promise<Manifest[]> {
+    const { signal } = checkArchiveOptions("archive", options, { signal: 0 });
     return this.#alone(async () => {
       const run = new ArchiveRun(
         this.#store,
@@ -117,7 +118,7 @@ export class Archiver {
         (tip) => {
           this.#tip = tip;
         },
-        options.signal,
+        signal,
       );
       try {
         await addAll(run, entries);
@@ -136,7 +137,8 @@ export class Archiver {
    * found equal, 0 if none. A difference is `ERR_ARCHIVE_DIVERGED`. Holds one object, or two where the first one is covered in part.
    */
   async compare(entries: EntriesToArchive, options: { readonly signal?: AbortSignal } = {}): Promise<number> {
-    return this.#alone(() => compareEntries(this.#store, this.#stream, this.#floor, entries, options.signal));
+    const { signal } = checkArchiveOptions("compare", options, { signal: 0 });
+    return this.#alone(() => compareEntries(this.#store, this.#stream, this.#floor, entries, signal));
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {

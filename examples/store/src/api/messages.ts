@@ -292,6 +292,8 @@ export const messages = {
   startKeyInvalidBecause: (problem: string) => `The provided starting key is invalid: ${problem}`,
   startKeyOutside: "The provided starting key is outside query boundaries based on provided conditions",
   startKeyPredicate: "The provided starting key does not match the range key predicate",
+  /** Of a key that only the sort key's condition would allow, however many rows there are. */
+  startKeyOtherHash: "The query can return at most one row and cannot be restarted",
   startKeySegment:
     "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. ",
   noSuchIndex: (name: string) => `The table does not have the specified index: ${name}`,

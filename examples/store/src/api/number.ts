@@ -44,8 +44,9 @@ export function parseNumber(text: string): Decimal {
   const exponent = match[4];
   if (exponent !== undefined && Math.abs(Number(exponent)) > FAR_OUT) throw farOut(text, whole, fraction, exponent);
   const number = decimal(match[1] === "-", whole + fraction, whole.length + Number(exponent ?? 0));
-  // A zero is out of range where a one in its place would be.
-  if (number.digits === "" && exponent !== undefined) checked({ ...number, exponent: 1 + Number(exponent) });
+  // A zero is out of range where a one in place of its last digit would be.
+  if (number.digits === "" && exponent !== undefined)
+    checked({ ...number, exponent: 1 + Number(exponent) - fraction.length });
   return checked(number);
 }
 

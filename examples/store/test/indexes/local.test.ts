@@ -261,6 +261,16 @@ describe("a local secondary index", () => {
         message,
       });
     }
+    const above = (customer: string, amount: string) =>
+      query("by-amount", {
+        KeyConditionExpression: "customer = :c AND amount > :t",
+        ExpressionAttributeValues: { ":c": { S: "ada" }, ":t": { N: "20" } },
+        ExclusiveStartKey: { customer: { S: customer }, order: { N: "1" }, amount: { N: amount } },
+      });
+    await expect(above("bob", "20")).rejects.toThrow(
+      "The provided starting key does not match the range key predicate",
+    );
+    await expect(above("bob", "21")).rejects.toThrow("The query can return at most one row and cannot be restarted");
     await expect(query("nowhere")).rejects.toMatchObject({
       message: "The table does not have the specified index: nowhere",
     });

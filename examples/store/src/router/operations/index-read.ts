@@ -8,6 +8,7 @@ import { entryKey, entryRange } from "../../api/index-keys.js";
 import { exactKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type {
+  AttributeValue,
   Condition,
   DocumentPath,
   IndexDefinition,
@@ -62,13 +63,21 @@ export function indexRead(
   return { name, keyNames, local: { number: local.number, wholeItems, ...(shown && { shown }) } };
 }
 
-/** The entries that a Query's key condition names. */
-export function queriedEntries(
-  index: IndexDefinition,
-  condition: Condition,
-): { from: Uint8Array; to: Uint8Array; sorted: boolean } {
-  const { partition, equal, next } = indexConditionOf(condition, index.keySchema);
-  return { ...entryRange(partition, equal, next), sorted: equal.length > 0 || next !== undefined };
+/** What a Query's key condition names. */
+export interface QueriedRange {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  /** The partition's part of the key. */
+  readonly partition: Item;
+  /** There is a condition on the sort part as well. */
+  readonly sorted: boolean;
+}
+
+export function queriedEntries({ keySchema }: IndexDefinition, condition: Condition): QueriedRange {
+  const { partition, equal, next } = indexConditionOf(condition, keySchema);
+  const named = keySchema.partition.map(({ name }, i) => [name, partition[i] as AttributeValue]);
+  const sorted = equal.length > 0 || next !== undefined;
+  return { ...entryRange(partition, equal, next), partition: Object.fromEntries(named), sorted };
 }
 
 /** Where an ExclusiveStartKey stands among an index's entries. @throws ValidationException */

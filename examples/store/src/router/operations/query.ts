@@ -3,11 +3,11 @@ import { attributeNames } from "../../api/expressions/attribute-names.js";
 import { keyConditionOf } from "../../api/expressions/key-condition.js";
 import { queryRange } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
-import type { Condition, IndexDefinition, KeyAttribute, TableRecord } from "../../api/model.js";
+import type { Condition, IndexDefinition, Item, KeyAttribute, TableRecord } from "../../api/model.js";
 import { assertPlaceholdersWanted, parseExpressions } from "../../api/requests/expressions.js";
 import { type QueryRequest, query as shape } from "../../api/requests/items.js";
 import { compareBytes } from "../../api/text.js";
-import { indexOf, indexRead, queriedEntries, startEntry } from "./index-read.js";
+import { indexOf, indexRead, type QueriedRange, queriedEntries, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
 import { checkSelect, checkStartItem, pageAnswer, pageBounds, startKey } from "./page.js";
 import { inWords } from "./words.js";
@@ -32,11 +32,15 @@ export const query: Operation<QueryRequest> = {
     if (Object.keys(request.KeyConditions ?? {}).length > Math.max(keys.length, 2))
       throw validationError(messages.keyConditionCount);
     const start = request.ExclusiveStartKey;
-    const after = start && (index === undefined ? startKey(table.keySchema, start) : startEntry(table, index, start));
-    const { from, to, sorted } = queriedRange(table, index, keyCondition as Condition);
+    const place = (key: Item) => (index === undefined ? startKey(table.keySchema, key) : startEntry(table, index, key));
+    const after = start && place(start);
+    const { from, to, partition, sorted } = queriedRange(table, index, keyCondition as Condition);
     if (filter !== undefined) checkFilter(filter, keys, request.QueryFilter && "QueryFilter");
-    if (after !== undefined && (compareBytes(after, from) < 0 || compareBytes(after, to) >= 0)) {
-      throw validationError(sorted ? messages.startKeyPredicate : messages.startKeyOutside);
+    const isAskedFor = (at: Uint8Array) => compareBytes(at, from) >= 0 && compareBytes(at, to) < 0;
+    if (after !== undefined && !isAskedFor(after)) {
+      if (!sorted) throw validationError(messages.startKeyOutside);
+      const otherHash = isAskedFor(place({ ...start, ...partition }));
+      throw validationError(otherHash ? messages.startKeyOtherHash : messages.startKeyPredicate);
     }
     const page = await backend.page(table, {
       from,
@@ -51,14 +55,11 @@ export const query: Operation<QueryRequest> = {
   },
 };
 
-function queriedRange(
-  table: TableRecord,
-  index: IndexDefinition | undefined,
-  condition: Condition,
-): { from: Uint8Array; to: Uint8Array; sorted: boolean } {
+function queriedRange(table: TableRecord, index: IndexDefinition | undefined, condition: Condition): QueriedRange {
   if (index !== undefined) return queriedEntries(index, condition);
   const { partition, sort } = keyConditionOf(condition, table.keySchema);
-  return { ...queryRange(table.keySchema, partition, sort), sorted: sort !== undefined };
+  const range = queryRange(table.keySchema, partition, sort);
+  return { ...range, partition: { [table.keySchema.partition.name]: partition }, sorted: sort !== undefined };
 }
 
 function keyAttributes(

@@ -210,6 +210,16 @@ export function queriesSuite(h: Subject): void {
         "The provided starting key does not match the range key predicate",
       ],
       [
+        "#u = :u AND #d > :d",
+        { ExclusiveStartKey: { user: { S: "ann" }, day: { N: "1" } } },
+        "The provided starting key does not match the range key predicate",
+      ],
+      [
+        "#u = :u AND #d > :d",
+        { ExclusiveStartKey: { user: { S: "ann" }, day: { N: "6" } } },
+        "The query can return at most one row and cannot be restarted",
+      ],
+      [
         "#u = :u",
         { Select: "COUNT", ProjectionExpression: "a" },
         "1 validation error detected: Cannot specify the ProjectionExpression when choosing to get only the Count",

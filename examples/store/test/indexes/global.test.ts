@@ -133,6 +133,11 @@ describe("a global secondary index", () => {
         "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global secondary index lean because its projection type is not ALL",
       ),
     );
+    await expect(query("lean", "")).rejects.toMatchObject(
+      refused(
+        "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty string value. IndexName: lean, IndexKey: title",
+      ),
+    );
     await expect(query("lean", "go", { ConsistentRead: true })).rejects.toMatchObject(
       refused("Consistent reads are not supported on global secondary indexes"),
     );
@@ -349,7 +354,7 @@ describe("UpdateTable", () => {
         TableName: "matches",
         IndexName: "by-cup",
         KeyConditionExpression: `cup = :c AND #y = :y${rest}`,
-        ExpressionAttributeNames: { "#y": "year" },
+        ExpressionAttributeNames: { "#y": "year", ...(rest.includes("#r") && { "#r": "round" }) },
         ExpressionAttributeValues: { ...values, ...more },
         Limit: 1,
       });
@@ -357,6 +362,9 @@ describe("UpdateTable", () => {
     await eventually("all are there", async () => (await asked("")).length === 4);
     await caughtUp(single.store.fleet);
     expect(ids(await asked(""))).toEqual(["m1", "m4", "m3", "m2"]);
+    const empty = (name: string) => `cannot contain an empty string value. IndexName: by-cup, IndexKey: ${name}`;
+    await expect(asked("", { ":c": { S: "" } })).rejects.toThrow(empty("cup"));
+    await expect(asked(" AND #r = :r", { ":r": { S: "" } })).rejects.toThrow(empty("round"));
     // As the service has it.
     const Statement = 'SELECT * FROM "matches"."by-cup" WHERE cup = \'open\'';
     const refused =

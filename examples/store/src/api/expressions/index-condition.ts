@@ -2,7 +2,7 @@
 import { validationError } from "../errors.js";
 import type { SortCondition } from "../keys.js";
 import { messages } from "../messages.js";
-import type { AttributeValue, Condition, IndexKeySchema, KeyAttribute } from "../model.js";
+import type { AttributeValue, Condition, IndexDefinition, IndexKeySchema, KeyAttribute } from "../model.js";
 import { checkOfSort, checkTypes, collect, keyConditionOf } from "./key-condition.js";
 
 export interface IndexCondition {
@@ -18,16 +18,19 @@ export interface IndexCondition {
  * All attributes of the partition's part must be given; of the sort part any number from the left, and only the last of these by anything but equality.
  * @throws ValidationException
  */
-export function indexConditionOf(condition: Condition, schema: IndexKeySchema): IndexCondition {
+export function indexConditionOf(
+  condition: Condition,
+  { name: index, keySchema: schema }: Pick<IndexDefinition, "name" | "keySchema">,
+): IndexCondition {
   const [first] = schema.partition;
   if (schema.partition.length === 1 && first !== undefined && schema.sort.length <= 1) {
     const [sort] = schema.sort;
-    const found = keyConditionOf(condition, { partition: first, ...(sort && { sort }) });
+    const found = keyConditionOf(condition, { partition: first, ...(sort && { sort }) }, index);
     return { partition: [found.partition], equal: [], ...(found.sort && { next: found.sort }) };
   }
   const conditions = new Map<string, SortCondition>();
   collect(condition, conditions);
-  const partition = partitionOf(schema, conditions);
+  const partition = partitionOf(schema, conditions, index);
   assertNoGap(schema, conditions);
   const equal: AttributeValue[] = [];
   let left = conditions.size - partition.length;
@@ -36,7 +39,7 @@ export function indexConditionOf(condition: Condition, schema: IndexKeySchema): 
     const given = conditions.get(attribute.name);
     if (given === undefined) throw validationError(messages.keyConditionMissed(attribute.name));
     left--;
-    checkOfSort(given, attribute);
+    checkOfSort(given, attribute, index);
     if (given.op === "=") {
       equal.push(given.value);
       continue;
@@ -54,12 +57,12 @@ const withoutEquality = (attributes: readonly KeyAttribute[], conditions: Condit
   attributes.map(({ name }) => name).filter((name) => conditions.get(name)?.op !== "=");
 
 /** @throws ValidationException */
-function partitionOf(schema: IndexKeySchema, conditions: Conditions): AttributeValue[] {
+function partitionOf(schema: IndexKeySchema, conditions: Conditions, index: string): AttributeValue[] {
   const missed = withoutEquality(schema.partition, conditions);
   if (missed.length > 0) throw validationError(messages.hashKeysNotEqual(missed));
   return schema.partition.map((attribute) => {
     const condition = conditions.get(attribute.name) as SortCondition & { op: "=" };
-    checkTypes(condition, attribute);
+    checkTypes(condition, attribute, index);
     return condition.value;
   });
 }

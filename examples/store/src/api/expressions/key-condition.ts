@@ -13,8 +13,11 @@ export interface KeyCondition {
 
 const MIRRORED = { "=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" } as const;
 
-/** @throws ValidationException */
-export function keyConditionOf(condition: Condition, schema: KeySchema): KeyCondition {
+/**
+ * @param index that whose key it is, where it is not the table's
+ * @throws ValidationException
+ */
+export function keyConditionOf(condition: Condition, schema: KeySchema, index?: string): KeyCondition {
   const conditions = new Map<string, SortCondition>();
   collect(condition, conditions);
   const { partition, sort } = schema;
@@ -27,25 +30,28 @@ export function keyConditionOf(condition: Condition, schema: KeySchema): KeyCond
   if (sort !== undefined && ofSort === undefined && conditions.size > 1) {
     throw validationError(messages.keyConditionMissed(sort.name));
   }
-  checkTypes(ofPartition, partition);
+  checkTypes(ofPartition, partition, index);
   if (ofPartition.op !== "=") throw validationError(messages.keyConditionUnsupported);
   if (ofSort === undefined) return { partition: ofPartition.value };
-  checkOfSort(ofSort, sort as KeyAttribute);
+  checkOfSort(ofSort, sort as KeyAttribute, index);
   return { partition: ofPartition.value, sort: ofSort };
 }
 
 /** @throws ValidationException */
-export function checkTypes(condition: SortCondition, attribute: KeyAttribute): void {
+export function checkTypes(condition: SortCondition, { name, type }: KeyAttribute, index?: string): void {
   for (const value of valuesOf(condition)) {
-    if (typeOf(value) !== attribute.type) throw validationError(messages.keyConditionType);
+    if (typeOf(value) !== type) throw validationError(messages.keyConditionType);
     const empty = ("S" in value && value.S === "") || ("B" in value && value.B === "");
-    if (empty) throw validationError(messages.keyEmpty(attribute.name, attribute.type));
+    if (!empty) continue;
+    throw validationError(
+      index === undefined ? messages.keyEmpty(name, type) : messages.indexKeyEmpty(name, type, index),
+    );
   }
 }
 
 /** For what a sort key is compared with, which no key could be longer than. @throws ValidationException */
-export function checkOfSort(condition: SortCondition, attribute: KeyAttribute): void {
-  checkTypes(condition, attribute);
+export function checkOfSort(condition: SortCondition, attribute: KeyAttribute, index?: string): void {
+  checkTypes(condition, attribute, index);
   if (condition.op === "begins-with" && attribute.type === "N") {
     throw validationError(
       messages.invalidExpression("KeyConditionExpression", messages.operandType("begins_with", "N")),

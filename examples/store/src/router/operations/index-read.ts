@@ -73,9 +73,9 @@ export interface QueriedRange {
   readonly sorted: boolean;
 }
 
-export function queriedEntries({ keySchema }: IndexDefinition, condition: Condition): QueriedRange {
-  const { partition, equal, next } = indexConditionOf(condition, keySchema);
-  const named = keySchema.partition.map(({ name }, i) => [name, partition[i] as AttributeValue]);
+export function queriedEntries(index: IndexDefinition, condition: Condition): QueriedRange {
+  const { partition, equal, next } = indexConditionOf(condition, index);
+  const named = index.keySchema.partition.map(({ name }, i) => [name, partition[i] as AttributeValue]);
   const sorted = equal.length > 0 || next !== undefined;
   return { ...entryRange(partition, equal, next), partition: Object.fromEntries(named), sorted };
 }

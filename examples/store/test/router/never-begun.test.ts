@@ -6,6 +6,7 @@ const h = harness();
 const T = "begun";
 const arn = (name: string) => `arn:aws:dynamodb:local:000000000000:table/${name}`;
 const StreamArn = "arn:aws:kinesis:local:000000000000:stream/changes";
+const precisely = { ApproximateCreationDateTimePrecision: "MICROSECOND" };
 const failed = (value: string, at: string, rule: string) =>
   `1 validation error detected: Value ${value} at '${at}' failed to satisfy constraint: ${rule}`;
 const missing = (at: string) => failed("null", at, "Member must not be null");
@@ -42,7 +43,13 @@ test.each<Row>([
     "PutResourcePolicy",
     { ResourceArn: arn(T), Policy: "no policy", ExpectedRevisionId: "1" },
     "PolicyNotFoundException",
-    `Resource-based policy not found for the provided ResourceArn: ${arn(T)}`,
+    `Resource-based policy not found for the provided ResourceArn: Requested update for policy with revision id 1, but table ${T} has no associated policy.`,
+  ],
+  [
+    "DeleteResourcePolicy",
+    { ResourceArn: arn(T), ExpectedRevisionId: "1" },
+    "PolicyNotFoundException",
+    `Resource-based policy not found for the provided ResourceArn: Requested update for policy with revision id 1, but table ${T} has no associated policy.`,
   ],
   [
     "PutResourcePolicy",
@@ -69,6 +76,12 @@ test.each<Row>([
     { ResourceArn: arn(T), Policy },
     "ValidationException",
     `One or more parameter values were invalid: Invalid policy document: ${problem}`,
+  ]),
+  ...["GetResourcePolicy", "DeleteResourcePolicy"].map((operation): [string, object, string, string] => [
+    operation,
+    { ResourceArn: arn(T).replace("aws", "aws-cn") },
+    "ValidationException",
+    `One or more parameter values were invalid: Invalid resource Arn: ${arn(T).replace("aws", "aws-cn")}`,
   ]),
   ...["GetResourcePolicy", "DeleteResourcePolicy"].map((operation): [string, object, string, string] => [
     operation,
@@ -137,7 +150,19 @@ test.each<Row>([
     "UpdateKinesisStreamingDestination",
     { TableName: T, StreamArn },
     "ValidationException",
-    `Table is not in a valid state to enable Kinesis Streaming Destination: Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. TableName: ${T}, kdsArn: ${StreamArn}`,
+    "Streaming destination cannot be updated with given parameters: UpdateKinesisStreamingConfiguration cannot be null or contain only null values",
+  ],
+  [
+    "UpdateKinesisStreamingDestination",
+    { TableName: T, StreamArn, UpdateKinesisStreamingConfiguration: precisely },
+    "ValidationException",
+    `Table is not in a valid state to enable Kinesis Streaming Destination: No streaming destination with streamArn: ${StreamArn} found for table with tableName: ${T}`,
+  ],
+  [
+    "DisableKinesisStreamingDestination",
+    { TableName: T, StreamArn, EnableKinesisStreamingConfiguration: precisely },
+    "ValidationException",
+    "Stream cannot be disabled using EnableKinesisStreamingConfiguration parameters",
   ],
   [
     "UpdateKinesisStreamingDestination",
@@ -288,12 +313,39 @@ test.each<Row>([
     "ValidationException",
     "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
   ],
+  ...(
+    [
+      { StreamSpecification: { StreamEnabled: true, StreamViewType: "KEYS_ONLY" } },
+      { DeletionProtectionEnabled: true },
+      { GlobalSecondaryIndexUpdates: [{ Delete: { IndexName: "none" } }] },
+    ] as object[]
+  ).map((more): [string, object, string, string] => [
+    "UpdateTable",
+    { TableName: T, ReplicaUpdates: [{ Create: { RegionName: "local" } }], ...more },
+    "ValidationException",
+    "One or more parameter values were invalid: Replica modification must be the only operation in the request",
+  ]),
   [
     "UpdateTable",
-    { TableName: T, ReplicaUpdates: [{}] },
+    {
+      TableName: T,
+      ReplicaUpdates: [{ Create: { RegionName: "eu-west-1" }, Delete: { RegionName: "eu-west-3" } }],
+    },
+    "ValidationException",
+    "Update table operation with more than one type of replica actions not allowed",
+  ],
+  [
+    "UpdateTable",
+    { TableName: T, ReplicaUpdates: ["eu-west-1", "eu-west-3"].map((RegionName) => ({ Create: { RegionName } })) },
+    "ValidationException",
+    "Update table operation with more than one create or delete replica actions not allowed",
+  ],
+  ...[{}, { Update: { RegionName: "elsewhere" } }].map((update): [string, object, string, string] => [
+    "UpdateTable",
+    { TableName: T, ReplicaUpdates: [update] },
     "ValidationException",
     "There are no actions specified in the Replica Update Action of the request.",
-  ],
+  ]),
   [
     "UpdateTable",
     { TableName: T, ReplicaUpdates: [{ Create: { RegionName: "elsewhere" } }] },
@@ -346,6 +398,14 @@ test("a bucket's name of a megabyte is refused at once", async () => {
   const body = { TableArn: arn(T), S3Bucket: `${"a".repeat(1 << 20)}!` };
   const answer = await call(h.port, "ExportTableToPointInTime", body);
   expect(answer.json().message).toContain("2 validation errors detected");
+});
+
+test("a policy is of 20 KB at most", async () => {
+  const put = (Policy: string) => call(h.port, "PutResourcePolicy", { ResourceArn: arn(T), Policy });
+  expect((await put("é".repeat(10_240))).json().message).toContain("This policy contains invalid Json");
+  expect((await put(`${"é".repeat(10_240)}.`)).json().message).toBe(
+    "One or more parameter values were invalid: Maximum policy size of 20480 bytes exceeded",
+  );
 });
 
 test("insights that are off may be turned off", async () => {

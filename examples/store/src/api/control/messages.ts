@@ -54,7 +54,12 @@ export const controlMessages = {
   encryptedByDefault: `${INVALID_VALUES}Table is already encrypted by default`,
   encryptedWithKey: `${INVALID_VALUES}Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key`,
   periodWhileDisabled: "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.",
+  policyArnInvalid: (arn: string) => `${INVALID_VALUES}Invalid resource Arn: ${arn}`,
   policyNotFound: (arn: string) => `Resource-based policy not found for the provided ResourceArn: ${arn}`,
+  /** Written down as far as "associated". */
+  policyRevisionUnknown: (revision: string, resource: string) =>
+    `Resource-based policy not found for the provided ResourceArn: Requested update for policy with revision id ${revision}, but ${resource} has no associated policy.`,
+  policyTooLarge: (most: number) => `${INVALID_VALUES}Maximum policy size of ${most} bytes exceeded`,
   policyInvalid: (problem: string) => `${INVALID_VALUES}Invalid policy document: ${problem}`,
   nextTokenInvalid: (token: string) => `Invalid Request: Provided nextToken is invalid: ${token.slice(0, 1024)}`,
   exportNoTable: "Invalid TableArn: Invalid Table ARN",
@@ -85,6 +90,8 @@ export const controlMessages = {
   /** The service's. */
   localReplica:
     "Cannot add or delete the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
+  replicaActionsOfTwoKinds: "Update table operation with more than one type of replica actions not allowed",
+  replicaActionsTooMany: "Update table operation with more than one create or delete replica actions not allowed",
   replicaActions: "There are no actions specified in the Replica Update Action of the request.",
   noKinesis:
     "This store has no Kinesis data streams to send changes to: StreamSpecification of UpdateTable switches a table's own stream on",
@@ -94,8 +101,11 @@ export const controlMessages = {
   /** The service's: also where there never was such a destination. */
   destinationNotDisabled:
     "Table is not in a valid state to enable Kinesis Streaming Destination: KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.",
-  destinationNotUpdated: (table: string, stream: string) =>
-    `Table is not in a valid state to enable Kinesis Streaming Destination: Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. TableName: ${table}, kdsArn: ${stream}`,
+  destinationUnknown: (table: string, stream: string) =>
+    `Table is not in a valid state to enable Kinesis Streaming Destination: No streaming destination with streamArn: ${stream} found for table with tableName: ${table}`,
+  destinationUpdateEmpty:
+    "Streaming destination cannot be updated with given parameters: UpdateKinesisStreamingConfiguration cannot be null or contain only null values",
+  destinationDisabledWith: "Stream cannot be disabled using EnableKinesisStreamingConfiguration parameters",
   exportArn: "Invalid Export ARN",
   importArn: "Invalid Import ARN",
   exportNotFound: (arn: string) => `Export not found: Export not found: ${arn}`,

@@ -45,7 +45,42 @@ const isOfHere = (updates: unknown): boolean =>
 
 /** Whether what is asked of replicas is nothing at all. */
 const isOfNothing = (updates: unknown): boolean =>
-  Array.isArray(updates) && updates.every((update) => Object.keys(update ?? {}).length === 0);
+  Array.isArray(updates) &&
+  updates.every(
+    (update: Record<string, object> | null) =>
+      Object.keys({ ...update, ...update?.Update }).filter((name) => name !== "Update" && name !== "RegionName")
+        .length === 0,
+  );
+
+/** What asks for the same twice asks for it once. */
+function replicaActions(updates: unknown): string | undefined {
+  if (!Array.isArray(updates)) return undefined;
+  if (updates.some((update) => Object.keys(update ?? {}).length > 1)) return controlMessages.replicaActionsOfTwoKinds;
+  const placing = updates.filter((update) => update?.Create !== undefined || update?.Delete !== undefined);
+  return new Set(placing.map((update) => JSON.stringify(update))).size > 1
+    ? controlMessages.replicaActionsTooMany
+    : undefined;
+}
+
+/** Those that the service was seen to refuse. */
+const NOT_BESIDE_REPLICAS = [
+  "BillingMode",
+  "DeletionProtectionEnabled",
+  "GlobalSecondaryIndexUpdates",
+  "ProvisionedThroughput",
+  "SSESpecification",
+  "StreamSpecification",
+  "TableClass",
+];
+
+/** What the service says of what is asked of replicas, before there are any. */
+function replicasRefused(updates: unknown, request: object): string | undefined {
+  if (NOT_BESIDE_REPLICAS.some((name) => name in request)) return controlMessages.onlyOperation("Replica");
+  const tooMuch = replicaActions(updates);
+  if (tooMuch !== undefined) return tooMuch;
+  if (isOfHere(updates)) return controlMessages.localReplica;
+  return isOfNothing(updates) ? controlMessages.replicaActions : undefined;
+}
 
 export interface UpdateTableRequest extends IndexUpdateRequest, ThroughputRequests {
   TableName: string;
@@ -75,12 +110,7 @@ export const updateTable: StructureShape = {
     OnDemandThroughput: onDemandThroughput,
     ReplicaUpdates: {
       ...absent,
-      instead: (value: unknown) =>
-        isOfHere(value)
-          ? controlMessages.localReplica
-          : isOfNothing(value)
-            ? controlMessages.replicaActions
-            : undefined,
+      instead: replicasRefused,
     } as Shape,
     SSESpecification: encryption,
     StreamSpecification: streamSpecification,

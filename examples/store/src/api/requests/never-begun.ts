@@ -82,6 +82,8 @@ export const updateTableReplicaAutoScaling: StructureShape = structure("UpdateTa
 export interface DestinationRequest {
   TableName: string;
   StreamArn: string;
+  EnableKinesisStreamingConfiguration?: object;
+  UpdateKinesisStreamingConfiguration?: object;
 }
 
 const precision: Readonly<Record<string, Shape>> = {

@@ -65,7 +65,7 @@ export type Shape = Common &
         readonly type: "unsupported";
         readonly unless?: (value: unknown) => boolean;
         /** What the service would say against it anyway. */
-        readonly instead?: (value: unknown) => string | undefined;
+        readonly instead?: (value: unknown, request: object) => string | undefined;
       }
   );
 
@@ -372,6 +372,6 @@ function checkSupported(shape: StructureShape, members: Record<string, unknown>)
   for (const name in members) {
     const member = shape.members[name] as Shape;
     if (member.type !== "unsupported" || member.unless?.(members[name])) continue;
-    throw validationError(member.instead?.(members[name]) ?? messages.notSupported(name));
+    throw validationError(member.instead?.(members[name], members) ?? messages.notSupported(name));
   }
 }

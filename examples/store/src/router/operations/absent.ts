@@ -109,30 +109,37 @@ interface PolicyRequest {
   ExpectedRevisionId?: string;
 }
 
-/** A table, or the stream that it has. @throws ApiError */
-export async function assertOwnsPolicies(arn: string, backend: Backend): Promise<void> {
+/** @returns what the service calls it: a table, or the stream that it has. @throws ApiError */
+export async function ownerOfPolicies(arn: string, backend: Backend): Promise<string> {
   const stream = streamOfArn(arn);
-  const { latestStream } = restored(await backend.describeTable(stream?.table ?? tableOfArn(arn)));
-  if (stream !== undefined && latestStream?.label !== stream.label)
+  const table = stream?.table ?? tableOfArn(arn, controlMessages.policyArnInvalid);
+  const { latestStream } = restored(await backend.describeTable(table));
+  if (stream === undefined) return `table ${table}`;
+  if (latestStream?.label !== stream.label)
     throw new ApiError("ResourceNotFoundException", controlMessages.streamOfTableNotFound(stream.label, stream.table));
+  return `stream ${stream.label}`;
 }
 
-export const noPolicy = (arn: string) => new ApiError("PolicyNotFoundException", controlMessages.policyNotFound(arn));
+const noPolicy = (message: string) => new ApiError("PolicyNotFoundException", message);
+
+/** Of none there is any revision. */
+export const noRevision = (revision: string, owner: string) =>
+  noPolicy(controlMessages.policyRevisionUnknown(revision, owner));
 
 const getResourcePolicy: Operation<PolicyRequest> = {
   shape: getPolicyShape,
   async run({ ResourceArn: arn }, { backend }) {
-    await assertOwnsPolicies(arn, backend);
-    throw noPolicy(arn);
+    await ownerOfPolicies(arn, backend);
+    throw noPolicy(controlMessages.policyNotFound(arn));
   },
 };
 
 /** There is nothing to do, as the service has it, unless a revision is to be the one that goes. */
 const deleteResourcePolicy: Operation<PolicyRequest> = {
   shape: deletePolicyShape,
-  async run({ ResourceArn: arn, ExpectedRevisionId }, { backend }) {
-    await assertOwnsPolicies(arn, backend);
-    if (ExpectedRevisionId !== undefined) throw noPolicy(arn);
+  async run({ ResourceArn: arn, ExpectedRevisionId: revision }, { backend }) {
+    const owner = await ownerOfPolicies(arn, backend);
+    if (revision !== undefined) throw noRevision(revision, owner);
     return {};
   },
 };

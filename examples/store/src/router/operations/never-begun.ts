@@ -20,20 +20,23 @@ import {
   type UpdateInsightsRequest,
 } from "../../api/requests/never-begun.js";
 import { tableDefinition } from "../../api/tables.js";
+import { utf8Bytes } from "../../api/text.js";
 import type { Backend } from "../backend.js";
-import { assertOwnsPolicies, noPolicy, withIndex } from "./absent.js";
+import { noRevision, ownerOfPolicies, withIndex } from "./absent.js";
 import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { AnyOperation, Operation } from "./operation.js";
 import { tableNamed } from "./table-named.js";
 
 /** What a revision is called of a policy that is not there yet. */
 const NO_POLICY = "NO_POLICY";
+const POLICY_BYTES_MAX = 20_480;
 
 const putResourcePolicy: Operation<PutPolicyRequest> = {
   shape: policyShape,
   async run({ ResourceArn: arn, Policy: policy, ExpectedRevisionId: revision = NO_POLICY }, { backend }) {
-    await assertOwnsPolicies(arn, backend);
-    if (revision !== NO_POLICY) throw noPolicy(arn);
+    const owner = await ownerOfPolicies(arn, backend);
+    if (revision !== NO_POLICY) throw noRevision(revision, owner);
+    if (utf8Bytes(policy) > POLICY_BYTES_MAX) throw validationError(controlMessages.policyTooLarge(POLICY_BYTES_MAX));
     const problem = policyProblem(policy);
     if (problem !== undefined) throw validationError(controlMessages.policyInvalid(problem));
     throw validationError(controlMessages.noPolicies);
@@ -172,20 +175,28 @@ const importTable: Operation<ImportRequest> = {
   },
 };
 
-const { noKinesis, destinationNotDisabled, destinationNotUpdated } = controlMessages;
 const ENABLED_AS = ["KinesisStreamingDestinationInput", "EnableKinesisStreamingConfiguration"] as const;
+const isEmpty = (configuration: object = {}) => Object.keys(configuration).length === 0;
 
 export const neverBegunOperations: readonly (readonly [string, AnyOperation])[] = [
   ["PutResourcePolicy", putResourcePolicy],
   ["UpdateContributorInsights", updateContributorInsights],
-  ["EnableKinesisStreamingDestination", destination(...ENABLED_AS, () => noKinesis)],
-  ["DisableKinesisStreamingDestination", destination(...ENABLED_AS, () => destinationNotDisabled)],
+  ["EnableKinesisStreamingDestination", destination(...ENABLED_AS, () => controlMessages.noKinesis)],
+  [
+    "DisableKinesisStreamingDestination",
+    destination(...ENABLED_AS, ({ EnableKinesisStreamingConfiguration: configuration }) =>
+      isEmpty(configuration) ? controlMessages.destinationNotDisabled : controlMessages.destinationDisabledWith,
+    ),
+  ],
   [
     "UpdateKinesisStreamingDestination",
     destination(
       "UpdateKinesisStreamingDestinationInput",
       "UpdateKinesisStreamingConfiguration",
-      ({ TableName, StreamArn }) => destinationNotUpdated(TableName, StreamArn),
+      ({ TableName, StreamArn, UpdateKinesisStreamingConfiguration: configuration }) =>
+        isEmpty(configuration)
+          ? controlMessages.destinationUpdateEmpty
+          : controlMessages.destinationUnknown(TableName, StreamArn),
     ),
   ],
   ["ExportTableToPointInTime", exportTableToPointInTime],

@@ -53,6 +53,13 @@ const errorTypes = {
 
 export type ApiErrorType = keyof typeof errorTypes;
 
+const CAPITALIZED: ReadonlySet<ApiErrorType> = new Set([
+  "IdempotentParameterMismatchException",
+  "SerializationException",
+  "TransactionCanceledException",
+  "TransactionInProgressException",
+]);
+
 /** An `ApiError` as plain data, for a message between two processes. */
 export interface ApiErrorData {
   readonly type: ApiErrorType;
@@ -101,12 +108,12 @@ export class ApiError extends Error {
   }
 
   /**
-   * The service's own two spellings: what its deserializer rejects, why a transaction was cancelled, and a condition that failed where it returns the item, it
-   * explains with a capital M. Programs tell the two apart where their SDK shows the fields of an error as they came.
+   * The service's own two spellings: what its deserializer rejects, what its model has so (the errors of transactions), and a condition that failed where it returns the
+   * item, it explains with a capital M. Some SDKs (Go's) read nothing but what the model has, others show the fields of an error as they came.
    */
   get #isCapitalized(): boolean {
     if (this.type === "ConditionalCheckFailedException") return this.extra?.Item !== undefined;
-    return this.type === "SerializationException" || this.type === "TransactionCanceledException";
+    return CAPITALIZED.has(this.type);
   }
 
   toData(): ApiErrorData {

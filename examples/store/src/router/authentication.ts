@@ -50,6 +50,11 @@ function assertQuerySigned(query: URLSearchParams): void {
   throw new ApiError("IncompleteSignatureException", problem + messages.authorizationQueryEnd);
 }
 
+/** A request's target as it is signed. It may name the host as well, as a proxy's does; every server has to take that. */
+export function inOriginForm(target = "/"): string {
+  return target.replace(/^https?:\/\/[^/?]*\/?/i, "/");
+}
+
 export function queryOf(url: string): URLSearchParams {
   const at = url.indexOf("?");
   return new URLSearchParams(at < 0 ? "" : url.slice(at + 1));

@@ -10,6 +10,7 @@ import { ApiError } from "../api/errors.js";
 import { StoreError } from "../storage-node/errors.js";
 import { AnswerAccounts } from "./answer-accounts.js";
 import { AnswerRoom, type Body, bytesOf } from "./answer-room.js";
+import { inOriginForm } from "./authentication.js";
 import type { Backend } from "./backend.js";
 import { connectionsWithin } from "./descriptors.js";
 import { type Answer, type DispatchContext, dispatch } from "./dispatch.js";
@@ -247,15 +248,16 @@ class HttpRouterServer implements RouterServer {
     // What is still on its way is read and dropped, within the request's time, so that the client gets to see this answer.
     if (body.kind === "too-large") return this.#send(response, 413, "");
     if (body.kind === "no-room") return this.#refuse(response);
-    const { method, url, headers } = request;
+    const { method, headers } = request;
+    const url = inOriginForm(request.url);
     const cors = crossOrigin(request);
     if (cors !== undefined && method === "OPTIONS") return this.#send(response, 200, "", cors);
-    if (method === "GET" && (url === "/" || url?.startsWith("/?"))) {
+    if (method === "GET" && (url === "/" || url.startsWith("/?"))) {
       return this.#send(response, 200, `healthy: ${headers.host ?? ""} `, { ...cors, "Content-Type": "text/plain" });
     }
     const type = mediaType(headers["content-type"]);
     if (method !== "POST" || !JSON_TYPES.has(type)) return this.#send(response, 404, NOT_OUR_PROTOCOL, cors);
-    const answer = await this.#operate(request, body.bytes);
+    const answer = await this.#operate(request, url, body.bytes);
     if (answer === "too-large") return this.#send(response, 413, "");
     if (answer === "no-room") return this.#refuse(response);
     const coding = codingOf(request.headersDistinct["accept-encoding"]?.at(-1), answer.body);
@@ -265,7 +267,7 @@ class HttpRouterServer implements RouterServer {
     this.#send(response, answer.status, short, { ...fields, "Content-Encoding": coding });
   }
 
-  async #operate({ headers, url }: IncomingMessage, sent: Buffer): Promise<Answer | "too-large" | "no-room"> {
+  async #operate({ headers }: IncomingMessage, url: string, sent: Buffer): Promise<Answer | "too-large" | "no-room"> {
     const coding = headers["content-encoding"];
     if (!coding) return dispatch(headers, sent.toString("utf8"), this.#context, url);
     const body = await decoded(coding, sent, this.#bodyBytesMax);

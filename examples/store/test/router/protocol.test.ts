@@ -1,5 +1,6 @@
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
+import * as sdk from "@aws-sdk/client-dynamodb";
 import { CreateTableCommand, DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ApiError, type ApiErrorType } from "../../src/api/errors.js";
@@ -357,6 +358,18 @@ describe("an error of the storage side", () => {
       .catch((error) => error);
     expect(failure).toMatchObject({ name: type, message: "why", $metadata: { httpStatusCode: status } });
     h.backend.before = () => {};
+  });
+
+  it("is told under the name that the SDK's model has for it, which is all that some SDKs read", () => {
+    const models = Object.values(sdk).filter((its) => Array.isArray(its) && its[0] === -3);
+    const told = models.flatMap(([, , type, , members]) => {
+      const body = ApiError.fromData({ type: type as ApiErrorType, message: "why" }).body();
+      if (!String(body.__type).endsWith(`#${type}`)) return [];
+      return [`${type}: ${members.filter((name: string) => name in body)}`];
+    });
+    expect(told.filter((its) => !/: message$/i.test(its))).toEqual([]);
+    expect(told).toContain("IdempotentParameterMismatchException: Message");
+    expect(told).toContain("ConditionalCheckFailedException: message");
   });
 
   it("that is a bug is not shown", async () => {

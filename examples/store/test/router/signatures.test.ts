@@ -1,4 +1,5 @@
 /** Signatures, made by AWS's own signing library and by the SDK, checked by the router under a clock that the test holds. */
+import { request as httpRequest } from "node:http";
 import { gzipSync } from "node:zlib";
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { DynamoDBClient, ListTablesCommand } from "@aws-sdk/client-dynamodb";
@@ -111,6 +112,23 @@ describe("a request", () => {
     expect((await raw(h.port, { headers: rest, body: gzipSync("{ }") })).json()).toEqual(
       refusal("InvalidSignatureException", MISMATCH),
     );
+  });
+
+  it("whose target names the host as well, as a proxy's does, is signed for its path", async () => {
+    const { headers, body } = await signed();
+    const answer = await new Promise<string>((resolve, reject) => {
+      const path = `http://127.0.0.1:${h.port}/`;
+      const asked = httpRequest({ port: h.port, path, method: "POST", headers }, (response) => {
+        let text = "";
+        response.on("data", (chunk) => {
+          text += chunk;
+        });
+        response.on("end", () => resolve(text));
+      });
+      asked.on("error", reject);
+      asked.end(body);
+    });
+    expect(JSON.parse(answer)).toEqual({ TableNames: [] });
   });
 
   it("that was changed on its way is refused", async () => {

@@ -191,14 +191,14 @@ test("what was refused when it was asked for again is not done by what was asked
     refusals: [{ type: "ConditionalCheckFailedException" }, null],
   });
   await chosen(writer.write(key("a"), put("a", 1)));
-  expect(await transact(name, ...both)).toEqual({ ended: true });
+  expect(await transact(name, ...both)).toEqual({ ended: true, earlier: true });
   expect(numberAt("b")).toBeUndefined();
 });
 
 test("what was abandoned is never done", async () => {
   const name = newName();
   expect(await chosen(atOnce.abandon(name))).toEqual({ ended: true });
-  expect(await transact(name, ["a", put("a", 1)])).toEqual({ ended: true });
+  expect(await transact(name, ["a", put("a", 1)])).toEqual({ ended: true, earlier: true });
   expect(numberAt("a")).toBeUndefined();
 });
 
@@ -218,7 +218,7 @@ test("what is too much for an entry is left to two phases, for good", async () =
     { kind: "put", json: Buffer.from(JSON.stringify(long)), itemSizeBytes: itemBytes(long), returnValues: "NONE" },
   ];
   expect(await chosen(transact(name, ...["a", "b", "c", "d", "e", "f", "g"].map(heavy)))).toEqual({ ended: true });
-  expect(await transactAgain(name, ["a", put("a", 1)])).toEqual({ ended: true });
+  expect(await transactAgain(name, ["a", put("a", 1)])).toEqual({ ended: true, earlier: true });
   expect(replica.get(key("a"))).toBeUndefined();
 });
 

@@ -1,9 +1,10 @@
 import type { Group } from "@evenkeel/paxos";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import type { Item } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
 import { decodeCommand } from "../src/storage-node/command.js";
 import type { NodeTransactOp } from "../src/storage-node/decide-action.js";
+import { StoreError } from "../src/storage-node/errors.js";
 import { lockKey, readCommitMark } from "../src/storage-node/lock.js";
 import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
 import { Participant } from "../src/storage-node/participant.js";
@@ -230,4 +231,43 @@ test("what is read with its version tells writes, deletes, and what is prepared"
   expect(participant.versioned(keys)).toMatchObject({ lastDeleteSlot: first.lastDeleteSlot, items: [{ slot }, {}] });
   await chosen(writer.write(key("a"), { kind: "delete", returnValues: "NONE" }));
   expect(participant.versioned(keys).lastDeleteSlot).toBe(replica.appliedThrough);
+});
+
+const rot = () => new StoreError("ERR_STORE_CORRUPT", "it has rotted");
+
+test("a leader that cannot read all that is prepared takes none of it for free, until it is repaired", async () => {
+  await chosen(prepare("t", ["a", put("a", 2)], ["b", put("b", 2)]));
+  lead();
+  const range = replica.range.bind(replica);
+  const rotten = vi.spyOn(replica, "range").mockImplementation(function* (asked) {
+    for (const found of range(asked)) {
+      if (Buffer.compare(found.key, lockKey(key("b"))) === 0) throw rot();
+      yield found;
+    }
+  });
+  for (let i = 0; i < 2; i++)
+    await expect(chosen(writer.write(key("b"), put("b", 3)))).rejects.toMatchObject({ code: "ERR_STORE_CORRUPT" });
+  rotten.mockRestore();
+  await expect(writer.write(key("b"), put("b", 3))).rejects.toMatchObject(conflict);
+  expect(await chosen(participant.resolve({ transaction: "t", committedAtMs: 1 }))).toBe(2);
+  expect([numberAt("a"), numberAt("b")]).toEqual(["2", "2"]);
+});
+
+test("a commit in several entries that cannot read one of its items has made so none of them, and is tried again", async () => {
+  const heavy = (name: string): [string, NodeWriteOp] => {
+    const json = JSON.stringify({ ...item(name, 2), text: { S: "x".repeat(300_000) } });
+    return [name, { kind: "put", json: Buffer.from(json), itemSizeBytes: json.length, returnValues: "NONE" }];
+  };
+  await chosen(prepare("t", heavy("a"), heavy("b")));
+  const get = replica.get.bind(replica);
+  const rotten = vi.spyOn(replica, "get").mockImplementation((asked) => {
+    if (Buffer.compare(asked, lockKey(key("b"))) === 0) throw rot();
+    return get(asked);
+  });
+  const commit = () => chosen(participant.resolve({ transaction: "t", committedAtMs: 1 }));
+  await expect(commit()).rejects.toMatchObject({ code: "ERR_STORE_CORRUPT" });
+  rotten.mockRestore();
+  expect([numberAt("a"), numberAt("b")]).toEqual([undefined, undefined]);
+  expect(await commit()).toBe(2);
+  expect([numberAt("a"), numberAt("b")]).toEqual(["2", "2"]);
 });

@@ -175,14 +175,17 @@ test("what was cancelled when it was asked for again is not done by the first, h
     there.open();
     await goOn.opened;
   };
-  const late = write("late", add("late", 1), exists("late", 9));
+  const request = { ClientRequestToken: "late", TransactItems: [add("late", 1), exists("late", 9)] };
+  const late = call(single.store.router.port, "TransactWriteItems", request);
   await there.opened;
-  await expect(write("late", add("late", 1), exists("late", 9))).rejects.toBeInstanceOf(TransactionCanceledException);
+  await expect(write("late", ...request.TransactItems)).rejects.toBeInstanceOf(TransactionCanceledException);
   // Now nothing would be against it.
   await write("meanwhile", add("late", 9));
   goOn.open();
-  // It begins anew, as its token stands for nothing any more, and says what it did.
-  await late;
+  expect(await late).toMatchObject({ status: 400, text: expect.stringContaining("#TransactionInProgressException") });
+  expect(await values("late")).toEqual([1]);
+  // The token stands for nothing any more: who asks once more begins anew.
+  await write("late", ...request.TransactItems);
   expect(await values("late")).toEqual([1, 1]);
 });
 

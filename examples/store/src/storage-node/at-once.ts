@@ -32,8 +32,8 @@ export type AtOnceResult =
   | { readonly sizes: readonly ItemSizes[]; readonly earlier: boolean }
   /** Nothing was done. */
   | { readonly refusals: Refusals }
-  /** Nothing was done, and nothing ever will be under this name. */
-  | { readonly ended: true };
+  /** Nothing was done, and nothing ever will be under this name. `earlier`: that was so before this call. */
+  | { readonly ended: true; readonly earlier?: true };
 
 /** What is heavier goes through two phases, whose entries are smaller: it would hold up whoever writes behind it. */
 const ENTRY_BYTES_MAX = 2 * 1024 * 1024;
@@ -126,7 +126,7 @@ export class AtOnce {
 
   async #told(transaction: string, { done, afterBytes }: EndedTransaction) {
     await this.#writer.confirm([endedKey(transaction)]);
-    if (!done) return { ended: true } as const;
+    if (!done) return { ended: true, earlier: true } as const;
     return { earlier: true, sizes: afterBytes.map((bytes) => ({ beforeBytes: bytes, afterBytes: bytes })) };
   }
 

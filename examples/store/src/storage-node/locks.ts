@@ -88,15 +88,18 @@ export class Locks {
 
   #all(): Map<string, HeldLock> {
     if (this.#held !== undefined) return this.#held;
-    this.#held = new Map();
+    // All or none: of what rotted half-way, what was found before it is not what is prepared.
+    const found: [Uint8Array, Pick<Lock, "transaction" | "ledger">][] = [];
     for (const { key, value } of this.#replica.range({ from: LOCKS_FROM, to: LOCKS_TO })) {
       const item = lockedItem(key);
       if (item === undefined) continue;
       const { transaction, ledger } = decodeLock(value.json);
       // Copies: what the tree hands out are views, and a lock's bytes hold a whole item.
       const own = { partition: ledger.partition, key: Uint8Array.from(ledger.key) };
-      this.add(Uint8Array.from(item), { transaction, ledger: own });
+      found.push([Uint8Array.from(item), { transaction, ledger: own }]);
     }
+    this.#held = new Map();
+    for (const [item, lock] of found) this.add(item, lock);
     return this.#held;
   }
 }

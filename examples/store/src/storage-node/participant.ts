@@ -152,10 +152,10 @@ export class Participant {
       return 0;
     }
     if (committedAtMs !== undefined) this.#writer.noteTime(committedAtMs);
-    const done: Promise<number>[] = [];
-    for (const writes of this.#resolution(held, committedAtMs)) done.push(this.#writer.append(writes));
+    // All of it is read before any of it is appended: where something has rotted, what is prepared stays so.
+    const parts = [...this.#resolution(held, committedAtMs)];
+    const all = Promise.all(parts.map((writes) => this.#writer.append(writes)));
     for (const one of held) this.locks.remove(one);
-    const all = Promise.all(done);
     this.#resolving.set(transaction, all);
     try {
       await all;

@@ -161,6 +161,8 @@ export class Coordinator {
     // Where that fails the next one with this token does it.
     if (write !== undefined) await forget(write, transaction).catch(() => undefined);
     if ("refusals" in result) throw cancelled(result.refusals.map((refusal) => refusal ?? undefined));
+    // Another request with the token was told what became of it: only who asks once more, and hears of it, has it begun anew.
+    if (write !== undefined && result.earlier) throw new ApiError("TransactionInProgressException");
     return undefined;
   }
 

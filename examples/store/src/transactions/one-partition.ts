@@ -47,7 +47,7 @@ export async function abandonAtAll(reach: Reached, parts: readonly Part[], trans
   let found: AtOnceResult = { ended: true };
   for (const { table, places } of parts) {
     const each = await atPartitions(reach, table, places, (record) => abandonAt(reach, record, transaction));
-    for (const { result } of each) if ("sizes" in result) found = result;
+    for (const { result } of each) if ("earlier" in result && result.earlier) found = result;
   }
   return found;
 }

@@ -66,7 +66,8 @@ export class Recovery {
     // What the leader knows of locks is of this leadership from here on.
     host.writer.assertLeading();
     const { locks } = host.participant;
-    for (const held of locks.heldFor(this.#options.afterMs)) await this.#settle(host, held);
+    // Likewise one whose part of the ledger cannot be reached, or which has rotted.
+    for (const held of locks.heldFor(this.#options.afterMs)) await this.#settle(host, held).catch(() => undefined);
     return locks.size > 0;
   }
 

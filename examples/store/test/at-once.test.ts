@@ -204,6 +204,9 @@ test("what was abandoned is never done", async () => {
 
 test("what has been under way for minutes is not done any more", async () => {
   expect(await transact(newName(Date.now() - 360_000), ["a", put("a", 1)])).toEqual({ ended: true });
+  // By the later one of the log's clock and the node's.
+  replica.noteTime(Date.now() + 3_600_000);
+  expect(await transact(newName(), ["a", put("a", 1)])).toEqual({ ended: true });
   group.leaseHolds = false;
   await expect(transact(newName(Date.now() - 360_000), ["a", put("a", 1)])).rejects.toMatchObject({
     code: "ERR_STORE_NOT_LEADER",
@@ -220,11 +223,16 @@ test("what is too much for an entry is left to two phases, for good", async () =
   expect(await chosen(transact(name, ...["a", "b", "c", "d", "e", "f", "g"].map(heavy)))).toEqual({ ended: true });
   expect(await transactAgain(name, ["a", put("a", 1)])).toEqual({ ended: true, earlier: true });
   expect(replica.get(key("a"))).toBeUndefined();
+  // What it replaces is counted: where changes are recorded it stands beside it.
+  const names = ["h", "i", "j", "k", "l", "m", "n"];
+  await Promise.all(names.map(async (id) => await chosen(writer.write(key(id), heavy(id)[1]))));
+  const removals = names.map((id): [string, NodeWriteOp] => [id, remove]);
+  expect(await chosen(transact(newName(), ...removals))).toEqual({ ended: true });
 });
 
 test("names are let go of when no token stands for them any more", async () => {
   const old = newName(Date.now() - 700_000);
-  const young = newName(Date.now() - 500_000);
+  const young = newName(Date.now() - 650_000);
   await chosen(atOnce.abandon(old));
   await chosen(atOnce.abandon(young));
   expect(await chosen(atOnce.forgetOld(Date.now()))).toBe(false);

@@ -109,8 +109,9 @@ test("another leader, and a restart, find what was prepared", async () => {
     await expect(writer.write(key("a"), put("a", 3))).rejects.toMatchObject(conflict);
     expect(participant.preparedItems()).toBe(2);
     expect(participant.locks.heldFor(0)).toMatchObject([{ transaction: "t", ledger: { partition: 9 } }]);
+    group.loseLeadershipAtOnce();
   }
-  await chosen(participant.resolve({ transaction: "t", committedAtMs: 1 }));
+  expect(await chosen(participant.resolve({ transaction: "t", committedAtMs: 1 }))).toBe(2);
   expect([numberAt("a"), numberAt("b")]).toEqual(["2", "2"]);
 });
 
@@ -158,6 +159,39 @@ test("preparing again, and resolving again, change nothing", async () => {
   expect(await Promise.all(both)).toEqual([2, 0]);
   expect(await participant.resolve({ transaction: "t", committedAtMs: 1 })).toBe(0);
   expect(numberAt("a")).toBe("2");
+});
+
+test("preparing again says no sooner than the first that it is so", async () => {
+  const both = [prepare("t", ["a", put("a", 2)]), prepare("t", ["a", put("a", 2)])];
+  await group.loseLeadership();
+  for (const lost of both) await expect(lost).rejects.toMatchObject({ code: "ERR_STORE_UNKNOWN_OUTCOME" });
+  await chosen(prepare("t", ["a", put("a", 2)]));
+  group.leaseHolds = false;
+  await expect(prepare("t", ["a", put("a", 2)])).rejects.toMatchObject({ code: "ERR_STORE_NOT_LEADER" });
+});
+
+test("who waits for nothing to be prepared keeps out what has not begun here, and nothing else", async () => {
+  expect(participant.isQuiet()).toBe(true);
+  await expect(prepare("t", ["a", put("a", 2)])).rejects.toMatchObject({ code: "ERR_STORE_SPLIT" });
+  lead();
+  await chosen(prepare("t", ["a", put("a", 2)]));
+  expect(participant.isQuiet()).toBe(false);
+  await expect(prepare("u", ["b", put("b", 2)])).rejects.toMatchObject({ code: "ERR_STORE_SPLIT" });
+  await chosen(prepare("t", ["a", put("a", 2)], ["b", put("b", 2)]));
+  await chosen(participant.resolve({ transaction: "t", committedAtMs: 1 }));
+  expect(participant.isQuiet()).toBe(true);
+  await chosen(writer.seal());
+  // What it has elsewhere by now is there.
+  await expect(participant.resolve({ transaction: "t", committedAtMs: 1 })).rejects.toMatchObject({
+    code: "ERR_STORE_SPLIT",
+  });
+});
+
+test("more than a leader holds in memory is not prepared", async () => {
+  const one = put("a", 1);
+  const many = Array.from({ length: 20_001 }, (_, i): [string, NodeTransactOp] => [`${i}`, one]);
+  await expect(prepare("t", ...many)).rejects.toMatchObject({ code: "ERR_STORE_OVERLOADED" });
+  expect(participant.preparedItems()).toBe(0);
 });
 
 test("that there is nothing to resolve is only said by who leads", async () => {
@@ -215,6 +249,7 @@ test("times stand in the log's order: prepared, committed, whatever is written a
 test("what is read with its version tells writes, deletes, and what is prepared", async () => {
   const keys = [key("a"), key("b")];
   const first = participant.versioned(keys);
+  expect(first.slot).toBe(replica.appliedThrough);
   expect(first.items).toMatchObject([
     { slot: 0, prepared: false },
     { slot: 0, prepared: false },
@@ -268,6 +303,8 @@ test("a commit in several entries that cannot read one of its items has made so 
   await expect(commit()).rejects.toMatchObject({ code: "ERR_STORE_CORRUPT" });
   rotten.mockRestore();
   expect([numberAt("a"), numberAt("b")]).toEqual([undefined, undefined]);
+  const before = replica.appliedThrough;
   expect(await commit()).toBe(2);
+  expect(replica.appliedThrough - before).toBe(2);
   expect([numberAt("a"), numberAt("b")]).toEqual(["2", "2"]);
 });

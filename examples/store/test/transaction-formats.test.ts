@@ -59,6 +59,8 @@ test("the mark of a commit, version 1", () => {
   expect(mark).toMatchObject({ op: "put", bytes: fixture("commit-mark-v1.bin") });
   expect(readCommitMark(mark)).toEqual({ transaction, timeMs: 1_767_225_600_123 });
   expect(readCommitMark({ op: "delete", key: mark.key })).toBeUndefined();
+  const newer = Buffer.from([2, ...fixture("commit-mark-v1.bin").subarray(1)]);
+  expect(() => readCommitMark({ op: "put", key: mark.key, bytes: newer, itemSizeBytes: 0 })).toThrow(/format version/);
   expect(readCommitMark({ op: "put", key: lockKey(mark.key), bytes, itemSizeBytes: 0 })).toBeUndefined();
 });
 
@@ -107,6 +109,7 @@ test.each(ended)("an ended transaction, version 1: %s", (hex, transaction) => {
   for (let end = 0; end < bytes.length; end++) expect(() => decodeEnded(bytes.subarray(0, end))).toThrow(StoreError);
   for (const version of [0, 2])
     expect(() => decodeEnded(Buffer.from([version, ...bytes.subarray(1)]))).toThrow(/format version/);
+  expect(() => decodeEnded(Buffer.from([1, 2, ...bytes.subarray(2)]))).toThrow(StoreError);
 });
 
 test("ended transactions stand in the order in which they were begun, where no item does", () => {
@@ -131,5 +134,6 @@ test("keys of prepared items lie together, and where no item does", () => {
     expect(Buffer.compare(key, LOCKS_TO)).toBeLessThan(0);
     expect(lockedItem(key)).toEqual(item);
     expect(lockedItem(item)).toBeUndefined();
+    expect(lockedItem(endedKey(item.toString("hex")))).toBeUndefined();
   }
 });

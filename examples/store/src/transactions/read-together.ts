@@ -43,11 +43,13 @@ export async function readTogether(reach: Reached, gets: readonly Get[]): Promis
   let conflicts = new Set<number>();
   for (let i = 0; i < ROUNDS_MAX; i++) {
     const round = await readAll(reach, gets);
-    conflicts = conflictsOf(round, last);
+    conflicts = conflictsOf(round, round.isOneMoment ? undefined : last);
     const isWhole = last !== undefined || round.isOneMoment;
     if (isWhole && conflicts.size === 0) return round.seen.map(({ item }) => item);
     last = round;
-    if (i > 0 || conflicts.size > 0) await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** i));
+    // Behind the last round nobody looks again.
+    if (i < ROUNDS_MAX - 1 && (i > 0 || conflicts.size > 0))
+      await new Promise<void>((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** i));
   }
   const refusal = new ApiError("TransactionConflictException").toData();
   throw cancelled(gets.map((_, i) => (conflicts.has(i) ? refusal : undefined)));

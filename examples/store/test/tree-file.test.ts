@@ -62,3 +62,33 @@ test("an empty file, or none, is a B-tree that is made", async () => {
   await rm(path);
   await Tree.open(dir).close();
 });
+
+test("what is asked of a B-tree that closes, or has closed, is refused, and lmdb is not asked", async () => {
+  const tree = Tree.open(dir);
+  const key = Buffer.from("key");
+  await tree.commit([{ partition: 1, appliedThrough: 1, timeMs: 1, puts: [] }]);
+  const snapshot = tree.snapshot();
+  const refusals = new Set<unknown>();
+  const ask = (): void => {
+    for (const question of [
+      () => tree.get(1, key),
+      () => tree.applied(1, snapshot),
+      () => [...tree.range(1, {})],
+      () => [...tree.rawPages(1, snapshot, 100)],
+    ])
+      try {
+        question();
+      } catch (error) {
+        refusals.add((error as { code?: unknown }).code ?? error);
+      }
+  };
+  let closed = false;
+  const closing = tree.close().finally(() => (closed = true));
+  while (!closed) {
+    ask();
+    await new Promise(setImmediate);
+  }
+  ask();
+  await closing;
+  expect([...refusals]).toEqual(["ERR_STORE_CLOSED"]);
+});

@@ -103,14 +103,15 @@ function copied(found: Buffer): Buffer {
 
 /** Every read takes an optional snapshot; without one it sees the newest committed transaction. */
 export class Tree {
-  readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #lmdb: RootDatabase<Buffer, Buffer>;
   /** Where each partition's items lie, as of the newest commit. Absent: in the first area. */
   readonly #areas = new Map<number, Area>();
   /** Why it has refused a commit: then it can neither go on nor be closed. */
   refusal: StoreError | undefined;
+  #closed = false;
 
   private constructor(db: RootDatabase<Buffer, Buffer>) {
-    this.#db = db;
+    this.#lmdb = db;
     for (const partition of this.partitions()) this.#areas.set(partition, this.applied(partition).area);
   }
 
@@ -135,6 +136,12 @@ export class Tree {
     } catch (error) {
       throw inWords(path, error);
     }
+  }
+
+  /** While it closes lmdb would read with a transaction that is no more, of which it says so on stderr or knows nothing. */
+  get #db(): RootDatabase<Buffer, Buffer> {
+    if (this.#closed) throw new StoreError("ERR_STORE_CLOSED", "the B-tree is closed");
+    return this.#lmdb;
   }
 
   /** Throws ERR_STORE_FORMAT where a newer program has written it. */
@@ -291,9 +298,10 @@ export class Tree {
 
   /** Of a tree that has refused a commit nothing is left to be done: lmdb would wait for ever for what it has not written to be on disk. */
   async close(): Promise<void> {
-    if (this.refusal !== undefined) return;
+    if (this.refusal !== undefined || this.#closed) return;
     await this.flushed();
-    await this.#db.close();
+    this.#closed = true;
+    await this.#lmdb.close();
   }
 
   /** lmdb keeps the reason of a failed commit in a promise of its own, which rejects whether somebody looks at it or not. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ApiError } from "../src/api/errors.js";
 import type { TableDefinition, TableStatus } from "../src/api/model.js";
+import { DataPlane } from "../src/router/data-plane.js";
 import type { LeaderCalls } from "../src/router/leader-calls.js";
 import { Reach } from "../src/router/reach.js";
 import type { Routes } from "../src/router/routes.js";
@@ -71,4 +72,19 @@ test("asks the nodes that there are by then, not those that there were", async (
   it.members = ["b1", "d1"];
   await answered(plane.createTable(DEFINITION));
   expect([it.asked[0], it.asked.at(-1)]).toEqual([["a1"], ["b1", "d1"]]);
+});
+
+test("nobody is refused a table for what it was when it was last asked for", async () => {
+  let now: TableStatus | undefined;
+  const call = async () => {
+    if (now === undefined)
+      throw new ApiError("ResourceNotFoundException", "Requested resource not found: Table: orders");
+    return { table: { name: "orders", status: now }, version: 2 };
+  };
+  const routes = { table: () => ({ name: "orders", status: "CREATING" }), learn: () => {} } as unknown as Routes;
+  const callerTo = () => ({ call, close: async () => {} }) as never;
+  const plane = new DataPlane({ routes, admission: {} as never, callerTo, members: ["a1"] });
+  for (now of ["ACTIVE", "UPDATING"] as const) expect((await plane.table("orders")).status).toBe(now);
+  for (now of ["CREATING", "DELETING", undefined] as const)
+    await expect(plane.table("orders")).rejects.toThrow(/^Requested resource not found$/);
 });

@@ -68,7 +68,24 @@ export class DataPlane extends TablePlane implements Backend {
 
   table(name: string): TableRecord | Promise<TableRecord> {
     const table = this.#routes.table(name);
-    return table instanceof Promise ? table.then(usable) : usable(table);
+    return table instanceof Promise ? table.then((found) => this.#usable(found)) : this.#usable(table);
+  }
+
+  /**
+   * What is known of a table may be as old as the last request for it: nobody is refused one that can be used by now. One that is being deleted cannot, as the service has it: otherwise replicas
+   * that have not left yet answer and others do not.
+   */
+  #usable(table: TableRecord): TableRecord | Promise<TableRecord> {
+    return isUsable(table) ? table : this.#usableByNow(table.name);
+  }
+
+  async #usableByNow(name: string): Promise<TableRecord> {
+    const notFound = new ApiError("ResourceNotFoundException", "Requested resource not found");
+    const table = await this.describeTable(name).catch((error: unknown) => {
+      throw error instanceof ApiError && error.type === notFound.type ? notFound : error;
+    });
+    if (!isUsable(table)) throw notFound;
+    return table;
   }
 
   async write(table: TableRecord, key: ItemKey, op: WriteOp): Promise<WriteOutcome> {
@@ -267,12 +284,7 @@ export class DataPlane extends TablePlane implements Backend {
   }
 }
 
-function usable(table: TableRecord): TableRecord {
-  // Being deleted, as the service has it: otherwise replicas that have not left yet answer and others do not.
-  if (table.status !== "ACTIVE" && table.status !== "UPDATING")
-    throw new ApiError("ResourceNotFoundException", "Requested resource not found");
-  return table;
-}
+const isUsable = ({ status }: TableRecord): boolean => status === "ACTIVE" || status === "UPDATING";
 
 /** Here an item is written down for good: from now on it is bytes, until a client asks for it. */
 function asStored(op: WriteOp): NodeWriteOp {

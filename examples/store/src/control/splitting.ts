@@ -33,7 +33,7 @@ const failed = channel("evenkeel:store:split-failed");
 type Sealed = NonNullable<Result<"sealPartition">["sealed"]>;
 
 export interface SplittingOptions {
-  readonly splits: Pick<SplitService, "begin" | "takenOver" | "archived" | "forget">;
+  readonly splits: Pick<SplitService, "begin" | "beginAnew" | "takenOver" | "archived" | "forget">;
   readonly view: Pick<MetadataView, "partitions" | "closed">;
   readonly calls: Pick<LeaderCalls, "call">;
   /** How far back a table can be restored. */
@@ -98,7 +98,7 @@ export class Splitting {
     for (const record of view.partitions.values()) {
       const { partition, splitting, closed } = record;
       if (closed !== undefined) this.#begin(partition, () => this.#retire(partition));
-      else if (splitting !== undefined) this.#begin(partition, () => this.#split(record));
+      else if (splitting !== undefined) this.#begin(partition, () => this.#splitOrBeginAnew(record));
     }
     for (const partition of this.#failed.keys())
       if (!view.partitions.has(partition) && !view.closed.has(partition)) this.#failed.delete(partition);
@@ -130,8 +130,20 @@ export class Splitting {
     this.#running.set(partition, done);
   }
 
-  async #split({ partition, splitting }: PartitionRecord): Promise<void> {
+  /** Where neither log nor archive have what a part lacks no try of the same mends it, but the items are there: others are filled with them. */
+  async #splitOrBeginAnew(record: PartitionRecord): Promise<void> {
+    const { partition, splitting } = record;
     if (splitting === undefined) return;
+    try {
+      await this.#split(partition, splitting);
+    } catch (error) {
+      if (error instanceof StoreError && error.code === "ERR_STORE_TRIMMED")
+        await this.#options.splits.beginAnew(partition, splitting, this.#options.nowMs());
+      throw error;
+    }
+  }
+
+  async #split(partition: number, splitting: NonNullable<PartitionRecord["splitting"]>): Promise<void> {
     const { splits } = this.#options;
     const { at } = splitting;
     const parts = [splitting.lower, splitting.upper];

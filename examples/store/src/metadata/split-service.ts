@@ -53,23 +53,30 @@ export class SplitService {
       begun = record;
       if (record.splitting !== undefined) return [];
       assertCanBeSplit(view, record);
-      const { tableId, hashFrom, hashTo, members } = record;
+      const { hashFrom, hashTo } = record;
       if (!Number.isInteger(at) || at <= hashFrom || at >= hashTo)
         throw new StoreError("ERR_STORE_ARGUMENT", `at must be between ${hashFrom} and ${hashTo}; got ${at}`);
-      const lower = view.nextPartition;
-      const upper = lower + 1;
-      begun = { ...record, splitting: { at, lower, upper } };
-      const parts: PartitionRecord[] = [
-        { partition: lower, tableId, hashFrom, hashTo: at, members, filledFrom: partition },
-        { partition: upper, tableId, hashFrom: at, hashTo, members, filledFrom: partition },
-      ];
-      const records = [begun, ...parts];
-      return [
-        putRecord(nextPartitionKey(), { next: upper + 1 }),
-        ...records.map((one) => putRecord(partitionKey(one), one)),
-      ];
+      const writes = splitInto(view.nextPartition, record, at);
+      begun = writes.whole;
+      return writes.all;
     });
     return begun;
+  }
+
+  /**
+   * What these parts lack is lost: others are filled in their place, from the beginning. Nothing where that was done before, or cannot be done yet: ask again.
+   * @param nowMs Unix time
+   */
+  async beginAnew(partition: number, lost: NonNullable<PartitionRecord["splitting"]>, nowMs: number): Promise<void> {
+    await this.#metadata.change((view) => {
+      const record = view.partitions.get(partition);
+      if (record?.splitting?.lower !== lost.lower || isBeingReplaced(record)) return [];
+      const parts = [lost.lower, lost.upper].flatMap((part) => view.partitions.get(part) ?? []);
+      return [
+        ...parts.flatMap((part) => forgotten(part, nowMs)),
+        ...splitInto(view.nextPartition, record, lost.at).all,
+      ];
+    });
   }
 
   /** The parts are found by their hashes from here on, and the partition is not. Nothing where that was done before. */
@@ -121,13 +128,29 @@ export class SplitService {
   }
 }
 
+/** The whole, with what it is to be split into, and two partitions that are to be filled. */
+function splitInto(lower: number, record: PartitionRecord, at: number): { whole: PartitionRecord; all: Write[] } {
+  const { partition, tableId, hashFrom, hashTo, members } = record;
+  const upper = lower + 1;
+  const whole = { ...record, splitting: { at, lower, upper } };
+  const records: PartitionRecord[] = [
+    whole,
+    { partition: lower, tableId, hashFrom, hashTo: at, members, filledFrom: partition },
+    { partition: upper, tableId, hashFrom: at, hashTo, members, filledFrom: partition },
+  ];
+  const next = putRecord(nextPartitionKey(), { next: upper + 1 });
+  return { whole, all: [next, ...records.map((one) => putRecord(partitionKey(one), one))] };
+}
+
+/** One of its members. */
+const isBeingReplaced = ({ log = [], building = [] }: PartitionRecord): boolean => log.length + building.length > 0;
+
 /** @throws StoreError ERR_STORE_CONFLICT */
 function assertCanBeSplit(view: MetadataView, record: PartitionRecord): void {
   const refuse = (why: string): never => {
     throw new StoreError("ERR_STORE_CONFLICT", `partition ${record.partition} cannot be split now: ${why}`);
   };
-  const { log = [], building = [] } = record;
-  if (log.length + building.length > 0) refuse("one of its members is being replaced");
+  if (isBeingReplaced(record)) refuse("one of its members is being replaced");
   const table = view.ownerOf(record);
   if (table === undefined || table.status !== "ACTIVE") return refuse("its table is not ACTIVE");
   const streams = view.streamsOf(record.tableId);

@@ -1,6 +1,6 @@
 /** Content codings: those a body may come in, and the one its answer goes out in. */
 import { promisify } from "node:util";
-import { deflate, gunzip, gzip, inflate } from "node:zlib";
+import { deflate, gunzip, gzip, inflate, inflateRaw, type Zlib } from "node:zlib";
 import { type Body, bytesOf } from "./answer-room.js";
 
 /** In the order in which one is chosen for whoever takes any. */
@@ -13,8 +13,15 @@ const CODED_BYTES_MIN = 4_097;
 const ENCODE = { gzip: promisify(gzip), deflate: promisify(deflate) } as const;
 const DECODE = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
 
+/** What programs write before what they have deflated: no name, no comment. */
+const GZIP_HEAD = Buffer.from([0x1f, 0x8b, 8, 0]);
+const GZIP_HEAD_BYTES = 10;
+const GZIP_END_BYTES = 8;
+const inflatePart = (bytes: Buffer, maxOutputLength: number) =>
+  promisify(inflateRaw)(bytes, { maxOutputLength, info: true }) as unknown as Promise<{ buffer: Buffer; engine: Zlib }>;
+
 /**
- * The body of a request as it was before it was coded, decoded outside the main thread.
+ * The body of a request as it was before it was coded, decoded outside the main thread. What stands behind its end is let be, as the service does.
  * @param coding as its Content-Encoding says
  * @param bytesMax that it may have decoded
  * @returns "broken" for another coding, and for bytes that are not of this one or not all there
@@ -29,8 +36,18 @@ export async function decoded(
   try {
     return await DECODE[known](body, { maxOutputLength: bytesMax });
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE" ? "too-large" : "broken";
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ERR_BUFFER_TOO_LARGE") return "too-large";
+    return known === "gzip" && message === "incorrect header check" ? await firstPart(body, bytesMax) : "broken";
   }
+}
+
+/** Of gzip that was read, its checksum included, up to what is no other part of it. */
+async function firstPart(body: Buffer, bytesMax: number): Promise<Buffer | "broken"> {
+  if (!body.subarray(0, GZIP_HEAD.length).equals(GZIP_HEAD)) return "broken";
+  const { buffer, engine } = await inflatePart(body.subarray(GZIP_HEAD_BYTES), bytesMax);
+  const behind = body.subarray(GZIP_HEAD_BYTES + engine.bytesWritten + GZIP_END_BYTES);
+  return behind.subarray(0, GZIP_HEAD.length).equals(GZIP_HEAD) ? "broken" : buffer;
 }
 
 /** Done outside the main thread. */

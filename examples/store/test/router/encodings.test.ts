@@ -59,7 +59,9 @@ describe("a compressed request", () => {
   it.each<[string, string, Buffer]>([
     ["in gzip", "gzip", gzipSync(body)],
     ["in several pieces of gzip", "gzip", Buffer.concat([gzipSync(body.subarray(0, 4)), gzipSync(body.subarray(4))])],
+    ["in gzip with something else behind it", "gzip", Buffer.concat([gzipSync(body), Buffer.from("junk")])],
     ["in deflate", "deflate", deflateSync(body)],
+    ["in deflate with something else behind it", "deflate", Buffer.concat([deflateSync(body), Buffer.from("junk")])],
     ["that is not", "", body],
   ])("%s is read", async (_, coding, bytes) => {
     const answer = await send("ListTables", bytes, { "Content-Encoding": coding });
@@ -71,6 +73,11 @@ describe("a compressed request", () => {
     ["in a coding that nobody knows", "garbage", body],
     ["in gzip that is none", "gzip", body],
     ["in gzip whose end is missing", "gzip", gzipSync(body).subarray(0, -1)],
+    [
+      "in gzip with another part behind it that is broken",
+      "gzip",
+      Buffer.concat([gzipSync(body), gzipSync(body), body]),
+    ],
     ["in gzip of which nothing is there", "gzip", Buffer.alloc(0)],
     ["in deflate that is none", "deflate", body],
     ["in deflate of which nothing is there", "deflate", Buffer.alloc(0)],

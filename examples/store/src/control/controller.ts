@@ -197,6 +197,24 @@ export class Controller {
     }
   }
 
+  /**
+   * A moment (Unix time) that all these partitions have written by now is not after: `nowMs`, or the end of their logs where the clock was ahead and has been set back. What they write from
+   * now on is after it in that case, too, so that it is one moment of all of them.
+   */
+  async momentAfter(partitions: readonly PartitionRecord[], nowMs: number): Promise<number> {
+    const ends = await Promise.all(
+      partitions.map(({ partition, members }) => this.#anybody.call(partition, members, "changesEnd", { partition })),
+    );
+    const afterMs = Math.max(...ends.map(({ timeMs }) => timeMs));
+    if (afterMs <= Date.now()) return nowMs;
+    await Promise.all(
+      partitions.map(({ partition, members }) =>
+        this.#anybody.call(partition, members, "mark", { partition, afterMs }),
+      ),
+    );
+    return afterMs;
+  }
+
   /** Where the partitions of a new table go. */
   placement(): readonly string[] {
     return this.#healing.placement();

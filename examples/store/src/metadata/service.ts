@@ -39,6 +39,8 @@ export type RestoreSource =
       /** The table of that name which was asked for: by now there may be another one. */
       readonly sourceId: string;
       readonly untilMs: number;
+      /** `untilMs` is when that was asked, and the end of what is written by then is meant. */
+      readonly latest?: boolean;
     }
   | { readonly backup: string };
 

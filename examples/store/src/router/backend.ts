@@ -83,11 +83,13 @@ export interface Backend {
     readonly after?: string;
     readonly limitMax: number;
   }): Promise<{ names: string[]; more: boolean }>;
-  /** Creates `target` from the archive of `source` as it was at `untilMs` (Unix time). */
+  /** Creates `target` from the archive of `source` as it was at `untilMs` (Unix time), or as it is now. */
   restoreTable(request: {
     readonly source: string;
     readonly target: string;
     readonly untilMs: number;
+    /** `untilMs` is now: everything that was written by now is wanted, whatever the clock was when it was. */
+    readonly latest: boolean;
     readonly overrides: RestoreOverrides;
   }): Promise<TableRecord>;
 

@@ -51,11 +51,13 @@ export class TablePlane {
     source,
     target,
     untilMs,
+    latest,
     overrides,
   }: {
     source: string;
     target: string;
     untilMs: number;
+    latest: boolean;
     overrides: RestoreOverrides;
   }): Promise<TableRecord> {
     const table = await this.describeTable(source).catch((error: unknown) => {
@@ -66,7 +68,7 @@ export class TablePlane {
     const earliestMs = recoveryDays === undefined ? 0 : Date.now() - recoveryDays * DAY_MS;
     if (untilMs < Math.max(table.createdAtMs, earliestMs)) throw new ApiError("InvalidRestoreTimeException");
     const definition = restoredDefinition(table, target, overrides);
-    return await this.#restored(target, { definition, restore: { source, sourceId: table.tableId, untilMs } });
+    return await this.#restored(target, { definition, restore: { source, sourceId: table.tableId, untilMs, latest } });
   }
 
   async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {

@@ -107,7 +107,8 @@ export interface NodeMethods {
 
   /** Of all its partitions, or of those named. */
   status: { params: { readonly only?: readonly number[] }; result: NodeStatus };
-  mark: { params: { partition: number }; result: { slot: number } };
+  /** Leader only. `afterMs` (Unix time): the mark and all that comes behind it is later than that. */
+  mark: { params: { partition: number; afterMs?: number }; result: { slot: number } };
   /** `gently`, here and below: nobody waits for it, and requests come first. */
   digests: {
     params: { partition: number; slot: number; ranges: readonly KeyRange[]; gently?: boolean };
@@ -146,8 +147,8 @@ export interface NodeMethods {
   };
   /** Any member: behind which slot reading can begin, if not behind this one. What is before it is lost. */
   changesBeginning: { params: { partition: number; slot: number }; result: { slot: number } };
-  /** Leader only: how far the partition's log is. */
-  changesEnd: { params: { partition: number }; result: { slot: number } };
+  /** Leader only: how far the partition's log is, and the time of its last entry (Unix ms). */
+  changesEnd: { params: { partition: number }; result: { slot: number; timeMs: number } };
   /** Any node: as `changesBeginning`, of a partition that is no more. */
   archivedBeginning: { params: { partition: number; slot: number }; result: { slot: number } };
   /** Any node: the changes of a partition that is no more, from the archive. */

@@ -47,7 +47,7 @@ export function changeMethods(
 
     async changesEnd({ partition }) {
       const host = partitionOf(partition);
-      return { slot: await read(host, () => host.replica.appliedThrough) };
+      return await read(host, () => ({ slot: host.replica.appliedThrough, timeMs: host.replica.lastTimeMs }));
     },
 
     archivedBeginning: async ({ partition, slot }) => ({ slot: await archivedBeginning(archive(), partition, slot) }),

@@ -96,12 +96,15 @@ export function nodeMethods(parts: NodeParts): Handlers {
     },
 
     async createTable({ definition, tableId, restore }) {
-      if (restore !== undefined && "source" in restore) {
-        const { source } = restore;
+      let from = restore;
+      if (from !== undefined && "source" in from) {
+        const { source, untilMs, latest } = from;
+        const partitions = await metadata().read((view) => view.partitionsOfTable(source));
+        if (latest) from = { ...from, untilMs: await controller().momentAfter(partitions, untilMs) };
         // What is behind the moment is in the archive, whatever becomes of the source from here on.
-        await controller().archive(await metadata().read((view) => view.partitionsOfTable(source)));
+        await controller().archive(partitions);
       }
-      const table = await metadata().createTable(definition, tableId, restore);
+      const table = await metadata().createTable(definition, tableId, from);
       controller().wake();
       return table;
     },
@@ -112,7 +115,10 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    createBackup: ({ tableName, name, untilMs, sizes }) => backups().create(tableName, name, untilMs, sizes),
+    async createBackup({ tableName, name, untilMs, sizes }) {
+      const partitions = await metadata().read((view) => view.partitionsOfTable(tableName));
+      return await backups().create(tableName, name, await controller().momentAfter(partitions, untilMs), sizes);
+    },
     deleteBackup: ({ id }) => backups().delete(id),
     describeBackup: ({ id }) => backups().describe(id),
     listBackups: (request) => backups().list(request),

@@ -109,7 +109,7 @@ export function scrubMethods(
   }
 
   return {
-    mark: async ({ partition }) => ({ slot: await partitionOf(partition).writer.mark() }),
+    mark: async ({ partition, afterMs }) => ({ slot: await partitionOf(partition).writer.mark(afterMs) }),
 
     async digests({ partition, slot, ranges, gently }) {
       // Asked for nothing, it waits until the mark is there.

@@ -282,9 +282,13 @@ export class Writer {
     return done;
   }
 
-  /** A mark: every replica takes a snapshot at exactly the slot that this resolves with. */
-  async mark(): Promise<number> {
+  /**
+   * A mark: every replica takes a snapshot at exactly the slot that this resolves with.
+   * @param afterMs Unix time: the mark, and all that comes behind it, is later than that
+   */
+  async mark(afterMs = 0): Promise<number> {
     this.assertLeading();
+    this.noteTime(afterMs + 1);
     return await this.#entries.submitAlone({ kind: "mark", timeMs: this.#timeMs() });
   }
 

@@ -31,11 +31,11 @@ export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
           shown(latestMs),
         ),
       );
-    const table = await backend.restoreTable({ source, target, untilMs, overrides: request });
+    const table = await backend.restoreTable({ source, target, untilMs, latest, overrides: request });
     return {
       TableDescription: {
         ...tableDescription(table),
-        RestoreSummary: restoreSummary({ source, untilMs }, table.status === "CREATING"),
+        RestoreSummary: restoreSummary(table.restore ?? { source, untilMs }, table.status === "CREATING"),
       },
     };
   },

@@ -1,10 +1,10 @@
 /**
- * Every sentence that a client can be told, in one place, because the service's wording drifts and programs do match on it.
- * Spelling and spacing are the service's, mistakes included.
+ * Every sentence that a client can be told stands in a table, because the service's wording drifts and programs do match on it: here, and in the `messages.ts` of
+ * `control/` (tables' settings, backups), `partiql/` and `streams/`. Spelling and spacing are the service's, mistakes included.
  */
 import { inSetOrder, inSizedSetOrder } from "./set-order.js";
 
-const INVALID_VALUES = "One or more parameter values were invalid: ";
+export const INVALID_VALUES = "One or more parameter values were invalid: ";
 
 type KeyTold = readonly (readonly [name: string, type: string, kind: "HASH" | "RANGE"])[];
 const keyTold = (key: KeyTold): string =>

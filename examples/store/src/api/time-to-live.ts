@@ -1,7 +1,8 @@
 /** Time to live: which items are up, and what clients are told about it. */
 import { getAttribute } from "./attributes.js";
 import { restored } from "./control/admission.js";
-import { ApiError, validationError } from "./errors.js";
+import { controlMessages } from "./control/messages.js";
+import { validationError } from "./errors.js";
 import type { Condition, Item, TableRecord } from "./model.js";
 import type { StructureShape } from "./requests/shapes.js";
 import { tableName } from "./requests/table-parts.js";
@@ -40,16 +41,6 @@ export function expiredCondition(attribute: string, nowMs: number): Condition {
   return { kind: "and", left: compared("<", now), right: compared(">", now - PAST_MAX_SECONDS) };
 }
 
-export const timeToLiveMessages = {
-  alreadyEnabled: "TimeToLive is already enabled",
-  alreadyDisabled: "TimeToLive is already disabled",
-  otherAttribute: (attribute: string) =>
-    `TimeToLive is active on a different AttributeName: current AttributeName is ${attribute}`,
-  tooOften: "Time to live has been modified multiple times within a fixed interval",
-  notNow: (state: string) =>
-    `Cannot describe time to live while table is in ${state} state: Current table state is ${state}`,
-} as const;
-
 /** What a request asks for. */
 export type WantedTimeToLive = Pick<TimeToLive, "attribute" | "enabled">;
 
@@ -65,20 +56,18 @@ export function changedTimeToLive(
   cooldownMs: number,
 ): TimeToLive {
   if (current?.enabled === true && current.attribute !== wanted.attribute)
-    throw validationError(timeToLiveMessages.otherAttribute(current.attribute));
-  if (wanted.enabled && current?.enabled === true) throw validationError(timeToLiveMessages.alreadyEnabled);
-  if (!wanted.enabled && current?.enabled !== true) throw validationError(timeToLiveMessages.alreadyDisabled);
+    throw validationError(controlMessages.timeToLiveOtherAttribute(current.attribute));
+  if (wanted.enabled && current?.enabled === true) throw validationError(controlMessages.timeToLiveAlreadyEnabled);
+  if (!wanted.enabled && current?.enabled !== true) throw validationError(controlMessages.timeToLiveAlreadyDisabled);
   if (current?.onItsWay === true || nowMs - (current?.changedAtMs ?? Number.NEGATIVE_INFINITY) < cooldownMs)
-    throw validationError(timeToLiveMessages.tooOften);
+    throw validationError(controlMessages.timeToLiveTooOften);
   return { ...wanted, changedAtMs: nowMs, onItsWay: true };
 }
 
 /** @throws ApiError where it is not there, not yet or not any more */
 export function timeToLiveDescription(table: TableRecord): Record<string, unknown> {
   const { timeToLive, status } = restored(table);
-  if (status === "CREATING" || status === "DELETING") {
-    throw new ApiError("ValidationException", timeToLiveMessages.notNow(status));
-  }
+  if (status === "CREATING" || status === "DELETING") throw validationError(controlMessages.timeToLiveNotNow(status));
   const { attribute, enabled = false, onItsWay = false } = timeToLive ?? {};
   if (!enabled && !onItsWay) return { TimeToLiveStatus: "DISABLED" };
   const wanted = enabled ? (onItsWay ? "ENABLING" : "ENABLED") : "DISABLING";

@@ -1,5 +1,5 @@
 import type { Group } from "@evenkeel/paxos";
-import { assertAdmitted } from "../api/control/admission.js";
+import { assertAdmitted, being } from "../api/control/admission.js";
 import { controlMessages } from "../api/control/messages.js";
 import { assertDeletable, changedTable, type TableUpdate } from "../api/control/settings.js";
 import { ApiError } from "../api/errors.js";
@@ -314,7 +314,7 @@ export class MetadataService {
   #table(name: string): TableEntry {
     const table = this.#options.view.tables.get(name);
     if (table === undefined) {
-      throw new ApiError("ResourceNotFoundException", `Requested resource not found: Table: ${name} not found`);
+      throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
     }
     return table;
   }
@@ -347,9 +347,7 @@ export class MetadataService {
 const notDeletable = ({ name, status }: TableEntry): ApiError =>
   new ApiError(
     "ResourceInUseException",
-    status === "UPDATING"
-      ? controlMessages.deletedBesideStream
-      : controlMessages.tableBeing(status === "CREATING" ? "created" : "deleted", name),
+    status === "UPDATING" ? controlMessages.deletedBesideStream : controlMessages.tableBeing(being(status), name),
   );
 
 /** What is said of a name that is to be a new table's and is another one's. */

@@ -1,4 +1,4 @@
-import { restored } from "../api/control/admission.js";
+import { being, restored } from "../api/control/admission.js";
 import { controlMessages } from "../api/control/messages.js";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
@@ -36,6 +36,5 @@ export async function settleTimeToLive(metadata: Pick<MetadataService, "change">
 
 function timeToLiveNotNow(table: TableEntry): ApiError {
   const { name, status } = restored(table);
-  const what = status === "CREATING" ? "created" : status === "DELETING" ? "deleted" : "used";
-  return new ApiError("ResourceInUseException", controlMessages.tableBeingSaidLater(what, name));
+  return new ApiError("ResourceInUseException", controlMessages.tableBeingSaidLater(being(status), name));
 }

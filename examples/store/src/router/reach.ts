@@ -159,8 +159,7 @@ export class Reach {
     const table = await this.#routes.table(ring.name);
     const isThere =
       table.tableId === ring.tableId || table.globalIndexes?.some(({ indexId }) => indexId === ring.tableId) === true;
-    if (!isThere || table.status === "DELETING")
-      throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+    if (!isThere || table.status === "DELETING") throw new ApiError("ResourceNotFoundException");
   }
 
   atLeader<M extends Method>(record: PartitionRecord, method: M, params: Params<M>): Promise<Result<M>> {

@@ -115,7 +115,7 @@ export class Routes {
 }
 
 function tableOf(routed: Routed | undefined, key: string): TableEntry {
-  if (routed?.key !== key) throw new ApiError("ResourceNotFoundException", "Requested resource not found");
+  if (routed?.key !== key) throw new ApiError("ResourceNotFoundException");
   return routed.record as TableEntry;
 }
 

@@ -37,8 +37,13 @@ export function assertThere(table: Asked, { pointInTimeRecovery }: TableUpdate =
     // Told as a table that is not there, in words of its own.
     throw new ApiError("ResourceNotFoundException", messages.tableNotFoundNamed(name));
   }
-  if (status !== "CREATING") throw inUse(controlMessages.tableBeing(status === "DELETING" ? "deleted" : "used", name));
-  throw inUse(controlMessages.tableBeing("created", name));
+  throw inUse(controlMessages.tableBeing(being(status), name));
+}
+
+/** As texts say what is happening to a table that cannot be used. */
+export function being(status: TableRecord["status"]): "created" | "deleted" | "used" {
+  if (status === "CREATING") return "created";
+  return status === "DELETING" ? "deleted" : "used";
 }
 
 /** One that is being restored is there for who describes it, and for nobody else. @throws ApiError */

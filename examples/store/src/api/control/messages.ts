@@ -1,5 +1,5 @@
 /** What operations on tables' settings, tags and backups say. Spelling and spacing are the service's. */
-const INVALID_VALUES = "One or more parameter values were invalid: ";
+import { INVALID_VALUES } from "../messages.js";
 
 const IN_USE = "Attempt to change a resource which is still in use: ";
 
@@ -61,6 +61,11 @@ export const controlMessages = {
     `Resource-based policy not found for the provided ResourceArn: Requested update for policy with revision id ${revision}, but ${resource} has no associated policy.`,
   policyTooLarge: (most: number) => `${INVALID_VALUES}Maximum policy size of ${most} bytes exceeded`,
   policyInvalid: (problem: string) => `${INVALID_VALUES}Invalid policy document: ${problem}`,
+  policyNoJson: "This policy contains invalid Json",
+  policyNone: "This text appears not to be a policy",
+  policyEmpty: "Syntax error at position (1,3)",
+  policyWithoutStatements: "Could not parse the policy: Statement is empty!",
+  policyWithoutEffect: "Missing required field Effect",
   nextTokenInvalid: (token: string) => `Invalid Request: Provided nextToken is invalid: ${token.slice(0, 1024)}`,
   exportNoTable: "Invalid TableArn: Invalid Table ARN",
   exportTableArn: `${INVALID_VALUES}tableArn is not a valid ARN`,
@@ -155,6 +160,13 @@ export const controlMessages = {
   tagReserved: (key: string) => `Tag Key cannot be prefixed with aws:, Key: ${key}`,
   tableClassInvalid: (classes: readonly string[]) =>
     `Invalid table-class parameter provided. Please try again with a valid table-class value: [${classes.join(", ")}].`,
+  timeToLiveAlreadyEnabled: "TimeToLive is already enabled",
+  timeToLiveAlreadyDisabled: "TimeToLive is already disabled",
+  timeToLiveOtherAttribute: (attribute: string) =>
+    `TimeToLive is active on a different AttributeName: current AttributeName is ${attribute}`,
+  timeToLiveTooOften: "Time to live has been modified multiple times within a fixed interval",
+  timeToLiveNotNow: (state: string) =>
+    `Cannot describe time to live while table is in ${state} state: Current table state is ${state}`,
   warmEmpty: (index: string) =>
     `${INVALID_VALUES}WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond specified for index: ${index}`,
   nameLength: (what: "TableName" | "IndexName") =>

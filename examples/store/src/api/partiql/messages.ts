@@ -1,8 +1,11 @@
+import { INVALID_VALUES } from "../messages.js";
 import { inSetOrder } from "../set-order.js";
+
+const MALFORMED = "Statement wasn't well formed, can't be processed: ";
 
 /** What PartiQL statements are told. Wording is the service's. */
 export const partiqlMessages = {
-  malformed: (problem: string) => `Statement wasn't well formed, can't be processed: ${problem}`,
+  malformed: (problem: string) => MALFORMED + problem,
   // What may stand behind the colon: as the service's parser says it.
   unexpectedTerm: "Unexpected term",
   unexpectedKeyword: "Unexpected keyword",
@@ -16,13 +19,13 @@ export const partiqlMessages = {
   fromAfterSelect: "Expected FROM after SELECT list",
   fromAfterDelete: "Expected FROM after DELETE",
   /** What the lexer cannot read gets the first half of the sentence. */
-  unreadable: "Statement wasn't well formed, can't be processed: ",
-  leftOver: "Statement wasn't well formed, can't be processed: Unexpected token after expression",
-  tooDeep: "Statement wasn't well formed, can't be processed: too many nested levels",
+  unreadable: MALFORMED,
+  leftOver: `${MALFORMED}Unexpected token after expression`,
+  tooDeep: `${MALFORMED}too many nested levels`,
   parameterCount: "Number of parameters in request and statement don't match.",
   emptyBag: "Empty bags are not supported",
   bagDuplicates: (members: readonly string[], place: string) =>
-    `One or more parameter values were invalid: Input collection [${members.join(", ")}] contains duplicates! under ${place}`,
+    `${INVALID_VALUES}Input collection [${members.join(", ")}] contains duplicates! under ${place}`,
   bagTypes: "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags",
   missingLiteral: "MISSING must be compared using IS operator",
   duplicateKey: (key: string) => `Duplicate keys in tuple. Key: ${key}`,
@@ -30,7 +33,7 @@ export const partiqlMessages = {
     `Unsupported data type for IS operator: ${name}. Supported data types are [MISSING, NULL, BOOLEAN, BLOB, STRING, NUMERIC, STRUCT, TUPLE, LIST]`,
   inTooMany: (count: number) => `The IN operator is provided with too many operands; number of operands: ${count}`,
   filterNotProjected: (index: string, names: readonly string[]) =>
-    `One or more parameter values were invalid: Secondary index ${index} does not project one or more filter attributes: [${inSetOrder(names).join(", ")}]`,
+    `${INVALID_VALUES}Secondary index ${index} does not project one or more filter attributes: [${inSetOrder(names).join(", ")}]`,
   listIndex: (index: string, at: string) => `List index is not within the allowable range; index: [${index}] at ${at}`,
   inOperands:
     "IN operator must have a left hand argument of type Variable Reference and right hand argument of type Seq with at least one member",

@@ -1,5 +1,5 @@
 /** What clients are told about streams, in the service's words where they are known. */
-const INVALID_VALUES = "One or more parameter values were invalid: ";
+import { INVALID_VALUES } from "../messages.js";
 
 export const streamMessages = {
   createdWithoutViewType: `${INVALID_VALUES}Table is being created with a stream enabled, UpdateViewType is required`,

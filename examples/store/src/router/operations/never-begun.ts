@@ -2,6 +2,7 @@
  * What would begin what there is none of here: policies, insights, replicas, Kinesis destinations, exports, imports. A request is looked at as far as the service looks at it
  * before it begins (limits, the table, its state), so that what is wrong with it is told first; one that is right is told what this store does not have.
  */
+import { being } from "../../api/control/admission.js";
 import { tableOfArn } from "../../api/control/arns.js";
 import { controlMessages } from "../../api/control/messages.js";
 import { ApiError, validationError } from "../../api/errors.js";
@@ -49,15 +50,15 @@ function policyProblem(policy: string): string | undefined {
   try {
     read = JSON.parse(policy);
   } catch {
-    return "This policy contains invalid Json";
+    return controlMessages.policyNoJson;
   }
-  if (read === null) return "This text appears not to be a policy";
-  if (typeof read !== "object" || Array.isArray(read)) return "This policy contains invalid Json";
+  if (read === null) return controlMessages.policyNone;
+  if (typeof read !== "object" || Array.isArray(read)) return controlMessages.policyNoJson;
   const { Statement: statements } = read as { Statement?: unknown };
-  if (Object.keys(read).length === 0) return "Syntax error at position (1,3)";
+  if (Object.keys(read).length === 0) return controlMessages.policyEmpty;
   if (!Array.isArray(statements)) return undefined;
-  if (statements.length === 0) return "Could not parse the policy: Statement is empty!";
-  return statements.some((one) => one?.Effect === undefined) ? "Missing required field Effect" : undefined;
+  if (statements.length === 0) return controlMessages.policyWithoutStatements;
+  return statements.some((one) => one?.Effect === undefined) ? controlMessages.policyWithoutEffect : undefined;
 }
 
 /** They are off: to have them turned off is to have them as they are. */
@@ -70,8 +71,8 @@ const updateContributorInsights: Operation<UpdateInsightsRequest> = {
         throw validationError(controlMessages.insightsNotNow("Table"));
       if (index !== undefined && index.status !== "ACTIVE")
         throw validationError(controlMessages.insightsNotNow("Index"));
+      throw validationError(controlMessages.noInsights);
     }
-    if (action === "ENABLE") throw validationError(controlMessages.noInsights);
     const { TableName, IndexName } = of;
     return { TableName, ...(IndexName && { IndexName }), ContributorInsightsStatus: "DISABLED" };
   },
@@ -80,10 +81,7 @@ const updateContributorInsights: Operation<UpdateInsightsRequest> = {
 async function usable(name: string, backend: Backend): Promise<void> {
   const { status } = await backend.describeTable(name);
   if (status === "CREATING" || status === "DELETING")
-    throw new ApiError(
-      "ResourceInUseException",
-      controlMessages.tableBeing(status === "CREATING" ? "created" : "deleted", name),
-    );
+    throw new ApiError("ResourceInUseException", controlMessages.tableBeing(being(status), name));
 }
 
 const destination = (

@@ -80,7 +80,7 @@ export class DataPlane extends TablePlane implements Backend {
   }
 
   async #usableByNow(name: string): Promise<TableRecord> {
-    const notFound = new ApiError("ResourceNotFoundException", "Requested resource not found");
+    const notFound = new ApiError("ResourceNotFoundException");
     const table = await this.describeTable(name).catch((error: unknown) => {
       throw error instanceof ApiError && error.type === notFound.type ? notFound : error;
     });

@@ -7,7 +7,13 @@ import {
 import { PutCommand, ScanCommand } from "@aws-sdk/lib-dynamodb";
 import { describe, expect, test } from "vitest";
 import type { TableRecord } from "../src/api/model.js";
-import { changedTimeToLive, type TimeToLive, timeToLiveDescription } from "../src/api/time-to-live.js";
+import {
+  changedTimeToLive,
+  type TimeToLive,
+  timeToLiveDescription,
+  type WantedTimeToLive,
+} from "../src/api/time-to-live.js";
+import { UPKEEP } from "../src/control/upkeep.js";
 import { createTable, singleStore, tableExists } from "./support/single.js";
 import { eventually } from "./support/store.js";
 import { readStream, streamsClient } from "./support/streams.js";
@@ -19,13 +25,6 @@ const update = (TableName: string, Enabled: boolean, AttributeName: string) =>
 const described = async (TableName: string) =>
   (await s.dynamo.send(new DescribeTimeToLiveCommand({ TableName }))).TimeToLiveDescription;
 
-/** What was asked for is so. */
-const settled = async (TableName: string, TimeToLiveStatus: string) =>
-  await eventually(
-    `time to live of ${TableName} is ${TimeToLiveStatus}`,
-    async () => (await described(TableName))?.TimeToLiveStatus === TimeToLiveStatus,
-  );
-
 test("it is switched on and off, and what makes no sense is refused in the service's words", async () => {
   await createTable(s.dynamo, "switched");
   expect(await described("switched")).toEqual({ TimeToLiveStatus: "DISABLED" });
@@ -35,7 +34,6 @@ test("it is switched on and off, and what makes no sense is refused in the servi
   });
   const { TimeToLiveSpecification } = await update("switched", true, "ttl");
   expect(TimeToLiveSpecification).toEqual({ Enabled: true, AttributeName: "ttl" });
-  await settled("switched", "ENABLED");
   expect(await described("switched")).toEqual({ TimeToLiveStatus: "ENABLED", AttributeName: "ttl" });
   const refusal = async (enabled: boolean, attribute: string) =>
     await update("switched", enabled, attribute).catch((error: Error) => `${error.name}: ${error.message}`);
@@ -45,7 +43,6 @@ test("it is switched on and off, and what makes no sense is refused in the servi
   expect(await refusal(false, "until")).toBe(other);
   expect(await refusal(true, "")).toContain("Member must have length greater than or equal to 1");
   await update("switched", false, "ttl");
-  await settled("switched", "DISABLED");
   expect(await described("switched")).toEqual({ TimeToLiveStatus: "DISABLED" });
   await expect(update("nobody", true, "ttl")).rejects.toMatchObject({
     name: "ResourceNotFoundException",
@@ -86,35 +83,32 @@ test("items whose time is up go by themselves, and the stream says that it was t
 });
 
 describe("a change of it", () => {
-  const HOUR = 3_600_000;
+  const COOLDOWN = UPKEEP.timeToLiveCooldownMs;
   const ttl = (enabled: boolean, attribute = "ttl") => ({ enabled, attribute });
   const status = (timeToLive: TimeToLive | undefined) =>
     timeToLiveDescription({ status: "ACTIVE", timeToLive } as TableRecord);
-  const settle = (timeToLive: TimeToLive): TimeToLive => {
-    const { onItsWay: _done, ...settled } = timeToLive;
-    return settled;
-  };
+  const changed = (current: TimeToLive | undefined, wanted: WantedTimeToLive, nowMs: number) =>
+    changedTimeToLive(current, wanted, nowMs, COOLDOWN);
 
-  test("is on its way, and then so", () => {
-    const on = changedTimeToLive(undefined, ttl(true), 1_000, HOUR);
-    expect(status(on)).toEqual({ TimeToLiveStatus: "ENABLING", AttributeName: "ttl" });
-    expect(status(settle(on))).toEqual({ TimeToLiveStatus: "ENABLED", AttributeName: "ttl" });
-    const off = changedTimeToLive(settle(on), ttl(false), 1_000 + HOUR, HOUR);
-    expect(status(off)).toEqual({ TimeToLiveStatus: "DISABLING", AttributeName: "ttl" });
-    expect(status(settle(off))).toEqual({ TimeToLiveStatus: "DISABLED" });
+  test("is so at once", () => {
+    const on = changed(undefined, ttl(true), 1_000);
+    expect(status(on)).toEqual({ TimeToLiveStatus: "ENABLED", AttributeName: "ttl" });
+    const off = changed(on, ttl(false), 1_000 + COOLDOWN);
+    expect(status(off)).toEqual({ TimeToLiveStatus: "DISABLED" });
+    // As a store wrote it that had changes on their way.
+    expect(status({ ...on, onItsWay: true } as TimeToLive)).toEqual(status(on));
   });
 
-  test("is one in an hour, and none while the last one is on its way", () => {
-    const on = changedTimeToLive(undefined, ttl(true), 1_000, HOUR);
+  test("is one in half an hour", () => {
+    const on = changed(undefined, ttl(true), 1_000);
     const tooOften = "Time to live has been modified multiple times within a fixed interval";
-    expect(() => changedTimeToLive(settle(on), ttl(false), 999 + HOUR, HOUR)).toThrow(tooOften);
-    expect(() => changedTimeToLive(on, ttl(false), 1_000 + HOUR, HOUR)).toThrow(tooOften);
-    const off = settle(changedTimeToLive(settle(on), ttl(false), 1_000 + HOUR, HOUR));
-    expect(() => changedTimeToLive(off, ttl(true, "other"), 1_001 + HOUR, HOUR)).toThrow(tooOften);
-    expect(changedTimeToLive(off, ttl(true, "other"), 1_000 + 2 * HOUR, HOUR)).toMatchObject(ttl(true, "other"));
+    expect(() => changed(on, ttl(false), 999 + COOLDOWN)).toThrow(tooOften);
+    const off = changed(on, ttl(false), 1_000 + 30 * 60_000);
+    expect(() => changed(off, ttl(true, "other"), 1_001 + COOLDOWN)).toThrow(tooOften);
+    expect(changed(off, ttl(true, "other"), 1_000 + 2 * COOLDOWN)).toMatchObject(ttl(true, "other"));
     // What makes no sense at any time is told first.
-    expect(() => changedTimeToLive(on, ttl(true), 1_001, HOUR)).toThrow("TimeToLive is already enabled");
+    expect(() => changed(on, ttl(true), 1_001)).toThrow("TimeToLive is already enabled");
     // From before that was noted.
-    expect(changedTimeToLive(ttl(true), ttl(false), 0, HOUR)).toMatchObject(ttl(false));
+    expect(changed(ttl(true), ttl(false), 0)).toMatchObject(ttl(false));
   });
 });

@@ -13,8 +13,6 @@ export interface TimeToLive {
   readonly enabled: boolean;
   /** When that was asked for, Unix ms; absent: by a program that did not note it, long ago. */
   readonly changedAtMs?: number;
-  /** It is not so yet: those who look after the items are to hear of it. */
-  readonly onItsWay?: true;
 }
 
 /** What is so long past is taken for a mistake, and stays. */
@@ -59,19 +57,20 @@ export function changedTimeToLive(
     throw validationError(controlMessages.timeToLiveOtherAttribute(current.attribute));
   if (wanted.enabled && current?.enabled === true) throw validationError(controlMessages.timeToLiveAlreadyEnabled);
   if (!wanted.enabled && current?.enabled !== true) throw validationError(controlMessages.timeToLiveAlreadyDisabled);
-  if (current?.onItsWay === true || nowMs - (current?.changedAtMs ?? Number.NEGATIVE_INFINITY) < cooldownMs)
+  if (nowMs - (current?.changedAtMs ?? Number.NEGATIVE_INFINITY) < cooldownMs)
     throw validationError(controlMessages.timeToLiveTooOften);
-  return { ...wanted, changedAtMs: nowMs, onItsWay: true };
+  return { ...wanted, changedAtMs: nowMs };
 }
 
-/** @throws ApiError where it is not there, not yet or not any more */
+/**
+ * What was asked for is told at once, as the service does whatever it still has to do for it.
+ * @throws ApiError where it is not there, not yet or not any more
+ */
 export function timeToLiveDescription(table: TableRecord): Record<string, unknown> {
   const { timeToLive, status } = restored(table);
   if (status === "CREATING" || status === "DELETING") throw validationError(controlMessages.timeToLiveNotNow(status));
-  const { attribute, enabled = false, onItsWay = false } = timeToLive ?? {};
-  if (!enabled && !onItsWay) return { TimeToLiveStatus: "DISABLED" };
-  const wanted = enabled ? (onItsWay ? "ENABLING" : "ENABLED") : "DISABLING";
-  return { TimeToLiveStatus: wanted, AttributeName: attribute };
+  if (timeToLive?.enabled !== true) return { TimeToLiveStatus: "DISABLED" };
+  return { TimeToLiveStatus: "ENABLED", AttributeName: timeToLive.attribute };
 }
 
 export interface UpdateTimeToLiveRequest {

@@ -4,7 +4,6 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import { METADATA_PARTITION, type PartitionRecord, ringIds, type TableEntry } from "../metadata/records.js";
 import type { MetadataService } from "../metadata/service.js";
 import type { StreamService } from "../metadata/stream-service.js";
-import { settleTimeToLive } from "../metadata/time-to-live.js";
 import type { MetadataView } from "../metadata/view.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import type { Caller } from "../rpc/protocol.js";
@@ -230,8 +229,6 @@ export class Controller {
     const { metadata, view } = this.#options;
     if (!metadata.leading) return false;
     this.#streams.tend();
-    for (const { name, timeToLive } of [...view.tables.values()])
-      if (timeToLive?.onItsWay) await settleTimeToLive(metadata, name);
     const onTheirWay = [...view.tables.values()].filter(
       (table) => (table.status !== "ACTIVE" && table.status !== "ARCHIVED") || hasIndexOnItsWay(table),
     );

@@ -60,7 +60,7 @@ export class Expiry {
     const { view, partitions, nowMs } = this.#options;
     const attributes = new Map<string, string>();
     for (const { tableId, timeToLive, status } of view.tables.values())
-      if (timeToLive?.enabled && !timeToLive.onItsWay && (status === "ACTIVE" || status === "UPDATING"))
+      if (timeToLive?.enabled && (status === "ACTIVE" || status === "UPDATING"))
         attributes.set(tableId, timeToLive.attribute);
     if (attributes.size === 0) {
       this.#sweeps.clear();

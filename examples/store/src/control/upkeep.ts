@@ -38,7 +38,7 @@ export const UPKEEP: Upkeep = {
   restorableMs: 35 * DAY_MS,
   replaceAfterMs: 60_000,
   recoverTransactionsAfterMs: COORDINATOR_LOST_MS,
-  timeToLiveCooldownMs: 3_600_000,
+  timeToLiveCooldownMs: 1_800_000,
   splitBytes: 10 * 1024 ** 3,
   splitReadUnits: spreadPays() ? 3_000 : Number.MAX_SAFE_INTEGER,
   splitWriteUnits: spreadPays() ? 1_000 : Number.MAX_SAFE_INTEGER,

@@ -24,16 +24,6 @@ export async function setTimeToLive(
   return { table: changed, version };
 }
 
-/** What was asked for is so: nodes go by the metadata, and nobody else has to be told. */
-export async function settleTimeToLive(metadata: Pick<MetadataService, "change">, name: string): Promise<void> {
-  await metadata.change((view) => {
-    const table = view.tables.get(name);
-    if (table?.timeToLive?.onItsWay !== true) return [];
-    const { onItsWay: _done, ...timeToLive } = table.timeToLive;
-    return [putRecord(tableKey(name), { ...table, timeToLive })];
-  });
-}
-
 function timeToLiveNotNow(table: TableEntry): ApiError {
   const { name, status } = restored(table);
   return new ApiError("ResourceInUseException", controlMessages.tableBeingSaidLater(being(status), name));

@@ -128,14 +128,8 @@ export function nodeMethods(parts: NodeParts): Handlers {
       return table;
     },
 
-    async setTimeToLive({ name, wanted }) {
-      const table = await setTimeToLive(metadata(), name, wanted, {
-        nowMs: Date.now(),
-        cooldownMs: timeToLiveCooldownMs,
-      });
-      controller().wake();
-      return table;
-    },
+    setTimeToLive: ({ name, wanted }) =>
+      setTimeToLive(metadata(), name, wanted, { nowMs: Date.now(), cooldownMs: timeToLiveCooldownMs }),
     describeTable: ({ name }) => metadata().describeTable(name),
     listTables: ({ after, limitMax }) => metadata().listTables(after, limitMax),
     status,

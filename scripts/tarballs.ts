@@ -1,12 +1,13 @@
 /**
  * `npm run test:tarballs`: what a user gets. Packs every published package, installs the tarballs in an empty folder, imports and requires every
- * entry, compiles a TypeScript consumer against the types, and runs the program of each README against what was installed.
+ * entry, compiles a TypeScript consumer against the types, and runs the program of each README against what was installed: compiled, and as it stands there, where
+ * the README does not say that it is TypeScript.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Packed, packAll } from "./packing.js";
-import { extractProgram } from "./readme-program.js";
+import { extractProgram, type ReadmeProgram } from "./readme-program.js";
 import { run, runNpm, runTool } from "./run.js";
 import { entriesOf, houseRoot, type Workspace } from "./workspaces.js";
 
@@ -99,9 +100,11 @@ async function compile(folder: string, all: readonly Packed[]): Promise<void> {
   report(forBundler.ok, "compile the same as for a bundler", forBundler.output);
 }
 
-function programOf(workspace: Workspace): ReturnType<typeof extractProgram> | undefined {
+function programOf(workspace: Workspace): (ReadmeProgram & { readonly isJavaScript: boolean }) | undefined {
   const readme = join(houseRoot, workspace.folder, "README.md");
-  return existsSync(readme) ? extractProgram(readFileSync(readme, "utf8")) : undefined;
+  if (!existsSync(readme)) return undefined;
+  const markdown = readFileSync(readme, "utf8");
+  return { ...extractProgram(markdown), isJavaScript: !markdown.includes("The program is TypeScript") };
 }
 
 /** What npm and a lawyer expect to find in each tarball. */
@@ -125,8 +128,13 @@ try {
   for (const { workspace } of all) {
     const program = programOf(workspace);
     if (!program) continue;
-    const { ok, output } = await run(process.execPath, [join("out", `${workspace.name}.mjs`)], consumer);
-    report(ok && output === program.output, `run the program of ${workspace.manifest.name}'s README`, output);
+    const pasted = `${workspace.name}.mjs`;
+    writeFileSync(join(consumer, pasted), program.source);
+    for (const file of [join("out", pasted), ...(program.isJavaScript ? [pasted] : [])]) {
+      const { ok, output } = await run(process.execPath, [file], consumer);
+      const how = file === pasted ? "as JavaScript" : "compiled";
+      report(ok && output === program.output, `run the program of ${workspace.manifest.name}'s README, ${how}`, output);
+    }
   }
   for (const { workspace, tarball } of all) {
     if (!Object.values(workspace.manifest.peerDependenciesMeta ?? {}).some(({ optional }) => optional)) continue;

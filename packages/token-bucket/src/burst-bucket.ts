@@ -174,7 +174,6 @@ export class BurstBucket implements SharedBucket {
    * refused, to the provisioned tokens alone. They may fall below zero; what flows in pays that back first.
    */
   debit(tokens: number, nowMs = this.clock(), further: readonly SharedBucket[] = NONE): void {
-    checkNumber("tokens", tokens, 0, TOKENS_MAX);
     checkFurther(further);
     if (this.#spend(tokens, nowMs, further)) return;
     this.#level.debit(tokens, nowMs);

@@ -97,8 +97,9 @@ export class WaitingRoom<W extends Waiter> {
     this.#cancelTimer = undefined;
     for (let waiter = this.#line.first; waiter !== undefined; waiter = this.#line.first) {
       const waitMs = this.#host.serve(waiter);
-      if (waitMs > 0) {
-        const why = waitMs === Number.POSITIVE_INFINITY ? this.#host.whyNever(waiter) : undefined;
+      // Whatever is not 0 has charged nothing, also what a node of somebody's own makes of it.
+      if (waitMs !== 0) {
+        const why = waitMs < Number.POSITIVE_INFINITY ? undefined : this.#host.whyNever(waiter);
         if (why === undefined) {
           // Longer waits than a timer can hold are slept in pieces; a timer that fires early finds nothing and sleeps
           // again.

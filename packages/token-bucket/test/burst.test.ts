@@ -1,41 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BucketLevel, BurstBucket, type BurstBucketOptions, TokenBucket, tryTakeAll } from "../src/index.js";
+import { BucketLevel, BurstBucket, TokenBucket, tryTakeAll } from "../src/index.js";
 import { BurstOracle } from "./burst-oracle.js";
 import { exact, toNumber } from "./oracle.js";
-
-/** A partition of 10 a second on a node of 1,000, whose time passes only when the test says so. */
-function staged(options: Partial<BurstBucketOptions> = {}, nodeTokens = 10_000) {
-  const clock = { now: 0 };
-  const now = () => clock.now;
-  const due = new Set<{ atMs: number; fire: () => void }>();
-  const node = new TokenBucket({ ratePerSecond: 1000, capacity: 10_000, tokens: nodeTokens, now });
-  const bucket = new BurstBucket({
-    ratePerSecond: 10,
-    node,
-    now,
-    timer: (delayMs, fire) => {
-      const entry = { atMs: clock.now + delayMs, fire };
-      due.add(entry);
-      return () => due.delete(entry);
-    },
-    ...options,
-  });
-  const pass = async (ms: number) => {
-    const end = clock.now + ms;
-    for (;;) {
-      const next = [...due].sort((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined || next.atMs > end) break;
-      clock.now = next.atMs;
-      due.delete(next);
-      next.fire();
-      for (let i = 0; i < 10; i += 1) await Promise.resolve();
-    }
-    clock.now = end;
-    for (let i = 0; i < 10; i += 1) await Promise.resolve();
-  };
-  return { clock, now, node, bucket, pass, timers: due };
-}
+import { staged } from "./staged-burst.js";
 
 describe("what is not used", () => {
   it("is saved for 300 seconds and spent as a burst; the 301st second adds nothing", () => {

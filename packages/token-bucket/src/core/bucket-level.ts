@@ -8,7 +8,6 @@ export const TOKENS_MAX = 1e15;
 
 /** Once so many thousandths have been earned since the anchor, it is moved: the last digit of such a number is a 512th. */
 const FOLD_AT = 2 ** 44;
-const PRODUCT_MAX = 2 ** 900;
 
 export interface BucketLevelOptions {
   /** Tokens a second, 0 to 1e12. */
@@ -202,13 +201,13 @@ export class BucketLevel {
     return (state[OWED] as number) - earned + (state[LOW] as number);
   }
 
-  /** What `#levelAt` will find at a later time, or a trifle less where it would move the anchor. */
+  /** What `#levelAt` will find at a later time, or a trifle less where it would move the anchor; not cut to the capacity. */
   #peekAt(nowMs: number): number {
     const state = this.#state;
     const capacity = state[CAPACITY_MILLI] as number;
     const earned = (nowMs - (state[ANCHOR_MS] as number)) * (state[RATE] as number);
     const level = capacity - (state[OWED] as number) + earned - (state[LOW] as number);
-    return Math.min(earned < FOLD_AT ? level : level - earned * 2 ** -50, capacity);
+    return earned < FOLD_AT ? level : level - earned * 2 ** -50;
   }
 
   /** `cost`: `tokens` in thousandths, as a double can say it. */
@@ -247,16 +246,13 @@ export class BucketLevel {
     const { [OWED]: before = 0, [LOW]: low = 0, [ANCHOR_MS]: anchorMs = 0, [RATE]: rate = 0 } = this.#state;
     const elapsedMs = nowMs - anchorMs;
     const earned = elapsedMs * rate;
-    if (!(earned < PRODUCT_MAX)) {
-      this.#restart(0, 0, nowMs);
-      return;
-    }
     const elapsedLow = sumError(nowMs, -anchorMs, elapsedMs);
     const earnedLow = productError(elapsedMs, rate, earned) + elapsedLow * rate;
     const total = before - earned;
     const lost = sumError(before, -earned, total) + (low - earnedLow);
     const owed = total + lost;
     if (owed > 0) this.#restart(owed, sumError(total, lost, owed), nowMs);
+    // Full; or so much was earned that no number can say it.
     else this.#restart(0, 0, nowMs);
   }
 }

@@ -36,7 +36,7 @@ export interface KeyedLevelsOptions {
 }
 
 /**
- * A bucket for each key in one block of memory that never grows. Keys come as hashes of 64 bits, time as an argument.
+ * A bucket for each key in one block of memory that never grows. Keys come as hashes of 64 bits (two words of 32, with or without a sign), time as an argument.
  *
  * All keys have one rate, so one meter (`Flow`) counts what has flowed for any of them, and a bucket is a single mark on
  * it: the reading at which it will be full again. Its level is the capacity less what is still to flow until then.
@@ -228,6 +228,9 @@ export class KeyedLevels {
 
   /** The slot of this key, as an index of its level; -1 when it has none. */
   #find(low: number, high: number): number {
+    // As they are kept: a word above 2^31 is never equal to itself in there.
+    low |= 0;
+    high |= 0;
     const words = this.#words;
     const first = this.#setOf(low);
     const at = first * SET_WORDS;

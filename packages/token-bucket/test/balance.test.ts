@@ -125,6 +125,21 @@ describe("all or nothing", () => {
     expect(() => tryTakeAll([bucket, between, bucket], 1)).toThrow(/twice/);
     expect(between.stats().tokens).toBe(10);
     expect(bucket.stats().tokens).toBe(10);
+    const now = () => 0;
+    const [a, b] = [1, 2].map((rate) => new TokenBucket({ ratePerSecond: rate, capacity: 10, now })) as [
+      TokenBucket,
+      TokenBucket,
+    ];
+    for (const list of [
+      [a, a],
+      [a, b, a],
+      [b, a, a],
+    ])
+      expect(() => tryTakeAll(list)).toThrow(/twice/);
+    expect([a, b].map((one) => one.stats())).toMatchObject([
+      { tokens: 10, taken: 0 },
+      { tokens: 10, taken: 0 },
+    ]);
   });
 });
 

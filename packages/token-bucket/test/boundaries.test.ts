@@ -38,6 +38,10 @@ describe("a level", () => {
     for (const nowMs of [333_333.37, 700_000.77, 1_000_000.3]) level.tokens(nowMs);
     const earned = ((exact(1_000_000.3) - exact(0.1)) * exact(1e12)) / exact(1000);
     expect(level.tokens(1_000_000.3)).toBeCloseTo(toNumber(earned - exact(debt)), 3);
+    const keys = new KeyedLevels({ ratePerSecond: 1e12, capacity: 10, keysMax: 1 }, 0.1);
+    for (const tokens of [1e15, 2e8 + 7]) keys.debit(1, 1, tokens, 0.1);
+    for (const nowMs of [333_333.37, 700_000.77, 1_000_000.3]) keys.tokens(1, 1, nowMs);
+    expect(keys.tokens(1, 1, 1_000_000.3)).toBeCloseTo(toNumber(earned - exact(1e15 + 2e8 - 3)), 3);
   });
 
   it("refuses what is out of its ranges, by name", () => {
@@ -65,10 +69,12 @@ describe("those in line", () => {
   it("are sent away wherever they stand, and served from what is there, where nothing flows in any more", async () => {
     const { bucket, waiting } = waitingFor(6, 3, 9);
     const [large, small, last] = waiting.map((one) => Promise.allSettled([one]));
-    bucket.reconfigure({ ratePerSecond: 0, capacity: 8 });
+    bucket.reconfigure({ capacity: 8 });
+    expect(await last).toMatchObject([{ reason: never }]);
+    expect(bucket.stats().waiting).toBe(2);
+    bucket.reconfigure({ ratePerSecond: 0 });
     expect(await large).toMatchObject([{ reason: never }]);
     expect(await small).toMatchObject([{ status: "fulfilled" }]);
-    expect(await last).toMatchObject([{ reason: never }]);
     expect(bucket.stats()).toMatchObject({ taken: 1, refused: 2, tokens: 1 });
   });
 

@@ -16,13 +16,15 @@ it("nobody overtakes those who wait for a burst bucket, and msUntil counts them"
 
 it("msUntil in line is what is missing, or when the node has room, whichever is later; saved tokens count where provisioned ones cannot do", () => {
   const { bucket } = staged({ tokens: 0, saved: 100 }, 0);
-  const { bucket: poor } = staged({ tokens: 0, saved: 24 }, 0);
+  const { bucket: poor, node } = staged({ tokens: 0, saved: 24 }, 0);
   for (const one of [bucket, poor]) {
     void one.take(5).catch(() => {});
   }
   // The node has room for 5 in 5 ms, for 20 in 20; all 25 are there together, or one is missing.
   expect(bucket.msUntil(20)).toBe(20);
   expect(poor.msUntil(20)).toBe(100);
+  node.debit(500);
+  expect(poor.msUntil(20)).toBe(520);
   // Provisioned tokens would do for 5, and 10 are needed in all.
   expect(bucket.msUntil(5)).toBe(1000);
 });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { TokenBucket } from "../src/index.js";
+import { describe, expect, it, vi } from "vitest";
+import { KeyedBuckets, systemTimer, TokenBucket } from "../src/index.js";
 
 const HOUR_MS = 3_600_000;
 
@@ -59,6 +59,32 @@ describe("whatever the clock does", () => {
     }
     clock.now = 1100;
     expect(bucket.stats().tokens).toBe(6);
+  });
+
+  it("is the same for the buckets of keys: nothing is given or taken by a step back, or by no time at all", () => {
+    const clock = { now: 10 * HOUR_MS };
+    const buckets = new KeyedBuckets({ ratePerSecond: 10, capacity: 100, keysMax: 10, now: () => clock.now });
+    buckets.debit("a", 100);
+    const seen = [1000, -HOUR_MS, 1000].map((stepMs) => {
+      clock.now += stepMs;
+      return buckets.tokens("a");
+    });
+    expect(seen).toEqual([10, 10, 20]);
+    const before = clock.now;
+    for (clock.now of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+      expect(buckets.tokens("a")).toBe(20);
+    clock.now = before + 100;
+    expect(buckets.tokens("a")).toBe(21);
+  });
+
+  it("waits no longer than a timer can hold, and not a part of a millisecond less", () => {
+    const set = vi.spyOn(globalThis, "setTimeout");
+    try {
+      for (const delayMs of [2 ** 40, 1.2]) systemTimer(false)(delayMs, () => {})();
+      expect(set.mock.calls.map(([, delayMs]) => delayMs)).toEqual([2 ** 31 - 1, 2]);
+    } finally {
+      set.mockRestore();
+    }
   });
 
   it("takes performance.now itself as a clock", () => {

@@ -26,6 +26,17 @@ describe("members of different standing", () => {
     expect(sum(first as number[])).toBe(60);
   });
 
+  it("keep what is left out of a change, also where it is left out by undefined", async () => {
+    const fleet = new Fleet(LIMIT);
+    const [light, heavy] = [fleet.join(), fleet.join()];
+    heavy.limit.reconfigure({ weight: 3 });
+    heavy.limit.reconfigure({ weight: undefined, burstSeconds: undefined, ratePerSecond: 500 } as never);
+    expect(heavy.limit.stats()).toMatchObject({ ratePerSecond: 500, burstSeconds: 1 });
+    light.limit.reconfigure({ ratePerSecond: 500 });
+    await fleet.load(10_000, () => 2000);
+    expect(heavy.limit.stats().sharePerSecond).toBeCloseTo(375, -1);
+  });
+
   it("are told apart from members that make no sense", () => {
     const fleet = new Fleet(LIMIT);
     const { admission } = fleet.join();

@@ -78,24 +78,36 @@ export class PairScrubber {
   /** Compares everything once. `signal` ends it with its reason; nothing is changed on either side. */
   async pass(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<PairReport> {
     const { signal } = checkOptions("pass", options, { signal: 0 });
-    const { left, right, waitMs = 1_000, answerTimeoutMs = ANSWER_TIMEOUT_MS } = this.#options;
+    const {
+      left,
+      right,
+      take = () => {},
+      stepBytes = 1024 * 1024,
+      fanout = 16,
+      leafKeysMax = 16,
+      findingsMax = 10_000,
+      looksMax = 10,
+      confirmations = 2,
+      waitMs = 1_000,
+      waitsMax = 60,
+      answerTimeoutMs = ANSWER_TIMEOUT_MS,
+    } = this.#options;
     const patient = (side: PairSide): PairSide => ({
       source: patientSource(side.source, answerTimeoutMs, signal),
       position: side.position.bind(side),
       ...(side.appliedOfOther && { appliedOfOther: side.appliedOfOther.bind(side) }),
     });
     return comparePair({
-      take: () => {},
-      stepBytes: 1024 * 1024,
-      fanout: 16,
-      leafKeysMax: 16,
-      findingsMax: 10_000,
-      looksMax: 10,
-      confirmations: 2,
-      waitsMax: 60,
-      ...this.#options,
       left: patient(left),
       right: patient(right),
+      take,
+      stepBytes,
+      fanout,
+      leafKeysMax,
+      findingsMax,
+      looksMax,
+      confirmations,
+      waitsMax,
       signal,
       wait: async () => delay(waitMs, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) }),
     });

@@ -189,3 +189,9 @@ it("refuses to guess without a watermark, and stops on a signal", async () => {
   controller.abort(new Error("enough"));
   await expect(pass).rejects.toThrow();
 });
+
+it("what is given as undefined is left out", async () => {
+  const regions = new Regions();
+  const none = { take: undefined, stepBytes: undefined, looksMax: undefined } as never;
+  expect(await regions.scrubber(none).pass()).toMatchObject({ complete: true, keys: 0 });
+});

@@ -121,8 +121,10 @@ export function checkMemberLimit(options: MemberLimitOptions): Required<MemberLi
   return { ...checkLimit(options), ...checkStanding(options) };
 }
 
+/** What is to change, and nothing else. */
 export function checkLimitChange(change: Partial<MemberLimitOptions>): Partial<MemberLimitOptions> {
-  return checkOptions("reconfigure", change, limitNames);
+  const given = Object.entries(checkOptions("reconfigure", change, limitNames));
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 export function checkStanding(options: Pick<MemberLimitOptions, "weight" | "guaranteedPerSecond">): Standing {

@@ -110,7 +110,11 @@ describe("a bucket for each key", () => {
       expect(() => staged({ ratePerSecond: n })).toThrow(/ratePerSecond/);
       expect(() => staged({ capacity: n })).toThrow(/capacity/);
       expect(() => staged({ keysMax: n })).toThrow(/keysMax/);
-      expect(() => staged({ seed: [n, 1] })).toThrow(/seed/);
+      for (const seed of [
+        [n, 1],
+        [1, n],
+      ] as const)
+        expect(() => staged({ seed })).toThrow(/seed/);
       expect(() => buckets.reconfigure({ capacity: n })).toThrow(/capacity/);
     }
     expect(() => staged({ keysMax: 0 })).toThrow(/keysMax/);

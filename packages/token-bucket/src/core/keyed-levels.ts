@@ -145,9 +145,8 @@ export class KeyedLevels {
     const slot = this.#find(low, high);
     const spent = this.#spentAt(slot, low, high);
     if (spent === 0) return;
-    const back = Math.min(tokens, spent + 1);
-    const whole = Math.floor(back);
-    let fraction = (this.#mark[1] as number) - (back - whole);
+    const whole = Math.floor(tokens);
+    let fraction = (this.#mark[1] as number) - (tokens - whole);
     const borrow = fraction < 0 ? 1 : 0;
     fraction += borrow;
     this.#keep(slot, low, high, (this.#mark[0] as number) - whole - borrow, fraction);
@@ -401,11 +400,11 @@ export class KeyedLevels {
 
   /** Counts everything from the present ground. Once in 142 years at a million tokens a second, hourly at 1e12. */
   #rebase(): void {
-    const meterWhole = this.#meter[WHOLE] as number;
-    const by = Math.max(meterWhole, this.#floorWhole);
+    const by = this.#meter[WHOLE] as number;
     this.#flow.add(-by);
-    if (this.#floorWhole < by) this.#floorFraction = 0;
-    this.#floorWhole = Math.max(0, this.#floorWhole - by);
+    // A floor was the meter's reading once, so it is below it now.
+    this.#floorWhole = 0;
+    this.#floorFraction = 0;
     for (let cell = 0; cell < this.#cells.length; cell += 2) lower(this.#cells, cell, by);
     for (let set = 0; set < this.#sets; set += 1) {
       const from = set * SET_DOUBLES + LEVELS_AT;

@@ -279,7 +279,9 @@ export class ConstantWorkCache<K, V> {
       const refreshes = this.#refreshes.slice(sent, through);
       const slots = this.#refreshSlots.slice(sent, through);
       sent = through;
-      this.#send(misses.length === 0 ? refreshes : [...misses.map((miss) => miss.key), ...refreshes], misses, slots);
+      // Each miss is answered by its place among the keys, so the source must not move them.
+      const keys = misses.length === 0 ? refreshes : Object.freeze([...misses.map((miss) => miss.key), ...refreshes]);
+      this.#send(keys, misses, slots);
     }
     if (sent < this.#refreshCount) {
       this.#refreshesDropped += this.#refreshCount - sent;

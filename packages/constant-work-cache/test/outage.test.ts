@@ -210,6 +210,19 @@ describe("an answer in the order of its keys", () => {
   });
 });
 
+it.each([
+  ["sorts", (keys: string[]) => keys.sort()],
+  ["takes in parts", (keys: string[]) => keys.splice(0)],
+])(
+  "a source that %s the keys it is handed is told so: nobody gets another key's value, or none for ever",
+  async (_how, change) => {
+    const fetchMany = (keys: readonly string[]) => change(keys as string[]).map((key) => ({ version: 1, key }));
+    const cache = cacheOf({ source: { fetchMany } as never });
+    for (const miss of [cache.get("b"), cache.get("a")])
+      await expect(miss).rejects.toMatchObject({ code: "ERR_CACHE_SOURCE" });
+  },
+);
+
 describe("an answer that is not complete", () => {
   it("fails the miss that was left out, answers the others, and leaves what was known", async () => {
     const source = new ManualSource();

@@ -227,8 +227,8 @@ export class Coordinator {
       if (earlier.state !== "preparing") return earlier;
       // In either direction: the clock may have been ahead when the earlier one began.
       if (Math.abs(record.atMs - earlier.atMs) < this.lostAfterMs) throw new ApiError("TransactionInProgressException");
-      const committed = await cancel(write, earlier.transaction);
-      if (committed !== undefined) return committed;
+      // Where it was committed meanwhile the next look finds it so.
+      await cancel(write, earlier.transaction);
     }
   }
 

@@ -249,11 +249,8 @@ afterEach(() => void vi.useRealTimers());
 
 const none = undefined;
 const undecided: [string, (Fault | undefined)[]][] = [
-  [
-    "decided",
-    [none, none, none, "lost behind", "lost behind", "lost behind", "lost before", "lost before", "lost before"],
-  ],
-  ["made so", [none, none, none, none, "lost before", "lost before", "lost before", "lost before", "lost before"]],
+  ["decided", [none, none, none, "lost behind", ...Array<Fault>(5).fill("lost before")]],
+  ["made so", [none, none, none, none, ...Array<Fault>(5).fill("lost before")]],
 ];
 
 test.each(undecided)("what may be committed is not cancelled, whatever is lost when it is %s", async (_, faults) => {

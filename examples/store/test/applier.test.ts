@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { Applier } from "../src/storage-node/applier.js";
+import { Backlog } from "../src/storage-node/backlog.js";
 import { encodeCommand } from "../src/storage-node/command.js";
 import { Replica } from "../src/storage-node/replica.js";
 import { eventually } from "./support/store.js";
@@ -19,7 +20,8 @@ const put = (key: number, size = 1) =>
 test("after a failed commit nothing more is committed: no slot may cover writes that are not there", async () => {
   const failures: unknown[] = [];
   const applier = new Applier(own.tree, (error) => failures.push(error));
-  const replica = new Replica(1, own.tree, applier);
+  const backlog = new Backlog(1, { writesEnough: 1 });
+  const replica = new Replica(1, own.tree, applier, backlog);
   const full = new Error("no space left");
   vi.spyOn(own.tree, "commit").mockRejectedValueOnce(full);
   replica.apply({ slot: 1, command: put(1) });
@@ -28,6 +30,7 @@ test("after a failed commit nothing more is committed: no slot may cover writes 
   replica.apply({ slot: 2, command: put(2) });
   await applier.close();
   expect(failures).toEqual([full]);
+  expect(backlog.hasRoom, "nobody waits for room that will not come").toBe(true);
   expect(own.tree.appliedThrough(1)).toBe(0);
   expect(own.tree.get(1, Uint8Array.of(2))).toBeUndefined();
 });
@@ -41,6 +44,18 @@ test("what is thrown after a commit, such as for a snapshot that cannot be had, 
   });
   replica.apply({ slot: 1, command: encodeCommand({ kind: "mark", timeMs: Date.now() }) });
   await eventually("the failure is told", () => failures.length > 0);
+  await applier.close();
+});
+
+test("what does not fit into a transaction beside another partition's writes is in the next one", async () => {
+  const applier = new Applier(own.tree, () => undefined);
+  const writes = Array.from({ length: 4_000 }, (_, i) => {
+    return { op: "put", key: Uint8Array.of(1, i >> 8, i & 255), bytes: new Uint8Array(), itemSizeBytes: 0 } as const;
+  });
+  new Replica(1, own.tree, applier).apply({ slot: 1, command: encodeCommand({ kind: "writes", timeMs: 1, writes }) });
+  new Replica(2, own.tree, applier).apply({ slot: 1, command: put(1) });
+  await applier.drain();
+  expect([1, 2].map((partition) => own.tree.appliedThrough(partition))).toEqual([1, 1]);
   await applier.close();
 });
 

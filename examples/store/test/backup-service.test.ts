@@ -16,12 +16,15 @@ const record = (untilMs: number): BackupRecord => ({
 function serviceOf(
   backups: readonly BackupRecord[],
   tables: readonly TableEntry[],
-  archive: (view: { tables: Map<string, TableEntry> }) => Promise<void> = async () => undefined,
+  archive: (
+    view: { tables: Map<string, TableEntry> },
+    partitions: readonly PartitionRecord[],
+  ) => Promise<void> = async () => undefined,
 ) {
   const view = {
     tables: new Map(tables.map((one) => [one.name, one])),
     backups: new Map(backups.map((one) => [one.id, one])),
-    partitionsAt: () => [partition],
+    partitionsAt: (): PartitionRecord[] => [partition],
   };
   const written: number[] = [];
   const change = async (decide: (given: never) => readonly unknown[]) => written.push(decide(view as never).length);
@@ -29,9 +32,9 @@ function serviceOf(
     metadata: { change, read: async (read: (given: never) => unknown) => read(view as never) } as never,
     view: view as never,
     newDistinction: () => "11111111",
-    archive: () => archive(view),
+    archive: (partitions) => archive(view, partitions),
   });
-  return { service, written };
+  return { service, view, written };
 }
 
 test("so many backups are kept and no more", async () => {
@@ -48,6 +51,17 @@ test("a table that took another's name while that was archived is not what was a
   });
   await expect(service.create("people", "late", 5_000)).rejects.toMatchObject({ type: "TableNotFoundException" });
   expect(written).toEqual([0]);
+});
+
+test("what a partition was split into while it was archived is archived as well", async () => {
+  const parts = [12, 13].map((one) => ({ ...partition, partition: one }));
+  const asked: number[][] = [];
+  const { service, view } = serviceOf([], [table], async (_, partitions) => {
+    asked.push(partitions.map((one) => one.partition));
+    view.partitionsAt = () => parts;
+  });
+  await service.create("people", "split", 5_000);
+  expect(asked).toEqual([[7], [12, 13]]);
 });
 
 test("a backup that a table is being restored from is not deleted", async () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Applier } from "../src/storage-node/applier.js";
 import { encodeCommand, type Write } from "../src/storage-node/command.js";
+import { DESCRIPTION_KEY, encodeDescription } from "../src/storage-node/description.js";
 import { Replica } from "../src/storage-node/replica.js";
 import { decodeStored } from "../src/storage-node/stored-value.js";
 import { Tree, type TreeRange } from "../src/storage-node/tree.js";
@@ -198,6 +199,48 @@ test("only the last eight snapshots are kept", async () => {
     else expect((await replica.marked(slot, 10)).slot).toBe(slot);
   }
   replica.close();
+});
+
+test("of what was applied before a state is taken over nothing is seen behind it, and nothing comes into the tree", async () => {
+  const partition = ++partitions;
+  const replica = new Replica(partition, tree, applier);
+  const put = (key: Uint8Array, bytes: Uint8Array): Write => ({ op: "put", key, bytes, itemSizeBytes: 1 });
+  const apply = (slot: number, ...writes: Write[]) =>
+    replica.apply({ slot, command: encodeCommand({ kind: "writes", timeMs: slot, writes }) });
+  const item = Uint8Array.of(1, 1, 1, 1, 1, 1, 1);
+  apply(1, put(DESCRIPTION_KEY, encodeDescription({ recordsChanges: true, asOf: 1 })), put(item, Buffer.from("old")));
+  expect(replica.description.recordsChanges).toBe(true);
+  expect(rangeOf(replica, {})).toHaveLength(2);
+  const timeMs = Date.now() + 1_000;
+  const switching = replica.takeOver({ slot: 100, timeMs });
+  expect(replica.takeMove(10)).toBeUndefined();
+  await switching;
+  expect(rangeOf(replica, {})).toEqual([]);
+  expect(replica.description).toEqual({ recordsChanges: false, asOf: 0 });
+  expect(replica.backlog.writes).toBe(0);
+  expect([replica.appliedThrough, replica.durableThrough, replica.lastDeleteSlot]).toEqual([100, 100, 100]);
+  expect(replica.lastTimeMs).toBe(timeMs);
+  await expect(replica.takeOver({ slot: 100, timeMs })).rejects.toMatchObject({ code: "ERR_STORE_CLOSED" });
+  apply(101, { op: "delete", key: item });
+  await applier.drain();
+  const reopened = new Replica(partition, tree, applier);
+  expect(rangeOf(reopened, {})).toEqual([]);
+  // When the last deletion was nobody knows any more.
+  expect([reopened.appliedThrough, reopened.lastDeleteSlot]).toEqual([101, 101]);
+});
+
+test("an entry goes into the tree whole, however many writes it has", () => {
+  const replica = new Replica(++partitions, tree, applier);
+  const entry = (slot: number) => {
+    const writes = [1, 2, 3].map(
+      (n): Write => ({ op: "put", key: Uint8Array.of(slot, n), bytes: new Uint8Array(), itemSizeBytes: 0 }),
+    );
+    replica.apply({ slot, command: encodeCommand({ kind: "writes", timeMs: slot, writes }) });
+  };
+  entry(1);
+  entry(2);
+  expect(replica.takeMove(2)).toMatchObject({ through: 1, timeMs: 1, entries: { length: 3 } });
+  expect(replica.takeMove(4)).toMatchObject({ through: 2, entries: { length: 3 } });
 });
 
 test("what waits for the tree is counted by write and by byte, also where all writes are to one key", async () => {

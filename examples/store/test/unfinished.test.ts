@@ -38,3 +38,57 @@ test("what was archived while a partition went is looked at as well", async () =
   for await (const write of unfinished.committed(request, "p9", 2)) found.push(write);
   expect(found.map((write) => ({ ...write, key: Buffer.from(write.key) }))).toMatchObject([{ op: "put", key }]);
 });
+
+test("of an entry that others share, what a transaction has committed by the moment is taken, and nothing else", async () => {
+  const itemOf = (name: string) => Buffer.from(`000000010001${Buffer.from(name).toString("hex")}`, "hex");
+  const put = (name: string): Write => ({ op: "put", key: itemOf(name), bytes, itemSizeBytes: 3 });
+  const lockOf = (name: string, of: string): Write => {
+    const outcome = { op: "put", bytes, itemSizeBytes: 3 } as const;
+    const locked = encodeLock({ transaction: of, ledger: { partition: 7, key }, outcome });
+    return { op: "put", key: lockKey(itemOf(name)), bytes: locked, itemSizeBytes: 0 };
+  };
+  const free = (name: string): Write => ({ op: "delete", key: lockKey(itemOf(name)) });
+  const archive = memoryObjectStore();
+  const archiver = await Archiver.open({ store: archive, stream: "p9" });
+  const entries: [number, Write[]][] = [
+    [20, []],
+    [
+      30,
+      [
+        ...[put("v"), commitMark("a", 15), put("a"), free("a")],
+        ...[put("w"), free("b")],
+        ...[commitMark("c", 20), put("c"), free("c"), { op: "delete", key: itemOf("C") } as const, free("C")],
+        ...[put("x"), lockOf("a", "later")],
+      ],
+    ],
+    [40, [commitMark("d", 21), put("d"), free("d"), put("y"), commitMark("a", 15), put("z"), free("e")]],
+  ];
+  await archiver.archive(
+    entries.map(([timeMs, writes], i) => {
+      return { sequence: i + 1, timeMs, data: encodeCommand({ kind: "writes", timeMs, writes }) };
+    }),
+  );
+  const unfinished = new Unfinished();
+  for (const [name, of] of [
+    ["a", "a"],
+    ["b", "b"],
+    ["c", "c"],
+    ["C", "c"],
+    ["d", "d"],
+    ["e", "e"],
+    ["f", "f"],
+  ] as const)
+    unfinished.take(lockOf(name, of));
+  // Finished by the moment.
+  unfinished.take(free("f"));
+  // Never finished: its table went.
+  unfinished.take(lockOf("g", "g"));
+  const call = async () => {
+    throw new StoreError("ERR_STORE_UNKNOWN_PARTITION", "a1 has no partition 9");
+  };
+  const request = { archive, calls: { call }, source, untilMs: 20, signal: new AbortController().signal };
+  const found: string[] = [];
+  for await (const { op, key } of unfinished.committed(request, "p9", 2))
+    found.push(`${op} ${Buffer.from(key).subarray(6)}`);
+  expect(found).toEqual(["put a", "put c", "delete C"]);
+});

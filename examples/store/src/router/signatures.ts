@@ -1,6 +1,6 @@
 /** Signature Version 4, verified: each request is signed anew with AWS's own library, and must come to the signature that it carries. */
 import { createHash, createHmac, type Hash, type Hmac, timingSafeEqual } from "node:crypto";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { getCanonicalHeaders, SignatureV4 } from "@smithy/signature-v4";
 import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import { StoreError } from "../storage-node/errors.js";
@@ -35,7 +35,7 @@ interface Claim {
 }
 
 export class Signatures {
-  readonly #signers = new Map<string, { readonly signer: SignatureV4; readonly token: string | undefined }>();
+  readonly #signers = new Map<string, { readonly signer: Signer; readonly token: string | undefined }>();
   readonly #nowMs: () => number;
 
   /** @throws StoreError ERR_STORE_ARGUMENT for credentials that are none */
@@ -49,13 +49,12 @@ export class Signatures {
       if (this.#signers.has(accessKeyId)) {
         throw new StoreError("ERR_STORE_ARGUMENT", `credentials: the access key id ${accessKeyId} is there twice`);
       }
-      const signer = new SignatureV4({
+      const signer = new Signer({
         credentials: { accessKeyId, secretAccessKey },
         // Whatever region a client believes this to be: it is part of what it signs.
         region: "local",
         service: SERVICE,
         sha256: Sha256,
-        applyChecksum: false,
       });
       this.#signers.set(accessKeyId, { signer, token: sessionToken });
     }
@@ -102,16 +101,17 @@ export class Signatures {
 
 /** The signature that the request should carry; undefined where what it says of its payload is not so. */
 async function signed(
-  signer: SignatureV4,
+  signer: Signer,
   { headers, url, body }: SignedRequest,
   query: URLSearchParams,
-  { signedHeaders, expires }: Claim,
+  { signedHeaders }: Claim,
   signingDate: Date,
   signingRegion: string,
 ): Promise<string | undefined> {
   // The service sums the payload itself. It takes nobody's word for it, so "unsigned" and "streaming" payloads are not for this protocol.
   const told = headers["x-amz-content-sha256"];
-  if (told !== undefined && told !== createHash("sha256").update(body).digest("hex")) return undefined;
+  const sum = createHash("sha256").update(body).digest("hex");
+  if (told !== undefined && told !== sum) return undefined;
   const names = new Set(signedHeaders);
   const kept: Record<string, string> = {};
   for (const name of names) {
@@ -126,19 +126,24 @@ async function signed(
     path: at < 0 ? url : url.slice(0, at),
     query: Object.fromEntries([...new Set(query.keys())].map((name) => [name, query.getAll(name)])),
     headers: kept,
-    body,
   };
-  const options = { signingDate, signingRegion, signableHeaders: names };
-  if (expires === undefined) {
-    const { headers: out } = await signer.sign(asked, options);
-    return /Signature=(\w+)$/.exec(out.authorization ?? "")?.[1];
+  return signer.signatureOf(asked, names, sum, { signingDate, signingRegion });
+}
+
+/** AWS's own, for the fields that a request has signed: by itself it would sign some that a client did not, and not the `Date` that others sign. */
+class Signer extends SignatureV4 {
+  async signatureOf(
+    request: Parameters<typeof getCanonicalHeaders>[0],
+    names: Set<string>,
+    payloadSum: string,
+    options: { readonly signingDate: Date; readonly signingRegion: string },
+  ): Promise<string> {
+    const { longDate, shortDate } = this.formatDate(options.signingDate);
+    const fields = getCanonicalHeaders(request, undefined, names);
+    const canonical = this.createCanonicalRequest(request, fields, payloadSum);
+    const scope = `${shortDate}/${options.signingRegion}/${SERVICE}/${TERMINATOR}`;
+    return this.sign(await this.createStringToSign(longDate, scope, canonical, ALGORITHM), options);
   }
-  const { query: out } = await signer.presign(asked, {
-    ...options,
-    expiresIn: Number(expires),
-    unhoistableHeaders: names,
-  });
-  return out?.["X-Amz-Signature"] as string | undefined;
 }
 
 function ofHeaders(headers: SignedRequest["headers"]): Claim {

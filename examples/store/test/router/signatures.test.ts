@@ -63,6 +63,14 @@ const send = ({ headers, body }: { headers: Record<string, string>; body: string
   const { host: _, ...rest } = headers;
   return raw(h.port, { headers: rest, body });
 };
+/** To a target and with a host of its own. */
+const sendAs = (path: string, headers: Record<string, string>) =>
+  new Promise<unknown>((resolve, reject) => {
+    const asked = httpRequest({ port: h.port, path, method: "POST", headers }, (answer) => {
+      answer.setEncoding("utf8").on("data", (text) => resolve(JSON.parse(text)));
+    });
+    asked.on("error", reject).end("{}");
+  });
 const refusal = (type: string, message: string) => ({ __type: `${CORAL}${type}`, message });
 
 describe("a request", () => {
@@ -115,20 +123,23 @@ describe("a request", () => {
   });
 
   it("whose target names the host as well, as a proxy's does, is signed for its path", async () => {
-    const { headers, body } = await signed();
-    const answer = await new Promise<string>((resolve, reject) => {
-      const path = `http://127.0.0.1:${h.port}/`;
-      const asked = httpRequest({ port: h.port, path, method: "POST", headers }, (response) => {
-        let text = "";
-        response.on("data", (chunk) => {
-          text += chunk;
-        });
-        response.on("end", () => resolve(text));
-      });
-      asked.on("error", reject);
-      asked.end(body);
-    });
-    expect(JSON.parse(answer)).toEqual({ TableNames: [] });
+    const { headers } = await signed();
+    expect(await sendAs(`http://127.0.0.1:${h.port}/`, headers)).toEqual({ TableNames: [] });
+  });
+
+  it.each([
+    ["Date alone", { date: "20260301T120000Z" }, "4c8a3a0da615883398ce50a7ba44e607288a6f023776a4981c12cc072a8a9a68"],
+    [
+      "Date beside X-Amz-Date",
+      { date: "Sun, 01 Mar 2026 12:00:00 GMT", "x-amz-date": "20260301T120000Z" },
+      "8e6da803d7c91974ab4a82394afc492f25df9cd4c4d29651a9ab1494a97d2fc0",
+    ],
+  ])("that fog-aws signed over %s is answered", async (_, dates, signature) => {
+    const { headers } = request({ headers: { host: "dynamodb.example.test", ...dates } });
+    const scope = "Credential=AKIDADA/20260301/eu-somewhere-1/dynamodb/aws4_request";
+    const names = Object.keys(headers).sort().join(";");
+    const authorization = `AWS4-HMAC-SHA256 ${scope}, SignedHeaders=${names}, Signature=${signature}`;
+    expect(await sendAs("/", { ...headers, authorization })).toEqual({ TableNames: [] });
   });
 
   it("that was changed on its way is refused", async () => {

@@ -23,21 +23,34 @@ export interface LeftoversOptions {
 /** What partitions left behind that were dropped, now or before the node stopped: the tree may know of them, or the log alone. */
 export class Leftovers {
   readonly #options: LeftoversOptions;
+  /** Of which something may be here: all that was found when that was first asked, and what was left since. To look for it anew each time would take as long as there are partitions. */
+  #known: Set<number> | undefined;
 
   constructor(options: LeftoversOptions) {
     this.#options = options;
   }
 
+  /** The node had the partition, or its log. */
+  left(partition: number): void {
+    this.#known?.add(partition);
+  }
+
   async erase(): Promise<void> {
-    const { wal, tree, streamPrefix, isGone, goesOn } = this.#options;
-    const logged = wal.streams().filter((name) => name.startsWith(streamPrefix));
-    const found = new Set([...tree.partitions(), ...logged.map((name) => Number(name.slice(streamPrefix.length)))]);
-    for (const partition of found) {
+    const { isGone, goesOn } = this.#options;
+    this.#known ??= this.#found();
+    for (const partition of this.#known) {
       if (!isGone(partition)) continue;
       await this.#erase(partition);
+      this.#known.delete(partition);
       // One at least each time: else tables that come and go without a pause would leave behind more and more.
       if (!goesOn()) return;
     }
+  }
+
+  #found(): Set<number> {
+    const { wal, tree, streamPrefix } = this.#options;
+    const logged = wal.streams().filter((name) => name.startsWith(streamPrefix));
+    return new Set([...tree.partitions(), ...logged.map((name) => Number(name.slice(streamPrefix.length)))]);
   }
 
   /** Its log first, so that a crash half-way leaves the tree's entry by which it is found again. */

@@ -364,6 +364,7 @@ export class StorageNode {
   async #leaveLog(partition: number): Promise<void> {
     this.#logReplicas.delete(partition);
     await this.#host.leave(groupId(partition));
+    this.#leftovers.left(partition);
   }
 
   async #leave(partition: number): Promise<void> {
@@ -371,6 +372,7 @@ export class StorageNode {
     this.#partitions.delete(partition);
     await this.#host.leave(groupId(partition));
     await host.close();
+    this.#leftovers.left(partition);
   }
 
   async close(): Promise<void> {

@@ -100,10 +100,11 @@ export class Healing {
       return false;
     }
     const members = [...new Set([...this.#options.nodeIds(), ...group.members().storage])];
-    const statuses = await reachableStatuses({ ...this.#options, members });
+    // Whether they are there is all that is asked: of thousands of partitions what each node says of them would take it longer than it is waited for.
+    const statuses = await reachableStatuses({ ...this.#options, members, only: [] });
     const dead = this.#look(members, statuses);
     this.#metadataMembers(dead);
-    this.#partitions(statuses, dead);
+    this.#partitions(dead);
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure !== undefined) throw failure as Error;
@@ -146,16 +147,14 @@ export class Healing {
     }
   }
 
-  #partitions(statuses: ReadonlyMap<string, NodeStatus>, dead: ReadonlySet<string>): void {
+  #partitions(dead: ReadonlySet<string>): void {
     const { view, group } = this.#options;
     const { storage } = group.members();
     const usable = this.#alive.filter((node) => storage.includes(node));
-    const load = new Map(
-      usable.map((node) => {
-        const { partitions = [], logReplicas = [] } = statuses.get(node) ?? {};
-        return [node, partitions.length + logReplicas.length];
-      }),
-    );
+    const load = new Map(usable.map((node) => [node, 0]));
+    for (const { members, building = [], log = [] } of view.partitions.values())
+      for (const node of [...members, ...building, ...log])
+        if (load.has(node)) load.set(node, (load.get(node) ?? 0) + 1);
     // Who is no member of the metadata's group any more was replaced, or is about to be.
     const isGone = (node: string) => dead.has(node) || (!storage.includes(node) && !this.#alive.includes(node));
     for (const record of view.partitions.values()) {

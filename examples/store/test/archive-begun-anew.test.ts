@@ -18,6 +18,7 @@ const timeOf = (slot: number) => Date.UTC(2026, 0, 1, 0, 0, slot);
 const log = { appliedThrough: 0, trimmedThrough: 0 };
 const group = {
   status: () => ({ ready: true, ...log }),
+  leadership: () => ({ ready: true }),
   members: () => ({ storage: ["a1", "b1"], log: [], chosen: true }),
   async *entries({ from, through }: { from: number; through: number }) {
     if (from <= log.trimmedThrough) throw new Error(`the log begins behind ${log.trimmedThrough}`);
@@ -28,6 +29,9 @@ const group = {
 } as unknown as Group<number>;
 const replica = {
   durableThrough: 0,
+  get appliedThrough() {
+    return log.appliedThrough;
+  },
   appliedBytes: 0,
   get lastTimeMs() {
     return timeOf(log.appliedThrough);
@@ -50,13 +54,7 @@ beforeEach(async () => {
   news = [];
   endOfNews = watchNews((line) => news.push(line));
   const archiving = new Archiving(group, store, stream);
-  const host = {
-    partition: 7,
-    group,
-    replica,
-    archiving,
-    status: () => ({ ready: true, ...log, archivedThrough: archiving.archivedThrough }),
-  };
+  const host = { partition: 7, group, replica, archiving };
   const answer = async (node: string) => {
     const held = node === "a1" ? log : other;
     if (held === undefined) throw new Error("down");

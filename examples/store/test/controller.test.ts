@@ -24,18 +24,19 @@ function hostOf(
     partition,
     group: {
       status: () => status,
+      leadership: () => status,
       trim: async (through: number) => {
         status.trimmedThrough = through;
       },
     },
-    replica: { durableThrough: 90_000, appliedBytes: 0 },
+    replica: { durableThrough: 90_000, appliedBytes: 0, appliedThrough: status.appliedThrough },
     archiving: {
       archive,
+      archivedThrough: vouched,
       archivedBytes: 0,
       compare: async (through: number) => Math.min(through, vouched),
       lastSnapshot: async () => ({ slot: 0, bytes: 0, timeMs: 0 }),
     },
-    status: () => status,
   } as unknown as Host;
 }
 

@@ -26,7 +26,7 @@ const retained = channel("evenkeel:store:archive-retained");
 const vouchedAgain = channel("evenkeel:store:archive-vouched-again");
 const begunAnew = channel("evenkeel:store:archive-begun-anew");
 
-type Tended = Pick<PartitionHost, "partition" | "group" | "replica" | "archiving" | "status">;
+type Tended = Pick<PartitionHost, "partition" | "group" | "replica" | "archiving">;
 
 export interface ArchiveScheduleOptions {
   readonly partitions: () => Iterable<Tended>;
@@ -138,7 +138,7 @@ export class ArchiveSchedule {
   }
 
   #logIsDue(host: Tended, account: Account): boolean {
-    if (!host.group.status().ready) {
+    if (!host.group.leadership().ready) {
       account.waitingSince = undefined;
       delete account.snapshot;
     }
@@ -183,10 +183,9 @@ export class ArchiveSchedule {
     return true;
   }
 
-  #archiveIsDue(host: Tended, account: Account): boolean {
-    const { ready, appliedThrough, archivedThrough } = host.status();
-    const waiting = appliedThrough - archivedThrough;
-    if (!ready || waiting <= 0) {
+  #archiveIsDue({ group, replica, archiving }: Tended, account: Account): boolean {
+    const waiting = replica.appliedThrough - archiving.archivedThrough;
+    if (waiting <= 0 || !group.leadership().ready) {
       account.waitingSince = undefined;
       return false;
     }
@@ -196,13 +195,13 @@ export class ArchiveSchedule {
     );
   }
 
-  #snapshotIsDue(host: Tended, { snapshot }: Account): boolean {
-    const { ready, archivedThrough } = host.status();
-    if (!ready || archivedThrough === 0) return false;
+  #snapshotIsDue({ group, archiving }: Tended, { snapshot }: Account): boolean {
+    const { archivedThrough } = archiving;
+    if (archivedThrough === 0 || !group.leadership().ready) return false;
     if (snapshot === undefined) return true;
     if (archivedThrough <= snapshot.slot) return false;
-    if (snapshot.slot < host.archiving.beganAnewAt) return true;
-    const grown = host.archiving.archivedBytes - snapshot.archivedBytes;
+    if (snapshot.slot < archiving.beganAnewAt) return true;
+    const grown = archiving.archivedBytes - snapshot.archivedBytes;
     if (grown >= Math.max(this.#options.upkeep.snapshotAfterBytes, snapshot.bytes)) return true;
     return this.#nowMs() - snapshot.atMs >= Math.min(SNAPSHOT_AFTER_MS, this.#options.upkeep.restorableMs);
   }
@@ -230,12 +229,12 @@ export class ArchiveSchedule {
     if (report.deleted.length > 0 && retained.hasSubscribers) retained.publish({ partition, ...report });
   }
 
+  /** The group's whole status is asked for only where something may be due: of thousands of groups that sleep each would be woken up to say it, each second. */
   #trimIsDue({ group, replica }: Tended, { comparedAtBytes }: Account): boolean {
-    const { appliedThrough, trimmedThrough } = group.status();
-    const { slotsKept } = this.#options.upkeep;
-    return (
-      appliedThrough - trimmedThrough > 2 * slotsKept || replica.appliedBytes - comparedAtBytes > COMPARE_AFTER_BYTES
-    );
+    const { appliedThrough, appliedBytes } = replica;
+    if (appliedBytes - comparedAtBytes > COMPARE_AFTER_BYTES) return true;
+    const slotsMax = 2 * this.#options.upkeep.slotsKept;
+    return appliedThrough > slotsMax && appliedThrough - group.status().trimmedThrough > slotsMax;
   }
 
   /** A slot is forgotten where the archive vouches for it, this replica's log agrees, and its B-tree has it on disk. */

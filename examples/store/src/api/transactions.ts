@@ -59,10 +59,14 @@ export function transactReadUnits(bytes: number): number {
   return 2 * readUnits(bytes, true);
 }
 
+/** What is nested deeper is refused for that later on, and before that by nothing that may end the stack. */
+const DEPTH_MAX = 500;
+
 /** The same text for requests that say the same, in whatever order their names stand. */
-export function canonicalText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
+export function canonicalText(value: unknown, depth = 0): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (depth === DEPTH_MAX) return "";
+  if (Array.isArray(value)) return `[${value.map((member) => canonicalText(member, depth + 1)).join(",")}]`;
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalText(member)}`).join(",")}}`;
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalText(member, depth + 1)}`).join(",")}}`;
 }

@@ -83,4 +83,19 @@ describe("what is nested too deep", () => {
       expect(await said("TransactWriteItems", { TransactItems: [{ [kind]: action }] })).toBe(wrapped(NEST));
     },
   );
+
+  const deepest = `${'{"M":{"n":'.repeat(50_000)}{"S":"leaf"}${"}}".repeat(50_000)}`;
+  test.each<[string, object]>([
+    ["PutItem", { TableName: T, Item: { ...key, d: "DEEPEST" } }],
+    ["BatchGetItem", { RequestItems: { [T]: { Keys: [{ id: "DEEPEST" }] } } }],
+    ["TransactWriteItems", { TransactItems: [{ Put: { TableName: T, Item: { ...key, d: "DEEPEST" } } }] }],
+    ["ExecuteStatement", { Statement: `SELECT * FROM ${T} WHERE id = ?`, Parameters: ["DEEPEST"] }],
+    [
+      "ExecuteTransaction",
+      { TransactStatements: [{ Statement: `UPDATE ${T} SET d = ? WHERE id = 'a'`, Parameters: ["DEEPEST"] }] },
+    ],
+  ])("is told by %s though nothing could follow it to its end", async (operation, request) => {
+    const answer = await call(h.port, operation, JSON.stringify(request).replace('"DEEPEST"', deepest));
+    expect(answer.json()).toMatchObject({ __type: expect.stringMatching(/#ValidationException$/), message: NEST });
+  });
 });

@@ -4,6 +4,7 @@ import { validationError } from "../errors.js";
 import { hash32 } from "../hash.js";
 import type { AttributeValue } from "../model.js";
 import { fromUtf8, utf8 } from "../text.js";
+import { canonicalText } from "../transactions.js";
 import { partiqlMessages } from "./messages.js";
 
 export interface Position {
@@ -16,7 +17,7 @@ export interface Position {
 const VERSION = 1;
 
 export function statementSum(statement: string, parameters: readonly AttributeValue[]): number {
-  return hash32(utf8(JSON.stringify([statement, parameters])));
+  return hash32(utf8(canonicalText([statement, parameters])));
 }
 
 export function nextToken(sum: number, { range, after }: Position): string {

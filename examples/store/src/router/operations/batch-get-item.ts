@@ -88,7 +88,8 @@ function check(request: BatchGetItemRequest): Map<string, Projection> {
       for (const key of of.Keys) checkItem(key);
       const expressions = parseExpressions(of, []);
       // Before it is known what the table's keys are: as they stand.
-      if (new Set(of.Keys.map(canonicalText)).size < of.Keys.length) throw validationError(messages.batchDuplicates);
+      if (new Set(of.Keys.map((key) => canonicalText(key))).size < of.Keys.length)
+        throw validationError(messages.batchDuplicates);
       return expressions;
     });
     if (projection !== undefined) projections.set(name, projectionOf(projection));
@@ -99,6 +100,6 @@ function check(request: BatchGetItemRequest): Map<string, Projection> {
 
 /** Each key once. */
 function joined(one: BatchKeys, other: BatchKeys): BatchKeys {
-  const known = new Set(one.Keys.map(canonicalText));
+  const known = new Set(one.Keys.map((key) => canonicalText(key)));
   return { ...one, Keys: [...one.Keys, ...other.Keys.filter((key) => !known.has(canonicalText(key)))] };
 }

@@ -98,8 +98,8 @@ test("an attempt at once is a record without an outcome", () => {
 });
 
 const ended: [string, EndedTransaction][] = [
-  ["01010003000000170000000000064000", { done: true, afterBytes: [23, 0, 409_600] }],
-  ["01000000", { done: false, afterBytes: [] }],
+  ["01010003000000170000000000064000", { done: true, weights: [23, 0, 409_600] }],
+  ["01000000", { done: false, weights: [] }],
 ];
 
 test.each(ended)("an ended transaction, version 1: %s", (hex, transaction) => {

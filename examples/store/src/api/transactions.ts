@@ -49,10 +49,19 @@ export function cancelled(refusals: readonly (ApiErrorData | undefined)[]): ApiE
   return new ApiError("TransactionCanceledException", message, { extra: { CancellationReasons } });
 }
 
-/** Two writes an item: to prepare it, and to commit it. A check costs as much. */
+/** Two writes an item: to prepare it, and to commit it. A check costs as much; an index's entry is written once. */
 export function transactWriteUnits(bytesBefore: number, bytesAfter: number): number {
   return 2 * writeUnits(bytesBefore, bytesAfter);
 }
+
+/** What a repeated request is charged for, as if it read it. */
+export const largerBytes = ({
+  beforeBytes = 0,
+  afterBytes = 0,
+}: {
+  beforeBytes?: number;
+  afterBytes?: number;
+}): number => Math.max(beforeBytes, afterBytes);
 
 /** Two reads an item: one to see it, one to see that it is still so. What a repeated request costs, too. */
 export function transactReadUnits(bytes: number): number {

@@ -21,7 +21,7 @@ import type {
   TransactWriteRequest,
   WriteOutcome,
 } from "./backend.js";
-import { doubled, globalIndex, spentOnIndexes } from "./index-costs.js";
+import { globalIndex, spentOnIndexes } from "./index-costs.js";
 import { LeaderCalls } from "./leader-calls.js";
 import { PageTurns } from "./page-turns.js";
 import { Reach } from "./reach.js";
@@ -236,7 +236,7 @@ export class DataPlane extends TablePlane implements Backend {
     for (const { table, key } of actions) this.#written.wrote(table.tableId, key.hash);
     const sizes = outcome.sizes.map(({ beforeBytes, afterBytes, indexUnits: spent, collectionBytes }, i) => {
       const { table, key } = actions[i] as (typeof actions)[number];
-      const { local, indexUnits } = spentOnIndexes(table, spent && doubled(spent));
+      const { local, indexUnits } = spentOnIndexes(table, spent);
       const more = transactWriteUnits(beforeBytes, afterBytes) + local - (asked[i] as number);
       if (more > 0 && !outcome.repeated) this.#limits.of(table, "write").debit(more);
       if (!outcome.repeated && indexUnits?.global !== undefined)

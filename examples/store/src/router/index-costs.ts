@@ -39,7 +39,3 @@ export function spentOnIndexes(
   };
   return { local: sums.local, units: sums.local + sums.global, indexUnits };
 }
-
-/** As all that a transaction writes, its indexes' entries are written twice. */
-export const doubled = (units: Readonly<Record<string, number>>): Record<string, number> =>
-  Object.fromEntries(Object.entries(units).map(([name, one]) => [name, 2 * one]));

@@ -1,4 +1,4 @@
-import { TOKEN_VALID_MS } from "../api/transactions.js";
+import { largerBytes, TOKEN_VALID_MS } from "../api/transactions.js";
 import { type Write, weightOfWrite } from "./command.js";
 import {
   type DecidedAction,
@@ -75,14 +75,14 @@ export class AtOnce {
     }
     const all = decideEach(actions, (action) => decideAction(this.#writer, action));
     if ("refusals" in all) {
-      if (again) await this.#append(transaction, { done: false, afterBytes: [] }, []);
+      if (again) await this.#append(transaction, { done: false, weights: [] }, []);
       // As for a single write: what a refusal reveals has to be there.
       else await this.#writer.confirm(actions.map(({ key }) => key));
       return all;
     }
     const { decided } = all;
     if (this.#weightOf(decided) > ENTRY_BYTES_MAX) {
-      await this.#append(transaction, { done: false, afterBytes: [] }, []);
+      await this.#append(transaction, { done: false, weights: [] }, []);
       return { ended: true };
     }
     const sizes = decided.map((one) => one.sizes);
@@ -91,7 +91,7 @@ export class AtOnce {
       const write = writeOf(key, outcome);
       if (write !== undefined) writes.push(write, ...this.#writer.indexWrites(write));
     }
-    await this.#append(transaction, { done: true, afterBytes: sizes.map(({ afterBytes }) => afterBytes) }, writes);
+    await this.#append(transaction, { done: true, weights: sizes.map(largerBytes) }, writes);
     return { sizes, earlier: false };
   }
 
@@ -100,7 +100,7 @@ export class AtOnce {
     this.#writer.assertWritable();
     const earlier = this.#ended(transaction);
     if (earlier !== undefined) return await this.#told(transaction, earlier);
-    await this.#append(transaction, { done: false, afterBytes: [] }, []);
+    await this.#append(transaction, { done: false, weights: [] }, []);
     return { ended: true };
   }
 
@@ -124,10 +124,10 @@ export class AtOnce {
     return found && decodeEnded(found.bytes);
   }
 
-  async #told(transaction: string, { done, afterBytes }: EndedTransaction) {
+  async #told(transaction: string, { done, weights }: EndedTransaction) {
     await this.#writer.confirm([endedKey(transaction)]);
     if (!done) return { ended: true, earlier: true } as const;
-    return { earlier: true, sizes: afterBytes.map((bytes) => ({ beforeBytes: bytes, afterBytes: bytes })) };
+    return { earlier: true, sizes: weights.map((bytes) => ({ beforeBytes: bytes, afterBytes: bytes })) };
   }
 
   #append(transaction: string, ended: EndedTransaction, writes: readonly Write[]): Promise<number> {

@@ -6,14 +6,14 @@ import { OWN_PREFIX } from "./own-keys.js";
  * What a partition remembers of a transaction that was all its own, under the key `OWN_PREFIX "x/" name`:
  *
  * ```
- * u8 version = 1 | u8 1: done, 0: ended without an effect, and never will have one | u16 count | count times: u32 what the item weighs afterwards
+ * u8 version = 1 | u8 1: done, 0: ended without an effect, and never will have one | u16 count | count times: u32 what the item weighed before or weighs afterwards, whichever is more
  * ```
- * Numbers are big-endian. The name begins with when the transaction was begun, so that the oldest stand first.
+ * Older programs wrote what it weighs afterwards. Numbers are big-endian. The name begins with when the transaction was begun, so that the oldest stand first.
  */
 export interface EndedTransaction {
   readonly done: boolean;
   /** One for each action, in the request's order. */
-  readonly afterBytes: readonly number[];
+  readonly weights: readonly number[];
 }
 
 const VERSION = 1;
@@ -37,12 +37,12 @@ export const endedKey = (name: string): Buffer => Buffer.concat([PREFIX, Buffer.
 /** The first key of what was begun at this time or later. */
 export const endedSince = (ms: number): Buffer => endedKey(timeText(ms));
 
-export function encodeEnded({ done, afterBytes }: EndedTransaction): Buffer {
-  const out = Buffer.alloc(HEADER_BYTES + 4 * afterBytes.length);
+export function encodeEnded({ done, weights }: EndedTransaction): Buffer {
+  const out = Buffer.alloc(HEADER_BYTES + 4 * weights.length);
   out[0] = VERSION;
   out[1] = done ? 1 : 0;
-  out.writeUInt16BE(afterBytes.length, 2);
-  for (const [i, bytes] of afterBytes.entries()) out.writeUInt32BE(bytes, HEADER_BYTES + 4 * i);
+  out.writeUInt16BE(weights.length, 2);
+  for (const [i, bytes] of weights.entries()) out.writeUInt32BE(bytes, HEADER_BYTES + 4 * i);
   return out;
 }
 
@@ -55,6 +55,6 @@ export function decodeEnded(bytes: Uint8Array): EndedTransaction {
       "ERR_STORE_FORMAT",
       `an ended transaction has format version ${view[0]}; this program reads version ${VERSION}`,
     );
-  const afterBytes = Array.from({ length: count }, (_, i) => view.readUInt32BE(HEADER_BYTES + 4 * i));
-  return { done: view[1] === 1, afterBytes };
+  const weights = Array.from({ length: count }, (_, i) => view.readUInt32BE(HEADER_BYTES + 4 * i));
+  return { done: view[1] === 1, weights };
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { ApiError, type ApiErrorData } from "../api/errors.js";
 import type { ItemKey, TableRecord } from "../api/model.js";
-import { cancelled } from "../api/transactions.js";
+import { cancelled, largerBytes } from "../api/transactions.js";
 import type { PartitionRecord } from "../metadata/records.js";
 import type { Method, Params, Result } from "../rpc/protocol.js";
 import type { ItemSizes, NodeTransactOp } from "../storage-node/decide-action.js";
@@ -187,7 +187,7 @@ export class Coordinator {
         ...record,
         atMs: Math.max(Date.now(), record.atMs),
         committedAtMs,
-        sizes: sizes.map(({ afterBytes }) => afterBytes),
+        sizes: sizes.map(largerBytes),
       };
       return await this.#decide(write.op, decided, parts, sizes);
     } catch (error) {

@@ -6,7 +6,7 @@ import type { AttributeValue, Item, ItemKey, TableDefinition } from "../api/mode
  * stands for one request, whatever that was about and whichever router it came to.
  *
  * `id` the token, `txn` this attempt, `state` P (being prepared), C (committed) or O (at once: its one partition knows what became of it), `request` the request's fingerprint, `at` when it was begun or committed
- * (Unix ms), `parts` its partitions, `table` the id of the table that has them where that is one (at once; not in what older programs wrote), `time` the transaction's time, `sizes` what each item weighs afterwards.
+ * (Unix ms), `parts` its partitions, `table` the id of the table that has them where that is one (at once; not in what older programs wrote), `time` the transaction's time, `sizes` what each item weighed before or weighs afterwards, whichever is more (in what older programs wrote: afterwards).
  *
  * An attempt that has no item was cancelled, or is finished and was forgotten: cancelling is deleting, and only what is being prepared can be.
  */

@@ -9,7 +9,13 @@ import { KeyProblem, writtenKey } from "../../api/partiql/plan.js";
 import type { Statement } from "../../api/partiql/statement.js";
 import { type ExecuteTransactionRequest, executeTransaction as shape } from "../../api/requests/partiql.js";
 import { itemBytes } from "../../api/size.js";
-import { canonicalText, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
+import {
+  canonicalText,
+  largerBytes,
+  TRANSACTION_BYTES_MAX,
+  transactReadUnits,
+  transactWriteUnits,
+} from "../../api/transactions.js";
 import { checkValue } from "../../api/value-check.js";
 import type { Backend } from "../backend.js";
 import { itemOf } from "./answers.js";
@@ -94,7 +100,7 @@ async function writeAll(
     });
   const used = places.map(({ table: { name } }, i) => {
     const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
-    if (repeated) return { name, units: transactReadUnits(afterBytes) };
+    if (repeated) return { name, units: transactReadUnits(largerBytes({ beforeBytes, afterBytes })) };
     return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
   });
   const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";

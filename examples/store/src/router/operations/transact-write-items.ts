@@ -15,6 +15,7 @@ import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import {
   cancelled,
   canonicalText,
+  largerBytes,
   TRANSACTION_BYTES_MAX,
   transactReadUnits,
   transactWriteUnits,
@@ -57,7 +58,7 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
     });
     const used = actions.map(({ table: { name } }, i) => {
       const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
-      if (repeated) return { name, units: transactReadUnits(afterBytes) };
+      if (repeated) return { name, units: transactReadUnits(largerBytes({ beforeBytes, afterBytes })) };
       return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
     });
     const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";

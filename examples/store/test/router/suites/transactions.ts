@@ -268,6 +268,22 @@ export function transactionsSuite(h: Subject, TableName: string): void {
         { TableName, CapacityUnits: 2, ReadCapacityUnits: 2 },
       ]);
     });
+
+    it.each(["alone", "beside another table's"])(
+      "is of what a deleted item was, %s, where a token is shown again",
+      async (how) => {
+        const id = `cost-gone-${how}`;
+        await store(id, { text: { S: "x".repeat(9_000) } });
+        const other = { Put: { TableName: Other, Item: { id: { S: "gone" }, n: { N: "1" } } } };
+        const request = [{ Delete: at(id) }, ...(how === "alone" ? [] : [other])];
+        const options = {
+          ClientRequestToken: `${how}-${TableName}`.slice(0, 36),
+          ReturnConsumedCapacity: "TOTAL",
+        } as const;
+        const units = async () => (await write(request, options)).ConsumedCapacity?.[0]?.CapacityUnits;
+        expect([await units(), await units()]).toEqual([18, 6]);
+      },
+    );
   });
 
   describe("a client's token", () => {

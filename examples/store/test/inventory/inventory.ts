@@ -802,7 +802,7 @@ export const inventory: Readonly<Record<string, Row>> = {
   },
   UpdateKinesisStreamingDestination: destination(
     "UpdateKinesisStreamingDestination",
-    "Updates are only allowed in ACTIVE state",
+    "UpdateKinesisStreamingConfiguration cannot be null",
   ),
   UpdateTable: {
     works: works("UpdateTable", { TableName: "plain", DeletionProtectionEnabled: false }),

@@ -625,6 +625,49 @@ export function partiqlSuite(h: Subject, prefix: string, { indexes }: { readonly
     });
   });
 
+  describe("a batch that fails in part", () => {
+    const insert = (id: string) => ({
+      Statement: `INSERT INTO "${users}" VALUE {'id': '${id}'}`,
+      ReturnValuesOnConditionCheckFailure: "ALL_OLD" as const,
+    });
+    const batch = (...Statements: { Statement: string }[]) =>
+      h.client.send(new BatchExecuteStatementCommand({ Statements, ReturnConsumedCapacity: "INDEXES" }));
+    const duplicate = { Code: "DuplicateItem", Message: "Duplicate primary key exists in table" };
+
+    it("is charged for what failed with what did not, by what is there, and returns none of it", async () => {
+      await batch(insert("vain-small"));
+      await run(`INSERT INTO "${users}" VALUE {'id': 'vain-large', 'text': '${"x".repeat(3000)}'}`);
+      const { Responses, ConsumedCapacity } = await batch(
+        insert("vain-small"),
+        insert("vain-large"),
+        insert("vain-new"),
+      );
+      expect(Responses).toEqual([
+        { TableName: users, Error: duplicate },
+        { TableName: users, Error: duplicate },
+        { TableName: users },
+      ]);
+      expect(ConsumedCapacity).toEqual([{ TableName: users, CapacityUnits: 5, Table: { CapacityUnits: 1 } }]);
+    });
+
+    it("tells no units where nothing was done", async () => {
+      await batch(insert("vain-again"));
+      expect(await batch(insert("vain-again"))).not.toHaveProperty("ConsumedCapacity");
+    });
+  });
+
+  it.each(["INSERT INTO ? VALUE {'id': 'one'}", "DELETE FROM ? WHERE id = 'one'", "SELECT * FROM ? WHERE id = 'one'"])(
+    "a batch may not say twice: %s",
+    async (text) => {
+      const Statement = text.replace("?", `"${users}"`);
+      const twice = new BatchExecuteStatementCommand({ Statements: [{ Statement }, { Statement }] });
+      await expect(h.client.send(twice)).rejects.toMatchObject({
+        name: "ValidationException",
+        message: "Provided list of item keys contains duplicates",
+      });
+    },
+  );
+
   describe("a transaction", () => {
     const transact = (statements: readonly (string | [string, AttributeValue[]])[], ClientRequestToken?: string) =>
       h.client.send(

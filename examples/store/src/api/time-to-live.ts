@@ -4,7 +4,7 @@ import { restored } from "./control/admission.js";
 import { controlMessages } from "./control/messages.js";
 import { validationError } from "./errors.js";
 import type { Condition, Item, TableRecord } from "./model.js";
-import type { StructureShape } from "./requests/shapes.js";
+import { type StructureShape, structure } from "./requests/shapes.js";
 import { tableName } from "./requests/table-parts.js";
 
 export interface TimeToLive {
@@ -78,25 +78,15 @@ export interface UpdateTimeToLiveRequest {
   TimeToLiveSpecification: { Enabled: boolean; AttributeName: string };
 }
 
-export const updateTimeToLive: StructureShape = {
-  type: "structure",
-  name: "UpdateTimeToLiveInput",
-  members: {
-    TableName: tableName,
-    TimeToLiveSpecification: {
-      type: "structure",
-      name: "TimeToLiveSpecification",
-      required: true,
-      members: {
-        AttributeName: { type: "string", required: true, lengthMin: 1, lengthMax: 255 },
-        Enabled: { type: "boolean", required: true },
-      },
-    },
+export const updateTimeToLive: StructureShape = structure("UpdateTimeToLiveInput", {
+  TableName: tableName,
+  TimeToLiveSpecification: {
+    ...structure("TimeToLiveSpecification", {
+      AttributeName: { type: "string", required: true, lengthMin: 1, lengthMax: 255 },
+      Enabled: { type: "boolean", required: true },
+    }),
+    required: true,
   },
-};
+});
 
-export const describeTimeToLive: StructureShape = {
-  type: "structure",
-  name: "DescribeTimeToLiveInput",
-  members: { TableName: tableName },
-};
+export const describeTimeToLive: StructureShape = structure("DescribeTimeToLiveInput", { TableName: tableName });

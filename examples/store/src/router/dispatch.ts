@@ -3,7 +3,7 @@ import { channel } from "node:diagnostics_channel";
 import type { IncomingHttpHeaders } from "node:http";
 import { ApiError } from "../api/errors.js";
 import { checkTogether } from "../api/legacy/parameters.js";
-import { assertReadableValues, checkRequest } from "../api/requests/shapes.js";
+import { assertReadableValues, checkRequest } from "../api/requests/check-request.js";
 import type { Body } from "./answer-room.js";
 import { assertSigned } from "./authentication.js";
 import { operations } from "./operations/index.js";

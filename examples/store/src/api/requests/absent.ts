@@ -1,16 +1,10 @@
 /** What operations take that ask about what there is none of here. */
-import type { Shape, StructureShape } from "./shapes.js";
-import { tableName } from "./table-parts.js";
+import { type Shape, type StructureShape, structure } from "./shapes.js";
+import { optionalTableName, tableName } from "./table-parts.js";
 
-const structure = (name: string, members: Readonly<Record<string, Shape>>): StructureShape => ({
-  type: "structure",
-  name,
-  members,
-});
 const arn: Shape = { type: "string", required: true, lengthMin: 1, lengthMax: 1024 };
 const token: Shape = { type: "string" };
 const pageSize = (max: number): Shape => ({ type: "integer", wire: "Integer", min: 1, max });
-const { required: _, ...optionalTable } = tableName;
 
 export const tableOnly = (name: string): StructureShape => structure(name, { TableName: tableName });
 export const describeContributorInsights = structure("DescribeContributorInsightsInput", {
@@ -18,12 +12,12 @@ export const describeContributorInsights = structure("DescribeContributorInsight
   IndexName: { type: "string" },
 });
 export const listContributorInsights = structure("ListContributorInsightsInput", {
-  TableName: optionalTable as Shape,
+  TableName: optionalTableName,
   NextToken: token,
   MaxResults: { type: "integer", wire: "Integer", max: 100 },
 });
 export const listGlobalTables = structure("ListGlobalTablesInput", {
-  ExclusiveStartGlobalTableName: optionalTable as Shape,
+  ExclusiveStartGlobalTableName: optionalTableName,
   Limit: { type: "integer", wire: "Integer", min: 1 },
   RegionName: { type: "string" },
 });
@@ -33,7 +27,7 @@ export const replicationGroup = {
   ReplicationGroup: {
     type: "list",
     required: true,
-    of: { type: "structure", name: "Replica", members: { RegionName: { type: "string" } } },
+    of: structure("Replica", { RegionName: { type: "string" } }),
   },
 } as const satisfies Record<string, Shape>;
 const inRegion = (name: string): Shape => ({

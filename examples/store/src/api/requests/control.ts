@@ -8,7 +8,7 @@ import type { IndexUpdateRequest } from "../index-updates.js";
 import { REGION } from "../region.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { globalIndexUpdates } from "./indexes.js";
-import type { Shape, StructureShape } from "./shapes.js";
+import { type Shape, type StructureShape, structure } from "./shapes.js";
 import {
   absent,
   attributeDefinitions,
@@ -26,14 +26,10 @@ export const tableClass: Shape = { type: "string" };
 
 export const tags: Shape = {
   type: "list",
-  of: {
-    type: "structure",
-    name: "Tag",
-    members: {
-      Key: { type: "string" },
-      Value: { type: "string" },
-    },
-  },
+  of: structure("Tag", {
+    Key: { type: "string" },
+    Value: { type: "string" },
+  }),
 };
 
 /** Of replicas: whether the one region that there is is to be had once more, or to be gone. */
@@ -92,32 +88,25 @@ export interface UpdateTableRequest extends IndexUpdateRequest, ThroughputReques
   TableClass?: TableClass;
 }
 
-export const updateTable: StructureShape = {
-  type: "structure",
-  name: "UpdateTableInput",
-  members: {
-    TableName: tableName,
-    BillingMode: billingMode,
-    ProvisionedThroughput: throughput,
-    DeletionProtectionEnabled: { type: "boolean" },
-    TableClass: tableClass,
-    AttributeDefinitions: attributeDefinitions,
-    GlobalSecondaryIndexUpdates: globalIndexUpdates,
-    DisassociationProtectionEnabled: absent,
-    GlobalTableSettingsReplicationMode: absent,
-    GlobalTableWitnessUpdates: absent,
-    MultiRegionConsistency: absent,
-    OnDemandThroughput: onDemandThroughput,
-    ReplicaUpdates: {
-      ...absent,
-      instead: replicasRefused,
-    } as Shape,
-    SSESpecification: encryption,
-    StreamSpecification: streamSpecification,
-    VectorIndexUpdates: absent,
-    WarmThroughput: warmThroughput,
-  },
-};
+export const updateTable: StructureShape = structure("UpdateTableInput", {
+  TableName: tableName,
+  BillingMode: billingMode,
+  ProvisionedThroughput: throughput,
+  DeletionProtectionEnabled: { type: "boolean" },
+  TableClass: tableClass,
+  AttributeDefinitions: attributeDefinitions,
+  GlobalSecondaryIndexUpdates: globalIndexUpdates,
+  DisassociationProtectionEnabled: absent,
+  GlobalTableSettingsReplicationMode: absent,
+  GlobalTableWitnessUpdates: absent,
+  MultiRegionConsistency: absent,
+  OnDemandThroughput: onDemandThroughput,
+  ReplicaUpdates: { ...absent, instead: replicasRefused } as Shape,
+  SSESpecification: encryption,
+  StreamSpecification: streamSpecification,
+  VectorIndexUpdates: absent,
+  WarmThroughput: warmThroughput,
+});
 
 export interface TagResourceRequest {
   ResourceArn?: string;
@@ -127,36 +116,27 @@ export interface TagResourceRequest {
 /** Missed before anything else of the request is. */
 const resourceArn: Shape = { type: "string" };
 
-export const tagResource: StructureShape = {
-  type: "structure",
-  name: "TagResourceInput",
-  members: { ResourceArn: resourceArn, Tags: tags },
-};
+export const tagResource: StructureShape = structure("TagResourceInput", { ResourceArn: resourceArn, Tags: tags });
 
 export interface UntagResourceRequest {
   ResourceArn?: string;
   TagKeys?: string[];
 }
 
-export const untagResource: StructureShape = {
-  type: "structure",
-  name: "UntagResourceInput",
-  members: {
-    ResourceArn: resourceArn,
-    TagKeys: { type: "list", of: { type: "string" } },
-  },
-};
+export const untagResource: StructureShape = structure("UntagResourceInput", {
+  ResourceArn: resourceArn,
+  TagKeys: { type: "list", of: { type: "string" } },
+});
 
 export interface ListTagsRequest {
   ResourceArn?: string;
   NextToken?: string;
 }
 
-export const listTagsOfResource: StructureShape = {
-  type: "structure",
-  name: "ListTagsOfResourceInput",
-  members: { ResourceArn: resourceArn, NextToken: { type: "string" } },
-};
+export const listTagsOfResource: StructureShape = structure("ListTagsOfResourceInput", {
+  ResourceArn: resourceArn,
+  NextToken: { type: "string" },
+});
 
 export const RECOVERY_DAYS_MAX = 35;
 export const DAY_MS = 86_400_000;
@@ -166,28 +146,20 @@ export interface UpdateContinuousBackupsRequest {
   PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: boolean; RecoveryPeriodInDays?: number };
 }
 
-export const updateContinuousBackups: StructureShape = {
-  type: "structure",
-  name: "UpdateContinuousBackupsInput",
-  members: {
-    TableName: tableName,
-    PointInTimeRecoverySpecification: {
-      type: "structure",
-      name: "PointInTimeRecoverySpecification",
-      required: true,
-      members: {
-        PointInTimeRecoveryEnabled: { type: "boolean", required: true },
-        RecoveryPeriodInDays: { type: "integer", wire: "Integer", min: 1, max: RECOVERY_DAYS_MAX },
-      },
-    },
+export const updateContinuousBackups: StructureShape = structure("UpdateContinuousBackupsInput", {
+  TableName: tableName,
+  PointInTimeRecoverySpecification: {
+    ...structure("PointInTimeRecoverySpecification", {
+      PointInTimeRecoveryEnabled: { type: "boolean", required: true },
+      RecoveryPeriodInDays: { type: "integer", wire: "Integer", min: 1, max: RECOVERY_DAYS_MAX },
+    }),
+    required: true,
   },
-};
+});
 
-export const describeContinuousBackups: StructureShape = {
-  type: "structure",
-  name: "DescribeContinuousBackupsInput",
-  members: { TableName: tableName },
-};
+export const describeContinuousBackups: StructureShape = structure("DescribeContinuousBackupsInput", {
+  TableName: tableName,
+});
 
 /** Of operations that take nothing. */
 export const nothing = (name: string): StructureShape => ({ type: "structure", name, members: {} });

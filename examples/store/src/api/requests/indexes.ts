@@ -1,6 +1,6 @@
 /** What requests say of secondary indexes. */
 import type { ThroughputRequests } from "../control/throughput.js";
-import { NAME, type Shape } from "./shapes.js";
+import { NAME, type Shape, structure } from "./shapes.js";
 import {
   type KeySchemaElement,
   keySchema,
@@ -39,10 +39,7 @@ export const indexName: Shape = {
 };
 
 const projection: Shape = {
-  type: "structure",
-  name: "Projection",
-  required: true,
-  members: {
+  ...structure("Projection", {
     ProjectionType: { type: "string", oneOf: ["ALL", "INCLUDE", "KEYS_ONLY"] },
     NonKeyAttributes: {
       type: "list",
@@ -50,16 +47,13 @@ const projection: Shape = {
       lengthMax: NON_KEY_ATTRIBUTES_MAX,
       of: { type: "string", lengthMin: 1, lengthMax: 255 },
     },
-  },
+  }),
+  required: true,
 };
 
 export const localIndexes: Shape = {
   type: "list",
-  of: {
-    type: "structure",
-    name: "LocalSecondaryIndex",
-    members: { IndexName: indexName, KeySchema: keySchema(2), Projection: projection },
-  },
+  of: structure("LocalSecondaryIndex", { IndexName: indexName, KeySchema: keySchema(2), Projection: projection }),
 };
 
 /** Members of a global index that is to be made. */
@@ -74,31 +68,19 @@ export const globalIndexMembers: Readonly<Record<string, Shape>> = {
 
 export const globalIndexes: Shape = {
   type: "list",
-  of: { type: "structure", name: "GlobalSecondaryIndex", members: globalIndexMembers },
+  of: structure("GlobalSecondaryIndex", globalIndexMembers),
 };
 
 export const globalIndexUpdates: Shape = {
   type: "list",
-  of: {
-    type: "structure",
-    name: "GlobalSecondaryIndexUpdate",
-    members: {
-      Create: { type: "structure", name: "CreateGlobalSecondaryIndexAction", members: globalIndexMembers },
-      Update: {
-        type: "structure",
-        name: "UpdateGlobalSecondaryIndexAction",
-        members: {
-          IndexName: indexName,
-          ProvisionedThroughput: throughput,
-          OnDemandThroughput: onDemandThroughput,
-          WarmThroughput: warmThroughput,
-        },
-      },
-      Delete: {
-        type: "structure",
-        name: "DeleteGlobalSecondaryIndexAction",
-        members: { IndexName: indexName },
-      },
-    },
-  },
+  of: structure("GlobalSecondaryIndexUpdate", {
+    Create: structure("CreateGlobalSecondaryIndexAction", globalIndexMembers),
+    Update: structure("UpdateGlobalSecondaryIndexAction", {
+      IndexName: indexName,
+      ProvisionedThroughput: throughput,
+      OnDemandThroughput: onDemandThroughput,
+      WarmThroughput: warmThroughput,
+    }),
+    Delete: structure("DeleteGlobalSecondaryIndexAction", { IndexName: indexName }),
+  }),
 };

@@ -2,11 +2,19 @@
 import type { LegacyParameters } from "../legacy/parameters.js";
 import { messages } from "../messages.js";
 import type { Item, ReturnValues } from "../model.js";
+import {
+  type CapacityDetail,
+  capacityDetail,
+  collectionMetrics,
+  expression,
+  key,
+  names,
+  returnedOnFailure,
+  values,
+} from "./item-parts.js";
 import { attributesToGet, attributeUpdates, conditionalOperator, conditionMap, expected } from "./legacy.js";
-import { NAME, type Shape, type StructureShape } from "./shapes.js";
+import { NAME, type Shape, type StructureShape, structure } from "./shapes.js";
 import { tableOfItems } from "./table-parts.js";
-
-export type CapacityDetail = "INDEXES" | "TOTAL" | "NONE";
 
 export interface ExpressionParameters extends LegacyParameters {
   ConditionExpression?: string;
@@ -25,12 +33,6 @@ interface WriteRequest extends ExpressionParameters {
   ReturnConsumedCapacity?: CapacityDetail;
   ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
-
-const key: Shape = { type: "item", required: true };
-const expression: Shape = { type: "string" };
-const names: Shape = { type: "map", of: { type: "string" } };
-const values: Shape = { type: "item" };
-const capacityDetail: Shape = { type: "string", oneOf: ["INDEXES", "TOTAL", "NONE"] };
 
 const returnValues = {
   type: "string",
@@ -51,12 +53,8 @@ const ofWrites: Readonly<Record<string, Shape>> = {
     patternTold: NAME.source.slice(1, -1),
   },
   ReturnValues: returnValues,
-  ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
-  ReturnItemCollectionMetrics: {
-    type: "string",
-    oneOf: ["SIZE", "NONE"],
-    newer: { noneOfThem: messages.collectionMetrics },
-  },
+  ReturnValuesOnConditionCheckFailure: returnedOnFailure,
+  ReturnItemCollectionMetrics: { ...collectionMetrics, newer: { noneOfThem: messages.collectionMetrics } },
   ConditionExpression: expression,
   ExpressionAttributeNames: names,
   ExpressionAttributeValues: values,
@@ -69,9 +67,7 @@ export interface PutItemRequest extends WriteRequest {
 }
 
 export const putItem: StructureShape = {
-  type: "structure",
-  name: "PutItemInput",
-  members: { ...ofWrites, Item: key },
+  ...structure("PutItemInput", { ...ofWrites, Item: key }),
   olderWhereDeep: true,
 };
 
@@ -80,9 +76,7 @@ export interface DeleteItemRequest extends WriteRequest {
 }
 
 export const deleteItem: StructureShape = {
-  type: "structure",
-  name: "DeleteItemInput",
-  members: { ...ofWrites, Key: key },
+  ...structure("DeleteItemInput", { ...ofWrites, Key: key }),
   olderWhereDeep: true,
 };
 
@@ -91,16 +85,14 @@ export interface UpdateItemRequest extends WriteRequest {
 }
 
 export const updateItem: StructureShape = {
-  type: "structure",
-  name: "UpdateItemInput",
-  members: {
+  ...structure("UpdateItemInput", {
     ...ofWrites,
     // The only one whose return values are told before everything else.
     ReturnValues: { ...returnValues, newer: { ...returnValues.newer, alone: true } },
     Key: key,
     UpdateExpression: expression,
     AttributeUpdates: attributeUpdates,
-  },
+  }),
   olderWithout: "Key",
   olderWhereDeep: true,
 };
@@ -112,19 +104,15 @@ export interface GetItemRequest extends ExpressionParameters {
   ReturnConsumedCapacity?: CapacityDetail;
 }
 
-export const getItem: StructureShape = {
-  type: "structure",
-  name: "GetItemInput",
-  members: {
-    TableName: tableOfItems,
-    Key: key,
-    ConsistentRead: { type: "boolean" },
-    ReturnConsumedCapacity: capacityDetail,
-    ProjectionExpression: expression,
-    ExpressionAttributeNames: names,
-    AttributesToGet: attributesToGet,
-  },
-};
+export const getItem: StructureShape = structure("GetItemInput", {
+  TableName: tableOfItems,
+  Key: key,
+  ConsistentRead: { type: "boolean" },
+  ReturnConsumedCapacity: capacityDetail,
+  ProjectionExpression: expression,
+  ExpressionAttributeNames: names,
+  AttributesToGet: attributesToGet,
+});
 
 export type Select = "SPECIFIC_ATTRIBUTES" | "COUNT" | "ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES";
 
@@ -161,19 +149,15 @@ export interface QueryRequest extends PageRequestParameters {
   ScanIndexForward?: boolean;
 }
 
-export const query: StructureShape = {
-  type: "structure",
-  name: "QueryInput",
-  members: {
-    ...ofPages,
-    ConditionalOperator: { ...conditionalOperator, newer: { ...newerOperators, alone: "bare" } },
-    Limit: { type: "integer", wire: "Integer", min: 1, newer: {} },
-    KeyConditionExpression: expression,
-    ScanIndexForward: { type: "boolean" },
-    KeyConditions: conditionMap,
-    QueryFilter: conditionMap,
-  },
-};
+export const query: StructureShape = structure("QueryInput", {
+  ...ofPages,
+  ConditionalOperator: { ...conditionalOperator, newer: { ...newerOperators, alone: "bare" } },
+  Limit: { type: "integer", wire: "Integer", min: 1, newer: {} },
+  KeyConditionExpression: expression,
+  ScanIndexForward: { type: "boolean" },
+  KeyConditions: conditionMap,
+  QueryFilter: conditionMap,
+});
 
 export const SEGMENTS_MAX = 1_000_000;
 
@@ -182,16 +166,12 @@ export interface ScanRequest extends PageRequestParameters {
   TotalSegments?: number;
 }
 
-export const scan: StructureShape = {
-  type: "structure",
-  name: "ScanInput",
-  members: {
-    ...ofPages,
-    Segment: { type: "integer", wire: "Integer", min: 0, max: SEGMENTS_MAX - 1 },
-    TotalSegments: { type: "integer", wire: "Integer", min: 1, max: SEGMENTS_MAX },
-    ScanFilter: conditionMap,
-  },
-};
+export const scan: StructureShape = structure("ScanInput", {
+  ...ofPages,
+  Segment: { type: "integer", wire: "Integer", min: 0, max: SEGMENTS_MAX - 1 },
+  TotalSegments: { type: "integer", wire: "Integer", min: 1, max: SEGMENTS_MAX },
+  ScanFilter: conditionMap,
+});
 
 export const BATCH_WRITES_MAX = 25;
 
@@ -206,35 +186,27 @@ export interface BatchWriteItemRequest {
   ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
-export const batchWriteItem: StructureShape = {
-  type: "structure",
-  name: "BatchWriteItemInput",
-  members: {
-    RequestItems: {
-      type: "map",
-      required: true,
-      newer: {},
-      lengthMin: 1,
-      lengthMax: BATCH_WRITES_MAX,
-      keys: "table-names",
-      keysLast: true,
-      valueLengths: { lengthMin: 1, lengthMax: BATCH_WRITES_MAX },
-      of: {
-        type: "list",
-        of: {
-          type: "structure",
-          name: "WriteRequest",
-          members: {
-            PutRequest: { type: "structure", name: "PutRequest", members: { Item: key } },
-            DeleteRequest: { type: "structure", name: "DeleteRequest", members: { Key: key } },
-          },
-        },
-      },
+export const batchWriteItem: StructureShape = structure("BatchWriteItemInput", {
+  RequestItems: {
+    type: "map",
+    required: true,
+    newer: {},
+    lengthMin: 1,
+    lengthMax: BATCH_WRITES_MAX,
+    keys: "table-names",
+    keysLast: true,
+    valueLengths: { lengthMin: 1, lengthMax: BATCH_WRITES_MAX },
+    of: {
+      type: "list",
+      of: structure("WriteRequest", {
+        PutRequest: structure("PutRequest", { Item: key }),
+        DeleteRequest: structure("DeleteRequest", { Key: key }),
+      }),
     },
-    ReturnConsumedCapacity: capacityDetail,
-    ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
   },
-};
+  ReturnConsumedCapacity: capacityDetail,
+  ReturnItemCollectionMetrics: collectionMetrics,
+});
 
 export const BATCH_KEYS_MAX = 100;
 
@@ -251,37 +223,29 @@ export interface BatchGetItemRequest {
   ReturnConsumedCapacity?: CapacityDetail;
 }
 
-export const batchGetItem: StructureShape = {
-  type: "structure",
-  name: "BatchGetItemInput",
-  members: {
-    RequestItems: {
-      type: "map",
-      required: true,
-      newer: {},
-      lengthMin: 1,
-      lengthMax: BATCH_KEYS_MAX,
-      keys: "table-names",
-      shownAsJson: true,
-      of: {
-        type: "structure",
-        name: "KeysAndAttributes",
-        members: {
-          Keys: {
-            type: "list",
-            required: true,
-            newer: {},
-            lengthMin: 1,
-            lengthMax: BATCH_KEYS_MAX,
-            of: { type: "item" },
-          },
-          ConsistentRead: { type: "boolean" },
-          ProjectionExpression: expression,
-          ExpressionAttributeNames: names,
-          AttributesToGet: attributesToGet,
-        },
+export const batchGetItem: StructureShape = structure("BatchGetItemInput", {
+  RequestItems: {
+    type: "map",
+    required: true,
+    newer: {},
+    lengthMin: 1,
+    lengthMax: BATCH_KEYS_MAX,
+    keys: "table-names",
+    shownAsJson: true,
+    of: structure("KeysAndAttributes", {
+      Keys: {
+        type: "list",
+        required: true,
+        newer: {},
+        lengthMin: 1,
+        lengthMax: BATCH_KEYS_MAX,
+        of: { type: "item" },
       },
-    },
-    ReturnConsumedCapacity: capacityDetail,
+      ConsistentRead: { type: "boolean" },
+      ProjectionExpression: expression,
+      ExpressionAttributeNames: names,
+      AttributesToGet: attributesToGet,
+    }),
   },
-};
+  ReturnConsumedCapacity: capacityDetail,
+});

@@ -1,7 +1,7 @@
 /** What operations take that would begin what there is none of here. */
 
 import { globalIndexes, indexName } from "./indexes.js";
-import type { Shape, StructureShape } from "./shapes.js";
+import { type Shape, type StructureShape, structure } from "./shapes.js";
 import {
   attributeDefinitions,
   billingMode,
@@ -12,9 +12,6 @@ import {
   throughput,
 } from "./table-parts.js";
 import type { CreateTableRequest } from "./tables.js";
-
-const structure = <S extends Readonly<Record<string, Shape>>>(name: string, members: S) =>
-  ({ type: "structure", name, members }) as const;
 
 export interface PutPolicyRequest {
   ResourceArn: string;

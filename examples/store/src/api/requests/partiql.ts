@@ -1,7 +1,7 @@
 /** What the operations that take PartiQL statements take. */
 import type { AttributeValue } from "../model.js";
-import type { CapacityDetail } from "./items.js";
-import type { Shape, StructureShape } from "./shapes.js";
+import { type CapacityDetail, capacityDetail, returnedOnFailure } from "./item-parts.js";
+import { type Shape, type StructureShape, structure } from "./shapes.js";
 
 export interface StatementRequest {
   Statement: string;
@@ -20,20 +20,15 @@ const ofStatements: Readonly<Record<string, Shape>> = {
   Statement: { type: "string", required: true, lengthMin: 1, lengthMax: 8192 },
   Parameters: { type: "list", lengthMin: 1, of: { type: "value" } },
   ConsistentRead: { type: "boolean" },
-  ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
+  ReturnValuesOnConditionCheckFailure: returnedOnFailure,
 };
-const capacityDetail: Shape = { type: "string", oneOf: ["INDEXES", "TOTAL", "NONE"] };
 
-export const executeStatement: StructureShape = {
-  type: "structure",
-  name: "ExecuteStatementInput",
-  members: {
-    ...ofStatements,
-    NextToken: { type: "string", lengthMin: 1, lengthMax: 32_768 },
-    ReturnConsumedCapacity: capacityDetail,
-    Limit: { type: "integer", wire: "Integer", min: 1 },
-  },
-};
+export const executeStatement: StructureShape = structure("ExecuteStatementInput", {
+  ...ofStatements,
+  NextToken: { type: "string", lengthMin: 1, lengthMax: 32_768 },
+  ReturnConsumedCapacity: capacityDetail,
+  Limit: { type: "integer", wire: "Integer", min: 1 },
+});
 
 export interface ExecuteTransactionRequest {
   TransactStatements: Pick<StatementRequest, "Statement" | "Parameters" | "ReturnValuesOnConditionCheckFailure">[];
@@ -41,21 +36,17 @@ export interface ExecuteTransactionRequest {
   ReturnConsumedCapacity?: CapacityDetail;
 }
 
-export const executeTransaction: StructureShape = {
-  type: "structure",
-  name: "ExecuteTransactionInput",
-  members: {
-    TransactStatements: {
-      type: "list",
-      required: true,
-      lengthMin: 1,
-      lengthMax: 100,
-      of: { type: "structure", name: "ParameterizedStatement", members: ofStatements },
-    },
-    ClientRequestToken: { type: "string", lengthMin: 1, lengthMax: 36 },
-    ReturnConsumedCapacity: capacityDetail,
+export const executeTransaction: StructureShape = structure("ExecuteTransactionInput", {
+  TransactStatements: {
+    type: "list",
+    required: true,
+    lengthMin: 1,
+    lengthMax: 100,
+    of: structure("ParameterizedStatement", ofStatements),
   },
-};
+  ClientRequestToken: { type: "string", lengthMin: 1, lengthMax: 36 },
+  ReturnConsumedCapacity: capacityDetail,
+});
 
 export const STATEMENTS_MAX = 25;
 
@@ -64,17 +55,13 @@ export interface BatchExecuteStatementRequest {
   ReturnConsumedCapacity?: CapacityDetail;
 }
 
-export const batchExecuteStatement: StructureShape = {
-  type: "structure",
-  name: "BatchExecuteStatementInput",
-  members: {
-    Statements: {
-      type: "list",
-      required: true,
-      lengthMin: 1,
-      lengthMax: STATEMENTS_MAX,
-      of: { type: "structure", name: "BatchStatementRequest", members: ofStatements },
-    },
-    ReturnConsumedCapacity: capacityDetail,
+export const batchExecuteStatement: StructureShape = structure("BatchExecuteStatementInput", {
+  Statements: {
+    type: "list",
+    required: true,
+    lengthMin: 1,
+    lengthMax: STATEMENTS_MAX,
+    of: structure("BatchStatementRequest", ofStatements),
   },
-};
+  ReturnConsumedCapacity: capacityDetail,
+});

@@ -1,5 +1,5 @@
 /** What several operations on tables take. */
-import { NAME, type Shape } from "./shapes.js";
+import { NAME, type Shape, structure } from "./shapes.js";
 
 export interface KeySchemaElement {
   AttributeName: string;
@@ -30,22 +30,17 @@ const units: Shape = { type: "integer", wire: "Long", required: true, min: 1 };
 
 export const billingMode: Shape = { type: "string", oneOf: ["PROVISIONED", "PAY_PER_REQUEST"] };
 
-export const throughput: Shape = {
-  type: "structure",
-  name: "ProvisionedThroughput",
-  members: { WriteCapacityUnits: units, ReadCapacityUnits: units },
-};
+export const throughput: Shape = structure("ProvisionedThroughput", {
+  WriteCapacityUnits: units,
+  ReadCapacityUnits: units,
+});
 
 export const attributeDefinitions: Shape = {
   type: "list",
-  of: {
-    type: "structure",
-    name: "AttributeDefinition",
-    members: {
-      AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
-      AttributeName: attributeName,
-    },
-  },
+  of: structure("AttributeDefinition", {
+    AttributeType: { type: "string", required: true, oneOf: ["B", "N", "S"] },
+    AttributeName: attributeName,
+  }),
 };
 
 /** @param lengthMax of a table two; an index may have more */
@@ -54,33 +49,26 @@ export const keySchema = (lengthMax: number): Shape => ({
   required: true,
   lengthMin: 1,
   lengthMax,
-  of: {
-    type: "structure",
-    name: "KeySchemaElement",
-    members: { AttributeName: attributeName, KeyType: { type: "string", required: true, oneOf: ["HASH", "RANGE"] } },
-  },
+  of: structure("KeySchemaElement", {
+    AttributeName: attributeName,
+    KeyType: { type: "string", required: true, oneOf: ["HASH", "RANGE"] },
+  }),
 });
 
 const anyUnits: Shape = { type: "integer", wire: "Long" };
 
-export const onDemandThroughput: Shape = {
-  type: "structure",
-  name: "OnDemandThroughput",
-  members: { MaxReadRequestUnits: anyUnits, MaxWriteRequestUnits: anyUnits },
-};
+export const onDemandThroughput: Shape = structure("OnDemandThroughput", {
+  MaxReadRequestUnits: anyUnits,
+  MaxWriteRequestUnits: anyUnits,
+});
 
-export const warmThroughput: Shape = {
-  type: "structure",
-  name: "WarmThroughput",
-  members: { ReadUnitsPerSecond: anyUnits, WriteUnitsPerSecond: anyUnits },
-};
+export const warmThroughput: Shape = structure("WarmThroughput", {
+  ReadUnitsPerSecond: anyUnits,
+  WriteUnitsPerSecond: anyUnits,
+});
 
-export const encryption: Shape = {
-  type: "structure",
-  name: "SSESpecification",
-  members: {
-    Enabled: { type: "boolean" },
-    SSEType: { type: "string", oneOf: ["AES256", "KMS"] },
-    KMSMasterKeyId: { type: "string", lengthMin: 1 },
-  },
-};
+export const encryption: Shape = structure("SSESpecification", {
+  Enabled: { type: "boolean" },
+  SSEType: { type: "string", oneOf: ["AES256", "KMS"] },
+  KMSMasterKeyId: { type: "string", lengthMin: 1 },
+});

@@ -6,7 +6,7 @@ import { type RestoreOverrides, restoreOverrides } from "../restores.js";
 import { type StreamSpecification, streamSpecification } from "../streams/specification.js";
 import { tableClass, tags } from "./control.js";
 import { type GlobalIndexRequest, globalIndexes, type LocalIndexRequest, localIndexes } from "./indexes.js";
-import { NAME, type StructureShape } from "./shapes.js";
+import { NAME, type StructureShape, structure } from "./shapes.js";
 import {
   absent,
   attributeDefinitions,
@@ -37,46 +37,34 @@ export interface CreateTableRequest extends ThroughputRequests {
   GlobalSecondaryIndexes?: GlobalIndexRequest[];
 }
 
-export const createTable: StructureShape = {
-  type: "structure",
-  name: "CreateTableInput",
-  members: {
-    TableName: tableName,
-    AttributeDefinitions: { ...attributeDefinitions, required: true },
-    KeySchema: keySchema(2),
-    BillingMode: billingMode,
-    ProvisionedThroughput: throughput,
-    DeletionProtectionEnabled: { type: "boolean" },
-    GlobalSecondaryIndexes: globalIndexes,
-    LocalSecondaryIndexes: localIndexes,
-    OnDemandThroughput: onDemandThroughput,
-    GlobalTableSettingsReplicationMode: absent,
-    GlobalTableSourceArn: absent,
-    ResourcePolicy: absent,
-    SSESpecification: encryption,
-    StreamSpecification: streamSpecification,
-    TableClass: tableClass,
-    Tags: tags,
-    VectorIndexes: absent,
-    WarmThroughput: warmThroughput,
-  },
-};
+export const createTable: StructureShape = structure("CreateTableInput", {
+  TableName: tableName,
+  AttributeDefinitions: { ...attributeDefinitions, required: true },
+  KeySchema: keySchema(2),
+  BillingMode: billingMode,
+  ProvisionedThroughput: throughput,
+  DeletionProtectionEnabled: { type: "boolean" },
+  GlobalSecondaryIndexes: globalIndexes,
+  LocalSecondaryIndexes: localIndexes,
+  OnDemandThroughput: onDemandThroughput,
+  GlobalTableSettingsReplicationMode: absent,
+  GlobalTableSourceArn: absent,
+  ResourcePolicy: absent,
+  SSESpecification: encryption,
+  StreamSpecification: streamSpecification,
+  TableClass: tableClass,
+  Tags: tags,
+  VectorIndexes: absent,
+  WarmThroughput: warmThroughput,
+});
 
 export interface TableNameRequest {
   TableName: string;
 }
 
-export const describeTable: StructureShape = {
-  type: "structure",
-  name: "DescribeTableInput",
-  members: { TableName: tableName },
-};
+export const describeTable: StructureShape = structure("DescribeTableInput", { TableName: tableName });
 
-export const deleteTable: StructureShape = {
-  type: "structure",
-  name: "DeleteTableInput",
-  members: { TableName: tableName },
-};
+export const deleteTable: StructureShape = structure("DeleteTableInput", { TableName: tableName });
 
 export const LIST_TABLES_MAX = 100;
 
@@ -85,14 +73,10 @@ export interface ListTablesRequest {
   Limit?: number;
 }
 
-export const listTables: StructureShape = {
-  type: "structure",
-  name: "ListTablesInput",
-  members: {
-    ExclusiveStartTableName: { type: "string", pattern: NAME, patternFirst: true, lengthMin: 3, lengthMax: 255 },
-    Limit: { type: "integer", wire: "Integer", min: 1, max: LIST_TABLES_MAX },
-  },
-};
+export const listTables: StructureShape = structure("ListTablesInput", {
+  ExclusiveStartTableName: { type: "string", pattern: NAME, patternFirst: true, lengthMin: 3, lengthMax: 255 },
+  Limit: { type: "integer", wire: "Integer", min: 1, max: LIST_TABLES_MAX },
+});
 
 export interface RestoreTableRequest extends RestoreOverrides {
   /** One of the two. */
@@ -104,15 +88,11 @@ export interface RestoreTableRequest extends RestoreOverrides {
   UseLatestRestorableTime?: boolean;
 }
 
-export const restoreTableToPointInTime: StructureShape = {
-  type: "structure",
-  name: "RestoreTableToPointInTimeInput",
-  members: {
-    SourceTableName: optionalTableName,
-    TargetTableName: tableName,
-    RestoreDateTime: { type: "timestamp" },
-    UseLatestRestorableTime: { type: "boolean" },
-    ...restoreOverrides,
-    SourceTableArn: { type: "string", lengthMin: 1, lengthMax: 1024 },
-  },
-};
+export const restoreTableToPointInTime: StructureShape = structure("RestoreTableToPointInTimeInput", {
+  SourceTableName: optionalTableName,
+  TargetTableName: tableName,
+  RestoreDateTime: { type: "timestamp" },
+  UseLatestRestorableTime: { type: "boolean" },
+  ...restoreOverrides,
+  SourceTableArn: { type: "string", lengthMin: 1, lengthMax: 1024 },
+});

@@ -1,7 +1,17 @@
 /** What the operations on several items at once, all or none, take. */
 import type { Item } from "../model.js";
-import type { CapacityDetail, ExpressionParameters } from "./items.js";
-import type { Shape, StructureShape } from "./shapes.js";
+import {
+  type CapacityDetail,
+  capacityDetail,
+  collectionMetrics,
+  expression,
+  key,
+  names,
+  returnedOnFailure,
+  values,
+} from "./item-parts.js";
+import type { ExpressionParameters } from "./items.js";
+import { type Shape, type StructureShape, structure } from "./shapes.js";
 import { tableOfItems } from "./table-parts.js";
 
 export const TRANSACTION_ACTIONS_MAX = 100;
@@ -33,16 +43,13 @@ export interface TransactWriteItemsRequest {
   ReturnItemCollectionMetrics?: "SIZE" | "NONE";
 }
 
-const item: Shape = { type: "item", required: true };
-const expression: Shape = { type: "string" };
 const ofActions: Readonly<Record<string, Shape>> = {
   TableName: tableOfItems,
   ConditionExpression: expression,
-  ExpressionAttributeNames: { type: "map", of: { type: "string" } },
-  ExpressionAttributeValues: { type: "item" },
-  ReturnValuesOnConditionCheckFailure: { type: "string", oneOf: ["ALL_OLD", "NONE"] },
+  ExpressionAttributeNames: names,
+  ExpressionAttributeValues: values,
+  ReturnValuesOnConditionCheckFailure: returnedOnFailure,
 };
-const capacityDetail: Shape = { type: "string", oneOf: ["INDEXES", "TOTAL", "NONE"] };
 const actions = (of: Shape): Shape => ({
   type: "list",
   required: true,
@@ -51,33 +58,23 @@ const actions = (of: Shape): Shape => ({
   of,
 });
 
-export const transactWriteItems: StructureShape = {
-  type: "structure",
-  name: "TransactWriteItemsInput",
-  members: {
-    ClientRequestToken: { type: "string", lengthMin: 1, lengthMax: 36 },
-    ReturnConsumedCapacity: capacityDetail,
-    ReturnItemCollectionMetrics: { type: "string", oneOf: ["SIZE", "NONE"] },
-    TransactItems: actions({
-      type: "structure",
-      name: "TransactWriteItem",
-      members: {
-        ConditionCheck: {
-          type: "structure",
-          name: "ConditionCheck",
-          members: { ...ofActions, Key: item, ConditionExpression: { ...expression, required: true } },
-        },
-        Put: { type: "structure", name: "Put", members: { ...ofActions, Item: item } },
-        Delete: { type: "structure", name: "Delete", members: { ...ofActions, Key: item } },
-        Update: {
-          type: "structure",
-          name: "Update",
-          members: { ...ofActions, Key: item, UpdateExpression: { ...expression, required: true } },
-        },
-      },
+export const transactWriteItems: StructureShape = structure("TransactWriteItemsInput", {
+  ClientRequestToken: { type: "string", lengthMin: 1, lengthMax: 36 },
+  ReturnConsumedCapacity: capacityDetail,
+  ReturnItemCollectionMetrics: collectionMetrics,
+  TransactItems: actions(
+    structure("TransactWriteItem", {
+      ConditionCheck: structure("ConditionCheck", {
+        ...ofActions,
+        Key: key,
+        ConditionExpression: { ...expression, required: true },
+      }),
+      Put: structure("Put", { ...ofActions, Item: key }),
+      Delete: structure("Delete", { ...ofActions, Key: key }),
+      Update: structure("Update", { ...ofActions, Key: key, UpdateExpression: { ...expression, required: true } }),
     }),
-  },
-};
+  ),
+});
 
 export interface TransactGet {
   Get: {
@@ -93,27 +90,19 @@ export interface TransactGetItemsRequest {
   ReturnConsumedCapacity?: CapacityDetail;
 }
 
-export const transactGetItems: StructureShape = {
-  type: "structure",
-  name: "TransactGetItemsInput",
-  members: {
-    ReturnConsumedCapacity: capacityDetail,
-    TransactItems: actions({
-      type: "structure",
-      name: "TransactGetItem",
-      members: {
-        Get: {
-          type: "structure",
-          required: true,
-          name: "Get",
-          members: {
-            TableName: tableOfItems,
-            Key: item,
-            ProjectionExpression: expression,
-            ExpressionAttributeNames: { type: "map", of: { type: "string" } },
-          },
-        },
+export const transactGetItems: StructureShape = structure("TransactGetItemsInput", {
+  ReturnConsumedCapacity: capacityDetail,
+  TransactItems: actions(
+    structure("TransactGetItem", {
+      Get: {
+        ...structure("Get", {
+          TableName: tableOfItems,
+          Key: key,
+          ProjectionExpression: expression,
+          ExpressionAttributeNames: names,
+        }),
+        required: true,
       },
     }),
-  },
-};
+  ),
+});

@@ -1,6 +1,6 @@
 /** What the operations of DynamoDBStreams_20120810 take. */
 
-import type { StructureShape } from "../requests/shapes.js";
+import { type StructureShape, structure } from "../requests/shapes.js";
 import { optionalTableName } from "../requests/table-parts.js";
 
 const streamArn = { type: "string", required: true, lengthMax: 1024 } as const;
@@ -12,15 +12,11 @@ export interface ListStreamsRequest {
   Limit?: number;
 }
 
-export const listStreams: StructureShape = {
-  type: "structure",
-  name: "ListStreamsInput",
-  members: {
-    TableName: optionalTableName,
-    ExclusiveStartStreamArn: { type: "string", lengthMax: 1024 },
-    Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
-  },
-};
+export const listStreams: StructureShape = structure("ListStreamsInput", {
+  TableName: optionalTableName,
+  ExclusiveStartStreamArn: { type: "string", lengthMax: 1024 },
+  Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
+});
 
 export interface DescribeStreamRequest {
   StreamArn: string;
@@ -29,20 +25,12 @@ export interface DescribeStreamRequest {
   ShardFilter?: { Type?: "CHILD_SHARDS"; ShardId?: string };
 }
 
-export const describeStream: StructureShape = {
-  type: "structure",
-  name: "DescribeStreamInput",
-  members: {
-    StreamArn: streamArn,
-    ExclusiveStartShardId: shardId,
-    Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
-    ShardFilter: {
-      type: "structure",
-      name: "ShardFilter",
-      members: { Type: { type: "string", oneOf: ["CHILD_SHARDS"] }, ShardId: shardId },
-    },
-  },
-};
+export const describeStream: StructureShape = structure("DescribeStreamInput", {
+  StreamArn: streamArn,
+  ExclusiveStartShardId: shardId,
+  Limit: { type: "integer", wire: "Integer", min: 1, max: 100 },
+  ShardFilter: structure("ShardFilter", { Type: { type: "string", oneOf: ["CHILD_SHARDS"] }, ShardId: shardId }),
+});
 
 export type ShardIteratorType = "TRIM_HORIZON" | "LATEST" | "AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER";
 
@@ -53,20 +41,16 @@ export interface GetShardIteratorRequest {
   SequenceNumber?: string;
 }
 
-export const getShardIterator: StructureShape = {
-  type: "structure",
-  name: "GetShardIteratorInput",
-  members: {
-    StreamArn: streamArn,
-    ShardId: { ...shardId, required: true },
-    ShardIteratorType: {
-      type: "string",
-      required: true,
-      oneOf: ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"],
-    },
-    SequenceNumber: { type: "string", lengthMin: 21, lengthMax: 40 },
+export const getShardIterator: StructureShape = structure("GetShardIteratorInput", {
+  StreamArn: streamArn,
+  ShardId: { ...shardId, required: true },
+  ShardIteratorType: {
+    type: "string",
+    required: true,
+    oneOf: ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"],
   },
-};
+  SequenceNumber: { type: "string", lengthMin: 21, lengthMax: 40 },
+});
 
 export interface GetRecordsRequest {
   ShardIterator: string;
@@ -75,11 +59,7 @@ export interface GetRecordsRequest {
 
 export const GET_RECORDS_MAX = 1_000;
 
-export const getRecords: StructureShape = {
-  type: "structure",
-  name: "GetRecordsInput",
-  members: {
-    ShardIterator: { type: "string", required: true, lengthMin: 1, lengthMax: 2048 },
-    Limit: { type: "integer", wire: "Integer", min: 1, max: GET_RECORDS_MAX },
-  },
-};
+export const getRecords: StructureShape = structure("GetRecordsInput", {
+  ShardIterator: { type: "string", required: true, lengthMin: 1, lengthMax: 2048 },
+  Limit: { type: "integer", wire: "Integer", min: 1, max: GET_RECORDS_MAX },
+});

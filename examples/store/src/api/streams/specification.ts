@@ -1,6 +1,6 @@
 /** What CreateTable and UpdateTable say about a table's stream. */
 import { validationError } from "../errors.js";
-import type { Shape } from "../requests/shapes.js";
+import { type Shape, structure } from "../requests/shapes.js";
 import { streamMessages } from "./messages.js";
 import { type LatestStream, STREAM_VIEW_TYPES, type StreamViewType } from "./model.js";
 import { streamArn } from "./names.js";
@@ -10,14 +10,10 @@ export interface StreamSpecification {
   StreamViewType?: StreamViewType;
 }
 
-export const streamSpecification: Shape = {
-  type: "structure",
-  name: "StreamSpecification",
-  members: {
-    StreamEnabled: { type: "boolean", required: true },
-    StreamViewType: { type: "string", oneOf: STREAM_VIEW_TYPES },
-  },
-};
+export const streamSpecification: Shape = structure("StreamSpecification", {
+  StreamEnabled: { type: "boolean", required: true },
+  StreamViewType: { type: "string", oneOf: STREAM_VIEW_TYPES },
+});
 
 /** The view type of the stream that a new table is to have, if it is to have one. @throws ValidationException */
 export function streamOfNewTable(specification: StreamSpecification | undefined): StreamViewType | undefined {

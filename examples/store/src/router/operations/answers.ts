@@ -1,6 +1,6 @@
 import { shownOf } from "../../api/index-entries.js";
 import type { Item, TableRecord } from "../../api/model.js";
-import type { CapacityDetail } from "../../api/requests/items.js";
+import type { CapacityDetail } from "../../api/requests/item-parts.js";
 import { itemOf as parsed } from "../../item-of.js";
 import type { GetOutcome, IndexUnits } from "../backend.js";
 

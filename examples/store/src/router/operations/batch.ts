@@ -1,5 +1,5 @@
 import { ApiError, type ApiErrorType } from "../../api/errors.js";
-import { nameWithin } from "../../api/requests/shapes.js";
+import { nameWithin } from "../../api/requests/table-called.js";
 
 /** Failures of single items that a batch hands back as unprocessed, for the client to try again. */
 const UNPROCESSED: ReadonlySet<ApiErrorType> = new Set<ApiErrorType>([

@@ -1,7 +1,7 @@
 import { exactKey } from "../../api/keys.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type DeleteItemRequest, deleteItem as shape } from "../../api/requests/items.js";
-import { tableCalled } from "../../api/requests/shapes.js";
+import { tableCalled } from "../../api/requests/table-called.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";
 import type { Operation } from "./operation.js";

@@ -2,7 +2,7 @@ import { exactKey } from "../../api/keys.js";
 import { project, projectionOf } from "../../api/projection.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type GetItemRequest, getItem as shape } from "../../api/requests/items.js";
-import { tableCalled } from "../../api/requests/shapes.js";
+import { tableCalled } from "../../api/requests/table-called.js";
 import { checkItem } from "../../api/value-check.js";
 import { answerWithItem, consumedCapacity, itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";

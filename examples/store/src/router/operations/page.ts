@@ -5,7 +5,7 @@ import { messages } from "../../api/messages.js";
 import type { DocumentPath, Item, KeySchema, PageRequest, TableRecord } from "../../api/model.js";
 import { project, projectionOf } from "../../api/projection.js";
 import type { QueryRequest, ScanRequest } from "../../api/requests/items.js";
-import { tableCalled } from "../../api/requests/shapes.js";
+import { tableCalled } from "../../api/requests/table-called.js";
 import { checkItem } from "../../api/value-check.js";
 import type { PageOutcome } from "../backend.js";
 import { consumedCapacity } from "./answers.js";

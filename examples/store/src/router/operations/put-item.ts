@@ -4,7 +4,7 @@ import { itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { type PutItemRequest, putItem as shape } from "../../api/requests/items.js";
-import { tableCalled } from "../../api/requests/shapes.js";
+import { tableCalled } from "../../api/requests/table-called.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import { checkItem } from "../../api/value-check.js";
 import { collectionMetrics, consumedCapacity } from "./answers.js";

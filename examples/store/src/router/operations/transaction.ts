@@ -3,7 +3,7 @@ import { checkIndexKeys, indexKeys } from "../../api/index-entries.js";
 import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";
-import type { CapacityDetail } from "../../api/requests/items.js";
+import type { CapacityDetail } from "../../api/requests/item-parts.js";
 import { cancelled } from "../../api/transactions.js";
 import type { Backend, IndexUnits } from "../backend.js";
 import { addIndexUnits } from "./answers.js";

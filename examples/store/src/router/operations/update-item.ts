@@ -5,7 +5,7 @@ import { messages } from "../../api/messages.js";
 import type { KeySchema, UpdateAction } from "../../api/model.js";
 import { parseExpressions } from "../../api/requests/expressions.js";
 import { updateItem as shape, type UpdateItemRequest } from "../../api/requests/items.js";
-import { tableCalled } from "../../api/requests/shapes.js";
+import { tableCalled } from "../../api/requests/table-called.js";
 import { assertFitsItem } from "../../api/update.js";
 import { assertChargeFits } from "../../api/update-charge.js";
 import { checkItem } from "../../api/value-check.js";

@@ -1,6 +1,6 @@
 import { ApiError, validationError } from "../../api/errors.js";
 import { messages } from "../../api/messages.js";
-import { isDeep } from "../../api/requests/shapes.js";
+import { isDeep } from "../../api/requests/check-request.js";
 
 /**
  * The service renews its checks operation by operation, and its words with them. Operations that say nothing about it speak as they always

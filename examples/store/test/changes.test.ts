@@ -2,13 +2,8 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Item } from "../src/api/model.js";
 import { itemBytes } from "../src/api/size.js";
-import {
-  CHANGES_BEGIN,
-  type Change,
-  type ChangeLimits,
-  type ChangePosition,
-  SLOT_END,
-} from "../src/storage-node/changes.js";
+import { type StreamPosition, slotEnd } from "../src/api/streams/sequence-numbers.js";
+import { CHANGES_BEGIN, type Change, type ChangeLimits } from "../src/storage-node/changes.js";
 import type { NodeWriteOp } from "../src/storage-node/node-write-op.js";
 import { partitionPage } from "../src/storage-node/page.js";
 import { LonePartition } from "./support/lone-partition.js";
@@ -46,7 +41,7 @@ const told = ({ key, before, after, expired }: Change) => [
 ];
 
 /** Everything behind a position, in pages of these limits. */
-async function all(limits: ChangeLimits = {}, after: ChangePosition = CHANGES_BEGIN): Promise<Change[]> {
+async function all(limits: ChangeLimits = {}, after: StreamPosition = CHANGES_BEGIN): Promise<Change[]> {
   const found: Change[] = [];
   for (let position = after; ; ) {
     const { changes, through, atEnd } = await partition.host.changes.after(position, limits);
@@ -122,23 +117,6 @@ test("changes are in the log's order, whoever pages how, and the same after a re
   expect(await all({}, from)).toEqual(whole.slice(101));
 });
 
-test("whoever waits for changes is told of each entry that has some, and of no other", async () => {
-  const slots: number[] = [];
-  const stop = partition.host.changes.onChange((slot) => slots.push(slot));
-  await write("a", n(1));
-  await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
-  expect(slots).toEqual([]);
-  await write("a", n(2));
-  await write("a", n(2));
-  await partition.host.writer.mark();
-  await write("a", n(3));
-  expect(slots).toEqual((await all()).map(({ slot }) => slot));
-  expect(slots).toHaveLength(2);
-  stop();
-  await write("a", n(4));
-  expect(slots).toHaveLength(2);
-});
-
 test("what a partition says of itself is no item", async () => {
   await partition.host.writer.describe({ recordsChanges: true, asOf: 1 });
   await partition.host.writer.write(Buffer.from([0, 0, 0, 0, 0, 1, 97]), put("a", n(1)));
@@ -169,7 +147,7 @@ test("a transaction that replaces more than fits into an entry is carried out in
   await writer.describe({ recordsChanges: true, asOf: 1 });
   const names = ["a", "b", "c", "d"];
   for (const name of names) await write(name, flags(true));
-  const from = { slot: replica.appliedThrough, index: SLOT_END };
+  const from = slotEnd(replica.appliedThrough);
   const actions = names.map((name) => ({ key: keyOf(name), op: { kind: "delete", returnValues: "NONE" } as const }));
   const ledger = { partition: 7, key: keyOf("ledger") };
   await participant.prepare({ transaction: "t", ledger, actions });

@@ -20,7 +20,7 @@ import type {
 } from "./model.js";
 import type { GlobalIndexRequest, LocalIndexRequest, ProjectionRequest } from "./requests/indexes.js";
 
-export const LOCAL_INDEXES_MAX = 5;
+const LOCAL_INDEXES_MAX = 5;
 export const GLOBAL_INDEXES_MAX = 20;
 const KEY_ATTRIBUTES_MAX = 4;
 

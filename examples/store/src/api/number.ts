@@ -5,7 +5,7 @@
 import { type ApiError, validationError } from "./errors.js";
 import { messages } from "./messages.js";
 
-export const DIGITS_MAX = 38;
+const DIGITS_MAX = 38;
 const EXPONENT_MIN = -129;
 const EXPONENT_MAX = 126;
 

@@ -11,7 +11,7 @@ import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import type { Sizes } from "../api/model.js";
 import type { Write } from "../storage-node/command.js";
-import { type BackupRecord, backupKey, type PartitionRecord } from "./records.js";
+import { type BackupRecord, backupKey, type PartitionRecord, putRecord } from "./records.js";
 import type { MetadataService } from "./service.js";
 import type { MetadataView } from "./view.js";
 
@@ -58,8 +58,7 @@ export class BackupService {
       }
       const id = backupId(untilMs, newDistinction());
       record = { id, name, table, untilMs, partitions, ...(sizes && { sizes }) };
-      const bytes = Buffer.from(JSON.stringify(record));
-      return [{ op: "put", key: backupKey(id), bytes, itemSizeBytes: bytes.length }];
+      return [putRecord(backupKey(id), record)];
     };
     for (;;) {
       await metadata.change(decide);

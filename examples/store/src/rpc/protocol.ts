@@ -3,12 +3,13 @@ import type { Backup, BackupListRequest } from "../api/control/backups.js";
 import type { TableUpdate } from "../api/control/settings.js";
 import type { Page, PageRequest, Sizes, TableDefinition } from "../api/model.js";
 import type { StreamRecord } from "../api/streams/model.js";
+import type { StreamPosition } from "../api/streams/sequence-numbers.js";
 import type { WantedTimeToLive } from "../api/time-to-live.js";
 import type { HashRange, PartitionRecord } from "../metadata/records.js";
 import type { RestoreSource, VersionedTable } from "../metadata/service.js";
 import type { StreamListRequest, StreamName } from "../metadata/stream-service.js";
 import type { AtOnceRequest, AtOnceResult } from "../storage-node/at-once.js";
-import type { ChangeLimits, ChangePage, ChangePosition } from "../storage-node/changes.js";
+import type { ChangeLimits, ChangePage } from "../storage-node/changes.js";
 import type { Write } from "../storage-node/command.js";
 import type { PartitionDescription } from "../storage-node/description.js";
 import type { LogPlace, LogStretch } from "../storage-node/log-scrub.js";
@@ -142,7 +143,7 @@ export interface NodeMethods {
    * is on, else ERR_STORE_CONFLICT.
    */
   changes: {
-    params: { partition: number; after: ChangePosition; limits: ChangeLimits; stream?: string };
+    params: { partition: number; after: StreamPosition; limits: ChangeLimits; stream?: string };
     result: ChangePage;
   };
   /** Any member: behind which slot reading can begin, if not behind this one. What is before it is lost. */
@@ -153,7 +154,7 @@ export interface NodeMethods {
   archivedBeginning: { params: { partition: number; slot: number }; result: { slot: number } };
   /** Any node: the changes of a partition that is no more, from the archive. */
   archivedChanges: {
-    params: { partition: number; after: ChangePosition; throughSlot: number; limits: ChangeLimits };
+    params: { partition: number; after: StreamPosition; throughSlot: number; limits: ChangeLimits };
     result: ChangePage;
   };
   setTimeToLive: { params: { name: string; wanted: WantedTimeToLive }; result: VersionedTable };

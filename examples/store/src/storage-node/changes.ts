@@ -1,24 +1,16 @@
 import type { Group } from "@evenkeel/paxos";
 import { Archiver, type ObjectStore, restore } from "@evenkeel/wal/archive";
+import { INDEX_END, type StreamPosition, slotEnd } from "../api/streams/sequence-numbers.js";
 import { groupId } from "../metadata/records.js";
 import { decodeCommand, type Image } from "./command.js";
 import { StoreError } from "./errors.js";
 import type { Replica } from "./replica.js";
 
-/** A place in a partition's changes: all through it have been read. Entries have slots, the writes of an entry indexes from 0. */
-export interface ChangePosition {
-  readonly slot: number;
-  readonly index: number;
-}
-
-/** Behind every write of an entry: no entry has as many. */
-export const SLOT_END = 9_999_999;
-
 /** Before the first change there can be. */
-export const CHANGES_BEGIN: ChangePosition = { slot: 0, index: SLOT_END };
+export const CHANGES_BEGIN: StreamPosition = slotEnd(0);
 
 /** One item became another, came into being or went. */
-export interface Change extends ChangePosition {
+export interface Change extends StreamPosition {
   /** The leader's clock, Unix ms; never goes back along the log. */
   readonly timeMs: number;
   readonly key: Uint8Array;
@@ -43,7 +35,7 @@ export interface ChangePage {
   /** In the log's order. Their bytes are the reader's own. */
   readonly changes: readonly Change[];
   /** Everything through here was looked at: go on from there. */
-  readonly through: ChangePosition;
+  readonly through: StreamPosition;
   /** There was nothing more, as of now. */
   readonly atEnd: boolean;
 }
@@ -69,16 +61,11 @@ export class Changes {
     this.#archive = archive;
   }
 
-  /** Called, in the turn in which it is applied here, with the slot of each entry that has a change. Returns how to stop. */
-  onChange(observer: (slot: number) => void): () => void {
-    return this.#replica.observeChanges(observer);
-  }
-
   /**
    * The next changes behind a position, as far as this replica has applied them. Any position will do, also one before the first change.
    * Rejects with ERR_STORE_TRIMMED where neither log nor archive reach back so far, ERR_STORE_BEHIND where the archive does not reach the log yet.
    */
-  async after(position: ChangePosition, limits: ChangeLimits = {}): Promise<ChangePage> {
+  async after(position: StreamPosition, limits: ChangeLimits = {}): Promise<ChangePage> {
     const { appliedThrough } = this.#group.status();
     const end = Math.min(appliedThrough, limits.throughSlot ?? appliedThrough);
     return await pageOf(position, limits, end, (from) => this.entries(from, end));
@@ -126,7 +113,7 @@ export async function archivedBeginning(store: ObjectStore, partition: number, s
 export async function archivedChanges(
   store: ObjectStore,
   partition: number,
-  position: ChangePosition,
+  position: StreamPosition,
   throughSlot: number,
   limits: ChangeLimits = {},
 ): Promise<ChangePage> {
@@ -135,12 +122,12 @@ export async function archivedChanges(
 }
 
 async function pageOf(
-  position: ChangePosition,
+  position: StreamPosition,
   { changesMax = 1_000, bytesMax = 1024 * 1024, entriesMax = 10_000 }: ChangeLimits,
   end: number,
   entriesFrom: (slot: number) => AsyncIterable<LoggedEntry>,
 ): Promise<ChangePage> {
-  const from = position.index >= SLOT_END ? position.slot + 1 : Math.max(1, position.slot);
+  const from = position.index >= INDEX_END ? position.slot + 1 : Math.max(1, position.slot);
   const changes: Change[] = [];
   let through = position;
   let bytes = 0;
@@ -156,7 +143,7 @@ async function pageOf(
         through = { slot, index: change.index };
         bytes += change.key.length + (change.before?.bytes.length ?? 0) + (change.after?.bytes.length ?? 0);
       }
-      through = { slot, index: SLOT_END };
+      through = slotEnd(slot);
     }
   } catch (error) {
     // What comes before it is told; who goes on from there is told that there is no way on.
@@ -168,7 +155,7 @@ async function pageOf(
 }
 
 /** The changes that one entry of a log records. */
-export function* changesOf(slot: number, entry: Uint8Array | undefined): Generator<Change, void, undefined> {
+function* changesOf(slot: number, entry: Uint8Array | undefined): Generator<Change, void, undefined> {
   const command = entry === undefined || entry.length === 0 ? undefined : decodeCommand(entry);
   if (command?.kind !== "writes") return;
   for (const [index, write] of command.writes.entries()) {
@@ -188,7 +175,7 @@ export function* changesOf(slot: number, entry: Uint8Array | undefined): Generat
 }
 
 /** Every entry `from` through `through`, in order. Rejects with ERR_STORE_TRIMMED or ERR_STORE_BEHIND where the archive has not all of them. */
-export async function* archivedEntries(
+async function* archivedEntries(
   store: ObjectStore,
   stream: string,
   from: number,

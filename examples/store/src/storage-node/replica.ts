@@ -91,7 +91,6 @@ export class Replica {
   #closed = false;
   /** Undefined: to be read anew. */
   #description: PartitionDescription | undefined;
-  readonly #changeObservers = new Set<(slot: number) => void>();
   readonly #marks: Marks;
   readonly #takeOverObservers = new Set<() => void>();
   readonly #observers = new Set<
@@ -154,12 +153,6 @@ export class Replica {
     return this.#description;
   }
 
-  /** Called with the slot of each entry that records a change, once it is applied. Returns how to stop. */
-  observeChanges(observer: (slot: number) => void): () => void {
-    this.#changeObservers.add(observer);
-    return () => this.#changeObservers.delete(observer);
-  }
-
   /** What the clock said when something applied before was written: a leader's times do not go back behind it. */
   noteTime(timeMs: number): void {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs);
@@ -184,20 +177,15 @@ export class Replica {
     this.#lastTimeMs = Math.max(this.#lastTimeMs, command.timeMs);
     this.#appliedBytes += entry.command.length;
     const applied: OverlayEntry[] = [];
-    let changed = false;
     if (command.kind === "mark") {
       // A mark met again while the log is replayed: whoever asked for it is long gone.
       if (Date.now() - command.timeMs < SNAPSHOT_KEPT_MS) {
         this.#queuedMarks.push({ slot: entry.slot, timeMs: command.timeMs });
       }
     } else {
-      for (const write of command.writes) {
-        this.#take(write, entry.slot, applied);
-        changed ||= write.change !== undefined;
-      }
+      for (const write of command.writes) this.#take(write, entry.slot, applied);
     }
     this.#advance(entry.slot, applied);
-    if (changed) for (const observer of this.#changeObservers) observer(entry.slot);
     return entry.slot;
   }
 

@@ -21,7 +21,7 @@ interface Record {
   readonly admin1: string;
 }
 
-export const COUNTRIES: readonly string[] = [
+const COUNTRIES: readonly string[] = [
   "AT",
   "AU",
   "BE",

@@ -27,8 +27,8 @@ export function assertAdmitted(table: Asked, change: TableUpdate): void {
   assertBesideIndexes(table, change);
 }
 
-/** What other operations than UpdateTable are told of a table that is not there yet, or not any more. @throws ApiError */
-export function assertThere(table: Asked, { pointInTimeRecovery }: TableUpdate = {}): void {
+/** UpdateContinuousBackups has words of its own for a table that is not there yet, or not any more. @throws ApiError */
+function assertThere(table: Asked, { pointInTimeRecovery }: TableUpdate): void {
   const { name, status } = restored(table);
   if (status === "ACTIVE" || status === "UPDATING") return;
   if (pointInTimeRecovery !== undefined) {

@@ -9,8 +9,8 @@ import { ExpressionError, Problems, type Ranks } from "./problems.js";
 import { isReserved } from "./reserved-words.js";
 import { type Token, tokenize } from "./tokens.js";
 
-export const EXPRESSION_BYTES_MAX = 4096;
-export const OPERATORS_MAX = 300;
+const EXPRESSION_BYTES_MAX = 4096;
+const OPERATORS_MAX = 300;
 
 /** Stands in for a placeholder that is not defined, until that is reported. */
 const NOTHING: AttributeValue = { NULL: true };

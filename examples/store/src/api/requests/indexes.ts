@@ -57,7 +57,7 @@ export const localIndexes: Shape = {
 };
 
 /** Members of a global index that is to be made. */
-export const globalIndexMembers: Readonly<Record<string, Shape>> = {
+const globalIndexMembers: Readonly<Record<string, Shape>> = {
   IndexName: indexName,
   KeySchema: keySchema(KEY_ELEMENTS_MAX),
   Projection: projection,

@@ -159,7 +159,7 @@ export const query: StructureShape = structure("QueryInput", {
   QueryFilter: conditionMap,
 });
 
-export const SEGMENTS_MAX = 1_000_000;
+const SEGMENTS_MAX = 1_000_000;
 
 export interface ScanRequest extends PageRequestParameters {
   Segment?: number;

@@ -48,7 +48,7 @@ export const executeTransaction: StructureShape = structure("ExecuteTransactionI
   ReturnConsumedCapacity: capacityDetail,
 });
 
-export const STATEMENTS_MAX = 25;
+const STATEMENTS_MAX = 25;
 
 export interface BatchExecuteStatementRequest {
   Statements: StatementRequest[];

@@ -14,7 +14,7 @@ import type { ExpressionParameters } from "./items.js";
 import { type Shape, type StructureShape, structure } from "./shapes.js";
 import { tableOfItems } from "./table-parts.js";
 
-export const TRANSACTION_ACTIONS_MAX = 100;
+const TRANSACTION_ACTIONS_MAX = 100;
 
 interface ActionRequest extends ExpressionParameters {
   TableName: string;

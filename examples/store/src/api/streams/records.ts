@@ -1,5 +1,6 @@
 import { getAttribute, setAttribute } from "../attributes.js";
 import type { Item, KeySchema } from "../model.js";
+import { REGION } from "../region.js";
 import { itemBytes } from "../size.js";
 import type { StreamViewType } from "./model.js";
 import { type StreamPosition, sequenceNumber } from "./sequence-numbers.js";
@@ -19,17 +20,12 @@ export interface ItemChange extends StreamPosition {
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
 
 /** Of the same change always the same, whoever is asked and however often. */
-export function eventId({ partition, slot, index }: ItemChange): string {
+function eventId({ partition, slot, index }: ItemChange): string {
   return hex(partition, 8) + hex(slot, 16) + hex(index, 8);
 }
 
 /** A change as GetRecords tells it. */
-export function streamRecord(
-  change: ItemChange,
-  viewType: StreamViewType,
-  schema: KeySchema,
-  region: string,
-): Record<string, unknown> {
+export function streamRecord(change: ItemChange, viewType: StreamViewType, schema: KeySchema): Record<string, unknown> {
   const { before, after, timeMs, expired } = change;
   const keys = keysOf(schema, (after ?? before) as Item);
   const newImage = viewType === "NEW_IMAGE" || viewType === "NEW_AND_OLD_IMAGES" ? after : undefined;
@@ -43,7 +39,7 @@ export function streamRecord(
     eventName: before === undefined ? "INSERT" : after === undefined ? "REMOVE" : "MODIFY",
     eventVersion: "1.1",
     eventSource: "aws:dynamodb",
-    awsRegion: region,
+    awsRegion: REGION,
     dynamodb: {
       // In whole seconds, as the service has it.
       ApproximateCreationDateTime: Math.floor(timeMs / 1000),

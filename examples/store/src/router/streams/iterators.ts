@@ -5,7 +5,7 @@ import type { StreamPosition } from "../../api/streams/sequence-numbers.js";
 import type { StreamName } from "./backend.js";
 
 /** So long an iterator may be used. */
-export const ITERATOR_MS = 15 * 60_000;
+const ITERATOR_MS = 15 * 60_000;
 
 /** A place in a shard, and when it was handed out. */
 export interface ShardIterator {

@@ -1,5 +1,4 @@
 import { ApiError, validationError } from "../../api/errors.js";
-import { REGION } from "../../api/region.js";
 import { streamDescription } from "../../api/streams/description.js";
 import { RECORDS_KEPT_MS, trimHorizon } from "../../api/streams/lifetime.js";
 import { streamMessages } from "../../api/streams/messages.js";
@@ -119,7 +118,7 @@ const getRecords: Operation<GetRecordsRequest> = {
     const { changes, through, ended } = await streams.read(stream, shard, position, Limit);
     const kept = changes.filter(({ timeMs }) => now - timeMs < RECORDS_KEPT_MS);
     return {
-      Records: kept.map((change) => streamRecord(change, stream.viewType, stream.keySchema, REGION)),
+      Records: kept.map((change) => streamRecord(change, stream.viewType, stream.keySchema)),
       ...(!ended && { NextShardIterator: encodeIterator({ ...iterator, after: through, atMs: now }) }),
     };
   },

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ApiError } from "../src/api/errors.js";
 import { itemBytes } from "../src/api/size.js";
-import { enabledStream } from "../src/api/streams/lifetime.js";
 import type { StreamRecord } from "../src/api/streams/model.js";
 import { shardId } from "../src/api/streams/names.js";
 import { HASH_END } from "../src/metadata/records.js";
+import { enabledStream } from "../src/metadata/stream-lifetime.js";
 import type { OperationContext } from "../src/router/operations/operation.js";
 import { streamOperations } from "../src/router/streams/operations.js";
 import { StreamPlane } from "../src/router/streams/stream-plane.js";

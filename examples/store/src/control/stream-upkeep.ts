@@ -1,6 +1,6 @@
-import { isForgotten, isMarkDue, type PartitionSlot } from "../api/streams/lifetime.js";
 import type { StreamRecord } from "../api/streams/model.js";
 import type { TableEntry } from "../metadata/records.js";
+import { isForgotten, isMarkDue, type PartitionSlot } from "../metadata/stream-lifetime.js";
 import type { StreamService } from "../metadata/stream-service.js";
 import type { MetadataView } from "../metadata/view.js";
 import { wantsChanges } from "../metadata/wants-changes.js";

@@ -1,4 +1,3 @@
-import { type PartitionSlot, splitStream } from "../api/streams/lifetime.js";
 import type { Write } from "../storage-node/command.js";
 import { StoreError } from "../storage-node/errors.js";
 import {
@@ -12,6 +11,7 @@ import {
   tableKey,
 } from "./records.js";
 import type { MetadataService } from "./service.js";
+import { type PartitionSlot, splitStream } from "./stream-lifetime.js";
 import { putStream } from "./stream-service.js";
 import type { MetadataView } from "./view.js";
 

@@ -1,6 +1,5 @@
 import { ApiError, validationError } from "../api/errors.js";
 import type { KeySchema } from "../api/model.js";
-import { enabledStream, endedStream, isForgotten, markedStream, type PartitionSlot } from "../api/streams/lifetime.js";
 import { streamMessages } from "../api/streams/messages.js";
 import type { LatestStream, StreamRecord, StreamViewType } from "../api/streams/model.js";
 import { streamArn } from "../api/streams/names.js";
@@ -8,6 +7,7 @@ import type { Write } from "../storage-node/command.js";
 import { putRecord, streamKey, type TableEntry } from "./records.js";
 import type { MetadataService } from "./service.js";
 import { labelTimeMs, streamLabel } from "./stream-label.js";
+import { enabledStream, endedStream, isForgotten, markedStream, type PartitionSlot } from "./stream-lifetime.js";
 import type { MetadataView } from "./view.js";
 
 export interface StreamServiceOptions {

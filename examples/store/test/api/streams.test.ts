@@ -1,17 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { streamDescription } from "../../src/api/streams/description.js";
-import {
-  enabledStream,
-  endedStream,
-  isForgotten,
-  isMarkDue,
-  MARK_EVERY_MS,
-  markedStream,
-  RECORDS_KEPT_MS,
-  splitStream,
-  trimHorizon,
-} from "../../src/api/streams/lifetime.js";
 import type { StreamRecord, StreamShard } from "../../src/api/streams/model.js";
 import { parseStreamArn, shardId, streamArn } from "../../src/api/streams/names.js";
 import {
@@ -22,6 +11,17 @@ import {
   sequenceNumber,
 } from "../../src/api/streams/sequence-numbers.js";
 import { streamLabel } from "../../src/metadata/stream-label.js";
+import {
+  enabledStream,
+  endedStream,
+  isForgotten,
+  isMarkDue,
+  MARK_EVERY_MS,
+  markedStream,
+  RECORDS_KEPT_MS,
+  splitStream,
+  trimHorizon,
+} from "../../src/metadata/stream-lifetime.js";
 
 const BEGAN_MS = Date.UTC(2026, 0, 1);
 const begun: StreamRecord = {

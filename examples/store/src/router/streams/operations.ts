@@ -1,6 +1,5 @@
 import { ApiError, validationError } from "../../api/errors.js";
 import { streamDescription } from "../../api/streams/description.js";
-import { RECORDS_KEPT_MS, trimHorizon } from "../../api/streams/lifetime.js";
 import { streamMessages } from "../../api/streams/messages.js";
 import type { StreamShard } from "../../api/streams/model.js";
 import { parseStreamArn, streamArn } from "../../api/streams/names.js";
@@ -17,6 +16,7 @@ import {
   listStreams as listStreamsShape,
 } from "../../api/streams/requests.js";
 import { before, parseSequenceNumber, type StreamPosition, slotEnd } from "../../api/streams/sequence-numbers.js";
+import { RECORDS_KEPT_MS, trimHorizon } from "../../metadata/stream-lifetime.js";
 import type { Backend } from "../backend.js";
 import type { AnyOperation, Operation } from "../operations/operation.js";
 import type { StreamName, StreamsBackend } from "./backend.js";

@@ -1,7 +1,7 @@
 /** How a stream begins, ends and is forgotten: its record from one state to the next. */
 
-import type { StreamRecord, StreamShard } from "./model.js";
-import { shardId } from "./names.js";
+import type { StreamRecord, StreamShard } from "../api/streams/model.js";
+import { shardId } from "../api/streams/names.js";
 
 /** So long a record can be read, and a stream that was switched off. */
 export const RECORDS_KEPT_MS = 24 * 3_600_000;

@@ -75,13 +75,11 @@ export function globalIndexOf(
     throw validationError(messages.indexThroughputUnderOnDemand(name));
   if (billingMode === "PROVISIONED" && throughput === undefined)
     throw validationError(messages.indexThroughputMissing(name));
-  const billed = {
-    billingMode,
+  const units = {
     readUnitsPerSecond: throughput?.ReadCapacityUnits ?? 0,
     writeUnitsPerSecond: throughput?.WriteCapacityUnits ?? 0,
   };
-  const { billingMode: _, ...units } = billed;
-  return { name, keySchema, projection, ...units, ...newThroughput(request, billed, name) };
+  return { name, keySchema, projection, ...units, ...newThroughput(request, { billingMode, ...units }, name) };
 }
 
 function checkNames(indexes: readonly IndexDefinition[]): void {

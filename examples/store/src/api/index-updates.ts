@@ -94,66 +94,91 @@ export function indexChanges<I extends GlobalIndex>(
   updates: readonly IndexUpdate[],
   nowMs: number,
 ): IndexChanges<I> {
-  const { globalIndexes = [], localIndexes = [], billingMode } = table;
-  const busy = globalIndexes.some(({ status }) => status === "CREATING" || status === "DELETING");
   const changed: I[] = [];
   let created: GlobalIndexDefinition | undefined;
   for (const update of updates) {
-    if (update.kind === "create") {
-      const { IndexName: name } = update.request;
-      if ([...globalIndexes, ...localIndexes].some((index) => index.name === name))
-        throw validationError(messages.indexExists);
-      if (busy) throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
-      if (globalIndexes.length >= GLOBAL_INDEXES_MAX)
-        throw new ApiError("LimitExceededException", messages.globalIndexesAllThere(GLOBAL_INDEXES_MAX));
-      if (billingMode === "PAY_PER_REQUEST" && update.request.ProvisionedThroughput !== undefined)
-        throw validationError(messages.newIndexUnderOnDemand(name));
-      if (billingMode === "PROVISIONED" && update.request.ProvisionedThroughput === undefined)
-        throw validationError(messages.indexThroughputIncomplete(name));
-      const definitions = new Map(update.attributes.map((attribute) => [attribute.name, attribute]));
-      created = globalIndexOf(update.request, billingMode, definitions);
-      assertGranted(created, name);
-      assertNotRedefined(table, created.keySchema);
-      continue;
-    }
-    const index = globalIndexes.find(({ name }) => name === update.name);
-    if (index === undefined) throw noSuchIndex(table, update);
-    if (update.kind === "throughput") {
-      if (billingMode === "PAY_PER_REQUEST") throw validationError(messages.indexUpdateUnderOnDemand(update.name));
-      const { readUnits, writeUnits } = update;
-      if (readUnits === index.readUnitsPerSecond && writeUnits === index.writeUnitsPerSecond)
-        throw validationError(messages.indexThroughputUnchanged(update.name, readUnits, writeUnits));
-      const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
-      assertGranted(units, index.name);
-      assertMayFall(index, index, units, nowMs);
-      changed.push(
-        indexUnder(index, billingMode, (before) =>
-          changedThroughput(
-            rebilled(before, { ...before, ...units, ...unitsChanged(before, before, units, nowMs) }),
-            update,
-            update.name,
-          ),
-        ),
-      );
-      continue;
-    }
-    if (update.kind === "capacity") {
-      const { OnDemandThroughput: maxima = {}, WarmThroughput: warm = {} } = update;
-      if (Object.keys(maxima).length + Object.keys(warm).length === 0)
-        throw validationError(
-          billingMode === "PAY_PER_REQUEST"
-            ? messages.indexUpdateUnderOnDemand(update.name)
-            : messages.indexThroughputIncomplete(update.name),
-        );
-      changed.push(indexUnder(index, billingMode, (before) => changedThroughput(before, update, update.name)));
-      continue;
-    }
-    if (globalIndexes.some(({ name, status }) => name !== index.name && status !== "ACTIVE"))
-      throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
-    const { backfilling: _, ...rest } = index;
-    changed.push({ ...(rest as I), status: "DELETING" });
+    if (update.kind === "create") created = createdIndex(table, update);
+    else changed.push(changedIndex(table, update, nowMs));
   }
   return created === undefined ? { changed } : { changed, created };
+}
+
+type Asked<K extends IndexUpdate["kind"]> = IndexUpdate & { readonly kind: K };
+
+function createdIndex(table: Indexed<GlobalIndex>, { request, attributes }: Asked<"create">): GlobalIndexDefinition {
+  const { globalIndexes = [], localIndexes = [], billingMode } = table;
+  const { IndexName: name, ProvisionedThroughput: throughput } = request;
+  if ([...globalIndexes, ...localIndexes].some((index) => index.name === name))
+    throw validationError(messages.indexExists);
+  if (globalIndexes.some(({ status }) => status === "CREATING" || status === "DELETING"))
+    throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
+  if (globalIndexes.length >= GLOBAL_INDEXES_MAX)
+    throw new ApiError("LimitExceededException", messages.globalIndexesAllThere(GLOBAL_INDEXES_MAX));
+  if (billingMode === "PAY_PER_REQUEST" && throughput !== undefined)
+    throw validationError(messages.newIndexUnderOnDemand(name));
+  if (billingMode === "PROVISIONED" && throughput === undefined)
+    throw validationError(messages.indexThroughputIncomplete(name));
+  const definitions = new Map(attributes.map((attribute) => [attribute.name, attribute]));
+  const created = globalIndexOf(request, billingMode, definitions);
+  assertGranted(created, name);
+  assertNotRedefined(table, created.keySchema);
+  return created;
+}
+
+function changedIndex<I extends GlobalIndex>(
+  table: Indexed<I>,
+  update: Exclude<IndexUpdate, { kind: "create" }>,
+  nowMs: number,
+): I {
+  const { globalIndexes = [], billingMode } = table;
+  const index = globalIndexes.find(({ name }) => name === update.name);
+  if (index === undefined) throw noSuchIndex(table, update);
+  switch (update.kind) {
+    case "throughput":
+      return withUnits(index, billingMode, update, nowMs);
+    case "capacity":
+      return withCapacity(index, billingMode, update);
+    case "delete": {
+      if (globalIndexes.some(({ name, status }) => name !== index.name && status !== "ACTIVE"))
+        throw new ApiError("LimitExceededException", messages.indexesOneAtATime);
+      const { backfilling: _, ...rest } = index;
+      return { ...(rest as I), status: "DELETING" };
+    }
+  }
+}
+
+function withUnits<I extends GlobalIndex>(
+  index: I,
+  billingMode: TableRecord["billingMode"],
+  update: Asked<"throughput">,
+  nowMs: number,
+): I {
+  const { name, readUnits, writeUnits } = update;
+  if (billingMode === "PAY_PER_REQUEST") throw validationError(messages.indexUpdateUnderOnDemand(name));
+  if (readUnits === index.readUnitsPerSecond && writeUnits === index.writeUnitsPerSecond)
+    throw validationError(messages.indexThroughputUnchanged(name, readUnits, writeUnits));
+  const units = { readUnitsPerSecond: readUnits, writeUnitsPerSecond: writeUnits };
+  assertGranted(units, name);
+  assertMayFall(index, index, units, nowMs);
+  return indexUnder(index, billingMode, (before) => {
+    const after = rebilled(before, { ...before, ...units, ...unitsChanged(before, before, units, nowMs) });
+    return changedThroughput(after, update, name);
+  });
+}
+
+function withCapacity<I extends GlobalIndex>(
+  index: I,
+  billingMode: TableRecord["billingMode"],
+  update: Asked<"capacity">,
+): I {
+  const { name, OnDemandThroughput: maxima = {}, WarmThroughput: warm = {} } = update;
+  if (Object.keys(maxima).length + Object.keys(warm).length === 0)
+    throw validationError(
+      billingMode === "PAY_PER_REQUEST"
+        ? messages.indexUpdateUnderOnDemand(name)
+        : messages.indexThroughputIncomplete(name),
+    );
+  return indexUnder(index, billingMode, (before) => changedThroughput(before, update, name));
 }
 
 /** An attribute that is part of a key already is of the same type in the new index's. @throws ValidationException */

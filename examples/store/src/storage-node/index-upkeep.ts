@@ -1,5 +1,6 @@
 import { ApiError } from "../api/errors.js";
-import { checkUpdatedIndexKeys, type Entry, entryUnits, shownNames, shownOf } from "../api/index-entries.js";
+import { type Entry, entryUnits, shownNames, shownOf } from "../api/index-entries.js";
+import { checkUpdatedIndexKeys } from "../api/index-key-checks.js";
 import { entryKey } from "../api/index-keys.js";
 import { messages } from "../api/messages.js";
 import type { IndexDefinition, Item, KeySchema, LocalIndex, TableRecord, UpdateAction } from "../api/model.js";

@@ -1,5 +1,5 @@
 import { validationError } from "../../api/errors.js";
-import { checkIndexKeys } from "../../api/index-entries.js";
+import { checkIndexKeys } from "../../api/index-key-checks.js";
 import { itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import { parseExpressions } from "../../api/requests/expressions.js";

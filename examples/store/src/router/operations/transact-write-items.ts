@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { validationError } from "../../api/errors.js";
-import { assertNoEmptyIndexKeys, checkIndexKeyUpdates } from "../../api/index-entries.js";
+import { assertNoEmptyIndexKeys, checkIndexKeyUpdates } from "../../api/index-key-checks.js";
 import { messages } from "../../api/messages.js";
 import type { TableRecord, TransactOp } from "../../api/model.js";
 import { parseOfAction } from "../../api/requests/expressions.js";

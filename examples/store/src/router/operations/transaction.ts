@@ -1,5 +1,5 @@
 import { ApiError, type ApiErrorData, validationError } from "../../api/errors.js";
-import { checkIndexKeys, indexKeys } from "../../api/index-entries.js";
+import { checkIndexKeys, indexKeys } from "../../api/index-key-checks.js";
 import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";

@@ -1,5 +1,5 @@
 import { validationError } from "../../api/errors.js";
-import { checkIndexKeyUpdates } from "../../api/index-entries.js";
+import { checkIndexKeyUpdates } from "../../api/index-key-checks.js";
 import { exactKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { KeySchema, UpdateAction } from "../../api/model.js";

@@ -1,6 +1,6 @@
 import { getAttribute, typeOf } from "../../../api/attributes.js";
 import { ApiError, validationError } from "../../../api/errors.js";
-import { checkIndexKeys } from "../../../api/index-entries.js";
+import { checkIndexKeys } from "../../../api/index-key-checks.js";
 import { joinConditions } from "../../../api/join-conditions.js";
 import { exactKey, itemKey } from "../../../api/keys.js";
 import { messages } from "../../../api/messages.js";

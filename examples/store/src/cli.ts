@@ -1,11 +1,12 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { complain, reason } from "./complaint.js";
+import { complain } from "./complaint.js";
 import { defaultPartitions } from "./control/default-partitions.js";
 import { SPARES_MAX } from "./control/fleet.js";
 import { growHeapInLargeSteps } from "./control/heap-growth.js";
 import { credentialsFrom } from "./credentials-file.js";
+import { reason } from "./reason.js";
 import type { Credentials } from "./router/signatures.js";
 import { Store } from "./store.js";
 

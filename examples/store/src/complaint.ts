@@ -1,4 +1,5 @@
 import { tellingCode } from "./control/telling-code.js";
+import { reason } from "./reason.js";
 
 /** Why a store does not start, and what helps, in one line. */
 export function complain(error: unknown, dir: string, host: string, port: number): string {
@@ -25,9 +26,4 @@ export function complain(error: unknown, dir: string, host: string, port: number
     default:
       return reason(error);
   }
-}
-
-/** In one line, whatever it is. */
-export function reason(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim().replace(/\s*\n\s*/g, " ");
 }

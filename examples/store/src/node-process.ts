@@ -1,4 +1,5 @@
 /** One storage node as a process of its own. Started by the supervisor, which hands it its settings and tells it where its peers are. */
+
 import { tcpTransport } from "@evenkeel/paxos/transport";
 import { FileObjectStore } from "@evenkeel/wal/archive";
 import { archiveDir, NODE_IDS, nodeDir, zoneOf } from "./control/fleet.js";
@@ -6,6 +7,7 @@ import { growHeapInLargeSteps } from "./control/heap-growth.js";
 import { watchNews } from "./control/news.js";
 import type { FromNode, NodeSettings, ToNode } from "./control/node-messages.js";
 import { tellingCode } from "./control/telling-code.js";
+import { reason } from "./reason.js";
 import { RpcClient } from "./rpc/client.js";
 import { RpcServer } from "./rpc/server.js";
 import { StorageNode } from "./storage-node/node.js";
@@ -19,7 +21,7 @@ function tell(message: FromNode): void {
 }
 
 function fail(error: unknown): void {
-  tell({ kind: "failed", code: tellingCode(error), message: error instanceof Error ? error.message : String(error) });
+  tell({ kind: "failed", code: tellingCode(error), message: reason(error) });
   // The log is closed by the kernel; what was acknowledged is on disk, and nothing else was promised.
   setImmediate(() => process.exit(1));
 }

@@ -1,12 +1,13 @@
 import type { MemdsMember } from "@evenkeel/memds";
 import { type InProcessNetwork, inProcessNetwork } from "@evenkeel/paxos/transport";
 import { FileObjectStore } from "@evenkeel/wal/archive";
+import { reason } from "../reason.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller } from "../rpc/protocol.js";
 import { StoreError } from "../storage-node/errors.js";
 import { StorageNode } from "../storage-node/node.js";
 import { archiveDir, type Fleet, type FleetOptions, NODE_IDS, nodeDir, spareIds, zoneOf } from "./fleet.js";
-import { reason, watchNews } from "./news.js";
+import { watchNews } from "./news.js";
 import { Patience } from "./patience.js";
 
 /**

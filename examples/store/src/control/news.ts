@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { LeftGap } from "@evenkeel/wal/archive";
-
-export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+import { reason } from "../reason.js";
 
 /** Rare events of which a person who looks after a store wants to know, as lines. What is tried again by itself is not among them, unless it goes on. */
 const LINES: Readonly<Record<string, (message: never) => string | undefined>> = {

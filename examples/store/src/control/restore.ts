@@ -3,6 +3,7 @@ import { type ObjectStore, type Restoration, restoreState } from "@evenkeel/wal/
 import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
+import { isArchiveDamage } from "../storage-node/errors.js";
 import { keyText } from "../storage-node/key-text.js";
 import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
@@ -63,7 +64,7 @@ async function restorePartition(
     try {
       await loadSnapshot(found, writes);
     } catch (error) {
-      if (found.snapshot === undefined || !isDamage(error)) throw error;
+      if (found.snapshot === undefined || !isArchiveDamage(error)) throw error;
       damage ??= error;
       snapshotBefore = found.snapshot.sequence;
       if (snapshotUnusable.hasSubscribers) snapshotUnusable.publish({ stream, slot: snapshotBefore, error });
@@ -95,19 +96,9 @@ async function loadSnapshot({ snapshot }: Restoration, writes: Gathered): Promis
   decoder.finish();
 }
 
-const DAMAGE: ReadonlySet<unknown> = new Set([
-  "ERR_ARCHIVE_CORRUPT",
-  "ERR_ARCHIVE_HOLE",
-  "ERR_ARCHIVE_UNSUPPORTED",
-  "ERR_STORE_CORRUPT",
-  "ERR_STORE_FORMAT",
-]);
-
-const isDamage = (error: unknown): boolean => DAMAGE.has((error as { code?: unknown } | undefined)?.code);
-
-/** Neither time nor another try mends it: what is archived is damaged, or is not what this program reads, or was let go of. */
+/** Neither time nor another try mends it: what is archived is damaged, or was let go of. */
 export const isFinalForRestore = (error: unknown): boolean =>
-  isDamage(error) || (error as { code?: unknown } | undefined)?.code === "ERR_ARCHIVE_RANGE";
+  isArchiveDamage(error) || (error as { code?: unknown } | undefined)?.code === "ERR_ARCHIVE_RANGE";
 
 /** Writes on their way, the last one to each key, in entries of bounded size. */
 class Gathered {

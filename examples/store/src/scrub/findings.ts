@@ -1,15 +1,6 @@
 import { type Absent, keySequence, type PassReport, type Since } from "@evenkeel/scrubber";
-
-/** What a reference is made of is damaged, which the replicas' own sake does not tell. */
-const DAMAGE: ReadonlySet<unknown> = new Set([
-  "ERR_ARCHIVE_CORRUPT",
-  "ERR_ARCHIVE_HOLE",
-  "ERR_ARCHIVE_UNSUPPORTED",
-  "ERR_STORE_CORRUPT",
-  "ERR_STORE_FORMAT",
-  "ERR_SCRUBBER_REFERENCE_HOLE",
-  "ERR_SCRUBBER_REFERENCE_APPLY",
-]);
+import { reason } from "../reason.js";
+import { isArchiveDamage } from "../storage-node/errors.js";
 
 /** A pass's findings, one in a line, for a person. */
 export function findingsOf({ divergences, unreadable, unstable, absent }: PassReport): string[] {
@@ -30,11 +21,13 @@ export function findingsOf({ divergences, unreadable, unstable, absent }: PassRe
 
 const causes = { rot: ": it has rotted", applied: ": another value was applied", unknown: "" };
 
-const isDamage = ({ cause }: Absent): boolean => DAMAGE.has((cause as { code?: unknown } | undefined)?.code);
+const REFERENCE_DAMAGE: ReadonlySet<unknown> = new Set(["ERR_SCRUBBER_REFERENCE_HOLE", "ERR_SCRUBBER_REFERENCE_APPLY"]);
+
+/** What a reference is made of is damaged, which the replicas' own sake does not tell. */
+const isDamage = ({ cause }: Absent): boolean =>
+  isArchiveDamage(cause) || REFERENCE_DAMAGE.has((cause as { code?: unknown } | undefined)?.code);
 
 const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
-
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 function sinceText({ after, by }: Since): string {
   return after === undefined ? `seen at slot ${by}` : `between slots ${after} and ${by}`;

@@ -11,6 +11,7 @@ import {
 import type { Fleet } from "../control/fleet.js";
 import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
+import { reason } from "../reason.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { firstOf } from "../storage-node/archive-mending.js";
 import { isVouchedForAgain } from "../storage-node/archiving.js";
@@ -49,8 +50,6 @@ const TELL_AGAIN_MS = 200;
 /** With writes going on, who follows is nearly always a heartbeat behind. */
 const CATCH_UP_MS_MAX = 5_000;
 const LOOK_AGAIN_MS = 100;
-
-const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Sets right what is damaged in the archive of one partition: objects out of the log, while it reaches; snapshots by another one, out of the tree. */
 export async function repairArchive(

@@ -16,6 +16,7 @@ import type { ObjectStore } from "@evenkeel/wal/archive";
 import type { Fleet } from "../control/fleet.js";
 import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
+import { reason } from "../reason.js";
 import { LeaderCalls } from "../router/leader-calls.js";
 import { StoreError } from "../storage-node/errors.js";
 import { REFERENCE } from "./archive-reference.js";
@@ -199,10 +200,9 @@ export class Scrubbing {
     const count = () => this.#archivedAgain.set(partition, (this.#archivedAgain.get(partition) ?? 0) + 1);
     count();
     const done = work()
-      .catch((error: unknown): StoreRepair[] => {
-        const why = error instanceof Error ? error.message : String(error);
-        return [{ what: `${groupId(partition)}: its archive`, outcome: "failed", why }];
-      })
+      .catch((error: unknown): StoreRepair[] => [
+        { what: `${groupId(partition)}: its archive`, outcome: "failed", why: reason(error) },
+      ])
       .finally(() => {
         this.#changes.delete(partition);
         count();

@@ -44,3 +44,15 @@ export class StoreError extends Error {
     this.leader = options.leader;
   }
 }
+
+const ARCHIVE_DAMAGE: ReadonlySet<unknown> = new Set([
+  "ERR_ARCHIVE_CORRUPT",
+  "ERR_ARCHIVE_HOLE",
+  "ERR_ARCHIVE_UNSUPPORTED",
+  "ERR_STORE_CORRUPT",
+  "ERR_STORE_FORMAT",
+]);
+
+/** What is archived is damaged, or is not what this program reads. */
+export const isArchiveDamage = (error: unknown): boolean =>
+  ARCHIVE_DAMAGE.has((error as { code?: unknown } | undefined)?.code);

@@ -1,9 +1,11 @@
 /** `npm run tour`: a guided tour against a store of its own, with real data. Every step prints what it did and what it saw. */
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { reason } from "../reason.js";
 import { Store } from "../store.js";
 import { loadCities } from "./cities.js";
 import { damageAndRepair } from "./damage-step.js";
@@ -43,7 +45,7 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    process.stderr.write(`\nTHE TOUR FAILED: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`\nTHE TOUR FAILED: ${reason(error)}\n`);
     process.exit(1);
   },
 );

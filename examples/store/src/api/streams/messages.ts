@@ -18,5 +18,6 @@ export const streamMessages = {
   sequenceNumberMissing: (type: string) => `${INVALID_VALUES}SequenceNumber is required for ShardIteratorType ${type}`,
   sequenceNumberUnwanted: (type: string) =>
     `${INVALID_VALUES}SequenceNumber should not be specified for ShardIteratorType ${type}`,
+  sequenceNumberBehind: `${INVALID_VALUES}SequenceNumber is not valid: it is behind the shard's last one`,
   sequenceNumberInvalid: (text: string) => `${INVALID_VALUES}SequenceNumber is not valid: ${text}`,
 } as const;

@@ -97,7 +97,7 @@ function askedPosition({
 function assertWithin(shard: StreamShard, after: StreamPosition, horizon: StreamPosition): void {
   if (after.slot < horizon.slot) throw new ApiError("TrimmedDataAccessException");
   if (shard.throughSlot !== undefined && after.slot > shard.throughSlot)
-    throw validationError(streamMessages.sequenceNumberInvalid("it is behind the shard's last one"));
+    throw validationError(streamMessages.sequenceNumberBehind);
 }
 
 /** The log of a partition that is split goes on for a moment behind its last change: who has read there has read to the end. */

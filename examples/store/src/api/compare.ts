@@ -1,7 +1,8 @@
 /** Equality and order of attribute values, as conditions, filters and keys see them. */
+import type { AttributeType } from "./attributes.js";
 import { base64Bytes, compareBase64 } from "./base64.js";
 import { madeOnce } from "./made-once.js";
-import type { AttributeValue } from "./model.js";
+import type { AttributeValue, Comparator } from "./model.js";
 import { compareNumbers } from "./number.js";
 import { compareText, utf8Bytes } from "./text.js";
 
@@ -37,6 +38,19 @@ function equalSets(a: readonly string[], b: readonly string[]): boolean {
 
 /** A condition may ask for them a hundred times. */
 const membersOf = madeOnce((set: readonly string[]): ReadonlySet<string> => new Set(set));
+
+/** Of those that have an order. */
+export const ORDERED_TYPES: ReadonlySet<string> = new Set<AttributeType>(["S", "N", "B"]);
+
+/** What a comparison is with its sides exchanged. */
+export const MIRRORED = {
+  "=": "=",
+  "<>": "<>",
+  "<": ">",
+  "<=": ">=",
+  ">": "<",
+  ">=": "<=",
+} as const satisfies Record<Comparator, Comparator>;
 
 /** Below zero, zero or above; `undefined` where there is no order: different types, or a type that has none. */
 export function compareValues(a: AttributeValue, b: AttributeValue): number | undefined {

@@ -3,9 +3,12 @@ import { typeOf } from "./attributes.js";
 import { decodeBase64 } from "./base64.js";
 import { compareValues, equalValues, sizeOfValue } from "./compare.js";
 import { madeOnce } from "./made-once.js";
-import type { AttributeValue, Condition, Item, Operand } from "./model.js";
+import type { AttributeValue, Comparator, Condition, Item, Operand } from "./model.js";
 import { resolvePath } from "./path.js";
 import { includesBytes, includesText } from "./search.js";
+
+/** Values of one IN: each item of a page is compared with all of them. */
+export const IN_VALUES_MAX = 100;
 
 /** @param item `{}` stands for an item that is not there */
 export function matches(condition: Condition, item: Item): boolean {
@@ -49,8 +52,6 @@ export function operand(of: Operand, item: Item): AttributeValue | undefined {
   const size = sizeOfValue(value);
   return size === undefined ? undefined : { N: String(size) };
 }
-
-type Comparator = (Condition & { kind: "compare" })["op"];
 
 function compare(op: Comparator, left: AttributeValue | undefined, right: AttributeValue | undefined): boolean {
   // What is not there is different from everything, from what is not there either too, and neither smaller nor larger.

@@ -3,6 +3,7 @@
 import { describedThroughput, newThroughput } from "./control/throughput.js";
 import { describedUnits } from "./control/throughput-history.js";
 import { validationError } from "./errors.js";
+import { describedKey, keyAttributes } from "./key-schema.js";
 import { messages } from "./messages.js";
 import type {
   GlobalIndex,
@@ -125,13 +126,13 @@ function projectionOfIndex({ ProjectionType: type, NonKeyAttributes: names }: Pr
 
 /** All attributes that are part of some key, each once: those of the table first. */
 export function keyAttributesOf({
-  keySchema: { partition, sort },
+  keySchema,
   localIndexes = [],
   globalIndexes = [],
 }: Pick<TableDefinition, "keySchema" | "localIndexes" | "globalIndexes">): Map<string, KeyAttribute> {
   const found = new Map<string, KeyAttribute>();
   const add = (attribute: KeyAttribute) => found.set(attribute.name, attribute);
-  for (const attribute of sort === undefined ? [partition] : [partition, sort]) add(attribute);
+  for (const attribute of keyAttributes(keySchema)) add(attribute);
   for (const index of [...localIndexes, ...globalIndexes])
     for (const attribute of [...index.keySchema.partition, ...index.keySchema.sort]) add(attribute);
   return found;
@@ -166,10 +167,9 @@ function indexDescription(
   tableArn: string,
   { items, bytes }: Sizes = { items: 0, bytes: 0 },
 ): object {
-  const element = (KeyType: string) => (attribute: KeyAttribute) => ({ AttributeName: attribute.name, KeyType });
   return {
     IndexName: name,
-    KeySchema: [...keySchema.partition.map(element("HASH")), ...keySchema.sort.map(element("RANGE"))],
+    KeySchema: describedKey(keySchema),
     Projection: {
       ProjectionType: projection.type,
       ...(projection.type === "INCLUDE" && { NonKeyAttributes: [...projection.names].sort() }),

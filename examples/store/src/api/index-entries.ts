@@ -1,14 +1,15 @@
 /** What an index shows of an item, and what a change of the item costs it. */
+
 import { getAttribute, setAttribute } from "./attributes.js";
 import { writeUnits } from "./capacity.js";
 import { equalValues } from "./compare.js";
+import { keyAttributes } from "./key-schema.js";
 import type { IndexDefinition, Item, KeySchema } from "./model.js";
 import { itemBytes } from "./size.js";
 
 /** Names of the attributes that make up an entry's place: what `LastEvaluatedKey` consists of. */
 export function keyNamesOf({ keySchema }: IndexDefinition, table: KeySchema): string[] {
-  const tableKeys = table.sort === undefined ? [table.partition] : [table.partition, table.sort];
-  return [...new Set([...keySchema.partition, ...keySchema.sort, ...tableKeys].map(({ name }) => name))];
+  return [...new Set([...keySchema.partition, ...keySchema.sort, ...keyAttributes(table)].map(({ name }) => name))];
 }
 
 /** Names of the attributes that the index shows; `undefined`: all. */

@@ -1,10 +1,12 @@
 /** What UpdateTable asks of global indexes. */
+
 import { controlMessages } from "./control/messages.js";
 import { assertGranted, assertMayFall } from "./control/quotas.js";
 import { changedThroughput, indexUnder, rebilled, type ThroughputRequests } from "./control/throughput.js";
 import { unitsChanged } from "./control/throughput-history.js";
 import { ApiError, validationError } from "./errors.js";
 import { GLOBAL_INDEXES_MAX, globalIndexOf } from "./index-definitions.js";
+import { asIndexKey } from "./key-schema.js";
 import { messages } from "./messages.js";
 import type { GlobalIndex, GlobalIndexDefinition, IndexKeySchema, KeyAttribute, TableRecord } from "./model.js";
 import type { GlobalIndexRequest } from "./requests/indexes.js";
@@ -183,12 +185,11 @@ function withCapacity<I extends GlobalIndex>(
 
 /** An attribute that is part of a key already is of the same type in the new index's. @throws ValidationException */
 function assertNotRedefined(
-  { keySchema: { partition, sort }, localIndexes = [], globalIndexes = [] }: Indexed<GlobalIndex>,
+  { keySchema, localIndexes = [], globalIndexes = [] }: Indexed<GlobalIndex>,
   created: IndexKeySchema,
 ): void {
   const types = new Map([...created.partition, ...created.sort].map(({ name, type }) => [name, type]));
-  const ofTable: IndexKeySchema = { partition: [partition], sort: sort === undefined ? [] : [sort] };
-  for (const key of [ofTable, ...[...localIndexes, ...globalIndexes].map(({ keySchema }) => keySchema)]) {
+  for (const key of [asIndexKey(keySchema), ...[...localIndexes, ...globalIndexes].map((index) => index.keySchema)]) {
     if ([...key.partition, ...key.sort].some(({ name, type }) => types.has(name) && types.get(name) !== type))
       throw validationError(messages.attributeRedefined(told(key), told(created)));
   }

@@ -146,11 +146,13 @@ export type Operand =
   | { readonly kind: "value"; readonly value: AttributeValue }
   | { readonly kind: "size"; readonly path: DocumentPath };
 
+export type Comparator = "=" | "<>" | "<" | "<=" | ">" | ">=";
+
 /** A parsed condition or filter, names and values already substituted. */
 export type Condition =
   | {
       readonly kind: "compare";
-      readonly op: "=" | "<>" | "<" | "<=" | ">" | ">=";
+      readonly op: Comparator;
       readonly left: Operand;
       readonly right: Operand;
     }

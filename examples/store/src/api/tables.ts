@@ -1,4 +1,5 @@
 /** Tables as clients define and see them. */
+
 import { isBeingPlaced } from "./control/admission.js";
 import { encryptionOf } from "./control/encryption.js";
 import { controlMessages } from "./control/messages.js";
@@ -8,6 +9,7 @@ import { checkTags } from "./control/tags.js";
 import { describedThroughput, newThroughput } from "./control/throughput.js";
 import { validationError } from "./errors.js";
 import { globalIndexesOf, indexDescriptions, keyAttributesOf, localIndexesOf } from "./index-definitions.js";
+import { asIndexKey, describedKey } from "./key-schema.js";
 import { messages } from "./messages.js";
 import type { KeyAttribute, KeySchema, TableDefinition, TableRecord, TableSizes } from "./model.js";
 import { REGION } from "./region.js";
@@ -159,15 +161,13 @@ function statusOf({ status, globalIndexes = [] }: TableRecord): TableRecord["sta
  * @param nowMs absent: of no day
  */
 export function tableDescription(table: TableRecord, sizes?: TableSizes, nowMs?: number): Record<string, unknown> {
-  const { partition, sort } = table.keySchema;
-  const keys = sort === undefined ? [partition] : [partition, sort];
   const createdAt = table.createdAtMs / 1000;
   return {
     AttributeDefinitions: [...keyAttributesOf(table).values()]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       .map(({ name, type }) => ({ AttributeName: name, AttributeType: type })),
     TableName: table.name,
-    KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
+    KeySchema: describedKey(asIndexKey(table.keySchema)),
     TableStatus: statusOf(table),
     CreationDateTime: createdAt,
     ...describedSettings(table, nowMs),

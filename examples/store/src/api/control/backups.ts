@@ -1,5 +1,7 @@
 /** Backups: moments of tables that are kept, also when the table is gone. */
+
 import { ApiError, validationError } from "../errors.js";
+import { asIndexKey, describedKey } from "../key-schema.js";
 import { messages } from "../messages.js";
 import type { RestoreOrigin, Sizes, TableRecord } from "../model.js";
 import { tableArn, tableDescription } from "../tables.js";
@@ -103,9 +105,7 @@ export function backupSummary(backup: Backup): Record<string, unknown> {
 
 export function backupDescription(backup: Backup): Record<string, unknown> {
   const { table } = backup;
-  const { partition, sort } = table.keySchema;
   const { OnDemandThroughput: onDemand } = tableDescription(table);
-  const keys = sort === undefined ? [partition] : [partition, sort];
   return {
     BackupDetails: backupDetails(backup),
     SourceTableDetails: {
@@ -114,7 +114,7 @@ export function backupDescription(backup: Backup): Record<string, unknown> {
       TableArn: tableArn(table.name),
       TableSizeBytes: backup.sizes?.bytes ?? 0,
       ItemCount: backup.sizes?.items ?? 0,
-      KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
+      KeySchema: describedKey(asIndexKey(table.keySchema)),
       TableCreationDateTime: table.createdAtMs / 1000,
       ProvisionedThroughput: {
         ReadCapacityUnits: table.readUnitsPerSecond,

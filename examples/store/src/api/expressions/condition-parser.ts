@@ -7,18 +7,15 @@
  *     operand   = path | :value | size "(" operand ")" | "(" operand ")"
  */
 import { ATTRIBUTE_TYPES, typeOf } from "../attributes.js";
-import { compareValues, sizeOfValue } from "../compare.js";
+import { compareValues, ORDERED_TYPES, sizeOfValue } from "../compare.js";
+import { IN_VALUES_MAX } from "../condition.js";
 import { messages } from "../messages.js";
-import type { AttributeValue, Condition, Operand } from "../model.js";
+import type { AttributeValue, Comparator, Condition, Operand } from "../model.js";
 import { printPath } from "../path.js";
 import { Parser } from "./parser.js";
 import { type Placeholders, printValue } from "./placeholders.js";
 
-type Comparator = (Condition & { kind: "compare" })["op"];
-
 const COMPARATORS: ReadonlySet<string> = new Set<Comparator>(["=", "<>", "<", "<=", ">", ">="]);
-const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
-const IN_OPERANDS_MAX = 100;
 
 interface FunctionRule {
   readonly operands: number;
@@ -203,7 +200,7 @@ function parseIn(p: Parser, value: Operand): Condition {
   do among.push(parseOperand(p));
   while (p.acceptSymbol(","));
   p.expectSymbol(")");
-  if (among.length > IN_OPERANDS_MAX) p.problems.note("operand count", messages.operandCount("IN", among.length + 1));
+  if (among.length > IN_VALUES_MAX) p.problems.note("operand count", messages.operandCount("IN", among.length + 1));
   return { kind: "in", value, among };
 }
 

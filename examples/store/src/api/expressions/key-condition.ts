@@ -1,5 +1,7 @@
 /** Reads a parsed KeyConditionExpression as what it must be: the partition key's value, and at most one condition on the sort key. */
+
 import { typeOf } from "../attributes.js";
+import { MIRRORED } from "../compare.js";
 import { validationError } from "../errors.js";
 import { SORT_KEY_BYTES_MAX, type SortCondition } from "../keys.js";
 import { messages } from "../messages.js";
@@ -10,8 +12,6 @@ export interface KeyCondition {
   readonly partition: AttributeValue;
   readonly sort?: SortCondition;
 }
-
-const MIRRORED = { "=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<=" } as const;
 
 /**
  * @param index that whose key it is, where it is not the table's

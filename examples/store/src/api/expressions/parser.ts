@@ -10,7 +10,7 @@ import { isReserved } from "./reserved-words.js";
 import { type Token, tokenize } from "./tokens.js";
 
 const EXPRESSION_BYTES_MAX = 4096;
-const OPERATORS_MAX = 300;
+export const OPERATORS_MAX = 300;
 
 /** Stands in for a placeholder that is not defined, until that is reported. */
 const NOTHING: AttributeValue = { NULL: true };

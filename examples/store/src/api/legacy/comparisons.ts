@@ -1,13 +1,11 @@
 /** The comparison operators of the parameters that were there before expressions, each as the condition that an expression would be parsed to. */
 import { typeOf } from "../attributes.js";
-import { compareValues } from "../compare.js";
+import { compareValues, ORDERED_TYPES } from "../compare.js";
+import { IN_VALUES_MAX } from "../condition.js";
 import { validationError } from "../errors.js";
 import { messages } from "../messages.js";
-import type { AttributeValue, Condition, DocumentPath, Operand } from "../model.js";
+import type { AttributeValue, Comparator, Condition, DocumentPath, Operand } from "../model.js";
 import { assertNameFits, checkValue } from "../value-check.js";
-
-/** Values of one IN, as in expressions: each item of a page is compared with all of them. */
-const IN_MAX = 100;
 
 interface Rule {
   /** How many values it takes: this many, or at least one. */
@@ -17,10 +15,7 @@ interface Rule {
   readonly build: (path: DocumentPath, values: readonly Operand[]) => Condition;
 }
 
-const SCALARS: ReadonlySet<string> = new Set(["S", "N", "B"]);
 const TEXTS: ReadonlySet<string> = new Set(["S", "B"]);
-
-type Comparator = (Condition & { kind: "compare" })["op"];
 
 const compare =
   (op: Comparator) =>
@@ -42,17 +37,17 @@ const search =
 const RULES = {
   EQ: { values: 1, build: compare("=") },
   NE: { values: 1, build: compare("<>") },
-  LE: { values: 1, types: SCALARS, build: compare("<=") },
-  LT: { values: 1, types: SCALARS, build: compare("<") },
-  GE: { values: 1, types: SCALARS, build: compare(">=") },
-  GT: { values: 1, types: SCALARS, build: compare(">") },
+  LE: { values: 1, types: ORDERED_TYPES, build: compare("<=") },
+  LT: { values: 1, types: ORDERED_TYPES, build: compare("<") },
+  GE: { values: 1, types: ORDERED_TYPES, build: compare(">=") },
+  GT: { values: 1, types: ORDERED_TYPES, build: compare(">") },
   NOT_NULL: { values: 0, build: (path) => ({ kind: "exists", path }) },
   NULL: { values: 0, build: (path) => ({ kind: "not-exists", path }) },
-  CONTAINS: { values: 1, types: SCALARS, build: search("contains") },
+  CONTAINS: { values: 1, types: ORDERED_TYPES, build: search("contains") },
   // What is not there neither contains a thing nor does not.
   NOT_CONTAINS: {
     values: 1,
-    types: SCALARS,
+    types: ORDERED_TYPES,
     build: (path, values) => ({
       kind: "and",
       left: { kind: "exists", path },
@@ -62,12 +57,12 @@ const RULES = {
   BEGINS_WITH: { values: 1, types: TEXTS, build: search("begins-with") },
   IN: {
     values: "some",
-    types: SCALARS,
+    types: ORDERED_TYPES,
     build: (path, among) => ({ kind: "in", value: { kind: "path", path }, among }),
   },
   BETWEEN: {
     values: 2,
-    types: SCALARS,
+    types: ORDERED_TYPES,
     build: (path, [low, high]) => ({
       kind: "between",
       value: { kind: "path", path },
@@ -112,7 +107,8 @@ export function comparison(name: string, operator: ComparisonOperator, values: r
   assertNameFits(name);
   const rule: Rule = RULES[operator];
   for (const value of values) checkValue(value);
-  const enough = rule.values === "some" ? values.length > 0 && values.length <= IN_MAX : values.length === rule.values;
+  const enough =
+    rule.values === "some" ? values.length > 0 && values.length <= IN_VALUES_MAX : values.length === rule.values;
   if (!enough) throw validationError(messages.comparisonCount(operator));
   const [first, second] = values;
   if (first !== undefined && values.some((value) => typeOf(value) !== typeOf(first))) {

@@ -1,5 +1,7 @@
 /** QueryFilter, ScanFilter, KeyConditions and Expected, as the conditions that expressions are parsed to. */
+
 import { validationError } from "../errors.js";
+import { OPERATORS_MAX } from "../expressions/parser.js";
 import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
 import type { AttributeValue, Condition } from "../model.js";
@@ -20,12 +22,10 @@ export interface ExpectedAttribute {
   AttributeValueList?: AttributeValue[];
 }
 
-/** Conditions of one map, as many as an expression may have operators: each item of a page is asked all of them. */
-const CONDITIONS_MAX = 300;
-
+/** As many as an expression may have operators: each item of a page is asked all of them. */
 function assertFew(conditions: object): void {
   const count = Object.keys(conditions).length;
-  if (count > CONDITIONS_MAX) throw validationError(messages.expressionTooManyOperators(count));
+  if (count > OPERATORS_MAX) throw validationError(messages.expressionTooManyOperators(count));
 }
 
 /** @returns undefined for a map of nothing, which asks for nothing @throws ValidationException */

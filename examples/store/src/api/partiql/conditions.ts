@@ -8,17 +8,15 @@
  *     operand   = path | literal | "?" | size "(" path ")"
  */
 import { ATTRIBUTE_TYPES, typeOf } from "../attributes.js";
+import { ORDERED_TYPES } from "../compare.js";
+import { IN_VALUES_MAX } from "../condition.js";
 import { validationError } from "../errors.js";
 import { joinConditions } from "../join-conditions.js";
 import { messages } from "../messages.js";
-import type { AttributeValue, Condition, DocumentPath, Operand } from "../model.js";
+import type { AttributeValue, Comparator, Condition, DocumentPath, Operand } from "../model.js";
 import { isTypeWord } from "./keywords.js";
 import { partiqlMessages } from "./messages.js";
 import type { Reader } from "./reader.js";
-
-const IN_MAX = 100;
-
-type Comparator = (Condition & { kind: "compare" })["op"];
 
 const COMPARATORS: Readonly<Record<string, Comparator>> = {
   "=": "=",
@@ -186,8 +184,6 @@ function oneOperand(r: Reader): Operand {
   return { kind: "size", path };
 }
 
-const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
-
 function assertOrdered(operator: string, operands: readonly Operand[]): void {
   for (const one of operands) {
     const type = one.kind === "value" ? typeOf(one.value) : "S";
@@ -261,7 +257,7 @@ function membersOf(r: Reader): AttributeValue[] {
     const list = r.atValue() ? r.value() : r.fail();
     if ("L" in list) members.push(...list.L);
   }
-  if (members.length > IN_MAX) throw validationError(partiqlMessages.inTooMany(members.length));
+  if (members.length > IN_VALUES_MAX) throw validationError(partiqlMessages.inTooMany(members.length));
   if (members.length === 0) throw validationError(partiqlMessages.inOperands);
   return members;
 }

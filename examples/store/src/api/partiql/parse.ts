@@ -13,7 +13,7 @@ import { validationError } from "../errors.js";
 import { checkPathsApart } from "../expressions/paths-apart.js";
 import { ExpressionError, Problems } from "../expressions/problems.js";
 import { messages } from "../messages.js";
-import type { AttributeValue, Condition, DocumentPath, UpdateAction, UpdateValue } from "../model.js";
+import type { AttributeValue, Condition, DocumentPath, ReturnValues, UpdateAction, UpdateValue } from "../model.js";
 import { whereCondition } from "./conditions.js";
 import { partiqlMessages } from "./messages.js";
 import { Reader } from "./reader.js";
@@ -170,7 +170,7 @@ function remove(r: Reader): Statement {
   return { kind: "delete", table, where, returning };
 }
 
-function returned(r: Reader): "NONE" | "ALL_OLD" | "ALL_NEW" | "UPDATED_OLD" | "UPDATED_NEW" {
+function returned(r: Reader): ReturnValues {
   if (!r.acceptKeyword("RETURNING")) return "NONE";
   const all = r.acceptKeyword("ALL");
   if (!all) r.expectKeyword("MODIFIED");

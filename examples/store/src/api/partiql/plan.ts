@@ -1,16 +1,13 @@
 /** What of a WHERE clause names keys, and what is left to be asked of each item. */
+
 import { setAttribute, typeOf } from "../attributes.js";
+import { MIRRORED, ORDERED_TYPES } from "../compare.js";
 import { ApiError, validationError } from "../errors.js";
 import { attributeNames } from "../expressions/attribute-names.js";
 import { joinConditions } from "../join-conditions.js";
-import type { AttributeValue, Condition, Item, KeyAttribute, KeySchema, Operand } from "../model.js";
+import { keyAttributes } from "../key-schema.js";
+import type { AttributeValue, Condition, IndexKeySchema, Item, KeyAttribute, KeySchema, Operand } from "../model.js";
 import { partiqlMessages } from "./messages.js";
-
-/** A table's key has one attribute for each part, an index's may have several. */
-export interface Keys {
-  readonly partition: readonly KeyAttribute[];
-  readonly sort: readonly KeyAttribute[];
-}
 
 /** What is read of one partition. */
 export interface Read {
@@ -51,15 +48,12 @@ interface Branch {
   readonly rest: readonly Condition[];
 }
 
-const MIRRORED = { "=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<=" } as const;
-const ORDERED_TYPES: ReadonlySet<string> = new Set(["S", "N", "B"]);
-
 /**
  * A condition's ORs and INs that name a key are multiplied out, and each branch that comes of it reads one range of one partition. Where one of them names no partition, or
  * two, everything is read. As the service was seen to do it, down to what it refuses.
  * @throws ValidationException
  */
-export function readPlan(where: Condition | undefined, keys: Keys): ReadPlan {
+export function readPlan(where: Condition | undefined, keys: IndexKeySchema): ReadPlan {
   if (where === undefined) return {};
   const branches = new Spreading(keys).branchesOf(where);
   if (branches === undefined || branches.length > READS_MAX) {
@@ -78,7 +72,7 @@ export function readPlan(where: Condition | undefined, keys: Keys): ReadPlan {
 }
 
 /** What a read of whole partitions comes to, where their ranges overlap and may. */
-export function wholePartitions({ reads = [], filter }: ReadPlan, { partition: [attribute] }: Keys): Read[] {
+export function wholePartitions({ reads = [], filter }: ReadPlan, { partition: [attribute] }: IndexKeySchema): Read[] {
   const values = distinct(reads.map(({ partition }) => partition));
   return values.map((value) => ({
     partition: value,
@@ -89,9 +83,9 @@ export function wholePartitions({ reads = [], filter }: ReadPlan, { partition: [
 
 /** Multiplies a condition out. */
 class Spreading {
-  readonly #keys: Keys;
+  readonly #keys: IndexKeySchema;
 
-  constructor(keys: Keys) {
+  constructor(keys: IndexKeySchema) {
     this.#keys = keys;
   }
 
@@ -155,7 +149,7 @@ class Spreading {
 }
 
 /** Undefined where a branch does not say which partition, or says two. */
-function readOf({ keys: terms, rest }: Branch, keys: Keys): Read | undefined {
+function readOf({ keys: terms, rest }: Branch, keys: IndexKeySchema): Read | undefined {
   const fixed: Condition[] = [];
   for (const attribute of keys.partition) {
     const values = distinct(terms.flatMap((term) => (isAbout(term, attribute) ? literalsOf(term) : [])));
@@ -198,7 +192,7 @@ function itemOf(terms: readonly Term[], attributes: readonly KeyAttribute[]): It
 }
 
 /** Whether every way to meet a condition names a partition. */
-function namesPartition(condition: Condition, keys: Keys): boolean {
+function namesPartition(condition: Condition, keys: IndexKeySchema): boolean {
   const one = turned(condition);
   if (one.kind === "and") return namesPartition(one.left, keys) || namesPartition(one.right, keys);
   if (one.kind === "or") return namesPartition(one.left, keys) && namesPartition(one.right, keys);
@@ -248,12 +242,12 @@ function isLiteral(term: Term): boolean {
  */
 export function writtenKey(
   where: Condition | undefined,
-  { partition, sort }: KeySchema,
+  schema: KeySchema,
   others: "refused" | "asked" = "refused",
 ): { readonly key: Item; readonly rest: readonly Condition[] } {
   let rest = where === undefined ? [] : conjuncts(where);
   const key: Item = {};
-  for (const attribute of sort === undefined ? [partition] : [partition, sort]) {
+  for (const attribute of keyAttributes(schema)) {
     const at = rest.findIndex((term) => literalOf(term, attribute) !== undefined);
     if (at < 0) {
       if (others === "asked") throw validationError(partiqlMessages.existsMore);

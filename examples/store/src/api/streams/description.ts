@@ -1,4 +1,5 @@
 /** A stream as DescribeStream shows it. */
+import { asIndexKey, describedKey } from "../key-schema.js";
 import type { StreamRecord, StreamShard } from "./model.js";
 import { streamArn } from "./names.js";
 import { sequenceNumber, slotEnd } from "./sequence-numbers.js";
@@ -11,8 +12,6 @@ export interface ShardChoice {
 }
 
 export function streamDescription(stream: StreamRecord, choice: ShardChoice): Record<string, unknown> {
-  const { partition, sort } = stream.keySchema;
-  const keys = sort === undefined ? [partition] : [partition, sort];
   const { afterShardId = "", limitMax, childrenOf } = choice;
   const chosen = [...stream.shards]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -25,7 +24,7 @@ export function streamDescription(stream: StreamRecord, choice: ShardChoice): Re
     StreamViewType: stream.viewType,
     CreationRequestDateTime: stream.createdAtMs / 1000,
     TableName: stream.tableName,
-    KeySchema: keys.map(({ name }, i) => ({ AttributeName: name, KeyType: i === 0 ? "HASH" : "RANGE" })),
+    KeySchema: describedKey(asIndexKey(stream.keySchema)),
     Shards: shards.map(shardDescription),
     ...(chosen.length > shards.length && { LastEvaluatedShardId: shards.at(-1)?.id }),
   };

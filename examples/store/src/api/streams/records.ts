@@ -1,4 +1,5 @@
 import { getAttribute, setAttribute } from "../attributes.js";
+import { keyAttributes } from "../key-schema.js";
 import type { Item, KeySchema } from "../model.js";
 import { REGION } from "../region.js";
 import { itemBytes } from "../size.js";
@@ -54,9 +55,9 @@ export function streamRecord(change: ItemChange, viewType: StreamViewType, schem
   };
 }
 
-function keysOf({ partition, sort }: KeySchema, item: Item): Item {
+function keysOf(schema: KeySchema, item: Item): Item {
   const keys: Item = {};
-  for (const name of sort === undefined ? [partition.name] : [partition.name, sort.name]) {
+  for (const { name } of keyAttributes(schema)) {
     const value = getAttribute(item, name);
     if (value !== undefined) setAttribute(keys, name, value);
   }

@@ -1,10 +1,12 @@
 /** What Query and Scan do when they are asked to read an index instead of the table. */
+
 import { getAttribute, typeOf } from "../../api/attributes.js";
 import { validationError } from "../../api/errors.js";
 import { attributeNames } from "../../api/expressions/attribute-names.js";
 import { indexConditionOf } from "../../api/expressions/index-condition.js";
 import { keyNamesOf, shownNames } from "../../api/index-entries.js";
 import { entryKey, entryRange } from "../../api/index-keys.js";
+import { keyAttributes } from "../../api/key-schema.js";
 import { exactKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type {
@@ -90,9 +92,8 @@ export function startEntry(table: TableRecord, index: IndexDefinition, key: Item
   };
   const whole = Object.keys(key).length === names.length && [...keySchema.partition, ...keySchema.sort].every(fits);
   if (!whole) throw validationError(messages.startKeyInvalid);
-  const { partition, sort } = table.keySchema;
   const own: Item = {};
-  for (const { name } of sort === undefined ? [partition] : [partition, sort]) {
+  for (const { name } of keyAttributes(table.keySchema)) {
     const value = getAttribute(key, name);
     if (value === undefined) throw validationError(messages.startKeyInvalid);
     own[name] = value;

@@ -1,6 +1,7 @@
 import { validationError } from "../../api/errors.js";
 import { attributeNames } from "../../api/expressions/attribute-names.js";
 import { keyConditionOf } from "../../api/expressions/key-condition.js";
+import { asIndexKey } from "../../api/key-schema.js";
 import { queryRange } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Condition, IndexDefinition, Item, KeyAttribute, TableRecord } from "../../api/model.js";
@@ -28,7 +29,8 @@ export const query: Operation<QueryRequest> = {
     });
     const table = await backend.table(request.TableName);
     const index = indexOf(table, request);
-    const keys = keyAttributes(table, index);
+    const { partition, sort } = index?.keySchema ?? asIndexKey(table.keySchema);
+    const keys = [...partition, ...sort];
     if (Object.keys(request.KeyConditions ?? {}).length > Math.max(keys.length, 2))
       throw validationError(messages.keyConditionCount);
     const start = request.ExclusiveStartKey;
@@ -60,14 +62,6 @@ function queriedRange(table: TableRecord, index: IndexDefinition | undefined, co
   const { partition, sort } = keyConditionOf(condition, table.keySchema);
   const range = queryRange(table.keySchema, partition, sort);
   return { ...range, partition: { [table.keySchema.partition.name]: partition }, sorted: sort !== undefined };
-}
-
-function keyAttributes(
-  { keySchema: { partition, sort } }: TableRecord,
-  index: IndexDefinition | undefined,
-): KeyAttribute[] {
-  if (index !== undefined) return [...index.keySchema.partition, ...index.keySchema.sort];
-  return sort === undefined ? [partition] : [partition, sort];
 }
 
 /** The key condition is for the key: a filter on it would look like one, and read far more. */

@@ -1,5 +1,6 @@
 import { ApiError, type ApiErrorData, validationError } from "../../api/errors.js";
 import { checkIndexKeys, indexKeys } from "../../api/index-key-checks.js";
+import { keyAttributes } from "../../api/key-schema.js";
 import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";
@@ -78,9 +79,7 @@ export async function located(
 }
 
 function isEmptyKey(table: TableRecord, { message }: ApiError): boolean {
-  const { partition, sort } = table.keySchema;
-  if ([partition, sort].some((key) => key !== undefined && message === messages.keyEmpty(key.name, key.type)))
-    return true;
+  if (keyAttributes(table.keySchema).some(({ name, type }) => message === messages.keyEmpty(name, type))) return true;
   return [...indexKeys(table)].some(
     ({ index, attribute }) => message === messages.indexKeyEmpty(attribute.name, attribute.type, index.name),
   );

@@ -5,19 +5,21 @@ import { validationError } from "../../../api/errors.js";
 import { attributeNames } from "../../../api/expressions/attribute-names.js";
 import { keyConditionOf } from "../../../api/expressions/key-condition.js";
 import { shownNames } from "../../../api/index-entries.js";
+import { asIndexKey } from "../../../api/key-schema.js";
 import { decodeKey, queryRange } from "../../../api/keys.js";
 import type {
   AttributeValue,
   Condition,
   DocumentPath,
   IndexDefinition,
+  IndexKeySchema,
   Item,
   PageRequest,
   TableRecord,
 } from "../../../api/model.js";
 import { partiqlMessages } from "../../../api/partiql/messages.js";
 import type { Position } from "../../../api/partiql/next-token.js";
-import { type Keys, type Read, type ReadPlan, readPlan, wholePartitions } from "../../../api/partiql/plan.js";
+import { type Read, type ReadPlan, readPlan, wholePartitions } from "../../../api/partiql/plan.js";
 import type { Statement } from "../../../api/partiql/statement.js";
 import { resolvePath } from "../../../api/path.js";
 import { compareBytes } from "../../../api/text.js";
@@ -61,7 +63,7 @@ export async function runSelect(select: Select, options: SelectOptions, backend:
   const asked = { TableName: select.table, ...(name !== undefined && { IndexName: name }) };
   const index = readIndex(table, asked, options.consistent);
   assertFewAttributes(index);
-  const keys = index === undefined ? keysOf(table) : index.keySchema;
+  const keys = index?.keySchema ?? asIndexKey(table.keySchema);
   const plan = readPlan(select.where, keys);
   const { steps, reverse } = stepsOf(select, plan, keys, (condition) => rangeOf(table, index, condition));
   if (index !== undefined && plan.reads !== undefined) assertProjected(table, index, plan.reads);
@@ -129,7 +131,7 @@ function assertFewAttributes(index: IndexDefinition | undefined): void {
 /** The key of the one item that a statement names, where it asks nothing else. @param otherwise what is said of any other @throws ApiError */
 export function oneItemOf(select: Select, table: TableRecord, otherwise: string): Item {
   assertFewAttributes(table.globalIndexes?.find(({ name }) => name === select.index));
-  const keys = keysOf(table);
+  const keys = asIndexKey(table.keySchema);
   const { reads = [] } = select.index === undefined ? readPlan(select.where, keys) : {};
   const items = reads.flatMap(({ item }) => (item === undefined ? [] : [item]));
   if (new Set(items.map((item) => JSON.stringify(item))).size < items.length)
@@ -152,10 +154,6 @@ function assertProjected(table: TableRecord, index: IndexDefinition, reads: read
   throw validationError(partiqlMessages.filterNotProjected(index.name, last));
 }
 
-function keysOf({ keySchema: { partition, sort } }: Pick<TableRecord, "keySchema">): Keys {
-  return { partition: [partition], sort: sort === undefined ? [] : [sort] };
-}
-
 function rangeOf(table: TableRecord, index: IndexDefinition | undefined, condition: Condition): Required<Range> {
   if (index !== undefined) {
     const { from, to } = queriedEntries(index, condition);
@@ -175,7 +173,7 @@ function isWithin(after: Uint8Array | undefined, { from, to }: Range): boolean {
 function stepsOf(
   { orderBy = [] }: Select,
   plan: ReadPlan,
-  keys: Keys,
+  keys: IndexKeySchema,
   rangeOf: (condition: Condition) => Required<Range>,
 ): { steps: readonly Step[]; reverse: boolean } {
   const isPartition = (name: string) => keys.partition.some((key) => key.name === name);

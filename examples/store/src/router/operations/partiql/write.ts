@@ -2,6 +2,7 @@ import { getAttribute, typeOf } from "../../../api/attributes.js";
 import { ApiError, validationError } from "../../../api/errors.js";
 import { checkIndexKeys } from "../../../api/index-key-checks.js";
 import { joinConditions } from "../../../api/join-conditions.js";
+import { keyAttributes } from "../../../api/key-schema.js";
 import { exactKey, itemKey } from "../../../api/keys.js";
 import { messages } from "../../../api/messages.js";
 import type { Condition, Item, KeySchema, TableRecord, WriteOp } from "../../../api/model.js";
@@ -79,8 +80,8 @@ export function writeOf(statement: Write, table: TableRecord, keyOfItem: "seen" 
   return { item: keyAttributes, op: { kind: "update", keyAttributes, actions, condition, returnValues } };
 }
 
-function assertKey(item: Item, { partition, sort }: KeySchema): void {
-  for (const { name, type } of sort === undefined ? [partition] : [partition, sort]) {
+function assertKey(item: Item, schema: KeySchema): void {
+  for (const { name, type } of keyAttributes(schema)) {
     const value = getAttribute(item, name);
     if (value === undefined) throw new KeyProblem(partiqlMessages.keyAbsent(name));
     if (typeOf(value) !== type) throw new KeyProblem(partiqlMessages.keyType(name));

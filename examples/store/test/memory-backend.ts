@@ -1,3 +1,4 @@
+import { compareBytes } from "../src/api/bytes.js";
 import { readUnits, writeUnits } from "../src/api/capacity.js";
 import { matches } from "../src/api/condition.js";
 import { type Backup, type BackupListRequest, backupId, listedBackups } from "../src/api/control/backups.js";
@@ -16,7 +17,6 @@ import type {
 } from "../src/api/model.js";
 import { type RestoreOverrides, restoredDefinition } from "../src/api/restores.js";
 import { itemBytes } from "../src/api/size.js";
-import { compareBytes } from "../src/api/text.js";
 import { cancelled, transactReadUnits } from "../src/api/transactions.js";
 import { assertCondition, evaluateWrite } from "../src/api/write.js";
 import type {

@@ -1,8 +1,8 @@
 import { Admission, memoryCoordinator } from "@evenkeel/admission-control";
 import { expect, test } from "vitest";
+import { compareBytes } from "../src/api/bytes.js";
 import { itemKey } from "../src/api/keys.js";
 import type { AttributeValue, Item, PageRequest, TableRecord } from "../src/api/model.js";
-import { compareBytes } from "../src/api/text.js";
 import { HASH_END, type PartitionRecord } from "../src/metadata/records.js";
 import { DataPlane } from "../src/router/data-plane.js";
 import type { Routes } from "../src/router/routes.js";

@@ -1,6 +1,7 @@
 /** What an index shows of an item, and what a change of the item costs it. */
 
 import { getAttribute, setAttribute } from "./attributes.js";
+import { compareBytes } from "./bytes.js";
 import { writeUnits } from "./capacity.js";
 import { equalValues } from "./compare.js";
 import { keyAttributes } from "./key-schema.js";
@@ -37,16 +38,13 @@ export interface Entry {
   readonly shown: Item;
 }
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
-
 function sameItems(a: Item, b: Item): boolean {
   return equalValues({ M: a }, { M: b });
 }
 
 /** Write units that the change of one entry costs: an entry that moves is deleted and put, one that stays as it is costs nothing. */
 export function entryUnits(before: Entry | undefined, after: Entry | undefined): number {
-  if (before !== undefined && after !== undefined && sameBytes(before.key, after.key)) {
+  if (before !== undefined && after !== undefined && compareBytes(before.key, after.key) === 0) {
     return sameItems(before.shown, after.shown) ? 0 : writeUnits(itemBytes(before.shown), itemBytes(after.shown));
   }
   const removed = before === undefined ? 0 : writeUnits(itemBytes(before.shown), 0);

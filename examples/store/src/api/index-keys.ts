@@ -9,15 +9,9 @@
  * of 16. So every key fits a page of the B-tree, whatever its parts.
  */
 import { getAttribute, typeOf } from "./attributes.js";
+import { concat } from "./bytes.js";
 import { hash32 } from "./hash.js";
-import {
-  concat,
-  encodePart,
-  PARTITION_KEY_BYTES_MAX,
-  SORT_KEY_BYTES_MAX,
-  type SortCondition,
-  successor,
-} from "./keys.js";
+import { encodePart, PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, type SortCondition, successor } from "./keys.js";
 import type { AttributeValue, IndexKeySchema, Item, ItemKey, KeyAttribute } from "./model.js";
 
 /** 16 bytes that nobody finds twice: of SHA-256, say. */

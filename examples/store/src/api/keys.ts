@@ -7,6 +7,7 @@
  */
 import { getAttribute, setAttribute, typeOf } from "./attributes.js";
 import { decodeBase64, encodeBase64 } from "./base64.js";
+import { concat } from "./bytes.js";
 import { validationError } from "./errors.js";
 import { hash32 } from "./hash.js";
 import { messages } from "./messages.js";
@@ -150,16 +151,6 @@ function sortRange(prefix: Uint8Array, condition: SortCondition): [Uint8Array, U
     case "begins-with":
       return [key, successor(key)];
   }
-}
-
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** The very next key there can be. */

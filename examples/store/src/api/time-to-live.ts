@@ -4,8 +4,6 @@ import { restored } from "./control/admission.js";
 import { controlMessages } from "./control/messages.js";
 import { validationError } from "./errors.js";
 import type { Condition, Item, TableRecord } from "./model.js";
-import { type StructureShape, structure } from "./requests/shapes.js";
-import { tableName } from "./requests/table-parts.js";
 
 export interface TimeToLive {
   /** Holds the second, since 1970, at which an item's time is up. */
@@ -72,21 +70,3 @@ export function timeToLiveDescription(table: TableRecord): Record<string, unknow
   if (timeToLive?.enabled !== true) return { TimeToLiveStatus: "DISABLED" };
   return { TimeToLiveStatus: "ENABLED", AttributeName: timeToLive.attribute };
 }
-
-export interface UpdateTimeToLiveRequest {
-  TableName: string;
-  TimeToLiveSpecification: { Enabled: boolean; AttributeName: string };
-}
-
-export const updateTimeToLive: StructureShape = structure("UpdateTimeToLiveInput", {
-  TableName: tableName,
-  TimeToLiveSpecification: {
-    ...structure("TimeToLiveSpecification", {
-      AttributeName: { type: "string", required: true, lengthMin: 1, lengthMax: 255 },
-      Enabled: { type: "boolean", required: true },
-    }),
-    required: true,
-  },
-});
-
-export const describeTimeToLive: StructureShape = structure("DescribeTimeToLiveInput", { TableName: tableName });

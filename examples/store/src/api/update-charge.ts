@@ -1,5 +1,7 @@
 /**
- * What UpdateItem's expression itself may weigh. In most of its regions (22 of 33 in autumn 2026, Virginia and London among them) the service holds not only the finished item to
+ * What an update may weigh, before it is tried: UpdateItem's expression as a statement (`assertChargeFits`), any other by what it writes (`assertFitsItem`).
+ *
+ * In most of its regions (22 of 33 in autumn 2026, Virginia and London among them) the service holds not only the finished item to
  * 400 KB, but also the statement: what it writes and refers to, and some bytes for each clause, whatever the item comes to. The key is not written and not counted, neither is
  * what the statement leaves alone: with a long key the finished item is what counts, with a short one the statement. It is asked before the condition. A transaction's Update, a PartiQL
  * UPDATE and AttributeUpdates are held to the finished item alone.
@@ -59,7 +61,7 @@ function valueCharge(value: UpdateValue, weights: Weights): number {
   }
 }
 
-/** Bytes, by the statement alone. */
+/** Of a statement, in bytes. */
 export function updateCharge(actions: readonly UpdateAction[]): number {
   const weights = new Weights();
   let bytes = UPDATE_BYTES;
@@ -75,4 +77,32 @@ export function updateCharge(actions: readonly UpdateAction[]): number {
 /** @throws ValidationException for an update whose statement weighs more than an item may */
 export function assertChargeFits(actions: readonly UpdateAction[]): void {
   if (updateCharge(actions) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLargeAfterUpdate);
+}
+
+/** What an update writes, at least: its values, each as often as it is used. Not counted beyond an item's limit. */
+export function writtenBytes(actions: readonly UpdateAction[]): number {
+  const weights = new Weights();
+  let bytes = 0;
+  const add = (value: UpdateValue): void => {
+    if (bytes > ITEM_BYTES_MAX) return;
+    if (value.kind === "value") bytes += weights.of(value.value);
+    else if (value.kind === "if-not-exists") add(value.otherwise);
+    else if ("left" in value) {
+      add(value.left);
+      add(value.right);
+    }
+  };
+  for (const action of actions) {
+    if (action.kind === "set") add(action.value);
+    else if (action.kind === "add") add({ kind: "value", value: action.value });
+  }
+  return bytes;
+}
+
+/**
+ * More than an item may weigh cannot come to a good end, and is refused before it is sent to a storage node that often.
+ * @throws ValidationException for an update that writes more
+ */
+export function assertFitsItem(actions: readonly UpdateAction[]): void {
+  if (writtenBytes(actions) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLargeAfterUpdate);
 }

@@ -48,37 +48,6 @@ export function applyUpdate(before: Item, actions: readonly UpdateAction[]): Ite
   return edit.finish();
 }
 
-/**
- * What an update writes, at least: its values, each as often as it is used. More than an item may weigh cannot come to a good end, and is
- * refused before it is sent to a storage node that often. Not counted beyond an item's limit.
- */
-export function writtenBytes(actions: readonly UpdateAction[]): number {
-  let bytes = 0;
-  const known = new Map<AttributeValue, number>();
-  const add = (value: UpdateValue): void => {
-    if (bytes > ITEM_BYTES_MAX) return;
-    if (value.kind === "value") {
-      const weight = known.get(value.value) ?? valueBytes(value.value);
-      known.set(value.value, weight);
-      bytes += weight;
-    } else if (value.kind === "if-not-exists") add(value.otherwise);
-    else if ("left" in value) {
-      add(value.left);
-      add(value.right);
-    }
-  };
-  for (const action of actions) {
-    if (action.kind === "set") add(action.value);
-    else if (action.kind === "add") add({ kind: "value", value: action.value });
-  }
-  return bytes;
-}
-
-/** @throws ValidationException for an update that writes more than an item may weigh */
-export function assertFitsItem(actions: readonly UpdateAction[]): void {
-  if (writtenBytes(actions) > ITEM_BYTES_MAX) throw validationError(messages.itemTooLargeAfterUpdate);
-}
-
 function position(path: DocumentPath): number {
   const last = path[path.length - 1];
   return typeof last === "number" ? last : -1;

@@ -6,7 +6,8 @@ import { Placeholders, VALUES_BYTES_MAX } from "../../src/api/expressions/placeh
 import { parseUpdate } from "../../src/api/expressions/update-parser.js";
 import type { AttributeValue, Item } from "../../src/api/model.js";
 import { ITEM_BYTES_MAX, valueBytes } from "../../src/api/size.js";
-import { applyUpdate, writtenBytes } from "../../src/api/update.js";
+import { applyUpdate } from "../../src/api/update.js";
+import { writtenBytes } from "../../src/api/update-charge.js";
 
 const list = (length: number): AttributeValue => ({ L: Array.from({ length }, () => ({ N: "1" })) });
 const text = (length: number): AttributeValue => ({ S: "x".repeat(length) });

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { compareBytes } from "../../src/api/bytes.js";
 import { compareValues } from "../../src/api/compare.js";
 import { entryKey, entryRange, inGroups } from "../../src/api/index-keys.js";
 import { itemKey, type SortCondition } from "../../src/api/keys.js";
 import type { AttributeValue, IndexKeySchema, Item } from "../../src/api/model.js";
 import { normalizeNumber } from "../../src/api/number.js";
-import { compareBytes } from "../../src/api/text.js";
 
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest().subarray(0, 16);
 const table = { partition: { name: "id", type: "S" } } as const;

@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { compareBytes } from "../../src/api/bytes.js";
 import { compareValues } from "../../src/api/compare.js";
 import { matches } from "../../src/api/condition.js";
 import { keyConditionOf } from "../../src/api/expressions/key-condition.js";
 import { hash32 } from "../../src/api/hash.js";
 import { decodeKey, exactKey, itemKey, queryRange, type SortCondition } from "../../src/api/keys.js";
 import type { AttributeValue, Condition, Item, KeySchema } from "../../src/api/model.js";
-import { compareBytes, utf8 } from "../../src/api/text.js";
+import { utf8 } from "../../src/api/text.js";
 import { keyType, keyValue, schemaOf } from "./arbitraries.js";
 
 describe("keys", () => {

@@ -1,9 +1,9 @@
 import { Decimal } from "decimal.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { compareBytes } from "../../src/api/bytes.js";
 import { addNumbers, compareNumbers, normalizeNumber, numberBytes } from "../../src/api/number.js";
 import { decodeNumber, encodeNumber } from "../../src/api/number-order.js";
-import { compareBytes } from "../../src/api/text.js";
 import { numberText } from "./arbitraries.js";
 
 const Exact = Decimal.clone({ precision: 600, toExpNeg: -1000, toExpPos: 1000 });

@@ -161,5 +161,23 @@ export const describeContinuousBackups: StructureShape = structure("DescribeCont
   TableName: tableName,
 });
 
+export interface UpdateTimeToLiveRequest {
+  TableName: string;
+  TimeToLiveSpecification: { Enabled: boolean; AttributeName: string };
+}
+
+export const updateTimeToLive: StructureShape = structure("UpdateTimeToLiveInput", {
+  TableName: tableName,
+  TimeToLiveSpecification: {
+    ...structure("TimeToLiveSpecification", {
+      AttributeName: { type: "string", required: true, lengthMin: 1, lengthMax: 255 },
+      Enabled: { type: "boolean", required: true },
+    }),
+    required: true,
+  },
+});
+
+export const describeTimeToLive: StructureShape = structure("DescribeTimeToLiveInput", { TableName: tableName });
+
 /** Of operations that take nothing. */
 export const nothing = (name: string): StructureShape => ({ type: "structure", name, members: {} });

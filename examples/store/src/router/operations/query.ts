@@ -1,3 +1,4 @@
+import { compareBytes } from "../../api/bytes.js";
 import { validationError } from "../../api/errors.js";
 import { attributeNames } from "../../api/expressions/attribute-names.js";
 import { keyConditionOf } from "../../api/expressions/key-condition.js";
@@ -7,7 +8,6 @@ import { messages } from "../../api/messages.js";
 import type { Condition, IndexDefinition, Item, KeyAttribute, TableRecord } from "../../api/model.js";
 import { assertPlaceholdersWanted, parseExpressions } from "../../api/requests/expressions.js";
 import { type QueryRequest, query as shape } from "../../api/requests/items.js";
-import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, type QueriedRange, queriedEntries, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
 import { checkSelect, checkStartItem, pageAnswer, pageBounds, startKey } from "./page.js";

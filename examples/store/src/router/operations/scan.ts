@@ -1,10 +1,10 @@
+import { compareBytes } from "../../api/bytes.js";
 import { validationError } from "../../api/errors.js";
 import { ringPosition } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { PageRequest } from "../../api/model.js";
 import { assertPlaceholdersWanted, parseExpressions } from "../../api/requests/expressions.js";
 import { type ScanRequest, scan as shape } from "../../api/requests/items.js";
-import { compareBytes } from "../../api/text.js";
 import { indexOf, indexRead, startEntry } from "./index-read.js";
 import type { Operation } from "./operation.js";
 import { checkSelect, checkStartItem, pageAnswer, pageBounds, startKey } from "./page.js";

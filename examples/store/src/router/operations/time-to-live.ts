@@ -1,11 +1,11 @@
 import { ApiError } from "../../api/errors.js";
-import type { TableNameRequest } from "../../api/requests/tables.js";
 import {
   describeTimeToLive as describeShape,
-  timeToLiveDescription,
   type UpdateTimeToLiveRequest,
   updateTimeToLive as updateShape,
-} from "../../api/time-to-live.js";
+} from "../../api/requests/control.js";
+import type { TableNameRequest } from "../../api/requests/tables.js";
+import { timeToLiveDescription } from "../../api/time-to-live.js";
 import type { Operation } from "./operation.js";
 
 export const updateTimeToLive: Operation<UpdateTimeToLiveRequest> = {

@@ -20,7 +20,7 @@ import {
   transactReadUnits,
   transactWriteUnits,
 } from "../../api/transactions.js";
-import { writtenBytes } from "../../api/update.js";
+import { writtenBytes } from "../../api/update-charge.js";
 import { checkItem } from "../../api/value-check.js";
 import type { TransactWriteOutcome } from "../backend.js";
 import { collectionMetricsOf } from "./answers.js";

@@ -1,4 +1,5 @@
 import { setAttribute } from "../../../api/attributes.js";
+import { compareBytes } from "../../../api/bytes.js";
 import { readUnits } from "../../../api/capacity.js";
 import { compareValues } from "../../../api/compare.js";
 import { validationError } from "../../../api/errors.js";
@@ -22,7 +23,6 @@ import type { Position } from "../../../api/partiql/next-token.js";
 import { type Read, type ReadPlan, readPlan, wholePartitions } from "../../../api/partiql/plan.js";
 import type { Statement } from "../../../api/partiql/statement.js";
 import { resolvePath } from "../../../api/path.js";
-import { compareBytes } from "../../../api/text.js";
 import type { Backend, IndexUnits } from "../../backend.js";
 import { addIndexUnits } from "../answers.js";
 import { indexOf, indexRead, queriedEntries } from "../index-read.js";

@@ -151,30 +151,30 @@ export class MetadataView {
   #take({ key, json }: MetadataChange): void {
     const name = Buffer.from(key).toString();
     const value: unknown = json === undefined ? undefined : JSON.parse(Buffer.from(json).toString());
-    if (name === "n") {
-      if (value !== undefined) this.nextPartition = (value as { next: number }).next;
-    } else if (name.startsWith("t/")) {
-      const old = this.tables.get(name.slice(2));
-      if (old !== undefined) this.#tablesById.delete(old.tableId);
-      if (value === undefined) this.tables.delete(name.slice(2));
-      else {
-        const table = value as TableEntry;
-        this.tables.set(name.slice(2), table);
-        this.#tablesById.set(table.tableId, table);
-      }
-    } else if (name.startsWith("b/")) {
-      if (value === undefined) this.backups.delete(name.slice(2));
-      else this.backups.set(name.slice(2), value as BackupRecord);
-    } else if (name.startsWith("s/")) {
-      if (value === undefined) this.streams.delete(name);
-      else this.streams.set(name, value as StreamRecord);
-    } else if (name.startsWith("d/")) {
-      const partition = Number(name.slice(2));
-      if (value === undefined) this.remains.delete(partition);
-      else this.remains.set(partition, value as Remains);
-    } else if (name.startsWith("r/") || name.startsWith("c/") || name.startsWith("h/")) {
-      this.#takePartition(name, value as PartitionRecord | undefined);
+    switch (name.slice(0, 2)) {
+      case "n":
+        if (value !== undefined) this.nextPartition = (value as { next: number }).next;
+        return;
+      case "t/":
+        return this.#takeTable(name.slice(2), value as TableEntry | undefined);
+      case "b/":
+        return put(this.backups, name.slice(2), value as BackupRecord | undefined);
+      case "s/":
+        return put(this.streams, name, value as StreamRecord | undefined);
+      case "d/":
+        return put(this.remains, Number(name.slice(2)), value as Remains | undefined);
+      case "r/":
+      case "c/":
+      case "h/":
+        return this.#takePartition(name, value as PartitionRecord | undefined);
     }
+  }
+
+  #takeTable(name: string, table: TableEntry | undefined): void {
+    const old = this.tables.get(name);
+    if (old !== undefined) this.#tablesById.delete(old.tableId);
+    put(this.tables, name, table);
+    if (table !== undefined) this.#tablesById.set(table.tableId, table);
   }
 
   /** A split changes several records in one entry, whose order says nothing: what a partition has become is not undone by what it is no more. */
@@ -199,3 +199,8 @@ export class MetadataView {
 }
 
 const inOrder = (records: PartitionRecord[]): PartitionRecord[] => records.sort((a, b) => a.hashFrom - b.hashFrom);
+
+function put<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}

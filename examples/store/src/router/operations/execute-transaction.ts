@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { ApiError, validationError } from "../../api/errors.js";
 import { joinConditions } from "../../api/join-conditions.js";
 import { messages } from "../../api/messages.js";
@@ -9,28 +8,21 @@ import { KeyProblem, writtenKey } from "../../api/partiql/plan.js";
 import type { Statement } from "../../api/partiql/statement.js";
 import { type ExecuteTransactionRequest, executeTransaction as shape } from "../../api/requests/partiql.js";
 import { itemBytes } from "../../api/size.js";
-import {
-  canonicalText,
-  largerBytes,
-  TRANSACTION_BYTES_MAX,
-  transactReadUnits,
-  transactWriteUnits,
-} from "../../api/transactions.js";
+import { largerBytes, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
 import { checkValue } from "../../api/value-check.js";
 import type { Backend } from "../backend.js";
 import { itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";
 import { namesOf, oneItemOf, renamed, type Select } from "./partiql/select.js";
 import { type Write, writeOf } from "./partiql/write.js";
-import { located, type Target, transactCapacity } from "./transaction.js";
+import { fingerprintOf, located, type Target, transactCapacity } from "./transaction.js";
 
 type Check = Statement & { kind: "exists" };
 
 export const executeTransaction: Operation<ExecuteTransactionRequest> = {
   shape,
   async run(request, { backend }) {
-    // Before values are normalized: the same request has the same text.
-    const fingerprint = createHash("sha256").update(canonicalText(request.TransactStatements)).digest("base64");
+    const fingerprint = fingerprintOf(request.TransactStatements);
     for (const { Parameters: parameters = [] } of request.TransactStatements)
       for (const parameter of parameters) checkValue(parameter);
     const statements = request.TransactStatements.map(({ Statement: text, Parameters: parameters = [] }, i) => {

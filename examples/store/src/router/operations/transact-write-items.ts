@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { validationError } from "../../api/errors.js";
 import { assertNoEmptyIndexKeys, checkIndexKeyUpdates } from "../../api/index-key-checks.js";
 import { messages } from "../../api/messages.js";
@@ -14,7 +13,6 @@ import {
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
 import {
   cancelled,
-  canonicalText,
   largerBytes,
   TRANSACTION_BYTES_MAX,
   transactReadUnits,
@@ -26,7 +24,7 @@ import type { TransactWriteOutcome } from "../backend.js";
 import { collectionMetricsOf } from "./answers.js";
 import { byTableName } from "./batch.js";
 import type { Operation } from "./operation.js";
-import { assertEach, located, type Target, transactCapacity } from "./transaction.js";
+import { assertEach, fingerprintOf, located, type Target, transactCapacity } from "./transaction.js";
 import { checkKeyUntouched } from "./update-item.js";
 
 interface Parsed extends Target {
@@ -36,8 +34,7 @@ interface Parsed extends Target {
 export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
   shape,
   async run(request, { backend }) {
-    // Before values are normalized: the same request has the same text.
-    const fingerprint = createHash("sha256").update(canonicalText(request.TransactItems)).digest("base64");
+    const fingerprint = fingerprintOf(request.TransactItems);
     for (const write of request.TransactItems) assertOneAction(write);
     const parsed = request.TransactItems.map(parse);
     const updatedBytes = parsed.map(({ op }) => (op.kind === "update" ? writtenBytes(op.actions) : 0));

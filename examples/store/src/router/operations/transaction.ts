@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ApiError, type ApiErrorData, validationError } from "../../api/errors.js";
 import { checkIndexKeys, indexKeys } from "../../api/index-key-checks.js";
 import { keyAttributes } from "../../api/key-schema.js";
@@ -5,9 +6,13 @@ import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/item-parts.js";
-import { cancelled } from "../../api/transactions.js";
+import { cancelled, canonicalText } from "../../api/transactions.js";
 import type { Backend, IndexUnits } from "../backend.js";
 import { addIndexUnits } from "./answers.js";
+
+/** Of a request whose values have not been normalized yet: the same one has the same text. */
+export const fingerprintOf = (actions: unknown): string =>
+  createHash("sha256").update(canonicalText(actions)).digest("base64");
 
 /** Where one action goes: the table's name, and the item or the key alone. */
 export interface Target {

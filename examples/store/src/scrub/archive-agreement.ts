@@ -154,7 +154,8 @@ async function archivedThrough({ archive }: AgreementParts, partition: number): 
 async function logsThrough({ fleet }: AgreementParts, partition: number, through: number): Promise<Held[]> {
   const untilMs = performance.now() + CATCH_UP_MS_MAX;
   for (;;) {
-    const statuses = await reachableStatuses({ members: fleet.nodeIds(), callerTo: (node) => fleet.callerTo(node) });
+    const callerTo = (node: string) => fleet.callerTo(node);
+    const statuses = await reachableStatuses({ members: fleet.nodeIds(), callerTo, only: [partition] });
     const held = [...statuses].flatMap(([node, { partitions }]) =>
       partitions
         .filter((one) => one.partition === partition)

@@ -80,7 +80,7 @@ async function windowOf(
   partition: number,
   callerTo: (nodeId: string) => Caller,
 ): Promise<LogWindow> {
-  const statuses = await reachableStatuses({ members: nodes, callerTo });
+  const statuses = await reachableStatuses({ members: nodes, callerTo, only: [partition] });
   const held = [...statuses.values()].flatMap(({ partitions }) =>
     partitions.filter((one) => one.partition === partition),
   );

@@ -38,6 +38,9 @@ const YIELDS_A_ROUND_MIN = 100;
 /** How long a step takes says little of the work in it, most of it is pauses: whoever does the work, in whatever process, keeps a gentle pace by itself. */
 const DUTY_MAX = 1;
 const DEADLINE_MS = 30_000;
+/** Before each pass it is asked which partitions there are, three times as often as there are partitions; so seldom are all of all nodes told anew, or so many times in a period. */
+const LOOK_EVERY_MS = 10_000;
+const LOOKS_A_PERIOD = 360;
 const AUDIT = "repairs.jsonl";
 
 export interface ScrubbingOptions {
@@ -84,6 +87,9 @@ export class Scrubbing {
   readonly #parts: RepairParts;
   #swept = false;
   #findings = 0;
+  /** As of the last look. */
+  #known: readonly ScrubUnit[] = [];
+  #lookAtMs = 0;
 
   constructor(options: ScrubbingOptions) {
     this.#options = options;
@@ -242,8 +248,17 @@ export class Scrubbing {
     this.#options.onFinding(line);
   }
 
+  async #units(): Promise<readonly ScrubUnit[]> {
+    const nowMs = performance.now();
+    if (nowMs >= this.#lookAtMs) {
+      this.#known = await this.#unitsNow();
+      this.#lookAtMs = nowMs + Math.min(LOOK_EVERY_MS, this.#options.fullPassEveryMs / LOOKS_A_PERIOD);
+    }
+    return this.#known;
+  }
+
   /** Which partitions there are now. Rejects while fewer than a majority of the nodes say so: what nobody speaks of need not be gone. */
-  async #units(): Promise<ScrubUnit[]> {
+  async #unitsNow(): Promise<readonly ScrubUnit[]> {
     const { fleet } = this.#options;
     const nodes = fleet.nodeIds();
     const statuses = await reachableStatuses({ members: nodes, callerTo: (node) => fleet.callerTo(node) });

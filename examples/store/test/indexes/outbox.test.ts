@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
 import type { Item, KeySchema } from "../../src/api/model.js";
 import type { StoreError } from "../../src/storage-node/errors.js";
-import { cursorKey, outboxKey, readU64 } from "../../src/storage-node/global-index-keys.js";
+import { cursorKey, maintainedKey, outboxKey, readU64 } from "../../src/storage-node/global-index-keys.js";
 import { IndexUpkeep } from "../../src/storage-node/index-upkeep.js";
 import type { IndexToKeep } from "../../src/storage-node/maintained-index.js";
 import { decodeOutboxRecord, encodeOutboxRecord, type Touched } from "../../src/storage-node/outbox-record.js";
@@ -121,5 +121,19 @@ describe("a partition's part in global indexes", () => {
     expect(readU64((told[2] as { bytes: Uint8Array }).bytes)).toBe(2);
     expect(upkeep.effects([put(item("e", "g"))], nothing).writes).toHaveLength(1);
     expect(upkeep.told([1, 2]), "told before").toEqual([]);
+  });
+
+  test("keeps an index once, which is filled when its last record is told, and no more when it is dropped", () => {
+    const upkeep = upkeepOf();
+    expect(upkeep.keep(index)).toEqual([]);
+    const { key } = put(item("a", "g"));
+    expect(upkeep.backfilled(1, [key], key).map((write) => write.key)).toEqual([outboxKey(1), maintainedKey(1)]);
+    expect(upkeep.globals.get(1)?.backfill).toEqual({ after: Buffer.from(key).toString("hex") });
+    expect(upkeep.backfilled(1, [], undefined).map((write) => write.key)).toEqual([maintainedKey(1)]);
+    expect(upkeep.globals.get(1)?.backfill).toEqual({ throughSeq: 1 });
+    expect(upkeep.drop(1)).toEqual([{ op: "delete", key: maintainedKey(1) }]);
+    expect(upkeep.drop(1)).toEqual([]);
+    expect(upkeep.backfilled(1, [key], undefined)).toEqual([]);
+    expect(upkeep.effects([put(item("a", "g"))], nothing).writes).toEqual([]);
   });
 });

@@ -174,13 +174,18 @@ const step = fc.oneof(
 
 test("whoever leads, whatever is lost and however late it comes: an index has for each item the entry of its last version", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.boolean(), fc.array(step, { maxLength: 40 }), async (isKept, steps) => {
       const world = new World();
       const under: Promise<unknown>[] = [];
       const keep = () => {
         const writes = world.upkeep.keep(index);
         if (writes.length > 0) under.push(world.writer.append(writes).catch(() => undefined));
       };
+      if (isKept) {
+        world.writer.assertLeading();
+        keep();
+        await world.choose();
+      }
       for (const one of steps) {
         if (one.kind === "write")
           under.push(world.write(one.id, one.team === null ? undefined : item(one.id, one.team, one.text)));

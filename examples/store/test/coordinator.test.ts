@@ -16,6 +16,7 @@ import { Writer } from "../src/storage-node/writer.js";
 import { type Action, Coordinator, type Reach } from "../src/transactions/coordinator.js";
 import { cancel } from "../src/transactions/ledger.js";
 import { LEDGER_DEFINITION } from "../src/transactions/ledger-record.js";
+import { atPartitions } from "../src/transactions/places.js";
 import { freshReplicas } from "./support/fresh-replicas.js";
 import { gate } from "./support/gate.js";
 import { gathered, SteeredGroup } from "./support/steered-group.js";
@@ -316,4 +317,24 @@ test("a transaction's time is behind everything that it was prepared in, and not
   await next.coordinator.run({ actions: REQUESTS.far, token: "twice", fingerprint: "far" });
   expect(world.other.replica.lastTimeMs).toBeGreaterThan(lastTimeMs);
   expect(world.other.replica.lastTimeMs).toBeLessThan(lastTimeMs + 60_000);
+});
+
+test("a beginning whose answer was lost is gone on with", async () => {
+  const world = new World();
+  const { coordinator, done } = far(world, ["lost behind"]);
+  coordinator.lostAfterMs = 60_000;
+  expect(await done()).toMatchObject({ repeated: false });
+  expect(world.values("u", "z")).toEqual([1, 1]);
+});
+
+test("keys that lie in two partitions by now are asked about in both, each once", async () => {
+  const parts = [new Partition("table", 0, 5), new Partition("table", 5)];
+  const atPartition: Reach["atPartition"] = async (_, hash, use) =>
+    await use((parts.find(({ record }) => holds(record, hash)) as Partition).record);
+  const places = [1, 7, 2, 9].map((hash, at) => ({ hash, at }));
+  const asked = await atPartitions({ atPartition }, TABLE, places, async ({ hashFrom }) => hashFrom);
+  expect(asked).toMatchObject([
+    { at: [0, 2], result: 0 },
+    { at: [1, 3], result: 5 },
+  ]);
 });

@@ -10,7 +10,7 @@ import { FIRST_ITEM_KEY } from "../src/storage-node/own-keys.js";
 import type { PartitionHost } from "../src/storage-node/partition-host.js";
 import type { Replica } from "../src/storage-node/replica.js";
 import { Writer } from "../src/storage-node/writer.js";
-import { begin, commit, type WriteLedger } from "../src/transactions/ledger.js";
+import { begin, commit, forget, type WriteLedger } from "../src/transactions/ledger.js";
 import { LEDGER_TABLE, type LedgerRecord, ledgerKey, ledgerRecord } from "../src/transactions/ledger-record.js";
 import { Recovery } from "../src/transactions/recovery.js";
 import { freshReplicas } from "./support/fresh-replicas.js";
@@ -21,6 +21,7 @@ const newReplica = freshReplicas();
 const planned = untimely.due;
 const NOW_MS = 1_800_000_000_000;
 const OLD_MS = NOW_MS - TOKEN_VALID_MS - 1;
+const YOUNG_MS = OLD_MS + 1;
 /** Of the ledger. */
 const LEDGER = 9;
 
@@ -115,6 +116,8 @@ test("a transaction whose part of the ledger cannot be asked does not keep other
     const { bytes } = ledgerKey(id);
     return { transaction: `${id}'s`, ledger: { partition: LEDGER, key: id === "elsewhere" ? Buffer.alloc(7) : bytes } };
   });
+  // Of an attempt that was cancelled, whose token stands for another one by now.
+  held.push({ transaction: "before it", ledger: { partition: LEDGER, key: ledgerKey("committed").bytes } });
   held.unshift({ transaction: "rotten", ledger: { partition: LEDGER, key: Buffer.alloc(0) } });
   const finished: unknown[] = [];
   const participant = {
@@ -122,15 +125,24 @@ test("a transaction whose part of the ledger cannot be asked does not keep other
     resolve: async (request: unknown) => void finished.push(request),
   };
   recover([host({ partition: 7, participant })]);
-  await eventually("the others are finished", () => finished.length >= 2);
-  expect(finished.slice(0, 2)).toEqual([
+  await eventually("the others are finished", () => finished.length >= 3);
+  expect(finished.slice(0, 3)).toEqual([
     { transaction: "cancelled's" },
     { transaction: "committed's", committedAtMs: 7 },
+    { transaction: "before it" },
   ]);
 });
 
+test("an attempt lets go of its own record and of no other", async () => {
+  await note("a", "committed", NOW_MS);
+  await forget(writeTo(ledgerKey("a").bytes), "another's");
+  expect(left()).toEqual(["a"]);
+  await forget(writeTo(ledgerKey("a").bytes), "a's");
+  expect(left()).toEqual([]);
+});
+
 test("records whose time is up are let go of, those of what is committed when every partition has made it so", async () => {
-  await note("young", "committed", NOW_MS);
+  await note("young", "committed", YOUNG_MS);
   await note("old", "committed", OLD_MS);
   await note("at once", "at-once", OLD_MS);
   await note("never decided", "preparing", OLD_MS);

@@ -15,7 +15,7 @@ const ShardId = shardId(BEGAN_MS, 7);
 /** What a shard holds: in slots 10, 11 and 12, the second with two. Written at these hours. */
 const place = (slot: number, index: number, hours: number): ItemChange => {
   const item = { pk: { S: "a" }, n: { N: String(slot) } };
-  const images = index === 0 ? { before: item, after: item } : { after: item };
+  const images = slot === 12 ? { before: item } : index === 0 ? { before: item, after: item } : { after: item };
   return { partition: 7, slot, index, timeMs: BEGAN_MS + hours * 3_600_000, expired: false, ...images };
 };
 const CHANGES = [place(10, 0, 0), place(11, 0, 1), place(11, 1, 1), place(12, 0, 2)];
@@ -150,12 +150,13 @@ test.each([
 ] as const)("a record of a stream of %s has the images %j", async (viewType, images) => {
   const { iterator, read } = shardOf({}, viewType);
   const { records } = await read(await iterator("TRIM_HORIZON"));
-  const [changed, , inserted] = records;
+  const [changed, , inserted, removed] = records;
   const imagesOf = (record: typeof changed) =>
     Object.keys(record?.dynamodb ?? {})
       .filter((name) => name.endsWith("Image"))
       .sort();
   expect([changed?.eventName, imagesOf(changed)]).toEqual(["MODIFY", [...images]]);
   expect([inserted?.eventName, imagesOf(inserted)]).toEqual(["INSERT", images.filter((name) => name === "NewImage")]);
+  expect([removed?.eventName, imagesOf(removed)]).toEqual(["REMOVE", images.filter((name) => name === "OldImage")]);
   expect(changed?.dynamodb.Keys).toEqual({ pk: { S: "a" } });
 });

@@ -209,7 +209,7 @@ test("whoever leads, whatever is lost and however late it comes: an index has fo
       world.expectAll();
       world.close();
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 

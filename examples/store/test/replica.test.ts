@@ -229,6 +229,28 @@ test("of what was applied before a state is taken over nothing is seen behind it
   expect([reopened.appliedThrough, reopened.lastDeleteSlot]).toEqual([101, 101]);
 });
 
+test("what was written again while it was on its way into the tree is read as it is now", async () => {
+  const replica = new Replica(++partitions, tree, applier);
+  const key = Buffer.from("again");
+  const write = (slot: number) =>
+    replica.apply({
+      slot,
+      command: encodeCommand({
+        kind: "writes",
+        timeMs: slot,
+        writes: [{ op: "put", key, bytes: Buffer.from(`${slot}`), itemSizeBytes: 1 }],
+      }),
+    });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  write(1);
+  applier.hurry();
+  while (replica.takenBytes === 0) await turn();
+  write(2);
+  while (replica.movedBytes === 0) await turn();
+  expect(Buffer.from(replica.get(key)?.json as Uint8Array).toString()).toBe("2");
+  expect(rangeOf(replica, {})).toEqual([[hex(key), hex(Buffer.from("2"))]]);
+});
+
 test("an entry goes into the tree whole, however many writes it has", () => {
   const replica = new Replica(++partitions, tree, applier);
   const entry = (slot: number) => {

@@ -137,8 +137,9 @@ export class MemoryBackend implements Backend {
     if (this.#tables.has(target)) {
       throw new ApiError("TableAlreadyExistsException", messages.tableExistsNamed(target));
     }
-    const record = await this.createTable(restoredDefinition(backup.table, target, overrides));
-    this.#table(target).entries.push(...structuredClone(this.#backup(backup.id).entries));
+    const made = await this.createTable(restoredDefinition(backup.table, target, overrides));
+    const record = { ...made, restoredFrom: { source: backup.table.name, backup: backup.id, untilMs: backup.untilMs } };
+    this.#tables.set(target, { record, entries: structuredClone(this.#backup(backup.id).entries) });
     return record;
   }
 

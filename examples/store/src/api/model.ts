@@ -104,6 +104,8 @@ export interface TableRecord extends Omit<TableDefinition, "globalIndexes"> {
   readonly globalIndexes?: readonly GlobalIndex[];
   /** While the table is being restored: what from. */
   readonly restore?: RestoreOrigin;
+  /** Once it is restored: what it was from. */
+  readonly restoredFrom?: RestoreOrigin;
   /** Why the table is ARCHIVED. */
   readonly failure?: { readonly reason: string; readonly atMs: number };
 }

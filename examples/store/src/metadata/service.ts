@@ -162,8 +162,7 @@ export class MetadataService {
     await this.#exclusively(async () => {
       const current = this.#options.view.tables.get(table.name);
       if (current?.tableId !== table.tableId || current.restore === undefined) return;
-      const { restore: _done, ...rest } = current;
-      await this.#submit([putRecord(tableKey(table.name), rest)]);
+      await this.#submit([putRecord(tableKey(table.name), withoutRestore(current))]);
     });
   }
 
@@ -237,8 +236,7 @@ export class MetadataService {
       const current = this.#options.view.tables.get(table.name);
       if (current?.tableId !== table.tableId || (current.status !== "CREATING" && current.status !== "UPDATING"))
         return;
-      const { restore: _done, ...active } = current;
-      await this.#submit([putRecord(tableKey(table.name), { ...active, status: "ACTIVE" })]);
+      await this.#submit([putRecord(tableKey(table.name), { ...withoutRestore(current), status: "ACTIVE" })]);
     });
   }
 
@@ -349,6 +347,13 @@ const notDeletable = ({ name, status }: TableEntry): ApiError =>
     "ResourceInUseException",
     status === "UPDATING" ? controlMessages.deletedBesideStream : controlMessages.tableBeing(being(status), name),
   );
+
+/** A table that is restored: it knows what from, and no longer where in the archive that was. */
+function withoutRestore({ restore, ...table }: TableEntry): TableEntry {
+  if (restore === undefined) return table;
+  const { partitions: _read, ...restoredFrom } = restore;
+  return { ...table, restoredFrom };
+}
 
 /** What is said of a name that is to be a new table's and is another one's. */
 export function taken({ name, status, restore }: Pick<TableEntry, "name" | "status" | "restore">): ApiError {

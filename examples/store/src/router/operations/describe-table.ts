@@ -7,11 +7,11 @@ export const describeTable: Operation<TableNameRequest> = {
   shape,
   async run({ TableName }, { backend, nowMs }) {
     const table = await backend.describeTable(TableName);
-    const { restore } = table;
+    const origin = table.restore ?? table.restoredFrom;
     return {
       Table: {
         ...tableDescription(table, await backend.sizes(table), nowMs()),
-        ...(restore && { RestoreSummary: restoreSummary(restore, true) }),
+        ...(origin && { RestoreSummary: restoreSummary(origin, table.status === "CREATING") }),
       },
     };
   },

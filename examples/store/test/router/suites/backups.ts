@@ -3,6 +3,7 @@ import {
   DeleteBackupCommand,
   DeleteTableCommand,
   DescribeBackupCommand,
+  DescribeTableCommand,
   ListBackupsCommand,
   PutItemCommand,
   RestoreTableFromBackupCommand,
@@ -79,6 +80,11 @@ export function backupsSuite(h: Subject, TableName: string): void {
       });
       await waitUntilTableExists({ client: h.client, ...soon }, { TableName: target });
       expect(await contents(target)).toEqual(wanted);
+      const { Table } = await h.client.send(new DescribeTableCommand({ TableName: target }));
+      expect(Table?.RestoreSummary).toEqual({
+        ...restored.TableDescription?.RestoreSummary,
+        RestoreInProgress: false,
+      });
 
       const { BackupDescription } = await h.client.send(new DeleteBackupCommand({ BackupArn: later }));
       expect(BackupDescription?.BackupDetails?.BackupStatus).toBe("DELETED");

@@ -29,8 +29,8 @@ export const query: Operation<QueryRequest> = {
     });
     const table = await backend.table(request.TableName);
     const index = indexOf(table, request);
-    const { partition, sort } = index?.keySchema ?? asIndexKey(table.keySchema);
-    const keys = [...partition, ...sort];
+    const keySchema = index?.keySchema ?? asIndexKey(table.keySchema);
+    const keys = [...keySchema.partition, ...keySchema.sort];
     if (Object.keys(request.KeyConditions ?? {}).length > Math.max(keys.length, 2))
       throw validationError(messages.keyConditionCount);
     const start = request.ExclusiveStartKey;

@@ -1,8 +1,7 @@
 import type { Admission, Limit } from "@evenkeel/admission-control";
+import { UNITS_PER_SECOND_MAX } from "../api/control/quotas.js";
 import type { TableRecord } from "../api/model.js";
 
-/** What a table may use under PAY_PER_REQUEST: the service's default quota for a table. */
-const ON_DEMAND_UNITS_PER_SECOND = 40_000;
 /** Seconds of unused capacity that a table may spend at once. */
 const BURST_SECONDS = 300;
 /** Far more than tables in use: one that is given up and asked for again has nothing until its share has come back. */
@@ -20,7 +19,7 @@ export type LimitedTable = Pick<
 export function maximumOf({ billingMode, onDemand }: LimitedTable, direction: Direction): number | undefined {
   if (billingMode === "PROVISIONED" || onDemand === undefined) return undefined;
   const asked = direction === "read" ? onDemand.readUnitsMax : onDemand.writeUnitsMax;
-  return asked === undefined || asked < 1 || asked >= ON_DEMAND_UNITS_PER_SECOND ? undefined : asked;
+  return asked === undefined || asked < 1 || asked >= UNITS_PER_SECOND_MAX ? undefined : asked;
 }
 
 interface Known {
@@ -50,7 +49,7 @@ export class TableLimits {
   of(table: LimitedTable, direction: Direction): Limit {
     const { tableId } = table;
     const provisioned = direction === "read" ? table.readUnitsPerSecond : table.writeUnitsPerSecond;
-    const onDemand = maximumOf(table, direction) ?? ON_DEMAND_UNITS_PER_SECOND;
+    const onDemand = maximumOf(table, direction) ?? UNITS_PER_SECOND_MAX;
     const ratePerSecond = table.billingMode === "PROVISIONED" ? provisioned : onDemand;
     const limits = this.#limits[direction];
     const { latest } = limits;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { assertKept, type Backup, type BackupListRequest } from "../api/control/backups.js";
 import type { TableUpdate } from "../api/control/settings.js";
-import { ApiError, type ApiErrorType } from "../api/errors.js";
+import { ApiError } from "../api/errors.js";
 import { messages } from "../api/messages.js";
 import type { Sizes, TableDefinition, TableRecord, TableSizes } from "../api/model.js";
 import { DAY_MS } from "../api/requests/control.js";
@@ -12,6 +12,7 @@ import type { Method, Params, Result } from "../rpc/protocol.js";
 import type { LeaderCalls } from "./leader-calls.js";
 import type { Reach, Ring } from "./reach.js";
 import type { Routes } from "./routes.js";
+import { tableNamed } from "./table-named.js";
 
 /** Nobody waits longer for how large a table is. */
 const SIZES_DEADLINE_MS = 1_500;
@@ -60,9 +61,7 @@ export class TablePlane {
     latest: boolean;
     overrides: RestoreOverrides;
   }): Promise<TableRecord> {
-    const table = await this.describeTable(source).catch((error: unknown) => {
-      throw renamed(error, "ResourceNotFoundException", "TableNotFoundException", messages.tableNotFoundPlain(source));
-    });
+    const table = await tableNamed(source, this.describeTable(source));
     if (table.settings?.pointInTimeRecovery === false) throw new ApiError("PointInTimeRecoveryUnavailableException");
     const { recoveryDays } = table.settings ?? {};
     const earliestMs = recoveryDays === undefined ? 0 : Date.now() - recoveryDays * DAY_MS;
@@ -73,14 +72,7 @@ export class TablePlane {
 
   async createBackup(request: { tableName: string; name: string; untilMs: number }): Promise<Backup> {
     const { tableName } = request;
-    const table = await this.describeTable(tableName).catch((error: unknown) => {
-      throw renamed(
-        error,
-        "ResourceNotFoundException",
-        "TableNotFoundException",
-        messages.tableNotFoundPlain(tableName),
-      );
-    });
+    const table = await tableNamed(tableName, this.describeTable(tableName));
     assertKept(table);
     const { items, bytes } = await this.sizes(table);
     return await this.#ofMetadata("createBackup", { ...request, sizes: { items, bytes } });
@@ -203,8 +195,3 @@ const sumOf = (some: readonly Sizes[]): Sizes => ({
   items: some.reduce((sum, { items }) => sum + items, 0),
   bytes: some.reduce((sum, { bytes }) => sum + bytes, 0),
 });
-
-/** A restore has names of its own for what other operations call otherwise. */
-function renamed(error: unknown, from: ApiErrorType, to: ApiErrorType, message: string): unknown {
-  return error instanceof ApiError && error.type === from ? new ApiError(to, message) : error;
-}

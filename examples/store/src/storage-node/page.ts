@@ -1,3 +1,4 @@
+import { readUnits } from "../api/capacity.js";
 import { matches } from "../api/condition.js";
 import { shownOf } from "../api/index-entries.js";
 import type { Item, Page, PageRequest } from "../api/model.js";
@@ -8,8 +9,6 @@ import { LOCAL_INDEX_PREFIX_BYTES, localIndexBounds, localIndexKey } from "./loc
 import { FIRST_ITEM_KEY } from "./own-keys.js";
 import type { Replica } from "./replica.js";
 import type { TreeRange } from "./tree.js";
-
-const READ_UNIT_BYTES = 4096;
 
 /** The part of a page that lies in one partition. `lastKey` is set when a bound of the request stopped it. */
 export function partitionPage(replica: Replica, request: PageRequest): Page {
@@ -36,7 +35,7 @@ export function partitionPage(replica: Replica, request: PageRequest): Page {
       const shown = shownOf(whole, local.shown);
       scannedBytes += itemBytes(shown);
       item = local.wholeItems ? whole : shown;
-      if (local.wholeItems) fetchedUnits += Math.ceil(pointed.itemSizeBytes / READ_UNIT_BYTES);
+      if (local.wholeItems) fetchedUnits += readUnits(pointed.itemSizeBytes, true);
     }
     if (filter === undefined || matches(filter, item)) items.push(item);
     if (scannedBytes >= request.bytesMax || scannedCount === request.itemsMax) {

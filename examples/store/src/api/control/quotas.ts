@@ -5,7 +5,7 @@ import { controlMessages } from "./messages.js";
 import type { Throughput } from "./throughput.js";
 import { decreasesToday, type ThroughputHistory, type Units } from "./throughput-history.js";
 
-/** Units a second, of a table or of an index. */
+/** Units a second, of a table or of an index: what may be provisioned, and what is there on demand. */
 export const UNITS_PER_SECOND_MAX = 40_000;
 
 const limitExceeded = (message: string) => new ApiError("LimitExceededException", message);

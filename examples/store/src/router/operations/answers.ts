@@ -17,26 +17,29 @@ export function consumedCapacity(
   return { ConsumedCapacity: tableCapacity(detail, table, units, indexUnits) };
 }
 
+/** @param told units as the operation says them */
 export function tableCapacity(
   detail: CapacityDetail,
   table: string,
   units: number,
-  { local, global }: IndexUnits = {},
+  indexUnits: IndexUnits = {},
+  told = (CapacityUnits: number): object => ({ CapacityUnits }),
 ): object {
-  const total = { TableName: table, CapacityUnits: units };
+  const total = { TableName: table, ...told(units) };
   if (detail !== "INDEXES") return total;
-  const ofIndexes = [...Object.values(local ?? {}), ...Object.values(global ?? {})].reduce((sum, one) => sum + one, 0);
+  const { local, global } = indexUnits;
+  const byIndex = (of: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(of).map(([name, one]) => [name, told(one)]));
   return {
     ...total,
-    Table: { CapacityUnits: units - ofIndexes },
+    Table: told(units - sumOfIndexes(indexUnits)),
     ...(local && { LocalSecondaryIndexes: byIndex(local) }),
     ...(global && { GlobalSecondaryIndexes: byIndex(global) }),
   };
 }
 
-function byIndex(units: Readonly<Record<string, number>>): object {
-  return Object.fromEntries(Object.entries(units).map(([name, CapacityUnits]) => [name, { CapacityUnits }]));
-}
+export const sumOfIndexes = ({ local = {}, global = {} }: IndexUnits): number =>
+  [...Object.values(local), ...Object.values(global)].reduce((sum, one) => sum + one, 0);
 
 /** Adds up what several requests cost their indexes. */
 export function addIndexUnits(sum: IndexUnits | undefined, more: IndexUnits | undefined): IndexUnits | undefined {

@@ -10,8 +10,8 @@ import {
   updateContinuousBackups as updateShape,
 } from "../../api/requests/control.js";
 import type { TableNameRequest } from "../../api/requests/tables.js";
+import { tableNamed } from "../table-named.js";
 import type { Operation } from "./operation.js";
-import { tableNamed } from "./table-named.js";
 
 export const describeContinuousBackups: Operation<TableNameRequest> = {
   shape: describeShape,

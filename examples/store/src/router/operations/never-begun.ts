@@ -23,10 +23,10 @@ import {
 import { tableDefinition } from "../../api/tables.js";
 import { utf8Bytes } from "../../api/text.js";
 import type { Backend } from "../backend.js";
+import { tableNamed } from "../table-named.js";
 import { noRevision, ownerOfPolicies, withIndex } from "./absent.js";
 import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { AnyOperation, Operation } from "./operation.js";
-import { tableNamed } from "./table-named.js";
 
 /** What a revision is called of a policy that is not there yet. */
 const NO_POLICY = "NO_POLICY";

@@ -5,9 +5,9 @@ import { ApiError, validationError } from "../../api/errors.js";
 import type { TableRecord } from "../../api/model.js";
 import { type RestoreTableRequest, restoreTableToPointInTime as shape } from "../../api/requests/tables.js";
 import { tableDescription } from "../../api/tables.js";
+import { tableNamed } from "../table-named.js";
 import { earliestRestorableMs, shown } from "./continuous-backups.js";
 import type { Operation } from "./operation.js";
-import { tableNamed } from "./table-named.js";
 
 export const restoreTableToPointInTime: Operation<RestoreTableRequest> = {
   shape,

@@ -8,7 +8,7 @@ import type { Item, ItemKey, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/item-parts.js";
 import { cancelled, canonicalText } from "../../api/transactions.js";
 import type { Backend, IndexUnits } from "../backend.js";
-import { addIndexUnits } from "./answers.js";
+import { addIndexUnits, sumOfIndexes, tableCapacity } from "./answers.js";
 
 /** Of a request whose values have not been normalized yet: the same one has the same text. */
 export const fingerprintOf = (actions: unknown): string =>
@@ -109,20 +109,10 @@ export function transactCapacity(
     const sum = sums.get(name);
     sums.set(name, { units: (sum?.units ?? 0) + units, indexUnits: addIndexUnits(sum?.indexUnits, indexUnits) });
   }
-  const asKind = (units: number) => ({ CapacityUnits: units, [kind]: units });
-  const byIndex = (units: Readonly<Record<string, number>>) =>
-    Object.fromEntries(Object.entries(units).map(([name, one]) => [name, asKind(one)]));
+  const told = (units: number) => ({ CapacityUnits: units, [kind]: units });
   return {
-    ConsumedCapacity: [...sums].map(([TableName, { units, indexUnits: { local, global } = {} }]) => {
-      const ofIndexes = [...Object.values(local ?? {}), ...Object.values(global ?? {})].reduce((a, b) => a + b, 0);
-      const total = { TableName, ...asKind(units + ofIndexes) };
-      if (detail !== "INDEXES") return total;
-      return {
-        ...total,
-        Table: asKind(units),
-        ...(local && { LocalSecondaryIndexes: byIndex(local) }),
-        ...(global && { GlobalSecondaryIndexes: byIndex(global) }),
-      };
-    }),
+    ConsumedCapacity: [...sums].map(([name, { units, indexUnits = {} }]) =>
+      tableCapacity(detail, name, units + sumOfIndexes(indexUnits), indexUnits, told),
+    ),
   };
 }

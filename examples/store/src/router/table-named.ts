@@ -1,5 +1,5 @@
-import { ApiError } from "../../api/errors.js";
-import { messages } from "../../api/messages.js";
+import { ApiError } from "../api/errors.js";
+import { messages } from "../api/messages.js";
 
 /**
  * Some operations have a name of their own for a table that is not there.

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { RECORDS_KEPT_MS } from "../src/api/streams/lifetime.js";
 import type { StreamRecord, StreamShard, StreamViewType } from "../src/api/streams/model.js";
 import { shardId, streamArn } from "../src/api/streams/names.js";
 import type { ItemChange } from "../src/api/streams/records.js";
 import { type StreamPosition, sequenceNumber, slotEnd } from "../src/api/streams/sequence-numbers.js";
+import { RECORDS_KEPT_MS } from "../src/metadata/stream-lifetime.js";
 import type { OperationContext } from "../src/router/operations/operation.js";
 import { streamOperations } from "../src/router/streams/operations.js";
 

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { RECORDS_KEPT_MS } from "../src/api/streams/lifetime.js";
 import type { StreamRecord } from "../src/api/streams/model.js";
 import { HASH_END, type PartitionRecord, partitionKey, putRecord, type TableEntry } from "../src/metadata/records.js";
+import { RECORDS_KEPT_MS } from "../src/metadata/stream-lifetime.js";
 import { newStream, putStream, StreamService } from "../src/metadata/stream-service.js";
 import { Metadata } from "./support/metadata.js";
 

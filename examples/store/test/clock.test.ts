@@ -42,7 +42,8 @@ test("times along a log do not go back when the clock is set back between two ru
     await put(second, "4");
     const heldIn = async (TableName: string) => {
       await tableExists(dynamo, TableName);
-      return (await dynamo.send(new GetItemCommand({ TableName, Key: { id: { S: "one" } } }))).Item?.n?.N;
+      return (await dynamo.send(new GetItemCommand({ TableName, Key: { id: { S: "one" } }, ConsistentRead: true })))
+        .Item?.n?.N;
     };
     expect([await heldIn("backed-up"), await heldIn("latest")]).toEqual(["2", "3"]);
     await eventually("the partition's leader archives it", async () => {

@@ -1,6 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { Caller } from "../rpc/protocol.js";
 import { IS_LOST } from "../storage-node/archiving.js";
+import { codeOf } from "../storage-node/errors.js";
 import type { PartitionHost } from "../storage-node/partition-host.js";
 import { ArchiveLane } from "./archive-lane.js";
 import { isInNoLog } from "./lost-log.js";
@@ -157,8 +158,7 @@ export class ArchiveSchedule {
     try {
       await host.archiving.archive();
     } catch (error) {
-      if (!IS_LOST.has((error as { code?: unknown } | undefined)?.code) || !(await this.#goesOn(host, account)))
-        throw error;
+      if (!IS_LOST.has(codeOf(error)) || !(await this.#goesOn(host, account))) throw error;
       await host.archiving.archive();
     }
     account.lostTimes = 0;

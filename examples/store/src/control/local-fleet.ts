@@ -4,7 +4,7 @@ import { FileObjectStore } from "@evenkeel/wal/archive";
 import { reason } from "../reason.js";
 import { localCaller } from "../rpc/local.js";
 import type { Caller } from "../rpc/protocol.js";
-import { StoreError } from "../storage-node/errors.js";
+import { codeOf, StoreError } from "../storage-node/errors.js";
 import { StorageNode } from "../storage-node/node.js";
 import { archiveDir, type Fleet, type FleetOptions, NODE_IDS, nodeDir, spareIds, zoneOf } from "./fleet.js";
 import { watchNews } from "./news.js";
@@ -138,7 +138,7 @@ export class LocalFleet implements Fleet {
 
   #failed(node: StorageNode, error: unknown): void {
     if (this.#closing) return;
-    const final = node.treeRefusal ?? (FINAL.has((error as { code?: unknown } | undefined)?.code) ? error : undefined);
+    const final = node.treeRefusal ?? (FINAL.has(codeOf(error)) ? error : undefined);
     if (final !== undefined) return this.#isOut(node.nodeId, final);
     this.#options.onFailure(node.nodeId, `${reason(error)}; it is opened again`);
     const opening = this.#again(node).finally(() => this.#openings.delete(opening));
@@ -167,7 +167,7 @@ export class LocalFleet implements Fleet {
         return await this.#open(nodeId);
       } catch (error) {
         if (this.#closing) return;
-        if (FINAL.has((error as { code?: unknown } | undefined)?.code)) return this.#isOut(nodeId, error);
+        if (FINAL.has(codeOf(error))) return this.#isOut(nodeId, error);
         this.#options.onFailure(nodeId, `${reason(error)}; it is opened again`);
       }
     }

@@ -3,7 +3,7 @@ import { type ObjectStore, type Restoration, restoreState } from "@evenkeel/wal/
 import { groupId, type PartitionRecord } from "../metadata/records.js";
 import type { LeaderCalls } from "../router/leader-calls.js";
 import { decodeCommand, type Write } from "../storage-node/command.js";
-import { isArchiveDamage } from "../storage-node/errors.js";
+import { codeOf, isArchiveDamage } from "../storage-node/errors.js";
 import { keyText } from "../storage-node/key-text.js";
 import { isOwnKey } from "../storage-node/own-keys.js";
 import { StateDecoder } from "../storage-node/partition-state.js";
@@ -98,7 +98,7 @@ async function loadSnapshot({ snapshot }: Restoration, writes: Gathered): Promis
 
 /** Neither time nor another try mends it: what is archived is damaged, or was let go of. */
 export const isFinalForRestore = (error: unknown): boolean =>
-  isArchiveDamage(error) || (error as { code?: unknown } | undefined)?.code === "ERR_ARCHIVE_RANGE";
+  isArchiveDamage(error) || codeOf(error) === "ERR_ARCHIVE_RANGE";
 
 /** Writes on their way, the last one to each key, in entries of bounded size. */
 class Gathered {

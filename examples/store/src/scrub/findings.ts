@@ -1,6 +1,6 @@
 import { type Absent, keySequence, type PassReport, type Since } from "@evenkeel/scrubber";
 import { reason } from "../reason.js";
-import { isArchiveDamage } from "../storage-node/errors.js";
+import { codeOf, isArchiveDamage } from "../storage-node/errors.js";
 
 /** A pass's findings, one in a line, for a person. */
 export function findingsOf({ divergences, unreadable, unstable, absent }: PassReport): string[] {
@@ -24,8 +24,7 @@ const causes = { rot: ": it has rotted", applied: ": another value was applied",
 const REFERENCE_DAMAGE: ReadonlySet<unknown> = new Set(["ERR_SCRUBBER_REFERENCE_HOLE", "ERR_SCRUBBER_REFERENCE_APPLY"]);
 
 /** What a reference is made of is damaged, which the replicas' own sake does not tell. */
-const isDamage = ({ cause }: Absent): boolean =>
-  isArchiveDamage(cause) || REFERENCE_DAMAGE.has((cause as { code?: unknown } | undefined)?.code);
+const isDamage = ({ cause }: Absent): boolean => isArchiveDamage(cause) || REFERENCE_DAMAGE.has(codeOf(cause));
 
 const hex = (key: Uint8Array): string => Buffer.from(key).toString("hex");
 

@@ -18,7 +18,7 @@ import { reachableStatuses } from "../control/reachable-statuses.js";
 import { groupId } from "../metadata/records.js";
 import { reason } from "../reason.js";
 import { LeaderCalls } from "../router/leader-calls.js";
-import { StoreError } from "../storage-node/errors.js";
+import { codeOf, StoreError } from "../storage-node/errors.js";
 import { REFERENCE } from "./archive-reference.js";
 import { archiveUnit } from "./archive-unit.js";
 import { chosenLogsUnit } from "./chosen-logs.js";
@@ -380,7 +380,7 @@ export class Scrubbing {
 const CONTRADICTED = "a snapshot of the archive is not what its log says";
 
 const isContradicted = ({ replica, cause }: Absent): boolean =>
-  replica === REFERENCE && (cause as { code?: unknown } | undefined)?.code === "ERR_STORE_CORRUPT";
+  replica === REFERENCE && codeOf(cause) === "ERR_STORE_CORRUPT";
 
 /** Remembers whose unit had something that cannot be read, as of its last pass. */
 function noting<T>(unit: ScrubUnit, rotten: Set<T>, of: T): ScrubUnit {

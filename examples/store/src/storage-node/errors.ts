@@ -45,6 +45,9 @@ export class StoreError extends Error {
   }
 }
 
+/** Of an error of whatever origin, if it has one. */
+export const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
+
 const ARCHIVE_DAMAGE: ReadonlySet<unknown> = new Set([
   "ERR_ARCHIVE_CORRUPT",
   "ERR_ARCHIVE_HOLE",
@@ -54,5 +57,4 @@ const ARCHIVE_DAMAGE: ReadonlySet<unknown> = new Set([
 ]);
 
 /** What is archived is damaged, or is not what this program reads. */
-export const isArchiveDamage = (error: unknown): boolean =>
-  ARCHIVE_DAMAGE.has((error as { code?: unknown } | undefined)?.code);
+export const isArchiveDamage = (error: unknown): boolean => ARCHIVE_DAMAGE.has(codeOf(error));

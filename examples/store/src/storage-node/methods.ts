@@ -98,9 +98,9 @@ export function nodeMethods(parts: NodeParts): Handlers {
     async createTable({ definition, tableId, restore }) {
       let from = restore;
       if (from !== undefined && "source" in from) {
-        const { source, untilMs, latest } = from;
-        const partitions = await metadata().read((view) => view.partitionsOfTable(source));
-        if (latest) from = { ...from, untilMs: await controller().momentAfter(partitions, untilMs) };
+        const { latest, ...at } = from;
+        const partitions = await metadata().read((view) => view.partitionsOfTable(at.source));
+        from = latest ? { ...at, untilMs: await controller().momentAfter(partitions, at.untilMs) } : at;
         // What is behind the moment is in the archive, whatever becomes of the source from here on.
         await controller().archive(partitions);
       }

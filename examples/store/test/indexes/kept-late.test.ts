@@ -1,7 +1,7 @@
 import type { Group } from "@evenkeel/paxos";
 import { afterEach, expect, test } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
-import type { Item, KeySchema } from "../../src/api/model.js";
+import type { Item } from "../../src/api/model.js";
 import { itemBytes } from "../../src/api/size.js";
 import { untimely } from "../../src/control/rounds.js";
 import { HASH_END, type PartitionRecord } from "../../src/metadata/records.js";
@@ -9,22 +9,14 @@ import type { LeaderCalls } from "../../src/router/leader-calls.js";
 import type { Params } from "../../src/rpc/protocol.js";
 import { IndexPropagator, KEPT_MS } from "../../src/storage-node/index-propagator.js";
 import { IndexUpkeep } from "../../src/storage-node/index-upkeep.js";
-import type { IndexToKeep } from "../../src/storage-node/maintained-index.js";
 import { Writer } from "../../src/storage-node/writer.js";
 import { freshReplicas } from "../support/fresh-replicas.js";
+import { indexBy, tableKey } from "../support/kept-index.js";
 import { gathered, SteeredGroup } from "../support/steered-group.js";
 import { eventually } from "../support/store.js";
 
 const newReplica = freshReplicas();
-const tableKey: KeySchema = { partition: { name: "id", type: "S" } };
-const index: IndexToKeep = {
-  number: 1,
-  name: "by-team",
-  indexId: "i",
-  keySchema: { partition: [{ name: "team", type: "S" }], sort: [] },
-  projection: { type: "KEYS_ONLY" },
-  tableKey,
-};
+const index = indexBy("team", "KEYS_ONLY");
 const isFilled = (upkeep: IndexUpkeep) => upkeep.globals.get(1)?.backfill.throughSeq !== undefined;
 const planned = untimely.due;
 /** Longer than the test may take. */

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
-import type { Item, KeySchema } from "../../src/api/model.js";
+import type { Item } from "../../src/api/model.js";
 import type { StoreError } from "../../src/storage-node/errors.js";
 import { cursorKey, maintainedKey, outboxKey, readU64 } from "../../src/storage-node/global-index-keys.js";
 import { IndexUpkeep } from "../../src/storage-node/index-upkeep.js";
-import type { IndexToKeep } from "../../src/storage-node/maintained-index.js";
 import { decodeOutboxRecord, encodeOutboxRecord, type Touched } from "../../src/storage-node/outbox-record.js";
+import { indexBy, tableKey } from "../support/kept-index.js";
 
 const plain = (touched: readonly Touched[]) =>
   touched.map(({ key, indexes }) => ({
@@ -60,15 +60,7 @@ describe("a record for global indexes, version 1,", () => {
 });
 
 describe("a partition's part in global indexes", () => {
-  const tableKey: KeySchema = { partition: { name: "id", type: "S" } };
-  const index: IndexToKeep = {
-    number: 1,
-    name: "by-group",
-    indexId: "i",
-    keySchema: { partition: [{ name: "group", type: "S" }], sort: [] },
-    projection: { type: "KEYS_ONLY" },
-    tableKey,
-  };
+  const index = indexBy("group", "KEYS_ONLY");
   const empty = { range: () => [][Symbol.iterator](), get: () => undefined };
   const upkeepOf = (outboxMax?: number) => {
     const upkeep = new IndexUpkeep(empty as never, () => undefined, outboxMax === undefined ? {} : { outboxMax });

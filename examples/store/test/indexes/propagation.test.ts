@@ -2,7 +2,7 @@ import type { Group } from "@evenkeel/paxos";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { itemKey } from "../../src/api/keys.js";
-import type { Item, KeySchema } from "../../src/api/model.js";
+import type { Item } from "../../src/api/model.js";
 import { itemBytes } from "../../src/api/size.js";
 import { HASH_END, holds, type PartitionRecord } from "../../src/metadata/records.js";
 import type { LeaderCalls } from "../../src/router/leader-calls.js";
@@ -11,21 +11,13 @@ import { StoreError } from "../../src/storage-node/errors.js";
 import { IndexPropagator } from "../../src/storage-node/index-propagator.js";
 import { entryOf, IndexUpkeep } from "../../src/storage-node/index-upkeep.js";
 import { keyText } from "../../src/storage-node/key-text.js";
-import type { IndexToKeep } from "../../src/storage-node/maintained-index.js";
 import { Writer } from "../../src/storage-node/writer.js";
 import { freshReplicas } from "../support/fresh-replicas.js";
+import { indexBy, tableKey } from "../support/kept-index.js";
 import { gathered, SteeredGroup } from "../support/steered-group.js";
 
 const newReplica = freshReplicas();
-const tableKey: KeySchema = { partition: { name: "id", type: "S" } };
-const index: IndexToKeep = {
-  number: 1,
-  name: "by-team",
-  indexId: "i",
-  keySchema: { partition: [{ name: "team", type: "S" }], sort: [] },
-  projection: { type: "ALL" },
-  tableKey,
-};
+const index = indexBy("team", "ALL");
 const TEAMS = ["red", "blue", "green"];
 const keyOf = (id: string) => itemKey(tableKey, { id: { S: id } }).bytes;
 type Told = Params<"tellIndex">;

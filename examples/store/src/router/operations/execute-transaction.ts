@@ -8,14 +8,14 @@ import { KeyProblem, writtenKey } from "../../api/partiql/plan.js";
 import type { Statement } from "../../api/partiql/statement.js";
 import { type ExecuteTransactionRequest, executeTransaction as shape } from "../../api/requests/partiql.js";
 import { itemBytes } from "../../api/size.js";
-import { largerBytes, TRANSACTION_BYTES_MAX, transactReadUnits, transactWriteUnits } from "../../api/transactions.js";
+import { TRANSACTION_BYTES_MAX } from "../../api/transactions.js";
 import { checkValue } from "../../api/value-check.js";
 import type { Backend } from "../backend.js";
 import { itemOf } from "./answers.js";
 import type { Operation } from "./operation.js";
 import { namesOf, oneItemOf, renamed, type Select } from "./partiql/select.js";
 import { type Write, writeOf } from "./partiql/write.js";
-import { fingerprintOf, located, type Target, transactCapacity } from "./transaction.js";
+import { fingerprintOf, located, type Target, transactCapacity, writeCapacity } from "./transaction.js";
 
 type Check = Statement & { kind: "exists" };
 
@@ -85,18 +85,12 @@ async function writeAll(
     const returnOld = request.TransactStatements[i]?.ReturnValuesOnConditionCheckFailure === "ALL_OLD";
     return { ...place, op: returnOld ? { ...op, returnOldOnConditionFailure: true } : op };
   });
-  const { sizes, repeated } = await backend
+  const outcome = await backend
     .transactWrite({ actions, fingerprint, token: request.ClientRequestToken })
     .catch((error: unknown) => {
       throw error instanceof ApiError ? duplicatesNamed(error, statements) : error;
     });
-  const used = places.map(({ table: { name } }, i) => {
-    const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
-    if (repeated) return { name, units: transactReadUnits(largerBytes({ beforeBytes, afterBytes })) };
-    return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
-  });
-  const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
-  return { Responses: [], ...transactCapacity(request.ReturnConsumedCapacity, used, kind) };
+  return { Responses: [], ...writeCapacity(request.ReturnConsumedCapacity, places, outcome) };
 }
 
 /**

@@ -11,20 +11,14 @@ import {
   type TransactWriteItemsRequest,
 } from "../../api/requests/transactions.js";
 import { ITEM_BYTES_MAX, itemBytes } from "../../api/size.js";
-import {
-  cancelled,
-  largerBytes,
-  TRANSACTION_BYTES_MAX,
-  transactReadUnits,
-  transactWriteUnits,
-} from "../../api/transactions.js";
+import { cancelled, TRANSACTION_BYTES_MAX } from "../../api/transactions.js";
 import { writtenBytes } from "../../api/update-charge.js";
 import { checkItem } from "../../api/value-check.js";
 import type { TransactWriteOutcome } from "../backend.js";
 import { collectionMetricsOf } from "./answers.js";
 import { byTableName } from "./batch.js";
 import type { Operation } from "./operation.js";
-import { assertEach, fingerprintOf, located, type Target, transactCapacity } from "./transaction.js";
+import { assertEach, fingerprintOf, located, type Target, writeCapacity } from "./transaction.js";
 import { checkKeyUntouched } from "./update-item.js";
 
 interface Parsed extends Target {
@@ -48,20 +42,14 @@ export const transactWriteItems: Operation<TransactWriteItemsRequest> = {
       if (op.kind === "update") checkIndexKeyUpdates(table, op.actions);
     });
     assertUpdatesFit(updatedBytes);
-    const { sizes, repeated } = await backend.transactWrite({
+    const outcome = await backend.transactWrite({
       actions,
       fingerprint,
       token: request.ClientRequestToken,
     });
-    const used = actions.map(({ table: { name } }, i) => {
-      const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
-      if (repeated) return { name, units: transactReadUnits(largerBytes({ beforeBytes, afterBytes })) };
-      return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
-    });
-    const kind = repeated ? "ReadCapacityUnits" : "WriteCapacityUnits";
     return {
-      ...transactCapacity(request.ReturnConsumedCapacity, used, kind),
-      ...collections(request.ReturnItemCollectionMetrics, actions, parsed, sizes),
+      ...writeCapacity(request.ReturnConsumedCapacity, actions, outcome),
+      ...collections(request.ReturnItemCollectionMetrics, actions, parsed, outcome.sizes),
     };
   },
 };

@@ -6,8 +6,14 @@ import { exactKey, itemKey } from "../../api/keys.js";
 import { messages } from "../../api/messages.js";
 import type { Item, ItemKey, TableRecord } from "../../api/model.js";
 import type { CapacityDetail } from "../../api/requests/item-parts.js";
-import { cancelled, canonicalText } from "../../api/transactions.js";
-import type { Backend, IndexUnits } from "../backend.js";
+import {
+  cancelled,
+  canonicalText,
+  largerBytes,
+  transactReadUnits,
+  transactWriteUnits,
+} from "../../api/transactions.js";
+import type { Backend, IndexUnits, TransactWriteOutcome } from "../backend.js";
 import { addIndexUnits, sumOfIndexes, tableCapacity } from "./answers.js";
 
 /** Of a request whose values have not been normalized yet: the same one has the same text. */
@@ -115,4 +121,18 @@ export function transactCapacity(
       tableCapacity(detail, name, units + sumOfIndexes(indexUnits), indexUnits, told),
     ),
   };
+}
+
+/** The same of writes: what they cost, or what reading the items costs where the request was carried out before. */
+export function writeCapacity(
+  detail: CapacityDetail | undefined,
+  places: readonly { readonly table: TableRecord }[],
+  { sizes, repeated }: TransactWriteOutcome,
+): object {
+  const used = places.map(({ table: { name } }, i) => {
+    const { beforeBytes = 0, afterBytes = 0, indexUnits } = sizes[i] ?? {};
+    if (repeated) return { name, units: transactReadUnits(largerBytes({ beforeBytes, afterBytes })) };
+    return { name, units: transactWriteUnits(beforeBytes, afterBytes), indexUnits };
+  });
+  return transactCapacity(detail, used, repeated ? "ReadCapacityUnits" : "WriteCapacityUnits");
 }
